@@ -1,0 +1,5 @@
+"""Transformers that make features for networks."""
+
+from ._trend_features import TrendFeatures
+
+__all__ = ["TrendFeatures"]
