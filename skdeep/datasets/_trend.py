@@ -1,0 +1,151 @@
+"""The task of the trend: indicators of today, the direction of the next days."""
+
+from __future__ import annotations
+
+import os
+from numbers import Integral
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import Interval, validate_params
+
+from ..preprocessing import TrendFeatures
+from ._prices import load_stock_prices
+
+DESCRIPTION = """\
+Direction of the trend of {source}
+{line}
+
+Days          {n_days}, {first} to {last}
+Features      {n_features} technical indicators (skdeep.preprocessing.TrendFeatures)
+Target        "increase" if the adjusted close of {later} is above that
+              of the day, else "decrease" (no change counts as "decrease")
+Increases     {share:.1%} of the days
+
+A row holds what was known at the close of its day. Left out are the first {n_start}
+days, whose indicators lack a past, and the end, whose future is unknown. Prices are
+adjusted for splits and dividends.
+"""
+
+# Adjusted prices are products, and two equal ones may differ in the last bits.
+ROUNDING = 1e-9
+
+
+def _label_moves(close: pd.Series, horizon: int) -> pd.Series:
+    """Label each day whose future is known with the direction of the next days."""
+    later = close.to_numpy()[horizon:]
+    change = later / close.to_numpy()[:-horizon] - 1.0
+    labels = np.where(change > ROUNDING, "increase", "decrease")
+    return pd.Series(labels, index=close.index[:-horizon], name="trend", dtype=object)
+
+
+def _describe(source: str, frame: pd.DataFrame, horizon: int, n_start: int) -> str:
+    title = f"Direction of the trend of {source}"
+    return DESCRIPTION.format(
+        source=source,
+        line="=" * len(title),
+        n_days=len(frame),
+        first=frame.index[0].date(),
+        last=frame.index[-1].date(),
+        n_features=frame.shape[1] - 1,
+        later="the next trading day"
+        if horizon == 1
+        else f"{horizon} trading days later",
+        share=(frame["trend"] == "increase").mean(),
+        n_start=n_start,
+    )
+
+
+@validate_params(
+    {
+        "ticker": [str, os.PathLike],
+        "horizon": [Interval(Integral, 1, None, closed="left")],
+        "return_X_y": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def load_stock_trend(ticker="AAPL", horizon=1, *, return_X_y=False):
+    """Load indicators of a stock's trend and the direction of its next days.
+
+    Parameters
+    ----------
+    ticker : str or path-like, default="AAPL"
+        A stock or the path of a CSV file, as `load_stock_prices` takes it.
+
+    horizon : int, default=1
+        How many trading days ahead the direction is asked for.
+
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+
+    Returns
+    -------
+    data : Bunch
+        With the attributes
+
+        - ``data``: DataFrame of shape (n_days, n_indicators), by date: the indicators
+          of `TrendFeatures`, from the prices of that day and the days before it alone.
+        - ``target``: Series of shape (n_days,): "increase" if the adjusted close is
+          higher `horizon` trading days later, else "decrease". No change counts as
+          "decrease": there was nothing to gain.
+        - ``frame``: both, the target in the last column, "trend".
+        - ``feature_names``: list of str; ``target_names``: list of the two labels.
+        - ``prices``: the adjusted prices of all days, those without indicators or
+          target too.
+        - ``DESCR``: a description of the data.
+
+    (data, target) : tuple of DataFrame and Series, if `return_X_y`
+        The first two of these.
+
+    Raises
+    ------
+    ValueError
+        If there are too few days for one indicator and one label, or the prices are
+        refused by `load_stock_prices`.
+    ImportError
+        If TA-Lib or, for a ticker, bokeh_sampledata is not installed.
+
+    See Also
+    --------
+    load_stock_prices : The prices.
+    skdeep.preprocessing.TrendFeatures : The indicators.
+
+    Notes
+    -----
+    The labels of the last `horizon` days before a test period reach into it. Leave
+    these days out of the training rows (`validation_gap` does so for validation rows),
+    and split by time, never at random: neighbouring rows share most of their past.
+
+    Examples
+    --------
+    >>> from skdeep.datasets import load_stock_trend
+    >>> trend = load_stock_trend("AAPL", horizon=5)
+    >>> trend.data.shape
+    (3205, 25)
+    >>> trend.target.iloc[0]
+    'increase'
+    """
+    prices = load_stock_prices(ticker)
+    features = TrendFeatures(context="pad").set_output(transform="pandas")
+    indicators = features.fit_transform(prices)
+    n_start = int(indicators.isna().any(axis=1).sum())
+    if len(prices) <= n_start + horizon:
+        raise ValueError(
+            f"ticker={str(ticker)!r} has {len(prices)} days; the indicators need "
+            f"{n_start} days of past and the label horizon={horizon} of future."
+        )
+    target = _label_moves(prices["close"], horizon).iloc[n_start:]
+    data = indicators.loc[target.index]
+    if return_X_y:
+        return data, target
+    frame = data.assign(trend=target)
+    return Bunch(
+        data=data,
+        target=target,
+        frame=frame,
+        feature_names=list(data.columns),
+        target_names=["decrease", "increase"],
+        prices=prices,
+        DESCR=_describe(str(ticker), frame, int(horizon), n_start),
+    )
