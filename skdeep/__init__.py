@@ -1,0 +1,25 @@
+"""Deep learning that behaves like scikit-learn."""
+
+from skdeep.datasets import load_stock_prices, load_stock_trend
+from skdeep.estimators import (
+    MLPClassifier,
+    MLPRegressor,
+    ModuleClassifier,
+    ModuleRegressor,
+)
+from skdeep.inspection import LossCurveDisplay
+from skdeep.preprocessing import TrendFeatures
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "LossCurveDisplay",
+    "MLPClassifier",
+    "MLPRegressor",
+    "ModuleClassifier",
+    "ModuleRegressor",
+    "TrendFeatures",
+    "__version__",
+    "load_stock_prices",
+    "load_stock_trend",
+]

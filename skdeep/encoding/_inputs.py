@@ -1,0 +1,172 @@
+"""Tables into the inputs of a network."""
+
+from __future__ import annotations
+
+import narwhals as nw
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.preprocessing import OrdinalEncoder
+
+from skdeep.encoding._rows import DenseRows, SparseRows, as_tensor
+
+
+def _dtypes(X) -> list:
+    """Return the column types of a data frame, none for anything else."""
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    return list(frame.schema.values()) if isinstance(frame, nw.DataFrame) else []
+
+
+def find_categorical(categorical_features, X, n_features: int) -> list[int]:
+    """Return the positions of the categorical columns of X.
+
+    Parameters
+    ----------
+    categorical_features : "from_dtype", None or array-like
+        Columns of a categorical type; none; or a mask, positions or names.
+    X : array-like
+        The user's data.
+    n_features : int
+        Number of its columns.
+
+    Raises
+    ------
+    ValueError
+        If a column is named or counted that X has not.
+    """
+    if categorical_features is None:
+        return []
+    if isinstance(categorical_features, str):
+        return [i for i, t in enumerate(_dtypes(X)) if t in (nw.Categorical, nw.Enum)]
+    asked = np.asarray(categorical_features)
+    if asked.size == 0:
+        return []
+    if asked.dtype == bool:
+        if asked.shape != (n_features,):
+            raise ValueError(
+                f"categorical_features as a mask must have {n_features} entries, one "
+                f"for each column of X, got shape {asked.shape}."
+            )
+        return np.flatnonzero(asked).tolist()
+    if np.issubdtype(asked.dtype, np.integer):
+        return _checked_positions(asked, n_features)
+    return _positions_of_names(asked.tolist(), X)
+
+
+def _checked_positions(positions: np.ndarray, n_features: int) -> list[int]:
+    wrong = positions[(positions < 0) | (positions >= n_features)]
+    if wrong.size:
+        raise ValueError(
+            f"categorical_features holds {wrong.tolist()}, but X has columns 0 to "
+            f"{n_features - 1}."
+        )
+    return sorted(set(positions.tolist()))
+
+
+def _positions_of_names(names: list, X) -> list[int]:
+    columns = list(getattr(X, "columns", []))
+    missing = [name for name in names if name not in columns]
+    if missing:
+        raise ValueError(
+            f"categorical_features names {missing}, but the columns of X are "
+            f"{columns or 'not named'}."
+        )
+    return sorted({columns.index(name) for name in names})
+
+
+def split_columns(X, categorical: list[int]):
+    """Return the other columns of X, as they are, and these as an array of objects."""
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    if isinstance(frame, nw.DataFrame):
+        names = [frame.columns[i] for i in categorical]
+        columns = [frame[name].to_numpy().astype(object) for name in names]
+        return frame.drop(names).to_native(), np.column_stack(columns)
+    X = np.asarray(X)
+    return np.delete(X, categorical, axis=1), X[:, categorical].astype(object)
+
+
+def text_columns(X) -> list[str]:
+    """Return the names of the columns of a data frame that hold text."""
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    if not isinstance(frame, nw.DataFrame):
+        return []
+    return [
+        name for name, t in frame.schema.items() if t in (nw.String, nw.Object, nw.Enum)
+    ]
+
+
+class InputEncoder:
+    """Turns checked columns into rows that a network takes.
+
+    Missing numbers are replaced by the column's mean over the training rows; columns
+    in which training rows missed some get an indicator beside them. Categories become
+    codes: 0 for a missing one, 1 for one not seen in training, then the known ones.
+    """
+
+    def fit(self, numeric, categories=None) -> InputEncoder:
+        """Learn means and categories from training rows.
+
+        Parameters
+        ----------
+        numeric : ndarray or sparse matrix of shape (n_samples, n_numeric, ...)
+            Numbers, with NaN for missing ones.
+        categories : ndarray of shape (n_samples, n_categorical), optional
+            Any objects, with None or NaN for missing ones.
+        """
+        self.n_numeric_ = numeric.shape[1]
+        self.means_ = self.indicated_ = None
+        if _may_be_imputed(numeric):
+            self._fit_missing(numeric)
+        self.ordinal_ = None
+        if categories is not None:
+            self.ordinal_ = OrdinalEncoder(
+                handle_unknown="use_encoded_value",
+                unknown_value=-1,
+                encoded_missing_value=-2,
+                dtype=np.int64,
+            ).fit(categories)
+        return self
+
+    def _fit_missing(self, numeric: np.ndarray) -> None:
+        missing = np.isnan(numeric)
+        counts = (~missing).sum(axis=0)
+        totals = np.where(missing, 0, numeric).sum(axis=0, dtype=np.float64)
+        self.means_ = (totals / np.maximum(counts, 1)).astype(numeric.dtype)
+        self.indicated_ = np.flatnonzero(missing.any(axis=0))
+
+    @property
+    def n_inputs_(self) -> int:
+        """Number of numeric inputs, indicators included."""
+        n_indicators = 0 if self.indicated_ is None else len(self.indicated_)
+        return self.n_numeric_ + n_indicators
+
+    @property
+    def n_codes_(self) -> list[int]:
+        """Number of codes of each categorical column."""
+        if self.ordinal_ is None:
+            return []
+        return [len(known) + 2 for known in self.ordinal_.categories_]
+
+    def encode(self, numeric, categories, dtype: torch.dtype, device: torch.device):
+        """Return the rows as tensors of the given type on the given device."""
+        if sparse.issparse(numeric):
+            return SparseRows(numeric, dtype, device)
+        if _may_be_imputed(numeric) and self.means_ is not None:
+            numeric = self._impute(numeric)
+        tensor = as_tensor(numeric).to(device, dtype)
+        if self.ordinal_ is None:
+            return DenseRows(tensor)
+        codes = self.ordinal_.transform(categories) + 2
+        return DenseRows(tensor, torch.from_numpy(codes).to(device))
+
+    def _impute(self, numeric: np.ndarray) -> np.ndarray:
+        missing = np.isnan(numeric)
+        if not missing.any() and not len(self.indicated_):
+            return numeric
+        filled = np.where(missing, self.means_, numeric).astype(numeric.dtype)
+        indicators = missing[:, self.indicated_].astype(numeric.dtype)
+        return np.concatenate([filled, indicators], axis=1)
+
+
+def _may_be_imputed(numeric) -> bool:
+    return not sparse.issparse(numeric) and numeric.ndim == 2

@@ -1,0 +1,258 @@
+"""Targets into tensors, predictions back into what the user gave."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.metrics import r2_score
+from sklearn.utils.multiclass import type_of_target
+from torch import Tensor
+
+
+class ClassTargets:
+    """Labels of one output: a choice among two classes or more.
+
+    Parameters
+    ----------
+    classes : array-like
+        Every class there is.
+    """
+
+    is_multilabel = False
+
+    def __init__(self, classes):
+        self.classes_ = np.unique(classes)
+
+    def encode(self, y: np.ndarray) -> np.ndarray:
+        """Return the index of each label, (n_samples,).
+
+        Raises
+        ------
+        ValueError
+            If a label is not among the classes.
+        """
+        codes = np.searchsorted(self.classes_, y)
+        codes = np.minimum(codes, len(self.classes_) - 1)
+        unknown = np.unique(y[self.classes_[codes] != y])
+        if unknown.size:
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has "
+                f"{self.classes_}. 'y' has {np.unique(y)}."
+            )
+        return codes
+
+    def as_tensor(self, codes: np.ndarray, kind: str, dtype: torch.dtype) -> Tensor:
+        """Return encoded targets of the kind that a loss wants."""
+        if kind == "codes":
+            return torch.from_numpy(codes.astype(np.int64))
+        if kind == "indicators":
+            return torch.from_numpy(codes[:, np.newaxis] == 1).to(dtype)
+        onehot = codes[:, np.newaxis] == np.arange(len(self.classes_))
+        return torch.from_numpy(onehot).to(dtype)
+
+    def codes_from(self, raw: Tensor) -> Tensor:
+        """Return the index of the class with the highest raw score."""
+        if raw.shape[1] > 1:
+            return raw.argmax(1)
+        return (raw[:, 0] > 0).long().clamp_max(len(self.classes_) - 1)
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """Return the labels of indices."""
+        return self.classes_[codes]
+
+    def probabilities(self, values: np.ndarray) -> np.ndarray:
+        """Return a column for each class from what the loss gives."""
+        if len(self.classes_) == 1:
+            return np.ones((len(values), 1), dtype=values.dtype)
+        if values.shape[1] > 1:
+            return values
+        return np.concatenate([1 - values, values], axis=1)
+
+    def margins(self, raw: np.ndarray) -> np.ndarray:
+        """Return raw scores as scikit-learn lays out a decision function."""
+        if raw.shape[1] == 1:
+            return raw[:, 0]
+        if len(self.classes_) == 2:
+            return raw[:, 1] - raw[:, 0]
+        return raw
+
+    @staticmethod
+    def score(codes: Tensor, expected: np.ndarray, weight: np.ndarray | None) -> float:
+        """Return the accuracy."""
+        return float(np.average(codes.cpu().numpy() == expected, weights=weight))
+
+
+class DistributionTargets(ClassTargets):
+    """Rows of class probabilities; the classes are counted from 0.
+
+    Parameters
+    ----------
+    n_classes : int
+        Length of a row.
+    """
+
+    def __init__(self, n_classes: int):
+        super().__init__(np.arange(n_classes))
+
+    def encode(self, y: np.ndarray) -> np.ndarray:
+        """Return the rows, checked.
+
+        Raises
+        ------
+        ValueError
+            If a row is no distribution over the classes.
+        """
+        if y.ndim != 2 or y.shape[1] != len(self.classes_):
+            raise ValueError(
+                f"y must be rows of {len(self.classes_)} class probabilities, got "
+                f"shape {y.shape}."
+            )
+        if y.min() < 0 or not np.allclose(y.sum(axis=1), 1, atol=1e-3):
+            worst = np.argmax(np.abs(y.sum(axis=1) - 1))
+            raise ValueError(
+                "Rows of y must be class probabilities, not negative and summing to "
+                f"1; row {worst} is {y[worst]}."
+            )
+        return y
+
+    def as_tensor(self, codes, kind, dtype):
+        return torch.from_numpy(np.ascontiguousarray(codes)).to(dtype)
+
+    @staticmethod
+    def score(codes, expected, weight):
+        return ClassTargets.score(codes, expected.argmax(axis=1), weight)
+
+
+class LabelTargets:
+    """Several labels, each present or not, as rows of 0 and 1.
+
+    Parameters
+    ----------
+    n_labels : int
+        Length of a row.
+    """
+
+    is_multilabel = True
+
+    def __init__(self, n_labels: int):
+        self.classes_ = np.arange(n_labels)
+
+    def encode(self, y) -> np.ndarray:
+        """Return the rows as an array.
+
+        Raises
+        ------
+        ValueError
+            If they are not as long as in training.
+        """
+        rows = y.toarray() if sparse.issparse(y) else np.asarray(y)
+        if rows.ndim != 2 or rows.shape[1] != len(self.classes_):
+            raise ValueError(
+                f"y must have {len(self.classes_)} columns of labels, as in training, "
+                f"got shape {rows.shape}."
+            )
+        return rows
+
+    def as_tensor(self, rows: np.ndarray, kind: str, dtype: torch.dtype) -> Tensor:
+        """Return encoded targets as numbers."""
+        return torch.from_numpy(np.ascontiguousarray(rows)).to(dtype)
+
+    def codes_from(self, raw: Tensor) -> Tensor:
+        """Return 1 for the labels that are present, else 0."""
+        return (raw > 0).long()
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """Return the rows as they are."""
+        return codes
+
+    def probabilities(self, values: np.ndarray) -> np.ndarray:
+        """Return the probability of each label."""
+        return values
+
+    def margins(self, raw: np.ndarray) -> np.ndarray:
+        """Return the raw score of each label."""
+        return raw
+
+    @staticmethod
+    def score(codes: Tensor, expected: np.ndarray, weight: np.ndarray | None) -> float:
+        """Return the share of rows with every label right."""
+        right = (codes.cpu().numpy() == expected).all(axis=1)
+        return float(np.average(right, weights=weight))
+
+
+class ValueTargets:
+    """Numbers, one output or several.
+
+    Parameters
+    ----------
+    n_outputs : int
+        Number of values a row.
+    flat : bool
+        Whether predictions are (n_samples,).
+    """
+
+    def __init__(self, n_outputs: int, flat: bool):
+        self.n_outputs = n_outputs
+        self.flat = flat
+
+    def encode(self, y: np.ndarray) -> np.ndarray:
+        """Return the values as (n_samples, n_outputs).
+
+        Raises
+        ------
+        ValueError
+            If there are more or fewer outputs than in training.
+        """
+        values = y.reshape(len(y), -1)
+        if values.shape[1] != self.n_outputs:
+            raise ValueError(
+                f"y must have {self.n_outputs} outputs, as in training, got "
+                f"{values.shape[1]}."
+            )
+        return values
+
+    def as_tensor(self, values: np.ndarray, kind: str, dtype: torch.dtype) -> Tensor:
+        """Return encoded targets as they are."""
+        return torch.from_numpy(np.array(values)).to(dtype)
+
+    def decode(self, values: np.ndarray) -> np.ndarray:
+        """Return predictions in the shape of the target."""
+        return values[:, 0] if self.flat else values
+
+    @staticmethod
+    def score(values: Tensor, expected: np.ndarray, weight: np.ndarray | None) -> float:
+        """Return R², or NaN if a prediction is not finite."""
+        if not values.isfinite().all():
+            return float("nan")
+        return float(r2_score(expected, values.cpu().numpy(), sample_weight=weight))
+
+
+def class_targets(y, classes=None, *, distributions: bool):
+    """Return the encoder that fits a classifier's y.
+
+    Parameters
+    ----------
+    y : array-like or sparse matrix
+        The target, checked for missing values.
+    classes : array-like, optional
+        Every class there is, if y may hold only some of them.
+    distributions : bool
+        Whether a 2-D y holds rows of probabilities.
+
+    Raises
+    ------
+    ValueError
+        If y is no classification target.
+    """
+    if distributions and getattr(y, "ndim", 1) == 2:
+        return DistributionTargets(y.shape[1])
+    kind = type_of_target(y, input_name="y", raise_unknown=True)
+    if kind == "multilabel-indicator":
+        return LabelTargets(y.shape[1])
+    if kind in ("binary", "multiclass"):
+        return ClassTargets(y if classes is None else classes)
+    raise ValueError(
+        f"Unknown label type: {kind}. Maybe you are trying to fit a classifier, which "
+        "expects discrete classes on a regression target with continuous values."
+    )

@@ -1,0 +1,747 @@
+"""The order of fit and of predict, for every network."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.callback import CallbackSupportMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state, compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call, unique_labels
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from skdeep.encoding import InputEncoder, ValueTargets, class_targets
+from skdeep.estimators._trained import TrainedNetwork
+from skdeep.estimators._validation import (
+    Table,
+    check_inputs,
+    check_validation_pair,
+    check_weight,
+)
+from skdeep.losses import make_loss
+from skdeep.training import (
+    Data,
+    Task,
+    TrainingOptions,
+    TrainingState,
+    make_net,
+    raw_scores,
+    resolve_device,
+    train,
+)
+
+
+@dataclass
+class _Sample:
+    """Checked rows with their encoded targets and weights, if they have any."""
+
+    table: Table
+    codes: np.ndarray
+    weight: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def rows(self, index: np.ndarray) -> _Sample:
+        """Return some of the rows."""
+        weight = None if self.weight is None else self.weight[index]
+        return _Sample(self.table.rows(index), self.codes[index], weight)
+
+
+@dataclass
+class _Plan:
+    """How inputs and targets are encoded and what network stands between them."""
+
+    inputs: InputEncoder
+    targets: Any
+    loss: Any
+    config: dict
+    dtype: torch.dtype
+
+
+class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
+    """Fit and predict of an estimator around a network.
+
+    A family of networks says how one is made; a kind of target says how it is encoded.
+    Both are mixed in.
+    """
+
+    # -- what a family of networks says ----------------------------------------------
+
+    @abstractmethod
+    def _network_config(self, inputs: InputEncoder, n_scores: int) -> dict:
+        """Return what the network is built from, in plain Python."""
+
+    @abstractmethod
+    def _build(self, config: dict, seed: int = 0) -> nn.Module:
+        """Build a network; ``seed`` is for whatever it draws in being built."""
+
+    def _initialize(self, network: nn.Module, rng: np.random.RandomState) -> None:
+        """Draw the first weights, unless building has done it."""
+
+    def _is_closed_form(self, plan: _Plan) -> bool:
+        """Say whether the gradient of this network is written out."""
+        return False
+
+    def _work(self, network: nn.Module, batch_size: int) -> int | None:
+        """Return the multiply-adds of a batch, if they are known."""
+        return None
+
+    # -- what a kind of target says ----------------------------------------------------
+
+    @abstractmethod
+    def _make_targets(self, y, classes):
+        """Return the encoder of a first target."""
+
+    @abstractmethod
+    def _known_targets(self, y, incremental: bool):
+        """Return the encoder of the earlier target, if y goes with it."""
+
+    @abstractmethod
+    def _make_loss(self, targets):
+        """Return the loss for these targets."""
+
+    @abstractmethod
+    def _n_scores(self, targets, loss) -> int:
+        """Return the number of raw scores."""
+
+    @abstractmethod
+    def _decode(self, targets, loss, raw: Tensor) -> Tensor:
+        """Return codes of the predicted classes, or predicted values."""
+
+    def _strata(self, sample: _Sample, targets) -> np.ndarray | None:
+        """Return what a random validation part is stratified by, if it is."""
+        return None
+
+    def _add_class_weight(self, weight, y, incremental: bool):
+        """Multiply sample weights by those of the classes."""
+        return weight
+
+    # -- fit ---------------------------------------------------------------------------
+
+    def _fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        X_val=None,
+        y_val=None,
+        *,
+        incremental: bool = False,
+        classes=None,
+    ):
+        has_validation_rows = check_validation_pair(X, X_val, y_val)
+        self._check_options(incremental)
+        device = resolve_device(self.device)
+        dtype = self._accepted_dtype(device)
+        rng = _random_state(self.random_state)
+        first = not hasattr(self, "_trained") or not (self.warm_start or incremental)
+
+        table, y_checked = check_inputs(self, X, y, dtype=dtype, reset=first)
+        weight = check_weight(sample_weight, table, table.numeric.dtype)
+        table, y_checked, weight = _without_weightless(table, y_checked, weight)
+        if first:
+            self._dtype = _float_dtype(X, table.numeric.dtype)
+            targets = self._make_targets(y_checked, classes)
+        else:
+            targets = self._known_targets(y_checked, incremental)
+        weight = self._add_class_weight(weight, y_checked, incremental)
+        sample, valid = _Sample(table, targets.encode(y_checked), weight), None
+        if has_validation_rows:
+            table, y_val = check_inputs(self, X_val, y_val, dtype=dtype, reset=False)
+            valid = _Sample(table, targets.encode(y_val))
+        elif self.early_stopping and self.solver != "lbfgs":
+            sample, valid = self._hold_out(sample, targets, rng)
+
+        plan = self._plan(sample, targets, first)
+        task = self._task(plan, sample, valid, device, rng, first, incremental)
+        self._train(task, plan, X, y)
+        return self
+
+    def _check_options(self, incremental: bool) -> None:
+        """Refuse what does not go together."""
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        if isinstance(self.solver, type) and not issubclass(
+            self.solver, torch.optim.Optimizer
+        ):
+            raise ValueError(
+                "solver must be a name or a subclass of torch.optim.Optimizer, got "
+                f"{self.solver!r}."
+            )
+        if self.solver == "lbfgs" and getattr(self, "dropout", 0) > 0:
+            raise ValueError(
+                f"solver='lbfgs' needs the same loss each time it looks; dropout="
+                f"{self.dropout!r} makes it random. Use another solver or dropout=0."
+            )
+        for item in self.callbacks or ():
+            callback = item[1] if isinstance(item, tuple) else item
+            if isinstance(callback, type) or not hasattr(callback, "on_epoch_end"):
+                raise TypeError(
+                    f"callbacks must be instances of skorch callbacks, got {item!r}."
+                )
+
+    def _accepted_dtype(self, device: torch.device):
+        """Return the float types that X may keep."""
+        if self.dtype is not None:
+            return np.dtype(self.dtype).type
+        return (np.float64, np.float32) if device.type == "cpu" else np.float32
+
+    def _hold_out(self, sample: _Sample, targets, rng) -> tuple[_Sample, _Sample]:
+        """Set validation rows aside: a random part, or the last rows."""
+        n_samples = len(sample)
+        n_valid = int(np.ceil(self.validation_fraction * n_samples))
+        rows = np.arange(n_samples)
+        if self.validation_split == "last":
+            n_train = max(n_samples - n_valid - self.validation_gap, 0)
+            train_rows, valid_rows = rows[:n_train], rows[n_samples - n_valid :]
+        elif 0 < n_valid < n_samples:
+            train_rows, valid_rows = train_test_split(
+                rows,
+                test_size=self.validation_fraction,
+                random_state=rng,
+                stratify=self._strata(sample, targets),
+            )
+        else:
+            train_rows, valid_rows = rows[n_valid:], rows[:n_valid]
+        if len(valid_rows) < 2 or len(train_rows) < 1:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or "
+                f"the size of your dataset. Of {n_samples} samples, {len(train_rows)} "
+                f"are left for training and {len(valid_rows)} for validation."
+            )
+        return sample.rows(train_rows), sample.rows(valid_rows)
+
+    def _plan(self, sample: _Sample, targets, first: bool) -> _Plan:
+        """Fit the encoder of inputs to the training rows; lay out the network."""
+        inputs = InputEncoder() if first else self._inputs
+        if first:
+            inputs.fit(sample.table.numeric, sample.table.categories)
+        loss = self._make_loss(targets)
+        config = self._network_config(inputs, self._n_scores(targets, loss))
+        dtype = getattr(torch, sample.table.numeric.dtype.name)
+        return _Plan(inputs, targets, loss, config, dtype)
+
+    def _task(
+        self, plan: _Plan, sample, valid, device, rng, first, incremental
+    ) -> Task:
+        """Turn everything into tensors, with a network to train on them."""
+        state = TrainingState() if first else self._resumed_state(incremental)
+        dtype = plan.dtype
+        if self.solver == "lbfgs" and device.type != "mps":
+            dtype = torch.float64  # as scipy's L-BFGS computes; mps has none
+        seed = _peek(rng) + state.n_samples_seen
+        network = self._build(plan.config, seed).to(device, dtype)
+        if first:
+            self._initialize(network, rng)
+        else:
+            self._trained.copy_into(network)
+        generator = torch.Generator(device=device).manual_seed(seed)
+        for module in network.modules():
+            if hasattr(module, "generator"):
+                module.generator = generator
+
+        def decode(raw: Tensor) -> Tensor:
+            return self._decode(plan.targets, plan.loss, raw)
+
+        def score(raw: Tensor) -> float:
+            return plan.targets.score(decode(raw), valid.codes, valid.weight)
+
+        options = self._training_options(len(sample))
+        return Task(
+            network=network,
+            loss=plan.loss,
+            train=_as_data(sample, plan, dtype, device),
+            valid=None if valid is None else _as_data(valid, plan, dtype, device),
+            options=options,
+            n_epochs=1 if incremental else self.max_iter,
+            n_scores=self._n_scores(plan.targets, plan.loss),
+            rng=rng,
+            generator=generator,
+            score=score,
+            decode=decode,
+            state=state,
+            closed_form=self._is_closed_form(plan),
+            work=self._work(network, options.batch_size),
+            callbacks=copy.deepcopy(list(self.callbacks or ())),
+        )
+
+    def _resumed_state(self, incremental: bool) -> TrainingState:
+        """Return where training left off; a warm start takes a new optimizer."""
+        state = copy.deepcopy(self._state)
+        if not incremental:
+            state.optimizer = state.learning_rate = None
+            state.stalled = 0
+        return state
+
+    def _training_options(self, n_samples: int) -> TrainingOptions:
+        """Return the training parameters, the size of a batch settled."""
+        options = {f.name: getattr(self, f.name) for f in fields(TrainingOptions)}
+        if self.batch_size == "auto":
+            options["batch_size"] = min(200, n_samples)
+        elif self.batch_size > n_samples:
+            warnings.warn(
+                f"Got batch_size={self.batch_size}, more than the {n_samples} training "
+                "samples. It is going to be clipped.",
+                stacklevel=5,
+            )
+            options["batch_size"] = n_samples
+        return TrainingOptions(**options)
+
+    def _train(self, task: Task, plan: _Plan, X, y) -> None:
+        """Train, with scikit-learn's callbacks told of it, and keep the outcome."""
+        n_before = len(task.state.history)
+        context = self._init_callback_context(max_subtasks=task.n_epochs)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+
+        def fitted() -> dict:
+            return self._fitted_attributes(task, plan, n_before)
+
+        epochs = []
+
+        def begin_epoch() -> None:
+            epoch = context.subcontext(task_name="epoch")
+            epochs.append(epoch.call_on_fit_task_begin(estimator=self, X=X, y=y))
+
+        def end_epoch() -> bool:
+            return epochs.pop().call_on_fit_task_end(
+                estimator=self, X=X, y=y, reconstruction_attributes=fitted
+            )
+
+        task.begin_epoch, task.end_epoch = begin_epoch, end_epoch
+        train(task)
+        for name, value in fitted().items():
+            setattr(self, name, value)
+        context.call_on_fit_task_end(
+            estimator=self, X=X, y=y, reconstruction_attributes=fitted
+        )
+
+    def _fitted_attributes(self, task: Task, plan: _Plan, n_before: int) -> dict:
+        """Return all that a fit sets."""
+        history = task.state.history
+        scores = [r["valid_score"] for r in history if "valid_score" in r]
+        losses = [record["train_loss"] for record in history]
+        return {
+            "_inputs": plan.inputs,
+            "_targets": plan.targets,
+            "_loss": plan.loss,
+            "_trained": TrainedNetwork.of(task.network, plan.config, plan.dtype),
+            "_state": task.state,
+            "history_": history,
+            "n_iter_": len(history) - n_before,
+            "t_": task.state.n_samples_seen,
+            "n_outputs_": self._n_scores(plan.targets, plan.loss),
+            "out_activation_": plan.loss.out_activation,
+            "loss_curve_": losses,
+            "loss_": losses[-1],
+            "best_loss_": None if self.early_stopping else min(losses),
+            "validation_scores_": scores or None,
+            "best_validation_score_": _best_score(history, self.early_stopping),
+        }
+
+    # -- predict -----------------------------------------------------------------------
+
+    def _raw_scores(self, X) -> Tensor:
+        """Return the raw scores of rows, on the CPU."""
+        check_is_fitted(self)
+        device = resolve_device(self.device, fall_back=True)
+        dtype = self._accepted_dtype(device)
+        table = check_inputs(self, X, "no_validation", dtype=dtype, reset=False)
+        rows = self._inputs.encode(
+            table.numeric, table.categories, self._trained.dtype, device
+        )
+        return raw_scores(self._trained.module(self._build, device), rows).cpu()
+
+    def _as_array(self, tensor: Tensor) -> np.ndarray:
+        """Return predictions in the float type that X had."""
+        return tensor.numpy().astype(self._dtype, copy=False)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_trained")
+
+    @property
+    def module_(self) -> nn.Module:
+        """The trained network."""
+        self._check_fitted_attribute("module_")
+        device = resolve_device(self.device, fall_back=True)
+        return self._trained.module(self._build, device)
+
+    @property
+    def net_(self):
+        """A skorch net around the trained network."""
+        self._check_fitted_attribute("net_")
+
+        def decode(raw: Tensor) -> Tensor:
+            return self._decode(self._targets, self._loss, raw)
+
+        return make_net(
+            self.module_, self._loss, decode=decode, history=self.history_
+        )
+
+    def _check_fitted_attribute(self, name: str) -> None:
+        if not self.__sklearn_is_fitted__():
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r} before fit."
+            )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _as_data(sample: _Sample, plan: _Plan, dtype, device) -> Data:
+    """Encode rows, targets and weights into tensors."""
+    table = sample.table
+    rows = plan.inputs.encode(table.numeric, table.categories, dtype, device)
+    target = plan.targets.as_tensor(sample.codes, plan.loss.target_kind, dtype)
+    plan.loss.check_target(target)
+    weight = sample.weight
+    if weight is not None:
+        weight = torch.from_numpy(weight).to(device, dtype)
+    return Data(rows, target.to(device), weight)
+
+
+def _random_state(seed) -> np.random.RandomState:
+    """Return a generator; of numpy's global one, only a single draw is taken."""
+    if seed is None:
+        seed = check_random_state(None).randint(np.iinfo(np.int32).max)
+    return check_random_state(seed)
+
+
+def _peek(rng: np.random.RandomState) -> int:
+    """Return a seed without moving ``rng``, whose draws are to be scikit-learn's."""
+    return int(copy.deepcopy(rng).randint(np.iinfo(np.int32).max))
+
+
+def _float_dtype(X, otherwise: np.dtype) -> np.dtype:
+    """Return the float type of the user's X, if it has one."""
+    dtype = getattr(X, "dtype", None)
+    is_float = isinstance(dtype, np.dtype) and dtype in (np.float32, np.float64)
+    return dtype if is_float else otherwise
+
+
+def _without_weightless(table: Table, y, weight):
+    """Drop rows of weight zero, so that they count for nothing at all."""
+    if weight is None or weight.all():
+        return table, y, weight
+    rows = np.flatnonzero(weight)
+    return table.rows(rows), y[rows], weight[rows]
+
+
+def _best_score(history: list[dict], early_stopping) -> float | None:
+    """Return the validation score of the best epoch."""
+    scored = [record for record in history if "valid_score" in record]
+    if early_stopping == "loss":
+        scored = sorted(scored, key=lambda record: record["valid_loss"])[:1]
+    finite = [r["valid_score"] for r in scored if np.isfinite(r["valid_score"])]
+    return max(finite, default=None)
+
+
+def _is_stochastic(estimator) -> bool:
+    """Say whether training goes by epochs; partial_fit needs that."""
+    if estimator.solver == "lbfgs":
+        raise AttributeError(
+            "partial_fit is only available for stochastic optimizers. lbfgs is not "
+            "stochastic."
+        )
+    return True
+
+
+def _gives_probabilities(estimator) -> bool:
+    """Say whether the loss is one that is trained on probabilities."""
+    if estimator.loss in ("hinge", "squared_hinge"):
+        raise AttributeError(
+            f"loss={estimator.loss!r} gives no probabilities; use decision_function."
+        )
+    return True
+
+
+class ClassifierNetwork(ClassifierMixin, BaseNetwork):
+    """What classifiers have in common."""
+
+    def _make_targets(self, y, classes):
+        targets = class_targets(
+            y, classes, distributions=self.loss == "kl_divergence"
+        )
+        self.classes_ = targets.classes_
+        return targets
+
+    def _known_targets(self, y, incremental):
+        if self.warm_start and not self._targets.is_multilabel and y.ndim == 1:
+            labels = unique_labels(y)
+            if set(labels) != set(self.classes_):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in "
+                    f"the previous call to fit. Previously got {self.classes_}, `y` "
+                    f"has {labels}"
+                )
+        return self._targets
+
+    def _n_scores(self, targets, loss):
+        if loss.target_kind == "indicators" and not targets.is_multilabel:
+            return 1
+        return len(targets.classes_)
+
+    def _decode(self, targets, loss, raw):
+        return targets.codes_from(raw)
+
+    def _strata(self, sample, targets):
+        return targets.decode(sample.codes) if sample.codes.ndim == 1 else None
+
+    def _add_class_weight(self, weight, y, incremental):
+        if self.class_weight is None:
+            return weight
+        if incremental and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' is not supported for partial_fit, which sees "
+                "a part of the data. Pass the weights as a dict."
+            )
+        by_class = compute_sample_weight(self.class_weight, y)
+        return by_class if weight is None else weight * by_class
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Classes; or 0 and 1 for several labels; or, for the loss 'kl_divergence',
+            rows of class probabilities.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights, none negative. A row of weight 0 counts as if it were not there.
+        X_val : {array-like, sparse matrix}, default=None
+            Validation rows, scored after every epoch. With ``early_stopping`` they
+            decide, and no training rows are set aside.
+        y_val : array-like, default=None
+            Their classes.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If training diverges, or the data are not as they should be.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val)
+
+    @available_if(_is_stochastic)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None, classes=None):
+        """Train for one epoch on these rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Their classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights, none negative.
+        classes : array-like of shape (n_classes,), default=None
+            Every class there is; needed in the first call.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        _check_partial_fit_first_call(self, classes)
+        return self._fit(X, y, sample_weight, incremental=True, classes=classes)
+
+    def predict(self, X):
+        """Predict classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            The predicted classes; 0 and 1 for several labels.
+        """
+        raw = self._raw_scores(X)
+        return self._targets.decode(self._targets.codes_from(raw).numpy())
+
+    def decision_function(self, X):
+        """Return raw scores, the higher the likelier the class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            One score for two classes, positive for the second; else one for each.
+        """
+        return self._targets.margins(self._as_array(self._raw_scores(X)))
+
+    @available_if(_gives_probabilities)
+    def predict_proba(self, X):
+        """Predict probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``. Several labels have probabilities that do
+            not sum to 1.
+        """
+        values = self._as_array(self._loss.predict(self._raw_scores(X)))
+        return self._targets.probabilities(values)
+
+    @available_if(_gives_probabilities)
+    def predict_log_proba(self, X):
+        """Predict the logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples, n_classes)
+            ``log(predict_proba(X))``.
+        """
+        p = self.predict_proba(X)
+        with np.errstate(divide="ignore"):
+            return np.log(p, out=p)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+class RegressorNetwork(RegressorMixin, BaseNetwork):
+    """What regressors have in common."""
+
+    def _make_targets(self, y, classes):
+        return ValueTargets(1 if y.ndim == 1 else y.shape[1], flat=y.ndim == 1)
+
+    def _known_targets(self, y, incremental):
+        return self._targets
+
+    def _make_loss(self, targets):
+        return make_loss(self, "values")
+
+    def _n_scores(self, targets, loss):
+        return targets.n_outputs * loss.scores_per_target
+
+    def _decode(self, targets, loss, raw):
+        return loss.predict(raw)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights, none negative. A row of weight 0 counts as if it were not there.
+        X_val : {array-like, sparse matrix}, default=None
+            Validation rows, scored after every epoch. With ``early_stopping`` they
+            decide, and no training rows are set aside.
+        y_val : array-like, default=None
+            Their targets.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If training diverges, or the data are not as they should be.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val)
+
+    @available_if(_is_stochastic)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train for one epoch on these rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights, none negative.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def predict(self, X, return_std=False):
+        """Predict targets.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        return_std : bool, default=False
+            Whether to return standard deviations too. Only the loss 'gaussian' has
+            them.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predictions.
+        std : ndarray shaped as ``y``
+            Their standard deviations, in the target's unit, if asked for.
+
+        Raises
+        ------
+        ValueError
+            If standard deviations are asked for and the loss has none.
+        """
+        check_is_fitted(self)
+        if return_std and not self._loss.gives_std:
+            raise ValueError(
+                f"return_std=True needs loss='gaussian'; trained was {self.loss!r}."
+            )
+        raw = self._raw_scores(X)
+        mean = self._targets.decode(self._as_array(self._loss.predict(raw)))
+        if not return_std:
+            return mean
+        std = self._targets.decode(self._as_array(self._loss.predict_std(raw)))
+        return mean, std
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

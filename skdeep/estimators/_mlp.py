@@ -1,0 +1,431 @@
+"""Multi-layer perceptrons: drop-ins for scikit-learn's."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from skdeep.estimators._base import BaseNetwork, ClassifierNetwork, RegressorNetwork
+from skdeep.estimators._parameters import (
+    CLASSIFIER_CONSTRAINTS,
+    CLASSIFIER_DOC,
+    FITTED_DOC,
+    REGRESSOR_CONSTRAINTS,
+    REGRESSOR_DOC,
+    TRAINING_CONSTRAINTS,
+    TRAINING_DOC,
+    documented,
+)
+from skdeep.losses import make_loss
+from skdeep.networks import ACTIVATIONS, WEIGHT_INITS, DenseNetwork
+
+_NETWORK_CONSTRAINTS: dict = {
+    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "activation": [StrOptions(set(ACTIVATIONS))],
+    "maxout_pieces": [Interval(Integral, 2, None, closed="left")],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "batch_norm": ["boolean"],
+    "weight_init": [StrOptions(set(WEIGHT_INITS))],
+    "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+}
+
+_NETWORK_DOC = """\
+hidden_layer_sizes : array-like of int or int, default=(100,)
+    Number of units in each hidden layer. ``()`` makes a linear model.
+activation : {'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu', \
+'gelu', 'silu', 'mish', 'softplus', 'maxout'}, default='relu'
+    Activation of the hidden layers.
+maxout_pieces : int, default=2
+    Number of linear pieces of each unit of 'maxout'.
+dropout : float, default=0.0
+    Share of the hidden values set to zero in each training step.
+batch_norm : bool, default=False
+    Whether to normalise the hidden layers over each batch, before the activation.
+weight_init : {'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal', \
+'lecun_normal', 'orthogonal'}, default='glorot_uniform'
+    How the weights are drawn. 'glorot_uniform' draws the biases too, as scikit-learn
+    does; with the others they start at zero.
+categorical_features : 'from_dtype', array-like or None, default='from_dtype'
+    Columns that hold categories: those of a data frame whose type is categorical; or
+    a mask, positions or names; or none. Each is embedded: a learned vector stands for
+    each category, and one each for a missing and an unknown one."""
+
+_MLP_FITTED_DOC = """\
+coefs_ : list of ndarray of shape (n_in, n_out)
+    The weights of each layer.
+intercepts_ : list of ndarray of shape (n_out,)
+    The biases of each layer.
+n_layers_ : int
+    Number of layers, those of inputs and outputs included."""
+
+
+class _DenseFamily(BaseNetwork):
+    """The part of an estimator that knows of dense networks."""
+
+    def _network_config(self, inputs, n_scores):
+        return {
+            "n_inputs": inputs.n_inputs_,
+            "hidden_layer_sizes": _layer_sizes(self.hidden_layer_sizes),
+            "n_outputs": n_scores,
+            "activation": self.activation,
+            "maxout_pieces": int(self.maxout_pieces),
+            "dropout": float(self.dropout),
+            "batch_norm": bool(self.batch_norm),
+            "n_codes": inputs.n_codes_,
+        }
+
+    def _build(self, config, seed=0):
+        return DenseNetwork(**config)
+
+    def _initialize(self, network, rng):
+        network.initialize(self.weight_init, rng)
+
+    def _is_closed_form(self, plan):
+        needs_autograd = (
+            self.batch_norm
+            or plan.config["n_codes"]
+            or self.callbacks
+            or self.compile
+            or not plan.loss.has_gradient
+        )
+        return not needs_autograd
+
+    def _work(self, network, batch_size):
+        return batch_size * sum(layer.weight.numel() for layer in network.layers)
+
+    @property
+    def coefs_(self):
+        """The weights of each layer, (n_in, n_out)."""
+        return [weight.T for weight in self._layer_arrays("coefs_", "weight")]
+
+    @property
+    def intercepts_(self):
+        """The biases of each layer, (n_out,)."""
+        return self._layer_arrays("intercepts_", "bias")
+
+    @property
+    def n_layers_(self):
+        """Number of layers, those of inputs and outputs included."""
+        return len(self._layer_arrays("n_layers_", "bias")) + 1
+
+    def _layer_arrays(self, attribute: str, part: str) -> list[np.ndarray]:
+        self._check_fitted_attribute(attribute)
+        arrays = self._trained.arrays
+        count = len(self._trained.config["hidden_layer_sizes"]) + 1
+        layers = [arrays[f"layers.{i}.{part}"] for i in range(count)]
+        return [layer.astype(self._dtype, copy=False) for layer in layers]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+def _layer_sizes(sizes) -> list[int]:
+    """Return hidden_layer_sizes as a list of positive ints."""
+    listed = [sizes] if np.ndim(sizes) == 0 else list(sizes)
+    if not all(isinstance(size, Integral) and size > 0 for size in listed):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {listed}.")
+    return [int(size) for size in listed]
+
+
+@documented(
+    network=_NETWORK_DOC,
+    training=TRAINING_DOC,
+    classifier=CLASSIFIER_DOC,
+    fitted=FITTED_DOC,
+    layers=_MLP_FITTED_DOC,
+)
+class MLPClassifier(ClassifierNetwork, _DenseFamily):
+    """Multi-layer perceptron for classification.
+
+    It takes the place of :class:`sklearn.neural_network.MLPClassifier`: the same
+    parameters give the same network, faster, and there are more of them.
+
+    Parameters
+    ----------
+    {network}
+    {training}
+    {classifier}
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes.
+    {layers}
+    {fitted}
+
+    See Also
+    --------
+    MLPRegressor : The same for numbers.
+    ModuleClassifier : Training of a network of your own.
+
+    Notes
+    -----
+    Missing numbers (NaN) are replaced by the mean of the training rows; columns in
+    which training rows miss some get an indicator beside them.
+
+    The gradient of plain dense networks is written out and computed in a dozen calls
+    of torch; callbacks, batch normalisation, categories and callable losses go through
+    skorch and autograd, with the same result.
+
+    References
+    ----------
+    Rumelhart, Hinton & Williams (1986). "Learning representations by back-propagating
+    errors." Nature 323.
+
+    Kingma & Ba (2014). "Adam: A method for stochastic optimization." arXiv:1412.6980.
+
+    Examples
+    --------
+    >>> from skdeep import MLPClassifier
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = make_pipeline(
+    ...     StandardScaler(), MLPClassifier(max_iter=500, random_state=0)
+    ... )
+    >>> round(model.fit(X, y).score(X, y), 2)
+    0.98
+    """
+
+    _parameter_constraints: dict = {
+        **_NETWORK_CONSTRAINTS,
+        **TRAINING_CONSTRAINTS,
+        **CLASSIFIER_CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        loss="log_loss",
+        focal_gamma=2.0,
+        label_smoothing=0.0,
+        class_weight=None,
+        maxout_pieces=2,
+        dropout=0.0,
+        batch_norm=False,
+        weight_init="glorot_uniform",
+        categorical_features="from_dtype",
+        validation_split="random",
+        validation_gap=0,
+        max_grad_norm=None,
+        callbacks=None,
+        device="auto",
+        dtype=None,
+        compile=False,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.loss = loss
+        self.focal_gamma = focal_gamma
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+        self.maxout_pieces = maxout_pieces
+        self.dropout = dropout
+        self.batch_norm = batch_norm
+        self.weight_init = weight_init
+        self.categorical_features = categorical_features
+        self.validation_split = validation_split
+        self.validation_gap = validation_gap
+        self.max_grad_norm = max_grad_norm
+        self.callbacks = callbacks
+        self.device = device
+        self.dtype = dtype
+        self.compile = compile
+
+    def _make_loss(self, targets):
+        # One score tells two classes apart, as in scikit-learn.
+        named = self.loss not in ("kl_divergence",) and not callable(self.loss)
+        one_score = named and len(targets.classes_) <= 2
+        labels = targets.is_multilabel or one_score
+        return make_loss(self, "labels" if labels else "classes")
+
+
+@documented(
+    network=_NETWORK_DOC,
+    training=TRAINING_DOC,
+    regressor=REGRESSOR_DOC,
+    fitted=FITTED_DOC,
+    layers=_MLP_FITTED_DOC,
+)
+class MLPRegressor(RegressorNetwork, _DenseFamily):
+    """Multi-layer perceptron for regression.
+
+    It takes the place of :class:`sklearn.neural_network.MLPRegressor`: the same
+    parameters give the same network, faster, and there are more of them.
+
+    Parameters
+    ----------
+    {regressor}
+    {network}
+    {training}
+
+    Attributes
+    ----------
+    {layers}
+    {fitted}
+
+    See Also
+    --------
+    MLPClassifier : The same for classes.
+    ModuleRegressor : Training of a network of your own.
+
+    Notes
+    -----
+    Of several targets the loss is the sum; scikit-learn trains on that sum too, but
+    reports the mean.
+
+    Missing numbers in X are treated as in :class:`MLPClassifier`.
+
+    References
+    ----------
+    Rumelhart, Hinton & Williams (1986). "Learning representations by back-propagating
+    errors." Nature 323.
+
+    Nix & Weigend (1994). "Estimating the mean and variance of the target probability
+    distribution." ICNN. (The loss 'gaussian'.)
+
+    Examples
+    --------
+    >>> from skdeep import MLPRegressor
+    >>> from sklearn.datasets import make_regression
+    >>> X, y = make_regression(n_samples=200, n_features=20, random_state=1)
+    >>> model = MLPRegressor(solver="lbfgs", random_state=1, max_iter=500, tol=0.1)
+    >>> round(model.fit(X, y).score(X, y), 2)
+    1.0
+    """
+
+    _parameter_constraints: dict = {
+        **_NETWORK_CONSTRAINTS,
+        **TRAINING_CONSTRAINTS,
+        **REGRESSOR_CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        loss="squared_error",
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        quantile=0.5,
+        huber_delta=1.0,
+        maxout_pieces=2,
+        dropout=0.0,
+        batch_norm=False,
+        weight_init="glorot_uniform",
+        categorical_features="from_dtype",
+        validation_split="random",
+        validation_gap=0,
+        max_grad_norm=None,
+        callbacks=None,
+        device="auto",
+        dtype=None,
+        compile=False,
+    ):
+        self.loss = loss
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.quantile = quantile
+        self.huber_delta = huber_delta
+        self.maxout_pieces = maxout_pieces
+        self.dropout = dropout
+        self.batch_norm = batch_norm
+        self.weight_init = weight_init
+        self.categorical_features = categorical_features
+        self.validation_split = validation_split
+        self.validation_gap = validation_gap
+        self.max_grad_norm = max_grad_norm
+        self.callbacks = callbacks
+        self.device = device
+        self.dtype = dtype
+        self.compile = compile

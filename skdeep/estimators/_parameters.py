@@ -1,0 +1,214 @@
+"""The parameters that all networks share: what values they take, what they mean."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+
+from skdeep.losses import MULTICLASS_LOSSES, REGRESSION_LOSSES
+from skdeep.training import LEARNING_RATES, STOCHASTIC_SOLVERS
+
+TRAINING_CONSTRAINTS: dict = {
+    "solver": [StrOptions({"lbfgs", *STOCHASTIC_SOLVERS}), type],
+    "alpha": [Interval(Real, 0, None, closed="left")],
+    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "learning_rate": [StrOptions(set(LEARNING_RATES))],
+    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+    "power_t": [Interval(Real, 0, None, closed="left")],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "shuffle": ["boolean"],
+    "random_state": ["random_state"],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "verbose": ["verbose"],
+    "warm_start": ["boolean"],
+    "momentum": [Interval(Real, 0, 1, closed="both")],
+    "nesterovs_momentum": ["boolean"],
+    "early_stopping": ["boolean", StrOptions({"loss"})],
+    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+    "validation_split": [StrOptions({"random", "last"})],
+    "validation_gap": [Interval(Integral, 0, None, closed="left")],
+    "beta_1": [Interval(Real, 0, 1, closed="left")],
+    "beta_2": [Interval(Real, 0, 1, closed="left")],
+    "epsilon": [Interval(Real, 0, None, closed="neither")],
+    "n_iter_no_change": [
+        Interval(Integral, 1, None, closed="left"),
+        Options(Real, {np.inf}),
+    ],
+    "max_fun": [Interval(Integral, 1, None, closed="left")],
+    "max_grad_norm": [None, Interval(Real, 0, None, closed="neither")],
+    "callbacks": [None, list, tuple],
+    "device": [str],
+    "dtype": [None, StrOptions({"float32", "float64"})],
+    "compile": ["boolean"],
+}
+
+CLASSIFIER_CONSTRAINTS: dict = {
+    "loss": [StrOptions(set(MULTICLASS_LOSSES)), callable],
+    "focal_gamma": [Interval(Real, 0, None, closed="left")],
+    "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+    "class_weight": [StrOptions({"balanced"}), dict, list, None],
+}
+
+REGRESSOR_CONSTRAINTS: dict = {
+    "loss": [StrOptions(set(REGRESSION_LOSSES)), callable],
+    "quantile": [Interval(Real, 0, 1, closed="neither")],
+    "huber_delta": [Interval(Real, 0, None, closed="neither")],
+}
+
+CLASSIFIER_DOC = """\
+loss : {'log_loss', 'hinge', 'squared_hinge', 'kl_divergence', 'focal'} or callable, \
+default='log_loss'
+    What training minimises. The hinge losses give no probabilities.
+    'kl_divergence' takes, beside labels, rows of class probabilities as y. A callable
+    takes raw scores (n_samples, n_classes) and class indices (n_samples,), or, for
+    several labels, raw scores and 0 or 1 of shape (n_samples, n_labels); it returns a
+    tensor with a value for each sample, or their mean.
+focal_gamma : float, default=2.0
+    How much less the focal loss counts samples that are classified well; 0 makes it
+    the log loss.
+label_smoothing : float, default=0.0
+    Share of each label that is spread evenly over the classes. For 'log_loss'.
+class_weight : dict, list of dict or 'balanced', default=None
+    Weights of the classes, which multiply those of the samples; 'balanced' makes them
+    inversely proportional to the classes' frequencies."""
+
+REGRESSOR_DOC = """\
+loss : {'squared_error', 'absolute_error', 'squared_log_error', 'huber', 'poisson', \
+'quantile', 'gaussian'} or callable, default='squared_error'
+    What training minimises. 'poisson' predicts the exponential of the raw score and
+    needs y >= 0; 'squared_log_error' needs y > -1. 'gaussian' fits a mean and a
+    standard deviation for each sample, see the method predict. A callable takes raw
+    scores and targets, both (n_samples, n_outputs), and returns a tensor with a value
+    for each sample, or their mean.
+quantile : float, default=0.5
+    The quantile that the loss 'quantile' predicts.
+huber_delta : float, default=1.0
+    The error from which on the loss 'huber' is linear."""
+
+TRAINING_DOC = """\
+solver : {'lbfgs', 'sgd', 'adam', 'adamw', 'nadam', 'rmsprop', 'adagrad', 'adadelta'} \
+or torch.optim.Optimizer class, default='adam'
+    What minimises the loss. 'lbfgs' takes all rows at once, in float64, and suits small
+    data; the others go batch by batch. 'adamw' decays the weights by ``alpha`` times
+    the learning rate in every step, in place of the L2 penalty. A class is given the
+    parameters and ``lr``.
+alpha : float, default=0.0001
+    Strength of the L2 penalty on the weights (not the biases); it is divided by the
+    number of samples in the batch.
+batch_size : int or 'auto', default='auto'
+    Number of samples in a batch; 'auto' is ``min(200, n_samples)``.
+learning_rate : {'constant', 'invscaling', 'adaptive', 'cosine', 'one_cycle', \
+'exponential', 'plateau'}, default='constant'
+    How the learning rate changes. 'invscaling' divides it by ``t_ ** power_t`` and
+    'adaptive' divides it by 5 where training would stop, both with ``solver='sgd'``
+    only. The others are for every stochastic solver, over ``max_iter`` epochs:
+    'cosine' falls to 0 along half a cosine; 'one_cycle' rises for three tenths of
+    the steps and then falls to 0; 'exponential' falls to a hundredth. 'plateau'
+    divides the rate by 5 after every ``n_iter_no_change // 2`` epochs without
+    improvement.
+learning_rate_init : float, default=0.001
+    The initial learning rate, for 'one_cycle' the highest.
+power_t : float, default=0.5
+    The exponent of 'invscaling'.
+max_iter : int, default=200
+    Largest number of epochs, or of iterations with 'lbfgs'.
+shuffle : bool, default=True
+    Whether to shuffle the samples in each epoch.
+random_state : int, RandomState instance, default=None
+    Determines the initial weights, the order of samples, the validation part and
+    dropout. An int gives the same network on every run.
+tol : float, default=0.0001
+    The least improvement of the loss, or of the score under early stopping, that
+    counts.
+verbose : bool or int, default=False
+    Whether to show the progress of training: a live bar on a terminal, lines elsewhere.
+warm_start : bool, default=False
+    Whether ``fit`` goes on from the network of the last call.
+momentum : float, default=0.9
+    Momentum of 'sgd' and 'rmsprop'.
+nesterovs_momentum : bool, default=True
+    Whether 'sgd' uses Nesterov's momentum.
+early_stopping : bool or 'loss', default=False
+    Whether to stop when the validation score, or with 'loss' the validation loss, has
+    not improved by ``tol`` for ``n_iter_no_change`` epochs. The weights of the best
+    epoch are kept. If False, the training loss is what must improve.
+validation_fraction : float, default=0.1
+    Share of the samples set aside for early stopping, unless ``X_val`` is given.
+validation_split : {'random', 'last'}, default='random'
+    Which samples these are: a random part (of each class), or the last rows, as rows
+    in order of time need.
+validation_gap : int, default=0
+    Number of rows left out before the last rows, so that no label of a training row
+    reaches into them.
+beta_1 : float, default=0.9
+    Decay of the first moment in the solvers of Adam's family.
+beta_2 : float, default=0.999
+    Decay of the second moment in the solvers of Adam's family.
+epsilon : float, default=1e-8
+    Keeps the solvers that divide by a moment stable.
+n_iter_no_change : int or inf, default=10
+    Number of epochs in a row without improvement after which training stops.
+max_fun : int, default=15000
+    Largest number of times 'lbfgs' computes the loss.
+max_grad_norm : float, default=None
+    The gradient is shortened to this norm where it is longer.
+callbacks : list of skorch callbacks, default=None
+    Called during training; copied for every fit.
+device : str, default='auto'
+    Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps', or 'auto' for an accelerator
+    where there is one. A network is kept as arrays and can be used on any machine.
+dtype : {'float32', 'float64'}, default=None
+    Precision to compute in. None takes that of X on the CPU, and float32 elsewhere.
+compile : bool, default=False
+    Whether to compile the network with ``torch.compile``, which needs a C++ compiler
+    and pays for large networks."""
+
+FITTED_DOC = """\
+n_features_in_ : int
+    Number of features seen in ``fit``.
+feature_names_in_ : ndarray of shape (n_features_in_,)
+    Names of the features, if X has names that are all strings.
+n_outputs_ : int
+    Number of targets, or of raw scores of a classifier.
+out_activation_ : str
+    Name of the function from raw scores to predictions.
+loss_ : float
+    The training loss of the last epoch.
+best_loss_ : float or None
+    The lowest training loss; None under early stopping.
+loss_curve_ : list of float
+    The training loss of each epoch.
+validation_scores_ : list of float or None
+    The validation score of each epoch, if there are validation rows.
+best_validation_score_ : float or None
+    The validation score of the best epoch, if there are validation rows.
+n_iter_ : int
+    Number of epochs of the last call.
+t_ : int
+    Number of samples that training has seen, each as often as it was.
+history_ : list of dict
+    A record of each epoch: ``epoch``, ``train_loss``, ``learning_rate``, ``duration``
+    in seconds and, with validation rows, ``valid_loss`` and ``valid_score``.
+module_ : torch.nn.Module
+    The trained network.
+net_ : skorch.NeuralNet
+    A skorch net around it."""
+
+
+def documented(**pieces: str):
+    """Decorate a class: put the pieces where its docstring has ``{name}``."""
+
+    def fill(cls):
+        doc = cls.__doc__
+        for name, text in pieces.items():
+            doc = doc.replace("    {%s}" % name, _indented(text))
+        cls.__doc__ = doc
+        return cls
+
+    return fill
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" if line else line for line in text.split("\n"))

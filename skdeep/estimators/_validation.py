@@ -1,0 +1,174 @@
+"""Checks of what a user passes to `fit` and `predict`."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import check_array, check_X_y, column_or_1d
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from skdeep.encoding import find_categorical, split_columns, text_columns
+
+
+@dataclass
+class Table:
+    """Checked inputs: numbers, and objects of categorical columns if there are any."""
+
+    numeric: Any
+    categories: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return self.numeric.shape[0]
+
+    def rows(self, index) -> Table:
+        """Return some of the rows."""
+        categories = None if self.categories is None else self.categories[index]
+        return Table(self.numeric[index], categories)
+
+
+def check_inputs(estimator, X, y=None, *, dtype, reset: bool):
+    """Check X, and y if it is given, as scikit-learn does.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Tells by its tags what it allows; gets ``n_features_in_`` and, when resetting,
+        the positions of its categorical columns.
+    X, y : array-like
+        The user's data; ``y="no_validation"`` checks X alone.
+    dtype : dtype or sequence of dtype
+        Types that X may keep, the first being what it is converted to.
+    reset : bool
+        Whether this is the data to remember for later checks.
+
+    Returns
+    -------
+    Table, or Table and ndarray
+    """
+    tags = estimator.__sklearn_tags__().input_tags
+    arguments: dict[str, Any] = dict(
+        accept_sparse="csr" if tags.sparse else False,
+        dtype=dtype,
+        ensure_all_finite="allow-nan" if tags.allow_nan else True,
+    )
+    if _has_many_axes(X) and tags.three_d_array:
+        return _check_many_axes(estimator, X, y, arguments, reset)
+    try:
+        return _check_table(estimator, X, y, arguments, reset)
+    except (ValueError, TypeError) as error:
+        names = text_columns(X)
+        if names and "convert" in str(error):
+            raise ValueError(
+                f"The columns {names} of X hold text: {error}. Encode them, give them "
+                "a categorical type or name them in categorical_features."
+            ) from error
+        raise
+
+
+def _has_many_axes(X) -> bool:
+    return len(getattr(X, "shape", np.shape(X) if isinstance(X, list) else ())) > 2
+
+
+def _check_table(estimator, X, y, arguments, reset):
+    given_y = not (isinstance(y, str) and y == "no_validation")
+    asked = getattr(estimator, "categorical_features", None)
+    if reset:
+        estimator._categorical = _find(asked, X)
+    if given_y:
+        arguments |= dict(multi_output=True, y_numeric=_is_regressor(estimator))
+    if not estimator._categorical:
+        out = validate_data(estimator, X, y, reset=reset, **arguments)
+        numeric, y = out if given_y else (out, None)
+        categories = None
+    else:
+        validate_data(estimator, X, y, reset=reset, skip_check_array=True)
+        rest, categories = split_columns(X, estimator._categorical)
+        arguments |= dict(ensure_min_features=0, estimator=estimator)
+        if given_y:
+            numeric, y = check_X_y(rest, y, **arguments)
+        else:
+            numeric = check_array(rest, input_name="X", **arguments)
+    if sparse.issparse(numeric) and np.isnan(numeric.data).any():
+        raise ValueError(
+            "Input X contains NaN. Missing values are imputed in dense X only; impute "
+            "a sparse X before, for example with SimpleImputer."
+        )
+    table = Table(numeric, categories)
+    return (table, _flatten(y)) if given_y else table
+
+
+def _find(asked, X) -> list[int]:
+    """Return the positions of the categorical columns; a bad X is found out later."""
+    if asked is None or sparse.issparse(X):
+        return []
+    shape = np.shape(X)
+    return find_categorical(asked, X, shape[1]) if len(shape) == 2 else []
+
+
+def _flatten(y):
+    """Make a column vector flat, with scikit-learn's warning."""
+    if not sparse.issparse(y) and y.ndim == 2 and y.shape[1] == 1:
+        return column_or_1d(y, warn=True)
+    return y
+
+
+def _is_regressor(estimator) -> bool:
+    return estimator.__sklearn_tags__().estimator_type == "regressor"
+
+
+def _check_many_axes(estimator, X, y, arguments, reset):
+    """Check X of three axes or more, whose last one counts the features."""
+    if isinstance(y, str) and y == "no_validation":
+        X = check_array(X, allow_nd=True, input_name="X", **arguments)
+        checked: Any = Table(X)
+    else:
+        arguments |= dict(multi_output=True, y_numeric=_is_regressor(estimator))
+        X, y = check_X_y(X, y, allow_nd=True, estimator=estimator, **arguments)
+        checked = Table(X), _flatten(y)
+    if reset:
+        estimator.n_features_in_ = X.shape[-1]
+        estimator._categorical = []
+    elif X.shape[-1] != estimator.n_features_in_:
+        raise ValueError(
+            f"X has {X.shape[-1]} features, but {type(estimator).__name__} is expecting "
+            f"{estimator.n_features_in_} features as input."
+        )
+    return checked
+
+
+def check_weight(sample_weight, table: Table, dtype) -> np.ndarray | None:
+    """Check sample weights: one a row, none negative, not all zero."""
+    if sample_weight is None:
+        return None
+    weight = _check_sample_weight(
+        sample_weight, table.numeric, dtype=dtype, ensure_non_negative=True
+    )
+    if not weight.any():
+        raise ValueError("sample_weight must not be zero for every sample.")
+    return weight
+
+
+def check_validation_pair(X, X_val, y_val) -> bool:
+    """Say whether validation rows are given; both parts or none must be."""
+    if (X_val is None) != (y_val is None):
+        given, missing = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
+        raise ValueError(f"{given} was given without {missing}.")
+    if X_val is None:
+        return False
+    if _n_rows(X_val) == _n_rows(X):
+        warnings.warn(
+            f"X_val has as many rows as X ({_n_rows(X)}). scikit-learn's "
+            "cross-validation cuts metadata as long as X into the folds of X: then "
+            "these are not the validation rows that were meant.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return True
+
+
+def _n_rows(X) -> int:
+    return X.shape[0] if hasattr(X, "shape") else len(X)

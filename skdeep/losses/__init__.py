@@ -1,0 +1,18 @@
+"""Losses: what a network is trained for, and how its raw scores are read."""
+
+from skdeep.losses._base import CallableLoss, Loss
+from skdeep.losses._table import (
+    BINARY_LOSSES,
+    MULTICLASS_LOSSES,
+    REGRESSION_LOSSES,
+    make_loss,
+)
+
+__all__ = [
+    "BINARY_LOSSES",
+    "MULTICLASS_LOSSES",
+    "REGRESSION_LOSSES",
+    "CallableLoss",
+    "Loss",
+    "make_loss",
+]

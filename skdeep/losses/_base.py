@@ -1,0 +1,110 @@
+"""What every loss offers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+
+class Loss(ABC):
+    """A loss per sample, and the way from raw scores to predictions.
+
+    Raw scores are (..., n_samples, n_scores); the leading axes, if any, count
+    networks that are trained together.
+    """
+
+    #: How targets are given: "indicators" (0 or 1, one a label), "codes" (the index of
+    #: the class), "distributions" (probabilities of the classes) or "values".
+    target_kind: ClassVar[str]
+    #: scikit-learn's name of the function from raw scores to predictions.
+    out_activation: ClassVar[str] = "identity"
+    #: Whether ``predict`` gives probabilities.
+    gives_probabilities: ClassVar[bool] = False
+    #: Whether ``predict_std`` tells how sure a prediction is.
+    gives_std: ClassVar[bool] = False
+    #: Number of raw scores for each target.
+    scores_per_target: ClassVar[int] = 1
+    #: Whether ``with_gradient`` is written out.
+    has_gradient: ClassVar[bool] = True
+
+    @abstractmethod
+    def per_sample(self, raw: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of each sample, (..., n_samples), fit for autograd."""
+
+    def with_gradient(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss of each sample and its derivative by the raw scores.
+
+        Shapes are (..., n_samples) and that of ``raw``, which is not changed.
+        """
+        raise NotImplementedError
+
+    def check_target(self, target: Tensor) -> None:
+        """Raise a ValueError for targets that the loss is not defined for."""
+
+    def predict(self, raw: Tensor) -> Tensor:
+        """Turn raw scores into predictions (probabilities, where it gives them)."""
+        return raw
+
+
+class ElementwiseLoss(Loss):
+    """A loss that is a sum over outputs; raw scores and targets have one shape."""
+
+    @abstractmethod
+    def elementwise(self, raw: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of each output of each sample."""
+
+    @abstractmethod
+    def derivative(self, raw: Tensor, target: Tensor) -> Tensor:
+        """Return the derivative of ``elementwise`` by the raw scores."""
+
+    def per_sample(self, raw, target):
+        return self.elementwise(raw, target).sum(-1)
+
+    def with_gradient(self, raw, target):
+        return self.per_sample(raw, target), self.derivative(raw, target)
+
+
+class CallableLoss(Loss):
+    """A user's function of (raw scores, targets).
+
+    It returns a loss for each sample, (n_samples,) or (n_samples, n_outputs), or the
+    mean over them, as the functions of ``torch.nn.functional`` do.
+    """
+
+    has_gradient = False
+
+    def __init__(self, function, target_kind: str):
+        self.function = function
+        self.target_kind = target_kind  # type: ignore[misc]  # one class, two kinds
+        self.gives_probabilities = target_kind != "values"  # type: ignore[misc]
+        self.out_activation = {  # type: ignore[misc]
+            "values": "identity",
+            "codes": "softmax",
+            "indicators": "logistic",
+        }[target_kind]
+
+    def per_sample(self, raw, target):
+        loss = self.function(raw, target)
+        if not isinstance(loss, Tensor):
+            raise TypeError(
+                "The callable `loss` must return a torch.Tensor, got "
+                f"{type(loss).__name__}."
+            )
+        if loss.ndim == 2 and len(loss) == len(raw):
+            return loss.mean(-1)
+        if loss.ndim == 1 and len(loss) == len(raw):
+            return loss
+        if loss.ndim == 0:
+            return loss.expand(len(raw))
+        raise ValueError(
+            "The callable `loss` must return a scalar or one value for each of the "
+            f"{len(raw)} samples, got a tensor of shape {tuple(loss.shape)}."
+        )
+
+    def predict(self, raw):
+        if self.out_activation == "softmax":
+            return torch.softmax(raw, -1)
+        return torch.sigmoid(raw) if self.out_activation == "logistic" else raw

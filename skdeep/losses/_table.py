@@ -1,0 +1,71 @@
+"""The losses by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from skdeep.losses._base import CallableLoss, Loss
+from skdeep.losses._classification import (
+    BinaryFocalLoss,
+    BinaryHinge,
+    BinaryLogLoss,
+    KLDivergence,
+    MulticlassFocalLoss,
+    MulticlassHinge,
+    MulticlassLogLoss,
+)
+from skdeep.losses._regression import (
+    AbsoluteError,
+    Gaussian,
+    Huber,
+    Poisson,
+    Quantile,
+    SquaredError,
+    SquaredLogError,
+)
+
+# Each entry takes the estimator's parameters and builds the loss; a classifier's has
+# one form for labels that are present or not, and one for a choice among classes.
+BINARY_LOSSES: dict[str, Callable[..., Loss]] = {
+    "log_loss": lambda p: BinaryLogLoss(p.label_smoothing),
+    "hinge": lambda p: BinaryHinge(1),
+    "squared_hinge": lambda p: BinaryHinge(2),
+    "focal": lambda p: BinaryFocalLoss(p.focal_gamma),
+}
+MULTICLASS_LOSSES: dict[str, Callable[..., Loss]] = {
+    "log_loss": lambda p: MulticlassLogLoss(p.label_smoothing),
+    "hinge": lambda p: MulticlassHinge(1),
+    "squared_hinge": lambda p: MulticlassHinge(2),
+    "focal": lambda p: MulticlassFocalLoss(p.focal_gamma),
+    "kl_divergence": lambda p: KLDivergence(),
+}
+REGRESSION_LOSSES: dict[str, Callable[..., Loss]] = {
+    "squared_error": lambda p: SquaredError(),
+    "absolute_error": lambda p: AbsoluteError(),
+    "squared_log_error": lambda p: SquaredLogError(),
+    "huber": lambda p: Huber(p.huber_delta),
+    "poisson": lambda p: Poisson(),
+    "quantile": lambda p: Quantile(p.quantile),
+    "gaussian": lambda p: Gaussian(),
+}
+
+
+def make_loss(params, target: str) -> Loss:
+    """Build the loss that ``params`` ask for.
+
+    Parameters
+    ----------
+    params : object
+        Has ``loss``, a name or a callable, and what that loss needs besides.
+    target : {"values", "labels", "classes"}
+        Numbers, labels that are present or not, or a choice among classes.
+    """
+    if callable(params.loss):
+        kinds = {"values": "values", "labels": "indicators", "classes": "codes"}
+        return CallableLoss(params.loss, kinds[target])
+    tables = {
+        "values": REGRESSION_LOSSES,
+        "labels": BINARY_LOSSES,
+        "classes": MULTICLASS_LOSSES,
+    }
+    return tables[target][params.loss](params)

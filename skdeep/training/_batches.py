@@ -1,0 +1,87 @@
+"""Rows into batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass
+class Batches:
+    """One pass over the data in batches; every list has an entry for each of them.
+
+    Parameters
+    ----------
+    sizes : list of int
+        Number of rows.
+    rows : list of Tensor of shape (size,)
+        Row numbers.
+    targets : list of Tensor of shape (size, ...)
+        Targets.
+    scales : list of float, or list of Tensor of shape (size,)
+        Weight of each row as a share of its batch, one for all if they are equal.
+    weight_sums : list of float
+        Sum of the sample weights.
+    equal_weights : bool
+        Whether all rows weigh the same.
+    """
+
+    sizes: list[int]
+    rows: list[Tensor]
+    targets: list[Tensor]
+    scales: list[float] | list[Tensor]
+    weight_sums: list[float]
+    equal_weights: bool
+
+    def mean_loss(self, losses: list[Tensor]) -> Tensor:
+        """Average the losses of the rows of all batches, each batch by its size."""
+        values = torch.cat(losses).double()
+        if self.equal_weights:
+            return values.mean()
+        parts = zip(self.scales, self.sizes, strict=True)
+        return (values * torch.cat([scale * size for scale, size in parts])).mean()
+
+    def mean_penalty(self, squared_norms: list[Tensor], alpha: float) -> Tensor:
+        """Average the L2 penalties of all batches, each by its size."""
+        norms = torch.stack(squared_norms).double()
+        sizes = norms.new_tensor(self.sizes)
+        shares = sizes / norms.new_tensor(self.weight_sums)
+        return 0.5 * alpha * (norms * shares).sum() / sizes.sum()
+
+
+def batch_bounds(
+    n_samples: int, batch_size: int, *, merge_single: bool = False
+) -> list[tuple[int, int]]:
+    """Cut ``n_samples`` rows into batches of ``batch_size``, the last one shorter.
+
+    ``merge_single`` joins a last batch of one row to the one before it: batch
+    normalisation needs two rows.
+    """
+    starts = list(range(0, n_samples, batch_size))
+    if merge_single and len(starts) > 1 and n_samples - starts[-1] == 1:
+        starts.pop()
+    return list(zip(starts, [*starts[1:], n_samples], strict=True))
+
+
+def make_batches(
+    order: np.ndarray,
+    bounds: list[tuple[int, int]],
+    target: Tensor,
+    weight: Tensor | None,
+) -> Batches:
+    """Lay out one pass over the rows in the given order."""
+    index = torch.from_numpy(order).to(target.device)
+    sizes = [stop - start for start, stop in bounds]
+    # split, unlike slicing in a loop, makes all the views in one call.
+    rows = list(index.split(sizes))
+    targets = list(target[index].split(sizes))
+    if weight is None:
+        sums = [float(size) for size in sizes]
+        return Batches(sizes, rows, targets, [1 / s for s in sums], sums, True)
+    weights = weight[index].split(sizes)
+    sums = torch.stack([part.sum() for part in weights]).tolist()
+    scales = [part / s for part, s in zip(weights, sums, strict=True)]
+    return Batches(sizes, rows, targets, scales, sums, False)

@@ -1,0 +1,121 @@
+"""Where a network computes, in which precision and with how many threads."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+
+import torch
+
+# Batches of fewer multiply-adds than this take one thread: more would wait for each
+# other longer than they compute, and fight with the threads of other processes.
+_SMALL_WORK = 2**20
+
+_lock = threading.RLock()
+
+
+def resolve_device(device: str, *, fall_back: bool = False) -> torch.device:
+    """Return the device called ``device``.
+
+    Parameters
+    ----------
+    device : str
+        "auto" (an accelerator where there is one), "cpu", "cuda", "cuda:1", "mps".
+    fall_back : bool, default=False
+        Whether a device that is not there is replaced by the CPU.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown or the device is not there.
+    """
+    if device == "auto":
+        return torch.device(_best_kind())
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"Unknown device={device!r}. Use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'."
+        ) from error
+    problem = _problem(found)
+    if problem is None:
+        return found
+    if fall_back:
+        return torch.device("cpu")
+    raise ValueError(f"device={device!r} was asked for, but {problem}.")
+
+
+def _best_kind() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _problem(device: torch.device) -> str | None:
+    """Say why ``device`` cannot be used, if it cannot."""
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if count == 0:
+            return "torch finds no CUDA device"
+        if (device.index or 0) >= count:
+            return f"torch finds only {count} CUDA device(s)"
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        return "torch finds no MPS device"
+    if device.type not in ("cpu", "cuda", "mps"):
+        return "skdeep computes on 'cpu', 'cuda' and 'mps' only"
+    return None
+
+
+def _in_new_thread(function: Callable, *args):
+    """Call ``function`` in a thread of its own."""
+    result = []
+    thread = threading.Thread(target=lambda: result.append(function(*args)))
+    thread.start()
+    thread.join()
+    return result[0]
+
+
+def _set_own_threads(count: int) -> None:
+    """Set the number of threads that torch uses for this Python thread alone.
+
+    ``torch.set_num_threads`` also sets the number that later threads start with; that
+    one is put back from a thread that ends at once.
+    """
+    with _lock:
+        default = _in_new_thread(torch.get_num_threads)
+        torch.set_num_threads(count)
+        if count != default:
+            _in_new_thread(torch.set_num_threads, default)
+
+
+@contextlib.contextmanager
+def threads_for(work: int | None, device: torch.device) -> Iterator[None]:
+    """Compute on one thread if the work, in multiply-adds a batch, is small.
+
+    ``None`` means that the work is not known; the threads are then left alone. The
+    setting holds for the calling thread and is restored.
+    """
+    before = torch.get_num_threads()
+    if device.type != "cpu" or work is None or work > _SMALL_WORK or before == 1:
+        yield
+        return
+    _set_own_threads(1)
+    try:
+        yield
+    finally:
+        _set_own_threads(before)
+
+
+@contextlib.contextmanager
+def own_generators(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's global generators for modules that know no other; restore them.
+
+    They belong to the whole process, so one fit at a time may hold them.
+    """
+    cuda = [device.index or 0] if device.type == "cuda" else []
+    with _lock, torch.random.fork_rng(devices=cuda):
+        torch.random.default_generator.manual_seed(seed)
+        for index in cuda:
+            torch.cuda.default_generators[index].manual_seed(seed)
+        yield

@@ -1,0 +1,179 @@
+"""From a task to a trained network."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+import warnings
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+
+from skdeep.training._dense import DenseTrainer
+from skdeep.training._device import own_generators, threads_for
+from skdeep.training._lbfgs import minimise
+from skdeep.training._net import NetTrainer
+from skdeep.training._progress import Printer, make_printer
+from skdeep.training._schedules import LearningRate
+from skdeep.training._stopping import Stopping
+from skdeep.training._task import Task, TrainingState
+from skdeep.training._trainer import Trainer
+
+_NON_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large "
+    "values and need to be preprocessed. Scale the inputs (StandardScaler) and, for "
+    "a regressor, the target; lower learning_rate_init (now {rate:g}); or limit the "
+    "gradient with max_grad_norm."
+)
+
+
+def train(task: Task) -> TrainingState:
+    """Train the task's network in place.
+
+    Returns the task's state as it is after training.
+
+    Raises
+    ------
+    ValueError
+        If training diverges and there is no earlier epoch to fall back on.
+    """
+    device = task.train.target.device
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(threads_for(task.work, device))
+        if not task.closed_form:
+            seed = task.generator.initial_seed()
+            stack.enter_context(own_generators(seed, device))
+        stack.enter_context(torch.no_grad())
+        trainer = (DenseTrainer if task.closed_form else NetTrainer)(task)
+        printer = make_printer(task.options.verbose, task.n_epochs)
+        stack.callback(printer.close)
+        if task.options.solver == "lbfgs":
+            minimise(trainer, task, printer)
+        else:
+            _Epochs(trainer, task, printer).run()
+        if not trainer.is_finite:
+            rate = task.options.learning_rate_init
+            raise ValueError(_NON_FINITE.format(rate=rate))
+    return task.state
+
+
+class _Epochs:
+    """The epochs of a stochastic solver."""
+
+    def __init__(self, trainer: Trainer, task: Task, printer: Printer):
+        self.trainer = trainer
+        self.task = task
+        self.options = task.options
+        self.state = task.state
+        self.printer = printer
+        self.learning_rate = LearningRate(task.options, task.state.learning_rate)
+        self.stopping = Stopping(
+            task.options.tol,
+            task.options.n_iter_no_change,
+            task.state.best,
+            task.state.stalled,
+        )
+        self.best = trainer.snapshot() if task.options.early_stopping else None
+
+    def run(self) -> None:
+        """Train until stopped, by whatever stops it."""
+        self.trainer.start(self.learning_rate)
+        try:
+            self.trainer.begin()
+            self._run_epochs()
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=2)
+        finally:
+            self.trainer.end()
+        if self.best is not None:
+            self.trainer.restore(self.best)
+        self.state.optimizer = self.trainer.optimizer_state()
+
+    def _run_epochs(self) -> None:
+        order = np.arange(len(self.task.train.rows))
+        for epoch in range(self.task.n_epochs):
+            if self.options.shuffle:
+                # The composition of draws is scikit-learn's: equal seeds, equal batches.
+                order = order[self.task.rng.permutation(len(order))]
+            if self._run_epoch(epoch, order):
+                return
+        planned = self.learning_rate.changes_within_epoch or self.task.n_epochs == 1
+        if not planned or self.options.max_iter == self.task.n_epochs == 1:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({self.options.max_iter}) "
+                "reached and the optimization hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+
+    def _run_epoch(self, epoch: int, order: np.ndarray) -> bool:
+        """Train an epoch and keep its record; say whether to stop."""
+        started = time.perf_counter()
+        self.task.begin_epoch()
+        self.trainer.begin_epoch()
+        n_epochs = self.task.n_epochs
+        loss = self.trainer.run_epoch(order, epoch / n_epochs, (epoch + 1) / n_epochs)
+        self.state.n_samples_seen += len(order)
+        record = {
+            "epoch": len(self.state.history) + 1,
+            "train_loss": loss,
+            "learning_rate": self.learning_rate.current,
+        }
+        if self.task.valid is not None:
+            valid_loss, valid_score = self.trainer.evaluate(self.task.valid)
+            record |= {"valid_loss": valid_loss, "valid_score": valid_score}
+        record["duration"] = time.perf_counter() - started
+        self.state.history.append(record)
+        self.printer.epoch(record)
+        if not math.isfinite(loss) and not self.trainer.is_finite:
+            self._warn_of_divergence()
+            return True
+        self._watch(record)
+        asked_to_stop = self.trainer.end_epoch(record) | self.task.end_epoch()
+        return asked_to_stop or (self.stopping.is_due and self._stop())
+
+    def _watch(self, record: dict) -> None:
+        """Compare the epoch with those before it."""
+        value = {
+            True: lambda: record["valid_score"],
+            "loss": lambda: -record["valid_loss"],
+            False: lambda: -record["train_loss"],
+        }[self.options.early_stopping]()
+        if self.stopping.update(value) and self.best is not None:
+            self.best = self.trainer.snapshot()
+        self.learning_rate.end_epoch(self.state.n_samples_seen, self.stopping.improved)
+        self.state.best, self.state.stalled = self.stopping.best, self.stopping.count
+        self.state.learning_rate = self.learning_rate.current
+
+    def _stop(self) -> bool:
+        """Stop, or lower the learning rate where the schedule does that instead."""
+        what = {
+            True: "Validation score",
+            "loss": "Validation loss",
+            False: "Training loss",
+        }[self.options.early_stopping]
+        text = (
+            f"{what} did not improve more than tol={self.options.tol:f} for "
+            f"{self.options.n_iter_no_change} consecutive epochs."
+        )
+        if self.learning_rate.lower_instead_of_stopping():
+            self.stopping.count = 0
+            rate = self.learning_rate.current
+            self.printer.message(f"{text} Setting learning rate to {rate:f}")
+            return False
+        self.printer.message(f"{text} Stopping.")
+        return True
+
+    def _warn_of_divergence(self) -> None:
+        """Say that the best epoch is kept, or leave it to ``train`` to raise."""
+        if self.best is None or self.stopping.best == -math.inf:
+            self.best = None
+            return
+        warnings.warn(
+            f"Training diverged in epoch {len(self.state.history)}; the weights of the "
+            "best epoch before it are kept. Lower learning_rate_init or scale the data.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )

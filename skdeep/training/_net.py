@@ -1,0 +1,239 @@
+"""Any module and any callback: training by autograd, with a skorch net in hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from skdeep.training._task import Data, Task
+from skdeep.training._trainer import Trainer
+
+_BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+
+class _Criterion(nn.Module):
+    """The mean of a loss, as skorch and its callbacks expect it."""
+
+    def __init__(self, loss):
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, raw: Tensor, target: Tensor) -> Tensor:
+        return self.loss.per_sample(raw, target).mean()
+
+
+class _Net(NeuralNet):
+    """A skorch net around a module that is there already.
+
+    Unlike skorch's own it has no default callbacks, keeps the module's device and
+    takes the tuples of inputs that skdeep's data come in.
+    """
+
+    @property
+    def _default_callbacks(self):
+        return []
+
+    def initialize_optimizer(self, triggered_directly=None):
+        self.optimizer_ = self.optimizer
+        return self
+
+    def infer(self, x, **fit_params):
+        inputs = x if isinstance(x, (tuple, list)) else (x,)
+        return self.module_(*inputs)
+
+    def predict(self, X):
+        """Return predictions: codes of the classes for a classifier, else values."""
+        return self.decode(torch.as_tensor(self.predict_proba(X))).numpy()
+
+
+def make_net(
+    module: nn.Module,
+    loss,
+    *,
+    decode: Callable[[Tensor], Tensor],
+    history: Sequence[dict] = (),
+    optimizer: torch.optim.Optimizer | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> NeuralNet:
+    """Put a skorch net around a module.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Used as it is.
+    loss : Loss
+        Becomes the criterion.
+    decode : callable
+        From raw scores to codes of classes, or values.
+    history : sequence of dict, default=()
+        Records of past epochs.
+    optimizer : torch.optim.Optimizer, optional
+        Becomes ``optimizer_``; a net for looking at has none.
+    callbacks : sequence of skorch.callbacks.Callback, default=()
+        Used as they are.
+    """
+    device = next((p.device for p in module.parameters()), torch.device("cpu"))
+    net = _Net(
+        module,
+        _Criterion(loss),
+        optimizer=optimizer,
+        callbacks=list(callbacks),
+        train_split=None,
+        device=str(device),
+        predict_nonlinearity=None,
+        verbose=0,
+    )
+    net.decode = decode
+    net.initialize()
+    for record in history:
+        net.history.append({**record, "batches": []})
+    return net
+
+
+class _Rows(Dataset):
+    """Rows one by one, for skorch callbacks that want a data set."""
+
+    def __init__(self, data: Data):
+        self.data = data
+
+    def __len__(self):
+        return len(self.data.rows)
+
+    def __getitem__(self, i):
+        inputs = tuple(x[0] for x in self.data.rows.take(slice(i, i + 1)))
+        return (inputs[0] if len(inputs) == 1 else inputs), self.data.target[i]
+
+
+def _overrides_batch_hook(callback: Callback) -> bool:
+    kind = type(callback)
+    return any(getattr(kind, h) is not getattr(Callback, h) for h in _BATCH_HOOKS)
+
+
+class NetTrainer(Trainer):
+    """Trains any module by autograd and calls skorch callbacks."""
+
+    def __init__(self, task: Task):
+        super().__init__(task)
+        kinds = (nn.modules.batchnorm._BatchNorm,)
+        self.needs_two_rows = any(isinstance(m, kinds) for m in task.network.modules())
+        if self.needs_two_rows and len(task.train.rows) < 2:
+            raise ValueError(
+                "Batch normalisation needs at least 2 samples to train on, got 1."
+            )
+        self._forward = task.network
+        if task.options.compile:
+            self._forward = torch.compile(task.network)
+        self._wants_batches = any(map(_overrides_batch_hook, task.callbacks))
+        self._raw: Tensor | None = None
+
+    def begin(self):
+        task = self.task
+        optimizer = getattr(self, "optimizer", None)
+        self.net = make_net(
+            task.network,
+            task.loss,
+            decode=task.decode,
+            history=task.state.history,
+            optimizer=optimizer,
+            callbacks=task.callbacks,
+        )
+        if optimizer is not None:
+            # Looked up at each step: torch's schedulers put a counter around it.
+            self._take_step = lambda: self.net.optimizer_.step()
+        if self._wants_batches:
+            self._take_step = self._watched_step
+        self._data = {
+            "dataset_train": _Rows(task.train),
+            "dataset_valid": None if task.valid is None else _Rows(task.valid),
+        }
+        self._notify("on_train_begin", X=self._data["dataset_train"], y=None)
+
+    def gradient(self, inputs, target, scale):
+        if self._wants_batches:
+            self.net.history.new_batch()
+            self._batch = inputs, target
+            self._notify("on_batch_begin", batch=self._batch, training=True)
+        with torch.enable_grad():
+            self.flat.gradient.zero_()
+            raw = self._forward(*inputs)
+            values = self.task.loss.per_sample(_checked(raw, len(target), self.task.n_scores), target)
+            (values * scale).sum().backward()
+        if self._wants_batches:
+            self._raw, self._loss = raw.detach(), (values.detach() * scale).sum()
+            parameters = list(self.task.network.named_parameters())
+            self._notify("on_grad_computed", named_parameters=parameters, batch=inputs)
+        return values.detach()
+
+    def _watched_step(self) -> None:
+        """Take a step and tell the callbacks of the batch."""
+        self.net.optimizer_.step()
+        self.net.history.record_batch("train_loss", self._loss.item())
+        self._end_batch(self._batch, self._raw, self._loss, training=True)
+
+    def _end_batch(self, batch, raw, loss, *, training: bool) -> None:
+        inputs, target = batch
+        if len(inputs) == 1:
+            inputs = inputs[0]
+        self._notify(
+            "on_batch_end",
+            batch=(inputs, target),
+            training=training,
+            loss=loss,
+            y_pred=raw,
+        )
+
+    def evaluate(self, data):
+        loss, score = super().evaluate(data)
+        if self._wants_batches:
+            inputs = data.rows.take(slice(None))
+            raw = self.task.network(*inputs)
+            self.net.history.new_batch()
+            self._end_batch((inputs, data.target), raw, loss, training=False)
+        return loss, score
+
+    def begin_epoch(self):
+        self.net.history.new_epoch()
+        self._notify("on_epoch_begin", **self._data)
+
+    def end_epoch(self, record):
+        names = {"duration": "dur"}
+        for key, value in record.items():
+            self.net.history.record(names.get(key, key), value)
+        try:
+            self._notify("on_epoch_end", **self._data)
+        except KeyboardInterrupt:
+            # This is how skorch's EarlyStopping and its like end a training.
+            return True
+        return False
+
+    def end(self):
+        if hasattr(self, "net"):
+            self._notify("on_train_end", X=self._data["dataset_train"], y=None)
+
+    def _notify(self, hook: str, **arguments) -> None:
+        """Call a hook of every callback; an error says whose it is."""
+        for name, callback in self.net.callbacks_:
+            try:
+                getattr(callback, hook)(self.net, **arguments)
+            except Exception as error:
+                error.add_note(f"Raised by {hook} of the skorch callback {name!r}.")
+                raise
+
+
+def _checked(raw, n_samples: int, n_scores: int) -> Tensor:
+    """Return the module's output if it is a tensor of the right shape."""
+    if not isinstance(raw, Tensor):
+        raise TypeError(
+            f"The module must return a torch.Tensor, got {type(raw).__name__}."
+        )
+    if raw.shape != (n_samples, n_scores):
+        raise ValueError(
+            f"The module must return raw scores of shape ({n_samples}, {n_scores}) for "
+            f"{n_samples} samples and n_outputs={n_scores}, got {tuple(raw.shape)}."
+        )
+    return raw

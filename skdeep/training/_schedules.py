@@ -1,0 +1,94 @@
+"""Learning rates over the course of training."""
+
+from __future__ import annotations
+
+import math
+
+LEARNING_RATES = [
+    "constant",
+    "invscaling",
+    "adaptive",
+    "cosine",
+    "one_cycle",
+    "exponential",
+    "plateau",
+]
+
+_ADAPTIVE_DIVISOR = 5.0
+_ADAPTIVE_SMALLEST = 1e-6
+_EXPONENTIAL_END = 0.01
+_PLATEAU_FACTOR = 0.2
+_WARM_UP = 0.3
+
+
+def _cosine(progress: float) -> float:
+    """Fall from 1 to 0 along half a cosine (Loshchilov & Hutter, 2017)."""
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _one_cycle(progress: float) -> float:
+    """Rise from 1/25 to 1 in the first 30 %, then fall to nearly 0 (Smith, 2018)."""
+    if progress < _WARM_UP:
+        return 0.04 + 0.96 * (1 - _cosine(progress / _WARM_UP))
+    return _cosine((progress - _WARM_UP) / (1 - _WARM_UP))
+
+
+def _exponential(progress: float) -> float:
+    """Fall by an equal factor in every step, to 1 % at the end."""
+    return _EXPONENTIAL_END**progress
+
+
+_CURVES = {"cosine": _cosine, "one_cycle": _one_cycle, "exponential": _exponential}
+
+
+class LearningRate:
+    """The learning rate now, and how it changes.
+
+    Parameters
+    ----------
+    options : TrainingOptions
+        What the user asked for.
+    current : float or None, default=None
+        Where an earlier training left off.
+    """
+
+    def __init__(self, options, current: float | None = None):
+        self.options = options
+        self.current = options.learning_rate_init if current is None else current
+        self._curve = _CURVES.get(options.learning_rate)
+        # As in scikit-learn, these two are for sgd alone.
+        sgd = options.solver == "sgd"
+        self._invscaling = sgd and options.learning_rate == "invscaling"
+        self._adaptive = sgd and options.learning_rate == "adaptive"
+        self._plateau = options.learning_rate == "plateau"
+        self._stalled_epochs = 0
+
+    @property
+    def changes_within_epoch(self) -> bool:
+        """Whether ``at`` must be asked before every step."""
+        return self._curve is not None
+
+    def at(self, progress: float) -> float:
+        """Return the rate when the share ``progress`` of all steps is done."""
+        if self._curve is not None:
+            factor = self._curve(min(progress, 1.0))
+            self.current = self.options.learning_rate_init * factor
+        return self.current
+
+    def end_epoch(self, n_samples_seen: int, improved: bool) -> None:
+        """Change the rate between two epochs."""
+        if self._invscaling:
+            decay = (n_samples_seen + 1) ** self.options.power_t
+            self.current = self.options.learning_rate_init / decay
+        self._stalled_epochs = 0 if improved else self._stalled_epochs + 1
+        patience = max(1, self.options.n_iter_no_change // 2)
+        if self._plateau and self._stalled_epochs >= patience:
+            self.current *= _PLATEAU_FACTOR
+            self._stalled_epochs = 0
+
+    def lower_instead_of_stopping(self) -> bool:
+        """Lower the rate where training would stop; say whether it goes on."""
+        if not self._adaptive or self.current <= _ADAPTIVE_SMALLEST:
+            return False
+        self.current /= _ADAPTIVE_DIVISOR
+        return True

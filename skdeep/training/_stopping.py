@@ -1,0 +1,47 @@
+"""When to stop, and which epoch was the best."""
+
+from __future__ import annotations
+
+import math
+
+
+class Stopping:
+    """Counts the epochs without improvement, as scikit-learn does.
+
+    Parameters
+    ----------
+    tol : float
+        The least improvement that counts.
+    patience : int or inf
+        Training stops after more than this many epochs in a row without one.
+    best : float, default=-inf
+        The best value of an earlier training that is continued.
+    count : int, default=0
+        The epochs without improvement at its end.
+    """
+
+    def __init__(
+        self, tol: float, patience: float, best: float = -math.inf, count: int = 0
+    ):
+        self.tol = tol
+        self.patience = patience
+        self.best = best
+        self.count = count
+
+    def update(self, value: float) -> bool:
+        """Take the value of an epoch, the higher the better; say if it is the best."""
+        self.count = self.count + 1 if value < self.best + self.tol else 0
+        is_best = value > self.best
+        if is_best:
+            self.best = value
+        return is_best
+
+    @property
+    def improved(self) -> bool:
+        """Whether the last epoch was better than the best before it by ``tol``."""
+        return self.count == 0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether training should stop."""
+        return self.count > self.patience

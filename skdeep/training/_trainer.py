@@ -1,0 +1,156 @@
+"""Epochs of gradient steps, whatever computes the gradient."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skdeep.training._batches import batch_bounds, make_batches
+from skdeep.training._optimizers import (
+    FlatParameters,
+    make_optimizer,
+    optimizer_state,
+    restore_optimizer,
+    set_learning_rate,
+)
+from skdeep.training._schedules import LearningRate
+from skdeep.training._task import Data, Rows, Task
+
+# Rows that go through a network together where no gradient is wanted.
+_CHUNK = 8192
+
+
+@torch.inference_mode()
+def raw_scores(network: torch.nn.Module, rows: Rows) -> Tensor:
+    """Return the raw scores (n_samples, n_scores) of a network in evaluation mode."""
+    if len(rows) <= _CHUNK:
+        return network(*rows.take(slice(None)))
+    starts = range(0, len(rows), _CHUNK)
+    return torch.cat([network(*rows.take(slice(s, s + _CHUNK))) for s in starts])
+
+
+class Trainer(ABC):
+    """Takes gradient steps on a network; a subclass computes the gradient."""
+
+    #: Whether a batch may not be a single row.
+    needs_two_rows = False
+
+    def __init__(self, task: Task):
+        self.task = task
+        self.options = task.options
+        self.flat = FlatParameters(task.network)
+        self._weights = self.flat.weights
+        self._weight_gradient = self.flat.weight_gradient
+
+    @abstractmethod
+    def gradient(
+        self, inputs: tuple[Tensor, ...], target: Tensor, scale: Tensor | float
+    ) -> Tensor:
+        """Fill ``flat.gradient`` with that of the scaled sum of losses.
+
+        Shapes are those of a batch; ``scale`` is each row's share, or one for all.
+        Returns the loss of each row.
+        """
+
+    def start(self, learning_rate: LearningRate) -> None:
+        """Get ready for epochs of the stochastic solver."""
+        self.learning_rate = learning_rate
+        self.optimizer = make_optimizer(self.options, self.flat)
+        if self.task.state.optimizer is not None:
+            restore_optimizer(self.optimizer, self.task.state.optimizer)
+        self.bounds = batch_bounds(
+            len(self.task.train.rows),
+            self.options.batch_size,
+            merge_single=self.needs_two_rows,
+        )
+        # The optimizers made for a flat buffer have a step without overhead.
+        self._take_step = getattr(
+            self.optimizer, "flat_step", self.optimizer.step
+        )
+
+    def run_epoch(self, order: np.ndarray, progress: float, progress_end: float):
+        """Take a step for each batch of rows in ``order``; return the mean loss.
+
+        ``progress`` and ``progress_end`` are the shares of the whole training that
+        are done before and after the epoch.
+        """
+        train, options = self.task.train, self.options
+        self.task.network.train()
+        batches = make_batches(order, self.bounds, train.target, train.weight)
+        n_batches = len(batches.sizes)
+        losses, norms = [], []
+        set_learning_rate(self.optimizer, self.learning_rate.at(progress))
+        for i in range(n_batches):
+            if self.learning_rate.changes_within_epoch:
+                now = progress + (progress_end - progress) * i / n_batches
+                set_learning_rate(self.optimizer, self.learning_rate.at(now))
+            inputs = train.rows.take(batches.rows[i])
+            losses.append(self.gradient(inputs, batches.targets[i], batches.scales[i]))
+            if options.alpha:
+                norms.append(torch.dot(self._weights, self._weights))
+                self._penalise(options.alpha, batches.weight_sums[i])
+            if options.max_grad_norm is not None:
+                self._clip(options.max_grad_norm)
+            self._take_step()
+        loss = batches.mean_loss(losses)
+        if options.alpha:
+            loss = loss + batches.mean_penalty(norms, options.alpha)
+        return loss.item()
+
+    def _penalise(self, alpha: float, weight_sum: float) -> None:
+        """Add the L2 penalty, which scikit-learn divides by the sum of weights."""
+        if self.options.solver == "adamw":
+            self._weights.mul_(1 - self.learning_rate.current * alpha)
+        else:
+            self._weight_gradient.add_(self._weights, alpha=alpha / weight_sum)
+
+    def _clip(self, largest: float) -> None:
+        """Shorten the gradient to a norm of ``largest`` (Pascanu et al., 2013)."""
+        norm = torch.linalg.vector_norm(self.flat.gradient)
+        self.flat.gradient.mul_((largest / (norm + 1e-6)).clamp_max(1.0))
+
+    def evaluate(self, data: Data) -> tuple[float, float]:
+        """Return the mean loss and the score on other rows."""
+        self.task.network.eval()
+        with torch.inference_mode():
+            raw = raw_scores(self.task.network, data.rows)
+            losses = self.task.loss.per_sample(raw, data.target).double()
+            if data.weight is None:
+                loss = losses.mean()
+            else:
+                loss = (losses * data.weight).sum() / data.weight.sum()
+        return loss.item(), self.task.score(raw)
+
+    def snapshot(self) -> dict[str, Tensor]:
+        """Copy the network's parameters and buffers."""
+        state = self.task.network.state_dict()
+        return {name: tensor.clone() for name, tensor in state.items()}
+
+    def restore(self, snapshot: dict[str, Tensor]) -> None:
+        """Put a copy back."""
+        self.task.network.load_state_dict(snapshot)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every parameter is a finite number."""
+        return bool(self.flat.values.isfinite().all())
+
+    def optimizer_state(self) -> dict:
+        """Return what the optimizer remembers."""
+        return optimizer_state(self.optimizer)
+
+    def begin(self) -> None:
+        """Take note that training begins."""
+
+    def begin_epoch(self) -> None:
+        """Take note that an epoch begins."""
+
+    def end_epoch(self, record: dict) -> bool:
+        """Take note that an epoch has ended; say whether to stop."""
+        return False
+
+    def end(self) -> None:
+        """Take note that training has ended."""
