@@ -37,14 +37,18 @@ def _words(text):
     return re.sub(r"[\s─━-]+", " ", NUMBER.sub("#", text)).strip()
 
 
+def _close(old, new):
+    """Whether two numbers are near; of 3e-09 the size matters, not the digits."""
+    a, b = float(old), float(new)
+    if "e" in old:
+        return a / 2 <= b <= 2 * a
+    return abs(a - b) <= ATOL + RTOL * abs(a)
+
+
 def _far_apart(old_text, new_text):
     """The pairs of numbers that differ by more than the tolerance."""
     pairs = zip(NUMBER.findall(old_text), NUMBER.findall(new_text), strict=True)
-    return [
-        f"{old} -> {new}"
-        for old, new in pairs
-        if abs(float(old) - float(new)) > ATOL + RTOL * abs(float(old))
-    ]
+    return [f"{old} -> {new}" for old, new in pairs if not _close(old, new)]
 
 
 def _differences(stored, fresh):
@@ -114,6 +118,7 @@ def _notebook(*outputs):
         "accuracy 0.91, went on\n",
         "accuracy 0.91\n",
         "accuracy nan, stopped\n",
+        "accuracy 9.1e-3, stopped\n",
         "accuracy 0.91 0.91, stopped\n",
         "",
     ],

@@ -4,6 +4,7 @@ python tools/notebooks.py                 # all of notebooks/
 python tools/notebooks.py notebooks/01_gradient_descent.ipynb
 """
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -27,9 +28,16 @@ def notebook_paths():
 def executed(path, timeout=600):
     """Give the notebook at ``path``, run from the top in a kernel of its own."""
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(
-        notebook, timeout=timeout, resources={"metadata": {"path": str(path.parent)}}
-    ).execute()
+    client = NotebookClient(
+        notebook,
+        timeout=timeout,
+        coalesce_streams=True,
+        extra_arguments=["--IPKernelApp.log_level=40"],  # only errors of the kernel
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    # The kernel draws into the notebook, whatever backend the caller uses.
+    environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
+    client.execute(env=environment)
     return notebook
 
 
