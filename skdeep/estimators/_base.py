@@ -593,7 +593,8 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
             One score for two classes, positive for the second; else one for each.
         """
-        return self._targets.margins(self._as_array(self._raw_scores(X)))
+        raw = self._as_array(self._raw_scores(X))
+        return self._targets.margins(raw)
 
     @available_if(_gives_probabilities)
     def predict_proba(self, X):
@@ -610,8 +611,8 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
             In the order of ``classes_``. Several labels have probabilities that do
             not sum to 1.
         """
-        values = self._as_array(self._loss.predict(self._raw_scores(X)))
-        return self._targets.probabilities(values)
+        raw = self._raw_scores(X)
+        return self._targets.probabilities(self._as_array(self._loss.predict(raw)))
 
     @available_if(_gives_probabilities)
     def predict_log_proba(self, X):
@@ -633,7 +634,8 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
+        # Rows of y are then probabilities of classes that exclude each other.
+        tags.classifier_tags.multi_label = self.loss != "kl_divergence"
         return tags
 
 

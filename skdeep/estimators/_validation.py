@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array, check_X_y, column_or_1d
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _num_features,
+    _num_samples,
+    validate_data,
+)
 
 from skdeep.encoding import find_categorical, split_columns, text_columns
 
@@ -102,11 +107,12 @@ def _check_table(estimator, X, y, arguments, reset):
 
 
 def _find(asked, X) -> list[int]:
-    """Return the positions of the categorical columns; a bad X is found out later."""
+    """Return the positions of the categorical columns."""
     if asked is None or sparse.issparse(X):
         return []
-    shape = np.shape(X)
-    return find_categorical(asked, X, shape[1]) if len(shape) == 2 else []
+    # Types are read off data frames alone; whatever else X may be is checked later.
+    n_features = 0 if isinstance(asked, str) else _num_features(X)
+    return find_categorical(asked, X, n_features)
 
 
 def _flatten(y):
@@ -159,9 +165,9 @@ def check_validation_pair(X, X_val, y_val) -> bool:
         raise ValueError(f"{given} was given without {missing}.")
     if X_val is None:
         return False
-    if _n_rows(X_val) == _n_rows(X):
+    if _num_samples(X_val) == _num_samples(X):
         warnings.warn(
-            f"X_val has as many rows as X ({_n_rows(X)}). scikit-learn's "
+            f"X_val has as many rows as X ({_num_samples(X)}). scikit-learn's "
             "cross-validation cuts metadata as long as X into the folds of X: then "
             "these are not the validation rows that were meant.",
             UserWarning,
@@ -169,6 +175,3 @@ def check_validation_pair(X, X_val, y_val) -> bool:
         )
     return True
 
-
-def _n_rows(X) -> int:
-    return X.shape[0] if hasattr(X, "shape") else len(X)

@@ -1,0 +1,54 @@
+"""scikit-learn's own checks of every public estimator."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from torch import nn
+
+from skdeep import (
+    MLPClassifier,
+    MLPRegressor,
+    ModuleClassifier,
+    ModuleRegressor,
+    TrendFeatures,
+)
+
+
+def small_network(n_features, n_outputs):
+    """A network that learns scikit-learn's small data in few epochs."""
+    return nn.Sequential(nn.Linear(n_features, 100), nn.ReLU(), nn.Linear(100, n_outputs))
+
+
+# As many epochs as scikit-learn gives its own MLP in these checks; beside the defaults,
+# one of each kind of training and of loss.
+ESTIMATORS = [
+    MLPClassifier(max_iter=100),
+    MLPRegressor(max_iter=100),
+    MLPClassifier(solver="lbfgs", max_iter=20),
+    MLPRegressor(solver="lbfgs"),
+    MLPClassifier(loss="squared_hinge", max_iter=100),
+    MLPClassifier(loss="kl_divergence", max_iter=100),
+    MLPRegressor(loss="gaussian", max_iter=100),
+    ModuleClassifier(small_network, max_iter=100),
+    ModuleRegressor(small_network, max_iter=100),
+    TrendFeatures(),
+]
+
+_ORDERED_IN_TIME = "rows are ordered in time: each depends on those before it"
+
+
+def expected_failures(estimator):
+    """Return the checks that cannot hold, each with its reason."""
+    if isinstance(estimator, TrendFeatures):
+        return {
+            "check_methods_sample_order_invariance": _ORDERED_IN_TIME,
+            "check_methods_subset_invariance": _ORDERED_IN_TIME,
+        }
+    return {}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+# The checks' arrays have no dates that tell whether they follow the training rows.
+@pytest.mark.filterwarnings("ignore:TrendFeatures:UserWarning")
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
+def test_scikit_learn_check(estimator, check):
+    check(estimator)
