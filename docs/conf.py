@@ -1,6 +1,8 @@
 """How the documentation is built: ``make docs``. It needs no network."""
 
+import os
 import re
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -40,6 +42,16 @@ nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_merge_streams = True
+nb_output_stderr = "remove-warn"  # a page that prints a warning fails the build
+# The kernels start as on any machine: without the user's own IPython settings. They do
+# not speak of their transport either.
+_ipython = tempfile.TemporaryDirectory()
+_profile = Path(_ipython.name, "profile_default")
+_profile.mkdir()
+_profile.joinpath("ipython_kernel_config.py").write_text(
+    "get_config().IPKernelApp.log_level = 40\n"
+)
+os.environ["IPYTHONDIR"] = _ipython.name
 
 html_theme = "pydata_sphinx_theme"
 html_title = "skdeep"
