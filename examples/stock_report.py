@@ -1,0 +1,504 @@
+"""The report of stock_trend.py: its words, its pictures, and the page that holds them.
+
+Every picture is drawn twice, on a light and on a dark ground; the page shows the one
+its reader's screen asks for. The page is one file that needs nothing else.
+"""
+
+import base64
+import html
+import io
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+from sklearn.metrics import ConfusionMatrixDisplay
+
+from skdeep.inspection import LossCurveDisplay
+
+NETWORK, LOGISTIC, MAJORITY = "Neural network", "Logistic regression", "Majority class"
+HOLD = "Buy and hold"
+LABELS = ["decrease", "increase"]
+
+# ----------------------------------------------------------------------------- words
+
+
+def percent(share, digits=1, sign=False):
+    """Write a share as a percentage, with a space that does not break."""
+    return f"{100 * share:{'+' if sign else ''}.{digits}f}\u00a0%".replace("-", "−")
+
+
+def write_p_value(p):
+    """Write a probability, small ones as a bound."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def judge_direction(results):
+    """Say whether the network tells the direction better than the commoner label."""
+    network, majority = results["models"][NETWORK], results["models"][MAJORITY]
+    hits, chance = network["accuracy"], network["p_value"]
+    if hits <= majority["accuracy"]:
+        return "The network does not beat the majority class."
+    if chance > 0.05:
+        return (
+            "The network is ahead of the majority class, but by no more than luck "
+            "explains."
+        )
+    return "The network beats the majority class."
+
+
+def judge_hits(results):
+    """Give the numbers behind the first sentence."""
+    network, majority = results["models"][NETWORK], results["models"][MAJORITY]
+    always = LABELS[int(majority["said_increase"] > 0.5)]
+    apart = results["horizon"]
+    counted = "" if apart == 1 else f" (counted on every {apart}th day: labels overlap)"
+    return (
+        f"It was right on {percent(network['accuracy'])} of "
+        f"{results['years']['test']['days']} test days. Always saying “{always}”, the "
+        "commoner label in the years before, is right on "
+        f"{percent(majority['accuracy'])}. As many hits as the network's, or more, "
+        f"come by luck alone with probability {write_p_value(network['p_value'])}"
+        f"{counted}."
+    )
+
+
+def judge_others(results):
+    """Say which simpler rule, if any, is right more often than the network."""
+    hits = {name: model["accuracy"] for name, model in results["models"].items()}
+    better = [n for n in hits if hits[n] > hits[NETWORK] and n != MAJORITY]
+    if not better:
+        return (
+            "Of the rules that look at the day at all, none is right more often; the "
+            f"network's AUC is {results['models'][NETWORK]['auc']:.3f}, where 0.5 is "
+            "guessing."
+        )
+    names = " and ".join(f"“{n}” ({percent(hits[n])})" for n in better)
+    return (
+        f"Right more often than the network: {names}. Its AUC is "
+        f"{results['models'][NETWORK]['auc']:.3f}, where 0.5 is guessing."
+    )
+
+
+def judge_money(results):
+    """Say what following the network would have earned."""
+    earned = {name: r["total_return"] for name, r in results["backtest"].items()}
+    verb = "more" if earned[NETWORK] > earned[HOLD] else "less"
+    return (
+        "Following the network over the test years, net of costs, would have returned "
+        f"{percent(earned[NETWORK], sign=True)}: {verb} than buying and holding "
+        f"({percent(earned[HOLD], sign=True)})."
+    )
+
+
+def judge(results):
+    """Return the verdict in plain sentences, the most important first."""
+    sentences = [judge_direction, judge_hits, judge_others, judge_money]
+    return [say(results) for say in sentences]
+
+
+# -------------------------------------------------------------------------- pictures
+
+THEMES = {
+    "light": {"ground": "#ffffff", "ink": "#1c2430", "faint": "#d9dee5"},
+    "dark": {"ground": "#161b22", "ink": "#dde4ec", "faint": "#39424e"},
+}
+COLORS = {
+    "light": ["#1f6fd1", "#d2691e", "#2b8a5f", "#7b8794", "#a64ca6"],
+    "dark": ["#6cb0ff", "#f2a364", "#5fd09a", "#96a3b3", "#d68ad6"],
+}
+
+
+def style(theme):
+    """Return matplotlib's settings for a theme."""
+    ground, ink, faint = THEMES[theme].values()
+    colors = {"ground": ground, "ink": ink, "faint": faint}
+    parts = {
+        "ground": ["figure.facecolor", "axes.facecolor", "savefig.facecolor"],
+        "ink": ["text.color", "axes.labelcolor", "xtick.color", "ytick.color"],
+        "faint": ["axes.edgecolor", "grid.color", "legend.edgecolor"],
+    }
+    settings = {key: colors[part] for part, keys in parts.items() for key in keys}
+    return settings | {
+        "axes.prop_cycle": mpl.cycler(color=COLORS[theme]),
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "grid.linewidth": 0.6,
+        "legend.frameon": False,
+        "font.size": 10,
+    }
+
+
+def draw(picture, size):
+    """Draw a picture in both themes: the bytes of two PNG files."""
+    images = {}
+    for theme in THEMES:
+        with mpl.rc_context(style(theme)):
+            figure = Figure(figsize=size, layout="constrained")
+            picture(figure)
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format="png", dpi=150)
+        images[theme] = buffer.getvalue()
+    return images
+
+
+def draw_prices(figure, results, days):
+    """The price on a logarithmic scale, with the three parts of the years."""
+    ax = figure.subplots()
+    ax.plot(days["close"], linewidth=1.1)
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=[1, 2, 5]))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.set_ylabel("adjusted close (log scale)")
+    for number, (name, part) in enumerate(results["years"].items()):
+        first, last = pd.Timestamp(part["first"]), pd.Timestamp(part["last"])
+        ax.axvspan(first, last, color=f"C{number}", alpha=0.12, linewidth=0)
+        middle = first + (last - first) / 2
+        ax.text(
+            middle,
+            1.02,
+            name,
+            transform=ax.get_xaxis_transform(),
+            ha="center",
+            fontweight="bold",
+            color=f"C{number}",
+        )
+    ax.margins(x=0.01)
+
+
+def draw_confusion(figure, results):
+    """What was said against what happened, for all that look at the day."""
+    models = {n: m for n, m in results["models"].items() if n != MAJORITY}
+    axes = figure.subplots(1, len(models), sharey=True)
+    for ax, (name, model) in zip(axes, models.items(), strict=True):
+        counts = np.array(model["confusion"])
+        display = ConfusionMatrixDisplay(counts, display_labels=LABELS)
+        display.plot(ax=ax, cmap="Blues", colorbar=False, text_kw={"fontsize": 14})
+        display.im_.set_clim(0, counts.sum() / 2)
+        ax.grid(visible=False)
+        ax.set(xlabel="it said", ylabel="it was", title=name)
+        ax.label_outer()
+
+
+def draw_backtest(figure, results, days):
+    """What one unit of money grows to, net of costs."""
+    ax = figure.subplots()
+    wealth = days["wealth"]
+    styles = {
+        NETWORK: {"color": "C0", "linewidth": 2.0},
+        LOGISTIC: {"color": "C1", "linewidth": 1.2},
+        HOLD: {"color": "C3", "linewidth": 1.6},
+    }
+    for name in wealth.columns.drop(MAJORITY):  # always all or nothing in the stock
+        look = styles.get(name, {"color": "C2", "linewidth": 1.2})
+        gain = percent(results["backtest"][name]["total_return"], sign=True)
+        ax.plot(wealth[name], label=f"{name} {gain}", **look)
+    ax.axhline(1.0, color="C3", linewidth=0.8, linestyle=":")
+    ax.set_ylabel("value of 1 invested")
+    ax.legend(loc="upper left")
+    ax.margins(x=0.01)
+
+
+def draw_explanations(figure, results, n_bars=8):
+    """The indicators that moved each answer, by LIME."""
+    found = results["explanations"]
+    limit = 1.1 * max(abs(e["effect"]) for day in found for e in day["effects"])
+    for ax, day in zip(figure.subplots(len(found), 1, sharex=True), found, strict=True):
+        shown = day["effects"][n_bars - 1 :: -1]
+        names = [f"{e['indicator']} = {e['value']:.3g}" for e in shown]
+        effects = [e["effect"] for e in shown]
+        ax.barh(names, effects, color=["C0" if e > 0 else "C1" for e in effects])
+        ax.axvline(0.0, color="C3", linewidth=0.8)
+        ax.set_title(describe_day(day), loc="left", fontsize=10, fontweight="bold")
+        ax.set_xlim(-limit, limit)
+        ax.grid(visible=False, axis="y")
+    ax.set_xlabel("← towards decrease      effect      towards increase →")
+
+
+def describe_day(day):
+    """Say what was said of a day, how surely, and what came."""
+    said = LABELS[int(day["p_increase"] > 0.5)]
+    sureness = max(day["p_increase"], 1 - day["p_increase"])
+    came = "right" if said == day["actual"] else f"wrong, it was {day['actual']}"
+    return f"{day['day']}: {said}, {percent(sureness, 0)} sure ({came})"
+
+
+def draw_all(results, days, network):
+    """Return every picture in both themes, by the name of its file."""
+
+    def draw_losses(figure):
+        title = "Loss and score by epoch"
+        axes = figure.subplots()
+        display = LossCurveDisplay.from_estimator(network, ax=axes, name=title)
+        display.score_ax_.grid(visible=False)
+
+    return {
+        "prices": draw(lambda f: draw_prices(f, results, days), (8.6, 3.4)),
+        "loss_curve": draw(draw_losses, (8.6, 3.6)),
+        "confusion_matrix": draw(lambda f: draw_confusion(f, results), (8.6, 3.2)),
+        "backtest": draw(lambda f: draw_backtest(f, results, days), (8.6, 3.6)),
+        "explanations": draw(lambda f: draw_explanations(f, results), (8.6, 8.4)),
+    }
+
+
+# ------------------------------------------------------------------------------ page
+
+STYLE = """
+:root { color-scheme: light dark;
+  --ground: #ffffff; --ink: #1c2430; --soft: #5a6675; --line: #d9dee5; --card: #f4f6f9;
+  --accent: #1f6fd1; }
+@media (prefers-color-scheme: dark) { :root {
+  --ground: #161b22; --ink: #dde4ec; --soft: #98a5b4; --line: #39424e; --card: #1f2630;
+  --accent: #6cb0ff; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--ground); color: var(--ink);
+  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+main { max-width: 54rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
+h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .3rem; }
+h2 { font-size: 1.25rem; margin: 2.8rem 0 .6rem; }
+p { margin: .6rem 0; }
+.soft, figcaption, footer { color: var(--soft); }
+.verdict { border-left: 4px solid var(--accent); background: var(--card);
+  padding: .8rem 1.2rem; margin: 1.4rem 0; border-radius: 0 6px 6px 0; }
+.verdict p:first-child { font-weight: 600; }
+.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr));
+  gap: .8rem; margin: 1.4rem 0; padding: 0; list-style: none; }
+.facts li { background: var(--card); border-radius: 6px; padding: .7rem .9rem; }
+.facts b { display: block; font-size: 1.45rem; line-height: 1.25; }
+.facts span { color: var(--soft); font-size: .86rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { padding: .4rem .6rem; text-align: right;
+  border-bottom: 1px solid var(--line); }
+th { font-size: .86rem; color: var(--soft); font-weight: 600; vertical-align: bottom; }
+th:first-child, td:first-child { text-align: left; white-space: nowrap; }
+tr.main td { font-weight: 650; }
+figure { margin: 1rem 0; }
+figure img { display: block; width: 100%; height: auto; }
+figcaption, footer { font-size: .88rem; }
+dt { font-weight: 600; margin-top: .5rem; } dd { margin: 0 0 0 1.2rem; }
+summary { cursor: pointer; color: var(--accent); margin: .8rem 0; }
+code { font-size: .92em; }
+footer { border-top: 1px solid var(--line); margin-top: 3rem; padding-top: 1rem; }
+"""
+
+SCORES = {
+    "Accuracy": ("accuracy", percent),
+    "Balanced accuracy": ("balanced_accuracy", percent),
+    "AUC": ("auc", "{:.3f}".format),
+    "MCC": ("mcc", lambda v: f"{v:+.3f}".replace("-", "−")),
+    "p-value": ("p_value", write_p_value),
+    "Said “increase”": ("said_increase", lambda v: percent(v, 0)),
+}
+TRADES = {
+    "Return": ("total_return", lambda v: percent(v, sign=True)),
+    "Return a year": ("annual_return", lambda v: percent(v, sign=True)),
+    "Volatility a year": ("annual_volatility", percent),
+    "Deepest fall": ("max_drawdown", percent),
+    "Turnover, in times the money": ("turnover", "{:.1f}".format),
+    "Invested": ("invested", lambda v: percent(v, 0)),
+}
+GLOSSARY = {
+    "return_n": "change of the price over n days",
+    "volatility_n": "standard deviation of the daily returns of n days",
+    "sma_distance_n": "how far the price is from its average of n days",
+    "channel_60": "0 at the lowest close of 60 days, 1 at the highest",
+    "bollinger_20": "−1 at the lower edge of the Bollinger band, 1 at the upper",
+    "rsi_14": "relative strength index: the share of gains in the moves, 0 to 100",
+    "macd_histogram": "whether a fast average draws away from a slow one",
+    "gap, open_to_close": "change from the last close to the open, and on to the close",
+    "day_position": "0 if the day closed at its low, 1 at its high",
+    "atr_14": "average range of a day, as a share of the price",
+    "stochastic_k, stochastic_d": "close within the range of 14 days, averaged over 3",
+    "adx_14, direction_14": "strength of a trend, 0 to 100, and which way it goes",
+    "volume_ratio_20": "volume against its average of 20 days",
+    "volume_balance_20": "volume on rising days minus that on falling ones, as a share",
+}
+
+
+def make_table(rows, columns, first):
+    """Return an HTML table of a dict of dicts, the network's row set off."""
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in [first, *columns])
+    body = []
+    for name, values in rows.items():
+        cells = "".join(
+            f"<td>{form(values[key])}</td>" for key, form in columns.values()
+        )
+        mark = ' class="main"' if name == NETWORK else ""
+        body.append(f"<tr{mark}><td>{html.escape(name)}</td>{cells}</tr>")
+    table = f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
+    return f'<div class="scroll"><table>{table}</table></div>'
+
+
+def make_figure(images, alt, caption=""):
+    """Return an HTML figure that holds a picture in both themes."""
+    light, dark = (
+        f"data:image/png;base64,{base64.b64encode(images[theme]).decode()}"
+        for theme in ("light", "dark")
+    )
+    note = f"<figcaption>{caption}</figcaption>" if caption else ""
+    return (
+        "<figure><picture>"
+        f'<source media="(prefers-color-scheme: dark)" srcset="{dark}">'
+        f'<img src="{light}" alt="{html.escape(alt)}"></picture>{note}</figure>'
+    )
+
+
+def make_facts(results):
+    """Return the four numbers a hurried reader looks for."""
+    network, majority = results["models"][NETWORK], results["models"][MAJORITY]
+    earned = {
+        name: percent(trades["total_return"], sign=True)
+        for name, trades in results["backtest"].items()
+    }
+    facts = [
+        (percent(network["accuracy"]), "of the test days right"),
+        (percent(majority["accuracy"]), "right by always saying the same"),
+        (write_p_value(network["p_value"]), "p-value: luck alone, this good or better"),
+        (earned[NETWORK], f"net return; {earned[HOLD]} by buying and holding"),
+    ]
+    items = "".join(
+        f"<li><b>{value}</b><span>{name}</span></li>" for value, name in facts
+    )
+    return f'<ul class="facts">{items}</ul>'
+
+
+def describe_horizon(results):
+    """Return "the next trading day" or "the next n trading days"."""
+    days = results["horizon"]
+    return "the next trading day" if days == 1 else f"the next {days} trading days"
+
+
+def describe_years(results):
+    """Return a sentence on the three parts of the years."""
+    parts = [
+        f"{name}: {part['first']} to {part['last']}, {part['days']:,} days, "
+        f"{percent(part['increases'], 0)} of them increases"
+        for name, part in results["years"].items()
+    ]
+    return "; ".join(parts)
+
+
+def describe_training(results):
+    """Return a sentence on how long the network was trained and when it stopped."""
+    training = results["training"]
+    sizes = ", ".join(map(str, training["layers"]))
+    hits = percent(training["best_validation_accuracy"])
+    return (
+        f"Layers of {sizes} nodes, ReLU, dropout 0.1, Adam. The best of "
+        f"{training['epochs']} epochs on the validation days was number "
+        f"{training['best_epoch']}, with {hits} right; its weights were kept. The best "
+        "of many looks better than it is, so the test days decide and not these."
+    )
+
+
+def describe_fidelity(results):
+    """Return a sentence on how well the local linear models fit."""
+    scores = [day["r2"] for day in results["explanations"]]
+    listed = ", ".join(f"{score:.2f}" for score in scores)
+    text = f"R² of the three local models: {listed}."
+    if min(scores) < 0.5:
+        text += (
+            " Below 0.5 a straight line is a poor picture of the network near that "
+            "day: read its bars as a hint, no more."
+        )
+    return text
+
+
+def make_page(results, images):
+    """Return the whole page."""
+    stock = html.escape(results["stock"])
+    horizon = results["horizon"]
+    ahead = describe_horizon(results)
+    verdict = "".join(f"<p>{html.escape(text)}</p>" for text in results["verdict"])
+    terms = "".join(f"<dt>{k}</dt><dd>{v}</dd>" for k, v in GLOSSARY.items())
+    overlap = (
+        ""
+        if horizon == 1
+        else f" Labels of neighbouring days overlap, so the p-value counts every "
+        f"{horizon}th day only, and the money follows {horizon} answers at a time."
+    )
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{stock}: the direction of the trend</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<main>
+<h1>{stock}: will it rise over {ahead}?</h1>
+<p class="soft">A neural network of three dense layers reads technical indicators at the
+close of each day. Tested on {results["years"]["test"]["first"]} to
+{results["years"]["test"]["last"]}, days it never saw.</p>
+<div class="verdict">{verdict}</div>
+{make_facts(results)}
+
+<h2>The years, in order</h2>
+<p>Nothing is drawn at random: the network learns from the first years, stops by the
+next, and is judged on the last. Prices are adjusted for splits and dividends.</p>
+{
+        make_figure(
+            images["prices"],
+            "Adjusted price and the parts of the years",
+            describe_years(results),
+        )
+    }
+
+<h2>Training</h2>
+{
+        make_figure(
+            images["loss_curve"],
+            "Loss and validation score by epoch",
+            describe_training(results),
+        )
+    }
+
+<h2>How often it was right</h2>
+{make_table(results["models"], SCORES, "On the test days")}
+<p class="soft">AUC 0.5 and MCC 0 are guessing. The p-value is the probability of at
+least so many hits if each came with the frequency of the commoner label.{overlap}</p>
+{make_figure(images["confusion_matrix"], "Confusion matrices on the test days")}
+
+<h2>What it would have earned</h2>
+{make_figure(images["backtest"], "Value of one unit invested over the test days")}
+{make_table(results["backtest"], TRADES, "Net of 5 basis points a trade")}
+<p class="soft">“Increase” holds the stock, “decrease” holds cash that earns nothing;
+orders are filled at the close that the answer is made from, which flatters every rule
+but the last.</p>
+
+<h2>Why it said so: three test days</h2>
+<p>The surest answer that was right, the surest that was wrong, and the least sure. LIME
+has the network judge thousands of days near each and fits a straight line to its
+answers: a bar tells how far the indicator, compared with an average day, moved the
+probability of an increase.</p>
+{
+        make_figure(
+            images["explanations"],
+            "What moved the answer on three test days",
+            describe_fidelity(results),
+        )
+    }
+<details><summary>What the indicators mean</summary><dl>{terms}</dl></details>
+
+<footer>Seed {results["seed"]}: the same command gives the same page. All numbers are
+in <code>metrics.json</code>, each test day in <code>predictions.csv</code>. Past
+prices; no advice.</footer>
+</main>
+</body>
+</html>
+"""
+
+
+def write_report(folder, results, days, network):
+    """Write the pictures and the page into a folder."""
+    images = draw_all(results, days, network)
+    for name, both in images.items():
+        (folder / f"{name}.png").write_bytes(both["light"])
+    page = make_page(results, images)
+    (folder / "report.html").write_text(page, encoding="utf-8")

@@ -1,0 +1,429 @@
+"""The direction of Apple's trend
+==============================
+
+Will the price be higher tomorrow than today? A network of three dense layers reads 25
+technical indicators of each day and answers with a probability. The script shows how
+such a question is asked honestly: the years are split in order, nothing is learned from
+the years it is judged on, and the answer stands beside those of simpler rules.
+
+Run it with ``make demo`` or ``python examples/stock_trend.py``. Everything lands in
+``out/stock_trend/``: the pictures, the numbers, and ``report.html``, a page to read.
+"""
+
+# %%
+import argparse
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from lime.lime_tabular import LimeTabularExplainer
+from scipy.stats import binomtest
+from sklearn.callback import ProgressBar
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    confusion_matrix,
+    matthews_corrcoef,
+    roc_auc_score,
+)
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from stock_report import HOLD, LABELS, LOGISTIC, MAJORITY, NETWORK, judge, write_report
+
+from skdeep import MLPClassifier
+from skdeep.datasets import load_stock_trend
+
+COST = 0.0005  # of what is bought or sold: 5 basis points
+DAYS_A_YEAR = 252  # of trading
+FEWEST_DAYS = 15  # in each part of the years
+
+# %%
+# The years in order
+# ------------------
+# Neighbouring days share most of their past, so days drawn at random for testing would
+# be half known from training. The network learns from the first years, stops by the
+# next ones, and is judged on the last. A label looks ``horizon`` days ahead: as many
+# days are dropped before each border, so that no label reaches across it.
+
+
+class Years(NamedTuple):
+    """The days of training, validation and test."""
+
+    training: pd.DatetimeIndex
+    validation: pd.DatetimeIndex
+    test: pd.DatetimeIndex
+
+    @property
+    def development(self):
+        """All days before the test: what an estimator is fitted on."""
+        return slice(self.training[0], self.validation[-1])
+
+
+def find_border(days, share):
+    """Return the row after `share` of the days, at a new year if one is near."""
+    row = int(share * len(days))
+    new_years = 1 + np.flatnonzero(np.diff(days.year))
+    near = new_years[np.abs(new_years - row) < 0.06 * len(days)]
+    return min(near, key=lambda start: abs(start - row), default=row)
+
+
+def split_years(target, horizon):
+    """Split the days in order: about 70 % training, 15 % validation, 15 % test."""
+    days = target.index
+    first, second = find_border(days, 0.70), find_border(days, 0.85)
+    years = Years(
+        training=days[: max(first - horizon, 0)],
+        validation=days[first : max(second - horizon, first)],
+        test=days[second:],
+    )
+    for name, part in years._asdict().items():
+        check_part(target[part], name, horizon)
+    return years
+
+
+def check_part(target, name, horizon):
+    """Refuse a part of the years from which nothing can be learned or judged."""
+    if len(target) < FEWEST_DAYS:
+        raise ValueError(
+            f"{len(target)} days are left for {name}, less than {FEWEST_DAYS}: take "
+            f"more prices, or look less far ahead than horizon={horizon} days."
+        )
+    if target.nunique() < 2:
+        raise ValueError(
+            f"All days for {name} are labelled {target.iloc[0]!r}: there is nothing to "
+            "tell apart."
+        )
+
+
+# %%
+# The network
+# -----------
+# Three hidden layers behind a scaler. Early stopping looks at the accuracy on the last
+# block of the training years, keeps the best weights seen, and ends the training when
+# twenty epochs brought no better ones.
+
+
+def make_network(years, n_development, horizon, seed):
+    """Return the untrained pipeline: scale the indicators, then three dense layers."""
+    network = MLPClassifier(
+        hidden_layer_sizes=(64, 32, 16),
+        batch_size=64,
+        alpha=1e-3,
+        dropout=0.1,
+        max_iter=200,
+        early_stopping=True,
+        n_iter_no_change=20,
+        validation_split="last",
+        # A hair less: the number of rows is rounded up.
+        validation_fraction=(len(years.validation) - 0.25) / n_development,
+        validation_gap=horizon,
+        random_state=seed,
+    )
+    return Pipeline([("scale", StandardScaler()), ("network", network)])
+
+
+def train(trend, years, horizon, seed):
+    """Fit the network and a logistic regression on the same days."""
+    X, y = trend.data.loc[years.development], trend.target.loc[years.development]
+    network = make_network(years, len(X), horizon, seed)
+    network.set_callbacks(ProgressBar())
+    network.fit(X, y)
+    logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    return network, logistic.fit(X, y)
+
+
+# %%
+# Four ways to answer
+# -------------------
+# "As yesterday" says that the last move goes on; the majority class says always what
+# was more frequent in the training years. Neither learns anything from an indicator.
+
+
+def name_persistence(horizon):
+    """Return what the rule "the last move goes on" is called."""
+    return "As yesterday" if horizon == 1 else f"As the last {horizon} days"
+
+
+def predict_increase(trend, years, network, logistic, horizon):
+    """Return each model's probability (or 0 and 1) of an increase, by test day."""
+    X = trend.data.loc[years.test]
+    last_move = trend.prices["close"].pct_change(horizon).loc[years.test]
+    majority = trend.target.loc[years.development].mode()[0]
+    return pd.DataFrame(
+        {
+            NETWORK: network.predict_proba(X)[:, 1],
+            LOGISTIC: logistic.predict_proba(X)[:, 1],
+            name_persistence(horizon): (last_move > 0).astype(float),
+            MAJORITY: float(majority == "increase"),
+        },
+        index=years.test,
+    )
+
+
+def score(y, p_increase, horizon):
+    """Score the answers of one model on the test days.
+
+    The p-value is that of at least so many hits if each came with the frequency of the
+    commoner label. Labels of neighbouring days overlap when they look several days
+    ahead, so it counts every `horizon`-th day only.
+    """
+    said = np.where(p_increase > 0.5, "increase", "decrease")
+    hits = (said == y.to_numpy())[::horizon]
+    frequency = y[::horizon].value_counts(normalize=True).max()
+    binomial = binomtest(int(hits.sum()), len(hits), frequency, alternative="greater")
+    return {
+        "accuracy": accuracy_score(y, said),
+        "balanced_accuracy": balanced_accuracy_score(y, said),
+        "auc": roc_auc_score(y == "increase", p_increase),
+        "mcc": matthews_corrcoef(y, said),
+        "p_value": binomial.pvalue,
+        "said_increase": float(np.mean(said == "increase")),
+        "confusion": confusion_matrix(y, said, labels=LABELS).tolist(),
+    }
+
+
+# %%
+# What would it have earned?
+# --------------------------
+# At each close the answer "increase" holds the stock for ``horizon`` days and
+# "decrease" holds cash, which earns nothing. With a horizon of several days the money
+# is split into as many parts, one following each day's answer. Whatever is bought or
+# sold costs 5 basis points.
+
+
+def hold(p_increase, horizon):
+    """Return the share of the money in the stock after each day's close."""
+    long = (p_increase > 0.5).astype(float)
+    return long.rolling(horizon, min_periods=1).sum() / horizon
+
+
+def trade(position, close):
+    """Return what the money grows to, day by day, net of costs, starting from 1."""
+    gains = close.pct_change().shift(-1).loc[position.index]
+    traded = position.diff().abs().fillna(position.iloc[0])
+    return (1 + position * gains - COST * traded).cumprod()
+
+
+def summarize_trades(position, wealth):
+    """Return the figures an investor asks for; drawdown and volatility as shares."""
+    path = np.append(1.0, wealth)
+    gains = path[1:] / path[:-1] - 1
+    peaks = np.maximum.accumulate(path)
+    return {
+        "total_return": path[-1] - 1,
+        "annual_return": path[-1] ** (DAYS_A_YEAR / len(gains)) - 1,
+        "annual_volatility": gains.std() * np.sqrt(DAYS_A_YEAR),
+        "max_drawdown": float(np.max(1 - path / peaks)),
+        "turnover": float(position.diff().abs().fillna(position.iloc[0]).sum()),
+        "invested": float(position.mean()),
+    }
+
+
+# %%
+# Why did it say so?
+# ------------------
+# LIME draws thousands of days near the one asked about, lets the network judge each,
+# and fits a weighted linear model to its answers. A weight tells how much one standard
+# deviation of an indicator moves the answer near that day; times how unusual the
+# indicator was, it tells how much it did move it. R² tells how well a straight line
+# describes the network there.
+
+
+def choose_days(y, p_increase):
+    """Choose the surest answer that was right, the surest wrong, and the least sure."""
+    sureness = (p_increase - 0.5).abs()
+    is_right = (p_increase > 0.5) == (y == "increase")
+    chosen = {"least sure": sureness.idxmin()}
+    for name, days in {"surest wrong": ~is_right, "surest right": is_right}.items():
+        if days.any():
+            chosen[name] = sureness[days].idxmax()
+    return dict(reversed(chosen.items()))
+
+
+def list_effects(local, row, explainer, names):
+    """Return the indicators, those that moved the answer most first."""
+    unusual = (row - explainer.scaler.mean_) / explainer.scaler.scale_
+    effects = [
+        {
+            "indicator": names[column],
+            "value": float(row[column]),
+            "weight": float(weight),
+            "effect": float(weight * unusual[column]),
+        }
+        for column, weight in local.as_map()[1]
+    ]
+    return sorted(effects, key=lambda effect: -abs(effect["effect"]))
+
+
+def explain(network, trend, years, p_increase, seed):
+    """Explain the chosen test days; the effects are those on "increase"."""
+    X, names = trend.data, list(trend.data.columns)
+    explainer = LimeTabularExplainer(
+        X.loc[years.development].to_numpy(),
+        feature_names=names,
+        class_names=LABELS,
+        discretize_continuous=False,
+        sample_around_instance=True,
+        random_state=seed,
+    )
+
+    def answer(rows):
+        return network.predict_proba(pd.DataFrame(rows, columns=names))
+
+    explanations = []
+    for why, day in choose_days(trend.target.loc[years.test], p_increase).items():
+        row = X.loc[day].to_numpy()
+        local = explainer.explain_instance(row, answer, num_features=len(names))
+        explanations.append(
+            {
+                "day": str(day.date()),
+                "why": why,
+                "actual": trend.target[day],
+                "p_increase": float(p_increase[day]),
+                "r2": float(local.score),
+                "effects": list_effects(local, row, explainer, names),
+            }
+        )
+    return explanations
+
+
+# %%
+# All together
+# ------------
+
+
+def describe_part(target, days):
+    """Return the first and last day of a part, their number and share of increases."""
+    return {
+        "first": str(days[0].date()),
+        "last": str(days[-1].date()),
+        "days": len(days),
+        "increases": float((target[days] == "increase").mean()),
+    }
+
+
+def describe_training(network):
+    """Return how the training of the network went."""
+    scores = network.validation_scores_
+    return {
+        "layers": list(network.hidden_layer_sizes),
+        "epochs": int(network.n_iter_),
+        "best_epoch": int(np.nanargmax(scores)) + 1,
+        "best_validation_accuracy": float(network.best_validation_score_),
+    }
+
+
+def run(stock, trend, years, horizon, seed):
+    """Train, judge, trade and explain; return the numbers, the days and the network."""
+    network, logistic = train(trend, years, horizon, seed)
+    p_increase = predict_increase(trend, years, network, logistic, horizon)
+
+    y, close = trend.target.loc[years.test], trend.prices["close"]
+    positions = p_increase.apply(hold, horizon=horizon)
+    positions[HOLD] = 1.0
+    wealth = positions.apply(trade, close=close)
+    results = {
+        "stock": Path(stock).stem,
+        "horizon": horizon,
+        "seed": seed,
+        "years": {
+            k: describe_part(trend.target, v) for k, v in years._asdict().items()
+        },
+        "training": describe_training(network[-1]),
+        "models": {name: score(y, p_increase[name], horizon) for name in p_increase},
+        "backtest": {n: summarize_trades(positions[n], wealth[n]) for n in wealth},
+        "explanations": explain(network, trend, years, p_increase[NETWORK], seed),
+    }
+    days = {"close": close, "target": y, "p_increase": p_increase, "wealth": wealth}
+    return results | {"verdict": judge(results)}, days, network
+
+
+def make_table(results):
+    """Return the table of scores, one row a model, the back-test beside."""
+    scores = pd.DataFrame(results["models"]).T
+    columns = ["accuracy", "balanced_accuracy", "auc", "mcc", "p_value"]
+    table = scores[columns].astype(float)
+    returns = {n: r["total_return"] for n, r in results["backtest"].items()}
+    return table.reindex(list(returns)).assign(net_return=pd.Series(returns))
+
+
+def save_days(days, path):
+    """Write what was known and said of each test day."""
+    frame = days["p_increase"].add_prefix("p_increase: ")
+    frame.insert(0, "label", days["target"])
+    frame.insert(0, "close", days["close"].loc[frame.index])
+    frame.join(days["wealth"].add_prefix("wealth: ")).to_csv(path)
+
+
+def check_seed(text):
+    """Read a seed from the command line."""
+    if not text.isdigit() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 2^32 - 1")
+    return int(text)
+
+
+def check_horizon(text):
+    """Read a number of days from the command line."""
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days, 1 or more")
+    return int(text)
+
+
+def read_arguments(arguments=None):
+    """Return the parser and the options."""
+    parser = argparse.ArgumentParser(
+        description="The direction of a stock's trend, forecast by a neural network."
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--ticker", default="AAPL", help="AAPL, FB, GOOG, IBM or MSFT (default: AAPL)"
+    )
+    which.add_argument(
+        "--csv",
+        type=Path,
+        help="your own prices: Date, Open, High, Low, Close, Volume[, Adj Close]",
+    )
+    parser.add_argument(
+        "--horizon",
+        type=check_horizon,
+        default=1,
+        help="trading days to look ahead (default: 1)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("out/stock_trend"),
+        help="folder for the report (default: out/stock_trend)",
+    )
+    parser.add_argument(
+        "--seed", type=check_seed, default=0, help="same seed, same result (default: 0)"
+    )
+    return parser, parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    """Run from the command line."""
+    parser, options = read_arguments(arguments)
+    stock, horizon = options.csv or options.ticker, options.horizon
+    try:
+        trend = load_stock_trend(stock, horizon=horizon)
+        years = split_years(trend.target, horizon)
+    except (ValueError, OSError, ImportError) as error:
+        parser.error(str(error))
+    results, days, network = run(stock, trend, years, horizon, options.seed)
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_report(options.out, results, days, network[-1])
+    save_days(days, options.out / "predictions.csv")
+    text = json.dumps(results, indent=2)
+    (options.out / "metrics.json").write_text(text + "\n", encoding="utf-8")
+    print(make_table(results).to_string(float_format="{:.3f}".format, na_rep=""))
+    print(*results["verdict"], sep="\n")
+    print(f"The report: {options.out / 'report.html'}")
+
+
+# %%
+if __name__ == "__main__":
+    main()
