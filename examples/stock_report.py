@@ -53,7 +53,7 @@ def judge_hits(results):
     network, majority = results["models"][NETWORK], results["models"][MAJORITY]
     always = LABELS[int(majority["said_increase"] > 0.5)]
     apart = results["horizon"]
-    counted = "" if apart == 1 else f" (counted on every {apart}th day: labels overlap)"
+    counted = "" if apart == 1 else f" (counted on one day in {apart}: labels overlap)"
     return (
         f"It was right on {percent(network['accuracy'])} of "
         f"{results['years']['test']['days']} test days. Always saying “{always}”, the "
@@ -76,7 +76,7 @@ def judge_others(results):
         )
     names = " and ".join(f"“{n}” ({percent(hits[n])})" for n in better)
     return (
-        f"Right more often than the network: {names}. Its AUC is "
+        f"Right more often than the network: {names}. The network's AUC is "
         f"{results['models'][NETWORK]['auc']:.3f}, where 0.5 is guessing."
     )
 
@@ -108,6 +108,9 @@ COLORS = {
     "light": ["#1f6fd1", "#d2691e", "#2b8a5f", "#7b8794", "#a64ca6"],
     "dark": ["#6cb0ff", "#f2a364", "#5fd09a", "#96a3b3", "#d68ad6"],
 }
+
+
+ON_BLUE = {"fontsize": 14, "color": "#0b2545"}  # numbers on the blues of a matrix
 
 
 def style(theme):
@@ -177,8 +180,8 @@ def draw_confusion(figure, results):
     for ax, (name, model) in zip(axes, models.items(), strict=True):
         counts = np.array(model["confusion"])
         display = ConfusionMatrixDisplay(counts, display_labels=LABELS)
-        display.plot(ax=ax, cmap="Blues", colorbar=False, text_kw={"fontsize": 14})
-        display.im_.set_clim(0, counts.sum() / 2)
+        display.plot(ax=ax, cmap="Blues", colorbar=False, text_kw=ON_BLUE)
+        display.im_.set_clim(0, 0.8 * counts.sum())
         ax.grid(visible=False)
         ax.set(xlabel="it said", ylabel="it was", title=name)
         ax.label_outer()
@@ -299,7 +302,7 @@ TRADES = {
     "Return a year": ("annual_return", lambda v: percent(v, sign=True)),
     "Volatility a year": ("annual_volatility", percent),
     "Deepest fall": ("max_drawdown", percent),
-    "Turnover, in times the money": ("turnover", "{:.1f}".format),
+    "Turnover, in times the money": ("turnover", "{:.0f}".format),
     "Invested": ("invested", lambda v: percent(v, 0)),
 }
 GLOSSARY = {
@@ -419,8 +422,8 @@ def make_page(results, images):
     overlap = (
         ""
         if horizon == 1
-        else f" Labels of neighbouring days overlap, so the p-value counts every "
-        f"{horizon}th day only, and the money follows {horizon} answers at a time."
+        else f" Labels of neighbouring days overlap, so the p-value counts "
+        f"one day in {horizon} only, and the money follows {horizon} answers at a time."
     )
     return f"""<!DOCTYPE html>
 <html lang="en">

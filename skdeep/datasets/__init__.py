@@ -1,6 +1,6 @@
 """Real stock prices, and the task of forecasting their trend."""
 
-from ._prices import load_stock_prices
-from ._trend import load_stock_trend
+from skdeep.datasets._prices import load_stock_prices
+from skdeep.datasets._trend import load_stock_trend
 
 __all__ = ["load_stock_prices", "load_stock_trend"]

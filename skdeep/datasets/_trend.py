@@ -10,8 +10,8 @@ import pandas as pd
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, validate_params
 
-from ..preprocessing import TrendFeatures
-from ._prices import load_stock_prices
+from skdeep.datasets._prices import load_stock_prices
+from skdeep.preprocessing import TrendFeatures
 
 DESCRIPTION = """\
 Direction of the trend of {source}

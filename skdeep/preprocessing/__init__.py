@@ -1,5 +1,5 @@
 """Transformers that make features for networks."""
 
-from ._trend_features import TrendFeatures
+from skdeep.preprocessing._trend_features import TrendFeatures
 
 __all__ = ["TrendFeatures"]

@@ -14,7 +14,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from ._context import CONTEXTS, RowContext, time_labels
+from skdeep.preprocessing._context import CONTEXTS, RowContext, time_labels
 
 ROLES = ("open", "high", "low", "close", "volume")
 
