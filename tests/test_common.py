@@ -15,7 +15,9 @@ from skdeep import (
 
 def small_network(n_features, n_outputs):
     """A network that learns scikit-learn's small data in few epochs."""
-    return nn.Sequential(nn.Linear(n_features, 100), nn.ReLU(), nn.Linear(100, n_outputs))
+    return nn.Sequential(
+        nn.Linear(n_features, 100), nn.ReLU(), nn.Linear(100, n_outputs)
+    )
 
 
 # As many epochs as scikit-learn gives its own MLP in these checks; beside the defaults,

@@ -114,10 +114,11 @@ class InputEncoder:
             Any objects, with None or NaN for missing ones.
         """
         self.n_numeric_ = numeric.shape[1]
-        self.means_ = self.indicated_ = None
+        self.means_: np.ndarray | None = None
+        self.indicated_ = np.arange(0)
         if _may_be_imputed(numeric):
             self._fit_missing(numeric)
-        self.ordinal_ = None
+        self.ordinal_: OrdinalEncoder | None = None
         if categories is not None:
             self.ordinal_ = OrdinalEncoder(
                 handle_unknown="use_encoded_value",
@@ -137,8 +138,7 @@ class InputEncoder:
     @property
     def n_inputs_(self) -> int:
         """Number of numeric inputs, indicators included."""
-        n_indicators = 0 if self.indicated_ is None else len(self.indicated_)
-        return self.n_numeric_ + n_indicators
+        return self.n_numeric_ + len(self.indicated_)
 
     @property
     def n_codes_(self) -> list[int]:
@@ -151,19 +151,19 @@ class InputEncoder:
         """Return the rows as tensors of the given type on the given device."""
         if sparse.issparse(numeric):
             return SparseRows(numeric, dtype, device)
-        if _may_be_imputed(numeric) and self.means_ is not None:
-            numeric = self._impute(numeric)
+        if self.means_ is not None:
+            numeric = self._impute(numeric, self.means_)
         tensor = as_tensor(numeric).to(device, dtype)
         if self.ordinal_ is None:
             return DenseRows(tensor)
         codes = self.ordinal_.transform(categories) + 2
         return DenseRows(tensor, torch.from_numpy(codes).to(device))
 
-    def _impute(self, numeric: np.ndarray) -> np.ndarray:
+    def _impute(self, numeric: np.ndarray, means: np.ndarray) -> np.ndarray:
         missing = np.isnan(numeric)
         if not missing.any() and not len(self.indicated_):
             return numeric
-        filled = np.where(missing, self.means_, numeric).astype(numeric.dtype)
+        filled = np.where(missing, means, numeric).astype(numeric.dtype)
         indicators = missing[:, self.indicated_].astype(numeric.dtype)
         return np.concatenate([filled, indicators], axis=1)
 

@@ -41,6 +41,8 @@ class DenseRows:
         return len(self.tensors[0])
 
     def take(self, index: Tensor | slice) -> tuple[Tensor, ...]:
+        if index == slice(None):
+            return self.tensors
         if isinstance(index, slice):
             return tuple(tensor[index] for tensor in self.tensors)
         return tuple(tensor.index_select(0, index) for tensor in self.tensors)
@@ -58,7 +60,6 @@ class SparseRows:
         return self.matrix.shape[0]
 
     def take(self, index: Tensor | slice) -> tuple[Tensor, ...]:
-        if isinstance(index, Tensor):
-            index = index.cpu().numpy()
-        dense = torch.from_numpy(self.matrix[index].toarray())
+        rows = index.cpu().numpy() if isinstance(index, Tensor) else index
+        dense = torch.from_numpy(self.matrix[rows].toarray())
         return (dense.to(self.device, self.dtype),)

@@ -67,7 +67,10 @@ class ClassTargets:
             return np.ones((len(values), 1), dtype=values.dtype)
         if values.shape[1] > 1:
             return values
-        return np.concatenate([1 - values, values], axis=1)
+        both = np.empty((len(values), 2), dtype=values.dtype)
+        both[:, 1] = values[:, 0]
+        np.subtract(1, both[:, 1], out=both[:, 0])
+        return both
 
     def margins(self, raw: np.ndarray) -> np.ndarray:
         """Return raw scores as scikit-learn lays out a decision function."""

@@ -28,6 +28,7 @@ from skdeep.estimators._validation import (
     check_weight,
 )
 from skdeep.losses import make_loss
+from skdeep.networks import Dropout
 from skdeep.training import (
     Data,
     Task,
@@ -193,8 +194,8 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
     def _accepted_dtype(self, device: torch.device):
         """Return the float types that X may keep."""
         if self.dtype is not None:
-            return np.dtype(self.dtype).type
-        return (np.float64, np.float32) if device.type == "cpu" else np.float32
+            return (np.dtype(self.dtype).type,)
+        return (np.float64, np.float32) if device.type == "cpu" else (np.float32,)
 
     def _hold_out(self, sample: _Sample, targets, rng) -> tuple[_Sample, _Sample]:
         """Set validation rows aside: a random part, or the last rows."""
@@ -247,7 +248,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
             self._trained.copy_into(network)
         generator = torch.Generator(device=device).manual_seed(seed)
         for module in network.modules():
-            if hasattr(module, "generator"):
+            if isinstance(module, Dropout):
                 module.generator = generator
 
         def decode(raw: Tensor) -> Tensor:
@@ -263,7 +264,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
             train=_as_data(sample, plan, dtype, device),
             valid=None if valid is None else _as_data(valid, plan, dtype, device),
             options=options,
-            n_epochs=1 if incremental else self.max_iter,
+            is_partial=incremental,
             n_scores=self._n_scores(plan.targets, plan.loss),
             rng=rng,
             generator=generator,
@@ -383,9 +384,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         def decode(raw: Tensor) -> Tensor:
             return self._decode(self._targets, self._loss, raw)
 
-        return make_net(
-            self.module_, self._loss, decode=decode, history=self.history_
-        )
+        return make_net(self.module_, self._loss, decode=decode, history=self.history_)
 
     def _check_fitted_attribute(self, name: str) -> None:
         if not self.__sklearn_is_fitted__():
@@ -405,9 +404,9 @@ def _as_data(sample: _Sample, plan: _Plan, dtype, device) -> Data:
     rows = plan.inputs.encode(table.numeric, table.categories, dtype, device)
     target = plan.targets.as_tensor(sample.codes, plan.loss.target_kind, dtype)
     plan.loss.check_target(target)
-    weight = sample.weight
-    if weight is not None:
-        weight = torch.from_numpy(weight).to(device, dtype)
+    if sample.weight is None:
+        return Data(rows, target.to(device))
+    weight = torch.from_numpy(sample.weight).to(device, dtype)
     return Data(rows, target.to(device), weight)
 
 
@@ -427,7 +426,7 @@ def _float_dtype(X, otherwise: np.dtype) -> np.dtype:
     """Return the float type of the user's X, if it has one."""
     dtype = getattr(X, "dtype", None)
     is_float = isinstance(dtype, np.dtype) and dtype in (np.float32, np.float64)
-    return dtype if is_float else otherwise
+    return np.dtype(dtype) if is_float else otherwise
 
 
 def _without_weightless(table: Table, y, weight):
@@ -470,9 +469,7 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
     """What classifiers have in common."""
 
     def _make_targets(self, y, classes):
-        targets = class_targets(
-            y, classes, distributions=self.loss == "kl_divergence"
-        )
+        targets = class_targets(y, classes, distributions=self.loss == "kl_divergence")
         self.classes_ = targets.classes_
         return targets
 

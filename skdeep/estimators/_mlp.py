@@ -126,7 +126,7 @@ class _DenseFamily(BaseNetwork):
 def _layer_sizes(sizes) -> list[int]:
     """Return hidden_layer_sizes as a list of positive ints."""
     listed = [sizes] if np.ndim(sizes) == 0 else list(sizes)
-    if not all(isinstance(size, Integral) and size > 0 for size in listed):
+    if not all(isinstance(size, Integral) and int(size) > 0 for size in listed):
         raise ValueError(f"hidden_layer_sizes must be > 0, got {listed}.")
     return [int(size) for size in listed]
 

@@ -203,7 +203,7 @@ def documented(**pieces: str):
     def fill(cls):
         doc = cls.__doc__
         for name, text in pieces.items():
-            doc = doc.replace("    {%s}" % name, _indented(text))
+            doc = doc.replace(f"    {{{name}}}", _indented(text))
         cls.__doc__ = doc
         return cls
 

@@ -66,4 +66,4 @@ class TrainedNetwork:
         return {"arrays": self.arrays, "config": self.config}
 
     def __setstate__(self, state):
-        self.__init__(**state)
+        self.__dict__.update(state, _cached=None)

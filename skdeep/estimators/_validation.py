@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +46,7 @@ def check_inputs(estimator, X, y=None, *, dtype, reset: bool):
         the positions of its categorical columns.
     X, y : array-like
         The user's data; ``y="no_validation"`` checks X alone.
-    dtype : dtype or sequence of dtype
+    dtype : sequence of type
         Types that X may keep, the first being what it is converted to.
     reset : bool
         Whether this is the data to remember for later checks.
@@ -54,6 +55,8 @@ def check_inputs(estimator, X, y=None, *, dtype, reset: bool):
     -------
     Table, or Table and ndarray
     """
+    if not reset and isinstance(y, str) and _is_plain(estimator, X, dtype):
+        return Table(X)
     tags = estimator.__sklearn_tags__().input_tags
     arguments: dict[str, Any] = dict(
         accept_sparse="csr" if tags.sparse else False,
@@ -74,6 +77,29 @@ def check_inputs(estimator, X, y=None, *, dtype, reset: bool):
         raise
 
 
+def _is_plain(estimator, X, dtype) -> bool:
+    """Say whether X needs no further check, as most arrays to predict on.
+
+    To predict one row, scikit-learn's checks take longer than all the rest.
+    """
+    return (
+        type(X) is np.ndarray
+        and X.ndim == 2
+        and X.dtype.type in dtype
+        and X.dtype.isnative
+        and len(X) > 0
+        and X.shape[1] == estimator.n_features_in_
+        and not hasattr(estimator, "feature_names_in_")
+        and not estimator._categorical
+        and _sum_is_finite(X)
+    )
+
+
+def _sum_is_finite(X: np.ndarray) -> bool:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return math.isfinite(X.sum())
+
+
 def _has_many_axes(X) -> bool:
     return len(getattr(X, "shape", np.shape(X) if isinstance(X, list) else ())) > 2
 
@@ -92,6 +118,8 @@ def _check_table(estimator, X, y, arguments, reset):
     else:
         validate_data(estimator, X, y, reset=reset, skip_check_array=True)
         rest, categories = split_columns(X, estimator._categorical)
+        if rest.shape[1] == 0:
+            rest = np.empty((len(categories), 0), dtype=arguments["dtype"][0])
         arguments |= dict(ensure_min_features=0, estimator=estimator)
         if given_y:
             numeric, y = check_X_y(rest, y, **arguments)
@@ -140,8 +168,8 @@ def _check_many_axes(estimator, X, y, arguments, reset):
         estimator._categorical = []
     elif X.shape[-1] != estimator.n_features_in_:
         raise ValueError(
-            f"X has {X.shape[-1]} features, but {type(estimator).__name__} is expecting "
-            f"{estimator.n_features_in_} features as input."
+            f"X has {X.shape[-1]} features, but {type(estimator).__name__} is "
+            f"expecting {estimator.n_features_in_} features as input."
         )
     return checked
 
@@ -174,4 +202,3 @@ def check_validation_pair(X, X_val, y_val) -> bool:
             stacklevel=4,
         )
     return True
-

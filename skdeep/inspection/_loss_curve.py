@@ -138,7 +138,11 @@ class LossCurveDisplay:
             self.score_ax_ = ax.twinx()
             self.score_ax_.set_ylabel("validation score")
             self.lines_ += self.score_ax_.plot(
-                self.epochs, self.valid_score, "--", color="C2", label="validation score"
+                self.epochs,
+                self.valid_score,
+                "--",
+                color="C2",
+                label="validation score",
             )
         handles = list(self.lines_)
         if self.best_epoch is not None:

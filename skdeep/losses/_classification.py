@@ -198,4 +198,3 @@ class KLDivergence(_Multiclass):
         total = target.sum(-1, keepdim=True)
         gradient = torch.softmax(raw, -1).mul_(total).sub_(target)
         return self.per_sample(raw, target), gradient
-

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
-from torch import nn
 
 
 def _orthogonal(rng: np.random.RandomState, fan_in: int, fan_out: int) -> np.ndarray:
@@ -48,7 +49,7 @@ def _draw_layer(rng, method, activation, fan_in, fan_out):
 
 @torch.no_grad()
 def initialize_linear(
-    layers: list[nn.Linear], method: str, activation: str, rng: np.random.RandomState
+    layers: Iterable, method: str, activation: str, rng: np.random.RandomState
 ) -> None:
     """Fill the layers, first to last, with weights drawn from ``rng``."""
     for layer in layers:
@@ -60,9 +61,7 @@ def initialize_linear(
 
 
 @torch.no_grad()
-def initialize_embeddings(
-    embeddings: list[nn.Embedding], rng: np.random.RandomState
-) -> None:
+def initialize_embeddings(embeddings: Iterable, rng: np.random.RandomState) -> None:
     """Fill the embedding tables with draws of unit length on average."""
     for table in embeddings:
         scale = 1 / np.sqrt(table.embedding_dim)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ class Batches:
     sizes: list[int]
     rows: list[Tensor]
     targets: list[Tensor]
-    scales: list[float] | list[Tensor]
+    scales: list[Any]
     weight_sums: list[float]
     equal_weights: bool
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -143,7 +144,7 @@ class DenseTrainer(Trainer):
 
     def __init__(self, task: Task):
         super().__init__(task)
-        network = task.network
+        network: Any = task.network
         layers = network.layers
         self._step = DenseStep(
             [layer.weight.data.unsqueeze(0) for layer in layers],

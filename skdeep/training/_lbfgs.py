@@ -19,7 +19,6 @@ from skdeep.training._trainer import Trainer
 _CHUNK = 4096
 
 
-
 class _Objective:
     """Loss and gradient over all rows as a function of all parameters."""
 

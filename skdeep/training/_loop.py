@@ -68,7 +68,10 @@ class _Epochs:
         self.options = task.options
         self.state = task.state
         self.printer = printer
-        self.learning_rate = LearningRate(task.options, task.state.learning_rate)
+        n_done = len(task.state.history) if task.is_partial else 0
+        self.learning_rate = LearningRate(
+            task.options, task.state.learning_rate, n_done
+        )
         self.stopping = Stopping(
             task.options.tol,
             task.options.n_iter_no_change,
@@ -93,14 +96,13 @@ class _Epochs:
 
     def _run_epochs(self) -> None:
         order = np.arange(len(self.task.train.rows))
-        for epoch in range(self.task.n_epochs):
+        for _ in range(self.task.n_epochs):
             if self.options.shuffle:
-                # The composition of draws is scikit-learn's: equal seeds, equal batches.
+                # scikit-learn draws so: equal seeds give equal batches.
                 order = order[self.task.rng.permutation(len(order))]
-            if self._run_epoch(epoch, order):
+            if self._run_epoch(order):
                 return
-        planned = self.learning_rate.changes_within_epoch or self.task.n_epochs == 1
-        if not planned or self.options.max_iter == self.task.n_epochs == 1:
+        if not self.task.is_partial and not self.learning_rate.is_curve:
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({self.options.max_iter}) "
                 "reached and the optimization hasn't converged yet.",
@@ -108,13 +110,12 @@ class _Epochs:
                 stacklevel=2,
             )
 
-    def _run_epoch(self, epoch: int, order: np.ndarray) -> bool:
+    def _run_epoch(self, order: np.ndarray) -> bool:
         """Train an epoch and keep its record; say whether to stop."""
         started = time.perf_counter()
         self.task.begin_epoch()
         self.trainer.begin_epoch()
-        n_epochs = self.task.n_epochs
-        loss = self.trainer.run_epoch(order, epoch / n_epochs, (epoch + 1) / n_epochs)
+        loss = self.trainer.run_epoch(order)
         self.state.n_samples_seen += len(order)
         record = {
             "epoch": len(self.state.history) + 1,
@@ -131,8 +132,11 @@ class _Epochs:
             self._warn_of_divergence()
             return True
         self._watch(record)
-        asked_to_stop = self.trainer.end_epoch(record) | self.task.end_epoch()
-        return asked_to_stop or (self.stopping.is_due and self._stop())
+        stop = self.stopping.is_due and self._stop()
+        state = self.state
+        state.best, state.stalled = self.stopping.best, self.stopping.count
+        state.learning_rate = self.learning_rate.current
+        return self.trainer.end_epoch(record) | self.task.end_epoch() | stop
 
     def _watch(self, record: dict) -> None:
         """Compare the epoch with those before it."""
@@ -144,8 +148,6 @@ class _Epochs:
         if self.stopping.update(value) and self.best is not None:
             self.best = self.trainer.snapshot()
         self.learning_rate.end_epoch(self.state.n_samples_seen, self.stopping.improved)
-        self.state.best, self.state.stalled = self.stopping.best, self.stopping.count
-        self.state.learning_rate = self.learning_rate.current
 
     def _stop(self) -> bool:
         """Stop, or lower the learning rate where the schedule does that instead."""
@@ -173,7 +175,8 @@ class _Epochs:
             return
         warnings.warn(
             f"Training diverged in epoch {len(self.state.history)}; the weights of the "
-            "best epoch before it are kept. Lower learning_rate_init or scale the data.",
+            "best epoch before it are kept. Lower learning_rate_init or scale the "
+            "data.",
             ConvergenceWarning,
             stacklevel=2,
         )

@@ -125,7 +125,7 @@ class NetTrainer(Trainer):
             raise ValueError(
                 "Batch normalisation needs at least 2 samples to train on, got 1."
             )
-        self._forward = task.network
+        self._forward: Callable[..., Tensor] = task.network
         if task.options.compile:
             self._forward = torch.compile(task.network)
         self._wants_batches = any(map(_overrides_batch_hook, task.callbacks))
@@ -161,7 +161,9 @@ class NetTrainer(Trainer):
         with torch.enable_grad():
             self.flat.gradient.zero_()
             raw = self._forward(*inputs)
-            values = self.task.loss.per_sample(_checked(raw, len(target), self.task.n_scores), target)
+            values = self.task.loss.per_sample(
+                _checked(raw, len(target), self.task.n_scores), target
+            )
             (values * scale).sum().backward()
         if self._wants_batches:
             self._raw, self._loss = raw.detach(), (values.detach() * scale).sum()

@@ -178,12 +178,6 @@ def make_optimizer(options, flat: FlatParameters) -> torch.optim.Optimizer:
     return factory([flat.values], lr=options.learning_rate_init, **settings)
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of every group."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
 def _converted(tree, leaf_type: type, convert: Callable):
     """Copy nested dicts and lists, with ``convert`` applied to the leaves of a type."""
     if isinstance(tree, leaf_type):

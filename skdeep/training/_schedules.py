@@ -50,11 +50,14 @@ class LearningRate:
         What the user asked for.
     current : float or None, default=None
         Where an earlier training left off.
+    n_epochs : int, default=0
+        Number of epochs of it that count.
     """
 
-    def __init__(self, options, current: float | None = None):
+    def __init__(self, options, current: float | None = None, n_epochs: int = 0):
         self.options = options
         self.current = options.learning_rate_init if current is None else current
+        self.n_epochs = n_epochs
         self._curve = _CURVES.get(options.learning_rate)
         # As in scikit-learn, these two are for sgd alone.
         sgd = options.solver == "sgd"
@@ -64,19 +67,20 @@ class LearningRate:
         self._stalled_epochs = 0
 
     @property
-    def changes_within_epoch(self) -> bool:
-        """Whether ``at`` must be asked before every step."""
+    def is_curve(self) -> bool:
+        """Whether the rate follows a curve over ``max_iter`` epochs, step by step."""
         return self._curve is not None
 
-    def at(self, progress: float) -> float:
-        """Return the rate when the share ``progress`` of all steps is done."""
+    def within_epoch(self, share: float) -> float:
+        """Return the rate when the given share of the epoch is done."""
         if self._curve is not None:
-            factor = self._curve(min(progress, 1.0))
-            self.current = self.options.learning_rate_init * factor
+            progress = min((self.n_epochs + share) / self.options.max_iter, 1.0)
+            self.current = self.options.learning_rate_init * self._curve(progress)
         return self.current
 
     def end_epoch(self, n_samples_seen: int, improved: bool) -> None:
         """Change the rate between two epochs."""
+        self.n_epochs += 1
         if self._invscaling:
             decay = (n_samples_seen + 1) ** self.options.power_t
             self.current = self.options.learning_rate_init / decay

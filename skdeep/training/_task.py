@@ -89,8 +89,8 @@ class Task:
         Rows to train on; rows to watch, if any.
     options : TrainingOptions
         The user's training parameters.
-    n_epochs : int
-        Passes over the data at most.
+    is_partial : bool
+        Whether to train for one epoch only, of a training given part by part.
     n_scores : int
         Raw scores that the network gives for a sample.
     rng : numpy.random.RandomState
@@ -118,7 +118,7 @@ class Task:
     train: Data
     valid: Data | None
     options: TrainingOptions
-    n_epochs: int
+    is_partial: bool
     n_scores: int
     rng: np.random.RandomState
     generator: torch.Generator
@@ -130,3 +130,8 @@ class Task:
     callbacks: Sequence = ()
     begin_epoch: Callable[[], None] = lambda: None
     end_epoch: Callable[[], bool] = lambda: False
+
+    @property
+    def n_epochs(self) -> int:
+        """Passes over the data at most."""
+        return 1 if self.is_partial else self.options.max_iter

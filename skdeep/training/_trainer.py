@@ -14,7 +14,6 @@ from skdeep.training._optimizers import (
     make_optimizer,
     optimizer_state,
     restore_optimizer,
-    set_learning_rate,
 )
 from skdeep.training._schedules import LearningRate
 from skdeep.training._task import Data, Rows, Task
@@ -59,6 +58,7 @@ class Trainer(ABC):
         """Get ready for epochs of the stochastic solver."""
         self.learning_rate = learning_rate
         self.optimizer = make_optimizer(self.options, self.flat)
+        self._rate: float | None = None
         if self.task.state.optimizer is not None:
             restore_optimizer(self.optimizer, self.task.state.optimizer)
         self.bounds = batch_bounds(
@@ -67,26 +67,18 @@ class Trainer(ABC):
             merge_single=self.needs_two_rows,
         )
         # The optimizers made for a flat buffer have a step without overhead.
-        self._take_step = getattr(
-            self.optimizer, "flat_step", self.optimizer.step
-        )
+        self._take_step = getattr(self.optimizer, "flat_step", self.optimizer.step)
 
-    def run_epoch(self, order: np.ndarray, progress: float, progress_end: float):
-        """Take a step for each batch of rows in ``order``; return the mean loss.
-
-        ``progress`` and ``progress_end`` are the shares of the whole training that
-        are done before and after the epoch.
-        """
+    def run_epoch(self, order: np.ndarray) -> float:
+        """Take a step for each batch of rows in ``order``; return the mean loss."""
         train, options = self.task.train, self.options
         self.task.network.train()
         batches = make_batches(order, self.bounds, train.target, train.weight)
         n_batches = len(batches.sizes)
         losses, norms = [], []
-        set_learning_rate(self.optimizer, self.learning_rate.at(progress))
         for i in range(n_batches):
-            if self.learning_rate.changes_within_epoch:
-                now = progress + (progress_end - progress) * i / n_batches
-                set_learning_rate(self.optimizer, self.learning_rate.at(now))
+            if i == 0 or self.learning_rate.is_curve:
+                self._set_rate(self.learning_rate.within_epoch(i / n_batches))
             inputs = train.rows.take(batches.rows[i])
             losses.append(self.gradient(inputs, batches.targets[i], batches.scales[i]))
             if options.alpha:
@@ -99,6 +91,13 @@ class Trainer(ABC):
         if options.alpha:
             loss = loss + batches.mean_penalty(norms, options.alpha)
         return loss.item()
+
+    def _set_rate(self, rate: float) -> None:
+        """Set the learning rate if ours has changed, lest a callback's be lost."""
+        if rate != self._rate:
+            self._rate = rate
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
 
     def _penalise(self, alpha: float, weight_sum: float) -> None:
         """Add the L2 penalty, which scikit-learn divides by the sum of weights."""
