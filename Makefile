@@ -12,7 +12,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Two test processes with one thread each: more threads would fight over the cores.
+# Two test processes with one thread each: more threads would fight over the cores, and
+# results depend on the number of threads in their last digits.
 PYTEST_OPTIONS ?= -n 2
 
 .PHONY: demo test lint docs notebooks clean setup
@@ -29,10 +30,10 @@ lint: setup
 	$(BIN)/mypy
 
 docs: setup
-	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 notebooks: setup
-	$(BIN)/python tools/notebooks.py
+	OMP_NUM_THREADS=1 $(BIN)/python tools/notebooks.py
 
 clean:
 	rm -rf $(VENV) out docs/_build docs/api/generated

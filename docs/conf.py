@@ -37,7 +37,8 @@ numpydoc_xref_param_type = False
 # outputs in step). That is why myst-nb was chosen over sphinx-gallery: it does both.
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
-nb_execution_mode = "auto"
+nb_execution_mode = "force"
+nb_execution_excludepatterns = ["notebooks/*"]
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
@@ -85,11 +86,13 @@ def _math_visitor(as_block):
 
 # References into scikit-learn's own pages, in docstrings that are inherited from it.
 _FOREIGN_REFERENCE = re.compile(r":(?:ref|term):`([^`<]+?)(?:\s*<[^`>]+>)?`")
+# A shape such as (n_features_in_,) is no link, though its underscore says so.
+_SHAPE = re.compile(r"\((\w+)_,\)")
 
 
-def _plain_references(app, what, name, obj, options, lines):
+def _mend_docstring(app, what, name, obj, options, lines):
     text = _FOREIGN_REFERENCE.sub(r"\1", "\n".join(lines))
-    lines[:] = text.split("\n")
+    lines[:] = _SHAPE.sub(r"(\1\_,)", text).split("\n")
 
 
 def setup(app):
@@ -99,4 +102,4 @@ def setup(app):
         inline_renderers=(_math_visitor(False), None),
         block_renderers=(_math_visitor(True), None),
     )
-    app.connect("autodoc-process-docstring", _plain_references)
+    app.connect("autodoc-process-docstring", _mend_docstring)
