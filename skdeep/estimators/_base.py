@@ -281,7 +281,6 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         state = copy.deepcopy(self._state)
         if not incremental:
             state.optimizer = state.learning_rate = None
-            state.stalled = 0
         return state
 
     def _training_options(self, n_samples: int) -> TrainingOptions:
@@ -343,8 +342,9 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
             "n_outputs_": self._n_scores(plan.targets, plan.loss),
             "out_activation_": plan.loss.out_activation,
             "loss_curve_": losses,
-            "loss_": losses[-1],
-            "best_loss_": None if self.early_stopping else min(losses),
+            # Nothing to tell if Ctrl-C came in the first epoch.
+            "loss_": losses[-1] if losses else np.nan,
+            "best_loss_": None if self.early_stopping else min(losses, default=np.nan),
             "validation_scores_": scores or None,
             "best_validation_score_": _best_score(history, self.early_stopping),
         }

@@ -39,15 +39,15 @@ class Batches:
 
     def mean_loss(self, losses: list[Tensor]) -> Tensor:
         """Average the losses of the rows of all batches, each batch by its size."""
-        values = torch.cat(losses).double()
-        if self.equal_weights:
-            return values.mean()
-        parts = zip(self.scales, self.sizes, strict=True)
-        return (values * torch.cat([scale * size for scale, size in parts])).mean()
+        values = torch.cat(losses)
+        if not self.equal_weights:
+            parts = zip(self.scales, self.sizes, strict=True)
+            values = values * torch.cat([scale * size for scale, size in parts])
+        return values.cpu().double().mean()  # not every device has doubles
 
     def mean_penalty(self, squared_norms: list[Tensor], alpha: float) -> Tensor:
         """Average the L2 penalties of all batches, each by its size."""
-        norms = torch.stack(squared_norms).double()
+        norms = torch.stack(squared_norms).cpu().double()
         sizes = norms.new_tensor(self.sizes)
         shares = sizes / norms.new_tensor(self.weight_sums)
         return 0.5 * alpha * (norms * shares).sum() / sizes.sum()

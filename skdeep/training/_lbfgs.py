@@ -11,6 +11,7 @@ from sklearn.utils.optimize import _check_optimize_result
 from torch import Tensor
 
 from skdeep.training._batches import batch_bounds, make_batches
+from skdeep.training._optimizers import FlatParameters
 from skdeep.training._progress import Printer
 from skdeep.training._task import Task
 from skdeep.training._trainer import Trainer
@@ -40,25 +41,30 @@ class _Objective:
     def __call__(self, values: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the mean loss with its penalty, and the gradient."""
         flat = self.trainer.flat
-        flat.values.data.copy_(torch.from_numpy(values))
+        _set_values(flat, values)
         gradient = torch.zeros_like(flat.gradient)
-        loss = flat.values.new_zeros((), dtype=torch.float64)
+        loss = 0.0
         for i, share in enumerate(self.batches.weight_sums):
             inputs = self._inputs or self.trainer.task.train.rows.take(
                 self.batches.rows[i]
             )
             scale = self.batches.scales[i] * (share / self.total)
             losses = self.trainer.gradient(inputs, self.batches.targets[i], scale)
-            loss += (losses * scale).sum()
+            loss += (losses * scale).sum().item()
             gradient += flat.gradient
         loss += self._add_penalty(gradient)
-        return loss.item(), gradient.cpu().numpy().astype(np.float64)
+        return loss, gradient.cpu().numpy().astype(np.float64)
 
-    def _add_penalty(self, gradient: Tensor) -> Tensor:
+    def _add_penalty(self, gradient: Tensor) -> float:
         weights = self.trainer.flat.weights
         factor = self.alpha / self.total
         gradient[: len(weights)].add_(weights, alpha=factor)
-        return 0.5 * factor * torch.dot(weights, weights)
+        return 0.5 * factor * torch.dot(weights, weights).item()
+
+
+def _set_values(flat: FlatParameters, values: np.ndarray) -> None:
+    """Set all parameters, in their own precision."""
+    flat.values.data.copy_(torch.from_numpy(values).to(flat.values.dtype))
 
 
 def minimise(trainer: Trainer, task: Task, printer: Printer) -> None:
@@ -67,18 +73,24 @@ def minimise(trainer: Trainer, task: Task, printer: Printer) -> None:
     Each iteration leaves a record in the history. Ctrl-C keeps the last iteration.
     """
     task.network.train()
-    options, flat = task.options, trainer.flat
+    options, flat, history = task.options, trainer.flat, task.state.history
     objective = _Objective(trainer, task)
-    start = flat.values.detach().double().cpu().numpy()
+    start = flat.values.detach().cpu().double().numpy()
     latest = start
 
-    def keep(intermediate_result):
+    def record(loss: float) -> None:
+        history.append({"epoch": len(history) + 1, "train_loss": float(loss)})
+        printer.epoch(history[-1])
+
+    def end_iteration(intermediate_result) -> None:
         nonlocal latest
         latest = intermediate_result.x.copy()
-        loss = float(intermediate_result.fun)
-        record = {"epoch": len(task.state.history) + 1, "train_loss": loss}
-        task.state.history.append(record)
-        printer.epoch(record)
+        _set_values(flat, latest)
+        task.begin_epoch()
+        trainer.begin_epoch()
+        record(intermediate_result.fun)
+        if trainer.end_epoch(history[-1]) | task.end_epoch():
+            raise StopIteration
 
     trainer.begin()
     try:
@@ -87,7 +99,7 @@ def minimise(trainer: Trainer, task: Task, printer: Printer) -> None:
             start,
             method="L-BFGS-B",
             jac=True,
-            callback=keep,
+            callback=end_iteration,
             options={
                 "maxfun": options.max_fun,
                 "maxiter": options.max_iter,
@@ -95,11 +107,12 @@ def minimise(trainer: Trainer, task: Task, printer: Printer) -> None:
             },
         )
         latest = result.x
-        task.state.best = -float(result.fun)
-        _check_optimize_result("lbfgs", result, options.max_iter)
+        if result.nit == 0:
+            record(result.fun)
         task.state.n_samples_seen += len(task.train.rows) * int(result.nit)
+        _check_optimize_result("lbfgs", result, options.max_iter)
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
     finally:
         trainer.end()
-    flat.values.data.copy_(torch.from_numpy(latest))
+        _set_values(flat, latest)

@@ -116,12 +116,10 @@ class Trainer(ABC):
         self.task.network.eval()
         with torch.inference_mode():
             raw = raw_scores(self.task.network, data.rows)
-            losses = self.task.loss.per_sample(raw, data.target).double()
-            if data.weight is None:
-                loss = losses.mean()
-            else:
-                loss = (losses * data.weight).sum() / data.weight.sum()
-        return loss.item(), self.task.score(raw)
+            losses = self.task.loss.per_sample(raw, data.target).cpu().double()
+        weight = None if data.weight is None else data.weight.cpu().numpy()
+        loss = np.average(losses.numpy(), weights=weight)
+        return float(loss), self.task.score(raw)
 
     def snapshot(self) -> dict[str, Tensor]:
         """Copy the network's parameters and buffers."""
