@@ -72,11 +72,10 @@ class _Epochs:
         self.learning_rate = LearningRate(
             task.options, task.state.learning_rate, n_done
         )
+        same = task.state.watched == task.options.early_stopping
+        earlier = (task.state.best, task.state.stalled) if same else ()
         self.stopping = Stopping(
-            task.options.tol,
-            task.options.n_iter_no_change,
-            task.state.best,
-            task.state.stalled,
+            task.options.tol, task.options.n_iter_no_change, *earlier
         )
         self.best = trainer.snapshot() if task.options.early_stopping else None
 
@@ -128,14 +127,13 @@ class _Epochs:
         record["duration"] = time.perf_counter() - started
         self.state.history.append(record)
         self.printer.epoch(record)
-        if not math.isfinite(loss) and not self.trainer.is_finite:
+        if math.isfinite(loss) or self.trainer.is_finite:
+            self._watch(record)
+            stop = self.stopping.is_due and self._stop()
+            self._save()
+        else:
             self._warn_of_divergence()
-            return True
-        self._watch(record)
-        stop = self.stopping.is_due and self._stop()
-        state = self.state
-        state.best, state.stalled = self.stopping.best, self.stopping.count
-        state.learning_rate = self.learning_rate.current
+            stop = True
         return self.trainer.end_epoch(record) | self.task.end_epoch() | stop
 
     def _watch(self, record: dict) -> None:
@@ -148,6 +146,12 @@ class _Epochs:
         if self.stopping.update(value) and self.best is not None:
             self.best = self.trainer.snapshot()
         self.learning_rate.end_epoch(self.state.n_samples_seen, self.stopping.improved)
+
+    def _save(self) -> None:
+        """Leave in the state where training stands."""
+        self.state.best, self.state.stalled = self.stopping.best, self.stopping.count
+        self.state.watched = self.options.early_stopping
+        self.state.learning_rate = self.learning_rate.current
 
     def _stop(self) -> bool:
         """Stop, or lower the learning rate where the schedule does that instead."""

@@ -63,8 +63,9 @@ class Data:
 class TrainingState:
     """Where a training stands: all that is needed to go on, in plain Python and numpy.
 
-    ``optimizer`` is the state of the optimizer; ``best`` the best value of what is
-    watched (the higher the better) and ``stalled`` the epochs since it improved.
+    ``optimizer`` is the state of the optimizer; ``watched`` says what early stopping
+    looks at, ``best`` is the best value of it (the higher the better) and ``stalled``
+    the epochs since it improved.
     """
 
     optimizer: dict | None = None
@@ -72,6 +73,7 @@ class TrainingState:
     n_samples_seen: int = 0
     best: float = -np.inf
     stalled: int = 0
+    watched: bool | str = False
     history: list[dict] = field(default_factory=list)
 
 
