@@ -217,7 +217,7 @@ class ValueTargets:
 
     def as_tensor(self, values: np.ndarray, kind: str, dtype: torch.dtype) -> Tensor:
         """Return encoded targets as they are."""
-        return torch.from_numpy(np.array(values)).to(dtype)
+        return torch.from_numpy(np.array(values, dtype=np.float64)).to(dtype)
 
     def decode(self, values: np.ndarray) -> np.ndarray:
         """Return predictions in the shape of the target."""
@@ -225,10 +225,10 @@ class ValueTargets:
 
     @staticmethod
     def score(values: Tensor, expected: np.ndarray, weight: np.ndarray | None) -> float:
-        """Return R², or NaN if a prediction is not finite."""
-        if not values.isfinite().all():
-            return float("nan")
-        return float(r2_score(expected, values.cpu().numpy(), sample_weight=weight))
+        """Return R²."""
+        predicted = values.cpu().double().numpy()
+        with np.errstate(over="ignore"):
+            return float(r2_score(expected, predicted, sample_weight=weight))
 
 
 def class_targets(y, classes=None, *, distributions: bool):

@@ -57,6 +57,14 @@ class _Sample:
         weight = None if self.weight is None else self.weight[index]
         return _Sample(self.table.rows(index), self.codes[index], weight)
 
+    def without_weightless(self) -> _Sample:
+        """Drop rows of weight zero, which a class weight may have made."""
+        if self.weight is None or self.weight.all():
+            return self
+        if not self.weight.any():
+            raise ValueError("class_weight leaves no sample a weight above zero.")
+        return self.rows(np.flatnonzero(self.weight))
+
 
 @dataclass
 class _Plan:
@@ -67,6 +75,17 @@ class _Plan:
     loss: Any
     config: dict
     dtype: torch.dtype
+
+
+# What checking the data sets on an estimator.
+_SET_BY_CHECKS = (
+    "_categorical",
+    "_dtype",
+    "classes_",
+    "feature_names_in_",
+    "n_features_in_",
+)
+_ABSENT = object()
 
 
 class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
@@ -104,7 +123,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         """Return the encoder of a first target."""
 
     @abstractmethod
-    def _known_targets(self, y, incremental: bool):
+    def _known_targets(self, y):
         """Return the encoder of the earlier target, if y goes with it."""
 
     @abstractmethod
@@ -140,6 +159,25 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         incremental: bool = False,
         classes=None,
     ):
+        """Fit; if that fails, leave an earlier fit as it was."""
+        before = {name: getattr(self, name, _ABSENT) for name in _SET_BY_CHECKS}
+        try:
+            plan, task = self._prepare(
+                X, y, sample_weight, X_val, y_val, incremental, classes
+            )
+            self._train(task, plan, X, y)
+        except BaseException:
+            for name, value in before.items():
+                self.__dict__.pop(name, None)
+                if value is not _ABSENT:
+                    setattr(self, name, value)
+            raise
+        return self
+
+    def _prepare(
+        self, X, y, sample_weight, X_val, y_val, incremental: bool, classes
+    ) -> tuple[_Plan, Task]:
+        """Do all that comes before training."""
         has_validation_rows = check_validation_pair(X, X_val, y_val)
         self._check_options(incremental)
         device = resolve_device(self.device)
@@ -147,16 +185,20 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         rng = _random_state(self.random_state)
         first = not hasattr(self, "_trained") or not (self.warm_start or incremental)
 
-        table, y_checked = check_inputs(self, X, y, dtype=dtype, reset=first)
+        table, y = check_inputs(self, X, y, dtype=dtype, reset=first)
         weight = check_weight(sample_weight, table, table.numeric.dtype)
-        table, y_checked, weight = _without_weightless(table, y_checked, weight)
+        if weight is not None and not weight.all():
+            # A row of weight zero is to count for nothing at all.
+            rows = np.flatnonzero(weight)
+            table, y, weight = table.rows(rows), y[rows], weight[rows]
         if first:
             self._dtype = _float_dtype(X, table.numeric.dtype)
-            targets = self._make_targets(y_checked, classes)
+            targets = self._make_targets(y, classes)
         else:
-            targets = self._known_targets(y_checked, incremental)
-        weight = self._add_class_weight(weight, y_checked, incremental)
-        sample, valid = _Sample(table, targets.encode(y_checked), weight), None
+            targets = self._known_targets(y)
+        weight = self._add_class_weight(weight, y, incremental)
+        sample = _Sample(table, targets.encode(y), weight).without_weightless()
+        valid = None
         if has_validation_rows:
             table, y_val = check_inputs(self, X_val, y_val, dtype=dtype, reset=False)
             valid = _Sample(table, targets.encode(y_val))
@@ -165,8 +207,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
 
         plan = self._plan(sample, targets, first)
         task = self._task(plan, sample, valid, device, rng, first, incremental)
-        self._train(task, plan, X, y)
-        return self
+        return plan, task
 
     def _check_options(self, incremental: bool) -> None:
         """Refuse what does not go together."""
@@ -429,14 +470,6 @@ def _float_dtype(X, otherwise: np.dtype) -> np.dtype:
     return np.dtype(dtype) if is_float else otherwise
 
 
-def _without_weightless(table: Table, y, weight):
-    """Drop rows of weight zero, so that they count for nothing at all."""
-    if weight is None or weight.all():
-        return table, y, weight
-    rows = np.flatnonzero(weight)
-    return table.rows(rows), y[rows], weight[rows]
-
-
 def _best_score(history: list[dict], early_stopping) -> float | None:
     """Return the validation score of the best epoch."""
     scored = [record for record in history if "valid_score" in record]
@@ -473,7 +506,7 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         self.classes_ = targets.classes_
         return targets
 
-    def _known_targets(self, y, incremental):
+    def _known_targets(self, y):
         if self.warm_start and not self._targets.is_multilabel and y.ndim == 1:
             labels = unique_labels(y)
             if set(labels) != set(self.classes_):
@@ -642,7 +675,7 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
     def _make_targets(self, y, classes):
         return ValueTargets(1 if y.ndim == 1 else y.shape[1], flat=y.ndim == 1)
 
-    def _known_targets(self, y, incremental):
+    def _known_targets(self, y):
         return self._targets
 
     def _make_loss(self, targets):

@@ -58,9 +58,22 @@ class TrainedNetwork:
         return self._cached[1]
 
     def copy_into(self, module: nn.Module) -> None:
-        """Set a module's parameters and buffers to these."""
+        """Set a module's parameters and buffers to these.
+
+        Raises
+        ------
+        ValueError
+            If the module is of another shape.
+        """
         tensors = {name: as_tensor(a) for name, a in self.arrays.items()}
-        module.load_state_dict(tensors)
+        try:
+            module.load_state_dict(tensors)
+        except RuntimeError as error:
+            raise ValueError(
+                "warm_start and partial_fit go on from the network of the last call, "
+                "whose layers are of other sizes. Fit with warm_start=False, or leave "
+                "the parameters that shape the network as they were."
+            ) from error
 
     def __getstate__(self):
         return {"arrays": self.arrays, "config": self.config}

@@ -119,7 +119,7 @@ class _Epochs:
         record = {
             "epoch": len(self.state.history) + 1,
             "train_loss": loss,
-            "learning_rate": self.learning_rate.current,
+            "learning_rate": self.trainer.rate,
         }
         if self.task.valid is not None:
             valid_loss, valid_score = self.trainer.evaluate(self.task.valid)
@@ -127,7 +127,7 @@ class _Epochs:
         record["duration"] = time.perf_counter() - started
         self.state.history.append(record)
         self.printer.epoch(record)
-        if math.isfinite(loss) or self.trainer.is_finite:
+        if self._is_sound(record):
             self._watch(record)
             stop = self.stopping.is_due and self._stop()
             self._save()
@@ -136,6 +136,15 @@ class _Epochs:
             stop = True
         return self.trainer.end_epoch(record) | self.task.end_epoch() | stop
 
+    def _is_sound(self, record: dict) -> bool:
+        """Say whether the network can be trained and used any further.
+
+        Its parameters are looked at only if something else is odd: that takes time.
+        """
+        if not math.isfinite(record["train_loss"]):
+            return False
+        return math.isfinite(record.get("valid_loss", 0.0)) or self.trainer.is_finite
+
     def _watch(self, record: dict) -> None:
         """Compare the epoch with those before it."""
         value = {
@@ -143,6 +152,7 @@ class _Epochs:
             "loss": lambda: -record["valid_loss"],
             False: lambda: -record["train_loss"],
         }[self.options.early_stopping]()
+        value = -math.inf if math.isnan(value) else value
         if self.stopping.update(value) and self.best is not None:
             self.best = self.trainer.snapshot()
         self.learning_rate.end_epoch(self.state.n_samples_seen, self.stopping.improved)
@@ -173,10 +183,9 @@ class _Epochs:
         return True
 
     def _warn_of_divergence(self) -> None:
-        """Say that the best epoch is kept, or leave it to ``train`` to raise."""
+        """Say that the best epoch is kept; raise if there is none."""
         if self.best is None or self.stopping.best == -math.inf:
-            self.best = None
-            return
+            raise ValueError(_NON_FINITE.format(rate=self.options.learning_rate_init))
         warnings.warn(
             f"Training diverged in epoch {len(self.state.history)}; the weights of the "
             "best epoch before it are kept. Lower learning_rate_init or scale the "

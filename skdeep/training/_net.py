@@ -109,8 +109,9 @@ class _Rows(Dataset):
         return (inputs[0] if len(inputs) == 1 else inputs), self.data.target[i]
 
 
-def _overrides_batch_hook(callback: Callback) -> bool:
-    kind = type(callback)
+def _overrides_batch_hook(given: Callback | tuple[str, Callback]) -> bool:
+    """Say whether a callback, which may be given with a name, wants every batch."""
+    kind = type(given[1] if isinstance(given, tuple) else given)
     return any(getattr(kind, h) is not getattr(Callback, h) for h in _BATCH_HOOKS)
 
 
@@ -128,7 +129,10 @@ class NetTrainer(Trainer):
         self._forward: Callable[..., Tensor] = task.network
         if task.options.compile:
             self._forward = torch.compile(task.network)
-        self._wants_batches = any(map(_overrides_batch_hook, task.callbacks))
+        # L-BFGS knows no batches: it looks at all rows as often as it likes.
+        self._wants_batches = task.options.solver != "lbfgs" and any(
+            map(_overrides_batch_hook, task.callbacks)
+        )
         self._raw: Tensor | None = None
 
     def begin(self):
@@ -155,8 +159,8 @@ class NetTrainer(Trainer):
 
     def gradient(self, inputs, target, scale):
         if self._wants_batches:
+            self._batch = inputs[0] if len(inputs) == 1 else inputs, target
             self.net.history.new_batch()
-            self._batch = inputs, target
             self._notify("on_batch_begin", batch=self._batch, training=True)
         with torch.enable_grad():
             self.flat.gradient.zero_()
@@ -164,38 +168,40 @@ class NetTrainer(Trainer):
             values = self.task.loss.per_sample(
                 _checked(raw, len(target), self.task.n_scores), target
             )
-            (values * scale).sum().backward()
+            loss = (values * scale).sum()
+            _check_has_gradient(loss)
+            loss.backward()
         if self._wants_batches:
-            self._raw, self._loss = raw.detach(), (values.detach() * scale).sum()
+            self._raw, self._loss = raw.detach(), loss.detach()
             parameters = list(self.task.network.named_parameters())
-            self._notify("on_grad_computed", named_parameters=parameters, batch=inputs)
+            self._notify(
+                "on_grad_computed", named_parameters=parameters, batch=self._batch
+            )
         return values.detach()
 
     def _watched_step(self) -> None:
         """Take a step and tell the callbacks of the batch."""
         self.net.optimizer_.step()
-        self.net.history.record_batch("train_loss", self._loss.item())
         self._end_batch(self._batch, self._raw, self._loss, training=True)
 
-    def _end_batch(self, batch, raw, loss, *, training: bool) -> None:
-        inputs, target = batch
-        if len(inputs) == 1:
-            inputs = inputs[0]
+    def _end_batch(self, batch, raw, loss: Tensor, *, training: bool) -> None:
+        """Record a batch as skorch does, and tell the callbacks of it."""
+        prefix, history = "train" if training else "valid", self.net.history
+        history.record_batch(f"{prefix}_loss", loss.item())
+        history.record_batch(f"{prefix}_batch_size", len(raw))
         self._notify(
-            "on_batch_end",
-            batch=(inputs, target),
-            training=training,
-            loss=loss,
-            y_pred=raw,
+            "on_batch_end", batch=batch, training=training, loss=loss, y_pred=raw
         )
 
     def evaluate(self, data):
         loss, score = super().evaluate(data)
         if self._wants_batches:
             inputs = data.rows.take(slice(None))
-            raw = self.task.network(*inputs)
+            batch = inputs[0] if len(inputs) == 1 else inputs, data.target
             self.net.history.new_batch()
-            self._end_batch((inputs, data.target), raw, loss, training=False)
+            self._notify("on_batch_begin", batch=batch, training=False)
+            raw = self.task.network(*inputs)
+            self._end_batch(batch, raw, raw.new_tensor(loss), training=False)
         return loss, score
 
     def begin_epoch(self):
@@ -206,11 +212,16 @@ class NetTrainer(Trainer):
         names = {"duration": "dur"}
         for key, value in record.items():
             self.net.history.record(names.get(key, key), value)
+        known = set(self.net.history[-1])
         try:
             self._notify("on_epoch_end", **self._data)
         except KeyboardInterrupt:
             # This is how skorch's EarlyStopping and its like end a training.
             return True
+        finally:
+            # What callbacks record, such as scores, is the user's to see.
+            epoch = self.net.history[-1]
+            record.update({k: v for k, v in epoch.items() if k not in known})
         return False
 
     def end(self):
@@ -225,6 +236,14 @@ class NetTrainer(Trainer):
             except Exception as error:
                 error.add_note(f"Raised by {hook} of the skorch callback {name!r}.")
                 raise
+
+
+def _check_has_gradient(loss: Tensor) -> None:
+    if not loss.requires_grad:
+        raise ValueError(
+            "The loss has no gradient by the parameters of the network: the module's "
+            "output, or what a callable `loss` makes of it, is detached from them."
+        )
 
 
 def _checked(raw, n_samples: int, n_scores: int) -> Tensor:

@@ -85,7 +85,8 @@ class LearningRate:
             decay = (n_samples_seen + 1) ** self.options.power_t
             self.current = self.options.learning_rate_init / decay
         self._stalled_epochs = 0 if improved else self._stalled_epochs + 1
-        patience = max(1, self.options.n_iter_no_change // 2)
+        # n_iter_no_change may be infinite, of which floor division makes NaN.
+        patience = max(1, math.floor(min(self.options.n_iter_no_change, 2**60)) // 2)
         if self._plateau and self._stalled_epochs >= patience:
             self.current *= _PLATEAU_FACTOR
             self._stalled_epochs = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -92,6 +93,11 @@ class Trainer(ABC):
             loss = loss + batches.mean_penalty(norms, options.alpha)
         return loss.item()
 
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next step, whoever has set it."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
     def _set_rate(self, rate: float) -> None:
         """Set the learning rate if ours has changed, lest a callback's be lost."""
         if rate != self._rate:
@@ -102,7 +108,7 @@ class Trainer(ABC):
     def _penalise(self, alpha: float, weight_sum: float) -> None:
         """Add the L2 penalty, which scikit-learn divides by the sum of weights."""
         if self.options.solver == "adamw":
-            self._weights.mul_(1 - self.learning_rate.current * alpha)
+            self._weights.mul_(1 - self.rate * alpha)
         else:
             self._weight_gradient.add_(self._weights, alpha=alpha / weight_sum)
 
@@ -117,6 +123,8 @@ class Trainer(ABC):
         with torch.inference_mode():
             raw = raw_scores(self.task.network, data.rows)
             losses = self.task.loss.per_sample(raw, data.target).cpu().double()
+        if not raw.isfinite().all():
+            return math.nan, math.nan
         weight = None if data.weight is None else data.weight.cpu().numpy()
         loss = np.average(losses.numpy(), weights=weight)
         return float(loss), self.task.score(raw)
