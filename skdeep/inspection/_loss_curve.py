@@ -137,6 +137,7 @@ class LossCurveDisplay:
         if self.valid_score is not None:
             self.score_ax_ = ax.twinx()
             self.score_ax_.set_ylabel("validation score")
+            self.score_ax_.grid(False)  # that of the losses is enough
             self.lines_ += self.score_ax_.plot(
                 self.epochs,
                 self.valid_score,
@@ -155,7 +156,9 @@ class LossCurveDisplay:
                 )
             )
         ax.set(xlabel="epoch", ylabel="loss", title=self.estimator_name or "")
-        ax.legend(handles=handles, loc="best")
+        # On top, and where falling losses and rising scores leave room.
+        top = self.score_ax_ or ax
+        top.legend(handles=handles, loc="center right")
         return self
 
 
