@@ -41,11 +41,11 @@ class DenseRows:
         return len(self.tensors[0])
 
     def take(self, index: Tensor | slice) -> tuple[Tensor, ...]:
+        if isinstance(index, Tensor):
+            return tuple(tensor.index_select(0, index) for tensor in self.tensors)
         if index == slice(None):
             return self.tensors
-        if isinstance(index, slice):
-            return tuple(tensor[index] for tensor in self.tensors)
-        return tuple(tensor.index_select(0, index) for tensor in self.tensors)
+        return tuple(tensor[index] for tensor in self.tensors)
 
 
 class SparseRows:

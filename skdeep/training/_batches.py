@@ -37,20 +37,20 @@ class Batches:
     weight_sums: list[float]
     equal_weights: bool
 
-    def mean_loss(self, losses: list[Tensor]) -> Tensor:
+    def mean_loss(self, losses: list[Tensor]) -> float:
         """Average the losses of the rows of all batches, each batch by its size."""
         values = torch.cat(losses)
         if not self.equal_weights:
             parts = zip(self.scales, self.sizes, strict=True)
             values = values * torch.cat([scale * size for scale, size in parts])
-        return values.cpu().double().mean()  # not every device has doubles
+        return float(values.cpu().numpy().mean(dtype=np.float64))
 
-    def mean_penalty(self, squared_norms: list[Tensor], alpha: float) -> Tensor:
+    def mean_penalty(self, squared_norms: list[Tensor], alpha: float) -> float:
         """Average the L2 penalties of all batches, each by its size."""
-        norms = torch.stack(squared_norms).cpu().double()
-        sizes = norms.new_tensor(self.sizes)
-        shares = sizes / norms.new_tensor(self.weight_sums)
-        return 0.5 * alpha * (norms * shares).sum() / sizes.sum()
+        norms = torch.stack(squared_norms).tolist()
+        parts = zip(norms, self.sizes, self.weight_sums, strict=True)
+        total = sum(norm * size / weight for norm, size, weight in parts)
+        return 0.5 * alpha * total / sum(self.sizes)
 
 
 def batch_bounds(

@@ -76,17 +76,15 @@ def _in_new_thread(function: Callable, *args):
     return result[0]
 
 
-def _set_own_threads(count: int) -> None:
+def _set_own_threads(count: int, default: int) -> None:
     """Set the number of threads that torch uses for this Python thread alone.
 
     ``torch.set_num_threads`` also sets the number that later threads start with; that
-    one is put back from a thread that ends at once.
+    one is put back to ``default`` from a thread that ends at once.
     """
-    with _lock:
-        default = _in_new_thread(torch.get_num_threads)
-        torch.set_num_threads(count)
-        if count != default:
-            _in_new_thread(torch.set_num_threads, default)
+    torch.set_num_threads(count)
+    if count != default:
+        _in_new_thread(torch.set_num_threads, default)
 
 
 @contextlib.contextmanager
@@ -100,11 +98,14 @@ def threads_for(work: int | None, device: torch.device) -> Iterator[None]:
     if device.type != "cpu" or work is None or work > _SMALL_WORK or before == 1:
         yield
         return
-    _set_own_threads(1)
+    with _lock:
+        default = _in_new_thread(torch.get_num_threads)
+        _set_own_threads(1, default)
     try:
         yield
     finally:
-        _set_own_threads(before)
+        with _lock:
+            _set_own_threads(before, default)
 
 
 @contextlib.contextmanager

@@ -57,6 +57,7 @@ class Trainer(ABC):
 
     def start(self, learning_rate: LearningRate) -> None:
         """Get ready for epochs of the stochastic solver."""
+        self.task.network.train()
         self.learning_rate = learning_rate
         self.optimizer = make_optimizer(self.options, self.flat)
         self._rate: float | None = None
@@ -73,7 +74,6 @@ class Trainer(ABC):
     def run_epoch(self, order: np.ndarray) -> float:
         """Take a step for each batch of rows in ``order``; return the mean loss."""
         train, options = self.task.train, self.options
-        self.task.network.train()
         batches = make_batches(order, self.bounds, train.target, train.weight)
         n_batches = len(batches.sizes)
         losses, norms = [], []
@@ -90,8 +90,8 @@ class Trainer(ABC):
             self._take_step()
         loss = batches.mean_loss(losses)
         if options.alpha:
-            loss = loss + batches.mean_penalty(norms, options.alpha)
-        return loss.item()
+            loss += batches.mean_penalty(norms, options.alpha)
+        return loss
 
     @property
     def rate(self) -> float:
@@ -125,6 +125,7 @@ class Trainer(ABC):
             losses = self.task.loss.per_sample(raw, data.target).cpu().double()
         if not raw.isfinite().all():
             return math.nan, math.nan
+        self.task.network.train()
         weight = None if data.weight is None else data.weight.cpu().numpy()
         loss = np.average(losses.numpy(), weights=weight)
         return float(loss), self.task.score(raw)
