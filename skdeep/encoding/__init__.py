@@ -3,6 +3,7 @@
 from skdeep.encoding._inputs import (
     InputEncoder,
     find_categorical,
+    float_dtype,
     split_columns,
     text_columns,
 )
@@ -15,6 +16,7 @@ __all__ = [
     "as_tensor",
     "class_targets",
     "find_categorical",
+    "float_dtype",
     "split_columns",
     "text_columns",
 ]

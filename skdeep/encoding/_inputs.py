@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import narwhals as nw
 import numpy as np
+import pandas as pd
 import torch
 from scipy import sparse
 from sklearn.preprocessing import OrdinalEncoder
@@ -15,6 +16,28 @@ def _dtypes(X) -> list:
     """Return the column types of a data frame, none for anything else."""
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     return list(frame.schema.values()) if isinstance(frame, nw.DataFrame) else []
+
+
+# Column types of a data frame whose common type with float32 is float32.
+_NARROW = {"Float32", "Int8", "Int16", "UInt8", "UInt16", "Boolean"}
+
+
+def float_dtype(X) -> str | None:
+    """Return the name of the float type that X has, None if it has none.
+
+    Parameters
+    ----------
+    X : array-like
+        The user's data.
+    """
+    names = {type(t).__name__ for t in _dtypes(X)} - {"Categorical", "Enum"}
+    if names:
+        narrow = "Float32" in names and names <= _NARROW
+        return "float32" if narrow else "float64"
+    dtype = getattr(X, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype in (np.float32, np.float64):
+        return dtype.name
+    return None
 
 
 def find_categorical(categorical_features, X, n_features: int) -> list[int]:
@@ -79,7 +102,7 @@ def split_columns(X, categorical: list[int]):
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     if isinstance(frame, nw.DataFrame):
         names = [frame.columns[i] for i in categorical]
-        columns = [frame[name].to_numpy().astype(object) for name in names]
+        columns = [frame.get_column(name).to_numpy().astype(object) for name in names]
         return frame.drop(names).to_native(), np.column_stack(columns)
     X = np.asarray(X)
     return np.delete(X, categorical, axis=1), X[:, categorical].astype(object)
@@ -120,12 +143,7 @@ class InputEncoder:
             self._fit_missing(numeric)
         self.ordinal_: OrdinalEncoder | None = None
         if categories is not None:
-            self.ordinal_ = OrdinalEncoder(
-                handle_unknown="use_encoded_value",
-                unknown_value=-1,
-                encoded_missing_value=-2,
-                dtype=np.int64,
-            ).fit(categories)
+            self.ordinal_ = _fit_ordinal(categories)
         return self
 
     def _fit_missing(self, numeric: np.ndarray) -> None:
@@ -156,7 +174,9 @@ class InputEncoder:
         tensor = as_tensor(numeric).to(device, dtype)
         if self.ordinal_ is None:
             return DenseRows(tensor)
-        codes = self.ordinal_.transform(categories) + 2
+        missing = pd.isna(categories)
+        codes = self.ordinal_.transform(_blank(categories, missing)) + 2
+        codes[missing] = 0
         return DenseRows(tensor, torch.from_numpy(codes).to(device))
 
     def _impute(self, numeric: np.ndarray, means: np.ndarray) -> np.ndarray:
@@ -170,3 +190,42 @@ class InputEncoder:
 
 def _may_be_imputed(numeric) -> bool:
     return not sparse.issparse(numeric) and numeric.ndim == 2
+
+
+def _fit_ordinal(categories: np.ndarray) -> OrdinalEncoder:
+    """Return an encoder of the values that are there, None standing for missing ones.
+
+    Left to itself it would take a missing value that training lacked for an unknown
+    one, and each of None, NaN and NA for a category of its own.
+    """
+    missing = pd.isna(categories)
+    known = [
+        _sorted(column[~gone])
+        for column, gone in zip(categories.T, missing.T, strict=True)
+    ]
+    encoder = OrdinalEncoder(
+        categories=known,
+        handle_unknown="use_encoded_value",
+        unknown_value=-1,
+        dtype=np.int64,
+    )
+    return encoder.fit(_blank(categories, missing))
+
+
+def _blank(categories: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """Return a copy with None for each missing value."""
+    blanked = categories.copy()
+    blanked[missing] = None
+    return blanked
+
+
+def _sorted(values: np.ndarray) -> np.ndarray:
+    """Return the different values of a column of categories, sorted."""
+    try:
+        return np.unique(values)
+    except TypeError as error:
+        kinds = sorted({type(value).__name__ for value in values})
+        raise TypeError(
+            "A categorical column must hold values of one kind, strings or numbers, "
+            f"got {' and '.join(kinds)}."
+        ) from error

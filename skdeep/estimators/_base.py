@@ -19,7 +19,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, unique_label
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from skdeep.encoding import InputEncoder, ValueTargets, class_targets
+from skdeep.encoding import InputEncoder, ValueTargets, class_targets, float_dtype
 from skdeep.estimators._trained import TrainedNetwork
 from skdeep.estimators._validation import (
     Table,
@@ -192,7 +192,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
             rows = np.flatnonzero(weight)
             table, y, weight = table.rows(rows), y[rows], weight[rows]
         if first:
-            self._dtype = _float_dtype(X, table.numeric.dtype)
+            self._dtype = float_dtype(X) or table.numeric.dtype.name
             targets = self._make_targets(y, classes)
         else:
             targets = self._known_targets(y)
@@ -200,8 +200,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         sample = _Sample(table, targets.encode(y), weight).without_weightless()
         valid = None
         if has_validation_rows:
-            table, y_val = check_inputs(self, X_val, y_val, dtype=dtype, reset=False)
-            valid = _Sample(table, targets.encode(y_val))
+            valid = self._validation_sample(X_val, y_val, targets, dtype)
         elif self.early_stopping and self.solver != "lbfgs":
             sample, valid = self._hold_out(sample, targets, rng)
 
@@ -237,6 +236,14 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         if self.dtype is not None:
             return (np.dtype(self.dtype).type,)
         return (np.float64, np.float32) if device.type == "cpu" else (np.float32,)
+
+    def _validation_sample(self, X_val, y_val, targets, dtype) -> _Sample:
+        """Check and encode the user's own validation rows."""
+        try:
+            table, y_val = check_inputs(self, X_val, y_val, dtype=dtype, reset=False)
+            return _Sample(table, targets.encode(y_val))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"X_val and y_val do not fit: {error}") from error
 
     def _hold_out(self, sample: _Sample, targets, rng) -> tuple[_Sample, _Sample]:
         """Set validation rows aside: a random part, or the last rows."""
@@ -444,6 +451,8 @@ def _as_data(sample: _Sample, plan: _Plan, dtype, device) -> Data:
     table = sample.table
     rows = plan.inputs.encode(table.numeric, table.categories, dtype, device)
     target = plan.targets.as_tensor(sample.codes, plan.loss.target_kind, dtype)
+    if not target.isfinite().all():
+        raise ValueError(f"y holds values too large for {str(dtype)[6:]}.")
     plan.loss.check_target(target)
     if sample.weight is None:
         return Data(rows, target.to(device))
@@ -461,13 +470,6 @@ def _random_state(seed) -> np.random.RandomState:
 def _peek(rng: np.random.RandomState) -> int:
     """Return a seed without moving ``rng``, whose draws are to be scikit-learn's."""
     return int(copy.deepcopy(rng).randint(np.iinfo(np.int32).max))
-
-
-def _float_dtype(X, otherwise: np.dtype) -> np.dtype:
-    """Return the float type of the user's X, if it has one."""
-    dtype = getattr(X, "dtype", None)
-    is_float = isinstance(dtype, np.dtype) and dtype in (np.float32, np.float64)
-    return np.dtype(dtype) if is_float else otherwise
 
 
 def _best_score(history: list[dict], early_stopping) -> float | None:
@@ -536,7 +538,17 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
                 "class_weight='balanced' is not supported for partial_fit, which sees "
                 "a part of the data. Pass the weights as a dict."
             )
+        if self.loss == "kl_divergence" and y.ndim == 2:
+            raise ValueError(
+                f"class_weight={self.class_weight!r} needs labels, but y holds rows of "
+                "class probabilities. Use sample_weight."
+            )
         by_class = compute_sample_weight(self.class_weight, y)
+        if not np.isfinite(by_class).all() or by_class.min() < 0:
+            raise ValueError(
+                "class_weight must hold finite numbers, none negative, got "
+                f"{self.class_weight!r}."
+            )
         return by_class if weight is None else weight * by_class
 
     @_fit_context(prefer_skip_nested_validation=True)

@@ -136,8 +136,15 @@ def _check_table(estimator, X, y, arguments, reset):
 
 def _find(asked, X) -> list[int]:
     """Return the positions of the categorical columns."""
-    if asked is None or sparse.issparse(X):
+    if asked is None:
         return []
+    if sparse.issparse(X):
+        if isinstance(asked, str) or np.size(asked) == 0:
+            return []
+        raise ValueError(
+            f"categorical_features={asked!r} names columns, but X is sparse. "
+            "Categories are taken from dense X only."
+        )
     # Types are read off data frames alone; whatever else X may be is checked later.
     n_features = 0 if isinstance(asked, str) else _num_features(X)
     return find_categorical(asked, X, n_features)

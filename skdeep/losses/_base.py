@@ -29,6 +29,8 @@ class Loss(ABC):
     scores_per_target: ClassVar[int] = 1
     #: Whether ``with_gradient`` is written out.
     has_gradient: ClassVar[bool] = True
+    #: Whether ``per_sample`` can only repeat the mean, and cannot be weighted.
+    gives_mean: bool = False
 
     @abstractmethod
     def per_sample(self, raw: Tensor, target: Tensor) -> Tensor:
@@ -93,6 +95,7 @@ class CallableLoss(Loss):
                 "The callable `loss` must return a torch.Tensor, got "
                 f"{type(loss).__name__}."
             )
+        self.gives_mean = loss.ndim == 0
         if loss.ndim == 2 and len(loss) == len(raw):
             return loss.mean(-1)
         if loss.ndim == 1 and len(loss) == len(raw):

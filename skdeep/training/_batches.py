@@ -43,7 +43,8 @@ class Batches:
         if not self.equal_weights:
             parts = zip(self.scales, self.sizes, strict=True)
             values = values * torch.cat([scale * size for scale, size in parts])
-        return float(values.cpu().numpy().mean(dtype=np.float64))
+        with np.errstate(over="ignore", invalid="ignore"):  # where training diverges
+            return float(values.cpu().numpy().mean(dtype=np.float64))
 
     def mean_penalty(self, squared_norms: list[Tensor], alpha: float) -> float:
         """Average the L2 penalties of all batches, each by its size."""

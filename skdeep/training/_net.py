@@ -168,6 +168,11 @@ class NetTrainer(Trainer):
             values = self.task.loss.per_sample(
                 _checked(raw, len(target), self.task.n_scores), target
             )
+            if isinstance(scale, Tensor) and self.task.loss.gives_mean:
+                raise ValueError(
+                    "sample_weight and class_weight need a loss of each sample, but "
+                    "the callable `loss` returns the mean of a batch."
+                )
             loss = (values * scale).sum()
             _check_has_gradient(loss)
             loss.backward()
@@ -200,6 +205,7 @@ class NetTrainer(Trainer):
             batch = inputs[0] if len(inputs) == 1 else inputs, data.target
             self.net.history.new_batch()
             self._notify("on_batch_begin", batch=batch, training=False)
+            self.task.network.eval()
             raw = self.task.network(*inputs)
             self._end_batch(batch, raw, raw.new_tensor(loss), training=False)
         return loss, score
@@ -207,6 +213,8 @@ class NetTrainer(Trainer):
     def begin_epoch(self):
         self.net.history.new_epoch()
         self._notify("on_epoch_begin", **self._data)
+        # Callbacks that predict, such as skorch's scores, leave it in evaluation mode.
+        self.task.network.train()
 
     def end_epoch(self, record):
         names = {"duration": "dur"}

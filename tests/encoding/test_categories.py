@@ -1,0 +1,281 @@
+"""Columns of categories, given in every usual way."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from scipy import sparse
+
+from skdeep import MLPClassifier, MLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
+
+N = 90
+COLOURS = np.array(["red", "green", "blue"])
+
+
+@pytest.fixture
+def columns():
+    """Two columns of categories around one of numbers, and a target by the first."""
+    rng = np.random.default_rng(0)
+    colour = COLOURS[rng.integers(0, 3, N)]
+    size = rng.integers(1, 5, N)
+    number = rng.normal(size=N)
+    return colour, number, size, (colour == "red").astype(int)
+
+
+def small(**params):
+    settings = dict(hidden_layer_sizes=(6,), max_iter=6, random_state=0)
+    return MLPClassifier(**{**settings, **params})
+
+
+def as_pandas(colour, number, size):
+    return pd.DataFrame(
+        {"colour": pd.Categorical(colour), "n": number, "size": pd.Categorical(size)}
+    )
+
+
+def as_objects(colour, number, size):
+    rows = np.empty((len(colour), 3), dtype=object)
+    rows[:, 0], rows[:, 1], rows[:, 2] = colour, number, size
+    return rows
+
+
+FORMS = {
+    "pandas": (as_pandas, "from_dtype"),
+    "pandas ordered": (
+        lambda c, n, s: as_pandas(c, n, s).assign(
+            size=pd.Categorical(s, categories=[1, 2, 3, 4], ordered=True)
+        ),
+        "from_dtype",
+    ),
+    "pandas by name": (
+        lambda c, n, s: pd.DataFrame({"colour": c, "n": n, "size": s}),
+        ["colour", "size"],
+    ),
+    "pandas by names in another order": (
+        lambda c, n, s: pd.DataFrame({"colour": c, "n": n, "size": s}),
+        ["size", "colour"],
+    ),
+    "pandas by position": (
+        lambda c, n, s: pd.DataFrame({"colour": c, "n": n, "size": s}),
+        [0, 2],
+    ),
+    "pandas, numbers as names": (
+        lambda c, n, s: pd.DataFrame({0: c, 1: n, 2: s}),
+        [True, False, True],
+    ),
+    "polars categorical": (
+        lambda c, n, s: pl.DataFrame(
+            {
+                "colour": pl.Series(c.tolist(), dtype=pl.Categorical),
+                "n": n,
+                "size": pl.Series(s.astype(str).tolist(), dtype=pl.Categorical),
+            }
+        ),
+        "from_dtype",
+    ),
+    "polars enum": (
+        lambda c, n, s: pl.DataFrame(
+            {
+                "colour": pl.Series(c.tolist(), dtype=pl.Enum(list(COLOURS))),
+                "n": n,
+                "size": pl.Series(s.astype(str).tolist(), dtype=pl.Enum(list("4321"))),
+            }
+        ),
+        "from_dtype",
+    ),
+    "polars by name": (
+        lambda c, n, s: pl.DataFrame({"colour": c.tolist(), "n": n, "size": s}),
+        ["colour", "size"],
+    ),
+    "objects by position": (as_objects, [0, 2]),
+    "objects by mask": (as_objects, [True, False, True]),
+    "objects by array": (as_objects, np.array([2, 0])),
+    "lists": (lambda c, n, s: as_objects(c, n, s).tolist(), [0, 2]),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_forms(columns, form):
+    make, asked = FORMS[form]
+    *parts, y = columns
+    reference = small().fit(as_pandas(*parts), y)
+    X = make(*parts)
+    model = small(categorical_features=asked).fit(X, y)
+    np.testing.assert_array_equal(
+        model.predict_proba(X), reference.predict_proba(as_pandas(*parts))
+    )
+    assert model.n_features_in_ == 3
+    assert model.loss_curve_ == reference.loss_curve_
+    # Embeddings of 3 + 2 and 4 + 2 codes, beside one number.
+    assert model.coefs_[0].shape[0] == 1 + 3 + 3
+
+
+def test_order_of_a_categorys_values_does_not_matter(columns):
+    *parts, y = columns
+    X = as_pandas(*parts)
+    model = small().fit(X, y)
+    turned = X.assign(
+        colour=pd.Categorical(X["colour"], categories=["blue", "red", "mauve", "green"])
+    )
+    np.testing.assert_array_equal(model.predict_proba(turned), model.predict_proba(X))
+
+
+def test_categories_are_learned(columns):
+    *parts, y = columns
+    model = small(max_iter=200, learning_rate_init=0.01).fit(as_pandas(*parts), y)
+    assert model.score(as_pandas(*parts), y) == 1.0
+
+
+def test_unknown_and_missing_in_prediction(columns):
+    *parts, y = columns
+    X = as_pandas(*parts)
+    model = small().fit(X, y)
+    unknown = X.assign(colour=pd.Categorical(["mauve"] * N))
+    missing = X.assign(colour=pd.Categorical([None] * N, categories=["red"]))
+    p_unknown, p_missing = model.predict_proba(unknown), model.predict_proba(missing)
+    assert np.isfinite(p_unknown).all()
+    assert np.isfinite(p_missing).all()
+    assert not np.array_equal(p_unknown, p_missing)
+    # Every unknown category is the same to the network.
+    other = X.assign(colour=pd.Categorical(["beige"] * N))
+    np.testing.assert_array_equal(model.predict_proba(other), p_unknown)
+
+
+@pytest.mark.parametrize("nothing", [None, np.nan, pd.NA])
+def test_missing_in_training_is_learned(columns, nothing):
+    colour, number, size, _ = columns
+    X = as_objects(colour, number, size)
+    X[colour == "red", 0] = nothing
+    y = (colour == "red").astype(int)
+    model = small(categorical_features=[0, 2], max_iter=200, learning_rate_init=0.01)
+    assert model.fit(X, y).score(X, y) == 1.0
+
+
+def test_missing_is_one_thing_in_every_form(columns):
+    """None of polars and NaN of pandas: both are the code of what is missing."""
+    *parts, y = columns
+    X = as_pandas(*parts)
+    model = small().fit(X, y)
+    rows = as_objects(*parts)
+    by_position = small(categorical_features=[0, 2]).fit(rows, y)
+    answers = []
+    for nothing in (None, np.nan):
+        rows = as_objects(*parts)
+        rows[:, 0] = nothing
+        answers.append(by_position.predict_proba(rows))
+    missing = X.assign(colour=pd.Categorical([None] * N, categories=["red"]))
+    answers.append(model.predict_proba(missing))
+    np.testing.assert_array_equal(answers[0], answers[1])
+    np.testing.assert_array_equal(answers[1], answers[2])
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "objects"])
+def test_nothing_but_categories(columns, library):
+    colour, _, size, y = columns
+    X = {
+        "pandas": lambda: as_pandas(colour, colour, size).drop(columns="n"),
+        "polars": lambda: pl.DataFrame(
+            {
+                "a": pl.Series(colour.tolist(), dtype=pl.Categorical),
+                "b": pl.Series(size.astype(str).tolist(), dtype=pl.Categorical),
+            }
+        ),
+        "objects": lambda: as_objects(colour, colour, size)[:, [0, 2]],
+    }[library]()
+    asked = [0, 1] if library == "objects" else "from_dtype"
+    model = small(categorical_features=asked, max_iter=200, learning_rate_init=0.01)
+    assert model.fit(X, y).score(X, y) == 1.0
+
+
+def test_missing_numbers_beside_categories(columns):
+    colour, number, size, y = columns
+    number = np.where(number > 1, np.nan, number)
+    model = small().fit(as_pandas(colour, number, size), y)
+    assert model.coefs_[0].shape[0] == 2 + 3 + 3
+    assert np.isfinite(model.predict_proba(as_pandas(colour, number, size))).all()
+
+
+def test_held_out_categories_are_unknown_not_leaked(columns):
+    *parts, y = columns
+    X = as_pandas(*parts)
+    last = X["colour"].astype(object).where(X.index < N - 9, "mauve")
+    X["colour"] = pd.Categorical(last)
+    model = small(early_stopping=True, validation_split="last").fit(X, y)
+    alone = small().fit(X[: N - 9], y[: N - 9])
+    assert [w.shape for w in model.coefs_] == [w.shape for w in alone.coefs_]
+
+
+def test_sample_weight_of_zero_drops_a_category(columns):
+    *parts, y = columns
+    X = as_pandas(*parts)
+    weight = (parts[0] != "green").astype(float)
+    model = small().fit(X, y, sample_weight=weight)
+    alone = small().fit(X[weight > 0], y[weight > 0])
+    np.testing.assert_array_equal(model.predict_proba(X), alone.predict_proba(X))
+
+
+def test_categorical_features_none_takes_numbers_as_they_are(columns):
+    _, number, size, y = columns
+    X = pd.DataFrame({"n": number, "size": pd.Categorical(size)})
+    model = small(categorical_features=None).fit(X, y)
+    expected = small().fit(np.column_stack([number, size]), y)
+    np.testing.assert_array_equal(
+        model.predict_proba(X), expected.predict_proba(np.column_stack([number, size]))
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (["colour", "shape"], r"names \['shape'\].*'colour', 'n', 'size'"),
+        ([0, 3], r"holds \[3\].*columns 0 to 2"),
+        ([-1], r"holds \[-1\]"),
+        ([True, False], r"mask must have 3 entries.*\(2,\)"),
+    ],
+)
+def test_wrong_columns_are_named(columns, asked, message):
+    *parts, y = columns
+    with pytest.raises(ValueError, match=message):
+        small(categorical_features=asked).fit(as_pandas(*parts), y)
+
+
+def test_names_for_an_array_without_names(columns):
+    *parts, y = columns
+    with pytest.raises(ValueError, match="not named"):
+        small(categorical_features=["colour"]).fit(as_objects(*parts), y)
+
+
+def test_categories_in_sparse_rows_are_refused():
+    X = sparse.random_array((20, 3), density=0.5, format="csr", random_state=0)
+    with pytest.raises(ValueError, match="categorical_features.*sparse"):
+        small(categorical_features=[0]).fit(X, np.arange(20) % 2)
+
+
+@pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
+def test_text_among_the_numbers_is_named(columns, library):
+    colour, number, size, y = columns
+    X = library.DataFrame({"colour": colour.tolist(), "n": number, "size": size})
+    with pytest.raises(
+        ValueError, match=r"columns \['colour'\] of X hold text.*categor"
+    ):
+        small().fit(X, y)
+    model = MLPRegressor(max_iter=1).fit(np.column_stack([size, number, size]), y)
+    with pytest.raises(ValueError, match=r"columns \['colour'\] of X hold text"):
+        with pytest.warns(UserWarning, match="feature names"):
+            model.predict(X)
+
+
+def test_text_in_an_array(columns):
+    *parts, y = columns
+    with pytest.raises(ValueError, match="could not convert string to float: '"):
+        small().fit(as_objects(*parts), y)
+
+
+def test_text_and_numbers_in_one_column_of_categories(columns):
+    colour, number, size, y = columns
+    X = as_objects(colour, number, size)
+    X[0, 0] = 7
+    with pytest.raises(TypeError, match="strings or numbers"):
+        small(categorical_features=[0]).fit(X, y)

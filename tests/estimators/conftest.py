@@ -1,0 +1,48 @@
+"""The family of networks, for the tests that each member must pass."""
+
+import numpy as np
+import pytest
+from sklearn.base import is_classifier
+from sklearn.datasets import make_classification, make_regression
+from torch import nn
+
+from skdeep import MLPClassifier, MLPRegressor, ModuleClassifier, ModuleRegressor
+
+
+def dropout_network(n_features, n_outputs):
+    """A network of torch's own layers, whose dropout draws from a global generator."""
+    return nn.Sequential(
+        nn.Linear(n_features, 8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, n_outputs)
+    )
+
+
+# A new estimator joins with a line: its name and what makes a small one.
+FAMILY = {
+    "MLPClassifier": lambda **p: MLPClassifier((8,), **p),
+    "MLPRegressor": lambda **p: MLPRegressor(hidden_layer_sizes=(8,), **p),
+    "ModuleClassifier": lambda **p: ModuleClassifier(dropout_network, **p),
+    "ModuleRegressor": lambda **p: ModuleRegressor(dropout_network, **p),
+}
+
+
+@pytest.fixture(params=FAMILY)
+def make(request):
+    """Make a small estimator of the family, trained for a few epochs."""
+
+    def build(**parameters):
+        few = {"max_iter": 4, "random_state": 0, "batch_size": 32}
+        return FAMILY[request.param](**{**few, **parameters})
+
+    return build
+
+
+@pytest.fixture
+def data(make):
+    """Rows and a target that suit the estimator: three classes, or numbers."""
+    if is_classifier(make()):
+        X, y = make_classification(
+            n_samples=101, n_features=6, n_informative=4, n_classes=3, random_state=0
+        )
+        return X, np.array(["low", "mid", "top"])[y]
+    X, y = make_regression(n_samples=101, n_features=6, noise=1.0, random_state=0)
+    return X, y / y.std()

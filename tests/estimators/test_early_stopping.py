@@ -1,0 +1,281 @@
+"""Which rows are held out, when training stops and which weights are kept."""
+
+import warnings
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.base import is_classifier
+from sklearn.datasets import make_classification
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import accuracy_score, log_loss, r2_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skdeep import MLPClassifier, MLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
+
+ROWS = np.arange(200, dtype=float)
+
+
+def seen_in_training(**params):
+    """Tell from the weights which rows training saw.
+
+    Every row has a column of its own: a weight moves only if the row is trained on.
+    """
+    X = np.eye(60)
+    params = {
+        "early_stopping": True,
+        "max_iter": 2,
+        "random_state": 0,
+        "alpha": 0,
+        "hidden_layer_sizes": (),
+        "loss": "squared_error",
+        "solver": "sgd",
+        "learning_rate_init": 0.1,
+        "n_iter_no_change": 5,
+        **params,
+    }
+    target = np.linspace(3, 5, 60)
+    model = MLPRegressor(**params).fit(X, target)
+    start = MLPRegressor(**{**params, "learning_rate_init": 1e-300}).fit(X, target)
+    return model.coefs_[0].ravel() != start.coefs_[0].ravel()
+
+
+@pytest.mark.parametrize(
+    ("fraction", "gap", "n_train"), [(0.1, 0, 54), (0.25, 5, 40), (0.5, 29, 1)]
+)
+def test_last_block_is_held_out_with_a_gap(fraction, gap, n_train):
+    seen = seen_in_training(
+        validation_split="last", validation_fraction=fraction, validation_gap=gap
+    )
+    np.testing.assert_array_equal(seen, np.arange(60) < n_train)
+
+
+def test_random_part_is_held_out():
+    seen = seen_in_training(validation_fraction=0.25)
+    assert seen.sum() == 45
+    assert not seen[:45].all()
+
+
+def test_random_part_has_every_class():
+    X, _ = make_classification(n_samples=60, random_state=0)
+    y = np.repeat(["rare", "common"], [10, 50])
+    model = MLPClassifier(
+        early_stopping=True, validation_fraction=0.2, max_iter=1, random_state=0
+    )
+    # With every prediction alike the score is the share of a class among the rows.
+    scores = {
+        model.set_params(learning_rate_init=1e-300).fit(X * 0, y).validation_scores_[0]
+    }
+    assert scores <= {2 / 12, 10 / 12}
+
+
+@pytest.mark.parametrize(
+    "params", [{"validation_gap": 60}, {"validation_fraction": 0.0}]
+)
+def test_too_few_rows(params):
+    with pytest.raises(ValueError, match="validation set is too small"):
+        seen_in_training(validation_split="last", **params)
+    if "validation_gap" not in params:
+        with pytest.raises(ValueError, match="validation set is too small"):
+            seen_in_training(validation_split="random", **params)
+
+
+def noisy_rows(estimator, seed):
+    """Rows that can be learned by heart but not foreseen."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(80, 6))
+    signal = X[:, 0] + rng.normal(size=80) * 2
+    return X, (signal > 0) * 1 if is_classifier(estimator) else signal
+
+
+@pytest.fixture(params=[True, "loss"])
+def stopped(request, make):
+    """An estimator stopped by its own validation rows, with these rows."""
+    model = make(
+        early_stopping=request.param,
+        max_iter=150,
+        learning_rate_init=0.05,
+        n_iter_no_change=5,
+    )
+    valid = noisy_rows(model, 1)
+    X, y = noisy_rows(model, 0)
+    return model.fit(X[:-1], y[:-1], X_val=valid[0], y_val=valid[1]), valid
+
+
+def test_stops_n_iter_no_change_after_the_best(stopped):
+    model, _ = stopped
+    assert model.n_iter_ < 150
+    if model.early_stopping == "loss":
+        watched = [-record["valid_loss"] for record in model.history_]
+    else:
+        watched = model.validation_scores_
+    best, counts = -np.inf, [0]
+    for value in watched:
+        counts.append(counts[-1] + 1 if value < best + model.tol else 0)
+        best = max(best, value)
+    # Only the last count exceeds the patience.
+    assert [count > 5 for count in counts].index(True) == model.n_iter_
+
+
+def test_best_weights_are_restored(stopped):
+    model, (X_val, y_val) = stopped
+    assert model.best_validation_score_ == pytest.approx(model.score(X_val, y_val))
+    scores = [record["valid_score"] for record in model.history_]
+    assert scores == model.validation_scores_
+    if model.early_stopping == "loss":
+        best = min(model.history_, key=lambda record: record["valid_loss"])
+        assert model.best_validation_score_ == best["valid_score"]
+    else:
+        assert model.best_validation_score_ == max(scores)
+
+
+def test_without_early_stopping_the_last_weights_are_kept(make):
+    model = make(max_iter=30, learning_rate_init=0.05)
+    X_val, y_val = noisy_rows(model, 1)
+    X, y = noisy_rows(model, 0)
+    model.fit(X[:70], y[:70], X_val=X_val, y_val=y_val)
+    assert len(model.validation_scores_) == model.n_iter_ == 30
+    assert model.validation_scores_[-1] == pytest.approx(model.score(X_val, y_val))
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    # The validation rows decide nothing.
+    alone = make(max_iter=30, learning_rate_init=0.05).fit(X[:70], y[:70])
+    assert alone.loss_curve_ == model.loss_curve_
+    assert alone.validation_scores_ is None
+    assert alone.best_validation_score_ is None
+
+
+def test_validation_loss_and_score_are_what_they_say():
+    X, y = make_classification(n_samples=90, n_classes=2, random_state=0)
+    model = MLPClassifier(max_iter=3, random_state=0)
+    model.fit(X[:50], y[:50], X_val=X[50:], y_val=y[50:])
+    last, p = model.history_[-1], model.predict_proba(X[50:])
+    assert last["valid_loss"] == pytest.approx(log_loss(y[50:], p))
+    assert last["valid_score"] == accuracy_score(y[50:], model.predict(X[50:]))
+    regressor = MLPRegressor(max_iter=3, random_state=0, solver="sgd")
+    regressor.fit(X[:50], X[:50, 0], X_val=X[50:], y_val=X[50:, 0])
+    predicted = regressor.predict(X[50:])
+    last = regressor.history_[-1]
+    assert last["valid_score"] == pytest.approx(r2_score(X[50:, 0], predicted))
+    assert last["valid_loss"] == pytest.approx(
+        np.mean((predicted - X[50:, 0]) ** 2) / 2
+    )
+
+
+def test_given_validation_rows_replace_the_held_out_ones(make, data):
+    X, y = data
+    model = make(early_stopping=True).fit(X, y, X_val=X[:50], y_val=y[:50])
+    assert model.t_ == model.n_iter_ * len(X)
+
+
+def test_lists_as_validation_rows(make, data):
+    X, y = data
+    model = make().fit(X, y, X_val=X[:20].tolist(), y_val=list(y[:20]))
+    expected = make().fit(X, y, X_val=X[:20], y_val=y[:20])
+    assert model.validation_scores_ == expected.validation_scores_
+
+
+def test_validation_rows_through_a_pipeline(make, data):
+    """They are transformed on their way, by scikit-learn's own routing."""
+    X, y = data
+    X = X * 100 + 50
+    with sklearn.config_context(enable_metadata_routing=True):
+        network = make().set_fit_request(X_val=True, y_val=True)
+        pipeline = make_pipeline(
+            StandardScaler(), network, transform_input=["X_val"]
+        ).fit(X, y, X_val=X[:30], y_val=y[:30])
+    assert pipeline[-1].validation_scores_[-1] == pytest.approx(
+        pipeline.score(X[:30], y[:30])
+    )
+
+
+def test_validation_rows_as_many_as_training_rows_are_warned_of(make, data):
+    with pytest.warns(UserWarning, match=r"X_val has as many rows as X \(101\)"):
+        make(max_iter=1).fit(*data, X_val=data[0], y_val=data[1])
+
+
+def test_half_a_validation_pair(make, data):
+    X, y = data
+    with pytest.raises(ValueError, match="y_val was given without X_val"):
+        make().fit(X, y, y_val=y[:5])
+    with pytest.raises(ValueError, match="X_val was given without y_val"):
+        make().fit(X, y, X_val=X[:5])
+
+
+def test_bad_validation_rows_are_named(make, data):
+    X, y = data
+    with pytest.raises(ValueError, match="X_val"):
+        make().fit(X, y, X_val=X[:5, :3], y_val=y[:5])
+    with pytest.raises(ValueError, match=r"X_val|y_val"):
+        make().fit(X, y, X_val=X[:5], y_val=y[:4])
+
+
+def test_unknown_label_among_validation_rows_is_named():
+    X, y = make_classification(random_state=0)
+    with pytest.raises(ValueError, match=r"y_val.*2"):
+        MLPClassifier().fit(X, y, X_val=X[:2], y_val=[0, 2])
+
+
+def test_weights_of_held_out_rows_count_in_their_score():
+    X = np.zeros((40, 1))
+    y = np.tile([0, 1], 20)
+    weight = np.where(y == 1, 3.0, 1.0)
+    model = MLPClassifier(early_stopping=True, validation_fraction=0.5, max_iter=1)
+    model.fit(X, y, sample_weight=weight)
+    assert model.validation_scores_[0] in (0.25, 0.75)
+
+
+def test_warm_start_keeps_the_best_of_before():
+    """As in scikit-learn: a second fit that is worse changes nothing."""
+    X, y = make_classification(n_samples=90, random_state=0)
+    model = MLPClassifier(
+        early_stopping=True,
+        warm_start=True,
+        random_state=0,
+        max_iter=60,
+        learning_rate_init=0.01,
+    )
+    valid = {"X_val": X[60:], "y_val": y[60:]}
+    first = model.fit(X[:60], y[:60], **valid).best_validation_score_
+    before = model.predict_proba(X)
+    # Labels turned round: every epoch now makes the score worse.
+    model.set_params(max_iter=5, learning_rate_init=0.1)
+    model.fit(X[:60], 1 - y[:60], **valid)
+    assert model.best_validation_score_ == first
+    np.testing.assert_allclose(model.predict_proba(X), before)
+
+
+@pytest.mark.parametrize("order", [(True, False), (False, True), ("loss", True)])
+def test_warm_start_after_a_change_of_what_is_watched(order):
+    X, y = make_classification(n_samples=90, random_state=0)
+    model = MLPClassifier(warm_start=True, random_state=0, max_iter=12)
+    for early_stopping in order:
+        model.set_params(early_stopping=early_stopping)
+        model.fit(X, y)
+        assert model.n_iter_ == 12
+
+
+def test_divergence_falls_back_on_the_best_epoch(make, data):
+    """Steps that grow without bound, stopped early, leave finite weights."""
+    X, y = data
+    model = make(
+        early_stopping=True,
+        solver="sgd",
+        learning_rate_init=1e6,
+        max_iter=50,
+        momentum=0.0,
+        n_iter_no_change=50,
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        try:
+            model.fit(X * 1e3, y)
+        except ValueError as error:
+            # There was no epoch to fall back on.
+            assert "non-finite" in str(error)
+            return
+    predicted = getattr(model, "predict_proba", model.predict)(X)
+    assert np.isfinite(predicted).all()
+    assert any("diverged" in str(w.message) for w in caught)

@@ -1,0 +1,217 @@
+"""Whatever holds the same numbers gives the same network, and is left as it was."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.datasets import make_classification
+from sklearn.exceptions import NotFittedError
+
+from skdeep import MLPClassifier, MLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
+
+NAMES = list("abcdef")
+
+
+def in_memory_map(X, tmp_path):
+    mapped = np.memmap(tmp_path / "X.bin", dtype=X.dtype, mode="w+", shape=X.shape)
+    mapped[:] = X
+    mapped.flush()
+    return np.memmap(tmp_path / "X.bin", dtype=X.dtype, mode="r", shape=X.shape)
+
+
+def read_only(X, tmp_path):
+    X = X.copy()
+    X.flags.writeable = False
+    return X
+
+
+# Each makes another container of the same numbers.
+CONTAINERS = {
+    "list": lambda X, p: X.tolist(),
+    "nested tuple": lambda X, p: tuple(map(tuple, X)),
+    "Fortran order": lambda X, p: np.asfortranarray(X),
+    "every second row": lambda X, p: np.repeat(X, 2, axis=0)[::2],
+    "some columns": lambda X, p: np.hstack([X, X])[:, :6],
+    "backwards": lambda X, p: X[::-1].copy()[::-1],
+    "backwards columns": lambda X, p: X[:, ::-1].copy()[:, ::-1],
+    "read-only": read_only,
+    "memory map": in_memory_map,
+    "object": lambda X, p: X.astype(object),
+    "big-endian": lambda X, p: X.astype(">f8"),
+    "pandas": lambda X, p: pd.DataFrame(X, columns=NAMES),
+    "pandas, by row numbers": lambda X, p: pd.DataFrame(X, index=range(len(X), 0, -1)),
+    "pandas nullable": lambda X, p: pd.DataFrame(X, columns=NAMES).convert_dtypes(),
+    "pandas arrow": lambda X, p: pd.DataFrame(X, columns=NAMES).astype("Float64"),
+    "polars": lambda X, p: pl.DataFrame(X, schema=NAMES),
+}
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_containers(make, data, container, tmp_path):
+    X, y = data
+    expected = make().fit(X, y)
+    given = CONTAINERS[container](X, tmp_path)
+    model = make().fit(given, y)
+    assert model.loss_curve_ == expected.loss_curve_
+    # The order of a sum may depend on the order of memory.
+    np.testing.assert_allclose(output(model, given), output(expected, X), rtol=1e-12)
+    assert model.n_features_in_ == 6
+    assert hasattr(model, "feature_names_in_") == (
+        getattr(given, "columns", [0])[0] == "a"
+    )
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        list,
+        pd.Series,
+        lambda y: pd.Series(y, index=np.arange(len(y)) + 7),
+        pl.Series,
+        lambda y: np.repeat(y, 2)[::2],
+        lambda y: y.astype(object),
+        lambda y: y[::-1].copy()[::-1],
+    ],
+    ids=["list", "pandas", "index", "polars", "strided", "object", "backwards"],
+)
+def test_containers_of_y(make, data, wrap):
+    X, y = data
+    expected, model = make().fit(X, y), make().fit(X, wrap(y))
+    np.testing.assert_array_equal(model.predict(X), expected.predict(X))
+
+
+@pytest.mark.parametrize("dtype", [">f8", "f4", "f2", "i8", "u2", "i1", ">i4", "?"])
+def test_types_of_a_regression_target(dtype):
+    X, labels = make_classification(n_samples=50, random_state=0)
+    y = labels.astype(dtype)
+    model = MLPRegressor(max_iter=2, random_state=0).fit(X, y)
+    expected = MLPRegressor(max_iter=2, random_state=0).fit(X, labels.astype(float))
+    np.testing.assert_allclose(model.predict(X), expected.predict(X))
+
+
+@pytest.mark.parametrize("dtype", [int, bool, "u1", "f2"])
+def test_other_numbers_compute_in_float64(make, data, dtype):
+    X, y = data
+    X = np.round(np.abs(X)).astype(dtype)
+    model, expected = make().fit(X, y), make().fit(X.astype(float), y)
+    assert model.loss_curve_ == expected.loss_curve_
+    np.testing.assert_array_equal(model.predict(X), expected.predict(X.astype(float)))
+
+
+def output(model, X):
+    return getattr(model, "predict_proba", model.predict)(X)
+
+
+@pytest.mark.parametrize("computed", [None, "float32", "float64"])
+@pytest.mark.parametrize("given", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "container", [np.asarray, pd.DataFrame], ids=["numpy", "pandas"]
+)
+def test_precision(make, data, given, computed, container):
+    """Computed in what ``dtype`` says, by default X's; predictions carry X's."""
+    X, y = data
+    X = container(X.astype(given))
+    model = make(dtype=computed, device="cpu").fit(X, y)
+    assert output(model, X).dtype == given
+    parameter = next(model.module_.parameters())
+    assert str(parameter.dtype) == f"torch.{computed or given}"
+    for array in getattr(model, "coefs_", []) + getattr(model, "intercepts_", []):
+        assert array.dtype == given
+
+
+def test_half_precision_comes_out_as_scikit_learns(data):
+    X, y = data
+    y = np.unique(y, return_inverse=True)[1]
+    model = MLPRegressor(max_iter=1).fit(X.astype("f2"), y)
+    assert model.predict(X.astype("f2")).dtype == np.float64
+
+
+def test_users_arrays_are_not_changed(make, data):
+    X, y = data
+    X = X.copy()
+    X[3, 2] = 1e3
+    copies = X.copy(), y.copy()
+    weight = np.ones(len(X))
+    make(early_stopping=True).fit(X, y, sample_weight=weight).predict(X)
+    np.testing.assert_array_equal(X, copies[0])
+    np.testing.assert_array_equal(y, copies[1])
+    np.testing.assert_array_equal(weight, 1)
+
+
+def test_predictions_are_not_views_of_the_network(make, data):
+    X, y = data
+    model = make().fit(X, y)
+    before = output(model, X).copy()
+    output(model, X)[:] = 0
+    np.testing.assert_array_equal(output(model, X), before)
+
+
+def test_columns_in_another_order_are_refused(make, data):
+    X, y = pd.DataFrame(data[0], columns=NAMES), data[1]
+    model = make().fit(X, y)
+    np.testing.assert_array_equal(model.feature_names_in_, NAMES)
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(X[NAMES[::-1]])
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        model.predict(X.to_numpy())
+
+
+def test_one_row_and_many(make, data):
+    """Rows are predicted alike alone, together and in numbers past one chunk."""
+    X, y = data
+    model = make().fit(X, y)
+    together = output(model, X)
+    alone = np.concatenate([output(model, X[i : i + 1]) for i in range(len(X))])
+    np.testing.assert_allclose(alone, together, rtol=1e-12)
+    many = output(model, np.tile(X, (200, 1)))
+    np.testing.assert_allclose(many, np.tile(together.T, 200).T, rtol=1e-12)
+
+
+def test_not_fitted(make, data):
+    model = make()
+    for method in ("predict", "score"):
+        arguments = data if method == "score" else data[:1]
+        with pytest.raises(NotFittedError):
+            getattr(model, method)(*arguments)
+    for attribute in ("net_", "module_"):
+        with pytest.raises(AttributeError, match=attribute):
+            getattr(model, attribute)
+    assert not hasattr(model, "coefs_")
+
+
+def test_net_and_module_give_the_same_scores(make, data):
+    X, y = data
+    model = make(dtype="float32").fit(X, y)
+    rows = X.astype("float32")
+    raw = model.net_.predict_proba(rows)
+    net_says = model.net_.predict(rows)
+    expected = model.predict(X)
+    if hasattr(model, "classes_"):
+        net_says = model.classes_[net_says]
+        assert raw.shape == (len(X), 3)
+        np.testing.assert_array_equal(net_says, expected)
+    else:
+        np.testing.assert_allclose(net_says.ravel(), expected, rtol=1e-5)
+    assert [r["train_loss"] for r in model.net_.history] == model.loss_curve_
+
+
+def test_linear_model_without_hidden_layers():
+    X = np.random.default_rng(0).normal(size=(300, 3))
+    y = X @ [1.0, -2.0, 0.5] + 4
+    model = MLPRegressor(
+        hidden_layer_sizes=(), solver="lbfgs", alpha=0, max_iter=500, tol=1e-9
+    ).fit(X, y)
+    np.testing.assert_allclose(model.coefs_[0].ravel(), [1, -2, 0.5], atol=1e-5)
+    np.testing.assert_allclose(model.intercepts_[0], [4], atol=1e-5)
+    assert model.n_layers_ == 2
+
+
+@pytest.mark.parametrize(
+    "sizes", [7, (7,), [7], np.array([7]), np.int64(7), (np.int32(7),)]
+)
+def test_forms_of_hidden_layer_sizes(sizes, data):
+    X, _ = data
+    model = MLPClassifier(sizes, max_iter=1).fit(X, X[:, 0] > 0)
+    assert [w.shape for w in model.coefs_] == [(6, 7), (7, 1)]

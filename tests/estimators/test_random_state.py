@@ -1,0 +1,185 @@
+"""`random_state` alone decides the result, and a fit leaves no trace elsewhere."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import make_classification
+from sklearn.model_selection import cross_validate
+from skorch.callbacks import Callback
+from torch import nn
+
+from skdeep import MLPClassifier, ModuleClassifier
+
+pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
+
+
+def parameters_of(estimator):
+    """All of the network's numbers in one array."""
+    state = estimator.module_.state_dict().values()
+    return np.concatenate([tensor.numpy().ravel() for tensor in state])
+
+
+class _Generators:
+    """The state of every global generator and thread setting of this process."""
+
+    def __init__(self):
+        self.numpy = np.random.get_state()[1:3]  # noqa: NPY002
+        self.torch = torch.random.get_rng_state()
+        self.threads = torch.get_num_threads(), torch.get_num_interop_threads()
+
+    def __eq__(self, other):
+        return (
+            np.array_equal(self.numpy[0], other.numpy[0])
+            and self.numpy[1] == other.numpy[1]
+            and torch.equal(self.torch, other.torch)
+            and self.threads == other.threads
+        )
+
+
+@pytest.fixture
+def two_threads():
+    """Let torch have two threads, whatever the environment says."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"early_stopping": True}, {"solver": "sgd", "learning_rate": "cosine"}],
+    ids=str,
+)
+def test_same_seed_same_bits(make, data, params):
+    first, second = (make(**params).fit(*data) for _ in range(2))
+    np.testing.assert_array_equal(parameters_of(first), parameters_of(second))
+    assert first.loss_curve_ == second.loss_curve_
+
+
+def test_other_seed_other_network(make, data):
+    first, second = (make(random_state=seed).fit(*data) for seed in (0, 1))
+    assert not np.array_equal(parameters_of(first), parameters_of(second))
+
+
+def test_global_generators_do_not_matter(make, data):
+    fitted = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 - the global generator is the point
+        fitted.append(parameters_of(make().fit(*data)))
+    np.testing.assert_array_equal(*fitted)
+
+
+def test_without_seed_numpys_generator_decides(make, data):
+    fitted = []
+    for _ in range(2):
+        np.random.seed(5)  # noqa: NPY002
+        fitted.append(parameters_of(make(random_state=None).fit(*data)))
+    np.testing.assert_array_equal(*fitted)
+    # And is moved, so that the next fit is another one.
+    assert not np.array_equal(
+        fitted[1], parameters_of(make(random_state=None).fit(*data))
+    )
+
+
+def test_nothing_global_is_left_changed(make, data, two_threads):
+    before = _Generators()
+    make(early_stopping=True, verbose=False).fit(*data).predict(data[0])
+    assert _Generators() == before
+
+
+class _Fails(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        raise RuntimeError("on purpose")
+
+
+def test_nothing_global_is_left_changed_by_a_fit_that_fails(make, data, two_threads):
+    before = _Generators()
+    with pytest.raises(RuntimeError, match="on purpose"):
+        make(callbacks=[_Fails()]).fit(*data)
+    assert _Generators() == before
+
+
+def test_as_many_jobs_as_you_like(make, data):
+    alone, together = (
+        cross_validate(make(), *data, cv=3, n_jobs=n, return_estimator=True)
+        for n in (1, 2)
+    )
+    np.testing.assert_array_equal(alone["test_score"], together["test_score"])
+    for one, other in zip(alone["estimator"], together["estimator"], strict=True):
+        np.testing.assert_array_equal(parameters_of(one), parameters_of(other))
+
+
+def test_fits_in_threads(make, data, two_threads):
+    """Several fits at once give what they give alone; settings are as before."""
+    expected = [parameters_of(make(random_state=s).fit(*data)) for s in range(4)]
+    before, got, threads_seen = _Generators(), {}, []
+
+    def fit(seed):
+        start = torch.get_num_threads()
+        got[seed] = parameters_of(make(random_state=seed).fit(*data))
+        threads_seen.append((start, torch.get_num_threads()))
+
+    threads = [threading.Thread(target=fit, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for seed in range(4):
+        np.testing.assert_array_equal(got[seed], expected[seed])
+    assert threads_seen == [(2, 2)] * 4
+    assert _Generators() == before
+
+
+class _StartsThread(Callback):
+    """Asks in every epoch how many threads this thread and a new one compute with."""
+
+    seen = set()
+
+    def on_epoch_end(self, net, **kwargs):
+        def look():
+            self.seen.add(("new", torch.get_num_threads()))
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+        self.seen.add(("own", torch.get_num_threads()))
+
+
+def test_a_small_fit_takes_one_thread_and_others_keep_theirs(two_threads):
+    X, y = make_classification(random_state=0)
+    _StartsThread.seen.clear()
+    MLPClassifier(max_iter=2, callbacks=[_StartsThread()]).fit(X, y)
+    assert _StartsThread.seen == {("new", 2), ("own", 1)}
+
+
+def noisy(n_features, n_outputs):
+    return nn.Sequential(nn.Linear(n_features, n_outputs), nn.Dropout(0.5))
+
+
+def test_torchs_own_dropout_follows_the_seed_and_is_random_in_each_step():
+    X, y = make_classification(n_samples=60, random_state=0)
+    model = ModuleClassifier(noisy, random_state=0, max_iter=3)
+    curves = [clone(model).fit(X, y).loss_curve_ for _ in range(2)]
+    assert curves[0] == curves[1]
+    other = clone(model).set_params(random_state=1).fit(X, y).loss_curve_
+    assert other != curves[0]
+    assert len(set(curves[0])) == 3
+
+
+def test_dropout_differs_between_calls_of_partial_fit(data):
+    """Each call begins with the same seed, but not with the same masks."""
+    X, y = make_classification(n_samples=20, random_state=0)
+    model = MLPClassifier(
+        hidden_layer_sizes=(50,),
+        dropout=0.5,
+        shuffle=False,
+        random_state=0,
+        learning_rate_init=1e-12,
+        alpha=0,
+    )
+    losses = [model.partial_fit(X, y, classes=[0, 1]).loss_ for _ in range(3)]
+    assert len(set(losses)) == 3

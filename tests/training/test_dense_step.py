@@ -1,0 +1,124 @@
+"""The written-out gradient of dense networks against autograd."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from skdeep.losses import (
+    BINARY_LOSSES,
+    MULTICLASS_LOSSES,
+    REGRESSION_LOSSES,
+    make_loss,
+)
+from skdeep.networks import ACTIVATIONS, DenseNetwork
+from skdeep.training._dense import DenseStep
+
+K, N, N_IN, N_OUT = 3, 11, 5, 4
+PARAMS = dict(quantile=0.3, huber_delta=0.7, focal_gamma=1.7, label_smoothing=0.1)
+LOSSES = [
+    *(("values", name) for name in REGRESSION_LOSSES),
+    *(("labels", name) for name in BINARY_LOSSES),
+    *(("classes", name) for name in MULTICLASS_LOSSES),
+]
+
+
+def draw_targets(kind, rng):
+    """Draw targets for K networks of the kind that a loss takes."""
+    return torch.from_numpy(
+        {
+            "values": lambda: rng.gamma(2, size=(K, N, N_OUT)),
+            "indicators": lambda: rng.integers(0, 2, (K, N, N_OUT)).astype(float),
+            "codes": lambda: rng.integers(0, N_OUT, (K, N)),
+            "distributions": lambda: rng.dirichlet(np.ones(N_OUT), (K, N)),
+        }[kind]()
+    )
+
+
+def networks(loss, sizes, dropout, **params):
+    """K networks of one shape with weights of their own, in float64."""
+    made = []
+    for seed in range(K):
+        n_scores = N_OUT * loss.scores_per_target
+        network = DenseNetwork(N_IN, sizes, n_scores, dropout=dropout, **params)
+        network.double().initialize("he_normal", np.random.RandomState(seed))
+        network.dropout.generator = torch.Generator().manual_seed(seed)
+        made.append(network)
+    return made
+
+
+def step_of(nets, loss):
+    """Stack the networks' parameters for one step of all of them."""
+    layers = range(len(nets[0].layers))
+    weights = [torch.stack([n.layers[i].weight.data for n in nets]) for i in layers]
+    biases = [torch.stack([n.layers[i].bias.data[None] for n in nets]) for i in layers]
+    dropout = [n.dropout for n in nets] if nets[0].dropout.p else []
+    return DenseStep(
+        weights,
+        biases,
+        [torch.full_like(w, torch.nan) for w in weights],
+        [torch.full_like(b, torch.nan) for b in biases],
+        nets[0].activation,
+        loss,
+        dropout,
+    )
+
+
+def assert_gradients_equal(nets, loss, *, equal_weights=False, n_steps=1):
+    """Compare a step of all networks at once with autograd of one after another."""
+    rng = np.random.default_rng(0)
+    step = step_of(nets, loss)
+    for _ in range(n_steps):
+        x = torch.from_numpy(rng.normal(size=(K, N, N_IN)))
+        target = draw_targets(loss.target_kind, rng)
+        weight = torch.from_numpy(rng.uniform(size=(K, N, 1)))
+        scale = 1 / N if equal_weights else weight
+        states = [net.dropout.generator.get_state() for net in nets]
+        losses = step.gradient(x, target, scale)
+        for k, net in enumerate(nets):
+            net.dropout.generator.set_state(states[k])
+            net.train().zero_grad()
+            expected = loss.per_sample(net(x[k]), target[k])
+            (expected * (scale if equal_weights else weight[k, :, 0])).sum().backward()
+            torch.testing.assert_close(losses[k], expected.detach())
+            for i, layer in enumerate(net.layers):
+                torch.testing.assert_close(
+                    step.weight_gradients[i][k], layer.weight.grad
+                )
+                torch.testing.assert_close(
+                    step.bias_gradients[i][k, 0], layer.bias.grad
+                )
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation(activation, dropout):
+    loss = make_loss(SimpleNamespace(loss="log_loss", **PARAMS), "classes")
+    nets = networks(loss, [6, 5], dropout, activation=activation, maxout_pieces=3)
+    assert_gradients_equal(nets, loss)
+
+
+@pytest.mark.parametrize("sizes", [[], [6], [4, 6, 5]])
+@pytest.mark.parametrize(("target", "name"), LOSSES)
+def test_every_loss(target, name, sizes):
+    loss = make_loss(SimpleNamespace(loss=name, **PARAMS), target)
+    assert_gradients_equal(networks(loss, sizes, 0.0), loss)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_memory_of_one_step_does_not_leak_into_the_next(dropout):
+    loss = make_loss(SimpleNamespace(loss="log_loss", **PARAMS), "classes")
+    nets = networks(loss, [6, 5], dropout, activation="tanh")
+    assert_gradients_equal(nets, loss, equal_weights=True, n_steps=3)
+
+
+def test_targets_are_not_changed():
+    loss = make_loss(SimpleNamespace(loss="squared_error", **PARAMS), "values")
+    step = step_of(networks(loss, [6], 0.0), loss)
+    x = torch.randn(K, N, N_IN, dtype=torch.float64)
+    target = torch.randn(K, N, N_OUT, dtype=torch.float64)
+    copies = x.clone(), target.clone()
+    step.gradient(x, target, 0.5)
+    assert torch.equal(x, copies[0])
+    assert torch.equal(target, copies[1])
