@@ -13,11 +13,12 @@ from skdeep import (
 )
 
 
-def small_network(n_features, n_outputs):
+class SmallNetwork(nn.Sequential):
     """A network that learns scikit-learn's small data in few epochs."""
-    return nn.Sequential(
-        nn.Linear(n_features, 100), nn.ReLU(), nn.Linear(100, n_outputs)
-    )
+
+    def __init__(self, n_features, n_outputs):
+        hidden = nn.Linear(n_features, 100)
+        super().__init__(hidden, nn.ReLU(), nn.Linear(100, n_outputs))
 
 
 # As many epochs as scikit-learn gives its own MLP in these checks; beside the defaults,
@@ -30,8 +31,8 @@ ESTIMATORS = [
     MLPClassifier(loss="squared_hinge", max_iter=100),
     MLPClassifier(loss="kl_divergence", max_iter=100),
     MLPRegressor(loss="gaussian", max_iter=100),
-    ModuleClassifier(small_network, max_iter=100),
-    ModuleRegressor(small_network, max_iter=100),
+    ModuleClassifier(SmallNetwork, max_iter=100),
+    ModuleRegressor(SmallNetwork, max_iter=100),
     TrendFeatures(),
 ]
 

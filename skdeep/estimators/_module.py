@@ -238,7 +238,7 @@ class ModuleRegressor(RegressorNetwork, _ModuleFamily):
     >>> from sklearn.datasets import make_regression
     >>> from torch import nn
     >>> X, y = make_regression(n_samples=200, n_features=5, random_state=0)
-    >>> model = ModuleRegressor(nn.Linear, learning_rate_init=1.0, random_state=0)
+    >>> model = ModuleRegressor(nn.Linear, solver="lbfgs", random_state=0)
     >>> round(model.fit(X, y).score(X, y), 2)
     1.0
     """
