@@ -2,10 +2,10 @@
 
 from skdeep.encoding._inputs import (
     InputEncoder,
+    columns_without_numbers,
     find_categorical,
     float_dtype,
     split_columns,
-    text_columns,
 )
 from skdeep.encoding._rows import as_tensor
 from skdeep.encoding._targets import ValueTargets, class_targets
@@ -15,8 +15,8 @@ __all__ = [
     "ValueTargets",
     "as_tensor",
     "class_targets",
+    "columns_without_numbers",
     "find_categorical",
     "float_dtype",
     "split_columns",
-    "text_columns",
 ]

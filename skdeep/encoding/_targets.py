@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy import sparse
 from sklearn.metrics import r2_score
@@ -32,6 +33,11 @@ class ClassTargets:
         ValueError
             If a label is not among the classes.
         """
+        if y.ndim != 1:
+            raise ValueError(
+                "y must be one label for each sample, as in training, got shape "
+                f"{y.shape}."
+            )
         codes = np.searchsorted(self.classes_, y)
         codes = np.minimum(codes, len(self.classes_) - 1)
         unknown = np.unique(y[self.classes_[codes] != y])
@@ -205,8 +211,10 @@ class ValueTargets:
         Raises
         ------
         ValueError
-            If there are more or fewer outputs than in training.
+            If there are more or fewer outputs than in training, or no numbers.
         """
+        if y.dtype.kind not in "biuf":
+            raise ValueError(f"y must hold numbers, got {y.ravel()[0]!r} ({y.dtype}).")
         values = y.reshape(len(y), -1)
         if values.shape[1] != self.n_outputs:
             raise ValueError(
@@ -250,6 +258,8 @@ def class_targets(y, classes=None, *, distributions: bool):
     """
     if distributions and getattr(y, "ndim", 1) == 2:
         return DistributionTargets(y.shape[1])
+    if not sparse.issparse(y) and pd.isna(y).any():
+        raise ValueError(f"y must not hold missing values, got {pd.isna(y).sum()}.")
     kind = type_of_target(y, input_name="y", raise_unknown=True)
     if kind == "multilabel-indicator":
         return LabelTargets(y.shape[1])

@@ -59,12 +59,24 @@ class _ModuleFamily(BaseNetwork):
                 "module(n_features, n_outputs) must return a torch.nn.Module, got "
                 f"{type(network).__name__}."
             )
+        _check_is_ready(network)
         return network
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _check_is_ready(network: nn.Module) -> None:
+    """Refuse a module whose parameters have no values yet."""
+    parameters = network.named_parameters()
+    empty = [n for n, p in parameters if nn.parameter.is_lazy(p) or p.is_meta]
+    if empty:
+        raise ValueError(
+            f"module(n_features, n_outputs) gave parameters without values, {empty}: "
+            "use no lazy layers and not the device 'meta'."
+        )
 
 
 @documented(

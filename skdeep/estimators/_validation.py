@@ -17,7 +17,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skdeep.encoding import find_categorical, split_columns, text_columns
+from skdeep.encoding import columns_without_numbers, find_categorical, split_columns
 
 
 @dataclass
@@ -68,13 +68,17 @@ def check_inputs(estimator, X, y=None, *, dtype, reset: bool):
     try:
         return _check_table(estimator, X, y, arguments, reset)
     except (ValueError, TypeError) as error:
-        names = text_columns(X)
-        if names and "convert" in str(error):
+        names = columns_without_numbers(X)
+        if names and any(word in str(error) for word in _OF_CONVERSION):
             raise ValueError(
-                f"The columns {names} of X hold text: {error}. Encode them, give them "
-                "a categorical type or name them in categorical_features."
+                f"The columns {names} of X hold no numbers: {error}. Encode them, give "
+                "them a categorical type or name them in categorical_features."
             ) from error
         raise
+
+
+# What numpy's and scikit-learn's errors of values that are no numbers speak of.
+_OF_CONVERSION = ("convert", "promote", "float()")
 
 
 def _is_plain(estimator, X, dtype) -> bool:

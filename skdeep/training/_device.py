@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import functools
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 # Batches of fewer multiply-adds than this take one thread: more would wait for each
 # other longer than they compute, and fight with the threads of other processes.
@@ -67,24 +71,23 @@ def _problem(device: torch.device) -> str | None:
     return None
 
 
-def _in_new_thread(function: Callable, *args):
-    """Call ``function`` in a thread of its own."""
-    result = []
-    thread = threading.Thread(target=lambda: result.append(function(*args)))
-    thread.start()
-    thread.join()
-    return result[0]
+@functools.cache
+def _openmp() -> ThreadpoolController:
+    """Return what sets OpenMP's number of threads, for the calling thread alone."""
+    return ThreadpoolController().select(user_api="openmp")
 
 
-def _set_own_threads(count: int, default: int) -> None:
-    """Set the number of threads that torch uses for this Python thread alone.
+@functools.cache
+def _set_mkl_threads() -> Callable[[int], int]:
+    """Return MKL's function for the threads of the calling thread, as torch has it.
 
-    ``torch.set_num_threads`` also sets the number that later threads start with; that
-    one is put back to ``default`` from a thread that ends at once.
+    It gives the number set before, 0 meaning none. Where torch is built without MKL,
+    this is a function that does nothing.
     """
-    torch.set_num_threads(count)
-    if count != default:
-        _in_new_thread(torch.set_num_threads, default)
+    for path in Path(torch.__file__).parent.glob("lib/*torch_cpu.*"):
+        with contextlib.suppress(OSError, AttributeError):
+            return ctypes.CDLL(str(path)).MKL_Set_Num_Threads_Local
+    return lambda count: 0
 
 
 @contextlib.contextmanager
@@ -92,20 +95,20 @@ def threads_for(work: int | None, device: torch.device) -> Iterator[None]:
     """Compute on one thread if the work, in multiply-adds a batch, is small.
 
     ``None`` means that the work is not known; the threads are then left alone. The
-    setting holds for the calling thread and is restored.
+    setting holds for the calling thread and is restored. (``torch.set_num_threads``
+    would not do: it changes what other threads start with, and MKL for all of them.)
     """
-    before = torch.get_num_threads()
-    if device.type != "cpu" or work is None or work > _SMALL_WORK or before == 1:
+    if device.type != "cpu" or work is None or work > _SMALL_WORK:
         yield
         return
-    with _lock:
-        default = _in_new_thread(torch.get_num_threads)
-        _set_own_threads(1, default)
-    try:
-        yield
-    finally:
-        with _lock:
-            _set_own_threads(before, default)
+    torch.get_num_threads()  # the first time, torch sets the thread up by its default
+    set_mkl_threads = _set_mkl_threads()
+    with _openmp().limit(limits=1):
+        before = set_mkl_threads(1)
+        try:
+            yield
+        finally:
+            set_mkl_threads(before)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.optimize
 import torch
 from sklearn.utils.optimize import _check_optimize_result
-from torch import Tensor
+from torch import Tensor, nn
 
 from skdeep.training._batches import batch_bounds, make_batches
 from skdeep.training._optimizers import FlatParameters
@@ -67,11 +67,22 @@ def _set_values(flat: FlatParameters, values: np.ndarray) -> None:
     flat.values.data.copy_(torch.from_numpy(values).to(flat.values.dtype))
 
 
+def _check_repeatable(network: nn.Module) -> None:
+    """Refuse layers that make the loss another one each time it is looked at."""
+    for name, module in network.named_modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0:
+            raise ValueError(
+                "solver='lbfgs' needs the same loss each time it looks; the dropout "
+                f"of the layer {name!r} makes it random. Use another solver."
+            )
+
+
 def minimise(trainer: Trainer, task: Task, printer: Printer) -> None:
     """Run L-BFGS on the trainer's network, with the options of the task.
 
     Each iteration leaves a record in the history. Ctrl-C keeps the last iteration.
     """
+    _check_repeatable(task.network)
     task.network.train()
     options, flat, history = task.options, trainer.flat, task.state.history
     objective = _Objective(trainer, task)

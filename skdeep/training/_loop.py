@@ -53,7 +53,7 @@ def train(task: Task) -> TrainingState:
             minimise(trainer, task, printer)
         else:
             _Epochs(trainer, task, printer).run()
-        if not trainer.is_finite:
+        if not trainer.is_usable:
             rate = task.options.learning_rate_init
             raise ValueError(_NON_FINITE.format(rate=rate))
     return task.state
@@ -92,6 +92,7 @@ class _Epochs:
         if self.best is not None:
             self.trainer.restore(self.best)
         self.state.optimizer = self.trainer.optimizer_state()
+        self.state.solver = str(self.options.solver)
 
     def _run_epochs(self) -> None:
         order = np.arange(len(self.task.train.rows))

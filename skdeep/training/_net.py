@@ -126,6 +126,11 @@ class NetTrainer(Trainer):
             raise ValueError(
                 "Batch normalisation needs at least 2 samples to train on, got 1."
             )
+        if self.needs_two_rows and task.options.batch_size < 2:
+            raise ValueError(
+                "Batch normalisation needs at least 2 samples in a batch, got "
+                f"batch_size={task.options.batch_size}."
+            )
         self._forward: Callable[..., Tensor] = task.network
         if task.options.compile:
             self._forward = torch.compile(task.network)

@@ -169,12 +169,26 @@ class FlatParameters:
         return self.gradient[: self.n_weights]
 
 
+def _check_usable(kind: Callable) -> None:
+    """Take a step with an optimizer of a user's choice, to see whether it can."""
+    probe = nn.Parameter(torch.zeros(1))
+    probe.grad = torch.zeros(1)
+    try:
+        kind([probe], lr=0.0).step()
+    except Exception as error:
+        raise ValueError(
+            f"solver={kind!r} cannot be used: it must take the parameters, as one flat "
+            f"tensor, and `lr`, and step without a closure. It says: {error}"
+        ) from error
+
+
 def make_optimizer(options, flat: FlatParameters) -> torch.optim.Optimizer:
     """Build the optimizer that ``options.solver`` names, or is."""
     if isinstance(options.solver, str):
         factory, settings = _OPTIMIZERS[options.solver](options)
     else:
         factory, settings = options.solver, {}
+        _check_usable(factory)
     return factory([flat.values], lr=options.learning_rate_init, **settings)
 
 

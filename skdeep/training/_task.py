@@ -63,12 +63,13 @@ class Data:
 class TrainingState:
     """Where a training stands: all that is needed to go on, in plain Python and numpy.
 
-    ``optimizer`` is the state of the optimizer; ``watched`` says what early stopping
-    looks at, ``best`` is the best value of it (the higher the better) and ``stalled``
-    the epochs since it improved.
+    ``optimizer`` is the state of the optimizer that ``solver`` names; ``watched`` says
+    what early stopping looks at, ``best`` is the best value of it (the higher the
+    better) and ``stalled`` the epochs since it improved.
     """
 
     optimizer: dict | None = None
+    solver: str | None = None
     learning_rate: float | None = None
     n_samples_seen: int = 0
     best: float = -np.inf

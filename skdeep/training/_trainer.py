@@ -21,6 +21,8 @@ from skdeep.training._task import Data, Rows, Task
 
 # Rows that go through a network together where no gradient is wanted.
 _CHUNK = 8192
+# Parameters larger than this may make scores that overflow.
+_LARGE = 1e4
 
 
 @torch.inference_mode()
@@ -61,8 +63,9 @@ class Trainer(ABC):
         self.learning_rate = learning_rate
         self.optimizer = make_optimizer(self.options, self.flat)
         self._rate: float | None = None
-        if self.task.state.optimizer is not None:
-            restore_optimizer(self.optimizer, self.task.state.optimizer)
+        state = self.task.state
+        if state.optimizer is not None and state.solver == str(self.options.solver):
+            restore_optimizer(self.optimizer, state.optimizer)
         self.bounds = batch_bounds(
             len(self.task.train.rows),
             self.options.batch_size,
@@ -143,6 +146,17 @@ class Trainer(ABC):
     def is_finite(self) -> bool:
         """Whether every parameter is a finite number."""
         return bool(self.flat.values.isfinite().all())
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the parameters are finite, and what they make of training rows."""
+        if self.flat.values.abs().max() <= _LARGE:
+            return True
+        if not self.is_finite:
+            return False
+        self.task.network.eval()
+        rows = self.task.train.rows.take(slice(0, _CHUNK))
+        return bool(self.task.network(*rows).isfinite().all())
 
     def optimizer_state(self) -> dict:
         """Return what the optimizer remembers."""

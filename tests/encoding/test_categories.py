@@ -258,11 +258,11 @@ def test_text_among_the_numbers_is_named(columns, library):
     colour, number, size, y = columns
     X = library.DataFrame({"colour": colour.tolist(), "n": number, "size": size})
     with pytest.raises(
-        ValueError, match=r"columns \['colour'\] of X hold text.*categor"
+        ValueError, match=r"columns \['colour'\] of X hold no numbers.*categor"
     ):
         small().fit(X, y)
     model = MLPRegressor(max_iter=1).fit(np.column_stack([size, number, size]), y)
-    with pytest.raises(ValueError, match=r"columns \['colour'\] of X hold text"):
+    with pytest.raises(ValueError, match=r"columns \['colour'\] of X hold no numbers"):
         with pytest.warns(UserWarning, match="feature names"):
             model.predict(X)
 

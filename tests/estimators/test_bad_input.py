@@ -1,0 +1,522 @@
+"""Bad input: each time an error that names the argument and what is wrong with it."""
+
+import traceback
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import sparse
+from sklearn.datasets import make_classification
+from sklearn.utils._param_validation import InvalidParameterError
+from torch import nn
+
+from skdeep import MLPClassifier, MLPRegressor, ModuleClassifier, ModuleRegressor
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning"),
+    pytest.mark.filterwarnings("ignore:lbfgs failed to converge:UserWarning"),
+]
+
+X, y = make_classification(n_samples=40, n_features=6, random_state=0)
+
+
+def assert_refused(function, message, error=ValueError):
+    """Check the error, and that it was not left to torch to find."""
+    with pytest.raises(error, match=message) as caught:
+        function()
+    last = traceback.extract_tb(caught.tb)[-1].filename
+    assert "/torch/" not in last, f"raised in {last}"
+
+
+# -- X -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (X[:0], "0 sample"),
+        (X[:, :0], "0 feature"),
+        (X[:, 0], "Expected 2D array, got 1D array"),
+        (3.0, "Expected 2D array, got scalar"),
+        (X.astype(complex), "Complex data not supported"),
+        (np.full((40, 6), "a"), "could not convert string to float: .*'a'"),
+        ([["a", "b"]] * 40, "could not convert string to float: .*'a'"),
+        ([[1.0], [1.0, 2.0]], "inhomogeneous|setting an array element"),
+        (np.full((40, 6), 1e300), None),
+    ],
+    ids=[
+        "rows",
+        "columns",
+        "1d",
+        "scalar",
+        "complex",
+        "text",
+        "list",
+        "ragged",
+        "huge",
+    ],
+)
+def test_rows(make, rows, message):
+    if message is None:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "overflow encountered in cast")
+            assert_refused(
+                lambda: make(dtype="float32").fit(rows, y),
+                r"Input X contains infinity .* too large for dtype\('float32'\)",
+            )
+    else:
+        assert_refused(lambda: make().fit(rows, y), message)
+
+
+def test_no_rows_at_all(make):
+    for rows in (None, "X", {}):
+        with pytest.raises((ValueError, TypeError)):
+            make().fit(rows, y)
+    assert_refused(lambda: make().fit(X, None), "requires y to be passed")
+
+
+@pytest.mark.parametrize("family", [MLPClassifier, MLPRegressor])
+def test_three_axes(family):
+    rows = np.zeros((40, 3, 2))
+    for given in (rows, rows.tolist()):
+        assert_refused(lambda g=given: family().fit(g, y), "array with dim 3|dim 3")
+    model = family(max_iter=1).fit(X, y)
+    assert_refused(lambda: model.predict(rows), "dim 3")
+
+
+@pytest.mark.parametrize("family", [ModuleClassifier, ModuleRegressor])
+def test_axes_that_a_module_does_not_take(family):
+    model = family(nn.LSTM, max_iter=1)
+    assert_refused(lambda: model.fit(np.zeros((40, 3, 2)), y), "tuple", TypeError)
+
+
+def test_missing_numbers_in_a_module(make):
+    if hasattr(make(), "hidden_layer_sizes"):
+        pytest.skip("imputes")
+    rows = X.copy()
+    rows[1, 1] = np.nan
+    assert_refused(lambda: make().fit(rows, y), "Input X contains NaN")
+    with_axes = np.stack([rows, rows], axis=1)
+    assert_refused(lambda: make().fit(with_axes, y), "Input X contains NaN")
+
+
+def test_number_of_features(make, data):
+    X, y = data
+    model = make().fit(X, y)
+    for rows in (X[:, :5], sparse.csr_array(X[:, :5]), X[:, :5].tolist()):
+        message = r"X has 5 features, but \w+ is expecting 6 features as input"
+        assert_refused(lambda r=rows: model.predict(r), message)
+        assert_refused(lambda r=rows: model.partial_fit(r, y), message)
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    model = make().fit(frame, y)
+    assert_refused(
+        lambda: model.predict(frame.rename(columns={"a": "z"})), "seen at fit"
+    )
+    assert_refused(lambda: model.predict(frame.drop(columns="c")), "seen at fit")
+
+
+def test_as_many_rows_as_targets(make):
+    assert_refused(lambda: make().fit(X, y[:-1]), "inconsistent numbers of samples")
+
+
+def test_dates_among_the_numbers():
+    frame = pd.DataFrame({"day": pd.date_range("2026-01-01", periods=40), "n": X[:, 0]})
+    with pytest.raises((TypeError, ValueError), match="day|datetime"):
+        MLPRegressor().fit(frame, y)
+
+
+def test_repeated_column_names():
+    frame = pd.DataFrame(X, columns=list("aabbcc"))
+    assert_refused(
+        lambda: MLPClassifier().fit(frame, y), "unique column names.*\n- 'a'"
+    )
+
+
+# -- y -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (y.astype(float) + 0.5 * X[:, 0], "Unknown label type: continuous"),
+        (np.column_stack([y, y + 1]), "Unknown label type: multiclass-multioutput"),
+        (np.where(y, "a", None), "y must not hold missing values, got"),
+        (np.array([{"a": 1}] * 40), "Unknown label type"),
+        (X[:, :2], "Unknown label type: continuous-multioutput"),
+        (np.zeros((40, 2, 2)), "dim 3"),
+        (np.zeros((40, 0)), "0 feature|Unknown label|y"),
+    ],
+    ids=["numbers", "several classes", "missing", "dict", "two", "3d", "none"],
+)
+@pytest.mark.parametrize("family", [MLPClassifier, lambda: ModuleClassifier(nn.Linear)])
+def test_classes(family, target, message):
+    assert_refused(lambda: family().fit(X, target), message, (ValueError, TypeError))
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (np.array(["low", "high"])[y], "y.*low|'low'|'high'"),
+        (np.array(["low", "high"], dtype=object)[y], "'low'|'high'"),
+        (y + 1j, "Complex data not supported"),
+        (np.datetime64("2026-01-01") + y, "y.*datetime64"),
+        (np.zeros((40, 2, 2)), "dim 3"),
+        (sparse.csr_array(X[:, :2]), "[Ss]parse"),
+        (np.zeros((40, 0)), "y|feature"),
+    ],
+    ids=["text", "objects", "complex", "dates", "3d", "sparse", "none"],
+)
+@pytest.mark.parametrize("family", [MLPRegressor, lambda: ModuleRegressor(nn.Linear)])
+def test_numbers(family, target, message):
+    assert_refused(lambda: family().fit(X, target), message, (ValueError, TypeError))
+
+
+def test_numbers_too_large_for_the_precision():
+    assert_refused(
+        lambda: MLPRegressor(dtype="float32").fit(X, np.where(y, 1e300, 0)),
+        "y holds values too large for float32",
+    )
+
+
+def test_number_of_outputs_changes(make):
+    if not isinstance(make(), (MLPRegressor, ModuleRegressor)):
+        pytest.skip("for regressors")
+    model = make().fit(X, X[:, :2])
+    assert_refused(lambda: model.partial_fit(X, y), "y must have 2 outputs.*got 1")
+    model.set_params(warm_start=True)
+    assert_refused(lambda: model.fit(X, X[:, :3]), "y must have 2 outputs.*got 3")
+    assert_refused(
+        lambda: make().fit(X, X[:, :2], X_val=X[:5], y_val=X[:5, :3]),
+        "y_val.*2 outputs",
+    )
+
+
+def test_labels_not_seen_before():
+    model = MLPClassifier(max_iter=1).fit(X, y)
+    assert_refused(
+        lambda: model.partial_fit(X, y + 1), r"`y` has classes not in.*\[1 2\]"
+    )
+    assert_refused(lambda: model.partial_fit(X, np.eye(2)[y]), "y")
+    assert_refused(
+        lambda: MLPClassifier().partial_fit(X, y, classes=[1, 2]),
+        "`y` has classes not in",
+    )
+    assert_refused(lambda: MLPClassifier().partial_fit(X, y), "classes must be passed")
+    model.set_params(warm_start=True)
+    assert_refused(lambda: model.fit(X, y + 1), "same classes as in the previous")
+    labels = MLPClassifier(max_iter=1).fit(X, np.eye(2, dtype=int)[y])
+    assert_refused(lambda: labels.partial_fit(X, y), "y must have 2 columns of labels")
+
+
+# -- weights -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (-np.ones(40), "Negative values in data passed to `sample_weight`"),
+        (np.zeros(40), "must not be zero for every sample|at least one non-zero"),
+        (np.ones(39), r"sample_weight.shape == \(39,\), expected \(40,\)"),
+        (np.ones((40, 2)), "Sample weights must be 1D"),
+        (np.full(40, np.nan), "sample_weight contains NaN"),
+        (np.full(40, np.inf), "sample_weight contains infinity"),
+        (np.array(["1"] * 39 + ["a"]), "could not convert|sample_weight"),
+    ],
+    ids=["negative", "zero", "short", "2d", "nan", "inf", "text"],
+)
+def test_sample_weight(make, weight, message):
+    assert_refused(lambda: make().fit(X, y, sample_weight=weight), message)
+    known = {"classes": [0, 1]} if hasattr(make(), "class_weight") else {}
+    assert_refused(
+        lambda: make().partial_fit(X, y, sample_weight=weight, **known), message
+    )
+
+
+# -- parameters ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("solver", "newton"),
+        ("solver", 3),
+        ("alpha", -1.0),
+        ("batch_size", 0),
+        ("batch_size", 2.5),
+        ("learning_rate", "sometimes"),
+        ("learning_rate_init", 0.0),
+        ("learning_rate_init", -1.0),
+        ("max_iter", 0),
+        ("max_iter", 1.5),
+        ("shuffle", "yes"),
+        ("random_state", "seed"),
+        ("random_state", -1),
+        ("tol", -1e-3),
+        ("early_stopping", "score"),
+        ("validation_fraction", 1.0),
+        ("validation_split", "first"),
+        ("validation_gap", -1),
+        ("n_iter_no_change", 0),
+        ("max_grad_norm", 0.0),
+        ("callbacks", "ProgressBar"),
+        ("device", None),
+        ("dtype", "float16"),
+        ("loss", "no_loss"),
+        ("momentum", 1.5),
+        ("beta_1", 1.0),
+        ("compile", 1.5),
+    ],
+)
+def test_parameters(make, name, value):
+    assert_refused(
+        lambda: make(**{name: value}).fit(X, y),
+        f"'{name}' parameter",
+        InvalidParameterError,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("activation", "sine"),
+        ("dropout", 1.0),
+        ("dropout", -0.1),
+        ("maxout_pieces", 1),
+        ("weight_init", "zeros"),
+        ("batch_norm", "yes"),
+        ("hidden_layer_sizes", 0),
+        ("hidden_layer_sizes", -3),
+        ("hidden_layer_sizes", 2.5),
+        ("hidden_layer_sizes", None),
+        ("categorical_features", "all"),
+    ],
+)
+@pytest.mark.parametrize("family", [MLPClassifier, MLPRegressor])
+def test_parameters_of_the_mlp(family, name, value):
+    assert_refused(lambda: family(**{name: value}).fit(X, y), name)
+
+
+@pytest.mark.parametrize(
+    "sizes", [(0,), (5, 0), (-1,), (2.5,), ("a",), (5, None), [[5, 5]], "ab"]
+)
+def test_hidden_layer_sizes(sizes):
+    assert_refused(
+        lambda: MLPClassifier(sizes).fit(X, y),
+        "hidden_layer_sizes",
+        (ValueError, TypeError),
+    )
+
+
+@pytest.mark.parametrize(
+    "solver", [int, nn.Linear, torch.optim.LBFGS, torch.optim.SparseAdam]
+)
+def test_classes_that_are_no_solver(make, solver):
+    assert_refused(lambda: make(solver=solver).fit(X, y), "solver.*got|solver")
+
+
+def test_solver_without_a_learning_rate():
+    class Odd(torch.optim.Optimizer):
+        def __init__(self, params):
+            super().__init__(params, {})
+
+    assert_refused(lambda: MLPClassifier(solver=Odd).fit(X, y), "solver.*lr")
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("gpu", "Unknown device='gpu'"),
+        ("", "device=''"),
+        ("cuda:-1", "device='cuda:-1'"),
+        ("meta", "device='meta'.*'cpu', 'cuda' and 'mps' only"),
+        ("cuda:99", "device='cuda:99' was asked for, but torch finds"),
+    ],
+)
+def test_devices(make, device, message):
+    assert_refused(lambda: make(device=device).fit(X, y), message)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_cuda_where_there_is_none(make, data):
+    assert_refused(
+        lambda: make(device="cuda").fit(X, y),
+        "device='cuda' was asked for, but torch finds no CUDA device",
+    )
+    # What was trained elsewhere predicts on the CPU.
+    model = make().fit(*data)
+    expected = model.predict(data[0])
+    model.set_params(device="cuda")
+    np.testing.assert_allclose(
+        np.asarray(model.predict(data[0]) == expected, float), 1.0, atol=0.1
+    )
+
+
+def test_things_that_do_not_go_together(make):
+    known = {"classes": [0, 1]} if hasattr(make(), "class_weight") else {}
+    for value in (True, "loss"):
+        assert_refused(
+            lambda v=value: make(early_stopping=v).partial_fit(X, y, **known),
+            "partial_fit does not support early_stopping",
+        )
+    assert not hasattr(make(solver="lbfgs"), "partial_fit")
+
+
+def test_dropout_with_lbfgs():
+    assert_refused(
+        lambda: MLPClassifier(dropout=0.5, solver="lbfgs").fit(X, y),
+        "solver='lbfgs' needs the same loss.*dropout=0.5",
+    )
+
+
+def test_batch_norm_of_single_rows():
+    model = MLPClassifier(batch_norm=True, max_iter=1)
+    assert_refused(lambda: model.fit(X[:1], y[:1]), "at least 2 samples")
+    # A last batch of one row joins the one before.
+    model.set_params(batch_size=8).fit(X[:33], y[:33])
+    assert_refused(
+        lambda: model.set_params(batch_size=1).fit(X, y),
+        "at least 2 samples in a batch.*batch_size=1",
+    )
+
+
+def test_warm_start_of_another_shape(data):
+    X, _ = data
+    y = X[:, 0] > 0
+    model = MLPClassifier((5,), max_iter=2, warm_start=True, random_state=0).fit(X, y)
+    expected = model.predict_proba(X)
+    for change in (
+        {"hidden_layer_sizes": (6,)},
+        {"hidden_layer_sizes": (5, 5)},
+        {"hidden_layer_sizes": ()},
+        {"batch_norm": True},
+        {"activation": "maxout"},
+    ):
+        before = model.get_params()
+        model.set_params(**change)
+        assert_refused(lambda: model.fit(X, y), "warm_start")
+        model.set_params(**{name: before[name] for name in change})
+        np.testing.assert_array_equal(model.predict_proba(X), expected)
+    model.set_params(batch_size=50).fit(X, y)
+
+
+def test_partial_fit_with_another_solver():
+    """The memory of one optimizer is of no use to another, which starts afresh."""
+    for first, then in (("adam", "sgd"), ("sgd", "adam"), ("adam", "nadam")):
+        model = MLPClassifier(solver=first, random_state=0)
+        model.partial_fit(X, y, classes=[0, 1])
+        model.set_params(solver=then).partial_fit(X, y)
+        assert np.isfinite(model.loss_)
+
+
+def test_learning_rate_that_diverges(make, data):
+    X, y = data
+    model = make(solver="sgd", learning_rate_init=1e10, max_iter=50)
+    assert_refused(
+        lambda: model.fit(X * 1e3, y),
+        r"^Solver produced non-finite parameter weights. The input data may contain "
+        r"large values and need to be preprocessed\. .*rate_init \(now 1e\+10\)",
+    )
+    assert not model.__sklearn_is_fitted__()
+
+
+def test_no_fit_ends_with_a_model_that_predicts_nan(data):
+    """Whenever training stops on its way to infinity: an error, or finite numbers."""
+    X, _ = data
+    rows = (X * 100).astype("float32")
+    for max_iter in range(1, 12):
+        for early_stopping in (False, True):
+            model = MLPRegressor(
+                hidden_layer_sizes=(8, 8),
+                solver="sgd",
+                learning_rate_init=0.5,
+                momentum=0.0,
+                random_state=0,
+                batch_size=90,
+                max_iter=max_iter,
+                early_stopping=early_stopping,
+                n_iter_no_change=100,
+            )
+            try:
+                model.fit(rows, X[:, 0])
+            except ValueError as error:
+                assert "non-finite" in str(error)
+            except Warning as warning:
+                assert "diverged" in str(warning)
+            else:
+                assert np.isfinite(model.predict(rows)).all(), (
+                    max_iter,
+                    early_stopping,
+                )
+
+
+# -- modules -------------------------------------------------------------------------
+
+
+def too_wide(n_features, n_outputs):
+    return nn.Linear(n_features, n_outputs + 1)
+
+
+def flat(n_features, n_outputs):
+    return nn.Sequential(nn.Linear(n_features, 1), nn.Flatten(0))
+
+
+class Pair(nn.Linear):
+    def forward(self, x):
+        return super().forward(x), x
+
+
+def without_parameters(n_features, n_outputs):
+    return nn.Identity()
+
+
+def frozen(n_features, n_outputs):
+    return nn.Linear(n_features, n_outputs).requires_grad_(False)
+
+
+@pytest.mark.parametrize(
+    ("module", "error", "message"),
+    [
+        (
+            nn.Linear(6, 2),
+            TypeError,
+            "module must be a class or a function.*instance of",
+        ),
+        (too_wide, ValueError, r"raw scores of shape \(40, \d\).*got \(40, \d\)"),
+        (flat, ValueError, r"raw scores of shape \(40, \d\).*got \(40,\)"),
+        (Pair, TypeError, "must return a torch.Tensor, got tuple"),
+        (without_parameters, ValueError, "Identity has no parameters to train"),
+        (frozen, ValueError, "Linear has no parameters to train"),
+        (
+            lambda n_features, n_outputs: None,
+            TypeError,
+            "must return a torch.nn.Module",
+        ),
+        (lambda: nn.Linear(6, 2), TypeError, "takes 0 positional arguments"),
+        (dict, TypeError, "."),
+        ("Linear", InvalidParameterError, "'module' parameter"),
+        (None, InvalidParameterError, "'module' parameter"),
+        (lambda n, m: nn.LazyLinear(m), (TypeError, ValueError), "lazy|Lazy"),
+        (lambda n, m: nn.Linear(n, m, device="meta"), (TypeError, ValueError), "meta"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("family", [ModuleClassifier, ModuleRegressor])
+def test_modules(family, module, error, message):
+    assert_refused(lambda: family(module, max_iter=1).fit(X, y), message, error)
+
+
+def test_error_of_a_module_says_how_it_is_called():
+    with pytest.raises(TypeError) as caught:
+        ModuleClassifier(lambda n_features: nn.Linear(n_features, 2)).fit(X, y)
+    assert "module(6, 2)" in caught.value.__notes__[0]
+
+
+def test_lbfgs_with_a_module_that_is_random():
+    assert_refused(
+        lambda: ModuleClassifier(
+            lambda n, m: nn.Sequential(nn.Linear(n, m), nn.Dropout(0.5)), solver="lbfgs"
+        ).fit(X, y),
+        "lbfgs.*[Dd]ropout",
+    )
