@@ -167,8 +167,9 @@ def _best_epoch(estimator):
     how = getattr(estimator, "early_stopping", False)
     if not how or estimator.validation_scores_ is None:
         return None
+    # A fit that a warm start went on from may have had no validation rows.
     if how == "loss":
-        values = [-record["valid_loss"] for record in estimator.history_]
+        values = [-record.get("valid_loss", np.nan) for record in estimator.history_]
     else:
-        values = [record["valid_score"] for record in estimator.history_]
+        values = [record.get("valid_score", np.nan) for record in estimator.history_]
     return estimator.history_[int(np.nanargmax(values))]["epoch"]

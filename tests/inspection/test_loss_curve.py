@@ -1,0 +1,119 @@
+"""The picture of a training."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from sklearn.datasets import make_classification
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skdeep import MLPClassifier
+from skdeep.inspection import LossCurveDisplay
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning"),
+    pytest.mark.filterwarnings("ignore:lbfgs failed to converge:UserWarning"),
+]
+
+X, y = make_classification(n_samples=80, random_state=0)
+
+
+def fitted(**params):
+    settings = dict(hidden_layer_sizes=(5,), max_iter=6, random_state=0)
+    return MLPClassifier(**{**settings, **params}).fit(X, y)
+
+
+def curves(display):
+    """Return what is drawn, by its name in the legend."""
+    return {line.get_label(): line.get_ydata() for line in display.lines_}
+
+
+def test_training_loss_alone():
+    model = fitted()
+    display = LossCurveDisplay.from_estimator(model)
+    np.testing.assert_array_equal(curves(display)["training loss"], model.loss_curve_)
+    np.testing.assert_array_equal(display.lines_[0].get_xdata(), np.arange(1, 7))
+    assert len(display.lines_) == 1
+    assert display.score_ax_ is None
+    assert display.ax_.get_title() == "MLPClassifier"
+    assert display.ax_.get_xlabel() == "epoch"
+    assert display.figure_ is display.ax_.figure
+
+
+@pytest.mark.parametrize("early_stopping", [True, "loss"])
+def test_validation_curves_and_the_best_epoch(early_stopping):
+    model = fitted(early_stopping=early_stopping, max_iter=40, learning_rate_init=0.05)
+    display = LossCurveDisplay.from_estimator(model)
+    drawn = curves(display)
+    np.testing.assert_array_equal(drawn["validation score"], model.validation_scores_)
+    losses = [record["valid_loss"] for record in model.history_]
+    np.testing.assert_array_equal(drawn["validation loss"], losses)
+    best = {
+        True: np.argmax(model.validation_scores_),
+        "loss": np.argmin(losses),
+    }[early_stopping]
+    assert display.best_epoch == best + 1
+    legend = display.score_ax_.get_legend()
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert f"best epoch: {best + 1}" in texts
+    assert model.history_[best]["valid_score"] == model.best_validation_score_
+
+
+def test_validation_rows_without_early_stopping_have_no_best_epoch():
+    model = MLPClassifier(max_iter=3).fit(X, y, X_val=X[:9], y_val=y[:9])
+    display = LossCurveDisplay.from_estimator(model)
+    assert "validation loss" in curves(display)
+    assert display.best_epoch is None
+
+
+def test_on_given_axes_with_a_name():
+    _, axes = plt.subplots(1, 2)
+    display = LossCurveDisplay.from_estimator(fitted(), ax=axes[1], name="mine")
+    assert display.ax_ is axes[1]
+    assert axes[1].get_title() == "mine"
+    assert len(axes[0].lines) == 0
+    assert len(plt.get_fignums()) == 1
+
+
+def test_plot_again_elsewhere():
+    display = LossCurveDisplay.from_estimator(fitted())
+    first = display.ax_
+    assert display.plot() is display
+    assert display.ax_ is not first
+
+
+def test_lbfgs():
+    model = fitted(solver="lbfgs")
+    display = LossCurveDisplay.from_estimator(model)
+    np.testing.assert_array_equal(curves(display)["training loss"], model.loss_curve_)
+
+
+def test_after_a_warm_start_that_watches_something_else():
+    """Only some of the epochs have a validation part."""
+    model = fitted(warm_start=True)
+    model.set_params(early_stopping=True).fit(X, y)
+    display = LossCurveDisplay.from_estimator(model)
+    scores = curves(display)["validation score"]
+    assert np.isnan(scores[:6]).all()
+    assert display.best_epoch > 6
+    model.set_params(early_stopping=False).fit(X, y)
+    assert LossCurveDisplay.from_estimator(model).best_epoch is None
+
+
+def test_what_has_no_curve():
+    with pytest.raises(NotFittedError):
+        LossCurveDisplay.from_estimator(MLPClassifier())
+    with pytest.raises(TypeError, match="LogisticRegression has no history_"):
+        LossCurveDisplay.from_estimator(LogisticRegression().fit(X, y))
+    pipeline = make_pipeline(StandardScaler(), MLPClassifier(max_iter=1)).fit(X, y)
+    with pytest.raises(TypeError, match="Of a Pipeline, pass the last step"):
+        LossCurveDisplay.from_estimator(pipeline)
+    assert LossCurveDisplay.from_estimator(pipeline[-1]).lines_
+
+
+def test_state_of_matplotlib_is_left_alone():
+    before = dict(plt.rcParams)
+    LossCurveDisplay.from_estimator(fitted())
+    assert dict(plt.rcParams) == before

@@ -1,0 +1,106 @@
+"""The directions in which parts of skdeep may import each other, read from the text."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import skdeep
+
+ROOT = Path(skdeep.__file__).parent
+SOURCES = sorted(ROOT.rglob("*.py"))
+
+# What a part may import, of skdeep's own parts and of big libraries. A part may always
+# import itself.
+PARTS = {
+    "networks": {"skdeep": set(), "libraries": {"torch", "numpy"}},
+    "losses": {"skdeep": set(), "libraries": {"torch"}},
+    "encoding": {"skdeep": set(), "libraries": None},
+    "training": {"skdeep": set(), "libraries": None},
+    "estimators": {
+        "skdeep": {"networks", "losses", "encoding", "training"},
+        "libraries": None,
+    },
+    "datasets": {"skdeep": {"preprocessing"}, "libraries": None},
+    "inspection": {"skdeep": set(), "libraries": None},
+    "metrics": {"skdeep": set(), "libraries": None},
+    "model_selection": {"skdeep": set(), "libraries": None},
+    "preprocessing": {"skdeep": set(), "libraries": None},
+}
+# Libraries that one part alone imports.
+HOMES = {"skorch": "training", "optuna": "model_selection", "lime": "inspection"}
+STANDARD = set(__import__("sys").stdlib_module_names)
+
+
+def imports(tree):
+    """Return the full names of all modules imported in a piece of syntax."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add("." * node.level + (node.module or ""))
+    return found
+
+
+def part_of(path):
+    return path.relative_to(ROOT).parts[0]
+
+
+def parse(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+INSIDE = [path for path in SOURCES if path.parent != ROOT]
+
+
+@pytest.mark.parametrize("path", INSIDE, ids=lambda p: str(p.relative_to(ROOT)))
+def test_parts_import_in_one_direction(path):
+    part = part_of(path)
+    rule = PARTS[part]
+    for name in imports(parse(path)):
+        top, *rest = name.split(".")
+        if name.startswith("."):
+            assert name.count(".") == 1, f"{name} leaves its part"
+        elif top == "skdeep":
+            assert rest, f"{part} imports all of skdeep"
+            assert rest[0] == part or rest[0] in rule["skdeep"], name
+        elif rule["libraries"] is not None and top not in STANDARD:
+            assert top in rule["libraries"], name
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_library_has_one_home(library):
+    users = {
+        part_of(p)
+        for p in SOURCES
+        for n in imports(parse(p))
+        if n.split(".")[0] == library
+    }
+    assert users <= {HOMES[library]}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_matplotlib_is_imported_where_it_draws(path):
+    """Not when skdeep is: it is slow to load, and looks for a screen."""
+    tree = parse(path)
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    outside = ast.Module(body=[], type_ignores=[])
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            outside.body += [n for n in node.body if not isinstance(n, functions)]
+        elif not isinstance(node, functions):
+            outside.body.append(node)
+    assert not {n for n in imports(outside) if n.split(".")[0] == "matplotlib"}
+
+
+def test_every_part_has_a_rule():
+    folders = {p.name for p in ROOT.iterdir() if (p / "__init__.py").exists()}
+    assert folders <= set(PARTS)
+
+
+def test_only_the_front_door_stands_in_the_root():
+    assert {p.name for p in SOURCES if p.parent == ROOT} <= {
+        "__init__.py",
+        "_compat.py",
+    }

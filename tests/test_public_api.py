@@ -1,0 +1,123 @@
+"""Every public name: where it is found, and that it is documented by example."""
+
+import importlib
+import inspect
+import pkgutil
+import re
+
+import pytest
+from numpydoc.docscrape import ClassDoc, FunctionDoc
+
+import skdeep
+
+# What a user imports from; losses, networks, encoding and training are for the house.
+PUBLIC_SUBPACKAGES = ["datasets", "estimators", "inspection", "preprocessing"]
+NAMES = [name for name in skdeep.__all__ if name != "__version__"]
+FUNCTIONS = [name for name in NAMES if inspect.isfunction(getattr(skdeep, name))]
+CLASSES = [name for name in NAMES if inspect.isclass(getattr(skdeep, name))]
+
+
+def packages():
+    """Return skdeep and all packages in it."""
+    found = pkgutil.walk_packages(skdeep.__path__, "skdeep.")
+    return ["skdeep", *(module.name for module in found if module.ispkg)]
+
+
+def constants_then_classes(name):
+    """Order names as the linter does: CONSTANTS, Classes, the rest."""
+    return (not name.isupper(), not name[0].isupper(), name)
+
+
+def public_methods(cls):
+    """Return the methods that skdeep itself gives a class."""
+    return [
+        (name, member)
+        for name, member in inspect.getmembers(cls, callable)
+        if not name.startswith("_")
+        and inspect.unwrap(getattr(member, "fn", member)).__module__.startswith(
+            "skdeep"
+        )
+    ]
+
+
+@pytest.mark.parametrize("package", packages())
+def test_all_is_sorted_and_true(package):
+    module = importlib.import_module(package)
+    assert list(module.__all__) == sorted(module.__all__, key=constants_then_classes)
+    assert len(set(module.__all__)) == len(module.__all__)
+    for name in module.__all__:
+        assert hasattr(module, name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_name_is_in_a_public_subpackage(name):
+    homes = [importlib.import_module(f"skdeep.{sub}") for sub in PUBLIC_SUBPACKAGES]
+    assert [
+        home for home in homes if getattr(home, name, None) is getattr(skdeep, name)
+    ]
+
+
+@pytest.mark.parametrize("subpackage", PUBLIC_SUBPACKAGES)
+def test_subpackage_hides_nothing(subpackage):
+    module = importlib.import_module(f"skdeep.{subpackage}")
+    assert set(module.__all__) <= set(skdeep.__all__)
+
+
+def test_version():
+    assert re.fullmatch(r"\d+\.\d+\.\d+", skdeep.__version__)
+
+
+def assert_documented(doc, signature, has_result):
+    assert doc["Summary"]
+    named = [name for p in doc["Parameters"] for name in p.name.split(", ")]
+    expected = [name for name in signature.parameters if name not in ("self", "cls")]
+    # Grouped by what they are about, hence not always in order.
+    assert sorted(name.lstrip("*") for name in named) == sorted(expected)
+    for parameter in doc["Parameters"]:
+        assert parameter.type, parameter.name
+        assert parameter.desc, parameter.name
+    if has_result:
+        assert doc["Returns"] or doc["Yields"]
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_class_is_documented(name):
+    cls = getattr(skdeep, name)
+    doc = ClassDoc(cls)
+    assert_documented(doc, inspect.signature(cls.__init__), has_result=False)
+    assert any(line.startswith(">>>") for line in doc["Examples"])
+    assert doc["Attributes"]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_function_is_documented(name):
+    function = getattr(skdeep, name)
+    doc = FunctionDoc(function)
+    assert_documented(doc, inspect.signature(function), has_result=True)
+    assert any(line.startswith(">>>") for line in doc["Examples"])
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_methods_are_documented(name):
+    methods = public_methods(getattr(skdeep, name))
+    assert methods
+    for method_name, method in methods:
+        function = getattr(method, "fn", method)
+        doc = FunctionDoc(function)
+        assert_documented(doc, inspect.signature(function), has_result=True)
+        assert doc["Returns"], method_name
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_default_values_are_as_documented(name):
+    cls = getattr(skdeep, name)
+    defaults = inspect.signature(cls.__init__).parameters
+    for parameter in ClassDoc(cls)["Parameters"]:
+        for each in parameter.name.split(", "):
+            found = re.search(r"default=(.+)$", parameter.type, re.DOTALL)
+            default = defaults[each.lstrip("*")].default
+            if default is inspect.Parameter.empty:
+                assert not found, each
+            else:
+                assert found, f"{each} has no default in its documentation"
+                assert eval(found[1]) == default, each
