@@ -500,7 +500,6 @@ def frozen(n_features, n_outputs):
         (lambda n, m: nn.LazyLinear(m), (TypeError, ValueError), "lazy|Lazy"),
         (lambda n, m: nn.Linear(n, m, device="meta"), (TypeError, ValueError), "meta"),
     ],
-    ids=str,
 )
 @pytest.mark.parametrize("family", [ModuleClassifier, ModuleRegressor])
 def test_modules(family, module, error, message):
