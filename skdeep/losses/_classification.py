@@ -110,25 +110,25 @@ class MulticlassLogLoss(_Multiclass):
     def __init__(self, label_smoothing: float = 0.0):
         self.label_smoothing = label_smoothing
 
-    def _loss(self, log_p: Tensor, target: Tensor) -> Tensor:
-        loss = -_at(log_p, target)
+    def _loss(self, log_p: Tensor, index: Tensor) -> Tensor:
+        """Return the losses, (..., n_samples); ``index`` is (..., n_samples, 1)."""
+        loss = -log_p.gather(-1, index).squeeze(-1)
         if self.label_smoothing == 0:
             return loss
         smoothing = self.label_smoothing
         return (1 - smoothing) * loss - smoothing * log_p.mean(-1)
 
     def per_sample(self, raw, target):
-        return self._loss(_log_softmax(raw), target)
+        return self._loss(_log_softmax(raw), target.unsqueeze(-1))
 
     def with_gradient(self, raw, target):
-        log_p = _log_softmax(raw)
-        loss = self._loss(log_p, target)
-        smoothing = self.label_smoothing
+        log_p, index = _log_softmax(raw), target.unsqueeze(-1)
+        loss = self._loss(log_p, index)
         gradient = log_p.exp_()
-        if smoothing:
-            gradient.sub_(smoothing / raw.shape[-1])
-        index = target.unsqueeze(-1)
-        return loss, gradient.scatter_(-1, index, smoothing - 1, reduce="add")
+        if self.label_smoothing:
+            gradient.sub_(self.label_smoothing / raw.shape[-1])
+        truth = self.label_smoothing - 1
+        return loss, gradient.scatter_(-1, index, truth, reduce="add")
 
 
 class MulticlassFocalLoss(_Multiclass):

@@ -19,25 +19,16 @@ from skdeep.training._trainer import Trainer
 
 @dataclass
 class _Room:
-    """Memory that a step works in.
+    """Memory that a step works in, for batches of one size.
 
     ``sums`` and ``deltas`` are (K, n_samples, width), one a hidden layer, ``raw`` is
-    (K, n_scores, n_samples).
+    (K, n_scores, n_samples) and ``raw_T`` a view of it the other way round.
     """
 
     sums: list[Tensor]
     deltas: list[Tensor]
     raw: Tensor
-
-
-@dataclass
-class _Passed:
-    """What goes into a layer, ``a``, and how it came about in the layer below."""
-
-    a: Tensor
-    z: Tensor | None = None
-    unmasked: Tensor | None = None
-    mask: Tensor | None = None
+    raw_T: Tensor
 
 
 class DenseStep:
@@ -74,6 +65,9 @@ class DenseStep:
         self.activation = activation
         self.loss = loss
         self.dropout = dropout
+        # Views made once: each costs a step as much as a small product does.
+        self._weights_T = [weight.mT for weight in weights]
+        self._last_bias_T = biases[-1].mT
         # What a layer reads; maxout hands on fewer values than the layer below gives.
         self._kept_widths = [weight.shape[2] for weight in weights[1:]]
         self._rooms: dict[int, _Room] = {}
@@ -84,53 +78,57 @@ class DenseStep:
         ``x`` is (K, n_samples, n_inputs), ``target`` (K, n_samples, ...) and ``scale``
         a number or (K, n_samples, 1); the result is (K, n_samples).
         """
-        room = self._room_for(x.shape[1])
-        raw, passed = self._forward(x, room)
-        values, delta = self.loss.with_gradient(raw, target)
+        room = self._rooms.get(x.shape[1]) or self._make_room(x.shape[1])
+        inputs, outputs, masks = self._forward(x, room)
+        values, delta = self.loss.with_gradient(room.raw_T, target)
         delta.mul_(scale)
-        for depth in reversed(range(len(self.weights))):
-            torch.bmm(delta.mT, passed[depth].a, out=self.weight_gradients[depth])
+        for depth in range(len(self.weights) - 1, -1, -1):
+            torch.bmm(delta.mT, inputs[depth], out=self.weight_gradients[depth])
             torch.sum(delta, 1, keepdim=True, out=self.bias_gradients[depth])
-            if depth:
-                below = passed[depth]
-                torch.bmm(delta, self.weights[depth], out=room.deltas[depth - 1])
-                delta = room.deltas[depth - 1]
-                if below.mask is not None:
-                    delta.mul_(below.mask)
-                delta = self.activation.backward(delta, below.z, below.unmasked)
+            if depth == 0:
+                break
+            below = depth - 1
+            delta = torch.bmm(delta, self.weights[depth], out=room.deltas[below])
+            if masks:
+                delta.mul_(masks[below])
+            delta = self.activation.backward(delta, room.sums[below], outputs[below])
         return values
 
-    def _forward(self, x: Tensor, room: _Room) -> tuple[Tensor, list[_Passed]]:
-        """Return raw scores (K, n_samples, n_scores) and what goes into each layer."""
-        passed = [_Passed(x)]
-        for z, weight, bias in zip(room.sums, self.weights, self.biases, strict=False):
+    def _forward(self, x: Tensor, room: _Room):
+        """Fill ``room.raw``; return each layer's input, hidden outputs and masks."""
+        inputs, outputs, masks = [x], [], []
+        for z, weight_T, bias in zip(
+            room.sums, self._weights_T, self.biases, strict=False
+        ):
             # (K, B, n_in) x (K, n_in, n_out) -> (K, B, n_out)
-            torch.baddbmm(bias, passed[-1].a, weight.mT, out=z)
-            a = self.activation.activate(z)
-            mask = self._masks(a) if self.dropout else None
-            kept = a if mask is None else a * mask
-            passed.append(_Passed(kept, z, a, mask))
+            torch.baddbmm(bias, x, weight_T, out=z)
+            x = self.activation.activate(z)
+            outputs.append(x)
+            if self.dropout:
+                masks.append(self._masks(x))
+                x = x * masks[-1]
+            inputs.append(x)
         # (K, n_out, n_in) x (K, n_in, B) -> (K, n_out, B): with the few scores on an
         # outer axis this product and the softmax after it are faster.
-        last = passed[-1].a.mT
-        torch.baddbmm(self.biases[-1].mT, self.weights[-1], last, out=room.raw)
-        return room.raw.mT, passed
+        torch.baddbmm(self._last_bias_T, self.weights[-1], x.mT, out=room.raw)
+        return inputs, outputs, masks
 
-    def _room_for(self, n_samples: int) -> _Room:
-        """Return memory for a batch; fresh memory in every step would cost page faults.
+    def _make_room(self, n_samples: int) -> _Room:
+        """Make room for batches of a size; new room in each step costs page faults.
 
         Two sizes are kept, that of the batches and that of a shorter last one.
         """
-        if n_samples not in self._rooms:
-            if len(self._rooms) == 2:
-                self._rooms.clear()
-            k, widths = len(self.weights[0]), [w.shape[1] for w in self.weights]
-            new = self.weights[0].new_empty
-            self._rooms[n_samples] = _Room(
-                sums=[new(k, n_samples, width) for width in widths[:-1]],
-                deltas=[new(k, n_samples, width) for width in self._kept_widths],
-                raw=new(k, widths[-1], n_samples),
-            )
+        if len(self._rooms) == 2:
+            self._rooms.clear()
+        new, k = self.weights[0].new_empty, len(self.weights[0])
+        *hidden, n_scores = [weight.shape[1] for weight in self.weights]
+        raw = new(k, n_scores, n_samples)
+        self._rooms[n_samples] = _Room(
+            sums=[new(k, n_samples, width) for width in hidden],
+            deltas=[new(k, n_samples, width) for width in self._kept_widths],
+            raw=raw,
+            raw_T=raw.mT,
+        )
         return self._rooms[n_samples]
 
     def _masks(self, a: Tensor) -> Tensor:

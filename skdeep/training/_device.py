@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 from threadpoolctl import ThreadpoolController
 
-# Batches of fewer multiply-adds than this take one thread: more would wait for each
-# other longer than they compute, and fight with the threads of other processes.
-_SMALL_WORK = 2**20
+# Multiply-adds of a batch for each thread: with less to do, threads would wait for each
+# other longer than they compute, and fight with those of other processes.
+_WORK_PER_THREAD = 2**20
 
 _lock = threading.RLock()
 
@@ -92,19 +92,21 @@ def _set_mkl_threads() -> Callable[[int], int]:
 
 @contextlib.contextmanager
 def threads_for(work: int | None, device: torch.device) -> Iterator[None]:
-    """Compute on one thread if the work, in multiply-adds a batch, is small.
+    """Compute on no more threads than the work, in multiply-adds a batch, is worth.
 
     ``None`` means that the work is not known; the threads are then left alone. The
     setting holds for the calling thread and is restored. (``torch.set_num_threads``
     would not do: it changes what other threads start with, and MKL for all of them.)
     """
-    if device.type != "cpu" or work is None or work > _SMALL_WORK:
+    # The first time, this also sets the calling thread up by torch's default.
+    available = torch.get_num_threads()
+    count = available if work is None else -(-work // _WORK_PER_THREAD)
+    if device.type != "cpu" or count >= available:
         yield
         return
-    torch.get_num_threads()  # the first time, torch sets the thread up by its default
     set_mkl_threads = _set_mkl_threads()
-    with _openmp().limit(limits=1):
-        before = set_mkl_threads(1)
+    with _openmp().limit(limits=count):
+        before = set_mkl_threads(count)
         try:
             yield
         finally:

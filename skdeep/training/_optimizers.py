@@ -65,33 +65,40 @@ class FlatAdam(_FlatOptimizer):
     """
 
     def __init__(self, params, lr, betas, eps):
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps))
+        # "fused" tells torch to put a loaded count of steps on the parameter's device.
+        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, fused=True))
         (parameter,) = self.param_groups[0]["params"]
         self.state[parameter] = {
             "step": torch.zeros((), device=parameter.device),
             "exp_avg": torch.zeros_like(parameter.data),
             "exp_avg_sq": torch.zeros_like(parameter.data),
         }
-        self._n_steps = 0
+        self._prepare()
 
     def load_state_dict(self, state_dict):
         super().load_state_dict(state_dict)
-        (state,) = self.state.values()
-        self._n_steps = int(state["step"])
+        self._prepare()
 
-    def flat_step(self):
-        group = self.param_groups[0]
-        (parameter,) = group["params"]
-        state, (beta_1, beta_2) = self.state[parameter], group["betas"]
-        self._n_steps += 1
-        state["step"] += 1
-        torch._fused_adam_(
+    def _prepare(self) -> None:
+        """Lay out the kernel's arguments once."""
+        ((parameter, state),) = self.state.items()
+        self._n_steps = int(state["step"])
+        self._tensors: tuple[Any, ...] = (
             [parameter.data],
             [parameter.grad],
             [state["exp_avg"]],
             [state["exp_avg_sq"]],
             [],
             [state["step"]],
+        )
+
+    def flat_step(self):
+        group = self.param_groups[0]
+        beta_1, beta_2 = group["betas"]
+        self._n_steps += 1
+        self._tensors[-1][0].add_(1)
+        torch._fused_adam_(
+            *self._tensors,
             lr=group["lr"],
             beta1=beta_1,
             beta2=beta_2,

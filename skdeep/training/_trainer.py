@@ -76,24 +76,25 @@ class Trainer(ABC):
 
     def run_epoch(self, order: np.ndarray) -> float:
         """Take a step for each batch of rows in ``order``; return the mean loss."""
-        train, options = self.task.train, self.options
+        train, alpha = self.task.train, self.options.alpha
         batches = make_batches(order, self.bounds, train.target, train.weight)
         n_batches = len(batches.sizes)
         losses, norms = [], []
-        for i in range(n_batches):
+        for i, (rows, target, scale) in enumerate(
+            zip(batches.rows, batches.targets, batches.scales, strict=True)
+        ):
             if i == 0 or self.learning_rate.is_curve:
                 self._set_rate(self.learning_rate.within_epoch(i / n_batches))
-            inputs = train.rows.take(batches.rows[i])
-            losses.append(self.gradient(inputs, batches.targets[i], batches.scales[i]))
-            if options.alpha:
+            losses.append(self.gradient(train.rows.take(rows), target, scale))
+            if alpha:
                 norms.append(torch.dot(self._weights, self._weights))
-                self._penalise(options.alpha, batches.weight_sums[i])
-            if options.max_grad_norm is not None:
-                self._clip(options.max_grad_norm)
+                self._penalise(alpha, batches.weight_sums[i])
+            if self.options.max_grad_norm is not None:
+                self._clip(self.options.max_grad_norm)
             self._take_step()
         loss = batches.mean_loss(losses)
-        if options.alpha:
-            loss += batches.mean_penalty(norms, options.alpha)
+        if alpha:
+            loss += batches.mean_penalty(norms, alpha)
         return loss
 
     @property
