@@ -10,9 +10,10 @@ How well the dense network classifies, beside scikit-learn's on the same folds:
 - house votes, whose columns are categories: embedded here, one-hot encoded there, the
   mean of ten shuffled stratified ten-folds, both at default parameters.
 
-MNIST and the votes are read from the folder that ``SKDEEP_DATA`` names::
+MNIST and the votes are read from the folder that ``SKDEEP_DATA`` names; parts are
+``mnist``, ``digits`` and ``votes``::
 
-    SKDEEP_DATA=/path/to/data python examples/benchmarks/accuracy.py [mnist digits votes]
+    SKDEEP_DATA=/path/to/data python examples/benchmarks/accuracy.py [PART ...]
 """
 
 from __future__ import annotations
