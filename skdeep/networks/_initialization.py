@@ -62,8 +62,13 @@ def initialize_linear(
 
 @torch.no_grad()
 def initialize_embeddings(embeddings: Iterable, rng: np.random.RandomState) -> None:
-    """Fill the embedding tables with draws of unit length on average."""
+    """Fill the embedding tables with draws of unit length on average.
+
+    The first two codes, for a missing and an unknown category, start at zero: what
+    training never sees is to say nothing.
+    """
     for table in embeddings:
         scale = 1 / np.sqrt(table.embedding_dim)
         draws = rng.normal(0.0, scale, tuple(table.weight.shape))
+        draws[:2] = 0.0
         table.weight.copy_(torch.from_numpy(draws))

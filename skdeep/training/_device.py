@@ -14,7 +14,7 @@ from threadpoolctl import ThreadpoolController
 
 # Multiply-adds of a batch for each thread: with less to do, threads would wait for each
 # other longer than they compute, and fight with those of other processes.
-_WORK_PER_THREAD = 2**20
+_WORK_PER_THREAD = 2**21
 
 _lock = threading.RLock()
 
@@ -119,7 +119,9 @@ def own_generators(seed: int, device: torch.device) -> Iterator[None]:
 
     They belong to the whole process, so one fit at a time may hold them.
     """
-    cuda = [device.index or 0] if device.type == "cuda" else []
+    cuda = []
+    if device.type == "cuda":
+        cuda = [torch.cuda.current_device() if device.index is None else device.index]
     with _lock, torch.random.fork_rng(devices=cuda):
         torch.random.default_generator.manual_seed(seed)
         for index in cuda:

@@ -90,8 +90,12 @@ def minimise(trainer: Trainer, task: Task, printer: Printer) -> None:
     latest = start
 
     def record(loss: float) -> None:
-        history.append({"epoch": len(history) + 1, "train_loss": float(loss)})
-        printer.epoch(history[-1])
+        entry = {"epoch": len(history) + 1, "train_loss": float(loss)}
+        if task.valid is not None:
+            valid_loss, valid_score = trainer.evaluate(task.valid)
+            entry |= {"valid_loss": valid_loss, "valid_score": valid_score}
+        history.append(entry)
+        printer.epoch(entry)
 
     def end_iteration(intermediate_result) -> None:
         nonlocal latest

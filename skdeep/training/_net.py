@@ -10,6 +10,7 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from skdeep.training._optimizers import as_torch
 from skdeep.training._task import Data, Task
 from skdeep.training._trainer import Trainer
 
@@ -142,7 +143,8 @@ class NetTrainer(Trainer):
 
     def begin(self):
         task = self.task
-        optimizer = getattr(self, "optimizer", None)
+        # L-BFGS has none.
+        optimizer = as_torch(self.optimizer) if hasattr(self, "optimizer") else None
         self.net = make_net(
             task.network,
             task.loss,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -11,92 +12,95 @@ import torch
 from torch import Tensor, nn
 
 
-class _FlatOptimizer(torch.optim.Optimizer):
-    """An optimizer of one flat parameter, stepped without torch's checks and hooks.
+class FlatOptimizer(ABC):
+    """An optimizer of one flat buffer of parameters.
 
-    They cost more than the arithmetic of a small network. ``step`` is there for
-    whoever expects it, such as torch's schedulers.
+    It has no checks and hooks, which cost torch's own more than the arithmetic of a
+    small network does, and needs none of the compiler that those load at first use.
+    ``AsTorchOptimizer`` puts torch's interface around it.
+
+    Parameters
+    ----------
+    flat : FlatParameters
+        What is optimized.
+    lr : float
+        The learning rate.
+    **settings
+        The other settings, by their names in torch.
     """
 
-    def flat_step(self) -> None:
+    def __init__(self, flat: FlatParameters, lr: float, **settings):
+        self.flat = flat
+        self.param_groups: list[dict] = [{"lr": lr, **settings}]
+        self.state: dict[str, Tensor] = {}
+
+    @abstractmethod
+    def step(self) -> None:
         """Take a step."""
-        raise NotImplementedError
 
-    @torch.no_grad()
-    def step(self, closure=None):
-        """Take a step; ``closure``, if given, computes the loss and the gradient."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        self.flat_step()
-        return loss
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Put back what ``state`` was."""
+        for name, tensor in state.items():
+            self.state[name].copy_(tensor)
 
 
-class FlatSGD(_FlatOptimizer):
+class FlatSGD(FlatOptimizer):
     """Gradient descent with momentum, as scikit-learn does it.
 
     The velocity holds the learning rates of past steps, where torch's own would apply
     a changed rate to them too.
     """
 
-    def __init__(self, params, lr, momentum, nesterov):
-        super().__init__(params, dict(lr=lr, momentum=momentum, nesterov=nesterov))
-        (parameter,) = self.param_groups[0]["params"]
-        self.state[parameter] = {"velocity": torch.zeros_like(parameter.data)}
+    def __init__(self, flat, lr, momentum, nesterov):
+        super().__init__(flat, lr, momentum=momentum, nesterov=nesterov)
+        self.state = {"velocity": torch.zeros_like(flat.gradient)}
 
-    def flat_step(self):
-        group = self.param_groups[0]
+    def step(self):
+        (group,) = self.param_groups
         rate, momentum = group["lr"], group["momentum"]
-        (parameter,) = group["params"]
-        velocity, gradient = self.state[parameter]["velocity"], parameter.grad
+        values, gradient = self.flat.values.data, self.flat.gradient
+        velocity = self.state["velocity"]
         velocity.mul_(momentum).sub_(gradient, alpha=rate)
         if group["nesterov"]:
-            parameter.data.add_(velocity, alpha=momentum).sub_(gradient, alpha=rate)
+            values.add_(velocity, alpha=momentum).sub_(gradient, alpha=rate)
         else:
-            parameter.data.add_(velocity)
+            values.add_(velocity)
 
 
-class FlatAdam(_FlatOptimizer):
+class FlatAdam(FlatOptimizer):
     """Adam by torch's fused kernel.
 
     As in scikit-learn, and in the note at the end of section 2 of Kingma & Ba (2014),
     ``eps`` is added before the bias of the second moment is corrected.
     """
 
-    def __init__(self, params, lr, betas, eps):
-        # "fused" tells torch to put a loaded count of steps on the parameter's device.
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, fused=True))
-        (parameter,) = self.param_groups[0]["params"]
-        self.state[parameter] = {
-            "step": torch.zeros((), device=parameter.device),
-            "exp_avg": torch.zeros_like(parameter.data),
-            "exp_avg_sq": torch.zeros_like(parameter.data),
+    def __init__(self, flat, lr, betas, eps):
+        super().__init__(flat, lr, betas=betas, eps=eps)
+        self.state = {
+            "step": torch.zeros((), device=flat.gradient.device),
+            "exp_avg": torch.zeros_like(flat.gradient),
+            "exp_avg_sq": torch.zeros_like(flat.gradient),
         }
-        self._prepare()
-
-    def load_state_dict(self, state_dict):
-        super().load_state_dict(state_dict)
-        self._prepare()
-
-    def _prepare(self) -> None:
-        """Lay out the kernel's arguments once."""
-        ((parameter, state),) = self.state.items()
-        self._n_steps = int(state["step"])
+        self._n_steps = 0
+        # The kernel's arguments, laid out once.
         self._tensors: tuple[Any, ...] = (
-            [parameter.data],
-            [parameter.grad],
-            [state["exp_avg"]],
-            [state["exp_avg_sq"]],
+            [flat.values.data],
+            [flat.gradient],
+            [self.state["exp_avg"]],
+            [self.state["exp_avg_sq"]],
             [],
-            [state["step"]],
+            [self.state["step"]],
         )
 
-    def flat_step(self):
+    def load_state(self, state):
+        super().load_state(state)
+        self._n_steps = int(self.state["step"])
+
+    def step(self):
         group = self.param_groups[0]
         beta_1, beta_2 = group["betas"]
         self._n_steps += 1
-        self._tensors[-1][0].add_(1)
+        self.state["step"].add_(1)
         torch._fused_adam_(
             *self._tensors,
             lr=group["lr"],
@@ -109,8 +113,34 @@ class FlatAdam(_FlatOptimizer):
         )
 
 
+class AsTorchOptimizer(torch.optim.Optimizer):
+    """A ``FlatOptimizer`` for those who expect one of torch's, such as its schedulers.
+
+    Parameters
+    ----------
+    flat_optimizer : FlatOptimizer
+        Takes the steps; the settings are shared with it.
+    """
+
+    def __init__(self, flat_optimizer: FlatOptimizer):
+        (settings,) = flat_optimizer.param_groups
+        super().__init__([flat_optimizer.flat.values], settings)
+        flat_optimizer.param_groups = self.param_groups
+        self._flat_optimizer = flat_optimizer
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        """Take a step; ``closure``, if given, computes the loss and the gradient."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        self._flat_optimizer.step()
+        return loss
+
+
 # Each takes the options and gives the class and its settings.
-_OPTIMIZERS: dict[str, Callable[[Any], tuple[type, dict]]] = {
+_OPTIMIZERS: dict[str, Callable[[Any], tuple[Any, dict]]] = {
     "sgd": lambda o: (
         FlatSGD,
         dict(momentum=o.momentum, nesterov=o.nesterovs_momentum and o.momentum > 0),
@@ -123,7 +153,7 @@ _OPTIMIZERS: dict[str, Callable[[Any], tuple[type, dict]]] = {
         torch.optim.RMSprop,
         dict(alpha=0.9, momentum=o.momentum, eps=o.epsilon),
     ),
-    "adagrad": lambda o: (torch.optim.Adagrad, dict(eps=o.epsilon, fused=True)),
+    "adagrad": lambda o: (torch.optim.Adagrad, dict(eps=o.epsilon)),
     "adadelta": lambda o: (torch.optim.Adadelta, dict(eps=o.epsilon)),
 }
 STOCHASTIC_SOLVERS = list(_OPTIMIZERS)
@@ -189,14 +219,27 @@ def _check_usable(kind: Callable) -> None:
         ) from error
 
 
-def make_optimizer(options, flat: FlatParameters) -> torch.optim.Optimizer:
+def make_optimizer(
+    options, flat: FlatParameters
+) -> FlatOptimizer | torch.optim.Optimizer:
     """Build the optimizer that ``options.solver`` names, or is."""
-    if isinstance(options.solver, str):
-        factory, settings = _OPTIMIZERS[options.solver](options)
-    else:
-        factory, settings = options.solver, {}
-        _check_usable(factory)
-    return factory([flat.values], lr=options.learning_rate_init, **settings)
+    rate = options.learning_rate_init
+    if not isinstance(options.solver, str):
+        _check_usable(options.solver)
+        return options.solver([flat.values], lr=rate)
+    factory, settings = _OPTIMIZERS[options.solver](options)
+    if issubclass(factory, FlatOptimizer):
+        return factory(flat, lr=rate, **settings)
+    return factory([flat.values], lr=rate, **settings)
+
+
+def as_torch(
+    optimizer: FlatOptimizer | torch.optim.Optimizer,
+) -> torch.optim.Optimizer:
+    """Return an optimizer with torch's interface."""
+    if isinstance(optimizer, FlatOptimizer):
+        return AsTorchOptimizer(optimizer)
+    return optimizer
 
 
 def _converted(tree, leaf_type: type, convert: Callable):
@@ -210,14 +253,22 @@ def _converted(tree, leaf_type: type, convert: Callable):
     return tree
 
 
-def optimizer_state(optimizer: torch.optim.Optimizer) -> dict:
+def optimizer_state(optimizer: FlatOptimizer | torch.optim.Optimizer) -> dict:
     """Return what the optimizer remembers, as numpy arrays and plain Python."""
-    state = optimizer.state_dict()["state"]
+    if isinstance(optimizer, FlatOptimizer):
+        state: dict = optimizer.state
+    else:
+        state = optimizer.state_dict()["state"]
     return _converted(state, Tensor, lambda tensor: tensor.cpu().numpy().copy())
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
+def restore_optimizer(
+    optimizer: FlatOptimizer | torch.optim.Optimizer, state: dict
+) -> None:
     """Put back what ``optimizer_state`` gave."""
-    tensors = _converted(state, np.ndarray, lambda array: torch.tensor(array))
+    tensors = _converted(state, np.ndarray, torch.tensor)
+    if isinstance(optimizer, FlatOptimizer):
+        optimizer.load_state(tensors)
+        return
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": tensors, "param_groups": groups})

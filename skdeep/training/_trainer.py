@@ -71,8 +71,7 @@ class Trainer(ABC):
             self.options.batch_size,
             merge_single=self.needs_two_rows,
         )
-        # The optimizers made for a flat buffer have a step without overhead.
-        self._take_step = getattr(self.optimizer, "flat_step", self.optimizer.step)
+        self._take_step = self.optimizer.step
 
     def run_epoch(self, order: np.ndarray) -> float:
         """Take a step for each batch of rows in ``order``; return the mean loss."""
