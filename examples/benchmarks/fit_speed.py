@@ -151,27 +151,25 @@ def measure_fit(repeats, dtype):
         print(f"{shape:<16}" + "".join(f"{cell:>22}" for cell in cells))
 
 
-def measure_predict(repeats):
+def measure_predict():
+    """Print the medians of 200 calls each, in turn."""
     print("\npredict_proba: microseconds (times as long as skdeep)")
     X, y = make_data(20000, 30, 2)
-    ours, theirs = fit_skdeep(X, y, 256, 1), fit_scikit_learn(X, y, 256, 1)
-    for rows, calls in ((1, 1000), (20000, 20)):
-        part = X[:rows]
-
-        def many(model, part=part, calls=calls):
-            for _ in range(calls):
-                model.predict_proba(part)
-
-        taken = alternate(
-            {"skdeep": lambda: many(ours), "scikit-learn": lambda: many(theirs)},
-            repeats,
-        )
-        ratio = taken["scikit-learn"] / taken["skdeep"]
-        each = {name: f"{t / calls * 1e6:.0f}" for name, t in taken.items()}
-        print(
-            f"{rows:>6} rows: skdeep {each['skdeep']}, "
-            f"scikit-learn {each['scikit-learn']} ({ratio:.2f})"
-        )
+    models = {
+        "skdeep": fit_skdeep(X, y, 256, 1),
+        "scikit-learn": fit_scikit_learn(X, y, 256, 1),
+    }
+    for rows in (1, 20000):
+        calls = {
+            name: partial(model.predict_proba, X[:rows])
+            for name, model in models.items()
+        }
+        taken = alternate(calls, 200)
+        cells = [
+            f"{name} {t * 1e6:.0f} ({t / taken['skdeep']:.2f})"
+            for name, t in taken.items()
+        ]
+        print(f"{rows:>6} rows: {', '.join(cells)}")
 
 
 def main():
@@ -185,7 +183,7 @@ def main():
         measure_fit(repeats, np.float32)
         if not arguments.quick:
             measure_fit(repeats, np.float64)
-        measure_predict(repeats)
+        measure_predict()
 
 
 if __name__ == "__main__":

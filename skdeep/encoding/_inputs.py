@@ -157,6 +157,11 @@ class InputEncoder:
         return self
 
     def _fit_missing(self, numeric: np.ndarray) -> None:
+        if not _has_nan(numeric):
+            # A product with shares, since it makes no copy of the rows.
+            n_samples = len(numeric)
+            self.means_ = np.full(n_samples, 1 / n_samples, numeric.dtype) @ numeric
+            return
         missing = np.isnan(numeric)
         counts = (~missing).sum(axis=0)
         totals = np.where(missing, 0, numeric).sum(axis=0, dtype=np.float64)
@@ -175,11 +180,22 @@ class InputEncoder:
             return []
         return [len(known) + 2 for known in self.ordinal_.categories_]
 
-    def encode(self, numeric, categories, dtype: torch.dtype, device: torch.device):
-        """Return the rows as tensors of the given type on the given device."""
+    def encode(
+        self,
+        numeric,
+        categories,
+        dtype: torch.dtype,
+        device: torch.device,
+        *,
+        is_finite: bool = False,
+    ):
+        """Return the rows as tensors of the given type on the given device.
+
+        ``is_finite`` tells that nothing is missing, which spares the search for it.
+        """
         if sparse.issparse(numeric):
             return SparseRows(numeric, dtype, device)
-        if self.means_ is not None:
+        if self.means_ is not None and not (is_finite and not len(self.indicated_)):
             numeric = self._impute(numeric, self.means_)
         tensor = as_tensor(numeric).to(device, dtype)
         if self.ordinal_ is None:
@@ -190,12 +206,20 @@ class InputEncoder:
         return DenseRows(tensor, torch.from_numpy(codes).to(device))
 
     def _impute(self, numeric: np.ndarray, means: np.ndarray) -> np.ndarray:
-        missing = np.isnan(numeric)
-        if not missing.any() and not len(self.indicated_):
+        if not len(self.indicated_) and not _has_nan(numeric):
             return numeric
+        missing = np.isnan(numeric)
         filled = np.where(missing, means, numeric).astype(numeric.dtype)
         indicators = missing[:, self.indicated_].astype(numeric.dtype)
         return np.concatenate([filled, indicators], axis=1)
+
+
+def _has_nan(numeric: np.ndarray) -> bool:
+    """Say whether there is a NaN, without a mask as large as the rows if not."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(numeric.sum()):
+            return False
+    return bool(np.isnan(numeric).any())
 
 
 def _may_be_imputed(numeric) -> bool:

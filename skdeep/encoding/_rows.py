@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from scipy import sparse
@@ -40,7 +42,14 @@ class DenseRows:
     def __len__(self) -> int:
         return len(self.tensors[0])
 
-    def take(self, index: Tensor | slice) -> tuple[Tensor, ...]:
+    def take(
+        self, index: Tensor | slice, room: Sequence[Tensor] | None = None
+    ) -> tuple[Tensor, ...]:
+        if isinstance(index, Tensor) and room is not None:
+            return tuple(
+                torch.index_select(tensor, 0, index, out=out[: len(index)])
+                for tensor, out in zip(self.tensors, room, strict=True)
+            )
         if isinstance(index, Tensor):
             return tuple(tensor.index_select(0, index) for tensor in self.tensors)
         if index == slice(None):
@@ -59,7 +68,9 @@ class SparseRows:
     def __len__(self) -> int:
         return self.matrix.shape[0]
 
-    def take(self, index: Tensor | slice) -> tuple[Tensor, ...]:
+    def take(
+        self, index: Tensor | slice, room: Sequence[Tensor] | None = None
+    ) -> tuple[Tensor, ...]:
         rows = index.cpu().numpy() if isinstance(index, Tensor) else index
         dense = torch.from_numpy(self.matrix[rows].toarray())
         return (dense.to(self.device, self.dtype),)

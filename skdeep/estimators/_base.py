@@ -406,7 +406,11 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         dtype = self._accepted_dtype(device)
         table = check_inputs(self, X, "no_validation", dtype=dtype, reset=False)
         rows = self._inputs.encode(
-            table.numeric, table.categories, self._trained.dtype, device
+            table.numeric,
+            table.categories,
+            self._trained.dtype,
+            device,
+            is_finite=table.is_finite,
         )
         return raw_scores(self._trained.module(self._build, device), rows).cpu()
 

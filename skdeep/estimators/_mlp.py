@@ -93,7 +93,7 @@ class _DenseFamily(BaseNetwork):
         return not needs_autograd
 
     def _work(self, network, batch_size):
-        return batch_size * sum(layer.weight.numel() for layer in network.layers)
+        return batch_size * network.work_per_row
 
     @property
     def coefs_(self):

@@ -22,10 +22,14 @@ from skdeep.encoding import columns_without_numbers, find_categorical, split_col
 
 @dataclass
 class Table:
-    """Checked inputs: numbers, and objects of categorical columns if there are any."""
+    """Checked inputs: numbers, and objects of categorical columns if there are any.
+
+    ``is_finite`` tells that the numbers are known to hold no NaN.
+    """
 
     numeric: Any
     categories: np.ndarray | None = None
+    is_finite: bool = False
 
     def __len__(self) -> int:
         return self.numeric.shape[0]
@@ -56,7 +60,7 @@ def check_inputs(estimator, X, y=None, *, dtype, reset: bool):
     Table, or Table and ndarray
     """
     if not reset and isinstance(y, str) and _is_plain(estimator, X, dtype):
-        return Table(X)
+        return Table(X, is_finite=True)
     tags = estimator.__sklearn_tags__().input_tags
     arguments: dict[str, Any] = dict(
         accept_sparse="csr" if tags.sparse else False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, cast
 
@@ -107,6 +107,30 @@ class DenseNetwork(nn.Module):
     def is_plain(self) -> bool:
         """Whether there are only layers, activations and dropout."""
         return len(self.norms) == 0 and len(self.embeddings) == 0
+
+    @property
+    def work_per_row(self) -> int:
+        """Multiply-adds that a row takes."""
+        return sum(layer.weight.numel() for layer in cast(Iterable, self.layers))
+
+    def make_scorer(self, n_rows: int) -> Callable[..., Tensor]:
+        """Return what gives raw scores as ``forward`` does, not for training.
+
+        For plain networks it works in memory of its own for up to ``n_rows`` rows at a
+        time; asking for memory again and again costs as much as the arithmetic.
+        """
+        if not self.is_plain:
+            return self
+        *hidden, last = cast(Iterable[nn.Linear], self.layers)
+        rooms = [layer.weight.new_empty(n_rows, layer.out_features) for layer in hidden]
+
+        def score(x: Tensor) -> Tensor:
+            for layer, room in zip(hidden, rooms, strict=True):
+                z = torch.addmm(layer.bias, x, layer.weight.t(), out=room[: len(x)])
+                x = self.activation.activate(z)
+            return torch.addmm(last.bias, x, last.weight.t())
+
+        return score
 
     def forward(self, x: Tensor, codes: Tensor | None = None) -> Tensor:
         """Return raw scores.

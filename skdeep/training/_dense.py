@@ -142,6 +142,7 @@ class DenseTrainer(Trainer):
 
     def __init__(self, task: Task):
         super().__init__(task)
+        self._inputs: tuple[Tensor, ...] | None = None
         network: Any = task.network
         layers = network.layers
         self._step = DenseStep(
@@ -153,6 +154,13 @@ class DenseTrainer(Trainer):
             task.loss,
             [network.dropout] if network.dropout.p else [],
         )
+
+    def take(self, rows):
+        # The first batch is the largest: its memory serves for all.
+        if self._inputs is None:
+            self._inputs = super().take(rows)
+            return self._inputs
+        return self.task.train.rows.take(rows, room=self._inputs)
 
     def gradient(self, inputs, target, scale):
         if isinstance(scale, Tensor):

@@ -43,8 +43,13 @@ class Rows(Protocol):
     def __len__(self) -> int:
         """Return the number of rows."""
 
-    def take(self, index: Tensor | slice) -> tuple[Tensor, ...]:
-        """Return the network's arguments for these rows."""
+    def take(
+        self, index: Tensor | slice, room: Sequence[Tensor] | None = None
+    ) -> tuple[Tensor, ...]:
+        """Return the network's arguments for these rows.
+
+        ``room`` may hold tensors of an earlier batch, no shorter, to be overwritten.
+        """
 
 
 @dataclass

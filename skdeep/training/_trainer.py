@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from skdeep.training._batches import batch_bounds, make_batches
+from skdeep.training._device import threads_for
 from skdeep.training._optimizers import (
     FlatParameters,
     make_optimizer,
@@ -19,8 +20,9 @@ from skdeep.training._optimizers import (
 from skdeep.training._schedules import LearningRate
 from skdeep.training._task import Data, Rows, Task
 
-# Rows that go through a network together where no gradient is wanted.
-_CHUNK = 8192
+# Rows that go through a network together where no gradient is wanted: few enough for
+# the hidden values to stay in the cache.
+_CHUNK = 2000
 # Parameters larger than this may make scores that overflow.
 _LARGE = 1e4
 
@@ -30,8 +32,16 @@ def raw_scores(network: torch.nn.Module, rows: Rows) -> Tensor:
     """Return the raw scores (n_samples, n_scores) of a network in evaluation mode."""
     if len(rows) <= _CHUNK:
         return network(*rows.take(slice(None)))
-    starts = range(0, len(rows), _CHUNK)
-    return torch.cat([network(*rows.take(slice(s, s + _CHUNK))) for s in starts])
+    # A network that knows how works in memory of its own, which is not asked for anew.
+    make_scorer = getattr(network, "make_scorer", None)
+    score = network if make_scorer is None else make_scorer(_CHUNK)
+    device = next(network.parameters()).device
+    work = getattr(network, "work_per_row", None)
+    if work is not None:
+        work = work * _CHUNK // 3  # going back, as in training, is twice the work
+    chunks = [slice(s, s + _CHUNK) for s in range(0, len(rows), _CHUNK)]
+    with threads_for(work, device):
+        return torch.cat([score(*rows.take(chunk)) for chunk in chunks])
 
 
 class Trainer(ABC):
@@ -56,6 +66,10 @@ class Trainer(ABC):
         Shapes are those of a batch; ``scale`` is each row's share, or one for all.
         Returns the loss of each row.
         """
+
+    def take(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Return the inputs of a training batch."""
+        return self.task.train.rows.take(rows)
 
     def start(self, learning_rate: LearningRate) -> None:
         """Get ready for epochs of the stochastic solver."""
@@ -84,7 +98,7 @@ class Trainer(ABC):
         ):
             if i == 0 or self.learning_rate.is_curve:
                 self._set_rate(self.learning_rate.within_epoch(i / n_batches))
-            losses.append(self.gradient(train.rows.take(rows), target, scale))
+            losses.append(self.gradient(self.take(rows), target, scale))
             if alpha:
                 norms.append(torch.dot(self._weights, self._weights))
                 self._penalise(alpha, batches.weight_sums[i])
