@@ -158,9 +158,7 @@ class InputEncoder:
 
     def _fit_missing(self, numeric: np.ndarray) -> None:
         if not _has_nan(numeric):
-            # A product with shares, since it makes no copy of the rows.
-            n_samples = len(numeric)
-            self.means_ = np.full(n_samples, 1 / n_samples, numeric.dtype) @ numeric
+            self.means_ = as_tensor(numeric).mean(0).numpy()
             return
         missing = np.isnan(numeric)
         counts = (~missing).sum(axis=0)
