@@ -158,7 +158,7 @@ class LossCurveDisplay:
         ax.set(xlabel="epoch", ylabel="loss", title=self.estimator_name or "")
         # On top, and where falling losses and rising scores leave room.
         top = self.score_ax_ or ax
-        top.legend(handles=handles, loc="center right")
+        top.legend(handles=handles, loc="center right", frameon=True, framealpha=0.9)
         return self
 
 
