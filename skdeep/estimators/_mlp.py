@@ -7,7 +7,8 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skdeep.estimators._base import BaseNetwork, ClassifierNetwork, RegressorNetwork
+from skdeep.estimators._base import BaseNetwork
+from skdeep.estimators._classifier import ClassifierNetwork
 from skdeep.estimators._parameters import (
     CLASSIFIER_CONSTRAINTS,
     CLASSIFIER_DOC,
@@ -18,6 +19,7 @@ from skdeep.estimators._parameters import (
     TRAINING_DOC,
     documented,
 )
+from skdeep.estimators._regressor import RegressorNetwork
 from skdeep.losses import make_loss
 from skdeep.networks import ACTIVATIONS, WEIGHT_INITS, DenseNetwork
 

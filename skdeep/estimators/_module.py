@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from skdeep.estimators._base import BaseNetwork, ClassifierNetwork, RegressorNetwork
+from skdeep.estimators._base import BaseNetwork
+from skdeep.estimators._classifier import ClassifierNetwork
 from skdeep.estimators._parameters import (
     CLASSIFIER_CONSTRAINTS,
     CLASSIFIER_DOC,
@@ -16,6 +17,7 @@ from skdeep.estimators._parameters import (
     TRAINING_DOC,
     documented,
 )
+from skdeep.estimators._regressor import RegressorNetwork
 from skdeep.losses import make_loss
 from skdeep.training import own_generators
 

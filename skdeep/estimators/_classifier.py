@@ -1,0 +1,202 @@
+"""What classifiers have in common."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.utils import compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call, unique_labels
+
+from skdeep.encoding import class_targets
+from skdeep.estimators._base import BaseNetwork, is_stochastic
+
+
+def _gives_probabilities(estimator) -> bool:
+    """Say whether the loss is one that is trained on probabilities."""
+    if estimator.loss in ("hinge", "squared_hinge"):
+        raise AttributeError(
+            f"loss={estimator.loss!r} gives no probabilities; use decision_function."
+        )
+    return True
+
+
+class ClassifierNetwork(ClassifierMixin, BaseNetwork):
+    """What classifiers have in common."""
+
+    def _make_targets(self, y, classes):
+        targets = class_targets(y, classes, distributions=self.loss == "kl_divergence")
+        self.classes_ = targets.classes_
+        return targets
+
+    def _known_targets(self, y):
+        if self.warm_start and not self._targets.is_multilabel and y.ndim == 1:
+            labels = unique_labels(y)
+            if set(labels) != set(self.classes_):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in "
+                    f"the previous call to fit. Previously got {self.classes_}, `y` "
+                    f"has {labels}"
+                )
+        return self._targets
+
+    def _n_scores(self, targets, loss):
+        if loss.target_kind == "indicators" and not targets.is_multilabel:
+            return 1
+        return len(targets.classes_)
+
+    def _decode(self, targets, loss, raw):
+        return targets.codes_from(raw)
+
+    def _strata(self, sample, targets):
+        return targets.decode(sample.codes) if sample.codes.ndim == 1 else None
+
+    def _add_class_weight(self, weight, y, incremental):
+        if self.class_weight is None:
+            return weight
+        if incremental and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' is not supported for partial_fit, which sees "
+                "a part of the data. Pass the weights as a dict."
+            )
+        if self.loss == "kl_divergence" and y.ndim == 2:
+            raise ValueError(
+                f"class_weight={self.class_weight!r} needs labels, but y holds rows of "
+                "class probabilities. Use sample_weight."
+            )
+        by_class = compute_sample_weight(self.class_weight, y)
+        if not np.isfinite(by_class).all() or by_class.min() < 0:
+            raise ValueError(
+                "class_weight must hold finite numbers, none negative, got "
+                f"{self.class_weight!r}."
+            )
+        return by_class if weight is None else weight * by_class
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Classes; or 0 and 1 for several labels; or, for the loss 'kl_divergence',
+            rows of class probabilities.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights, none negative. A row of weight 0 counts as if it were not there.
+        X_val : {array-like, sparse matrix}, default=None
+            Validation rows, scored after every epoch. With ``early_stopping`` they
+            decide, and no training rows are set aside.
+        y_val : array-like, default=None
+            Their classes.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If training diverges, or the data are not as they should be.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val)
+
+    @available_if(is_stochastic)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None, classes=None):
+        """Train for one epoch on these rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Their classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights, none negative.
+        classes : array-like of shape (n_classes,), default=None
+            Every class there is; needed in the first call.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        _check_partial_fit_first_call(self, classes)
+        return self._fit(X, y, sample_weight, incremental=True, classes=classes)
+
+    def predict(self, X):
+        """Predict classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            The predicted classes; 0 and 1 for several labels.
+        """
+        raw = self._raw_scores(X)
+        return self._targets.decode(self._targets.codes_from(raw).numpy())
+
+    def decision_function(self, X):
+        """Return raw scores, the higher the likelier the class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            One score for two classes, positive for the second; else one for each.
+        """
+        raw = self._as_array(self._raw_scores(X))
+        return self._targets.margins(raw)
+
+    @available_if(_gives_probabilities)
+    def predict_proba(self, X):
+        """Predict probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``. Several labels have probabilities that do
+            not sum to 1.
+        """
+        raw = self._raw_scores(X)
+        return self._targets.probabilities(self._as_array(self._loss.predict(raw)))
+
+    @available_if(_gives_probabilities)
+    def predict_log_proba(self, X):
+        """Predict the logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples, n_classes)
+            ``log(predict_proba(X))``.
+        """
+        p = self.predict_proba(X)
+        with np.errstate(divide="ignore"):
+            return np.log(p, out=p)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        # Rows of y are then probabilities of classes that exclude each other.
+        tags.classifier_tags.multi_label = self.loss != "kl_divergence"
+        return tags
