@@ -222,7 +222,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
                 f"{self.dropout!r} makes it random. Use another solver or dropout=0."
             )
         for item in self.callbacks or ():
-            callback = item[1] if isinstance(item, tuple) else item
+            callback = item[-1] if isinstance(item, tuple) and item else item
             if isinstance(callback, type) or not hasattr(callback, "on_epoch_end"):
                 raise TypeError(
                     f"callbacks must be instances of skorch callbacks, got {item!r}."

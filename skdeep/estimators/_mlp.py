@@ -79,7 +79,14 @@ class _DenseFamily(BaseNetwork):
         }
 
     def _build(self, config, seed=0):
-        return DenseNetwork(**config)
+        try:
+            return DenseNetwork(**config)
+        except RuntimeError as error:
+            sizes = config["hidden_layer_sizes"]
+            raise MemoryError(
+                f"There is no memory for hidden_layer_sizes={sizes} on "
+                f"{config['n_inputs']} inputs: {error}"
+            ) from error
 
     def _initialize(self, network, rng):
         network.initialize(self.weight_init, rng)

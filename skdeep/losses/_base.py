@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -18,17 +17,17 @@ class Loss(ABC):
 
     #: How targets are given: "indicators" (0 or 1, one a label), "codes" (the index of
     #: the class), "distributions" (probabilities of the classes) or "values".
-    target_kind: ClassVar[str]
+    target_kind: str
     #: scikit-learn's name of the function from raw scores to predictions.
-    out_activation: ClassVar[str] = "identity"
+    out_activation: str = "identity"
     #: Whether ``predict`` gives probabilities.
-    gives_probabilities: ClassVar[bool] = False
+    gives_probabilities: bool = False
     #: Whether ``predict_std`` tells how sure a prediction is.
-    gives_std: ClassVar[bool] = False
+    gives_std: bool = False
     #: Number of raw scores for each target.
-    scores_per_target: ClassVar[int] = 1
+    scores_per_target: int = 1
     #: Whether ``with_gradient`` is written out.
-    has_gradient: ClassVar[bool] = True
+    has_gradient: bool = True
     #: Whether ``per_sample`` can only repeat the mean, and cannot be weighted.
     gives_mean: bool = False
 
@@ -80,9 +79,9 @@ class CallableLoss(Loss):
 
     def __init__(self, function, target_kind: str):
         self.function = function
-        self.target_kind = target_kind  # type: ignore[misc]  # one class, two kinds
-        self.gives_probabilities = target_kind != "values"  # type: ignore[misc]
-        self.out_activation = {  # type: ignore[misc]
+        self.target_kind = target_kind
+        self.gives_probabilities = target_kind != "values"
+        self.out_activation = {
             "values": "identity",
             "codes": "softmax",
             "indicators": "logistic",

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from skdeep.training._optimizers import as_torch
 from skdeep.training._task import Data, Task
-from skdeep.training._trainer import Trainer
+from skdeep.training._trainer import Trainer, apply
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -171,7 +171,7 @@ class NetTrainer(Trainer):
             self._notify("on_batch_begin", batch=self._batch, training=True)
         with torch.enable_grad():
             self.flat.gradient.zero_()
-            raw = self._forward(*inputs)
+            raw = apply(self._forward, inputs)
             values = self.task.loss.per_sample(
                 _checked(raw, len(target), self.task.n_scores), target
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -27,11 +28,30 @@ _CHUNK = 2000
 _LARGE = 1e4
 
 
+def apply(network: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Tensor:
+    """Call a network, which may be a user's, on a batch.
+
+    Raises
+    ------
+    ValueError
+        If its layers do not fit the batch, or it fails in torch in another way.
+    """
+    try:
+        return network(*inputs)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        shapes = ", ".join(str(tuple(x.shape)) for x in inputs)
+        raise ValueError(
+            f"The module failed on a batch of shape {shapes}: {error}"
+        ) from error
+
+
 @torch.inference_mode()
 def raw_scores(network: torch.nn.Module, rows: Rows) -> Tensor:
     """Return the raw scores (n_samples, n_scores) of a network in evaluation mode."""
     if len(rows) <= _CHUNK:
-        return network(*rows.take(slice(None)))
+        return apply(network, rows.take(slice(None)))
     # A network that knows how works in memory of its own, which is not asked for anew.
     make_scorer = getattr(network, "make_scorer", None)
     score = network if make_scorer is None else make_scorer(_CHUNK)
@@ -41,7 +61,7 @@ def raw_scores(network: torch.nn.Module, rows: Rows) -> Tensor:
         work = work * _CHUNK // 3  # going back, as in training, is twice the work
     chunks = [slice(s, s + _CHUNK) for s in range(0, len(rows), _CHUNK)]
     with threads_for(work, device):
-        return torch.cat([score(*rows.take(chunk)) for chunk in chunks])
+        return torch.cat([apply(score, rows.take(chunk)) for chunk in chunks])
 
 
 class Trainer(ABC):

@@ -519,3 +519,35 @@ def test_lbfgs_with_a_module_that_is_random():
         ).fit(X, y),
         "lbfgs.*[Dd]ropout",
     )
+
+
+# -- what else a hostile user tries --------------------------------------------------
+
+
+@pytest.mark.parametrize("item", [("name",), (), ("name", "ProgressBar")])
+def test_callback_tuple_of_the_wrong_kind(item):
+    model = MLPClassifier(callbacks=[item])
+    assert_refused(lambda: model.fit(X, y), "instances of skorch callbacks", TypeError)
+
+
+@pytest.mark.parametrize("when", ["fit", "predict"])
+def test_module_that_does_not_fit_the_shape_of_X(when):
+    class Picky(nn.Linear):
+        def forward(self, x):
+            return super().forward(x if self.training else x[:, :-1])
+
+    def module(n_features, n_outputs):
+        kind, n_inputs = (nn.Linear, 7) if when == "fit" else (Picky, n_features)
+        return kind(n_inputs, n_outputs)
+
+    model = ModuleClassifier(module, max_iter=2)
+    if when == "predict":
+        model.fit(X, y)
+    call = getattr(model, when)
+    arguments = (X, y) if when == "fit" else (X,)
+    assert_refused(lambda: call(*arguments), r"module.*shape \(40, 6\).*40x")
+
+
+def test_network_too_large_for_the_memory():
+    model = MLPClassifier((10**9, 10**9))
+    assert_refused(lambda: model.fit(X, y), "hidden_layer_sizes", MemoryError)
