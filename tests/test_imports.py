@@ -25,7 +25,7 @@ PARTS = {
     "inspection": {"skdeep": set(), "libraries": None},
     "metrics": {"skdeep": set(), "libraries": None},
     "model_selection": {"skdeep": set(), "libraries": None},
-    "preprocessing": {"skdeep": set(), "libraries": None},
+    "preprocessing": {"skdeep": {"encoding"}, "libraries": None},
 }
 # Libraries that one part alone imports.
 HOMES = {"skorch": "training", "optuna": "model_selection", "lime": "inspection"}

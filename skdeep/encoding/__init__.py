@@ -1,5 +1,6 @@
 """Encoding: the user's arrays in, tensors out; predictions back."""
 
+from skdeep.encoding._context import CONTEXTS, RowContext, time_labels
 from skdeep.encoding._inputs import (
     InputEncoder,
     columns_without_numbers,
@@ -11,7 +12,9 @@ from skdeep.encoding._rows import as_tensor
 from skdeep.encoding._targets import ValueTargets, class_targets
 
 __all__ = [
+    "CONTEXTS",
     "InputEncoder",
+    "RowContext",
     "ValueTargets",
     "as_tensor",
     "class_targets",
@@ -19,4 +22,5 @@ __all__ = [
     "find_categorical",
     "float_dtype",
     "split_columns",
+    "time_labels",
 ]

@@ -14,7 +14,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skdeep.preprocessing._context import CONTEXTS, RowContext, time_labels
+from skdeep.encoding import CONTEXTS, RowContext, time_labels
 
 ROLES = ("open", "high", "low", "close", "volume")
 
@@ -303,7 +303,13 @@ class TrendFeatures(TransformerMixin, BaseEstimator):
         labels = time_labels(X)
         prices = validate_data(self, X, dtype=np.float64, reset=False)
         name = type(self).__name__
-        before = self._context.rows_before(prices, labels, self.context, name)
+        before = self._context.rows_before(
+            prices,
+            labels,
+            self.context,
+            name,
+            stacklevel=3,  # set_output wraps this method
+        )
         indicators = self._compute(np.concatenate([before, prices]))
         return indicators[len(before) :]
 

@@ -1,4 +1,4 @@
-"""The rows before the first row: what a transformer of time-ordered rows remembers.
+"""The rows before the first row: what an estimator of time-ordered rows remembers.
 
 A moving average, a sliding window or a recurrent forecaster needs the rows before the
 one it looks at. For the first rows of new data those are the last training rows, if
@@ -81,7 +81,7 @@ class RowContext:
 
     def __init__(self, rows: np.ndarray, labels: np.ndarray | None, n_kept: int):
         self.head = rows[:n_kept].copy()
-        self.tail = rows[-n_kept:].copy()
+        self.tail = rows[max(len(rows) - n_kept, 0) :].copy()
         # The first and the last time, and the longest step: empty where unknown.
         self.ends = np.empty(0) if labels is None else labels[[0, -1]]
         steps = np.empty(0) if labels is None else np.diff(labels)
@@ -89,7 +89,12 @@ class RowContext:
         self.has_warned = False
 
     def rows_before(
-        self, rows: np.ndarray, labels: np.ndarray | None, context: str, caller: str
+        self,
+        rows: np.ndarray,
+        labels: np.ndarray | None,
+        context: str,
+        caller: str,
+        stacklevel: int = 2,
     ) -> np.ndarray:
         """Return the training rows to put before `rows`; there may be none.
 
@@ -104,6 +109,9 @@ class RowContext:
             "train": unless the labels show that they do not. "pad": never.
         caller : str
             Who asks, for the warning.
+        stacklevel : int
+            Which line the warning points at, counted as `warnings.warn` does: 1 is the
+            line that calls this method, 2 the line that calls the function it is in.
 
         Returns
         -------
@@ -117,11 +125,13 @@ class RowContext:
             rows and are not these themselves.
         """
         nothing = rows[:0]
-        if context == "pad" or self._is_training_start(rows, labels):
+        if context == "pad" or not len(self.tail):
+            return nothing
+        if self._is_training_start(rows, labels):
             return nothing
         if self._follows(labels, context):
             return self.tail
-        self._warn(caller)
+        self._warn(caller, stacklevel)
         return nothing
 
     def _is_training_start(self, rows, labels) -> bool:
@@ -129,7 +139,7 @@ class RowContext:
         n = min(len(rows), len(self.head))
         if self._has_times_like(labels) and labels[0] != self.ends[0]:
             return False
-        return np.array_equal(rows[:n], self.head[:n])
+        return np.array_equal(rows[:n], self.head[:n], equal_nan=True)
 
     def _follows(self, labels, context: str) -> bool:
         if not self._has_times_like(labels):
@@ -146,7 +156,7 @@ class RowContext:
         kinds = {labels.dtype.kind, self.ends.dtype.kind}
         return len(kinds) == 1 or kinds <= set("iuf")
 
-    def _warn(self, caller: str) -> None:
+    def _warn(self, caller: str, stacklevel: int) -> None:
         if self.has_warned:
             return
         self.has_warned = True
@@ -156,5 +166,5 @@ class RowContext:
             "DataFrames with an index of dates or set context='train'; "
             "context='pad' asks for this and does not warn.",
             UserWarning,
-            stacklevel=5,  # whoever called transform
+            stacklevel=stacklevel + 2,  # from here by way of rows_before
         )
