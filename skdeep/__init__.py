@@ -2,6 +2,8 @@
 
 from skdeep.datasets import load_stock_prices, load_stock_trend
 from skdeep.estimators import (
+    LSTMClassifier,
+    LSTMRegressor,
     MLPClassifier,
     MLPRegressor,
     ModuleClassifier,
@@ -13,6 +15,8 @@ from skdeep.preprocessing import TrendFeatures
 __version__ = "0.1.0"
 
 __all__ = [
+    "LSTMClassifier",
+    "LSTMRegressor",
     "LossCurveDisplay",
     "MLPClassifier",
     "MLPRegressor",

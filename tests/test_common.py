@@ -5,6 +5,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
 from skdeep import (
+    LSTMClassifier,
+    LSTMRegressor,
     MLPClassifier,
     MLPRegressor,
     ModuleClassifier,
@@ -31,6 +33,10 @@ ESTIMATORS = [
     MLPClassifier(loss="squared_hinge", max_iter=100),
     MLPClassifier(loss="kl_divergence", max_iter=100),
     MLPRegressor(loss="gaussian", max_iter=100),
+    LSTMClassifier(32, learning_rate_init=0.01, max_iter=60),
+    LSTMRegressor(learning_rate_init=0.02, max_iter=50),
+    LSTMClassifier(16, cell="gru", bidirectional=True, learning_rate_init=0.02),
+    LSTMRegressor(hidden_size=16, cell="rnn", num_layers=2, truncation=2, max_iter=50),
     ModuleClassifier(SmallNetwork, max_iter=100),
     ModuleRegressor(SmallNetwork, max_iter=100),
     TrendFeatures(),

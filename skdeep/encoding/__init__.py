@@ -3,18 +3,30 @@
 from skdeep.encoding._context import CONTEXTS, RowContext, time_labels
 from skdeep.encoding._inputs import (
     InputEncoder,
+    Table,
     columns_without_numbers,
     find_categorical,
     float_dtype,
     split_columns,
 )
 from skdeep.encoding._rows import as_tensor
+from skdeep.encoding._sequences import (
+    SequenceEncoder,
+    Sequences,
+    StepClassTargets,
+    StepValueTargets,
+)
 from skdeep.encoding._targets import ValueTargets, class_targets
 
 __all__ = [
     "CONTEXTS",
     "InputEncoder",
     "RowContext",
+    "SequenceEncoder",
+    "Sequences",
+    "StepClassTargets",
+    "StepValueTargets",
+    "Table",
     "ValueTargets",
     "as_tensor",
     "class_targets",

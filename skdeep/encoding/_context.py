@@ -14,6 +14,10 @@ import pandas as pd
 
 CONTEXTS = ("auto", "train", "pad")
 
+# Equal rows, computed from other neighbours or in float32, may differ by this share of
+# the largest number in their column.
+ROUNDING = 1e-6
+
 
 def time_labels(X) -> np.ndarray | None:
     """Return the time of each row of X, strictly increasing, or None.
@@ -61,6 +65,13 @@ def _dates(index: pd.DatetimeIndex) -> np.ndarray:
 
 def _is_increasing(values: np.ndarray) -> bool:
     return bool(np.all(values[1:] > values[:-1]))
+
+
+def _are_close(rows: np.ndarray, others: np.ndarray) -> bool:
+    """Whether rows are equal to rounding; a missing number equals a missing one."""
+    largest = np.abs(np.nan_to_num(others)).max(axis=0, initial=0)
+    close = np.isclose(rows, others, rtol=0, atol=ROUNDING * largest, equal_nan=True)
+    return bool(close.all())
 
 
 class RowContext:
@@ -139,7 +150,7 @@ class RowContext:
         n = min(len(rows), len(self.head))
         if self._has_times_like(labels) and labels[0] != self.ends[0]:
             return False
-        return np.array_equal(rows[:n], self.head[:n], equal_nan=True)
+        return _are_close(rows[:n], self.head[:n])
 
     def _follows(self, labels, context: str) -> bool:
         if not self._has_times_like(labels):

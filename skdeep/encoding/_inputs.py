@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import narwhals as nw
 import numpy as np
 import pandas as pd
@@ -128,6 +131,31 @@ def columns_without_numbers(X) -> list[str]:
     return [name for name, t in frame.schema.items() if t in _NO_NUMBERS]
 
 
+@dataclass
+class Table:
+    """Checked inputs: numbers, and objects of categorical columns if there are any.
+
+    ``is_finite`` tells that the numbers are known to hold no NaN.
+    """
+
+    numeric: Any
+    categories: np.ndarray | None = None
+    is_finite: bool = False
+
+    def __len__(self) -> int:
+        return self.numeric.shape[0]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The float type to compute in."""
+        return self.numeric.dtype
+
+    def rows(self, index) -> Table:
+        """Return some of the rows."""
+        categories = None if self.categories is None else self.categories[index]
+        return Table(self.numeric[index], categories)
+
+
 class InputEncoder:
     """Turns checked columns into rows that a network takes.
 
@@ -136,16 +164,9 @@ class InputEncoder:
     codes: 0 for a missing one, 1 for one not seen in training, then the known ones.
     """
 
-    def fit(self, numeric, categories=None) -> InputEncoder:
-        """Learn means and categories from training rows.
-
-        Parameters
-        ----------
-        numeric : ndarray or sparse matrix of shape (n_samples, n_numeric, ...)
-            Numbers, with NaN for missing ones.
-        categories : ndarray of shape (n_samples, n_categorical), optional
-            Any objects, with None or NaN for missing ones.
-        """
+    def fit(self, table: Table) -> InputEncoder:
+        """Learn means and categories from training rows."""
+        numeric, categories = table.numeric, table.categories
         self.n_numeric_ = numeric.shape[1]
         self.means_: np.ndarray | None = None
         self.indicated_ = np.arange(0)
@@ -178,22 +199,12 @@ class InputEncoder:
             return []
         return [len(known) + 2 for known in self.ordinal_.categories_]
 
-    def encode(
-        self,
-        numeric,
-        categories,
-        dtype: torch.dtype,
-        device: torch.device,
-        *,
-        is_finite: bool = False,
-    ):
-        """Return the rows as tensors of the given type on the given device.
-
-        ``is_finite`` tells that nothing is missing, which spares the search for it.
-        """
+    def encode(self, table: Table, dtype: torch.dtype, device: torch.device):
+        """Return the rows as tensors of the given type on the given device."""
+        numeric, categories = table.numeric, table.categories
         if sparse.issparse(numeric):
             return SparseRows(numeric, dtype, device)
-        if self.means_ is not None and not (is_finite and not len(self.indicated_)):
+        if self.means_ is not None and (len(self.indicated_) or not table.is_finite):
             numeric = self._impute(numeric, self.means_)
         tensor = as_tensor(numeric).to(device, dtype)
         if self.ordinal_ is None:

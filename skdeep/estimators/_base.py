@@ -17,10 +17,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from skdeep.encoding import InputEncoder, float_dtype
+from skdeep.encoding import InputEncoder, Table, float_dtype
 from skdeep.estimators._trained import TrainedNetwork
 from skdeep.estimators._validation import (
-    Table,
     check_inputs,
     check_validation_pair,
     check_weight,
@@ -67,7 +66,7 @@ class _Sample:
 class _Plan:
     """How inputs and targets are encoded and what network stands between them."""
 
-    inputs: InputEncoder
+    inputs: Any
     targets: Any
     loss: Any
     config: dict
@@ -95,7 +94,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
     # -- what a family of networks says ----------------------------------------------
 
     @abstractmethod
-    def _network_config(self, inputs: InputEncoder, n_scores: int) -> dict:
+    def _network_config(self, inputs, n_scores: int) -> dict:
         """Return what the network is built from, in plain Python."""
 
     @abstractmethod
@@ -105,9 +104,21 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
     def _initialize(self, network: nn.Module, rng: np.random.RandomState) -> None:
         """Draw the first weights, unless building has done it."""
 
+    def _check(self, X, y="no_validation", *, dtype, reset: bool):
+        """Return the checked rows, and y if it is given."""
+        return check_inputs(self, X, y, dtype=dtype, reset=reset)
+
+    def _make_inputs(self):
+        """Return the encoder of inputs."""
+        return InputEncoder()
+
     def _is_closed_form(self, plan: _Plan) -> bool:
         """Say whether the gradient of this network is written out."""
         return False
+
+    def _draws_globally(self) -> bool:
+        """Say whether a user's code may draw from torch's global generators."""
+        return bool(self.callbacks) or callable(self.loss)
 
     def _work(self, network: nn.Module, batch_size: int) -> int | None:
         """Return the multiply-adds of a batch, if they are known."""
@@ -139,7 +150,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         """Return what a random validation part is stratified by, if it is."""
         return None
 
-    def _add_class_weight(self, weight, y, incremental: bool):
+    def _add_class_weight(self, weight, y, targets, incremental: bool):
         """Multiply sample weights by those of the classes."""
         return weight
 
@@ -182,18 +193,18 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         rng = _random_state(self.random_state)
         first = not hasattr(self, "_trained") or not (self.warm_start or incremental)
 
-        table, y = check_inputs(self, X, y, dtype=dtype, reset=first)
-        weight = check_weight(sample_weight, table, table.numeric.dtype)
+        table, y = self._check(X, y, dtype=dtype, reset=first)
+        weight = check_weight(sample_weight, table)
         if weight is not None and not weight.all():
             # A row of weight zero is to count for nothing at all.
             rows = np.flatnonzero(weight)
             table, y, weight = table.rows(rows), y[rows], weight[rows]
         if first:
-            self._dtype = float_dtype(X) or table.numeric.dtype.name
+            self._dtype = float_dtype(X) or table.dtype.name
             targets = self._make_targets(y, classes)
         else:
             targets = self._known_targets(y)
-        weight = self._add_class_weight(weight, y, incremental)
+        weight = self._add_class_weight(weight, y, targets, incremental)
         sample = _Sample(table, targets.encode(y), weight).without_weightless()
         valid = None
         if has_validation_rows:
@@ -237,7 +248,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
     def _validation_sample(self, X_val, y_val, targets, dtype) -> _Sample:
         """Check and encode the user's own validation rows."""
         try:
-            table, y_val = check_inputs(self, X_val, y_val, dtype=dtype, reset=False)
+            table, y_val = self._check(X_val, y_val, dtype=dtype, reset=False)
             return _Sample(table, targets.encode(y_val))
         except (TypeError, ValueError) as error:
             raise ValueError(f"X_val and y_val do not fit: {error}") from error
@@ -269,12 +280,10 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _plan(self, sample: _Sample, targets, first: bool) -> _Plan:
         """Fit the encoder of inputs to the training rows; lay out the network."""
-        inputs = InputEncoder() if first else self._inputs
-        if first:
-            inputs.fit(sample.table.numeric, sample.table.categories)
+        inputs = self._make_inputs().fit(sample.table) if first else self._inputs
         loss = self._make_loss(targets)
         config = self._network_config(inputs, self._n_scores(targets, loss))
-        dtype = getattr(torch, sample.table.numeric.dtype.name)
+        dtype = getattr(torch, sample.table.dtype.name)
         return _Plan(inputs, targets, loss, config, dtype)
 
     def _task(
@@ -317,6 +326,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
             decode=decode,
             state=state,
             closed_form=self._is_closed_form(plan),
+            draws_globally=self._draws_globally(),
             work=self._work(network, options.batch_size),
             callbacks=copy.deepcopy(list(self.callbacks or ())),
         )
@@ -399,17 +409,22 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
     def _raw_scores(self, X) -> Tensor:
         """Return the raw scores of rows, on the CPU."""
         check_is_fitted(self)
+        return self._scores_of(self._table(X))
+
+    def _table(self, X) -> Table:
+        """Return checked rows to predict on."""
         device = resolve_device(self.device, fall_back=True)
-        dtype = self._accepted_dtype(device)
-        table = check_inputs(self, X, "no_validation", dtype=dtype, reset=False)
-        rows = self._inputs.encode(
-            table.numeric,
-            table.categories,
-            self._trained.dtype,
-            device,
-            is_finite=table.is_finite,
-        )
-        return raw_scores(self._trained.module(self._build, device), rows).cpu()
+        return self._check(X, dtype=self._accepted_dtype(device), reset=False)
+
+    def _scores_of(self, table: Table, method: str = "forward") -> Tensor:
+        """Return the raw scores of checked rows, on the CPU.
+
+        ``method`` of the network gives them.
+        """
+        device = resolve_device(self.device, fall_back=True)
+        rows = self._inputs.encode(table, self._trained.dtype, device)
+        module = self._trained.module(self._build, device)
+        return raw_scores(module, rows, method).cpu()
 
     def _as_array(self, tensor: Tensor) -> np.ndarray:
         """Return predictions in the float type that X had."""
@@ -449,10 +464,9 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
 
 def _as_data(sample: _Sample, plan: _Plan, dtype, device) -> Data:
     """Encode rows, targets and weights into tensors."""
-    table = sample.table
-    rows = plan.inputs.encode(table.numeric, table.categories, dtype, device)
+    rows = plan.inputs.encode(sample.table, dtype, device)
     target = plan.targets.as_tensor(sample.codes, plan.loss.target_kind, dtype)
-    if not target.isfinite().all():
+    if target.isinf().any():
         raise ValueError(f"y holds values too large for {str(dtype)[6:]}.")
     plan.loss.check_target(target)
     if sample.weight is None:

@@ -10,6 +10,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, unique_label
 
 from skdeep.encoding import class_targets
 from skdeep.estimators._base import BaseNetwork, is_stochastic
+from skdeep.losses import make_loss
 
 
 def _gives_probabilities(estimator) -> bool:
@@ -40,6 +41,13 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
                 )
         return self._targets
 
+    def _make_loss(self, targets):
+        # One score tells two classes apart, as in scikit-learn.
+        named = self.loss not in ("kl_divergence",) and not callable(self.loss)
+        one_score = named and len(targets.classes_) <= 2
+        labels = targets.is_multilabel or one_score
+        return make_loss(self, "labels" if labels else "classes")
+
     def _n_scores(self, targets, loss):
         if loss.target_kind == "indicators" and not targets.is_multilabel:
             return 1
@@ -51,7 +59,7 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
     def _strata(self, sample, targets):
         return targets.decode(sample.codes) if sample.codes.ndim == 1 else None
 
-    def _add_class_weight(self, weight, y, incremental):
+    def _add_class_weight(self, weight, y, targets, incremental):
         if self.class_weight is None:
             return weight
         if incremental and self.class_weight == "balanced":

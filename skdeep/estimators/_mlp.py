@@ -20,7 +20,6 @@ from skdeep.estimators._parameters import (
     documented,
 )
 from skdeep.estimators._regressor import RegressorNetwork
-from skdeep.losses import make_loss
 from skdeep.networks import ACTIVATIONS, WEIGHT_INITS, DenseNetwork
 
 _NETWORK_CONSTRAINTS: dict = {
@@ -289,13 +288,6 @@ class MLPClassifier(ClassifierNetwork, _DenseFamily):
         self.device = device
         self.dtype = dtype
         self.compile = compile
-
-    def _make_loss(self, targets):
-        # One score tells two classes apart, as in scikit-learn.
-        named = self.loss not in ("kl_divergence",) and not callable(self.loss)
-        one_score = named and len(targets.classes_) <= 2
-        labels = targets.is_multilabel or one_score
-        return make_loss(self, "labels" if labels else "classes")
 
 
 @documented(

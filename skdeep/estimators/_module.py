@@ -64,6 +64,9 @@ class _ModuleFamily(BaseNetwork):
         _check_is_ready(network)
         return network
 
+    def _draws_globally(self):
+        return True
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,27 +16,12 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skdeep.encoding import columns_without_numbers, find_categorical, split_columns
-
-
-@dataclass
-class Table:
-    """Checked inputs: numbers, and objects of categorical columns if there are any.
-
-    ``is_finite`` tells that the numbers are known to hold no NaN.
-    """
-
-    numeric: Any
-    categories: np.ndarray | None = None
-    is_finite: bool = False
-
-    def __len__(self) -> int:
-        return self.numeric.shape[0]
-
-    def rows(self, index) -> Table:
-        """Return some of the rows."""
-        categories = None if self.categories is None else self.categories[index]
-        return Table(self.numeric[index], categories)
+from skdeep.encoding import (
+    Table,
+    columns_without_numbers,
+    find_categorical,
+    split_columns,
+)
 
 
 def check_inputs(estimator, X, y=None, *, dtype, reset: bool):
@@ -189,12 +173,12 @@ def _check_many_axes(estimator, X, y, arguments, reset):
     return checked
 
 
-def check_weight(sample_weight, table: Table, dtype) -> np.ndarray | None:
+def check_weight(sample_weight, table: Table) -> np.ndarray | None:
     """Check sample weights: one a row, none negative, not all zero."""
     if sample_weight is None:
         return None
     weight = _check_sample_weight(
-        sample_weight, table.numeric, dtype=dtype, ensure_non_negative=True
+        sample_weight, table.numeric, dtype=table.dtype, ensure_non_negative=True
     )
     if not weight.any():
         raise ValueError("sample_weight must not be zero for every sample.")

@@ -1,6 +1,6 @@
 """Losses: what a network is trained for, and how its raw scores are read."""
 
-from skdeep.losses._base import CallableLoss, Loss
+from skdeep.losses._base import CallableLoss, Loss, StepLoss
 from skdeep.losses._table import (
     BINARY_LOSSES,
     MULTICLASS_LOSSES,
@@ -14,5 +14,6 @@ __all__ = [
     "REGRESSION_LOSSES",
     "CallableLoss",
     "Loss",
+    "StepLoss",
     "make_loss",
 ]

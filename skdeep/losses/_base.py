@@ -26,6 +26,8 @@ class Loss(ABC):
     gives_std: bool = False
     #: Number of raw scores for each target.
     scores_per_target: int = 1
+    #: Number of axes of the raw scores of a batch.
+    raw_axes: int = 2
     #: Whether ``with_gradient`` is written out.
     has_gradient: bool = True
     #: Whether ``per_sample`` can only repeat the mean, and cannot be weighted.
@@ -48,6 +50,10 @@ class Loss(ABC):
     def predict(self, raw: Tensor) -> Tensor:
         """Turn raw scores into predictions (probabilities, where it gives them)."""
         return raw
+
+    def predict_std(self, raw: Tensor) -> Tensor:
+        """Return the standard deviations of the predictions, if it gives them."""
+        raise NotImplementedError
 
 
 class ElementwiseLoss(Loss):
@@ -110,3 +116,65 @@ class CallableLoss(Loss):
         if self.out_activation == "softmax":
             return torch.softmax(raw, -1)
         return torch.sigmoid(raw) if self.out_activation == "logistic" else raw
+
+
+class StepLoss(Loss):
+    """The loss of sequences: that of each step, averaged over the steps there are.
+
+    Raw scores are (n_samples, n_steps, n_scores). Targets are what ``loss`` takes, with
+    an axis for the steps before the last; a step that is not there is -1 where targets
+    are codes, else NaN.
+
+    Parameters
+    ----------
+    loss : Loss
+        Of a step.
+    class_weight : array-like of float, optional
+        Weights of the classes, which multiply the losses of the steps.
+    """
+
+    raw_axes = 3
+    has_gradient = False
+
+    def __init__(self, loss: Loss, class_weight=None):
+        self.loss = loss
+        self.class_weight = class_weight
+        self.target_kind = loss.target_kind
+        self.out_activation = loss.out_activation
+        self.gives_probabilities = loss.gives_probabilities
+        self.gives_std = loss.gives_std
+        self.scores_per_target = loss.scores_per_target
+
+    def _is_there(self, target: Tensor) -> Tensor:
+        """Tell which steps are there, (n_samples, n_steps)."""
+        if self.target_kind == "codes":
+            return target >= 0
+        return ~target.isnan().any(-1)
+
+    def _classes(self, target: Tensor) -> Tensor:
+        """Return the index of the class of each step, (n,)."""
+        if self.target_kind == "codes":
+            return target
+        if self.target_kind == "indicators":
+            return target[:, 0].long()
+        return target.argmax(-1)
+
+    def per_sample(self, raw, target):
+        there = self._is_there(target)
+        target = target[there]  # (n_samples, n_steps, ...) -> (n_there, ...)
+        values = self.loss.per_sample(raw[there], target)
+        self.gives_mean = self.loss.gives_mean
+        if self.class_weight is not None:
+            weight = torch.as_tensor(self.class_weight).to(values)
+            values = values * weight[self._classes(target)]
+        total = values.new_zeros(there.shape).masked_scatter(there, values).sum(-1)
+        return total / there.sum(-1)
+
+    def check_target(self, target):
+        self.loss.check_target(target[self._is_there(target)])
+
+    def predict(self, raw):
+        return self.loss.predict(raw)
+
+    def predict_std(self, raw):
+        return self.loss.predict_std(raw)

@@ -144,6 +144,5 @@ class Gaussian(Loss):
     def predict(self, raw):
         return self._split(raw)[0]
 
-    def predict_std(self, raw: Tensor) -> Tensor:
-        """Return the standard deviations of the predictions."""
+    def predict_std(self, raw):
         return torch.exp(self._split(raw)[1] / 2)

@@ -3,5 +3,13 @@
 from skdeep.networks._activations import ACTIVATIONS
 from skdeep.networks._dense import DenseNetwork, Dropout
 from skdeep.networks._initialization import WEIGHT_INITS
+from skdeep.networks._recurrent import CELLS, RecurrentNetwork
 
-__all__ = ["ACTIVATIONS", "WEIGHT_INITS", "DenseNetwork", "Dropout"]
+__all__ = [
+    "ACTIVATIONS",
+    "CELLS",
+    "WEIGHT_INITS",
+    "DenseNetwork",
+    "Dropout",
+    "RecurrentNetwork",
+]

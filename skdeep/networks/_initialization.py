@@ -72,3 +72,25 @@ def initialize_embeddings(embeddings: Iterable, rng: np.random.RandomState) -> N
         draws = rng.normal(0.0, scale, tuple(table.weight.shape))
         draws[:2] = 0.0
         table.weight.copy_(torch.from_numpy(draws))
+
+
+@torch.no_grad()
+def initialize_recurrent(layers: Iterable, rng: np.random.RandomState) -> None:
+    """Fill recurrent layers, gate by gate, with weights drawn from ``rng``.
+
+    Inputs have Glorot's range; what carries the state from step to step is orthogonal,
+    so that it neither fades nor grows at first; biases are zero, but that of an LSTM's
+    forget gate is 1, so that it remembers to begin with (Jozefowicz et al., 2015).
+    """
+    for layer in layers:
+        n_in, n_hidden = layer.input_size, layer.hidden_size
+        n_gates = layer.weight_ih_l0.shape[0] // n_hidden
+        bound = np.sqrt(6 / (n_in + n_hidden))
+        inputs = [_uniform(rng, bound, n_hidden, n_in) for _ in range(n_gates)]
+        states = [_orthogonal(rng, n_hidden, n_hidden) for _ in range(n_gates)]
+        layer.weight_ih_l0.copy_(torch.from_numpy(np.concatenate(inputs)))
+        layer.weight_hh_l0.copy_(torch.from_numpy(np.concatenate(states)))
+        layer.bias_ih_l0.zero_()
+        layer.bias_hh_l0.zero_()
+        if n_gates == 4:  # of the LSTM, in the order input, forget, cell, output
+            layer.bias_ih_l0[n_hidden : 2 * n_hidden] = 1.0

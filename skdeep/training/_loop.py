@@ -42,7 +42,7 @@ def train(task: Task) -> TrainingState:
     device = task.train.target.device
     with contextlib.ExitStack() as stack:
         stack.enter_context(threads_for(task.work, device))
-        if not task.closed_form:
+        if task.draws_globally:
             seed = task.generator.initial_seed()
             stack.enter_context(own_generators(seed, device))
         stack.enter_context(torch.no_grad())

@@ -172,9 +172,7 @@ class NetTrainer(Trainer):
         with torch.enable_grad():
             self.flat.gradient.zero_()
             raw = apply(self._forward, inputs)
-            values = self.task.loss.per_sample(
-                _checked(raw, len(target), self.task.n_scores), target
-            )
+            values = self.task.loss.per_sample(self._checked(raw, len(target)), target)
             if isinstance(scale, Tensor) and self.task.loss.gives_mean:
                 raise ValueError(
                     "sample_weight and class_weight need a loss of each sample, but "
@@ -190,6 +188,21 @@ class NetTrainer(Trainer):
                 "on_grad_computed", named_parameters=parameters, batch=self._batch
             )
         return values.detach()
+
+    def _checked(self, raw, n_samples: int) -> Tensor:
+        """Return the module's output if it is a tensor of the right shape."""
+        if not isinstance(raw, Tensor):
+            raise TypeError(
+                f"The module must return a torch.Tensor, got {type(raw).__name__}."
+            )
+        n_scores, n_axes = self.task.n_scores, self.task.loss.raw_axes
+        if raw.ndim != n_axes or (len(raw), raw.shape[-1]) != (n_samples, n_scores):
+            raise ValueError(
+                f"The module must return raw scores of shape ({n_samples}, {n_scores}) "
+                f"for {n_samples} samples and n_outputs={n_scores}, got "
+                f"{tuple(raw.shape)}."
+            )
+        return raw
 
     def _watched_step(self) -> None:
         """Take a step and tell the callbacks of the batch."""
@@ -259,17 +272,3 @@ def _check_has_gradient(loss: Tensor) -> None:
             "The loss has no gradient by the parameters of the network: the module's "
             "output, or what a callable `loss` makes of it, is detached from them."
         )
-
-
-def _checked(raw, n_samples: int, n_scores: int) -> Tensor:
-    """Return the module's output if it is a tensor of the right shape."""
-    if not isinstance(raw, Tensor):
-        raise TypeError(
-            f"The module must return a torch.Tensor, got {type(raw).__name__}."
-        )
-    if raw.shape != (n_samples, n_scores):
-        raise ValueError(
-            f"The module must return raw scores of shape ({n_samples}, {n_scores}) for "
-            f"{n_samples} samples and n_outputs={n_scores}, got {tuple(raw.shape)}."
-        )
-    return raw

@@ -113,6 +113,8 @@ class Task:
         A new one, or that of the training to continue.
     closed_form : bool
         Whether the network is dense, with nothing that needs autograd.
+    draws_globally : bool
+        Whether a user's code may draw from torch's global generators.
     work : int or None
         Multiply-adds of a batch, if known.
     callbacks : sequence of skorch.callbacks.Callback
@@ -134,6 +136,7 @@ class Task:
     decode: Callable[[Tensor], Tensor]
     state: TrainingState
     closed_form: bool = False
+    draws_globally: bool = True
     work: int | None = None
     callbacks: Sequence = ()
     begin_epoch: Callable[[], None] = lambda: None

@@ -47,19 +47,31 @@ def apply(network: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Tensor:
         ) from error
 
 
+def _rows_at_once(network: torch.nn.Module, rows: Rows) -> int:
+    """Return how many rows to put through together; a network may want fewer."""
+    limit = getattr(network, "rows_at_once", None)
+    return _CHUNK if limit is None else min(_CHUNK, limit(*rows.take(slice(0, 1))))
+
+
 @torch.inference_mode()
-def raw_scores(network: torch.nn.Module, rows: Rows) -> Tensor:
-    """Return the raw scores (n_samples, n_scores) of a network in evaluation mode."""
-    if len(rows) <= _CHUNK:
-        return apply(network, rows.take(slice(None)))
+def raw_scores(network: torch.nn.Module, rows: Rows, method: str = "forward") -> Tensor:
+    """Return the raw scores (n_samples, n_scores) of a network in evaluation mode.
+
+    ``method``, if not "forward", is the network's method that gives them.
+    """
+    size = _rows_at_once(network, rows)
+    score = network if method == "forward" else getattr(network, method)
+    if len(rows) <= size:
+        return apply(score, rows.take(slice(None)))
     # A network that knows how works in memory of its own, which is not asked for anew.
     make_scorer = getattr(network, "make_scorer", None)
-    score = network if make_scorer is None else make_scorer(_CHUNK)
+    if make_scorer is not None and score is network:
+        score = make_scorer(size)
     device = next(network.parameters()).device
     work = getattr(network, "work_per_row", None)
     if work is not None:
-        work = work * _CHUNK // 3  # going back, as in training, is twice the work
-    chunks = [slice(s, s + _CHUNK) for s in range(0, len(rows), _CHUNK)]
+        work = work * size // 3  # going back, as in training, is twice the work
+    chunks = [slice(s, s + size) for s in range(0, len(rows), size)]
     with threads_for(work, device):
         return torch.cat([apply(score, rows.take(chunk)) for chunk in chunks])
 

@@ -6,7 +6,14 @@ from sklearn.base import is_classifier
 from sklearn.datasets import make_classification, make_regression
 from torch import nn
 
-from skdeep import MLPClassifier, MLPRegressor, ModuleClassifier, ModuleRegressor
+from skdeep import (
+    LSTMClassifier,
+    LSTMRegressor,
+    MLPClassifier,
+    MLPRegressor,
+    ModuleClassifier,
+    ModuleRegressor,
+)
 
 
 def dropout_network(n_features, n_outputs):
@@ -18,6 +25,8 @@ def dropout_network(n_features, n_outputs):
 
 # A new estimator joins with a line: its name and what makes a small one.
 FAMILY = {
+    "LSTMClassifier": lambda **p: LSTMClassifier(4, **p),
+    "LSTMRegressor": lambda **p: LSTMRegressor(hidden_size=4, **p),
     "MLPClassifier": lambda **p: MLPClassifier((8,), **p),
     "MLPRegressor": lambda **p: MLPRegressor(hidden_layer_sizes=(8,), **p),
     "ModuleClassifier": lambda **p: ModuleClassifier(dropout_network, **p),

@@ -43,7 +43,10 @@ def assert_refused(function, message, error=ValueError):
         (X.astype(complex), "Complex data not supported"),
         (np.full((40, 6), "a"), "could not convert string to float: .*'a'"),
         ([["a", "b"]] * 40, "could not convert string to float: .*'a'"),
-        ([[1.0], [1.0, 2.0]], "inhomogeneous|setting an array element"),
+        (
+            [[1.0], [1.0, 2.0]],
+            "inhomogeneous|setting an array element|inconsistent numbers",
+        ),
         (np.full((40, 6), 1e300), None),
     ],
     ids=[

@@ -1,0 +1,188 @@
+"""Sequences, which may differ in length, into the inputs of a network; their steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from sklearn.metrics import r2_score
+from sklearn.utils.multiclass import type_of_target
+from torch import Tensor
+
+from skdeep.encoding._inputs import Table
+from skdeep.encoding._rows import DenseRows, as_tensor
+from skdeep.encoding._targets import ClassTargets, ValueTargets
+
+
+@dataclass
+class Sequences(Table):
+    """Checked sequences: ``numeric`` is (n_samples, n_timesteps, n_features).
+
+    ``lengths``, (n_samples,), tells how many steps of each are there; None means all.
+    ``token_dtype`` is the float type to compute in where these are token ids.
+    """
+
+    lengths: np.ndarray | None = None
+    token_dtype: np.dtype | None = None
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The float type to compute in."""
+        return self.token_dtype or self.numeric.dtype
+
+    def rows(self, index) -> Sequences:
+        """Return some of the sequences."""
+        lengths = None if self.lengths is None else self.lengths[index]
+        return replace(self, numeric=self.numeric[index], lengths=lengths)
+
+    @property
+    def is_padding(self) -> np.ndarray:
+        """Which steps are not there, (n_samples, n_timesteps)."""
+        n_samples, n_steps = self.numeric.shape[:2]
+        if self.lengths is None:
+            return np.zeros((n_samples, n_steps), dtype=bool)
+        return np.arange(n_steps) >= self.lengths[:, np.newaxis]
+
+
+class SequenceEncoder:
+    """Turns checked sequences into rows that a recurrent network takes.
+
+    Parameters
+    ----------
+    n_tokens : int or None
+        How many token ids there are, if the sequences hold such.
+    """
+
+    def __init__(self, n_tokens: int | None = None):
+        self.n_tokens = n_tokens
+
+    def fit(self, table: Sequences) -> SequenceEncoder:
+        """Learn the number of features."""
+        self.n_inputs_ = table.numeric.shape[2]
+        return self
+
+    def encode(self, table: Sequences, dtype: torch.dtype, device: torch.device):
+        """Return the sequences, and how long they are if they differ, as tensors."""
+        x = as_tensor(table.numeric)
+        x = x.to(device, dtype if self.n_tokens is None else torch.int64)
+        if table.lengths is None:
+            return DenseRows(x)
+        x = x.nan_to_num() if self.n_tokens is None else x
+        return DenseRows(x, torch.from_numpy(table.lengths).to(device))
+
+
+def _by_step(flat: np.ndarray, n_steps: int) -> np.ndarray:
+    """Lay rows of steps out by sequence: (n * T, ...) -> (n, T, ...)."""
+    return flat.reshape(-1, n_steps, *flat.shape[1:])
+
+
+class StepClassTargets(ClassTargets):
+    """A label for each step; -1, of text the empty one, where there is no step.
+
+    Parameters
+    ----------
+    classes : array-like
+        Every class there is, and perhaps padding.
+
+    Attributes
+    ----------
+    class_weight : ndarray or None
+        Weights of the classes, where a loss is to know them.
+    """
+
+    class_weight: np.ndarray | None = None
+
+    def __init__(self, classes):
+        classes = np.asarray(classes)
+        super().__init__(classes[classes != self.padding(classes)])
+
+    @staticmethod
+    def padding(labels: np.ndarray):
+        """Return what stands for a step that is not there."""
+        return -1 if labels.dtype.kind in "biuf" else ""
+
+    @classmethod
+    def of(cls, y: np.ndarray, classes=None) -> StepClassTargets:
+        """Return what encodes y, (n_samples, n_timesteps).
+
+        Raises
+        ------
+        ValueError
+            If y holds no labels.
+        """
+        targets = cls(y if classes is None else classes)
+        kind = type_of_target(targets.classes_, input_name="y")
+        if kind not in ("binary", "multiclass"):
+            raise ValueError(
+                f"Unknown label type: {kind}. A classifier with return_sequences=True "
+                "expects a class for each step."
+            )
+        return targets
+
+    def encode(self, y):
+        """Return the index of each label, -1 for padding: (n_samples, n_timesteps)."""
+        there = y != self.padding(y)
+        codes = np.full(y.shape, -1)
+        codes[there] = super().encode(y[there])
+        return codes
+
+    def as_tensor(self, codes, kind, dtype):
+        if kind == "codes":
+            return torch.from_numpy(codes.astype(np.int64))
+        flat = super().as_tensor(codes.ravel(), kind, dtype)
+        flat[torch.from_numpy(codes.ravel() < 0)] = torch.nan
+        return flat.reshape(*codes.shape, -1)
+
+    def codes_from(self, raw):
+        """Return the index of each step's class; raw scores of NaN are padding: -1."""
+        codes = super().codes_from(raw.flatten(0, 1)).view(raw.shape[:2])
+        return codes.masked_fill(raw.isnan().any(-1), -1)
+
+    def decode(self, codes):
+        labels = self.classes_[codes]
+        return np.where(codes < 0, self.padding(labels), labels)
+
+    def probabilities(self, values):
+        flat = values.reshape(-1, values.shape[-1])
+        p = super().probabilities(flat)
+        p[np.isnan(flat).any(axis=1)] = np.nan
+        return _by_step(p, values.shape[1])
+
+    def margins(self, raw):
+        flat = super().margins(raw.reshape(-1, raw.shape[-1]))
+        return _by_step(flat, raw.shape[1])
+
+    @staticmethod
+    def score(codes, expected, weight):
+        """Return the accuracy over the steps that are there."""
+        there = expected >= 0
+        right = codes.cpu().numpy() == expected
+        if weight is not None:
+            weight = np.broadcast_to(weight[:, np.newaxis], there.shape)[there]
+        return float(np.average(right[there], weights=weight))
+
+
+class StepValueTargets(ValueTargets):
+    """A number for each step, NaN where there is none."""
+
+    def __init__(self):
+        super().__init__(1, flat=True)
+
+    def encode(self, y):
+        """Return the values as (n_samples, n_timesteps, 1)."""
+        return super().encode(y.ravel()).reshape(*y.shape, 1)
+
+    def decode(self, values):
+        return values[..., 0]
+
+    @staticmethod
+    def score(values: Tensor, expected, weight):
+        """Return R² over the steps that are there."""
+        there = ~np.isnan(expected)
+        if weight is not None:
+            weight = np.broadcast_to(weight[:, np.newaxis, np.newaxis], there.shape)
+            weight = weight[there]
+        predicted = values.cpu().double().numpy()[there]
+        with np.errstate(over="ignore"):
+            return float(r2_score(expected[there], predicted, sample_weight=weight))

@@ -1,0 +1,531 @@
+"""Recurrent networks for sequences."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import compute_class_weight
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from skdeep.encoding import SequenceEncoder, StepClassTargets, StepValueTargets
+from skdeep.estimators._base import BaseNetwork
+from skdeep.estimators._classifier import ClassifierNetwork
+from skdeep.estimators._parameters import (
+    CLASSIFIER_CONSTRAINTS,
+    CLASSIFIER_DOC,
+    FITTED_DOC,
+    REGRESSOR_CONSTRAINTS,
+    REGRESSOR_DOC,
+    TRAINING_CONSTRAINTS,
+    TRAINING_DOC,
+    documented,
+)
+from skdeep.estimators._regressor import RegressorNetwork
+from skdeep.estimators._sequences import check_sequences
+from skdeep.losses import StepLoss
+from skdeep.networks import CELLS, RecurrentNetwork
+
+_NETWORK_CONSTRAINTS: dict = {
+    "hidden_size": [Interval(Integral, 1, None, closed="left")],
+    "cell": [StrOptions(set(CELLS))],
+    "num_layers": [Interval(Integral, 1, None, closed="left")],
+    "bidirectional": ["boolean"],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "truncation": [None, Interval(Integral, 1, None, closed="left")],
+    "return_sequences": ["boolean"],
+    "embedding_dim": [None, Interval(Integral, 1, None, closed="left")],
+    "vocabulary_size": [None, Interval(Integral, 2, None, closed="left")],
+}
+
+_NETWORK_DOC = """\
+hidden_size : int, default=64
+    Number of units in each layer, in each direction.
+cell : {'lstm', 'gru', 'rnn'}, default='lstm'
+    What the layers are made of: long short-term memory, gated recurrent units, or
+    plain units with tanh.
+num_layers : int, default=1
+    Number of layers, each reading what the one below puts out at each step.
+bidirectional : bool, default=False
+    Whether as many layers again read the sequence from its end.
+dropout : float, default=0.0
+    Share of values set to zero in each training step: of what goes from layer to
+    layer, of what the last layer hands on, and of embedded tokens.
+truncation : int, default=None
+    Number of steps that the gradient goes back (truncated back-propagation through
+    time): it is cut every so many steps, counted from the last step of the longest
+    sequence in the batch. None cuts it nowhere.
+return_sequences : bool, default=False
+    Whether there is a prediction for every step, not one for the sequence. y is then
+    (n_samples, n_timesteps), where padded steps are -1 (in text labels '') for a
+    classifier, NaN for a regressor.
+embedding_dim : int, default=None
+    If given, X holds token ids, and each is embedded: a learned vector of this length
+    stands for it. Id 0 is padding and 1 an unknown token, as
+    :class:`skdeep.preprocessing.SequenceVectorizer` makes them.
+vocabulary_size : int, default=None
+    Number of token ids, 0 and 1 included. None takes the largest in ``fit`` plus 1."""
+
+_X_DOC = """\
+X is (n_samples, n_timesteps, n_features); a 2-D X is (n_samples, n_timesteps) of one
+feature, or of token ids. Sequences of different lengths end in rows of NaN (token ids:
+in 0), or come as a list of arrays (n_timesteps, n_features).
+
+The number of timesteps may differ from call to call in 3-D X and in lists, and with
+token ids; the number of columns of 2-D X is fixed."""
+
+
+class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
+    """The part of an estimator that knows of recurrent networks."""
+
+    def _check(self, X, y="no_validation", *, dtype, reset):
+        return check_sequences(self, X, y, dtype=dtype, reset=reset)
+
+    def _make_inputs(self):
+        is_tokens = self.embedding_dim is not None
+        return SequenceEncoder(self._n_tokens if is_tokens else None)
+
+    def _network_config(self, inputs, n_scores):
+        is_tokens = self.embedding_dim is not None
+        return {
+            "n_inputs": inputs.n_inputs_,
+            "hidden_size": int(self.hidden_size),
+            "n_outputs": n_scores,
+            "cell": self.cell,
+            "num_layers": int(self.num_layers),
+            "bidirectional": bool(self.bidirectional),
+            "dropout": float(self.dropout),
+            "truncation": self.truncation and int(self.truncation),
+            "return_sequences": bool(self.return_sequences),
+            "embedding": (inputs.n_tokens, int(self.embedding_dim))
+            if is_tokens
+            else None,
+        }
+
+    def _build(self, config, seed=0):
+        return RecurrentNetwork(**config)
+
+    def _initialize(self, network, rng):
+        network.initialize(rng)
+
+    def _work(self, network, batch_size):
+        return batch_size * network.work_per_row
+
+    def _raw_scores(self, X):
+        check_is_fitted(self)
+        sequences = self._table(X)
+        raw = self._scores_of(sequences)
+        if self._loss.raw_axes == 2:
+            return raw
+        # The targets take NaN for a step that is not there.
+        padding = torch.from_numpy(sequences.is_padding)
+        return raw.masked_fill(padding[:, :, None], torch.nan)
+
+    def transform(self, X):
+        """Return the hidden state at the end of each sequence.
+
+        Sequences that mean alike to the network have states that are near each other.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_timesteps[, n_features]) or list of arrays
+            Sequences.
+
+        Returns
+        -------
+        states : ndarray of shape (n_samples, hidden_size)
+            Of the last layer; twice as wide if ``bidirectional``.
+        """
+        check_is_fitted(self)
+        return self._as_array(self._scores_of(self._table(X), method="states"))
+
+    @property
+    def _n_features_out(self) -> int:
+        return self._trained.arrays["head.weight"].shape[1]
+
+    def _score_of_steps(self, X, y, sample_weight) -> float:
+        """Return the score over the steps that are there."""
+        check_is_fitted(self)
+        dtype = (np.float64, np.float32)
+        _, y = self._check(X, y, dtype=dtype, reset=False)
+        decoded = self._decode(self._targets, self._loss, self._raw_scores(X))
+        if sample_weight is not None:
+            sample_weight = np.asarray(sample_weight)
+        return self._targets.score(decoded, self._targets.encode(y), sample_weight)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+@documented(
+    network=_NETWORK_DOC,
+    sequences=_X_DOC,
+    training=TRAINING_DOC,
+    classifier=CLASSIFIER_DOC,
+    fitted=FITTED_DOC,
+)
+class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
+    """Recurrent network for the classification of sequences, or of their steps.
+
+    {sequences}
+
+    Parameters
+    ----------
+    {network}
+    {training}
+    {classifier}
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes.
+    {fitted}
+
+    See Also
+    --------
+    LSTMRegressor : The same for numbers.
+    skdeep.preprocessing.SlidingWindow : Rows in order of time into sequences.
+    skdeep.preprocessing.SequenceVectorizer : Documents into sequences of token ids.
+
+    Notes
+    -----
+    A linear layer reads the hidden state at the end of a sequence; with
+    ``return_sequences`` it reads that of each step, and the loss of a sequence is the
+    mean over its steps. ``score`` then is the accuracy over all steps that are there.
+
+    Recurrent weights start orthogonal, and the forget gates of an LSTM open.
+
+    References
+    ----------
+    Hochreiter & Schmidhuber (1997). "Long short-term memory." Neural Computation 9.
+
+    Cho et al. (2014). "Learning phrase representations using RNN encoder-decoder for
+    statistical machine translation." EMNLP. (The cell 'gru'.)
+
+    Williams & Peng (1990). "An efficient gradient-based algorithm for on-line training
+    of recurrent network trajectories." Neural Computation 2. (The truncation.)
+
+    Examples
+    --------
+    Does a noisy sequence rise or fall?
+
+    >>> import numpy as np
+    >>> from skdeep import LSTMClassifier
+    >>> rng = np.random.RandomState(0)
+    >>> slopes = rng.choice([-1, 1], size=200)
+    >>> X = slopes[:, np.newaxis] * np.linspace(0, 1, 20) + rng.normal(size=(200, 20))
+    >>> y = np.where(slopes > 0, "up", "down")
+    >>> model = LSTMClassifier(learning_rate="one_cycle", max_iter=20, random_state=0)
+    >>> model = model.fit(X[:150], y[:150])
+    >>> round(model.score(X[150:], y[150:]), 2)
+    0.9
+    """
+
+    _parameter_constraints: dict = {
+        **_NETWORK_CONSTRAINTS,
+        **TRAINING_CONSTRAINTS,
+        **CLASSIFIER_CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        hidden_size=64,
+        *,
+        cell="lstm",
+        num_layers=1,
+        bidirectional=False,
+        dropout=0.0,
+        truncation=None,
+        return_sequences=False,
+        embedding_dim=None,
+        vocabulary_size=None,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        loss="log_loss",
+        focal_gamma=2.0,
+        label_smoothing=0.0,
+        class_weight=None,
+        validation_split="random",
+        validation_gap=0,
+        max_grad_norm=None,
+        callbacks=None,
+        device="auto",
+        dtype=None,
+        compile=False,
+    ):
+        self.hidden_size = hidden_size
+        self.cell = cell
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.dropout = dropout
+        self.truncation = truncation
+        self.return_sequences = return_sequences
+        self.embedding_dim = embedding_dim
+        self.vocabulary_size = vocabulary_size
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.loss = loss
+        self.focal_gamma = focal_gamma
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+        self.validation_split = validation_split
+        self.validation_gap = validation_gap
+        self.max_grad_norm = max_grad_norm
+        self.callbacks = callbacks
+        self.device = device
+        self.dtype = dtype
+        self.compile = compile
+
+    def _make_targets(self, y, classes):
+        if not self.return_sequences:
+            return super()._make_targets(y, classes)
+        targets = StepClassTargets.of(y, classes)
+        self.classes_ = targets.classes_
+        return targets
+
+    def _make_loss(self, targets):
+        loss = super()._make_loss(targets)
+        if not self.return_sequences:
+            return loss
+        return StepLoss(loss, targets.class_weight)
+
+    def _add_class_weight(self, weight, y, targets, incremental):
+        if not self.return_sequences or self.class_weight is None:
+            return super()._add_class_weight(weight, y, targets, incremental)
+        # Each step has a class of its own, so that the loss must know the weights.
+        there = y[y != StepClassTargets.padding(y)]
+        targets.class_weight = compute_class_weight(
+            self.class_weight, classes=targets.classes_, y=there
+        )
+        return weight
+
+    def score(self, X, y, sample_weight=None):
+        """Return the accuracy, with ``return_sequences`` over all unpadded steps.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_timesteps[, n_features]) or list of arrays
+            Sequences.
+        y : array-like of shape (n_samples,) or (n_samples, n_timesteps)
+            Their classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        score : float
+            The accuracy.
+        """
+        if self.return_sequences:
+            return self._score_of_steps(X, y, sample_weight)
+        return super().score(X, y, sample_weight)
+
+
+@documented(
+    network=_NETWORK_DOC,
+    sequences=_X_DOC,
+    training=TRAINING_DOC,
+    regressor=REGRESSOR_DOC,
+    fitted=FITTED_DOC,
+)
+class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
+    """Recurrent network for numbers that belong to sequences, or to their steps.
+
+    {sequences}
+
+    Parameters
+    ----------
+    {regressor}
+    {network}
+    {training}
+
+    Attributes
+    ----------
+    {fitted}
+
+    See Also
+    --------
+    LSTMClassifier : The same for classes, with notes and references.
+    LSTMForecaster : What comes next in a series.
+
+    Examples
+    --------
+    The mean of a sequence:
+
+    >>> import numpy as np
+    >>> from skdeep import LSTMRegressor
+    >>> X = np.random.RandomState(0).uniform(size=(200, 10))
+    >>> y = X.mean(axis=1)
+    >>> model = LSTMRegressor(
+    ...     learning_rate_init=0.01, batch_size=20, random_state=0
+    ... )
+    >>> model = model.fit(X[:150], y[:150])
+    >>> round(model.score(X[150:], y[150:]), 1)
+    1.0
+    """
+
+    _parameter_constraints: dict = {
+        **_NETWORK_CONSTRAINTS,
+        **TRAINING_CONSTRAINTS,
+        **REGRESSOR_CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        loss="squared_error",
+        hidden_size=64,
+        *,
+        cell="lstm",
+        num_layers=1,
+        bidirectional=False,
+        dropout=0.0,
+        truncation=None,
+        return_sequences=False,
+        embedding_dim=None,
+        vocabulary_size=None,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        quantile=0.5,
+        huber_delta=1.0,
+        validation_split="random",
+        validation_gap=0,
+        max_grad_norm=None,
+        callbacks=None,
+        device="auto",
+        dtype=None,
+        compile=False,
+    ):
+        self.loss = loss
+        self.hidden_size = hidden_size
+        self.cell = cell
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.dropout = dropout
+        self.truncation = truncation
+        self.return_sequences = return_sequences
+        self.embedding_dim = embedding_dim
+        self.vocabulary_size = vocabulary_size
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.quantile = quantile
+        self.huber_delta = huber_delta
+        self.validation_split = validation_split
+        self.validation_gap = validation_gap
+        self.max_grad_norm = max_grad_norm
+        self.callbacks = callbacks
+        self.device = device
+        self.dtype = dtype
+        self.compile = compile
+
+    def _make_targets(self, y, classes):
+        if self.return_sequences:
+            return StepValueTargets()
+        return super()._make_targets(y, classes)
+
+    def _make_loss(self, targets):
+        loss = super()._make_loss(targets)
+        return StepLoss(loss) if self.return_sequences else loss
+
+    def score(self, X, y, sample_weight=None):
+        """Return R², with ``return_sequences`` over all unpadded steps.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_timesteps[, n_features]) or list of arrays
+            Sequences.
+        y : array-like of shape (n_samples,), (n_samples, n_outputs) or \
+(n_samples, n_timesteps)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        score : float
+            R².
+        """
+        if self.return_sequences:
+            return self._score_of_steps(X, y, sample_weight)
+        return super().score(X, y, sample_weight)

@@ -1,0 +1,195 @@
+"""Recurrent networks: LSTM, GRU and plain RNN."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from skdeep.networks._dense import Dropout
+from skdeep.networks._initialization import (
+    initialize_embeddings,
+    initialize_linear,
+    initialize_recurrent,
+)
+
+# Hidden values of all steps that are kept when no gradient is wanted.
+_MOST_KEPT = 2**23
+
+CELLS: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+
+
+def make_layer(cell: str, n_inputs: int, hidden_size: int) -> nn.RNNBase:
+    """Make a recurrent layer of one direction, its weights yet to be drawn."""
+    # Made without memory first: the constructor would draw from a global generator.
+    layer = CELLS[cell](n_inputs, hidden_size, batch_first=True, device="meta")
+    return layer.to_empty(device="cpu")
+
+
+def _detached(state):
+    """Cut a state, which the LSTM has two of, off from what made it."""
+    if isinstance(state, tuple):
+        return tuple(part.detach() for part in state)
+    return state.detach()
+
+
+def _unroll(layer: nn.RNNBase, x: Tensor, truncation: int | None) -> Tensor:
+    """Read sequences step by step: (n, T, n_inputs) -> (n, T, hidden_size).
+
+    With ``truncation`` the gradient does not cross every so many steps, counted from
+    the end.
+    """
+    n_steps = x.shape[1]
+    if truncation is None or truncation >= n_steps or not torch.is_grad_enabled():
+        return layer(x)[0]
+    first = n_steps % truncation or truncation
+    sizes = [first, *[truncation] * ((n_steps - first) // truncation)]
+    outputs, state = [], None
+    for part in x.split(sizes, dim=1):
+        output, state = layer(part, state)
+        state = _detached(state)
+        outputs.append(output)
+    return torch.cat(outputs, dim=1)
+
+
+def _reversed(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Turn each sequence round, leaving the padding after it where it is."""
+    if lengths is None:
+        return x.flip(1)
+    steps = torch.arange(x.shape[1], device=x.device)
+    last = lengths[:, None] - 1
+    source = torch.where(steps <= last, last - steps, steps)  # (n, T)
+    return x.gather(1, source[:, :, None].expand_as(x))
+
+
+def _last_step(outputs: Tensor, lengths: Tensor | None) -> Tensor:
+    """Pick what was put out at the end of each sequence: (n, T, h) -> (n, h)."""
+    if lengths is None:
+        return outputs[:, -1]
+    return outputs[torch.arange(len(outputs), device=outputs.device), lengths - 1]
+
+
+class RecurrentNetwork(nn.Module):
+    """Recurrent layers, one upon another, and a linear layer after the last.
+
+    Parameters
+    ----------
+    n_inputs : int
+        Numbers a step; not used with an embedding.
+    hidden_size : int
+        Width of each layer, in each direction.
+    n_outputs : int
+        Number of raw scores, of a sequence or of each step.
+    cell : {"lstm", "gru", "rnn"}
+        Kind of the layers.
+    num_layers : int
+        Number of layers.
+    bidirectional : bool
+        Whether a second row of layers reads from the end to the beginning.
+    dropout : float
+        Share of values set to zero in training: of those between layers, before the
+        linear layer and after the embedding.
+    truncation : int or None
+        Number of steps that the gradient goes back.
+    return_sequences : bool
+        Whether there are raw scores for each step.
+    embedding : tuple of int or None
+        Number of tokens and width of their embedding, if the inputs are token ids.
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        hidden_size: int,
+        n_outputs: int,
+        *,
+        cell: str = "lstm",
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        truncation: int | None = None,
+        return_sequences: bool = False,
+        embedding: tuple[int, int] | None = None,
+    ):
+        super().__init__()
+        self.truncation = truncation
+        self.return_sequences = return_sequences
+        self.embedding = None
+        if embedding is not None:
+            self.embedding = nn.utils.skip_init(nn.Embedding, *embedding)
+            n_inputs = embedding[1]
+        n_directions = 2 if bidirectional else 1
+        widths = [n_inputs, *[hidden_size * n_directions] * (num_layers - 1)]
+        self.forwards = nn.ModuleList(make_layer(cell, n, hidden_size) for n in widths)
+        self.backwards = nn.ModuleList(
+            make_layer(cell, n, hidden_size) for n in widths if bidirectional
+        )
+        self.dropout = Dropout(dropout)
+        self.head = nn.utils.skip_init(nn.Linear, hidden_size * n_directions, n_outputs)
+
+    def initialize(self, rng: np.random.RandomState) -> None:
+        """Draw all weights from ``rng``."""
+        initialize_recurrent([*self.forwards, *self.backwards], rng)
+        initialize_linear([self.head], "glorot_uniform", "tanh", rng)
+        initialize_embeddings([] if self.embedding is None else [self.embedding], rng)
+
+    @property
+    def work_per_row(self) -> int:
+        """Multiply-adds that a step takes: threads meet after each."""
+        layers = [*self.forwards, *self.backwards]
+        return max(sum(w.numel() for w in layer.parameters()) for layer in layers)
+
+    def rows_at_once(self, x: Tensor, lengths: Tensor | None = None) -> int:
+        """Return how many sequences as long as these to read together."""
+        kept = x.shape[1] * self.head.in_features
+        return max(1, _MOST_KEPT // kept)
+
+    def _read(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return what the last layer puts out at every step, and at the end.
+
+        ``x`` is (n, T, n_inputs); the results are (n, T, width) and (n, width), the
+        end of the second direction being the first step.
+        """
+        for i, forward in enumerate(self.forwards):
+            x = x if i == 0 else self.dropout(x)
+            outputs = _unroll(forward, x, self.truncation)
+            ends = _last_step(outputs, lengths)
+            if len(self.backwards):
+                other = _unroll(
+                    self.backwards[i], _reversed(x, lengths), self.truncation
+                )
+                ends = torch.cat([ends, _last_step(other, lengths)], dim=-1)
+                outputs = torch.cat([outputs, _reversed(other, lengths)], dim=-1)
+            x = outputs
+        return x, ends
+
+    def _inputs(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """Cut off the steps that no sequence has, and embed tokens."""
+        if lengths is not None:
+            x = x[:, : int(lengths.max())]
+        if self.embedding is None:
+            return x
+        return self.dropout(self.embedding(x[:, :, 0]))
+
+    def states(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return the hidden state at the end of each sequence, (n, width)."""
+        return self._read(self._inputs(x, lengths), lengths)[1]
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return raw scores.
+
+        ``x`` is (n, T, n_inputs), numbers or token ids; ``lengths`` is (n,), None
+        meaning T for all. The result is (n, n_outputs), or (n, T, n_outputs) for each
+        step, with zeros after the end of a sequence.
+        """
+        n_steps = x.shape[1]
+        outputs, ends = self._read(self._inputs(x, lengths), lengths)
+        if not self.return_sequences:
+            return self.head(self.dropout(ends))
+        raw = self.head(self.dropout(outputs))
+        if lengths is None:
+            return raw
+        steps = torch.arange(raw.shape[1], device=raw.device)
+        raw = raw * (steps < lengths[:, None])[:, :, None]
+        # (n, longest, n_outputs) -> (n, T, n_outputs)
+        return nn.functional.pad(raw, (0, 0, 0, n_steps - raw.shape[1]))
