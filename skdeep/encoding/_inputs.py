@@ -201,13 +201,14 @@ class InputEncoder:
 
     def encode(self, table: Table, dtype: torch.dtype, device: torch.device):
         """Return the rows as tensors of the given type on the given device."""
-        numeric, categories = table.numeric, table.categories
+        numeric: Any = table.numeric
         if sparse.issparse(numeric):
             return SparseRows(numeric, dtype, device)
         if self.means_ is not None and (len(self.indicated_) or not table.is_finite):
             numeric = self._impute(numeric, self.means_)
         tensor = as_tensor(numeric).to(device, dtype)
-        if self.ordinal_ is None:
+        categories = table.categories
+        if self.ordinal_ is None or categories is None:
             return DenseRows(tensor)
         missing = pd.isna(categories)
         codes = self.ordinal_.transform(_blank(categories, missing)) + 2

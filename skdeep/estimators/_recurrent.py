@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -116,7 +117,7 @@ class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNe
 
     def _raw_scores(self, X):
         check_is_fitted(self)
-        sequences = self._table(X)
+        sequences: Any = self._table(X)
         raw = self._scores_of(sequences)
         if self._loss.raw_axes == 2:
             return raw

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -22,7 +24,8 @@ CELLS: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.
 def make_layer(cell: str, n_inputs: int, hidden_size: int) -> nn.RNNBase:
     """Make a recurrent layer of one direction, its weights yet to be drawn."""
     # Made without memory first: the constructor would draw from a global generator.
-    layer = CELLS[cell](n_inputs, hidden_size, batch_first=True, device="meta")
+    make: Any = CELLS[cell]
+    layer = make(n_inputs, hidden_size, batch_first=True, device="meta")
     return layer.to_empty(device="cpu")
 
 
@@ -33,7 +36,7 @@ def _detached(state):
     return state.detach()
 
 
-def _unroll(layer: nn.RNNBase, x: Tensor, truncation: int | None) -> Tensor:
+def _unroll(layer: Any, x: Tensor, truncation: int | None) -> Tensor:
     """Read sequences step by step: (n, T, n_inputs) -> (n, T, hidden_size).
 
     With ``truncation`` the gradient does not cross every so many steps, counted from
@@ -165,6 +168,7 @@ class RecurrentNetwork(nn.Module):
 
     def _inputs(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """Cut off the steps that no sequence has, and embed tokens."""
+        x = x.unsqueeze(-1) if x.ndim == 2 else x
         if lengths is not None:
             x = x[:, : int(lengths.max())]
         if self.embedding is None:
@@ -178,9 +182,10 @@ class RecurrentNetwork(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return raw scores.
 
-        ``x`` is (n, T, n_inputs), numbers or token ids; ``lengths`` is (n,), None
-        meaning T for all. The result is (n, n_outputs), or (n, T, n_outputs) for each
-        step, with zeros after the end of a sequence.
+        ``x`` is (n, T, n_inputs), numbers or token ids, or (n, T) where there is one
+        a step; ``lengths`` is (n,), None meaning T for all. The result is
+        (n, n_outputs), or (n, T, n_outputs) for each step, with zeros after the end
+        of a sequence.
         """
         n_steps = x.shape[1]
         outputs, ends = self._read(self._inputs(x, lengths), lengths)
