@@ -1,0 +1,375 @@
+"""SlidingWindow against windows cut row by row, and its rows against their future."""
+
+import copy
+import io
+import pickle
+import warnings
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import sklearn
+import skops.io
+from numpy.testing import assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import TimeSeriesSplit, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skdeep import LSTMClassifier
+from skdeep.preprocessing import SlidingWindow
+
+ORDER = "rows are in time order: a window holds the rows before it"
+EXEMPT = {
+    "check_methods_sample_order_invariance": ORDER,
+    "check_methods_subset_invariance": ORDER,
+}
+
+
+@parametrize_with_checks(
+    [SlidingWindow(window=1), SlidingWindow(3, context="train")],
+    # A window of one row is that row, in any order.
+    expected_failed_checks=lambda estimator: EXEMPT if estimator.window > 1 else {},
+)
+# Checks transform rows that do not follow the training rows, which "auto" says.
+@pytest.mark.filterwarnings("ignore:SlidingWindow. these rows:UserWarning")
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+def reference(before, rows, window):
+    """Cut the window of each row out of all rows, by hand."""
+    everything = [*before, *rows]
+    windows = []
+    for end in range(len(before), len(everything)):
+        steps = range(end - window + 1, end + 1)
+        windows.append([everything[max(step, 0)] for step in steps])
+    return np.array(windows)
+
+
+def make_rows(n_rows=40, n_features=3, seed=0):
+    return np.random.default_rng(seed).normal(size=(n_rows, n_features))
+
+
+def make_frame(n_rows=40, n_features=3):
+    days = pd.date_range("2024-01-01", periods=n_rows)
+    columns = [f"c{i}" for i in range(n_features)]
+    return pd.DataFrame(make_rows(n_rows, n_features), days, columns)
+
+
+# --- windows ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("window", [1, 2, 7, 40, 60])
+@pytest.mark.parametrize("n_features", [1, 3])
+def test_row_becomes_the_rows_up_to_it(window, n_features):
+    X = make_rows(n_features=n_features)
+    windows = SlidingWindow(window).fit_transform(X)
+    assert windows.shape == (40, window, n_features)
+    assert_array_equal(windows, reference([], X, window))
+    assert_array_equal(windows[:, -1], X)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_window_holds_a_later_row(seed):
+    generator = np.random.default_rng(seed)
+    n_rows, window = generator.integers(2, 50), generator.integers(1, 20)
+    X = make_rows(n_rows, 2, seed)
+    changed = X.copy()
+    cut = generator.integers(1, n_rows)
+    changed[cut:] += generator.uniform(1, 2, size=changed[cut:].shape)
+    for context in ("auto", "pad"):
+        transformer = SlidingWindow(window, context)
+        before, after = transformer.fit_transform(X), transformer.fit_transform(changed)
+        assert_array_equal(after[:cut], before[:cut])
+        assert (after[cut:, -1] != before[cut:, -1]).all()
+
+
+def test_windows_are_a_read_only_view_of_one_copy():
+    X = make_rows(1000)
+    original = X.copy()
+    windows = SlidingWindow(100).fit_transform(X)
+    assert not np.shares_memory(windows, X)
+    low, high = np.lib.array_utils.byte_bounds(windows)
+    assert high - low == (1000 + 99) * 3 * X.itemsize
+    with pytest.raises(ValueError, match="read-only"):
+        windows[0, 0, 0] = 1.0
+    windows.copy()[:] = 0.0
+    assert_array_equal(X, original)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_float_type_is_kept(dtype):
+    X = make_rows().astype(dtype)
+    transformer = SlidingWindow(5, context="train").fit(X[:20].astype(np.float64))
+    assert transformer.transform(X[20:]).dtype == dtype
+    assert SlidingWindow(5).fit_transform(X).dtype == dtype
+
+
+def test_other_containers():
+    X = np.arange(12).reshape(6, 2)
+    expected = reference([], X.astype(float), 3)
+    for each in (X, X.tolist(), X[:, ::-1][:, ::-1], pd.DataFrame(X), pl.DataFrame(X)):
+        windows = SlidingWindow(3).fit_transform(each)
+        assert windows.dtype == np.float64
+        assert_array_equal(windows, expected)
+
+
+def test_missing_values_pass_through():
+    X = make_rows()
+    X[:3, 0] = X[17, 1] = np.nan
+    assert_array_equal(SlidingWindow(4).fit_transform(X), reference([], X, 4))
+
+
+def test_one_row():
+    assert_array_equal(SlidingWindow(3).fit_transform([[1.0, 2.0]]), [[[1.0, 2.0]] * 3])
+
+
+# --- names and containers of the output --------------------------------------------
+
+
+def test_names_are_those_of_the_last_axis():
+    frame = make_frame()
+    transformer = SlidingWindow(5).fit(frame)
+    assert transformer.n_features_in_ == 3
+    assert_array_equal(transformer.feature_names_in_, frame.columns)
+    assert_array_equal(transformer.get_feature_names_out(), frame.columns)
+    unnamed = SlidingWindow(5).fit(frame.to_numpy())
+    assert_array_equal(unnamed.get_feature_names_out(), ["x0", "x1", "x2"])
+    assert_array_equal(unnamed.get_feature_names_out(frame.columns), frame.columns)
+    with pytest.raises(ValueError, match="input_features"):
+        transformer.get_feature_names_out(["a", "b", "c"])
+    pipeline = make_pipeline(StandardScaler(), SlidingWindow(5)).fit(frame)
+    assert_array_equal(pipeline.get_feature_names_out(), frame.columns)
+
+
+@pytest.mark.parametrize("container", ["pandas", "polars", "default"])
+def test_no_container_wraps_three_axes(container):
+    frame = make_frame()
+    expected = reference([], frame.to_numpy(), 4)
+    set_here = SlidingWindow(4).set_output(transform=container)
+    assert type(set_here.fit_transform(frame)) is np.ndarray
+    with sklearn.config_context(transform_output=container):
+        windows = SlidingWindow(4).fit(frame).transform(frame)
+    assert type(windows) is np.ndarray
+    assert_array_equal(windows, expected)
+
+
+def test_pipeline_can_be_asked_to_keep_the_dates():
+    frame = make_frame()
+    pipeline = make_pipeline(StandardScaler(), SlidingWindow(4))
+    pipeline.set_output(transform="pandas").fit(frame[:30])
+    scaled = pipeline[0].transform(frame).to_numpy()
+    windows = pipeline.transform(frame[30:])  # warns where it sees no dates
+    assert_array_equal(windows, reference(scaled[:30], scaled[30:], 4))
+
+
+# --- context ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("context", ["auto", "train"])
+@pytest.mark.parametrize("window", [1, 2, 6, 35])
+def test_rows_that_follow_have_the_training_rows_before_them(context, window):
+    frame = make_frame()
+    transformer = SlidingWindow(window, context).fit(frame[:25])
+    windows = transformer.transform(frame[25:])
+    expected = reference(frame.to_numpy()[:25], frame.to_numpy()[25:], window)
+    assert_array_equal(windows, expected)
+    assert_array_equal(transformer.transform(frame[25:26]), expected[:1])
+
+
+def test_pad_never_sees_the_training_rows():
+    frame = make_frame()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        windows = SlidingWindow(6, "pad").fit(frame[:25]).transform(frame[25:])
+    assert_array_equal(windows, reference([], frame.to_numpy()[25:], 6))
+
+
+def test_arrays_are_padded_with_one_warning_or_follow_if_told():
+    X = make_rows()
+    transformer = SlidingWindow(6).fit(X[:25])
+    with pytest.warns(
+        UserWarning, match=r"SlidingWindow: .* context='train'"
+    ) as caught:
+        windows = transformer.transform(X[25:])
+        transformer.transform(X[26:])
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    assert_array_equal(windows, reference([], X[25:], 6))
+    told = SlidingWindow(6, "train").fit(X[:25]).transform(X[25:])
+    assert_array_equal(told, reference(X[:25], X[25:], 6))
+
+
+def test_a_window_of_one_row_needs_no_context_and_never_warns():
+    frame = make_frame()
+    windows = SlidingWindow(1).fit(frame[:10]).transform(frame[30:])
+    assert_array_equal(windows[:, 0], frame[30:])
+
+
+def with_missing(X):
+    X = X.copy()
+    X[:2, 0] = np.nan
+    return X
+
+
+@pytest.mark.parametrize("change", [lambda X: X, with_missing, lambda X: X * 1e8])
+@pytest.mark.parametrize("context", ["auto", "train", "pad"])
+def test_training_rows_never_get_their_own_end(context, change):
+    X = change(make_rows())
+    transformer = SlidingWindow(6, context).fit(X)
+    for rows in (X, X[:3], X.astype(np.float32)):
+        expected = reference([], rows, 6)
+        assert_array_equal(transformer.transform(rows), expected)
+        frame = pd.DataFrame(rows)
+        assert_array_equal(
+            SlidingWindow(6, context).fit(frame).transform(frame), expected
+        )
+
+
+def test_training_rows_are_known_again_in_spite_of_rounding():
+    X = make_rows(300, 20)
+    pca = PCA(8, svd_solver="full", random_state=0)
+    fitted = pca.fit_transform(X)
+    again = pca.transform(X)
+    assert (fitted != again).any()  # else this test would show nothing
+    windows = SlidingWindow(5, "train").fit(fitted).transform(again)
+    assert_array_equal(windows, reference([], again, 5))
+
+
+def test_gap_and_overlap_are_padded():
+    frame = make_frame()
+    for later in (frame[28:], frame[20:]):
+        transformer = SlidingWindow(6).fit(frame[:25])
+        with pytest.warns(UserWarning, match="not known to follow"):
+            windows = transformer.transform(later)
+        assert_array_equal(windows, reference([], later.to_numpy(), 6))
+
+
+def test_window_may_change_after_fit():
+    frame = make_frame()
+    transformer = SlidingWindow(6).fit(frame[:25]).set_params(window=3)
+    expected = reference(frame.to_numpy()[:25], frame.to_numpy()[25:], 3)
+    assert_array_equal(transformer.transform(frame[25:]), expected)
+
+
+# --- in a pipeline -----------------------------------------------------------------
+
+
+def test_works_with_cross_validation_of_series():
+    X = make_rows(400, 2)
+    # Whether the mean of the last five rows rises: one row alone cannot tell.
+    y = (np.convolve(X[:, 0], np.ones(5))[:400] > 0).astype(int)
+    network = LSTMClassifier(8, learning_rate_init=0.03, max_iter=30, random_state=0)
+    folds = TimeSeriesSplit(n_splits=3)
+
+    def score(window):
+        steps = StandardScaler(), SlidingWindow(window, context="train"), network
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", sklearn.exceptions.ConvergenceWarning)
+            return cross_val_score(make_pipeline(*steps), X, y, cv=folds).mean()
+
+    assert score(5) > 0.85 > score(1)
+
+
+# --- persistence -------------------------------------------------------------------
+
+
+def through_skops(estimator):
+    # The one class of skdeep beside the transformer: what it remembers of its rows.
+    names = [
+        "skdeep.preprocessing._sliding_window.SlidingWindow",
+        "skdeep.encoding._context.RowContext",
+    ]
+    data = skops.io.dumps(estimator)
+    assert set(skops.io.get_untrusted_types(data=data)) <= set(names)
+    return skops.io.loads(data, trusted=names)
+
+
+def through_joblib(estimator):
+    file = io.BytesIO()
+    joblib.dump(estimator, file)
+    return joblib.load(file)
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        copy.deepcopy,
+        lambda estimator: pickle.loads(pickle.dumps(estimator)),
+        through_joblib,
+        through_skops,
+    ],
+    ids=["deepcopy", "pickle", "joblib", "skops"],
+)
+def test_a_copy_knows_its_context(copied):
+    frame = make_frame()
+    transformer = SlidingWindow(6).fit(frame[:25])
+    assert_array_equal(
+        copied(transformer).transform(frame[25:]), transformer.transform(frame[25:])
+    )
+
+
+# --- bad input ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("window", [0, -3, 2.5, "10", None])
+def test_bad_window(window):
+    with pytest.raises(ValueError, match="'window' parameter of SlidingWindow"):
+        SlidingWindow(window).fit(make_rows())
+
+
+def test_bad_context():
+    with pytest.raises(ValueError, match="'context' parameter of SlidingWindow"):
+        SlidingWindow(context="future").fit(make_rows())
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.ones(5), "Expected 2D array, got 1D"),
+        (np.ones((2, 3, 4)), "dim 3"),
+        (np.empty((0, 2)), "0 sample"),
+        ([[1.0], [np.inf]], "infinity"),
+        ([["a"], ["b"]], "could not convert string"),
+    ],
+)
+def test_bad_rows(X, message):
+    with pytest.raises(ValueError, match=message):
+        SlidingWindow().fit(X)
+    transformer = SlidingWindow().fit(make_rows(n_features=1))
+    with pytest.raises(ValueError, match=message):
+        transformer.transform(X)
+
+
+def test_sparse_rows_are_refused():
+    with pytest.raises(TypeError, match="Sparse data was passed"):
+        SlidingWindow().fit(sparse.csr_array(np.eye(4)))
+
+
+def test_other_columns_and_dates_out_of_order():
+    frame = make_frame()
+    transformer = SlidingWindow().fit(frame)
+    with pytest.raises(ValueError, match="feature names should match"):
+        transformer.transform(frame.rename(columns={"c0": "other"}))
+    with pytest.raises(ValueError, match="X has 2 features"):
+        SlidingWindow().fit(frame.to_numpy()).transform(np.ones((3, 2)))
+    with pytest.raises(ValueError, match="comes after"):
+        SlidingWindow().fit(frame[::-1])
+    with pytest.raises(ValueError, match="is repeated"):
+        transformer.transform(frame.iloc[[0, 1, 1]])
+
+
+def test_not_fitted():
+    with pytest.raises(NotFittedError):
+        SlidingWindow().transform(make_rows())
+    assert clone(SlidingWindow(7, "pad")).get_params() == {
+        "window": 7,
+        "context": "pad",
+    }
