@@ -10,7 +10,8 @@ from skdeep.estimators import (
     ModuleRegressor,
 )
 from skdeep.inspection import LossCurveDisplay
-from skdeep.preprocessing import TrendFeatures
+from skdeep.model_selection import PurgedTimeSeriesSplit
+from skdeep.preprocessing import SequenceVectorizer, SlidingWindow, TrendFeatures
 
 __version__ = "0.1.0"
 
@@ -22,6 +23,9 @@ __all__ = [
     "MLPRegressor",
     "ModuleClassifier",
     "ModuleRegressor",
+    "PurgedTimeSeriesSplit",
+    "SequenceVectorizer",
+    "SlidingWindow",
     "TrendFeatures",
     "__version__",
     "load_stock_prices",

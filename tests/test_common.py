@@ -11,6 +11,7 @@ from skdeep import (
     MLPRegressor,
     ModuleClassifier,
     ModuleRegressor,
+    SlidingWindow,
     TrendFeatures,
 )
 
@@ -39,6 +40,7 @@ ESTIMATORS = [
     LSTMRegressor(hidden_size=16, cell="rnn", num_layers=2, truncation=2, max_iter=50),
     ModuleClassifier(SmallNetwork, max_iter=100),
     ModuleRegressor(SmallNetwork, max_iter=100),
+    SlidingWindow(),
     TrendFeatures(),
 ]
 
@@ -47,7 +49,7 @@ _ORDERED_IN_TIME = "rows are ordered in time: each depends on those before it"
 
 def expected_failures(estimator):
     """Return the checks that cannot hold, each with its reason."""
-    if isinstance(estimator, TrendFeatures):
+    if isinstance(estimator, (SlidingWindow, TrendFeatures)):
         return {
             "check_methods_sample_order_invariance": _ORDERED_IN_TIME,
             "check_methods_subset_invariance": _ORDERED_IN_TIME,
@@ -57,7 +59,7 @@ def expected_failures(estimator):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 # The checks' arrays have no dates that tell whether they follow the training rows.
-@pytest.mark.filterwarnings("ignore:TrendFeatures:UserWarning")
+@pytest.mark.filterwarnings("ignore:(SlidingWindow|TrendFeatures):UserWarning")
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
 def test_scikit_learn_check(estimator, check):
     check(estimator)

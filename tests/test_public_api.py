@@ -11,7 +11,13 @@ from numpydoc.docscrape import ClassDoc, FunctionDoc
 import skdeep
 
 # What a user imports from; losses, networks, encoding and training are for the house.
-PUBLIC_SUBPACKAGES = ["datasets", "estimators", "inspection", "preprocessing"]
+PUBLIC_SUBPACKAGES = [
+    "datasets",
+    "estimators",
+    "inspection",
+    "model_selection",
+    "preprocessing",
+]
 NAMES = [name for name in skdeep.__all__ if name != "__version__"]
 FUNCTIONS = [name for name in NAMES if inspect.isfunction(getattr(skdeep, name))]
 CLASSES = [name for name in NAMES if inspect.isclass(getattr(skdeep, name))]
