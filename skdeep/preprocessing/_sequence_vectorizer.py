@@ -145,7 +145,7 @@ class SequenceVectorizer(ArrayOutput, BaseEstimator):
     stop_words : {"english"}, list of str or None, default=None
         Words to leave out.
 
-    token_pattern : str or None, default=r"(?u)\b\w\w+\b"
+    token_pattern : str or None, default="(?u)\\b\\w\\w+\\b"
         Regular expression of a token: by default two or more letters or digits.
         ``r"\w+|[^\w\s]"`` also keeps short words and punctuation marks.
 
@@ -177,7 +177,7 @@ class SequenceVectorizer(ArrayOutput, BaseEstimator):
     Attributes
     ----------
     vocabulary_ : dict of str to int
-        The id of each term, from 2 on, in alphabetical order.
+        The id of each term, from 2 on; in alphabetical order if learned.
 
     fixed_vocabulary_ : bool
         Whether the vocabulary is the user's own.
@@ -185,6 +185,7 @@ class SequenceVectorizer(ArrayOutput, BaseEstimator):
     See Also
     --------
     sklearn.feature_extraction.text.CountVectorizer : Counts tokens.
+    skdeep.LSTMClassifier : Classifies such sequences, given an ``embedding_dim``.
     SlidingWindow : Sequences from rows of numbers.
 
     Notes
@@ -197,7 +198,9 @@ class SequenceVectorizer(ArrayOutput, BaseEstimator):
     ``min_df=2`` the words that occur in one document alone teach it that.
 
     The number of ids, padding and unknown included, is ``len(vocabulary_) + 2``. The
-    largest occurs in the training documents unless the vocabulary is the user's own.
+    largest occurs in the training documents unless the vocabulary is the user's own: an
+    estimator behind has to be told their number then, as by
+    ``LSTMClassifier(embedding_dim=64, vocabulary_size=...)``.
 
     The output has one axis of samples and one of time, and with `max_length` of None a
     width that varies; its columns have no names, and `set_output` leaves it an array.

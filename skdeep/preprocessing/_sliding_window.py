@@ -81,7 +81,7 @@ class SlidingWindow(ArrayOutput, BaseEstimator):
     See Also
     --------
     TrendFeatures : Indicators of prices, each computed from a window of its own.
-    PurgedTimeSeriesSplit : Folds for rows in time order.
+    skdeep.model_selection.PurgedTimeSeriesSplit : Folds for rows in time order.
 
     Notes
     -----
