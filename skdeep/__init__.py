@@ -3,6 +3,7 @@
 from skdeep.datasets import load_stock_prices, load_stock_trend
 from skdeep.estimators import (
     LSTMClassifier,
+    LSTMForecaster,
     LSTMRegressor,
     MLPClassifier,
     MLPRegressor,
@@ -17,6 +18,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "LSTMClassifier",
+    "LSTMForecaster",
     "LSTMRegressor",
     "LossCurveDisplay",
     "MLPClassifier",

@@ -6,6 +6,7 @@ from torch import nn
 
 from skdeep import (
     LSTMClassifier,
+    LSTMForecaster,
     LSTMRegressor,
     MLPClassifier,
     MLPRegressor,
@@ -38,6 +39,7 @@ ESTIMATORS = [
     LSTMRegressor(learning_rate_init=0.02, max_iter=50),
     LSTMClassifier(16, cell="gru", bidirectional=True, learning_rate_init=0.02),
     LSTMRegressor(hidden_size=16, cell="rnn", num_layers=2, truncation=2, max_iter=50),
+    LSTMForecaster(window=2, horizon=1),
     ModuleClassifier(SmallNetwork, max_iter=100),
     ModuleRegressor(SmallNetwork, max_iter=100),
     SlidingWindow(),
@@ -49,7 +51,7 @@ _ORDERED_IN_TIME = "rows are ordered in time: each depends on those before it"
 
 def expected_failures(estimator):
     """Return the checks that cannot hold, each with its reason."""
-    if isinstance(estimator, (SlidingWindow, TrendFeatures)):
+    if isinstance(estimator, (LSTMForecaster, SlidingWindow, TrendFeatures)):
         return {
             "check_methods_sample_order_invariance": _ORDERED_IN_TIME,
             "check_methods_subset_invariance": _ORDERED_IN_TIME,
@@ -59,7 +61,9 @@ def expected_failures(estimator):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 # The checks' arrays have no dates that tell whether they follow the training rows.
-@pytest.mark.filterwarnings("ignore:(SlidingWindow|TrendFeatures):UserWarning")
+@pytest.mark.filterwarnings(
+    "ignore:(LSTMForecaster|SlidingWindow|TrendFeatures):UserWarning"
+)
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
 def test_scikit_learn_check(estimator, check):
     check(estimator)

@@ -6,6 +6,7 @@ from skdeep.encoding._inputs import (
     Table,
     columns_without_numbers,
     find_categorical,
+    find_columns,
     float_dtype,
     split_columns,
 )
@@ -17,9 +18,11 @@ from skdeep.encoding._sequences import (
     StepValueTargets,
 )
 from skdeep.encoding._targets import ValueTargets, class_targets
+from skdeep.encoding._windows import ForecastTargets, WindowEncoder, Windows
 
 __all__ = [
     "CONTEXTS",
+    "ForecastTargets",
     "InputEncoder",
     "RowContext",
     "SequenceEncoder",
@@ -28,10 +31,13 @@ __all__ = [
     "StepValueTargets",
     "Table",
     "ValueTargets",
+    "WindowEncoder",
+    "Windows",
     "as_tensor",
     "class_targets",
     "columns_without_numbers",
     "find_categorical",
+    "find_columns",
     "float_dtype",
     "split_columns",
     "time_labels",

@@ -64,40 +64,65 @@ def find_categorical(categorical_features, X, n_features: int) -> list[int]:
         return []
     if isinstance(categorical_features, str):
         return [i for i, t in enumerate(_dtypes(X)) if t in (nw.Categorical, nw.Enum)]
-    asked = np.asarray(categorical_features)
-    if asked.size == 0:
+    found = find_columns(categorical_features, X, n_features, "categorical_features")
+    return sorted(set(found))
+
+
+def find_columns(asked, X, n_features: int, parameter: str) -> list[int]:
+    """Return the positions of columns of X, in the order in which they are asked for.
+
+    Parameters
+    ----------
+    asked : array-like
+        A mask, positions or names.
+    X : array-like
+        The user's data.
+    n_features : int
+        Number of its columns.
+    parameter : str
+        Which parameter asks.
+
+    Raises
+    ------
+    ValueError
+        If a column is named or counted that X has not.
+    """
+    columns = np.asarray(asked)
+    if columns.size == 0:
         return []
-    if asked.dtype == bool:
-        if asked.shape != (n_features,):
+    if columns.dtype == bool:
+        if columns.shape != (n_features,):
             raise ValueError(
-                f"categorical_features as a mask must have {n_features} entries, one "
-                f"for each column of X, got shape {asked.shape}."
+                f"{parameter} as a mask must have {n_features} entries, one for each "
+                f"column of X, got shape {columns.shape}."
             )
-        return np.flatnonzero(asked).tolist()
-    if np.issubdtype(asked.dtype, np.integer):
-        return _checked_positions(asked, n_features)
-    return _positions_of_names(asked.tolist(), X)
+        return np.flatnonzero(columns).tolist()
+    if np.issubdtype(columns.dtype, np.integer):
+        return _checked_positions(columns, n_features, parameter)
+    return _positions_of_names(columns.tolist(), X, parameter)
 
 
-def _checked_positions(positions: np.ndarray, n_features: int) -> list[int]:
+def _checked_positions(
+    positions: np.ndarray, n_features: int, parameter: str
+) -> list[int]:
     wrong = positions[(positions < 0) | (positions >= n_features)]
     if wrong.size:
         raise ValueError(
-            f"categorical_features holds {wrong.tolist()}, but X has columns 0 to "
+            f"{parameter} holds {wrong.tolist()}, but X has columns 0 to "
             f"{n_features - 1}."
         )
-    return sorted(set(positions.tolist()))
+    return positions.tolist()
 
 
-def _positions_of_names(names: list, X) -> list[int]:
+def _positions_of_names(names: list, X, parameter: str) -> list[int]:
     columns = list(getattr(X, "columns", []))
     missing = [name for name in names if name not in columns]
     if missing:
         raise ValueError(
-            f"categorical_features names {missing}, but the columns of X are "
+            f"{parameter} names {missing}, but the columns of X are "
             f"{columns or 'not named'}."
         )
-    return sorted({columns.index(name) for name in names})
+    return [columns.index(name) for name in names]
 
 
 def split_columns(X, categorical: list[int]):

@@ -38,22 +38,22 @@ from skdeep.training import (
 
 
 @dataclass
-class _Sample:
+class Sample:
     """Checked rows with their encoded targets and weights, if they have any."""
 
-    table: Table
-    codes: np.ndarray
+    table: Any
+    codes: Any
     weight: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.table)
 
-    def rows(self, index: np.ndarray) -> _Sample:
+    def rows(self, index: np.ndarray) -> Sample:
         """Return some of the rows."""
         weight = None if self.weight is None else self.weight[index]
-        return _Sample(self.table.rows(index), self.codes[index], weight)
+        return Sample(self.table.rows(index), self.codes[index], weight)
 
-    def without_weightless(self) -> _Sample:
+    def without_weightless(self) -> Sample:
         """Drop rows of weight zero, which a class weight may have made."""
         if self.weight is None or self.weight.all():
             return self
@@ -63,7 +63,7 @@ class _Sample:
 
 
 @dataclass
-class _Plan:
+class Plan:
     """How inputs and targets are encoded and what network stands between them."""
 
     inputs: Any
@@ -77,6 +77,9 @@ class _Plan:
 _SET_BY_CHECKS = (
     "_categorical",
     "_dtype",
+    "_layout",
+    "_n_tokens",
+    "_pasts",
     "classes_",
     "feature_names_in_",
     "n_features_in_",
@@ -112,7 +115,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         """Return the encoder of inputs."""
         return InputEncoder()
 
-    def _is_closed_form(self, plan: _Plan) -> bool:
+    def _is_closed_form(self, plan: Plan) -> bool:
         """Say whether the gradient of this network is written out."""
         return False
 
@@ -146,7 +149,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
     def _decode(self, targets, loss, raw: Tensor) -> Tensor:
         """Return codes of the predicted classes, or predicted values."""
 
-    def _strata(self, sample: _Sample, targets) -> np.ndarray | None:
+    def _strata(self, sample: Sample, targets) -> np.ndarray | None:
         """Return what a random validation part is stratified by, if it is."""
         return None
 
@@ -184,9 +187,9 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _prepare(
         self, X, y, sample_weight, X_val, y_val, incremental: bool, classes
-    ) -> tuple[_Plan, Task]:
+    ) -> tuple[Plan, Task]:
         """Do all that comes before training."""
-        has_validation_rows = check_validation_pair(X, X_val, y_val)
+        has_validation_rows = self._has_validation_rows(X, y, X_val, y_val)
         self._check_options(incremental)
         device = resolve_device(self.device)
         dtype = self._accepted_dtype(device)
@@ -194,18 +197,12 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         first = not hasattr(self, "_trained") or not (self.warm_start or incremental)
 
         table, y = self._check(X, y, dtype=dtype, reset=first)
-        weight = check_weight(sample_weight, table)
-        if weight is not None and not weight.all():
-            # A row of weight zero is to count for nothing at all.
-            rows = np.flatnonzero(weight)
-            table, y, weight = table.rows(rows), y[rows], weight[rows]
         if first:
             self._dtype = float_dtype(X) or table.dtype.name
             targets = self._make_targets(y, classes)
         else:
             targets = self._known_targets(y)
-        weight = self._add_class_weight(weight, y, targets, incremental)
-        sample = _Sample(table, targets.encode(y), weight).without_weightless()
+        sample = self._sample(table, y, sample_weight, targets, incremental)
         valid = None
         if has_validation_rows:
             valid = self._validation_sample(X_val, y_val, targets, dtype)
@@ -215,6 +212,20 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         plan = self._plan(sample, targets, first)
         task = self._task(plan, sample, valid, device, rng, first, incremental)
         return plan, task
+
+    def _sample(self, table, y, sample_weight, targets, incremental: bool) -> Sample:
+        """Encode targets and weights of training rows."""
+        weight = check_weight(sample_weight, table)
+        if weight is not None and not weight.all():
+            # A row of weight zero is to count for nothing at all.
+            rows = np.flatnonzero(weight)
+            table, y, weight = table.rows(rows), y[rows], weight[rows]
+        weight = self._add_class_weight(weight, y, targets, incremental)
+        return Sample(table, targets.encode(y), weight).without_weightless()
+
+    def _has_validation_rows(self, X, y, X_val, y_val) -> bool:
+        """Say whether the user has given validation rows."""
+        return check_validation_pair(X, X_val, y_val)
 
     def _check_options(self, incremental: bool) -> None:
         """Refuse what does not go together."""
@@ -245,15 +256,15 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
             return (np.dtype(self.dtype).type,)
         return (np.float64, np.float32) if device.type == "cpu" else (np.float32,)
 
-    def _validation_sample(self, X_val, y_val, targets, dtype) -> _Sample:
+    def _validation_sample(self, X_val, y_val, targets, dtype) -> Sample:
         """Check and encode the user's own validation rows."""
         try:
             table, y_val = self._check(X_val, y_val, dtype=dtype, reset=False)
-            return _Sample(table, targets.encode(y_val))
+            return Sample(table, targets.encode(y_val))
         except (TypeError, ValueError) as error:
             raise ValueError(f"X_val and y_val do not fit: {error}") from error
 
-    def _hold_out(self, sample: _Sample, targets, rng) -> tuple[_Sample, _Sample]:
+    def _hold_out(self, sample: Sample, targets, rng) -> tuple[Sample, Sample]:
         """Set validation rows aside: a random part, or the last rows."""
         n_samples = len(sample)
         n_valid = int(np.ceil(self.validation_fraction * n_samples))
@@ -278,17 +289,15 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
             )
         return sample.rows(train_rows), sample.rows(valid_rows)
 
-    def _plan(self, sample: _Sample, targets, first: bool) -> _Plan:
+    def _plan(self, sample: Sample, targets, first: bool) -> Plan:
         """Fit the encoder of inputs to the training rows; lay out the network."""
         inputs = self._make_inputs().fit(sample.table) if first else self._inputs
         loss = self._make_loss(targets)
         config = self._network_config(inputs, self._n_scores(targets, loss))
         dtype = getattr(torch, sample.table.dtype.name)
-        return _Plan(inputs, targets, loss, config, dtype)
+        return Plan(inputs, targets, loss, config, dtype)
 
-    def _task(
-        self, plan: _Plan, sample, valid, device, rng, first, incremental
-    ) -> Task:
+    def _task(self, plan: Plan, sample, valid, device, rng, first, incremental) -> Task:
         """Turn everything into tensors, with a network to train on them."""
         state = TrainingState() if first else self._resumed_state(incremental)
         dtype = plan.dtype
@@ -340,9 +349,11 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _training_options(self, n_samples: int) -> TrainingOptions:
         """Return the training parameters, the size of a batch settled."""
-        options = {f.name: getattr(self, f.name) for f in fields(TrainingOptions)}
+        options: dict[str, Any] = {
+            f.name: getattr(self, f.name, f.default) for f in fields(TrainingOptions)
+        }
         if self.batch_size == "auto":
-            options["batch_size"] = min(200, n_samples)
+            options["batch_size"] = self._auto_batch_size(n_samples)
         elif self.batch_size > n_samples:
             warnings.warn(
                 f"Got batch_size={self.batch_size}, more than the {n_samples} training "
@@ -352,7 +363,10 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
             options["batch_size"] = n_samples
         return TrainingOptions(**options)
 
-    def _train(self, task: Task, plan: _Plan, X, y) -> None:
+    def _auto_batch_size(self, n_samples: int) -> int:
+        return min(200, n_samples)
+
+    def _train(self, task: Task, plan: Plan, X, y) -> None:
         """Train, with scikit-learn's callbacks told of it, and keep the outcome."""
         n_before = len(task.state.history)
         context = self._init_callback_context(max_subtasks=task.n_epochs)
@@ -380,7 +394,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
             estimator=self, X=X, y=y, reconstruction_attributes=fitted
         )
 
-    def _fitted_attributes(self, task: Task, plan: _Plan, n_before: int) -> dict:
+    def _fitted_attributes(self, task: Task, plan: Plan, n_before: int) -> dict:
         """Return all that a fit sets."""
         history = task.state.history
         scores = [r["valid_score"] for r in history if "valid_score" in r]
@@ -416,7 +430,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         device = resolve_device(self.device, fall_back=True)
         return self._check(X, dtype=self._accepted_dtype(device), reset=False)
 
-    def _scores_of(self, table: Table, method: str = "forward") -> Tensor:
+    def _scores_of(self, table, method: str = "forward") -> Tensor:
         """Return the raw scores of checked rows, on the CPU.
 
         ``method`` of the network gives them.
@@ -462,7 +476,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         return tags
 
 
-def _as_data(sample: _Sample, plan: _Plan, dtype, device) -> Data:
+def _as_data(sample: Sample, plan: Plan, dtype, device) -> Data:
     """Encode rows, targets and weights into tensors."""
     rows = plan.inputs.encode(sample.table, dtype, device)
     target = plan.targets.as_tensor(sample.codes, plan.loss.target_kind, dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from numbers import Integral, Real
 
 import numpy as np
@@ -195,6 +196,18 @@ module_ : torch.nn.Module
     The trained network.
 net_ : skorch.NeuralNet
     A skorch net around it."""
+
+
+def adapted(doc: str, without: tuple[str, ...] = (), **defaults) -> str:
+    """Return a piece of a docstring less some parameters, with other defaults."""
+    entries = re.split(r"\n(?=\w+ :)", doc)
+    kept = [entry for entry in entries if entry.split(" :")[0] not in without]
+    for i, entry in enumerate(kept):
+        name = entry.split(" :")[0]
+        if name in defaults:
+            new = f"default={defaults[name]!r}"
+            kept[i] = re.sub(r"default=.+", new, entry, count=1)
+    return "\n".join(kept)
 
 
 def documented(**pieces: str):

@@ -198,6 +198,6 @@ def check_validation_pair(X, X_val, y_val) -> bool:
             "cross-validation cuts metadata as long as X into the folds of X: then "
             "these are not the validation rows that were meant.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return True

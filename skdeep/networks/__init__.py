@@ -2,6 +2,7 @@
 
 from skdeep.networks._activations import ACTIVATIONS
 from skdeep.networks._dense import DenseNetwork, Dropout
+from skdeep.networks._forecasting import SegmentNetwork
 from skdeep.networks._initialization import WEIGHT_INITS
 from skdeep.networks._recurrent import CELLS, RecurrentNetwork
 
@@ -12,4 +13,5 @@ __all__ = [
     "DenseNetwork",
     "Dropout",
     "RecurrentNetwork",
+    "SegmentNetwork",
 ]

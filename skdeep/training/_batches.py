@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 @dataclass
 class Batches:
-    """One pass over the data in batches; every list has an entry for each of them.
+    """One pass over the data in batches; everything has an entry for each of them.
 
     Parameters
     ----------
@@ -20,7 +21,7 @@ class Batches:
         Number of rows.
     rows : list of Tensor of shape (size,)
         Row numbers.
-    targets : list of Tensor of shape (size, ...)
+    targets : sequence of Tensor of shape (size, ...)
         Targets.
     scales : list of float, or list of Tensor of shape (size,)
         Weight of each row as a share of its batch, one for all if they are equal.
@@ -32,7 +33,7 @@ class Batches:
 
     sizes: list[int]
     rows: list[Tensor]
-    targets: list[Tensor]
+    targets: Sequence[Tensor]
     scales: list[Any]
     weight_sums: list[float]
     equal_weights: bool
@@ -68,6 +69,24 @@ def batch_bounds(
     return list(zip(starts, [*starts[1:], n_samples], strict=True))
 
 
+class _Gathered(Sequence):
+    """Overlapping targets, gathered batch by batch.
+
+    All of them at once, as many times larger than the series as they are long, might
+    fill the memory.
+    """
+
+    def __init__(self, target: Tensor, rows: list[Tensor]):
+        self.target = target
+        self.rows = rows
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, i):
+        return self.target.index_select(0, self.rows[i])
+
+
 def make_batches(
     order: np.ndarray,
     bounds: list[tuple[int, int]],
@@ -79,7 +98,9 @@ def make_batches(
     sizes = [stop - start for start, stop in bounds]
     # split, unlike slicing in a loop, makes all the views in one call.
     rows = list(index.split(sizes))
-    targets = list(target[index].split(sizes))
+    targets: Sequence[Tensor] = _Gathered(target, rows)
+    if target.is_contiguous():
+        targets = target[index].split(sizes)
     if weight is None:
         sums = [float(size) for size in sizes]
         return Batches(sizes, rows, targets, [1 / s for s in sums], sums, True)

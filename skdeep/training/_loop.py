@@ -89,6 +89,8 @@ class _Epochs:
             warnings.warn("Training interrupted by user.", stacklevel=2)
         finally:
             self.trainer.end()
+        if self.best is None and self.trainer.average is not None:
+            self.best = self.trainer.snapshot()
         if self.best is not None:
             self.trainer.restore(self.best)
         self.state.optimizer = self.trainer.optimizer_state()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -204,6 +205,43 @@ class FlatParameters:
     def weight_gradient(self) -> Tensor:
         """The gradient of that part."""
         return self.gradient[: self.n_weights]
+
+
+class MovingAverage:
+    """The exponential moving average of the parameters over the steps.
+
+    It predicts better than the last parameters, which the last batches have pushed
+    about (Polyak & Juditsky, 1992). While there are few steps it looks less far back.
+
+    Parameters
+    ----------
+    flat : FlatParameters
+        What is averaged.
+    decay : float
+        Weight of the past in each step.
+    """
+
+    def __init__(self, flat: FlatParameters, decay: float):
+        self.flat = flat
+        self.decay = decay
+        self.values = flat.values.detach().clone()
+        self._n_steps = 0
+
+    def update(self) -> None:
+        """Take the parameters after a step in."""
+        self._n_steps += 1
+        decay = min(self.decay, (1 + self._n_steps) / (10 + self._n_steps))
+        self.values.lerp_(self.flat.values.data, 1 - decay)
+
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Put the average in the place of the parameters meanwhile."""
+        latest = self.flat.values.detach().clone()
+        self.flat.values.data.copy_(self.values)
+        try:
+            yield
+        finally:
+            self.flat.values.data.copy_(latest)
 
 
 def _check_usable(kind: Callable) -> None:

@@ -35,6 +35,7 @@ class TrainingOptions:
     max_fun: int
     max_grad_norm: float | None
     compile: bool
+    weight_averaging: float = 0.0
 
 
 class Rows(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from skdeep.training._batches import batch_bounds, make_batches
 from skdeep.training._device import threads_for
 from skdeep.training._optimizers import (
     FlatParameters,
+    MovingAverage,
     make_optimizer,
     optimizer_state,
     restore_optimizer,
@@ -86,6 +88,7 @@ class Trainer(ABC):
         self.task = task
         self.options = task.options
         self.flat = FlatParameters(task.network)
+        self.average: MovingAverage | None = None
         self._weights = self.flat.weights
         self._weight_gradient = self.flat.weight_gradient
 
@@ -118,6 +121,8 @@ class Trainer(ABC):
             merge_single=self.needs_two_rows,
         )
         self._take_step = self.optimizer.step
+        if self.options.weight_averaging:
+            self.average = MovingAverage(self.flat, self.options.weight_averaging)
 
     def run_epoch(self, order: np.ndarray) -> float:
         """Take a step for each batch of rows in ``order``; return the mean loss."""
@@ -137,6 +142,8 @@ class Trainer(ABC):
             if self.options.max_grad_norm is not None:
                 self._clip(self.options.max_grad_norm)
             self._take_step()
+            if self.average is not None:
+                self.average.update()
         loss = batches.mean_loss(losses)
         if alpha:
             loss += batches.mean_penalty(norms, alpha)
@@ -169,7 +176,7 @@ class Trainer(ABC):
     def evaluate(self, data: Data) -> tuple[float, float]:
         """Return the mean loss and the score on other rows."""
         self.task.network.eval()
-        with torch.inference_mode():
+        with self.averaged(), torch.inference_mode():
             raw = raw_scores(self.task.network, data.rows)
             losses = self.task.loss.per_sample(raw, data.target).cpu().double()
         if not raw.isfinite().all():
@@ -181,8 +188,15 @@ class Trainer(ABC):
 
     def snapshot(self) -> dict[str, Tensor]:
         """Copy the network's parameters and buffers."""
-        state = self.task.network.state_dict()
-        return {name: tensor.clone() for name, tensor in state.items()}
+        with self.averaged():
+            state = self.task.network.state_dict()
+            return {name: tensor.clone() for name, tensor in state.items()}
+
+    def averaged(self) -> contextlib.AbstractContextManager:
+        """Let the network have its averaged weights meanwhile, if there are such."""
+        if self.average is None:
+            return contextlib.nullcontext()
+        return self.average.in_place()
 
     def restore(self, snapshot: dict[str, Tensor]) -> None:
         """Put a copy back."""

@@ -1,0 +1,902 @@
+"""Forecasts of time series by a recurrent network."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.metrics import r2_score
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from skdeep.encoding import (
+    CONTEXTS,
+    ForecastTargets,
+    RowContext,
+    WindowEncoder,
+    Windows,
+    find_columns,
+)
+from skdeep.estimators._base import BaseNetwork, Sample
+from skdeep.estimators._parameters import (
+    FITTED_DOC,
+    REGRESSOR_CONSTRAINTS,
+    TRAINING_CONSTRAINTS,
+    TRAINING_DOC,
+    adapted,
+    documented,
+)
+from skdeep.estimators._series import (
+    Dates,
+    Group,
+    Series,
+    check_series,
+    check_series_target,
+    names_of,
+)
+from skdeep.losses import StepLoss, make_loss
+from skdeep.networks import CELLS, SegmentNetwork
+from skdeep.training import raw_scores
+
+_LOSSES = {"squared_error", "absolute_error", "huber", "quantile"}
+# Not parameters here: validation rows are always the last, a horizon apart.
+_FIXED = ("validation_split", "validation_gap")
+# A batch holds so many windows at most, and an epoch so many batches at least.
+_LARGEST_BATCH, _FEWEST_BATCHES, _SMALLEST_BATCH = 256, 32, 8
+# Residuals are kept as this many quantiles.
+_N_LEVELS = 201
+
+
+@dataclass
+class _Layout:
+    """Which columns are what, as positions among those that hold numbers."""
+
+    own: list[int]
+    known: list[int]
+    n_targets: int
+    is_flat: bool
+    names: list | None
+
+
+@dataclass
+class _Past:
+    """What is remembered of a series: its last rows and its dates."""
+
+    key: Any
+    context: RowContext
+    dates: Dates | None
+
+
+_OWN_DOC = """\
+window : int, default=30
+    Number of rows that a forecast is made from.
+horizon : int, default=1
+    Number of rows ahead that are forecast, all at once.
+target_columns : str, int or list of these, default=None
+    Columns of X that are forecast, by names or positions; None means all. If y is
+    given, the columns that hold the past of y; None means those of y's names.
+known_columns : str, int or list of these, default=None
+    Columns of X that are known in advance, such as the hour or a holiday: they are
+    read up to the forecast row.
+groups : str or int, default=None
+    The column of X that names the series of each row, where X holds several. Each is
+    forecast from its own rows.
+context : {'auto', 'train', 'pad'}, default='auto'
+    What stands before the first row given to ``predict``: 'auto' takes the stored end
+    of the training rows if the index of X (dates or numbers) goes on where that of the
+    training rows ended, and else pads, with a warning; 'train' takes it unless the
+    index says otherwise; 'pad' never does. X that begins as the training rows did is
+    never given their end.
+cell : {'lstm', 'gru', 'rnn'}, default='lstm'
+    Kind of the recurrent layer.
+hidden_size : int, default=128
+    Its width.
+segment_length : int or 'auto', default='auto'
+    Number of rows that the recurrent layer reads in one step, and writes in one. 'auto'
+    is 24, or less where the window is shorter than 72: a third of it.
+dropout : float, default=0.5
+    Share of the recurrent layer's values set to zero in each training step.
+loss : {'squared_error', 'absolute_error', 'huber', 'quantile'} or callable, \
+default='absolute_error'
+    What training minimises: the mean over steps and targets, in units of the
+    training rows' standard deviation. A callable takes forecasts and targets, both
+    (n, 1), and returns a tensor with a value for each, or their mean.
+quantile : float, default=0.5
+    The quantile that the loss 'quantile' predicts.
+huber_delta : float, default=1.0
+    The error from which on the loss 'huber' is linear.
+weight_averaging : float, default=0.99
+    Decay, a step, of the exponential moving average of the weights that is used in
+    place of the last weights. 0 uses the last."""
+
+_OWN_CONSTRAINTS: dict = {
+    "window": [Interval(Integral, 1, None, closed="left")],
+    "horizon": [Interval(Integral, 1, None, closed="left")],
+    "target_columns": [None, str, Integral, "array-like"],
+    "known_columns": [None, str, Integral, "array-like"],
+    "groups": [None, str, Integral],
+    "context": [StrOptions(set(CONTEXTS))],
+    "cell": [StrOptions(set(CELLS))],
+    "hidden_size": [Interval(Integral, 1, None, closed="left")],
+    "segment_length": [
+        StrOptions({"auto"}),
+        Interval(Integral, 1, None, closed="left"),
+    ],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "weight_averaging": [Interval(Real, 0, 1, closed="left")],
+}
+
+_TRAINING_DOC = adapted(
+    TRAINING_DOC,
+    without=_FIXED,
+    alpha=0.0,
+    learning_rate="cosine",
+    max_iter=10,
+    early_stopping="loss",
+)
+
+
+@documented(own=_OWN_DOC, training=_TRAINING_DOC, fitted=FITTED_DOC)
+class LSTMForecaster(RegressorMixin, BaseNetwork):
+    """Recurrent network that forecasts time series, several steps ahead at once.
+
+    Rows are in order of time, oldest first. The network reads a window of rows and
+    gives all ``horizon`` rows after it.
+
+    Parameters
+    ----------
+    {own}
+    {training}
+
+    Attributes
+    ----------
+    {fitted}
+
+    See Also
+    --------
+    LSTMRegressor : One number for each of many sequences.
+    skdeep.model_selection.PurgedTimeSeriesSplit : Folds of rows in order of time.
+    skdeep.inspection.ForecastDisplay : History, forecast and interval, drawn.
+
+    Notes
+    -----
+    The window is cut in segments, which an LSTM reads one a step. It then takes one
+    step for each segment of the forecast, and a linear layer makes the segment of its
+    state. Targets that are columns of X are read relative to their last value, one
+    after another by the same network, and a linear path from window to forecast is
+    added. All other columns are read with each of them. Columns and targets are scaled
+    by the mean and the standard deviation of the training rows.
+
+    ``early_stopping`` looks at the last rows of X, ``validation_fraction`` of each
+    series, ``horizon`` rows apart from the training rows; or at X_val.
+
+    References
+    ----------
+    Lin et al. (2023). "SegRNN: Segment recurrent neural network for long-term time
+    series forecasting." arXiv:2308.11200.
+
+    Lin et al. (2024). "SparseTSF: Modeling long-term time series forecasting with 1k
+    parameters." ICML. (The linear path.)
+
+    Lai et al. (2018). "Modeling long- and short-term temporal patterns with deep neural
+    networks." SIGIR. (Adding a linear path to a recurrent one.)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from skdeep import LSTMForecaster
+    >>> hours = pd.date_range("2024-01-01", periods=600, freq="h")
+    >>> day = np.sin(2 * np.pi * np.arange(600) / 24)
+    >>> load = pd.DataFrame({{"load": 10 + 3 * day}}, index=hours)
+    >>> model = LSTMForecaster(window=48, horizon=3, hidden_size=16, random_state=0)
+    >>> model = model.fit(load[:500])
+    >>> model.forecast().round(1)
+    >>> round(model.score(load[500:]), 1)
+    """
+
+    _parameter_constraints: dict = {
+        **_OWN_CONSTRAINTS,
+        **{k: v for k, v in TRAINING_CONSTRAINTS.items() if k not in _FIXED},
+        **REGRESSOR_CONSTRAINTS,
+        "loss": [StrOptions(_LOSSES), callable],
+    }
+
+    def __init__(
+        self,
+        window=30,
+        horizon=1,
+        *,
+        target_columns=None,
+        known_columns=None,
+        groups=None,
+        context="auto",
+        cell="lstm",
+        hidden_size=128,
+        segment_length="auto",
+        dropout=0.5,
+        loss="absolute_error",
+        quantile=0.5,
+        huber_delta=1.0,
+        solver="adam",
+        alpha=0.0,
+        batch_size="auto",
+        learning_rate="cosine",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=10,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping="loss",
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        max_grad_norm=None,
+        weight_averaging=0.99,
+        callbacks=None,
+        device="auto",
+        dtype=None,
+        compile=False,
+    ):
+        self.window = window
+        self.horizon = horizon
+        self.target_columns = target_columns
+        self.known_columns = known_columns
+        self.groups = groups
+        self.context = context
+        self.cell = cell
+        self.hidden_size = hidden_size
+        self.segment_length = segment_length
+        self.dropout = dropout
+        self.loss = loss
+        self.quantile = quantile
+        self.huber_delta = huber_delta
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.max_grad_norm = max_grad_norm
+        self.weight_averaging = weight_averaging
+        self.callbacks = callbacks
+        self.device = device
+        self.dtype = dtype
+        self.compile = compile
+
+    # -- fit ---------------------------------------------------------------------------
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, X_val=None, y_val=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows in order of time. The network reads nothing else.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets), default=None
+            What is forecast; None means ``target_columns`` of X.
+        X_val : array-like of shape (n_val_rows, n_features), default=None
+            Validation rows, scored after every epoch; with ``early_stopping`` they
+            decide, and no training rows are set aside. Windows reach back into X where
+            the rows follow those of X (see ``context``).
+        y_val : array-like, default=None
+            Their targets, if y is given.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If there are too few rows, dates out of order, or training diverges.
+        """
+        return self._fit(X, y, None, X_val, y_val)
+
+    def _has_validation_rows(self, X, y, X_val, y_val):
+        if X_val is None and y_val is not None:
+            raise ValueError("y_val was given without X_val.")
+        if X_val is not None and (y is None) != (y_val is None):
+            raise ValueError(
+                "y_val must be given with X_val if y is given with X, and only then."
+            )
+        return X_val is not None
+
+    def _check(self, X, y="no_validation", *, dtype, reset):
+        series = check_series(self, X, dtype=dtype, reset=reset)
+        if isinstance(y, str) and y == "no_validation":
+            return series
+        target = None if y is None else check_series_target(self, y, series)
+        if reset:
+            self._layout = self._find_layout(X, y, target)
+        return series, self._targets_of(series, target)
+
+    def _find_layout(self, X, y, target) -> _Layout:
+        """Find out which columns are what."""
+        n_features = self.n_features_in_
+        names = list(getattr(X, "columns", range(n_features)))
+        grouping = [] if self.groups is None else self._columns(X, "groups")
+        numeric = [i for i in range(n_features) if i not in grouping]
+
+        def positions(parameter: str) -> list[int]:
+            columns = self._columns(X, parameter)
+            if set(columns) & set(grouping):
+                raise ValueError(
+                    f"{parameter}={getattr(self, parameter)!r} holds the column that "
+                    f"groups={self.groups!r} names."
+                )
+            return [numeric.index(i) for i in columns]
+
+        own, known = positions("target_columns"), positions("known_columns")
+        if target is None:
+            own = own if self.target_columns is not None else [*range(len(numeric))]
+            own = [i for i in own if self.target_columns is not None or i not in known]
+            target_names: list | None = [names[numeric[i]] for i in own]
+            n_targets = len(own)
+        else:
+            n_targets = 1 if target.ndim == 1 else target.shape[1]
+            target_names = names_of(y)
+            if not own and target_names and set(target_names) <= set(names):
+                own = [numeric.index(names.index(name)) for name in target_names]
+        if target is not None and own and len(own) != n_targets:
+            raise ValueError(
+                f"target_columns={self.target_columns!r} names {len(own)} columns as "
+                f"the past of y, which has {n_targets}."
+            )
+        if set(own) & set(known):
+            both = [names[numeric[i]] for i in own if i in known]
+            raise ValueError(
+                f"known_columns={self.known_columns!r} and the targets share {both}: "
+                "what is forecast is not known in advance."
+            )
+        if n_targets == 0:
+            raise ValueError("X has no column left to forecast.")
+        has_names = hasattr(X, "columns") or (target is not None and target_names)
+        return _Layout(
+            own, known, n_targets, n_targets == 1, target_names if has_names else None
+        )
+
+    def _columns(self, X, parameter: str) -> list[int]:
+        """Return the positions of the columns of X that a parameter names."""
+        asked = getattr(self, parameter)
+        if asked is None:
+            return []
+        asked = [asked] if isinstance(asked, (str, Integral)) else asked
+        return find_columns(asked, X, self.n_features_in_, parameter)
+
+    def _targets_of(self, series: Series, target) -> np.ndarray:
+        """Return what is forecast, (n_rows, n_targets)."""
+        if target is None:
+            return series.numeric[:, self._layout.own]
+        target = target.reshape(len(target), -1)
+        if target.shape[1] != self._layout.n_targets:
+            raise ValueError(
+                f"y must have {self._layout.n_targets} targets, as in training, got "
+                f"{target.shape[1]}."
+            )
+        return target
+
+    def _make_targets(self, y, classes):
+        return ForecastTargets(int(self.window), int(self.horizon))
+
+    def _known_targets(self, y):
+        return self._targets
+
+    def _sample(self, series, y, sample_weight, targets, incremental):
+        self._pasts = [self._remember(series, group) for group in series.groups]
+        return self._windows_inside(series, y, "X")
+
+    def _remember(self, series: Series, group: Group) -> _Past:
+        rows = series.numeric[group.rows]
+        context = RowContext(rows, group.labels, self.window + self.horizon - 1)
+        return _Past(group.key, context, series.dates(group))
+
+    def _windows_inside(self, series: Series, targets, name: str) -> Sample:
+        """Return all windows that lie with their futures within one series."""
+        needed = self.window + self.horizon
+        for group in series.groups:
+            if len(group.rows) < needed:
+                which = name if group.key is None else f"The series {group.key!r}"
+                raise ValueError(
+                    f"{which} is shorter than a window and what is to be forecast "
+                    f"from it: n_samples={len(group.rows)}, but window={self.window} "
+                    f"and horizon={self.horizon} need {needed} rows."
+                )
+        order = np.concatenate([group.rows for group in series.groups])
+        windows = Windows.inside(
+            series.numeric[order],
+            targets[order],
+            _spans(series.groups),
+            self.window,
+            self.horizon,
+        )
+        return Sample(windows, windows)
+
+    def _hold_out(self, sample, targets, rng):
+        """Set the last rows of each series aside, a horizon after the training rows."""
+        windows = sample.table
+        train, valid = [], []
+        for start, stop in windows.spans:
+            n_valid = math.ceil(self.validation_fraction * (stop - start))
+            if n_valid < self.horizon:
+                raise ValueError(
+                    f"horizon={self.horizon} is longer than the validation block of "
+                    f"{n_valid} rows, validation_fraction={self.validation_fraction} "
+                    f"of {stop - start}. Raise validation_fraction, give X_val, or set "
+                    "early_stopping=False."
+                )
+            here = (windows.starts >= start) & (windows.futures < stop)
+            ends = windows.futures + self.horizon
+            train.append(here & (ends <= stop - n_valid - self.horizon))
+            valid.append(here & (windows.futures >= stop - n_valid))
+        train, valid = np.any(train, axis=0), np.any(valid, axis=0)
+        if not train.any():
+            raise ValueError(
+                f"No window is left for training: window={self.window} and twice "
+                f"horizon={self.horizon} must fit into the rows before the validation "
+                f"block; n_samples={len(windows.numeric)}."
+            )
+        parts = [windows.some(np.flatnonzero(part)) for part in (train, valid)]
+        return tuple(Sample(part, part) for part in parts)
+
+    def _validation_sample(self, X_val, y_val, targets, dtype):
+        try:
+            series, y = self._check(X_val, y_val, dtype=dtype, reset=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"X_val and y_val do not fit: {error}") from error
+        rows, values, starts, n_rows = [], [], [], 0
+        for group in series.groups:
+            before = self._rows_before(series, group, stacklevel=8)
+            first = n_rows + max(len(before) - self.window, 0)
+            rows += [before, series.numeric[group.rows]]
+            # Nothing is forecast for the rows before.
+            values += [np.zeros((len(before), y.shape[1]), y.dtype), y[group.rows]]
+            n_rows += len(before) + len(group.rows)
+            starts.append(np.arange(first, n_rows - self.window - self.horizon + 1))
+        joined = np.concatenate(starts)
+        if not len(joined):
+            raise ValueError(
+                f"X_val has n_samples={len(series.numeric)}, too few for one forecast "
+                f"with horizon={self.horizon} and window={self.window}: a window may "
+                "reach back only into training rows that the index shows to come "
+                "before."
+            )
+        windows = Windows(
+            np.concatenate(rows), np.concatenate(values), joined, joined + self.window
+        )
+        return Sample(windows, windows)
+
+    def _plan(self, sample, targets, first):
+        if first:
+            targets.fit(sample.table)
+        return super()._plan(sample, targets, first)
+
+    def _make_inputs(self):
+        layout = self._layout
+        return WindowEncoder(layout.own, layout.known, self.window, self.horizon)
+
+    def _make_loss(self, targets):
+        return StepLoss(make_loss(self, "values"))
+
+    def _n_scores(self, targets, loss):
+        return 1
+
+    def _decode(self, targets, loss, raw):
+        return loss.predict(raw)
+
+    def _network_config(self, inputs, n_scores):
+        layout = self._layout
+        return {
+            "n_targets": layout.n_targets,
+            "n_own": len(layout.own),
+            "n_others": len(inputs.order_) - len(layout.own),
+            "n_known": len(layout.known),
+            "window": int(self.window),
+            "horizon": int(self.horizon),
+            "segment": self._segment(),
+            "hidden_size": int(self.hidden_size),
+            "cell": self.cell,
+            "dropout": float(self.dropout),
+        }
+
+    def _segment(self) -> int:
+        """Return the number of rows of a segment."""
+        if self.segment_length == "auto":
+            return max(1, min(24, self.window // 3))
+        if self.segment_length > self.window:
+            raise ValueError(
+                f"segment_length={self.segment_length} is longer than "
+                f"window={self.window}."
+            )
+        return int(self.segment_length)
+
+    def _build(self, config, seed=0):
+        return SegmentNetwork(**config)
+
+    def _initialize(self, network, rng):
+        network.initialize(rng)
+
+    def _work(self, network, batch_size):
+        return batch_size * network.work_per_row
+
+    def _auto_batch_size(self, n_samples):
+        size = min(max(n_samples // _FEWEST_BATCHES, _SMALLEST_BATCH), _LARGEST_BATCH)
+        return min(size, n_samples)
+
+    def _fitted_attributes(self, task, plan, n_before):
+        attributes = super()._fitted_attributes(task, plan, n_before)
+        attributes["n_outputs_"] = self._layout.n_targets
+        attributes["_error_quantiles"] = None
+        if task.valid is not None:
+            attributes["_error_quantiles"] = _error_quantiles(task, plan.targets)
+        return attributes
+
+    # -- predict -----------------------------------------------------------------------
+
+    def predict(self, X):
+        """Forecast each row from what was known ``horizon`` rows before it.
+
+        Row t is forecast from rows up to t - horizon and, of ``known_columns``, up to
+        row t. The rows before the first of X are those that ``context`` tells; where
+        nothing is known as long before, the forecast is made from mean values.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows in order of time.
+
+        Returns
+        -------
+        y : ndarray of shape (n_rows,) or (n_rows, n_targets)
+            The forecasts; a Series or DataFrame if X has an index of dates.
+        """
+        series, forecasts = self._forecast_rows(X)
+        return self._shaped(forecasts, series.index)
+
+    def predict_interval(self, X, coverage=0.9):
+        """Forecast each row by an interval.
+
+        The interval is that of split conformal prediction: the forecast plus and minus
+        what the errors on the validation rows, at the same distance, did not exceed in
+        this share of cases.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows in order of time.
+        coverage : float, default=0.9
+            Share of rows that the interval is to hold.
+
+        Returns
+        -------
+        interval : ndarray of shape (n_rows, 2) or (n_rows, n_targets, 2)
+            Lower and upper ends; for one target a DataFrame with columns "lower" and
+            "upper" if X has an index of dates, for several with columns of two levels.
+
+        Raises
+        ------
+        ValueError
+            If the fit had no validation rows.
+        """
+        radius = self._radius(coverage)[-1]
+        series, forecasts = self._forecast_rows(X)
+        return self._shaped_interval(forecasts, radius, series.index)
+
+    def forecast(self, steps=None, X=None, future=None):
+        """Forecast the rows after the last row known.
+
+        Parameters
+        ----------
+        steps : int, default=None
+            Number of rows, ``horizon`` at most; None means ``horizon``.
+        X : array-like of shape (n_rows, n_features), default=None
+            The rows known; None means those of ``fit``.
+        future : array-like of shape (n_future, n_features), default=None
+            Rows that follow, ``steps`` at least, of which ``known_columns`` alone are
+            read; needed if there are such columns. Other columns may hold NaN.
+
+        Returns
+        -------
+        path : ndarray of shape (steps,) or (steps, n_targets)
+            The forecasts; a Series or DataFrame if the rows have an index of dates,
+            which goes on. With ``groups`` the index has two levels, the series and the
+            date or step.
+        """
+        parts = self._forecast_paths(steps, X, future)
+        return self._joined([(k, self._shaped(p, dates)) for k, p, dates in parts])
+
+    def forecast_interval(self, steps=None, X=None, future=None, coverage=0.9):
+        """Forecast the rows after the last row known by intervals.
+
+        Parameters
+        ----------
+        steps : int, default=None
+            Number of rows, ``horizon`` at most; None means ``horizon``.
+        X : array-like of shape (n_rows, n_features), default=None
+            The rows known; None means those of ``fit``.
+        future : array-like of shape (n_future, n_features), default=None
+            Rows that follow, as in ``forecast``.
+        coverage : float, default=0.9
+            Share of cases in which each interval is to hold the row.
+
+        Returns
+        -------
+        interval : ndarray of shape (steps, 2) or (steps, n_targets, 2)
+            Lower and upper ends, indexed as those of ``predict_interval`` are.
+
+        Raises
+        ------
+        ValueError
+            If the fit had no validation rows.
+        """
+        radius = self._radius(coverage)
+        parts = self._forecast_paths(steps, X, future)
+        return self._joined(
+            [(k, self._shaped_interval(p, radius[: len(p)], d)) for k, p, d in parts]
+        )
+
+    def backtest(self, X, y=None, stride=1):
+        """Forecast whole paths from rows of X, as if what follows were not known.
+
+        Origin i is row ``window - 1 + i * stride`` of X (of each series): the last row
+        that is read.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows in order of time.
+        y : Ignored
+            Here for symmetry with ``score``.
+        stride : int, default=1
+            Rows from origin to origin.
+
+        Returns
+        -------
+        paths : ndarray of shape (n_origins, horizon, n_targets)
+            The forecasts. Every origin has a full window of X up to it and ``horizon``
+            rows of X after it.
+        """
+        check_is_fitted(self)
+        _check_count("stride", stride)
+        series: Any = self._table(X)
+        sample = self._windows_inside(series, series.numeric[:, :0], "X")
+        windows = sample.table
+        kept = [
+            np.flatnonzero((windows.starts >= start) & (windows.starts < stop))[
+                ::stride
+            ]
+            for start, stop in windows.spans
+        ]
+        return self._paths(windows.some(np.concatenate(kept)))
+
+    def score(self, X, y=None):
+        """Return R² of ``predict``, the mean over the targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows in order of time.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets), default=None
+            What was to be forecast; None means the targets among the columns of X.
+
+        Returns
+        -------
+        score : float
+            R².
+        """
+        check_is_fitted(self)
+        series, forecasts = self._forecast_rows(X)
+        if y is not None:
+            target = check_series_target(self, y, series)
+        elif self._layout.own:
+            target = None
+        else:
+            raise ValueError("y is needed: what was fitted is no column of X.")
+        return float(r2_score(self._targets_of(series, target), forecasts))
+
+    def _forecast_rows(self, X) -> tuple[Series, np.ndarray]:
+        """Return the checked rows and their forecasts, (n_rows, n_targets)."""
+        check_is_fitted(self)
+        series: Any = self._table(X)
+        forecasts = np.empty((len(series.numeric), self._layout.n_targets))
+        for group in series.groups:
+            before = self._rows_before(series, group, stacklevel=4)
+            rows = series.numeric[group.rows]
+            windows = Windows.before_each(
+                before, rows, self._inputs.mean_, self.window, self.horizon
+            )
+            forecasts[group.rows] = self._paths(windows)[:, -1]
+        return series, forecasts.astype(self._dtype, copy=False)
+
+    def _rows_before(self, series: Series, group: Group, stacklevel: int) -> np.ndarray:
+        """Return the training rows to put before the first row of a series."""
+        rows = series.numeric[group.rows]
+        for past in self._pasts:
+            if past.key == group.key:
+                name = type(self).__name__
+                return past.context.rows_before(
+                    rows, group.labels, self.context, name, stacklevel
+                )
+        return rows[:0]
+
+    def _paths(self, windows: Any) -> np.ndarray:
+        """Return forecasts from windows, (n_windows, horizon, n_targets)."""
+        raw = self._scores_of(windows).numpy()
+        return self._targets.decode(raw).astype(self._dtype, copy=False)
+
+    def _forecast_paths(self, steps, X, future) -> list[tuple[Any, np.ndarray, Any]]:
+        """Return the name, the path and the following dates of each series."""
+        check_is_fitted(self)
+        steps = self.horizon if steps is None else steps
+        _check_count("steps", steps)
+        if steps > self.horizon:
+            raise ValueError(
+                f"steps={steps} is more than horizon={self.horizon}, which is what the "
+                "network was trained to forecast."
+            )
+        ahead = self._read_future(future, steps)
+        out = []
+        for key, known, dates in self._known_rows(X):
+            rows = ahead.get(key, np.zeros((0, known.shape[1]), known.dtype))
+            filler = np.zeros((self.horizon - len(rows), known.shape[1]), known.dtype)
+            windows = Windows.before_each(
+                known,
+                np.concatenate([rows, filler]),
+                self._inputs.mean_,
+                self.window,
+                self.horizon,
+            ).some([-1])
+            out.append(
+                (key, self._paths(windows)[0, :steps], self._after(dates, steps))
+            )
+        return out
+
+    def _after(self, dates: Dates | None, steps: int) -> pd.Index | None:
+        """Return the index of a path."""
+        if dates is not None:
+            return dates.after(steps)
+        return None if self.groups is None else pd.RangeIndex(1, steps + 1, name="step")
+
+    def _known_rows(self, X) -> list[tuple[Any, np.ndarray, Dates | None]]:
+        """Return the name, the last rows and the last date of each series."""
+        if X is None:
+            return [(past.key, past.context.tail, past.dates) for past in self._pasts]
+        series: Any = self._table(X)
+        out = []
+        for group in series.groups:
+            before = self._rows_before(series, group, stacklevel=5)
+            rows = np.concatenate([before, series.numeric[group.rows]])
+            out.append((group.key, rows, series.dates(group)))
+        return out
+
+    def _read_future(self, future, steps: int) -> dict:
+        """Return the rows of each series of which the known columns are to be read."""
+        known = self._layout.known
+        if not known:
+            return {}
+        if future is None:
+            raise ValueError(
+                f"known_columns={self.known_columns!r} are read up to the forecast "
+                f"row: pass their next {steps} rows as future."
+            )
+        dtype = (np.float64, np.float32)
+        series = check_series(self, future, dtype=dtype, reset=False, known=known)
+        rows = {group.key: series.numeric[group.rows] for group in series.groups}
+        for past in self._pasts:
+            if len(rows.get(past.key, ())) < steps:
+                which = "" if past.key is None else f" for the series {past.key!r}"
+                raise ValueError(
+                    f"future must hold {steps} rows{which}, got "
+                    f"{len(rows.get(past.key, ()))}."
+                )
+        return {key: part[:steps] for key, part in rows.items()}
+
+    def _radius(self, coverage) -> np.ndarray:
+        """Return half the width of the intervals, (horizon, n_targets)."""
+        check_is_fitted(self)
+        if not isinstance(coverage, Real) or not 0 < float(coverage) < 1:
+            raise ValueError(f"coverage must be between 0 and 1, got {coverage!r}.")
+        if self._error_quantiles is None:
+            raise ValueError(
+                "Intervals need validation rows, whose errors they are made of: fit "
+                "with early_stopping, or pass X_val."
+            )
+        levels = np.linspace(0, 1, _N_LEVELS)
+        at = min(np.searchsorted(levels, float(coverage)), _N_LEVELS - 1)
+        return self._error_quantiles[at]
+
+    def _shaped(self, forecasts: np.ndarray, index: pd.Index | None):
+        """Return forecasts (n, n_targets) in the shape and the frame of the targets."""
+        layout = self._layout
+        if index is None:
+            return forecasts[:, 0] if layout.is_flat else forecasts
+        if layout.is_flat:
+            name = None if layout.names is None else layout.names[0]
+            return pd.Series(forecasts[:, 0], index=index, name=name)
+        return pd.DataFrame(forecasts, index=index, columns=layout.names)
+
+    def _shaped_interval(self, forecasts, radius, index: pd.Index | None):
+        """Return the intervals around forecasts (n, n_targets)."""
+        ends = np.stack([forecasts - radius, forecasts + radius], axis=-1)
+        ends = ends.astype(self._dtype, copy=False)
+        if index is None:
+            return ends[:, 0] if self._layout.is_flat else ends
+        sides = ["lower", "upper"]
+        if self._layout.is_flat:
+            return pd.DataFrame(ends[:, 0], index=index, columns=sides)
+        names = self._layout.names or range(self._layout.n_targets)
+        columns = pd.MultiIndex.from_product([names, sides])
+        return pd.DataFrame(ends.reshape(len(ends), -1), index=index, columns=columns)
+
+    def _joined(self, parts: list):
+        """Return the only part, or those of several series one below another."""
+        if self.groups is None:
+            return parts[0][1]
+        return pd.concat(dict(parts), names=[str(self.groups)])
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        tags.target_tags.required = False
+        tags.target_tags.multi_output = True
+        # A row is forecast from those before it, which in scikit-learn's checks say
+        # nothing of it.
+        tags.regressor_tags.poor_score = True
+        return tags
+
+
+def _spans(groups: list[Group]) -> list[tuple[int, int]]:
+    """Return where the rows of each series begin and end, one after another."""
+    ends = np.cumsum([len(group.rows) for group in groups]).tolist()
+    return list(zip([0, *ends[:-1]], ends, strict=True))
+
+
+def _check_count(name: str, value) -> None:
+    if type(value) is bool or not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name} must be a whole number from 1 on, got {value!r}.")
+
+
+def _error_quantiles(task, targets: ForecastTargets) -> np.ndarray:
+    """Return quantiles of the errors on validation rows, in the targets' units.
+
+    The result is (n_levels, horizon, n_targets). Of n errors the quantile at a level is
+    the one that (n + 1) times the level, rounded up, do not exceed: so far the
+    guarantee of conformal prediction goes (Vovk et al., 2005).
+    """
+    task.network.eval()
+    raw = raw_scores(task.network, task.valid.rows)
+    errors = (raw - task.valid.target).abs().cpu().numpy()
+    errors = np.sort(errors.reshape(len(errors), targets.horizon, -1), axis=0)
+    n = len(errors)
+    ranks = np.ceil((n + 1) * np.linspace(0, 1, _N_LEVELS)).astype(int).clip(1, n)
+    return errors[ranks - 1] * targets.scale_

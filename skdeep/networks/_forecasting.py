@@ -1,0 +1,201 @@
+"""The network of the forecaster: recurrent over segments of a window."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skdeep.networks._dense import Dropout
+from skdeep.networks._initialization import initialize_linear, initialize_recurrent
+from skdeep.networks._recurrent import make_layer
+
+# Hidden values that are kept when no gradient is wanted.
+_MOST_KEPT = 2**24
+# Windows that hardly move are not blown up.
+_SMALLEST_SPREAD = 1e-5
+
+
+def _lstm_step(gates: Tensor, carried: Tensor, state: tuple[Tensor, ...]) -> Tensor:
+    i, f, g, o = (gates + carried).chunk(4, -1)
+    cell = torch.sigmoid(f) * state[1] + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(cell)
+
+
+def _gru_step(gates: Tensor, carried: Tensor, state: tuple[Tensor, ...]) -> Tensor:
+    r, z, n = gates.chunk(3, -1)
+    r_carried, z_carried, n_carried = carried.chunk(3, -1)
+    candidate = torch.tanh(n + torch.sigmoid(r + r_carried) * n_carried)
+    return torch.lerp(candidate, state[0], torch.sigmoid(z + z_carried))
+
+
+def _rnn_step(gates: Tensor, carried: Tensor, state: tuple[Tensor, ...]) -> Tensor:
+    return torch.tanh(gates + carried)
+
+
+# One step of a cell, from what its input and its last hidden state give: shapes are
+# those that the two broadcast to, so that many inputs can go on from one state.
+_STEPS: dict[str, Callable[..., Tensor]] = {
+    "lstm": _lstm_step,
+    "gru": _gru_step,
+    "rnn": _rnn_step,
+}
+
+
+class SegmentNetwork(nn.Module):
+    """All steps of a forecast at once, from a window cut in segments.
+
+    After SegRNN (Lin et al., 2023): a recurrent layer reads the window segment by
+    segment, then takes one step more for each segment of the forecast, all from the
+    same state, told apart by what is learned for the place and for the target. The
+    targets go through the same layers one by one, each relative to its last value.
+    Departures from the paper: what the recurrent layer reads is divided by the
+    window's spread and its answer multiplied by it; and a linear path from segments to
+    segments, shared by the places in a segment (after SparseTSF, Lin et al., 2024),
+    is added to the answer, as the autoregressive part of LSTNet is (Lai et al., 2018).
+
+    Parameters
+    ----------
+    n_targets : int
+        Number of series that are forecast.
+    n_own : int
+        How many of them are read: all or none. They come first in the window.
+    n_others : int
+        Number of other series that are read.
+    n_known : int
+        Number of series that are known in advance.
+    window, horizon, segment : int
+        Numbers of steps.
+    hidden_size : int
+        Width of the recurrent layer.
+    cell : {"lstm", "gru", "rnn"}
+        Its kind.
+    dropout : float
+        Share of its values set to zero in training.
+    """
+
+    def __init__(
+        self,
+        n_targets: int,
+        n_own: int,
+        n_others: int,
+        n_known: int,
+        window: int,
+        horizon: int,
+        segment: int,
+        *,
+        hidden_size: int = 128,
+        cell: str = "lstm",
+        dropout: float = 0.5,
+    ):
+        super().__init__()
+        self.n_targets = n_targets
+        self.n_own = n_own
+        self.horizon = horizon
+        self.segment = segment
+        self.n_read = window // segment
+        self.n_written = math.ceil(horizon / segment)
+        width = segment * (bool(n_own) + n_others)
+        self.embed = nn.utils.skip_init(nn.Linear, width, hidden_size)
+        self.recurrent: Any = make_layer(cell, hidden_size, hidden_size)
+        self._step = _STEPS[cell]
+        self.places = nn.Parameter(torch.empty(self.n_written, 1, hidden_size))
+        self.channels = nn.Parameter(torch.empty(1, n_targets, hidden_size))
+        self.ahead: nn.Linear | None = None
+        if n_known:
+            self.ahead = nn.utils.skip_init(nn.Linear, segment * n_known, hidden_size)
+        self.dropout = Dropout(dropout)
+        self.head = nn.utils.skip_init(nn.Linear, hidden_size, segment)
+        self.linear: Any = None
+        self.smooth: Any = None
+        if n_own:
+            self.linear = nn.Parameter(torch.empty(self.n_written, self.n_read))
+            self.smooth = nn.Parameter(torch.empty(1, 1, 2 * (segment // 2) + 1))
+
+    @torch.no_grad()
+    def initialize(self, rng: np.random.RandomState) -> None:
+        """Draw all weights from ``rng``; the linear path starts at zero."""
+        layers = [m for m in (self.embed, self.head, self.ahead) if m is not None]
+        initialize_linear(layers, "glorot_uniform", "relu", rng)
+        initialize_recurrent([self.recurrent], rng)
+        for table in (self.places, self.channels):
+            table.copy_(torch.from_numpy(rng.normal(size=tuple(table.shape))))
+        if self.linear is not None:
+            self.linear.zero_()
+            self.smooth.zero_()
+
+    @property
+    def work_per_row(self) -> int:
+        """Multiply-adds that a step takes for one window."""
+        return self.n_targets * sum(w.numel() for w in self.recurrent.parameters())
+
+    def rows_at_once(self, past: Tensor, known: Tensor | None = None) -> int:
+        """Return how many windows to put through together."""
+        width = self.recurrent.weight_hh_l0.numel() // self.recurrent.hidden_size
+        kept = self.n_targets * width * (self.n_read + self.n_written)
+        return max(1, _MOST_KEPT // kept)
+
+    def _read(self, own: Tensor, others: Tensor) -> tuple[Tensor, ...]:
+        """Return the state after the window, each part (B * C, hidden).
+
+        ``own`` is (B, C or 0, L), ``others`` (B, E, L).
+        """
+        B, C = len(others), self.n_targets
+        columns = [others.unsqueeze(1).expand(B, C, -1, -1)]
+        if self.n_own:
+            columns.insert(0, own.unsqueeze(2))
+        joined = torch.cat(columns, 2)  # (B, C, own + E, L)
+        parts = joined.unflatten(-1, (self.n_read, self.segment)).transpose(2, 3)
+        x = F.relu(self.embed(parts.flatten(3).flatten(0, 1)))  # (B * C, n, hidden)
+        state = self.recurrent(x)[1]
+        return tuple(s[0] for s in (state if isinstance(state, tuple) else (state,)))
+
+    def _write(self, state: tuple[Tensor, ...], known: Tensor | None) -> Tensor:
+        """Take one step for each segment of the forecast: -> (B, C, m * segment)."""
+        layer, C = self.recurrent, self.n_targets
+        inputs = (self.places + self.channels).unsqueeze(0)  # (1, m, C, hidden)
+        if self.ahead is not None and known is not None:
+            short = self.n_written * self.segment - self.horizon
+            filled = F.pad(known, (0, 0, 0, short))  # (B, m * segment, K)
+            parts = filled.unflatten(1, (self.n_written, self.segment)).flatten(2)
+            inputs = inputs + self.ahead(parts).unsqueeze(2)
+        gates = F.linear(inputs, layer.weight_ih_l0, layer.bias_ih_l0)
+        carried = F.linear(state[0], layer.weight_hh_l0, layer.bias_hh_l0)
+        # (B * C, ...) -> (B, 1, C, ...), to go with the m inputs of each
+        carried = carried.unflatten(0, (-1, C)).unsqueeze(1)
+        state = tuple(s.unflatten(0, (-1, C)).unsqueeze(1) for s in state)
+        hidden = self._step(gates, carried, state)  # (B, m, C, hidden)
+        return self.head(self.dropout(hidden)).transpose(1, 2).flatten(2)
+
+    def _extend(self, own: Tensor) -> Tensor:
+        """Carry segments on along the linear path: (B, C, n * s) -> (B, C, m * s)."""
+        flat = own.flatten(0, 1).unsqueeze(1)
+        smooth = F.conv1d(flat, self.smooth, padding=self.segment // 2)
+        smooth = (flat + smooth).view_as(own)
+        parts = smooth.unflatten(-1, (self.n_read, self.segment))
+        return (self.linear @ parts).flatten(2)
+
+    def forward(self, past: Tensor, known: Tensor | None = None) -> Tensor:
+        """Return the forecasts.
+
+        ``past`` is (B, window, own + E), ``known`` (B, horizon, K); the result is
+        (B, horizon * C, 1), step by step.
+        """
+        # Segments end at the end of the window; steps left over are the oldest.
+        past = past[:, past.shape[1] - self.n_read * self.segment :].transpose(1, 2)
+        own, others = past[:, : self.n_own], past[:, self.n_own :]
+        if not self.n_own:
+            paths = self._write(self._read(own, others), known)
+        else:
+            last = own[:, :, -1:]
+            own = own - last
+            spread = own.square().mean(-1, keepdim=True).add(_SMALLEST_SPREAD).sqrt()
+            answer = self._write(self._read(own / spread, others), known)
+            paths = answer * spread + self._extend(own) + last
+        # (B, C, m * s) -> (B, horizon * C, 1)
+        return paths[:, :, : self.horizon].transpose(1, 2).flatten(1).unsqueeze(-1)
