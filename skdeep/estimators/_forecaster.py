@@ -20,7 +20,6 @@ from skdeep.encoding import (
     RowContext,
     WindowEncoder,
     Windows,
-    find_columns,
 )
 from skdeep.estimators._base import BaseNetwork, Sample
 from skdeep.estimators._parameters import (
@@ -37,7 +36,7 @@ from skdeep.estimators._series import (
     Series,
     check_series,
     check_series_target,
-    names_of,
+    find_layout,
 )
 from skdeep.losses import StepLoss, make_loss
 from skdeep.networks import CELLS, SegmentNetwork
@@ -50,17 +49,6 @@ _FIXED = ("validation_split", "validation_gap")
 _LARGEST_BATCH, _FEWEST_BATCHES, _SMALLEST_BATCH = 256, 32, 8
 # Residuals are kept as this many quantiles.
 _N_LEVELS = 201
-
-
-@dataclass
-class _Layout:
-    """Which columns are what, as positions among those that hold numbers."""
-
-    own: list[int]
-    known: list[int]
-    n_targets: int
-    is_flat: bool
-    names: list | None
 
 
 @dataclass
@@ -338,61 +326,8 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
             return series
         target = None if y is None else check_series_target(self, y, series)
         if reset:
-            self._layout = self._find_layout(X, y, target)
+            self._layout = find_layout(self, X, y, target)
         return series, self._targets_of(series, target)
-
-    def _find_layout(self, X, y, target) -> _Layout:
-        """Find out which columns are what."""
-        n_features = self.n_features_in_
-        names = list(getattr(X, "columns", range(n_features)))
-        grouping = [] if self.groups is None else self._columns(X, "groups")
-        numeric = [i for i in range(n_features) if i not in grouping]
-
-        def positions(parameter: str) -> list[int]:
-            columns = self._columns(X, parameter)
-            if set(columns) & set(grouping):
-                raise ValueError(
-                    f"{parameter}={getattr(self, parameter)!r} holds the column that "
-                    f"groups={self.groups!r} names."
-                )
-            return [numeric.index(i) for i in columns]
-
-        own, known = positions("target_columns"), positions("known_columns")
-        if target is None:
-            own = own if self.target_columns is not None else [*range(len(numeric))]
-            own = [i for i in own if self.target_columns is not None or i not in known]
-            target_names: list | None = [names[numeric[i]] for i in own]
-            n_targets = len(own)
-        else:
-            n_targets = 1 if target.ndim == 1 else target.shape[1]
-            target_names = names_of(y)
-            if not own and target_names and set(target_names) <= set(names):
-                own = [numeric.index(names.index(name)) for name in target_names]
-        if target is not None and own and len(own) != n_targets:
-            raise ValueError(
-                f"target_columns={self.target_columns!r} names {len(own)} columns as "
-                f"the past of y, which has {n_targets}."
-            )
-        if set(own) & set(known):
-            both = [names[numeric[i]] for i in own if i in known]
-            raise ValueError(
-                f"known_columns={self.known_columns!r} and the targets share {both}: "
-                "what is forecast is not known in advance."
-            )
-        if n_targets == 0:
-            raise ValueError("X has no column left to forecast.")
-        has_names = hasattr(X, "columns") or (target is not None and target_names)
-        return _Layout(
-            own, known, n_targets, n_targets == 1, target_names if has_names else None
-        )
-
-    def _columns(self, X, parameter: str) -> list[int]:
-        """Return the positions of the columns of X that a parameter names."""
-        asked = getattr(self, parameter)
-        if asked is None:
-            return []
-        asked = [asked] if isinstance(asked, (str, Integral)) else asked
-        return find_columns(asked, X, self.n_features_in_, parameter)
 
     def _targets_of(self, series: Series, target) -> np.ndarray:
         """Return what is forecast, (n_rows, n_targets)."""
@@ -581,7 +516,7 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
             The forecasts; a Series or DataFrame if X has an index of dates.
         """
         series, forecasts = self._forecast_rows(X)
-        return self._shaped(forecasts, series.index)
+        return self._layout.shaped(forecasts, series.index)
 
     def predict_interval(self, X, coverage=0.9):
         """Forecast each row by an interval.
@@ -610,7 +545,8 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
         """
         radius = self._radius(coverage)[-1]
         series, forecasts = self._forecast_rows(X)
-        return self._shaped_interval(forecasts, radius, series.index)
+        ends = self._around(forecasts, radius)
+        return self._layout.interval(ends, series.index)
 
     def forecast(self, steps=None, X=None, future=None):
         """Forecast the rows after the last row known.
@@ -633,7 +569,9 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
             date or step.
         """
         parts = self._forecast_paths(steps, X, future)
-        return self._joined([(k, self._shaped(p, dates)) for k, p, dates in parts])
+        return self._joined(
+            [(k, self._layout.shaped(p, dates)) for k, p, dates in parts]
+        )
 
     def forecast_interval(self, steps=None, X=None, future=None, coverage=0.9):
         """Forecast the rows after the last row known by intervals.
@@ -659,10 +597,13 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
         ValueError
             If the fit had no validation rows.
         """
-        radius = self._radius(coverage)
         parts = self._forecast_paths(steps, X, future)
+        radius = self._radius(coverage)[: len(parts[0][1])]
         return self._joined(
-            [(k, self._shaped_interval(p, radius[: len(p)], d)) for k, p, d in parts]
+            [
+                (key, self._layout.interval(self._around(path, radius), dates))
+                for key, path, dates in parts
+            ]
         )
 
     def backtest(self, X, y=None, stride=1):
@@ -835,28 +776,10 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
         at = min(np.searchsorted(levels, float(coverage)), _N_LEVELS - 1)
         return self._error_quantiles[at]
 
-    def _shaped(self, forecasts: np.ndarray, index: pd.Index | None):
-        """Return forecasts (n, n_targets) in the shape and the frame of the targets."""
-        layout = self._layout
-        if index is None:
-            return forecasts[:, 0] if layout.is_flat else forecasts
-        if layout.is_flat:
-            name = None if layout.names is None else layout.names[0]
-            return pd.Series(forecasts[:, 0], index=index, name=name)
-        return pd.DataFrame(forecasts, index=index, columns=layout.names)
-
-    def _shaped_interval(self, forecasts, radius, index: pd.Index | None):
-        """Return the intervals around forecasts (n, n_targets)."""
+    def _around(self, forecasts: np.ndarray, radius: np.ndarray) -> np.ndarray:
+        """Return the ends of intervals, (n, n_targets, 2)."""
         ends = np.stack([forecasts - radius, forecasts + radius], axis=-1)
-        ends = ends.astype(self._dtype, copy=False)
-        if index is None:
-            return ends[:, 0] if self._layout.is_flat else ends
-        sides = ["lower", "upper"]
-        if self._layout.is_flat:
-            return pd.DataFrame(ends[:, 0], index=index, columns=sides)
-        names = self._layout.names or range(self._layout.n_targets)
-        columns = pd.MultiIndex.from_product([names, sides])
-        return pd.DataFrame(ends.reshape(len(ends), -1), index=index, columns=columns)
+        return ends.astype(self._dtype, copy=False)
 
     def _joined(self, parts: list):
         """Return the only part, or those of several series one below another."""

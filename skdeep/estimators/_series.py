@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,41 @@ from skdeep.encoding import find_columns, split_columns, time_labels
 
 # A step between labels is usual if at least this share of them is as long.
 _USUAL_SHARE = 0.01
+
+
+@dataclass
+class Layout:
+    """Which columns are what, as positions among those that hold numbers.
+
+    ``own`` are the columns of the targets' own past, ``known`` those known in advance;
+    ``names`` are the names of the targets, if they have some.
+    """
+
+    own: list[int]
+    known: list[int]
+    n_targets: int
+    names: list | None
+
+    def shaped(self, forecasts: np.ndarray, index: pd.Index | None):
+        """Return forecasts (n, n_targets) shaped as the target, framed by an index."""
+        is_flat = self.n_targets == 1
+        if index is None:
+            return forecasts[:, 0] if is_flat else forecasts
+        if is_flat:
+            name = None if self.names is None else self.names[0]
+            return pd.Series(forecasts[:, 0], index=index, name=name)
+        return pd.DataFrame(forecasts, index=index, columns=self.names)
+
+    def interval(self, ends: np.ndarray, index: pd.Index | None):
+        """Return intervals (n, n_targets, 2) likewise."""
+        is_flat = self.n_targets == 1
+        if index is None:
+            return ends[:, 0] if is_flat else ends
+        sides: Any = ["lower", "upper"]
+        if not is_flat:
+            names = self.names or range(self.n_targets)
+            sides = pd.MultiIndex.from_product([names, sides])
+        return pd.DataFrame(ends.reshape(len(ends), -1), index=index, columns=sides)
 
 
 @dataclass
@@ -75,7 +111,7 @@ def check_series(estimator, X, *, dtype, reset: bool, known=None) -> Series:
     _check_feature_names(estimator, X, reset=reset)
     if estimator.groups is not None and len(getattr(X, "shape", ())) == 2:
         _check_n_features(estimator, X, reset=reset)
-        (column,) = find_columns([estimator.groups], X, X.shape[1], "groups")
+        (column,) = _columns(estimator, "groups", X)
         rest, objects = split_columns(X, [column])
         keys = objects[:, 0]
         if pd.isna(keys).any():
@@ -153,7 +189,73 @@ def check_series_target(estimator, y, series: Series) -> np.ndarray:
     return y.astype(series.dtype, copy=False)
 
 
-def names_of(y) -> list | None:
+def find_layout(estimator, X, y, target: np.ndarray | None) -> Layout:
+    """Find out which columns of X are what.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Names columns by ``target_columns``, ``known_columns`` and ``groups``.
+    X, y : array-like
+        The user's data.
+    target : ndarray or None
+        y checked, if it was given.
+    """
+    n_features = estimator.n_features_in_
+    names = list(getattr(X, "columns", range(n_features)))
+    grouping = _columns(estimator, "groups", X)
+    numeric = [i for i in range(n_features) if i not in grouping]
+    own, known = (
+        [
+            _place(i, numeric, parameter, estimator)
+            for i in _columns(estimator, parameter, X)
+        ]
+        for parameter in ("target_columns", "known_columns")
+    )
+    target_names = None if target is None else _names_of(y)
+    if target is None and estimator.target_columns is None:
+        own = [i for i in range(len(numeric)) if i not in known]
+    elif not own and target_names and set(target_names) <= set(names):
+        own = [numeric.index(names.index(name)) for name in target_names]
+    n_targets = len(own) if target is None else target.reshape(len(target), -1).shape[1]
+    if own and len(own) != n_targets:
+        raise ValueError(
+            f"target_columns={estimator.target_columns!r} names {len(own)} columns as "
+            f"the past of y, which has {n_targets}."
+        )
+    if n_targets == 0:
+        raise ValueError("X has no column left to forecast.")
+    shared = [names[numeric[i]] for i in own if i in known]
+    if shared:
+        raise ValueError(
+            f"known_columns={estimator.known_columns!r} holds targets, {shared}: "
+            "what is forecast is not known in advance."
+        )
+    if target is None and hasattr(X, "columns"):
+        target_names = [names[numeric[i]] for i in own]
+    return Layout(own, known, n_targets, target_names)
+
+
+def _columns(estimator, parameter: str, X) -> list[int]:
+    """Return the positions of the columns of X that a parameter names."""
+    asked = getattr(estimator, parameter)
+    if asked is None:
+        return []
+    asked = [asked] if isinstance(asked, (str, Integral)) else asked
+    return find_columns(asked, X, estimator.n_features_in_, parameter)
+
+
+def _place(column: int, numeric: list[int], parameter: str, estimator) -> int:
+    """Return the position of a column among those that hold numbers."""
+    if column not in numeric:
+        raise ValueError(
+            f"{parameter}={getattr(estimator, parameter)!r} holds the column that "
+            f"groups={estimator.groups!r} names."
+        )
+    return numeric.index(column)
+
+
+def _names_of(y) -> list | None:
     """Return the names of the columns of y, if it has some."""
     if isinstance(y, pd.Series):
         return None if y.name is None else [y.name]
