@@ -319,10 +319,10 @@ def _step_of(index: pd.Index) -> str | None:
     """
     if len(index) < 2 or index.freqstr is not None:
         return index.freqstr
-    found = pd.infer_freq(index) if len(index) > 2 else None
+    found = pd.DatetimeIndex(index, freq="infer").freqstr
     if found is not None:
         return found
     step = index.to_series().diff().median()
-    if step == pd.Timedelta(days=1) and not (index.dayofweek >= 5).any():
+    if step == pd.Timedelta(days=1) and not (index.day_of_week >= 5).any():
         return "B"
     return pd.tseries.frequencies.to_offset(step).freqstr
