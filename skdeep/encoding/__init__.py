@@ -18,10 +18,16 @@ from skdeep.encoding._sequences import (
     StepValueTargets,
 )
 from skdeep.encoding._targets import ValueTargets, class_targets
-from skdeep.encoding._windows import ForecastTargets, WindowEncoder, Windows
+from skdeep.encoding._windows import (
+    ErrorQuantiles,
+    ForecastTargets,
+    WindowEncoder,
+    Windows,
+)
 
 __all__ = [
     "CONTEXTS",
+    "ErrorQuantiles",
     "ForecastTargets",
     "InputEncoder",
     "RowContext",

@@ -13,6 +13,13 @@ from torch import Tensor
 
 from skdeep.encoding._rows import as_tensor
 
+# Share of the training rows' spread that a window's is never taken to be below.
+_SMALLEST_SPREAD = 0.1
+# Windows that are looked at together.
+_CHUNK = 200
+# Errors are kept as this many quantiles.
+_N_LEVELS = 201
+
 
 @dataclass
 class Windows:
@@ -135,6 +142,15 @@ class WindowRows:
             return (past,)
         return past, self.known.index_select(0, self.futures[index])
 
+    def spreads(self, n_own: int) -> np.ndarray:
+        """Return how much each target moves within each window, (n_windows, n_own).
+
+        In units of its spread over the training rows, and never below a tenth of it.
+        """
+        chunks = [slice(s, s + _CHUNK) for s in range(0, len(self), _CHUNK)]
+        parts = [self.take(c)[0][:, :, :n_own].std(1, correction=0) for c in chunks]
+        return torch.cat(parts).clamp_min(_SMALLEST_SPREAD).cpu().numpy()
+
 
 def _all_windows(rows: Tensor, length: int) -> Tensor:
     """View rows as windows that begin at each: (n, f) -> (n_windows, length, f)."""
@@ -254,3 +270,34 @@ class ForecastTargets:
         predicted = values.cpu().double().reshape(shape)
         with np.errstate(over="ignore"):
             return float(r2_score(expected.numpy(), predicted.numpy()))
+
+
+class ErrorQuantiles:
+    """How large errors on validation rows are, relative to the spread of their window.
+
+    Half the width of an interval is a quantile of them times the spread of the window
+    (split conformal prediction with normalised errors: Papadopoulos et al., 2002; Lei
+    et al., 2018). For windows that are exchangeable with those of the validation rows
+    the interval then holds as many values as it promises.
+
+    Parameters
+    ----------
+    errors : ndarray of shape (n_windows, horizon, n_targets)
+        Absolute errors on validation rows.
+    spreads : ndarray of shape (n_windows, n_targets)
+        Spread of each target in each window; 1 where there is none.
+    """
+
+    def __init__(self, errors: np.ndarray, spreads: np.ndarray):
+        relative = np.sort(errors / spreads[:, np.newaxis], axis=0)
+        n = len(relative)
+        # Of n errors, as many are not exceeded as guarantee the level for one more.
+        levels = np.linspace(0, 1, _N_LEVELS)
+        ranks = np.ceil((n + 1) * levels).astype(int).clip(1, n)
+        self.values = relative[ranks - 1]
+
+    def radius(self, coverage: float, spreads: np.ndarray) -> np.ndarray:
+        """Return half the widths of intervals, (n_windows, horizon, n_targets)."""
+        levels = np.linspace(0, 1, _N_LEVELS)
+        values = self.values[np.searchsorted(levels, coverage)]
+        return values * spreads[:, np.newaxis]

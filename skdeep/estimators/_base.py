@@ -206,7 +206,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         valid = None
         if has_validation_rows:
             valid = self._validation_sample(X_val, y_val, targets, dtype)
-        elif self.early_stopping and self.solver != "lbfgs":
+        elif self._holds_out():
             sample, valid = self._hold_out(sample, targets, rng)
 
         plan = self._plan(sample, targets, first)
@@ -263,6 +263,10 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
             return Sample(table, targets.encode(y_val))
         except (TypeError, ValueError) as error:
             raise ValueError(f"X_val and y_val do not fit: {error}") from error
+
+    def _holds_out(self) -> bool:
+        """Say whether rows are set aside for validation."""
+        return bool(self.early_stopping) and self.solver != "lbfgs"
 
     def _hold_out(self, sample: Sample, targets, rng) -> tuple[Sample, Sample]:
         """Set validation rows aside: a random part, or the last rows."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -16,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdeep.encoding import (
     CONTEXTS,
+    ErrorQuantiles,
     ForecastTargets,
     RowContext,
     WindowEncoder,
@@ -45,10 +47,12 @@ from skdeep.training import raw_scores
 _LOSSES = {"squared_error", "absolute_error", "huber", "quantile"}
 # Not parameters here: validation rows are always the last, a horizon apart.
 _FIXED = ("validation_split", "validation_gap")
-# A batch holds so many windows at most, and an epoch so many batches at least.
-_LARGEST_BATCH, _FEWEST_BATCHES, _SMALLEST_BATCH = 256, 32, 8
-# Residuals are kept as this many quantiles.
-_N_LEVELS = 201
+# Parameters with a meaning of their own here.
+_OWN_MEANING = (*_FIXED, "batch_size", "max_iter", "validation_fraction")
+# A batch holds so many windows, but an epoch has so many batches if it can.
+_LARGEST_BATCH, _FEWEST_BATCHES, _SMALLEST_BATCH = 64, 32, 8
+# Training takes so many steps at least, and epochs.
+_FEWEST_STEPS, _FEWEST_EPOCHS = 256, 2
 
 
 @dataclass
@@ -89,6 +93,10 @@ segment_length : int or 'auto', default='auto'
     is 24, or less where the window is shorter than 72: a third of it.
 dropout : float, default=0.5
     Share of the recurrent layer's values set to zero in each training step.
+symmetric : bool or 'auto', default='auto'
+    Whether the forecast of a mirrored window is to be the mirrored forecast, so that no
+    drift of the training rows is taken for a law. 'auto' asks for it where nothing but
+    the targets is read.
 loss : {'squared_error', 'absolute_error', 'huber', 'quantile'} or callable, \
 default='absolute_error'
     What training minimises: the mean over steps and targets, in units of the
@@ -98,6 +106,16 @@ quantile : float, default=0.5
     The quantile that the loss 'quantile' predicts.
 huber_delta : float, default=1.0
     The error from which on the loss 'huber' is linear.
+batch_size : int or 'auto', default='auto'
+    Number of windows in a batch; 'auto' is 64, or less where that would make fewer than
+    32 batches.
+max_iter : int or 'auto', default='auto'
+    Number of epochs; 'auto' makes it 2, or as many as take 256 steps. Windows overlap,
+    so that an epoch shows each row many times.
+validation_fraction : float, default=0.1
+    Share of the rows of each series, the last, that is set aside unless ``X_val`` is
+    given: their errors make the intervals, and ``early_stopping`` looks at them. 0 sets
+    none aside.
 weight_averaging : float, default=0.99
     Decay, a step, of the exponential moving average of the weights that is used in
     place of the last weights. 0 uses the last."""
@@ -116,16 +134,12 @@ _OWN_CONSTRAINTS: dict = {
         Interval(Integral, 1, None, closed="left"),
     ],
     "dropout": [Interval(Real, 0, 1, closed="left")],
+    "symmetric": [StrOptions({"auto"}), "boolean"],
     "weight_averaging": [Interval(Real, 0, 1, closed="left")],
 }
 
 _TRAINING_DOC = adapted(
-    TRAINING_DOC,
-    without=_FIXED,
-    alpha=0.0,
-    learning_rate="cosine",
-    max_iter=10,
-    early_stopping="loss",
+    TRAINING_DOC, without=_OWN_MEANING, alpha=0.0, learning_rate="one_cycle"
 )
 
 
@@ -160,8 +174,8 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
     added. All other columns are read with each of them. Columns and targets are scaled
     by the mean and the standard deviation of the training rows.
 
-    ``early_stopping`` looks at the last rows of X, ``validation_fraction`` of each
-    series, ``horizon`` rows apart from the training rows; or at X_val.
+    Validation rows are the last of each series, ``horizon`` rows apart from the
+    training rows; or X_val.
 
     References
     ----------
@@ -193,6 +207,7 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
         **{k: v for k, v in TRAINING_CONSTRAINTS.items() if k not in _FIXED},
         **REGRESSOR_CONSTRAINTS,
         "loss": [StrOptions(_LOSSES), callable],
+        "max_iter": [StrOptions({"auto"}), *TRAINING_CONSTRAINTS["max_iter"]],
     }
 
     def __init__(
@@ -208,16 +223,17 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
         hidden_size=128,
         segment_length="auto",
         dropout=0.5,
+        symmetric="auto",
         loss="absolute_error",
         quantile=0.5,
         huber_delta=1.0,
         solver="adam",
         alpha=0.0,
         batch_size="auto",
-        learning_rate="cosine",
+        learning_rate="one_cycle",
         learning_rate_init=0.001,
         power_t=0.5,
-        max_iter=10,
+        max_iter="auto",
         shuffle=True,
         random_state=None,
         tol=1e-4,
@@ -225,7 +241,7 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
         warm_start=False,
         momentum=0.9,
         nesterovs_momentum=True,
-        early_stopping="loss",
+        early_stopping=False,
         validation_fraction=0.1,
         beta_1=0.9,
         beta_2=0.999,
@@ -249,6 +265,7 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
         self.hidden_size = hidden_size
         self.segment_length = segment_length
         self.dropout = dropout
+        self.symmetric = symmetric
         self.loss = loss
         self.quantile = quantile
         self.huber_delta = huber_delta
@@ -387,8 +404,8 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
                 raise ValueError(
                     f"horizon={self.horizon} is longer than the validation block of "
                     f"{n_valid} rows, validation_fraction={self.validation_fraction} "
-                    f"of {stop - start}. Raise validation_fraction, give X_val, or set "
-                    "early_stopping=False."
+                    f"of {stop - start}. Raise validation_fraction, or set it to 0, or "
+                    "give X_val."
                 )
             here = (windows.starts >= start) & (windows.futures < stop)
             ends = windows.futures + self.horizon
@@ -451,6 +468,7 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
 
     def _network_config(self, inputs, n_scores):
         layout = self._layout
+        reads_targets_only = len(inputs.order_) == len(layout.own)
         return {
             "n_targets": layout.n_targets,
             "n_own": len(layout.own),
@@ -462,6 +480,9 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
             "hidden_size": int(self.hidden_size),
             "cell": self.cell,
             "dropout": float(self.dropout),
+            "symmetric": reads_targets_only
+            if self.symmetric == "auto"
+            else bool(self.symmetric),
         }
 
     def _segment(self) -> int:
@@ -488,13 +509,35 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
         size = min(max(n_samples // _FEWEST_BATCHES, _SMALLEST_BATCH), _LARGEST_BATCH)
         return min(size, n_samples)
 
+    def _training_options(self, n_samples):
+        options = super()._training_options(n_samples)
+        if self.max_iter != "auto":
+            return options
+        epochs = math.ceil(_FEWEST_STEPS * options.batch_size / n_samples)
+        return replace(options, max_iter=max(epochs, _FEWEST_EPOCHS))
+
+    def _holds_out(self):
+        return self.validation_fraction > 0
+
     def _fitted_attributes(self, task, plan, n_before):
         attributes = super()._fitted_attributes(task, plan, n_before)
         attributes["n_outputs_"] = self._layout.n_targets
         attributes["_error_quantiles"] = None
         if task.valid is not None:
-            attributes["_error_quantiles"] = _error_quantiles(task, plan.targets)
+            attributes["_error_quantiles"] = self._compare(task, plan.targets)
         return attributes
+
+    def _compare(self, task, targets: ForecastTargets) -> ErrorQuantiles:
+        """Return how far from the truth forecasts of the validation rows are."""
+        raw = raw_scores(task.network.eval(), task.valid.rows)
+        errors = (raw - task.valid.target).abs().cpu().numpy()
+        shape = (len(errors), targets.horizon, targets.n_targets)
+        return ErrorQuantiles(errors.reshape(shape), self._spreads(task.valid.rows))
+
+    def _spreads(self, rows) -> np.ndarray:
+        """Return the spread of each target in each window, (n_windows, n_targets)."""
+        n_own, n_targets = len(self._layout.own), self._layout.n_targets
+        return rows.spreads(n_own) if n_own else np.ones((len(rows), n_targets))
 
     # -- predict -----------------------------------------------------------------------
 
@@ -522,8 +565,8 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
         """Forecast each row by an interval.
 
         The interval is that of split conformal prediction: the forecast plus and minus
-        what the errors on the validation rows, at the same distance, did not exceed in
-        this share of cases.
+        what the errors on the validation rows, at the same distance ahead and relative
+        to how much the window moves, did not exceed in this share of cases.
 
         Parameters
         ----------
@@ -543,9 +586,8 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
         ValueError
             If the fit had no validation rows.
         """
-        radius = self._radius(coverage)[-1]
-        series, forecasts = self._forecast_rows(X)
-        ends = self._around(forecasts, radius)
+        self._check_coverage(coverage)
+        series, ends = self._forecast_rows(X, coverage)
         return self._layout.interval(ends, series.index)
 
     def forecast(self, steps=None, X=None, future=None):
@@ -597,13 +639,10 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
         ValueError
             If the fit had no validation rows.
         """
-        parts = self._forecast_paths(steps, X, future)
-        radius = self._radius(coverage)[: len(parts[0][1])]
+        self._check_coverage(coverage)
+        parts = self._forecast_paths(steps, X, future, coverage)
         return self._joined(
-            [
-                (key, self._layout.interval(self._around(path, radius), dates))
-                for key, path, dates in parts
-            ]
+            [(k, self._layout.interval(e, dates)) for k, e, dates in parts]
         )
 
     def backtest(self, X, y=None, stride=1):
@@ -665,19 +704,22 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
             raise ValueError("y is needed: what was fitted is no column of X.")
         return float(r2_score(self._targets_of(series, target), forecasts))
 
-    def _forecast_rows(self, X) -> tuple[Series, np.ndarray]:
-        """Return the checked rows and their forecasts, (n_rows, n_targets)."""
+    def _forecast_rows(self, X, coverage=None) -> tuple[Series, np.ndarray]:
+        """Return the checked rows and their forecasts, (n_rows, n_targets[, 2])."""
         check_is_fitted(self)
         series: Any = self._table(X)
-        forecasts = np.empty((len(series.numeric), self._layout.n_targets))
+        parts = []
         for group in series.groups:
             before = self._rows_before(series, group, stacklevel=4)
             rows = series.numeric[group.rows]
             windows = Windows.before_each(
                 before, rows, self._inputs.mean_, self.window, self.horizon
             )
-            forecasts[group.rows] = self._paths(windows)[:, -1]
-        return series, forecasts.astype(self._dtype, copy=False)
+            parts.append(self._paths(windows, coverage)[:, -1])
+        order = np.concatenate([group.rows for group in series.groups])
+        forecasts = np.empty((len(order), *parts[0].shape[1:]), parts[0].dtype)
+        forecasts[order] = np.concatenate(parts)
+        return series, forecasts
 
     def _rows_before(self, series: Series, group: Group, stacklevel: int) -> np.ndarray:
         """Return the training rows to put before the first row of a series."""
@@ -690,12 +732,20 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
                 )
         return rows[:0]
 
-    def _paths(self, windows: Any) -> np.ndarray:
-        """Return forecasts from windows, (n_windows, horizon, n_targets)."""
-        raw = self._scores_of(windows).numpy()
-        return self._targets.decode(raw).astype(self._dtype, copy=False)
+    def _paths(self, windows: Windows, coverage=None) -> np.ndarray:
+        """Return forecasts from windows, (n_windows, horizon, n_targets).
 
-    def _forecast_paths(self, steps, X, future) -> list[tuple[Any, np.ndarray, Any]]:
+        With ``coverage`` these are the two ends of intervals, on one more axis.
+        """
+        paths = self._targets.decode(self._scores_of(windows).numpy())
+        if coverage is not None:
+            rows = self._inputs.encode(windows, torch.float64, torch.device("cpu"))
+            radius = self._error_quantiles.radius(coverage, self._spreads(rows))
+            radius = radius * self._targets.scale_
+            paths = np.stack([paths - radius, paths + radius], axis=-1)
+        return paths.astype(self._dtype, copy=False)
+
+    def _forecast_paths(self, steps, X, future, coverage=None) -> list[tuple]:
         """Return the name, the path and the following dates of each series."""
         check_is_fitted(self)
         steps = self.horizon if steps is None else steps
@@ -718,7 +768,11 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
                 self.horizon,
             ).some([-1])
             out.append(
-                (key, self._paths(windows)[0, :steps], self._after(dates, steps))
+                (
+                    key,
+                    self._paths(windows, coverage)[0, :steps],
+                    self._after(dates, steps),
+                )
             )
         return out
 
@@ -762,24 +816,15 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
                 )
         return {key: part[:steps] for key, part in rows.items()}
 
-    def _radius(self, coverage) -> np.ndarray:
-        """Return half the width of the intervals, (horizon, n_targets)."""
+    def _check_coverage(self, coverage) -> None:
         check_is_fitted(self)
         if not isinstance(coverage, Real) or not 0 < float(coverage) < 1:
             raise ValueError(f"coverage must be between 0 and 1, got {coverage!r}.")
         if self._error_quantiles is None:
             raise ValueError(
                 "Intervals need validation rows, whose errors they are made of: fit "
-                "with early_stopping, or pass X_val."
+                "with validation_fraction above 0, or pass X_val."
             )
-        levels = np.linspace(0, 1, _N_LEVELS)
-        at = min(np.searchsorted(levels, float(coverage)), _N_LEVELS - 1)
-        return self._error_quantiles[at]
-
-    def _around(self, forecasts: np.ndarray, radius: np.ndarray) -> np.ndarray:
-        """Return the ends of intervals, (n, n_targets, 2)."""
-        ends = np.stack([forecasts - radius, forecasts + radius], axis=-1)
-        return ends.astype(self._dtype, copy=False)
 
     def _joined(self, parts: list):
         """Return the only part, or those of several series one below another."""
@@ -807,19 +852,3 @@ def _spans(groups: list[Group]) -> list[tuple[int, int]]:
 def _check_count(name: str, value) -> None:
     if type(value) is bool or not isinstance(value, Integral) or value < 1:
         raise ValueError(f"{name} must be a whole number from 1 on, got {value!r}.")
-
-
-def _error_quantiles(task, targets: ForecastTargets) -> np.ndarray:
-    """Return quantiles of the errors on validation rows, in the targets' units.
-
-    The result is (n_levels, horizon, n_targets). Of n errors the quantile at a level is
-    the one that (n + 1) times the level, rounded up, do not exceed: so far the
-    guarantee of conformal prediction goes (Vovk et al., 2005).
-    """
-    task.network.eval()
-    raw = raw_scores(task.network, task.valid.rows)
-    errors = (raw - task.valid.target).abs().cpu().numpy()
-    errors = np.sort(errors.reshape(len(errors), targets.horizon, -1), axis=0)
-    n = len(errors)
-    ranks = np.ceil((n + 1) * np.linspace(0, 1, _N_LEVELS)).astype(int).clip(1, n)
-    return errors[ranks - 1] * targets.scale_

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import (
     _check_feature_names,
@@ -17,10 +18,16 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from skdeep.encoding import find_columns, split_columns, time_labels
+from skdeep.encoding import (
+    columns_without_numbers,
+    find_columns,
+    split_columns,
+    time_labels,
+)
 
-# A step between labels is usual if at least this share of them is as long.
-_USUAL_SHARE = 0.01
+# A step between labels is usual if at least this share of them is as long, and at least
+# so many; a gap is so many times as long. (Days of trading skip weekends and holidays.)
+_USUAL_SHARE, _USUAL_COUNT, _GAP = 0.01, 3, 1.8
 
 
 @dataclass
@@ -106,26 +113,19 @@ def check_series(estimator, X, *, dtype, reset: bool, known=None) -> Series:
     known : list of int, optional
         The columns that alone are to be read; the others may hold NaN, and give 0.
     """
-    keys = None
-    rest = X
     _check_feature_names(estimator, X, reset=reset)
-    if estimator.groups is not None and len(getattr(X, "shape", ())) == 2:
-        _check_n_features(estimator, X, reset=reset)
-        (column,) = _columns(estimator, "groups", X)
-        rest, objects = split_columns(X, [column])
-        keys = objects[:, 0]
-        if pd.isna(keys).any():
-            raise ValueError(
-                f"The column groups={estimator.groups!r} must name the series of every "
-                f"row; row {int(np.flatnonzero(pd.isna(keys))[0])} has no name."
-            )
+    keys, rest = _split_keys(estimator, X, reset)
     arguments = dict(dtype=dtype, input_name="X", estimator=estimator)
-    if known is None:
-        numeric = check_array(rest, **arguments)
-    else:
-        read = check_array(rest, ensure_all_finite=False, **arguments)[:, known]
-        numeric = np.zeros((len(read), np.shape(rest)[1]), read.dtype)
-        numeric[:, known] = check_array(read, **arguments)
+    try:
+        numeric = _check_numbers(rest, known, arguments)
+    except (ValueError, TypeError) as error:
+        names = columns_without_numbers(rest)
+        if not names:
+            raise
+        raise ValueError(
+            f"The columns {names} of X hold no numbers. Dates make the index of X, and "
+            "the name of a series goes into the column that groups names."
+        ) from error
     if keys is None:
         _check_n_features(estimator, X, reset=reset)
     groups = _groups(X, keys, len(numeric))
@@ -135,6 +135,35 @@ def check_series(estimator, X, *, dtype, reset: bool, known=None) -> Series:
     index = getattr(X, "index", None)
     has_dates = isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex))
     return Series(numeric, groups, index if has_dates else None)
+
+
+def _split_keys(estimator, X, reset: bool) -> tuple[np.ndarray | None, Any]:
+    """Return the series of each row, if X holds several, and the other columns."""
+    if estimator.groups is None or sparse.issparse(X):
+        return None, X
+    X = X if hasattr(X, "shape") else np.array(X, dtype=object)
+    if len(X.shape) != 2:
+        return None, X
+    _check_n_features(estimator, X, reset=reset)
+    (column,) = _columns(estimator, "groups", X)
+    rest, objects = split_columns(X, [column])
+    keys = objects[:, 0]
+    if pd.isna(keys).any():
+        raise ValueError(
+            f"The column groups={estimator.groups!r} must name the series of every "
+            f"row; row {int(np.flatnonzero(pd.isna(keys))[0])} has no name."
+        )
+    return keys, rest
+
+
+def _check_numbers(X, known: list[int] | None, arguments: dict) -> np.ndarray:
+    """Check the columns that hold numbers, or of these only what is known."""
+    if known is None:
+        return check_array(X, **arguments)
+    read = check_array(X, ensure_all_finite=False, **arguments)[:, known]
+    numeric = np.zeros((len(read), np.shape(X)[1]), read.dtype)
+    numeric[:, known] = check_array(read, **arguments)
+    return numeric
 
 
 def _groups(X, keys: np.ndarray | None, n_rows: int) -> list[Group]:
@@ -159,13 +188,10 @@ def _warn_of_gaps(group: Group) -> None:
         return
     steps = np.diff(group.labels)
     lengths, counts = np.unique(steps, return_counts=True)
-    usual = lengths[counts >= max(_USUAL_SHARE * len(steps), 2)]
+    usual = lengths[counts >= max(_USUAL_SHARE * len(steps), _USUAL_COUNT)]
     if not len(usual):
         return
-    # Days of trading skip weekends and holidays; what is regular skips nothing.
-    is_regular = counts.max() >= (1 - _USUAL_SHARE) * len(steps)
-    limit = lengths[counts.argmax()] if is_regular else 2 * usual.max()
-    gaps = np.flatnonzero(steps > limit)
+    gaps = np.flatnonzero(steps > _GAP * usual.max())
     if not len(gaps):
         return
     longest = gaps[np.argmax(steps[gaps])]
@@ -213,9 +239,10 @@ def find_layout(estimator, X, y, target: np.ndarray | None) -> Layout:
         for parameter in ("target_columns", "known_columns")
     )
     target_names = None if target is None else _names_of(y)
+    is_named = hasattr(X, "columns")
     if target is None and estimator.target_columns is None:
         own = [i for i in range(len(numeric)) if i not in known]
-    elif not own and target_names and set(target_names) <= set(names):
+    elif not own and is_named and target_names and set(target_names) <= set(names):
         own = [numeric.index(names.index(name)) for name in target_names]
     n_targets = len(own) if target is None else target.reshape(len(target), -1).shape[1]
     if own and len(own) != n_targets:
@@ -231,7 +258,7 @@ def find_layout(estimator, X, y, target: np.ndarray | None) -> Layout:
             f"known_columns={estimator.known_columns!r} holds targets, {shared}: "
             "what is forecast is not known in advance."
         )
-    if target is None and hasattr(X, "columns"):
+    if target is None and is_named:
         target_names = [names[numeric[i]] for i in own]
     return Layout(own, known, n_targets, target_names)
 

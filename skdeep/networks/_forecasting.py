@@ -55,9 +55,10 @@ class SegmentNetwork(nn.Module):
     same state, told apart by what is learned for the place and for the target. The
     targets go through the same layers one by one, each relative to its last value.
     Departures from the paper: what the recurrent layer reads is divided by the
-    window's spread and its answer multiplied by it; and a linear path from segments to
+    window's spread and its answer multiplied by it; a linear path from segments to
     segments, shared by the places in a segment (after SparseTSF, Lin et al., 2024),
-    is added to the answer, as the autoregressive part of LSTNet is (Lai et al., 2018).
+    is added to the answer, as the autoregressive part of LSTNet is (Lai et al., 2018);
+    and the network can be made symmetric.
 
     Parameters
     ----------
@@ -77,6 +78,10 @@ class SegmentNetwork(nn.Module):
         Its kind.
     dropout : float
         Share of its values set to zero in training.
+    symmetric : bool
+        Whether the forecast of a mirrored window is the mirrored forecast: in training
+        windows are mirrored at random, later the forecasts of both are averaged. Then
+        no drift of the training rows is taken for a law.
     """
 
     def __init__(
@@ -92,8 +97,10 @@ class SegmentNetwork(nn.Module):
         hidden_size: int = 128,
         cell: str = "lstm",
         dropout: float = 0.5,
+        symmetric: bool = False,
     ):
         super().__init__()
+        self.symmetric = symmetric
         self.n_targets = n_targets
         self.n_own = n_own
         self.horizon = horizon
@@ -104,8 +111,9 @@ class SegmentNetwork(nn.Module):
         self.embed = nn.utils.skip_init(nn.Linear, width, hidden_size)
         self.recurrent: Any = make_layer(cell, hidden_size, hidden_size)
         self._step = _STEPS[cell]
-        self.places = nn.Parameter(torch.empty(self.n_written, 1, hidden_size))
-        self.channels = nn.Parameter(torch.empty(1, n_targets, hidden_size))
+        n_place = hidden_size // 2
+        self.places = nn.Parameter(torch.empty(self.n_written, n_place))
+        self.channels = nn.Parameter(torch.empty(n_targets, hidden_size - n_place))
         self.ahead: nn.Linear | None = None
         if n_known:
             self.ahead = nn.utils.skip_init(nn.Linear, segment * n_known, hidden_size)
@@ -157,8 +165,10 @@ class SegmentNetwork(nn.Module):
 
     def _write(self, state: tuple[Tensor, ...], known: Tensor | None) -> Tensor:
         """Take one step for each segment of the forecast: -> (B, C, m * segment)."""
-        layer, C = self.recurrent, self.n_targets
-        inputs = (self.places + self.channels).unsqueeze(0)  # (1, m, C, hidden)
+        layer, C, m = self.recurrent, self.n_targets, self.n_written
+        place = self.places.unsqueeze(1).expand(m, C, -1)
+        channel = self.channels.unsqueeze(0).expand(m, C, -1)
+        inputs = torch.cat([place, channel], -1).unsqueeze(0)  # (1, m, C, hidden)
         if self.ahead is not None and known is not None:
             short = self.n_written * self.segment - self.horizon
             filled = F.pad(known, (0, 0, 0, short))  # (B, m * segment, K)
@@ -193,9 +203,24 @@ class SegmentNetwork(nn.Module):
             paths = self._write(self._read(own, others), known)
         else:
             last = own[:, :, -1:]
-            own = own - last
-            spread = own.square().mean(-1, keepdim=True).add(_SMALLEST_SPREAD).sqrt()
-            answer = self._write(self._read(own / spread, others), known)
-            paths = answer * spread + self._extend(own) + last
+            paths = last + self._change(own - last, others, known)
         # (B, C, m * s) -> (B, horizon * C, 1)
         return paths[:, :, : self.horizon].transpose(1, 2).flatten(1).unsqueeze(-1)
+
+    def _change(self, own: Tensor, others: Tensor, known: Tensor | None) -> Tensor:
+        """Forecast relative to the last value, (B, C, L) -> (B, C, m * segment)."""
+        if not self.symmetric:
+            return self._answer(own, others, known)
+        if not self.training:
+            mirrored = self._answer(-own, others, known)
+            return (self._answer(own, others, known) - mirrored) / 2
+        coins = own.new_empty((*own.shape[:2], 1)).bernoulli_(
+            0.5, generator=self.dropout.generator
+        )
+        sign = 1 - 2 * coins
+        return sign * self._answer(sign * own, others, known)
+
+    def _answer(self, own: Tensor, others: Tensor, known: Tensor | None) -> Tensor:
+        spread = own.square().mean(-1, keepdim=True).add(_SMALLEST_SPREAD).sqrt()
+        answer = self._write(self._read(own / spread, others), known)
+        return answer * spread + self._extend(own)
