@@ -123,8 +123,8 @@ def check_series(estimator, X, *, dtype, reset: bool, known=None) -> Series:
         if not names:
             raise
         raise ValueError(
-            f"The columns {names} of X hold no numbers. Dates make the index of X, and "
-            "the name of a series goes into the column that groups names."
+            f"The columns {names} of X hold no numbers: {error}. Dates make the index "
+            "of X, and the name of a series goes into the column that groups names."
         ) from error
     if keys is None:
         _check_n_features(estimator, X, reset=reset)
@@ -186,6 +186,8 @@ def _warn_of_gaps(group: Group) -> None:
     """Warn where a step between two dates is longer than any usual one."""
     if group.labels is None or len(group.labels) < 3:
         return
+    if group.key is not None and group.labels.dtype.kind in "iuf":
+        return  # rows numbered across several series
     steps = np.diff(group.labels)
     lengths, counts = np.unique(steps, return_counts=True)
     usual = lengths[counts >= max(_USUAL_SHARE * len(steps), _USUAL_COUNT)]
