@@ -17,8 +17,9 @@ from sklearn.metrics import ConfusionMatrixDisplay
 
 from skdeep.inspection import LossCurveDisplay
 
-NETWORK, LOGISTIC, MAJORITY = "Neural network", "Logistic regression", "Majority class"
-HOLD = "Buy and hold"
+DENSE, LSTM = "Dense network", "LSTM"
+LOGISTIC, MAJORITY, HOLD = "Logistic regression", "Majority class", "Buy and hold"
+IN_TEXT = {DENSE: "the dense network", LSTM: "the LSTM"}
 LABELS = ["decrease", "increase"]
 
 # ----------------------------------------------------------------------------- words
@@ -34,68 +35,99 @@ def write_p_value(p):
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def judge_direction(results):
-    """Say whether the network tells the direction better than the commoner label."""
-    network, majority = results["models"][NETWORK], results["models"][MAJORITY]
-    hits, chance = network["accuracy"], network["p_value"]
-    if hits <= majority["accuracy"]:
-        return "The network does not beat the majority class."
-    if chance > 0.05:
+def start_sentence(text):
+    """Make the first letter a capital and leave the others."""
+    return text[0].upper() + text[1:]
+
+
+def judge_network(results, name):
+    """Say whether a network tells the direction better than the commoner label."""
+    network, majority = results["models"][name], results["models"][MAJORITY]
+    subject = start_sentence(IN_TEXT[name])
+    if network["accuracy"] <= majority["accuracy"]:
+        return f"{subject} does not beat the majority class."
+    if network["p_value"] > 0.05:
         return (
-            "The network is ahead of the majority class, but by no more than luck "
+            f"{subject} is ahead of the majority class, but by no more than luck "
             "explains."
         )
-    return "The network beats the majority class."
+    return f"{subject} beats the majority class."
+
+
+def judge_direction(results):
+    """Say of each network whether it beats the commoner label."""
+    return " ".join(judge_network(results, name) for name in results["networks"])
 
 
 def judge_hits(results):
-    """Give the numbers behind the first sentence."""
-    network, majority = results["models"][NETWORK], results["models"][MAJORITY]
+    """Give the numbers behind the first sentences."""
+    majority = results["models"][MAJORITY]
     always = LABELS[int(majority["said_increase"] > 0.5)]
     apart = results["horizon"]
     counted = "" if apart == 1 else f" (counted on one day in {apart}: labels overlap)"
+    parts = []
+    for name in results["networks"]:
+        hits, p = (results["models"][name][key] for key in ("accuracy", "p_value"))
+        parts.append(f"{IN_TEXT[name]} on {percent(hits)}, p-value {write_p_value(p)}")
     return (
-        f"It was right on {percent(network['accuracy'])} of "
-        f"{results['years']['test']['days']} test days. Always saying “{always}”, the "
-        "commoner label in the years before, is right on "
-        f"{percent(majority['accuracy'])}. As many hits as the network's, or more, "
-        f"come by luck alone with probability {write_p_value(network['p_value'])}"
-        f"{counted}."
+        f"Right on the {results['years']['test']['days']} test days: "
+        f"{'; '.join(parts)}; always saying “{always}”, the commoner label in the "
+        f"years before, on {percent(majority['accuracy'])}. The p-value is how likely "
+        f"luck alone brings as many hits, or more{counted}."
     )
+
+
+def judge_memory(results):
+    """Say what the LSTM gains by reading the days before; nothing if it is alone."""
+    if "comparison" not in results:
+        return []
+    alone, p = results["comparison"]["alone_right"], results["comparison"]["p_value"]
+    meaning = "less than luck would" if p < 0.05 else "a difference that luck explains"
+    return [
+        f"Where the two disagree, the LSTM is right on {alone[LSTM]} days and the "
+        f"dense network on {alone[DENSE]} (p-value {write_p_value(p)}): {meaning}."
+    ]
 
 
 def judge_others(results):
-    """Say which simpler rule, if any, is right more often than the network."""
+    """Say which simpler rule, if any, is right more often than each network."""
     hits = {name: model["accuracy"] for name, model in results["models"].items()}
-    better = [n for n in hits if hits[n] > hits[NETWORK] and n != MAJORITY]
-    if not better:
-        return (
-            "Of the rules that look at the day at all, none is right more often; the "
-            f"network's AUC is {results['models'][NETWORK]['auc']:.3f}, where 0.5 is "
-            "guessing."
-        )
-    names = " and ".join(f"“{n}” ({percent(hits[n])})" for n in better)
-    return (
-        f"Right more often than the network: {names}. The network's AUC is "
-        f"{results['models'][NETWORK]['auc']:.3f}, where 0.5 is guessing."
-    )
+    networks = results["networks"]
+    best = max(hits[name] for name in networks)
+    rules = [name for name in hits if name not in (*networks, MAJORITY)]
+    better = [f"“{n}” ({percent(hits[n])})" for n in rules if hits[n] > best]
+    lead = "Of the rules that look at the day at all, "
+    if better:
+        lead += f"right more often: {' and '.join(better)}. "
+    else:
+        lead += "none is right more often. "
+    areas = [f"{results['models'][n]['auc']:.3f} for {IN_TEXT[n]}" for n in networks]
+    return f"{lead}AUC: {' and '.join(areas)}, where 0.5 is guessing."
 
 
 def judge_money(results):
-    """Say what following the network would have earned."""
+    """Say what following each network would have earned."""
     earned = {name: r["total_return"] for name, r in results["backtest"].items()}
-    verb = "more" if earned[NETWORK] > earned[HOLD] else "less"
+    parts = [
+        f"{percent(earned[name], sign=True)} with {IN_TEXT[name]}"
+        for name in results["networks"]
+    ]
+    held = percent(earned[HOLD], sign=True)
     return (
-        "Following the network over the test years, net of costs, would have returned "
-        f"{percent(earned[NETWORK], sign=True)}: {verb} than buying and holding "
-        f"({percent(earned[HOLD], sign=True)})."
+        "Money that followed the answers over the test years would have returned, net "
+        f"of costs, {' and '.join(parts)}; buying and holding, {held}."
     )
 
 
 def judge(results):
     """Return the verdict in plain sentences, the most important first."""
-    sentences = [judge_direction, judge_hits, judge_others, judge_money]
-    return [say(results) for say in sentences]
+    return [
+        judge_direction(results),
+        judge_hits(results),
+        *judge_memory(results),
+        judge_others(results),
+        judge_money(results),
+    ]
 
 
 # -------------------------------------------------------------------------- pictures
@@ -192,7 +224,8 @@ def draw_backtest(figure, results, days):
     ax = figure.subplots()
     wealth = days["wealth"]
     styles = {
-        NETWORK: {"color": "C0", "linewidth": 2.0},
+        DENSE: {"color": "C0", "linewidth": 2.0},
+        LSTM: {"color": "C4", "linewidth": 2.0},
         LOGISTIC: {"color": "C1", "linewidth": 1.2},
         HOLD: {"color": "C3", "linewidth": 1.6},
     }
@@ -206,9 +239,8 @@ def draw_backtest(figure, results, days):
     ax.margins(x=0.01)
 
 
-def draw_explanations(figure, results, n_bars=8):
+def draw_explanations(figure, found, n_bars=8):
     """The indicators that moved each answer, by LIME."""
-    found = results["explanations"]
     limit = 1.1 * max(abs(e["effect"]) for day in found for e in day["effects"])
     for ax, day in zip(figure.subplots(len(found), 1, sharex=True), found, strict=True):
         shown = day["effects"][n_bars - 1 :: -1]
@@ -230,21 +262,34 @@ def describe_day(day):
     return f"{day['day']}: {said}, {percent(sureness, 0)} sure ({came})"
 
 
-def draw_all(results, days, network):
-    """Return every picture in both themes, by the name of its file."""
-
-    def draw_losses(figure):
-        title = "Loss and score by epoch"
-        axes = figure.subplots()
-        display = LossCurveDisplay.from_estimator(network, ax=axes, name=title)
+def draw_losses(figure, networks):
+    """How the training of each network went, one above the other."""
+    axes = figure.subplots(len(networks), 1, squeeze=False)[:, 0]
+    for ax, (name, network) in zip(axes, networks.items(), strict=True):
+        title = f"{name}: loss and score by epoch"
+        display = LossCurveDisplay.from_estimator(network, ax=ax, name=title)
         display.score_ax_.grid(visible=False)
 
+
+def name_explanations(name):
+    """Return the name of the picture that explains a network's answers."""
+    return f"explanations_{name.lower().replace(' ', '_')}"
+
+
+def draw_all(results, days, networks):
+    """Return every picture in both themes, by the name of its file."""
+    tall = 3.2 * len(networks) + 0.4
     return {
         "prices": draw(lambda f: draw_prices(f, results, days), (8.6, 3.4)),
-        "loss_curve": draw(draw_losses, (8.6, 3.6)),
+        "loss_curve": draw(lambda f: draw_losses(f, networks), (8.6, tall)),
         "confusion_matrix": draw(lambda f: draw_confusion(f, results), (8.6, 3.2)),
         "backtest": draw(lambda f: draw_backtest(f, results, days), (8.6, 3.6)),
-        "explanations": draw(lambda f: draw_explanations(f, results), (8.6, 8.4)),
+        **{
+            name_explanations(name): draw(
+                lambda f, found=found: draw_explanations(f, found), (8.6, 8.4)
+            )
+            for name, found in results["explanations"].items()
+        },
     }
 
 
@@ -324,14 +369,14 @@ GLOSSARY = {
 
 
 def make_table(rows, columns, first):
-    """Return an HTML table of a dict of dicts, the network's row set off."""
+    """Return an HTML table of a dict of dicts, the networks' rows set off."""
     head = "".join(f"<th>{html.escape(name)}</th>" for name in [first, *columns])
     body = []
     for name, values in rows.items():
         cells = "".join(
             f"<td>{form(values[key])}</td>" for key, form in columns.values()
         )
-        mark = ' class="main"' if name == NETWORK else ""
+        mark = ' class="main"' if name in IN_TEXT else ""
         body.append(f"<tr{mark}><td>{html.escape(name)}</td>{cells}</tr>")
     table = f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
     return f'<div class="scroll"><table>{table}</table></div>'
@@ -352,17 +397,25 @@ def make_figure(images, alt, caption=""):
 
 
 def make_facts(results):
-    """Return the four numbers a hurried reader looks for."""
-    network, majority = results["models"][NETWORK], results["models"][MAJORITY]
+    """Return the few numbers that a hurried reader looks for."""
+    networks, models = results["networks"], results["models"]
     earned = {
         name: percent(trades["total_return"], sign=True)
         for name, trades in results["backtest"].items()
     }
     facts = [
-        (percent(network["accuracy"]), "of the test days right"),
-        (percent(majority["accuracy"]), "right by always saying the same"),
-        (write_p_value(network["p_value"]), "p-value: luck alone, this good or better"),
-        (earned[NETWORK], f"net return; {earned[HOLD]} by buying and holding"),
+        *[
+            (percent(models[n]["accuracy"]), f"of the test days right: {IN_TEXT[n]}")
+            for n in networks
+        ],
+        (percent(models[MAJORITY]["accuracy"]), "right by always saying the same"),
+        *[
+            (
+                earned[n],
+                f"net return: {IN_TEXT[n]}; {earned[HOLD]} by holding the stock",
+            )
+            for n in networks
+        ],
     ]
     items = "".join(
         f"<li><b>{value}</b><span>{name}</span></li>" for value, name in facts
@@ -386,30 +439,68 @@ def describe_years(results):
     return "; ".join(parts)
 
 
-def describe_training(results):
-    """Return a sentence on how long the network was trained and when it stopped."""
-    training = results["training"]
-    sizes = ", ".join(map(str, training["layers"]))
-    hits = percent(training["best_validation_accuracy"])
+def describe_network(name, training):
+    """Return sentences on the shape of a network, and on when its training stopped."""
+    days = training["days_read"]
+    what = "the day" if days == 1 else f"the last {days} days, in their order"
+    layers = ", ".join(map(str, training["layers"]))
     return (
-        f"Layers of {sizes} nodes, ReLU, dropout 0.1, Adam. The best of "
-        f"{training['epochs']} epochs on the validation days was number "
-        f"{training['best_epoch']}, with {hits} right; its weights were kept. The best "
-        "of many looks better than it is, so the test days decide and not these."
+        f"{start_sentence(IN_TEXT[name])}: {layers} units, dropout "
+        f"{training['dropout']:g}, reading {what}. The best of {training['epochs']} "
+        f"epochs on the validation days was number {training['best_epoch']}, with "
+        f"{percent(training['best_validation_accuracy'])} right; its weights were kept."
     )
 
 
-def describe_fidelity(results):
-    """Return a sentence on how well the local linear models fit."""
-    scores = [day["r2"] for day in results["explanations"]]
+def describe_training(results):
+    """Return sentences on how long each network was trained and when it stopped."""
+    sentences = [describe_network(*item) for item in results["training"].items()]
+    return " ".join(
+        [
+            *sentences,
+            "The best of many looks better than it is, so the test days decide and not "
+            "these.",
+        ]
+    )
+
+
+def describe_fidelity(results, name):
+    """Return sentences on how well the local linear models of a network fit."""
+    scores = [day["r2"] for day in results["explanations"][name]]
     listed = ", ".join(f"{score:.2f}" for score in scores)
-    text = f"R² of the three local models: {listed}."
+    text = f"{start_sentence(IN_TEXT[name])}. R² of the three local models: {listed}."
     if min(scores) < 0.5:
         text += (
             " Below 0.5 a straight line is a poor picture of the network near that "
             "day: read its bars as a hint, no more."
         )
+    n_before = results["training"][name]["days_read"] - 1
+    if n_before:
+        text += f" The {n_before} days before are held as they were."
     return text
+
+
+def describe_readers(results):
+    """Say what each network reads."""
+    reads = {
+        DENSE: "A neural network of three dense layers reads technical indicators at "
+        "the close of each day.",
+        LSTM: "An LSTM reads technical indicators of each day and the days before.",
+    }
+    return " ".join(reads[name] for name in results["networks"])
+
+
+def make_explanations(results, images):
+    """Return the figures that explain three answers of each network."""
+    figures = [
+        make_figure(
+            images[name_explanations(name)],
+            f"What moved the answer of {IN_TEXT[name]} on test days",
+            describe_fidelity(results, name),
+        )
+        for name in results["networks"]
+    ]
+    return "".join(figures)
 
 
 def make_page(results, images):
@@ -436,15 +527,15 @@ def make_page(results, images):
 <body>
 <main>
 <h1>{stock}: will it rise over {ahead}?</h1>
-<p class="soft">A neural network of three dense layers reads technical indicators at the
-close of each day. Tested on {results["years"]["test"]["first"]} to
-{results["years"]["test"]["last"]}, days it never saw.</p>
+<p class="soft">{describe_readers(results)} Tested on
+{results["years"]["test"]["first"]} to {results["years"]["test"]["last"]}, days never
+seen in training.</p>
 <div class="verdict">{verdict}</div>
 {make_facts(results)}
 
 <h2>The years, in order</h2>
-<p>Nothing is drawn at random: the network learns from the first years, stops by the
-next, and is judged on the last. Prices are adjusted for splits and dividends.</p>
+<p>Nothing is drawn at random: all learn from the first years, stop by the
+next, and are judged on the last. Prices are adjusted for splits and dividends.</p>
 {
         make_figure(
             images["prices"],
@@ -480,13 +571,7 @@ but the last.</p>
 has the network judge thousands of days near each and fits a straight line to its
 answers: a bar tells how far the indicator, compared with an average day, moved the
 probability of an increase.</p>
-{
-        make_figure(
-            images["explanations"],
-            "What moved the answer on three test days",
-            describe_fidelity(results),
-        )
-    }
+{make_explanations(results, images)}
 <details><summary>What the indicators mean</summary><dl>{terms}</dl></details>
 
 <footer>Seed {results["seed"]}: the same command gives the same page. All numbers are
@@ -498,9 +583,9 @@ prices; no advice.</footer>
 """
 
 
-def write_report(folder, results, days, network):
+def write_report(folder, results, days, networks):
     """Write the pictures and the page into a folder."""
-    images = draw_all(results, days, network)
+    images = draw_all(results, days, networks)
     for name, both in images.items():
         (folder / f"{name}.png").write_bytes(both["light"])
     page = make_page(results, images)

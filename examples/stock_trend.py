@@ -2,17 +2,20 @@
 ==============================
 
 Will the price be higher tomorrow than today? A network of three dense layers reads 25
-technical indicators of each day and answers with a probability. The script shows how
-such a question is asked honestly: the years are split in order, nothing is learned from
-the years it is judged on, and the answer stands beside those of simpler rules.
+technical indicators of each day and answers with a probability; an LSTM reads the same
+indicators of the last 20 days, in their order. The script shows how such a question is
+asked honestly: the years are split in order, nothing is learned from the years that the
+networks are judged on, and their answers stand beside those of simpler rules.
 
-Run it with ``make demo`` or ``python examples/stock_trend.py``. Everything lands in
-``out/stock_trend/``: the pictures, the numbers, and ``report.html``, a page to read.
+Run it with ``make demo`` or ``python examples/stock_trend.py``; ``--model mlp`` and
+``--model lstm`` train one network alone. Everything lands in ``out/stock_trend/``: the
+pictures, the numbers, and ``report.html``, a page to read.
 """
 
 # %%
 import argparse
 import json
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,11 +34,24 @@ from sklearn.metrics import (
 )
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from stock_report import HOLD, LABELS, LOGISTIC, MAJORITY, NETWORK, judge, write_report
+from stock_report import (
+    DENSE,
+    HOLD,
+    LABELS,
+    LOGISTIC,
+    LSTM,
+    MAJORITY,
+    judge,
+    write_report,
+)
 
-from skdeep import MLPClassifier
+from skdeep import LSTMClassifier, MLPClassifier, SlidingWindow
 from skdeep.datasets import load_stock_trend
 
+MODELS = {"mlp": [DENSE], "lstm": [LSTM], "both": [DENSE, LSTM]}
+DENSE_LAYERS = (64, 32, 16)
+LSTM_UNITS = 32
+WINDOW = 20  # days that the LSTM reads: about a month of trading
 COST = 0.0005  # of what is bought or sold: 5 basis points
 DAYS_A_YEAR = 252  # of trading
 FEWEST_DAYS = 15  # in each part of the years
@@ -99,45 +115,71 @@ def check_part(target, name, horizon):
 
 
 # %%
-# The network
-# -----------
-# Three hidden layers behind a scaler. Early stopping looks at the accuracy on the last
-# block of the training years, keeps the best weights seen, and ends the training when
-# twenty epochs brought no better ones.
+# The networks
+# ------------
+# Three hidden layers that read a day, or an LSTM that reads the days up to it, behind a
+# scaler. Early stopping looks at the accuracy on the last block of the training years,
+# keeps the best weights seen, and ends the training when twenty epochs brought no
+# better ones.
 
 
-def make_network(years, n_development, horizon, seed):
+def make_dense(training):
     """Return the untrained pipeline: scale the indicators, then three dense layers."""
-    network = MLPClassifier(
-        hidden_layer_sizes=(64, 32, 16),
-        batch_size=64,
-        alpha=1e-3,
-        dropout=0.1,
-        max_iter=200,
-        early_stopping=True,
-        n_iter_no_change=20,
-        validation_split="last",
-        # A hair less: the number of rows is rounded up.
-        validation_fraction=(len(years.validation) - 0.25) / n_development,
-        validation_gap=horizon,
-        random_state=seed,
-    )
+    network = MLPClassifier(DENSE_LAYERS, alpha=1e-3, dropout=0.1, **training)
     return Pipeline([("scale", StandardScaler()), ("network", network)])
 
 
-def train(trend, years, horizon, seed):
-    """Fit the network and a logistic regression on the same days."""
+def make_lstm(training):
+    """Return the untrained pipeline: scale, give each day the days before, read them.
+
+    Single precision is enough for a network, and faster.
+    """
+    network = LSTMClassifier(
+        LSTM_UNITS, alpha=1e-3, dropout=0.2, dtype="float32", **training
+    )
+    steps = [("scale", StandardScaler()), ("window", SlidingWindow(WINDOW))]
+    return Pipeline([*steps, ("network", network)])
+
+
+MAKERS = {DENSE: make_dense, LSTM: make_lstm}
+SHAPES = {
+    DENSE: {"layers": list(DENSE_LAYERS), "days_read": 1},
+    LSTM: {"layers": [LSTM_UNITS], "days_read": WINDOW},
+}
+
+
+def plan_training(years, n_development, horizon, seed):
+    """Return the training parameters, which are the same for both networks."""
+    return {
+        "batch_size": 64,
+        "max_iter": 200,
+        "early_stopping": True,
+        "n_iter_no_change": 20,
+        "validation_split": "last",
+        # A hair less: the number of rows is rounded up.
+        "validation_fraction": (len(years.validation) - 0.25) / n_development,
+        "validation_gap": horizon,
+        "random_state": seed,
+    }
+
+
+def train(names, trend, years, horizon, seed):
+    """Fit the networks and a logistic regression on the same days."""
     X, y = trend.data.loc[years.development], trend.target.loc[years.development]
-    network = make_network(years, len(X), horizon, seed)
-    network.set_callbacks(ProgressBar())
-    network.fit(X, y)
+    training = plan_training(years, len(X), horizon, seed)
+    networks = {name: MAKERS[name](training) for name in names}
+    for network in networks.values():
+        network.set_callbacks(ProgressBar())
+        with warnings.catch_warnings():  # windows are cut at once: no bar of their own
+            warnings.filterwarnings("ignore", "The estimator SlidingWindow does not")
+            network.fit(X, y)
     logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    return network, logistic.fit(X, y)
+    return networks, logistic.fit(X, y)
 
 
 # %%
-# Four ways to answer
-# -------------------
+# The answers
+# -----------
 # "As yesterday" says that the last move goes on; the majority class says always what
 # was more frequent in the training years. Neither learns anything from an indicator.
 
@@ -147,20 +189,19 @@ def name_persistence(horizon):
     return "As yesterday" if horizon == 1 else f"As the last {horizon} days"
 
 
-def predict_increase(trend, years, network, logistic, horizon):
-    """Return each model's probability (or 0 and 1) of an increase, by test day."""
-    X = trend.data.loc[years.test]
-    last_move = trend.prices["close"].pct_change(horizon).loc[years.test]
-    majority = trend.target.loc[years.development].mode()[0]
-    return pd.DataFrame(
-        {
-            NETWORK: network.predict_proba(X)[:, 1],
-            LOGISTIC: logistic.predict_proba(X)[:, 1],
-            name_persistence(horizon): (last_move > 0).astype(float),
-            MAJORITY: float(majority == "increase"),
-        },
-        index=years.test,
-    )
+def predict_increase(trend, years, networks, logistic, horizon):
+    """Return each model's probability (or 0 and 1) of an increase, by test day.
+
+    They are asked about all days, since the LSTM's windows of the first test days hold
+    the days before; a window never holds a later one.
+    """
+    learned = {**networks, LOGISTIC: logistic}
+    answers = {n: model.predict_proba(trend.data)[:, 1] for n, model in learned.items()}
+    last_move = trend.prices["close"].pct_change(horizon)
+    answers[name_persistence(horizon)] = (last_move > 0).loc[trend.data.index]
+    answers[MAJORITY] = trend.target.loc[years.development].mode()[0] == "increase"
+    frame = pd.DataFrame(answers, index=trend.data.index).astype(float)
+    return frame.loc[years.test]
 
 
 def score(y, p_increase, horizon):
@@ -183,6 +224,20 @@ def score(y, p_increase, horizon):
         "said_increase": float(np.mean(said == "increase")),
         "confusion": confusion_matrix(y, said, labels=LABELS).tolist(),
     }
+
+
+def compare(y, p_increase, horizon):
+    """Count the days on which one network alone is right, and how likely that is.
+
+    Were both equally good, either would be the one that is right on half of these
+    days: an exact McNemar test, two-sided, on every `horizon`-th day.
+    """
+    said = np.where(p_increase[[DENSE, LSTM]] > 0.5, "increase", "decrease")
+    dense, lstm = (said == y.to_numpy()[:, np.newaxis])[::horizon].T
+    alone = {DENSE: int((dense & ~lstm).sum()), LSTM: int((lstm & ~dense).sum())}
+    n = sum(alone.values())
+    chance = binomtest(alone[LSTM], n).pvalue if n else 1.0
+    return {"alone_right": alone, "p_value": chance}
 
 
 # %%
@@ -229,7 +284,8 @@ def summarize_trades(position, wealth):
 # and fits a weighted linear model to its answers. A weight tells how much one standard
 # deviation of an indicator moves the answer near that day; times how unusual the
 # indicator was, it tells how much it did move it. R² tells how well a straight line
-# describes the network there.
+# describes the network there. Asked of the LSTM, the days before are held as they were:
+# the weights are those of the last day that it reads.
 
 
 def choose_days(y, p_increase):
@@ -258,6 +314,27 @@ def list_effects(local, row, explainer, names):
     return sorted(effects, key=lambda effect: -abs(effect["effect"]))
 
 
+def make_answer(network, past):
+    """Return what LIME asks: rows of a day in, the network's probabilities out.
+
+    `past` holds the days before, which an LSTM reads too.
+    """
+
+    def scale(rows):
+        return network["scale"].transform(pd.DataFrame(rows, columns=past.columns))
+
+    def answer_day(rows):
+        return network["network"].predict_proba(scale(rows))
+
+    def answer_window(rows):
+        before = scale(past.iloc[1 - WINDOW :])
+        before = np.broadcast_to(before, (len(rows), *before.shape))
+        windows = np.concatenate([before, scale(rows)[:, np.newaxis]], axis=1)
+        return network["network"].predict_proba(windows)
+
+    return answer_window if "window" in network.named_steps else answer_day
+
+
 def explain(network, trend, years, p_increase, seed):
     """Explain the chosen test days; the effects are those on "increase"."""
     X, names = trend.data, list(trend.data.columns)
@@ -269,13 +346,9 @@ def explain(network, trend, years, p_increase, seed):
         sample_around_instance=True,
         random_state=seed,
     )
-
-    def answer(rows):
-        return network.predict_proba(pd.DataFrame(rows, columns=names))
-
     explanations = []
     for why, day in choose_days(trend.target.loc[years.test], p_increase).items():
-        row = X.loc[day].to_numpy()
+        row, answer = X.loc[day].to_numpy(), make_answer(network, X.loc[X.index < day])
         local = explainer.explain_instance(row, answer, num_features=len(names))
         explanations.append(
             {
@@ -305,23 +378,42 @@ def describe_part(target, days):
     }
 
 
-def describe_training(network):
-    """Return how the training of the network went."""
+def describe_training(name, network):
+    """Return the shape of the network and how its training went."""
     scores = network.validation_scores_
     return {
-        "layers": list(network.hidden_layer_sizes),
+        **SHAPES[name],
+        "dropout": network.dropout,
         "epochs": int(network.n_iter_),
         "best_epoch": int(np.nanargmax(scores)) + 1,
         "best_validation_accuracy": float(network.best_validation_score_),
     }
 
 
-def run(stock, trend, years, horizon, seed):
-    """Train, judge, trade and explain; return the numbers, the days and the network."""
-    network, logistic = train(trend, years, horizon, seed)
-    p_increase = predict_increase(trend, years, network, logistic, horizon)
+def judge_all(trend, years, networks, p_increase, horizon, seed):
+    """Return the numbers: those of the networks by name, and those of all models."""
+    y, asked = trend.target.loc[years.test], networks.items()
+    results = {
+        "training": {name: describe_training(name, n[-1]) for name, n in asked},
+        "models": {name: score(y, p_increase[name], horizon) for name in p_increase},
+        "explanations": {
+            name: explain(network, trend, years, p_increase[name], seed)
+            for name, network in asked
+        },
+    }
+    if len(networks) > 1:
+        results["comparison"] = compare(y, p_increase, horizon)
+    return results
 
-    y, close = trend.target.loc[years.test], trend.prices["close"]
+
+def run(stock, trend, years, options):
+    """Train, judge, trade and explain; return the numbers, the days, the networks."""
+    horizon, seed = options.horizon, options.seed
+    names = MODELS[options.model]
+    networks, logistic = train(names, trend, years, horizon, seed)
+    p_increase = predict_increase(trend, years, networks, logistic, horizon)
+
+    close = trend.prices["close"]
     positions = p_increase.apply(hold, horizon=horizon)
     positions[HOLD] = 1.0
     wealth = positions.apply(trade, close=close)
@@ -329,16 +421,21 @@ def run(stock, trend, years, horizon, seed):
         "stock": Path(stock).stem,
         "horizon": horizon,
         "seed": seed,
+        "networks": names,
         "years": {
             k: describe_part(trend.target, v) for k, v in years._asdict().items()
         },
-        "training": describe_training(network[-1]),
-        "models": {name: score(y, p_increase[name], horizon) for name in p_increase},
+        **judge_all(trend, years, networks, p_increase, horizon, seed),
         "backtest": {n: summarize_trades(positions[n], wealth[n]) for n in wealth},
-        "explanations": explain(network, trend, years, p_increase[NETWORK], seed),
     }
-    days = {"close": close, "target": y, "p_increase": p_increase, "wealth": wealth}
-    return results | {"verdict": judge(results)}, days, network
+    target = trend.target.loc[years.test]
+    days = {
+        "close": close,
+        "target": target,
+        "p_increase": p_increase,
+        "wealth": wealth,
+    }
+    return results | {"verdict": judge(results)}, days, networks
 
 
 def make_table(results):
@@ -375,7 +472,7 @@ def check_horizon(text):
 def read_arguments(arguments=None):
     """Return the parser and the options."""
     parser = argparse.ArgumentParser(
-        description="The direction of a stock's trend, forecast by a neural network."
+        description="The direction of a stock's trend, forecast by neural networks."
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
@@ -385,6 +482,12 @@ def read_arguments(arguments=None):
         "--csv",
         type=Path,
         help="your own prices: Date, Open, High, Low, Close, Volume[, Adj Close]",
+    )
+    parser.add_argument(
+        "--model",
+        choices=list(MODELS),
+        default="both",
+        help="which networks: dense layers, an LSTM, or both (default: both)",
     )
     parser.add_argument(
         "--horizon",
@@ -407,15 +510,15 @@ def read_arguments(arguments=None):
 def main(arguments=None):
     """Run from the command line."""
     parser, options = read_arguments(arguments)
-    stock, horizon = options.csv or options.ticker, options.horizon
+    stock = options.csv or options.ticker
     try:
-        trend = load_stock_trend(stock, horizon=horizon)
-        years = split_years(trend.target, horizon)
+        trend = load_stock_trend(stock, horizon=options.horizon)
+        years = split_years(trend.target, options.horizon)
     except (ValueError, OSError, ImportError) as error:
         parser.error(str(error))
-    results, days, network = run(stock, trend, years, horizon, options.seed)
+    results, days, networks = run(stock, trend, years, options)
     options.out.mkdir(parents=True, exist_ok=True)
-    write_report(options.out, results, days, network[-1])
+    write_report(options.out, results, days, {n: p[-1] for n, p in networks.items()})
     save_days(days, options.out / "predictions.csv")
     text = json.dumps(results, indent=2)
     (options.out / "metrics.json").write_text(text + "\n", encoding="utf-8")

@@ -13,12 +13,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binom, rankdata
+from sklearn.utils import Bunch
 
 from skdeep.datasets import load_stock_prices
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-PICTURES = ["prices", "loss_curve", "confusion_matrix", "backtest", "explanations"]
-MODELS = ["Neural network", "Logistic regression", "As yesterday", "Majority class"]
+NETWORKS = ["Dense network", "LSTM"]
+EXPLAINED = ["explanations_dense_network", "explanations_lstm"]
+PICTURES = ["prices", "loss_curve", "confusion_matrix", "backtest", *EXPLAINED]
+MODELS = [*NETWORKS, "Logistic regression", "As yesterday", "Majority class"]
 
 
 @pytest.fixture(scope="module")
@@ -136,9 +139,24 @@ def test_backtest_computed_again_by_a_loop(metrics, days, rule):
     assert metrics["backtest"][rule]["max_drawdown"] == pytest.approx(deepest)
 
 
-def test_three_days_are_explained(metrics, days):
-    explained = metrics["explanations"]
-    p = days["p_increase: Neural network"]
+def test_the_networks_are_compared_day_by_day(metrics, days):
+    right = {
+        name: (days[f"p_increase: {name}"] > 0.5) == (days["label"] == "increase")
+        for name in NETWORKS
+    }
+    dense, lstm = right.values()
+    alone = {NETWORKS[0]: sum(dense & ~lstm), NETWORKS[1]: sum(lstm & ~dense)}
+    assert metrics["comparison"]["alone_right"] == alone
+    fewer, n = min(alone.values()), sum(alone.values())
+    chance = min(2 * binom.cdf(fewer, n, 0.5), 1.0)
+    assert metrics["comparison"]["p_value"] == pytest.approx(chance)
+    assert metrics["networks"] == NETWORKS == list(metrics["training"])
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_three_days_are_explained(metrics, days, network):
+    explained = metrics["explanations"][network]
+    p = days[f"p_increase: {network}"]
     right = (p > 0.5) == (days["label"] == "increase")
     sureness = (p - 0.5).abs()
     assert [day["why"] for day in explained] == [
@@ -157,20 +175,23 @@ def test_three_days_are_explained(metrics, days):
     for day in explained:
         assert len(day["effects"]) == 25 and 0 <= day["r2"] <= 1
         assert day["p_increase"] == pytest.approx(p[day["day"]])
-        # The straight line, at the day itself, leans the way the network leans.
+        # The straight line, at the day itself, leans the way the network leans, if
+        # it knows all that the network reads.
         effect = sum(e["effect"] for e in day["effects"])
-        if day["why"] != "least sure":
+        if day["why"] != "least sure" and network == "Dense network":
             assert np.sign(effect) == np.sign(day["p_increase"] - 0.5)
 
 
-def test_the_words_fit_the_numbers(made, metrics):
-    network = metrics["models"]["Neural network"]
-    majority = metrics["models"]["Majority class"]
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_words_fit_the_numbers(made, metrics, network):
+    hits = metrics["models"][network]["accuracy"]
+    majority = metrics["models"]["Majority class"]["accuracy"]
     verdict = metrics["verdict"]
-    beats = network["accuracy"] > majority["accuracy"]
-    assert ("does not beat" in verdict[0]) == (not beats)
-    assert f"{100 * network['accuracy']:.1f}" in verdict[1]
-    assert f"{100 * majority['accuracy']:.1f}" in verdict[1]
+    sentence = verdict[0].split(". ")[NETWORKS.index(network)]
+    assert ("does not beat" in sentence) == (hits <= majority)
+    assert f"{100 * hits:.1f}" in verdict[1] and f"{100 * majority:.1f}" in verdict[1]
+    alone = metrics["comparison"]["alone_right"][network]
+    assert f"{alone} " in verdict[2]
     for sentence in verdict:
         assert sentence in made[1]
 
@@ -246,18 +267,20 @@ def test_the_test_years_teach_nothing(demo, tmp_path):
 
 
 def test_several_days_ahead(demo, tmp_path):
-    metrics = run(demo, tmp_path, "--horizon", "5", "--ticker", "GOOG")
+    arguments = ["--horizon", "5", "--ticker", "GOOG", "--model", "mlp"]
+    metrics = run(demo, tmp_path, *arguments)
     days = pd.read_csv(tmp_path / "predictions.csv", index_col="date", parse_dates=True)
     close = load_stock_prices("GOOG")["close"]
     date = days.index[10]
     rose = close.iloc[close.index.get_loc(date) + 5] > close[date]
     assert days["label"].iloc[10] == ("increase" if rose else "decrease")
     assert list(metrics["models"])[2] == "As the last 5 days"
-    p = days["p_increase: Neural network"].to_numpy()
+    assert "comparison" not in metrics
+    p = days["p_increase: Dense network"].to_numpy()
     hits = ((p > 0.5) == (days["label"] == "increase"))[::5]
     share = days["label"][::5].value_counts(normalize=True).max()
     chance = binom.sf(hits.sum() - 1, len(hits), share)
-    assert metrics["models"]["Neural network"]["p_value"] == pytest.approx(chance)
+    assert metrics["models"]["Dense network"]["p_value"] == pytest.approx(chance)
     # A fifth of the money follows each of the last five answers.
     money, before = 1.0, 0.0
     for row, day in enumerate(days.index):
@@ -266,13 +289,28 @@ def test_several_days_ahead(demo, tmp_path):
         gain = close.iloc[place + 1] / close.iloc[place] - 1
         money *= 1 + held * gain - 0.0005 * abs(held - before)
         before = held
-    assert metrics["backtest"]["Neural network"]["total_return"] == pytest.approx(
+    assert metrics["backtest"]["Dense network"]["total_return"] == pytest.approx(
         money - 1
     )
 
 
-def test_it_finds_a_trend_that_is_there_and_says_so(demo, tmp_path):
-    # Prices that alternate by a rule: up after two falls, down after two rises.
+@pytest.mark.parametrize("model", ["mlp", "lstm"])
+def test_one_network_alone_is_that_of_both(demo, made, metrics, tmp_path, model):
+    name = {"mlp": "Dense network", "lstm": "LSTM"}[model]
+    other = ({*NETWORKS} - {name}).pop()
+    alone = run(demo, tmp_path, "--model", model)
+    assert list(alone["models"]) == [m for m in MODELS if m != other]
+    for part in ("training", "models", "backtest"):
+        assert alone[part][name] == metrics[part][name]
+    assert alone["networks"] == [name] and "comparison" not in alone
+    pictures = {path.stem for path in tmp_path.glob("explanations*.png")}
+    assert pictures == {EXPLAINED[NETWORKS.index(name)]}
+    assert other.lower() not in "".join(alone["verdict"]).lower()
+
+
+@pytest.fixture(scope="module")
+def alternating(tmp_path_factory):
+    """Prices that alternate by a rule: up after two falls, down after two rises."""
     generator = np.random.default_rng(0)
     up = np.tile([True, True, False, False], 300) ^ (generator.random(1200) < 0.05)
     size = 0.01 * generator.random(1200) + 0.005
@@ -280,30 +318,76 @@ def test_it_finds_a_trend_that_is_there_and_says_so(demo, tmp_path):
     days = pd.bdate_range("2015-01-01", periods=1200, name="date")
     prices = pd.DataFrame({"open": close, "close": close}, index=days)
     prices = prices.assign(high=close * 1.001, low=close * 0.999, volume=1000)
-    metrics = run(demo, tmp_path, "--csv", save(prices, tmp_path / "p.csv"))
-    assert metrics["models"]["Neural network"]["accuracy"] > 0.8
-    assert metrics["models"]["Neural network"]["p_value"] < 1e-6
-    assert metrics["verdict"][0] == "The network beats the majority class."
+    return save(prices, tmp_path_factory.mktemp("prices") / "p.csv")
 
 
+def test_they_find_a_trend_that_is_there_and_say_so(demo, tmp_path, alternating):
+    metrics = run(demo, tmp_path, "--csv", alternating)
+    for name in NETWORKS:
+        assert metrics["models"][name]["accuracy"] > 0.8
+        assert metrics["models"][name]["p_value"] < 1e-6
+    assert metrics["verdict"][0] == (
+        "The dense network beats the majority class. The LSTM beats the majority class."
+    )
+
+
+def predict_lstm(demo, days):
+    """What an LSTM that has learned the first 100 of these rows says of all."""
+    target = pd.Series(["increase", "decrease"] * 70, index=days.index[:140])
+    years = demo.Years(days.index[:80], days.index[81:100], days.index[101:])
+    trend = Bunch(data=days, target=target.reindex(days.index), prices=days)
+    networks, logistic = demo.train(["LSTM"], trend, years, 1, 0)
+    return demo.predict_increase(trend, years, networks, logistic, 1)["LSTM"]
+
+
+def test_windows_reach_back_across_the_border_and_never_forward(demo):
+    generator = np.random.default_rng(0)
+    dates = pd.bdate_range("2015-01-01", periods=140)
+    rows = pd.DataFrame({"close": generator.random(140) + 1, "b": 0.0}, index=dates)
+    rows["b"] = generator.normal(size=140)
+    before = predict_lstm(demo, rows)
+    # The day before the first test day is in neither part: its label is not known yet.
+    changed = rows.copy()
+    changed.iloc[100] += 1.0
+    assert abs(predict_lstm(demo, changed).iloc[0] - before.iloc[0]) > 1e-6
+    later = rows.copy()
+    later.iloc[120:] += 1.0
+    after = predict_lstm(demo, later)
+    np.testing.assert_array_equal(after.iloc[:19], before.iloc[:19])
+    assert (after.iloc[19:] != before.iloc[19:]).all()
+
+
+@pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize(
     ("hits", "chance", "words"),
     [
-        (0.50, 0.600, "does not beat the majority class"),
-        (0.51, 0.600, "does not beat the majority class"),
-        (0.53, 0.200, "by no more than luck explains"),
-        (0.60, 0.001, "The network beats the majority class"),
+        (0.50, 0.600, "does not beat the majority class."),
+        (0.51, 0.600, "does not beat the majority class."),
+        (0.53, 0.200, "by no more than luck explains."),
+        (0.60, 0.001, "beats the majority class."),
     ],
 )
-def test_the_verdict_is_the_truth(demo, hits, chance, words):
+def test_the_verdict_is_the_truth(demo, network, hits, chance, words):
     results = {
+        "networks": [network],
         "models": {
-            "Neural network": {"accuracy": hits, "p_value": chance},
+            network: {"accuracy": hits, "p_value": chance},
             "Majority class": {"accuracy": 0.51, "p_value": 0.5},
-        }
+        },
     }
-    module = sys.modules["stock_report"]
-    assert words in module.judge_direction(results)
+    verdict = sys.modules["stock_report"].judge_direction(results)
+    assert verdict.endswith(words)
+    assert verdict.startswith({"LSTM": "The LSTM"}.get(network, "The dense network"))
+
+
+@pytest.mark.parametrize(
+    ("chance", "words"), [(0.2, "luck explains"), (0.01, "less than luck would")]
+)
+def test_a_difference_is_called_luck_unless_it_is_not(demo, chance, words):
+    alone = {"Dense network": 7, "LSTM": 9}
+    results = {"comparison": {"alone_right": alone, "p_value": chance}}
+    (sentence,) = sys.modules["stock_report"].judge_memory(results)
+    assert words in sentence
 
 
 @pytest.mark.parametrize(
@@ -317,7 +401,9 @@ def test_the_verdict_is_the_truth(demo, hits, chance, words):
         (["--ticker", "NOPE"], "AAPL, FB, GOOG, IBM, MSFT"),
         (["--csv", "nowhere.csv"], "no file 'nowhere.csv'"),
         (["--csv", "a.csv", "--ticker", "FB"], "not allowed with argument"),
-        (["--model"], "unrecognized arguments"),
+        (["--model", "rnn"], "invalid choice: 'rnn'"),
+        (["--model"], "expected one argument"),
+        (["--layers", "3"], "unrecognized arguments"),
     ],
 )
 def test_bad_arguments_are_named(demo, capsys, tmp_path, arguments, message):
