@@ -82,10 +82,14 @@ def judge_memory(results):
     if "comparison" not in results:
         return []
     alone, p = results["comparison"]["alone_right"], results["comparison"]["p_value"]
-    meaning = "less than luck would" if p < 0.05 else "a difference that luck explains"
+    meaning = (
+        "more than luck explains" if p < 0.05 else "a difference that luck explains"
+    )
+    apart = results["horizon"]
+    counted = "" if apart == 1 else f", counting one day in {apart}"
     return [
-        f"Where the two disagree, the LSTM is right on {alone[LSTM]} days and the "
-        f"dense network on {alone[DENSE]} (p-value {write_p_value(p)}): {meaning}."
+        f"Where the two disagree{counted}, the LSTM is right on {alone[LSTM]} days and "
+        f"the dense network on {alone[DENSE]} (p-value {write_p_value(p)}): {meaning}."
     ]
 
 

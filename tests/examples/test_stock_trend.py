@@ -381,11 +381,11 @@ def test_the_verdict_is_the_truth(demo, network, hits, chance, words):
 
 
 @pytest.mark.parametrize(
-    ("chance", "words"), [(0.2, "luck explains"), (0.01, "less than luck would")]
+    ("chance", "words"), [(0.2, "luck explains"), (0.01, "more than luck explains")]
 )
 def test_a_difference_is_called_luck_unless_it_is_not(demo, chance, words):
     alone = {"Dense network": 7, "LSTM": 9}
-    results = {"comparison": {"alone_right": alone, "p_value": chance}}
+    results = {"comparison": {"alone_right": alone, "p_value": chance}, "horizon": 1}
     (sentence,) = sys.modules["stock_report"].judge_memory(results)
     assert words in sentence
 
