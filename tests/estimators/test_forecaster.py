@@ -1,0 +1,466 @@
+"""What forecasts are made from, which rows they are for, and in what units."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.model_selection import TimeSeriesSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skdeep import LSTMForecaster
+
+WINDOW, HORIZON = 6, 3
+
+
+def small(**parameters):
+    """Make a forecaster that is trained in no time."""
+    few = dict(window=WINDOW, horizon=HORIZON, hidden_size=4, max_iter=1)
+    return LSTMForecaster(**{**few, "random_state": 0, **parameters})
+
+
+def make_frame(n_rows=80, columns=("a", "b"), seed=0, start="2024-01-01"):
+    """Make random walks, by the hour."""
+    steps = np.random.default_rng(seed).normal(size=(n_rows, len(columns)))
+    hours = pd.date_range(start, periods=n_rows, freq="h", name="time")
+    return pd.DataFrame(steps.cumsum(0), hours, list(columns))
+
+
+def make_groups(n_rows=40, names=("x", "y", "z"), columns=("a", "b")):
+    """Make several series, hour by hour one row of each."""
+    parts = [
+        make_frame(n_rows, columns, seed).assign(series=name)
+        for seed, name in enumerate(names)
+    ]
+    return pd.concat(parts).sort_index(kind="stable")
+
+
+def changed(X, rows, columns, seed=0):
+    """Return X with other values in some rows of some columns."""
+    X = X.copy()
+    noise = np.random.default_rng(seed).normal(3, 10, size=(len(X), len(columns)))
+    for place, column in enumerate(columns):
+        X.iloc[rows, X.columns.get_loc(column)] = noise[rows, place]
+    return X
+
+
+# --- no forecast knows what comes later --------------------------------------------
+
+
+def random_problem(seed):
+    """Make a random forecaster, fitted, and rows that follow its training rows."""
+    generator = np.random.default_rng(seed)
+    columns = ["a", "b", "c", "d"][: generator.integers(2, 5)]
+    known = columns[-1:] if generator.random() < 0.5 else []
+    parameters = dict(
+        window=int(generator.integers(1, 10)),
+        horizon=int(generator.integers(1, 7)),
+        known_columns=known,
+        target_columns=["a"] if generator.random() < 0.5 else None,
+        cell=["lstm", "gru", "rnn"][seed % 3],
+        groups="series" if seed % 2 else None,
+        validation_fraction=0.2,
+    )
+    if seed % 2:
+        X = make_groups(60, columns=columns)
+        cut = 3 * 40
+    else:
+        X = make_frame(60, columns, seed)
+        cut = 40
+    model = small(**parameters).fit(X[:cut])
+    return model, X[cut:], [c for c in columns if c not in known], known, generator
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_no_forecast_changes_when_later_rows_do(seed):
+    model, X, unknown, known, generator = random_problem(seed)
+    before = np.asarray(model.predict(X))
+    places = np.arange(len(X))
+    if model.groups is not None:
+        places = np.flatnonzero(X["series"] == generator.choice(["x", "y", "z"]))
+    t = int(generator.integers(model.horizon, len(places) - 1))
+    later = changed(X, places[t - model.horizon + 1 :], unknown)
+    after = np.asarray(model.predict(changed(later, places[t + 1 :], known)))
+
+    untouched = np.setdiff1d(np.arange(len(X)), places[t + 1 :])
+    assert_array_equal(after[untouched], before[untouched])
+    # The next row is forecast from the first row that is changed.
+    assert (after[places[t + 1]] != before[places[t + 1]]).all()
+
+
+@pytest.mark.parametrize("seed", range(0, 16, 2))
+def test_nothing_after_the_origin_changes_a_path(seed):
+    model, X, unknown, known, generator = random_problem(seed)
+    paths = model.backtest(X)
+    n_origins = len(X) - model.window - model.horizon + 1
+    assert paths.shape == (n_origins, model.horizon, model.n_outputs_)
+    i = int(generator.integers(n_origins - 1))
+    origin = model.window - 1 + i
+    later = changed(X, slice(origin + 1, None), unknown)
+    later = changed(later, slice(origin + model.horizon + 1, None), known)
+    after = model.backtest(later)
+    assert_array_equal(after[: i + 1], paths[: i + 1])
+    assert (after[i + 1] != paths[i + 1]).all()
+
+
+@pytest.mark.parametrize("groups", [None, "series"])
+def test_known_columns_are_read_up_to_the_forecast_row(groups):
+    X = make_frame(80, "abk") if groups is None else make_groups(80, columns="abk")
+    n = 1 if groups is None else 3
+    model = small(known_columns="k", groups=groups).fit(X[: 60 * n])
+    rows = X[60 * n :]
+    t = 10 * n
+    before = np.asarray(model.predict(rows))
+    here = np.asarray(model.predict(changed(rows, [t], ["k"])))
+    assert (here[t] != before[t]).all()
+    assert_array_equal(here[:t], before[:t])
+    beyond = np.asarray(model.predict(changed(rows, slice(t + 1, None), ["k"])))
+    assert_array_equal(beyond[: t + 1], before[: t + 1])
+
+
+def test_other_columns_are_read_up_to_the_horizon():
+    X = make_frame(80, "abc")
+    model = small(target_columns="a").fit(X[:60])
+    before = model.predict(X[60:]).to_numpy()
+    for column in "abc":
+        at = [10 - HORIZON]
+        after = model.predict(changed(X[60:], at, [column])).to_numpy()
+        assert after[10] != before[10]
+        assert_array_equal(after[:10], before[:10])
+
+
+# --- predict against forecasts made one by one ----------------------------------------
+
+
+def one_by_one(model, X, rows):
+    """Forecast each row of X from the rows that end a horizon before it."""
+    ends = [model.forecast(X=X[: t - model.horizon + 1]) for t in rows]
+    return np.array([np.asarray(path)[-1] for path in ends])
+
+
+@pytest.mark.parametrize("columns", [["a"], ["a", "b", "c"]])
+@pytest.mark.parametrize("context", ["auto", "train"])
+def test_every_fold_is_forecast_from_the_rows_before_it(context, columns):
+    X = make_frame(90, columns)
+    if context == "train":
+        X = X.to_numpy()
+    for train, test in TimeSeriesSplit(3).split(X):
+        rows = X.iloc if hasattr(X, "iloc") else X
+        model = small(context=context, validation_fraction=0.2).fit(rows[train])
+        forecasts = np.asarray(model.predict(rows[test]))
+        expected = one_by_one(model, X, test)
+        assert_allclose(forecasts, expected, rtol=1e-9)
+        assert len(np.unique(expected)) == expected.size  # else this shows little
+
+
+def test_with_known_columns_every_fold_is_forecast_from_the_right_rows():
+    X = make_frame(90, "abk")
+    for train, test in TimeSeriesSplit(3).split(X):
+        model = small(known_columns="k", validation_fraction=0.2).fit(X.iloc[train])
+        forecasts = model.predict(X.iloc[test])
+        for t in test:
+            split = t - HORIZON + 1
+            path = model.forecast(X=X[:split], future=X[split : t + 1])
+            assert_allclose(forecasts.loc[X.index[t]], path.iloc[-1], rtol=1e-9)
+
+
+def test_padded_rows_are_forecast_from_copies_of_the_first_row():
+    X = make_frame(90).to_numpy()
+    model = small(context="pad", validation_fraction=0).fit(X[:60])
+    forecasts = model.predict(X[60:])
+    edge = np.repeat(X[60:61], WINDOW, axis=0)
+    padded = np.concatenate([edge, X[60:]])
+    known = np.arange(HORIZON, 30)
+    assert_allclose(
+        forecasts[known], one_by_one(model, padded, known + WINDOW), rtol=1e-9
+    )
+    # Nothing is known of these: they are forecast from the mean of the training rows.
+    mean = np.repeat(X[:60].mean(0, keepdims=True), WINDOW, axis=0)
+    expected = np.repeat(model.forecast(X=mean)[-1:], HORIZON, axis=0)
+    assert_allclose(forecasts[:HORIZON], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("stride", [1, 4])
+def test_backtest_is_a_forecast_from_every_origin(stride):
+    X = make_frame(90)
+    model = small().fit(X[:60])
+    paths = model.backtest(X, stride=stride)
+    origins = range(WINDOW - 1, 90 - HORIZON, stride)
+    assert len(paths) == len(origins)
+    for path, origin in zip(paths, origins, strict=True):
+        assert_allclose(path, model.forecast(X=X[: origin + 1]), rtol=1e-9)
+        row = model.predict(X).iloc[origin + HORIZON]
+        assert_allclose(path[-1], row, rtol=1e-9)
+
+
+def test_forecast_after_fit_is_that_from_the_training_rows():
+    X = make_frame()
+    model = small().fit(X)
+    pd.testing.assert_frame_equal(model.forecast(), model.forecast(X=X))
+    assert_array_equal(model.forecast(), model.forecast(X=X[-WINDOW:]))
+
+
+def test_learns_a_series_that_repeats():
+    n_rows = 600
+    hours = pd.date_range("2024-01-01", periods=n_rows, freq="h")
+    wave = 50 + 10 * np.sin(2 * np.pi * np.arange(n_rows) / 24)
+    X = pd.DataFrame({"load": wave}, hours)
+    model = small(window=48, hidden_size=16, max_iter=8, learning_rate_init=0.01)
+    model.fit(X[:500])
+    assert model.score(X[500:]) > 0.95
+    assert_allclose(model.forecast(), wave[500 : 500 + HORIZON], atol=3)
+
+
+# --- the rows before the first -------------------------------------------------------
+
+
+def as_frame(X):
+    return X
+
+
+def as_numbered(X):
+    return X.reset_index(drop=True)
+
+
+def as_array(X):
+    return X.to_numpy()
+
+
+def as_list(X):
+    return X.to_numpy().tolist()
+
+
+@pytest.mark.parametrize("container", [as_frame, as_numbered, as_array, as_list])
+@pytest.mark.parametrize("context", ["auto", "train"])
+def test_training_rows_are_never_given_their_own_end(container, context):
+    X = make_frame()
+    model = small(context=context).fit(container(X))
+    for rows in (X, X[:20], X[:2]):
+        alone = np.asarray(model.set_params(context="pad").predict(container(rows)))
+        given = np.asarray(model.set_params(context=context).predict(container(rows)))
+        assert_array_equal(given, alone)
+
+
+def test_rows_that_go_on_get_the_training_rows_by_number_too():
+    X = as_numbered(make_frame())
+    model = small().fit(X[:60])
+    assert_allclose(model.predict(X[60:]), one_by_one(model, X, range(60, 80)))
+
+
+@pytest.mark.parametrize("skipped", [1, 5, -5])
+def test_rows_after_a_gap_are_padded_with_one_warning(skipped):
+    X = make_frame()
+    model = small().fit(X[:60])
+    later = X[60 + skipped :]
+    with pytest.warns(UserWarning, match="LSTMForecaster: .* follow") as caught:
+        forecasts = model.predict(later)
+        model.predict(later)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    padded = model.set_params(context="pad").predict(later)
+    assert_array_equal(forecasts, padded)
+
+
+def test_arrays_are_padded_with_one_warning():
+    X = as_array(make_frame())
+    model = small().fit(X[:60])
+    with pytest.warns(UserWarning, match="context='train'") as caught:
+        forecasts = model.predict(X[60:])
+        model.predict_interval(X[60:])
+    assert len(caught) == 1
+    assert_array_equal(forecasts, model.set_params(context="pad").predict(X[60:]))
+
+
+def test_a_window_of_rows_needs_no_context():
+    X = as_array(make_frame())
+    model = small().fit(X[:60])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        path = model.forecast(X=X[60:])
+    assert_array_equal(path, model.set_params(context="pad").forecast(X=X[60:]))
+
+
+# --- the index goes on ----------------------------------------------------------------
+
+N_ROWS = 60
+INDEXES = {
+    "hours": pd.date_range("2024-01-01", periods=63, freq="h", name="time"),
+    "quarters of hours": pd.date_range("2024-01-01", periods=63, freq="15min"),
+    "days": pd.date_range("2024-02-01", periods=63, freq="D"),
+    "months": pd.date_range("2019-01-31", periods=63, freq="ME"),
+    "quarters": pd.date_range("2001-01-01", periods=63, freq="QS"),
+    "weeks": pd.date_range("2024-01-03", periods=63, freq="W-WED"),
+    "business days": pd.bdate_range("2024-01-01", periods=63),
+    "holidays": pd.bdate_range("2024-01-01", periods=68).delete([0, 14, 34, 35, 54]),
+    # The clocks are changed within the training rows, and after them.
+    "days in Berlin": pd.date_range(
+        "2024-03-01", periods=63, freq="D", tz="Europe/Berlin"
+    ),
+    "hours in Berlin": pd.date_range(
+        "2024-03-28 15:00", periods=63, freq="h", tz="Europe/Berlin"
+    ),
+    "periods": pd.period_range("2019-01", periods=63, freq="M", name="month"),
+    "quarter periods": pd.period_range("2001Q1", periods=63, freq="Q-MAR"),
+}
+
+
+def assert_dates(index, expected):
+    assert_array_equal(index, expected)
+    assert index.dtype == expected.dtype
+    assert index.name == expected.name
+
+
+@pytest.mark.parametrize("is_plain", [False, True])
+@pytest.mark.parametrize("name", INDEXES)
+def test_dates_go_on(name, is_plain):
+    dates = INDEXES[name]
+    if is_plain:  # without the frequency that pandas knows
+        dates = type(dates)(list(dates), name=dates.name)
+    X = make_frame(N_ROWS).set_axis(dates[:N_ROWS], axis=0)
+    model = small().fit(X)
+    path = model.forecast()
+    assert_dates(path.index, dates[N_ROWS:])
+    assert list(path.columns) == ["a", "b"]
+    assert_dates(model.forecast_interval(2).index, dates[N_ROWS : N_ROWS + 2])
+    assert_dates(model.forecast(X=X[:-10]).index, dates[N_ROWS - 10 :][:3])
+    assert_dates(model.predict(X).index, dates[:N_ROWS])
+    assert_dates(model.predict_interval(X).index, dates[:N_ROWS])
+
+
+@pytest.mark.parametrize("n_last", [1, 2])
+def test_dates_go_on_from_few_rows(n_last):
+    days = pd.bdate_range("2024-01-01", periods=63)  # of which 60 end on a Friday
+    X = make_frame(60).set_axis(days[:60], axis=0)
+    model = small().fit(X[:57])
+    for end in (58, 59, 60):
+        path = model.forecast(X=X.iloc[np.arange(end - n_last, end)])
+        assert_dates(path.index, days[end : end + 3])
+
+
+@pytest.mark.parametrize("container", [as_numbered, as_array, as_list])
+def test_without_dates_forecasts_are_arrays(container):
+    X = container(make_frame())
+    model = small().fit(X)
+    flat = small().fit(container(make_frame(columns=["a"])))
+    for one, shape in ((model, (2,)), (flat, ())):
+        assert type(one.forecast()) is np.ndarray
+        assert one.forecast().shape == (HORIZON, *shape)
+        assert one.forecast_interval().shape == (HORIZON, *shape, 2)
+    assert type(model.predict(X)) is np.ndarray
+    assert model.predict(X).shape == (80, 2)
+    assert model.predict_interval(X).shape == (80, 2, 2)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_fewer_steps_are_the_first(steps):
+    X = make_frame()
+    model = small().fit(X)
+    pd.testing.assert_frame_equal(model.forecast(steps), model.forecast()[:steps])
+    intervals = model.forecast_interval(steps)
+    pd.testing.assert_frame_equal(intervals, model.forecast_interval()[:steps])
+
+
+def test_names_are_kept():
+    X = make_frame(columns=["a", "b", "c"])
+    one = small(target_columns="b").fit(X)
+    assert one.forecast().name == one.predict(X).name == "b"
+    assert list(one.predict_interval(X).columns) == ["lower", "upper"]
+    two = small(target_columns=["c", "a"]).fit(X)
+    assert list(two.predict(X).columns) == ["c", "a"]
+    columns = two.forecast_interval().columns
+    assert list(columns) == [
+        (name, side) for name in "ca" for side in ("lower", "upper")
+    ]
+    y = small().fit(X, pd.Series(np.arange(80.0), X.index, name="other"))
+    assert y.forecast().name == "other"
+
+
+# --- rows that are known in advance ---------------------------------------------------
+
+
+def test_future_may_miss_what_is_not_known():
+    X = make_frame(83, "abk")
+    model = small(known_columns="k").fit(X[:80])
+    full = model.forecast(future=X[80:])
+    future = X[80:].assign(a=np.nan, b=np.nan)
+    pd.testing.assert_frame_equal(model.forecast(future=future), full)
+    pd.testing.assert_frame_equal(model.forecast(2, future=future[:2]), full[:2])
+    other = model.forecast(future=changed(future, slice(None), ["k"]))
+    assert (other != full).all(axis=None)
+
+
+def test_each_series_reads_its_own_future():
+    X = make_groups(43, columns="abk")
+    model = small(known_columns="k", groups="series").fit(X[:120])
+    future = X[120:]
+    full = model.forecast(future=future)
+    pd.testing.assert_frame_equal(model.forecast(future=future[::-1][::-1]), full)
+    places = np.flatnonzero(future["series"] == "y")
+    other = model.forecast(future=changed(future, places, ["k"]))
+    assert (other.loc["y"] != full.loc["y"]).all(axis=None)
+    pd.testing.assert_frame_equal(other.loc[["x", "z"]], full.loc[["x", "z"]])
+    rows = X[:120][X["series"][:120] == "y"]
+    alone = model.forecast(X=rows, future=future[future["series"] == "y"])
+    assert_allclose(alone.loc["y"], full.loc["y"])
+
+
+# --- what is forecast ---------------------------------------------------------------
+
+
+def test_targets_by_name_by_position_and_as_y_are_the_same():
+    X = make_frame()
+    expected = small(target_columns="b").fit(X).forecast()
+    for model in (
+        small(target_columns=["b"]).fit(X),
+        small(target_columns=1).fit(X),
+        small().fit(X, X["b"]),
+        small(target_columns="b").fit(X, X["b"].to_numpy()),
+    ):
+        assert_array_equal(model.forecast(), expected)
+    both = small().fit(X).forecast()
+    assert_array_equal(small().fit(X, X).forecast(), both)
+    assert_array_equal(small().fit(X, X[["b", "a"]]).forecast().shape, both.shape)
+
+
+def test_name_of_y_is_no_position_in_an_array():
+    X = make_frame().to_numpy()
+    y = pd.Series(X[:, 0] ** 2, name=1)
+    named, unnamed = (small().fit(X, each) for each in (y, y.to_numpy()))
+    assert_array_equal(named.forecast(), unnamed.forecast())
+
+
+def test_y_that_is_no_column_is_forecast_from_the_columns():
+    X = make_frame(500, ["a"])
+    X["a"] = np.random.default_rng(0).normal(size=500)
+    y = 7 + 3 * X["a"].shift(HORIZON, fill_value=0).rename("later")
+    model = small(hidden_size=16, max_iter=15, learning_rate_init=0.01, dropout=0)
+    model.fit(X[:400], y[:400])
+    assert model.score(X[400:], y[400:]) > 0.9
+    # Far from where y was in training, its level is still that of the columns.
+    assert 0 < model.forecast(1).iloc[0] < 14
+
+
+@pytest.mark.parametrize("parameters", [{}, {"symmetric": False}], ids=str)
+def test_units_of_columns_do_not_matter(parameters):
+    X = make_frame()
+    model = small(target_columns="a", max_iter=2, **parameters).fit(X[:60])
+    other = small(target_columns="a", max_iter=2, **parameters).fit(10 * X[:60] + 5)
+    forecasts, scaled = model.predict(X[60:]), other.predict(10 * X[60:] + 5)
+    assert_allclose(scaled, 10 * forecasts + 5, rtol=1e-6)
+    ends, scaled = model.forecast_interval(), other.forecast_interval()
+    assert_allclose(scaled, 10 * ends + 5, rtol=1e-6)
+
+
+def test_units_of_y_do_not_matter():
+    X = make_frame()
+    y = X["a"]
+    model = small(max_iter=2).fit(X[:60], y[:60])
+    other = small(max_iter=2).fit(X[:60], 10 * y[:60] + 5)
+    assert_allclose(other.forecast(), 10 * model.forecast() + 5, rtol=1e-6)
+    score = other.score(X[60:], 10 * y[60:] + 5)
+    assert score == pytest.approx(model.score(X[60:], y[60:]), rel=1e-6)
+    in_pipeline = small(target_columns=0, context="train", max_iter=2)
+    pipeline = make_pipeline(StandardScaler(), in_pipeline).fit(X[:60], y[:60])
+    assert_allclose(pipeline.predict(X[60:]), model.predict(X[60:]), rtol=1e-6)

@@ -1,0 +1,508 @@
+"""Several series at once, validation rows, intervals and the parameters of training."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import r2_score
+from skorch.callbacks import Callback
+
+from skdeep import LSTMForecaster
+
+WINDOW, HORIZON = 6, 3
+
+
+def small(**parameters):
+    """Make a forecaster that is trained in no time."""
+    few = dict(window=WINDOW, horizon=HORIZON, hidden_size=4, max_iter=1)
+    return LSTMForecaster(**{**few, "random_state": 0, **parameters})
+
+
+def make_frame(n_rows=80, columns=("a", "b"), seed=0, start="2024-01-01"):
+    """Make random walks, by the hour."""
+    steps = np.random.default_rng(seed).normal(size=(n_rows, len(columns)))
+    hours = pd.date_range(start, periods=n_rows, freq="h", name="time")
+    return pd.DataFrame(steps.cumsum(0), hours, list(columns))
+
+
+def make_groups(n_rows=40, names=("x", "y", "z")):
+    """Make several series, hour by hour one row of each."""
+    parts = [
+        make_frame(n_rows, seed=seed).assign(series=name)
+        for seed, name in enumerate(names)
+    ]
+    return pd.concat(parts).sort_index(kind="stable")
+
+
+def autoregression(n_rows, seed=0):
+    """Make a series of which the best forecast, and its error, are known."""
+    noise = np.random.default_rng(seed).normal(size=n_rows)
+    series = np.zeros(n_rows)
+    for t in range(1, n_rows):
+        series[t] = 0.8 * series[t - 1] + noise[t]
+    days = pd.date_range("1990-01-01", periods=n_rows)
+    return pd.DataFrame({"value": 100 + 5 * series}, days)
+
+
+# --- several series -------------------------------------------------------------------
+
+
+def test_order_of_the_series_does_not_matter():
+    X = make_groups()
+    model = small(groups="series").fit(X[:90])
+    by_series = X.sort_values("series", kind="stable")
+    early = by_series[by_series.index < X.index[90]]
+    other = small(groups="series").fit(early)
+    pd.testing.assert_frame_equal(other.forecast(), model.forecast())
+
+    rows = X[90:]
+    forecasts = model.predict(rows)
+    order = np.argsort(rows["series"], kind="stable")
+    assert_allclose(other.predict(rows.iloc[order]), forecasts.iloc[order])
+
+
+def test_a_series_is_forecast_from_its_own_rows():
+    X = make_groups()
+    model = small(groups="series").fit(X[:90])
+    rows = X[90:]
+    forecasts = model.predict(rows)
+    path = model.forecast(X=X)
+    for name in "xyz":
+        own = (rows["series"] == name).to_numpy()
+        assert_allclose(model.predict(rows[own]), forecasts[own])
+        assert_allclose(
+            model.forecast(X=X[X["series"] == name]).loc[name], path.loc[name]
+        )
+    others = rows.assign(a=np.where(own, rows["a"], 1e3))
+    assert_array_equal(model.predict(others)[own], forecasts[own])
+
+
+def test_one_series_in_a_group_is_as_one_without():
+    X = make_frame()
+    alone = small().fit(X[:60])
+    model = small(groups="series").fit(X[:60].assign(series="x"))
+    assert_array_equal(model.forecast().loc["x"], alone.forecast())
+    rows = X[60:]
+    assert_array_equal(model.predict(rows.assign(series="x")), alone.predict(rows))
+    assert model.score(rows.assign(series="x")) == alone.score(rows)
+    assert_array_equal(model.backtest(rows.assign(series="x")), alone.backtest(rows))
+
+
+def test_unknown_series_are_padded():
+    X = make_groups()
+    model = small(groups="series").fit(X[:90])
+    rows = X[90:][X["series"][90:] == "x"].assign(series="new")
+    forecasts = model.predict(rows)
+    padded = model.set_params(context="pad").predict(rows.assign(series="x"))
+    assert_array_equal(forecasts, padded)
+
+
+def test_each_series_goes_on_from_its_own_end():
+    long, short = make_frame(60), make_frame(40, start="2023-05-01")
+    X = pd.concat([long.assign(series=1), short.assign(series=2)])
+    model = small(groups="series").fit(X)
+    for path in (model.forecast(), model.forecast(X=X)):
+        assert path.index.names == ["series", "time"]
+        for key, part in ((1, long), (2, short)):
+            expected = part.index[-1] + pd.to_timedelta([1, 2, 3], unit="h")
+            assert_array_equal(path.loc[key].index, expected)
+    assert model.forecast_interval(2).shape == (4, 4)
+    assert_array_equal(model.predict(X).index, X.index)
+
+
+def as_frame(X):
+    return X
+
+
+def as_array(X):
+    return X.to_numpy()
+
+
+def as_list(X):
+    return X.to_numpy().tolist()
+
+
+@pytest.mark.parametrize("container", [as_frame, as_array, as_list])
+@pytest.mark.parametrize("keys", [["x", "y", "z"], [3, 1, 2]], ids=str)
+def test_groups_without_dates(container, keys):
+    X = make_groups(names=keys)[["series", "a", "b"]]
+    expected = small(groups="series").fit(X)
+    groups = "series" if container is as_frame else 0
+    numbered = container(X.reset_index(drop=True))
+    model = small(groups=groups).fit(numbered)
+    path = model.forecast()
+    assert_array_equal(path.to_numpy(), expected.forecast().to_numpy())
+    assert path.index.to_list() == [(key, step) for key in keys for step in (1, 2, 3)]
+    assert path.index.names == [str(groups), "step"]
+    assert_array_equal(
+        np.asarray(model.predict(numbered)), expected.predict(X).to_numpy()
+    )
+
+
+def test_no_window_spans_two_series():
+    X = make_groups(names="xyz")
+    X = X[(X["series"] != "y") | (np.arange(len(X)) < 60)]
+    model = small(groups="series", validation_fraction=0, max_iter=2).fit(X)
+    n_windows = [n - WINDOW - HORIZON + 1 for n in (40, 20, 40)]
+    assert model.t_ == model.n_iter_ * sum(n_windows)
+    assert len(model.backtest(X)) == sum(n_windows)
+    thinned = [len(range(0, n, 5)) for n in n_windows]
+    assert len(model.backtest(X, stride=5)) == sum(thinned)
+
+
+# --- validation rows ------------------------------------------------------------------
+
+
+def paths_from(model):
+    """Forecast from rows that have nothing to do with those of training."""
+    return model.backtest(make_frame(40, seed=99))
+
+
+def test_validation_rows_are_the_last_a_horizon_apart():
+    X = make_frame(100)
+    parameters = dict(validation_fraction=0.15, max_iter=2)
+    model = small(**parameters).fit(X)
+    n_used = 100 - 15 - HORIZON
+    assert model.t_ == 2 * (n_used - WINDOW - HORIZON + 1)
+
+    changed = X.copy()
+    changed.iloc[n_used:] = 1e3
+    other = small(**parameters).fit(changed)
+    assert_array_equal(paths_from(other), paths_from(model))
+    assert other.validation_scores_ != model.validation_scores_
+    changed.iloc[n_used - 1] = 1e3
+    assert (paths_from(small(**parameters).fit(changed)) != paths_from(model)).all()
+
+
+def test_of_each_series_the_last_rows_are_set_aside():
+    X = make_groups()
+    parameters = dict(groups="series", validation_fraction=0.2, max_iter=2)
+    model = small(**parameters).fit(X)
+    n_used = 40 - 8 - HORIZON
+    assert model.t_ == 2 * 3 * (n_used - WINDOW - HORIZON + 1)
+    changed = X.copy()
+    changed.loc[X.index >= X.index[3 * n_used], ["a", "b"]] = 1e3
+    rows = make_groups(names=["x"]).assign(a=0.5)
+    other = small(**parameters).fit(changed)
+    assert_array_equal(other.backtest(rows), model.backtest(rows))
+
+
+def score_of_windows(model, X, truth, n_before):
+    """Score, by hand, all steps of all paths whose rows come after the first rows."""
+    paths = model.backtest(X[n_before - WINDOW :])
+    expected = np.stack(
+        [truth[t : t + HORIZON] for t in range(n_before, len(X) - HORIZON + 1)]
+    )
+    n_targets = paths.shape[2]
+    return r2_score(expected.reshape(-1, n_targets), paths.reshape(-1, n_targets))
+
+
+def test_validation_scores_are_those_of_the_last_rows():
+    X = make_frame(100)
+    model = small(validation_fraction=0.15, max_iter=3).fit(X)
+    assert len(model.validation_scores_) == 3
+    expected = score_of_windows(model, X, X.to_numpy(), 85)
+    assert model.validation_scores_[-1] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("with_y", [False, True])
+def test_given_validation_rows_reach_back_into_the_training_rows(with_y):
+    X = make_frame(100)
+    truth = 3 * X + 1 if with_y else X
+    y, y_val = (truth[:80], truth[80:]) if with_y else (None, None)
+    model = small(max_iter=2).fit(X[:80], y, X_val=X[80:], y_val=y_val)
+    assert model.t_ == 2 * (80 - WINDOW - HORIZON + 1)
+    expected = score_of_windows(model, X, truth.to_numpy(), 80)
+    assert model.validation_scores_[-1] == pytest.approx(expected)
+    # As few as one forecast's will do.
+    model = small().fit(X[:80], X_val=X[80 : 80 + HORIZON])
+    assert np.isfinite(model.validation_scores_).all()
+
+
+def test_validation_rows_that_do_not_follow_are_read_alone():
+    X = make_frame(100)
+    model = small(context="pad").fit(X[:60], X_val=X[70:])
+    expected = score_of_windows(model, X[70:], X[70:].to_numpy(), WINDOW)
+    assert model.validation_scores_[-1] == pytest.approx(expected)
+    with pytest.warns(UserWarning, match="not known to follow") as caught:
+        small().fit(X[:60], X_val=X[70:])
+    assert [w.filename for w in caught] == [__file__]
+
+
+def test_validation_rows_of_several_series():
+    X = make_groups()
+    model = small(groups="series", max_iter=2).fit(X[:75], X_val=X[75:])
+    assert model.t_ == 2 * 3 * (25 - WINDOW - HORIZON + 1)
+    parts = [X[X["series"] == name] for name in "xyz"]
+    paths = [model.backtest(part[25 - WINDOW :]) for part in parts]
+    truth = [
+        part[["a", "b"]].to_numpy()[t : t + HORIZON]
+        for part in parts
+        for t in range(25, 40 - HORIZON + 1)
+    ]
+    expected = r2_score(np.concatenate(truth), np.concatenate(paths).reshape(-1, 2))
+    assert model.validation_scores_[-1] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("watched", [True, "loss"])
+def test_early_stopping_restores_the_best_weights(watched):
+    X = make_frame(100)
+    model = small(
+        early_stopping=watched,
+        max_iter=40,
+        learning_rate_init=0.1,
+        n_iter_no_change=3,
+        validation_fraction=0.2,
+        weight_averaging=0,
+    ).fit(X)
+    assert model.n_iter_ < 40
+    records = model.history_
+    best = (
+        min(records, key=lambda record: record["valid_loss"])
+        if watched == "loss"
+        else max(records, key=lambda record: record["valid_score"])
+    )
+    assert best is not records[-1]
+    score = score_of_windows(model, X, X.to_numpy(), 80)
+    assert score == pytest.approx(best["valid_score"])
+    assert model.best_validation_score_ == pytest.approx(best["valid_score"])
+
+
+# --- intervals ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def autoregressive():
+    """A forecaster of a series with known noise, and rows that follow."""
+    X = autoregression(4000)
+    model = small(window=24, horizon=2, max_iter=3, learning_rate_init=0.01)
+    return model.set_params(validation_fraction=0.25).fit(X[:2500]), X[2500:]
+
+
+def share_inside(intervals, values):
+    ends = np.asarray(intervals)
+    return ((ends[..., 0] <= values) & (values <= ends[..., 1])).mean()
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9])
+def test_intervals_hold_as_many_values_as_they_promise(autoregressive, coverage):
+    model, X = autoregressive
+    share = share_inside(model.predict_interval(X, coverage), X["value"])
+    assert share == pytest.approx(coverage, abs=0.05)
+
+
+def test_width_is_near_that_of_the_noise(autoregressive):
+    model, X = autoregressive
+    ends = model.predict_interval(X, 0.9)
+    # Two steps ahead the noise is 5 times 1 and 0.8, and 1.645 spreads hold 90 %.
+    expected = 2 * 1.645 * 5 * np.hypot(1, 0.8)
+    assert (ends["upper"] - ends["lower"]).mean() == pytest.approx(expected, rel=0.25)
+    path = model.forecast_interval(coverage=0.9)
+    widths = (path["upper"] - path["lower"]).to_numpy()
+    assert widths[0] < widths[1]
+
+
+def test_intervals_are_around_the_forecasts(autoregressive):
+    model, X = autoregressive
+    assert_allclose(model.predict_interval(X).mean(axis=1), model.predict(X))
+    assert_allclose(model.forecast_interval().mean(axis=1), model.forecast())
+    rows = X[:50]
+    assert_allclose(
+        model.forecast_interval(X=rows).mean(axis=1), model.forecast(X=rows)
+    )
+
+
+def test_more_coverage_takes_wider_intervals(autoregressive):
+    model, X = autoregressive
+    widths = [
+        np.ptp(model.predict_interval(X, coverage).to_numpy(), axis=1).mean()
+        for coverage in (0.01, 0.5, 0.8, 0.9, 0.99, 0.9999)
+    ]
+    assert (np.diff(widths) > 0).all()
+    assert np.isfinite(widths).all()
+
+
+def test_intervals_of_rows_of_which_nothing_is_known_are_no_narrower(autoregressive):
+    model, X = autoregressive
+    padded = model.set_params(context="pad").predict_interval(X)
+    widths = np.ptp(padded.to_numpy(), axis=1)
+    model.set_params(context="auto")
+    assert widths[: model.horizon].min() >= np.median(widths)
+
+
+def test_each_target_has_its_own_width():
+    X = autoregression(600)
+    X["other"] = 100 * autoregression(600, seed=1)["value"]
+    model = small().fit(X)
+    ends = model.forecast_interval()
+    widths = ends.xs("upper", axis=1, level=1) - ends.xs("lower", axis=1, level=1)
+    ratio = widths["other"] / widths["value"]
+    assert ratio.between(30, 300).all()
+
+
+def test_intervals_of_given_validation_rows_and_of_lbfgs():
+    X = autoregression(300)
+    given = small(validation_fraction=0).fit(X[:200], X_val=X[200:])
+    assert np.isfinite(given.forecast_interval()).all(axis=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        exact = small(solver="lbfgs", dropout=0, max_iter=5).fit(X[:250])
+    share = share_inside(exact.predict_interval(X[250:]), X["value"][250:])
+    assert 0.6 < share <= 1
+
+
+# --- training parameters --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"cell": "gru"},
+        {"cell": "rnn"},
+        {"loss": "squared_error"},
+        {"loss": "huber", "huber_delta": 0.5},
+        {"loss": "quantile", "quantile": 0.8},
+        {"segment_length": 1},
+        {"segment_length": 4},
+        {"segment_length": 6},
+        {"hidden_size": 1},
+        {"symmetric": False},
+        {"symmetric": True, "known_columns": "b"},
+        {"window": 1},
+        {"window": 1, "horizon": 5},
+        {"horizon": 1},
+        {"solver": "sgd"},
+        {"batch_size": 7, "shuffle": False},
+        {"max_grad_norm": 0.1},
+        {"max_iter": "auto"},
+        {"weight_averaging": 0},
+    ],
+    ids=str,
+)
+def test_parameters(parameters):
+    X = make_frame(80)
+    model, again = (small(**parameters).fit(X[:60]) for _ in range(2))
+    forecasts = model.predict(X[60:])
+    assert np.isfinite(forecasts).all(axis=None)
+    assert_array_equal(again.predict(X[60:]), forecasts)
+    default = small().fit(X[:60]).predict(X[60:])
+    assert (np.reshape(forecasts, (20, -1)) != default.iloc[:, : model.n_outputs_]).all(
+        axis=None
+    )
+
+
+def mean_absolute_error(forecasts, targets):
+    assert forecasts.shape == targets.shape
+    assert forecasts.shape[1] == 1
+    return (forecasts - targets).abs().mean()
+
+
+def each_absolute_error(forecasts, targets):
+    return (forecasts - targets).abs().squeeze(1)
+
+
+@pytest.mark.parametrize("loss", [mean_absolute_error, each_absolute_error])
+def test_loss_of_ones_own(loss):
+    X = make_frame()
+    expected = small(loss="absolute_error").fit(X).forecast()
+    assert_allclose(small(loss=loss).fit(X).forecast(), expected, rtol=1e-6)
+
+
+def test_quantiles():
+    X = autoregression(800)
+    parameters = dict(loss="quantile", horizon=1, max_iter=10, learning_rate_init=0.02)
+    low, high = (
+        small(quantile=q, **parameters).fit(X[:600]).predict(X[600:])
+        for q in (0.1, 0.9)
+    )
+    values = X["value"][600:]
+    assert (values < low).mean() == pytest.approx(0.1, abs=0.1)
+    assert (values < high).mean() == pytest.approx(0.9, abs=0.1)
+
+
+def test_dropout_is_for_training_alone():
+    X = make_frame()
+    model = small(dropout=0.9).fit(X)
+    assert_array_equal(model.forecast(), model.forecast())
+    assert not np.array_equal(model.forecast(), small(dropout=0).fit(X).forecast())
+
+
+def test_lbfgs():
+    X = make_frame(200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = small(solver="lbfgs", dropout=0, max_iter=30).fit(X[:150])
+    losses = model.loss_curve_
+    assert losses[-1] < losses[0]
+    assert model.score(X[150:]) > 0
+    with pytest.raises(ValueError, match="solver='lbfgs' .* dropout=0.5"):
+        small(solver="lbfgs").fit(X)
+
+
+def test_other_seed_other_forecast():
+    X = make_frame()
+    first, second = (small(random_state=seed).fit(X).forecast() for seed in (0, 1))
+    assert (first != second).all(axis=None)
+
+
+def test_global_generators_do_not_matter():
+    X = make_frame()
+    forecasts = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 - the global generator is the point
+        forecasts.append(small().fit(X).forecast())
+    assert_array_equal(*forecasts)
+
+
+def test_warm_start_goes_on():
+    X = make_frame()
+    model = small(warm_start=True).fit(X)
+    first = model.forecast()
+    model.fit(X)
+    assert (model.n_iter_, len(model.history_)) == (1, 2)
+    assert (model.forecast() != first).all(axis=None)
+    # More rows may have come in the meantime.
+    longer = make_frame(90)
+    assert_array_equal(model.fit(longer).forecast().index, longer.index[-1] + 1 * HOURS)
+    assert len(model.history_) == 3
+
+
+HOURS = pd.to_timedelta([1, 2, 3], unit="h")
+
+
+def test_failed_fit_leaves_the_earlier_one():
+    X = make_frame()
+    model = small().fit(X)
+    before = model.forecast()
+    with pytest.raises(ValueError, match="shorter"):
+        model.fit(X[["a"]][:5])
+    pd.testing.assert_frame_equal(model.forecast(), before)
+
+
+class Counter(Callback):
+    """Counts the epochs of which it is told."""
+
+    epochs = 0
+
+    def on_epoch_end(self, net, **kwargs):
+        Counter.epochs += 1
+
+
+def test_callbacks_are_told_of_epochs():
+    Counter.epochs = 0
+    small(max_iter=3, callbacks=[Counter()]).fit(make_frame())
+    assert Counter.epochs == 3
+
+
+def test_verbose_prints_each_epoch(capsys):
+    model = small(max_iter=2, verbose=True).fit(make_frame())
+    printed = capsys.readouterr().out
+    assert printed.count("Iteration ") == 2
+    assert f"{model.loss_curve_[0]:.4f}" in printed
+    small(max_iter=2).fit(make_frame())
+    assert capsys.readouterr().out == ""
