@@ -109,9 +109,14 @@ class StepClassTargets(ClassTargets):
         Raises
         ------
         ValueError
-            If y holds no labels.
+            If y holds no labels, or what stands for padding is named as a class.
         """
         targets = cls(y if classes is None else classes)
+        if classes is not None and len(targets.classes_) < len(np.unique(classes)):
+            raise ValueError(
+                f"classes={classes!r} names {cls.padding(targets.classes_)!r}, which "
+                "in y stands for a step that is not there."
+            )
         kind = type_of_target(targets.classes_, input_name="y")
         if kind not in ("binary", "multiclass"):
             raise ValueError(
@@ -140,8 +145,10 @@ class StepClassTargets(ClassTargets):
         return codes.masked_fill(raw.isnan().any(-1), -1)
 
     def decode(self, codes):
-        labels = self.classes_[codes]
-        return np.where(codes < 0, self.padding(labels), labels)
+        labels, gone = self.classes_[codes], codes < 0
+        if gone.any() and labels.dtype.kind in "bu":
+            labels = labels.astype(np.result_type(labels.dtype, np.int8))  # has a -1
+        return np.where(gone, self.padding(labels), labels) if gone.any() else labels
 
     def probabilities(self, values):
         flat = values.reshape(-1, values.shape[-1])

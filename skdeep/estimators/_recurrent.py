@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import compute_class_weight
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -27,6 +27,7 @@ from skdeep.estimators._parameters import (
 )
 from skdeep.estimators._regressor import RegressorNetwork
 from skdeep.estimators._sequences import check_sequences
+from skdeep.estimators._validation import check_weight
 from skdeep.losses import StepLoss
 from skdeep.networks import CELLS, RecurrentNetwork
 
@@ -73,10 +74,11 @@ vocabulary_size : int, default=None
 _X_DOC = """\
 X is (n_samples, n_timesteps, n_features); a 2-D X is (n_samples, n_timesteps) of one
 feature, or of token ids. Sequences of different lengths end in rows of NaN (token ids:
-in 0), or come as a list of arrays (n_timesteps, n_features).
+in 0), or come as a list of arrays (n_timesteps, n_features), or (n_timesteps,) of one
+feature or of token ids.
 
-The number of timesteps may differ from call to call in 3-D X and in lists, and with
-token ids; the number of columns of 2-D X is fixed."""
+The number of timesteps may differ from call to call in 3-D X and in lists of different
+lengths, and with token ids; the number of columns of 2-D X is fixed."""
 
 
 class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
@@ -107,7 +109,14 @@ class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNe
         }
 
     def _build(self, config, seed=0):
-        return RecurrentNetwork(**config)
+        try:
+            return RecurrentNetwork(**config)
+        except RuntimeError as error:
+            raise MemoryError(
+                f"There is no memory for hidden_size={config['hidden_size']}, "
+                f"num_layers={config['num_layers']} and "
+                f"(vocabulary_size, embedding_dim)={config['embedding']}: {error}"
+            ) from error
 
     def _initialize(self, network, rng):
         network.initialize(rng)
@@ -147,15 +156,16 @@ class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNe
     def _n_features_out(self) -> int:
         return self._trained.arrays["head.weight"].shape[1]
 
-    def _score_of_steps(self, X, y, sample_weight) -> float:
+    def _score_of_steps(self, X, y, sample_weight, metric) -> float:
         """Return the score over the steps that are there."""
         check_is_fitted(self)
         dtype = (np.float64, np.float32)
-        _, y = self._check(X, y, dtype=dtype, reset=False)
-        decoded = self._decode(self._targets, self._loss, self._raw_scores(X))
-        if sample_weight is not None:
-            sample_weight = np.asarray(sample_weight)
-        return self._targets.score(decoded, self._targets.encode(y), sample_weight)
+        table, y = self._check(X, y, dtype=dtype, reset=False)
+        there = ~table.is_padding
+        weight = check_weight(sample_weight, table)
+        if weight is not None:
+            weight = np.broadcast_to(weight[:, np.newaxis], there.shape)[there]
+        return float(metric(y[there], self.predict(X)[there], sample_weight=weight))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -335,13 +345,17 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
         return StepLoss(loss, targets.class_weight)
 
     def _add_class_weight(self, weight, y, targets, incremental):
-        if not self.return_sequences or self.class_weight is None:
+        if not self.return_sequences:
             return super()._add_class_weight(weight, y, targets, incremental)
         # Each step has a class of its own, so that the loss must know the weights.
+        targets.class_weight = None
         there = y[y != StepClassTargets.padding(y)]
-        targets.class_weight = compute_class_weight(
-            self.class_weight, classes=targets.classes_, y=there
-        )
+        by_step = super()._add_class_weight(None, there, targets, incremental)
+        if by_step is not None:
+            if not by_step.any():
+                raise ValueError("class_weight leaves no step a weight above zero.")
+            targets.class_weight = np.ones(len(targets.classes_))
+            targets.class_weight[targets.encode(there)] = by_step
         return weight
 
     def score(self, X, y, sample_weight=None):
@@ -362,7 +376,7 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
             The accuracy.
         """
         if self.return_sequences:
-            return self._score_of_steps(X, y, sample_weight)
+            return self._score_of_steps(X, y, sample_weight, accuracy_score)
         return super().score(X, y, sample_weight)
 
 
@@ -528,5 +542,5 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
             R².
         """
         if self.return_sequences:
-            return self._score_of_steps(X, y, sample_weight)
+            return self._score_of_steps(X, y, sample_weight, r2_score)
         return super().score(X, y, sample_weight)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 import numpy as np
+import pandas as pd
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import _check_y, column_or_1d, validate_data
 
@@ -34,7 +33,7 @@ def check_sequences(estimator, X, y="no_validation", *, dtype, reset: bool):
     Sequences, or Sequences and ndarray
     """
     is_tokens = estimator.embedding_dim is not None
-    X = _stacked(X, 0 if is_tokens else np.nan)
+    X = _stacked(X, is_tokens)
     read = _read_tokens if is_tokens else _read_numbers
     sequences = read(estimator, X, dtype, reset)
     if isinstance(y, str) and y == "no_validation":
@@ -61,46 +60,65 @@ def is_classifier_like(estimator) -> bool:
 # -- X -------------------------------------------------------------------------------
 
 
-def _stacked(X, filler):
-    """Return X, a list of sequences padded into one array; other things as they are."""
-    is_list = isinstance(X, (list, tuple)) or (
-        isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1
-    )
-    if not is_list or not len(X) or any(np.ndim(_array(s)) == 0 for s in X):
-        return X
-    sequences = [_array(s) for s in X]
-    lengths = [len(s) for s in sequences]
-    if len({s.ndim for s in sequences}) > 1 or sequences[0].ndim > 2:
-        raise ValueError(
-            "The sequences in a list X must all be 2-D, (n_timesteps, n_features), or "
-            f"all 1-D; got shapes {[s.shape for s in sequences[:5]]}."
-        )
-    if 0 in lengths:
-        raise ValueError(f"Sequence {lengths.index(0)} of X has length 0.")
-    widths = [s.shape[1:] for s in sequences]
-    if len(set(widths)) > 1:
-        odd = next(i for i, width in enumerate(widths) if width != widths[0])
-        raise ValueError(
-            f"Sequence {odd} of X has {widths[odd][0]} features, but sequence 0 has "
-            f"{widths[0][0]}."
-        )
-    return _padded(sequences, filler)
+def _listed(values, name: str) -> list[np.ndarray] | None:
+    """Return the sequences of a list as arrays, None if it is no list of sequences."""
+    dtype = getattr(values, "dtype", None)
+    holds_objects = dtype == np.dtype(object) and np.ndim(values) == 1
+    if not (isinstance(values, (list, tuple)) or holds_objects):
+        return None
+    sequences = [_array(sequence, name) for sequence in values]
+    return sequences if any(s.ndim for s in sequences) else None
 
 
-def _array(sequence) -> np.ndarray:
+def _array(sequence, name: str) -> np.ndarray:
     """Return one sequence as an array, which a ragged one cannot become."""
     try:
         return np.asarray(sequence)
     except ValueError as error:
         raise ValueError(
-            "X holds a sequence whose steps differ in their number of features."
+            f"{name} holds a sequence whose steps differ in their number of features."
         ) from error
+
+
+def _stacked(X, is_tokens: bool):
+    """Return X, a list of sequences padded into one array; other things as they are."""
+    sequences = _listed(X, "X")
+    if sequences is None:
+        return X
+    shapes = [s.shape for s in sequences]
+    odd = _first_other([len(shape) for shape in shapes])
+    if odd or len(shapes[0]) not in (1, 2):
+        raise ValueError(
+            "The sequences in a list X must all be 2-D, (n_timesteps, n_features), or "
+            f"all 1-D; sequence {odd} has shape {shapes[odd]}."
+        )
+    lengths = [shape[0] for shape in shapes]
+    if 0 in lengths:
+        raise ValueError(f"Sequence {lengths.index(0)} of X has length 0.")
+    if odd := _first_other([shape[1:] for shape in shapes]):
+        raise ValueError(
+            f"Sequence {odd} of X has {shapes[odd][1]} features, but sequence 0 has "
+            f"{shapes[0][1]}."
+        )
+    if is_tokens:
+        return _padded(sequences, 0)
+    padded = _padded(sequences, np.nan)
+    # Of different lengths they are no table, whose columns would be counted.
+    is_ragged = padded.ndim == 2 and _first_other(lengths)
+    return padded[:, :, np.newaxis] if is_ragged else padded
+
+
+def _first_other(values: list) -> int:
+    """Return the position of the first value unlike values[0], 0 if there is none."""
+    return next((i for i, value in enumerate(values) if value != values[0]), 0)
 
 
 def _padded(sequences: list[np.ndarray], filler) -> np.ndarray:
     """Lay sequences out one below another, the shorter ones filled up."""
     longest = max(len(s) for s in sequences)
-    kind = np.result_type(*[s.dtype for s in sequences], type(filler))
+    kind = np.result_type(*{s.dtype for s in sequences})
+    if kind.kind != "f":  # which holds any filler
+        kind = np.result_type(kind, type(filler))
     shape = (len(sequences), longest, *sequences[0].shape[1:])
     padded = np.full(shape, filler, dtype=kind)
     for row, sequence in zip(padded, sequences, strict=True):
@@ -111,32 +129,43 @@ def _padded(sequences: list[np.ndarray], filler) -> np.ndarray:
 def _read_numbers(estimator, X, dtype, reset) -> Sequences:
     """Check sequences of numbers; rows of NaN at the end are padding."""
     arguments = dict(dtype=dtype, ensure_all_finite="allow-nan")
-    if len(getattr(X, "shape", ())) > 2:
-        X = check_array(X, allow_nd=True, input_name="X", **arguments)
-        if X.ndim > 3:
-            raise ValueError(
-                "X must be (n_samples, n_timesteps, n_features) or 2-D of one feature, "
-                f"got shape {X.shape}."
-            )
-        _check_width(estimator, X, reset)
-    else:
+    is_table = len(getattr(X, "shape", ())) < 3
+    if is_table and (reset or estimator._layout == "2-D"):
         X = validate_data(estimator, X, reset=reset, **arguments)[:, :, np.newaxis]
+    else:
+        X = check_array(X, allow_nd=True, input_name="X", **arguments)
+        X = X[:, :, np.newaxis] if X.ndim == 2 else X
+        _check_shape(estimator, X, reset)
     if reset:
+        estimator._layout = "2-D" if is_table else "3-D"
         estimator._categorical = []
     return Sequences(X, lengths=_lengths(X))
 
 
-def _check_width(estimator, X: np.ndarray, reset: bool) -> None:
-    """Remember or compare the number of features, the last axis."""
-    if min(X.shape) == 0:
-        raise ValueError(f"X holds sequences of length 0: its shape is {X.shape}.")
-    if reset:
-        estimator.n_features_in_ = X.shape[-1]
-        estimator.__dict__.pop("feature_names_in_", None)
-    elif X.shape[-1] != estimator.n_features_in_:
+def _check_shape(estimator, X: np.ndarray, reset: bool) -> None:
+    """Check 3-D X; remember or compare the number of features, the last axis."""
+    if X.ndim > 3:
         raise ValueError(
-            f"X has {X.shape[-1]} features, but {type(estimator).__name__} is "
-            f"expecting {estimator.n_features_in_} features as input."
+            "X must be (n_samples, n_timesteps, n_features) or 2-D of one feature, "
+            f"got shape {X.shape}."
+        )
+    if min(X.shape) == 0:
+        raise ValueError(
+            f"X holds sequences of length 0, or of 0 features: its shape is {X.shape}."
+        )
+    name = type(estimator).__name__
+    if reset:
+        estimator.n_features_in_ = X.shape[2]
+        estimator.__dict__.pop("feature_names_in_", None)
+    elif estimator._layout == "2-D" and X.shape[1:] != (estimator.n_features_in_, 1):
+        raise ValueError(
+            f"X has shape {X.shape}, but {name} is expecting 2-D X of "
+            f"{estimator.n_features_in_} columns, as in fit."
+        )
+    elif estimator._layout == "3-D" and X.shape[2] != estimator.n_features_in_:
+        raise ValueError(
+            f"X has {X.shape[2]} features, but {name} is expecting "
+            f"{estimator.n_features_in_} features as input. (2-D X has one feature.)"
         )
 
 
@@ -174,14 +203,7 @@ def _without_trailing(is_empty: np.ndarray) -> np.ndarray:
 def _read_tokens(estimator, X, dtype, reset) -> Sequences:
     """Check sequences of token ids; zeros at the end are padding."""
     X = check_array(X, dtype=None, input_name="X")
-    if X.dtype.kind not in "iuf" or (X.dtype.kind == "f" and (X % 1).any()):
-        raise ValueError(
-            f"With embedding_dim={estimator.embedding_dim!r} X must hold token ids, "
-            "whole numbers from 0 on; it holds others."
-        )
-    if X.min() < 0:
-        raise ValueError(f"X must hold token ids from 0 on, got {X.min():g}.")
-    X = X.astype(np.int64, copy=False)
+    _check_ids(X, estimator.embedding_dim)
     lengths = _without_trailing(X == 0)
     inside = (X == 0) & (np.arange(X.shape[1]) < lengths[:, np.newaxis])
     if inside.any():
@@ -194,23 +216,36 @@ def _read_tokens(estimator, X, dtype, reset) -> Sequences:
         estimator.n_features_in_ = 1
         estimator.__dict__.pop("feature_names_in_", None)
         estimator._categorical = []
-        estimator._n_tokens = _vocabulary_size(estimator.vocabulary_size, X)
+        asked = estimator.vocabulary_size
+        estimator._n_tokens = int(X.max()) + 1 if asked is None else int(asked)
     if X.max() >= estimator._n_tokens:
         raise ValueError(
-            f"X holds token id {X.max()}, outside the vocabulary: the ids are 0 to "
-            f"{estimator._n_tokens - 1}. Use 1 for unknown tokens, or set "
+            f"X holds token id {int(X.max())}, outside the vocabulary: the ids are 0 "
+            f"to {estimator._n_tokens - 1}. Use 1 for unknown tokens, or set "
             "vocabulary_size."
         )
     full = lengths.min() == X.shape[1]
-    # Ids have no float type; float32 is torch's, and twice as fast as float64.
-    asked = np.dtype(estimator.dtype or np.float32)
     return Sequences(
-        X[:, :, np.newaxis], lengths=None if full else lengths, token_dtype=asked
+        X.astype(np.int64, copy=False)[:, :, np.newaxis],
+        lengths=None if full else lengths,
+        # Ids have no float type; float32 is torch's, and twice as fast as float64.
+        token_dtype=np.dtype(estimator.dtype or np.float32),
     )
 
 
-def _vocabulary_size(asked: Integral | None, X: np.ndarray) -> int:
-    return int(X.max()) + 1 if asked is None else int(asked)
+# More tokens than that no vocabulary has, nor a memory room for.
+_MOST_TOKENS = 2**40
+
+
+def _check_ids(X: np.ndarray, embedding_dim) -> None:
+    """Refuse what cannot be token ids."""
+    is_number = X.dtype.kind in "iuf"
+    wrong = X[(X % 1 != 0) | (X < 0) | (X >= _MOST_TOKENS)] if is_number else X
+    if wrong.size:
+        raise ValueError(
+            f"With embedding_dim={embedding_dim!r} X must hold token ids, whole "
+            f"numbers from 0 on, got {wrong.ravel().tolist()[0]!r} ({X.dtype})."
+        )
 
 
 # -- y -------------------------------------------------------------------------------
@@ -232,13 +267,8 @@ def _read_target(estimator, y) -> np.ndarray:
 def _read_steps(estimator, y, sequences: Sequences) -> np.ndarray:
     """Check targets of steps, which are there where the sequences are."""
     is_classifier = is_classifier_like(estimator)
-    if isinstance(y, (list, tuple)) and len(y) and np.ndim(y[0]) == 1:
-        steps = [np.asarray(row) for row in y]
-        y = _padded(
-            steps, StepClassTargets.padding(steps[0]) if is_classifier else np.nan
-        )
     y = check_array(
-        y,
+        _stacked_steps(y, is_classifier),
         dtype=None if is_classifier else np.float64,
         ensure_all_finite=False,
         allow_nd=True,
@@ -251,20 +281,32 @@ def _read_steps(estimator, y, sequences: Sequences) -> np.ndarray:
             "With return_sequences=True y must have a value for each step, shape "
             f"{expected} as X, got {y.shape}."
         )
-    if np.isinf(y.astype(float) if y.dtype.kind in "biuf" else 0).any():
+    if y.dtype.kind == "f" and np.isinf(y).any():
         raise ValueError("Input y contains infinity.")
-    missing = _missing_steps(y, is_classifier)
-    odd = np.argwhere(missing != sequences.is_padding)
+    gap = StepClassTargets.padding(y) if is_classifier else np.nan
+    missing = y == gap if is_classifier else np.isnan(y)
+    wrong = missing != sequences.is_padding
+    odd = np.argwhere(wrong | pd.isna(y) if is_classifier else wrong)
     if len(odd):
         sample, step = odd[0]
         raise ValueError(
-            f"y must have a gap (-1 for classes, NaN for numbers) where X is padded "
-            f"and nowhere else; sample {sample}, step {step} is otherwise."
+            f"y must be {gap!r} where X is padded and nowhere else; sample {sample}, "
+            f"step {step} is {y[sample].tolist()[step]!r}."
         )
     return y
 
 
-def _missing_steps(y: np.ndarray, is_classifier: bool) -> np.ndarray:
-    if not is_classifier:
-        return np.isnan(y)
-    return y == StepClassTargets.padding(y)
+def _stacked_steps(y, is_classifier: bool):
+    """Return y, a list of sequences padded into one array; other things as they are."""
+    steps = _listed(y, "y")
+    if steps is None:
+        return y
+    odd = [i for i, step in enumerate(steps) if step.ndim != 1]
+    if odd:
+        raise ValueError(
+            "With return_sequences=True y must have a value for each step; sample "
+            f"{odd[0]} has shape {steps[odd[0]].shape}."
+        )
+    return _padded(
+        steps, StepClassTargets.padding(steps[0]) if is_classifier else np.nan
+    )

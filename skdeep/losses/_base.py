@@ -165,6 +165,11 @@ class StepLoss(Loss):
         values = self.loss.per_sample(raw[there], target)
         self.gives_mean = self.loss.gives_mean
         if self.class_weight is not None:
+            if self.gives_mean:
+                raise ValueError(
+                    "class_weight needs a loss of each step, but the callable `loss` "
+                    "returns the mean of all."
+                )
             weight = torch.as_tensor(self.class_weight).to(values)
             values = values * weight[self._classes(target)]
         total = values.new_zeros(there.shape).masked_scatter(there, values).sum(-1)
