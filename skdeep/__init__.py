@@ -10,13 +10,14 @@ from skdeep.estimators import (
     ModuleClassifier,
     ModuleRegressor,
 )
-from skdeep.inspection import LossCurveDisplay
+from skdeep.inspection import ForecastDisplay, LossCurveDisplay
 from skdeep.model_selection import PurgedTimeSeriesSplit
 from skdeep.preprocessing import SequenceVectorizer, SlidingWindow, TrendFeatures
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ForecastDisplay",
     "LSTMClassifier",
     "LSTMForecaster",
     "LSTMRegressor",

@@ -1,5 +1,6 @@
-"""Inspection: looking at trained networks."""
+"""Inspection: looking at trained networks, and at what they forecast."""
 
+from skdeep.inspection._forecast import ForecastDisplay
 from skdeep.inspection._loss_curve import LossCurveDisplay
 
-__all__ = ["LossCurveDisplay"]
+__all__ = ["ForecastDisplay", "LossCurveDisplay"]

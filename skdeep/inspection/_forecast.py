@@ -1,0 +1,419 @@
+"""A forecast as a picture: what was, what comes, and how sure it is."""
+
+from __future__ import annotations
+
+from numbers import Integral
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted
+
+
+class ForecastDisplay:
+    """Series, their forecasts and the intervals around these.
+
+    Use :meth:`from_estimator` to make one.
+
+    Parameters
+    ----------
+    tables : dict of DataFrame
+        What is drawn, a table for each axes under the name that is written beside it.
+        Its index are dates, or steps (0 is the last row known); its columns "history",
+        "forecast", and if there are such "lower" and "upper", the ends of the
+        interval, and "truth", what came. They hold NaN where they say nothing.
+    coverage : float, default=None
+        Share of cases that the intervals are to hold, for the legend.
+    estimator_name : str, default=None
+        Shown as the title.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes
+        One for each table.
+    ax_ : matplotlib Axes
+        The first of them.
+    figure_ : matplotlib Figure
+        The figure.
+    lines_ : list of matplotlib Line2D
+        The curves. Those after the last row known start there.
+    bands_ : list of matplotlib PolyCollection
+        The intervals.
+
+    See Also
+    --------
+    skdeep.LSTMForecaster : What forecasts.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from skdeep import LSTMForecaster
+    >>> from skdeep.inspection import ForecastDisplay
+    >>> hours = pd.date_range("2024-01-01", periods=600, freq="h")
+    >>> day = np.sin(2 * np.pi * np.arange(600) / 24)
+    >>> load = pd.DataFrame({"load": 10 + 3 * day}, index=hours)
+    >>> model = LSTMForecaster(window=48, horizon=12, hidden_size=16, random_state=0)
+    >>> model = model.fit(load[:500])
+    >>> display = ForecastDisplay.from_estimator(
+    ...     model, load[:550], future=load[550:]
+    ... )
+    >>> plt.show()
+    """
+
+    def __init__(self, *, tables, coverage=None, estimator_name=None):
+        self.tables = tables
+        self.coverage = coverage
+        self.estimator_name = estimator_name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y=None,
+        *,
+        steps=None,
+        future=None,
+        n_history=None,
+        coverage=0.9,
+        target=None,
+        group=None,
+        ax=None,
+        name=None,
+    ):
+        """Forecast what follows the rows of X, and draw it after them.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted :class:`~skdeep.LSTMForecaster`.
+        X : array-like of shape (n_rows, n_features)
+            The rows known, in order of time.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets), default=None
+            The targets of these rows, if they are no columns of X.
+        steps : int, default=None
+            Number of rows to forecast; None means the ``horizon``.
+        future : array-like of shape (n_future, n_features), default=None
+            The rows that follow. ``known_columns`` are read from them. What they hold
+            of targets that are columns of X is drawn as what came; the forecast does
+            not know it.
+        n_history : int, default=None
+            Number of rows of X to draw; None means the ``window``, or twice the steps
+            if that is more.
+        coverage : float, default=0.9
+            Share of cases that each interval is to hold; None draws no interval. A fit
+            without validation rows has none either.
+        target : str or int, default=None
+            The target to draw, by name or position; None draws all, on axes each.
+        group : object, default=None
+            The series to draw, by its name in the column ``groups``; None draws all.
+        ax : matplotlib Axes or array-like of these, default=None
+            Where to draw: one for each series and target; a new figure if None.
+        name : str, default=None
+            The title; the name of the class if None.
+
+        Returns
+        -------
+        display : ForecastDisplay
+            With the forecasts drawn.
+
+        Raises
+        ------
+        TypeError
+            If the estimator makes no forecasts.
+        ValueError
+            If there is no such target or series, or the axes are too few or too many.
+        """
+        _check_forecaster(estimator)
+        _check_n_history(n_history)
+        asked = (steps, X, future)
+        paths = _by_series(estimator.forecast(*asked), estimator.groups)
+        ends: dict = {}
+        if coverage is not None and _makes_intervals(estimator):
+            intervals = estimator.forecast_interval(*asked, coverage)
+            ends = _by_series(intervals, estimator.groups)
+        names = _names_of(next(iter(paths.values())))
+        past = _targets(estimator, X, y, names)
+        came = None
+        if future is not None and y is None:
+            came = _targets(estimator, future, None, names)
+        targets = _chosen_targets(target, list(past.columns))
+        tables = {}
+        for key in _chosen_series(group, list(paths)):
+            path = paths[key]
+            n_rows = n_history or max(estimator.window, 2 * len(path))
+            rows = past[_are_of(key, X, estimator)][-n_rows:]
+            truth = None if came is None else came[_are_of(key, future, estimator)]
+            for place in targets:
+                outlook = _outlook(path, ends.get(key), truth, place)
+                label = _label(key, past.columns[place])
+                tables[label] = _joined(rows.iloc[:, place], outlook)
+        display = cls(
+            tables=tables,
+            coverage=coverage,
+            estimator_name=name or type(estimator).__name__,
+        )
+        return display.plot(ax=ax)
+
+    def plot(self, *, ax=None):
+        """Draw the tables.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or array-like of these, default=None
+            Where to draw: one for each table; a new figure if None.
+
+        Returns
+        -------
+        display : ForecastDisplay
+            Itself.
+        """
+        self.axes_ = _axes_for(self.tables, ax)
+        self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
+        self.lines_, self.bands_ = [], []
+        for axes, (label, table) in zip(self.axes_, self.tables.items(), strict=True):
+            self._draw(axes, table)
+            axes.set_ylabel(label)
+            _name_times(axes, table.index)
+        self.figure_.align_ylabels(self.axes_)
+        self.ax_.set_title(self.estimator_name or "")
+        self.ax_.legend(loc="best")
+        return self
+
+    def _draw(self, ax, table):
+        """Draw a table: what follows starts at the last row known."""
+        n_known = len(table) - int(table["forecast"].count())
+        times, history = _drawable(table.index), table["history"].to_numpy()[:n_known]
+        self.lines_ += ax.plot(times[:n_known], history, "C0", label="history")
+        times = times[n_known - 1 :]
+
+        def onward(column):
+            return np.r_[history[-1], table[column].to_numpy()[n_known:]]
+
+        if "truth" in table:
+            truth = onward("truth")
+            self.lines_ += ax.plot(times, truth, "C0", alpha=0.5, label="what came")
+        self.lines_ += ax.plot(times, onward("forecast"), "C1", label="forecast")
+        if "lower" in table:
+            lower, upper = onward("lower"), onward("upper")
+            style = dict(color="C1", alpha=0.2, linewidth=0)
+            band = ax.fill_between(times, lower, upper, **style)
+            band.set_label(_interval_name(self.coverage))
+            self.bands_.append(band)
+
+
+def _check_forecaster(estimator) -> None:
+    if not hasattr(estimator, "forecast_interval"):
+        raise TypeError(
+            f"{type(estimator).__name__} makes no forecasts: pass a fitted "
+            "LSTMForecaster. Of a Pipeline, pass the last step, with rows that the "
+            "steps before it have transformed."
+        )
+    check_is_fitted(estimator)
+
+
+def _check_n_history(n_history) -> None:
+    if n_history is None:
+        return
+    is_whole = isinstance(n_history, Integral) and type(n_history) is not bool
+    if not is_whole or n_history < 1:
+        raise ValueError(
+            f"n_history must be a whole number from 1 on, got {n_history!r}."
+        )
+
+
+def _makes_intervals(estimator) -> bool:
+    """Whether the last epoch had validation rows, whose errors make intervals."""
+    return "valid_loss" in estimator.history_[-1]
+
+
+def _by_series(forecasts, groups) -> dict:
+    """Return the forecasts of each series, under None where X holds but one."""
+    if groups is None:
+        return {None: forecasts}
+    keys = forecasts.index.unique(level=0)
+    return {key: forecasts.xs(key, level=0) for key in keys}
+
+
+def _names_of(path) -> list | None:
+    """Return the names of the targets, if a forecast tells them."""
+    names = list(getattr(path, "columns", [getattr(path, "name", None)]))
+    return names if all(isinstance(name, str) for name in names) else None
+
+
+def _frame(rows) -> pd.DataFrame:
+    """Return rows as a DataFrame, with the names and the index that they have."""
+    if hasattr(rows, "iloc"):
+        return pd.DataFrame(rows)
+    return pd.DataFrame(np.asarray(rows), columns=getattr(rows, "columns", None))
+
+
+def _positions(asked, columns: list) -> list[int]:
+    """Return the positions of columns given by names, positions or a mask."""
+    if asked is None:
+        return []
+    which = np.atleast_1d(np.asarray(asked))
+    if which.dtype == bool:
+        return np.flatnonzero(which).tolist()
+    if np.issubdtype(which.dtype, np.integer):
+        return which.tolist()
+    return [columns.index(name) for name in which]
+
+
+def _target_positions(estimator, columns: list, names: list | None) -> list[int]:
+    """Return which columns of X are forecast."""
+    if names is not None:
+        if not set(names) <= set(columns):
+            raise ValueError(f"y is needed: {names} are no columns of X.")
+        return _positions(names, columns)
+    if estimator.target_columns is not None:
+        return _positions(estimator.target_columns, columns)
+    others = _positions(estimator.known_columns, columns)
+    others += _positions(estimator.groups, columns)
+    return [i for i in range(len(columns)) if i not in others]
+
+
+def _targets(estimator, X, y, names: list | None) -> pd.DataFrame:
+    """Return what is forecast, of the rows of X, indexed as these are."""
+    rows = _frame(X)
+    if y is None:
+        columns = list(rows.columns)
+        targets = rows.iloc[:, _target_positions(estimator, columns, names)]
+    else:
+        targets = _frame(y)
+        if len(targets) != len(rows):
+            raise ValueError(
+                f"X and y must have equally many rows, got {len(rows)} and "
+                f"{len(targets)}."
+            )
+        targets = targets.set_axis(rows.index)
+    if targets.shape[1] != estimator.n_outputs_:
+        raise ValueError(
+            f"{'X' if y is None else 'y'} holds {targets.shape[1]} target(s), but "
+            f"{estimator.n_outputs_} were fitted. Pass as y what fit was given as y."
+        )
+    return targets.astype(float).set_axis(_shown_names(targets), axis=1)
+
+
+def _shown_names(targets: pd.DataFrame) -> list[str]:
+    """Return the names of targets; the numbers of columns are none."""
+    if all(isinstance(name, str) for name in targets.columns):
+        return list(targets.columns)
+    n = targets.shape[1]
+    return [""] if n == 1 else [f"target {i}" for i in range(n)]
+
+
+def _are_of(key, X, estimator) -> np.ndarray:
+    """Return which rows of X belong to a series."""
+    rows = _frame(X)
+    if key is None:
+        return np.ones(len(rows), bool)
+    (column,) = _positions(estimator.groups, list(rows.columns))
+    return (rows.iloc[:, column] == key).to_numpy()
+
+
+def _chosen_targets(asked, names: list) -> list[int]:
+    """Return the positions of the targets to draw."""
+    if asked is None:
+        return list(range(len(names)))
+    if asked in names:
+        return [names.index(asked)]
+    is_position = isinstance(asked, Integral) and type(asked) is not bool
+    if is_position and 0 <= asked < len(names):
+        return [int(asked)]
+    raise ValueError(
+        f"target must be one of {names} or a position below {len(names)}, got "
+        f"{asked!r}."
+    )
+
+
+def _chosen_series(asked, keys: list) -> list:
+    """Return the names of the series to draw."""
+    if asked is None:
+        return keys
+    if keys == [None]:
+        raise ValueError(f"group={asked!r} was given, but X holds one series only.")
+    if asked not in keys:
+        raise ValueError(f"group must be one of {keys}, got {asked!r}.")
+    return [asked]
+
+
+def _label(key, target: str) -> str:
+    """Return the name of a series and a target, as far as they have one."""
+    return ": ".join(str(part) for part in (key, target) if part not in (None, ""))
+
+
+def _outlook(path, ends, came: pd.DataFrame | None, place: int) -> pd.DataFrame:
+    """Return the forecast of a target, its interval, and what came."""
+    steps = len(path)
+    index = getattr(path, "index", pd.RangeIndex(1, steps + 1))
+    values = np.asarray(path).reshape(steps, -1)[:, place]
+    outlook = pd.DataFrame({"forecast": values}, index=index)
+    if ends is not None:
+        sides = np.asarray(ends).reshape(steps, -1, 2)[:, place]
+        outlook["lower"], outlook["upper"] = sides.T
+    if came is not None and came.iloc[:steps, place].notna().any():
+        # Row by row: a forecast knows no holidays among the dates that follow.
+        truth = came.iloc[:, place].reset_index(drop=True)
+        outlook["truth"] = truth.reindex(range(steps)).to_numpy()
+    return outlook
+
+
+def _joined(past: pd.Series, outlook: pd.DataFrame) -> pd.DataFrame:
+    """Put what follows below what was."""
+    history = past.to_frame("history")
+    if not _has_dates(outlook.index):
+        history.index = pd.RangeIndex(1 - len(past), 1)
+    return pd.concat([history, outlook])
+
+
+def _has_dates(index: pd.Index) -> bool:
+    return isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex))
+
+
+def _axes_for(tables: dict, ax) -> np.ndarray:
+    """Return an axes for each table."""
+    import matplotlib.pyplot as plt
+
+    n = len(tables)
+    if ax is None:
+        ends = {table.index[-1] for table in tables.values()}
+        share, size = len(ends) == 1, (8, 1 + 2.4 * n)
+        _, ax = plt.subplots(n, figsize=size, sharex=share, layout="constrained")
+    axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
+    if len(axes) != n:
+        raise ValueError(
+            f"ax must hold {n} axes, one for each of {list(tables)}, got {len(axes)}. "
+            "target= and group= choose one of them."
+        )
+    return axes
+
+
+def _drawable(index: pd.Index) -> np.ndarray:
+    """Return the times of rows as matplotlib takes them: dates in UTC, or steps."""
+    if isinstance(index, pd.PeriodIndex):
+        index = index.to_timestamp()
+    if getattr(index, "tz", None) is not None:
+        index = index.tz_convert("UTC").tz_localize(None)
+    return index.to_numpy()
+
+
+def _name_times(ax, index: pd.Index) -> None:
+    """Write dates, or steps, below an axes."""
+    import matplotlib.dates as mdates
+    from matplotlib.ticker import MaxNLocator
+
+    if _has_dates(index):
+        zone = getattr(index, "tz", None)
+        locator = mdates.AutoDateLocator(tz=zone)
+        ax.xaxis.set_major_locator(locator)
+        ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator, tz=zone))
+        return
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if ax.xaxis.get_tick_params().get("labelbottom", True):
+        ax.set_xlabel("steps after the last row known")
+
+
+def _interval_name(coverage) -> str:
+    return "interval" if coverage is None else f"{100 * coverage:.4g} % interval"

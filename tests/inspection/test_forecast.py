@@ -1,0 +1,414 @@
+"""The picture of a forecast: what it shows is what the estimator says."""
+
+import matplotlib.dates as mdates
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skdeep import LSTMForecaster
+from skdeep.inspection import ForecastDisplay
+
+N, KNOWN, STEPS = 150, 130, 4
+# Rows that do not follow the training rows are forecast from themselves here.
+SETTINGS = dict(window=10, horizon=STEPS, hidden_size=4, max_iter=1, context="pad")
+
+
+def series(n_columns, seed=0):
+    """Random walks around 10, (N, n_columns)."""
+    return 10 + np.random.default_rng(seed).normal(size=(N, n_columns)).cumsum(axis=0)
+
+
+def dated(names, start="2024-03-01", freq="h", tz=None, seed=0):
+    index = pd.date_range(start, periods=N, freq=freq, tz=tz)
+    return pd.DataFrame(series(len(names), seed), index, list(names))
+
+
+def fitted(X, y=None, **params):
+    model = LSTMForecaster(random_state=0, **{**SETTINGS, **params})
+    return model.fit(X, y)
+
+
+def curves(ax):
+    """Return what is drawn in an axes, by its name in the legend."""
+    return {line.get_label(): line for line in ax.lines}
+
+
+def ends(band):
+    """Return the lower and the upper ends that a band is drawn between."""
+    corners = band.get_paths()[0].vertices
+    times = np.unique(corners[:, 0])
+    heights = [corners[corners[:, 0] == time, 1] for time in times]
+    return [h.min() for h in heights], [h.max() for h in heights]
+
+
+def times(line):
+    return mdates.date2num(line.get_xdata())
+
+
+LOAD = dated(["load"])
+MODEL = fitted(LOAD[:120])
+
+
+def test_dates():
+    known, future = LOAD[:KNOWN], LOAD[KNOWN:]
+    display = ForecastDisplay.from_estimator(MODEL, known, future=future)
+    drawn = curves(display.ax_)
+    assert list(drawn) == ["history", "what came", "forecast"]
+    np.testing.assert_array_equal(drawn["history"].get_ydata(), known["load"][-10:])
+    np.testing.assert_array_equal(
+        times(drawn["history"]), mdates.date2num(known.index[-10:])
+    )
+    last = known["load"].iloc[-1]
+    path = MODEL.forecast(X=known)
+    np.testing.assert_array_equal(drawn["forecast"].get_ydata(), [last, *path])
+    np.testing.assert_array_equal(
+        times(drawn["forecast"]), mdates.date2num(LOAD.index[KNOWN - 1 :][: STEPS + 1])
+    )
+    came = [last, *future["load"][:STEPS]]
+    np.testing.assert_array_equal(drawn["what came"].get_ydata(), came)
+    (band,) = display.bands_
+    interval = MODEL.forecast_interval(X=known)
+    lower, upper = ends(band)
+    np.testing.assert_allclose(lower, [last, *interval["lower"]])
+    np.testing.assert_allclose(upper, [last, *interval["upper"]])
+    assert band.get_label() == "90 % interval"
+    legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert legend == [*drawn, "90 % interval"]
+    assert display.ax_.get_ylabel() == "load"
+    assert display.ax_.get_title() == "LSTMForecaster"
+    assert display.figure_ is display.ax_.figure
+    assert display.lines_ == list(drawn.values())
+
+
+def test_tables():
+    """What is drawn can be had as numbers."""
+    future = LOAD[KNOWN : KNOWN + 2]  # the last two steps are still to come
+    display = ForecastDisplay.from_estimator(MODEL, LOAD[:KNOWN], future=future)
+    (table,) = display.tables.values()
+    pd.testing.assert_index_equal(
+        table.index, LOAD.index[KNOWN - 10 : KNOWN + STEPS], check_names=False
+    )
+    assert list(table) == ["history", "forecast", "lower", "upper", "truth"]
+    assert list(table.count()) == [10, STEPS, STEPS, STEPS, 2]
+    assert len(curves(display.ax_)["what came"].get_ydata()) == STEPS + 1
+
+
+def test_steps_rows_and_coverage_are_the_users():
+    display = ForecastDisplay.from_estimator(
+        MODEL, LOAD[:KNOWN], steps=2, n_history=25, coverage=0.5
+    )
+    (table,) = display.tables.values()
+    assert list(table.count()) == [25, 2, 2, 2]
+    interval = MODEL.forecast_interval(2, LOAD[:KNOWN], coverage=0.5)
+    np.testing.assert_allclose(table[["lower", "upper"]].tail(2), interval)
+    assert display.bands_[0].get_label() == "50 % interval"
+
+
+def test_default_history_is_the_window_or_twice_the_steps():
+    display = ForecastDisplay.from_estimator(MODEL, LOAD[:KNOWN])
+    assert display.tables["load"]["history"].count() == 10
+    short = fitted(LOAD[:120], window=3)
+    display = ForecastDisplay.from_estimator(short, LOAD[:KNOWN])
+    assert display.tables["load"]["history"].count() == 2 * STEPS
+    display = ForecastDisplay.from_estimator(MODEL, LOAD[:6])
+    assert display.tables["load"]["history"].count() == 6
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_interval():
+    display = ForecastDisplay.from_estimator(MODEL, LOAD[:KNOWN], coverage=None)
+    assert display.bands_ == []
+    without = fitted(LOAD[:120], validation_fraction=0)
+    display = ForecastDisplay.from_estimator(without, LOAD[:KNOWN])
+    assert display.bands_ == []
+    assert list(display.tables["load"]) == ["history", "forecast"]
+
+
+def test_interval_of_validation_rows_given():
+    model = LSTMForecaster(random_state=0, **SETTINGS)
+    model.fit(LOAD[:100], X_val=LOAD[100:])
+    assert len(ForecastDisplay.from_estimator(model, LOAD).bands_) == 1
+
+
+def test_arrays_count_steps():
+    X = series(1)
+    model = fitted(X[:120])
+    display = ForecastDisplay.from_estimator(model, X[:KNOWN], future=X[KNOWN:])
+    drawn = curves(display.ax_)
+    np.testing.assert_array_equal(drawn["history"].get_xdata(), np.arange(-9, 1))
+    np.testing.assert_array_equal(
+        drawn["history"].get_ydata(), X[KNOWN - 10 : KNOWN, 0]
+    )
+    np.testing.assert_array_equal(drawn["forecast"].get_xdata(), np.arange(STEPS + 1))
+    np.testing.assert_array_equal(
+        drawn["forecast"].get_ydata()[1:], model.forecast(X=X[:KNOWN])
+    )
+    came = X[KNOWN - 1 :, 0][: STEPS + 1]
+    np.testing.assert_array_equal(drawn["what came"].get_ydata(), came)
+    assert display.ax_.get_xlabel() == "steps after the last row known"
+    assert display.ax_.get_ylabel() == ""
+
+
+def test_one_step():
+    model = fitted(LOAD[:120], horizon=1)
+    display = ForecastDisplay.from_estimator(model, LOAD[:KNOWN])
+    line = curves(display.ax_)["forecast"]
+    last = LOAD["load"].iloc[KNOWN - 1]
+    np.testing.assert_array_equal(
+        line.get_ydata(), [last, *model.forecast(X=LOAD[:KNOWN])]
+    )
+
+
+TWO = dated(["load", "wind", "price"])
+TWO_MODEL = fitted(TWO[:120], target_columns=["price", "load"])
+
+
+def test_several_targets_have_axes_each():
+    display = ForecastDisplay.from_estimator(TWO_MODEL, TWO[:KNOWN])
+    path = TWO_MODEL.forecast(X=TWO[:KNOWN])
+    interval = TWO_MODEL.forecast_interval(X=TWO[:KNOWN])
+    assert [ax.get_ylabel() for ax in display.axes_] == ["price", "load"]
+    for name, ax, band in zip(path, display.axes_, display.bands_, strict=True):
+        drawn = curves(ax)
+        np.testing.assert_array_equal(drawn["forecast"].get_ydata()[1:], path[name])
+        history = TWO[name][KNOWN - 10 : KNOWN]
+        np.testing.assert_array_equal(drawn["history"].get_ydata(), history)
+        np.testing.assert_allclose(ends(band)[1][1:], interval[name]["upper"])
+    assert display.ax_ is display.axes_[0]
+    assert display.axes_[1].get_legend() is None
+
+
+@pytest.mark.parametrize(("target", "name"), [("load", "load"), (0, "price")])
+def test_a_target_is_chosen(target, name):
+    display = ForecastDisplay.from_estimator(TWO_MODEL, TWO[:KNOWN], target=target)
+    assert list(display.tables) == [name]
+    assert len(display.figure_.axes) == 1
+    np.testing.assert_array_equal(
+        display.tables[name]["forecast"].dropna(),
+        TWO_MODEL.forecast(X=TWO[:KNOWN])[name],
+    )
+
+
+@pytest.mark.parametrize("columns", [[2, 0], np.array([True, False, True])])
+def test_targets_of_arrays(columns):
+    X = series(3)
+    model = fitted(X[:120], target_columns=columns)
+    display = ForecastDisplay.from_estimator(model, X[:KNOWN])
+    assert list(display.tables) == ["target 0", "target 1"]
+    path = model.forecast(X=X[:KNOWN])
+    for j, column in enumerate(np.arange(3)[columns]):
+        table = display.tables[f"target {j}"]
+        np.testing.assert_array_equal(table["history"].dropna(), X[120:KNOWN, column])
+        np.testing.assert_array_equal(table["forecast"].dropna(), path[:, j])
+
+
+def test_polars():
+    frame = pl.DataFrame(series(2), schema=["load", "wind"], orient="row")
+    model = fitted(frame[:120], target_columns="wind")
+    display = ForecastDisplay.from_estimator(model, frame[:KNOWN])
+    history = display.tables["wind"]["history"].dropna()
+    np.testing.assert_array_equal(history, frame["wind"].to_numpy()[120:KNOWN])
+
+
+def test_targets_beside_the_columns():
+    X, y = dated(["wind", "sun"]), dated(["yield"], seed=1)["yield"]
+    model = fitted(X[:120], y[:120])
+    display = ForecastDisplay.from_estimator(model, X[:KNOWN], y[:KNOWN])
+    table = display.tables["yield"]
+    np.testing.assert_array_equal(table["history"].dropna(), y[120:KNOWN])
+    np.testing.assert_array_equal(
+        table["forecast"].dropna(), model.forecast(X=X[:KNOWN])
+    )
+    with pytest.raises(ValueError, match=r"y is needed: \['yield'\] are no columns"):
+        ForecastDisplay.from_estimator(model, X[:KNOWN])
+    with pytest.raises(ValueError, match="equally many rows, got 130 and 150"):
+        ForecastDisplay.from_estimator(model, X[:KNOWN], y)
+    with pytest.raises(ValueError, match=r"y holds 2 target\(s\), but 1 were fitted"):
+        ForecastDisplay.from_estimator(model, X[:KNOWN], X[:KNOWN])
+
+
+def test_array_target_beside_the_columns():
+    X, y = series(2), series(1, seed=1).ravel()
+    model = fitted(X[:120], y[:120])
+    display = ForecastDisplay.from_estimator(model, X[:KNOWN], y[:KNOWN])
+    np.testing.assert_array_equal(display.tables[""]["history"].dropna(), y[120:KNOWN])
+    with pytest.raises(ValueError, match=r"X holds 2 target\(s\), but 1 were fitted"):
+        ForecastDisplay.from_estimator(model, X[:KNOWN])
+
+
+def test_known_columns_are_read_from_the_future():
+    X = dated(["load", "hour"])
+    X["hour"] = X.index.hour
+    model = fitted(X[:120], known_columns="hour")
+    future = X[KNOWN:].assign(load=np.nan)
+    display = ForecastDisplay.from_estimator(model, X[:KNOWN], future=future)
+    assert list(display.tables) == ["load"]
+    np.testing.assert_array_equal(
+        display.tables["load"]["forecast"].dropna(),
+        model.forecast(X=X[:KNOWN], future=future),
+    )
+    assert "what came" not in curves(display.ax_)  # nobody knows it yet
+    with pytest.raises(ValueError, match="next 4 rows as future"):
+        ForecastDisplay.from_estimator(model, X[:KNOWN])
+
+
+def groups():
+    parts = [dated(["load"]).assign(town="A"), dated(["load"], seed=1).assign(town="B")]
+    return pd.concat([part[:KNOWN] for part in parts])
+
+
+@pytest.mark.parametrize("with_dates", [True, False])
+def test_groups(with_dates):
+    X = groups() if with_dates else groups().reset_index(drop=True)
+    model = fitted(X, groups="town")
+    display = ForecastDisplay.from_estimator(model, X, future=X)
+    assert list(display.tables) == ["A: load", "B: load"]
+    path = model.forecast(X=X)
+    for town in "AB":
+        table = display.tables[f"{town}: load"]
+        values = X["load"][(X["town"] == town).to_numpy()]
+        np.testing.assert_array_equal(table["history"].dropna(), values[-10:])
+        np.testing.assert_array_equal(table["forecast"].dropna(), path[town])
+        np.testing.assert_array_equal(table["truth"].dropna(), values[:STEPS])
+
+
+def test_a_group_is_chosen():
+    X = groups()
+    model = fitted(X, groups="town")
+    display = ForecastDisplay.from_estimator(model, X, group="B")
+    assert list(display.tables) == ["B: load"]
+    np.testing.assert_array_equal(
+        display.tables["B: load"]["forecast"].dropna(), model.forecast(X=X)["B"]
+    )
+    with pytest.raises(ValueError, match=r"one of \['A', 'B'\], got 'C'"):
+        ForecastDisplay.from_estimator(model, X, group="C")
+    with pytest.raises(ValueError, match="group='A' was given, but X holds one"):
+        ForecastDisplay.from_estimator(MODEL, LOAD, group="A")
+
+
+def test_time_zone_is_that_of_the_rows():
+    X = dated(["load"], start="2024-03-01", tz="America/New_York")
+    display = ForecastDisplay.from_estimator(fitted(X[:120]), X[:KNOWN])
+    line = curves(display.ax_)["history"]
+    np.testing.assert_allclose(times(line), mdates.date2num(X.index[120:KNOWN]))
+    display.figure_.canvas.draw()
+    locator = display.ax_.xaxis.get_major_locator()
+    assert str(locator.tz) == "America/New_York"
+    labels = [label.get_text() for label in display.ax_.get_xticklabels()]
+    assert "Mar-06" in labels  # midnight over there is no midnight in UTC
+    at = display.ax_.get_xticks()[labels.index("Mar-06")]
+    assert mdates.num2date(at, tz=X.index.tz) == pd.Timestamp(
+        "2024-03-06", tz=X.index.tz
+    )
+
+
+def test_periods():
+    X = dated(["load"], freq="D").to_period()
+    display = ForecastDisplay.from_estimator(fitted(X[:120]), X[:KNOWN])
+    line = curves(display.ax_)["history"]
+    np.testing.assert_array_equal(
+        times(line), mdates.date2num(X.index[120:KNOWN].to_timestamp())
+    )
+
+
+def test_on_given_axes_with_a_name():
+    _, axes = plt.subplots(1, 3)
+    display = ForecastDisplay.from_estimator(
+        MODEL, LOAD[:KNOWN], ax=axes[1], name="mine"
+    )
+    assert display.ax_ is axes[1]
+    assert axes[1].get_title() == "mine"
+    assert len(axes[0].lines) == 0
+    two = ForecastDisplay.from_estimator(TWO_MODEL, TWO[:KNOWN], ax=axes[1:])
+    assert list(two.axes_) == list(axes[1:])
+    assert len(plt.get_fignums()) == 1
+    with pytest.raises(
+        ValueError, match=r"2 axes, one for each of \['price', 'load'\]"
+    ):
+        ForecastDisplay.from_estimator(TWO_MODEL, TWO[:KNOWN], ax=axes[0])
+
+
+def test_plot_again_elsewhere():
+    display = ForecastDisplay.from_estimator(MODEL, LOAD[:KNOWN])
+    first = display.ax_
+    assert display.plot() is display
+    assert display.ax_ is not first
+    np.testing.assert_array_equal(
+        curves(first)["forecast"].get_ydata(),
+        curves(display.ax_)["forecast"].get_ydata(),
+    )
+
+
+def test_drawn_from_tables_alone():
+    table = pd.DataFrame(
+        {
+            "history": [1.0, 2.0, np.nan],
+            "forecast": [np.nan, np.nan, 3.0],
+            "lower": [np.nan, np.nan, 2.5],
+            "upper": [np.nan, np.nan, 3.5],
+        }
+    )
+    display = ForecastDisplay(tables={"mine": table}).plot()
+    assert display.bands_[0].get_label() == "interval"
+    assert ends(display.bands_[0]) == ([2.0, 2.5], [2.0, 3.5])
+    assert display.ax_.get_title() == ""
+
+
+@pytest.mark.parametrize("bad", [0, -1, 2.5, True, "all"])
+def test_bad_n_history(bad):
+    with pytest.raises(ValueError, match=f"n_history must be .* got {bad!r}"):
+        ForecastDisplay.from_estimator(MODEL, LOAD, n_history=bad)
+
+
+@pytest.mark.parametrize("bad", ["wind", 2, -1, True, 0.0, ["price", "load"]])
+def test_bad_target(bad):
+    with pytest.raises(ValueError, match="target must be one of") as error:
+        ForecastDisplay.from_estimator(TWO_MODEL, TWO, target=bad)
+    assert repr(bad) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"steps": 5}, "steps=5 is more than horizon=4"),
+        ({"coverage": 1.5}, "coverage must be between 0 and 1, got 1.5"),
+    ],
+)
+def test_errors_of_the_estimator_come_through(params, message):
+    with pytest.raises(ValueError, match=message):
+        ForecastDisplay.from_estimator(MODEL, LOAD, **params)
+
+
+def test_what_makes_no_forecasts():
+    with pytest.raises(NotFittedError):
+        ForecastDisplay.from_estimator(LSTMForecaster(), LOAD)
+    with pytest.raises(TypeError, match="LinearRegression makes no forecasts"):
+        ForecastDisplay.from_estimator(LinearRegression().fit(LOAD, LOAD), LOAD)
+    scaler = StandardScaler().set_output(transform="pandas")
+    pipeline = make_pipeline(scaler, LSTMForecaster(**SETTINGS)).fit(LOAD[:120])
+    with pytest.raises(TypeError, match="Of a Pipeline, pass the last step"):
+        ForecastDisplay.from_estimator(pipeline, LOAD)
+    rows = pipeline[:-1].transform(LOAD[:KNOWN])
+    display = ForecastDisplay.from_estimator(pipeline[-1], rows)
+    np.testing.assert_array_equal(
+        display.tables["load"]["history"][:10], rows["load"][-10:]
+    )
+
+
+def test_nothing_is_drawn_after_an_error():
+    for bad in ({"target": "no"}, {"group": "no"}, {"n_history": 0}, {"steps": 0}):
+        with pytest.raises(ValueError):
+            ForecastDisplay.from_estimator(MODEL, LOAD, **bad)
+    assert plt.get_fignums() == []
+
+
+def test_state_of_matplotlib_is_left_alone():
+    before = dict(plt.rcParams)
+    ForecastDisplay.from_estimator(MODEL, LOAD)
+    assert dict(plt.rcParams) == before
