@@ -37,6 +37,8 @@ class Windows:
         The first row of the future of each window.
     spans : list of (int, int)
         Where the rows of each series begin and end.
+    is_padded : ndarray of shape (n_windows,), optional
+        Which windows hold rows that are made up.
     """
 
     numeric: np.ndarray
@@ -44,6 +46,7 @@ class Windows:
     starts: np.ndarray
     futures: np.ndarray
     spans: Sequence[tuple[int, int]] = ()
+    is_padded: np.ndarray | None = None
 
     @classmethod
     def inside(cls, numeric, targets, spans, window: int, horizon: int) -> Windows:
@@ -79,11 +82,18 @@ class Windows:
         first = window + n_edge  # row of ``padded`` where what is known begins
         last_read = first + len(before) + np.arange(len(rows)) - horizon
         starts = np.where(last_read >= first, last_read - window + 1, 0)
-        return cls(padded, None, starts, last_read + 1)
+        is_padded = starts < first
+        return cls(padded, None, starts, last_read + 1, is_padded=is_padded)
 
     def some(self, index) -> Windows:
         """Return some of the windows."""
-        return replace(self, starts=self.starts[index], futures=self.futures[index])
+        padded = None if self.is_padded is None else self.is_padded[index]
+        return replace(
+            self,
+            starts=self.starts[index],
+            futures=self.futures[index],
+            is_padded=padded,
+        )
 
     def rows_used(self, window: int, horizon: int) -> np.ndarray:
         """Tell which rows lie in a window or in its future, (n_rows,)."""

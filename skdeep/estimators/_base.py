@@ -111,6 +111,10 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         """Return the checked rows, and y if it is given."""
         return check_inputs(self, X, y, dtype=dtype, reset=reset)
 
+    def _float_type(self, X, table) -> str:
+        """Return the name of the float type of predictions: that of X if it has."""
+        return float_dtype(X) or table.dtype.name
+
     def _make_inputs(self):
         """Return the encoder of inputs."""
         return InputEncoder()
@@ -198,7 +202,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
 
         table, y = self._check(X, y, dtype=dtype, reset=first)
         if first:
-            self._dtype = float_dtype(X) or table.dtype.name
+            self._dtype = self._float_type(X, table)
             targets = self._make_targets(y, classes)
         else:
             targets = self._known_targets(y)

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from numbers import Integral, Real
-from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
-from sklearn.base import RegressorMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep.encoding import (
     CONTEXTS,
-    ErrorQuantiles,
-    ForecastTargets,
-    RowContext,
-    WindowEncoder,
-    Windows,
 )
-from skdeep.estimators._base import BaseNetwork, Sample
+from skdeep.estimators._forecasting import ForecasterNetwork
 from skdeep.estimators._parameters import (
     FITTED_DOC,
     REGRESSOR_CONSTRAINTS,
@@ -33,16 +25,9 @@ from skdeep.estimators._parameters import (
     documented,
 )
 from skdeep.estimators._series import (
-    Dates,
-    Group,
-    Series,
-    check_series,
     check_series_target,
-    find_layout,
 )
-from skdeep.losses import StepLoss, make_loss
 from skdeep.networks import CELLS, SegmentNetwork
-from skdeep.training import raw_scores
 
 _LOSSES = {"squared_error", "absolute_error", "huber", "quantile"}
 # Not parameters here: validation rows are always the last, a horizon apart.
@@ -52,16 +37,7 @@ _OWN_MEANING = (*_FIXED, "batch_size", "max_iter", "validation_fraction")
 # A batch holds so many windows, but an epoch has so many batches if it can.
 _LARGEST_BATCH, _FEWEST_BATCHES, _SMALLEST_BATCH = 64, 32, 8
 # Training takes so many steps at least, and epochs.
-_FEWEST_STEPS, _FEWEST_EPOCHS = 256, 2
-
-
-@dataclass
-class _Past:
-    """What is remembered of a series: its last rows and its dates."""
-
-    key: Any
-    context: RowContext
-    dates: Dates | None
+_FEWEST_STEPS, _FEWEST_EPOCHS = 240, 2
 
 
 _OWN_DOC = """\
@@ -96,7 +72,7 @@ dropout : float, default=0.5
 symmetric : bool or 'auto', default='auto'
     Whether the forecast of a mirrored window is to be the mirrored forecast, so that no
     drift of the training rows is taken for a law. 'auto' asks for it where nothing but
-    the targets is read.
+    the targets is read, and for losses that count errors above as those below.
 loss : {'squared_error', 'absolute_error', 'huber', 'quantile'} or callable, \
 default='absolute_error'
     What training minimises: the mean over steps and targets, in units of the
@@ -110,7 +86,7 @@ batch_size : int or 'auto', default='auto'
     Number of windows in a batch; 'auto' is 64, or less where that would make fewer than
     32 batches.
 max_iter : int or 'auto', default='auto'
-    Number of epochs; 'auto' makes it 2, or as many as take 256 steps. Windows overlap,
+    Number of epochs; 'auto' makes it 2, or as many as take 240 steps. Windows overlap,
     so that an epoch shows each row many times.
 validation_fraction : float, default=0.1
     Share of the rows of each series, the last, that is set aside unless ``X_val`` is
@@ -144,7 +120,7 @@ _TRAINING_DOC = adapted(
 
 
 @documented(own=_OWN_DOC, training=_TRAINING_DOC, fitted=FITTED_DOC)
-class LSTMForecaster(RegressorMixin, BaseNetwork):
+class LSTMForecaster(ForecasterNetwork):
     """Recurrent network that forecasts time series, several steps ahead at once.
 
     Rows are in order of time, oldest first. The network reads a window of rows and
@@ -328,147 +304,8 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
         """
         return self._fit(X, y, None, X_val, y_val)
 
-    def _has_validation_rows(self, X, y, X_val, y_val):
-        if X_val is None and y_val is not None:
-            raise ValueError("y_val was given without X_val.")
-        if X_val is not None and (y is None) != (y_val is None):
-            raise ValueError(
-                "y_val must be given with X_val if y is given with X, and only then."
-            )
-        return X_val is not None
-
-    def _check(self, X, y="no_validation", *, dtype, reset):
-        series = check_series(self, X, dtype=dtype, reset=reset)
-        if isinstance(y, str) and y == "no_validation":
-            return series
-        target = None if y is None else check_series_target(self, y, series)
-        if reset:
-            self._layout = find_layout(self, X, y, target)
-        return series, self._targets_of(series, target)
-
-    def _targets_of(self, series: Series, target) -> np.ndarray:
-        """Return what is forecast, (n_rows, n_targets)."""
-        if target is None:
-            return series.numeric[:, self._layout.own]
-        target = target.reshape(len(target), -1)
-        if target.shape[1] != self._layout.n_targets:
-            raise ValueError(
-                f"y must have {self._layout.n_targets} targets, as in training, got "
-                f"{target.shape[1]}."
-            )
-        return target
-
-    def _make_targets(self, y, classes):
-        return ForecastTargets(int(self.window), int(self.horizon))
-
-    def _known_targets(self, y):
-        return self._targets
-
-    def _sample(self, series, y, sample_weight, targets, incremental):
-        self._pasts = [self._remember(series, group) for group in series.groups]
-        return self._windows_inside(series, y, "X")
-
-    def _remember(self, series: Series, group: Group) -> _Past:
-        rows = series.numeric[group.rows]
-        context = RowContext(rows, group.labels, self.window + self.horizon - 1)
-        return _Past(group.key, context, series.dates(group))
-
-    def _windows_inside(self, series: Series, targets, name: str) -> Sample:
-        """Return all windows that lie with their futures within one series."""
-        needed = self.window + self.horizon
-        for group in series.groups:
-            if len(group.rows) < needed:
-                which = name if group.key is None else f"The series {group.key!r}"
-                raise ValueError(
-                    f"{which} is shorter than a window and what is to be forecast "
-                    f"from it: n_samples={len(group.rows)}, but window={self.window} "
-                    f"and horizon={self.horizon} need {needed} rows."
-                )
-        order = np.concatenate([group.rows for group in series.groups])
-        windows = Windows.inside(
-            series.numeric[order],
-            targets[order],
-            _spans(series.groups),
-            self.window,
-            self.horizon,
-        )
-        return Sample(windows, windows)
-
-    def _hold_out(self, sample, targets, rng):
-        """Set the last rows of each series aside, a horizon after the training rows."""
-        windows = sample.table
-        train, valid = [], []
-        for start, stop in windows.spans:
-            n_valid = math.ceil(self.validation_fraction * (stop - start))
-            if n_valid < self.horizon:
-                raise ValueError(
-                    f"horizon={self.horizon} is longer than the validation block of "
-                    f"{n_valid} rows, validation_fraction={self.validation_fraction} "
-                    f"of {stop - start}. Raise validation_fraction, or set it to 0, or "
-                    "give X_val."
-                )
-            here = (windows.starts >= start) & (windows.futures < stop)
-            ends = windows.futures + self.horizon
-            train.append(here & (ends <= stop - n_valid - self.horizon))
-            valid.append(here & (windows.futures >= stop - n_valid))
-        train, valid = np.any(train, axis=0), np.any(valid, axis=0)
-        if not train.any():
-            raise ValueError(
-                f"No window is left for training: window={self.window} and twice "
-                f"horizon={self.horizon} must fit into the rows before the validation "
-                f"block; n_samples={len(windows.numeric)}."
-            )
-        parts = [windows.some(np.flatnonzero(part)) for part in (train, valid)]
-        return tuple(Sample(part, part) for part in parts)
-
-    def _validation_sample(self, X_val, y_val, targets, dtype):
-        try:
-            series, y = self._check(X_val, y_val, dtype=dtype, reset=False)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"X_val and y_val do not fit: {error}") from error
-        rows, values, starts, n_rows = [], [], [], 0
-        for group in series.groups:
-            before = self._rows_before(series, group, stacklevel=8)
-            first = n_rows + max(len(before) - self.window, 0)
-            rows += [before, series.numeric[group.rows]]
-            # Nothing is forecast for the rows before.
-            values += [np.zeros((len(before), y.shape[1]), y.dtype), y[group.rows]]
-            n_rows += len(before) + len(group.rows)
-            starts.append(np.arange(first, n_rows - self.window - self.horizon + 1))
-        joined = np.concatenate(starts)
-        if not len(joined):
-            raise ValueError(
-                f"X_val has n_samples={len(series.numeric)}, too few for one forecast "
-                f"with horizon={self.horizon} and window={self.window}: a window may "
-                "reach back only into training rows that the index shows to come "
-                "before."
-            )
-        windows = Windows(
-            np.concatenate(rows), np.concatenate(values), joined, joined + self.window
-        )
-        return Sample(windows, windows)
-
-    def _plan(self, sample, targets, first):
-        if first:
-            targets.fit(sample.table)
-        return super()._plan(sample, targets, first)
-
-    def _make_inputs(self):
-        layout = self._layout
-        return WindowEncoder(layout.own, layout.known, self.window, self.horizon)
-
-    def _make_loss(self, targets):
-        return StepLoss(make_loss(self, "values"))
-
-    def _n_scores(self, targets, loss):
-        return 1
-
-    def _decode(self, targets, loss, raw):
-        return loss.predict(raw)
-
     def _network_config(self, inputs, n_scores):
         layout = self._layout
-        reads_targets_only = len(inputs.order_) == len(layout.own)
         return {
             "n_targets": layout.n_targets,
             "n_own": len(layout.own),
@@ -480,10 +317,15 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
             "hidden_size": int(self.hidden_size),
             "cell": self.cell,
             "dropout": float(self.dropout),
-            "symmetric": reads_targets_only
-            if self.symmetric == "auto"
-            else bool(self.symmetric),
+            "symmetric": self._is_symmetric(len(inputs.order_) == len(layout.own)),
         }
+
+    def _is_symmetric(self, reads_targets_only: bool) -> bool:
+        if self.symmetric != "auto":
+            return bool(self.symmetric)
+        # Other losses ask for other errors above than below.
+        losses = ("squared_error", "absolute_error", "huber")
+        return reads_targets_only and self.loss in losses
 
     def _segment(self) -> int:
         """Return the number of rows of a segment."""
@@ -518,26 +360,6 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
 
     def _holds_out(self):
         return self.validation_fraction > 0
-
-    def _fitted_attributes(self, task, plan, n_before):
-        attributes = super()._fitted_attributes(task, plan, n_before)
-        attributes["n_outputs_"] = self._layout.n_targets
-        attributes["_error_quantiles"] = None
-        if task.valid is not None:
-            attributes["_error_quantiles"] = self._compare(task, plan.targets)
-        return attributes
-
-    def _compare(self, task, targets: ForecastTargets) -> ErrorQuantiles:
-        """Return how far from the truth forecasts of the validation rows are."""
-        raw = raw_scores(task.network.eval(), task.valid.rows)
-        errors = (raw - task.valid.target).abs().cpu().numpy()
-        shape = (len(errors), targets.horizon, targets.n_targets)
-        return ErrorQuantiles(errors.reshape(shape), self._spreads(task.valid.rows))
-
-    def _spreads(self, rows) -> np.ndarray:
-        """Return the spread of each target in each window, (n_windows, n_targets)."""
-        n_own, n_targets = len(self._layout.own), self._layout.n_targets
-        return rows.spreads(n_own) if n_own else np.ones((len(rows), n_targets))
 
     # -- predict -----------------------------------------------------------------------
 
@@ -666,18 +488,7 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
             The forecasts. Every origin has a full window of X up to it and ``horizon``
             rows of X after it.
         """
-        check_is_fitted(self)
-        _check_count("stride", stride)
-        series: Any = self._table(X)
-        sample = self._windows_inside(series, series.numeric[:, :0], "X")
-        windows = sample.table
-        kept = [
-            np.flatnonzero((windows.starts >= start) & (windows.starts < stop))[
-                ::stride
-            ]
-            for start, stop in windows.spans
-        ]
-        return self._paths(windows.some(np.concatenate(kept)))
+        return self._backtest(X, stride)
 
     def score(self, X, y=None):
         """Return R² of ``predict``, the mean over the targets.
@@ -696,159 +507,11 @@ class LSTMForecaster(RegressorMixin, BaseNetwork):
         """
         check_is_fitted(self)
         series, forecasts = self._forecast_rows(X)
-        if y is not None:
-            target = check_series_target(self, y, series)
-        elif self._layout.own:
-            target = None
-        else:
-            raise ValueError("y is needed: what was fitted is no column of X.")
+        target = None if y is None else check_series_target(self, y, series)
         return float(r2_score(self._targets_of(series, target), forecasts))
-
-    def _forecast_rows(self, X, coverage=None) -> tuple[Series, np.ndarray]:
-        """Return the checked rows and their forecasts, (n_rows, n_targets[, 2])."""
-        check_is_fitted(self)
-        series: Any = self._table(X)
-        parts = []
-        for group in series.groups:
-            before = self._rows_before(series, group, stacklevel=4)
-            rows = series.numeric[group.rows]
-            windows = Windows.before_each(
-                before, rows, self._inputs.mean_, self.window, self.horizon
-            )
-            parts.append(self._paths(windows, coverage)[:, -1])
-        order = np.concatenate([group.rows for group in series.groups])
-        forecasts = np.empty((len(order), *parts[0].shape[1:]), parts[0].dtype)
-        forecasts[order] = np.concatenate(parts)
-        return series, forecasts
-
-    def _rows_before(self, series: Series, group: Group, stacklevel: int) -> np.ndarray:
-        """Return the training rows to put before the first row of a series."""
-        rows = series.numeric[group.rows]
-        for past in self._pasts:
-            if past.key == group.key:
-                name = type(self).__name__
-                return past.context.rows_before(
-                    rows, group.labels, self.context, name, stacklevel
-                )
-        return rows[:0]
-
-    def _paths(self, windows: Windows, coverage=None) -> np.ndarray:
-        """Return forecasts from windows, (n_windows, horizon, n_targets).
-
-        With ``coverage`` these are the two ends of intervals, on one more axis.
-        """
-        paths = self._targets.decode(self._scores_of(windows).numpy())
-        if coverage is not None:
-            rows = self._inputs.encode(windows, torch.float64, torch.device("cpu"))
-            radius = self._error_quantiles.radius(coverage, self._spreads(rows))
-            radius = radius * self._targets.scale_
-            paths = np.stack([paths - radius, paths + radius], axis=-1)
-        return paths.astype(self._dtype, copy=False)
-
-    def _forecast_paths(self, steps, X, future, coverage=None) -> list[tuple]:
-        """Return the name, the path and the following dates of each series."""
-        check_is_fitted(self)
-        steps = self.horizon if steps is None else steps
-        _check_count("steps", steps)
-        if steps > self.horizon:
-            raise ValueError(
-                f"steps={steps} is more than horizon={self.horizon}, which is what the "
-                "network was trained to forecast."
-            )
-        ahead = self._read_future(future, steps)
-        out = []
-        for key, known, dates in self._known_rows(X):
-            rows = ahead.get(key, np.zeros((0, known.shape[1]), known.dtype))
-            filler = np.zeros((self.horizon - len(rows), known.shape[1]), known.dtype)
-            windows = Windows.before_each(
-                known,
-                np.concatenate([rows, filler]),
-                self._inputs.mean_,
-                self.window,
-                self.horizon,
-            ).some([-1])
-            out.append(
-                (
-                    key,
-                    self._paths(windows, coverage)[0, :steps],
-                    self._after(dates, steps),
-                )
-            )
-        return out
-
-    def _after(self, dates: Dates | None, steps: int) -> pd.Index | None:
-        """Return the index of a path."""
-        if dates is not None:
-            return dates.after(steps)
-        return None if self.groups is None else pd.RangeIndex(1, steps + 1, name="step")
-
-    def _known_rows(self, X) -> list[tuple[Any, np.ndarray, Dates | None]]:
-        """Return the name, the last rows and the last date of each series."""
-        if X is None:
-            return [(past.key, past.context.tail, past.dates) for past in self._pasts]
-        series: Any = self._table(X)
-        out = []
-        for group in series.groups:
-            before = self._rows_before(series, group, stacklevel=5)
-            rows = np.concatenate([before, series.numeric[group.rows]])
-            out.append((group.key, rows, series.dates(group)))
-        return out
-
-    def _read_future(self, future, steps: int) -> dict:
-        """Return the rows of each series of which the known columns are to be read."""
-        known = self._layout.known
-        if not known:
-            return {}
-        if future is None:
-            raise ValueError(
-                f"known_columns={self.known_columns!r} are read up to the forecast "
-                f"row: pass their next {steps} rows as future."
-            )
-        dtype = (np.float64, np.float32)
-        series = check_series(self, future, dtype=dtype, reset=False, known=known)
-        rows = {group.key: series.numeric[group.rows] for group in series.groups}
-        for past in self._pasts:
-            if len(rows.get(past.key, ())) < steps:
-                which = "" if past.key is None else f" for the series {past.key!r}"
-                raise ValueError(
-                    f"future must hold {steps} rows{which}, got "
-                    f"{len(rows.get(past.key, ()))}."
-                )
-        return {key: part[:steps] for key, part in rows.items()}
-
-    def _check_coverage(self, coverage) -> None:
-        check_is_fitted(self)
-        if not isinstance(coverage, Real) or not 0 < float(coverage) < 1:
-            raise ValueError(f"coverage must be between 0 and 1, got {coverage!r}.")
-        if self._error_quantiles is None:
-            raise ValueError(
-                "Intervals need validation rows, whose errors they are made of: fit "
-                "with validation_fraction above 0, or pass X_val."
-            )
 
     def _joined(self, parts: list):
         """Return the only part, or those of several series one below another."""
         if self.groups is None:
             return parts[0][1]
         return pd.concat(dict(parts), names=[str(self.groups)])
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
-        tags.target_tags.required = False
-        tags.target_tags.multi_output = True
-        # A row is forecast from those before it, which in scikit-learn's checks say
-        # nothing of it.
-        tags.regressor_tags.poor_score = True
-        return tags
-
-
-def _spans(groups: list[Group]) -> list[tuple[int, int]]:
-    """Return where the rows of each series begin and end, one after another."""
-    ends = np.cumsum([len(group.rows) for group in groups]).tolist()
-    return list(zip([0, *ends[:-1]], ends, strict=True))
-
-
-def _check_count(name: str, value) -> None:
-    if type(value) is bool or not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name} must be a whole number from 1 on, got {value!r}.")

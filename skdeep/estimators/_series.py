@@ -35,13 +35,15 @@ class Layout:
     """Which columns are what, as positions among those that hold numbers.
 
     ``own`` are the columns of the targets' own past, ``known`` those known in advance;
-    ``names`` are the names of the targets, if they have some.
+    ``names`` are the names of the targets, if they have some; ``has_y`` tells whether
+    they were given as y.
     """
 
     own: list[int]
     known: list[int]
     n_targets: int
     names: list | None
+    has_y: bool
 
     def shaped(self, forecasts: np.ndarray, index: pd.Index | None):
         """Return forecasts (n, n_targets) shaped as the target, framed by an index."""
@@ -91,12 +93,14 @@ class Series:
         """The float type to compute in."""
         return self.numeric.dtype
 
-    def dates(self, group: Group) -> Dates | None:
-        """Return where the dates of a series end and how they go on."""
-        return None if self.index is None else Dates.of(self.index[group.rows])
+    def dates(self, group: Group, step: str | None = None) -> Dates | None:
+        """Return where the dates of a series end and how they go on, if by no step."""
+        return None if self.index is None else Dates.of(self.index[group.rows], step)
 
 
-def check_series(estimator, X, *, dtype, reset: bool, known=None) -> Series:
+def check_series(
+    estimator, X, *, dtype, reset: bool, name: str = "X", known=None
+) -> Series:
     """Check the rows of X.
 
     Parameters
@@ -110,12 +114,15 @@ def check_series(estimator, X, *, dtype, reset: bool, known=None) -> Series:
         Types that X may keep, the first being what it is converted to.
     reset : bool
         Whether these are the data to remember for later checks.
+    name : str, default="X"
+        What the rows are called.
     known : list of int, optional
-        The columns that alone are to be read; the others may hold NaN, and give 0.
+        The columns that alone are to be read, of rows that a user passes as future; the
+        others may hold NaN, and give 0.
     """
     _check_feature_names(estimator, X, reset=reset)
     keys, rest = _split_keys(estimator, X, reset)
-    arguments = dict(dtype=dtype, input_name="X", estimator=estimator)
+    arguments = dict(dtype=dtype, input_name=name, estimator=estimator)
     try:
         numeric = _check_numbers(rest, known, arguments)
     except (ValueError, TypeError) as error:
@@ -123,8 +130,8 @@ def check_series(estimator, X, *, dtype, reset: bool, known=None) -> Series:
         if not names:
             raise
         raise ValueError(
-            f"The columns {names} of X hold no numbers: {error}. Dates make the index "
-            "of X, and the name of a series goes into the column that groups names."
+            f"The columns {names} of {name} hold no numbers: {error}. Dates make the "
+            "index, and the name of a series goes into the column that groups names."
         ) from error
     if keys is None:
         _check_n_features(estimator, X, reset=reset)
@@ -246,6 +253,10 @@ def find_layout(estimator, X, y, target: np.ndarray | None) -> Layout:
         own = [i for i in range(len(numeric)) if i not in known]
     elif not own and is_named and target_names and set(target_names) <= set(names):
         own = [numeric.index(names.index(name)) for name in target_names]
+    if len(set(own)) < len(own):
+        raise ValueError(
+            f"target_columns={estimator.target_columns!r} names a column twice."
+        )
     n_targets = len(own) if target is None else target.reshape(len(target), -1).shape[1]
     if own and len(own) != n_targets:
         raise ValueError(
@@ -262,7 +273,7 @@ def find_layout(estimator, X, y, target: np.ndarray | None) -> Layout:
         )
     if target is None and is_named:
         target_names = [names[numeric[i]] for i in own]
-    return Layout(own, known, n_targets, target_names)
+    return Layout(own, known, n_targets, target_names, target is not None)
 
 
 def _columns(estimator, parameter: str, X) -> list[int]:
@@ -315,9 +326,9 @@ class Dates:
     is_period: bool
 
     @classmethod
-    def of(cls, index: pd.Index) -> Dates | None:
+    def of(cls, index: pd.Index, step: str | None = None) -> Dates | None:
         """Read them off an index; a single date tells no step."""
-        step = _step_of(index)
+        step = step or _step_of(index)
         if step is None:
             return None
         zone = getattr(index, "tz", None)

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skdeep.networks._dense import Dropout
-from skdeep.networks._initialization import initialize_linear, initialize_recurrent
 from skdeep.networks._recurrent import make_layer
 
 # Hidden values that are kept when no gradient is wanted.
@@ -128,9 +127,15 @@ class SegmentNetwork(nn.Module):
     @torch.no_grad()
     def initialize(self, rng: np.random.RandomState) -> None:
         """Draw all weights from ``rng``; the linear path starts at zero."""
-        layers = [m for m in (self.embed, self.head, self.ahead) if m is not None]
-        initialize_linear(layers, "glorot_uniform", "relu", rng)
-        initialize_recurrent([self.recurrent], rng)
+        modules: tuple[Any, ...] = (self.embed, self.head, self.ahead, self.recurrent)
+        for module in [m for m in modules if m is not None]:
+            # torch's own range, which fits the few steps that training takes better
+            # than larger weights do.
+            width = getattr(module, "in_features", None) or module.hidden_size
+            bound = width**-0.5
+            for weight in module.parameters():
+                draws = rng.uniform(-bound, bound, tuple(weight.shape))
+                weight.copy_(torch.from_numpy(draws))
         for table in (self.places, self.channels):
             table.copy_(torch.from_numpy(rng.normal(size=tuple(table.shape))))
         if self.linear is not None:
