@@ -378,7 +378,9 @@ class LSTMForecaster(ForecasterNetwork):
         Returns
         -------
         y : ndarray of shape (n_rows,) or (n_rows, n_targets)
-            The forecasts; a Series or DataFrame if X has an index of dates.
+            The forecasts; a Series or DataFrame if X has an index of dates. (Wrappers
+            that expect arrays, such as scikit-learn's TransformedTargetRegressor, take
+            X without one.)
         """
         series, forecasts = self._forecast_rows(X)
         return self._layout.shaped(forecasts, series.index)

@@ -59,6 +59,11 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
     def _has_validation_rows(self, X, y, X_val, y_val):
         if X_val is None and y_val is not None:
             raise ValueError("y_val was given without X_val.")
+        if X_val is None and self.early_stopping and not self.validation_fraction:
+            raise ValueError(
+                f"early_stopping={self.early_stopping!r} needs validation rows: set "
+                "validation_fraction above 0, or pass X_val."
+            )
         if X_val is not None and (y is None) != (y_val is None):
             raise ValueError(
                 "y_val must be given with X_val if y is given with X, and only then."
@@ -353,9 +358,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             n_rows = 0 if group is None else len(group.rows)
             which = "" if past.key is None else f" of the series {past.key!r}"
             if group is None or n_rows < steps:
-                raise ValueError(
-                    f"future must hold {steps} rows{which}, got n_samples={n_rows}."
-                )
+                raise ValueError(f"future must hold {steps} rows{which}, got {n_rows}.")
             self._check_follows(series, group, past, which)
             rows[:steps] = series.numeric[group.rows[:steps]]
         return filled
