@@ -1,0 +1,323 @@
+"""Bad input to LSTMForecaster: each time an error that names it."""
+
+import traceback
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import TimeSeriesSplit, cross_validate
+from sklearn.utils._param_validation import InvalidParameterError
+
+from skdeep import LSTMForecaster
+
+WINDOW, HORIZON = 6, 3
+
+
+def small(**parameters):
+    """Make a forecaster that is trained in no time."""
+    few = dict(window=WINDOW, horizon=HORIZON, hidden_size=4, max_iter=1)
+    return LSTMForecaster(**{**few, "random_state": 0, **parameters})
+
+
+def make_frame(n_rows=80, columns=("a", "b"), seed=0):
+    """Make random walks, by the hour."""
+    steps = np.random.default_rng(seed).normal(size=(n_rows, len(columns)))
+    hours = pd.date_range("2024-01-01", periods=n_rows, freq="h", name="time")
+    return pd.DataFrame(steps.cumsum(0), hours, list(columns))
+
+
+def make_groups(n_rows=40):
+    """Make two series, hour by hour one row of each."""
+    parts = [make_frame(n_rows, seed=i).assign(series="xy"[i]) for i in range(2)]
+    return pd.concat(parts).sort_index(kind="stable")
+
+
+X = make_frame()
+ARRAY = X.to_numpy()
+KNOWN = make_frame(83, "abk")
+
+
+def assert_refused(function, message, error=ValueError):
+    """Check the error, and that it was not left to torch to find."""
+    with pytest.raises(error, match=message) as caught:
+        function()
+    last = traceback.extract_tb(caught.tb)[-1].filename
+    assert "/torch/" not in last, f"raised in {last}"
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"window": 0},
+        {"window": 2.5},
+        {"horizon": 0},
+        {"horizon": None},
+        {"context": "future"},
+        {"cell": "transformer"},
+        {"hidden_size": 0},
+        {"segment_length": 0},
+        {"segment_length": "long"},
+        {"dropout": 1.0},
+        {"loss": "log_loss"},
+        {"quantile": 1.0},
+        {"groups": ["a"]},
+        {"target_columns": 1.5},
+        {"known_columns": 1.5},
+        {"symmetric": "yes"},
+        {"max_iter": 0},
+        {"validation_fraction": 1.0},
+        {"weight_averaging": 1.0},
+        {"early_stopping": "score"},
+    ],
+    ids=str,
+)
+def test_bad_parameters(parameters):
+    ((name, value),) = parameters.items()
+    with pytest.raises(InvalidParameterError, match=f"'{name}' parameter") as caught:
+        small(**parameters).fit(X)
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"target_columns": "z"}, r"target_columns names \['z'\].*\['a', 'b'\]"),
+        ({"known_columns": ["b", "z"]}, r"known_columns names \['z'\]"),
+        ({"groups": "z"}, r"groups names \['z'\]"),
+        ({"target_columns": 2}, r"target_columns holds \[2\].*columns 0 to 1"),
+        ({"target_columns": -1}, r"target_columns holds \[-1\]"),
+        ({"target_columns": ["a", "a"]}, r"target_columns.*'a'"),
+        ({"target_columns": "a", "known_columns": "a"}, r"known_columns='a'.*\['a'\]"),
+        ({"known_columns": ["a", "b"]}, "no column left to forecast"),
+        ({"target_columns": "b", "groups": "b"}, "target_columns='b'.*groups='b'"),
+        ({"known_columns": "b", "groups": "b"}, "known_columns='b'.*groups='b'"),
+        ({"segment_length": 7}, "segment_length=7.*window=6"),
+        ({"window": 78}, "n_samples=80.*window=78.*horizon=3.*81 rows"),
+        ({"horizon": 75}, "n_samples=80.*window=6.*horizon=75.*81 rows"),
+        ({"horizon": 9}, "horizon=9.*validation block of 8 rows"),
+        ({"validation_fraction": 0.02}, "horizon=3.*block of 2 rows.*0.02 of 80"),
+        ({"validation_fraction": 0.9}, "No window is left for training"),
+        ({"early_stopping": True, "validation_fraction": 0}, "early_stopping=True"),
+    ],
+    ids=str,
+)
+def test_parameters_that_do_not_suit_the_rows(parameters, message):
+    assert_refused(lambda: small(**parameters).fit(X), message)
+
+
+def with_nan(rows):
+    rows = rows.copy()
+    rows.iloc[7, 1] = np.nan
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (with_nan(X), "Input X contains NaN"),
+        (X.replace(X.iloc[3, 0], np.inf), "Input X contains infinity"),
+        (X["a"], "2-dimensional container but got .*Series"),
+        (ARRAY[:, 0], "Expected 2D array, got 1D array"),
+        (ARRAY[None], "dim 3"),
+        (None, "Expected 2D array"),
+        (X[:0], "0 sample"),
+        (X[:1], "n_samples=1.*window=6.*horizon=3"),
+        (X.assign(c="text"), r"\['c'\] of X hold no numbers"),
+        (X.reset_index(), r"\['time'\] of X hold no numbers.*index"),
+        (X.iloc[[0, 1, 1, *range(2, 80)]], "2024-01-01 01:00:00 is repeated"),
+        (X.iloc[::-1], "2024-01-04 06:00:00 comes after 2024-01-04 07:00:00"),
+        (X.set_axis(X.index.where(X.index != X.index[4]), axis=0), "missing for row 4"),
+        ([[1.0, 2.0], [3.0]], "inhomogeneous|setting an array element"),
+    ],
+    ids=range(14),
+)
+def test_bad_rows(rows, message):
+    assert_refused(lambda: small().fit(rows), message)
+    if getattr(rows, "shape", ()) == (80, 2):
+        model = small().fit(X)
+        for method in (model.predict, model.predict_interval, model.backtest):
+            assert_refused(lambda m=method: m(rows), message)
+        assert_refused(lambda: model.forecast(X=rows), message)
+
+
+def test_sparse_rows():
+    rows = sparse.csr_array(np.abs(ARRAY))
+    assert_refused(lambda: small().fit(rows), "Sparse data was passed", TypeError)
+    assert_refused(lambda: small(groups=0).fit(rows), "Sparse data", TypeError)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (with_nan(X)["b"], "Input y contains NaN"),
+        (X["a"][:70], r"inconsistent numbers of samples: \[80, 70\]"),
+        (["text"] * 80, "could not convert string to float: .*'text'"),
+        (np.zeros((80, 2, 2)), "dim 3"),
+    ],
+    ids=range(4),
+)
+def test_bad_targets(y, message):
+    assert_refused(lambda: small().fit(X, y), message)
+
+
+def test_more_columns_than_targets():
+    model = small(target_columns=["a", "b"])
+    message = r"target_columns=\['a', 'b'\] names 2 columns.* y, which has 1"
+    assert_refused(lambda: model.fit(X, X["a"]), message)
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        (X.index.append(X.index[-1:] + pd.Timedelta("1h")).delete(40), "1 gap.*16:00"),
+        (X.index[:40].append(X.index[40:] + pd.Timedelta("9h")), "1 gap.*2024-01-03"),
+        (pd.RangeIndex(81).delete(40), "1 gap.* 39 and 41"),
+    ],
+    ids=["one row", "nine", "numbers"],
+)
+def test_gaps_are_named(index, message):
+    rows = X.set_axis(index, axis=0)
+    message = message.replace("16:00", "2024-01-02T15.* 2024-01-02T17")
+    with pytest.warns(UserWarning, match=message) as caught:
+        small().fit(rows)
+    assert [warning.filename for warning in caught] == [__file__]
+    series = rows.assign(series="x")
+    if isinstance(index, pd.DatetimeIndex):
+        with pytest.warns(UserWarning, match="series 'x' has 1 gap"):
+            small(groups="series").fit(series)
+
+
+def test_days_of_trading_have_no_gaps():
+    days = pd.bdate_range("2024-01-01", periods=85).delete([0, 10, 33, 63, 64])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        small().fit(X.set_axis(days, axis=0))
+
+
+def test_bad_series():
+    rows = make_groups()
+    model = small(groups="series")
+    few = rows[(rows["series"] == "x") | (np.arange(80) < 16)]
+    assert_refused(lambda: model.fit(few), "The series 'y' is shorter.*n_samples=8")
+    nameless = rows.assign(series=[None, *rows["series"][1:]])
+    assert_refused(lambda: model.fit(nameless), "groups='series'.*row 0 has no name")
+    twice = pd.concat([rows[:1], rows])
+    assert_refused(lambda: model.fit(twice), "In the series 'x': .*is repeated")
+    short = rows[(rows["series"] == "x") | (np.arange(80) < 40)]
+    assert_refused(lambda: model.fit(short), "horizon=3 .* block of 2 rows")
+
+
+def test_other_columns_after_fit():
+    model = small().fit(X)
+    for rows in (X[["b", "a"]], X[["a"]], X.rename(columns={"a": "z"})):
+        assert_refused(lambda r=rows: model.predict(r), "feature names should match")
+        assert_refused(lambda r=rows: model.backtest(r), "feature names should match")
+        assert_refused(lambda r=rows: model.forecast(X=r), "feature names should match")
+    unnamed = small().fit(ARRAY)
+    assert_refused(lambda: unnamed.predict(ARRAY[:, :1]), "X has 1 features")
+
+
+def test_bad_y_in_score():
+    model = small().fit(X)
+    assert_refused(lambda: model.score(X, X["a"]), "y must have 2 targets.*got 1")
+    assert_refused(lambda: model.score(X, X[:50]), "inconsistent numbers of samples")
+    assert_refused(lambda: model.score(X, with_nan(X)), "Input y contains NaN")
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "1"])
+def test_bad_counts(value):
+    model = small().fit(X)
+    assert_refused(lambda: model.forecast(value), f"steps .* got {value!r}")
+    assert_refused(lambda: model.forecast_interval(value), f"steps .* got {value!r}")
+    assert_refused(lambda: model.backtest(X, stride=value), f"stride .* got {value!r}")
+
+
+def test_more_steps_than_the_horizon():
+    message = "steps=4 is more than horizon=3"
+    assert_refused(lambda: small().fit(X).forecast(4), message)
+
+
+@pytest.mark.parametrize("value", [0, 1, -0.5, 90, "a", None, np.nan])
+def test_bad_coverage(value):
+    model = small().fit(X)
+    message = f"coverage must be between 0 and 1, got {value!r}"
+    assert_refused(lambda: model.predict_interval(X, value), message)
+    assert_refused(lambda: model.forecast_interval(coverage=value), message)
+
+
+def test_intervals_need_validation_rows():
+    model = small(validation_fraction=0).fit(X)
+    for method in (lambda: model.predict_interval(X), model.forecast_interval):
+        assert_refused(method, "need validation rows.*validation_fraction")
+
+
+def test_too_few_rows_to_backtest():
+    model = small().fit(X)
+    assert_refused(lambda: model.backtest(X[:8]), "n_samples=8.*need 9 rows")
+
+
+def test_bad_future():
+    model = small(known_columns="k").fit(KNOWN[:80])
+    assert_refused(model.forecast, "known_columns='k'.* next 3 rows as future")
+    assert_refused(lambda: model.forecast(future=KNOWN[80:82]), "3 rows.*=2")
+    holes = KNOWN[80:].assign(k=[0, np.nan, 0])
+    assert_refused(lambda: model.forecast(future=holes), "future.* contains NaN")
+    assert_refused(lambda: model.forecast(future=KNOWN[["k"]][80:]), "- a\n- b")
+    # Rows that do not come next.
+    for wrong in (KNOWN[:3], KNOWN[77:80]):
+        assert_refused(lambda w=wrong: model.forecast(future=w), "future")
+
+
+def test_future_of_other_series():
+    rows = make_groups(43).assign(k=np.arange(86.0) % 5)
+    model = small(known_columns="k", groups="series").fit(rows[:80])
+    future = rows[80:]
+    only_x = future[future["series"] == "x"]
+    assert_refused(lambda: model.forecast(future=only_x), "series 'y'.*=0")
+    new = rows[:40].assign(series="new", k=0.0)[::2]
+    assert_refused(lambda: model.forecast(X=new, future=future), "series 'new'.*=0")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (dict(y_val=X["a"][60:]), "y_val was given without X_val"),
+        (dict(X_val=X[60:], y_val=X["a"][60:]), "y_val must be given with X_val if y"),
+        (dict(y=X["a"][:60], X_val=X[60:]), "y_val must be given with X_val if y"),
+        (dict(X_val=X[["a"]][60:]), "X_val and y_val do not fit"),
+        (dict(X_val=with_nan(X[60:])), "X_val and y_val do not fit.*NaN"),
+        (dict(X_val=X[60:62]), "X_val has n_samples=2.*horizon=3.*window=6"),
+        (
+            dict(y=X["a"][:60], X_val=X[60:], y_val=X["a"][62:]),
+            r"X_val and y_val do not fit.*\[20, 18\]",
+        ),
+        (
+            dict(y=X["a"][:60], X_val=X[60:], y_val=X[60:]),
+            "X_val and y_val do not fit.*1 targets.*got 2",
+        ),
+    ],
+    ids=range(8),
+)
+def test_bad_validation_rows(given, message):
+    assert_refused(lambda: small().fit(X[:60], **given), message)
+
+
+def test_not_fitted():
+    model = small()
+    for method in (model.predict, model.predict_interval, model.backtest, model.score):
+        with pytest.raises(NotFittedError):
+            method(X)
+    for method in (model.forecast, model.forecast_interval):
+        with pytest.raises(NotFittedError):
+            method()
+    assert not hasattr(model, "module_")
+    assert not hasattr(model, "net_")
+
+
+def test_no_fold_is_silently_left_out():
+    # The first fold has 20 rows: too few for the validation block.
+    with pytest.raises(ValueError, match="horizon=3 is longer than the validation"):
+        cross_validate(small(), X, cv=TimeSeriesSplit(3), error_score="raise")
