@@ -349,13 +349,15 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
             return super()._add_class_weight(weight, y, targets, incremental)
         # Each step has a class of its own, so that the loss must know the weights.
         targets.class_weight = None
-        there = y[y != StepClassTargets.padding(y)]
-        by_step = super()._add_class_weight(None, there, targets, incremental)
-        if by_step is not None:
-            if not by_step.any():
+        labels = targets.classes_
+        if self.class_weight == "balanced":
+            labels = y[y != StepClassTargets.padding(y)]
+        by_label = super()._add_class_weight(None, labels, targets, incremental)
+        if by_label is not None:
+            if not by_label.any():
                 raise ValueError("class_weight leaves no step a weight above zero.")
             targets.class_weight = np.ones(len(targets.classes_))
-            targets.class_weight[targets.encode(there)] = by_step
+            targets.class_weight[targets.encode(labels)] = by_label
         return weight
 
     def score(self, X, y, sample_weight=None):
