@@ -80,7 +80,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         return series, self._targets_of(series, target)
 
     def _float_type(self, X, table):
-        return table.dtype.name  # X may hold a column of names, too
+        return table.float_type  # X may hold a column of names, too
 
     def _targets_of(self, series: Series, target) -> np.ndarray:
         """Return what is forecast, (n_rows, n_targets)."""
@@ -333,7 +333,8 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
     def _read_future(self, future, steps: int, known: list[_Known]) -> list[np.ndarray]:
         """Return ``horizon`` rows of each series that follow those known.
 
-        Only what is known in advance, up to ``steps``, is read of them; all else is 0.
+        Only what is known in advance is read of them, all else is 0. What is known of
+        fewer rows stays as it is in the last.
         """
         shape = (self._inputs.horizon, known[0].rows.shape[1])
         filled = [np.zeros(shape, known[0].rows.dtype) for _ in known]
@@ -360,18 +361,19 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             if group is None or n_rows < steps:
                 raise ValueError(f"future must hold {steps} rows{which}, got {n_rows}.")
             self._check_follows(series, group, past, which)
-            rows[:steps] = series.numeric[group.rows[:steps]]
+            given = series.numeric[group.rows[: len(rows)]]
+            rows[: len(given)], rows[len(given) :] = given, given[-1]
         return filled
 
     def _check_follows(self, series, group: Group, past: _Known, which: str) -> None:
         """Refuse future rows whose dates are among those known."""
         if series.index is None or past.dates is None:
             return
-        first, expected = series.index[group.rows[0]], past.dates.after(1)[0]
-        if first < expected:
+        first, last = series.index[group.rows[0]], past.dates.end
+        if first <= last:
             raise ValueError(
-                f"future{which} begins at {first}, but the rows known end at "
-                f"{past.dates.last}: it must follow them."
+                f"future{which} begins at {first}, but the rows known end at {last}: "
+                "it must follow them."
             )
 
     def _check_coverage(self, coverage) -> None:

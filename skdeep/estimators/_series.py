@@ -21,6 +21,7 @@ from sklearn.utils.validation import (
 from skdeep.encoding import (
     columns_without_numbers,
     find_columns,
+    float_dtype,
     split_columns,
     time_labels,
 )
@@ -81,12 +82,14 @@ class Series:
     """Checked rows of one series or several.
 
     ``numeric`` is (n_rows, n_columns) without the column that names the series;
-    ``index`` is that of a DataFrame whose rows have dates.
+    ``index`` is that of a DataFrame whose rows have dates; ``float_type`` names the
+    type that the user's numbers have.
     """
 
     numeric: np.ndarray
     groups: list[Group]
     index: pd.Index | None
+    float_type: str
 
     @property
     def dtype(self) -> np.dtype:
@@ -141,7 +144,8 @@ def check_series(
             _warn_of_gaps(group)
     index = getattr(X, "index", None)
     has_dates = isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex))
-    return Series(numeric, groups, index if has_dates else None)
+    float_type = float_dtype(rest) or numeric.dtype.name
+    return Series(numeric, groups, index if has_dates else None, float_type)
 
 
 def _split_keys(estimator, X, reset: bool) -> tuple[np.ndarray | None, Any]:
@@ -338,16 +342,21 @@ class Dates:
             last, step, None if zone is None else str(zone), index.name, is_period
         )
 
+    @property
+    def end(self) -> Any:
+        """The last date, as an index has it."""
+        if self.is_period:
+            return pd.Period(self.last, freq=self.step)
+        stamp = pd.Timestamp(self.last)
+        return stamp if self.timezone is None else stamp.tz_convert(self.timezone)
+
     def after(self, n_steps: int) -> pd.Index:
         """Return the dates that follow."""
         if self.is_period:
-            last = pd.Period(self.last, freq=self.step)
-            return pd.period_range(last + 1, periods=n_steps, name=self.name)
-        stamp = pd.Timestamp(self.last)
-        stamp = stamp if self.timezone is None else stamp.tz_convert(self.timezone)
+            return pd.period_range(self.end + 1, periods=n_steps, name=self.name)
         offset = pd.tseries.frequencies.to_offset(self.step)
         return pd.date_range(
-            stamp + offset, periods=n_steps, freq=offset, name=self.name
+            self.end + offset, periods=n_steps, freq=offset, name=self.name
         )
 
 

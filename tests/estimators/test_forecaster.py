@@ -391,6 +391,25 @@ def test_future_may_miss_what_is_not_known():
     assert (other != full).all(axis=None)
 
 
+def test_future_is_read_as_far_as_it_goes():
+    X = make_frame(83, "abk")
+    model = small(known_columns="k", segment_length=HORIZON).fit(X[:80])
+    full = model.forecast(future=X[80:])
+    pd.testing.assert_frame_equal(model.forecast(1, future=X[80:]), full[:1])
+    # What lies beyond it stays as it was.
+    copies = X[80:].assign(k=X["k"].iloc[80])
+    path = model.forecast(1, future=X[80:81])
+    pd.testing.assert_frame_equal(path, model.forecast(1, future=copies))
+
+
+def test_future_may_begin_at_any_later_date():
+    steps = np.tile([1, 1, 1, 3, 3], 16).cumsum()
+    days = pd.Timestamp("2024-01-01") + pd.to_timedelta(steps, unit="D")
+    X = make_frame(80, "abk").set_axis(days, axis=0)
+    model = small(known_columns="k").fit(X[:76])
+    assert model.forecast(future=X[76:]).shape == (HORIZON, 2)
+
+
 # --- what is forecast ---------------------------------------------------------------
 
 

@@ -194,7 +194,10 @@ def test_float_type_is_kept(dtype):
             model.backtest(rows),
         ]
         assert {np.asarray(output).dtype for output in outputs} == {np.dtype(dtype)}
-    forced = small(dtype="float32").fit(X[:60])
+    grouped = small(groups="series").fit(make_groups().astype({"a": dtype, "b": dtype}))
+    assert set(grouped.forecast().dtypes) == {np.dtype(dtype)}
+    forced = small(dtype="float32").fit(X[:60].astype(dtype))
+    assert forced.forecast().to_numpy().dtype == dtype
     assert next(forced.module_.parameters()).dtype == torch.float32
     assert_allclose(
         forced.predict(X[60:]), small().fit(X[:60]).predict(X[60:]), rtol=1e-3
