@@ -1,0 +1,82 @@
+"""Recurrent networks: how they start, and what they put out."""
+
+import numpy as np
+import pytest
+import torch
+
+from skdeep.networks import CELLS, RecurrentNetwork
+
+GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+every_cell = pytest.mark.parametrize("cell", CELLS)
+
+
+def make(seed=0, **params):
+    network = RecurrentNetwork(3, 5, 2, **params)
+    network.initialize(np.random.RandomState(seed))
+    return network.eval()
+
+
+@every_cell
+def test_first_weights(cell):
+    """Each gate's recurrent matrix is a rotation; nothing is biased but to remember."""
+    network = make(cell=cell, num_layers=2, bidirectional=True)
+    layers = [*network.forwards, *network.backwards]
+    assert len(layers) == 4
+    for layer in layers:
+        gates = layer.weight_hh_l0.detach().split(5)
+        assert len(gates) == GATES[cell]
+        for gate in gates:
+            torch.testing.assert_close(gate @ gate.T, torch.eye(5))
+        n_in = layer.weight_ih_l0.shape[1]
+        largest = layer.weight_ih_l0.detach().abs().max()
+        bound = np.sqrt(6 / (n_in + 5))
+        assert 0.8 * bound < largest <= bound
+        bias = (layer.bias_ih_l0 + layer.bias_hh_l0).detach().reshape(-1, 5)
+        expected = torch.zeros_like(bias)
+        if cell == "lstm":  # torch lays it out as input, forget, cell, output
+            expected[1] = 1
+        torch.testing.assert_close(bias, expected)
+
+
+def test_weights_are_drawn_from_the_given_generator_alone():
+    before = torch.get_rng_state()
+    first, second, other = make(0), make(0), make(1)
+    assert torch.equal(torch.get_rng_state(), before)
+    for name, weight in first.state_dict().items():
+        assert torch.equal(weight, second.state_dict()[name])
+    assert not torch.equal(first.head.weight, other.head.weight)
+
+
+@every_cell
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_steps_after_the_end_have_no_scores_and_do_not_count(cell, bidirectional):
+    network = make(cell=cell, bidirectional=bidirectional, return_sequences=True)
+    x, lengths = torch.randn(3, 8, 3), torch.tensor([2, 6, 1])
+    raw = network(x, lengths)
+    assert raw.shape == (3, 8, 2)
+    other = x.clone()
+    for row, length in zip(other, lengths, strict=True):
+        row[length:] = 1e3
+    for i, length in enumerate(lengths):
+        assert (raw[i, length:] == 0).all()
+        alone = network(x[i : i + 1, :length])[0]
+        torch.testing.assert_close(raw[i, :length], alone)
+    torch.testing.assert_close(network(other, lengths), raw)
+    torch.testing.assert_close(
+        network.states(other, lengths), network.states(x, lengths)
+    )
+
+
+def test_two_axes():
+    network = RecurrentNetwork(1, 5, 2)
+    network.initialize(np.random.RandomState(0))
+    x = torch.randn(4, 6)
+    torch.testing.assert_close(network(x), network(x[:, :, None]))
+
+
+def test_long_sequences_are_read_a_few_at_once():
+    network = make()
+    short, long = torch.zeros(1, 10, 3), torch.zeros(1, 100_000, 3)
+    assert network.rows_at_once(short) > 1000
+    assert 1 <= network.rows_at_once(long) < 100
+    assert network.rows_at_once(torch.zeros(1, 1, 3).expand(1, 10**9, 3)) == 1
