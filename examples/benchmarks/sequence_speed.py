@@ -4,10 +4,10 @@ Speed of an epoch over sequences
 
 An LSTM of 64 units reads 20,000 sequences of 30 steps of 10 numbers, in batches of 256,
 trained by Adam: in skdeep, in skorch and in a loop written by hand in torch. skorch and
-the loop have torch's own ``nn.LSTM`` and a linear layer, which is what skdeep's module
-is made of. Runs alternate within one process; the table shows medians of the seconds an
-epoch takes: those of a fit of six epochs less those of a fit of one, divided by five, so
-that starting up does not count.
+the loop have torch's own ``nn.LSTM`` and a linear layer, of which skdeep's module is
+made too; a GRU and a plain RNN follow. Runs alternate within one process; the table
+shows medians of the seconds an epoch takes: those of a fit of six epochs less those of
+a fit of one, divided by five, so that starting up does not count.
 
 Run it on a machine that does nothing else::
 

@@ -37,7 +37,9 @@ _OWN_MEANING = (*_FIXED, "batch_size", "max_iter", "validation_fraction")
 # A batch holds so many windows, but an epoch has so many batches if it can.
 _LARGEST_BATCH, _FEWEST_BATCHES, _SMALLEST_BATCH = 64, 32, 8
 # Training takes so many steps at least, and epochs.
-_FEWEST_STEPS, _FEWEST_EPOCHS = 240, 2
+_FEWEST_STEPS, _FEWEST_EPOCHS = 200, 2
+# As many iterations as lbfgs has in the other estimators.
+_MOST_ITERATIONS = 200
 
 
 _OWN_DOC = """\
@@ -86,8 +88,9 @@ batch_size : int or 'auto', default='auto'
     Number of windows in a batch; 'auto' is 64, or less where that would make fewer than
     32 batches.
 max_iter : int or 'auto', default='auto'
-    Number of epochs; 'auto' makes it 2, or as many as take 240 steps. Windows overlap,
-    so that an epoch shows each row many times.
+    Number of epochs; 'auto' makes it 2, or as many as take 200 steps. Windows overlap,
+    so that an epoch shows each row many times. Of ``solver='lbfgs'`` it is the largest
+    number of iterations; 'auto' makes it 200.
 validation_fraction : float, default=0.1
     Share of the rows of each series, the last, that is set aside unless ``X_val`` is
     given: their errors make the intervals, and ``early_stopping`` looks at them. 0 sets
@@ -171,11 +174,21 @@ class LSTMForecaster(ForecasterNetwork):
     >>> from skdeep import LSTMForecaster
     >>> hours = pd.date_range("2024-01-01", periods=600, freq="h")
     >>> day = np.sin(2 * np.pi * np.arange(600) / 24)
-    >>> load = pd.DataFrame({{"load": 10 + 3 * day}}, index=hours)
-    >>> model = LSTMForecaster(window=48, horizon=3, hidden_size=16, random_state=0)
-    >>> model = model.fit(load[:500])
+    >>> load = pd.DataFrame({"load": 10 + 3 * day}, index=hours)
+    >>> model = LSTMForecaster(
+    ...     window=48,
+    ...     horizon=3,
+    ...     hidden_size=16,
+    ...     learning_rate_init=0.003,
+    ...     random_state=0,
+    ... ).fit(load[:500])
     >>> model.forecast().round(1)
-    >>> round(model.score(load[500:]), 1)
+    2024-01-21 20:00:00    7.4
+    2024-01-21 21:00:00    7.9
+    2024-01-21 22:00:00    8.5
+    Freq: h, Name: load, dtype: float64
+    >>> round(model.score(load[500:]), 2)
+    1.0
     """
 
     _parameter_constraints: dict = {
@@ -355,6 +368,8 @@ class LSTMForecaster(ForecasterNetwork):
         options = super()._training_options(n_samples)
         if self.max_iter != "auto":
             return options
+        if self.solver == "lbfgs":
+            return replace(options, max_iter=_MOST_ITERATIONS)
         epochs = math.ceil(_FEWEST_STEPS * options.batch_size / n_samples)
         return replace(options, max_iter=max(epochs, _FEWEST_EPOCHS))
 

@@ -1,0 +1,217 @@
+"""
+Forecasts of the ETTh1 series
+=============================
+
+Seven hourly series of an electricity transformer, forecast 96 to 720 hours ahead from
+windows of past hours, by the protocol that the literature on them uses: rows 0 to 8640
+for training, the next 2880 for validation, the next 2880 for the test; scaled by the
+training rows; windows reach back over the borders; every window of the test counts.
+
+Beside ``LSTMForecaster`` with its defaults and a window of 720 hours stand
+
+- the last value, repeated;
+- ridge: one linear map from the window, its last value subtracted, to the forecast, in
+  closed form, its penalty chosen on the validation rows;
+- DLinear: two linear maps, of the window's moving average and of the rest, trained by
+  Adam and stopped by the validation rows.
+
+The series are read from the folder that ``SKDEEP_DATA`` names::
+
+    SKDEEP_DATA=/path/to/data python examples/benchmarks/forecasting.py [HORIZON ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import time
+
+import numpy as np
+import pandas as pd
+import torch
+from accuracy import data_folder
+from sklearn.linear_model import Ridge
+from torch import nn
+from torch.nn import functional as F
+
+from skdeep import LSTMForecaster
+
+HORIZONS = [96, 192, 336, 720]
+BORDERS = [0, 8640, 11520, 14400]
+WINDOW, SHORT_WINDOW = 720, 336
+COVERAGE = 0.9
+
+
+def load():
+    """Return all rows, scaled by the training rows."""
+    path = data_folder() / "forecasting" / "ETTh1.csv"
+    rows = pd.read_csv(path, index_col="date", parse_dates=True)
+    train = rows.iloc[: BORDERS[1]]
+    return ((rows - train.mean()) / train.std(ddof=0)).astype(np.float32)
+
+
+def part(rows, name, window=0):
+    """Return a part of the rows, and so many rows before it."""
+    start, stop = {
+        "train": (0, 1),
+        "validation": (1, 2),
+        "test": (2, 3),
+    }[name]
+    return rows.iloc[max(BORDERS[start] - window, 0) : BORDERS[stop]]
+
+
+def windows(rows, window, horizon):
+    """Cut windows and what follows them: (n, C, window), (n, C, horizon)."""
+    values = rows.to_numpy()
+    cut = np.lib.stride_tricks.sliding_window_view(values, window + horizon, axis=0)
+    return cut[:, :, :window], cut[:, :, window:]
+
+
+def measure(forecast, truth):
+    """Return the mean squared and the mean absolute error."""
+    error = forecast - truth
+    return float(np.mean(error**2)), float(np.mean(np.abs(error)))
+
+
+def last_value(rows, horizon):
+    past, truth = windows(part(rows, "test", SHORT_WINDOW), SHORT_WINDOW, horizon)
+    return measure(past[:, :, -1:], truth), 0, {}
+
+
+def ridge(rows, horizon):
+    """Fit a linear map in closed form."""
+
+    def table(name):
+        reach = 0 if name == "train" else SHORT_WINDOW
+        past, future = windows(part(rows, name, reach), SHORT_WINDOW, horizon)
+        last = past[:, :, -1:]
+        flat = [(a - last).reshape(-1, a.shape[2]) for a in (past, future)]
+        return flat[0], flat[1]
+
+    X, y = table("train")
+    X_val, y_val = table("validation")
+    models = [
+        Ridge(alpha, fit_intercept=False).fit(X, y) for alpha in (100, 1000, 10_000)
+    ]
+    best = min(models, key=lambda model: measure(model.predict(X_val), y_val)[0])
+    X_test, y_test = table("test")
+    return measure(best.predict(X_test), y_test), best.coef_.size, {"alpha": best.alpha}
+
+
+class DLinear(nn.Module):
+    """A linear map of the moving average and one of the rest (Zeng et al., 2023)."""
+
+    def __init__(self, window, horizon):
+        super().__init__()
+        self.trend = nn.Linear(window, horizon)
+        self.rest = nn.Linear(window, horizon)
+
+    def forward(self, x):
+        framed = F.pad(x, (12, 12), mode="replicate")
+        trend = F.avg_pool1d(framed, 25, stride=1)
+        return self.trend(trend) + self.rest(x - trend)
+
+
+def dlinear(rows, horizon):
+    """Train DLinear as its authors do: Adam, the rate halved after every epoch."""
+    torch.manual_seed(0)
+    data = {
+        name: windows(
+            part(rows, name, 0 if name == "train" else SHORT_WINDOW),
+            SHORT_WINDOW,
+            horizon,
+        )
+        for name in ("train", "validation", "test")
+    }
+    network = DLinear(SHORT_WINDOW, horizon)
+    optimizer = torch.optim.Adam(network.parameters())
+
+    @torch.inference_mode()
+    def evaluate(name):
+        past, future = data[name]
+        parts = np.array_split(np.arange(len(past)), 20)
+        paths = [network(torch.from_numpy(past[p].copy())).numpy() for p in parts]
+        return measure(np.concatenate(paths), future)
+
+    past, future = data["train"]
+    best, best_state, stalled = np.inf, None, 0
+    for epoch in range(10):
+        for group in optimizer.param_groups:
+            group["lr"] = 0.005 * 0.5**epoch
+        for batch in np.array_split(
+            np.random.RandomState(epoch).permutation(len(past)), len(past) // 32
+        ):
+            x, y = (torch.from_numpy(a[batch]) for a in (past, future))
+            optimizer.zero_grad()
+            F.mse_loss(network(x), y).backward()
+            optimizer.step()
+        error = evaluate("validation")[0]
+        stalled = stalled + 1 if error > best else 0
+        if error < best:
+            best, best_state = error, copy.deepcopy(network.state_dict())
+        if stalled == 3:
+            break
+    network.load_state_dict(best_state)
+    return evaluate("test"), count(network), {"epochs": epoch + 1}
+
+
+def count(network):
+    """Return the number of parameters."""
+    return sum(p.numel() for p in network.parameters())
+
+
+def forecaster(rows, horizon):
+    """Train skdeep's forecaster; measure its intervals too."""
+    model = LSTMForecaster(window=WINDOW, horizon=horizon, random_state=0)
+    model.fit(part(rows, "train"), X_val=part(rows, "validation"))
+    test = part(rows, "test", WINDOW)
+    truth = windows(test, WINDOW, horizon)[1].transpose(0, 2, 1)
+    errors = measure(model.backtest(test), truth)
+
+    # The intervals of all test rows, each forecast from a full window.
+    model.set_params(context="pad")
+    reach = part(rows, "test", WINDOW + horizon - 1)
+    ends = model.predict_interval(reach, coverage=COVERAGE).tail(
+        BORDERS[3] - BORDERS[2]
+    )
+    lower, upper = ends.xs("lower", axis=1, level=1), ends.xs("upper", axis=1, level=1)
+    values = part(rows, "test")
+    inside = ((lower <= values) & (values <= upper)).to_numpy().mean()
+    extra = {
+        "inside": f"{inside:.3f}",
+        "valid": f"{model.history_[-1]['valid_loss']:.4f}",
+    }
+    return errors, count(model.module_), extra
+
+
+MODELS = {
+    "last value": last_value,
+    "ridge": ridge,
+    "DLinear": dlinear,
+    "LSTMForecaster": forecaster,
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("horizons", nargs="*", type=int, default=HORIZONS)
+    horizons = parser.parse_args().horizons
+    rows = load()
+    print(
+        f"{'hours':>5} {'model':<15} {'MSE':>6} {'MAE':>6} {'s':>5} {'parameters':>10}"
+    )
+    for horizon in horizons:
+        for name, model in MODELS.items():
+            started = time.perf_counter()
+            (squared, absolute), n_parameters, extra = model(rows, horizon)
+            taken = time.perf_counter() - started
+            told = ", ".join(f"{key} {value}" for key, value in extra.items())
+            print(
+                f"{horizon:>5} {name:<15} {squared:.4f} {absolute:.4f} {taken:>5.0f} "
+                f"{n_parameters:>10} {told}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
