@@ -218,8 +218,14 @@ class WindowEncoder:
 
 def _moments(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and spread of each column, a spread of 0 replaced by 1."""
-    mean = rows.mean(axis=0, dtype=np.float64)
-    scale = rows.std(axis=0, dtype=np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = rows.mean(axis=0, dtype=np.float64)
+        scale = rows.std(axis=0, dtype=np.float64)
+    if not np.isfinite(scale).all():
+        raise ValueError(
+            "X or y holds values too large to be scaled, the largest being "
+            f"{np.abs(rows).max():.3g}."
+        )
     # Rounding makes the spread of a constant column larger than 0.
     constant = scale <= 1e-10 * np.abs(mean)
     scale[constant] = 1.0

@@ -370,7 +370,12 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         if series.index is None or past.dates is None:
             return
         first, last = series.index[group.rows[0]], past.dates.end
-        if first <= last:
+        try:
+            follows = first > last
+        except TypeError as error:  # dates and periods, or only one has a time zone
+            message = f"The dates of future{which} do not fit: {error}"
+            raise ValueError(message) from error
+        if not follows:
             raise ValueError(
                 f"future{which} begins at {first}, but the rows known end at {last}: "
                 "it must follow them."

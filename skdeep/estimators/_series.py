@@ -301,10 +301,10 @@ def _place(column: int, numeric: list[int], parameter: str, estimator) -> int:
 
 def _names_of(y) -> list | None:
     """Return the names of the columns of y, if it has some."""
-    if isinstance(y, pd.Series):
-        return None if y.name is None else [y.name]
-    columns = getattr(y, "columns", None)
-    return None if columns is None else list(columns)
+    if hasattr(y, "columns"):
+        return list(y.columns)
+    name = getattr(y, "name", None)
+    return None if name is None or name == "" else [name]  # polars says ""
 
 
 @dataclass

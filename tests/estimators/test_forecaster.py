@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import TimeSeriesSplit
@@ -426,6 +427,15 @@ def test_targets_by_name_by_position_and_as_y_are_the_same():
     both = small().fit(X).forecast()
     assert_array_equal(small().fit(X, X).forecast(), both)
     assert_array_equal(small().fit(X, X[["b", "a"]]).forecast().shape, both.shape)
+
+
+def test_name_of_y_in_another_library():
+    X = make_frame()
+    expected = small().fit(X, X["b"]).forecast()
+    X = pl.DataFrame(X.to_numpy(), schema=["a", "b"])
+    assert_array_equal(small().fit(X, X["b"]).forecast(), expected)
+    unnamed = small().fit(X, pl.Series(X["b"].to_numpy())).forecast()
+    assert (unnamed != expected).all()
 
 
 def test_name_of_y_is_no_position_in_an_array():

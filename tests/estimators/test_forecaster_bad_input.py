@@ -143,6 +143,13 @@ def test_bad_rows(rows, message):
         assert_refused(lambda: model.forecast(X=rows), message)
 
 
+def test_numbers_too_large_to_be_scaled():
+    message = r"too large to be scaled, the largest being 1e\+300"
+    rows = X.assign(a=1e300 * np.linspace(-1, 1.2, 80))
+    assert_refused(lambda: small().fit(rows), message)
+    assert_refused(lambda: small().fit(X, rows["a"].to_numpy()), message)
+
+
 def test_sparse_rows():
     rows = sparse.csr_array(np.abs(ARRAY))
     assert_refused(lambda: small().fit(rows), "Sparse data was passed", TypeError)
@@ -267,8 +274,11 @@ def test_bad_future():
     assert_refused(lambda: model.forecast(future=holes), "future.* contains NaN")
     assert_refused(lambda: model.forecast(future=KNOWN[["k"]][80:]), "- a\n- b")
     # Rows that do not come next.
-    for wrong in (KNOWN[:3], KNOWN[77:80]):
-        assert_refused(lambda w=wrong: model.forecast(future=w), "future")
+    for wrong in (KNOWN[:3], KNOWN[79:82]):
+        assert_refused(lambda w=wrong: model.forecast(future=w), "future .* follow")
+    for wrong in (KNOWN[80:].tz_localize("UTC"), KNOWN[80:].to_period("h")):
+        message = "dates of future do not fit: "
+        assert_refused(lambda w=wrong: model.forecast(future=w), message)
 
 
 def test_future_of_other_series():
