@@ -9,9 +9,9 @@ How well networks classify, beside scikit-learn's models on the same folds:
 - scikit-learn's small digits, in five shuffled folds;
 - house votes, whose columns are categories: embedded here, one-hot encoded there, the
   mean of ten shuffled stratified ten-folds, both at default parameters;
-- the sentiment of 10,662 sentences of film reviews, read word by word by an LSTM, in ten
-  shuffled stratified folds, beside logistic regression on TF-IDF of words and pairs of
-  words.
+- the sentiment of 10,662 sentences of film reviews, read word by word by an LSTM, in
+  ten shuffled stratified folds, beside logistic regression on TF-IDF of words and pairs
+  of words.
 
 All but the small digits are read from the folder that ``SKDEEP_DATA`` names; parts are
 ``mnist``, ``digits``, ``votes`` and ``sentiment``::
@@ -138,7 +138,8 @@ def sentiment():
         for kind in ("neg", "pos")
     ]
     sentences = [text.rstrip("\n").split("\n") for text in kinds]
-    X, y = sum(sentences, []), np.repeat([0, 1], [len(part) for part in sentences])
+    X = [sentence for part in sentences for sentence in part]
+    y = np.repeat([0, 1], [len(part) for part in sentences])
     lstm = LSTMClassifier(
         64,
         embedding_dim=64,
