@@ -13,9 +13,17 @@ import pytest
 import skops.io
 import torch
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    TimeSeriesSplit,
+    cross_val_predict,
+    cross_val_score,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import EpochScoring
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -197,21 +205,26 @@ def truncated(layers, x, size):
 @every_cell
 @pytest.mark.parametrize("num_layers", [1, 2])
 @pytest.mark.parametrize("truncation", [1, 2, 4, 5])
-def test_truncated_gradient(cell, num_layers, truncation):
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["equal", "different"])
+def test_truncated_gradient(cell, num_layers, truncation, lengths):
+    x = X if lengths is None else PADDED
     model = regressor(
         cell=cell,
         num_layers=num_layers,
         truncation=truncation,
         learning_rate_init=0.1,
         **PLAIN_SGD,
-    ).fit(X, Y_NUMBERS)
+    ).fit(x, Y_NUMBERS)
     target = torch.as_tensor(Y_NUMBERS)
+    last = torch.full((N,), T - 1) if lengths is None else torch.as_tensor(lengths) - 1
 
     def loss_of(reference):
-        outputs = truncated(reference.layers, torch.as_tensor(X), truncation)
-        return ((reference.head(outputs[:, -1]) - target) ** 2).sum(1).mean() / 2
+        steps = torch.as_tensor(x).nan_to_num()
+        outputs = truncated(reference.layers, steps, truncation)
+        raw = reference.head(outputs[torch.arange(N), last])
+        return ((raw - target) ** 2).sum(1).mean() / 2
 
-    assert_step_of(model, lambda m: m.partial_fit(X, Y_NUMBERS), loss_of)
+    assert_step_of(model, lambda m: m.partial_fit(x, Y_NUMBERS), loss_of)
 
 
 def test_truncated_gradient_of_both_directions():
@@ -548,6 +561,24 @@ def test_search_over_cells():
     ).fit(LISTED, y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.best_estimator_.score(LISTED, y) == search.score(PADDED, y)
+
+
+def test_sequences_in_scikit_learn_s_own_estimators():
+    calibrated = CalibratedClassifierCV(classifier(), cv=2).fit(LISTED, y)
+    np.testing.assert_allclose(calibrated.predict_proba(LISTED).sum(axis=1), 1)
+    predicted = cross_val_predict(classifier(), LISTED, y, cv=KFold(3))
+    train, test = next(KFold(3).split(LISTED))
+    first = classifier().fit([LISTED[i] for i in train], y[train])
+    np.testing.assert_array_equal(
+        predicted[test], first.predict([LISTED[i] for i in test])
+    )
+
+
+def test_skorch_callback_sees_sequences_of_different_lengths():
+    scoring = EpochScoring("accuracy", lower_is_better=False, on_train=True)
+    model = classifier(callbacks=[scoring], learning_rate_init=0.1, max_iter=5)
+    model.fit(PADDED, y)
+    assert model.history_[-1]["accuracy"] == pytest.approx(model.score(PADDED, y))
 
 
 def through_skops(model):
