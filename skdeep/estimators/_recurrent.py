@@ -61,9 +61,10 @@ truncation : int, default=None
     time): it is cut every so many steps, counted from the last step of the longest
     sequence in the batch. None cuts it nowhere.
 return_sequences : bool, default=False
-    Whether there is a prediction for every step, not one for the sequence. y is then
-    (n_samples, n_timesteps), where padded steps are -1 (in text labels '') for a
-    classifier, NaN for a regressor.
+    Whether there is a prediction for every step, not one for the sequence. y and
+    predictions are then (n_samples, n_timesteps), where padded steps are -1 (in text
+    labels '') for a classifier, NaN for a regressor, as are their probabilities. y may
+    also be a list of sequences.
 embedding_dim : int, default=None
     If given, X holds token ids, and each is embedded: a learned vector of this length
     stands for it. Id 0 is padding and 1 an unknown token, as
