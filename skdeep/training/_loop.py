@@ -42,6 +42,10 @@ def train(task: Task) -> TrainingState:
     device = task.train.target.device
     with contextlib.ExitStack() as stack:
         stack.enter_context(threads_for(task.work, device))
+        if device.type == "cuda":
+            # Recurrent layers copy weights that lie in one buffer with the others'.
+            stack.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", "RNN module weights are not part")
         if task.draws_globally:
             seed = task.generator.initial_seed()
             stack.enter_context(own_generators(seed, device))
