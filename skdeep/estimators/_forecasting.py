@@ -33,6 +33,10 @@ from skdeep.losses import StepLoss, make_loss
 from skdeep.training import raw_scores
 
 
+# Windows whose paths are held at a time.
+_CHUNK = 4000
+
+
 @dataclass
 class _Past:
     """What is remembered of a series: its last rows and its dates."""
@@ -226,7 +230,12 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             before = self._rows_before(series, group, stacklevel=4)
             rows = series.numeric[group.rows]
             windows = self._windows_before(before, rows)
-            parts.append(self._paths(windows, coverage)[:, -1])
+            # Of each path the last step alone is wanted: whole, they may fill the
+            # memory.
+            parts += [
+                self._paths(windows.some(slice(i, i + _CHUNK)), coverage)[:, -1]
+                for i in range(0, len(windows), _CHUNK)
+            ]
         order = np.concatenate([group.rows for group in series.groups])
         forecasts = np.empty((len(order), *parts[0].shape[1:]), parts[0].dtype)
         forecasts[order] = np.concatenate(parts)
