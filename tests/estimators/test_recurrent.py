@@ -485,7 +485,7 @@ def test_gates_remember_what_plain_units_forget(cell, is_solved):
         random_state=0,
     ).fit(*sums_of_marked(6000, 60, seed=0))
     score = model.score(*sums_of_marked(1000, 60, seed=1))
-    assert score > 0.95 if is_solved else score < 0.6
+    assert score > 0.95 if is_solved else score < 0.5
 
 
 def test_early_stopping_validation_rows_and_weights():
