@@ -33,6 +33,9 @@ class Sequences(Table):
 
     def rows(self, index) -> Sequences:
         """Return some of the sequences."""
+        if np.array_equal(index, index[0] + np.arange(len(index))):
+            # Of windows that overlap in memory, a slice does not make copies.
+            index = slice(index[0], index[-1] + 1)
         lengths = None if self.lengths is None else self.lengths[index]
         return replace(self, numeric=self.numeric[index], lengths=lengths)
 
