@@ -8,6 +8,9 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+# As many dates as matplotlib likes need so many inches.
+_ROOM_FOR_DATES = 6
+
 
 class ForecastDisplay:
     """Series, their forecasts and the intervals around these.
@@ -406,7 +409,10 @@ def _name_times(ax, index: pd.Index) -> None:
 
     if _has_dates(index):
         zone = getattr(index, "tz", None)
-        locator = mdates.AutoDateLocator(tz=zone)
+        inches = ax.get_window_extent().width / ax.figure.dpi
+        # A date takes up to half an inch. Fewer than five are not always possible.
+        few = {"minticks": 2, "maxticks": 5} if inches < _ROOM_FOR_DATES else {}
+        locator = mdates.AutoDateLocator(tz=zone, **few)
         ax.xaxis.set_major_locator(locator)
         ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator, tz=zone))
         return

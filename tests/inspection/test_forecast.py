@@ -1,5 +1,7 @@
 """The picture of a forecast: what it shows is what the estimator says."""
 
+from itertools import pairwise
+
 import matplotlib.dates as mdates
 import matplotlib.pyplot as plt
 import numpy as np
@@ -412,3 +414,18 @@ def test_state_of_matplotlib_is_left_alone():
     before = dict(plt.rcParams)
     ForecastDisplay.from_estimator(MODEL, LOAD)
     assert dict(plt.rcParams) == before
+
+
+@pytest.mark.parametrize("freq", ["min", "h", "D", "MS"])
+@pytest.mark.parametrize("width", [3, 9])
+def test_dates_do_not_run_into_each_other(freq, width):
+    X = dated(["load"], freq=freq)
+    model = fitted(X[:120])
+    for n_history in (10, 50, 100):
+        fig, ax = plt.subplots(figsize=(width, 3), layout="constrained")
+        ForecastDisplay.from_estimator(model, X, n_history=n_history, ax=ax)
+        fig.canvas.draw()
+        labels = [label for label in ax.get_xticklabels() if label.get_text()]
+        boxes = [label.get_window_extent() for label in labels]
+        assert len(boxes) > 1
+        assert not any(a.overlaps(b) for a, b in pairwise(boxes))
