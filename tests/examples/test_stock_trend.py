@@ -249,18 +249,20 @@ def test_the_seed_decides(demo, tmp_path):
     run(demo, second, "--ticker", "FB", "--seed", "7")
     for path in first.iterdir():
         assert path.read_bytes() == (second / path.name).read_bytes(), path.name
-    other_metrics = run(demo, other, "--ticker", "FB", "--seed", "8")
-    assert other_metrics["models"] != metrics["models"]
+    others = run(demo, other, "--ticker", "FB", "--seed", "8", "--model", "lstm")
+    assert others["models"]["LSTM"] != metrics["models"]["LSTM"]
 
 
-def test_the_test_years_teach_nothing(demo, tmp_path):
+@pytest.mark.parametrize("model", ["mlp", "lstm"])
+def test_the_test_years_teach_nothing(demo, tmp_path, model):
     prices = load_stock_prices("IBM")
     changed = prices.copy()
     border = prices.index.get_loc("2011-01-03")
     generator = np.random.default_rng(0)
     changed.iloc[border:] = generator.permutation(prices.to_numpy()[border:], axis=0)
-    one = run(demo, tmp_path / "1", "--csv", save(prices, tmp_path / "p.csv"))
-    two = run(demo, tmp_path / "2", "--csv", save(changed, tmp_path / "q.csv"))
+    files = [save(prices, tmp_path / "p.csv"), save(changed, tmp_path / "q.csv")]
+    one = run(demo, tmp_path / "1", "--csv", files[0], "--model", model)
+    two = run(demo, tmp_path / "2", "--csv", files[1], "--model", model)
     assert one["years"]["test"]["first"] == "2011-01-03"
     assert one["training"] == two["training"]
     assert one["models"] != two["models"]
