@@ -16,6 +16,10 @@ def make(seed=0, **params):
     return network.eval()
 
 
+def draw(*shape):
+    return torch.as_tensor(np.random.default_rng(0).normal(size=shape)).float()
+
+
 @every_cell
 def test_first_weights(cell):
     """Each gate's recurrent matrix is a rotation; nothing is biased but to remember."""
@@ -51,7 +55,7 @@ def test_weights_are_drawn_from_the_given_generator_alone():
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_steps_after_the_end_have_no_scores_and_do_not_count(cell, bidirectional):
     network = make(cell=cell, bidirectional=bidirectional, return_sequences=True)
-    x, lengths = torch.randn(3, 8, 3), torch.tensor([2, 6, 1])
+    x, lengths = draw(3, 8, 3), torch.tensor([2, 6, 1])
     raw = network(x, lengths)
     assert raw.shape == (3, 8, 2)
     other = x.clone()
@@ -70,7 +74,7 @@ def test_steps_after_the_end_have_no_scores_and_do_not_count(cell, bidirectional
 def test_two_axes():
     network = RecurrentNetwork(1, 5, 2)
     network.initialize(np.random.RandomState(0))
-    x = torch.randn(4, 6)
+    x = draw(4, 6)
     torch.testing.assert_close(network(x), network(x[:, :, None]))
 
 
@@ -80,3 +84,22 @@ def test_long_sequences_are_read_a_few_at_once():
     assert network.rows_at_once(short) > 1000
     assert 1 <= network.rows_at_once(long) < 100
     assert network.rows_at_once(torch.zeros(1, 1, 3).expand(1, 10**9, 3)) == 1
+
+
+def test_dropout_between_layers_before_the_last_and_after_the_embedding():
+    """Half of the values are gone there in training, and the rest doubled."""
+    network = make(dropout=0.5, num_layers=3, embedding=(7, 4)).train()
+    dropped = []
+    network.dropout.register_forward_hook(
+        lambda module, inputs, output: dropped.append((inputs[0], output))
+    )
+    tokens = torch.as_tensor(np.random.default_rng(0).integers(2, 7, (200, 6, 1)))
+    network(tokens)
+    shapes = [tuple(before.shape) for before, _ in dropped]
+    assert shapes == [(200, 6, 4), (200, 6, 5), (200, 6, 5), (200, 5)]
+    for before, after in dropped:
+        kept = after != 0
+        torch.testing.assert_close(after[kept], 2 * before[kept])
+        assert 0.4 < kept.double().mean() < 0.6
+    network.eval()
+    torch.testing.assert_close(network(tokens), network(tokens))
