@@ -274,6 +274,14 @@ def test_arrays_are_padded_with_one_warning():
     assert_array_equal(forecasts, model.set_params(context="pad").predict(X[60:]))
 
 
+def test_forecast_from_few_rows_that_go_on():
+    X = make_frame()
+    model = small().fit(X[:60])
+    for end in (61, 63, 70):
+        expected = model.forecast(X=X[:end])
+        pd.testing.assert_frame_equal(model.forecast(X=X[60:end]), expected)
+
+
 def test_a_window_of_rows_needs_no_context():
     X = as_array(make_frame())
     model = small().fit(X[:60])
@@ -427,6 +435,26 @@ def test_targets_by_name_by_position_and_as_y_are_the_same():
     both = small().fit(X).forecast()
     assert_array_equal(small().fit(X, X).forecast(), both)
     assert_array_equal(small().fit(X, X[["b", "a"]]).forecast().shape, both.shape)
+
+
+@pytest.mark.parametrize("with_y", [False, True])
+def test_each_target_has_its_own_past(with_y):
+    X = make_frame(columns=["a", "b", "c"])
+    y = X[["c", "a"]] if with_y else None
+    model = small(target_columns=None if with_y else ["c", "a"]).fit(X, y)
+    last = X[-WINDOW:]
+    moved = model.forecast(X=last + [0, 0, 500]) - model.forecast(X=last)
+    assert list(moved.columns) == ["c", "a"]
+    assert_allclose(moved["c"], 500, atol=100)
+    assert_allclose(moved["a"], 0, atol=100)
+
+
+def test_column_that_never_changes():
+    X = make_frame().assign(b=5.0)
+    model = small().fit(X)
+    assert_allclose(model.forecast()["b"], 5)
+    assert np.isfinite(model.predict_interval(X)).all(axis=None)
+    assert np.isfinite(small(target_columns="a").fit(X).forecast()).all()
 
 
 def test_name_of_y_in_another_library():

@@ -124,6 +124,22 @@ def test_groups_without_dates(container, keys):
     )
 
 
+def test_series_that_do_not_follow_are_padded_with_one_warning():
+    X = make_groups()
+    model = small(groups="series").fit(X[:90])
+    with pytest.warns(UserWarning, match="not known to follow") as caught:
+        forecasts = model.predict(X[105:])
+    assert len(caught) == 1
+    assert_array_equal(forecasts, model.set_params(context="pad").predict(X[105:]))
+
+
+def test_numbered_rows_of_several_series_have_no_gaps():
+    order = np.random.default_rng(0).permutation(np.repeat(["x", "y"], 40))
+    X = make_frame(80).reset_index(drop=True).assign(series=order)
+    model = small(groups="series").fit(X)
+    assert model.forecast().shape == (6, 2)
+
+
 def test_no_window_spans_two_series():
     X = make_groups(names="xyz")
     X = X[(X["series"] != "y") | (np.arange(len(X)) < 60)]

@@ -289,6 +289,17 @@ def test_parameters(parameters):
     )
 
 
+def test_number_of_epochs_suits_the_number_of_windows():
+    epochs = []
+    for n_rows, batch_size in ((60, "auto"), (200, "auto"), (3000, 8)):
+        X = make_frame(n_rows)
+        model = small(max_iter="auto", batch_size=batch_size, validation_fraction=0)
+        model.fit(X)
+        assert model.t_ == model.n_iter_ * (n_rows - WINDOW - HORIZON + 1)
+        epochs.append(model.n_iter_)
+    assert epochs[0] > epochs[1] > epochs[2] == 2
+
+
 def mean_absolute_error(forecasts, targets):
     assert forecasts.shape == targets.shape
     assert forecasts.shape[1] == 1
