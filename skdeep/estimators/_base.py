@@ -133,6 +133,9 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
 
     # -- what a kind of target says ----------------------------------------------------
 
+    def _start(self, incremental: bool, classes) -> None:
+        """Take note of the classes that a first partial_fit names."""
+
     @abstractmethod
     def _make_targets(self, y, classes):
         """Return the encoder of a first target."""
@@ -193,6 +196,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         self, X, y, sample_weight, X_val, y_val, incremental: bool, classes
     ) -> tuple[Plan, Task]:
         """Do all that comes before training."""
+        self._start(incremental, classes)
         has_validation_rows = self._has_validation_rows(X, y, X_val, y_val)
         self._check_options(incremental)
         device = resolve_device(self.device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils import compute_sample_weight
+from sklearn.utils import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, unique_labels
 
@@ -24,6 +24,10 @@ def _gives_probabilities(estimator) -> bool:
 
 class ClassifierNetwork(ClassifierMixin, BaseNetwork):
     """What classifiers have in common."""
+
+    def _start(self, incremental, classes):
+        if incremental:
+            _check_partial_fit_first_call(self, classes)
 
     def _make_targets(self, y, classes):
         targets = class_targets(y, classes, distributions=self.loss == "kl_divergence")
@@ -72,7 +76,13 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
                 f"class_weight={self.class_weight!r} needs labels, but y holds rows of "
                 "class probabilities. Use sample_weight."
             )
-        by_class = compute_sample_weight(self.class_weight, y)
+        if isinstance(self.class_weight, dict) and y.ndim == 1:
+            # y need not hold every class that has a weight.
+            labels = targets.classes_
+            table = compute_class_weight(self.class_weight, classes=labels, y=labels)
+            by_class = table[targets.encode(y)]
+        else:
+            by_class = compute_sample_weight(self.class_weight, y)
         if not np.isfinite(by_class).all() or by_class.min() < 0:
             raise ValueError(
                 "class_weight must hold finite numbers, none negative, got "
@@ -132,7 +142,6 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         self : object
             The fitted estimator.
         """
-        _check_partial_fit_first_call(self, classes)
         return self._fit(X, y, sample_weight, incremental=True, classes=classes)
 
     def predict(self, X):

@@ -323,7 +323,7 @@ class LSTMForecaster(ForecasterNetwork):
             "n_targets": layout.n_targets,
             "n_own": len(layout.own),
             "n_others": len(inputs.order_) - len(layout.own),
-            "n_known": len(layout.known),
+            "known": [inputs.order_.index(i) - len(layout.own) for i in layout.known],
             "window": int(self.window),
             "horizon": int(self.horizon),
             "segment": self._segment(),

@@ -32,7 +32,6 @@ from skdeep.estimators._series import (
 from skdeep.losses import StepLoss, make_loss
 from skdeep.training import raw_scores
 
-
 # Windows whose paths are held at a time.
 _CHUNK = 4000
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from skdeep.networks._recurrent import make_layer
 
 # Hidden values that are kept when no gradient is wanted.
 _MOST_KEPT = 2**24
+# Weights of the lags are to become as large as 1 in the few steps of a training.
+_FASTER = 10.0
 # Windows that hardly move are not blown up.
 _SMALLEST_SPREAD = 1e-5
 
@@ -57,7 +59,8 @@ class SegmentNetwork(nn.Module):
     window's spread and its answer multiplied by it; a linear path from segments to
     segments, shared by the places in a segment (after SparseTSF, Lin et al., 2024),
     is added to the answer, as the autoregressive part of LSTNet is (Lai et al., 2018);
-    and the network can be made symmetric.
+    other series also enter by distributed lags, the same for every step of the
+    forecast; and the network can be made symmetric.
 
     Parameters
     ----------
@@ -67,8 +70,8 @@ class SegmentNetwork(nn.Module):
         How many of them are read: all or none. They come first in the window.
     n_others : int
         Number of other series that are read.
-    n_known : int
-        Number of series that are known in advance.
+    known : sequence of int
+        Which of the others are known in advance.
     window, horizon, segment : int
         Numbers of steps.
     hidden_size : int
@@ -88,7 +91,7 @@ class SegmentNetwork(nn.Module):
         n_targets: int,
         n_own: int,
         n_others: int,
-        n_known: int,
+        known: Sequence[int],
         window: int,
         horizon: int,
         segment: int,
@@ -113,9 +116,11 @@ class SegmentNetwork(nn.Module):
         n_place = hidden_size // 2
         self.places = nn.Parameter(torch.empty(self.n_written, n_place))
         self.channels = nn.Parameter(torch.empty(n_targets, hidden_size - n_place))
+        self.known = list(known)
         self.ahead: nn.Linear | None = None
-        if n_known:
-            self.ahead = nn.utils.skip_init(nn.Linear, segment * n_known, hidden_size)
+        if self.known:
+            width = segment * len(self.known)
+            self.ahead = nn.utils.skip_init(nn.Linear, width, hidden_size)
         self.dropout = Dropout(dropout)
         self.head = nn.utils.skip_init(nn.Linear, hidden_size, segment)
         self.linear: Any = None
@@ -123,10 +128,16 @@ class SegmentNetwork(nn.Module):
         if n_own:
             self.linear = nn.Parameter(torch.empty(self.n_written, self.n_read))
             self.smooth = nn.Parameter(torch.empty(1, 1, 2 * (segment // 2) + 1))
+        self.lags: Any = None
+        self.level: Any = None
+        if n_others:
+            n_lags = self.n_read * segment
+            self.lags = nn.Parameter(torch.empty(n_targets, n_others, n_lags))
+            self.level = nn.Parameter(torch.empty(n_targets, 1))
 
     @torch.no_grad()
     def initialize(self, rng: np.random.RandomState) -> None:
-        """Draw all weights from ``rng``; the linear path starts at zero."""
+        """Draw all weights from ``rng``; the linear paths start at zero."""
         modules: tuple[Any, ...] = (self.embed, self.head, self.ahead, self.recurrent)
         for module in [m for m in modules if m is not None]:
             # torch's own range, which fits the few steps that training takes better
@@ -138,9 +149,9 @@ class SegmentNetwork(nn.Module):
                 weight.copy_(torch.from_numpy(draws))
         for table in (self.places, self.channels):
             table.copy_(torch.from_numpy(rng.normal(size=tuple(table.shape))))
-        if self.linear is not None:
-            self.linear.zero_()
-            self.smooth.zero_()
+        for weight in (self.linear, self.smooth, self.lags, self.level):
+            if weight is not None:
+                weight.zero_()
 
     @property
     def work_per_row(self) -> int:
@@ -205,12 +216,28 @@ class SegmentNetwork(nn.Module):
         past = past[:, past.shape[1] - self.n_read * self.segment :].transpose(1, 2)
         own, others = past[:, : self.n_own], past[:, self.n_own :]
         if not self.n_own:
-            paths = self._write(self._read(own, others), known)
+            paths = self._write(self._read(own, others), known)[:, :, : self.horizon]
+            last = paths.new_zeros(1)
         else:
             last = own[:, :, -1:]
-            paths = last + self._change(own - last, others, known)
-        # (B, C, m * s) -> (B, horizon * C, 1)
-        return paths[:, :, : self.horizon].transpose(1, 2).flatten(1).unsqueeze(-1)
+            change = self._change(own - last, others, known)
+            paths = last + change[:, :, : self.horizon]
+        if self.lags is not None:
+            # What follows from other series may take the place of the last value.
+            paths = paths + self._lagged(others, known) + _FASTER * self.level * last
+        # (B, C, horizon) -> (B, horizon * C, 1)
+        return paths.transpose(1, 2).flatten(1).unsqueeze(-1)
+
+    def _lagged(self, others: Tensor, known: Tensor | None) -> Tensor:
+        """Sum the other series up to each forecast row: (B, E, L) -> (B, C, horizon).
+
+        What is not known of them there counts as their mean, 0.
+        """
+        future = others.new_zeros(*others.shape[:2], self.horizon)
+        if known is not None:
+            future[:, self.known] = known.transpose(1, 2)
+        series = torch.cat([others, future], -1)
+        return F.conv1d(series, _FASTER * self.lags)[:, :, 1:]
 
     def _change(self, own: Tensor, others: Tensor, known: Tensor | None) -> Tensor:
         """Forecast relative to the last value, (B, C, L) -> (B, C, m * segment)."""

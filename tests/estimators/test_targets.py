@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose
 from scipy import sparse
 from scipy.stats import norm
+from sklearn.base import is_classifier
 from sklearn.datasets import make_classification, make_multilabel_classification
 from sklearn.linear_model import LogisticRegression, PoissonRegressor, QuantileRegressor
 from sklearn.utils import compute_sample_weight
@@ -447,3 +449,27 @@ def test_own_module_for_several_targets_and_three_axes():
     assert model.predict(rows[:, :3]).shape == (100, 2)
     with pytest.raises(ValueError, match="X has 3 features, but ModuleRegressor"):
         model.predict(rows[:, :, :3])
+
+
+def test_failed_first_partial_fit_leaves_no_classes(make):
+    """Else the next call would learn from its own labels alone."""
+    if not is_classifier(make()):
+        pytest.skip("for classifiers")
+    model, rows = make(), np.zeros((3, 4))
+    with pytest.raises(ValueError, match="inconsistent numbers"):
+        model.partial_fit(rows, [0, 1], classes=[0, 1, 2])
+    assert not hasattr(model, "classes_")
+    with pytest.raises(ValueError, match="classes must be passed"):
+        model.partial_fit(rows, [0, 1, 0])
+
+
+def test_class_weight_of_classes_that_a_part_lacks(make):
+    if not is_classifier(make()):
+        pytest.skip("for classifiers")
+    rows, labels = np.random.RandomState(0).normal(size=(8, 4)), [0, 1] * 4
+    weighted = make(class_weight={1: 2.0, 2: 3.0}, batch_size=8)
+    weighted.partial_fit(rows, labels, classes=[0, 1, 2])
+    expected = make(batch_size=8).partial_fit(
+        rows, labels, sample_weight=[1.0, 2.0] * 4, classes=[0, 1, 2]
+    )
+    assert_allclose(weighted.predict_proba(rows), expected.predict_proba(rows))
