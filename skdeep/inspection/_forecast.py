@@ -140,6 +140,7 @@ class ForecastDisplay:
         past = _targets(estimator, X, y, names)
         came = None
         if future is not None and y is None:
+            _check_columns(future, X)
             came = _targets(estimator, future, None, names)
         targets = _chosen_targets(target, list(past.columns))
         tables = {}
@@ -245,11 +246,20 @@ def _names_of(path) -> list | None:
     return names if all(isinstance(name, str) for name in names) else None
 
 
-def _frame(rows) -> pd.DataFrame:
+def _frame(rows, name: str = "X") -> pd.DataFrame:
     """Return rows as a DataFrame, with the names and the index that they have."""
     if hasattr(rows, "iloc"):
         return pd.DataFrame(rows)
-    return pd.DataFrame(np.asarray(rows), columns=getattr(rows, "columns", None))
+    values = np.asarray(rows)
+    if values.ndim not in (1, 2):
+        raise ValueError(f"{name} must be a table of rows, got shape {values.shape}.")
+    return pd.DataFrame(values, columns=getattr(rows, "columns", None))
+
+
+def _check_columns(future, X) -> None:
+    found, needed = list(_frame(future, "future").columns), list(_frame(X).columns)
+    if found != needed:
+        raise ValueError(f"future must have X's columns, {needed}, got {found}.")
 
 
 def _positions(asked, columns: list) -> list[int]:
@@ -284,7 +294,7 @@ def _targets(estimator, X, y, names: list | None) -> pd.DataFrame:
         columns = list(rows.columns)
         targets = rows.iloc[:, _target_positions(estimator, columns, names)]
     else:
-        targets = _frame(y)
+        targets = _frame(y, "y")
         if len(targets) != len(rows):
             raise ValueError(
                 f"X and y must have equally many rows, got {len(rows)} and "

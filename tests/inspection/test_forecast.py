@@ -387,6 +387,21 @@ def test_errors_of_the_estimator_come_through(params, message):
         ForecastDisplay.from_estimator(MODEL, LOAD, **params)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"X": None}, r"X must be a table of rows, got shape \(\)"),
+        ({"y": "load"}, r"y must be a table of rows, got shape \(\)"),
+        ({"future": 1.0}, r"future must be a table of rows, got shape \(\)"),
+        ({"future": LOAD.to_numpy()}, r"X's columns, \['load'\], got \[0\]"),
+        ({"future": TWO}, r"X's columns, \['load'\], got \['load', 'wind', 'price'\]"),
+    ],
+)
+def test_what_is_no_table_of_rows(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ForecastDisplay.from_estimator(MODEL, **{"X": LOAD[:KNOWN]} | arguments)
+
+
 def test_what_makes_no_forecasts():
     with pytest.raises(NotFittedError):
         ForecastDisplay.from_estimator(LSTMForecaster(), LOAD)
