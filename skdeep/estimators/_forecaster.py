@@ -136,6 +136,8 @@ class LSTMForecaster(ForecasterNetwork):
 
     Attributes
     ----------
+    target_columns_ : list of int
+        Positions of the columns of X that are forecast; empty if y was given.
     {fitted}
 
     See Also

@@ -200,7 +200,9 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
 
     def _fitted_attributes(self, task, plan, n_before):
         attributes = super()._fitted_attributes(task, plan, n_before)
-        attributes["n_outputs_"] = self._layout.n_targets
+        layout = self._layout
+        attributes["n_outputs_"] = layout.n_targets
+        attributes["target_columns_"] = [] if layout.has_y else layout.columns
         attributes["_error_quantiles"] = None
         if task.valid is not None:
             attributes["_error_quantiles"] = self._compare(task, plan.targets)

@@ -37,7 +37,7 @@ class Layout:
 
     ``own`` are the columns of the targets' own past, ``known`` those known in advance;
     ``names`` are the names of the targets, if they have some; ``has_y`` tells whether
-    they were given as y.
+    they were given as y. ``columns`` are the positions of ``own`` among all columns.
     """
 
     own: list[int]
@@ -45,6 +45,7 @@ class Layout:
     n_targets: int
     names: list | None
     has_y: bool
+    columns: list[int]
 
     def shaped(self, forecasts: np.ndarray, index: pd.Index | None):
         """Return forecasts (n, n_targets) shaped as the target, framed by an index."""
@@ -277,7 +278,8 @@ def find_layout(estimator, X, y, target: np.ndarray | None) -> Layout:
         )
     if target is None and is_named:
         target_names = [names[numeric[i]] for i in own]
-    return Layout(own, known, n_targets, target_names, target is not None)
+    columns = [numeric[i] for i in own]
+    return Layout(own, known, n_targets, target_names, target is not None, columns)
 
 
 def _columns(estimator, parameter: str, X) -> list[int]:
