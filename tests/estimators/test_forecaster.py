@@ -114,9 +114,11 @@ def test_known_columns_are_read_up_to_the_forecast_row(groups):
     rows = X[60 * n :]
     t = 10 * n
     before = np.asarray(model.predict(rows))
-    here = np.asarray(model.predict(changed(rows, [t], ["k"])))
-    assert (here[t] != before[t]).all()
-    assert_array_equal(here[:t], before[:t])
+    for back in range(WINDOW + HORIZON):
+        here = t - back * n
+        after = np.asarray(model.predict(changed(rows, [here], ["k"])))
+        assert (after[t] != before[t]).all()
+        assert_array_equal(after[:here], before[:here])
     beyond = np.asarray(model.predict(changed(rows, slice(t + 1, None), ["k"])))
     assert_array_equal(beyond[: t + 1], before[: t + 1])
 
@@ -194,6 +196,17 @@ def test_backtest_is_a_forecast_from_every_origin(stride):
         assert_allclose(path, model.forecast(X=X[: origin + 1]), rtol=1e-9)
         row = model.predict(X).iloc[origin + HORIZON]
         assert_allclose(path[-1], row, rtol=1e-9)
+
+
+def test_many_rows_are_forecast_as_few():
+    X = make_frame(9000)
+    model = small(context="pad").fit(X[:100])
+    for predict in (model.predict, model.predict_interval):
+        whole = predict(X)
+        for start in (3980, 7990):
+            part = predict(X[start : start + 100])
+            full = slice(WINDOW + HORIZON - 1, None)
+            assert_allclose(part[full], whole[start : start + 100][full], rtol=1e-9)
 
 
 def test_forecast_after_fit_is_that_from_the_training_rows():

@@ -241,7 +241,12 @@ def test_fitted_attributes():
     assert isinstance(model.module_, nn.Module)
     assert isinstance(model.net_, NeuralNet)
     assert [record["train_loss"] for record in model.history_] == model.loss_curve_
-    assert small(groups="series").fit(make_groups()).n_features_in_ == 3
+    assert model.target_columns_ == [0, 1]
+    groups = make_groups()[["series", "a", "b"]]
+    grouped = small(groups="series", target_columns="b").fit(groups)
+    assert grouped.n_features_in_ == 3
+    assert grouped.target_columns_ == [2]
+    assert small().fit(X, X["b"]).target_columns_ == []
     unwatched = small(validation_fraction=0).fit(ARRAY)
     assert unwatched.validation_scores_ is None
     assert not hasattr(unwatched, "feature_names_in_")
