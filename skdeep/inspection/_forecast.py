@@ -94,7 +94,7 @@ class ForecastDisplay:
         X : array-like of shape (n_rows, n_features)
             The rows known, in order of time.
         y : array-like of shape (n_rows,) or (n_rows, n_targets), default=None
-            The targets of these rows, if they are no columns of X.
+            The targets of these rows; needed if ``fit`` was given a y.
         steps : int, default=None
             Number of rows to forecast; None means the ``horizon``.
         future : array-like of shape (n_future, n_features), default=None
@@ -126,7 +126,8 @@ class ForecastDisplay:
         TypeError
             If the estimator makes no forecasts.
         ValueError
-            If there is no such target or series, or the axes are too few or too many.
+            If there is no such target or series, y is needed, or the axes are too few
+            or too many.
         """
         _check_forecaster(estimator)
         _check_n_history(n_history)
@@ -136,12 +137,11 @@ class ForecastDisplay:
         if coverage is not None and _makes_intervals(estimator):
             intervals = estimator.forecast_interval(*asked, coverage)
             ends = _by_series(intervals, estimator.groups)
-        names = _names_of(next(iter(paths.values())))
-        past = _targets(estimator, X, y, names)
+        past = _targets(estimator, X, y)
         came = None
         if future is not None and y is None:
             _check_columns(future, X)
-            came = _targets(estimator, future, None, names)
+            came = _targets(estimator, future, None)
         targets = _chosen_targets(target, list(past.columns))
         tables = {}
         for key in _chosen_series(group, list(paths)):
@@ -240,12 +240,6 @@ def _by_series(forecasts, groups) -> dict:
     return {key: forecasts.xs(key, level=0) for key in keys}
 
 
-def _names_of(path) -> list | None:
-    """Return the names of the targets, if a forecast tells them."""
-    names = list(getattr(path, "columns", [getattr(path, "name", None)]))
-    return names if all(isinstance(name, str) for name in names) else None
-
-
 def _frame(rows, name: str = "X") -> pd.DataFrame:
     """Return rows as a DataFrame, with the names and the index that they have."""
     if hasattr(rows, "iloc"):
@@ -262,50 +256,21 @@ def _check_columns(future, X) -> None:
         raise ValueError(f"future must have X's columns, {needed}, got {found}.")
 
 
-def _positions(asked, columns: list) -> list[int]:
-    """Return the positions of columns given by names, positions or a mask."""
-    if asked is None:
-        return []
-    which = np.atleast_1d(np.asarray(asked))
-    if which.dtype == bool:
-        return np.flatnonzero(which).tolist()
-    if np.issubdtype(which.dtype, np.integer):
-        return which.tolist()
-    return [columns.index(name) for name in which]
-
-
-def _target_positions(estimator, columns: list, names: list | None) -> list[int]:
-    """Return which columns of X are forecast."""
-    if names is not None:
-        if not set(names) <= set(columns):
-            raise ValueError(f"y is needed: {names} are no columns of X.")
-        return _positions(names, columns)
-    if estimator.target_columns is not None:
-        return _positions(estimator.target_columns, columns)
-    others = _positions(estimator.known_columns, columns)
-    others += _positions(estimator.groups, columns)
-    return [i for i in range(len(columns)) if i not in others]
-
-
-def _targets(estimator, X, y, names: list | None) -> pd.DataFrame:
+def _targets(estimator, X, y) -> pd.DataFrame:
     """Return what is forecast, of the rows of X, indexed as these are."""
     rows = _frame(X)
+    if y is None and not estimator.target_columns_:
+        raise ValueError("y is needed: what was fitted is no column of X.")
     if y is None:
-        columns = list(rows.columns)
-        targets = rows.iloc[:, _target_positions(estimator, columns, names)]
+        targets = rows.iloc[:, estimator.target_columns_]
     else:
         targets = _frame(y, "y")
-        if len(targets) != len(rows):
+        if targets.shape != (len(rows), estimator.n_outputs_):
             raise ValueError(
-                f"X and y must have equally many rows, got {len(rows)} and "
-                f"{len(targets)}."
+                f"y must hold {estimator.n_outputs_} target(s), as in fit, of "
+                f"{len(rows)} rows, as X does; got shape {targets.shape}."
             )
         targets = targets.set_axis(rows.index)
-    if targets.shape[1] != estimator.n_outputs_:
-        raise ValueError(
-            f"{'X' if y is None else 'y'} holds {targets.shape[1]} target(s), but "
-            f"{estimator.n_outputs_} were fitted. Pass as y what fit was given as y."
-        )
     return targets.astype(float).set_axis(_shown_names(targets), axis=1)
 
 
@@ -322,8 +287,10 @@ def _are_of(key, X, estimator) -> np.ndarray:
     rows = _frame(X)
     if key is None:
         return np.ones(len(rows), bool)
-    (column,) = _positions(estimator.groups, list(rows.columns))
-    return (rows.iloc[:, column] == key).to_numpy()
+    column = estimator.groups
+    if isinstance(column, Integral):
+        column = rows.columns[column]
+    return (rows[column] == key).to_numpy()
 
 
 def _chosen_targets(asked, names: list) -> list[int]:

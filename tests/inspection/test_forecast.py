@@ -227,20 +227,25 @@ def test_targets_beside_the_columns():
     np.testing.assert_array_equal(
         table["forecast"].dropna(), model.forecast(X=X[:KNOWN])
     )
-    with pytest.raises(ValueError, match=r"y is needed: \['yield'\] are no columns"):
+    with pytest.raises(ValueError, match="y is needed: what was fitted is no column"):
         ForecastDisplay.from_estimator(model, X[:KNOWN])
-    with pytest.raises(ValueError, match="equally many rows, got 130 and 150"):
+    with pytest.raises(
+        ValueError, match=r"of 130 rows, as X does; got shape \(150, 1\)"
+    ):
         ForecastDisplay.from_estimator(model, X[:KNOWN], y)
-    with pytest.raises(ValueError, match=r"y holds 2 target\(s\), but 1 were fitted"):
+    with pytest.raises(
+        ValueError, match=r"y must hold 1 target\(s\).* got shape \(130, 2\)"
+    ):
         ForecastDisplay.from_estimator(model, X[:KNOWN], X[:KNOWN])
 
 
-def test_array_target_beside_the_columns():
-    X, y = series(2), series(1, seed=1).ravel()
+@pytest.mark.parametrize("n_columns", [1, 2])
+def test_array_target_beside_the_columns(n_columns):
+    X, y = series(n_columns), series(1, seed=1).ravel()
     model = fitted(X[:120], y[:120])
     display = ForecastDisplay.from_estimator(model, X[:KNOWN], y[:KNOWN])
     np.testing.assert_array_equal(display.tables[""]["history"].dropna(), y[120:KNOWN])
-    with pytest.raises(ValueError, match=r"X holds 2 target\(s\), but 1 were fitted"):
+    with pytest.raises(ValueError, match="y is needed"):
         ForecastDisplay.from_estimator(model, X[:KNOWN])
 
 
