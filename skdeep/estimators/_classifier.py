@@ -97,7 +97,7 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
+            Training rows; sequences, shaped as the class says, where it reads such.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Classes; or 0 and 1 for several labels; or, for the loss 'kl_divergence',
             rows of class probabilities.
@@ -129,7 +129,7 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
+            Training rows; sequences, shaped as the class says, where it reads such.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Their classes.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -150,7 +150,7 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Rows, or sequences.
 
         Returns
         -------
@@ -166,7 +166,7 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Rows, or sequences.
 
         Returns
         -------
@@ -183,7 +183,7 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Rows, or sequences.
 
         Returns
         -------
@@ -201,7 +201,7 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Rows, or sequences.
 
         Returns
         -------

@@ -36,7 +36,7 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
+            Training rows; sequences, shaped as the class says, where it reads such.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -67,7 +67,7 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
+            Training rows; sequences, shaped as the class says, where it reads such.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -86,7 +86,7 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Rows, or sequences.
         return_std : bool, default=False
             Whether to return standard deviations too. Only the loss 'gaussian' has
             them.

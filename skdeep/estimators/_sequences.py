@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_array, check_consistent_length
-from sklearn.utils.validation import _check_y, column_or_1d, validate_data
+from sklearn.utils.validation import _check_y, validate_data
 
 from skdeep.encoding import Sequences, StepClassTargets
+from skdeep.estimators._validation import flatten_column, is_regressor
 
 
 def check_sequences(estimator, X, y="no_validation", *, dtype, reset: bool):
@@ -50,11 +51,6 @@ def check_sequences(estimator, X, y="no_validation", *, dtype, reset: bool):
     )
     check_consistent_length(sequences.numeric, y)
     return sequences, y
-
-
-def is_classifier_like(estimator) -> bool:
-    """Say whether the estimator's targets are classes."""
-    return estimator.__sklearn_tags__().estimator_type == "classifier"
 
 
 # -- X -------------------------------------------------------------------------------
@@ -253,20 +249,14 @@ def _check_ids(X: np.ndarray, embedding_dim) -> None:
 
 def _read_target(estimator, y) -> np.ndarray:
     """Check targets of whole sequences."""
-    y = _check_y(
-        y,
-        multi_output=True,
-        y_numeric=not is_classifier_like(estimator),
-        estimator=estimator,
-    )
-    if getattr(y, "ndim", 2) == 2 and y.shape[1] == 1:
-        return column_or_1d(y, warn=True)
-    return y
+    numeric = is_regressor(estimator)
+    y = _check_y(y, multi_output=True, y_numeric=numeric, estimator=estimator)
+    return flatten_column(y)
 
 
 def _read_steps(estimator, y, sequences: Sequences) -> np.ndarray:
     """Check targets of steps, which are there where the sequences are."""
-    is_classifier = is_classifier_like(estimator)
+    is_classifier = not is_regressor(estimator)
     y = check_array(
         _stacked_steps(y, is_classifier),
         dtype=None if is_classifier else np.float64,

@@ -15,7 +15,6 @@ from sklearn.utils.validation import (
     _check_feature_names,
     _check_n_features,
     _check_y,
-    column_or_1d,
 )
 
 from skdeep.encoding import (
@@ -25,6 +24,7 @@ from skdeep.encoding import (
     split_columns,
     time_labels,
 )
+from skdeep.estimators._validation import flatten_column
 
 # A step between labels is usual if at least this share of them is as long, and at least
 # so many; a gap is so many times as long. (Days of trading skip weekends and holidays.)
@@ -224,9 +224,7 @@ def check_series_target(estimator, y, series: Series) -> np.ndarray:
     """Check y: one target (n_rows,), or several (n_rows, n_targets)."""
     y = _check_y(y, multi_output=True, y_numeric=True, estimator=estimator)
     check_consistent_length(series.numeric, y)
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = column_or_1d(y, warn=True)
-    return y.astype(series.dtype, copy=False)
+    return flatten_column(y).astype(series.dtype, copy=False)
 
 
 def find_layout(estimator, X, y, target: np.ndarray | None) -> Layout:

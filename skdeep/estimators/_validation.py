@@ -102,7 +102,7 @@ def _check_table(estimator, X, y, arguments, reset):
     if reset:
         estimator._categorical = _find(asked, X)
     if given_y:
-        arguments |= dict(multi_output=True, y_numeric=_is_regressor(estimator))
+        arguments |= dict(multi_output=True, y_numeric=is_regressor(estimator))
     if not estimator._categorical:
         out = validate_data(estimator, X, y, reset=reset, **arguments)
         numeric, y = out if given_y else (out, None)
@@ -123,7 +123,7 @@ def _check_table(estimator, X, y, arguments, reset):
             "a sparse X before, for example with SimpleImputer."
         )
     table = Table(numeric, categories)
-    return (table, _flatten(y)) if given_y else table
+    return (table, flatten_column(y)) if given_y else table
 
 
 def _find(asked, X) -> list[int]:
@@ -142,14 +142,15 @@ def _find(asked, X) -> list[int]:
     return find_categorical(asked, X, n_features)
 
 
-def _flatten(y):
+def flatten_column(y):
     """Make a column vector flat, with scikit-learn's warning."""
     if not sparse.issparse(y) and y.ndim == 2 and y.shape[1] == 1:
         return column_or_1d(y, warn=True)
     return y
 
 
-def _is_regressor(estimator) -> bool:
+def is_regressor(estimator) -> bool:
+    """Say whether the targets are numbers."""
     return estimator.__sklearn_tags__().estimator_type == "regressor"
 
 
@@ -159,9 +160,9 @@ def _check_many_axes(estimator, X, y, arguments, reset):
         X = check_array(X, allow_nd=True, input_name="X", **arguments)
         checked: Any = Table(X)
     else:
-        arguments |= dict(multi_output=True, y_numeric=_is_regressor(estimator))
+        arguments |= dict(multi_output=True, y_numeric=is_regressor(estimator))
         X, y = check_X_y(X, y, allow_nd=True, estimator=estimator, **arguments)
-        checked = Table(X), _flatten(y)
+        checked = Table(X), flatten_column(y)
     if reset:
         estimator.n_features_in_ = X.shape[-1]
         estimator._categorical = []
