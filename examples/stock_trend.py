@@ -15,7 +15,6 @@ pictures, the numbers, and ``report.html``, a page to read.
 # %%
 import argparse
 import json
-import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -170,9 +169,7 @@ def train(names, trend, years, horizon, seed):
     networks = {name: MAKERS[name](training) for name in names}
     for network in networks.values():
         network.set_callbacks(ProgressBar())
-        with warnings.catch_warnings():  # windows are cut at once: no bar of their own
-            warnings.filterwarnings("ignore", "The estimator SlidingWindow does not")
-            network.fit(X, y)
+        network.fit(X, y)
     logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     return networks, logistic.fit(X, y)
 

@@ -14,7 +14,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep.preprocessing._output import ArrayOutput
+from skdeep.preprocessing._base import ArrayOutput, ObservedFit
 
 PADDING, UNKNOWN, FIRST_TERM = 0, 1, 2
 _UNKNOWN_TERM = "[unknown]"
@@ -109,7 +109,7 @@ def _pad(sequences: list[list[int]], width: int | None) -> np.ndarray:
     return padded
 
 
-class SequenceVectorizer(ArrayOutput, BaseEstimator):
+class SequenceVectorizer(ObservedFit, ArrayOutput, BaseEstimator):
     r"""Turn documents into sequences of token ids, for networks that read in order.
 
     Documents are cut into tokens as by
@@ -304,6 +304,12 @@ class SequenceVectorizer(ArrayOutput, BaseEstimator):
         ids : ndarray of int64 of shape (n_documents, n_timesteps)
             The ids of the tokens; see `transform`.
         """
+        with self._observed(X, y):
+            documents = self._learn(X)
+        return self._encode(documents)
+
+    def _learn(self, X) -> list:
+        """Learn the vocabulary; return the documents cut in tokens."""
         counter = self._counter(_CUTTING)
         counter._validate_ngram_range()
         counter._warn_for_unused_params()
@@ -317,10 +323,10 @@ class SequenceVectorizer(ArrayOutput, BaseEstimator):
                 "vocabulary has terms with capital letters, which no document has "
                 "where lowercase=True.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         self.vocabulary_ = {term: i for i, term in enumerate(terms, FIRST_TERM)}
-        return self._encode(documents)
+        return documents
 
     def transform(self, X):
         """Return the ids of the tokens of each document, in their order.

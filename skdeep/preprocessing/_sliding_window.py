@@ -14,7 +14,7 @@ from sklearn.utils.validation import (
 )
 
 from skdeep.encoding import CONTEXTS, RowContext, time_labels
-from skdeep.preprocessing._output import ArrayOutput
+from skdeep.preprocessing._base import ArrayOutput, ObservedFit
 
 
 def _windows(rows: np.ndarray, before: np.ndarray, window: int) -> np.ndarray:
@@ -43,7 +43,7 @@ def _windows(rows: np.ndarray, before: np.ndarray, window: int) -> np.ndarray:
     return windows.transpose(0, 2, 1)  # from (n_rows, n_features, window)
 
 
-class SlidingWindow(ArrayOutput, BaseEstimator):
+class SlidingWindow(ObservedFit, ArrayOutput, BaseEstimator):
     """Give each row the rows before it: a time axis for networks that read sequences.
 
     Row t becomes rows t - window + 1 to t, oldest first. The number of rows stays, so
@@ -144,9 +144,10 @@ class SlidingWindow(ArrayOutput, BaseEstimator):
         self : SlidingWindow
             The fitted transformer.
         """
-        labels = time_labels(X)
-        rows = self._check(X, reset=True)
-        self._context = RowContext(rows, labels, self.window - 1)
+        with self._observed(X, y):
+            labels = time_labels(X)
+            rows = self._check(X, reset=True)
+            self._context = RowContext(rows, labels, self.window - 1)
         return self
 
     def transform(self, X):

@@ -15,6 +15,7 @@ from sklearn.utils.validation import (
 )
 
 from skdeep.encoding import CONTEXTS, RowContext, time_labels
+from skdeep.preprocessing._base import ObservedFit
 
 ROLES = ("open", "high", "low", "close", "volume")
 
@@ -180,7 +181,7 @@ def _split_series(names: list[str], are_real: bool) -> list[_Series]:
     ]
 
 
-class TrendFeatures(TransformerMixin, BaseEstimator):
+class TrendFeatures(ObservedFit, TransformerMixin, BaseEstimator):
     """Turn prices into indicators of their trend.
 
     Each row becomes returns over several spans, volatilities, distances to moving
@@ -278,11 +279,12 @@ class TrendFeatures(TransformerMixin, BaseEstimator):
         self : TrendFeatures
             The fitted transformer.
         """
-        _import_talib()
-        labels = time_labels(X)
-        prices = validate_data(self, X, dtype=np.float64)
-        self._series()  # refuse names that make no sense now, not in transform
-        self._context = RowContext(prices, labels, N_SETTLING_ROWS)
+        with self._observed(X, y):
+            _import_talib()
+            labels = time_labels(X)
+            prices = validate_data(self, X, dtype=np.float64)
+            self._series()  # refuse names that make no sense now, not in transform
+            self._context = RowContext(prices, labels, N_SETTLING_ROWS)
         return self
 
     def transform(self, X):

@@ -15,6 +15,7 @@ import skops.io
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.callback import ProgressBar
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import TimeSeriesSplit, cross_val_score
@@ -373,3 +374,11 @@ def test_not_fitted():
         "window": 7,
         "context": "pad",
     }
+
+
+def test_pipeline_with_a_progress_bar():
+    """Every step takes scikit-learn's callbacks: a warning would be an error here."""
+    X = np.random.RandomState(0).normal(size=(60, 2))
+    network = LSTMClassifier(4, max_iter=2, learning_rate="cosine")
+    pipeline = make_pipeline(StandardScaler(), SlidingWindow(3), network)
+    pipeline.set_callbacks(ProgressBar()).fit(X, X[:, 0] > 0)

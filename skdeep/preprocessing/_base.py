@@ -1,8 +1,24 @@
-"""Transformers whose output no data frame can hold."""
+"""What transformers have in common."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from sklearn.base import TransformerMixin
+from sklearn.callback import CallbackSupportMixin
+
+
+class ObservedFit(CallbackSupportMixin):
+    """Takes scikit-learn's callbacks, such as the bar of a pipeline."""
+
+    @contextlib.contextmanager
+    def _observed(self, X, y=None) -> Iterator[None]:
+        """Tell the callbacks that a fit begins and ends."""
+        context = self._init_callback_context()
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        yield
+        context.call_on_fit_task_end(estimator=self, X=X, y=y)
 
 
 class ArrayOutput(TransformerMixin):
