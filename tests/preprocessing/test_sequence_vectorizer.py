@@ -65,7 +65,7 @@ CUTS = [
 ]
 
 
-@pytest.mark.parametrize("params", CUTS, ids=str)
+@pytest.mark.parametrize("params", CUTS)
 def test_counts_are_those_of_count_vectorizer(documents, params):
     train, other = documents[:200], documents[200:]
     counter = CountVectorizer(**params).fit(train)
@@ -79,7 +79,7 @@ def test_counts_are_those_of_count_vectorizer(documents, params):
         assert_array_equal(found[:, 2:], counter.transform(lines).toarray())
 
 
-@pytest.mark.parametrize("params", CUTS[:9], ids=str)
+@pytest.mark.parametrize("params", CUTS[:9])
 def test_tokens_keep_their_order(documents, params):
     vectorizer = SequenceVectorizer(**params)
     ids = vectorizer.fit_transform(documents)
