@@ -25,6 +25,7 @@ from __future__ import annotations
 import argparse
 import copy
 import time
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -160,9 +161,9 @@ def count(network):
     return sum(p.numel() for p in network.parameters())
 
 
-def forecaster(rows, horizon):
+def forecaster(rows, horizon, **parameters):
     """Train skdeep's forecaster; measure its intervals too."""
-    model = LSTMForecaster(window=WINDOW, horizon=horizon, random_state=0)
+    model = LSTMForecaster(window=WINDOW, horizon=horizon, random_state=0, **parameters)
     model.fit(part(rows, "train"), X_val=part(rows, "validation"))
     test = part(rows, "test", WINDOW)
     truth = windows(test, WINDOW, horizon)[1].transpose(0, 2, 1)
@@ -190,18 +191,26 @@ MODELS = {
     "DLinear": dlinear,
     "LSTMForecaster": forecaster,
 }
+VARIANTS = {
+    "not symmetric": partial(forecaster, symmetric=False),
+    "stopped early": partial(forecaster, early_stopping="loss"),
+}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("horizons", nargs="*", type=int, default=HORIZONS)
-    horizons = parser.parse_args().horizons
+    parser.add_argument(
+        "--variants", action="store_true", help="the forecaster by other settings too"
+    )
+    arguments = parser.parse_args()
+    models = MODELS | (VARIANTS if arguments.variants else {})
     rows = load()
     print(
         f"{'hours':>5} {'model':<15} {'MSE':>6} {'MAE':>6} {'s':>5} {'parameters':>10}"
     )
-    for horizon in horizons:
-        for name, model in MODELS.items():
+    for horizon in arguments.horizons:
+        for name, model in models.items():
             started = time.perf_counter()
             (squared, absolute), n_parameters, extra = model(rows, horizon)
             taken = time.perf_counter() - started

@@ -172,9 +172,10 @@ def _check_numbers(X, known: list[int] | None, arguments: dict) -> np.ndarray:
     """Check the columns that hold numbers, or of these only what is known."""
     if known is None:
         return check_array(X, **arguments)
-    read = check_array(X, ensure_all_finite=False, **arguments)[:, known]
-    numeric = np.zeros((len(read), np.shape(X)[1]), read.dtype)
-    numeric[:, known] = check_array(read, **arguments)
+    rows = check_array(X, ensure_all_finite=False, **arguments)
+    numeric = np.zeros_like(rows)
+    if rows.shape[1] > max(known):  # if not, the number of columns is refused next
+        numeric[:, known] = check_array(rows[:, known], **arguments)
     return numeric
 
 

@@ -333,3 +333,11 @@ def test_no_fold_is_silently_left_out():
     # The first fold has 20 rows: too few for the validation block.
     with pytest.raises(ValueError, match="horizon=3 is longer than the validation"):
         cross_validate(small(), X, cv=TimeSeriesSplit(3), error_score="raise")
+
+
+def test_future_of_too_few_columns():
+    X = np.random.RandomState(0).normal(size=(60, 3))
+    model = LSTMForecaster(window=5, horizon=2, hidden_size=4, known_columns=[2])
+    model.set_params(max_iter=1).fit(X)
+    with pytest.raises(ValueError, match="has 2 features, but LSTMForecaster"):
+        model.forecast(future=np.ones((2, 2)))
