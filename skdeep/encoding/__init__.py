@@ -1,6 +1,7 @@
 """Encoding: the user's arrays in, tensors out; predictions back."""
 
 from skdeep.encoding._context import CONTEXTS, RowContext, time_labels
+from skdeep.encoding._costs import check_cost_matrix, cost_table, positive_code
 from skdeep.encoding._inputs import (
     InputEncoder,
     Table,
@@ -40,11 +41,14 @@ __all__ = [
     "WindowEncoder",
     "Windows",
     "as_tensor",
+    "check_cost_matrix",
     "class_targets",
     "columns_without_numbers",
+    "cost_table",
     "find_categorical",
     "find_columns",
     "float_dtype",
+    "positive_code",
     "split_columns",
     "time_labels",
 ]
