@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, unique_labels
 
-from skdeep.encoding import class_targets
+from skdeep.encoding import check_cost_matrix, class_targets
 from skdeep.estimators._base import BaseNetwork, is_stochastic
-from skdeep.losses import make_loss
+from skdeep.losses import MULTICLASS_LOSSES, make_loss
 
 
 def _gives_probabilities(estimator) -> bool:
     """Say whether the loss is one that is trained on probabilities."""
-    if estimator.loss in ("hinge", "squared_hinge"):
+    # A name that is none of these is for fit to refuse.
+    is_named = isinstance(estimator.loss, str) and estimator.loss in MULTICLASS_LOSSES
+    if is_named and not make_loss(estimator, "classes").gives_probabilities:
         raise AttributeError(
             f"loss={estimator.loss!r} gives no probabilities; use decision_function."
         )
@@ -46,11 +50,36 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         return self._targets
 
     def _make_loss(self, targets):
+        form = "labels" if self._scores_labels(targets) else "classes"
+        loss: Any = make_loss(self, form)
+        if self.loss == "expected_cost":
+            loss.costs = self._checked_costs(targets)
+        return loss
+
+    def _scores_labels(self, targets) -> bool:
+        """Say whether raw scores are of labels that are present or not."""
         # One score tells two classes apart, as in scikit-learn.
         named = self.loss not in ("kl_divergence",) and not callable(self.loss)
-        one_score = named and len(targets.classes_) <= 2
-        labels = targets.is_multilabel or one_score
-        return make_loss(self, "labels" if labels else "classes")
+        return targets.is_multilabel or (named and len(targets.classes_) <= 2)
+
+    def _checked_costs(self, targets) -> np.ndarray | None:
+        """Return the cost matrix as an array of a row and a column for each class."""
+        if self.cost_matrix is None:
+            return None
+        if targets.is_multilabel:
+            raise ValueError(
+                "cost_matrix is for classes that exclude each other, but y holds "
+                f"{len(targets.classes_)} labels, of which every error costs 1; got "
+                f"{self.cost_matrix!r}."
+            )
+        return check_cost_matrix(self.cost_matrix, len(targets.classes_))
+
+    def _task(self, plan, sample, *args):
+        task = super()._task(plan, sample, *args)
+        # The written-out gradient is weighted row by row, after the loss.
+        if plan.loss.couples_rows and sample.weight is not None:
+            task.closed_form = False
+        return task
 
     def _n_scores(self, targets, loss):
         if loss.target_kind == "indicators" and not targets.is_multilabel:

@@ -235,6 +235,7 @@ class MLPClassifier(ClassifierNetwork, _DenseFamily):
         loss="log_loss",
         focal_gamma=2.0,
         label_smoothing=0.0,
+        cost_matrix=None,
         class_weight=None,
         maxout_pieces=2,
         dropout=0.0,
@@ -275,6 +276,7 @@ class MLPClassifier(ClassifierNetwork, _DenseFamily):
         self.loss = loss
         self.focal_gamma = focal_gamma
         self.label_smoothing = label_smoothing
+        self.cost_matrix = cost_matrix
         self.class_weight = class_weight
         self.maxout_pieces = maxout_pieces
         self.dropout = dropout

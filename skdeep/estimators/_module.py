@@ -18,7 +18,6 @@ from skdeep.estimators._parameters import (
     documented,
 )
 from skdeep.estimators._regressor import RegressorNetwork
-from skdeep.losses import make_loss
 from skdeep.training import own_generators
 
 _MODULE_DOC = """\
@@ -169,6 +168,7 @@ class ModuleClassifier(ClassifierNetwork, _ModuleFamily):
         loss="log_loss",
         focal_gamma=2.0,
         label_smoothing=0.0,
+        cost_matrix=None,
         class_weight=None,
         validation_split="random",
         validation_gap=0,
@@ -203,6 +203,7 @@ class ModuleClassifier(ClassifierNetwork, _ModuleFamily):
         self.loss = loss
         self.focal_gamma = focal_gamma
         self.label_smoothing = label_smoothing
+        self.cost_matrix = cost_matrix
         self.class_weight = class_weight
         self.validation_split = validation_split
         self.validation_gap = validation_gap
@@ -212,9 +213,9 @@ class ModuleClassifier(ClassifierNetwork, _ModuleFamily):
         self.dtype = dtype
         self.compile = compile
 
-    def _make_loss(self, targets):
+    def _scores_labels(self, targets):
         # One score for each class is what modules for torch's losses give.
-        return make_loss(self, "labels" if targets.is_multilabel else "classes")
+        return targets.is_multilabel
 
 
 @documented(

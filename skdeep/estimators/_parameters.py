@@ -49,6 +49,7 @@ CLASSIFIER_CONSTRAINTS: dict = {
     "loss": [StrOptions(set(MULTICLASS_LOSSES)), callable],
     "focal_gamma": [Interval(Real, 0, None, closed="left")],
     "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+    "cost_matrix": ["array-like", None],
     "class_weight": [StrOptions({"balanced"}), dict, list, None],
 }
 
@@ -59,9 +60,13 @@ REGRESSOR_CONSTRAINTS: dict = {
 }
 
 CLASSIFIER_DOC = """\
-loss : {'log_loss', 'hinge', 'squared_hinge', 'kl_divergence', 'focal'} or callable, \
-default='log_loss'
-    What training minimises. The hinge losses give no probabilities.
+loss : {'log_loss', 'hinge', 'squared_hinge', 'kl_divergence', 'focal', \
+'expected_cost', 'pairwise_auc'} or callable, default='log_loss'
+    What training minimises. The hinge losses and 'pairwise_auc' give no probabilities.
+    'expected_cost' is what a decision drawn with the predicted probabilities costs;
+    they say how sure the network is of its decision, not how likely a class is.
+    'pairwise_auc' compares each row with those of other classes in its batch, for a
+    high area under the ROC curve; a row's weight multiplies its own part of each pair.
     'kl_divergence' takes, beside labels, rows of class probabilities as y. A callable
     takes raw scores (n_samples, n_classes) and class indices (n_samples,), or, for
     several labels, raw scores and 0 or 1 of shape (n_samples, n_labels); it returns a
@@ -71,6 +76,9 @@ focal_gamma : float, default=2.0
     the log loss.
 label_smoothing : float, default=0.0
     Share of each label that is spread evenly over the classes. For 'log_loss'.
+cost_matrix : array-like of shape (n_classes, n_classes), default=None
+    What each decision (columns) costs for each true class (rows), in the sorted order
+    of the classes, none negative. None: 1 for every error. For 'expected_cost'.
 class_weight : dict, list of dict or 'balanced', default=None
     Weights of the classes, which multiply those of the samples; 'balanced' makes them
     inversely proportional to the classes' frequencies."""

@@ -281,6 +281,7 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
         loss="log_loss",
         focal_gamma=2.0,
         label_smoothing=0.0,
+        cost_matrix=None,
         class_weight=None,
         validation_split="random",
         validation_gap=0,
@@ -323,6 +324,7 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
         self.loss = loss
         self.focal_gamma = focal_gamma
         self.label_smoothing = label_smoothing
+        self.cost_matrix = cost_matrix
         self.class_weight = class_weight
         self.validation_split = validation_split
         self.validation_gap = validation_gap

@@ -30,6 +30,9 @@ class Loss(ABC):
     raw_axes: int = 2
     #: Whether ``with_gradient`` is written out.
     has_gradient: bool = True
+    #: Whether a row's loss depends on the scores of the other rows; ``with_gradient``
+    #: then gives the derivative of the sum, which cannot be weighted row by row.
+    couples_rows: bool = False
     #: Whether ``per_sample`` can only repeat the mean, and cannot be weighted.
     gives_mean: bool = False
 
@@ -38,9 +41,10 @@ class Loss(ABC):
         """Return the loss of each sample, (..., n_samples), fit for autograd."""
 
     def with_gradient(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss of each sample and its derivative by the raw scores.
+        """Return the loss of each sample, and the derivative of their sum.
 
-        Shapes are (..., n_samples) and that of ``raw``, which is not changed.
+        The derivative is by the raw scores. Shapes are (..., n_samples) and that of
+        ``raw``, which is not changed.
         """
         raise NotImplementedError
 
@@ -121,6 +125,8 @@ class CallableLoss(Loss):
 class StepLoss(Loss):
     """The loss of sequences: that of each step, averaged over the steps there are.
 
+    A loss of pairs takes them among all steps of a batch.
+
     Raw scores are (n_samples, n_steps, n_scores). Targets are what ``loss`` takes, with
     an axis for the steps before the last; a step that is not there is -1 where targets
     are codes, else NaN.
@@ -144,6 +150,7 @@ class StepLoss(Loss):
         self.gives_probabilities = loss.gives_probabilities
         self.gives_std = loss.gives_std
         self.scores_per_target = loss.scores_per_target
+        self.couples_rows = loss.couples_rows
 
     def _is_there(self, target: Tensor) -> Tensor:
         """Tell which steps are there, (n_samples, n_steps)."""

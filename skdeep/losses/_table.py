@@ -14,6 +14,8 @@ from skdeep.losses._classification import (
     MulticlassHinge,
     MulticlassLogLoss,
 )
+from skdeep.losses._cost import BinaryExpectedCost, MulticlassExpectedCost
+from skdeep.losses._pairwise import BinaryPairwiseAUC, MulticlassPairwiseAUC
 from skdeep.losses._regression import (
     AbsoluteError,
     Gaussian,
@@ -31,6 +33,8 @@ BINARY_LOSSES: dict[str, Callable[..., Loss]] = {
     "hinge": lambda p: BinaryHinge(1),
     "squared_hinge": lambda p: BinaryHinge(2),
     "focal": lambda p: BinaryFocalLoss(p.focal_gamma),
+    "expected_cost": lambda p: BinaryExpectedCost(),
+    "pairwise_auc": lambda p: BinaryPairwiseAUC(),
 }
 MULTICLASS_LOSSES: dict[str, Callable[..., Loss]] = {
     "log_loss": lambda p: MulticlassLogLoss(p.label_smoothing),
@@ -38,6 +42,8 @@ MULTICLASS_LOSSES: dict[str, Callable[..., Loss]] = {
     "squared_hinge": lambda p: MulticlassHinge(2),
     "focal": lambda p: MulticlassFocalLoss(p.focal_gamma),
     "kl_divergence": lambda p: KLDivergence(),
+    "expected_cost": lambda p: MulticlassExpectedCost(),
+    "pairwise_auc": lambda p: MulticlassPairwiseAUC(),
 }
 REGRESSION_LOSSES: dict[str, Callable[..., Loss]] = {
     "squared_error": lambda p: SquaredError(),
