@@ -34,7 +34,8 @@ class _ExpectedCost(Loss):
         if self.costs is None:
             return 1 - torch.eye(n_classes, dtype=raw.dtype, device=raw.device)
         # Where there is only one class, its cost is all that can be paid.
-        return torch.as_tensor(self.costs).to(raw).expand(n_classes, n_classes)
+        costs = torch.as_tensor(self.costs, dtype=raw.dtype, device=raw.device)
+        return costs.expand(n_classes, n_classes)
 
 
 class BinaryExpectedCost(_ExpectedCost, ElementwiseLoss):

@@ -1,0 +1,262 @@
+"""The losses of costs and of pairs against loops, scipy and scikit-learn's AUC."""
+
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import expit, softmax
+from sklearn.metrics import roc_auc_score
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from skdeep.losses import StepLoss, make_loss
+
+N, C = 40, 3
+COSTS = np.array([[0.0, 2.0, 5.0], [1.0, 0.5, 3.0], [4.0, 0.75, 0.25]])
+
+
+def build(name, form, costs=None):
+    loss = make_loss(SimpleNamespace(loss=name), form)
+    if costs is not None:
+        loss.costs = costs
+    return loss
+
+
+def draw(form, leading=(), n_samples=N, seed=0):
+    rng = np.random.default_rng(seed)
+    raw = rng.normal(scale=2, size=(*leading, n_samples, C))
+    if form == "classes":
+        return raw, rng.integers(0, C, (*leading, n_samples))
+    return raw, rng.integers(0, 2, (*leading, n_samples, C)).astype(float)
+
+
+def values(loss, raw, target):
+    return loss.per_sample(torch.tensor(raw), torch.tensor(target)).numpy()
+
+
+def pair_losses(score, is_positive):
+    """The mean loss of each row over the rows of the other side, in a double loop."""
+    losses = np.zeros(len(score))
+    for i in range(len(score)):
+        others = np.flatnonzero(is_positive != is_positive[i])
+        sign = 1 if is_positive[i] else -1
+        if len(others):
+            margins = sign * (score[i] - score[others])
+            losses[i] = np.mean(np.logaddexp(0, -margins))
+    return losses
+
+
+def anchor(score, is_positive):
+    mean = score.mean()
+    return np.logaddexp(0, mean) - is_positive * mean
+
+
+def expected_labels(raw, target):
+    columns = zip(raw.T, target.T > 0, strict=True)
+    return sum(pair_losses(z, y) + anchor(z, y) for z, y in columns)
+
+
+def expected_classes(raw, codes):
+    present = [c for c in range(C) if 0 < np.sum(codes == c) < len(codes)]
+    pairs = [pair_losses(raw[:, c], codes == c) for c in present]
+    anchors = [anchor(raw[:, c], codes == c) for c in range(C)]
+    return (np.mean(pairs, axis=0) if pairs else 0) + np.mean(anchors, axis=0)
+
+
+# -- expected cost ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("costs", [None, COSTS], ids=["errors", "costs"])
+def test_expected_cost_of_classes(costs):
+    raw, codes = draw("classes")
+    table = 1 - np.eye(C) if costs is None else costs
+    expected = [
+        sum(p[j] * table[code, j] for j in range(C))
+        for p, code in zip(softmax(raw, axis=1), codes, strict=True)
+    ]
+    got = values(build("expected_cost", "classes", costs), raw, codes)
+    np.testing.assert_allclose(got, expected)
+
+
+@pytest.mark.parametrize("costs", [None, COSTS[:2, :2]], ids=["errors", "costs"])
+def test_expected_cost_of_labels(costs):
+    raw, target = draw("labels")
+    table = 1 - np.eye(2) if costs is None else costs
+    p = expit(raw)
+    by_label = np.where(
+        target == 1,
+        (1 - p) * table[1, 0] + p * table[1, 1],
+        (1 - p) * table[0, 0] + p * table[0, 1],
+    )
+    got = values(build("expected_cost", "labels", costs), raw, target)
+    np.testing.assert_allclose(got, by_label.sum(axis=1))
+
+
+def test_two_scores_cost_what_their_difference_costs():
+    raw, codes = draw("classes")
+    codes, costs = codes % 2, COSTS[:2, :2]
+    two = values(build("expected_cost", "classes", costs), raw[:, :2], codes)
+    difference, labels = raw[:, [1]] - raw[:, [0]], codes[:, np.newaxis].astype(float)
+    one = values(build("expected_cost", "labels", costs), difference, labels)
+    np.testing.assert_allclose(two, one)
+
+
+def test_one_class_always_costs_the_same():
+    loss = build("expected_cost", "labels", np.array([[3.0]]))
+    cost, gradient = loss.with_gradient(torch.randn(5, 1), torch.zeros(5, 1))
+    assert (cost == 3).all()
+    assert (gradient == 0).all()
+
+
+# -- pairs -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"), [("labels", expected_labels), ("classes", expected_classes)]
+)
+def test_pairs_equal_a_double_loop(form, expected):
+    raw, target = draw(form, leading=(2,))
+    got = values(build("pairwise_auc", form), raw, target)
+    for k in range(2):
+        np.testing.assert_allclose(got[k], expected(raw[k], target[k]))
+
+
+def test_many_pairs_equal_a_double_loop():
+    raw, target = draw("labels", n_samples=1500)
+    raw, target = torch.tensor(raw), torch.tensor(target)
+    got, gradient = build("pairwise_auc", "labels").with_gradient(raw, target)
+    np.testing.assert_allclose(got, expected_labels(raw.numpy(), target.numpy()))
+    p, q = raw[target[:, 0] > 0, 0], raw[target[:, 0] == 0, 0]
+    # A row's pairs are in its own mean and in those of its partners.
+    both = torch.sigmoid(q - p[:, None]).sum(1) * (1 / len(p) + 1 / len(q))
+    shift = torch.sigmoid(raw[:, 0].mean()) - target[:, 0].mean()
+    torch.testing.assert_close(gradient[target[:, 0] > 0, 0], shift - both)
+
+
+@pytest.mark.parametrize("absent", [0, 1, 2])
+def test_class_that_a_batch_lacks(absent):
+    raw, codes = draw("classes")
+    codes = np.where(codes == absent, (absent + 1) % C, codes)
+    got = values(build("pairwise_auc", "classes"), raw, codes)
+    np.testing.assert_allclose(got, expected_classes(raw, codes))
+
+
+@pytest.mark.parametrize("form", ["labels", "classes"])
+@pytest.mark.parametrize("n_samples", [1, 4])
+def test_batch_of_one_class_has_only_the_anchor(form, n_samples):
+    raw, target = draw(form, n_samples=n_samples)
+    loss = build("pairwise_auc", form)
+    raw, target = torch.tensor(raw), torch.zeros_like(torch.tensor(target))
+    got, gradient = loss.with_gradient(raw, target)
+    mean = raw.mean(0)
+    log_loss = torch.log1p(torch.exp(mean))
+    if form == "labels":
+        torch.testing.assert_close(got, log_loss.sum().expand(n_samples))
+        torch.testing.assert_close(gradient, mean.sigmoid().expand(n_samples, C))
+        return
+    log_loss[0] -= mean[0]
+    torch.testing.assert_close(got, log_loss.mean().expand(n_samples))
+    pull = (mean.sigmoid() - torch.tensor([1.0, 0.0, 0.0])) / C
+    torch.testing.assert_close(gradient, pull.expand(n_samples, C).to(gradient))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_pairs_bound_the_auc(seed):
+    raw, codes = draw("classes", seed=seed)
+    bound = values(build("pairwise_auc", "classes"), raw, codes).mean()
+    bound -= np.mean([anchor(raw[:, c], codes == c).mean() for c in range(C)])
+    each = [roc_auc_score(codes == c, raw[:, c]) for c in range(C)]
+    assert bound / np.log(2) >= 1 - np.mean(each)
+    # Far apart, a pair costs its distance if it is in the wrong order, else nothing.
+    positive = codes == 0
+    steps = np.argsort(np.argsort(raw[:, 0])) * 1e3
+    pairs = itertools.product(steps[positive], steps[~positive])
+    distance = np.mean([max(q - p, 0) for p, q in pairs])
+    target = positive[:, np.newaxis].astype(float)
+    far = values(build("pairwise_auc", "labels"), steps[:, np.newaxis], target).mean()
+    assert far - anchor(steps, positive).mean() == pytest.approx(distance)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Takes note of the size of the largest tensor that is made."""
+
+    size = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, torch.Tensor):
+            self.size = max(self.size, out.numel())
+        return out
+
+
+@pytest.mark.parametrize("n_positive", [30, 10_000, 19_970])
+def test_pairs_are_never_held_at_once(n_positive):
+    n_samples = 20_000
+    rng = torch.Generator().manual_seed(0)
+    raw = torch.randn(n_samples, 1, generator=rng, dtype=torch.float64)
+    target = (torch.arange(n_samples) < n_positive).to(raw)[:, None]
+    loss = build("pairwise_auc", "labels")
+    with LargestTensor() as largest:
+        _, gradient = loss.with_gradient(raw, target)
+    assert n_samples <= largest.size < 100_000
+    # A pair pulls its two rows apart with the same force; what is left is the anchor's.
+    shift = n_samples * torch.sigmoid(raw.mean()) - n_positive
+    torch.testing.assert_close(gradient.sum(), shift)
+
+
+# -- both ------------------------------------------------------------------------------
+
+CASES = [
+    ("expected_cost", "labels", None),
+    ("expected_cost", "labels", COSTS[:2, :2]),
+    ("expected_cost", "classes", None),
+    ("expected_cost", "classes", COSTS),
+    ("pairwise_auc", "labels", None),
+    ("pairwise_auc", "classes", None),
+]
+
+
+@pytest.mark.parametrize("leading", [(), (2,)], ids=["one", "population"])
+@pytest.mark.parametrize(("name", "form", "costs"), CASES)
+def test_gradient_equals_finite_differences(name, form, costs, leading):
+    loss = build(name, form, costs)
+    raw, target = draw(form, leading, n_samples=9)
+    _, gradient = loss.with_gradient(torch.tensor(raw), torch.tensor(target))
+    for at in np.ndindex(raw.shape):
+        step = np.zeros_like(raw)
+        step[at] = 1e-5
+        up, down = values(loss, raw + step, target), values(loss, raw - step, target)
+        slope = (up - down).sum() / 2e-5
+        assert gradient[at].item() == pytest.approx(slope, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize(("name", "form", "costs"), CASES)
+def test_autograd_of_weighted_rows_equals_finite_differences(name, form, costs):
+    loss = build(name, form, costs)
+    raw, target = (torch.tensor(array) for array in draw(form, n_samples=9))
+    weight = torch.linspace(0, 3, 9, dtype=torch.float64)
+    raw.requires_grad_()
+    assert torch.autograd.gradcheck(lambda z: loss.per_sample(z, target) * weight, raw)
+
+
+@pytest.mark.parametrize(("name", "form", "costs"), CASES)
+def test_networks_of_a_population_do_not_meet(name, form, costs):
+    loss = build(name, form, costs)
+    raw, target = (torch.tensor(array) for array in draw(form, leading=(3,)))
+    together = loss.with_gradient(raw, target)
+    alone = [loss.with_gradient(raw[k], target[k]) for k in range(3)]
+    for got, parts in zip(together, zip(*alone, strict=True), strict=True):
+        torch.testing.assert_close(got, torch.stack(parts))
+
+
+def test_pairs_of_sequences_are_of_all_steps():
+    rng = np.random.default_rng(0)
+    raw, codes = rng.normal(size=(5, 4, C)), rng.integers(0, C, (5, 4))
+    there = np.arange(4) < np.array([[4], [1], [3], [2], [4]])
+    codes[~there] = -1
+    steps = np.zeros((5, 4))
+    steps[there] = expected_classes(raw[there], codes[there])
+    expected = steps.sum(axis=1) / there.sum(axis=1)
+    got = values(StepLoss(build("pairwise_auc", "classes")), raw, codes)
+    np.testing.assert_allclose(got, expected)
