@@ -30,8 +30,8 @@ class Loss(ABC):
     raw_axes: int = 2
     #: Whether ``with_gradient`` is written out.
     has_gradient: bool = True
-    #: Whether a row's loss depends on the scores of the other rows; ``with_gradient``
-    #: then gives the derivative of the sum, which cannot be weighted row by row.
+    #: Whether a row's loss depends on the scores of the other rows: the gradient of
+    #: ``with_gradient`` then cannot be weighted row by row.
     couples_rows: bool = False
     #: Whether ``per_sample`` can only repeat the mean, and cannot be weighted.
     gives_mean: bool = False
@@ -47,6 +47,16 @@ class Loss(ABC):
         ``raw``, which is not changed.
         """
         raise NotImplementedError
+
+    def scaled_gradient(
+        self, raw: Tensor, target: Tensor, scale: Tensor | float
+    ) -> tuple[Tensor, Tensor]:
+        """Return the losses, and the derivative of the sum of the scaled losses.
+
+        ``scale`` is a number, or (..., n_samples, 1).
+        """
+        loss, gradient = self.with_gradient(raw, target)
+        return loss, gradient.mul_(scale)
 
     def check_target(self, target: Tensor) -> None:
         """Raise a ValueError for targets that the loss is not defined for."""

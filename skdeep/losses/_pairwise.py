@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 
 import torch
@@ -84,13 +85,26 @@ def _anchor(raw: Tensor, target: Tensor) -> Tensor:
     return F.softplus(mean) - target * mean
 
 
-def _anchor_gradient(raw: Tensor, target: Tensor) -> Tensor:
-    """Return the derivative of the sum of ``_anchor``; the same for every row."""
-    surplus = torch.sigmoid(raw.mean(-2, keepdim=True)) - target.mean(-2, keepdim=True)
-    return surplus.expand_as(raw)
+def _anchor_gradient(raw: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Return the derivative of the weighted sum of ``_anchor``, one for all rows."""
+    surplus = torch.sigmoid(raw.mean(-2, keepdim=True)) - target
+    return (weight * surplus).mean(-2, keepdim=True)
 
 
-class BinaryPairwiseAUC(Loss):
+class _PairwiseAUC(Loss):
+    """A loss whose gradient the weights of all rows enter."""
+
+    couples_rows = True
+
+    def with_gradient(self, raw, target):
+        return self.scaled_gradient(raw, target, 1.0)
+
+    @abstractmethod
+    def scaled_gradient(self, raw, target, scale):
+        """Return the losses, and the derivative of the sum of the scaled losses."""
+
+
+class BinaryPairwiseAUC(_PairwiseAUC):
     """Logistic loss of how pairs of a positive and a negative are ordered.
 
     A row's loss is the mean of log(1 + exp(z_n - z_p)) over the pairs that it is in,
@@ -116,19 +130,19 @@ class BinaryPairwiseAUC(Loss):
     """
 
     target_kind = "indicators"
-    couples_rows = True
 
     def per_sample(self, raw, target):
         pairs = _Pairs.apply(raw, target > 0)
         return (pairs + _anchor(raw, target)).sum(-1)
 
-    def with_gradient(self, raw, target):
-        ones = torch.ones_like(raw)
-        gradient = _by_label(_pair_gradient, raw, target > 0, ones)
-        return self.per_sample(raw, target), gradient + _anchor_gradient(raw, target)
+    def scaled_gradient(self, raw, target, scale):
+        weight = torch.ones_like(raw) * scale
+        gradient = _by_label(_pair_gradient, raw, target > 0, weight)
+        gradient += _anchor_gradient(raw, target, weight)
+        return self.per_sample(raw, target), gradient
 
 
-class MulticlassPairwiseAUC(Loss):
+class MulticlassPairwiseAUC(_PairwiseAUC):
     """The loss of pairs for each class against the rest, by the class's own score.
 
     It is the mean over the classes that a batch has, so that divided by log 2 it is not
@@ -136,7 +150,6 @@ class MulticlassPairwiseAUC(Loss):
     """
 
     target_kind = "codes"
-    couples_rows = True
 
     def _split(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return what is the class of each row, and which share each class has.
@@ -154,8 +167,9 @@ class MulticlassPairwiseAUC(Loss):
         pairs = (_Pairs.apply(raw, truth > 0) * share).sum(-1)
         return pairs + _anchor(raw, truth).mean(-1)
 
-    def with_gradient(self, raw, target):
+    def scaled_gradient(self, raw, target, scale):
         truth, share = self._split(raw, target)
-        gradient = _by_label(_pair_gradient, raw, truth > 0, share.expand_as(raw))
-        anchor = _anchor_gradient(raw, truth) / raw.shape[-1]
-        return self.per_sample(raw, target), gradient + anchor
+        weight = torch.ones_like(raw) * scale
+        gradient = _by_label(_pair_gradient, raw, truth > 0, share * weight)
+        gradient += _anchor_gradient(raw, truth, weight) / raw.shape[-1]
+        return self.per_sample(raw, target), gradient

@@ -217,17 +217,25 @@ CASES = [
 ]
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("leading", [(), (2,)], ids=["one", "population"])
 @pytest.mark.parametrize(("name", "form", "costs"), CASES)
-def test_gradient_equals_finite_differences(name, form, costs, leading):
+def test_gradient_equals_finite_differences(name, form, costs, leading, weighted):
     loss = build(name, form, costs)
     raw, target = draw(form, leading, n_samples=9)
-    _, gradient = loss.with_gradient(torch.tensor(raw), torch.tensor(target))
+    tensors = torch.tensor(raw), torch.tensor(target)
+    weight = np.ones((*leading, 9))
+    if weighted:
+        weight = np.random.default_rng(1).uniform(size=weight.shape)
+        scale = torch.tensor(weight)[..., np.newaxis]
+        _, gradient = loss.scaled_gradient(*tensors, scale)
+    else:
+        _, gradient = loss.with_gradient(*tensors)
     for at in np.ndindex(raw.shape):
         step = np.zeros_like(raw)
         step[at] = 1e-5
         up, down = values(loss, raw + step, target), values(loss, raw - step, target)
-        slope = (up - down).sum() / 2e-5
+        slope = (weight * (up - down)).sum() / 2e-5
         assert gradient[at].item() == pytest.approx(slope, rel=1e-6, abs=1e-9)
 
 
