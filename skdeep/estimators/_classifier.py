@@ -74,13 +74,6 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
             )
         return check_cost_matrix(self.cost_matrix, len(targets.classes_))
 
-    def _task(self, plan, sample, *args):
-        task = super()._task(plan, sample, *args)
-        # The written-out gradient is weighted row by row, after the loss.
-        if plan.loss.couples_rows and sample.weight is not None:
-            task.closed_form = False
-        return task
-
     def _n_scores(self, targets, loss):
         if loss.target_kind == "indicators" and not targets.is_multilabel:
             return 1

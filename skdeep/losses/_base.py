@@ -30,8 +30,7 @@ class Loss(ABC):
     raw_axes: int = 2
     #: Whether ``with_gradient`` is written out.
     has_gradient: bool = True
-    #: Whether a row's loss depends on the scores of the other rows: the gradient of
-    #: ``with_gradient`` then cannot be weighted row by row.
+    #: Whether a row's loss depends on the scores of the other rows in the batch.
     couples_rows: bool = False
     #: Whether ``per_sample`` can only repeat the mean, and cannot be weighted.
     gives_mean: bool = False

@@ -80,8 +80,7 @@ class DenseStep:
         """
         room = self._rooms.get(x.shape[1]) or self._make_room(x.shape[1])
         inputs, outputs, masks = self._forward(x, room)
-        values, delta = self.loss.with_gradient(room.raw_T, target)
-        delta.mul_(scale)
+        values, delta = self.loss.scaled_gradient(room.raw_T, target, scale)
         for depth in range(len(self.weights) - 1, -1, -1):
             torch.bmm(delta.mT, inputs[depth], out=self.weight_gradients[depth])
             torch.sum(delta, 1, keepdim=True, out=self.bias_gradients[depth])

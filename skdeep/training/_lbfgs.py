@@ -28,7 +28,8 @@ class _Objective:
         self.alpha = task.options.alpha
         train = task.train
         n_samples = len(train.rows)
-        bounds = batch_bounds(n_samples, _CHUNK, merge_single=trainer.needs_two_rows)
+        size = n_samples if task.loss.couples_rows else _CHUNK
+        bounds = batch_bounds(n_samples, size, merge_single=trainer.needs_two_rows)
         self.batches = make_batches(
             np.arange(n_samples), bounds, train.target, train.weight
         )
