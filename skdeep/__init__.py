@@ -2,6 +2,7 @@
 
 from skdeep.datasets import load_stock_prices, load_stock_trend
 from skdeep.estimators import (
+    CostSensitiveClassifier,
     LSTMClassifier,
     LSTMForecaster,
     LSTMRegressor,
@@ -17,6 +18,7 @@ from skdeep.preprocessing import SequenceVectorizer, SlidingWindow, TrendFeature
 __version__ = "0.1.0"
 
 __all__ = [
+    "CostSensitiveClassifier",
     "ForecastDisplay",
     "LSTMClassifier",
     "LSTMForecaster",

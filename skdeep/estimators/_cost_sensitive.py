@@ -1,0 +1,688 @@
+"""A classifier whose mistakes have a price."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Real
+
+import numpy as np
+import pandas as pd
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    MetaEstimatorMixin,
+    _fit_context,
+)
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import StratifiedKFold, check_cv
+from sklearn.utils import (
+    Bunch,
+    check_random_state,
+    get_tags,
+    indexable,
+)
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    _raise_for_params,
+    _routing_enabled,
+    get_routing_for_object,
+    process_routing,
+)
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _check_y,
+    _num_samples,
+    check_is_fitted,
+)
+
+from skdeep.encoding import cost_table, positive_code
+from skdeep.estimators._decisions import (
+    CALIBRATORS,
+    Known,
+    Rule,
+    fit_rule,
+    importances,
+    unweighted,
+)
+from skdeep.estimators._mlp import MLPClassifier
+from skdeep.estimators._strategies import (
+    STRATEGIES,
+    OutOfFold,
+    Rows,
+    calibration_for,
+    constant_costs,
+    costs_by_fold,
+    cross_validate,
+    last_step,
+    prepare,
+    probabilities,
+    rule_for,
+    train,
+    why_not,
+)
+
+_REQUESTED = {"fp_cost": True, "fn_cost": True}
+
+
+class CostSensitiveClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+    """A classifier for which a false positive costs ``alpha`` false negatives.
+
+    It wraps any classifier and makes the decisions that cost least. With probabilities
+    to be trusted, that is to say "positive" where they reach ``alpha / (1 + alpha)``
+    [1]_; the strategies differ in where the costs enter, and in how much they trust the
+    probabilities. Costs may differ from row to row, a matrix may tell those of several
+    classes, and it may be cheaper to abstain.
+
+    Parameters
+    ----------
+    estimator : classifier, default=None
+        What gives probabilities: a classifier, or a pipeline that ends in one. None is
+        an :class:`MLPClassifier`.
+    alpha : float, default=1.0
+        What a false positive costs, where a false negative costs 1. It may be changed
+        after ``fit``, except where the strategy was trained for the one it had.
+    strategy : {'auto', 'threshold', 'tuned', 'weighted', 'direct', 'auc'}, \
+default='auto'
+        - 'threshold' trains as ever, and decides by the probability [1]_.
+        - 'tuned' trains as ever, and takes the threshold that costs least in
+          cross-validation.
+        - 'weighted' weights each row by what a mistake on it would cost, and decides by
+          the larger probability. ``predict_proba`` is freed of the weights.
+        - 'direct' trains a network on the expected cost itself [2]_.
+        - 'auc' trains a network to rank, by a pairwise loss, and takes the threshold
+          that costs least in cross-validation [3]_.
+        - 'auto' takes what costs least in cross-validation: one of these, or the same
+          decision on every row.
+
+        'direct' and 'auc' need a classifier of skdeep; 'tuned' and 'auc' two classes.
+    pos_label : object, default=None
+        The positive one of two classes; None is the greater one, ``classes_[1]``.
+    cost_matrix : array-like of shape (n_classes, n_classes), default=None
+        Cost of each decision (columns) for each true class (rows), the classes in
+        sorted order; in place of ``alpha``. A right decision may cost something too.
+    abstain_cost : float, default=None
+        What it costs to abstain, in the unit of the other costs. None never abstains.
+    abstain_label : object, default=-1
+        The answer where abstaining is the cheapest; of the kind of the classes, and
+        none of them.
+    calibration : {'sigmoid', 'isotonic'}, default=None
+        How probabilities are calibrated, on answers out of fold. It serves classifiers
+        that have only a ``decision_function`` too. Scores of ranking are always
+        calibrated, by 'sigmoid' if nothing is said.
+    cv : int, splitter or iterable, default=None
+        The folds, as scikit-learn's ``check_cv`` reads them. None is five shuffled
+        folds, or as many as there are rows of the rarer class. Where every
+        fold comes after its training rows, as those of
+        :class:`~sklearn.model_selection.TimeSeriesSplit` and
+        :class:`PurgedTimeSeriesSplit` do, nothing is learnt from later folds.
+    random_state : int, RandomState instance, default=None
+        Determines the folds, and seeds every ``random_state`` of ``estimator`` that is
+        None.
+
+    Attributes
+    ----------
+    estimator_ : classifier
+        The trained classifier.
+    classes_ : ndarray of shape (n_classes,)
+        The classes.
+    strategy_ : str
+        The strategy in use; with 'auto' the chosen one, which may be 'never' (no row is
+        positive), 'always', 'abstain' or, of several classes, 'always CLASS'.
+    threshold_ : float
+        The least probability of ``pos_label`` that is called positive, where both costs
+        of the row are 1. Of two classes only.
+    cv_costs_ : DataFrame
+        What each strategy, and each constant decision, cost per row in
+        cross-validation: ``mean`` and ``std`` over the folds. Only where ``fit``
+        cross-validated: with 'auto', 'tuned', 'auc' or a calibration.
+    n_features_in_ : int
+        Number of features seen in ``fit``, if ``estimator_`` tells.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if ``estimator_`` tells.
+
+    See Also
+    --------
+    skdeep.metrics.expected_cost : What decisions cost.
+    skdeep.metrics.make_cost_scorer : A scorer for cross-validation and searches.
+    sklearn.model_selection.TunedThresholdClassifierCV : A threshold for any metric.
+
+    Notes
+    -----
+    Costs of rows, ``fp_cost`` and ``fn_cost``, are metadata that this estimator
+    requests: with ``sklearn.set_config(enable_metadata_routing=True)`` they come
+    through pipelines, cross-validation and searches.
+
+    Costs enter once: either in training or in the threshold. To train with weights and
+    then to decide at ``alpha / (1 + alpha)`` would count them twice.
+
+    References
+    ----------
+    .. [1] C. Elkan, "The foundations of cost-sensitive learning", IJCAI 2001.
+    .. [2] A. C. Bahnsen, D. Aouada, B. Ottersten, "Example-dependent cost-sensitive
+       logistic regression for credit scoring", ICMLA 2014.
+    .. [3] C. Cortes, M. Mohri, "AUC optimization vs. error rate minimization",
+       NIPS 2003.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skdeep import CostSensitiveClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = make_pipeline(StandardScaler(), LogisticRegression())
+    >>> careful = CostSensitiveClassifier(model, alpha=9, strategy="threshold")
+    >>> careful.fit(X, y).threshold_
+    0.9
+    >>> int(model.fit(X, y).predict(X).sum()), int(careful.predict(X).sum())
+    (361, 346)
+    """
+
+    _parameter_constraints: dict = {
+        "estimator": [None, HasMethods(["fit", "predict"])],
+        "alpha": [Interval(Real, 0, None, closed="neither")],
+        "strategy": [StrOptions({*STRATEGIES, "auto"})],
+        "pos_label": "no_validation",
+        "cost_matrix": [None, "array-like"],
+        "abstain_cost": [None, Interval(Real, 0, None, closed="left")],
+        "abstain_label": "no_validation",
+        "calibration": [None, StrOptions(set(CALIBRATORS))],
+        "cv": ["cv_object"],
+        "random_state": ["random_state"],
+    }
+    # Whoever passes costs of rows means them for this estimator.
+    __metadata_request__fit = _REQUESTED
+    __metadata_request__predict = _REQUESTED
+    __metadata_request__predict_proba = _REQUESTED
+    __metadata_request__predict_log_proba = _REQUESTED
+    __metadata_request__decision_function = _REQUESTED
+    __metadata_request__score = _REQUESTED
+
+    def __init__(
+        self,
+        estimator=None,
+        alpha=1.0,
+        *,
+        strategy="auto",
+        pos_label=None,
+        cost_matrix=None,
+        abstain_cost=None,
+        abstain_label=-1,
+        calibration=None,
+        cv=None,
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.alpha = alpha
+        self.strategy = strategy
+        self.pos_label = pos_label
+        self.cost_matrix = cost_matrix
+        self.abstain_cost = abstain_cost
+        self.abstain_label = abstain_label
+        self.calibration = calibration
+        self.cv = cv
+        self.random_state = random_state
+
+    # -- fit ---------------------------------------------------------------------------
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, sample_weight=None, fp_cost=None, fn_cost=None, **fit_params):
+        """Train the classifier, and learn the rule that its decisions follow.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows; whatever ``estimator`` takes, sequences among them.
+        y : array-like of shape (n_samples,)
+            Classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights, none negative. They count in the costs, and go to the last step of
+            a pipeline.
+        fp_cost : array-like of shape (n_samples,), default=None
+            What a false positive costs in each row, times ``alpha``; net of what the
+            right decision costs.
+        fn_cost : array-like of shape (n_samples,), default=None
+            What a false negative costs in each row.
+        **fit_params : dict
+            Metadata for ``estimator`` and for the splitter ``cv``, where scikit-learn's
+            metadata routing is enabled.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If costs are not as they should be, y holds one class only, or the strategy
+            cannot be used around this estimator.
+        """
+        _raise_for_params(fit_params, self, "fit")
+        rows, split_params = self._check_rows(
+            X, y, sample_weight, {"fp_cost": fp_cost, "fn_cost": fn_cost}, fit_params
+        )
+        self._learn(rows, split_params)
+        self.classes_ = rows.classes
+        self._positive = rows.positive
+        self._fitted_alpha = self.alpha
+        self._has_row_costs = {n: c is not None for n, c in rows.row_costs.items()}
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self.estimator_, name):
+                setattr(self, name, getattr(self.estimator_, name))
+        return self
+
+    def _check_rows(self, X, y, sample_weight, row_costs, fit_params):
+        """Return the training rows, and what the splitter is to be told."""
+        X, y = indexable(X, y)
+        y = _check_y(y, estimator=self)
+        check_classification_targets(y)
+        classes, codes = np.unique(y, return_inverse=True)
+        self._check_classes(classes)
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        routed = self._routed(sample_weight, fit_params)
+        costs = self._costs(classes, len(y), **row_costs)
+        rows = Rows(
+            X=X,
+            y=y,
+            classes=classes,
+            positive=positive_code(classes, self.pos_label),
+            known=Known(codes, costs, np.ones(len(y)) if weight is None else weight),
+            weight=weight,
+            row_costs=row_costs,
+            fit_params=routed.estimator.fit,
+        )
+        return rows, routed.splitter.split
+
+    def _check_classes(self, classes) -> None:
+        """Refuse classes that the parameters cannot be meant for."""
+        if len(classes) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs two classes to decide between, but y "
+                f"holds one class only: {classes[0]!r}."
+            )
+        if len(classes) > 2 and self.strategy in ("tuned", "auc"):
+            raise ValueError(
+                f"Only binary classification is supported by strategy={self.strategy!r}"
+                f", but y holds {len(classes)} classes. Use 'threshold', 'weighted' or "
+                "'direct'."
+            )
+        if self.abstain_cost is None:
+            return
+        if self.abstain_label in classes.tolist():
+            raise ValueError(
+                f"abstain_label={self.abstain_label!r} is one of the classes."
+            )
+        if isinstance(self.abstain_label, str) != isinstance(classes.tolist()[0], str):
+            raise ValueError(
+                f"abstain_label={self.abstain_label!r} must be of the kind of the "
+                f"classes, such as {classes.tolist()[0]!r}."
+            )
+
+    def _learn(self, rows: Rows, split_params: dict) -> None:
+        """Choose the strategy, learn its rule, and train its model on all rows."""
+        names = self._possible(rows)
+        rng = check_random_state(self.random_state)
+        models = {
+            training: prepare(self._wrapped(), training, rng, rows.known.costs)
+            for training in dict.fromkeys(map(rows.training, names))
+        }
+        self.strategy_, self._rule = names[0], Rule(rows.positive)
+        self._by_fold: dict[str, np.ndarray] | None = None
+        self._tuning: dict | None = None
+        if self._cross_validates(rows.training(names[0])):
+            folds = self._folds(rows, rng, split_params)
+            self._choose(names, rows, cross_validate(models, rows, folds))
+        # Where all rows are decided alike, the plain model gives the probabilities.
+        name = self.strategy_ if self.strategy_ in STRATEGIES else names[0]
+        self._training = rows.training(name)
+        self.estimator_ = train(models[self._training], self._training, rows)
+
+    def _choose(self, names: list[str], rows: Rows, out: OutOfFold) -> None:
+        """Choose what costs least on rows out of fold, and learn its rule there."""
+        constant = constant_costs(out, rows)
+        self._by_fold = {
+            **{
+                name: costs_by_fold(name, out, rows, self.calibration) for name in names
+            },
+            **constant,
+        }
+        if self.strategy == "auto":
+            mean = {name: np.nanmean(costs) for name, costs in self._by_fold.items()}
+            self.strategy_ = min(mean, key=mean.__getitem__)
+        if self.strategy_ in constant:
+            code = list(constant).index(self.strategy_)
+            self._rule = Rule(rows.positive, constant=code)
+            return
+        self._rule = rule_for(self.strategy_, out, rows, self.calibration)
+        if STRATEGIES[self.strategy_].tuned:
+            self._tuning = {
+                "p": out.answers[rows.training(self.strategy_)],
+                "codes": rows.known.codes[out.index],
+                "weight": rows.known.weight[out.index],
+                "costs": {
+                    name: None if costs is None else np.asarray(costs)[out.index]
+                    for name, costs in rows.row_costs.items()
+                },
+            }
+
+    def _wrapped(self):
+        """Return the classifier to wrap."""
+        return MLPClassifier() if self.estimator is None else self.estimator
+
+    def _possible(self, rows: Rows) -> list[str]:
+        """Return the strategies to choose from, the simplest first."""
+        estimator, n_classes = self._wrapped(), len(rows.classes)
+        self._check_probabilities(estimator, n_classes)
+        if self.strategy != "auto":
+            reason = why_not(estimator, self.strategy)
+            if reason is not None:
+                raise ValueError(reason)
+            return [self.strategy]
+        names = [name for name in STRATEGIES if why_not(estimator, name) is None]
+        if n_classes > 2:
+            names = [name for name in names if not STRATEGIES[name].tuned]
+        if "weighted" in names:
+            training = rows.training("weighted")
+            if rows.weight_for(training) is rows.weight:
+                names.remove("weighted")  # all mistakes cost the same
+        return names
+
+    def _check_probabilities(self, estimator, n_classes: int) -> None:
+        """Refuse a classifier whose answers cannot be read as probabilities."""
+        if STRATEGIES.get(self.strategy, STRATEGIES["threshold"]).loss is not None:
+            return
+        _, last = last_step(estimator)
+        kind = type(last).__name__
+        if not hasattr(estimator, "predict_proba"):
+            scores = hasattr(estimator, "decision_function") and n_classes == 2
+            if not scores or self.calibration is None:
+                advice = "calibration='sigmoid'" if scores else "CalibratedClassifierCV"
+                raise ValueError(
+                    f"estimator={kind} gives no probabilities (it has no predict_proba)"
+                    f", which strategy={self.strategy!r} needs. Use {advice}."
+                )
+        class_weight = getattr(last, "class_weight", None)
+        if class_weight is not None and self.calibration is None:
+            warnings.warn(
+                f"class_weight={class_weight!r} of {kind} distorts its probabilities, "
+                "from which the decisions are made: leave the weights to alpha, or set "
+                "calibration.",
+                stacklevel=5,
+            )
+
+    def _cross_validates(self, training) -> bool:
+        """Say whether answers out of fold are needed."""
+        is_tuned = STRATEGIES[self.strategy].tuned if self.strategy != "auto" else True
+        return is_tuned or calibration_for(training, self.calibration) is not None
+
+    def _folds(self, rows: Rows, rng, split_params: dict) -> list:
+        """Return the rows of each fold: those to train on, and the others."""
+        cv = self.cv
+        if cv is None:
+            rarest = int(np.bincount(rows.known.codes).min())
+            if rarest < 2:
+                raise ValueError(
+                    f"strategy={self.strategy!r} is cross-validated, but y holds a "
+                    "class with one row only. Use strategy='threshold'."
+                )
+            seed = rng.randint(np.iinfo(np.int32).max)
+            cv = StratifiedKFold(min(rarest, 5), shuffle=True, random_state=seed)
+        cv = check_cv(cv, rows.y, classifier=True)
+        folds = list(cv.split(rows.X, rows.y, **split_params))
+        for number, (learnt, _) in enumerate(folds):
+            if len(np.unique(rows.y[learnt])) < 2:
+                raise ValueError(
+                    f"cv leaves one class only in the training rows of fold {number}: "
+                    f"{rows.y[learnt][0]!r}."
+                )
+        return folds
+
+    def _costs(self, classes, n_samples: int, fp_cost, fn_cost, alpha=None):
+        """Return what decisions cost, (n_samples, n_classes, n_decisions)."""
+        table = cost_table(
+            classes,
+            alpha=self.alpha if alpha is None else alpha,
+            fp_cost=fp_cost,
+            fn_cost=fn_cost,
+            cost_matrix=self.cost_matrix,
+            abstain_cost=self.abstain_cost,
+            pos_label=self.pos_label,
+            n_samples=n_samples,
+        )
+        return np.broadcast_to(table, (n_samples, *table.shape[1:]))
+
+    # -- predict -----------------------------------------------------------------------
+
+    def predict(self, X, fp_cost=None, fn_cost=None):
+        """Make the decisions that cost least.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, as for ``fit``.
+        fp_cost, fn_cost : array-like of shape (n_samples,), default=None
+            What mistakes cost in each row; needed where ``fit`` was given such.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Classes, and ``abstain_label`` where abstaining is the cheapest.
+
+        Raises
+        ------
+        ValueError
+            If costs are missing or not as they should be, or ``alpha`` was changed and
+            the strategy cannot follow it.
+        """
+        rule, p, costs = self._weigh(X, fp_cost, fn_cost)
+        labels = self.classes_
+        if self.abstain_cost is not None:
+            kind = object if labels.dtype == object else None
+            labels = np.array([*labels.tolist(), self.abstain_label], dtype=kind)
+        return labels[rule.decide(p, costs)]
+
+    def decision_function(self, X, fp_cost=None, fn_cost=None):
+        """Return by how much a decision is the cheaper one, in the unit of the costs.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, as for ``fit``.
+        fp_cost, fn_cost : array-like of shape (n_samples,), default=None
+            What mistakes cost in each row; needed where ``fit`` was given such.
+
+        Returns
+        -------
+        margin : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Of two classes, the expected cost of deciding ``classes_[0]`` less that of
+            ``classes_[1]``; 0 is where the decision turns. Of several, minus the
+            expected cost of deciding each.
+        """
+        rule, p, costs = self._weigh(X, fp_cost, fn_cost)
+        return rule.margins(p, costs)
+
+    def predict_proba(self, X, fp_cost=None, fn_cost=None):
+        """Predict probabilities of the classes, free of the weights of training.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, as for ``fit``.
+        fp_cost, fn_cost : array-like of shape (n_samples,), default=None
+            What mistakes cost in each row; needed where training was weighted by such.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        return self._rule.probabilities(self._answers(X, fp_cost, fn_cost))
+
+    def predict_log_proba(self, X, fp_cost=None, fn_cost=None):
+        """Predict the logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, as for ``fit``.
+        fp_cost, fn_cost : array-like of shape (n_samples,), default=None
+            What mistakes cost in each row; needed where training was weighted by such.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples, n_classes)
+            ``log(predict_proba(X))``.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X, fp_cost, fn_cost))
+
+    def score(self, X, y, sample_weight=None, fp_cost=None, fn_cost=None):
+        """Return the share of rows that are decided right.
+
+        What they cost is told by :func:`skdeep.metrics.expected_cost`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, as for ``fit``.
+        y : array-like of shape (n_samples,)
+            Their classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+        fp_cost, fn_cost : array-like of shape (n_samples,), default=None
+            What mistakes cost in each row; needed where ``fit`` was given such.
+
+        Returns
+        -------
+        accuracy : float
+            To abstain is no right answer.
+        """
+        y_pred = self.predict(X, fp_cost, fn_cost)
+        return accuracy_score(y, y_pred, sample_weight=sample_weight)
+
+    def _weigh(self, X, fp_cost, fn_cost):
+        """Return the rule, the probabilities and the costs that a decision needs."""
+        check_is_fitted(self)
+        rule = self._current_rule()
+        self._check_row_costs(fp_cost, fn_cost)
+        costs = self._costs(self.classes_, _num_samples(X), fp_cost, fn_cost)
+        return rule, rule.probabilities(self._answers(X, fp_cost, fn_cost)), costs
+
+    def _answers(self, X, fp_cost, fn_cost) -> np.ndarray:
+        """Return the model's answers, freed of the weights of training."""
+        p = probabilities(self.estimator_, self._training, X, self.classes_)
+        if not self._training.weighted:
+            return p
+        self._check_row_costs(fp_cost, fn_cost)
+        costs = self._costs(
+            self.classes_, len(p), fp_cost, fn_cost, alpha=self._fitted_alpha
+        )
+        return unweighted(p, importances(costs, self._positive))
+
+    def _check_row_costs(self, fp_cost, fn_cost) -> None:
+        """Refuse to go without costs that fit was given."""
+        for name, costs in {"fp_cost": fp_cost, "fn_cost": fn_cost}.items():
+            if costs is None and self._has_row_costs[name]:
+                raise ValueError(
+                    f"{name} is missing: fit was given what mistakes cost in each row, "
+                    "so the cost of these rows is needed too."
+                )
+
+    def _current_rule(self) -> Rule:
+        """Return the rule for today's alpha, which may not be that of ``fit``."""
+        if self.alpha == self._fitted_alpha:
+            return self._rule
+        if self._rule.constant is not None or self.strategy_ == "direct":
+            raise ValueError(
+                f"alpha={self.alpha!r} needs another fit: strategy {self.strategy_!r} "
+                f"was learnt for alpha={self._fitted_alpha!r} and cannot follow."
+            )
+        if self._tuning is None:
+            return self._rule
+        codes = self._tuning["codes"]
+        costs = self._costs(self.classes_, len(codes), **self._tuning["costs"])
+        known = Known(codes, costs, self._tuning["weight"])
+        calibration = calibration_for(self._training, self.calibration)
+        return fit_rule(
+            self._tuning["p"], known, self._positive, calibration, tune=True
+        )
+
+    @property
+    def threshold_(self) -> float:
+        """The least probability of the positive class that is called positive."""
+        check_is_fitted(self)
+        if len(self.classes_) > 2:
+            raise AttributeError("threshold_ is for two classes.")
+        costs = self._costs(self.classes_, 1, None, None)
+        return float(self._current_rule().threshold(costs)[0])
+
+    @property
+    def cv_costs_(self) -> pd.DataFrame:
+        """What each strategy cost per row in cross-validation."""
+        check_is_fitted(self)
+        if self._by_fold is None:
+            raise AttributeError(
+                f"cv_costs_ is there only where fit has cross-validated; strategy="
+                f"{self.strategy!r} did not."
+            )
+        table = pd.DataFrame(self._by_fold).T.rename_axis("strategy")
+        return pd.DataFrame(
+            {"mean": table.mean(axis=1), "std": table.std(axis=1, ddof=0)}
+        )
+
+    # -- scikit-learn ------------------------------------------------------------------
+
+    def _routed(self, sample_weight, fit_params: dict) -> Bunch:
+        """Return what the estimator and the splitter are to be told."""
+        estimator = self._wrapped()
+        if sample_weight is not None and _consumes_weight(estimator):
+            fit_params = {**fit_params, "sample_weight": sample_weight}
+        return process_routing(self, "fit", **fit_params)
+
+    def get_metadata_routing(self):
+        """Return what metadata this estimator takes, and what it hands on.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            See scikit-learn's user guide on metadata routing.
+        """
+        to_fit = MethodMapping().add(caller="fit", callee="fit")
+        to_split = MethodMapping().add(caller="fit", callee="split")
+        return (
+            MetadataRouter(owner=self)
+            .add_self_request(self)
+            .add(estimator=self._wrapped(), method_mapping=to_fit)
+            .add(splitter=check_cv(self.cv), method_mapping=to_split)
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "classes_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self._wrapped())
+        tags.input_tags = inner.input_tags
+        if inner.classifier_tags is not None:
+            multi_class = inner.classifier_tags.multi_class
+            tags.classifier_tags.multi_class = multi_class and self.strategy not in (
+                "tuned",
+                "auc",
+            )
+        return tags
+
+
+def _consumes_weight(estimator) -> bool:
+    """Say whether weights reach this classifier by scikit-learn's routing."""
+    if not _routing_enabled():
+        return False
+    routing = get_routing_for_object(estimator)
+    return bool(routing.consumes("fit", ["sample_weight"]))

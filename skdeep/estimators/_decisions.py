@@ -1,0 +1,265 @@
+"""From probabilities to the cheapest decisions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, logit
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+
+# Probabilities nearer to 0 or 1 are not told apart where their odds are taken.
+_EDGE = 1e-12
+
+
+@dataclass(frozen=True)
+class Known:
+    """Rows whose true class is known, with what each decision costs on them.
+
+    ``codes`` is (n_samples,), ``costs`` (n_samples, n_classes, n_decisions) and
+    ``weight`` (n_samples,).
+    """
+
+    codes: np.ndarray
+    costs: np.ndarray
+    weight: np.ndarray
+
+    def rows(self, index) -> Known:
+        """Return some of the rows."""
+        return Known(self.codes[index], self.costs[index], self.weight[index])
+
+    def cost_of(self, decisions) -> float:
+        """Return the mean cost of decisions, (n_samples,) or one for all rows."""
+        if not self.weight.any():
+            return np.nan
+        rows = np.arange(len(self.codes))
+        paid = self.costs[rows, self.codes, decisions]
+        return float(np.average(paid, weights=self.weight))
+
+
+def stakes(costs: np.ndarray, positive: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return what false positives and false negatives cost, net of right decisions.
+
+    ``costs`` is (n_samples, 2, n_decisions); both results are (n_samples,).
+    """
+    negative = 1 - positive
+    fp = costs[:, negative, positive] - costs[:, negative, negative]
+    fn = costs[:, positive, negative] - costs[:, positive, positive]
+    return fp, fn
+
+
+def importances(costs: np.ndarray, positive: int) -> np.ndarray:
+    """Return what a mistake costs by true class, (n_samples, n_classes).
+
+    Of several classes it is the mean over the wrong decisions (Ting, 2002).
+    """
+    n_classes = costs.shape[1]
+    if n_classes == 2:
+        fp, fn = stakes(costs, positive)
+        return np.stack([fn, fp] if positive == 0 else [fp, fn], axis=1)
+    right = np.einsum("ncc->nc", costs[:, :, :n_classes])
+    total = costs[:, :, :n_classes].sum(-1)
+    return (total - n_classes * right) / (n_classes - 1)
+
+
+def unweighted(p: np.ndarray, importance: np.ndarray) -> np.ndarray:
+    """Take out of probabilities the weights of the classes that were trained with.
+
+    A class trained with a weight w has its odds multiplied by w (Elkan, 2001).
+    """
+    p = p / np.maximum(importance, _EDGE)
+    return p / p.sum(1, keepdims=True)
+
+
+class SigmoidCalibrator:
+    """Logistic regression on the log-odds of a model's probabilities (Platt, 1999)."""
+
+    def fit(self, p, codes, weight):
+        """Learn the map from (n_samples, n_classes) probabilities to the truth."""
+        self.n_classes = p.shape[1]
+        # A penalty too small to matter, but for classes that are told apart perfectly.
+        self.model = LogisticRegression(C=100.0)
+        self.model.fit(self._scores(p), codes, weight)
+        return self
+
+    def __call__(self, p):
+        """Return calibrated probabilities, (n_samples, n_classes)."""
+        calibrated = np.zeros_like(p)
+        calibrated[:, self.model.classes_] = self.model.predict_proba(self._scores(p))
+        return calibrated
+
+    def _scores(self, p):
+        p = p.clip(_EDGE, 1 - _EDGE)
+        return logit(p[:, 1:]) if self.n_classes == 2 else np.log(p)
+
+
+class IsotonicCalibrator:
+    """A rising step function of each class's probability (Zadrozny & Elkan, 2002)."""
+
+    def fit(self, p, codes, weight):
+        """Learn the map from (n_samples, n_classes) probabilities to the truth."""
+        self.models = [
+            IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(
+                p[:, code], codes == code, weight
+            )
+            for code in range(p.shape[1])
+        ]
+        return self
+
+    def __call__(self, p):
+        """Return calibrated probabilities, (n_samples, n_classes)."""
+        steps = np.stack([m.predict(p[:, i]) for i, m in enumerate(self.models)], 1)
+        total = steps.sum(1, keepdims=True)
+        return np.divide(steps, total, out=p.copy(), where=total > 0)
+
+
+CALIBRATORS: dict[str, Any] = {
+    "sigmoid": SigmoidCalibrator,
+    "isotonic": IsotonicCalibrator,
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Turns the probabilities of a model into decisions.
+
+    Parameters
+    ----------
+    positive : int
+        Which of two classes is the positive one.
+    calibrator : callable, optional
+        Maps the model's probabilities to calibrated ones.
+    shift : float
+        The log-odds by which a positive decision must be dearer than its cost alone
+        says, as tuned on rows with known classes.
+    constant : int, optional
+        The decision that is made on every row, whatever the model says.
+    """
+
+    positive: int
+    calibrator: Any = None
+    shift: float = 0.0
+    constant: int | None = None
+
+    def probabilities(self, p: np.ndarray) -> np.ndarray:
+        """Return calibrated probabilities, (n_samples, n_classes)."""
+        return p if self.calibrator is None else self.calibrator(p)
+
+    def decide(self, p: np.ndarray, costs: np.ndarray) -> np.ndarray:
+        """Return the cheapest decision of each row, by calibrated probabilities."""
+        if self.constant is not None:
+            return np.full(len(p), self.constant)
+        p = self._shifted(p)
+        expected = expected_costs(p, costs)
+        n_classes = p.shape[1]
+        if n_classes == 2:
+            is_positive = self._excess(p, costs) >= 0
+            decisions = np.where(is_positive, self.positive, 1 - self.positive)
+        else:
+            decisions = expected[:, :n_classes].argmin(1)
+        if expected.shape[1] > n_classes:
+            abstains = expected[:, -1] < expected[:, :n_classes].min(1)
+            decisions[abstains] = n_classes
+        return decisions
+
+    def margins(self, p: np.ndarray, costs: np.ndarray) -> np.ndarray:
+        """Return by how much the second of two classes is the cheaper decision.
+
+        Of several classes, (n_samples, n_classes): minus the expected cost of each.
+        """
+        p = self._shifted(p)
+        if p.shape[1] > 2:
+            return -expected_costs(p, costs)[:, : p.shape[1]]
+        fp, fn = stakes(costs, self.positive)
+        excess = (fp + fn) * self._excess(p, costs)
+        return excess if self.positive == 1 else -excess
+
+    def threshold(self, costs: np.ndarray) -> np.ndarray:
+        """Return the least calibrated probability of a positive decision, by row."""
+        if self.constant is not None:
+            never = 0.0 if self.constant == self.positive else np.inf
+            return np.full(len(costs), never)
+        bayes = _bayes_threshold(costs, self.positive)
+        return expit(logit(bayes) + self.shift) if self.shift else bayes
+
+    def _excess(self, p, costs):
+        """Return how far the shifted probability is above the Bayes threshold."""
+        return p[:, self.positive] - _bayes_threshold(costs, self.positive)
+
+    def _shifted(self, p):
+        """Return the probabilities that the cheapest decision is the tuned one for."""
+        if self.constant is not None and self.constant < p.shape[1]:
+            return np.broadcast_to(np.eye(p.shape[1])[self.constant], p.shape)
+        if self.shift == 0:
+            return p
+        shift = self.shift if self.positive == 1 else -self.shift
+        second = expit(logit(p[:, 1]) - shift)
+        return np.stack([1 - second, second], axis=1)
+
+
+def expected_costs(p: np.ndarray, costs: np.ndarray) -> np.ndarray:
+    """Return what each decision costs on average, (n_samples, n_decisions)."""
+    return np.einsum(
+        "nc,ncd->nd", p, np.broadcast_to(costs, (len(p), *costs.shape[1:]))
+    )
+
+
+def _bayes_threshold(costs, positive):
+    """Return fp / (fp + fn); 1/2 where neither mistake costs anything."""
+    fp, fn = stakes(costs, positive)
+    return np.divide(fp, fp + fn, out=np.full(len(fp), 0.5), where=fp + fn > 0)
+
+
+def fit_rule(
+    p: np.ndarray,
+    known: Known,
+    positive: int,
+    calibration: str | None = None,
+    tune: bool = False,
+) -> Rule:
+    """Learn a rule from probabilities of rows that the model has not been trained on.
+
+    ``calibration`` names the calibrator, if there is to be one; ``tune`` asks for the
+    threshold with the least cost.
+    """
+    calibrator = None
+    if calibration is not None and len(np.unique(known.codes)) > 1:
+        calibrator = CALIBRATORS[calibration]().fit(p, known.codes, known.weight)
+    rule = Rule(positive, calibrator)
+    if not tune or len(known.codes) == 0:
+        return rule
+    return Rule(
+        positive, calibrator, _cheapest_shift(rule.probabilities(p), known, rule)
+    )
+
+
+def _cheapest_shift(p, known: Known, rule: Rule) -> float:
+    """Return the shift of the threshold's log-odds that would have cost the least.
+
+    Of all that cost the same, the middle one, or none if that is among them.
+    """
+    fp, fn = stakes(known.costs, rule.positive)
+    matters = fp + fn > 0
+    odds = logit(p[:, rule.positive].clip(_EDGE, 1 - _EDGE))
+    with np.errstate(divide="ignore"):
+        odds = odds[matters] - np.log(fp[matters]) + np.log(fn[matters])
+    is_positive = known.codes[matters] == rule.positive
+    paid = np.where(is_positive, -fn[matters], fp[matters]) * known.weight[matters]
+    # With the k rows of the highest odds decided positive: cost, up to a constant.
+    order = np.argsort(-odds, kind="stable")
+    odds = odds[order]
+    cost = np.append(0.0, np.cumsum(paid[order]))
+    highest, lowest = np.append(np.inf, odds), np.append(odds, -np.inf)
+    possible = highest > lowest  # equal odds are decided alike
+    cost, highest, lowest = cost[possible], highest[possible], lowest[possible]
+    best = cost <= cost.min() + 1e-9 * np.abs(paid).sum()
+    # A shift s decides rows of odds >= s positive: it lies in (lowest, highest].
+    if ((lowest < 0) & (highest >= 0) & best).any():
+        return 0.0
+    at = int(np.flatnonzero(best)[0])
+    low, high = lowest[at], highest[at]
+    if np.isinf(low):
+        return float(high)
+    return float(np.nextafter(low, np.inf) if np.isinf(high) else (low + high) / 2)

@@ -1,0 +1,315 @@
+"""How models are trained and compared where mistakes have a price."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import expit
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import _check_method_params, has_fit_parameter
+
+from skdeep.estimators._classifier import ClassifierNetwork
+from skdeep.estimators._decisions import (
+    Known,
+    Rule,
+    fit_rule,
+    importances,
+    unweighted,
+)
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a model is trained: what strategies may have in common.
+
+    Parameters
+    ----------
+    loss : str, optional
+        The loss of a network, if it is not to be its own.
+    weighted : bool
+        Whether rows are weighted by what a mistake on them costs.
+    cost_matrix : bool
+        Whether the loss is told the costs, which weights cannot say of several classes.
+    """
+
+    loss: str | None = None
+    weighted: bool = False
+    cost_matrix: bool = False
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether the model's answers are probabilities, but for the weights."""
+        return self.loss != "pairwise_auc" and not self.cost_matrix
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """How costs enter a classifier: in training, or in the threshold, never in both."""
+
+    loss: str | None = None
+    weighted: bool = False
+    tuned: bool = False
+
+    def training(self, n_classes: int) -> Training:
+        """Return how its model is trained."""
+        told = self.loss == "expected_cost" and n_classes > 2
+        return Training(self.loss, self.weighted and not told, told)
+
+
+STRATEGIES = {
+    "threshold": Strategy(),
+    "tuned": Strategy(tuned=True),
+    "weighted": Strategy(weighted=True),
+    "direct": Strategy("expected_cost", weighted=True),
+    "auc": Strategy("pairwise_auc", tuned=True),
+}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Training rows with all that is known of them.
+
+    ``weight`` and ``row_costs`` (by name) are the user's, None where there are none;
+    ``fit_params`` are for the model's ``fit``.
+    """
+
+    X: Any
+    y: np.ndarray
+    classes: np.ndarray
+    positive: int
+    known: Known
+    weight: np.ndarray | None
+    row_costs: dict
+    fit_params: dict
+
+    def training(self, name: str) -> Training:
+        """Return how the model of a strategy is trained on these classes."""
+        return STRATEGIES[name].training(len(self.classes))
+
+    def weight_for(self, training: Training) -> np.ndarray | None:
+        """Return the weights to train with: of mean 1, where the costs make them."""
+        if not training.weighted:
+            return None if "sample_weight" in self.fit_params else self.weight
+        cost = importances(self.known.costs, self.positive)
+        weight = cost[np.arange(len(self.y)), self.known.codes] * self.known.weight
+        if np.ptp(weight) == 0:
+            return self.weight
+        return weight * (self.known.weight.sum() / weight.sum())
+
+    def freed(self, p: np.ndarray, training: Training, index) -> np.ndarray:
+        """Take the weights of the costs out of a model's answers to some rows."""
+        if not training.weighted:
+            return p
+        return unweighted(p, importances(self.known.costs[index], self.positive))
+
+
+# -- one model -------------------------------------------------------------------------
+
+
+def last_step(estimator) -> tuple[str, Any]:
+    """Return the prefix of the last step's parameters, and the classifier there."""
+    if not isinstance(estimator, Pipeline):
+        return "", estimator
+    name, step = estimator.steps[-1]
+    prefix, last = last_step(step)
+    return f"{name}__{prefix}", last
+
+
+def why_not(estimator, name: str) -> str | None:
+    """Say why a strategy cannot be used around this classifier, if it cannot."""
+    strategy, (_, last) = STRATEGIES[name], last_step(estimator)
+    kind = type(last).__name__
+    if strategy.loss is not None and not isinstance(last, ClassifierNetwork):
+        return (
+            f"strategy={name!r} trains a network of skdeep on the loss "
+            f"{strategy.loss!r}, which {kind} does not have. Use 'threshold', 'tuned' "
+            "or 'weighted'."
+        )
+    if strategy.weighted and not has_fit_parameter(last, "sample_weight"):
+        return (
+            f"strategy={name!r} weights the rows, but fit of {kind} takes no "
+            "sample_weight. Use 'threshold' or 'tuned'."
+        )
+    return None
+
+
+def prepare(estimator, training: Training, rng, costs):
+    """Return an unfitted copy with the loss it needs, and a seed where it has none."""
+    model = clone(estimator)
+    for name, value in sorted(model.get_params().items()):
+        if name.split("__")[-1] == "random_state" and value is None:
+            model.set_params(**{name: int(rng.randint(np.iinfo(np.int32).max))})
+    prefix, _ = last_step(model)
+    if training.loss is not None:
+        model.set_params(**{f"{prefix}loss": training.loss})
+    if training.cost_matrix:
+        n_classes = costs.shape[1]
+        matrix = costs[0, :, :n_classes]
+        model.set_params(**{f"{prefix}cost_matrix": matrix / matrix.max()})
+    return model
+
+
+def train(model, training: Training, rows: Rows, index=None):
+    """Fit a model to the rows, or to some of them."""
+    if training.loss != "expected_cost":
+        return _fit(model, training, rows, index)
+    # The expected cost is flat where a network is sure: from a random start it may
+    # end in the same decision for all rows. Weighted log loss leads near.
+    prefix, last = last_step(model)
+    end = {"loss": last.loss, "warm_start": last.warm_start}
+    first = {"loss": "log_loss", "warm_start": True}
+    model.set_params(**{f"{prefix}{name}": value for name, value in first.items()})
+    _fit(model, Training(weighted=True), rows, index)
+    model.set_params(**{f"{prefix}loss": end["loss"]})
+    _fit(model, training, rows, index)
+    return model.set_params(**{f"{prefix}warm_start": end["warm_start"]})
+
+
+def _fit(model, training: Training, rows: Rows, index):
+    """Fit a model, its last step with the weights of the rows, if there are any."""
+    X, y, weight, given = rows.X, rows.y, rows.weight_for(training), rows.fit_params
+    if index is not None:
+        given = _check_method_params(X, given, indices=index)
+        X, y = _safe_indexing(X, index), y[index]
+        weight = None if weight is None else weight[index]
+    if weight is None:
+        return model.fit(X, y, **given)
+    prefix, last = last_step(model)
+    if not has_fit_parameter(last, "sample_weight"):
+        raise ValueError(
+            f"sample_weight cannot be used: fit of {type(last).__name__} takes none."
+        )
+    given = {**given, "sample_weight": weight}
+    # Weights that the costs have made are nobody's metadata to be routed.
+    with config_context(enable_metadata_routing=False):
+        return model.fit(X, y, **{f"{prefix}{name}": v for name, v in given.items()})
+
+
+def probabilities(model, training: Training, X, classes) -> np.ndarray:
+    """Return what the model answers, as (n_samples, n_classes) that sum to 1.
+
+    Scores without a scale, such as those of ranking, go through the logistic function.
+    """
+    if training.loss == "pairwise_auc" or not hasattr(model, "predict_proba"):
+        second = expit(np.asarray(model.decision_function(X), dtype=np.float64))
+        answers = np.stack([1 - second, second], axis=1)
+    else:
+        answers = np.asarray(model.predict_proba(X), dtype=np.float64)
+    if len(model.classes_) == len(classes):
+        return answers
+    p = np.zeros((len(answers), len(classes)))
+    p[:, np.searchsorted(classes, model.classes_)] = answers
+    return p
+
+
+# -- many models -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """Answers to rows by models that have not been trained on them.
+
+    ``index`` tells the rows and ``fold`` which part each was in, both (n,); a row may
+    be in several. ``answers`` are (n, n_classes), for each way of training.
+    """
+
+    index: np.ndarray
+    fold: np.ndarray
+    in_time: bool
+    answers: dict[Training, np.ndarray]
+
+    def before(self, fold: int) -> np.ndarray:
+        """Tell which answers a rule for this fold may be learnt from."""
+        return self.fold < fold if self.in_time else self.fold != fold
+
+
+def cross_validate(models: dict[Training, Any], rows: Rows, folds: list) -> OutOfFold:
+    """Train every model on every fold, and keep its answers to the rest."""
+    jobs = [(training, fold) for training in models for fold in folds]
+    found = Parallel()(
+        delayed(_answers)(clone(models[training]), training, rows, fold)
+        for training, fold in jobs
+    )
+    index = np.concatenate([test for _, test in folds])
+    answers = {
+        training: rows.freed(
+            np.concatenate(
+                [p for p, (t, _) in zip(found, jobs, strict=True) if t == training]
+            ),
+            training,
+            index,
+        )
+        for training in models
+    }
+    return OutOfFold(
+        index=index,
+        fold=np.repeat(np.arange(len(folds)), [len(test) for _, test in folds]),
+        in_time=all(train.max() < test.min() for train, test in folds),
+        answers=answers,
+    )
+
+
+def _answers(model, training: Training, rows: Rows, fold) -> np.ndarray:
+    fitted = train(model, training, rows, fold[0])
+    return probabilities(
+        fitted, training, _safe_indexing(rows.X, fold[1]), rows.classes
+    )
+
+
+def calibration_for(training: Training, asked: str | None) -> str | None:
+    """Return how a model is calibrated; answers that are no probabilities must be."""
+    return asked or (None if training.gives_probabilities else "sigmoid")
+
+
+def rule_for(
+    name: str, out: OutOfFold, rows: Rows, calibration: str | None, among=slice(None)
+) -> Rule:
+    """Learn a strategy's rule from answers to some of the rows."""
+    training = rows.training(name)
+    return fit_rule(
+        out.answers[training][among],
+        rows.known.rows(out.index[among]),
+        rows.positive,
+        calibration_for(training, calibration),
+        STRATEGIES[name].tuned,
+    )
+
+
+def costs_by_fold(
+    name: str, out: OutOfFold, rows: Rows, calibration: str | None
+) -> np.ndarray:
+    """Return what a strategy costs in each fold, by rules learnt from other folds."""
+    p = out.answers[rows.training(name)]
+    costs = []
+    for fold in np.unique(out.fold):
+        rule = rule_for(name, out, rows, calibration, out.before(fold))
+        there = out.fold == fold
+        known = rows.known.rows(out.index[there])
+        decisions = rule.decide(rule.probabilities(p[there]), known.costs)
+        costs.append(known.cost_of(decisions))
+    return np.array(costs)
+
+
+def constant_costs(out: OutOfFold, rows: Rows) -> dict[str, np.ndarray]:
+    """Return what it costs in each fold to decide alike on all rows, by decision."""
+    folds = [rows.known.rows(out.index[out.fold == k]) for k in np.unique(out.fold)]
+    return {
+        name: np.array([known.cost_of(code) for known in folds])
+        for code, name in enumerate(_constants(rows))
+    }
+
+
+def _constants(rows: Rows) -> list[str]:
+    """Name the constant decisions, in the order of the decisions."""
+    if len(rows.classes) == 2:
+        names = ["never", "always"] if rows.positive == 1 else ["always", "never"]
+    else:
+        names = [f"always {label}" for label in rows.classes]
+    can_abstain = rows.known.costs.shape[2] > len(rows.classes)
+    return [*names, "abstain"] if can_abstain else names
