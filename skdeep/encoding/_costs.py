@@ -171,11 +171,11 @@ def _refuse_with_classes(classes, alpha, fp_cost, fn_cost, pos_label) -> None:
         names.insert(0, f"alpha={alpha!r}")
     if names:
         raise ValueError(
-            f"{' and '.join(names)} speak of two classes, but y holds {len(classes)}: "
-            f"{_listed(classes)}. Give a cost_matrix."
+            f"{' and '.join(names)} can only be given for two classes, but y holds "
+            f"{len(classes)}: {_listed(classes)}. Give a cost_matrix."
         )
 
 
 def _listed(classes) -> str:
-    shown = ", ".join(repr(label) for label in list(classes)[:6])
+    shown = ", ".join(repr(label) for label in np.asarray(classes).tolist()[:6])
     return shown + (", ..." if len(classes) > 6 else "")

@@ -305,7 +305,7 @@ default='auto'
         if len(classes) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs two classes to decide between, but y "
-                f"holds one class only: {classes[0]!r}."
+                f"holds fewer than that, one class or none: {classes.tolist()}."
             )
         if len(classes) > 2 and self.strategy in ("tuned", "auc"):
             raise ValueError(
@@ -440,7 +440,7 @@ default='auto'
             if len(np.unique(rows.y[learnt])) < 2:
                 raise ValueError(
                     f"cv leaves one class only in the training rows of fold {number}: "
-                    f"{rows.y[learnt][0]!r}."
+                    f"{rows.y[learnt][:1].tolist()[0]!r}."
                 )
         return folds
 
