@@ -12,13 +12,22 @@ from skdeep.estimators import (
     ModuleRegressor,
 )
 from skdeep.inspection import ForecastDisplay, LossCurveDisplay
+from skdeep.metrics import (
+    CostCurveDisplay,
+    ErrorRatesDisplay,
+    expected_cost,
+    make_cost_scorer,
+    savings_score,
+)
 from skdeep.model_selection import PurgedTimeSeriesSplit
 from skdeep.preprocessing import SequenceVectorizer, SlidingWindow, TrendFeatures
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CostCurveDisplay",
     "CostSensitiveClassifier",
+    "ErrorRatesDisplay",
     "ForecastDisplay",
     "LSTMClassifier",
     "LSTMForecaster",
@@ -33,6 +42,9 @@ __all__ = [
     "SlidingWindow",
     "TrendFeatures",
     "__version__",
+    "expected_cost",
     "load_stock_prices",
     "load_stock_trend",
+    "make_cost_scorer",
+    "savings_score",
 ]

@@ -23,7 +23,7 @@ PARTS = {
     },
     "datasets": {"skdeep": {"preprocessing"}, "libraries": None},
     "inspection": {"skdeep": set(), "libraries": None},
-    "metrics": {"skdeep": set(), "libraries": None},
+    "metrics": {"skdeep": {"encoding"}, "libraries": None},
     "model_selection": {"skdeep": set(), "libraries": None},
     "preprocessing": {"skdeep": {"encoding"}, "libraries": None},
 }

@@ -15,6 +15,7 @@ PUBLIC_SUBPACKAGES = [
     "datasets",
     "estimators",
     "inspection",
+    "metrics",
     "model_selection",
     "preprocessing",
 ]

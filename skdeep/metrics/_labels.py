@@ -1,0 +1,122 @@
+"""The user's labels: checked, and as numbers of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import column_or_1d
+
+# What stands for the other class where only one is known.
+OTHER_CLASS = "(another class)"
+_SHOWN = 6
+
+
+def check_labels(y, name: str) -> np.ndarray:
+    """Return labels as an array, (n_samples,); ``name`` is for messages."""
+    try:
+        y = column_or_1d(y)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be one label a row: {error}") from error
+    if len(y) == 0:
+        raise ValueError(f"{name} holds no rows.")
+    missing = pd.isna(y)
+    if missing.any():
+        at = int(np.flatnonzero(missing)[0])
+        raise ValueError(f"{name} must not be missing, got {y[at]} at position {at}.")
+    if y.dtype.kind == "f" and (y != np.floor(y)).any():
+        at = int(np.flatnonzero(y != np.floor(y))[0])
+        raise ValueError(
+            f"{name} must hold classes, got {y[at]} at position {at}. Scores and "
+            "probabilities become classes by a threshold."
+        )
+    return y
+
+
+def check_same_length(**arrays) -> None:
+    """Refuse arrays that do not hold as many rows as the first of them."""
+    (first, n), *others = [(name, len(values)) for name, values in arrays.items()]
+    for name, found in others:
+        if found != n:
+            raise ValueError(f"{name} holds {found} rows, but {first} holds {n}.")
+
+
+def check_label(label, name: str) -> None:
+    """Refuse what cannot be a label, as a list."""
+    if not isinstance(label, Hashable):
+        raise TypeError(f"{name} must be a label, got {label!r}.")
+
+
+def check_classes(labels, cost_matrix=None) -> list:
+    """Return classes in the order given, or sorted if no matrix goes by the order."""
+    classes = check_labels(labels, "labels").tolist()
+    if len(set(classes)) < len(classes):
+        raise ValueError(f"labels must not repeat, got {listed(classes)}.")
+    if cost_matrix is None:
+        return sorted_labels(np.array(classes, dtype=object), name="labels")
+    if len(classes) != len(np.atleast_1d(cost_matrix)):
+        raise ValueError(
+            f"labels must name the {len(np.atleast_1d(cost_matrix))} rows of "
+            f"cost_matrix, got {len(classes)}: {listed(classes)}."
+        )
+    return classes
+
+
+def sorted_labels(*found: np.ndarray, name: str, ignored: Iterable = ()) -> list:
+    """Return the different labels in arrays but those ignored, sorted."""
+    labels = {label for y in found for label in pd.unique(y).tolist()} - set(ignored)
+    try:
+        return sorted(labels)
+    except TypeError as error:
+        raise ValueError(
+            f"{name} must hold labels of one kind, got {listed(labels)}."
+        ) from error
+
+
+def codes_of(
+    y: np.ndarray, codes: dict, name: str, advice: dict | None = None
+) -> np.ndarray:
+    """Return the number of each label, (n_samples,), as ``codes`` tells it.
+
+    ``advice`` is what a message says of labels that ought not to be there.
+    """
+    where, found = pd.factorize(y)
+    found = found.tolist()
+    unknown = [label for label in found if label not in codes]
+    if unknown:
+        hints = "".join((advice or {}).get(label, "") for label in unknown)
+        raise ValueError(
+            f"{name} holds {listed(unknown)}, but the classes are {listed(codes)}."
+            f"{hints}"
+        )
+    return np.array([codes[label] for label in found])[where]
+
+
+def positive_label(labels: list, pos_label, name: str):
+    """Return the positive one of two labels, or of the only one that is there."""
+    check_label(pos_label, "pos_label")
+    if len(labels) > 2:
+        raise ValueError(
+            f"{name} must hold two classes, got {len(labels)}: {listed(labels)}."
+        )
+    if pos_label is None and len(labels) == 2:
+        return labels[1]
+    if pos_label is None and (set(labels) <= {0, 1} or set(labels) <= {-1, 1}):
+        return 1
+    if pos_label is None:
+        raise ValueError(
+            f"{name} holds {labels[0]!r} only: pos_label must tell what is positive."
+        )
+    if len(labels) == 2 and pos_label not in labels:
+        raise ValueError(
+            f"pos_label={pos_label!r} is not a class: {name} holds {listed(labels)}."
+        )
+    return pos_label
+
+
+def listed(labels: Iterable) -> str:
+    """Return labels as text for a message, the first few of them."""
+    labels = list(labels)
+    shown = ", ".join(repr(label) for label in labels[:_SHOWN])
+    return shown + (", ..." if len(labels) > _SHOWN else "")
