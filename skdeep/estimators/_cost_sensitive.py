@@ -43,6 +43,7 @@ from skdeep.estimators._decisions import (
     CALIBRATORS,
     Known,
     Rule,
+    averaged,
     fit_rule,
     importances,
     unweighted,
@@ -53,6 +54,7 @@ from skdeep.estimators._strategies import (
     OutOfFold,
     Rows,
     calibration_for,
+    cheapest,
     constant_costs,
     costs_by_fold,
     cross_validate,
@@ -88,14 +90,17 @@ class CostSensitiveClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
 default='auto'
         - 'threshold' trains as ever, and decides by the probability [1]_.
         - 'tuned' trains as ever, and takes the threshold that costs least in
-          cross-validation.
+          cross-validation, the costs smoothed over neighbouring thresholds.
         - 'weighted' weights each row by what a mistake on it would cost, and decides by
           the larger probability. ``predict_proba`` is freed of the weights.
-        - 'direct' trains a network on the expected cost itself [2]_.
+        - 'direct' trains a network on weighted log loss, then on the expected cost
+          itself [2]_, and keeps the latter if it lowers the cost of the training rows.
+          Its answers are near 0 and 1: to read them as probabilities, calibrate them.
         - 'auc' trains a network to rank, by a pairwise loss, and takes the threshold
           that costs least in cross-validation [3]_.
         - 'auto' takes what costs least in cross-validation: one of these, or the same
-          decision on every row.
+          decision on every row. It is 'tuned' unless another is better by two standard
+          errors.
 
         'direct' and 'auc' need a classifier of skdeep; 'tuned' and 'auc' two classes.
     pos_label : object, default=None
@@ -113,9 +118,9 @@ default='auto'
         that have only a ``decision_function`` too. Scores of ranking are always
         calibrated, by 'sigmoid' if nothing is said.
     cv : int, splitter or iterable, default=None
-        The folds, as scikit-learn's ``check_cv`` reads them. None is five shuffled
-        folds, or as many as there are rows of the rarer class. Where every
-        fold comes after its training rows, as those of
+        The folds, as scikit-learn's ``check_cv`` reads them. None is ten shuffled
+        folds, or as many as there are rows of the rarer class. Where every fold comes
+        after its training rows, as those of
         :class:`~sklearn.model_selection.TimeSeriesSplit` and
         :class:`PurgedTimeSeriesSplit` do, nothing is learnt from later folds.
     random_state : int, RandomState instance, default=None
@@ -124,8 +129,12 @@ default='auto'
 
     Attributes
     ----------
+    estimators_ : list of classifier
+        The trained classifiers, whose log-odds are averaged. Cross-validation that
+        holds out each row once leaves one a fold, which are kept; else there is one,
+        trained on all rows.
     estimator_ : classifier
-        The trained classifier.
+        The trained classifier, where there is only one.
     classes_ : ndarray of shape (n_classes,)
         The classes.
     strategy_ : str
@@ -139,9 +148,9 @@ default='auto'
         cross-validation: ``mean`` and ``std`` over the folds. Only where ``fit``
         cross-validated: with 'auto', 'tuned', 'auc' or a calibration.
     n_features_in_ : int
-        Number of features seen in ``fit``, if ``estimator_`` tells.
+        Number of features seen in ``fit``, if ``estimators_`` tell.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, if ``estimator_`` tells.
+        Names of the features, if ``estimators_`` tell.
 
     See Also
     --------
@@ -272,8 +281,8 @@ default='auto'
         self._fitted_alpha = self.alpha
         self._has_row_costs = {n: c is not None for n, c in rows.row_costs.items()}
         for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(self.estimator_, name):
-                setattr(self, name, getattr(self.estimator_, name))
+            if hasattr(self.estimators_[0], name):
+                setattr(self, name, getattr(self.estimators_[0], name))
         return self
 
     def _check_rows(self, X, y, sample_weight, row_costs, fit_params):
@@ -336,26 +345,27 @@ default='auto'
         self.strategy_, self._rule = names[0], Rule(rows.positive)
         self._by_fold: dict[str, np.ndarray] | None = None
         self._tuning: dict | None = None
+        out = None
         if self._cross_validates(rows.training(names[0])):
             folds = self._folds(rows, rng, split_params)
-            self._choose(names, rows, cross_validate(models, rows, folds))
-        # Where all rows are decided alike, the plain model gives the probabilities.
+            out = cross_validate(models, rows, folds)
+            self._choose(names, rows, out)
+        # Where all rows are decided alike, the plain models give the probabilities.
         name = self.strategy_ if self.strategy_ in STRATEGIES else names[0]
-        self._training = rows.training(name)
-        self.estimator_ = train(models[self._training], self._training, rows)
+        training = self._training = rows.training(name)
+        if out is not None and out.is_partition and not out.in_time:
+            self.estimators_ = out.models[training]
+        else:
+            self.estimators_ = [train(models[training], training, rows)]
 
     def _choose(self, names: list[str], rows: Rows, out: OutOfFold) -> None:
         """Choose what costs least on rows out of fold, and learn its rule there."""
         constant = constant_costs(out, rows)
-        self._by_fold = {
-            **{
-                name: costs_by_fold(name, out, rows, self.calibration) for name in names
-            },
-            **constant,
-        }
+        by_fold = {n: costs_by_fold(n, out, rows, self.calibration) for n in names}
+        self._by_fold = by_fold | constant
         if self.strategy == "auto":
-            mean = {name: np.nanmean(costs) for name, costs in self._by_fold.items()}
-            self.strategy_ = min(mean, key=mean.__getitem__)
+            usual = "tuned" if "tuned" in names else names[0]
+            self.strategy_ = cheapest(self._by_fold, usual)
         if self.strategy_ in constant:
             code = list(constant).index(self.strategy_)
             self._rule = Rule(rows.positive, constant=code)
@@ -433,7 +443,7 @@ default='auto'
                     "class with one row only. Use strategy='threshold'."
                 )
             seed = rng.randint(np.iinfo(np.int32).max)
-            cv = StratifiedKFold(min(rarest, 5), shuffle=True, random_state=seed)
+            cv = StratifiedKFold(min(rarest, 10), shuffle=True, random_state=seed)
         cv = check_cv(cv, rows.y, classifier=True)
         folds = list(cv.split(rows.X, rows.y, **split_params))
         for number, (learnt, _) in enumerate(folds):
@@ -578,7 +588,12 @@ default='auto'
 
     def _answers(self, X, fp_cost, fn_cost) -> np.ndarray:
         """Return the model's answers, freed of the weights of training."""
-        p = probabilities(self.estimator_, self._training, X, self.classes_)
+        p = averaged(
+            [
+                probabilities(model, self._training, X, self.classes_)
+                for model in self.estimators_
+            ]
+        )
         if not self._training.weighted:
             return p
         self._check_row_costs(fp_cost, fn_cost)
@@ -614,6 +629,17 @@ default='auto'
         return fit_rule(
             self._tuning["p"], known, self._positive, calibration, tune=True
         )
+
+    @property
+    def estimator_(self):
+        """The trained classifier, where there is only one."""
+        check_is_fitted(self)
+        if len(self.estimators_) > 1:
+            raise AttributeError(
+                f"The answers are averaged over {len(self.estimators_)} classifiers, "
+                "one a fold: see estimators_."
+            )
+        return self.estimators_[0]
 
     @property
     def threshold_(self) -> float:

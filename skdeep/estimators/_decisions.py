@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import expit, logit, softmax
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 # Probabilities nearer to 0 or 1 are not told apart where their odds are taken.
-_EDGE = 1e-12
+_EDGE = 1e-6
+# Standard deviation, in log-odds, of the smoothing of costs where a threshold is tuned,
+# and how far of the way from the Bayes threshold to the least cost to go.
+_SMOOTHING = 0.3
+_TRUST = 0.75
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,14 @@ def importances(costs: np.ndarray, positive: int) -> np.ndarray:
     right = np.einsum("ncc->nc", costs[:, :, :n_classes])
     total = costs[:, :, :n_classes].sum(-1)
     return (total - n_classes * right) / (n_classes - 1)
+
+
+def averaged(answers: list[np.ndarray]) -> np.ndarray:
+    """Return the mean of several models' probabilities, taken of their log-odds."""
+    if len(answers) == 1:
+        return answers[0]
+    logs = np.mean([np.log(p.clip(_EDGE, 1.0)) for p in answers], axis=0)
+    return softmax(logs, axis=1)
 
 
 def unweighted(p: np.ndarray, importance: np.ndarray) -> np.ndarray:
@@ -195,7 +207,7 @@ class Rule:
         if self.shift == 0:
             return p
         shift = self.shift if self.positive == 1 else -self.shift
-        second = expit(logit(p[:, 1]) - shift)
+        second = expit(logit(p[:, 1].clip(_EDGE, 1 - _EDGE)) - shift)
         return np.stack([1 - second, second], axis=1)
 
 
@@ -236,30 +248,44 @@ def fit_rule(
 
 
 def _cheapest_shift(p, known: Known, rule: Rule) -> float:
-    """Return the shift of the threshold's log-odds that would have cost the least.
+    """Return the shift of the threshold's log-odds that costs least on known rows.
 
-    Of all that cost the same, the middle one, or none if that is among them.
+    The least of the bare costs is where chance has put it. They are smoothed over
+    neighbouring shifts, and of the way to the least a part is gone. Infinite shifts
+    decide all rows alike.
     """
-    fp, fn = stakes(known.costs, rule.positive)
-    matters = fp + fn > 0
-    odds = logit(p[:, rule.positive].clip(_EDGE, 1 - _EDGE))
-    with np.errstate(divide="ignore"):
-        odds = odds[matters] - np.log(fp[matters]) + np.log(fn[matters])
-    is_positive = known.codes[matters] == rule.positive
-    paid = np.where(is_positive, -fn[matters], fp[matters]) * known.weight[matters]
-    # With the k rows of the highest odds decided positive: cost, up to a constant.
-    order = np.argsort(-odds, kind="stable")
-    odds = odds[order]
-    cost = np.append(0.0, np.cumsum(paid[order]))
-    highest, lowest = np.append(np.inf, odds), np.append(odds, -np.inf)
-    possible = highest > lowest  # equal odds are decided alike
-    cost, highest, lowest = cost[possible], highest[possible], lowest[possible]
-    best = cost <= cost.min() + 1e-9 * np.abs(paid).sum()
-    # A shift s decides rows of odds >= s positive: it lies in (lowest, highest].
-    if ((lowest < 0) & (highest >= 0) & best).any():
-        return 0.0
-    at = int(np.flatnonzero(best)[0])
-    low, high = lowest[at], highest[at]
-    if np.isinf(low):
-        return float(high)
-    return float(np.nextafter(low, np.inf) if np.isinf(high) else (low + high) / 2)
+    odds, paid = _odds_and_costs(p, known, rule.positive)
+    shifts, costs = _smoothed_costs(odds, paid)
+    best = int(costs.argmin())
+    if best in (0, len(shifts) - 1):
+        return -np.inf if best == 0 else np.inf
+    return _TRUST * float(shifts[best])
+
+
+def _odds_and_costs(p, known: Known, positive: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return up to which shift each row is called positive, and what that costs.
+
+    Costs are those beyond a negative decision. Rows that no shift turns are left out.
+    """
+    fp, fn = stakes(known.costs, positive)
+    turns = (fp > 0) & (fn > 0)
+    fp, fn, p = fp[turns], fn[turns], p[turns, positive]
+    odds = logit(p.clip(_EDGE, 1 - _EDGE)) - np.log(fp) + np.log(fn)
+    is_positive = known.codes[turns] == positive
+    return odds, np.where(is_positive, -fn, fp) * known.weight[turns]
+
+
+def _smoothed_costs(odds, paid) -> tuple[np.ndarray, np.ndarray]:
+    """Return shifts from "all positive" to "all negative", and what each costs."""
+    if len(odds) == 0:
+        return np.zeros(3), np.array([1.0, 0.0, 1.0])
+    reach = 4 * _SMOOTHING
+    edges = np.linspace(odds.min() - reach, odds.max() + reach, 2001)
+    paid, _ = np.histogram(odds, edges, weights=paid)
+    # With a shift at an edge, what lies above it is called positive.
+    costs = np.append(np.cumsum(paid[::-1])[::-1], 0.0)
+    step = edges[1] - edges[0]
+    offsets = np.arange(-np.ceil(reach / step), np.ceil(reach / step) + 1) * step
+    kernel = np.exp(-0.5 * (offsets / _SMOOTHING) ** 2)
+    wide = np.pad(costs, len(offsets) // 2, mode="edge")
+    return edges, np.convolve(wide, kernel / kernel.sum(), "valid")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,29 +156,35 @@ def prepare(estimator, training: Training, rng, costs):
     return model
 
 
-def train(model, training: Training, rows: Rows, index=None):
+def train(model, training: Training, rows: Rows, index=slice(None)):
     """Fit a model to the rows, or to some of them."""
     if training.loss != "expected_cost":
         return _fit(model, training, rows, index)
-    # The expected cost is flat where a network is sure: from a random start it may
-    # end in the same decision for all rows. Weighted log loss leads near.
+    # The expected cost is flat where a network is sure, and from a random start may end
+    # in one decision for all rows. Weighted log loss leads near, and is the better end
+    # where nearly all rows are to be decided alike.
     prefix, last = last_step(model)
-    end = {"loss": last.loss, "warm_start": last.warm_start}
-    first = {"loss": "log_loss", "warm_start": True}
-    model.set_params(**{f"{prefix}{name}": value for name, value in first.items()})
-    _fit(model, Training(weighted=True), rows, index)
-    model.set_params(**{f"{prefix}loss": end["loss"]})
-    _fit(model, training, rows, index)
-    return model.set_params(**{f"{prefix}warm_start": end["warm_start"]})
+    asked = {f"{prefix}{name}": getattr(last, name) for name in ("loss", "warm_start")}
+    model.set_params(**{f"{prefix}loss": "log_loss", f"{prefix}warm_start": True})
+    first = copy.deepcopy(_fit(model, Training(weighted=True), rows, index))
+    model.set_params(**{f"{prefix}loss": training.loss})
+    second = _fit(model, training, rows, index)
+
+    def cost(model) -> float:
+        X = _safe_indexing(rows.X, index)
+        p = probabilities(model, training, X, rows.classes)
+        return rows.known.rows(index).cost_of(p.argmax(1))
+
+    best = second if cost(second) <= cost(first) else first
+    return best.set_params(**asked)
 
 
 def _fit(model, training: Training, rows: Rows, index):
     """Fit a model, its last step with the weights of the rows, if there are any."""
-    X, y, weight, given = rows.X, rows.y, rows.weight_for(training), rows.fit_params
-    if index is not None:
-        given = _check_method_params(X, given, indices=index)
-        X, y = _safe_indexing(X, index), y[index]
-        weight = None if weight is None else weight[index]
+    X, y, weight = rows.X, rows.y, rows.weight_for(training)
+    given = _check_method_params(X, rows.fit_params, indices=index)
+    X, y = _safe_indexing(X, index), y[index]
+    weight = None if weight is None else weight[index]
     if weight is None:
         return model.fit(X, y, **given)
     prefix, last = last_step(model)
@@ -216,12 +223,16 @@ class OutOfFold:
     """Answers to rows by models that have not been trained on them.
 
     ``index`` tells the rows and ``fold`` which part each was in, both (n,); a row may
-    be in several. ``answers`` are (n, n_classes), for each way of training.
+    be in several. For each way of training there are ``models``, one a fold, and their
+    ``answers``, (n, n_classes). ``in_time`` says that every fold comes after the rows
+    that its model was trained on, ``is_partition`` that each row is in one fold.
     """
 
     index: np.ndarray
     fold: np.ndarray
     in_time: bool
+    is_partition: bool
+    models: dict[Training, list]
     answers: dict[Training, np.ndarray]
 
     def before(self, fold: int) -> np.ndarray:
@@ -231,35 +242,34 @@ class OutOfFold:
 
 def cross_validate(models: dict[Training, Any], rows: Rows, folds: list) -> OutOfFold:
     """Train every model on every fold, and keep its answers to the rest."""
-    jobs = [(training, fold) for training in models for fold in folds]
     found = Parallel()(
-        delayed(_answers)(clone(models[training]), training, rows, fold)
-        for training, fold in jobs
+        delayed(_train_and_answer)(clone(model), training, rows, *fold)
+        for training, model in models.items()
+        for fold in folds
     )
+    by_training = {
+        training: found[i * len(folds) : (i + 1) * len(folds)]
+        for i, training in enumerate(models)
+    }
     index = np.concatenate([test for _, test in folds])
     answers = {
-        training: rows.freed(
-            np.concatenate(
-                [p for p, (t, _) in zip(found, jobs, strict=True) if t == training]
-            ),
-            training,
-            index,
-        )
-        for training in models
+        training: rows.freed(np.concatenate([p for _, p in pairs]), training, index)
+        for training, pairs in by_training.items()
     }
     return OutOfFold(
         index=index,
         fold=np.repeat(np.arange(len(folds)), [len(test) for _, test in folds]),
-        in_time=all(train.max() < test.min() for train, test in folds),
+        in_time=all(learnt.max() < test.min() for learnt, test in folds),
+        is_partition=np.array_equal(np.sort(index), np.arange(len(rows.y))),
+        models={t: [model for model, _ in pairs] for t, pairs in by_training.items()},
         answers=answers,
     )
 
 
-def _answers(model, training: Training, rows: Rows, fold) -> np.ndarray:
-    fitted = train(model, training, rows, fold[0])
-    return probabilities(
-        fitted, training, _safe_indexing(rows.X, fold[1]), rows.classes
-    )
+def _train_and_answer(model, training: Training, rows: Rows, learnt, test):
+    model = train(model, training, rows, learnt)
+    X = _safe_indexing(rows.X, test)
+    return model, probabilities(model, training, X, rows.classes)
 
 
 def calibration_for(training: Training, asked: str | None) -> str | None:
@@ -313,3 +323,19 @@ def _constants(rows: Rows) -> list[str]:
         names = [f"always {label}" for label in rows.classes]
     can_abstain = rows.known.costs.shape[2] > len(rows.classes)
     return [*names, "abstain"] if can_abstain else names
+
+
+def cheapest(by_fold: dict[str, np.ndarray], usual: str) -> str:
+    """Return the strategy that costs least; ``usual``, if that is as good as it.
+
+    As good is what costs no more than two standard errors of the difference over the
+    folds: the least of several noisy costs is mostly so by chance.
+    """
+    costs = {name: np.nanmean(found) for name, found in by_fold.items()}
+    best = min(costs, key=costs.__getitem__)
+    differences = by_fold[usual] - by_fold[best]
+    differences = differences[np.isfinite(differences)]
+    if len(differences) < 2:
+        return best
+    error = differences.std(ddof=1) / np.sqrt(len(differences))
+    return usual if differences.mean() <= 2 * error else best
