@@ -5,16 +5,19 @@ from __future__ import annotations
 from numbers import Real
 
 import numpy as np
-from sklearn.utils import column_or_1d
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from skdeep.encoding import cost_table
 from skdeep.metrics._estimators import costs_for, last_step
 from skdeep.metrics._labels import (
+    check_axes,
+    check_column,
     check_labels,
     check_same_length,
+    check_weight,
     codes_of,
     positive_label,
+    short,
     sorted_labels,
 )
 
@@ -287,8 +290,7 @@ class CostCurveDisplay:
         pos_label = positive_label(labels, pos_label, y_name)
         codes = {label: label == pos_label for label in labels}
         is_positive = codes_of(y, codes, y_name)
-        if weight is not None:
-            weight = _check_sample_weight(weight, y, ensure_non_negative=True)
+        weight = check_weight(weight, y)
         share = np.ones(len(y)) if weight is None else weight
         share = share / share.sum()
         if against == "alpha":
@@ -328,6 +330,9 @@ class CostCurveDisplay:
 
         if ax is None:
             _, ax = plt.subplots(layout="constrained")
+        check_axes(ax)
+        if not isinstance(curve_kwargs, (dict, type(None))):
+            raise TypeError(f"curve_kwargs must be a dict, got {curve_kwargs!r}.")
         self.ax_, self.figure_ = ax, ax.figure
         self.bayes_line_ = self.threshold_mark_ = None
         style = {"label": name or self.estimator_name, **(curve_kwargs or {})}
@@ -429,10 +434,11 @@ def _threshold_of(estimator, classes: list, pos_label) -> float | None:
 
 
 def _check_probabilities(y_score) -> np.ndarray:
+    y_score = check_column(y_score, "y_score", "one probability a row")
     try:
-        y_score = column_or_1d(y_score).astype(np.float64)
+        y_score = y_score.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"y_score must be one probability a row: {error}") from error
+        raise ValueError(f"y_score must hold numbers, got {short(y_score)}.") from error
     bad = ~((y_score >= 0) & (y_score <= 1))  # NaN is neither
     if bad.any():
         at = int(np.flatnonzero(bad)[0])

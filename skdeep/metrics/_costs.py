@@ -8,7 +8,6 @@ from inspect import signature
 import numpy as np
 from sklearn.metrics._scorer import _Scorer
 from sklearn.utils.metadata_routing import UNCHANGED, UNUSED
-from sklearn.utils.validation import _check_sample_weight
 
 from skdeep.encoding import cost_table
 from skdeep.metrics._estimators import costs_for
@@ -18,8 +17,11 @@ from skdeep.metrics._labels import (
     check_label,
     check_labels,
     check_same_length,
+    check_truth,
+    check_weight,
     codes_of,
     listed,
+    matrix_size,
     sorted_labels,
 )
 
@@ -286,24 +288,14 @@ def make_cost_scorer(
     """
     check_label(pos_label, "pos_label")
     check_label(abstain_label, "abstain_label")
-    n_classes = 2 if cost_matrix is None else len(np.atleast_1d(cost_matrix))
-    cost_table(
-        range(n_classes),
-        alpha=alpha,
-        cost_matrix=cost_matrix,
-        abstain_cost=abstain_cost,
-    )
     if labels is not None:
-        check_classes(labels, cost_matrix)
-    settings = dict(
-        alpha=alpha,
-        pos_label=pos_label,
-        cost_matrix=cost_matrix,
-        labels=labels,
-        abstain_cost=abstain_cost,
-        abstain_label=abstain_label,
-    )
-    return _CostScorer(expected_cost, -1, settings)
+        n_classes = len(check_classes(labels, cost_matrix))
+    else:
+        n_classes = 2 if cost_matrix is None else matrix_size(cost_matrix)
+    prices = dict(alpha=alpha, cost_matrix=cost_matrix, abstain_cost=abstain_cost)
+    cost_table(range(n_classes), **prices)
+    told = dict(pos_label=pos_label, labels=labels, abstain_label=abstain_label)
+    return _CostScorer(expected_cost, -1, {**prices, **told})
 
 
 class _CostScorer(_Scorer):
@@ -357,7 +349,7 @@ class _CostScorer(_Scorer):
             y_pred = method_caller(estimator, self._response_method, X)
         settings = dict(self._kwargs)
         if settings["labels"] is None and hasattr(estimator, "classes_"):
-            settings["labels"] = _classes_of(estimator, y_true)
+            settings["labels"] = _labels_of(estimator, y_true)
         return self._sign * self._score_func(y_true, y_pred, **settings, **metadata)
 
     def set_score_request(
@@ -395,10 +387,11 @@ def _respond(estimator, method: str, X):
     return getattr(estimator, method)(X)
 
 
-def _classes_of(estimator, y_true) -> list:
+def _labels_of(estimator, y_true) -> list | None:
     """Return the classes that an estimator knows, and those it has not met."""
     found = [np.asarray(estimator.classes_), check_labels(y_true, "y_true")]
-    return sorted_labels(*found, name="y_true and classes_")
+    labels = sorted_labels(*found, name="y_true and classes_")
+    return labels if len(labels) > 1 else None
 
 
 @dataclass(frozen=True)
@@ -443,6 +436,8 @@ def _priced(
     check_label(prices["pos_label"], "pos_label")
     check_label(abstain_label, "abstain_label")
     abstains = prices["abstain_cost"] is not None
+    if abstains:
+        check_truth(y_true, abstain_label)
     if labels is not None:
         classes = check_classes(labels, prices["cost_matrix"])
     else:
@@ -452,10 +447,7 @@ def _priced(
         classes = [*classes, _second_class(classes[0], prices["pos_label"])]
     truth, decisions = _codes(y_true, y_pred, classes, abstain_label, abstains)
     costs = cost_table(classes, n_samples=len(y_true), **prices)
-    weight = None
-    if sample_weight is not None:
-        weight = _check_sample_weight(sample_weight, y_true, ensure_non_negative=True)
-    return _PricedRows(truth, decisions, costs, weight)
+    return _PricedRows(truth, decisions, costs, check_weight(sample_weight, y_true))
 
 
 def _found_classes(y_true, y_pred, ignored, prices: dict) -> list:
@@ -469,10 +461,10 @@ def _found_classes(y_true, y_pred, ignored, prices: dict) -> list:
         return classes  # what else y_pred holds is no third class
     found = sorted_labels(y_true, y_pred, name="y_true and y_pred", ignored=ignored)
     matrix = prices["cost_matrix"]
-    if matrix is not None and len(np.atleast_1d(matrix)) != len(found):
+    if matrix is not None and matrix_size(matrix) != len(found):
         raise ValueError(
-            f"cost_matrix has {len(np.atleast_1d(matrix))} rows, but y_true and y_pred "
-            f"hold {len(found)} class(es): {listed(found)}. labels= tells all of them."
+            f"cost_matrix is of {matrix_size(matrix)} classes, but y_true and y_pred "
+            f"hold {len(found)}: {listed(found)}. labels= tells all of them."
         )
     return found
 

@@ -7,14 +7,16 @@ from collections.abc import Hashable
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
-from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep.metrics._estimators import costs_for, last_step
 from skdeep.metrics._labels import (
+    check_axes,
+    check_column,
     check_label,
     check_labels,
     check_same_length,
+    check_truth,
     codes_of,
     listed,
     positive_label,
@@ -168,13 +170,15 @@ class ErrorRatesDisplay:
         labels = np.asarray(estimator.classes_).tolist()
         pos_label = positive_label(labels, pos_label, "estimator.classes_")
         costs = dict(fp_cost=fp_cost, fn_cost=fn_cost)
+        y = check_labels(y, "y")
         y_pred = estimator.predict(X, **costs_for(estimator, "predict", costs))
         step = last_step(estimator)
         abstains = getattr(step, "abstain_cost", None) is not None
         groups, group_name = _groups_of(X, groups)
+        check_same_length(y=y, y_pred=y_pred, groups=groups)
         display = cls(
             counts=_counts(
-                check_labels(y, "y"),
+                y,
                 check_labels(y_pred, "y_pred"),
                 groups,
                 labels,
@@ -231,16 +235,16 @@ class ErrorRatesDisplay:
         """
         check_label(abstain_label, "abstain_label")
         y_true, y_pred = check_labels(y_true, "y_true"), check_labels(y_pred, "y_pred")
+        if abstain_label is not None:
+            check_truth(y_true, abstain_label)
         found = "y_true and y_pred"
         ignored = () if abstain_label is None else (abstain_label,)
         labels = sorted_labels(y_true, y_pred, name=found, ignored=ignored)
-        if not labels:
-            raise ValueError(f"y_true holds the abstain_label {abstain_label!r} only.")
         pos_label = positive_label(labels, pos_label, found)
+        codes = _check_groups(groups)
+        check_same_length(y_true=y_true, y_pred=y_pred, groups=codes)
         display = cls(
-            counts=_counts(
-                y_true, y_pred, _check_groups(groups), labels, pos_label, abstain_label
-            ),
+            counts=_counts(y_true, y_pred, codes, labels, pos_label, abstain_label),
             group_name=_name_of(groups),
             estimator_name=name,
             pos_label=pos_label,
@@ -333,16 +337,11 @@ def _check_groups(groups) -> pd.Categorical:
     """Return the group of each row, the groups in order; missing ones are last."""
     if isinstance(getattr(groups, "dtype", None), pd.CategoricalDtype):
         return pd.Categorical(groups).remove_unused_categories()
-    try:
-        groups = column_or_1d(groups)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"groups must be one group a row: {error}") from error
-    return pd.Categorical(groups)
+    return pd.Categorical(check_column(groups, "groups", "one group a row"))
 
 
 def _counts(y_true, y_pred, groups, labels, pos_label, abstain_label) -> pd.DataFrame:
     """Count rows and errors of each group."""
-    check_same_length(y_true=y_true, y_pred=y_pred, groups=groups)
     codes = {label: int(label == pos_label) for label in labels}
     truth = codes_of(y_true, codes, "y_true").astype(bool)
     if abstain_label is not None:
@@ -388,6 +387,8 @@ def _two_axes(ax, n_groups: int) -> np.ndarray:
     axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
     if len(axes) != 2:
         raise ValueError(f"ax must hold two axes, one for each rate, got {len(axes)}.")
+    for each in axes:
+        check_axes(each)
     return axes
 
 

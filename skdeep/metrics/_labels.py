@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
+from reprlib import repr as short
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import column_or_1d
+from sklearn.utils.validation import _check_sample_weight
 
 # What stands for the other class where only one is known.
 OTHER_CLASS = "(another class)"
 _SHOWN = 6
 
 
+def check_column(values, name: str, what: str) -> np.ndarray:
+    """Return values of rows as an array, (n_samples,); ``what`` they ought to be."""
+    try:
+        return column_or_1d(values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be {what}, got {short(values)}.") from error
+
+
 def check_labels(y, name: str) -> np.ndarray:
     """Return labels as an array, (n_samples,); ``name`` is for messages."""
-    try:
-        y = column_or_1d(y)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be one label a row: {error}") from error
+    y = check_column(y, name, "one label a row")
     if len(y) == 0:
         raise ValueError(f"{name} holds no rows.")
     missing = pd.isna(y)
@@ -48,24 +55,54 @@ def check_label(label, name: str) -> None:
         raise TypeError(f"{name} must be a label, got {label!r}.")
 
 
+def check_weight(sample_weight, y) -> np.ndarray | None:
+    """Return the weights of rows, (n_samples,), if there are any."""
+    if sample_weight is None:
+        return None
+    try:
+        return _check_sample_weight(sample_weight, y, ensure_non_negative=True)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"sample_weight must hold a weight, 0 or above, for each row: {error}"
+        ) from error
+
+
+def matrix_size(cost_matrix) -> int:
+    """Return how many classes a matrix is of."""
+    try:
+        shape = np.shape(cost_matrix)
+    except ValueError:
+        shape = ()
+    if len(shape) != 2 or shape[0] != shape[1] or shape[0] < 2:
+        raise ValueError(
+            "cost_matrix must have a row for each true class and a column for each "
+            f"decision, got {short(cost_matrix)}."
+        )
+    return shape[0]
+
+
 def check_classes(labels, cost_matrix=None) -> list:
     """Return classes in the order given, or sorted if no matrix goes by the order."""
     classes = check_labels(labels, "labels").tolist()
+    if len(classes) < 2:
+        raise ValueError(f"labels must name two classes or more, got {classes}.")
     if len(set(classes)) < len(classes):
         raise ValueError(f"labels must not repeat, got {listed(classes)}.")
     if cost_matrix is None:
         return sorted_labels(np.array(classes, dtype=object), name="labels")
-    if len(classes) != len(np.atleast_1d(cost_matrix)):
+    n_classes = matrix_size(cost_matrix)
+    if len(classes) != n_classes:
         raise ValueError(
-            f"labels must name the {len(np.atleast_1d(cost_matrix))} rows of "
-            f"cost_matrix, got {len(classes)}: {listed(classes)}."
+            f"labels must name the {n_classes} rows of cost_matrix, got "
+            f"{len(classes)}: {listed(classes)}."
         )
     return classes
 
 
-def sorted_labels(*found: np.ndarray, name: str, ignored: Iterable = ()) -> list:
+def sorted_labels(*found: np.ndarray, name: str, ignored: Collection = ()) -> list:
     """Return the different labels in arrays but those ignored, sorted."""
-    labels = {label for y in found for label in pd.unique(y).tolist()} - set(ignored)
+    labels = list(dict.fromkeys(x for y in found for x in pd.unique(y).tolist()))
+    labels = [label for label in labels if label not in ignored]
     try:
         return sorted(labels)
     except TypeError as error:
@@ -106,13 +143,28 @@ def positive_label(labels: list, pos_label, name: str):
         return 1
     if pos_label is None:
         raise ValueError(
-            f"{name} holds {labels[0]!r} only: pos_label must tell what is positive."
+            f"pos_label must tell what is positive, as there is but one class in "
+            f"{name}: {labels[0]!r}."
         )
     if len(labels) == 2 and pos_label not in labels:
         raise ValueError(
             f"pos_label={pos_label!r} is not a class: {name} holds {listed(labels)}."
         )
     return pos_label
+
+
+def check_truth(y_true: np.ndarray, abstain_label) -> None:
+    """Refuse true classes among which there is the label for abstaining."""
+    if abstain_label in pd.unique(y_true).tolist():
+        raise ValueError(
+            f"abstain_label={abstain_label!r} must not be a class, but y_true holds it."
+        )
+
+
+def check_axes(ax) -> None:
+    """Refuse what cannot be drawn on."""
+    if not hasattr(ax, "get_legend_handles_labels"):
+        raise TypeError(f"ax must be matplotlib Axes, got {short(ax)}.")
 
 
 def listed(labels: Iterable) -> str:
