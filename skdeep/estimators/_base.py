@@ -311,7 +311,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _task(self, plan: Plan, sample, valid, device, rng, first, incremental) -> Task:
         """Turn everything into tensors, with a network to train on them."""
-        state = TrainingState() if first else self._resumed_state(incremental)
+        state = TrainingState() if first else self._resumed_state(plan, incremental)
         dtype = plan.dtype
         if self.solver == "lbfgs" and device.type != "mps":
             dtype = torch.float64  # as scipy's L-BFGS computes; mps has none
@@ -352,11 +352,14 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
             callbacks=copy.deepcopy(list(self.callbacks or ())),
         )
 
-    def _resumed_state(self, incremental: bool) -> TrainingState:
+    def _resumed_state(self, plan: Plan, incremental: bool) -> TrainingState:
         """Return where training left off; a warm start takes a new optimizer."""
         state = copy.deepcopy(self._state)
         if not incremental:
             state.optimizer = state.learning_rate = None
+        if type(plan.loss) is not type(self._loss):
+            # What was best by another loss is no mark to beat.
+            state.best, state.stalled = -np.inf, 0
         return state
 
     def _training_options(self, n_samples: int) -> TrainingOptions:

@@ -34,7 +34,6 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
     _check_y,
-    _num_samples,
     check_is_fitted,
 )
 
@@ -45,7 +44,6 @@ from skdeep.estimators._decisions import (
     Rule,
     averaged,
     fit_rule,
-    importances,
     unweighted,
 )
 from skdeep.estimators._mlp import MLPClassifier
@@ -63,6 +61,7 @@ from skdeep.estimators._strategies import (
     probabilities,
     rule_for,
     train,
+    trained_costs,
     why_not,
 )
 
@@ -188,17 +187,17 @@ default='auto'
     >>> careful.fit(X, y).threshold_
     0.9
     >>> int(model.fit(X, y).predict(X).sum()), int(careful.predict(X).sum())
-    (361, 346)
+    (360, 329)
     """
 
     _parameter_constraints: dict = {
         "estimator": [None, HasMethods(["fit", "predict"])],
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "strategy": [StrOptions({*STRATEGIES, "auto"})],
-        "pos_label": "no_validation",
+        "pos_label": [Real, str, "boolean", None],
         "cost_matrix": [None, "array-like"],
         "abstain_cost": [None, Interval(Real, 0, None, closed="left")],
-        "abstain_label": "no_validation",
+        "abstain_label": [Real, str, "boolean"],
         "calibration": [None, StrOptions(set(CALIBRATORS))],
         "cv": ["cv_object"],
         "random_state": ["random_state"],
@@ -206,8 +205,6 @@ default='auto'
     # Whoever passes costs of rows means them for this estimator.
     __metadata_request__fit = _REQUESTED
     __metadata_request__predict = _REQUESTED
-    __metadata_request__predict_proba = _REQUESTED
-    __metadata_request__predict_log_proba = _REQUESTED
     __metadata_request__decision_function = _REQUESTED
     __metadata_request__score = _REQUESTED
 
@@ -275,12 +272,16 @@ default='auto'
         rows, split_params = self._check_rows(
             X, y, sample_weight, {"fp_cost": fp_cost, "fn_cost": fn_cost}, fit_params
         )
-        self._learn(rows, split_params)
+        learnt = self._learn(rows, split_params)
+        # Only now, so that a fit that fails leaves an earlier one as it was.
+        for name, value in learnt.items():
+            setattr(self, name, value)
         self.classes_ = rows.classes
         self._positive = rows.positive
         self._fitted_alpha = self.alpha
         self._has_row_costs = {n: c is not None for n, c in rows.row_costs.items()}
         for name in ("n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)
             if hasattr(self.estimators_[0], name):
                 setattr(self, name, getattr(self.estimators_[0], name))
         return self
@@ -296,7 +297,7 @@ default='auto'
         if sample_weight is not None:
             weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         routed = self._routed(sample_weight, fit_params)
-        costs = self._costs(classes, len(y), **row_costs)
+        costs = self._costs(classes, self.pos_label, len(y), **row_costs)
         rows = Rows(
             X=X,
             y=y,
@@ -322,65 +323,74 @@ default='auto'
                 f", but y holds {len(classes)} classes. Use 'threshold', 'weighted' or "
                 "'direct'."
             )
+        self._check_abstaining(classes)
+
+    def _check_abstaining(self, classes) -> None:
+        """Refuse a label of abstaining that cannot stand beside the classes."""
         if self.abstain_cost is None:
             return
-        if self.abstain_label in classes.tolist():
+        label, known = self.abstain_label, classes.tolist()
+        if label in known:
+            raise ValueError(f"abstain_label={label!r} is one of the classes.")
+        if isinstance(known[0], bool) or isinstance(label, str) != isinstance(
+            known[0], str
+        ):
             raise ValueError(
-                f"abstain_label={self.abstain_label!r} is one of the classes."
-            )
-        if isinstance(self.abstain_label, str) != isinstance(classes.tolist()[0], str):
-            raise ValueError(
-                f"abstain_label={self.abstain_label!r} must be of the kind of the "
-                f"classes, such as {classes.tolist()[0]!r}."
+                f"abstain_label={label!r} cannot stand beside the classes {known}: "
+                "all must be text, or all numbers."
             )
 
-    def _learn(self, rows: Rows, split_params: dict) -> None:
-        """Choose the strategy, learn its rule, and train its model on all rows."""
+    def _learn(self, rows: Rows, split_params: dict) -> dict:
+        """Choose the strategy, learn its rule and train its models.
+
+        Returns the attributes to set.
+        """
         names = self._possible(rows)
         rng = check_random_state(self.random_state)
         models = {
-            training: prepare(self._wrapped(), training, rng, rows.known.costs)
+            training: prepare(self._wrapped(), training, rng)
             for training in dict.fromkeys(map(rows.training, names))
         }
-        self.strategy_, self._rule = names[0], Rule(rows.positive)
-        self._by_fold: dict[str, np.ndarray] | None = None
-        self._tuning: dict | None = None
-        out = None
-        if self._cross_validates(rows.training(names[0])):
-            folds = self._folds(rows, rng, split_params)
-            out = cross_validate(models, rows, folds)
-            self._choose(names, rows, out)
-        # Where all rows are decided alike, the plain models give the probabilities.
-        name = self.strategy_ if self.strategy_ in STRATEGIES else names[0]
-        training = self._training = rows.training(name)
-        if out is not None and out.is_partition and not out.in_time:
-            self.estimators_ = out.models[training]
-        else:
-            self.estimators_ = [train(models[training], training, rows)]
+        training = rows.training(names[0])
+        if not self._cross_validates(training):
+            return {
+                "strategy_": names[0],
+                "estimators_": [train(models[training], training, rows)],
+                "_training": training,
+                "_rule": Rule(rows.positive, costs=trained_costs(names[0], rows)),
+                "_class_weights": rows.class_weights(training),
+                "_by_fold": None,
+                "_tuning": None,
+            }
+        out = cross_validate(models, rows, self._folds(rows, rng, split_params))
+        chosen = self._choose(names, rows, out)
+        training = chosen["_training"]
+        if out.is_partition and not out.in_time:
+            return {**chosen, "estimators_": out.models[training]}
+        return {**chosen, "estimators_": [train(models[training], training, rows)]}
 
-    def _choose(self, names: list[str], rows: Rows, out: OutOfFold) -> None:
+    def _choose(self, names: list[str], rows: Rows, out: OutOfFold) -> dict:
         """Choose what costs least on rows out of fold, and learn its rule there."""
         constant = constant_costs(out, rows)
         by_fold = {n: costs_by_fold(n, out, rows, self.calibration) for n in names}
-        self._by_fold = by_fold | constant
+        by_fold |= constant
+        name = names[0]
         if self.strategy == "auto":
-            usual = "tuned" if "tuned" in names else names[0]
-            self.strategy_ = cheapest(self._by_fold, usual)
-        if self.strategy_ in constant:
-            code = list(constant).index(self.strategy_)
-            self._rule = Rule(rows.positive, constant=code)
-            return
-        self._rule = rule_for(self.strategy_, out, rows, self.calibration)
-        if STRATEGIES[self.strategy_].tuned:
-            self._tuning = {
-                "p": out.answers[rows.training(self.strategy_)],
-                "codes": rows.known.codes[out.index],
-                "weight": rows.known.weight[out.index],
-                "costs": {
-                    name: None if costs is None else np.asarray(costs)[out.index]
-                    for name, costs in rows.row_costs.items()
-                },
-            }
+            name = cheapest(by_fold, usual="tuned" if "tuned" in names else name)
+        if name in constant:
+            rule = Rule(rows.positive, constant=list(constant).index(name))
+        else:
+            rule = rule_for(name, out, rows, self.calibration)
+        # Where all rows are decided alike, the plain models give the probabilities.
+        training = rows.training(name if name in STRATEGIES else names[0])
+        return {
+            "strategy_": name,
+            "_training": training,
+            "_rule": rule,
+            "_class_weights": rows.class_weights(training),
+            "_by_fold": by_fold,
+            "_tuning": _kept_for_tuning(out, rows, training) if rule.is_tuned else None,
+        }
 
     def _wrapped(self):
         """Return the classifier to wrap."""
@@ -389,7 +399,7 @@ default='auto'
     def _possible(self, rows: Rows) -> list[str]:
         """Return the strategies to choose from, the simplest first."""
         estimator, n_classes = self._wrapped(), len(rows.classes)
-        self._check_probabilities(estimator, n_classes)
+        self._check_probabilities(estimator)
         if self.strategy != "auto":
             reason = why_not(estimator, self.strategy)
             if reason is not None:
@@ -404,20 +414,18 @@ default='auto'
                 names.remove("weighted")  # all mistakes cost the same
         return names
 
-    def _check_probabilities(self, estimator, n_classes: int) -> None:
-        """Refuse a classifier whose answers cannot be read as probabilities."""
+    def _check_probabilities(self, estimator) -> None:
+        """Refuse a classifier without probabilities; warn of distorted ones."""
         if STRATEGIES.get(self.strategy, STRATEGIES["threshold"]).loss is not None:
             return
         _, last = last_step(estimator)
         kind = type(last).__name__
         if not hasattr(estimator, "predict_proba"):
-            scores = hasattr(estimator, "decision_function") and n_classes == 2
-            if not scores or self.calibration is None:
-                advice = "calibration='sigmoid'" if scores else "CalibratedClassifierCV"
-                raise ValueError(
-                    f"estimator={kind} gives no probabilities (it has no predict_proba)"
-                    f", which strategy={self.strategy!r} needs. Use {advice}."
-                )
+            raise ValueError(
+                f"estimator={kind} gives no probabilities (it has no predict_proba), "
+                f"which strategy={self.strategy!r} needs. Wrap it in scikit-learn's "
+                "CalibratedClassifierCV."
+            )
         class_weight = getattr(last, "class_weight", None)
         if class_weight is not None and self.calibration is None:
             warnings.warn(
@@ -445,28 +453,40 @@ default='auto'
             seed = rng.randint(np.iinfo(np.int32).max)
             cv = StratifiedKFold(min(rarest, 10), shuffle=True, random_state=seed)
         cv = check_cv(cv, rows.y, classifier=True)
-        folds = list(cv.split(rows.X, rows.y, **split_params))
+        folds = [
+            (np.arange(len(rows.y))[learnt], np.arange(len(rows.y))[test])
+            for learnt, test in cv.split(rows.X, rows.y, **split_params)
+        ]
+        if not folds or any(len(test) == 0 for _, test in folds):
+            raise ValueError(f"cv={self.cv!r} gives no fold, or one without rows.")
         for number, (learnt, _) in enumerate(folds):
-            if len(np.unique(rows.y[learnt])) < 2:
+            found = np.unique(rows.y[learnt]).tolist()
+            if len(found) < 2:
                 raise ValueError(
-                    f"cv leaves one class only in the training rows of fold {number}: "
-                    f"{rows.y[learnt][:1].tolist()[0]!r}."
+                    "cv leaves one class only, or none, in the training rows of fold "
+                    f"{number}: {found}."
                 )
         return folds
 
-    def _costs(self, classes, n_samples: int, fp_cost, fn_cost, alpha=None):
+    def _costs(self, classes, pos_label, n_samples: int, fp_cost, fn_cost):
         """Return what decisions cost, (n_samples, n_classes, n_decisions)."""
         table = cost_table(
             classes,
-            alpha=self.alpha if alpha is None else alpha,
+            alpha=self.alpha,
             fp_cost=fp_cost,
             fn_cost=fn_cost,
             cost_matrix=self.cost_matrix,
             abstain_cost=self.abstain_cost,
-            pos_label=self.pos_label,
+            pos_label=pos_label,
             n_samples=n_samples,
         )
         return np.broadcast_to(table, (n_samples, *table.shape[1:]))
+
+    def _costs_now(self, n_samples: int, fp_cost, fn_cost):
+        """Return what decisions cost, by today's parameters."""
+        two = len(self.classes_) == 2
+        label = self.classes_[self._positive] if two else None
+        return self._costs(self.classes_, label, n_samples, fp_cost, fn_cost)
 
     # -- predict -----------------------------------------------------------------------
 
@@ -518,15 +538,13 @@ default='auto'
         rule, p, costs = self._weigh(X, fp_cost, fn_cost)
         return rule.margins(p, costs)
 
-    def predict_proba(self, X, fp_cost=None, fn_cost=None):
+    def predict_proba(self, X):
         """Predict probabilities of the classes, free of the weights of training.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows, as for ``fit``.
-        fp_cost, fn_cost : array-like of shape (n_samples,), default=None
-            What mistakes cost in each row; needed where training was weighted by such.
 
         Returns
         -------
@@ -534,17 +552,21 @@ default='auto'
             In the order of ``classes_``.
         """
         check_is_fitted(self)
-        return self._rule.probabilities(self._answers(X, fp_cost, fn_cost))
+        answers = [
+            probabilities(model, self._training, X, self.classes_)
+            for model in self.estimators_
+        ]
+        return self._rule.probabilities(
+            unweighted(averaged(answers), self._class_weights)
+        )
 
-    def predict_log_proba(self, X, fp_cost=None, fn_cost=None):
+    def predict_log_proba(self, X):
         """Predict the logarithms of the probabilities of the classes.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows, as for ``fit``.
-        fp_cost, fn_cost : array-like of shape (n_samples,), default=None
-            What mistakes cost in each row; needed where training was weighted by such.
 
         Returns
         -------
@@ -552,7 +574,7 @@ default='auto'
             ``log(predict_proba(X))``.
         """
         with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X, fp_cost, fn_cost))
+            return np.log(self.predict_proba(X))
 
     def score(self, X, y, sample_weight=None, fp_cost=None, fn_cost=None):
         """Return the share of rows that are decided right.
@@ -580,27 +602,11 @@ default='auto'
 
     def _weigh(self, X, fp_cost, fn_cost):
         """Return the rule, the probabilities and the costs that a decision needs."""
-        check_is_fitted(self)
+        p = self.predict_proba(X)
         rule = self._current_rule()
+        self._check_abstaining(self.classes_)
         self._check_row_costs(fp_cost, fn_cost)
-        costs = self._costs(self.classes_, _num_samples(X), fp_cost, fn_cost)
-        return rule, rule.probabilities(self._answers(X, fp_cost, fn_cost)), costs
-
-    def _answers(self, X, fp_cost, fn_cost) -> np.ndarray:
-        """Return the model's answers, freed of the weights of training."""
-        p = averaged(
-            [
-                probabilities(model, self._training, X, self.classes_)
-                for model in self.estimators_
-            ]
-        )
-        if not self._training.weighted:
-            return p
-        self._check_row_costs(fp_cost, fn_cost)
-        costs = self._costs(
-            self.classes_, len(p), fp_cost, fn_cost, alpha=self._fitted_alpha
-        )
-        return unweighted(p, importances(costs, self._positive))
+        return rule, p, self._costs_now(len(p), fp_cost, fn_cost)
 
     def _check_row_costs(self, fp_cost, fn_cost) -> None:
         """Refuse to go without costs that fit was given."""
@@ -623,7 +629,7 @@ default='auto'
         if self._tuning is None:
             return self._rule
         codes = self._tuning["codes"]
-        costs = self._costs(self.classes_, len(codes), **self._tuning["costs"])
+        costs = self._costs_now(len(codes), **self._tuning["costs"])
         known = Known(codes, costs, self._tuning["weight"])
         calibration = calibration_for(self._training, self.calibration)
         return fit_rule(
@@ -647,7 +653,7 @@ default='auto'
         check_is_fitted(self)
         if len(self.classes_) > 2:
             raise AttributeError("threshold_ is for two classes.")
-        costs = self._costs(self.classes_, 1, None, None)
+        costs = self._costs_now(1, None, None)
         return float(self._current_rule().threshold(costs)[0])
 
     @property
@@ -704,6 +710,20 @@ default='auto'
                 "auc",
             )
         return tags
+
+
+def _kept_for_tuning(out: OutOfFold, rows: Rows, training) -> dict:
+    """Return what another threshold can be tuned on, should alpha change."""
+    costs = {
+        name: None if costs is None else np.asarray(costs)[out.index]
+        for name, costs in rows.row_costs.items()
+    }
+    return {
+        "p": out.answers[training],
+        "codes": rows.known.codes[out.index],
+        "weight": rows.known.weight[out.index],
+        "costs": costs,
+    }
 
 
 def _consumes_weight(estimator) -> bool:

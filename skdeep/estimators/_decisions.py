@@ -81,6 +81,8 @@ def unweighted(p: np.ndarray, importance: np.ndarray) -> np.ndarray:
 
     A class trained with a weight w has its odds multiplied by w (Elkan, 2001).
     """
+    if np.ptp(importance) == 0:
+        return p
     p = p / np.maximum(importance, _EDGE)
     return p / p.sum(1, keepdims=True)
 
@@ -148,12 +150,18 @@ class Rule:
         says, as tuned on rows with known classes.
     constant : int, optional
         The decision that is made on every row, whatever the model says.
+    is_tuned : bool
+        Whether the shift was tuned, though it may be 0.
+    costs : ndarray of shape (1, n_classes, n_decisions), optional
+        What to decide for, whatever the costs of the rows.
     """
 
     positive: int
     calibrator: Any = None
     shift: float = 0.0
     constant: int | None = None
+    is_tuned: bool = False
+    costs: np.ndarray | None = None
 
     def probabilities(self, p: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities, (n_samples, n_classes)."""
@@ -163,7 +171,7 @@ class Rule:
         """Return the cheapest decision of each row, by calibrated probabilities."""
         if self.constant is not None:
             return np.full(len(p), self.constant)
-        p = self._shifted(p)
+        p, costs = self._shifted(p), self._own(costs)
         expected = expected_costs(p, costs)
         n_classes = p.shape[1]
         if n_classes == 2:
@@ -181,7 +189,7 @@ class Rule:
 
         Of several classes, (n_samples, n_classes): minus the expected cost of each.
         """
-        p = self._shifted(p)
+        p, costs = self._shifted(p), self._own(costs)
         if p.shape[1] > 2:
             return -expected_costs(p, costs)[:, : p.shape[1]]
         fp, fn = stakes(costs, self.positive)
@@ -193,8 +201,14 @@ class Rule:
         if self.constant is not None:
             never = 0.0 if self.constant == self.positive else np.inf
             return np.full(len(costs), never)
-        bayes = _bayes_threshold(costs, self.positive)
+        bayes = _bayes_threshold(self._own(costs), self.positive)
         return expit(logit(bayes) + self.shift) if self.shift else bayes
+
+    def _own(self, costs):
+        """Return the costs to decide for."""
+        if self.costs is None:
+            return costs
+        return np.broadcast_to(self.costs, (len(costs), *self.costs.shape[1:]))
 
     def _excess(self, p, costs):
         """Return how far the shifted probability is above the Bayes threshold."""
@@ -213,9 +227,7 @@ class Rule:
 
 def expected_costs(p: np.ndarray, costs: np.ndarray) -> np.ndarray:
     """Return what each decision costs on average, (n_samples, n_decisions)."""
-    return np.einsum(
-        "nc,ncd->nd", p, np.broadcast_to(costs, (len(p), *costs.shape[1:]))
-    )
+    return np.einsum("nc,ncd->nd", p, costs)
 
 
 def _bayes_threshold(costs, positive):
@@ -240,21 +252,20 @@ def fit_rule(
     if calibration is not None and len(np.unique(known.codes)) > 1:
         calibrator = CALIBRATORS[calibration]().fit(p, known.codes, known.weight)
     rule = Rule(positive, calibrator)
-    if not tune or len(known.codes) == 0:
+    if not tune:
         return rule
-    return Rule(
-        positive, calibrator, _cheapest_shift(rule.probabilities(p), known, rule)
-    )
+    shift = _cheapest_shift(rule.probabilities(p), known, positive)
+    return Rule(positive, calibrator, shift, is_tuned=True)
 
 
-def _cheapest_shift(p, known: Known, rule: Rule) -> float:
+def _cheapest_shift(p, known: Known, positive: int) -> float:
     """Return the shift of the threshold's log-odds that costs least on known rows.
 
     The least of the bare costs is where chance has put it. They are smoothed over
     neighbouring shifts, and of the way to the least a part is gone. Infinite shifts
     decide all rows alike.
     """
-    odds, paid = _odds_and_costs(p, known, rule.positive)
+    odds, paid = _odds_and_costs(p, known, positive)
     shifts, costs = _smoothed_costs(odds, paid)
     best = int(costs.argmin())
     if best in (0, len(shifts) - 1):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -93,21 +94,42 @@ class Rows:
         """Return how the model of a strategy is trained on these classes."""
         return STRATEGIES[name].training(len(self.classes))
 
+    @property
+    def mean_costs(self) -> np.ndarray:
+        """The costs of decisions over all rows, (1, n_classes, n_decisions)."""
+        costs = self.known.costs
+        if all(given is None for given in self.row_costs.values()):
+            return costs[:1]
+        return np.average(costs, axis=0, weights=self.known.weight)[None]
+
     def weight_for(self, training: Training) -> np.ndarray | None:
-        """Return the weights to train with: of mean 1, where the costs make them."""
+        """Return the weights to train with: of mean 1, where the costs make them.
+
+        A loss that is the cost itself takes that of each row. Else it is the mean cost
+        by class, which can be taken out of the answers again; what a row costs more or
+        less is left to its decision.
+        """
         if not training.weighted:
             return None if "sample_weight" in self.fit_params else self.weight
-        cost = importances(self.known.costs, self.positive)
-        weight = cost[np.arange(len(self.y)), self.known.codes] * self.known.weight
+        costs = self.mean_costs if training.loss is None else self.known.costs
+        by_class = importances(costs, self.positive)
+        by_class = np.broadcast_to(by_class, (len(self.y), len(self.classes)))
+        weight = by_class[np.arange(len(self.y)), self.known.codes] * self.known.weight
         if np.ptp(weight) == 0:
             return self.weight
         return weight * (self.known.weight.sum() / weight.sum())
 
-    def freed(self, p: np.ndarray, training: Training, index) -> np.ndarray:
-        """Take the weights of the costs out of a model's answers to some rows."""
+    def cost_matrix(self, index) -> np.ndarray:
+        """Return the costs of the classes that are among some rows, 1 at most."""
+        codes = np.unique(self.known.codes[index])
+        costs = self.known.costs[0][np.ix_(codes, codes)]
+        return costs / (costs.max() or 1.0)
+
+    def class_weights(self, training: Training) -> np.ndarray:
+        """Return by what the answers are to be freed, (1, n_classes)."""
         if not training.weighted:
-            return p
-        return unweighted(p, importances(self.known.costs[index], self.positive))
+            return np.ones((1, len(self.classes)))
+        return importances(self.mean_costs, self.positive)
 
 
 # -- one model -------------------------------------------------------------------------
@@ -140,7 +162,7 @@ def why_not(estimator, name: str) -> str | None:
     return None
 
 
-def prepare(estimator, training: Training, rng, costs):
+def prepare(estimator, training: Training, rng):
     """Return an unfitted copy with the loss it needs, and a seed where it has none."""
     model = clone(estimator)
     for name, value in sorted(model.get_params().items()):
@@ -149,10 +171,6 @@ def prepare(estimator, training: Training, rng, costs):
     prefix, _ = last_step(model)
     if training.loss is not None:
         model.set_params(**{f"{prefix}loss": training.loss})
-    if training.cost_matrix:
-        n_classes = costs.shape[1]
-        matrix = costs[0, :, :n_classes]
-        model.set_params(**{f"{prefix}cost_matrix": matrix / matrix.max()})
     return model
 
 
@@ -168,6 +186,8 @@ def train(model, training: Training, rows: Rows, index=slice(None)):
     model.set_params(**{f"{prefix}loss": "log_loss", f"{prefix}warm_start": True})
     first = copy.deepcopy(_fit(model, Training(weighted=True), rows, index))
     model.set_params(**{f"{prefix}loss": training.loss})
+    if training.cost_matrix:
+        model.set_params(**{f"{prefix}cost_matrix": rows.cost_matrix(index)})
     second = _fit(model, training, rows, index)
 
     def cost(model) -> float:
@@ -189,9 +209,12 @@ def _fit(model, training: Training, rows: Rows, index):
         return model.fit(X, y, **given)
     prefix, last = last_step(model)
     if not has_fit_parameter(last, "sample_weight"):
-        raise ValueError(
-            f"sample_weight cannot be used: fit of {type(last).__name__} takes none."
+        warnings.warn(
+            f"fit of {type(last).__name__} takes no sample_weight: the weights count "
+            "in the costs only.",
+            stacklevel=2,
         )
+        return model.fit(X, y, **given)
     given = {**given, "sample_weight": weight}
     # Weights that the costs have made are nobody's metadata to be routed.
     with config_context(enable_metadata_routing=False):
@@ -201,9 +224,9 @@ def _fit(model, training: Training, rows: Rows, index):
 def probabilities(model, training: Training, X, classes) -> np.ndarray:
     """Return what the model answers, as (n_samples, n_classes) that sum to 1.
 
-    Scores without a scale, such as those of ranking, go through the logistic function.
+    Scores of ranking, which have no scale, go through the logistic function.
     """
-    if training.loss == "pairwise_auc" or not hasattr(model, "predict_proba"):
+    if training.loss == "pairwise_auc":
         second = expit(np.asarray(model.decision_function(X), dtype=np.float64))
         answers = np.stack([1 - second, second], axis=1)
     else:
@@ -235,9 +258,10 @@ class OutOfFold:
     models: dict[Training, list]
     answers: dict[Training, np.ndarray]
 
-    def before(self, fold: int) -> np.ndarray:
+    def others(self, fold: int) -> np.ndarray:
         """Tell which answers a rule for this fold may be learnt from."""
-        return self.fold < fold if self.in_time else self.fold != fold
+        there = self.fold == fold
+        return self.index < self.index[there].min() if self.in_time else ~there
 
 
 def cross_validate(models: dict[Training, Any], rows: Rows, folds: list) -> OutOfFold:
@@ -253,7 +277,9 @@ def cross_validate(models: dict[Training, Any], rows: Rows, folds: list) -> OutO
     }
     index = np.concatenate([test for _, test in folds])
     answers = {
-        training: rows.freed(np.concatenate([p for _, p in pairs]), training, index)
+        training: unweighted(
+            np.concatenate([p for _, p in pairs]), rows.class_weights(training)
+        )
         for training, pairs in by_training.items()
     }
     return OutOfFold(
@@ -282,13 +308,22 @@ def rule_for(
 ) -> Rule:
     """Learn a strategy's rule from answers to some of the rows."""
     training = rows.training(name)
-    return fit_rule(
+    rule = fit_rule(
         out.answers[training][among],
         rows.known.rows(out.index[among]),
         rows.positive,
         calibration_for(training, calibration),
         STRATEGIES[name].tuned,
     )
+    return replace(rule, costs=trained_costs(name, rows))
+
+
+def trained_costs(name: str, rows: Rows) -> np.ndarray | None:
+    """Return the costs that a strategy decides for, where those of rows are no use.
+
+    A network trained on the costs themselves has made the decision already.
+    """
+    return rows.mean_costs if name == "direct" else None
 
 
 def costs_by_fold(
@@ -298,7 +333,7 @@ def costs_by_fold(
     p = out.answers[rows.training(name)]
     costs = []
     for fold in np.unique(out.fold):
-        rule = rule_for(name, out, rows, calibration, out.before(fold))
+        rule = rule_for(name, out, rows, calibration, out.others(fold))
         there = out.fold == fold
         known = rows.known.rows(out.index[there])
         decisions = rule.decide(rule.probabilities(p[there]), known.costs)
