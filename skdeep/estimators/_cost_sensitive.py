@@ -56,6 +56,8 @@ from skdeep.estimators._strategies import (
     constant_costs,
     costs_by_fold,
     cross_validate,
+    final,
+    is_network,
     last_step,
     prepare,
     probabilities,
@@ -81,7 +83,7 @@ class CostSensitiveClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
     ----------
     estimator : classifier, default=None
         What gives probabilities: a classifier, or a pipeline that ends in one. None is
-        an :class:`MLPClassifier`.
+        ``MLPClassifier(early_stopping="loss", dropout=0.5)``.
     alpha : float, default=1.0
         What a false positive costs, where a false negative costs 1. It may be changed
         after ``fit``, except where the strategy was trained for the one it had.
@@ -118,10 +120,11 @@ default='auto'
         calibrated, by 'sigmoid' if nothing is said.
     cv : int, splitter or iterable, default=None
         The folds, as scikit-learn's ``check_cv`` reads them. None is ten shuffled
-        folds, or as many as there are rows of the rarer class. Where every fold comes
-        after its training rows, as those of
+        folds (five for a network of skdeep), or as many as there are rows of the rarer
+        class. Where every fold comes after its training rows, as those of
         :class:`~sklearn.model_selection.TimeSeriesSplit` and
-        :class:`PurgedTimeSeriesSplit` do, nothing is learnt from later folds.
+        :class:`PurgedTimeSeriesSplit` do, nothing is learnt from later folds. The fits
+        go through joblib: see ``joblib.parallel_config``.
     random_state : int, RandomState instance, default=None
         Determines the folds, and seeds every ``random_state`` of ``estimator`` that is
         None.
@@ -129,9 +132,10 @@ default='auto'
     Attributes
     ----------
     estimators_ : list of classifier
-        The trained classifiers, whose log-odds are averaged. Cross-validation that
-        holds out each row once leaves one a fold, which are kept; else there is one,
-        trained on all rows.
+        The trained classifiers, whose log-odds are averaged. After cross-validation
+        they are three networks of different seeds, trained on all rows; or of other
+        classifiers those of the folds, if every row was held out once and the folds
+        are not in time order. Else there is one, trained on all rows.
     estimator_ : classifier
         The trained classifier, where there is only one.
     classes_ : ndarray of shape (n_classes,)
@@ -365,9 +369,7 @@ default='auto'
         out = cross_validate(models, rows, self._folds(rows, rng, split_params))
         chosen = self._choose(names, rows, out)
         training = chosen["_training"]
-        if out.is_partition and not out.in_time:
-            return {**chosen, "estimators_": out.models[training]}
-        return {**chosen, "estimators_": [train(models[training], training, rows)]}
+        return {**chosen, "estimators_": final(models[training], training, rows, out)}
 
     def _choose(self, names: list[str], rows: Rows, out: OutOfFold) -> dict:
         """Choose what costs least on rows out of fold, and learn its rule there."""
@@ -394,7 +396,9 @@ default='auto'
 
     def _wrapped(self):
         """Return the classifier to wrap."""
-        return MLPClassifier() if self.estimator is None else self.estimator
+        if self.estimator is None:
+            return MLPClassifier(early_stopping="loss", dropout=0.5)
+        return self.estimator
 
     def _possible(self, rows: Rows) -> list[str]:
         """Return the strategies to choose from, the simplest first."""
@@ -444,6 +448,7 @@ default='auto'
         """Return the rows of each fold: those to train on, and the others."""
         cv = self.cv
         if cv is None:
+            n_folds = 5 if is_network(self._wrapped()) else 10
             rarest = int(np.bincount(rows.known.codes).min())
             if rarest < 2:
                 raise ValueError(
@@ -451,7 +456,7 @@ default='auto'
                     "class with one row only. Use strategy='threshold'."
                 )
             seed = rng.randint(np.iinfo(np.int32).max)
-            cv = StratifiedKFold(min(rarest, 10), shuffle=True, random_state=seed)
+            cv = StratifiedKFold(min(rarest, n_folds), shuffle=True, random_state=seed)
         cv = check_cv(cv, rows.y, classifier=True)
         folds = [
             (np.arange(len(rows.y))[learnt], np.arange(len(rows.y))[test])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ from skdeep.estimators._decisions import (
     importances,
     unweighted,
 )
+
+# How many networks are trained on all rows after cross-validation.
+_N_NETWORKS = 3
 
 
 @dataclass(frozen=True)
@@ -144,11 +148,16 @@ def last_step(estimator) -> tuple[str, Any]:
     return f"{name}__{prefix}", last
 
 
+def is_network(estimator) -> bool:
+    """Say whether this is a network of skdeep, or a pipeline that ends in one."""
+    return isinstance(last_step(estimator)[1], ClassifierNetwork)
+
+
 def why_not(estimator, name: str) -> str | None:
     """Say why a strategy cannot be used around this classifier, if it cannot."""
     strategy, (_, last) = STRATEGIES[name], last_step(estimator)
     kind = type(last).__name__
-    if strategy.loss is not None and not isinstance(last, ClassifierNetwork):
+    if strategy.loss is not None and not is_network(estimator):
         return (
             f"strategy={name!r} trains a network of skdeep on the loss "
             f"{strategy.loss!r}, which {kind} does not have. Use 'threshold', 'tuned' "
@@ -171,6 +180,16 @@ def prepare(estimator, training: Training, rng):
     prefix, _ = last_step(model)
     if training.loss is not None:
         model.set_params(**{f"{prefix}loss": training.loss})
+    return model
+
+
+def _reseeded(model, number: int):
+    """Return a copy whose seeds are others, derived from those it has."""
+    model = clone(model)
+    for name, seed in model.get_params().items():
+        if name.split("__")[-1] == "random_state" and isinstance(seed, Integral):
+            rng = np.random.RandomState([seed, number])
+            model.set_params(**{name: int(rng.randint(np.iinfo(np.int32).max))})
     return model
 
 
@@ -290,6 +309,22 @@ def cross_validate(models: dict[Training, Any], rows: Rows, folds: list) -> OutO
         models={t: [model for model, _ in pairs] for t, pairs in by_training.items()},
         answers=answers,
     )
+
+
+def final(model, training: Training, rows: Rows, out: OutOfFold) -> list:
+    """Return the models to keep after cross-validation; they are averaged.
+
+    What a network answers depends on its seed, and one stopped early is hurt by the
+    rows that a fold leaves out. Other classifiers differ by their rows alone.
+    """
+    if is_network(model):
+        return Parallel()(
+            delayed(train)(_reseeded(model, number), training, rows)
+            for number in range(_N_NETWORKS)
+        )
+    if out.is_partition and not out.in_time:
+        return out.models[training]
+    return [train(model, training, rows)]
 
 
 def _train_and_answer(model, training: Training, rows: Rows, learnt, test):
