@@ -188,7 +188,7 @@ def _reseeded(model, number: int):
     model = clone(model)
     for name, seed in model.get_params().items():
         if name.split("__")[-1] == "random_state" and isinstance(seed, Integral):
-            rng = np.random.RandomState([seed, number])
+            rng = np.random.RandomState([int(seed), number])
             model.set_params(**{name: int(rng.randint(np.iinfo(np.int32).max))})
     return model
 
