@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep.encoding import cost_table
-from skdeep.metrics._estimators import costs_for, last_step
+from skdeep.metrics._estimators import last_step
 from skdeep.metrics._labels import (
     check_axes,
     check_column,
@@ -165,8 +165,7 @@ class CostCurveDisplay:
         pos_label : object, default=None
             The positive class; None is the greater one, ``classes_[1]``.
         fp_cost : array-like of shape (n_samples,), default=None
-            What a false positive costs in each row, times ``alpha``. None is 1. It is
-            handed on to an estimator that asks for it.
+            What a false positive costs in each row, times ``alpha``. None is 1.
         fn_cost : array-like of shape (n_samples,), default=None
             What a false negative costs in each row. None is 1.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -197,8 +196,7 @@ class CostCurveDisplay:
         pos_label = positive_label(classes, pos_label, "estimator.classes_")
         codes = {label: code for code, label in enumerate(classes)}
         codes_of(check_labels(y, "y"), codes, "y")
-        accepted = costs_for(estimator, "predict_proba", rows)
-        y_score = estimator.predict_proba(X, **accepted)[:, codes[pos_label]]
+        y_score = estimator.predict_proba(X)[:, codes[pos_label]]
         display = cls._of(
             y, y_score, against, alpha, pos_label, sample_weight, rows, "y"
         )
@@ -394,17 +392,22 @@ class CostCurveDisplay:
 
     def _plot_constants(self):
         """Draw what constant decisions cost, once on an axes for the same rows."""
-        drawn = [line.get_ydata() for line in self.ax_.lines]
         x = (0.0, 1.0) if self.alphas is None else self.alphas
         lines = []
         styles = {"never": "--", "always": "-."}
         for name, style in styles.items():
             costs = np.broadcast_to(getattr(self, name) / self._scale, np.shape(x))
-            if any(np.array_equal(costs, other) for other in drawn):
-                continue
             label = f'"{name} positive"'
+            if _is_drawn(self.ax_, label, costs):
+                continue
             lines += self.ax_.plot(x, costs, style, color="grey", label=label)
         return lines
+
+
+def _is_drawn(ax, label: str, heights) -> bool:
+    """Tell if a line of these heights, but for rounding, is there under this name."""
+    drawn = [line.get_ydata() for line in ax.lines if line.get_label() == label]
+    return any(len(y) == len(heights) and np.allclose(y, heights) for y in drawn)
 
 
 def _check_classifier(estimator) -> list:

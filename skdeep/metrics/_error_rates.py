@@ -171,6 +171,7 @@ class ErrorRatesDisplay:
         pos_label = positive_label(labels, pos_label, "estimator.classes_")
         costs = dict(fp_cost=fp_cost, fn_cost=fn_cost)
         y = check_labels(y, "y")
+        codes_of(y, dict.fromkeys(labels, 0), "y")
         y_pred = estimator.predict(X, **costs_for(estimator, "predict", costs))
         step = last_step(estimator)
         abstains = getattr(step, "abstain_cost", None) is not None

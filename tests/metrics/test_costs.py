@@ -1,0 +1,668 @@
+"""What decisions cost: against costs added up by hand, and scikit-learn's matrices."""
+
+import copy
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.datasets import load_iris, make_classification
+from sklearn.dummy import DummyClassifier
+from sklearn.exceptions import UnsetMetadataPassedError
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import confusion_matrix, make_scorer
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    KFold,
+    RandomizedSearchCV,
+    TimeSeriesSplit,
+    TunedThresholdClassifierCV,
+    cross_val_score,
+    cross_validate,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+from skdeep import CostSensitiveClassifier
+from skdeep.metrics import expected_cost, make_cost_scorer, savings_score
+
+rng = np.random.default_rng(0)
+N = 200
+TRUTH, GUESS = rng.integers(0, 2, N), rng.integers(0, 2, N)
+OF_THREE = rng.integers(0, 3, (2, N))
+FP, FN, WEIGHT = rng.lognormal(size=(3, N))
+X, y = make_classification(150, weights=[0.7], flip_y=0.1, random_state=0)
+ROW_COSTS = {
+    "fp_cost": np.random.default_rng(1).lognormal(size=150),
+    "fn_cost": np.random.default_rng(2).lognormal(size=150),
+}
+LOGISTIC = LogisticRegression()
+
+
+def added_up(truth, guess, fp, fn, weight):
+    """Return the weighted mean cost, row by row."""
+    paid = 0.0
+    for t, g, p, n, w in zip(truth, guess, fp, fn, weight, strict=True):
+        if g == 1 and t == 0:
+            paid += w * p
+        elif g == 0 and t == 1:
+            paid += w * n
+    return paid / sum(weight)
+
+
+# -- expected_cost -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alpha", [0.2, 1, 7.5])
+def test_cost_is_that_of_the_confusion_matrix(alpha):
+    counts = confusion_matrix(TRUTH, GUESS)
+    expected = (alpha * counts[0, 1] + counts[1, 0]) / N
+    assert expected_cost(TRUTH, GUESS, alpha=alpha) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "given", [(), ("fp",), ("fn",), ("fp", "fn"), ("weight",), ("fp", "fn", "weight")]
+)
+def test_costs_and_weights_of_rows(given):
+    one = np.ones(N)
+    fp, fn = FP if "fp" in given else one, FN if "fn" in given else one
+    weight = WEIGHT if "weight" in given else one
+    cost = expected_cost(
+        TRUTH,
+        GUESS,
+        alpha=3,
+        fp_cost=FP if "fp" in given else None,
+        fn_cost=FN if "fn" in given else None,
+        sample_weight=WEIGHT if "weight" in given else None,
+    )
+    assert cost == pytest.approx(added_up(TRUTH, GUESS, 3 * fp, fn, weight))
+
+
+def test_cost_of_a_business_metric_as_scikit_learn_writes_it():
+    """Gains of credits, in the manner of its example on cost-sensitive learning."""
+    amount = 1000 * FP
+    truth = np.where(TRUTH == 1, "bad", "good")
+    guess = np.where(GUESS == 1, "bad", "good")
+    lost_interest = np.where((truth == "good") & (guess == "bad"), 0.05 * amount, 0)
+    lost_credit = np.where((truth == "bad") & (guess == "good"), amount, 0)
+    cost = expected_cost(
+        truth, guess, pos_label="bad", fp_cost=0.05 * amount, fn_cost=amount
+    )
+    assert cost == pytest.approx((lost_interest + lost_credit).mean())
+
+
+@pytest.mark.parametrize("pos_label", [None, "b", "a"])
+def test_positive_class(pos_label):
+    truth, guess = np.array(["a", "b"])[TRUTH], np.array(["a", "b"])[GUESS]
+    counts = confusion_matrix(truth, guess)
+    if pos_label == "a":
+        counts = counts.T
+    expected = (4 * counts[0, 1] + counts[1, 0]) / N
+    cost = expected_cost(truth, guess, alpha=4, pos_label=pos_label)
+    assert cost == pytest.approx(expected)
+
+
+def test_cost_matrix_of_several_classes():
+    truth, guess = OF_THREE
+    matrix = np.array([[0, 1, 5], [2, 0.5, 3], [1, 9, 0]])
+    counts = confusion_matrix(truth, guess)
+    expected = (counts * matrix).sum() / N
+    assert expected_cost(truth, guess, cost_matrix=matrix) == pytest.approx(expected)
+
+
+def test_rows_of_a_matrix_are_in_the_order_of_the_labels():
+    names = np.array(["high", "low", "middle"])
+    truth, guess = names[OF_THREE]
+    matrix = np.array([[0, 1, 5], [2, 0, 3], [1, 9, 0]])
+    order = ["low", "middle", "high"]
+    counts = confusion_matrix(truth, guess, labels=order)
+    cost = expected_cost(truth, guess, cost_matrix=matrix, labels=order)
+    assert cost == pytest.approx((counts * matrix).sum() / N)
+
+
+def test_matrix_where_a_class_is_not_met():
+    matrix = np.array([[0, 1, 5], [2, 0, 3], [1, 9, 0]])
+    cost = expected_cost([0, 2], [2, 0], cost_matrix=matrix, labels=[0, 1, 2])
+    assert cost == (5 + 1) / 2
+    with pytest.raises(ValueError, match="is of 3 classes, .* hold 2: 0, 2"):
+        expected_cost([0, 2], [2, 0], cost_matrix=matrix)
+
+
+def test_every_error_among_several_classes_costs_1():
+    assert expected_cost([0, 1, 2, 2], [0, 2, 2, 1]) == 0.5
+
+
+def test_order_of_two_labels_does_not_tell_the_positive_one():
+    settings = dict(alpha=3)
+    for labels in ([0, 1], [1, 0]):
+        assert expected_cost([0, 1], [1, 1], labels=labels, **settings) == 1.5
+
+
+@pytest.mark.parametrize("kind", [int, str, object])
+def test_abstaining(kind):
+    truth = np.array([0, 0, 1, 1]).astype(kind)
+    guess = np.array([1, -1, -1, 0]).astype(kind)
+    cost = expected_cost(
+        truth, guess, alpha=3, abstain_cost=0.5, abstain_label=guess[1]
+    )
+    assert cost == (3 + 0.5 + 0.5 + 1) / 4
+
+
+def test_abstaining_where_the_label_is_of_another_kind():
+    guess = np.array([-1, "b", "b"], dtype=object)
+    cost = expected_cost(["a", "a", "b"], guess, alpha=2, abstain_cost=0.25)
+    assert cost == pytest.approx((0.25 + 2) / 3)
+
+
+def test_abstaining_with_a_matrix():
+    matrix = np.array([[0, 1, 5], [2, 0, 3], [1, 9, 0]])
+    settings = dict(cost_matrix=matrix, abstain_cost=0.75, abstain_label=9)
+    assert expected_cost([0, 1, 2], [2, 9, 1], **settings) == (5 + 0.75 + 9) / 3
+
+
+@pytest.mark.parametrize("alpha", [1, 5])
+@pytest.mark.parametrize("label", [0, 1, -1, "good"])
+def test_only_one_class_is_there(label, alpha):
+    assert expected_cost([label] * 3, [label] * 3, alpha=alpha) == 0
+    assert expected_cost([label], [label], alpha=alpha, pos_label=label) == 0
+    assert expected_cost([label], [label], alpha=alpha, pos_label="other") == 0
+
+
+@pytest.mark.parametrize(
+    "container",
+    [list, tuple, np.array, pd.Series, pl.Series, lambda v: np.array(v)[:, None]],
+    ids=["list", "tuple", "ndarray", "pandas", "polars", "column"],
+)
+def test_any_container(container):
+    cost = expected_cost(
+        container([0, 1, 1, 0]),
+        container([1, 1, 0, 0]),
+        fp_cost=container([2.0, 1.0, 1.0, 1.0]),
+        sample_weight=np.array([1.0, 1.0, 2.0, 0.0]),
+    )
+    assert cost == (2 + 2) / 4
+
+
+@pytest.mark.parametrize(
+    ("truth", "guess"),
+    [
+        ([False, True], [1, 1]),
+        ([0.0, 1.0], [True, True]),
+        (pd.Series(["a", "b"], dtype="category"), np.array(["b", "b"])),
+        (pd.Series([0, 1], dtype="Int64"), pd.Series([True, True], dtype="boolean")),
+    ],
+    ids=["bool", "float", "category", "nullable"],
+)
+def test_any_kind_of_label(truth, guess):
+    assert expected_cost(truth, guess, alpha=3) == 1.5
+
+
+def test_index_of_a_series_means_nothing():
+    truth = pd.Series([0, 1, 1], index=[2, 0, 1])
+    costs = pd.Series([5.0, 1.0, 1.0], index=[1, 2, 0])
+    assert expected_cost(truth, [1, 1, 0], fp_cost=costs) == 2
+
+
+BAD = {
+    "short y_pred": (dict(y_pred=[0]), "y_pred holds 1 rows, but y_true holds 2"),
+    "no rows": (dict(y_true=[], y_pred=[]), "y_true holds no rows"),
+    "two columns": (dict(y_true=[[0, 1], [1, 0]]), r"y_true .* got \[\[0, 1\]"),
+    "probabilities": (dict(y_pred=[0.2, 0.7]), "y_pred must hold classes, got 0.2"),
+    "missing": (dict(y_true=[0, np.nan]), "y_true must not be missing, got nan"),
+    "kinds": (dict(y_pred=["a", "b"]), "labels of one kind, got 0, 1, 'a', 'b'"),
+    "alpha 0": (dict(alpha=0), "alpha must be .* got 0"),
+    "alpha infinite": (dict(alpha=np.inf), "alpha must be .* got inf"),
+    "short fp_cost": (dict(fp_cost=[1.0]), "fp_cost .* each of the 2 rows, got 1"),
+    "negative fn_cost": (dict(fn_cost=[1, -1]), "fn_cost .* got -1.0 at position 1"),
+    "NaN fp_cost": (dict(fp_cost=[np.nan, 1]), "fp_cost .* got nan at position 0"),
+    "matrix not square": (dict(cost_matrix=[[0, 1]]), r"cost_matrix .* \[\[0, 1\]\]"),
+    "matrix of one": (dict(cost_matrix=3), "cost_matrix .* got 3"),
+    "matrix too large": (
+        dict(cost_matrix=1 - np.eye(3)),
+        "cost_matrix is of 3 classes, .* hold 2: 0, 1",
+    ),
+    "matrix and alpha": (
+        dict(cost_matrix=1 - np.eye(2), alpha=2),
+        "alpha=2 cannot be given too",
+    ),
+    "labels repeat": (dict(labels=[0, 1, 1]), "labels must not repeat, got 0, 1, 1"),
+    "one of labels": (dict(labels=[0]), r"labels .* two classes or more, got \[0\]"),
+    "labels lack one": (
+        dict(labels=[0, 2]),
+        "y_true holds 1, but the classes are 0, 2",
+    ),
+    "labels and matrix": (
+        dict(labels=[0, 1], cost_matrix=1 - np.eye(3)),
+        "labels must name the 3 rows of cost_matrix, got 2: 0, 1",
+    ),
+    "many labels": (dict(labels=[0, 1, 2], alpha=2), "alpha=2 .* holds 3: 0, 1, 2"),
+    "pos_label": (dict(pos_label=7), "pos_label=7 is not a class: y holds 0, 1"),
+    "abstain_cost": (dict(abstain_cost=-1), "abstain_cost .* got -1"),
+    "abstain_label": (
+        dict(abstain_cost=1, abstain_label=1),
+        "abstain_label=1 must not be a class",
+    ),
+    "abstain_label in labels": (
+        dict(abstain_cost=1, abstain_label=2, labels=[0, 1, 2]),
+        "abstain_label=2 must not be a class; the classes are 0, 1, 2",
+    ),
+    "abstains unasked": (
+        dict(y_pred=[0, -1], alpha=3),
+        "y_pred holds -1, but the classes are 0, 1. .* give an abstain_cost",
+    ),
+    "unknown": (dict(y_pred=[0, 5], labels=[0, 1]), "y_pred holds 5, but the classes"),
+    "weights": (dict(sample_weight=[1, 1, 1]), r"sample_weight .* \(3,\)"),
+    "no weights": (dict(sample_weight=[0, 0]), "sample_weight must hold"),
+    "negative weights": (dict(sample_weight=[1, -1]), "sample_weight must hold"),
+}
+
+
+@pytest.mark.parametrize("metric", [expected_cost, savings_score])
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input(metric, case):
+    given, message = BAD[case]
+    given = {"y_true": [0, 1], "y_pred": [0, 1], **given}
+    with pytest.raises(ValueError, match=message):
+        metric(given.pop("y_true"), given.pop("y_pred"), **given)
+
+
+@pytest.mark.parametrize("name", ["pos_label", "abstain_label"])
+def test_label_that_cannot_be_one(name):
+    with pytest.raises(TypeError, match=rf"{name} must be a label, got \[1\]"):
+        expected_cost([0, 1], [0, 1], **{name: [1]})
+    with pytest.raises(TypeError, match=rf"{name} must be a label, got \[1\]"):
+        make_cost_scorer(**{name: [1]})
+
+
+# -- savings_score -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alpha", [0.1, 1, 10])
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weighted"])
+def test_savings_against_never_and_always(alpha, weight):
+    w = np.ones(N) if weight is None else weight
+    costs = [
+        added_up(TRUTH, decided, alpha * FP, FN, w)
+        for decided in (GUESS, np.zeros(N), np.ones(N))
+    ]
+    savings = savings_score(
+        TRUTH, GUESS, alpha=alpha, fp_cost=FP, fn_cost=FN, sample_weight=weight
+    )
+    assert savings == pytest.approx(1 - costs[0] / min(costs[1:]))
+
+
+def test_savings_of_matrix_are_against_every_class():
+    truth, guess = OF_THREE
+    matrix = np.array([[0, 1, 5], [2, 0, 3], [1, 9, 0]])
+    constants = [matrix[truth, k].mean() for k in range(3)]
+    expected = 1 - matrix[truth, guess].mean() / min(constants)
+    assert savings_score(truth, guess, cost_matrix=matrix) == pytest.approx(expected)
+
+
+def test_savings_against_abstaining_always():
+    cost = (3 + 0.1) / 2
+    settings = dict(alpha=3, abstain_cost=0.1)
+    assert savings_score([0, 1], [1, -1], **settings) == pytest.approx(1 - cost / 0.1)
+
+
+def test_savings_of_the_constants_and_of_the_truth():
+    assert savings_score(TRUTH, TRUTH, alpha=4) == 1
+    cheap, dear = (0, 1) if TRUTH.mean() < 4 * (1 - TRUTH.mean()) else (1, 0)
+    assert savings_score(TRUTH, np.full(N, cheap), alpha=4) == 0
+    assert savings_score(TRUTH, np.full(N, dear), alpha=4) < 0
+
+
+@pytest.mark.parametrize("alpha", [1, 4])
+def test_nothing_to_save(alpha):
+    """As with scikit-learn's D2 scores."""
+    assert savings_score([0, 0], [0, 0], alpha=alpha) == 1.0
+    assert savings_score([0, 0], [0, 1], alpha=alpha) == 0.0
+    assert savings_score(["a", "a"], ["a", "a"], alpha=alpha) == 1.0
+
+
+# -- the scorer ----------------------------------------------------------------------
+
+
+def by_hand(model, cv, *, alpha=1.0, fit_costs=False, predict_costs=False, costs=None):
+    """Return minus the cost in each fold, fitted and predicted without a scorer."""
+    costs, scores = costs or {}, []
+    for train, test in cv.split(X, y):
+        here = {name: values[train] for name, values in costs.items()}
+        there = {name: values[test] for name, values in costs.items()}
+        fitted = clone(model).fit(X[train], y[train], **(here if fit_costs else {}))
+        decided = fitted.predict(X[test], **(there if predict_costs else {}))
+        scores.append(-expected_cost(y[test], decided, alpha=alpha, **there))
+    return scores
+
+
+@pytest.fixture
+def routed():
+    with config_context(enable_metadata_routing=True):
+        yield
+
+
+@pytest.mark.parametrize("cv", [KFold(3), TimeSeriesSplit(3)], ids=["kfold", "series"])
+def test_in_cross_validation(cv):
+    scores = cross_val_score(LOGISTIC, X, y, scoring=make_cost_scorer(3), cv=cv)
+    np.testing.assert_allclose(scores, by_hand(LOGISTIC, cv, alpha=3))
+
+
+def test_agrees_with_make_scorer():
+    model = LogisticRegression().fit(X, y)
+    plain = make_scorer(expected_cost, greater_is_better=False, alpha=3)
+    assert make_cost_scorer(3)(model, X, y) == plain(model, X, y)
+    weight = ROW_COSTS["fp_cost"]
+    weighted = make_cost_scorer(3)(model, X, y, sample_weight=weight)
+    assert weighted == plain(model, X, y, sample_weight=weight)
+
+
+@pytest.mark.parametrize("search", [GridSearchCV, RandomizedSearchCV])
+def test_in_searches(search):
+    trees, grid = DecisionTreeClassifier(random_state=0), {"max_depth": [1, 2, 8]}
+    more = {"n_iter": 3} if search is RandomizedSearchCV else {}
+    found = search(trees, grid, scoring=make_cost_scorer(5), cv=KFold(3), **more)
+    found.fit(X, y)
+    by_depth = {
+        depth: np.mean(
+            by_hand(clone(trees).set_params(max_depth=depth), KFold(3), alpha=5)
+        )
+        for depth in grid["max_depth"]
+    }
+    assert found.best_params_["max_depth"] == max(by_depth, key=by_depth.get)
+    assert found.best_score_ == pytest.approx(max(by_depth.values()))
+    cost = expected_cost(y, found.predict(X), alpha=5)
+    assert found.score(X, y) == pytest.approx(-cost)
+
+
+def test_in_a_halving_search():
+    trees = DecisionTreeClassifier(random_state=0)
+    search = HalvingGridSearchCV(
+        trees, {"max_depth": [1, 8]}, scoring=make_cost_scorer(5), cv=3, random_state=0
+    )
+    search.fit(X, y)
+    assert search.score(X, y) == -expected_cost(y, search.predict(X), alpha=5)
+
+
+def test_beside_other_metrics():
+    scoring = {
+        "dear": make_cost_scorer(9),
+        "plain": make_cost_scorer(),
+        "a": "accuracy",
+    }
+    found = cross_validate(LOGISTIC, X, y, scoring=scoring, cv=KFold(3))
+    np.testing.assert_allclose(found["test_dear"], by_hand(LOGISTIC, KFold(3), alpha=9))
+    np.testing.assert_allclose(found["test_plain"], found["test_a"] - 1)
+
+
+def test_threshold_tuned_by_it():
+    tuned = TunedThresholdClassifierCV(
+        LOGISTIC, scoring=make_cost_scorer(5), cv=KFold(3), store_cv_results=True
+    )
+    tuned.fit(X, y)
+    plain = make_scorer(expected_cost, greater_is_better=False, alpha=5)
+    other = clone(tuned).set_params(scoring=plain).fit(X, y)
+    assert tuned.best_threshold_ == other.best_threshold_
+    np.testing.assert_array_equal(
+        tuned.cv_results_["scores"], other.cv_results_["scores"]
+    )
+    assert tuned.best_threshold_ > 0.5
+
+
+def test_class_that_a_fold_lacks():
+    X, y = load_iris(return_X_y=True)
+    matrix = np.array([[0, 1, 5], [2, 0, 3], [1, 9, 0]])
+    scorer = make_cost_scorer(cost_matrix=matrix)
+    tree = DecisionTreeClassifier(random_state=0).fit(X, y)
+    rows = y == 1
+    decided = tree.predict(X[rows])
+    assert scorer(tree, X[rows], y[rows]) == -matrix[1, decided].mean()
+
+
+def test_class_that_was_not_trained():
+    model = DummyClassifier(strategy="most_frequent").fit([[0], [1]], ["a", "a"])
+    assert make_cost_scorer(3)(model, [[0], [1]], ["a", "b"]) == -0.5
+    assert make_cost_scorer(3)(model, [[0], [1]], ["a", "a"]) == 0
+
+
+def test_estimator_that_tells_no_classes():
+    class Constant:
+        def predict(self, X):
+            return np.ones(len(X), dtype=int)
+
+    assert make_cost_scorer(3)(Constant(), X[:2], [0, 1]) == -1.5
+
+
+def test_abstaining_estimator():
+    model = CostSensitiveClassifier(
+        LOGISTIC, 3, strategy="threshold", abstain_cost=0.05, abstain_label=9
+    ).fit(X, y)
+    decided = model.predict(X)
+    assert 0 < (decided == 9).mean() < 1
+    settings = dict(abstain_cost=0.05, abstain_label=9)
+    expected = -expected_cost(y, decided, alpha=3, **settings)
+    assert make_cost_scorer(3, **settings)(model, X, y) == expected
+    with pytest.raises(ValueError, match="y_pred holds 9, but the classes are 0, 1"):
+        make_cost_scorer(3)(model, X, y)
+
+
+# -- costs of rows through the scorer ------------------------------------------------
+
+
+def cost_sensitive(**params):
+    return CostSensitiveClassifier(LOGISTIC, strategy="threshold", **params)
+
+
+def test_costs_of_rows_are_asked_for(routed):
+    """They follow the folds, weigh the decisions, and reach fit and predict."""
+    model = cost_sensitive()
+    found = cross_validate(
+        model, X, y, scoring=make_cost_scorer(), cv=KFold(3), params=ROW_COSTS
+    )
+    expected = by_hand(
+        model, KFold(3), fit_costs=True, predict_costs=True, costs=ROW_COSTS
+    )
+    np.testing.assert_allclose(found["test_score"], expected)
+    # A scorer that hands nothing on scores other decisions.
+    deaf = by_hand(clone(LOGISTIC), KFold(3), costs=ROW_COSTS)
+    assert np.abs(np.subtract(found["test_score"], deaf)).min() > 1e-3
+
+
+def test_costs_of_rows_reach_the_end_of_a_pipeline(routed):
+    model = make_pipeline(StandardScaler(), cost_sensitive())
+    found = cross_validate(
+        model,
+        X,
+        y,
+        scoring={"cost": make_cost_scorer(2), "again": make_cost_scorer(5)},
+        cv=KFold(3),
+        params=ROW_COSTS,
+    )
+    for name, alpha in {"cost": 2, "again": 5}.items():
+        expected = by_hand(
+            model,
+            KFold(3),
+            alpha=alpha,
+            fit_costs=True,
+            predict_costs=True,
+            costs=ROW_COSTS,
+        )
+        np.testing.assert_allclose(found[f"test_{name}"], expected)
+
+
+def test_costs_of_rows_weigh_what_knows_nothing_of_them(routed):
+    found = cross_validate(
+        LOGISTIC, X, y, scoring=make_cost_scorer(2), cv=KFold(3), params=ROW_COSTS
+    )
+    expected = by_hand(LOGISTIC, KFold(3), alpha=2, costs=ROW_COSTS)
+    np.testing.assert_allclose(found["test_score"], expected)
+
+
+def test_costs_of_rows_in_a_search(routed):
+    model = make_pipeline(StandardScaler(), cost_sensitive())
+    grid = {"costsensitiveclassifier__estimator__C": [0.01, 1.0]}
+    search = GridSearchCV(model, grid, scoring=make_cost_scorer(), cv=KFold(3))
+    search.fit(X, y, **ROW_COSTS)
+    by_c = [
+        np.mean(
+            by_hand(
+                clone(model).set_params(costsensitiveclassifier__estimator__C=c),
+                KFold(3),
+                fit_costs=True,
+                predict_costs=True,
+                costs=ROW_COSTS,
+            )
+        )
+        for c in (0.01, 1.0)
+    ]
+    np.testing.assert_allclose(search.cv_results_["mean_test_score"], by_c)
+
+
+def test_threshold_tuned_on_costs_of_rows(routed):
+    tuned = TunedThresholdClassifierCV(
+        LOGISTIC, scoring=make_cost_scorer(), cv=KFold(3), store_cv_results=True
+    )
+    tuned.fit(X, y, **ROW_COSTS)
+    plain = make_scorer(expected_cost, greater_is_better=False)
+    plain.set_score_request(fp_cost=True, fn_cost=True)
+    other = clone(tuned).set_params(scoring=plain).fit(X, y, **ROW_COSTS)
+    np.testing.assert_array_equal(
+        tuned.cv_results_["scores"], other.cv_results_["scores"]
+    )
+    assert tuned.best_threshold_ == other.best_threshold_
+
+
+def test_costs_given_by_hand_need_no_routing():
+    model = cost_sensitive().fit(X, y, **ROW_COSTS)
+    decided = model.predict(X, **ROW_COSTS)
+    expected = -expected_cost(y, decided, alpha=2, **ROW_COSTS)
+    assert make_cost_scorer(2)(model, X, y, **ROW_COSTS) == expected
+    pipeline = make_pipeline(StandardScaler(), cost_sensitive())
+    Z = StandardScaler().fit_transform(X)
+    pipeline.fit(
+        X, y, **{f"costsensitiveclassifier__{k}": v for k, v in ROW_COSTS.items()}
+    )
+    decided = pipeline[-1].predict(Z, **ROW_COSTS)
+    expected = -expected_cost(y, decided, alpha=2, **ROW_COSTS)
+    assert make_cost_scorer(2)(pipeline, X, y, **ROW_COSTS) == expected
+
+
+def test_costs_that_are_missing_in_predict_are_missed():
+    model = cost_sensitive().fit(X, y, **ROW_COSTS)
+    with pytest.raises(ValueError, match="fp_cost"):
+        make_cost_scorer(2)(model, X, y)
+
+
+def test_weights_are_asked_for_as_in_scikit_learn(routed):
+    scorer = make_cost_scorer(3)
+    weight = {"sample_weight": ROW_COSTS["fp_cost"]}
+    model = LogisticRegression().set_fit_request(sample_weight=False)
+    with pytest.raises(UnsetMetadataPassedError):
+        cross_validate(model, X, y, scoring=scorer, params=weight)
+    assert scorer.set_score_request(sample_weight=True) is scorer
+    found = cross_validate(
+        model, X, y, scoring=scorer, cv=KFold(3), params={**weight, **ROW_COSTS}
+    )
+    for score, (train, test) in zip(
+        found["test_score"], KFold(3).split(X), strict=True
+    ):
+        decided = clone(model).fit(X[train], y[train]).predict(X[test])
+        expected = -expected_cost(
+            y[test],
+            decided,
+            alpha=3,
+            sample_weight=weight["sample_weight"][test],
+            fp_cost=ROW_COSTS["fp_cost"][test],
+            fn_cost=ROW_COSTS["fn_cost"][test],
+        )
+        assert score == pytest.approx(expected)
+
+
+def test_costs_may_have_other_names(routed):
+    scorer = make_cost_scorer().set_score_request(fp_cost="interest", fn_cost=False)
+    found = cross_validate(
+        LOGISTIC,
+        X,
+        y,
+        scoring=scorer,
+        cv=KFold(3),
+        params={"interest": ROW_COSTS["fp_cost"]},
+    )
+    costs = {"fp_cost": ROW_COSTS["fp_cost"]}
+    expected = by_hand(LOGISTIC, KFold(3), costs=costs)
+    np.testing.assert_allclose(found["test_score"], expected)
+
+
+def test_requests_need_routing():
+    with pytest.raises(RuntimeError, match="metadata routing"):
+        make_cost_scorer().set_score_request(sample_weight=True)
+
+
+# -- the scorer as an object ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "shown"),
+    [
+        ({"alpha": 3}, "make_cost_scorer(alpha=3)"),
+        ({"pos_label": "bad"}, "make_cost_scorer(alpha=1.0, pos_label='bad')"),
+        (
+            {"cost_matrix": [[0, 1], [2, 0]], "labels": ["x", "a"]},
+            "make_cost_scorer(alpha=1.0, cost_matrix=[[0, 1], [2, 0]], "
+            "labels=['x', 'a'])",
+        ),
+    ],
+    ids=["alpha", "pos_label", "matrix"],
+)
+def test_shown_as_it_is_made(settings, shown):
+    assert repr(make_cost_scorer(**settings)) == shown
+    assert repr(eval(shown)) == shown
+
+
+def test_copies_score_alike():
+    model = LogisticRegression().fit(X, y)
+    scorer = make_cost_scorer(3, pos_label=0)
+    copies = [
+        copy.deepcopy(scorer),
+        pickle.loads(pickle.dumps(scorer)),
+        clone(GridSearchCV(model, {}, scoring=scorer)).scoring,
+    ]
+    for other in copies:
+        assert other(model, X, y) == scorer(model, X, y)
+
+
+def test_requests_are_pickled(routed):
+    scorer = make_cost_scorer(3).set_score_request(fn_cost="loss")
+    again = pickle.loads(pickle.dumps(scorer))
+    assert again.get_metadata_routing().score.requests == {
+        "fp_cost": True,
+        "fn_cost": "loss",
+        "sample_weight": None,
+    }
+
+
+BAD_SETTINGS = {
+    "alpha 0": (dict(alpha=0), "alpha must be .* got 0"),
+    "alpha None": (dict(alpha=None), "alpha must be .* got None"),
+    "matrix": (dict(cost_matrix=[[0, 1]]), r"cost_matrix .* \[\[0, 1\]\]"),
+    "matrix and alpha": (
+        dict(alpha=2, cost_matrix=1 - np.eye(2)),
+        "alpha=2 cannot be given too",
+    ),
+    "negative cost": (dict(cost_matrix=[[0, -1], [1, 0]]), "cost_matrix .* got -1.0"),
+    "labels": (dict(labels=[1, 1]), "labels must not repeat"),
+    "three labels": (dict(alpha=2, labels=[0, 1, 2]), "alpha=2 .* holds 3"),
+    "abstain_cost": (dict(abstain_cost="a"), "abstain_cost .* got 'a'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_SETTINGS)
+def test_bad_settings_are_refused_at_once(case):
+    settings, message = BAD_SETTINGS[case]
+    with pytest.raises(ValueError, match=message):
+        make_cost_scorer(**settings)
