@@ -51,6 +51,7 @@ from skdeep.estimators._strategies import (
     STRATEGIES,
     OutOfFold,
     Rows,
+    are_in_time,
     calibration_for,
     cheapest,
     constant_costs,
@@ -83,7 +84,8 @@ class CostSensitiveClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
     ----------
     estimator : classifier, default=None
         What gives probabilities: a classifier, or a pipeline that ends in one. None is
-        ``MLPClassifier(early_stopping="loss", dropout=0.5)``.
+        ``MLPClassifier(early_stopping="loss", dropout=0.5)``, with
+        ``validation_split="last"`` where ``cv`` is in time order.
     alpha : float, default=1.0
         What a false positive costs, where a false negative costs 1. It may be changed
         after ``fit``, except where the strategy was trained for the one it had.
@@ -351,22 +353,25 @@ default='auto'
         """
         names = self._possible(rows)
         rng = check_random_state(self.random_state)
-        models = {
-            training: prepare(self._wrapped(), training, rng)
-            for training in dict.fromkeys(map(rows.training, names))
-        }
         training = rows.training(names[0])
         if not self._cross_validates(training):
+            model = prepare(self._wrapped(), training, rng)
             return {
                 "strategy_": names[0],
-                "estimators_": [train(models[training], training, rows)],
+                "estimators_": [train(model, training, rows)],
                 "_training": training,
                 "_rule": Rule(rows.positive, costs=trained_costs(names[0], rows)),
                 "_class_weights": rows.class_weights(training),
                 "_by_fold": None,
                 "_tuning": None,
             }
-        out = cross_validate(models, rows, self._folds(rows, rng, split_params))
+        folds = self._folds(rows, rng, split_params)
+        estimator = self._wrapped(in_time=are_in_time(folds))
+        models = {
+            training: prepare(estimator, training, rng)
+            for training in dict.fromkeys(map(rows.training, names))
+        }
+        out = cross_validate(models, rows, folds)
         chosen = self._choose(names, rows, out)
         training = chosen["_training"]
         return {**chosen, "estimators_": final(models[training], training, rows, out)}
@@ -394,11 +399,12 @@ default='auto'
             "_tuning": _kept_for_tuning(out, rows, training) if rule.is_tuned else None,
         }
 
-    def _wrapped(self):
-        """Return the classifier to wrap."""
-        if self.estimator is None:
-            return MLPClassifier(early_stopping="loss", dropout=0.5)
-        return self.estimator
+    def _wrapped(self, in_time: bool = False):
+        """Return the classifier to wrap; ``in_time`` says how rows are validated."""
+        if self.estimator is not None:
+            return self.estimator
+        split = "last" if in_time else "random"
+        return MLPClassifier(early_stopping="loss", dropout=0.5, validation_split=split)
 
     def _possible(self, rows: Rows) -> list[str]:
         """Return the strategies to choose from, the simplest first."""

@@ -283,6 +283,11 @@ class OutOfFold:
         return self.index < self.index[there].min() if self.in_time else ~there
 
 
+def are_in_time(folds: list) -> bool:
+    """Say whether every fold comes after the rows that its models are trained on."""
+    return all(learnt.max() < test.min() for learnt, test in folds)
+
+
 def cross_validate(models: dict[Training, Any], rows: Rows, folds: list) -> OutOfFold:
     """Train every model on every fold, and keep its answers to the rest."""
     found = Parallel()(
@@ -304,7 +309,7 @@ def cross_validate(models: dict[Training, Any], rows: Rows, folds: list) -> OutO
     return OutOfFold(
         index=index,
         fold=np.repeat(np.arange(len(folds)), [len(test) for _, test in folds]),
-        in_time=all(learnt.max() < test.min() for learnt, test in folds),
+        in_time=are_in_time(folds),
         is_partition=np.array_equal(np.sort(index), np.arange(len(rows.y))),
         models={t: [model for model, _ in pairs] for t, pairs in by_training.items()},
         answers=answers,
