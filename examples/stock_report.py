@@ -507,8 +507,8 @@ def make_explanations(results, images):
     return "".join(figures)
 
 
-def make_page(results, images):
-    """Return the whole page."""
+def make_page(results, images, section=""):
+    """Return the whole page; `section` stands before the explanations."""
     stock = html.escape(results["stock"])
     horizon = results["horizon"]
     ahead = describe_horizon(results)
@@ -568,7 +568,7 @@ least so many hits if each came with the frequency of the commoner label.{overla
 {make_table(results["backtest"], TRADES, "Net of 5 basis points a trade")}
 <p class="soft">“Increase” holds the stock, “decrease” holds cash that earns nothing;
 orders are filled at the close that the answer is made from, which flatters every rule
-but the last.</p>
+but the last.</p>{section}
 
 <h2>Why it said so: three test days</h2>
 <p>The surest answer that was right, the surest that was wrong, and the least sure. LIME
@@ -587,10 +587,9 @@ prices; no advice.</footer>
 """
 
 
-def write_report(folder, results, days, networks):
+def write_report(folder, results, images, section=""):
     """Write the pictures and the page into a folder."""
-    images = draw_all(results, days, networks)
     for name, both in images.items():
         (folder / f"{name}.png").write_bytes(both["light"])
-    page = make_page(results, images)
+    page = make_page(results, images, section)
     (folder / "report.html").write_text(page, encoding="utf-8")

@@ -8,8 +8,9 @@ asked honestly: the years are split in order, nothing is learned from the years 
 networks are judged on, and their answers stand beside those of simpler rules.
 
 Run it with ``make demo`` or ``python examples/stock_trend.py``; ``--model mlp`` and
-``--model lstm`` train one network alone. Everything lands in ``out/stock_trend/``: the
-pictures, the numbers, and ``report.html``, a page to read.
+``--model lstm`` train one network alone. ``--alpha 3`` asks what the mistakes cost if
+an "increase" that turns out a decrease costs three times the opposite. Everything lands
+in ``out/stock_trend/``: the pictures, the numbers, and ``report.html``, a page to read.
 """
 
 # %%
@@ -33,6 +34,7 @@ from sklearn.metrics import (
 )
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from stock_costs import ALWAYS, NEVER, draw_costs, judge_costs, make_section
 from stock_report import (
     DENSE,
     HOLD,
@@ -40,12 +42,20 @@ from stock_report import (
     LOGISTIC,
     LSTM,
     MAJORITY,
+    draw_all,
     judge,
     write_report,
 )
 
-from skdeep import LSTMClassifier, MLPClassifier, SlidingWindow
+from skdeep import (
+    CostSensitiveClassifier,
+    LSTMClassifier,
+    MLPClassifier,
+    SlidingWindow,
+)
 from skdeep.datasets import load_stock_trend
+from skdeep.metrics import expected_cost, savings_score
+from skdeep.model_selection import PurgedTimeSeriesSplit
 
 MODELS = {"mlp": [DENSE], "lstm": [LSTM], "both": [DENSE, LSTM]}
 DENSE_LAYERS = (64, 32, 16)
@@ -54,6 +64,9 @@ WINDOW = 20  # days that the LSTM reads: about a month of trading
 COST = 0.0005  # of what is bought or sold: 5 basis points
 DAYS_A_YEAR = 252  # of trading
 FEWEST_DAYS = 15  # in each part of the years
+STRATEGIES = ["threshold", "tuned", "weighted", "direct", "auc", "auto"]
+CONSTANTS = {NEVER: "decrease", ALWAYS: "increase"}
+N_FOLDS = 4  # of the development years: a rule is learned from what a fold teaches
 
 # %%
 # The years in order
@@ -131,12 +144,14 @@ def make_dense(training):
 def make_lstm(training):
     """Return the untrained pipeline: scale, give each day the days before, read them.
 
-    Single precision is enough for a network, and faster.
+    Single precision is enough for a network, and faster. Days that follow those of
+    training, as in a fold, find the last of them in their windows.
     """
     network = LSTMClassifier(
         LSTM_UNITS, alpha=1e-3, dropout=0.2, dtype="float32", **training
     )
-    steps = [("scale", StandardScaler()), ("window", SlidingWindow(WINDOW))]
+    window = SlidingWindow(WINDOW, context="train")
+    steps = [("scale", StandardScaler()), ("window", window)]
     return Pipeline([*steps, ("network", network)])
 
 
@@ -361,6 +376,153 @@ def explain(network, trend, years, p_increase, seed):
 
 
 # %%
+# What do the mistakes cost?
+# --------------------------
+# A broker may lose more by an "increase" that turns out a decrease than by an increase
+# that was missed: ``alpha`` times as much. Then "increase" pays from a probability of
+# alpha / (1 + alpha) on. Each network is wrapped in a ``CostSensitiveClassifier``, with
+# one strategy after the other. What a strategy has to choose it chooses in folds of the
+# development years, each asked about days after those it learned from; the network
+# inside stops early by the last block of its days, as before. The test years only tell
+# what the decisions cost.
+
+
+def plan_folds(target, horizon):
+    """Return the splitter of the development years, or refuse too few of them."""
+    folds = PurgedTimeSeriesSplit(N_FOLDS, purge=horizon)
+    shortest = len(target) // (N_FOLDS + 1) - horizon
+    if shortest < 2 * FEWEST_DAYS:
+        raise ValueError(
+            f"--alpha learns from folds, the first of which has {max(shortest, 0)} "
+            f"days to train on, less than {2 * FEWEST_DAYS}: take more prices, or look "
+            f"less far ahead than horizon={horizon} days."
+        )
+    for train, _ in folds.split(target):
+        check_part(target.iloc[train], "training in a fold", horizon)
+    return folds
+
+
+def fit_rules(names, trend, years, options):
+    """Fit each network with each strategy; return the fitted rules by name."""
+    X, y = trend.data.loc[years.development], trend.target.loc[years.development]
+    training = plan_training(years, len(X), options.horizon, options.seed)
+    rules = {}
+    for name in names:
+        for strategy in STRATEGIES:
+            print(
+                f"{name}: strategy {strategy!r} at alpha={options.alpha:g}", flush=True
+            )
+            rules[name, strategy] = CostSensitiveClassifier(
+                MAKERS[name](training),
+                options.alpha,
+                strategy=strategy,
+                pos_label="increase",
+                cv=plan_folds(y, options.horizon),
+                random_state=options.seed,
+            ).fit(X, y)
+    return rules
+
+
+def decide(rules, trend, years):
+    """Return what each rule says of each test day, with "never" and "always"."""
+    days = trend.data.index
+    said = dict(CONSTANTS)
+    for (name, strategy), rule in rules.items():
+        said[f"{name}, {strategy}"] = rule.predict(trend.data)
+    return pd.DataFrame(said, index=days).loc[years.test]
+
+
+def chance_against(cheapest, said, y, alpha, horizon):
+    """Return how likely luck alone makes a rule win as often against a constant answer.
+
+    Only days on which the two differ count. A rule must be right on a certain share of
+    them to cost the same; the p-value is that of being right at least so often, by an
+    exact test on every `horizon`-th day. None, if they never differ.
+    """
+    differs = (said != cheapest).to_numpy()[::horizon]
+    right = (said == y).to_numpy()[::horizon] & differs
+    share = alpha / (1 + alpha) if cheapest == "decrease" else 1 / (1 + alpha)
+    n, hits = int(differs.sum()), int(right.sum())
+    return binomtest(hits, n, share, alternative="greater").pvalue if n else None
+
+
+def price(said, y, close, options):
+    """Return what the answers of one rule cost a day, and what they would have earned.
+
+    A missed increase costs 1. `savings` is the share that is saved of what the cheaper
+    one of "never" and "always" costs.
+    """
+    terms = {"alpha": options.alpha, "pos_label": "increase"}
+    long = (said == "increase").astype(float)
+    wealth = trade(hold(long, options.horizon), close)
+    return {
+        "cost": expected_cost(y, said, **terms),
+        "savings": savings_score(y, said, **terms),
+        "days_increase": int(long.sum()),
+        "days_increase_right": int(long[y == "increase"].sum()),
+        "confusion": confusion_matrix(y, said, labels=LABELS).tolist(),
+        "total_return": wealth.iloc[-1] - 1,
+    }
+
+
+def describe_rules(rules):
+    """Return, by rule, what was learned in the development years."""
+    in_folds = {name: rules[name, "auto"].cv_costs_["mean"] for name, _ in rules}
+    constants = next(iter(in_folds.values()))
+    learned = {rule: {"cost_in_folds": float(constants[rule])} for rule in CONSTANTS}
+    for (name, strategy), rule in rules.items():
+        cost = in_folds[name].get(strategy)
+        threshold = rule.threshold_
+        learned[f"{name}, {strategy}"] = {
+            "network": name,
+            "strategy": strategy,
+            "chosen": rule.strategy_,
+            "threshold": threshold if np.isfinite(threshold) else None,
+            "cost_in_folds": None if cost is None else float(cost),
+        }
+    return learned
+
+
+def weigh_mistakes(names, trend, years, days, options):
+    """Return what every rule costs on the test days, and what it said."""
+    rules = fit_rules(names, trend, years, options)
+    decisions, y = decide(rules, trend, years), days["target"]
+    learned = describe_rules(rules)
+    priced = {
+        rule: learned[rule] | price(decisions[rule], y, days["close"], options)
+        for rule in decisions
+    }
+    cheapest = min(CONSTANTS, key=lambda rule: priced[rule]["cost"])
+    for rule, said in decisions.items():
+        priced[rule]["p_value"] = chance_against(
+            CONSTANTS[cheapest], said, y, options.alpha, options.horizon
+        )
+    costs = {
+        "alpha": options.alpha,
+        "threshold": options.alpha / (1 + options.alpha),
+        "n_folds": N_FOLDS,
+        "cheapest_constant": cheapest,
+        "probabilities": {
+            name: describe_given(days["p_increase"][name], y, options.alpha)
+            for name in names
+        },
+        "rules": priced,
+    }
+    return costs, decisions
+
+
+def describe_given(p_increase, y, alpha):
+    """Return how far a network's probabilities reach, and what they are right for."""
+    enough = p_increase >= alpha / (1 + alpha)
+    return {
+        "lowest": float(p_increase.min()),
+        "highest": float(p_increase.max()),
+        "days": int(enough.sum()),
+        "increases": int((y[enough] == "increase").sum()),
+    }
+
+
+# %%
 # All together
 # ------------
 
@@ -444,12 +606,31 @@ def make_table(results):
     return table.reindex(list(returns)).assign(net_return=pd.Series(returns))
 
 
+def make_cost_table(costs):
+    """Return the table of what the rules cost, one row a rule."""
+    columns = ["cost_in_folds", "cost", "savings", "days_increase", "p_value"]
+    table = pd.DataFrame(costs["rules"]).T[[*columns, "total_return"]]
+    types = dict.fromkeys(table, float) | {"days_increase": int}
+    return table.astype(types).rename(columns={"total_return": "net_return"})
+
+
+def cost_days(decisions, y, alpha):
+    """Return what each answer cost on each day."""
+    false = decisions.eq("increase").mul(y == "decrease", axis=0)
+    missed = decisions.eq("decrease").mul(y == "increase", axis=0)
+    return alpha * false + missed
+
+
 def save_days(days, path):
     """Write what was known and said of each test day."""
     frame = days["p_increase"].add_prefix("p_increase: ")
     frame.insert(0, "label", days["target"])
     frame.insert(0, "close", days["close"].loc[frame.index])
-    frame.join(days["wealth"].add_prefix("wealth: ")).to_csv(path)
+    frame = frame.join(days["wealth"].add_prefix("wealth: "))
+    if "decisions" in days:
+        frame = frame.join(days["decisions"].add_prefix("decision: "))
+        frame = frame.join(days["costs"].add_prefix("cost: "))
+    frame.to_csv(path)
 
 
 def check_seed(text):
@@ -464,6 +645,17 @@ def check_horizon(text):
     if not text.isdigit() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of days, 1 or more")
     return int(text)
+
+
+def check_alpha(text):
+    """Read what a false "increase" costs from the command line."""
+    try:
+        alpha = float(text)
+    except ValueError:
+        alpha = np.nan
+    if not 0 < alpha < np.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number above 0")
+    return alpha
 
 
 def read_arguments(arguments=None):
@@ -493,6 +685,12 @@ def read_arguments(arguments=None):
         help="trading days to look ahead (default: 1)",
     )
     parser.add_argument(
+        "--alpha",
+        type=check_alpha,
+        help="add what the mistakes cost, if an increase that turns out a decrease "
+        "costs ALPHA times the opposite mistake",
+    )
+    parser.add_argument(
         "--out",
         type=Path,
         default=Path("out/stock_trend"),
@@ -504,6 +702,29 @@ def read_arguments(arguments=None):
     return parser, parser.parse_args(arguments)
 
 
+def add_costs(results, days, trend, years, options):
+    """Add what the mistakes cost to the results, the days and the verdict."""
+    names = results["networks"]
+    results["costs"], decisions = weigh_mistakes(names, trend, years, days, options)
+    results["costs"]["verdict"] = judge_costs(results)
+    results["verdict"] += results["costs"]["verdict"][:1]
+    days["decisions"] = decisions
+    days["costs"] = cost_days(decisions, days["target"], options.alpha)
+
+
+def save(folder, results, days, networks):
+    """Write the pictures, the report, the numbers and the days into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    images, section = draw_all(results, days, networks), ""
+    if "costs" in results:
+        found = draw_costs(results, days)
+        images, section = images | found, make_section(results, found)
+    write_report(folder, results, images, section)
+    save_days(days, folder / "predictions.csv")
+    text = json.dumps(results, indent=2)
+    (folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
+
+
 def main(arguments=None):
     """Run from the command line."""
     parser, options = read_arguments(arguments)
@@ -511,16 +732,20 @@ def main(arguments=None):
     try:
         trend = load_stock_trend(stock, horizon=options.horizon)
         years = split_years(trend.target, options.horizon)
+        if options.alpha:
+            plan_folds(trend.target.loc[years.development], options.horizon)
     except (ValueError, OSError, ImportError) as error:
         parser.error(str(error))
     results, days, networks = run(stock, trend, years, options)
-    options.out.mkdir(parents=True, exist_ok=True)
-    write_report(options.out, results, days, {n: p[-1] for n, p in networks.items()})
-    save_days(days, options.out / "predictions.csv")
-    text = json.dumps(results, indent=2)
-    (options.out / "metrics.json").write_text(text + "\n", encoding="utf-8")
-    print(make_table(results).to_string(float_format="{:.3f}".format, na_rep=""))
-    print(*results["verdict"], sep="\n")
+    if options.alpha:
+        add_costs(results, days, trend, years, options)
+    save(options.out, results, days, {n: p[-1] for n, p in networks.items()})
+    write = {"float_format": "{:.3f}".format, "na_rep": ""}
+    print(make_table(results).to_string(**write))
+    if options.alpha:
+        print(make_cost_table(results["costs"]).to_string(**write))
+    verdict = results["verdict"] + results.get("costs", {"verdict": []})["verdict"][1:]
+    print(*verdict, sep="\n")
     print(f"The report: {options.out / 'report.html'}")
 
 
