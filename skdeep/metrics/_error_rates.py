@@ -337,7 +337,7 @@ def _name_of(groups) -> str | None:
 def _check_groups(groups) -> pd.Categorical:
     """Return the group of each row, the groups in order; missing ones are last."""
     if isinstance(getattr(groups, "dtype", None), pd.CategoricalDtype):
-        return pd.Categorical(groups).remove_unused_categories()
+        return pd.Categorical(groups)
     return pd.Categorical(check_column(groups, "groups", "one group a row"))
 
 

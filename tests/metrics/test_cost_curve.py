@@ -210,6 +210,15 @@ def test_threshold_of_the_estimator_is_marked(how):
     assert from_estimator(model, X, y, pos_label=0).threshold_mark_ is None
 
 
+def test_probability_at_the_threshold_is_positive():
+    """Of the rows' own thresholds, and of the one that is marked."""
+    rows = dict(fp_cost=[1, 1], fn_cost=[3, 3])
+    display = from_predictions([0, 1], [0.25, 0.25], **rows)
+    assert display.bayes_cost == 0.5
+    display.decision_threshold = 0.25
+    assert display.plot().threshold_mark_.get_ydata() == [0.5]
+
+
 def test_threshold_that_no_probability_reaches():
     curve = dict(thresholds=np.array([0.2, np.inf]), costs=np.array([0.5, 0.1]))
     display = CostCurveDisplay(
