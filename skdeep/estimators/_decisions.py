@@ -94,7 +94,7 @@ class SigmoidCalibrator:
         """Learn the map from (n_samples, n_classes) probabilities to the truth."""
         self.n_classes = p.shape[1]
         # A penalty too small to matter, but for classes that are told apart perfectly.
-        self.model = LogisticRegression(C=100.0)
+        self.model = LogisticRegression(C=100.0, max_iter=1000)
         self.model.fit(self._scores(p), codes, weight)
         return self
 
