@@ -1,0 +1,728 @@
+"""Costs of rows, folds in time order, and decisions inside scikit-learn's tools."""
+
+import copy
+import io
+import pickle
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from scipy.special import expit
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.datasets import make_classification
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    GroupKFold,
+    StratifiedKFold,
+    TimeSeriesSplit,
+    cross_val_score,
+    cross_validate,
+)
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from skdeep import (
+    CostSensitiveClassifier,
+    LSTMClassifier,
+    MLPClassifier,
+    ModuleClassifier,
+    PurgedTimeSeriesSplit,
+    SlidingWindow,
+)
+from skdeep.metrics import expected_cost, make_cost_scorer
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::sklearn.exceptions.ConvergenceWarning",
+    "ignore:lbfgs failed to converge:UserWarning",
+)
+
+X, y = make_classification(300, 6, n_informative=4, flip_y=0.2, random_state=0)
+rng = np.random.default_rng(0)
+FP, FN = rng.lognormal(size=300), rng.lognormal(size=300)
+FOLDS = list(StratifiedKFold(4, shuffle=True, random_state=0).split(X, y))
+
+
+@pytest.fixture
+def routing():
+    """Enable scikit-learn's metadata routing."""
+    with config_context(enable_metadata_routing=True):
+        yield
+
+
+def network(**parameters):
+    """A network that is trained in a moment."""
+    few = {"solver": "lbfgs", "max_iter": 20, "random_state": 0}
+    return MLPClassifier((6,), **{**few, **parameters})
+
+
+def two_layers(n_features, n_outputs):
+    hidden = nn.Linear(n_features, 8)
+    return nn.Sequential(hidden, nn.ReLU(), nn.Linear(8, n_outputs))
+
+
+def line(alpha=2, strategy="threshold", **parameters):
+    return CostSensitiveClassifier(
+        LogisticRegression(), alpha, strategy=strategy, **parameters
+    )
+
+
+# -- costs of rows ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", [("fp_cost",), ("fn_cost",), ("fp_cost", "fn_cost")])
+@pytest.mark.parametrize("pos_label", ["no", "yes"])
+def test_costs_of_rows_by_hand(given, pos_label):
+    labels = np.array(["no", "yes"])[y]
+    costs = {name: {"fp_cost": FP, "fn_cost": FN}[name] for name in given}
+    model = line(pos_label=pos_label).fit(X, labels, **costs)
+    p = LogisticRegression().fit(X, labels).predict_proba(X)
+    fp, fn = 2 * costs.get("fp_cost", np.ones(300)), costs.get("fn_cost", np.ones(300))
+    if pos_label == "yes":
+        no, yes = p[:, 1] * fn, p[:, 0] * fp
+    else:
+        no, yes = p[:, 1] * fp, p[:, 0] * fn
+    np.testing.assert_allclose(
+        model.decision_function(X, **costs), no - yes, atol=1e-12
+    )
+    expected = np.where(no > yes, "yes", "no")
+    np.testing.assert_array_equal(model.predict(X, **costs), expected)
+    right = np.mean(expected == labels)
+    assert model.score(X, labels, **costs) == pytest.approx(right)
+    assert model.threshold_ == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted", "auto"])
+def test_costs_of_rows_that_are_all_one_change_nothing(strategy):
+    model = line(3, strategy, random_state=0)
+    plain = clone(model).fit(X, y)
+    ones = {"fp_cost": np.ones(300), "fn_cost": [1] * 300}
+    model.fit(X, y, **ones)
+    np.testing.assert_array_equal(model.predict(X, **ones), plain.predict(X))
+    assert model.threshold_ == pytest.approx(plain.threshold_)
+
+
+@pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted", "direct"])
+def test_alpha_multiplies_false_positives(strategy):
+    model = CostSensitiveClassifier(network(), strategy=strategy, cv=FOLDS)
+    by_rows = clone(model).fit(X, y, fp_cost=np.full(300, 3.0))
+    by_alpha = model.set_params(alpha=3).fit(X, y)
+    np.testing.assert_array_equal(
+        by_rows.predict(X, fp_cost=np.full(300, 3.0)), by_alpha.predict(X)
+    )
+
+
+@pytest.mark.parametrize(
+    "kind", [list, pd.Series, lambda c: pd.Series(c, index=range(500, 800)), np.float32]
+)
+def test_costs_of_rows_of_any_kind(kind):
+    expected = line().fit(X, y, fn_cost=FN).predict(X, fn_cost=FN)
+    predicted = line().fit(X, y, fn_cost=kind(FN)).predict(X, fn_cost=kind(FN))
+    np.testing.assert_array_equal(predicted, expected)
+
+
+def independent(n, seed):
+    """Return rows with true probabilities, and costs that X tells nothing of."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(n, 3))
+    p = expit(1.5 * rows[:, 0] - 0.5)
+    labels = (rng.uniform(size=n) < p).astype(int)
+    costs = {name: rng.lognormal(size=n) for name in ("fp_cost", "fn_cost")}
+    return rows, p, labels, costs
+
+
+def told(n, seed):
+    """The same with a cost that is a function of X."""
+    rows, p, labels, _ = independent(n, seed)
+    return rows, p, labels, {"fn_cost": np.exp(rows[:, 1])}
+
+
+@pytest.mark.parametrize("data", [independent, told])
+@pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted", "auto"])
+def test_costs_of_rows_come_near_the_least_cost(strategy, data):
+    rows, _, labels, costs = data(2000, 0)
+    model = line(2, strategy, random_state=0).fit(rows, labels, **costs)
+    rows, p, _, costs = data(20000, 1)
+    positive = model.predict(rows, **costs) == 1
+    fp, fn = 2 * costs.get("fp_cost", np.ones(20000)), costs["fn_cost"]
+    paid = np.where(positive, fp * (1 - p), fn * p).mean()
+    assert paid < 1.02 * np.minimum(fp * (1 - p), fn * p).mean()
+    # Probabilities are those of the classes, whatever the rows cost.
+    assert np.abs(model.predict_proba(rows)[:, 1] - p).mean() < 0.025
+
+
+@pytest.mark.parametrize("strategy", ["direct", "auc"])
+def test_networks_learn_costs_that_the_rows_tell(strategy):
+    rows, _, labels, costs = told(2000, 0)
+    model = CostSensitiveClassifier(
+        network(alpha=1.0), 2, strategy=strategy, cv=2, random_state=0
+    ).fit(rows, labels, **costs)
+    rows, p, _, costs = told(20000, 1)
+    positive = model.predict(rows, **costs) == 1
+    paid = np.where(positive, 2 * (1 - p), costs["fn_cost"] * p).mean()
+    assert paid < 1.1 * np.minimum(2 * (1 - p), costs["fn_cost"] * p).mean()
+
+
+def test_costs_of_rows_with_abstaining():
+    model = line(abstain_cost=0.3).fit(X, y, fp_cost=FP)
+    p = LogisticRegression().fit(X, y).predict_proba(X)
+    expected = np.column_stack([p[:, 1], 2 * FP * p[:, 0], np.full(300, 0.3)])
+    answers = np.array([0, 1, -1])[expected.argmin(axis=1)]
+    np.testing.assert_array_equal(model.predict(X, fp_cost=FP), answers)
+
+
+@pytest.mark.parametrize("strategy", ["tuned", "auto"])
+def test_costs_of_rows_in_the_table(strategy):
+    model = line(2, strategy, cv=FOLDS).fit(X, y, fp_cost=FP, fn_cost=FN)
+    table = model.cv_costs_
+    for name, positive in {"never": 0, "always": 1}.items():
+        decided = np.full(300, positive)
+        folds = [
+            expected_cost(
+                y[i], decided[i], alpha=2, fp_cost=FP[i], fn_cost=FN[i], labels=[0, 1]
+            )
+            for _, i in FOLDS
+        ]
+        assert table.loc[name, "mean"] == pytest.approx(np.mean(folds))
+        assert table.loc[name, "std"] == pytest.approx(np.std(folds))
+    assert table.loc[model.strategy_, "mean"] < 0.9 * table.loc["never", "mean"]
+
+
+@pytest.mark.parametrize("strategy", ["threshold", "tuned"])
+def test_alpha_after_fit_with_costs_of_rows(strategy):
+    costs = {"fp_cost": FP, "fn_cost": FN}
+    model = line(1, strategy, cv=FOLDS).fit(X, y, **costs)
+    anew = clone(model).set_params(alpha=4).fit(X, y, **costs)
+    model.set_params(alpha=4)
+    np.testing.assert_array_equal(model.predict(X, **costs), anew.predict(X, **costs))
+    assert model.threshold_ == anew.threshold_
+
+
+# -- metadata routing ------------------------------------------------------------------
+
+
+def test_costs_of_rows_through_a_pipeline_without_routing():
+    model = make_pipeline(StandardScaler(), line())
+    name = "costsensitiveclassifier__"
+    model.fit(X, y, **{f"{name}fp_cost": FP})
+    direct = line().fit(StandardScaler().fit_transform(X), y, fp_cost=FP)
+    scaled = StandardScaler().fit_transform(X)
+    np.testing.assert_array_equal(
+        model.predict(X, fp_cost=FP), direct.predict(scaled, fp_cost=FP)
+    )
+
+
+@pytest.mark.usefixtures("routing")
+@pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted"])
+def test_costs_of_rows_through_a_pipeline(strategy):
+    costs = {"fp_cost": FP, "fn_cost": FN}
+    inner = line(2, strategy, cv=FOLDS)
+    model = make_pipeline(StandardScaler(), inner).fit(X, y, **costs)
+    scaled = StandardScaler().fit_transform(X)
+    direct = clone(inner).fit(scaled, y, **costs)
+    np.testing.assert_array_equal(
+        model.predict(X, **costs), direct.predict(scaled, **costs)
+    )
+    np.testing.assert_array_equal(
+        model.decision_function(X, **costs), direct.decision_function(scaled, **costs)
+    )
+    assert model.score(X, y, **costs) == direct.score(scaled, y, **costs)
+    np.testing.assert_array_equal(model.predict_proba(X), direct.predict_proba(scaled))
+
+
+def costs_by_hand(make, folds):
+    """Return what decisions cost in each fold, by sums over rows."""
+    paid = []
+    for train, test in folds:
+        model = make().fit(X[train], y[train], fp_cost=FP[train], fn_cost=FN[train])
+        positive = model.predict(X[test], fp_cost=FP[test], fn_cost=FN[test]) == 1
+        fp, fn = 2 * FP[test] * (y[test] == 0), FN[test] * (y[test] == 1)
+        paid.append(np.where(positive, fp, fn).mean())
+    return np.array(paid)
+
+
+class Scaled:
+    """What a pipeline of a scaler and a classifier does, by hand."""
+
+    def __init__(self, model):
+        self.scaler, self.model = StandardScaler(), model
+
+    def fit(self, X, y, **costs):
+        self.model.fit(self.scaler.fit_transform(X), y, **costs)
+        return self
+
+    def predict(self, X, **costs):
+        return self.model.predict(self.scaler.transform(X), **costs)
+
+
+@pytest.mark.usefixtures("routing")
+@pytest.mark.parametrize("strategy", ["threshold", "weighted"])
+def test_costs_of_rows_through_cross_validation(strategy):
+    found = cross_validate(
+        make_pipeline(StandardScaler(), line(2, strategy)),
+        X,
+        y,
+        cv=FOLDS,
+        scoring=make_cost_scorer(2),
+        params={"fp_cost": FP, "fn_cost": FN},
+        error_score="raise",
+    )
+    expected = costs_by_hand(lambda: Scaled(line(2, strategy)), FOLDS)
+    np.testing.assert_allclose(found["test_score"], -expected)
+
+
+@pytest.mark.usefixtures("routing")
+def test_costs_of_rows_through_a_search():
+    grid = {"estimator__C": [1e-4, 1e-2, 1.0]}
+    search = GridSearchCV(
+        line(), grid, cv=FOLDS, scoring=make_cost_scorer(2), error_score="raise"
+    ).fit(X, y, fp_cost=FP, fn_cost=FN)
+    means = [
+        -costs_by_hand(lambda C=C: line().set_params(estimator__C=C), FOLDS).mean()
+        for C in grid["estimator__C"]
+    ]
+    np.testing.assert_allclose(search.cv_results_["mean_test_score"], means)
+    assert search.best_params_["estimator__C"] == grid["estimator__C"][np.argmax(means)]
+    best = line().set_params(**search.best_params_).fit(X, y, fp_cost=FP, fn_cost=FN)
+    np.testing.assert_array_equal(
+        search.best_estimator_.predict(X, fp_cost=FP, fn_cost=FN),
+        best.predict(X, fp_cost=FP, fn_cost=FN),
+    )
+
+
+@pytest.mark.usefixtures("routing")
+def test_groups_reach_the_folds():
+    groups = np.arange(300) // 50
+    folds = list(GroupKFold(3).split(X, y, groups))
+    by_folds = line(3, "tuned", cv=folds).fit(X, y)
+    by_groups = line(3, "tuned", cv=GroupKFold(3)).fit(X, y, groups=groups)
+    pd.testing.assert_frame_equal(by_groups.cv_costs_, by_folds.cv_costs_)
+    assert by_groups.threshold_ == by_folds.threshold_
+    model = make_pipeline(StandardScaler(), line(3, "tuned", cv=GroupKFold(3)))
+    scores = cross_val_score(
+        model,
+        X,
+        y,
+        cv=GroupKFold(2),
+        params={"groups": groups, "fp_cost": FP},
+        scoring=make_cost_scorer(3),
+        error_score="raise",
+    )
+    assert len(scores) == 2
+
+
+@pytest.mark.usefixtures("routing")
+@pytest.mark.parametrize("asks", [True, None])
+def test_weights_of_rows_with_routing(asks):
+    weight = FP
+    with config_context(enable_metadata_routing=False):
+        plain = line(3, "weighted").fit(X, y, sample_weight=weight)
+    inner = LogisticRegression().set_fit_request(sample_weight=asks)
+    model = CostSensitiveClassifier(inner, 3, strategy="weighted")
+    model.set_fit_request(sample_weight=True)
+    piped = make_pipeline(FrozenEstimator(StandardScaler().fit(X)), model)
+    piped.fit(X, y, sample_weight=weight)
+    model.fit(X, y, sample_weight=weight)
+    np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
+    assert piped.predict(X).shape == y.shape
+
+
+# -- folds in time order ---------------------------------------------------------------
+
+
+def drifting(n=300):
+    """Rows in time order: of the last block the classes are other ones than before."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(n, 1))
+    p = expit(2 * rows[:, 0] + np.where(np.arange(n) < 2 * n // 3, 0.0, 4.0))
+    return rows, (rng.uniform(size=n) < p).astype(int)
+
+
+def costs_of_two_folds(model):
+    """Return the costs in two folds, the smaller first, from their mean and spread."""
+    mean, std = model.cv_costs_.loc["tuned"]
+    return mean - std, mean + std
+
+
+@pytest.mark.parametrize(
+    "cv",
+    [
+        TimeSeriesSplit(2),
+        PurgedTimeSeriesSplit(2),
+        list(TimeSeriesSplit(2).split(X))[::-1],
+        [
+            (train.tolist(), test.tolist())
+            for train, test in TimeSeriesSplit(2).split(X)
+        ],
+    ],
+    ids=["time", "purged", "backwards", "lists"],
+)
+def test_nothing_is_learnt_from_later_folds(cv):
+    rows, labels = drifting()
+    model = CostSensitiveClassifier(LogisticRegression(), 4, strategy="tuned", cv=cv)
+    model.fit(rows, labels)
+    # Nothing comes before the first fold that a threshold could be tuned on.
+    past = LogisticRegression().fit(rows[:100], labels[:100])
+    positive = past.predict_proba(rows[100:200])[:, 1] >= 0.8
+    cost = np.where(labels[100:200] == 1, ~positive, 4 * positive).mean()
+    found = costs_of_two_folds(model)
+    assert np.isclose(found, cost).any()
+    # In the other direction, where that is allowed, it is learnt from.
+    other = clone(model).set_params(cv=[*FOLDS_OF_TWO]).fit(rows, labels)
+    assert not np.isclose(costs_of_two_folds(other), cost).any()
+
+
+# Tested on the same rows, but a model of one of them is trained on later rows.
+FOLDS_OF_TWO = [
+    (np.arange(100), np.arange(100, 200)),
+    (np.r_[0:200, 299], np.arange(200, 299)),
+]
+
+
+def test_rows_of_a_time_splitter_train_one_model_on_all_rows():
+    model = line(3, "tuned", cv=TimeSeriesSplit(3)).fit(X, y)
+    plain = LogisticRegression().fit(X, y)
+    np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
+    np.testing.assert_array_equal(
+        model.predict(X), plain.predict_proba(X)[:, 1] >= model.threshold_
+    )
+
+
+def test_classes_that_come_late():
+    labels = np.where(np.arange(300) < 250, y, 2)
+    costs = [[0, 1, 2], [3, 0, 1], [1, 2, 0]]
+    for strategy in ("threshold", "weighted", "direct", "auto"):
+        model = CostSensitiveClassifier(
+            network(),
+            strategy=strategy,
+            cost_matrix=costs,
+            calibration="sigmoid",
+            cv=TimeSeriesSplit(3),
+            random_state=0,
+        ).fit(X, labels)
+        assert model.predict_proba(X).shape == (300, 3)
+        assert set(model.predict(X)) <= {0, 1, 2}
+
+
+@pytest.mark.parametrize("strategy", ["threshold", "tuned", "auto"])
+def test_inside_cross_validation_in_time(strategy):
+    scores = cross_val_score(
+        line(3, strategy, cv=TimeSeriesSplit(2)),
+        X,
+        y,
+        cv=TimeSeriesSplit(3),
+        scoring=make_cost_scorer(3),
+        error_score="raise",
+    )
+    assert scores.shape == (3,)
+    assert (scores > -1).all()
+
+
+# -- pipelines -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("strategy", ["threshold", "weighted", "direct", "auc"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_the_network_is_found_at_the_end_of_a_pipeline(strategy, nested):
+    scaled = StandardScaler().fit_transform(X)
+    last = make_pipeline(network()) if nested else network()
+    model = CostSensitiveClassifier(
+        make_pipeline(StandardScaler(), last),
+        2,
+        strategy=strategy,
+        cv=[(np.arange(300), np.arange(300))],
+        random_state=0,
+    ).fit(X, y)
+    alone = clone(model).set_params(estimator=network()).fit(scaled, y)
+    np.testing.assert_allclose(
+        model.decision_function(X), alone.decision_function(scaled), atol=1e-9
+    )
+    end = model.estimators_[0][-1][-1] if nested else model.estimators_[0][-1]
+    losses = {"direct": {"expected_cost", "log_loss"}, "auc": {"pairwise_auc"}}
+    assert end.loss in losses.get(strategy, {"log_loss"})
+    assert not end.warm_start
+
+
+def test_weights_reach_the_last_step_of_a_pipeline():
+    pipeline = make_pipeline(StandardScaler(), make_pipeline(LogisticRegression()))
+    model = CostSensitiveClassifier(pipeline, 3, strategy="threshold")
+    model.fit(X, y, sample_weight=FP)
+    expected = pipeline.fit(X, y, pipeline__logisticregression__sample_weight=FP)
+    np.testing.assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    "strategy", ["threshold", "tuned", "weighted", "direct", "auc"]
+)
+def test_windows_and_an_lstm(strategy):
+    pipeline = make_pipeline(
+        StandardScaler(),
+        SlidingWindow(4, context="train"),
+        LSTMClassifier(4, max_iter=3, learning_rate_init=0.05),
+    )
+    model = CostSensitiveClassifier(
+        pipeline, 2, strategy=strategy, cv=TimeSeriesSplit(2), random_state=0
+    ).fit(X, y)
+    assert set(model.predict(X)) <= {0, 1}
+    p = model.predict_proba(X)
+    assert p.shape == (300, 2)
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("strategy", ["threshold", "direct", "auc"])
+def test_sequences(strategy):
+    sequences = X.reshape(300, 6, 1)
+    model = CostSensitiveClassifier(
+        LSTMClassifier(4, max_iter=2), 2, strategy=strategy, cv=2, random_state=0
+    ).fit(sequences, y)
+    assert model.decision_function(sequences).shape == (300,)
+
+
+@pytest.mark.parametrize("strategy", ["weighted", "direct", "auc"])
+def test_module(strategy):
+    model = CostSensitiveClassifier(
+        ModuleClassifier(two_layers, max_iter=40, learning_rate_init=0.02),
+        2,
+        strategy=strategy,
+        cv=2,
+        random_state=0,
+    ).fit(X, y)
+    positive = model.predict(X) == 1
+    cost = np.where(y == 1, ~positive, 2 * positive).mean()
+    assert cost < 0.6 * min(np.mean(y == 1), 2 * np.mean(y == 0))
+
+
+@pytest.mark.parametrize("strategy", ["direct", "auc"])
+def test_networks_of_a_loss_without_probabilities(strategy):
+    model = CostSensitiveClassifier(
+        network(loss="hinge"), 2, strategy=strategy, cv=2, random_state=0
+    ).fit(X, y)
+    same = clone(model).set_params(estimator=network()).fit(X, y)
+    np.testing.assert_array_equal(model.predict(X), same.predict(X))
+
+
+def test_classifier_without_weights_counts_them_in_the_costs():
+    model = CostSensitiveClassifier(
+        KNeighborsClassifier(15), 3, strategy="tuned", cv=FOLDS
+    )
+    with pytest.warns(UserWarning, match="KNeighborsClassifier takes no sample_weight"):
+        model.fit(X, y, sample_weight=FP)
+    folds = [np.average(y[i] == 1, weights=FP[i]) for _, i in FOLDS]
+    assert model.cv_costs_.loc["never", "mean"] == pytest.approx(np.mean(folds))
+
+
+def test_frozen_estimator():
+    frozen = FrozenEstimator(GaussianNB().fit(X[:100], y[:100]))
+    expected = frozen.predict_proba(X)
+    model = CostSensitiveClassifier(frozen, 3, strategy="threshold").fit(X, y)
+    fixed = FixedThresholdClassifier(
+        frozen, threshold=0.75, response_method="predict_proba"
+    ).fit(X, y)
+    np.testing.assert_array_equal(model.predict(X), fixed.predict(X))
+    model.set_params(strategy="tuned", random_state=0).fit(X, y)
+    np.testing.assert_allclose(model.predict_proba(X), expected)
+    np.testing.assert_array_equal(model.predict(X), expected[:, 1] >= model.threshold_)
+    np.testing.assert_array_equal(frozen.predict_proba(X), expected)
+
+
+@pytest.mark.parametrize("strategy", ["threshold", "weighted", "auto"])
+def test_frames_with_categories_and_missing_values(strategy):
+    frame = pd.DataFrame(X, columns=list("abcdef")).where(lambda f: f < 2)
+    frame["kind"] = pd.Categorical(np.where(X[:, 0] > 0, "up", "down"))
+    trees = HistGradientBoostingClassifier(max_iter=10, random_state=0)
+    model = CostSensitiveClassifier(
+        trees, 3, strategy=strategy, cv=2, random_state=0
+    ).fit(frame, pd.Series(y, index=range(1000, 1300)))
+    assert frame.isna().any(axis=None)
+    assert model.n_features_in_ == 7
+    assert model.feature_names_in_.tolist() == frame.columns.tolist()
+    if strategy == "threshold":
+        p = clone(trees).fit(frame, y).predict_proba(frame)[:, 1]
+        np.testing.assert_array_equal(model.predict(frame), p >= 0.75)
+    assert model.predict(frame[:5]).shape == (5,)
+
+
+@pytest.mark.parametrize("strategy", ["threshold", "tuned", "auto"])
+def test_search_over_parameters_of_the_classifier(strategy):
+    search = GridSearchCV(
+        line(3, strategy, random_state=0),
+        {"estimator__C": [1e-4, 1.0], "alpha": [3]},
+        scoring=make_cost_scorer(3),
+        cv=FOLDS,
+        error_score="raise",
+    ).fit(X, y)
+    expected = []
+    for C in (1e-4, 1.0):
+        model = line(3, strategy, random_state=0).set_params(estimator__C=C)
+        paid = []
+        for train, test in FOLDS:
+            positive = clone(model).fit(X[train], y[train]).predict(X[test]) == 1
+            paid.append(np.where(y[test] == 1, ~positive, 3 * positive).mean())
+        expected.append(-np.mean(paid))
+    np.testing.assert_allclose(search.cv_results_["mean_test_score"], expected)
+
+
+# -- an estimator like others ----------------------------------------------------------
+
+MODELS = {
+    "threshold": lambda: line(3).fit(X, y),
+    "tuned": lambda: line(3, "tuned", cv=3, random_state=0).fit(X, y),
+    "weighted": lambda: line(3, "weighted").fit(X, y),
+    "auto": lambda: line(3, "auto", cv=3, random_state=0).fit(X, y),
+    "sigmoid": lambda: line(3, calibration="sigmoid", cv=3).fit(X, y),
+    "isotonic": lambda: line(3, calibration="isotonic", cv=3).fit(X, y),
+    "direct": lambda: CostSensitiveClassifier(network(), 3, strategy="direct").fit(
+        X, y
+    ),
+    "auc": lambda: CostSensitiveClassifier(
+        network(), 3, strategy="auc", cv=2, random_state=0
+    ).fit(X, y),
+    "abstain": lambda: line(abstain_cost=0.3, abstain_label="?").fit(X, y.astype(str)),
+    "matrix": lambda: line(
+        1, cost_matrix=[[0, 1, 4], [2, 0, 1], [1, 5, 0]], calibration="isotonic"
+    ).fit(X, (X[:, 0] > 0) + y),
+    "constant": lambda: CostSensitiveClassifier(
+        KNeighborsClassifier(1, algorithm="brute"), abstain_cost=0.05, random_state=0
+    ).fit(X[:, :1], y),
+}
+
+
+def through_skops(model):
+    data = skops.io.dumps(model)
+    untrusted = skops.io.get_untrusted_types(data=data)
+    assert all(name.startswith("skdeep.") for name in untrusted), untrusted
+    return skops.io.loads(data, trusted=untrusted)
+
+
+def through_joblib(model):
+    file = io.BytesIO()
+    joblib.dump(model, file)
+    file.seek(0)
+    return joblib.load(file)
+
+
+WAYS = {
+    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
+    "joblib": through_joblib,
+    "deepcopy": copy.deepcopy,
+    "skops": through_skops,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", MODELS)
+def test_round_trip_keeps_everything(name, way):
+    model = MODELS[name]()
+    rows = X[:, : model.n_features_in_]
+    loaded = WAYS[way](model)
+    for method in ("predict", "predict_proba", "decision_function"):
+        got, expected = (getattr(m, method)(rows) for m in (loaded, model))
+        np.testing.assert_array_equal(got, expected)
+        assert got.dtype == expected.dtype
+    assert loaded.strategy_ == model.strategy_
+    if hasattr(model, "cv_costs_"):
+        pd.testing.assert_frame_equal(loaded.cv_costs_, model.cv_costs_)
+    if name in ("threshold", "tuned", "sigmoid"):
+        assert loaded.set_params(alpha=7).threshold_ == (
+            model.set_params(alpha=7).threshold_
+        )
+
+
+@pytest.mark.parametrize("name", ["direct", "auc"])
+def test_pickle_names_no_torch(name):
+    assert b"torch" not in pickle.dumps(MODELS[name]())
+
+
+@pytest.mark.parametrize("strategy", ["weighted", "direct", "auc", "auto"])
+def test_random_state_decides_everything(strategy):
+    quick = MLPClassifier((6,), max_iter=4, learning_rate_init=0.05)
+    found = []
+    for seed in (0, 1):
+        np.random.seed(seed)  # noqa: NPY002
+        model = CostSensitiveClassifier(
+            quick, 2, strategy=strategy, cv=2, random_state=3
+        ).fit(X, y)
+        found.append((model.predict_proba(X), model.threshold_))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1]
+    other = clone(model).set_params(random_state=4).fit(X, y)
+    assert (other.predict_proba(X) != found[0][0]).any()
+
+
+def test_no_random_state_takes_numpys_own():
+    quick = MLPClassifier((6,), max_iter=2)
+    model = CostSensitiveClassifier(quick, 2, strategy="tuned", cv=2)
+    found = []
+    for _ in range(2):
+        np.random.seed(0)  # noqa: NPY002
+        found.append(model.fit(X, y).predict_proba(X))
+    np.testing.assert_array_equal(*found)
+    assert (model.fit(X, y).predict_proba(X) != found[0]).any()
+
+
+def test_threads_change_nothing():
+    model = CostSensitiveClassifier(network(), 2, cv=2, random_state=0)
+    expected = clone(model).fit(X, y).predict_proba(X)
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        found = model.fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("strategy", ["threshold", "weighted", "direct", "auto"])
+def test_the_given_estimator_stays_as_it_is(strategy):
+    estimator = network()
+    before = str(estimator.get_params())
+    model = CostSensitiveClassifier(estimator, 2, strategy=strategy, cv=2).fit(X, y)
+    assert str(estimator.get_params()) == before
+    assert not hasattr(estimator, "coefs_")
+    assert model.estimator is estimator
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"pos_label": 0},
+        {"cost_matrix": [[0, 9], [1, 0]], "alpha": 1},
+        {"strategy": "threshold"},
+        {"calibration": "sigmoid"},
+        {"estimator": GaussianNB()},
+        {"random_state": 5},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+@pytest.mark.parametrize("strategy", ["weighted", "tuned"])
+def test_parameters_after_fit_leave_probabilities_alone(strategy, changed):
+    model = line(3, strategy, cv=FOLDS).fit(X, y)
+    before = model.predict_proba(X)
+    model.set_params(**changed)
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+
+
+def test_a_fit_that_fails_loses_nothing():
+    model = line(3, "tuned", cv=FOLDS).fit(X, y)
+    expected = model.predict(X), model.threshold_, model.cv_costs_.loc["tuned", "mean"]
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(np.where(X > 2, np.nan, X), y)
+    np.testing.assert_array_equal(model.predict(X), expected[0])
+    found = model.threshold_, model.cv_costs_.loc["tuned", "mean"]
+    assert found == expected[1:]
+
+
+def test_fit_again_forgets_the_earlier_fit():
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    model = line(3, "auto", cv=3, random_state=0).fit(frame, y, fp_cost=FP)
+    model.set_params(strategy="threshold").fit(X[:, :3], y)
+    anew = line(3).fit(X[:, :3], y)
+    np.testing.assert_array_equal(model.predict(X[:, :3]), anew.predict(X[:, :3]))
+    assert model.n_features_in_ == 3
+    assert not hasattr(model, "feature_names_in_")
+    assert not hasattr(model, "cv_costs_")
