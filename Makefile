@@ -2,6 +2,7 @@
 # versions. Only Python (3.11 or later), make and git have to be there.
 #
 #   make demo       the direction of Apple's trend; the report is in out/stock_trend/
+#                   (DEMO_OPTIONS="--alpha 3" adds what its mistakes cost)
 #   make test       the tests
 #   make lint       style and types
 #   make docs       the documentation, in docs/_build/html/
@@ -15,11 +16,12 @@ READY := $(VENV)/.ready
 # Two test processes with one thread each: more threads would fight over the cores, and
 # results depend on the number of threads in their last digits.
 PYTEST_OPTIONS ?= -n 2
+DEMO_OPTIONS ?=
 
 .PHONY: demo test lint docs notebooks clean setup
 
 demo: setup
-	$(BIN)/python examples/stock_trend.py
+	$(BIN)/python examples/stock_trend.py $(DEMO_OPTIONS)
 
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS)

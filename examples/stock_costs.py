@@ -215,7 +215,8 @@ def write_number(value):
 
 def write_share(share):
     """Write a share with its sign, zero without."""
-    return percent(share, sign=round(share, 3) != 0)
+    share = round(share, 3) + 0.0  # no minus zero
+    return percent(share, sign=share != 0)
 
 
 COLUMNS = {
@@ -233,7 +234,7 @@ MEANINGS = {
     "weighted": "trained with decreases that weigh α times as much as increases",
     "direct": "trained on the expected cost itself",
     "auc": "trained to rank the days; “increase” from where it cost least in the folds",
-    "auto": "one of these, never, or always, chosen by what it cost in the folds",
+    "auto": "“tuned”, or what of the others, never or always cost clearly less there",
 }
 
 

@@ -66,7 +66,8 @@ DAYS_A_YEAR = 252  # of trading
 FEWEST_DAYS = 15  # in each part of the years
 STRATEGIES = ["threshold", "tuned", "weighted", "direct", "auc", "auto"]
 CONSTANTS = {NEVER: "decrease", ALWAYS: "increase"}
-N_FOLDS = 4  # of the development years: a rule is learned from what a fold teaches
+N_FOLDS = 4  # of the development years, at most
+FEWEST_IN_FOLD = 100  # days
 
 # %%
 # The years in order
@@ -388,15 +389,20 @@ def explain(network, trend, years, p_increase, seed):
 
 
 def plan_folds(target, horizon):
-    """Return the splitter of the development years, or refuse too few of them."""
-    folds = PurgedTimeSeriesSplit(N_FOLDS, purge=horizon)
-    shortest = len(target) // (N_FOLDS + 1) - horizon
-    if shortest < 2 * FEWEST_DAYS:
+    """Return the splitter of the development years, or refuse too few of them.
+
+    Where there are few days there are fewer folds: the first is to leave a network a
+    whole batch when the gaps and the days of its early stopping are taken.
+    """
+    fewest = FEWEST_IN_FOLD + 3 * horizon
+    n_folds = min(N_FOLDS, len(target) // fewest - 1)
+    if n_folds < 2:
         raise ValueError(
-            f"--alpha learns from folds, the first of which has {max(shortest, 0)} "
-            f"days to train on, less than {2 * FEWEST_DAYS}: take more prices, or look "
-            f"less far ahead than horizon={horizon} days."
+            f"--alpha learns from two folds or more and needs {3 * fewest} days before "
+            f"the test years, got {len(target)}: take more prices, or look less far "
+            f"ahead than horizon={horizon} days."
         )
+    folds = PurgedTimeSeriesSplit(n_folds, purge=horizon)
     for train, _ in folds.split(target):
         check_part(target.iloc[train], "training in a fold", horizon)
     return folds
@@ -406,7 +412,7 @@ def fit_rules(names, trend, years, options):
     """Fit each network with each strategy; return the fitted rules by name."""
     X, y = trend.data.loc[years.development], trend.target.loc[years.development]
     training = plan_training(years, len(X), options.horizon, options.seed)
-    rules = {}
+    folds, rules = plan_folds(y, options.horizon), {}
     for name in names:
         for strategy in STRATEGIES:
             print(
@@ -417,7 +423,7 @@ def fit_rules(names, trend, years, options):
                 options.alpha,
                 strategy=strategy,
                 pos_label="increase",
-                cv=plan_folds(y, options.horizon),
+                cv=folds,
                 random_state=options.seed,
             ).fit(X, y)
     return rules
@@ -500,7 +506,7 @@ def weigh_mistakes(names, trend, years, days, options):
     costs = {
         "alpha": options.alpha,
         "threshold": options.alpha / (1 + options.alpha),
-        "n_folds": N_FOLDS,
+        "n_folds": next(iter(rules.values())).cv.n_splits,
         "cheapest_constant": cheapest,
         "probabilities": {
             name: describe_given(days["p_increase"][name], y, options.alpha)
@@ -610,6 +616,7 @@ def make_cost_table(costs):
     """Return the table of what the rules cost, one row a rule."""
     columns = ["cost_in_folds", "cost", "savings", "days_increase", "p_value"]
     table = pd.DataFrame(costs["rules"]).T[[*columns, "total_return"]]
+    table["savings"] = table["savings"].astype(float).round(9) + 0.0  # no minus zero
     types = dict.fromkeys(table, float) | {"days_increase": int}
     return table.astype(types).rename(columns={"total_return": "net_return"})
 
@@ -653,8 +660,8 @@ def check_alpha(text):
         alpha = float(text)
     except ValueError:
         alpha = np.nan
-    if not 0 < alpha < np.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number above 0")
+    if not 0.001 <= alpha <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0.001 to 1000")
     return alpha
 
 

@@ -1,6 +1,8 @@
 """The demo from its command line, its numbers computed again by other means."""
 
+import contextlib
 import importlib
+import io
 import itertools
 import json
 import re
@@ -22,6 +24,8 @@ NETWORKS = ["Dense network", "LSTM"]
 EXPLAINED = ["explanations_dense_network", "explanations_lstm"]
 PICTURES = ["prices", "loss_curve", "confusion_matrix", "backtest", *EXPLAINED]
 MODELS = [*NETWORKS, "Logistic regression", "As yesterday", "Majority class"]
+STRATEGIES = ["threshold", "tuned", "weighted", "direct", "auc", "auto"]
+RULES = [f"{name}, {strategy}" for name in NETWORKS for strategy in STRATEGIES]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +34,7 @@ def demo():
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(EXAMPLES))
         yield importlib.import_module("stock_trend")
-        for name in ("stock_trend", "stock_report"):
+        for name in ("stock_trend", "stock_costs", "stock_report"):
             sys.modules.pop(name)
 
 
@@ -399,6 +403,13 @@ def test_a_difference_is_called_luck_unless_it_is_not(demo, chance, words):
         (["--horizon", "1.5"], "'1.5' is not a number of days"),
         (["--horizon", "500"], "days are left for validation"),
         (["--horizon", "100000"], "horizon=100000"),
+        (["--alpha", "0"], "'0' is not a number from 0.001 to 1000"),
+        (["--alpha", "-1"], "'-1' is not a number from 0.001 to 1000"),
+        (["--alpha", "nan"], "'nan' is not a number from"),
+        (["--alpha", "inf"], "'inf' is not a number from"),
+        (["--alpha", "three"], "'three' is not a number from"),
+        (["--alpha"], "expected one argument"),
+        (["--alpha", "3", "--ticker", "FB"], "needs 309 days before the test years"),
         (["--seed", "-1"], "'-1' is not a number from 0"),
         (["--ticker", "NOPE"], "AAPL, FB, GOOG, IBM, MSFT"),
         (["--csv", "nowhere.csv"], "no file 'nowhere.csv'"),
@@ -424,3 +435,256 @@ def test_prices_that_only_rise(demo, capsys, tmp_path):
     with pytest.raises(SystemExit):
         demo.main(["--csv", path])
     assert "labelled 'increase': there is nothing to tell" in capsys.readouterr().err
+
+
+# --- what mistakes cost -------------------------------------------------------------
+
+# A year and ten months that end in a fall: enough for the folds, and quickly done.
+SHORT = load_stock_prices("AAPL").iloc[-500:]
+
+
+@pytest.fixture(scope="module")
+def priced(demo, tmp_path_factory):
+    """The folder of a run with --alpha 1.2 on few prices, and what it printed."""
+    folder = tmp_path_factory.mktemp("priced")
+    arguments = ["--csv", save(SHORT, folder / "p.csv"), "--alpha", "1.2"]
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        run(demo, folder / "out", *arguments)
+    return folder / "out", printed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def costs(priced):
+    return json.loads((priced[0] / "metrics.json").read_text())["costs"]
+
+
+@pytest.fixture(scope="module")
+def priced_days(priced):
+    path = priced[0] / "predictions.csv"
+    return pd.read_csv(path, index_col="date", parse_dates=True)
+
+
+def test_without_alpha_nothing_is_said_of_costs(made, metrics, days):
+    assert "costs" not in metrics
+    assert not [name for name in days if "cost" in name or "decision" in name]
+    assert "mistakes cost" not in (made[0] / "report.html").read_text()
+
+
+def test_all_rules_are_there_and_named_as_they_train(priced, costs):
+    assert list(costs["rules"]) == ["never", "always", *RULES]
+    assert costs["alpha"] == 1.2
+    assert costs["threshold"] == pytest.approx(1.2 / 2.2)
+    for rule in RULES:
+        name, strategy = rule.split(", ")
+        assert f"{name}: strategy '{strategy}' at alpha=1.2\n" in priced[1]
+        assert costs["rules"][rule]["strategy"] == strategy
+        assert costs["rules"][rule]["network"] == name
+
+
+@pytest.mark.parametrize("rule", ["never", "always", *RULES])
+def test_costs_computed_again_from_the_days(costs, priced_days, rule):
+    found, up = costs["rules"][rule], priced_days["label"] == "increase"
+    said = priced_days[f"decision: {rule}"] == "increase"
+    fp, fn = (said & ~up).sum(), (~said & up).sum()
+    tp, n = (said & up).sum(), said.sum()
+    assert found["confusion"] == [[(~said & ~up).sum(), fp], [fn, tp]]
+    assert (found["days_increase"], found["days_increase_right"]) == (n, tp)
+    assert found["cost"] == pytest.approx((1.2 * fp + fn) / len(up))
+    assert found["savings"] == pytest.approx(1 - (1.2 * fp + fn) / up.sum())
+    assert priced_days[f"cost: {rule}"].sum() == pytest.approx(1.2 * fp + fn)
+    assert set(priced_days[f"cost: {rule}"]) <= {0.0, 1.0, 1.2}
+    chance = binom.sf(tp - 1, n, 1.2 / 2.2) if n else None
+    assert found["p_value"] == pytest.approx(chance)
+
+
+def test_the_rules_do_not_all_say_the_same(costs):
+    said = {costs["rules"][rule]["days_increase"] for rule in RULES}
+    assert len(said) > 3
+
+
+@pytest.mark.parametrize("rule", ["always", "LSTM, threshold"])
+def test_what_a_rule_earned_computed_again_by_a_loop(costs, priced_days, rule):
+    close = SHORT["close"]
+    money, held = 1.0, False
+    for date, said in priced_days[f"decision: {rule}"].items():
+        row, wanted = close.index.get_loc(date), said == "increase"
+        gain = close.iloc[row + 1] / close.iloc[row] - 1 if wanted else 0.0
+        money *= 1 + gain - (0.0005 if wanted != held else 0.0)
+        held = wanted
+    assert costs["rules"][rule]["total_return"] == pytest.approx(money - 1)
+
+
+def test_never_and_always_are_what_they_say(costs, priced_days):
+    assert (priced_days["decision: never"] == "decrease").all()
+    assert (priced_days["decision: always"] == "increase").all()
+    assert costs["cheapest_constant"] == "never"
+    assert costs["rules"]["never"]["total_return"] == 0
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_threshold_is_put_to_the_network_of_the_demo(costs, priced_days, network):
+    p = priced_days[f"p_increase: {network}"]
+    said = priced_days[f"decision: {network}, threshold"] == "increase"
+    enough = p >= 1.2 / 2.2
+    assert 0 < enough.sum() < len(p)
+    np.testing.assert_array_equal(said, enough)
+    given = costs["probabilities"][network]
+    assert (given["lowest"], given["highest"]) == pytest.approx((p.min(), p.max()))
+    assert given["days"] == enough.sum()
+    rose = enough & (priced_days["label"] == "increase")
+    assert given["increases"] == rose.sum()
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_rule_decides_by_the_strategy_that_auto_chose(costs, priced_days, network):
+    auto = costs["rules"][f"{network}, auto"]
+    chosen = auto["chosen"]
+    same = chosen if chosen in ("never", "always") else f"{network}, {chosen}"
+    np.testing.assert_array_equal(
+        priced_days[f"decision: {network}, auto"], priced_days[f"decision: {same}"]
+    )
+
+
+def test_the_rest_stays_as_it_was(demo, priced, tmp_path):
+    arguments = ["--csv", str(priced[0].parent / "p.csv")]
+    plain = run(demo, tmp_path, *arguments)
+    with_costs = json.loads((priced[0] / "metrics.json").read_text())
+    del with_costs["costs"]
+    verdict = with_costs.pop("verdict")
+    assert verdict[:-1] == plain.pop("verdict")
+    assert with_costs == plain
+
+
+def test_the_section_stands_in_the_page(priced, costs):
+    page = (priced[0] / "report.html").read_text()
+    tags = Tags()
+    tags.feed(page)
+    assert tags.open == []
+    assert "What mistakes cost" in tags.text
+    for sentence in costs["verdict"]:
+        assert sentence in tags.text
+        assert sentence in priced[1]
+    for rule in ["never", "always", *RULES]:
+        assert f"<td>{rule}</td><td>{costs['rules'][rule]['cost']:.3f}</td>" in page
+    pictures = [*PICTURES, "cost_curves", "cost_decisions"]
+    assert {path.stem for path in priced[0].glob("*.png")} == set(pictures)
+    assert len(tags.sources) == 2 * len(pictures)
+    assert all(s.startswith("data:image/png;base64,") for s in tags.sources)
+    assert not re.search(r"\b(nan|None|inf)\b", tags.text)
+
+
+@pytest.mark.parametrize("model", ["mlp", "lstm"])
+def test_rules_learn_nothing_from_the_test_years(demo, priced, costs, tmp_path, model):
+    name = {"mlp": "Dense network", "lstm": "LSTM"}[model]
+    changed, border = SHORT.copy(), SHORT.index.get_loc("2013-01-02")
+    generator = np.random.default_rng(0)
+    changed.iloc[border:] = generator.permutation(SHORT.to_numpy()[border:], axis=0)
+    path = save(changed, tmp_path / "q.csv")
+    other = run(demo, tmp_path, "--csv", path, "--alpha", "1.2", "--model", model)
+    assert other["years"]["test"]["first"] == "2013-01-02"
+    rules = [rule for rule in other["costs"]["rules"] if "," in rule]
+    assert rules == [rule for rule in RULES if rule.startswith(name)]
+    for rule in ["never", "always", *rules]:
+        for key in {"cost_in_folds", "threshold", "chosen"} & {*costs["rules"][rule]}:
+            assert other["costs"]["rules"][rule][key] == costs["rules"][rule][key]
+    assert other["costs"]["rules"]["never"]["cost"] != costs["rules"]["never"]["cost"]
+
+
+@pytest.mark.parametrize("horizon", [1, 5])
+def test_no_label_reaches_from_training_into_its_fold(demo, horizon):
+    target = pd.Series(["increase", "decrease"] * 400)
+    folds = list(demo.plan_folds(target, horizon).split(target))
+    assert len(folds) == 4
+    for train, test in folds:
+        assert train.max() + horizon < test.min()
+
+
+def test_few_days_make_few_folds(demo):
+    target = pd.Series(["increase", "decrease"] * 160)
+    assert demo.plan_folds(target, 1).n_splits == 2
+    with pytest.raises(ValueError, match="needs 309 days before the test years"):
+        demo.plan_folds(target[:308], 1)
+    with pytest.raises(ValueError, match="training in a fold are labelled 'decrease'"):
+        demo.plan_folds(pd.Series(["decrease"] * 320), 1)
+
+
+@pytest.mark.parametrize("horizon", [1, 3])
+@pytest.mark.parametrize("alpha", [0.2, 3])
+@pytest.mark.parametrize("cheapest", ["never", "always"])
+def test_luck_is_counted_where_a_rule_differs(demo, cheapest, alpha, horizon):
+    generator = np.random.default_rng(0)
+    labels = np.array(["decrease", "increase"])
+    y, said = (pd.Series(labels[generator.integers(0, 2, 90)]) for _ in range(2))
+    constant = demo.CONSTANTS[cheapest]
+    rows = range(0, 90, horizon)
+    n = sum(said[row] != constant for row in rows)
+    k = sum(said[row] != constant and said[row] == y[row] for row in rows)
+    # Right on this share of them, the rule pays as much as it saves.
+    won, lost = (1, alpha) if cheapest == "never" else (alpha, 1)
+    chance = binom.sf(k - 1, n, lost / (won + lost))
+    assert demo.chance_against(constant, said, y, alpha, horizon) == (
+        pytest.approx(chance)
+    )
+    alike = pd.Series([constant] * 90)
+    assert demo.chance_against(constant, alike, y, alpha, horizon) is None
+
+
+def test_a_rule_that_pays_is_said_to_pay(demo, tmp_path, alternating):
+    arguments = ["--csv", alternating, "--alpha", "3", "--model", "mlp"]
+    metrics = run(demo, tmp_path, *arguments)
+    costs = metrics["costs"]["rules"]
+    assert costs["Dense network, auto"]["cost"] < 0.7 * costs["never"]["cost"]
+    assert costs["Dense network, auto"]["p_value"] < 1e-3
+    sentence = metrics["verdict"][-1]
+    assert "less than never saying “increase”" in sentence
+    assert "by more than luck explains (p-value < 0.001 for the luckiest" in sentence
+
+
+def make_costs(constant, prices, chances=None):
+    """Results with a rule of the LSTM for each price, the constant costing 0.5."""
+    chances = chances or [0.5] * len(prices)
+    rules = {
+        f"LSTM, {strategy}": {
+            "network": "LSTM",
+            "strategy": strategy,
+            "cost": price,
+            "p_value": chance,
+        }
+        for strategy, price, chance in zip(STRATEGIES, prices, chances, strict=False)
+    }
+    rules = {constant: {"cost": 0.5}, **rules}
+    return {"costs": {"alpha": 3.0, "cheapest_constant": constant, "rules": rules}}
+
+
+@pytest.mark.parametrize("constant", ["never", "always"])
+@pytest.mark.parametrize(
+    ("prices", "chances", "words"),
+    [
+        ([0.5, 0.6], None, "none of 2 rules costs less than {} saying “increase” (0.5"),
+        ([0.5 - 1e-12, 0.6], [None, 1.0], "none of 2 rules costs less"),
+        ([0.4, 0.6], [0.01, 1.0], "1 of 2 rules costs less than {} saying"),
+        ([0.4, 0.6], [0.01, 1.0], "more than luck explains (p-value 0.020"),
+        ([0.4, 0.3, 0.6], [0.02, 0.5, 1.0], "no more than luck brings (p-value 0.060"),
+        ([0.4, 0.3, 0.6], [0.02, 0.5, 1.0], "the LSTM with “tuned”, costs 0.300."),
+    ],
+)
+def test_the_verdict_on_costs_is_the_truth(demo, constant, prices, chances, words):
+    results = make_costs(constant, prices, chances)
+    verdict = sys.modules["stock_costs"].judge_cheapest(results)
+    assert words.format(constant) in verdict
+    assert verdict.startswith("Where a false “increase” costs 3 and a missed one 1, ")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ((0, 0), "never gave as much (66.0\xa0% at most)"),
+        ((90, 50), "always gave as much (30.0\xa0% at least)"),
+        ((1, 1), "gave as much on 1 day, of which 1 was an increase"),
+        ((20, 3), "gave as much on 20 days, of which 3 were increases"),
+    ],
+)
+def test_it_is_told_who_gives_the_probability_it_takes(demo, given, words):
+    probabilities = dict(lowest=0.3, highest=0.66, days=given[0], increases=given[1])
+    found = sys.modules["stock_costs"].describe_given(probabilities, 90)
+    assert found == words
