@@ -112,12 +112,12 @@ def check_cost_matrix(cost_matrix, n_classes: int) -> np.ndarray:
 
 
 def _check_alpha(alpha) -> None:
-    if not isinstance(alpha, Real) or not 0 < alpha < np.inf:
+    if not isinstance(alpha, Real) or not 0 < float(alpha) < np.inf:
         raise ValueError(f"alpha must be a finite number above 0, got {alpha!r}.")
 
 
 def _check_abstain_cost(abstain_cost) -> None:
-    if not isinstance(abstain_cost, Real) or not 0 <= abstain_cost < np.inf:
+    if not isinstance(abstain_cost, Real) or not 0 <= float(abstain_cost) < np.inf:
         raise ValueError(
             f"abstain_cost must be a finite number, 0 or above, got {abstain_cost!r}."
         )

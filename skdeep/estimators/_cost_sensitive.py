@@ -102,8 +102,8 @@ default='auto'
         - 'auc' trains a network to rank, by a pairwise loss, and takes the threshold
           that costs least in cross-validation [3]_.
         - 'auto' takes what costs least in cross-validation: one of these, or the same
-          decision on every row. It is 'tuned' unless another is better by two standard
-          errors.
+          decision on every row. It is 'tuned' ('threshold' where rows have costs of
+          their own) unless another is better by two standard errors.
 
         'direct' and 'auc' need a classifier of skdeep; 'tuned' and 'auc' two classes.
     pos_label : object, default=None
@@ -383,7 +383,10 @@ default='auto'
         by_fold |= constant
         name = names[0]
         if self.strategy == "auto":
-            name = cheapest(by_fold, usual="tuned" if "tuned" in names else name)
+            # Where rows differ in cost, a few of them would make the threshold.
+            alike = all(costs is None for costs in rows.row_costs.values())
+            tunes = alike and "tuned" in names
+            name = cheapest(by_fold, usual="tuned" if tunes else "threshold")
         if name in constant:
             rule = Rule(rows.positive, constant=list(constant).index(name))
         else:

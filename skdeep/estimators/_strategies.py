@@ -408,7 +408,9 @@ def cheapest(by_fold: dict[str, np.ndarray], usual: str) -> str:
     """
     costs = {name: np.nanmean(found) for name, found in by_fold.items()}
     best = min(costs, key=costs.__getitem__)
-    differences = by_fold[usual] - by_fold[best]
+    if costs[best] == costs[usual]:
+        return usual
+    differences = (by_fold[usual] - by_fold[best]) / costs[usual]  # of any unit
     differences = differences[np.isfinite(differences)]
     if len(differences) < 2:
         return best

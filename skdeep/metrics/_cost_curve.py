@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep.encoding import cost_table
-from skdeep.metrics._estimators import last_step
+from skdeep.metrics._estimators import last_step, pos_label_of
 from skdeep.metrics._labels import (
     check_axes,
     check_column,
@@ -163,7 +163,8 @@ class CostCurveDisplay:
             threshold a number, None being 1; against ``alpha`` the numbers to draw,
             None being 101 from 0.1 to 10.
         pos_label : object, default=None
-            The positive class; None is the greater one, ``classes_[1]``.
+            The positive class; None is the ``pos_label`` that the estimator was given,
+            or else the greater class, ``classes_[1]``.
         fp_cost : array-like of shape (n_samples,), default=None
             What a false positive costs in each row, times ``alpha``. None is 1.
         fn_cost : array-like of shape (n_samples,), default=None
@@ -193,6 +194,8 @@ class CostCurveDisplay:
         """
         rows = dict(fp_cost=fp_cost, fn_cost=fn_cost)
         classes = _check_classifier(estimator)
+        if pos_label is None:
+            pos_label = pos_label_of(estimator)
         pos_label = positive_label(classes, pos_label, "estimator.classes_")
         codes = {label: code for code, label in enumerate(classes)}
         codes_of(check_labels(y, "y"), codes, "y")
@@ -381,6 +384,12 @@ class CostCurveDisplay:
     def _plot_alphas(self, style):
         (self.line_,) = self.ax_.plot(self.alphas, self.costs / self._scale, **style)
         self.ax_.set_xscale("log")
+        # Numbers beside the powers of ten would overlap, and are no powers here.
+        self.ax_.xaxis.set_major_formatter("{x:g}")
+        if self.alphas[-1] < 10 * self.alphas[0]:
+            self.ax_.set_xticks(np.geomspace(self.alphas[0], self.alphas[-1], 5))
+            self.ax_.xaxis.set_major_formatter("{x:.2g}")
+        self.ax_.xaxis.set_minor_formatter("")
         self.ax_.set(
             xlabel=r"$\alpha$: cost of a false positive, in false negatives",
             ylabel=r"mean cost / (1 + $\alpha$)",
@@ -429,7 +438,7 @@ def _threshold_of(estimator, classes: list, pos_label) -> float | None:
     """Return the threshold that an estimator decides by, if it tells."""
     step = last_step(estimator)
     threshold = getattr(step, "threshold_", None)
-    about = getattr(step, "pos_label", None)
+    about = pos_label_of(estimator)
     about = classes[1] if about is None else about
     if not isinstance(threshold, Real) or about != pos_label:
         return None  # of the other class's probability

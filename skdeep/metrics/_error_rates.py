@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.stats import norm
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep.metrics._estimators import costs_for, last_step
+from skdeep.metrics._estimators import costs_for, last_step, pos_label_of
 from skdeep.metrics._labels import (
     check_axes,
     check_column,
@@ -141,7 +141,8 @@ class ErrorRatesDisplay:
         groups : str or array-like of shape (n_samples,)
             The group of each row, or the column of X that tells it.
         pos_label : object, default=None
-            The positive class; None is the greater one, ``classes_[1]``.
+            The positive class; None is the ``pos_label`` that the estimator was given,
+            or else the greater class, ``classes_[1]``.
         fp_cost : array-like of shape (n_samples,), default=None
             What a false positive costs in each row, for an estimator that asks for it.
         fn_cost : array-like of shape (n_samples,), default=None
@@ -168,6 +169,8 @@ class ErrorRatesDisplay:
             found = type(estimator).__name__
             raise TypeError(f"estimator must be a classifier, got {found}.")
         labels = np.asarray(estimator.classes_).tolist()
+        if pos_label is None:
+            pos_label = pos_label_of(estimator)
         pos_label = positive_label(labels, pos_label, "estimator.classes_")
         costs = dict(fp_cost=fp_cost, fn_cost=fn_cost)
         y = check_labels(y, "y")
@@ -274,7 +277,7 @@ class ErrorRatesDisplay:
         about = [] if self.estimator_name is None else [str(self.estimator_name)]
         if self.pos_label is not None:
             about.append(f"positive: {self.pos_label!r}")
-        self.ax_.set_title(", ".join(about), loc="left")
+        self.ax_.set_title("\n".join(about), loc="left")
         return self
 
     def _compute(self):

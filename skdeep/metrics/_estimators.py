@@ -17,6 +17,11 @@ def costs_for(estimator, method: str, costs: dict) -> dict:
     return {name: value for name, value in given.items() if name in wanted}
 
 
+def pos_label_of(estimator):
+    """Return which class an estimator was told to be the positive one, if it was."""
+    return getattr(last_step(estimator), "pos_label", None)
+
+
 def last_step(estimator):
     """Return what decides in the end: in a pipeline, and in a fitted search."""
     while True:

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.datasets import load_iris, make_classification
+from sklearn.datasets import load_breast_cancer, load_iris, make_classification
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import roc_curve
@@ -348,3 +348,18 @@ def test_bad_ways_of_drawing():
         from_estimator(MODEL, X, y[np.argsort(-y)] + 5)
     with pytest.raises(ValueError, match="y_score holds 150 rows, but y holds 5"):
         from_estimator(MODEL, X, y[:5])
+
+
+def test_positive_class_is_what_the_classifier_was_told():
+    X, y = load_breast_cancer(return_X_y=True)
+    y = np.where(y == 0, "malignant", "benign")
+    model = CostSensitiveClassifier(
+        make_pipeline(StandardScaler(), LogisticRegression()),
+        3,
+        strategy="threshold",
+        pos_label="benign",
+    ).fit(X, y)
+    display = CostCurveDisplay.from_estimator(model, X, y, alpha=3)
+    assert display.pos_label == "benign"
+    assert display.decision_threshold == 0.75
+    assert display.never == np.mean(y == "benign")

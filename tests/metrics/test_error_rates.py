@@ -167,7 +167,7 @@ def test_column_of_the_rows(library):
     expected = from_predictions(y, model.predict(frame), GROUPS)
     pd.testing.assert_frame_equal(display.rates_, expected.rates_)
     assert display.ax_.get_ylabel() == "region"
-    assert display.ax_.get_title(loc="left") == "Pipeline, positive: 1"
+    assert display.ax_.get_title(loc="left") == "Pipeline\npositive: 1"
 
 
 def test_groups_beside_the_rows():
@@ -175,7 +175,7 @@ def test_groups_beside_the_rows():
     expected = from_predictions(y, GUESS, GROUPS)
     pd.testing.assert_frame_equal(display.rates_, expected.rates_)
     assert display.ax_.get_ylabel() == "group"
-    assert display.ax_.get_title(loc="left") == "mine, positive: 1"
+    assert display.ax_.get_title(loc="left") == "mine\npositive: 1"
 
 
 @pytest.mark.parametrize("in_pipeline", [False, True])
