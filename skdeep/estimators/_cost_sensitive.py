@@ -384,8 +384,7 @@ default='auto'
         name = names[0]
         if self.strategy == "auto":
             # Where rows differ in cost, a few of them would make the threshold.
-            alike = all(costs is None for costs in rows.row_costs.values())
-            tunes = alike and "tuned" in names
+            tunes = "tuned" in names and not rows.differ_in_cost
             name = cheapest(by_fold, usual="tuned" if tunes else "threshold")
         if name in constant:
             rule = Rule(rows.positive, constant=list(constant).index(name))

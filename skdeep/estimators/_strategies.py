@@ -99,12 +99,16 @@ class Rows:
         return STRATEGIES[name].training(len(self.classes))
 
     @property
+    def differ_in_cost(self) -> bool:
+        """Whether a decision costs more in some rows than in others."""
+        return bool((self.known.costs != self.known.costs[:1]).any())
+
+    @property
     def mean_costs(self) -> np.ndarray:
         """The costs of decisions over all rows, (1, n_classes, n_decisions)."""
-        costs = self.known.costs
-        if all(given is None for given in self.row_costs.values()):
-            return costs[:1]
-        return np.average(costs, axis=0, weights=self.known.weight)[None]
+        if not self.differ_in_cost:
+            return self.known.costs[:1]
+        return np.average(self.known.costs, axis=0, weights=self.known.weight)[None]
 
     def weight_for(self, training: Training) -> np.ndarray | None:
         """Return the weights to train with: of mean 1, where the costs make them.

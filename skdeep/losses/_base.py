@@ -39,6 +39,17 @@ class Loss(ABC):
     def per_sample(self, raw: Tensor, target: Tensor) -> Tensor:
         """Return the loss of each sample, (..., n_samples), fit for autograd."""
 
+    def per_sample_among(
+        self, raw: Tensor, target: Tensor, weight: Tensor | None
+    ) -> Tensor:
+        """Return the loss of each sample among rows of these weights.
+
+        ``weight`` is (..., n_samples), or None if all are equal. It does not multiply
+        a row's own loss: where ``couples_rows``, it says how much the row counts in
+        the losses of the others; elsewhere, nothing.
+        """
+        return self.per_sample(raw, target)
+
     def with_gradient(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss of each sample, and the derivative of their sum.
 
@@ -52,7 +63,8 @@ class Loss(ABC):
     ) -> tuple[Tensor, Tensor]:
         """Return the losses, and the derivative of the sum of the scaled losses.
 
-        ``scale`` is a number, or (..., n_samples, 1).
+        ``scale`` is a number, or (..., n_samples, 1); where ``couples_rows``, it is the
+        weight among the rows as well.
         """
         loss, gradient = self.with_gradient(raw, target)
         return loss, gradient.mul_(scale)
@@ -134,7 +146,8 @@ class CallableLoss(Loss):
 class StepLoss(Loss):
     """The loss of sequences: that of each step, averaged over the steps there are.
 
-    A loss of pairs takes them among all steps of a batch.
+    A loss of pairs takes them among all steps of a batch; a step has the weight of its
+    row, times that of its class.
 
     Raw scores are (n_samples, n_steps, n_scores). Targets are what ``loss`` takes, with
     an axis for the steps before the last; a step that is not there is -1 where targets
@@ -176,18 +189,26 @@ class StepLoss(Loss):
         return target.argmax(-1)
 
     def per_sample(self, raw, target):
+        return self.per_sample_among(raw, target, None)
+
+    def per_sample_among(self, raw, target, weight):
         there = self._is_there(target)
         target = target[there]  # (n_samples, n_steps, ...) -> (n_there, ...)
-        values = self.loss.per_sample(raw[there], target)
-        self.gives_mean = self.loss.gives_mean
+        if weight is not None:
+            weight = weight.unsqueeze(-1).expand(there.shape)[there]
+        by_class = None
         if self.class_weight is not None:
+            by_class = torch.as_tensor(self.class_weight).to(raw)[self._classes(target)]
+            weight = by_class if weight is None else weight * by_class
+        values = self.loss.per_sample_among(raw[there], target, weight)
+        self.gives_mean = self.loss.gives_mean
+        if by_class is not None:
             if self.gives_mean:
                 raise ValueError(
                     "class_weight needs a loss of each step, but the callable `loss` "
                     "returns the mean of all."
                 )
-            weight = torch.as_tensor(self.class_weight).to(values)
-            values = values * weight[self._classes(target)]
+            values = values * by_class
         total = values.new_zeros(there.shape).masked_scatter(there, values).sum(-1)
         return total / there.sum(-1)
 

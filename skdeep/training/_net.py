@@ -172,8 +172,10 @@ class NetTrainer(Trainer):
         with torch.enable_grad():
             self.flat.gradient.zero_()
             raw = apply(self._forward, inputs)
-            values = self.task.loss.per_sample(self._checked(raw, len(target)), target)
-            if isinstance(scale, Tensor) and self.task.loss.gives_mean:
+            weight = scale if isinstance(scale, Tensor) else None
+            raw = self._checked(raw, len(target))
+            values = self.task.loss.per_sample_among(raw, target, weight)
+            if weight is not None and self.task.loss.gives_mean:
                 raise ValueError(
                     "sample_weight and class_weight need a loss of each sample, but "
                     "the callable `loss` returns the mean of a batch."

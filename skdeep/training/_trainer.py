@@ -178,12 +178,12 @@ class Trainer(ABC):
         self.task.network.eval()
         with self.averaged(), torch.inference_mode():
             raw = raw_scores(self.task.network, data.rows)
-            losses = self.task.loss.per_sample(raw, data.target).cpu().double()
+            losses = self.task.loss.per_sample_among(raw, data.target, data.weight)
         if not raw.isfinite().all():
             return math.nan, math.nan
         self.task.network.train()
         weight = None if data.weight is None else data.weight.cpu().numpy()
-        loss = np.average(losses.numpy(), weights=weight)
+        loss = np.average(losses.cpu().double().numpy(), weights=weight)
         return float(loss), self.task.score(raw)
 
     def snapshot(self) -> dict[str, Tensor]:
