@@ -607,12 +607,13 @@ def test_calibration_of_several_classes(method):
 
 
 @pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted", "auto"])
-def test_rows_without_weight_count_for_nothing(strategy):
+@pytest.mark.parametrize("calibration", ["sigmoid", "isotonic"])
+def test_rows_without_weight_count_for_nothing(strategy, calibration):
     weight = np.tile([1.0, 0.0, 2.0, 1.0], 100)
     labels = np.where(weight > 0, y, 1 - y)
     counts, position = weight > 0, np.cumsum(weight > 0) - 1
     model = CostSensitiveClassifier(
-        LogisticRegression(tol=1e-10), 3, strategy=strategy, calibration="sigmoid"
+        LogisticRegression(tol=1e-10), 3, strategy=strategy, calibration=calibration
     )
     model.set_params(cv=FOLDS).fit(X, labels, sample_weight=weight)
     kept = [tuple(position[i[counts[i]]] for i in fold) for fold in FOLDS]

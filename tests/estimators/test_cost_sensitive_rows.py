@@ -101,7 +101,7 @@ def test_costs_of_rows_by_hand(given, pos_label):
     assert model.threshold_ == pytest.approx(2 / 3)
 
 
-@pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted", "auto"])
+@pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted"])
 def test_costs_of_rows_that_are_all_one_change_nothing(strategy):
     model = line(3, strategy, random_state=0)
     plain = clone(model).fit(X, y)
