@@ -12,10 +12,8 @@ from sklearn.linear_model import LogisticRegression
 
 # Probabilities nearer to 0 or 1 are not told apart where their odds are taken.
 _EDGE = 1e-6
-# Standard deviation, in log-odds, of the smoothing of costs where a threshold is tuned,
-# and how far of the way from the Bayes threshold to the least cost to go.
-_SMOOTHING = 0.3
-_TRUST = 0.75
+# Standard deviation, in log-odds, of the smoothing of costs where a threshold is tuned.
+_SMOOTHING = 0.2
 
 
 @dataclass(frozen=True)
@@ -261,16 +259,15 @@ def fit_rule(
 def _cheapest_shift(p, known: Known, positive: int) -> float:
     """Return the shift of the threshold's log-odds that costs least on known rows.
 
-    The least of the bare costs is where chance has put it. They are smoothed over
-    neighbouring shifts, and of the way to the least a part is gone. Infinite shifts
-    decide all rows alike.
+    The least of the bare costs is where chance has put it, so they are smoothed over
+    neighbouring shifts. Infinite shifts decide all rows alike.
     """
     odds, paid = _odds_and_costs(p, known, positive)
     shifts, costs = _smoothed_costs(odds, paid)
     best = int(costs.argmin())
     if best in (0, len(shifts) - 1):
         return -np.inf if best == 0 else np.inf
-    return _TRUST * float(shifts[best])
+    return float(shifts[best])
 
 
 def _odds_and_costs(p, known: Known, positive: int) -> tuple[np.ndarray, np.ndarray]:
