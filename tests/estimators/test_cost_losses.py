@@ -13,6 +13,10 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import (
+    check_sample_weight_equivalence_on_dense_data,
+    check_sample_weight_equivalence_on_sparse_data,
+)
 from skorch.callbacks import Callback
 from torch import nn
 
@@ -142,13 +146,12 @@ def test_matrix_is_only_for_the_expected_cost():
 def _pairwise_objective(theta, X, is_positive, weight, alpha):
     score = X @ theta[:-1] + theta[-1]
     margin = score[is_positive][:, np.newaxis] - score[~is_positive]
-    pair = np.logaddexp(0, -margin)
-    own = np.empty(len(score))
-    own[is_positive], own[~is_positive] = pair.mean(axis=1), pair.mean(axis=0)
-    mean = score.mean()
-    own += np.logaddexp(0, mean) - is_positive * mean
+    products = np.outer(weight[is_positive], weight[~is_positive])
+    pairs = np.average(np.logaddexp(0, -margin), weights=products)
+    mean = np.average(score, weights=weight)
+    anchor = np.logaddexp(0, mean) - np.average(is_positive, weights=weight) * mean
     penalty = alpha * theta[:-1] @ theta[:-1] / 2 / weight.sum()
-    return weight @ own / weight.sum() + penalty
+    return pairs + anchor + penalty
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -177,14 +180,78 @@ def test_weighted_rows_on_both_paths(loss):
 
 def test_class_weight_moves_the_mean_of_pairs_but_not_their_order():
     is_positive = y == 1
+    weight = np.where(is_positive, 20, 1)
     model = MLPClassifier(
-        (), loss="pairwise_auc", solver="lbfgs", alpha=0.01, tol=1e-8, random_state=0
+        (), loss="pairwise_auc", solver="lbfgs", alpha=1.0, tol=1e-8, random_state=0
     ).fit(X, is_positive)
-    weighted = clone(model).set_params(class_weight={False: 1, True: 20})
-    weighted.fit(X, is_positive)
-    before, after = model.decision_function(X), weighted.decision_function(X)
-    assert after.mean() > before.mean() + 1
-    assert np.corrcoef(before, after)[0, 1] > 0.999
+    # The penalty is divided by the sum of the weights.
+    weighted = clone(model).set_params(alpha=weight.mean())
+    weighted.set_params(class_weight={False: 1, True: 20}).fit(X, is_positive)
+    np.testing.assert_allclose(weighted.coefs_[0], model.coefs_[0], atol=1e-4)
+    for fitted, rows in ((model, np.ones(len(y))), (weighted, weight)):
+        mean = np.average(fitted.decision_function(X), weights=rows)
+        share = np.average(is_positive, weights=rows)
+        assert mean == pytest.approx(logit(share), abs=1e-4)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("form", ["dense", "watched", "lbfgs", "labels"])
+def test_row_of_weight_k_is_k_rows(form, classes):
+    weight = np.random.default_rng(0).integers(0, 4, size=len(y))
+    labels = y % classes
+    if form == "labels":
+        labels = (y[:, np.newaxis] == np.arange(classes)).astype(int)
+    index = np.repeat(np.arange(len(y)), weight)
+    # All rows are one batch, repeated or not.
+    assert len(index) <= 200
+    model = MLPClassifier((8,), loss="pairwise_auc", max_iter=20, random_state=0)
+    if form == "lbfgs":
+        model.set_params(solver="lbfgs")
+    if form == "watched":
+        model.set_params(callbacks=[_Watch()])
+    held_out = dict(X_val=X[::2], y_val=labels[::2])
+    weighted = clone(model).fit(X, labels, sample_weight=weight, **held_out)
+    repeated = model.fit(X[index], labels[index], **held_out)
+    np.testing.assert_allclose(
+        weighted.decision_function(X), repeated.decision_function(X), rtol=1e-7
+    )
+    for name in ("train_loss", "valid_loss"):
+        got = [record[name] for record in weighted.history_]
+        expected = [record[name] for record in repeated.history_]
+        np.testing.assert_allclose(got, expected)
+
+
+def test_reported_losses_are_of_weighted_pairs():
+    is_positive, train, valid = y == 1, slice(0, 60), slice(60, 90)
+    weight = np.random.default_rng(0).uniform(0.1, 3, size=len(y))
+    model = MLPClassifier((), loss="pairwise_auc", max_iter=20, random_state=0)
+
+    def expected(model, rows, alpha):
+        theta = np.append(model.coefs_[0][:, 0], model.intercepts_[0])
+        parts = X[rows], is_positive[rows], weight[rows]
+        return _pairwise_objective(theta, *parts, alpha)
+
+    lbfgs = clone(model).set_params(solver="lbfgs", alpha=1.0)
+    lbfgs.fit(X[train], is_positive[train], sample_weight=weight[train])
+    reported = lbfgs.history_[-1]["train_loss"]
+    assert reported == pytest.approx(expected(lbfgs, train, 1.0))
+    model.set_params(
+        early_stopping="loss", validation_split="last", validation_fraction=1 / 3
+    ).fit(X, is_positive, sample_weight=weight)
+    # The weights of the best epoch are kept.
+    reported = min(record["valid_loss"] for record in model.history_)
+    assert reported == pytest.approx(expected(model, valid, 0.0))
+
+
+@pytest.mark.parametrize("check", ["dense", "sparse"])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_scikit_learn_finds_weights_equivalent_to_rows(solver, check):
+    model = MLPClassifier(loss="pairwise_auc", solver=solver, max_iter=100)
+    run = {
+        "dense": check_sample_weight_equivalence_on_dense_data,
+        "sparse": check_sample_weight_equivalence_on_sparse_data,
+    }[check]
+    run("MLPClassifier", model)
 
 
 # -- what is predicted -----------------------------------------------------------------

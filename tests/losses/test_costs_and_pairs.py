@@ -31,37 +31,46 @@ def draw(form, leading=(), n_samples=N, seed=0):
     return raw, rng.integers(0, 2, (*leading, n_samples, C)).astype(float)
 
 
-def values(loss, raw, target):
-    return loss.per_sample(torch.tensor(raw), torch.tensor(target)).numpy()
+def values(loss, raw, target, weight=None):
+    weight = None if weight is None else torch.tensor(weight)
+    raw, target = torch.tensor(raw), torch.tensor(target)
+    return loss.per_sample_among(raw, target, weight).numpy()
 
 
-def pair_losses(score, is_positive):
+def pair_losses(score, is_positive, weight):
     """The mean loss of each row over the rows of the other side, in a double loop."""
     losses = np.zeros(len(score))
     for i in range(len(score)):
-        others = np.flatnonzero(is_positive != is_positive[i])
+        others = np.flatnonzero((is_positive != is_positive[i]) & (weight > 0))
         sign = 1 if is_positive[i] else -1
         if len(others):
             margins = sign * (score[i] - score[others])
-            losses[i] = np.mean(np.logaddexp(0, -margins))
+            pairs = np.logaddexp(0, -margins)
+            losses[i] = np.average(pairs, weights=weight[others])
     return losses
 
 
-def anchor(score, is_positive):
-    mean = score.mean()
+def anchor(score, is_positive, weight):
+    mean = np.average(score, weights=weight)
     return np.logaddexp(0, mean) - is_positive * mean
 
 
-def expected_labels(raw, target):
+def expected_labels(raw, target, weight=None):
+    weight = np.ones(len(raw)) if weight is None else weight
     columns = zip(raw.T, target.T > 0, strict=True)
-    return sum(pair_losses(z, y) + anchor(z, y) for z, y in columns)
+    return sum(pair_losses(z, y, weight) + anchor(z, y, weight) for z, y in columns)
 
 
-def expected_classes(raw, codes):
-    present = [c for c in range(C) if 0 < np.sum(codes == c) < len(codes)]
-    pairs = [pair_losses(raw[:, c], codes == c) for c in present]
-    anchors = [anchor(raw[:, c], codes == c) for c in range(C)]
+def expected_classes(raw, codes, weight=None):
+    weight = np.ones(len(raw)) if weight is None else weight
+    present = np.unique(codes[weight > 0])
+    present = present if len(present) > 1 else []
+    pairs = [pair_losses(raw[:, c], codes == c, weight) for c in present]
+    anchors = [anchor(raw[:, c], codes == c, weight) for c in range(C)]
     return (np.mean(pairs, axis=0) if pairs else 0) + np.mean(anchors, axis=0)
+
+
+PAIRS = [("labels", expected_labels), ("classes", expected_classes)]
 
 
 # -- expected cost ---------------------------------------------------------------------
@@ -112,14 +121,91 @@ def test_one_class_always_costs_the_same():
 # -- pairs -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("form", "expected"), [("labels", expected_labels), ("classes", expected_classes)]
-)
-def test_pairs_equal_a_double_loop(form, expected):
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("form", "expected"), PAIRS)
+def test_pairs_equal_a_double_loop(form, expected, weighted):
     raw, target = draw(form, leading=(2,))
-    got = values(build("pairwise_auc", form), raw, target)
+    weight = np.random.default_rng(1).uniform(size=(2, N)) if weighted else None
+    got = values(build("pairwise_auc", form), raw, target, weight)
     for k in range(2):
-        np.testing.assert_allclose(got[k], expected(raw[k], target[k]))
+        one = weight[k] if weighted else None
+        np.testing.assert_allclose(got[k], expected(raw[k], target[k], one))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_mean_over_rows_is_the_mean_over_pairs(weighted):
+    raw, target = draw("labels")
+    raw, target = raw[:, :1], target[:, :1]
+    weight = np.random.default_rng(1).uniform(size=N) if weighted else np.ones(N)
+    got = values(build("pairwise_auc", "labels"), raw, target, weight)
+    z, is_positive = raw[:, 0], target[:, 0] > 0
+    pairs = np.logaddexp(0, z[~is_positive] - z[is_positive][:, np.newaxis])
+    products = np.outer(weight[is_positive], weight[~is_positive])
+    expected = np.average(pairs, weights=products)
+    expected += np.average(anchor(z, is_positive, weight), weights=weight)
+    assert np.average(got, weights=weight) == pytest.approx(expected)
+
+
+FORMS = [("labels", 1), ("labels", C), ("classes", C)]
+
+
+def draw_repeated(form, n_scores, weight):
+    """Scores and targets, and the index of rows repeated as often as they weigh."""
+    raw, target = draw(form)
+    raw, target = torch.tensor(raw[:, :n_scores]), torch.tensor(target)
+    index = torch.arange(N).repeat_interleave(torch.tensor(weight).long())
+    return raw, target[:, :n_scores] if form == "labels" else target, index
+
+
+@pytest.mark.parametrize("scale", [1.0, 1 / N, 1e-3])
+@pytest.mark.parametrize(("form", "n_scores"), FORMS)
+def test_row_of_weight_k_is_k_rows(form, n_scores, scale):
+    loss = build("pairwise_auc", form)
+    weight = np.random.default_rng(1).integers(0, 4, N).astype(float)
+    assert set(weight) == {0, 1, 2, 3}
+    raw, target, index = draw_repeated(form, n_scores, weight)
+    weight = scale * torch.tensor(weight)
+    expected, gradient = loss.scaled_gradient(raw[index], target[index], scale)
+    summed = torch.zeros_like(raw).index_add(0, index, gradient)
+    # Written out, and by autograd.
+    got, written = loss.scaled_gradient(raw, target, weight[:, None])
+    torch.testing.assert_close(got[index], expected)
+    torch.testing.assert_close(written, summed)
+    raw.requires_grad_()
+    got = loss.per_sample_among(raw, target, weight)
+    torch.testing.assert_close(got[index], expected)
+    (by_autograd,) = torch.autograd.grad((got * weight).sum(), raw)
+    torch.testing.assert_close(by_autograd, summed)
+
+
+@pytest.mark.parametrize(
+    ("form", "n_scores", "absent"),
+    [
+        *((*form, absent) for form in FORMS for absent in ([0], [1])),
+        *(("classes", C, absent) for absent in ([0, 1], [1, 2])),
+    ],
+)
+def test_class_without_weight_is_as_if_dropped(form, n_scores, absent):
+    loss = build("pairwise_auc", form)
+    raw, target, _ = draw_repeated(form, n_scores, np.ones(N))
+    code = target if form == "classes" else target[:, 0]
+    kept = ~torch.isin(code, torch.tensor(absent).to(code))
+    assert 0 < kept.sum() < N
+    expected, gradient = loss.with_gradient(raw[kept], target[kept])
+    got, written = loss.scaled_gradient(raw, target, kept.to(raw)[:, None])
+    assert got.isfinite().all()
+    torch.testing.assert_close(got[kept], expected)
+    torch.testing.assert_close(written[kept], gradient)
+    assert (written[~kept] == 0).all()
+
+
+@pytest.mark.parametrize(("form", "n_scores"), FORMS)
+def test_no_weight_at_all_gives_no_nan(form, n_scores):
+    raw, target, _ = draw_repeated(form, n_scores, np.ones(N))
+    nothing = torch.zeros(N, 1, dtype=torch.float64)
+    got, gradient = build("pairwise_auc", form).scaled_gradient(raw, target, nothing)
+    assert got.isfinite().all()
+    assert (gradient == 0).all()
 
 
 def test_many_pairs_equal_a_double_loop():
@@ -165,7 +251,8 @@ def test_batch_of_one_class_has_only_the_anchor(form, n_samples):
 def test_pairs_bound_the_auc(seed):
     raw, codes = draw("classes", seed=seed)
     bound = values(build("pairwise_auc", "classes"), raw, codes).mean()
-    bound -= np.mean([anchor(raw[:, c], codes == c).mean() for c in range(C)])
+    same = np.ones(N)
+    bound -= np.mean([anchor(raw[:, c], codes == c, same).mean() for c in range(C)])
     each = [roc_auc_score(codes == c, raw[:, c]) for c in range(C)]
     assert bound / np.log(2) >= 1 - np.mean(each)
     # Far apart, a pair costs its distance if it is in the wrong order, else nothing.
@@ -175,7 +262,7 @@ def test_pairs_bound_the_auc(seed):
     distance = np.mean([max(q - p, 0) for p, q in pairs])
     target = positive[:, np.newaxis].astype(float)
     far = values(build("pairwise_auc", "labels"), steps[:, np.newaxis], target).mean()
-    assert far - anchor(steps, positive).mean() == pytest.approx(distance)
+    assert far - anchor(steps, positive, same).mean() == pytest.approx(distance)
 
 
 class LargestTensor(TorchDispatchMode):
@@ -227,6 +314,7 @@ def test_gradient_equals_finite_differences(name, form, costs, leading, weighted
     weight = np.ones((*leading, 9))
     if weighted:
         weight = np.random.default_rng(1).uniform(size=weight.shape)
+        weight[..., :3] = 0, 2, 3
         scale = torch.tensor(weight)[..., np.newaxis]
         _, gradient = loss.scaled_gradient(*tensors, scale)
     else:
@@ -234,18 +322,22 @@ def test_gradient_equals_finite_differences(name, form, costs, leading, weighted
     for at in np.ndindex(raw.shape):
         step = np.zeros_like(raw)
         step[at] = 1e-5
-        up, down = values(loss, raw + step, target), values(loss, raw - step, target)
+        up, down = (values(loss, raw + s, target, weight) for s in (step, -step))
         slope = (weight * (up - down)).sum() / 2e-5
         assert gradient[at].item() == pytest.approx(slope, rel=1e-6, abs=1e-9)
 
 
+@pytest.mark.parametrize("among", ["equal", "weighted"])
 @pytest.mark.parametrize(("name", "form", "costs"), CASES)
-def test_autograd_of_weighted_rows_equals_finite_differences(name, form, costs):
+def test_autograd_of_weighted_rows_equals_finite_differences(name, form, costs, among):
     loss = build(name, form, costs)
     raw, target = (torch.tensor(array) for array in draw(form, n_samples=9))
     weight = torch.linspace(0, 3, 9, dtype=torch.float64)
     raw.requires_grad_()
-    assert torch.autograd.gradcheck(lambda z: loss.per_sample(z, target) * weight, raw)
+    others = weight if among == "weighted" else None
+    assert torch.autograd.gradcheck(
+        lambda z: loss.per_sample_among(z, target, others) * weight, raw
+    )
 
 
 @pytest.mark.parametrize(("name", "form", "costs"), CASES)
@@ -258,13 +350,33 @@ def test_networks_of_a_population_do_not_meet(name, form, costs):
         torch.testing.assert_close(got, torch.stack(parts))
 
 
-def test_pairs_of_sequences_are_of_all_steps():
+def draw_sequences():
+    """Scores and codes of steps, and which steps are there."""
     rng = np.random.default_rng(0)
     raw, codes = rng.normal(size=(5, 4, C)), rng.integers(0, C, (5, 4))
     there = np.arange(4) < np.array([[4], [1], [3], [2], [4]])
-    codes[~there] = -1
+    return raw, np.where(there, codes, -1), there
+
+
+@pytest.mark.parametrize("class_weight", [None, [0.5, 2.0, 3.0], [1.0, 0.0, 2.0]])
+@pytest.mark.parametrize("weight", [None, [3.0, 1.0, 0.0, 2.0, 0.5]])
+def test_pairs_of_sequences_are_of_all_steps(weight, class_weight):
+    raw, codes, there = draw_sequences()
+    own = np.ones(C) if class_weight is None else np.array(class_weight)
+    rows = np.ones((5, 1)) if weight is None else np.array(weight)[:, np.newaxis]
+    among = rows * own[codes]
     steps = np.zeros((5, 4))
-    steps[there] = expected_classes(raw[there], codes[there])
-    expected = steps.sum(axis=1) / there.sum(axis=1)
-    got = values(StepLoss(build("pairwise_auc", "classes")), raw, codes)
-    np.testing.assert_allclose(got, expected)
+    steps[there] = expected_classes(raw[there], codes[there], among[there])
+    expected = (steps * own[codes]).sum(axis=1) / there.sum(axis=1)
+    loss = StepLoss(build("pairwise_auc", "classes"), class_weight)
+    np.testing.assert_allclose(values(loss, raw, codes, weight), expected)
+
+
+@pytest.mark.parametrize("class_weight", [None, [0.5, 2.0, 3.0]])
+def test_sequence_of_weight_k_is_k_sequences(class_weight):
+    raw, codes, _ = draw_sequences()
+    weight = np.array([2.0, 1.0, 3.0, 0.0, 1.0])
+    index = np.repeat(np.arange(5), weight.astype(int))
+    loss = StepLoss(build("pairwise_auc", "classes"), class_weight)
+    got = values(loss, raw, codes, weight)
+    np.testing.assert_allclose(got[index], values(loss, raw[index], codes[index]))

@@ -79,8 +79,10 @@ def assert_gradients_equal(nets, loss, *, equal_weights=False, n_steps=1):
         for k, net in enumerate(nets):
             net.dropout.generator.set_state(states[k])
             net.train().zero_grad()
-            expected = loss.per_sample(net(x[k]), target[k])
-            (expected * (scale if equal_weights else weight[k, :, 0])).sum().backward()
+            rows = scale if equal_weights else weight[k, :, 0]
+            among = None if equal_weights else rows
+            expected = loss.per_sample_among(net(x[k]), target[k], among)
+            (expected * rows).sum().backward()
             torch.testing.assert_close(losses[k], expected.detach())
             for i, layer in enumerate(net.layers):
                 torch.testing.assert_close(
