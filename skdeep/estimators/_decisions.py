@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 # Probabilities nearer to 0 or 1 are not told apart where their odds are taken.
 _EDGE = 1e-6
 # Standard deviation, in log-odds, of the smoothing of costs where a threshold is tuned.
-_SMOOTHING = 0.2
+_SMOOTHING = 0.3
 
 
 @dataclass(frozen=True)

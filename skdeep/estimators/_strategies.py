@@ -408,15 +408,16 @@ def cheapest(by_fold: dict[str, np.ndarray], usual: str) -> str:
     """Return the strategy that costs least; ``usual``, if that is as good as it.
 
     As good is what costs no more than two standard errors of the difference over the
-    folds: the least of several noisy costs is mostly so by chance.
+    folds: the least of several noisy costs is mostly so by chance. But a cost half as
+    high again is too much, even if a single fold has made it.
     """
     costs = {name: np.nanmean(found) for name, found in by_fold.items()}
     best = min(costs, key=costs.__getitem__)
-    if costs[best] == costs[usual]:
+    if costs[usual] == costs[best]:
         return usual
     differences = (by_fold[usual] - by_fold[best]) / costs[usual]  # of any unit
     differences = differences[np.isfinite(differences)]
-    if len(differences) < 2:
+    if len(differences) < 2 or costs[usual] > 1.5 * costs[best]:
         return best
     error = differences.std(ddof=1) / np.sqrt(len(differences))
     return usual if differences.mean() <= 2 * error else best
