@@ -153,7 +153,9 @@ def name_axes(left, right, costs):
     left.set_xlabel("“increase” from this probability on")
     right.set(title="Decided at α/(1+α)", ylabel="cost of a day / (1+α)")
     right.set_xlabel("α: cost of a false “increase”")
-    right.xaxis.set_major_locator(LogLocator(subs=[1, 2, 5]))
+    first, last = right.get_xlim()
+    is_short = last < 1000 * first
+    right.xaxis.set_major_locator(LogLocator(subs=[1, 2, 5] if is_short else [1]))
     right.xaxis.set_major_formatter("{x:g}")
     right.xaxis.set_minor_formatter(NullFormatter())
 
@@ -174,7 +176,7 @@ def name_lines(figure, ax, costs):
         [lines[label] for label in order],
         [names.get(label, label) for label in order],
         loc="outside lower center",
-        ncols=3,
+        ncols=3 if len(order) == 5 else 4,  # the networks above one another
     )
 
 
@@ -234,7 +236,7 @@ MEANINGS = {
     "weighted": "trained with decreases that weigh α times as much as increases",
     "direct": "trained on the expected cost itself",
     "auc": "trained to rank the days; “increase” from where it cost least in the folds",
-    "auto": "“tuned”, or what of the others, never or always cost clearly less there",
+    "auto": "“tuned”, unless another, never or always cost clearly less in the folds",
 }
 
 
@@ -243,7 +245,8 @@ def make_section(results, images):
     costs = results["costs"]
     verdict = "".join(f"<p>{html.escape(text)}</p>" for text in costs["verdict"])
     terms = "".join(f"<dt>{k}</dt><dd>{v}</dd>" for k, v in MEANINGS.items())
-    constant = costs["cheapest_constant"]
+    constant, apart = costs["cheapest_constant"], results["horizon"]
+    counted = "" if apart == 1 else f" It counts one day in {apart}: labels overlap."
     return f"""
 
 <h2>What mistakes cost</h2>
@@ -258,7 +261,9 @@ the test years only tell what the decisions cost.</p>
 <p class="soft">Saved is a share of what it costs {constant} to say “increase”, the
 cheaper of the two. Only days on which a rule says something else count for its p-value:
 the probability of being right on so many of them, were it right just often enough to
-cost the same. The return is that of following the rule, net of 5 basis points.</p>
+cost the same.{
+        counted
+    } The return is that of following the rule, net of 5 basis points.</p>
 <details><summary>What the strategies are</summary><dl>{terms}</dl></details>
 {
         make_figure(
