@@ -61,13 +61,13 @@ ESTIMATORS = [
 _ORDERED_IN_TIME = "rows are ordered in time: each depends on those before it"
 
 _NOT_AT_A_HALF = "the probability at which decisions turn is tuned, not 1/2"
-_PAIRS = "rows without weight are partners in pairs all the same"
+_TIES = "cross-validates inside: of thresholds that cost the same, rounding chooses"
 _COSTS = {
     "tuned": {"check_classifiers_train": _NOT_AT_A_HALF},
     "auto": {"check_classifiers_train": _NOT_AT_A_HALF},
     "auc": {
-        "check_sample_weight_equivalence_on_dense_data": _PAIRS,
-        "check_sample_weight_equivalence_on_sparse_data": _PAIRS,
+        "check_sample_weight_equivalence_on_dense_data": _TIES,
+        "check_sample_weight_equivalence_on_sparse_data": _TIES,
     },
 }
 

@@ -66,7 +66,7 @@ loss : {'log_loss', 'hinge', 'squared_hinge', 'kl_divergence', 'focal', \
     'expected_cost' is what a decision drawn with the predicted probabilities costs;
     they say how sure the network is of its decision, not how likely a class is.
     'pairwise_auc' compares each row with those of other classes in its batch, for a
-    high area under the ROC curve; a row's weight multiplies its own part of each pair.
+    high area under the ROC curve; a pair counts by the product of its rows' weights.
     'kl_divergence' takes, beside labels, rows of class probabilities as y. A callable
     takes raw scores (n_samples, n_classes) and class indices (n_samples,), or, for
     several labels, raw scores and 0 or 1 of shape (n_samples, n_labels); it returns a
