@@ -39,6 +39,8 @@ ESTIMATORS = [
     MLPRegressor(solver="lbfgs"),
     MLPClassifier(loss="squared_hinge", max_iter=100),
     MLPClassifier(loss="kl_divergence", max_iter=100),
+    MLPClassifier(loss="expected_cost", max_iter=100),
+    MLPClassifier(loss="pairwise_auc", max_iter=100),
     MLPRegressor(loss="gaussian", max_iter=100),
     LSTMClassifier(32, learning_rate_init=0.01, max_iter=60),
     LSTMRegressor(learning_rate_init=0.02, max_iter=50),
@@ -61,15 +63,6 @@ ESTIMATORS = [
 _ORDERED_IN_TIME = "rows are ordered in time: each depends on those before it"
 
 _NOT_AT_A_HALF = "the probability at which decisions turn is tuned, not 1/2"
-_TIES = "cross-validates inside: of thresholds that cost the same, rounding chooses"
-_COSTS = {
-    "tuned": {"check_classifiers_train": _NOT_AT_A_HALF},
-    "auto": {"check_classifiers_train": _NOT_AT_A_HALF},
-    "auc": {
-        "check_sample_weight_equivalence_on_dense_data": _TIES,
-        "check_sample_weight_equivalence_on_sparse_data": _TIES,
-    },
-}
 
 
 def expected_failures(estimator):
@@ -79,9 +72,10 @@ def expected_failures(estimator):
             "check_methods_sample_order_invariance": _ORDERED_IN_TIME,
             "check_methods_subset_invariance": _ORDERED_IN_TIME,
         }
-    if isinstance(estimator, CostSensitiveClassifier):
-        return _COSTS.get(estimator.strategy, {})
-    return {}
+    tunes = isinstance(estimator, CostSensitiveClassifier) and (
+        estimator.strategy in ("tuned", "auto")
+    )
+    return {"check_classifiers_train": _NOT_AT_A_HALF} if tunes else {}
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

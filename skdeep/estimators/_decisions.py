@@ -260,14 +260,20 @@ def _cheapest_shift(p, known: Known, positive: int) -> float:
     """Return the shift of the threshold's log-odds that costs least on known rows.
 
     The least of the bare costs is where chance has put it, so they are smoothed over
-    neighbouring shifts. Infinite shifts decide all rows alike.
+    neighbouring shifts. Of equals it is the one nearest to 0. Infinite shifts decide
+    all rows alike.
     """
     odds, paid = _odds_and_costs(p, known, positive)
     shifts, costs = _smoothed_costs(odds, paid)
-    best = int(costs.argmin())
-    if best in (0, len(shifts) - 1):
-        return -np.inf if best == 0 else np.inf
-    return float(shifts[best])
+    least = np.flatnonzero(costs <= costs.min() + 1e-9 * np.ptp(costs))
+    low, high = shifts[least[0]], shifts[least[-1]]
+    if low < 0 < high:
+        return 0.0
+    if least[0] == 0:
+        return -np.inf
+    if least[-1] == len(shifts) - 1:
+        return np.inf
+    return float(low if low > 0 else high)
 
 
 def _odds_and_costs(p, known: Known, positive: int) -> tuple[np.ndarray, np.ndarray]:
