@@ -108,7 +108,7 @@ def error_of_a_network(alpha, n_parameters=25):
     return np.sqrt(n_parameters / (N_ROWS * t * (1 - t))) / SLOPE
 
 
-def error_of_the_least_cost(alpha, n_rows=N_ROWS, deviations=3):
+def error_of_the_least_cost(alpha, n_rows=N_ROWS, deviations=2):
     """Return how far the boundary that costs least on the rows may be from the best.
 
     At a distance d it costs (1 + alpha) f p' d² / 2 more, which must not be more than
@@ -132,7 +132,7 @@ def test_boundary_of_a_line_is_the_cheapest(known, strategy, alpha):
     assert model.threshold_ == pytest.approx(cheapest(alpha))
     best = best_boundary(alpha)
     error = error_of_a_line(best, alpha if strategy == "weighted" else 1)
-    assert boundary(model) == pytest.approx(best, abs=4 * error)
+    assert boundary(model) == pytest.approx(best, abs=3 * error)
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)
@@ -289,7 +289,8 @@ def test_tuned_threshold_costs_least_out_of_fold(alpha, weighted):
     # No more than the least of all but by chance.
     error = np.std(paid - least) / np.sqrt(len(y))
     assert np.mean(paid - least) <= 2 * error
-    assert np.mean(paid) < np.mean(by_threshold(p, y, alpha, cheapest(alpha)) * weight)
+    plain = np.mean(by_threshold(p, y, alpha, cheapest(alpha)) * weight)
+    assert np.mean(paid) <= 1.02 * plain
 
 
 def test_tuned_threshold_mends_probabilities_that_are_wrong():
@@ -652,6 +653,17 @@ def test_table_of_costs_by_hand():
     assert model.strategy_ in table.index
 
 
+def test_table_tells_of_the_positive_class():
+    model = CostSensitiveClassifier(
+        LogisticRegression(), 3, strategy="tuned", pos_label=0, cv=FOLDS
+    )
+    costs = model.fit(X, y).cv_costs_["mean"]
+    assert costs["never"] == pytest.approx(
+        np.mean([(y[i] == 0).mean() for _, i in FOLDS])
+    )
+    assert costs["always"] == pytest.approx(3 * (1 - costs["never"]))
+
+
 def test_table_is_there_only_after_cross_validation():
     model = CostSensitiveClassifier(LogisticRegression(), strategy="threshold")
     assert not hasattr(model, "cv_costs_")
@@ -660,22 +672,17 @@ def test_table_is_there_only_after_cross_validation():
     assert list(model.cv_costs_.index) == ["tuned", "never", "always"]
 
 
-@pytest.mark.parametrize("alpha", [0.02, 0.5, 2, 50])
-def test_auto_costs_no_more_than_to_decide_alike(alpha):
-    rng = np.random.default_rng(0)
-    noise, labels = rng.normal(size=(600, 4)), rng.integers(2, size=600)
-    train, test = slice(0, 300), slice(300, 600)
-    model = CostSensitiveClassifier(GaussianNB(), alpha, random_state=0).fit(
-        noise[train], labels[train]
-    )
-    positive = model.predict(noise[test]) == 1
-    cost = np.where(labels[test] == 1, ~positive, alpha * positive).mean()
-    share = labels[test].mean()
-    # Of noise nothing can be learnt, and half a threshold's luck may go against it.
-    slack = 1.02 if alpha in (0.02, 50) else 1.15
-    assert cost <= slack * min(share, alpha * (1 - share))
-    constants = model.cv_costs_.loc[["never", "always"], "mean"]
-    assert model.cv_costs_.loc[model.strategy_, "mean"] <= 1.02 * constants.min()
+@pytest.mark.parametrize("alpha", [0.5, 2, 20])
+def test_auto_of_noise_costs_no_more_than_to_decide_alike(alpha):
+    paid = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        noise, labels = rng.normal(size=(400, 4)), rng.integers(2, size=400)
+        model = CostSensitiveClassifier(GaussianNB(), alpha, random_state=seed)
+        decided = model.fit(noise, labels).predict(rng.normal(size=(2000, 4)))
+        # Half of the rows are positive, whatever is decided.
+        paid.append(np.where(decided == 1, alpha, 1).mean() / 2)
+    assert np.mean(paid) <= 1.02 * min(alpha, 1) / 2
 
 
 def test_auto_may_decide_alike_on_all_rows():

@@ -169,7 +169,16 @@ def test_networks_learn_costs_that_the_rows_tell(strategy):
     rows, p, _, costs = told(20000, 1)
     positive = model.predict(rows, **costs) == 1
     paid = np.where(positive, 2 * (1 - p), costs["fn_cost"] * p).mean()
-    assert paid < 1.1 * np.minimum(2 * (1 - p), costs["fn_cost"] * p).mean()
+    assert paid < 1.05 * np.minimum(2 * (1 - p), costs["fn_cost"] * p).mean()
+
+
+def test_a_network_trained_on_costs_of_rows_has_decided():
+    rows, _, labels, costs = told(2000, 0)
+    model = CostSensitiveClassifier(network(), 2, strategy="direct", random_state=0)
+    model.fit(rows, labels, **costs)
+    np.testing.assert_array_equal(
+        model.predict(rows, **costs), model.predict(rows, fn_cost=np.ones(2000))
+    )
 
 
 def test_costs_of_rows_with_abstaining():
@@ -498,7 +507,7 @@ def test_module(strategy):
     ).fit(X, y)
     positive = model.predict(X) == 1
     cost = np.where(y == 1, ~positive, 2 * positive).mean()
-    assert cost < 0.6 * min(np.mean(y == 1), 2 * np.mean(y == 0))
+    assert cost < 0.7 * min(np.mean(y == 1), 2 * np.mean(y == 0))
 
 
 @pytest.mark.parametrize("strategy", ["direct", "auc"])
