@@ -103,7 +103,7 @@ default='auto'
           that costs least in cross-validation [3]_.
         - 'auto' takes what costs least in cross-validation: one of these, or the same
           decision on every row. It is 'tuned' ('threshold' where rows have costs of
-          their own) unless another is better by two standard errors.
+          their own) unless another is cheaper by two standard errors, or by a third.
 
         'direct' and 'auc' need a classifier of skdeep; 'tuned' and 'auc' two classes.
     pos_label : object, default=None
