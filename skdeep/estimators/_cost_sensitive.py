@@ -294,6 +294,11 @@ default='auto'
 
     def _check_rows(self, X, y, sample_weight, row_costs, fit_params):
         """Return the training rows, and what the splitter is to be told."""
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is "
+                "None."
+            )
         X, y = indexable(X, y)
         y = _check_y(y, estimator=self)
         check_classification_targets(y)
