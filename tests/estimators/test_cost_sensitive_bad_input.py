@@ -119,7 +119,7 @@ def test_several_classes_with_a_threshold(strategy):
         (np.linspace(0, 1, 60), "Unknown label type: continuous"),
         (np.eye(2, dtype=int)[y], "y should be a 1d array"),
         (np.where(y == 1, np.nan, 0.0), "Input y contains NaN"),
-        (None, "y should be a 1d array"),
+        (None, "requires y to be passed, but the target y is None"),
         (y[:-1], r"inconsistent numbers of samples: \[60, 59\]"),
         ([], "inconsistent numbers of samples"),
     ],
