@@ -15,10 +15,10 @@ What decisions cost, around the same models, on test rows that nothing was learn
   costs that differ from row to row; beside its own ``CSLogitClassifier``.
 
 All but ``rows`` ask for the mean cost at alpha 1, 2, 5 and 10 on ``credit_g``
-(positive: a bad credit), ``churn``, 10,000 rows of ``adult`` (positive: an income above
-50,000), 40 % of the rows held out, stratified; and on Apple's days, of which the last
-15 % are held out (positive: an increase). The first three are read from the folder that
-``SKDEEP_DATA`` names::
+(positive: a good credit), ``churn``, 10,000 rows of ``adult`` (positive: an income of
+at most 50,000), 40 % of the rows held out, stratified; and on Apple's days, of which
+those from 2011 on are held out (positive: an increase). The first three are read from
+the folder that ``SKDEEP_DATA`` names::
 
     SKDEEP_DATA=/path/to/data python examples/benchmarks/costs.py [PART ...]
 
@@ -54,6 +54,7 @@ from sklearn.model_selection import (
     train_test_split,
 )
 from sklearn.neural_network import MLPClassifier as ScikitLearnMLP
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skdeep import CostSensitiveClassifier, MLPClassifier
@@ -61,6 +62,7 @@ from skdeep.datasets import load_stock_trend
 from skdeep.metrics import expected_cost
 
 ALPHAS = (1, 2, 5, 10)
+TEST_YEAR = 2011  # the first on which Apple's trend is judged
 DATA = ("credit_g", "churn", "adult", "apple")
 ROW_DATA = {
     "TV churn": "load_churn_tv_subscriptions",
@@ -71,7 +73,7 @@ ROW_DATA = {
 FIXED, TUNED = "Fixed", "TunedCV"
 ALWAYS_THERE = ("never", "always", FIXED, TUNED)
 
-ROW_STRATEGIES = ("tuned", "auto")
+ROW_STRATEGIES = ("threshold", "tuned", "auto")
 
 # -- models ----------------------------------------------------------------------------
 
@@ -83,42 +85,55 @@ def fit_once(kind):
 
     class Remembering(kind):
         def fit(self, X, y, sample_weight=None):
-            if getattr(self, "warm_start", False):
-                return super().fit(X, y, sample_weight=sample_weight)
-            fitted = memory.cache(fit_plainly)(
-                kind, self.get_params(), X, y, sample_weight
-            )
-            self.__dict__.update(fitted.__dict__)
+            fitted = memory.cache(fit_plainly)(kind, vars(self), X, y, sample_weight)
+            vars(self).update(vars(fitted))
             return self
 
     return Remembering
 
 
-def fit_plainly(kind, parameters, X, y, sample_weight):
-    """Fit a classifier; what ``memory`` keeps."""
-    return kind(**parameters).fit(X, y, sample_weight=sample_weight)
+def fit_plainly(kind, state, X, y, sample_weight):
+    """Fit a classifier that was in a state; what ``memory`` keeps."""
+    model = kind.__new__(kind)
+    vars(model).update(state)
+    return model.fit(X, y, sample_weight=sample_weight)
 
 
 def make_network(seed, in_time):
     """Return the default network of ``CostSensitiveClassifier``, seeded."""
-    return fit_once(MLPClassifier)(
+    network = fit_once(MLPClassifier)(
         early_stopping="loss",
         dropout=0.5,
         validation_split="last" if in_time else "random",
         random_state=seed,
     )
+    return make_pipeline(make_encoder(), network)
 
 
-def make_peer(kind, seed, in_time, **parameters):
+def make_peer(kind, seed, in_time, encode=True, **parameters):
     """Return a model of scikit-learn, seeded."""
     del in_time
-    return fit_once(kind)(random_state=seed, **parameters)
+    model = fit_once(kind)(random_state=seed, **parameters)
+    return make_pipeline(make_encoder(), model) if encode else model
+
+
+def make_encoder():
+    """Return what standardises numbers and one-hot encodes categories."""
+    is_category = make_column_selector(dtype_include="category")
+    is_number = make_column_selector(dtype_exclude="category")
+    return make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore", sparse_output=False), is_category),
+        (StandardScaler(), is_number),
+    )
 
 
 MODELS = {
     "logistic": partial(make_peer, LogisticRegression, max_iter=1000),
     "boosting": partial(
-        make_peer, HistGradientBoostingClassifier, categorical_features="from_dtype"
+        make_peer,
+        HistGradientBoostingClassifier,
+        encode=False,
+        categorical_features="from_dtype",
     ),
     "mlp": partial(make_peer, ScikitLearnMLP),
     "stopped": partial(make_peer, ScikitLearnMLP, early_stopping=True),
@@ -142,7 +157,7 @@ def data_folder():
 
 
 def read_table(name):
-    """Return X with categories as such, and y, which is 1 for the rarer class."""
+    """Return X with categories as such, and y."""
     X = pd.read_csv(data_folder() / f"{name}.tsv.gz", sep="\t")
     y = X.pop("target").to_numpy()
     described = data_folder() / f"{name}.yaml"
@@ -153,7 +168,7 @@ def read_table(name):
         numbers = [column for column in X if X[column].nunique() > 12]
     for column in X:
         X[column] = X[column].astype(float if column in numbers else "category")
-    return X, (y if y.mean() < 0.5 else 1 - y)
+    return X, y
 
 
 def split(name, seed):
@@ -161,8 +176,8 @@ def split(name, seed):
     if name == "apple":
         trend = load_stock_trend("AAPL")
         y = (trend.target == "increase").to_numpy().astype(int)
-        first = int(0.85 * len(y))
-        # The label of the day before the first test day is that day's price.
+        first = int((trend.data.index.year < TEST_YEAR).sum())
+        # The label of the day before the first test day is told by that day's price.
         return trend.data[: first - 1], trend.data[first:], y[: first - 1], y[first:]
     X, y = read_table(name)
     if name == "adult":
@@ -170,17 +185,6 @@ def split(name, seed):
             X, y, train_size=10_000, stratify=y, random_state=seed
         )
     return train_test_split(X, y, test_size=0.4, stratify=y, random_state=seed)
-
-
-def encoded(X, X_test):
-    """Return both parts as numbers, by what the first holds."""
-    is_category = make_column_selector(dtype_include="category")
-    is_number = make_column_selector(dtype_exclude="category")
-    encoder = make_column_transformer(
-        (OneHotEncoder(handle_unknown="ignore", sparse_output=False), is_category),
-        (StandardScaler(), is_number),
-    )
-    return encoder.fit_transform(X), encoder.transform(X_test)
 
 
 # -- one cost for each kind of mistake -------------------------------------------------
@@ -197,18 +201,16 @@ def scikit_learn(model, alpha):
     }
 
 
-def decide(part, name, seed):
+def decide(part, name, seed, strategies):
     """Yield alpha, the name of a way to decide, its test cost and what it chose."""
     X, X_test, y, y_test = split(name, seed)
-    if part != "boosting":
-        X, X_test = encoded(X, X_test)
     in_time = name == "apple"
     model = MODELS[part](seed, in_time)
     beside = MODELS["mlp"](seed, in_time) if part == "network" else model
     cv = TimeSeriesSplit(5, gap=1) if in_time else None
     for alpha in ALPHAS:
         ways = scikit_learn(beside, alpha)
-        for strategy in STRATEGIES[part]:
+        for strategy in strategies:
             ways[strategy] = CostSensitiveClassifier(
                 model, alpha, strategy=strategy, cv=cv, random_state=seed
             )
@@ -221,25 +223,26 @@ def decide(part, name, seed):
             yield alpha, label, cost, getattr(way, "strategy_", label)
 
 
-def measure(part, seeds):
+def measure(part, seeds, strategies):
     """Return test costs, one row for each data set, alpha, seed and way to decide."""
     columns = ["data", "seed", "alpha", "way", "cost", "chosen"]
     rows = []
     for name in DATA:
         for seed in range(seeds):
-            rows += [(name, seed, *found) for found in decide(part, name, seed)]
+            found = decide(part, name, seed, strategies)
+            rows += [(name, seed, *each) for each in found]
     return pd.DataFrame(rows, columns=columns)
 
 
-def report(part, costs):
+def report(costs, strategies):
     """Print the mean costs and how often the least of the others is reached."""
     means = costs.pivot_table(
         index=["data", "alpha"], columns="way", values="cost", sort=False
     )
-    means = means[[*ALWAYS_THERE, *STRATEGIES[part]]]
+    means = means[[*ALWAYS_THERE, *strategies]]
     print(markdown(means))
     best, constant = means[[FIXED, TUNED]].min(axis=1), means.iloc[:, :2].min(axis=1)
-    for way in STRATEGIES[part]:
+    for way in strategies:
         # Equal decisions must count as equal, though sums may differ in a last digit.
         reached = (means[way] <= best + 1e-12).sum()
         ratio, worst = (means[way] / best).mean(), (means[way] / constant).max()
@@ -249,7 +252,8 @@ def report(part, costs):
             f"{worst:.3f} times the better of never and always"
         )
     chosen = costs.loc[costs["way"] == "auto", "chosen"].value_counts()
-    print("- auto chose", ", ".join(f"{k} {n} times" for k, n in chosen.items()))
+    if len(chosen):
+        print("- auto chose", ", ".join(f"{k} {n} times" for k, n in chosen.items()))
 
 
 def markdown(means):
@@ -262,10 +266,11 @@ def markdown(means):
     return "\n".join(lines)
 
 
-def compare(part, seeds):
+def compare(part, seeds, asked):
     """Measure and report one kind of model."""
-    print(f"### {part}\n")
-    report(part, measure(part, seeds))
+    strategies = [s for s in STRATEGIES[part] if s in (asked or STRATEGIES[part])]
+    print(f"### {part}\n", flush=True)
+    report(measure(part, seeds, strategies), strategies)
 
 
 # -- costs of rows ---------------------------------------------------------------------
@@ -323,45 +328,47 @@ def net(costs):
     }
 
 
-def decide_rows(X, y, costs, seed):
+def decide_rows(X, y, costs, seed, strategies):
     """Yield ways to decide, and their savings on test rows."""
     train, test = train_test_split(
         np.arange(len(y)), test_size=0.4, stratify=y, random_state=seed
     )
-    numbers, numbers_test = encoded(X.iloc[train], X.iloc[test])
     # Boosting takes up to 255 categories.
     wide = [c for c in X if X[c].dtype == "category" and X[c].nunique() > 255]
-    X = X.assign(**{c: X[c].cat.codes.astype(float) for c in wide})
-    parts = {
-        "boosting": (X.iloc[train], X.iloc[test]),
-        "network": (numbers, numbers_test),
-    }
+    narrow = X.assign(**{c: X[c].cat.codes.astype(float) for c in wide})
     known, told = net(costs.iloc[train]), net(costs.iloc[test])
     saved = partial(savings, y[test], costs=costs.iloc[test])
 
-    for part, (rows, rows_test) in parts.items():
+    for part, data in {"boosting": narrow, "network": X}.items():
+        rows, rows_test = data.iloc[train], data.iloc[test]
         model = MODELS[part](seed, in_time=False)
         p = model.fit(rows, y[train]).predict_proba(rows_test)[:, 1]
         bayes = p * told["fn_cost"] >= (1 - p) * told["fp_cost"]
         yield f"{part}, Bayes", saved(decisions=bayes.astype(int))
-        for strategy in ROW_STRATEGIES:
+        for strategy in strategies:
             way = CostSensitiveClassifier(model, strategy=strategy, random_state=seed)
             decisions = way.fit(rows, y[train], **known).predict(rows_test, **told)
             yield f"{part}, {strategy}", saved(decisions=decisions)
     from empulse.models import CSLogitClassifier
 
+    encoder = make_encoder().fit(X.iloc[train])
     rival = CSLogitClassifier().fit(
-        numbers, y[train], **costs.iloc[train].add_suffix("_cost")
+        encoder.transform(X.iloc[train]),
+        y[train],
+        **costs.iloc[train].add_suffix("_cost"),
     )
-    yield "CSLogit", saved(decisions=rival.predict(numbers_test))
+    yield "CSLogit", saved(decisions=rival.predict(encoder.transform(X.iloc[test])))
 
 
-def compare_rows(seeds):
+def compare_rows(seeds, asked):
     """Print the savings on the data sets whose costs differ from row to row."""
+    strategies = [s for s in ROW_STRATEGIES if s in (asked or ROW_STRATEGIES)]
     found = {}
     for name, loader in ROW_DATA.items():
         data = read_rows(loader)
-        found[name] = pd.DataFrame(dict(decide_rows(*data, s)) for s in range(seeds))
+        found[name] = pd.DataFrame(
+            dict(decide_rows(*data, s, strategies)) for s in range(seeds)
+        )
     means = pd.DataFrame({name: savings.mean() for name, savings in found.items()})
     spread = pd.DataFrame({name: savings.std() for name, savings in found.items()})
     print("### rows: savings (spread over the splits)\n")
@@ -383,6 +390,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--seeds", type=int, default=5, help="number of splits")
+    parser.add_argument(
+        "--strategies", nargs="+", metavar="STRATEGY", help="these alone, to save time"
+    )
     parser.add_argument("--cache", type=Path, help="folder that keeps fitted models")
     options = parser.parse_args()
     parts = options.parts or list(PARTS)
@@ -395,7 +405,7 @@ def main():
         ).store_backend
         for part in parts:
             started = time.perf_counter()
-            PARTS[part](options.seeds)
+            PARTS[part](options.seeds, options.strategies)
             print(f"\n{time.perf_counter() - started:.0f} seconds\n", flush=True)
 
 
