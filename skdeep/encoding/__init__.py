@@ -1,7 +1,12 @@
 """Encoding: the user's arrays in, tensors out; predictions back."""
 
 from skdeep.encoding._context import CONTEXTS, RowContext, time_labels
-from skdeep.encoding._costs import check_cost_matrix, cost_table, positive_code
+from skdeep.encoding._costs import (
+    bayes_threshold,
+    check_cost_matrix,
+    cost_table,
+    positive_code,
+)
 from skdeep.encoding._inputs import (
     InputEncoder,
     Table,
@@ -41,6 +46,7 @@ __all__ = [
     "WindowEncoder",
     "Windows",
     "as_tensor",
+    "bayes_threshold",
     "check_cost_matrix",
     "class_targets",
     "columns_without_numbers",

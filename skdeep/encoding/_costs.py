@@ -68,6 +68,15 @@ def cost_table(
     return np.pad(costs, [(0, 0), (0, 0), (0, 1)], constant_values=abstain_cost)
 
 
+def bayes_threshold(fp, fn) -> np.ndarray:
+    """Return the least probability at which "positive" is the cheaper decision.
+
+    It is fp / (fp + fn) in each row, and 1/2 where neither mistake costs anything.
+    """
+    total = fp + fn
+    return np.divide(fp, total, out=np.full(len(fp), 0.5), where=total > 0)
+
+
 def positive_code(classes, pos_label) -> int:
     """Return which of two classes is the positive one: the second unless told."""
     if pos_label is None:

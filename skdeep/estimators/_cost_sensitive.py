@@ -16,7 +16,6 @@ from sklearn.base import (
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils import (
-    Bunch,
     check_random_state,
     get_tags,
     indexable,
@@ -27,7 +26,6 @@ from sklearn.utils.metadata_routing import (
     MethodMapping,
     _raise_for_params,
     _routing_enabled,
-    get_routing_for_object,
     process_routing,
 )
 from sklearn.utils.multiclass import check_classification_targets
@@ -275,6 +273,7 @@ default='auto'
             cannot be used around this estimator.
         """
         _raise_for_params(fit_params, self, "fit")
+        self._check_estimator()
         rows, split_params = self._check_rows(
             X, y, sample_weight, {"fp_cost": fp_cost, "fn_cost": fn_cost}, fit_params
         )
@@ -284,7 +283,7 @@ default='auto'
             setattr(self, name, value)
         self.classes_ = rows.classes
         self._positive = rows.positive
-        self._fitted_alpha = self.alpha
+        self._fitted_costs = self._cost_parameters()
         self._has_row_costs = {n: c is not None for n, c in rows.row_costs.items()}
         for name in ("n_features_in_", "feature_names_in_"):
             self.__dict__.pop(name, None)
@@ -307,7 +306,9 @@ default='auto'
         weight = None
         if sample_weight is not None:
             weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        routed = self._routed(sample_weight, fit_params)
+        if sample_weight is not None and _routing_enabled():
+            fit_params = {**fit_params, "sample_weight": sample_weight}
+        routed = process_routing(self, "fit", **fit_params)
         costs = self._costs(classes, self.pos_label, len(y), **row_costs)
         rows = Rows(
             X=X,
@@ -359,8 +360,15 @@ default='auto'
         names = self._possible(rows)
         rng = check_random_state(self.random_state)
         training = rows.training(names[0])
-        if not self._cross_validates(training):
-            model = prepare(self._wrapped(), training, rng)
+        cross_validates = self._cross_validates(training)
+        folds: list = []
+        in_time = False
+        if cross_validates or (self.estimator is None and self.cv is not None):
+            folds = self._folds(rows, rng, split_params)
+            in_time = are_in_time(folds)
+        estimator = self._wrapped(in_time)
+        if not cross_validates:
+            model = prepare(estimator, training, rng)
             return {
                 "strategy_": names[0],
                 "estimators_": [train(model, training, rows)],
@@ -370,8 +378,6 @@ default='auto'
                 "_by_fold": None,
                 "_tuning": None,
             }
-        folds = self._folds(rows, rng, split_params)
-        estimator = self._wrapped(in_time=are_in_time(folds))
         models = {
             training: prepare(estimator, training, rng)
             for training in dict.fromkeys(map(rows.training, names))
@@ -403,7 +409,7 @@ default='auto'
             "_rule": rule,
             "_class_weights": rows.class_weights(training),
             "_by_fold": by_fold,
-            "_tuning": _kept_for_tuning(out, rows, training) if rule.is_tuned else None,
+            "_tuning": _kept_for_tuning(name, out, rows, self.calibration),
         }
 
     def _wrapped(self, in_time: bool = False):
@@ -416,13 +422,12 @@ default='auto'
     def _possible(self, rows: Rows) -> list[str]:
         """Return the strategies to choose from, the simplest first."""
         estimator, n_classes = self._wrapped(), len(rows.classes)
-        self._check_probabilities(estimator)
         if self.strategy != "auto":
-            reason = why_not(estimator, self.strategy)
+            reason = why_not(estimator, self.strategy, rows)
             if reason is not None:
                 raise ValueError(reason)
             return [self.strategy]
-        names = [name for name in STRATEGIES if why_not(estimator, name) is None]
+        names = [name for name in STRATEGIES if why_not(estimator, name, rows) is None]
         if n_classes > 2:
             names = [name for name in names if not STRATEGIES[name].tuned]
         if "weighted" in names:
@@ -431,31 +436,38 @@ default='auto'
                 names.remove("weighted")  # all mistakes cost the same
         return names
 
-    def _check_probabilities(self, estimator) -> None:
+    def _check_estimator(self) -> None:
         """Refuse a classifier without probabilities; warn of distorted ones."""
-        if STRATEGIES.get(self.strategy, STRATEGIES["threshold"]).loss is not None:
-            return
-        _, last = last_step(estimator)
-        kind = type(last).__name__
-        if not hasattr(estimator, "predict_proba"):
+        estimator, trains = self._wrapped(), STRATEGIES.get(self.strategy)
+        prefix, last = last_step(estimator)
+        kind, has_own_loss = type(last).__name__, trains is None or not trains.loss
+        if has_own_loss and not hasattr(estimator, "predict_proba"):
             raise ValueError(
                 f"estimator={kind} gives no probabilities (it has no predict_proba), "
                 f"which strategy={self.strategy!r} needs. Wrap it in scikit-learn's "
                 "CalibratedClassifierCV."
             )
-        class_weight = getattr(last, "class_weight", None)
-        if class_weight is not None and self.calibration is None:
-            warnings.warn(
-                f"class_weight={class_weight!r} of {kind} distorts its probabilities, "
-                "from which the decisions are made: leave the weights to alpha, or set "
-                "calibration.",
-                stacklevel=5,
-            )
+        if self.calibration is not None:
+            return
+        distorting = {"class_weight": getattr(last, "class_weight", None)}
+        if has_own_loss and getattr(last, "loss", None) == "expected_cost":
+            distorting["loss"] = last.loss
+        for name, value in distorting.items():
+            if value is not None:
+                warnings.warn(
+                    f"{prefix}{name}={value!r} of {kind} distorts its probabilities, "
+                    "from which the decisions are made: leave the costs to "
+                    f"{type(self).__name__}, or set calibration.",
+                    stacklevel=4,
+                )
 
     def _cross_validates(self, training) -> bool:
         """Say whether answers out of fold are needed."""
-        is_tuned = STRATEGIES[self.strategy].tuned if self.strategy != "auto" else True
-        return is_tuned or calibration_for(training, self.calibration) is not None
+        return (
+            self.strategy == "auto"
+            or STRATEGIES[self.strategy].tuned
+            or calibration_for(training, self.calibration) is not None
+        )
 
     def _folds(self, rows: Rows, rng, split_params: dict) -> list:
         """Return the rows of each fold: those to train on, and the others."""
@@ -623,7 +635,8 @@ default='auto'
         p = self.predict_proba(X)
         rule = self._current_rule()
         self._check_abstaining(self.classes_)
-        self._check_row_costs(fp_cost, fn_cost)
+        if rule.constant is None and rule.costs is None:
+            self._check_row_costs(fp_cost, fn_cost)
         return rule, p, self._costs_now(len(p), fp_cost, fn_cost)
 
     def _check_row_costs(self, fp_cost, fn_cost) -> None:
@@ -635,21 +648,32 @@ default='auto'
                     "so the cost of these rows is needed too."
                 )
 
+    def _cost_parameters(self) -> dict:
+        """Return the parameters that say what decisions cost."""
+        matrix = self.cost_matrix
+        return {
+            "alpha": self.alpha,
+            "cost_matrix": None if matrix is None else np.asarray(matrix).tolist(),
+            "abstain_cost": self.abstain_cost,
+        }
+
     def _current_rule(self) -> Rule:
-        """Return the rule for today's alpha, which may not be that of ``fit``."""
-        if self.alpha == self._fitted_alpha:
+        """Return the rule for today's costs, which may not be those of ``fit``."""
+        before, now = self._fitted_costs, self._cost_parameters()
+        changed = [name for name in now if now[name] != before[name]]
+        if not changed:
             return self._rule
-        if self._rule.constant is not None or self.strategy_ == "direct":
+        if self._rule.constant is not None or self._rule.costs is not None:
+            name = changed[0]
             raise ValueError(
-                f"alpha={self.alpha!r} needs another fit: strategy {self.strategy_!r} "
-                f"was learnt for alpha={self._fitted_alpha!r} and cannot follow."
+                f"{name}={now[name]!r} needs another fit: strategy {self.strategy_!r} "
+                f"was learnt for {name}={before[name]!r} and cannot follow."
             )
         if self._tuning is None:
             return self._rule
-        codes = self._tuning["codes"]
+        codes, calibration = self._tuning["codes"], self._tuning["calibration"]
         costs = self._costs_now(len(codes), **self._tuning["costs"])
         known = Known(codes, costs, self._tuning["weight"])
-        calibration = calibration_for(self._training, self.calibration)
         return fit_rule(
             self._tuning["p"], known, self._positive, calibration, tune=True
         )
@@ -660,8 +684,8 @@ default='auto'
         check_is_fitted(self)
         if len(self.estimators_) > 1:
             raise AttributeError(
-                f"The answers are averaged over {len(self.estimators_)} classifiers, "
-                "one a fold: see estimators_."
+                f"The answers are averaged over {len(self.estimators_)} classifiers: "
+                "see estimators_."
             )
         return self.estimators_[0]
 
@@ -690,13 +714,6 @@ default='auto'
 
     # -- scikit-learn ------------------------------------------------------------------
 
-    def _routed(self, sample_weight, fit_params: dict) -> Bunch:
-        """Return what the estimator and the splitter are to be told."""
-        estimator = self._wrapped()
-        if sample_weight is not None and _consumes_weight(estimator):
-            fit_params = {**fit_params, "sample_weight": sample_weight}
-        return process_routing(self, "fit", **fit_params)
-
     def get_metadata_routing(self):
         """Return what metadata this estimator takes, and what it hands on.
 
@@ -711,7 +728,7 @@ default='auto'
             MetadataRouter(owner=self)
             .add_self_request(self)
             .add(estimator=self._wrapped(), method_mapping=to_fit)
-            .add(splitter=check_cv(self.cv), method_mapping=to_split)
+            .add(splitter=self.cv, method_mapping=to_split)
         )
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -730,8 +747,11 @@ default='auto'
         return tags
 
 
-def _kept_for_tuning(out: OutOfFold, rows: Rows, training) -> dict:
-    """Return what another threshold can be tuned on, should alpha change."""
+def _kept_for_tuning(name: str, out: OutOfFold, rows: Rows, calibration) -> dict | None:
+    """Return what another threshold can be tuned on, should the costs change."""
+    if name not in STRATEGIES or not STRATEGIES[name].tuned:
+        return None
+    training = rows.training(name)
     costs = {
         name: None if costs is None else np.asarray(costs)[out.index]
         for name, costs in rows.row_costs.items()
@@ -741,12 +761,5 @@ def _kept_for_tuning(out: OutOfFold, rows: Rows, training) -> dict:
         "codes": rows.known.codes[out.index],
         "weight": rows.known.weight[out.index],
         "costs": costs,
+        "calibration": calibration_for(training, calibration),
     }
-
-
-def _consumes_weight(estimator) -> bool:
-    """Say whether weights reach this classifier by scikit-learn's routing."""
-    if not _routing_enabled():
-        return False
-    routing = get_routing_for_object(estimator)
-    return bool(routing.consumes("fit", ["sample_weight"]))

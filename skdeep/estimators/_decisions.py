@@ -10,6 +10,8 @@ from scipy.special import expit, logit, softmax
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
+from skdeep.encoding import bayes_threshold
+
 # Probabilities nearer to 0 or 1 are not told apart where their odds are taken.
 _EDGE = 1e-6
 # Standard deviation, in log-odds, of the smoothing of costs where a threshold is tuned.
@@ -81,7 +83,7 @@ def unweighted(p: np.ndarray, importance: np.ndarray) -> np.ndarray:
     """
     if np.ptp(importance) == 0:
         return p
-    p = p / np.maximum(importance, _EDGE)
+    p = p / importance
     return p / p.sum(1, keepdims=True)
 
 
@@ -148,8 +150,6 @@ class Rule:
         says, as tuned on rows with known classes.
     constant : int, optional
         The decision that is made on every row, whatever the model says.
-    is_tuned : bool
-        Whether the shift was tuned, though it may be 0.
     costs : ndarray of shape (1, n_classes, n_decisions), optional
         What to decide for, whatever the costs of the rows.
     """
@@ -158,7 +158,6 @@ class Rule:
     calibrator: Any = None
     shift: float = 0.0
     constant: int | None = None
-    is_tuned: bool = False
     costs: np.ndarray | None = None
 
     def probabilities(self, p: np.ndarray) -> np.ndarray:
@@ -169,17 +168,13 @@ class Rule:
         """Return the cheapest decision of each row, by calibrated probabilities."""
         if self.constant is not None:
             return np.full(len(p), self.constant)
-        p, costs = self._shifted(p), self._own(costs)
-        expected = expected_costs(p, costs)
-        n_classes = p.shape[1]
-        if n_classes == 2:
-            is_positive = self._excess(p, costs) >= 0
+        costs = self._own(costs)
+        if p.shape[1] == 2:
+            is_positive = self._excess(self._shifted(p), costs) >= 0
             decisions = np.where(is_positive, self.positive, 1 - self.positive)
         else:
-            decisions = expected[:, :n_classes].argmin(1)
-        if expected.shape[1] > n_classes:
-            abstains = expected[:, -1] < expected[:, :n_classes].min(1)
-            decisions[abstains] = n_classes
+            decisions = expected_costs(p, costs)[:, : p.shape[1]].argmin(1)
+        decisions[abstains(p, costs)] = p.shape[1]
         return decisions
 
     def margins(self, p: np.ndarray, costs: np.ndarray) -> np.ndarray:
@@ -196,10 +191,11 @@ class Rule:
 
     def threshold(self, costs: np.ndarray) -> np.ndarray:
         """Return the least calibrated probability of a positive decision, by row."""
-        if self.constant is not None:
-            never = 0.0 if self.constant == self.positive else np.inf
-            return np.full(len(costs), never)
-        bayes = _bayes_threshold(self._own(costs), self.positive)
+        constant = self.constant
+        if constant is not None or np.isinf(self.shift):
+            always = constant == self.positive or self.shift == -np.inf
+            return np.full(len(costs), 0.0 if always else np.inf)
+        bayes = self._bayes(self._own(costs))
         return expit(logit(bayes) + self.shift) if self.shift else bayes
 
     def _own(self, costs):
@@ -210,7 +206,11 @@ class Rule:
 
     def _excess(self, p, costs):
         """Return how far the shifted probability is above the Bayes threshold."""
-        return p[:, self.positive] - _bayes_threshold(costs, self.positive)
+        return p[:, self.positive] - self._bayes(costs)
+
+    def _bayes(self, costs):
+        """Return the Bayes threshold of each row."""
+        return bayes_threshold(*stakes(costs, self.positive))
 
     def _shifted(self, p):
         """Return the probabilities that the cheapest decision is the tuned one for."""
@@ -228,10 +228,12 @@ def expected_costs(p: np.ndarray, costs: np.ndarray) -> np.ndarray:
     return np.einsum("nc,ncd->nd", p, costs)
 
 
-def _bayes_threshold(costs, positive):
-    """Return fp / (fp + fn); 1/2 where neither mistake costs anything."""
-    fp, fn = stakes(costs, positive)
-    return np.divide(fp, fp + fn, out=np.full(len(fp), 0.5), where=fp + fn > 0)
+def abstains(p: np.ndarray, costs: np.ndarray) -> np.ndarray:
+    """Tell on which rows it is expected to cost least to abstain, if one may."""
+    expected, n_classes = expected_costs(p, costs), p.shape[1]
+    return expected[:, n_classes:].min(1, initial=np.inf) < expected[:, :n_classes].min(
+        1
+    )
 
 
 def fit_rule(
@@ -249,25 +251,23 @@ def fit_rule(
     calibrator = None
     if calibration is not None and len(np.unique(known.codes)) > 1:
         calibrator = CALIBRATORS[calibration]().fit(p, known.codes, known.weight)
-    rule = Rule(positive, calibrator)
-    if not tune:
-        return rule
-    shift = _cheapest_shift(rule.probabilities(p), known, positive)
-    return Rule(positive, calibrator, shift, is_tuned=True)
+        p = calibrator(p)
+    shift = _cheapest_shift(p, known, positive) if tune else 0.0
+    return Rule(positive, calibrator, shift)
 
 
 def _cheapest_shift(p, known: Known, positive: int) -> float:
     """Return the shift of the threshold's log-odds that costs least on known rows.
 
     The least of the bare costs is where chance has put it, so they are smoothed over
-    neighbouring shifts. Of equals it is the one nearest to 0. Infinite shifts decide
-    all rows alike.
+    neighbouring shifts. Of equals it is an infinite one, which decides all rows alike,
+    or else the one nearest to 0; 0 itself before all.
     """
     odds, paid = _odds_and_costs(p, known, positive)
     shifts, costs = _smoothed_costs(odds, paid)
     least = np.flatnonzero(costs <= costs.min() + 1e-9 * np.ptp(costs))
     low, high = shifts[least[0]], shifts[least[-1]]
-    if low < 0 < high:
+    if low <= 0 <= high:
         return 0.0
     if least[0] == 0:
         return -np.inf
@@ -282,7 +282,7 @@ def _odds_and_costs(p, known: Known, positive: int) -> tuple[np.ndarray, np.ndar
     Costs are those beyond a negative decision. Rows that no shift turns are left out.
     """
     fp, fn = stakes(known.costs, positive)
-    turns = (fp > 0) & (fn > 0)
+    turns = (fp > 0) & (fn > 0) & ~abstains(p, known.costs)
     fp, fn, p = fp[turns], fn[turns], p[turns, positive]
     odds = logit(p.clip(_EDGE, 1 - _EDGE)) - np.log(fp) + np.log(fn)
     is_positive = known.codes[turns] == positive

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit
-from sklearn import config_context
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils.metadata_routing import _routing_enabled
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params, has_fit_parameter
 
@@ -118,13 +118,14 @@ class Rows:
         less is left to its decision.
         """
         if not training.weighted:
-            return None if "sample_weight" in self.fit_params else self.weight
+            # With routing it is among fit_params, if the estimator asks for it.
+            return None if _routing_enabled() else self.weight
         costs = self.mean_costs if training.loss is None else self.known.costs
         by_class = importances(costs, self.positive)
+        if np.ptp(by_class) == 0:
+            return self.weight
         by_class = np.broadcast_to(by_class, (len(self.y), len(self.classes)))
         weight = by_class[np.arange(len(self.y)), self.known.codes] * self.known.weight
-        if np.ptp(weight) == 0:
-            return self.weight
         return weight * (self.known.weight.sum() / weight.sum())
 
     def cost_matrix(self, index) -> np.ndarray:
@@ -157,7 +158,7 @@ def is_network(estimator) -> bool:
     return isinstance(last_step(estimator)[1], ClassifierNetwork)
 
 
-def why_not(estimator, name: str) -> str | None:
+def why_not(estimator, name: str, rows: Rows) -> str | None:
     """Say why a strategy cannot be used around this classifier, if it cannot."""
     strategy, (_, last) = STRATEGIES[name], last_step(estimator)
     kind = type(last).__name__
@@ -172,18 +173,31 @@ def why_not(estimator, name: str) -> str | None:
             f"strategy={name!r} weights the rows, but fit of {kind} takes no "
             "sample_weight. Use 'threshold' or 'tuned'."
         )
+    free = (rows.class_weights(rows.training(name)) == 0)[0]
+    if free.any():
+        return (
+            f"strategy={name!r} weights the classes by what mistakes cost, but on the "
+            f"class {rows.classes[free].tolist()[0]!r} they cost nothing. Use "
+            "'threshold' or 'tuned'."
+        )
     return None
 
 
 def prepare(estimator, training: Training, rng):
     """Return an unfitted copy with the loss it needs, and a seed where it has none."""
     model = clone(estimator)
-    for name, value in sorted(model.get_params().items()):
-        if name.split("__")[-1] == "random_state" and value is None:
-            model.set_params(**{name: int(rng.randint(np.iinfo(np.int32).max))})
+    for name, seed in sorted(model.get_params().items()):
+        if name.split("__")[-1] == "random_state" and not isinstance(seed, Integral):
+            drawn = (rng if seed is None else check_random_state(seed)).randint(
+                np.iinfo(np.int32).max
+            )
+            model.set_params(**{name: int(drawn)})
     prefix, _ = last_step(model)
     if training.loss is not None:
         model.set_params(**{f"{prefix}loss": training.loss})
+    if training.loss == "expected_cost":
+        # The costs are in the weights, or are told when it is trained.
+        model.set_params(**{f"{prefix}cost_matrix": None})
     return model
 
 
@@ -191,7 +205,7 @@ def _reseeded(model, number: int):
     """Return a copy whose seeds are others, derived from those it has."""
     model = clone(model)
     for name, seed in model.get_params().items():
-        if name.split("__")[-1] == "random_state" and isinstance(seed, Integral):
+        if name.split("__")[-1] == "random_state":
             rng = np.random.RandomState([int(seed), number])
             model.set_params(**{name: int(rng.randint(np.iinfo(np.int32).max))})
     return model
@@ -238,10 +252,28 @@ def _fit(model, training: Training, rows: Rows, index):
             stacklevel=2,
         )
         return model.fit(X, y, **given)
-    given = {**given, "sample_weight": weight}
-    # Weights that the costs have made are nobody's metadata to be routed.
-    with config_context(enable_metadata_routing=False):
-        return model.fit(X, y, **{f"{prefix}{name}": v for name, v in given.items()})
+    if not _routing_enabled():
+        return model.fit(X, y, **{f"{prefix}sample_weight": weight})
+    _ask_for_weight(model, prefix)
+    return model.fit(X, y, **{**given, "sample_weight": weight})
+
+
+def _ask_for_weight(model, prefix: str) -> None:
+    """Let the last step ask for weights, where nothing is said of them elsewhere.
+
+    Weights that the costs have made are no metadata of the user's to be routed.
+    """
+    steps = {**model.get_params(), prefix.removesuffix("__"): last_step(model)[1]}
+    for name, step in steps.items():
+        takes_weight = hasattr(step, "set_fit_request") and has_fit_parameter(
+            step, "sample_weight"
+        )
+        if not takes_weight:
+            continue
+        is_last = f"{name}__".startswith(prefix)
+        requests = step._get_metadata_request().fit.requests
+        if is_last or requests["sample_weight"] is None:
+            step.set_fit_request(sample_weight=is_last)
 
 
 def probabilities(model, training: Training, X, classes) -> np.ndarray:

@@ -7,7 +7,7 @@ from numbers import Real
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep.encoding import cost_table
+from skdeep.encoding import bayes_threshold, cost_table
 from skdeep.metrics._estimators import last_step, pos_label_of
 from skdeep.metrics._labels import (
     check_axes,
@@ -304,7 +304,7 @@ class CostCurveDisplay:
         curve = _over_thresholds(is_positive, y_score, fp * share, fn * share)
         bayes: dict = {"bayes_threshold": alpha / (1 + alpha)}
         if any(costs is not None for costs in row_costs.values()):
-            decided = y_score >= _bayes_thresholds(fp, fn)
+            decided = y_score >= bayes_threshold(fp, fn)
             bayes = {"bayes_cost": _cost(decided, is_positive, fp * share, fn * share)}
         return cls(**curve, **bayes, pos_label=pos_label)
 
@@ -521,7 +521,7 @@ def _over_alphas(is_positive, y_score, fp, fn, share, alphas) -> dict:
     fp_part, fn_part = fp * share, fn * share
     costs = [
         _cost(
-            y_score >= _bayes_thresholds(alpha * fp, fn),
+            y_score >= bayes_threshold(alpha * fp, fn),
             is_positive,
             alpha * fp_part,
             fn_part,
@@ -533,12 +533,6 @@ def _over_alphas(is_positive, y_score, fp, fn, share, alphas) -> dict:
         never=np.full(len(alphas), fn_part[is_positive].sum()),
         always=alphas * fp_part[~is_positive].sum(),
     )
-
-
-def _bayes_thresholds(fp, fn) -> np.ndarray:
-    """Return fp / (fp + fn) of each row; 1/2 where neither error costs anything."""
-    total = fp + fn
-    return np.divide(fp, total, out=np.full(len(fp), 0.5), where=total > 0)
 
 
 def _cost(decided, is_positive, fp, fn) -> float:

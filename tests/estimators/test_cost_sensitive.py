@@ -1,5 +1,7 @@
 """Decisions that cost least, against true probabilities and by hand."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scipy.special import expit, logit
@@ -12,6 +14,7 @@ from sklearn.metrics import brier_score_loss
 from sklearn.model_selection import (
     FixedThresholdClassifier,
     StratifiedKFold,
+    TimeSeriesSplit,
     cross_val_predict,
 )
 from sklearn.naive_bayes import GaussianNB
@@ -722,3 +725,125 @@ def test_default_is_a_network(strategy):
         assert set(model.cv_costs_.index) == {*expected, "never", "always"}
     positive = model.predict(X) == 1
     assert np.where(y == 1, ~positive, 2 * positive).mean() < 0.6 * np.mean(y)
+
+
+# -- what must not interfere -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted", "auto"])
+def test_a_rare_class_leaves_rows_to_abstain_on(strategy):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4000, 1))
+    p = expit(0.5 * x[:, 0] - 1.5)
+    labels = (rng.uniform(size=4000) < p).astype(int)
+    model = CostSensitiveClassifier(
+        LogisticRegression(), 20, strategy=strategy, abstain_cost=0.02, random_state=0
+    ).fit(x, labels)
+    # To abstain costs .02, never to say "positive" costs p, which is mostly more.
+    assert np.mean(model.predict(x) == -1) > 0.99
+
+
+def test_weights_that_even_out_the_costs_are_weights_all_the_same():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 2))
+    labels = (rng.uniform(size=600) < expit(x[:, 0])).astype(int)
+    weight = np.where(labels == 1, 3.0, 1.0)  # times the costs: 3 in every row
+    nearly = np.where(np.arange(600) == 0, 1.0001, 1.0) * weight
+    p, p_nearly = (
+        CostSensitiveClassifier(LogisticRegression(), 3, strategy="weighted")
+        .fit(x, labels, sample_weight=w)
+        .predict_proba(x)
+        for w in (weight, nearly)
+    )
+    np.testing.assert_allclose(p, p_nearly, atol=1e-3)
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1e8])
+@pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted", "auto"])
+def test_the_unit_of_costs_does_not_matter(strategy, unit):
+    matrix = np.array([[0, 5], [1, 0]])
+    model = CostSensitiveClassifier(
+        LogisticRegression(), strategy=strategy, cost_matrix=matrix, random_state=0
+    ).fit(X, y)
+    other = clone(model).set_params(cost_matrix=unit * matrix).fit(X, y)
+    np.testing.assert_allclose(other.predict_proba(X), model.predict_proba(X))
+    assert other.threshold_ == pytest.approx(model.threshold_)
+
+
+@pytest.mark.parametrize("seed", [None, 0, np.random.RandomState(0)])
+def test_networks_that_are_averaged_differ(seed):
+    network = MLPClassifier((4,), solver="lbfgs", max_iter=20, random_state=seed)
+    model = CostSensitiveClassifier(network, strategy="tuned", cv=2, random_state=0)
+    answers = [each.predict_proba(X) for each in model.fit(X, y).estimators_]
+    assert len(answers) == 3
+    assert all((a != b).any() for a, b in combinations(answers, 2))
+
+
+@pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted"])
+@pytest.mark.parametrize(
+    "new", [{"cost_matrix": [[0, 9], [1, 0]]}, {"abstain_cost": 0.1}]
+)
+def test_costs_that_are_set_after_fit_are_those_of_another_fit(strategy, new):
+    model = CostSensitiveClassifier(
+        GaussianNB(), strategy=strategy, cost_matrix=[[0, 2], [1, 0]], cv=3
+    ).fit(X, y)
+    again = clone(model).set_params(**new).fit(X, y)
+    model.set_params(**new)
+    if strategy == "weighted":  # was trained with other weights, which are taken out
+        assert model.threshold_ == again.threshold_
+    else:
+        np.testing.assert_array_equal(model.predict(X), again.predict(X))
+
+
+@pytest.mark.parametrize("name", ["cost_matrix", "abstain_cost"])
+def test_direct_cannot_follow_other_costs(name):
+    network = MLPClassifier((4,), solver="lbfgs", max_iter=20, random_state=0)
+    model = CostSensitiveClassifier(network, strategy="direct", abstain_cost=0.05)
+    model.fit(X, y)
+    model.set_params(**{name: {"cost_matrix": [[0, 2], [1, 0]]}.get(name)})
+    with pytest.raises(ValueError, match=f"{name}=.* needs another fit"):
+        model.predict(X)
+
+
+def test_costs_in_the_network_itself_do_not_count_twice():
+    network = MLPClassifier((4,), solver="lbfgs", max_iter=20, random_state=0)
+    model = CostSensitiveClassifier(network, 5, strategy="direct").fit(X, y)
+    told = clone(network).set_params(cost_matrix=[[0, 5], [1, 0]])
+    twice = CostSensitiveClassifier(told, 5, strategy="direct").fit(X, y)
+    np.testing.assert_array_equal(twice.predict_proba(X), model.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "parameters"),
+    [
+        ("direct", {"class_weight": {0: 1, 1: 20}}),
+        ("threshold", {"class_weight": "balanced"}),
+        ("threshold", {"loss": "expected_cost"}),
+    ],
+)
+def test_costs_in_the_network_itself_are_warned_of(strategy, parameters):
+    network = MLPClassifier((4,), solver="lbfgs", max_iter=20, **parameters)
+    (name,) = parameters
+    with pytest.warns(UserWarning, match=f"{name}=.* distorts") as caught:
+        CostSensitiveClassifier(network, 3, strategy=strategy).fit(X, y)
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("strategy", ["threshold", "weighted", "auto"])
+def test_default_network_is_validated_in_time_order(strategy):
+    model = CostSensitiveClassifier(
+        strategy=strategy, cv=TimeSeriesSplit(2), random_state=0
+    )
+    networks = model.fit(X, y).estimators_
+    assert {each.validation_split for each in networks} == {"last"}
+
+
+def test_a_class_that_costs_nothing_cannot_be_weighted():
+    model = CostSensitiveClassifier(
+        LogisticRegression(), strategy="weighted", cost_matrix=[[0, 0], [1, 0]]
+    )
+    with pytest.raises(ValueError, match="on the class 0 they cost nothing"):
+        model.fit(X, y)
+    model.set_params(strategy="auto").fit(X, y)
+    assert "weighted" not in model.cv_costs_.index
+    assert (model.predict(X) == 1).all()

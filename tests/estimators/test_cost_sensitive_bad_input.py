@@ -182,6 +182,12 @@ def test_costs_in_predict(method, name, costs, error):
 def test_costs_missing_in_predict(strategy, name):
     model = CostSensitiveClassifier(network(), strategy=strategy, cv=2)
     model.fit(X, y, **{name: replaced(0, 2)})
+    if model.strategy_ in ("direct", "never", "always"):
+        # What is decided at 1/2, or without looking, needs no costs.
+        np.testing.assert_array_equal(
+            model.predict(X), model.predict(X, fp_cost=ONES, fn_cost=5 * ONES)
+        )
+        return
     for method in (model.predict, model.decision_function):
         with pytest.raises(ValueError, match=f"{name} is missing"):
             method(X)

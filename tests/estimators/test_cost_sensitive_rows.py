@@ -11,9 +11,10 @@ import pytest
 import skops.io
 from scipy.special import expit
 from sklearn import config_context
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.datasets import make_classification
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
@@ -330,7 +331,7 @@ def test_groups_reach_the_folds():
 
 
 @pytest.mark.usefixtures("routing")
-@pytest.mark.parametrize("asks", [True, None])
+@pytest.mark.parametrize("asks", [True, False])
 def test_weights_of_rows_with_routing(asks):
     weight = FP
     with config_context(enable_metadata_routing=False):
@@ -343,6 +344,44 @@ def test_weights_of_rows_with_routing(asks):
     model.fit(X, y, sample_weight=weight)
     np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
     assert piped.predict(X).shape == y.shape
+
+
+@pytest.mark.usefixtures("routing")
+def test_weights_of_rows_go_where_they_are_asked_for():
+    plain = LogisticRegression()
+    asks = LogisticRegression().set_fit_request(sample_weight=True)
+    refuses = LogisticRegression().set_fit_request(sample_weight=False)
+
+    def p_of(inner, **given):
+        model = CostSensitiveClassifier(inner, 3, strategy="threshold")
+        return model.fit(X, y, **given).predict_proba(X)
+
+    weighted = plain.fit(X, y, FP).predict_proba(X)
+    np.testing.assert_allclose(p_of(asks, sample_weight=FP), weighted)
+    np.testing.assert_allclose(p_of(refuses, sample_weight=FP), p_of(plain))
+    with pytest.raises(UnsetMetadataPassedError, match="LogisticRegression.fit"):
+        p_of(LogisticRegression(), sample_weight=FP)
+
+
+class Noticing(TransformerMixin, BaseEstimator):
+    """Changes nothing, but takes note of the metadata that it asks for."""
+
+    def fit(self, X, y=None, notes=None):
+        self.n_notes_ = None if notes is None else len(notes)
+        return self
+
+    def transform(self, X):
+        return X
+
+
+@pytest.mark.usefixtures("routing")
+@pytest.mark.parametrize("strategy", ["threshold", "weighted", "direct", "auc"])
+def test_metadata_of_other_steps_arrive_beside_the_weights(strategy):
+    noticing = Noticing().set_fit_request(notes=True)
+    inner = make_pipeline(noticing, StandardScaler(), network())
+    model = CostSensitiveClassifier(inner, 3, strategy=strategy, cv=2)
+    model.fit(X, y, notes=np.ones(len(X)))
+    assert all(each[0].n_notes_ == len(X) for each in model.estimators_)
 
 
 # -- folds in time order ---------------------------------------------------------------
