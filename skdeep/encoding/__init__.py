@@ -5,6 +5,7 @@ from skdeep.encoding._costs import (
     bayes_threshold,
     check_cost_matrix,
     cost_table,
+    listed,
     positive_code,
 )
 from skdeep.encoding._inputs import (
@@ -54,6 +55,7 @@ __all__ = [
     "find_categorical",
     "find_columns",
     "float_dtype",
+    "listed",
     "positive_code",
     "split_columns",
     "time_labels",

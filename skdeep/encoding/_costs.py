@@ -7,6 +7,9 @@ from numbers import Real
 import numpy as np
 from sklearn.utils import column_or_1d
 
+# How many labels a message names.
+_SHOWN = 6
+
 
 def cost_table(
     classes,
@@ -84,7 +87,7 @@ def positive_code(classes, pos_label) -> int:
     found = [code for code, label in enumerate(classes) if label == pos_label]
     if not found:
         raise ValueError(
-            f"pos_label={pos_label!r} is not a class: y holds {_listed(classes)}."
+            f"pos_label={pos_label!r} is not a class: y holds {listed(classes)}."
         )
     return found[0]
 
@@ -181,10 +184,12 @@ def _refuse_with_classes(classes, alpha, fp_cost, fn_cost, pos_label) -> None:
     if names:
         raise ValueError(
             f"{' and '.join(names)} can only be given for two classes, but y holds "
-            f"{len(classes)}: {_listed(classes)}. Give a cost_matrix."
+            f"{len(classes)}: {listed(classes)}. Give a cost_matrix."
         )
 
 
-def _listed(classes) -> str:
-    shown = ", ".join(repr(label) for label in np.asarray(classes).tolist()[:6])
-    return shown + (", ..." if len(classes) > 6 else "")
+def listed(labels) -> str:
+    """Return labels as text for a message, the first few of them."""
+    labels = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
+    shown = ", ".join(repr(label) for label in labels[:_SHOWN])
+    return shown + (", ..." if len(labels) > _SHOWN else "")

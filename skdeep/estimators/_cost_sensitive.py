@@ -85,23 +85,27 @@ class CostSensitiveClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         ``MLPClassifier(early_stopping="loss", dropout=0.5)``, with
         ``validation_split="last"`` where ``cv`` is in time order.
     alpha : float, default=1.0
-        What a false positive costs, where a false negative costs 1. It may be changed
-        after ``fit``, except where the strategy was trained for the one it had.
+        What a false positive costs, where a false negative costs 1. This and the other
+        costs may be changed after ``fit``, except where the strategy was trained for
+        those it had.
     strategy : {'auto', 'threshold', 'tuned', 'weighted', 'direct', 'auc'}, \
 default='auto'
         - 'threshold' trains as ever, and decides by the probability [1]_.
         - 'tuned' trains as ever, and takes the threshold that costs least in
           cross-validation, the costs smoothed over neighbouring thresholds.
-        - 'weighted' weights each row by what a mistake on it would cost, and decides by
-          the larger probability. ``predict_proba`` is freed of the weights.
+        - 'weighted' weights each class by what a mistake on it costs on average, takes
+          the weights out of the answers again, and decides by the probability.
         - 'direct' trains a network on weighted log loss, then on the expected cost
           itself [2]_, and keeps the latter if it lowers the cost of the training rows.
-          Its answers are near 0 and 1: to read them as probabilities, calibrate them.
+          Of two classes the likelier answer is the decision: costs of rows count in
+          training, and ``predict`` needs none. The answers are near 0 and 1; to read
+          them as probabilities, calibrate them.
         - 'auc' trains a network to rank, by a pairwise loss, and takes the threshold
           that costs least in cross-validation [3]_.
         - 'auto' takes what costs least in cross-validation: one of these, or the same
           decision on every row. It is 'tuned' ('threshold' where rows have costs of
-          their own) unless another is cheaper by two standard errors, or by a third.
+          their own, or there are several classes) unless another is cheaper by two
+          standard errors, or by a third.
 
         'direct' and 'auc' need a classifier of skdeep; 'tuned' and 'auc' two classes.
     pos_label : object, default=None
@@ -115,9 +119,9 @@ default='auto'
         The answer where abstaining is the cheapest; of the kind of the classes, and
         none of them.
     calibration : {'sigmoid', 'isotonic'}, default=None
-        How probabilities are calibrated, on answers out of fold. It serves classifiers
-        that have only a ``decision_function`` too. Scores of ranking are always
-        calibrated, by 'sigmoid' if nothing is said.
+        How probabilities are calibrated, on answers out of fold. Answers that are none,
+        those of 'auc' and those of 'direct' with several classes, are calibrated
+        always, by 'sigmoid' if nothing is said.
     cv : int, splitter or iterable, default=None
         The folds, as scikit-learn's ``check_cv`` reads them. None is ten shuffled
         folds (five for a network of skdeep), or as many as there are rows of the rarer
@@ -144,12 +148,13 @@ default='auto'
         The strategy in use; with 'auto' the chosen one, which may be 'never' (no row is
         positive), 'always', 'abstain' or, of several classes, 'always CLASS'.
     threshold_ : float
-        The least probability of ``pos_label`` that is called positive, where both costs
-        of the row are 1. Of two classes only.
+        The least probability of ``pos_label`` that is called positive rather than
+        negative, where both costs of the row are 1 (for 'direct': the mean costs).
+        Infinite if none is. Of two classes only.
     cv_costs_ : DataFrame
         What each strategy, and each constant decision, cost per row in
         cross-validation: ``mean`` and ``std`` over the folds. Only where ``fit``
-        cross-validated: with 'auto', 'tuned', 'auc' or a calibration.
+        cross-validated: with 'auto', 'tuned' or a calibration.
     n_features_in_ : int
         Number of features seen in ``fit``, if ``estimators_`` tell.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -478,7 +483,7 @@ default='auto'
             if rarest < 2:
                 raise ValueError(
                     f"strategy={self.strategy!r} is cross-validated, but y holds a "
-                    "class with one row only. Use strategy='threshold'."
+                    "class with one row only. Use 'threshold' without calibration."
                 )
             seed = rng.randint(np.iinfo(np.int32).max)
             cv = StratifiedKFold(min(rarest, n_folds), shuffle=True, random_state=seed)
@@ -528,7 +533,8 @@ default='auto'
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows, as for ``fit``.
         fp_cost, fn_cost : array-like of shape (n_samples,), default=None
-            What mistakes cost in each row; needed where ``fit`` was given such.
+            What mistakes cost in each row; needed where ``fit`` was given such, unless
+            the decision is made without ('direct', or the same one on every row).
 
         Returns
         -------
@@ -556,7 +562,8 @@ default='auto'
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows, as for ``fit``.
         fp_cost, fn_cost : array-like of shape (n_samples,), default=None
-            What mistakes cost in each row; needed where ``fit`` was given such.
+            What mistakes cost in each row; needed where ``fit`` was given such, unless
+            the decision is made without ('direct', or the same one on every row).
 
         Returns
         -------
@@ -620,7 +627,8 @@ default='auto'
         sample_weight : array-like of shape (n_samples,), default=None
             Weights.
         fp_cost, fn_cost : array-like of shape (n_samples,), default=None
-            What mistakes cost in each row; needed where ``fit`` was given such.
+            What mistakes cost in each row; needed where ``fit`` was given such, unless
+            the decision is made without ('direct', or the same one on every row).
 
         Returns
         -------

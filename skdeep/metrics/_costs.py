@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics._scorer import _Scorer
 from sklearn.utils.metadata_routing import UNCHANGED, UNUSED
 
-from skdeep.encoding import cost_table
+from skdeep.encoding import cost_table, listed
 from skdeep.metrics._estimators import costs_for
 from skdeep.metrics._labels import (
     OTHER_CLASS,
@@ -20,7 +20,6 @@ from skdeep.metrics._labels import (
     check_truth,
     check_weight,
     codes_of,
-    listed,
     matrix_size,
     sorted_labels,
 )

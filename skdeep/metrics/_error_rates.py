@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.stats import norm
 from sklearn.utils.validation import check_is_fitted
 
+from skdeep.encoding import listed
 from skdeep.metrics._estimators import costs_for, last_step, pos_label_of
 from skdeep.metrics._labels import (
     check_axes,
@@ -18,7 +19,6 @@ from skdeep.metrics._labels import (
     check_same_length,
     check_truth,
     codes_of,
-    listed,
     positive_label,
     sorted_labels,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Collection, Hashable
 from reprlib import repr as short
 
 import numpy as np
@@ -10,9 +10,10 @@ import pandas as pd
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import _check_sample_weight
 
+from skdeep.encoding import listed
+
 # What stands for the other class where only one is known.
 OTHER_CLASS = "(another class)"
-_SHOWN = 6
 
 
 def check_column(values, name: str, what: str) -> np.ndarray:
@@ -165,10 +166,3 @@ def check_axes(ax) -> None:
     """Refuse what cannot be drawn on."""
     if not hasattr(ax, "get_legend_handles_labels"):
         raise TypeError(f"ax must be matplotlib Axes, got {short(ax)}.")
-
-
-def listed(labels: Iterable) -> str:
-    """Return labels as text for a message, the first few of them."""
-    labels = list(labels)
-    shown = ", ".join(repr(label) for label in labels[:_SHOWN])
-    return shown + (", ..." if len(labels) > _SHOWN else "")
