@@ -83,18 +83,21 @@ def fit_once(kind):
 
     class Remembering(kind):
         def fit(self, X, y, sample_weight=None):
-            fitted = memory.cache(fit_plainly)(kind, vars(self), X, y, sample_weight)
+            if hasattr(self, "classes_") and self.warm_start:
+                return super().fit(X, y, sample_weight=sample_weight)
+            # Not by all attributes: a pipeline tells its steps where they stand.
+            fitted = memory.cache(fit_plainly)(
+                kind, self.get_params(), X, y, sample_weight
+            )
             vars(self).update(vars(fitted))
             return self
 
     return Remembering
 
 
-def fit_plainly(kind, state, X, y, sample_weight):
-    """Fit a classifier that was in a state; what ``memory`` keeps."""
-    model = kind.__new__(kind)
-    vars(model).update(state)
-    return model.fit(X, y, sample_weight=sample_weight)
+def fit_plainly(kind, parameters, X, y, sample_weight):
+    """Fit a classifier; what ``memory`` keeps."""
+    return kind(**parameters).fit(X, y, sample_weight=sample_weight)
 
 
 def make_network(seed, in_time):
