@@ -11,7 +11,12 @@ from skdeep.estimators import (
     ModuleClassifier,
     ModuleRegressor,
 )
-from skdeep.inspection import ForecastDisplay, LossCurveDisplay
+from skdeep.inspection import (
+    ForecastDisplay,
+    LimeDisplay,
+    LimeExplanation,
+    LossCurveDisplay,
+)
 from skdeep.metrics import (
     CostCurveDisplay,
     ErrorRatesDisplay,
@@ -32,6 +37,8 @@ __all__ = [
     "LSTMClassifier",
     "LSTMForecaster",
     "LSTMRegressor",
+    "LimeDisplay",
+    "LimeExplanation",
     "LossCurveDisplay",
     "MLPClassifier",
     "MLPRegressor",

@@ -1,20 +1,42 @@
-"""What an explanation holds: the units of each row, their effects, and how good it is."""
+"""What an explanation holds: units, their effects, and how good it is."""
 
 from __future__ import annotations
+
+from numbers import Integral
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-# Below this share of explained variance the local model is no explanation.
-R2_TO_TRUST = 0.5
+from skdeep.inspection._explanation_html import write_fragment, write_page
+from skdeep.inspection._explanation_parts import R2_TO_TRUST as R2_TO_TRUST
+from skdeep.inspection._lime_display import LimeDisplay
 
 
 class LimeExplanation:
     """Local linear models of an estimator, one for each row explained.
 
-    :func:`lime_explain` makes it. A local model describes the output of the estimator
-    near a row as ``intercept_ + sum of effects``; each effect belongs to a unit: a
-    column of a table, a cell or a segment of a sequence, a superpixel of an image.
+    :func:`~skdeep.inspection.lime_explain` makes it. A local model describes the output
+    of the estimator near a row as ``intercept_ + sum of effects``; each effect belongs
+    to a unit: a column of a table, a cell or a segment of a sequence, a superpixel of
+    an image. Rows are named by their position, from 0 on.
+
+    Parameters
+    ----------
+    kind : {"table", "sequence", "image"}
+        What the rows are.
+    rows, outputs, unit_names, feature_names : list
+        As the attributes of these names.
+    values, weights, effects : ndarray of shape (n_rows, n_units)
+        As the attributes of these names.
+    intercept, local_prediction, prediction, r2, stability : ndarray of shape (n_rows,)
+        As the attributes of these names.
+    num_samples : ndarray of int of shape (n_rows,)
+        As the attribute of this name.
+    num_features : int
+        Number of units that pictures and tables show.
+    units, times, images : object, default=None
+        As the attributes of these names.
 
     Attributes
     ----------
@@ -61,6 +83,29 @@ class LimeExplanation:
         Labels of the timesteps of a sequence.
     images_ : ndarray of shape (n_rows, height, width) or (n_rows, height, width, 3)
         The images as they are drawn, between 0 and 1; None for tables and sequences.
+
+    See Also
+    --------
+    skdeep.inspection.lime_explain : Explains rows.
+    skdeep.inspection.LimeDisplay : The explanation of a row as a picture.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skdeep import MLPClassifier
+    >>> from skdeep.inspection import lime_explain
+    >>> X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    >>> network = MLPClassifier(early_stopping=True, random_state=0)
+    >>> model = make_pipeline(StandardScaler(), network).fit(X, y)
+    >>> explanation = lime_explain(model, X[:5], background=X, random_state=0)
+    >>> len(explanation)
+    5
+    >>> frame = explanation.to_frame()
+    >>> display = explanation.plot(row=1)
+    >>> plt.show()
     """
 
     def __init__(
@@ -120,8 +165,14 @@ class LimeExplanation:
         units : ndarray of int
             At most ``num_features`` positions in ``unit_names_``. Units without an
             effect are left out.
+
+        Raises
+        ------
+        IndexError, TypeError
+            If there is no such row.
         """
-        sizes = np.nan_to_num(np.abs(self.effects_[row]))
+        row = self._position(row)
+        sizes = np.nan_to_num(np.abs(np.asarray(self.effects_[row], float)))
         order = np.argsort(-sizes, kind="stable")[: self.num_features]
         return order[sizes[order] > 0]
 
@@ -143,3 +194,110 @@ class LimeExplanation:
         ]
         columns = ["row", "output", "unit", "value", "weight", "effect"]
         return pd.DataFrame(lines, columns=columns)
+
+    def plot(self, row=0, *, ax=None):
+        """Draw the explanation of a row.
+
+        Bars of the effects for a table, a map of features and times for a sequence,
+        the superpixels with the largest effects over an image. Where R² is below 0.5
+        the picture says so.
+
+        Parameters
+        ----------
+        row : int, default=0
+            Position of the row among those explained.
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+
+        Returns
+        -------
+        display : LimeDisplay
+            With the row drawn.
+
+        Raises
+        ------
+        IndexError, TypeError
+            If there is no such row, or ``ax`` is no Axes.
+        """
+        row = self._position(row)
+        return LimeDisplay(explanation=self, row=row).plot(ax=ax)
+
+    def plot_summary(self, *, ax=None):
+        """Draw the effects over all rows.
+
+        For a table the mean size of each unit's effects as a bar, and over it the
+        effect on each row as a point, coloured by the row's value where that is a
+        number. For sequences a map of the mean size of the effects.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+
+        Returns
+        -------
+        display : LimeDisplay
+            With the summary drawn.
+
+        Raises
+        ------
+        TypeError
+            If ``ax`` is no Axes.
+        ValueError
+            If images were explained: their superpixels differ from row to row.
+        """
+        return LimeDisplay(explanation=self, row=None).plot(ax=ax)
+
+    def to_html(self, path=None, *, row=None, full_page=True):
+        """Return the explanation as HTML, or write it to a file.
+
+        The page needs no JavaScript and no other file, is light or dark as its
+        reader's screen asks for, and small: at most 30 kB for one row, 60 kB for many.
+
+        Parameters
+        ----------
+        path : str or path-like, default=None
+            The file to write, in UTF-8; None returns the text.
+        row : int, default=None
+            Position of the row; None shows the summary of all rows and the first rows.
+        full_page : bool, default=True
+            Whether to make a page of its own, or a part to put into another page.
+
+        Returns
+        -------
+        text : str or None
+            The HTML if ``path`` is None.
+
+        Raises
+        ------
+        IndexError, TypeError
+            If there is no such row.
+        ValueError
+            If ``path`` names no file.
+        """
+        row = None if row is None else self._position(row)
+        text = write_page(self, row) if full_page else write_fragment(self, row)
+        if path is None:
+            return text
+        if not str(path).strip() or Path(path).is_dir():
+            raise ValueError(f"path must name a file, got {str(path)!r}.")
+        Path(path).write_text(text, encoding="utf-8")
+        return None
+
+    def _repr_html_(self):
+        return write_fragment(self, None)
+
+    def _position(self, row):
+        """Return a row's position as a plain int, if there is such a row."""
+        is_whole = isinstance(row, Integral) and type(row) is not bool
+        if not is_whole:
+            raise TypeError(
+                f"row must be a whole number, the position of one of the {len(self)} "
+                f"rows explained, got {row!r}."
+            )
+        if not 0 <= int(row) < len(self):
+            raise IndexError(
+                f"row must be at least 0 and below {len(self)}, the number of rows "
+                f"explained, got {row}."
+            )
+        return int(row)

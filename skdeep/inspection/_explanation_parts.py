@@ -1,0 +1,298 @@
+"""What pictures and pages of explanations share: words, numbers and shapes."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Iterator
+from numbers import Real
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+# Below this share of explained variance the local model is no explanation.
+R2_TO_TRUST = 0.5
+# Letters of Persian, Hindi, … and composed emoji need these joiners between them.
+_JOINERS = "\u200c\u200d"
+_NAME_WIDTH, _VALUE_WIDTH = 36, 20
+
+
+class Line(NamedTuple):
+    """A line of a picture or a table: a unit, or the sum of those not shown."""
+
+    name: str
+    value: str  # "" where a unit is more than one number
+    effect: float
+    unit: int | None  # None for the sum of the others
+
+    @property
+    def label(self):
+        """The name and the value, as short as a picture needs them."""
+        name = shorten(self.name, _NAME_WIDTH)
+        return f"{name} = {self.value}" if self.value else name
+
+
+# ---------------------------------------------------------------------------- words
+
+
+def clean(text) -> str:
+    """Return any text on one line, without characters that can't be printed."""
+    text = " ".join(str(text).split())
+    return "".join(c if c.isprintable() or c in _JOINERS else "\ufffd" for c in text)
+
+
+def shorten(text: str, width: int) -> str:
+    """Cut a long text in its middle: beginnings and ends tell names apart."""
+    if len(text) <= width:
+        return text
+    n_end = (width - 1) // 2
+    return f"{text[: width - 1 - n_end]}…{text[len(text) - n_end :]}"
+
+
+def describe_value(value) -> str:
+    """Write what a row holds in a column."""
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return "missing"
+    if isinstance(value, (pd.Timestamp, datetime.datetime, np.datetime64)):
+        return _describe_time(pd.Timestamp(value))
+    if isinstance(value, (bool, np.bool_)):
+        return str(value)
+    if isinstance(value, Real):
+        return _describe_number(value)
+    return shorten(clean(value), _VALUE_WIDTH)
+
+
+def describe_unit_value(explanation, row: int, unit: int) -> str:
+    """Write what a row holds in a unit; nothing if that is more than one number."""
+    value = explanation.values_[row, unit]
+    is_column = explanation.unit_names_[unit] in explanation.feature_names_
+    if value is None and not (explanation.kind == "table" and is_column):
+        return ""
+    return describe_value(value)
+
+
+def describe_output(explanation, row: int | None) -> str:
+    """Say what was explained of a row, or of all rows."""
+    if row is not None:
+        return shorten(clean(explanation.outputs_[row]), 40)
+    names = list(dict.fromkeys(map(clean, explanation.outputs_)))
+    if len(names) > 3:
+        return f"{len(names)} outputs"
+    return shorten(", ".join(names), 40)
+
+
+def describe_row(explanation, row: int) -> str:
+    """Name a row by its label."""
+    return f"row {describe_value(explanation.rows_[row])}"
+
+
+def describe_fidelity(explanation, row: int) -> dict:
+    """Return the numbers that tell how good a local model is, by their names."""
+    predicted, local = explanation.prediction_[row], explanation.local_prediction_[row]
+    texts = format_numbers([predicted, local])
+    numbers = {"Model": texts[0], "Local model": texts[1]}
+    for name, value in [("R²", explanation.r2_), ("Stability", explanation.stability_)]:
+        numbers[name] = "–" if np.isnan(value[row]) else _minus(f"{value[row]:.2f}")
+    return numbers | {"Draws": f"{int(explanation.num_samples_[row]):,}"}
+
+
+def is_poor(explanation) -> np.ndarray:
+    """Return which rows the local models describe badly."""
+    return ~(np.asarray(explanation.r2_, float) >= R2_TO_TRUST)
+
+
+def warn_of_row(explanation, row: int) -> list[str]:
+    """Return what to say, on two lines, if the effects of a row say nothing."""
+    if not is_poor(explanation)[row]:
+        return []
+    r2 = explanation.r2_[row]
+    if np.isnan(r2):
+        return ["No R²: the output does not change near this row;", "no effects"]
+    return [
+        _minus(f"R² {r2:.2f}: the model is not linear here;"),
+        "do not trust these effects",
+    ]
+
+
+def warn_of_rows(explanation) -> list[str]:
+    """Return what to say, on two lines, if some rows are described badly."""
+    n_poor, n_rows = int(is_poor(explanation).sum()), len(explanation)
+    if n_poor == 0:
+        return []
+    share = f"{100 * n_poor / n_rows:.0f} %"
+    return [
+        f"R² below {R2_TO_TRUST} in {n_poor} of {n_rows} rows ({share}):",
+        "the model is not linear there; do not trust their effects",
+    ]
+
+
+def _describe_time(time: pd.Timestamp) -> str:
+    if time == time.normalize():
+        return f"{time:%Y-%m-%d}"
+    return f"{time:%Y-%m-%d %H:%M}" if time.second == 0 else f"{time:%Y-%m-%d %X}"
+
+
+def _describe_number(value) -> str:
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    size = abs(value)
+    if size < 1e7 and value == int(value):
+        return _minus(f"{int(value)}")
+    if not 1e-4 <= size < 1e7:
+        return _minus(f"{value:.3e}")
+    decimals = max(0, 3 - math.floor(math.log10(size)))
+    return _minus(f"{value:.{decimals}f}".rstrip("0").rstrip("."))
+
+
+def _minus(number: str) -> str:
+    return number.replace("-", "−")
+
+
+# -------------------------------------------------------------------------- numbers
+
+
+def format_numbers(values, sign: bool = False, like=()) -> list[str]:
+    """Write numbers so that they stand in line.
+
+    With three digits of the largest of them, or as many decimals as the numbers that
+    ``like`` are written with.
+    """
+    try:
+        values = np.asarray(values, float)
+    except (TypeError, ValueError):  # an estimator that predicts no numbers
+        return [describe_value(value) for value in values]
+    form = _form(like) if _is_plain(like) else _form(values)
+    return [_minus(f"{value:{'+' if sign else ''}{form}}") for value in values]
+
+
+def _largest(values) -> float:
+    sizes = np.abs(np.asarray(values, float))
+    return float(sizes[np.isfinite(sizes)].max(initial=0.0))
+
+
+def _is_plain(values) -> bool:
+    """Whether numbers are neither so large nor so small that they need powers."""
+    return 1e-3 <= _largest(values) < 1e7
+
+
+def _form(values) -> str:
+    """Return how to write numbers of these sizes."""
+    largest = _largest(values)
+    if largest and not _is_plain(values):
+        return ".2e"
+    decimals = 2 - math.floor(math.log10(largest)) if largest else 0
+    return f",.{max(0, decimals)}f"
+
+
+def shown_lines(explanation, row: int, limit: int | None = None) -> list[Line]:
+    """Return the largest effects of a row, and last the sum of the others."""
+    effects = np.asarray(explanation.effects_[row], float)
+    shown = explanation.top(row)[:limit]
+    lines = [
+        Line(
+            clean(explanation.unit_names_[unit]),
+            describe_unit_value(explanation, row, unit),
+            float(effects[unit]),
+            int(unit),
+        )
+        for unit in shown
+    ]
+    rest = np.setdiff1d(np.flatnonzero(np.nan_to_num(effects)), shown)
+    if len(rest):
+        name = f"{len(rest)} other{'s' if len(rest) > 1 else ''}"
+        lines.append(Line(name, "", float(effects[rest].sum()), None))
+    return lines
+
+
+def mean_sizes(explanation) -> np.ndarray:
+    """Return the mean size of each unit's effects; NaN for those that no row has."""
+    sizes = np.abs(np.asarray(explanation.effects_, float))
+    n_rows = np.isfinite(sizes).sum(axis=0)
+    return np.where(n_rows > 0, np.nansum(sizes, axis=0), np.nan) / np.maximum(
+        n_rows, 1
+    )
+
+
+def largest_units(explanation, limit: int | None = None) -> np.ndarray:
+    """Return the units with the largest effects over all rows, the largest first."""
+    sizes = np.nan_to_num(mean_sizes(explanation))
+    order = np.argsort(-sizes, kind="stable")[: explanation.num_features][:limit]
+    return order[sizes[order] > 0]
+
+
+def value_ranks(explanation, unit: int) -> np.ndarray:
+    """Return where each row's value stands among all, from 0 to 1; NaN if nowhere."""
+    values = pd.Series(list(explanation.values_[:, unit]), dtype=object)
+    is_number = values.map(lambda v: isinstance(v, Real) and type(v) is not bool)
+    numbers = values.where(is_number).astype(float)
+    n = numbers.count()
+    if n < 2 or numbers.nunique() < 2:
+        return np.full(len(values), np.nan)
+    return ((numbers.rank() - 1) / (n - 1)).to_numpy()
+
+
+# --------------------------------------------------------------------------- shapes
+
+
+def row_units(explanation, row: int) -> np.ndarray:
+    """Return the unit of each cell of a row: features × times, or the picture's."""
+    if explanation.kind == "image":
+        return np.asarray(explanation.units_[row])
+    return np.asarray(explanation.units_).T
+
+
+def on_cells(units: np.ndarray, numbers) -> np.ndarray:
+    """Lay the units' numbers on their cells; NaN where there is no unit."""
+    numbers = np.asarray(numbers, float)
+    return np.where(units >= 0, numbers[np.maximum(units, 0)], np.nan)
+
+
+def name_units(units: np.ndarray) -> str:
+    """Return what a unit of a sequence is, by the cells that it holds."""
+    cells = units[units >= 0]
+    if len(np.unique(cells)) == len(cells):
+        return "cell"
+    if (units == units[:1]).all():
+        return "time segment"
+    if (units == units[:, :1]).all():
+        return "feature"
+    return "group of cells"
+
+
+def runs(line: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield where each run of true values starts and stops."""
+    padded = np.concatenate([[False], line, [False]]).astype(np.int8)
+    steps = np.diff(padded)
+    yield from zip(
+        np.flatnonzero(steps == 1).tolist(),
+        np.flatnonzero(steps == -1).tolist(),
+        strict=True,
+    )
+
+
+def outlines(units: np.ndarray) -> list[tuple[int, int, int, int]]:
+    """Return the lines between unlike cells as (x0, y0, x1, y1), in cells."""
+    down = [
+        (x + 1, start, x + 1, stop)
+        for x in range(units.shape[1] - 1)
+        for start, stop in runs(units[:, x] != units[:, x + 1])
+    ]
+    across = [
+        (start, y + 1, stop, y + 1)
+        for y in range(units.shape[0] - 1)
+        for start, stop in runs(units[y] != units[y + 1])
+    ]
+    return down + across
+
+
+def spaced(n: int, most: int) -> list[int]:
+    """Return at most so many of n places, equally far apart; the last is one."""
+    step = max(1, -(-n // max(1, most)))
+    return list(range((n - 1) % step, n, step))
+
+
+def n_labels(labels: list[str], room: int) -> int:
+    """Return how many labels fit side by side into a line of ``room`` letters."""
+    widest = max(map(len, labels), default=1)
+    return int(np.clip(room // (widest + 3), 2, 8))

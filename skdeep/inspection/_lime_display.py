@@ -1,0 +1,399 @@
+"""Explanations as pictures: bars for tables, heat maps for sequences, overlays."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skdeep.inspection._explanation_parts import (
+    clean,
+    describe_fidelity,
+    describe_output,
+    describe_row,
+    describe_value,
+    format_numbers,
+    is_poor,
+    largest_units,
+    mean_sizes,
+    n_labels,
+    name_units,
+    on_cells,
+    row_units,
+    shorten,
+    shown_lines,
+    value_ranks,
+    warn_of_row,
+    warn_of_rows,
+)
+from skdeep.inspection._lime_drawing import (
+    NO_UNIT,
+    axes_for,
+    color_limit,
+    draw_outlines,
+    ground_color,
+    name_bars,
+    name_places,
+    one_sided_colors,
+    translucent_colors,
+    two_lines,
+    two_sided_colors,
+    value_colors,
+    write_above,
+)
+
+_MUTED = 0.35  # opacity of effects that are not to be trusted
+
+
+class LimeDisplay:
+    """The explanation of a row as a picture, or of all rows.
+
+    Use :meth:`from_estimator` to make one, or :meth:`LimeExplanation.plot
+    <skdeep.inspection.LimeExplanation.plot>` if there is an explanation already.
+
+    Parameters
+    ----------
+    explanation : LimeExplanation
+        What is drawn.
+    row : int or None, default=0
+        Position of the row among those explained; None draws the summary of all rows.
+    estimator_name : str, default=None
+        Shown in the title.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes.
+    figure_ : matplotlib Figure
+        The figure.
+    bars_ : matplotlib BarContainer or None
+        The bars of a table, from the top.
+    image_ : matplotlib AxesImage or None
+        The effects of the cells of a sequence or of the pixels of an image.
+    points_ : list of matplotlib PathCollection
+        The effects of the single rows in the summary of a table, unit by unit.
+    colorbar_ : matplotlib Colorbar or None
+        What the colours mean.
+
+    See Also
+    --------
+    skdeep.inspection.lime_explain : Explains rows.
+    skdeep.inspection.LimeExplanation : The explanation itself, and its pages.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from skdeep.inspection import LimeDisplay
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> model = LinearRegression().fit(X, y)
+    >>> display = LimeDisplay.from_estimator(
+    ...     model, X[:1], background=X, random_state=0
+    ... )
+    >>> plt.show()
+    """
+
+    def __init__(self, *, explanation, row=0, estimator_name=None):
+        self.explanation = explanation
+        self.row = row
+        self.estimator_name = estimator_name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        *,
+        row=0,
+        background=None,
+        target=None,
+        num_samples="auto",
+        num_features=10,
+        kernel_width=None,
+        discretize=None,
+        groups=None,
+        replacement="mean",
+        n_segments=None,
+        categorical_features=None,
+        feature_names=None,
+        feature_selection=None,
+        random_state=None,
+        ax=None,
+        name=None,
+    ):
+        """Explain the rows of X and draw one of them.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted classifier, regressor or forecaster.
+        X : array-like
+            The rows to explain. All are explained, and kept in ``explanation``.
+        row : int or None, default=0
+            Position of the row to draw; None draws the summary of all rows.
+        background, target, num_samples, num_features, kernel_width : object
+            As in :func:`~skdeep.inspection.lime_explain`.
+        discretize, groups, replacement, n_segments : object
+            As in :func:`~skdeep.inspection.lime_explain`.
+        categorical_features, feature_names, feature_selection, random_state : object
+            As in :func:`~skdeep.inspection.lime_explain`.
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+        name : str, default=None
+            The name in the title; that of the class if None.
+
+        Returns
+        -------
+        display : LimeDisplay
+            With the explanation drawn.
+        """
+        # Here and not above: what lime_explain returns draws itself with this module.
+        from skdeep.inspection._lime import lime_explain
+
+        explanation = lime_explain(
+            estimator,
+            X,
+            background=background,
+            target=target,
+            num_samples=num_samples,
+            num_features=num_features,
+            kernel_width=kernel_width,
+            discretize=discretize,
+            groups=groups,
+            replacement=replacement,
+            n_segments=n_segments,
+            categorical_features=categorical_features,
+            feature_names=feature_names,
+            feature_selection=feature_selection,
+            random_state=random_state,
+        )
+        name = name or type(estimator).__name__
+        return cls(explanation=explanation, row=row, estimator_name=name).plot(ax=ax)
+
+    def plot(self, *, ax=None):
+        """Draw the explanation.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+
+        Returns
+        -------
+        display : LimeDisplay
+            Itself.
+
+        Raises
+        ------
+        IndexError, TypeError
+            If there is no such row.
+        TypeError
+            If ``ax`` is no Axes.
+        ValueError
+            If a summary of images is asked for: their superpixels differ.
+        """
+        draw = self._find_drawing()
+        self.bars_, self.image_, self.colorbar_ = None, None, None
+        self.points_ = []
+        self.ax_ = axes_for(ax, self._size())
+        self.figure_ = self.ax_.figure
+        draw()
+        self._write_title()
+        return self
+
+    def _find_drawing(self):
+        """Return the method that draws what is asked for."""
+        kind = self.explanation.kind
+        if self.row is not None:
+            self.explanation.top(self.row)  # raises if there is no such row
+            draw = {"table": self._draw_table, "sequence": self._draw_sequence}
+            return draw.get(kind, self._draw_image)
+        if kind == "image":
+            raise ValueError(
+                "Images have no summary: their superpixels differ from row to row. "
+                "Draw them one by one, with plot(row)."
+            )
+        return {"table": self._sum_up_table, "sequence": self._sum_up_sequence}[kind]
+
+    def _size(self):
+        """Return the width and the height of a new figure in inches."""
+        explanation = self.explanation
+        if explanation.kind == "image":
+            return 6.4, 5.6
+        if explanation.kind == "sequence":
+            n_rows = len(explanation.units_[0])
+            return 8.0, float(np.clip(2.2 + 0.28 * n_rows, 3.0, 10.0))
+        n_bars = min(explanation.num_features, len(explanation.unit_names_)) + 1
+        return 7.0, float(np.clip(1.9 + 0.3 * n_bars, 2.6, 60.0))
+
+    def _write_title(self):
+        """Write what is explained, and how well, above the axes."""
+        explanation, row = self.explanation, self.row
+        output = describe_output(explanation, row)
+        if row is None:
+            title = f"{output} · {len(explanation)} rows"
+            notes, warning = [], warn_of_rows(explanation)
+        else:
+            title = f"{output} · {describe_row(explanation, row)}"
+            numbers = describe_fidelity(explanation, row)
+            notes = two_lines(numbers)
+            warning = warn_of_row(explanation, row)
+        if self.estimator_name:
+            title = f"{shorten(clean(self.estimator_name), 40)}: {title}"
+        write_above(self.ax_, title, notes, warning)
+
+    # ------------------------------------------------------------------------ tables
+
+    def _draw_table(self):
+        lines = shown_lines(self.explanation, self.row)
+        effects = [line.effect for line in lines]
+        opacity = _MUTED if is_poor(self.explanation)[self.row] else 1.0
+        colors = ["C0" if effect >= 0 else "C1" for effect in effects]
+        self.bars_ = self.ax_.barh(
+            range(len(lines)), effects, height=0.66, color=colors, alpha=opacity
+        )
+        for bar, line in zip(self.bars_, lines, strict=True):
+            if line.unit is None:
+                bar.set(facecolor="none", edgecolor=bar.get_facecolor(), linewidth=1.2)
+        texts = format_numbers(effects, sign=True)
+        self.ax_.bar_label(self.bars_, texts, padding=4, fontsize="small")
+        name_bars(self.ax_, [line.label for line in lines])
+        # Numbers stand at the ends of bars, and small bars still have a side.
+        self.ax_.margins(x=0.16)
+        self._name_effects(describe_output(self.explanation, self.row))
+
+    def _sum_up_table(self):
+        explanation = self.explanation
+        units = largest_units(explanation)
+        sizes = mean_sizes(explanation)[units]
+        ground = {"height": 0.66, "color": "0.5", "alpha": 0.3}
+        self.bars_ = self.ax_.barh(range(len(units)), sizes, **ground)
+        self.bars_.set_label("mean size of the effects")
+        self.points_ = [self._scatter(k, unit) for k, unit in enumerate(units)]
+        names = [clean(explanation.unit_names_[unit]) for unit in units]
+        name_bars(self.ax_, [shorten(name, 40) for name in names])
+        self._name_effects(describe_output(explanation, None))
+        self._explain_points()
+
+    def _scatter(self, place, unit):
+        """Draw the effects of a unit on the rows as points beside its bar."""
+        explanation = self.explanation
+        effects = np.asarray(explanation.effects_[:, unit], float)
+        ranks = value_ranks(explanation, unit)
+        # Spread by a fixed rule, so that the picture is the same each time.
+        spread = (np.arange(len(effects)) * 0.618034) % 1 - 0.5
+        color: dict = {"c": ranks, "cmap": value_colors(), "vmin": 0, "vmax": 1}
+        if np.isnan(ranks).all():
+            color = {"color": "0.5"}
+        return self.ax_.scatter(
+            effects,
+            place + 0.5 * spread,
+            s=14,
+            linewidths=0,
+            alpha=np.where(is_poor(explanation), _MUTED, 0.9),
+            zorder=3,
+            rasterized=len(effects) > 500,
+            plotnonfinite=True,
+            **color,
+        )
+
+    def _explain_points(self):
+        """Say below the picture what bars and points are, and beside it the colours."""
+        from matplotlib.cm import ScalarMappable
+
+        label = self.ax_.get_xlabel()
+        self.ax_.set_xlabel(f"{label}\nbar: mean size; point: a row", parse_math=False)
+        has_colors = [p.get_array() is not None for p in self.points_]
+        if not any(has_colors):
+            return
+        colors = ScalarMappable(cmap=value_colors())
+        self.colorbar_ = self.figure_.colorbar(
+            colors, ax=self.ax_, ticks=[0, 1], aspect=30, pad=0.02
+        )
+        self.colorbar_.ax.set_yticklabels(["low", "high"])
+        self.colorbar_.set_label("value in the row", labelpad=-12)
+        self.colorbar_.outline.set_visible(False)
+
+    def _name_effects(self, output):
+        """Write what the bars measure, and draw the line they start from."""
+        ax = self.ax_
+        ax.set_xlabel(f"effect on {output}", parse_math=False)
+        ax.axvline(0, color="0.5", linewidth=0.8, zorder=1)
+        if not ax.patches:
+            ax.set_xticks([])
+            where = {"xycoords": "axes fraction", "ha": "center", "va": "center"}
+            ax.annotate("No unit has an effect.", (0.5, 0.5), color="0.5", **where)
+
+    # --------------------------------------------------------------------- sequences
+
+    def _draw_sequence(self):
+        explanation, row = self.explanation, self.row
+        units = row_units(explanation, row)
+        cells = np.ma.masked_invalid(on_cells(units, explanation.effects_[row]))
+        opacity = _MUTED if is_poor(explanation)[row] else 1.0
+        limit = color_limit(cells)
+        self._draw_cells(
+            cells,
+            units,
+            cmap=two_sided_colors(),
+            vmin=-limit,
+            vmax=limit,
+            alpha=opacity,
+        )
+        output = describe_output(explanation, row)
+        self._name_colors(f"effect of a {name_units(units)} on\n{output}")
+
+    def _sum_up_sequence(self):
+        explanation = self.explanation
+        units = row_units(explanation, 0)
+        cells = np.ma.masked_invalid(on_cells(units, mean_sizes(explanation)))
+        opacity = _MUTED if is_poor(explanation).all() else 1.0
+        colors = {"cmap": one_sided_colors(), "alpha": opacity}
+        self._draw_cells(cells, units, vmin=0, vmax=color_limit(cells), **colors)
+        output = describe_output(explanation, None)
+        self._name_colors(
+            f"mean size of the effects of a\n{name_units(units)} on {output}"
+        )
+
+    def _draw_cells(self, cells, units, **colors):
+        """Draw a map of features × times, with lines between the units."""
+        ax, explanation = self.ax_, self.explanation
+        self.image_ = ax.imshow(cells, aspect="auto", interpolation="none", **colors)
+        color = ground_color() if name_units(units) == "cell" else NO_UNIT
+        draw_outlines(ax, units, colors=color, linewidths=0.8)
+        times = [describe_value(time) for time in explanation.times_]
+        name_places(ax.xaxis, times, n_labels(times, 64))
+        names = [shorten(clean(n), 28) for n in explanation.feature_names_]
+        name_places(ax.yaxis, names, 30)
+        ax.set_xlabel("time")
+        ax.grid(False)
+
+    def _name_colors(self, label):
+        self.colorbar_ = self.figure_.colorbar(self.image_, ax=self.ax_, pad=0.02)
+        self.colorbar_.set_label(label, parse_math=False)
+        self.colorbar_.outline.set_visible(False)
+
+    # ------------------------------------------------------------------------ images
+
+    def _draw_image(self):
+        explanation, row = self.explanation, self.row
+        ax, units = self.ax_, row_units(explanation, row)
+        picture = np.asarray(explanation.images_[row], float)
+        # In grey, so that colours are effects alone.
+        grey = picture.mean(axis=-1) if picture.ndim == 3 else picture
+        ax.imshow(grey, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        shown = np.where(np.isin(units, explanation.top(row)), units, -1)
+        cells = np.ma.masked_invalid(on_cells(shown, explanation.effects_[row]))
+        muted = is_poor(explanation)[row]
+        limit = color_limit(cells)
+        colors = translucent_colors(0.8 * _MUTED if muted else 0.8)
+        self.image_ = ax.imshow(
+            cells, cmap=colors, vmin=-limit, vmax=limit, interpolation="nearest"
+        )
+        for sign, color in [(1, "C0"), (-1, "C1")]:
+            # The unshown outside is a unit as well: its border is a line too.
+            side = np.where(sign * cells.filled(0) > 0, shown, -1)
+            opacity = _MUTED if muted else 1.0
+            draw_outlines(ax, side, colors=color, linewidths=1.4, alpha=opacity)
+        ax.set_axis_off()
+        output = describe_output(explanation, row)
+        self._name_colors(f"effect of a superpixel on\n{output}")

@@ -1,0 +1,119 @@
+"""What pictures of explanations are made of: axes, words around them, colours."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skdeep.inspection._explanation_parts import outlines, spaced
+
+NO_UNIT = (0.5, 0.5, 0.5, 0.25)  # the colour of cells that the row doesn't have
+_LINE_HEIGHT = 13  # of the small text above the axes, in points
+_MOST_OUTLINES = 4000  # more lines than that hide the cells between them
+
+
+def axes_for(ax, size):
+    """Return the axes to draw on: those given, or those of a new figure."""
+    import matplotlib.pyplot as plt
+    from matplotlib.axes import Axes
+
+    if ax is None:
+        return plt.subplots(figsize=size, layout="constrained")[1]
+    if not isinstance(ax, Axes):
+        raise TypeError(f"ax must be a matplotlib Axes, got {type(ax).__name__}.")
+    return ax
+
+
+def two_lines(numbers: dict) -> list[str]:
+    """Put the numbers about a local model on two lines."""
+    parts = [f"{name} {text}" for name, text in numbers.items()]
+    return [" · ".join(parts[:2]), " · ".join(parts[2:])]
+
+
+def write_above(ax, title, notes, warning):
+    """Write a title, small notes below it, and a warning on coloured ground."""
+    n_lines = len(notes) + len(warning)
+    pad = 8 + _LINE_HEIGHT * n_lines + (6 if warning else 0)
+    style = {"loc": "left", "fontsize": "medium", "fontweight": "bold"}
+    ax.set_title(title, pad=pad, parse_math=False, **style)
+    # The title makes room for the notes, which the layout is therefore not to see.
+    place: dict = {"xycoords": "axes fraction", "textcoords": "offset points"}
+    place |= {"va": "bottom", "fontsize": "small", "parse_math": False}
+    if warning:
+        box = {"boxstyle": "round,pad=0.3", "facecolor": "C3", "alpha": 0.2, "lw": 0}
+        text = ax.annotate("\n".join(warning), (0, 1), (4, 8), bbox=box, **place)
+        text.set_in_layout(False)
+        text.set_fontweight("bold")
+    if notes:
+        height = pad - _LINE_HEIGHT * len(notes) - 4
+        text = ax.annotate("\n".join(notes), (0, 1), (0, height), **place, alpha=0.75)
+        text.set_in_layout(False)
+
+
+def name_bars(ax, names):
+    """Write names beside bars, the first on top."""
+    ax.set_yticks(range(len(names)), labels=names, parse_math=False)
+    ax.set_ylim(max(len(names), 1) - 0.4, -0.6)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(False, axis="y")
+    ax.spines[["top", "right", "left"]].set_visible(False)
+
+
+def name_places(axis, names, most):
+    """Write as many names along an axis as can be read."""
+    places = spaced(len(names), most)
+    axis.set_ticks(places, labels=[names[k] for k in places], parse_math=False)
+
+
+def draw_outlines(ax, units, **style):
+    """Draw lines between the cells of different units."""
+    from matplotlib.collections import LineCollection
+
+    lines = list(np.reshape(outlines(units), (-1, 2, 2)) - 0.5)
+    if 0 < len(lines) <= _MOST_OUTLINES:
+        ax.add_collection(LineCollection(lines, **style), autolim=False)
+
+
+def color_limit(cells) -> float:
+    """Return the largest size of any cell: where the colours end."""
+    largest = float(np.abs(cells).max()) if cells.count() else 0.0
+    return largest or 1.0
+
+
+def ground_color():
+    import matplotlib as mpl
+
+    return mpl.rcParams["axes.facecolor"]
+
+
+def two_sided_colors():
+    """Return colours from the second of the cycle over the ground to the first."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    colors = LinearSegmentedColormap.from_list("effect", ["C1", ground_color(), "C0"])
+    return colors.with_extremes(bad=NO_UNIT)
+
+
+def one_sided_colors():
+    from matplotlib.colors import LinearSegmentedColormap
+
+    colors = LinearSegmentedColormap.from_list("size", [ground_color(), "C0"])
+    return colors.with_extremes(bad=NO_UNIT)
+
+
+def translucent_colors(opacity):
+    """Return the two-sided colours, the less visible the smaller the effect."""
+    from matplotlib.colors import LinearSegmentedColormap, to_rgba
+
+    ends = [to_rgba("C1", opacity), to_rgba("C1", 0), to_rgba("C0", 0)]
+    stops = list(zip([0, 0.5, 0.5, 1], [*ends, to_rgba("C0", opacity)], strict=True))
+    colors = LinearSegmentedColormap.from_list("overlay", stops)
+    return colors.with_extremes(bad=(0, 0, 0, 0))
+
+
+def value_colors():
+    """Return colours from low to high values that are seen on any ground."""
+    import matplotlib as mpl
+    from matplotlib.colors import ListedColormap
+
+    shades = mpl.colormaps["plasma"](np.linspace(0.05, 0.85, 64))
+    return ListedColormap(shades, "value").with_extremes(bad="0.5")
