@@ -1,0 +1,388 @@
+"""Local linear explanations of single answers."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+
+from skdeep.inspection._explanation import R2_TO_TRUST, LimeExplanation
+from skdeep.inspection._lime_cells import REPLACEMENTS
+from skdeep.inspection._lime_local import (
+    Draws,
+    LocalModel,
+    default_kernel_width,
+    fit_local_model,
+    measure_stability,
+)
+from skdeep.inspection._lime_outputs import Output, find_output
+from skdeep.inspection._lime_rows import labels_of, make_rows
+
+# Draws of a row to begin with, at least, and for each unit; so many times as many are
+# made until the effects are as stable as this.
+_N_DRAWS, _N_DRAWS_OF_UNIT, _MOST_TIMES = 512, 4, 8
+_STABLE = 0.9
+
+# Numbers that are held at a time.
+_N_NUMBERS = 2**25
+
+# As far predictions may differ because of rounding.
+_ROUNDING = 1e-3
+
+
+@validate_params(
+    {
+        "num_samples": [
+            Interval(Integral, 2, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "num_features": [Interval(Integral, 1, None, closed="left")],
+        "spread": [Interval(Real, 0, None, closed="neither")],
+        "kernel_width": [Interval(Real, 0, None, closed="neither"), None],
+        "discretize": [StrOptions({"quartile", "decile"}), None],
+        "replacement": [StrOptions(set(REPLACEMENTS))],
+        "n_segments": [Interval(Integral, 1, None, closed="left"), None],
+        "feature_selection": [
+            StrOptions({"highest_weights", "forward_selection", "lasso_path"}),
+            None,
+        ],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def lime_explain(
+    estimator,
+    X,
+    *,
+    background=None,
+    target=None,
+    link="identity",
+    num_samples="auto",
+    num_features=10,
+    spread=0.5,
+    kernel_width=None,
+    discretize=None,
+    groups=None,
+    replacement="mean",
+    n_segments=None,
+    categorical_features=None,
+    feature_names=None,
+    feature_selection=None,
+    random_state=None,
+):
+    """Explain answers of an estimator by local linear models (LIME).
+
+    Many rows are drawn near the row to explain, the estimator answers all of them, and
+    a linear model is fitted to the answers, the nearest counting most. Its coefficients
+    tell what each unit (a column, a cell, a superpixel) does to the answer there.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted classifier with ``predict_proba``, regressor or forecaster, of
+        scikit-learn's manner; a pipeline is explained by its own input columns.
+    X : DataFrame or array-like of shape (n_rows, n_features), \
+            (n_rows, n_timesteps, n_features) or (n_rows, height, width[, n_colors])
+        The rows to explain: of a table, sequences, or images (their colors may also
+        come first). For a forecaster rows in order of time, after the last of which
+        it forecasts, or windows of rows, (n_rows, window, n_features).
+    background : DataFrame or array-like, default=None
+        Rows like those of X, the training rows say, that tell how features are
+        distributed; None means X. Images do not need it.
+    target : object, default=None
+        What to explain. Of a classifier a class, whose probability is meant: None means
+        the second of two classes, and of several the one that each row most probably
+        has; or "margin", the ``decision_function``: how far the decision is from
+        turning. Of a regressor with several targets the position of one. Of a
+        forecaster a target or (target, step), a step from 1 to ``horizon``.
+    link : {"identity", "logit"}, default="identity"
+        "logit" explains the log-odds of a class, of which linear and many other
+        classifiers are sums where probabilities are close to 0 or 1.
+    num_samples : int or "auto", default="auto"
+        Number of draws for each row, the row itself among them. "auto" begins with 512,
+        or four a unit if that is more, and makes as many again until ``stability_``
+        reaches 0.9, at most eight times as many.
+    num_features : int, default=10
+        Number of units to show, those with the largest effects.
+    spread : float, default=0.5
+        How far numeric columns are moved: the standard deviation of the draws in
+        standard deviations of the background.
+    kernel_width : float, default=None
+        Width of lime's kernel: a draw counts by exp(-distance² / (2 kernel_width²)).
+        What is moved by ``spread``, or switched, is at distance 1. None means 0.75
+        times the root of the number of units, as in lime.
+    discretize : {"quartile", "decile"}, default=None
+        Explains by which of four or ten bins numeric columns are in, instead of moving
+        them.
+    groups : str, dict or array-like of int, default=None
+        What is switched together. Sequences: "cell" (default), "feature" or "time".
+        Images: "superpixel" (default; of 3-D X it tells that these are images). Tables
+        and features of sequences: a dict of lists of columns, by name or position. Any:
+        an array of numbers of groups with the shape of a row.
+    replacement : {"mean", "interpolation", "noise"}, default="mean"
+        What stands in for cells of sequences that are switched off: their mean over the
+        background, a line between the nearest cells kept, or the cells of a sequence of
+        the background. For a forecaster without background the mean is the window's.
+    n_segments : int, default=None
+        Number of segments of time, 10 if None; or of superpixels, 50 if None, or fewer
+        in small images.
+    categorical_features : list of str or int, default=None
+        Columns that are switched although they hold numbers. Columns that hold no
+        numbers, or no more than two different ones, always are.
+    feature_names : list of str, default=None
+        Names of the features, if X has none.
+    feature_selection : {"highest_weights", "forward_selection", "lasso_path"}, \
+            default=None
+        How lime chooses ``num_features`` units for the local model. None: the local
+        model has all of them.
+    random_state : int, RandomState instance or None, default=None
+        Decides the draws, together with what a row holds: a row has the same draws
+        whatever else is explained.
+
+    Returns
+    -------
+    explanation : LimeExplanation
+        The effects, and how well they describe the estimator near each row.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    TypeError, ValueError
+        If it has no such output, or answers to a row depend on other rows; if X and the
+        background do not fit each other, or groups leave features out.
+
+    Warns
+    -----
+    UserWarning
+        If R² of a local model is below 0.5.
+
+    See Also
+    --------
+    LimeDisplay : An explanation, drawn.
+    sklearn.inspection.permutation_importance : What matters over a whole data set.
+
+    Notes
+    -----
+    A numeric column is moved around the row's value, within the range of the
+    background; ``weights_`` are slopes for a standard deviation, ``effects_`` these
+    times how far the row is from the mean. Everything else is switched, in half of the
+    draws, to another value that the background holds; effect and weight are what the
+    row's own value changes. Draws come in pairs on opposite sides of the row, so that
+    curvature does not blur the effects.
+
+    Each answer must depend on its row alone. Of a pipeline that makes windows of rows,
+    explain the last step by windows.
+
+    Like every LIME this explains the estimator, not the world, and one unit at a time:
+    draws ignore that columns go together.
+
+    References
+    ----------
+    Ribeiro, Singh and Guestrin (2016). "Why should I trust you? Explaining the
+    predictions of any classifier." KDD.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skdeep import MLPClassifier
+    >>> from skdeep.inspection import lime_explain
+    >>> X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    >>> model = make_pipeline(
+    ...     StandardScaler(), MLPClassifier(early_stopping=True, random_state=0)
+    ... ).fit(X, y)
+    >>> explanation = lime_explain(
+    ...     model, X[:3], background=X, num_features=3, random_state=0
+    ... )
+    >>> explanation.r2_.round(1)
+    array([0.9, 0.9, 0.9])
+    """
+    output = find_output(estimator, target, link)
+    options = {
+        "groups": groups,
+        "replacement": replacement,
+        "n_segments": n_segments,
+        "discretize": discretize,
+        "spread": spread,
+        "categorical_features": categorical_features,
+        "feature_names": feature_names,
+    }
+    rows = make_rows(estimator, X, background, options)
+    answers = _answers(output, rows.X)
+    _check_rows_stand_alone(output, rows, answers)
+    seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+    around = [
+        _Around(rows, row, chosen, answers[row], kernel_width, seed)
+        for row, chosen in enumerate(output.of_rows(answers))
+    ]
+    fewest, most = _numbers_of_draws(num_samples, len(rows.unit_names))
+    n_together = max(1, _N_NUMBERS // (most * rows.draw_size()))
+    models = []
+    for start in range(0, len(around), n_together):
+        some = around[start : start + n_together]
+        _draw_until_stable(rows, output, some, fewest, most, num_features)
+        models += [a.fit(num_features, feature_selection) for a in some]
+    explanation = _describe(rows, output, answers, around, models, num_features)
+    _warn_of_poor_fits(explanation)
+    return explanation
+
+
+class _Around:
+    """Draws around a row, and the local model that they give.
+
+    Parameters
+    ----------
+    rows : TableRows or CellRows
+        All rows.
+    row : int
+        The row, by its position.
+    chosen : int
+        Which output is explained.
+    answer : ndarray of shape (n_outputs,)
+        The outputs at the row.
+    kernel_width : float or None
+        The width of lime's kernel.
+    seed : int
+        Decides the draws together with what the row holds.
+    """
+
+    def __init__(self, rows, row, chosen, answer, kernel_width, seed):
+        self._rows, self._row, self.chosen = rows, row, chosen
+        n_units = max(1, rows.has_units(row).sum())
+        self._width = kernel_width or default_kernel_width(n_units)
+        digest = hashlib.blake2b(rows.content(row), digest_size=16).digest()
+        self._rng = np.random.default_rng([seed, *digest])
+        units = rows.in_units(row)[np.newaxis]
+        self.n_draws = 0
+        self._draws = Draws(units, np.zeros(1), answer[[chosen]])
+
+    def draw(self, n_draws: int):
+        """Draw; return what the estimator has to answer."""
+        self._drawn = self._rows.draw(self._row, self._rng, n_draws)
+        return self._drawn.content
+
+    def learn(self, answers: np.ndarray) -> None:
+        """Take the answers to what was drawn, (n_draws, n_outputs)."""
+        drawn = self._drawn
+        outputs = answers[:, self.chosen]
+        self._draws.add(Draws(drawn.units, drawn.distances, outputs))
+        self.n_draws += len(outputs)
+        del self._drawn
+
+    def measure_stability(self, num_features: int) -> float:
+        """Return how stable the largest effects are."""
+        self.stability = measure_stability(self._draws, self._width, num_features)
+        return self.stability
+
+    def fit(self, num_features: int, selection: str | None) -> LocalModel:
+        """Return the local model; the draws are no longer held."""
+        model = fit_local_model(self._draws, self._width, num_features, selection)
+        model.weights[~self._rows.has_units(self._row)] = np.nan
+        del self._draws
+        return model
+
+
+def _answers(output: Output, X) -> np.ndarray:
+    """Return all outputs for rows, or refuse what no local model can describe."""
+    answers = output.evaluate(X)
+    if not np.isfinite(answers).all():
+        raise ValueError(
+            f"estimator answers {answers[~np.isfinite(answers)][0]} to rows of X or to "
+            "rows near them, which cannot be explained."
+        )
+    return answers
+
+
+def _check_rows_stand_alone(output: Output, rows, answers: np.ndarray) -> None:
+    """Refuse an estimator whose answer to a row depends on the rows around it."""
+    X, places = rows.among_others()
+    others = _answers(output, X)[places]
+    tolerance = _ROUNDING * np.abs(answers).max()
+    if np.abs(others - answers).max() > tolerance:
+        raise ValueError(
+            "estimator answers differently to a row of X when other rows stand beside "
+            "it, so single rows cannot be explained. If it reads windows of rows, make "
+            "them first and explain the network alone: lime_explain(pipeline[-1], "
+            "pipeline[:-1].transform(X))."
+        )
+
+
+def _numbers_of_draws(num_samples, n_units: int) -> tuple[int, int]:
+    """Return how many draws to make of a row at first, and at most."""
+    if num_samples == "auto":
+        fewest = max(_N_DRAWS, _N_DRAWS_OF_UNIT * n_units)
+        return fewest, _MOST_TIMES * fewest
+    if num_samples < n_units + 3:
+        raise ValueError(
+            f"num_samples={num_samples} are too few to tell {n_units} units apart; at "
+            f"least {n_units + 3} are needed."
+        )
+    return num_samples - 1, num_samples - 1  # the row itself is a sample too
+
+
+def _draw_until_stable(rows, output, around, fewest, most, num_features) -> None:
+    """Draw around some rows, as much again as long as their effects are unstable."""
+    n_draws = fewest
+    while around:
+        parts = [a.draw(n_draws) for a in around]
+        answers = _answers(output, rows.join(parts))
+        for a, part in zip(around, np.split(answers, len(around)), strict=True):
+            a.learn(part)
+        n_draws = around[0].n_draws
+        unstable = [a for a in around if a.measure_stability(num_features) < _STABLE]
+        around = unstable if 2 * n_draws <= most else []
+
+
+def _describe(rows, output, answers, around, models, num_features):
+    """Return what was found."""
+    every = range(len(models))
+    weights = np.array([model.weights for model in models])
+    chosen = [a.chosen for a in around]
+    return LimeExplanation(
+        kind=rows.kind,
+        rows=labels_of(rows.X),
+        outputs=[output.names[k] for k in chosen],
+        unit_names=rows.unit_names,
+        values=_as_objects([rows.values(row) for row in every]),
+        weights=weights,
+        effects=weights * [rows.in_units(row) for row in every],
+        intercept=np.array([model.intercept for model in models]),
+        local_prediction=np.array([model.prediction for model in models]),
+        prediction=answers[every, chosen],
+        r2=np.array([model.r2 for model in models]),
+        stability=np.array([a.stability for a in around]),
+        num_samples=np.array([a.n_draws + 1 for a in around]),
+        num_features=num_features,
+        feature_names=rows.feature_names,
+        **rows.drawing,
+    )
+
+
+def _as_objects(rows: list[list]) -> np.ndarray:
+    """Return values of whatever type as an array, (n_rows, n_units)."""
+    values = np.empty((len(rows), len(rows[0])), dtype=object)
+    for place, row in zip(values, rows, strict=True):
+        place[:] = row
+    return values
+
+
+def _warn_of_poor_fits(explanation: LimeExplanation) -> None:
+    """Warn of rows near which the estimator is not linear."""
+    poor = np.flatnonzero(explanation.r2_ < R2_TO_TRUST)
+    if len(poor):
+        worst = poor[explanation.r2_[poor].argmin()]
+        warnings.warn(
+            f"The local models of {len(poor)} of {len(explanation)} rows explain less "
+            f"than half of how the estimator varies near them (R² is "
+            f"{explanation.r2_[worst]:.2f} for row {explanation.rows_[worst]}): there "
+            "its answers are not a sum of effects. link='logit' explains log-odds, a "
+            "smaller spread looks nearer at numeric columns.",
+            UserWarning,
+            stacklevel=4,
+        )

@@ -1,0 +1,166 @@
+"""Draws around sequences and images: cells that are kept or replaced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skdeep.inspection._lime_draws import Drawn, draw_switches
+
+
+class CellRows:
+    """Rows of many cells each, and how to draw others around them.
+
+    A unit is one or several cells, which are kept or replaced together.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, ...)
+        The rows explained: (n_timesteps, n_features) each, or images.
+    units : ndarray of int, broadcast against X
+        The unit of each cell.
+    replacement : callable
+        Takes the position of a row, which of its cells are kept, (n_draws, ...), and
+        a random generator; returns what the others become, (n_draws, ...).
+    unit_names : list of str
+        Names of the units.
+    feature_names : list
+        Names of the features.
+    drawing : dict
+        What a picture of the rows needs.
+    """
+
+    def __init__(
+        self, X, units, replacement, *, kind, unit_names, feature_names, drawing
+    ):
+        self.kind = kind
+        self.X = X
+        self.unit_names = unit_names
+        self.feature_names = feature_names
+        self.drawing = drawing
+        self._units = np.broadcast_to(units, X.shape)
+        self._replacement = replacement
+
+    def draw_size(self) -> int:
+        """Return how many numbers a draw takes."""
+        return len(self.unit_names) + 3 * self.X[0].size
+
+    def has_units(self, row: int) -> np.ndarray:
+        """Return which units a row has: those with cells that are not missing."""
+        has = np.zeros(len(self.unit_names), dtype=bool)
+        has[self._units[row][~np.isnan(self.X[row])]] = True
+        return has
+
+    def values(self, row: int) -> list:
+        """Return what a row holds in each unit, None where that is several values."""
+        cells = self._units[row].ravel()
+        values = np.full(len(self.unit_names), None, dtype=object)
+        is_alone = np.bincount(cells, minlength=len(values))[cells] == 1
+        values[cells[is_alone]] = self.X[row].ravel()[is_alone]
+        return list(values)
+
+    def content(self, row: int) -> bytes:
+        """Return what tells a row from others."""
+        return self.X[row].astype(np.float64).tobytes()
+
+    def in_units(self, row: int) -> np.ndarray:
+        """Return a row in the terms of the local model, (n_units,): all are on."""
+        return np.ones(len(self.unit_names))
+
+    def draw(self, row: int, rng, n_draws: int) -> Drawn:
+        """Draw around a row."""
+        has = self.has_units(row)
+        is_on = np.ones((n_draws, len(has)), dtype=bool)
+        is_on[:, has] = draw_switches(rng, n_draws, int(has.sum()))
+        own = self.X[row]
+        kept = is_on[:, self._units[row]] | np.isnan(own)
+        drawn = np.where(kept, own, self._replacement(row, kept, rng))
+        return Drawn(
+            is_on.astype(np.float64),
+            np.sqrt((~is_on).sum(axis=1)),
+            drawn.astype(self.X.dtype, copy=False),
+        )
+
+    def join(self, parts: list[np.ndarray]) -> Any:
+        """Return all that was drawn as rows for the estimator."""
+        return np.concatenate(parts)
+
+    def among_others(self) -> tuple[Any, np.ndarray]:
+        """Return the rows in another order, and where they are."""
+        order = np.arange(len(self.X))[::-1]
+        return self.X[order], order
+
+
+def replace_by_mean(X, background, means):
+    """Replace cells of sequences by their means."""
+    return lambda row, kept, rng: means[row]
+
+
+def replace_by_interpolation(X, background, means):
+    """Replace cells of sequences by lines between the nearest cells kept."""
+
+    def replacement(row, kept, rng):
+        return _interpolate(X[row], kept & ~np.isnan(X[row]), means[row])
+
+    return replacement
+
+
+def replace_by_noise(X, background, means):
+    """Replace the cells of a draw by those of one sequence of the background."""
+
+    def replacement(row, kept, rng):
+        others = background[rng.integers(len(background), size=len(kept))]
+        return np.where(np.isnan(others), means[row], others)
+
+    return replacement
+
+
+REPLACEMENTS = {
+    "mean": replace_by_mean,
+    "interpolation": replace_by_interpolation,
+    "noise": replace_by_noise,
+}
+
+
+def replace_by_color(images, units):
+    """Replace superpixels of images, (n, height, width, n_colors), by their means."""
+
+    def replacement(row, kept, rng):
+        cells = units[row].ravel()
+        counts = np.maximum(np.bincount(cells), 1)
+        colors = images[row].reshape(len(cells), -1).T
+        means = [np.bincount(cells, color) / counts for color in colors]
+        return np.stack(means, axis=-1)[units[row]]
+
+    return replacement
+
+
+def mean_cells(background: np.ndarray) -> np.ndarray:
+    """Return the mean of each cell, or of its feature where no sequence has one."""
+    known = np.ma.masked_invalid(background)
+    overall = known.mean(axis=(0, 1)).filled(0.0)
+    mean = known.mean(axis=0)
+    return np.where(np.ma.getmaskarray(mean), overall, mean.filled(0.0))
+
+
+def _interpolate(own, kept, mean) -> np.ndarray:
+    """Interpolate along time, (n_draws, n_timesteps, n_features).
+
+    Before the first cell kept and after the last one these go on; where none is kept
+    the mean stands.
+    """
+    n_timesteps = len(own)
+    times = np.arange(n_timesteps)[:, np.newaxis]
+    before = np.maximum.accumulate(np.where(kept, times, -1), axis=1)
+    after = np.where(kept, times, n_timesteps)[:, ::-1]
+    after = np.minimum.accumulate(after, axis=1)[:, ::-1]
+    has_none = before[:, -1:] < 0
+    before, after = (
+        np.where(before < 0, after, before).clip(max=n_timesteps - 1),
+        np.where(after == n_timesteps, before, after).clip(min=0),
+    )
+    columns = np.arange(own.shape[1])
+    start, end = own[before, columns], own[after, columns]
+    share = (times - before) / np.maximum(after - before, 1)
+    return np.where(has_none, mean, start + share * (end - start))

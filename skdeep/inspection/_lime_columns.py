@@ -1,0 +1,167 @@
+"""The columns of a table: as numbers, as codes, and back as the user's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+# A column with no more values than this has nothing between them.
+_FEW = 2
+
+
+class Columns:
+    """Columns of whatever type, whose rows can be taken apart and joined anew.
+
+    Parameters
+    ----------
+    table : DataFrame or ndarray of shape (n_rows, n_features)
+        The rows.
+    n_background : int
+        How many of them, the first ones, tell how the columns are distributed.
+
+    Attributes
+    ----------
+    numbers : ndarray of shape (n_rows, n_features)
+        The values of numeric columns; NaN in others.
+    is_continuous : ndarray of bool of shape (n_features,)
+        Which columns are numeric, with something between their values.
+    """
+
+    def __init__(self, table, n_background: int):
+        self._table = table
+        self._n_background = n_background
+        frame = table if isinstance(table, pd.DataFrame) else pd.DataFrame(table)
+        columns = [frame.iloc[:, j] for j in range(frame.shape[1])]
+        self._columns = [column.infer_objects() for column in columns]
+        self.numbers = np.column_stack([_as_numbers(c) for c in self._columns])
+        self._codes = np.column_stack([_codes(c) for c in self._columns])
+        self._is_whole = np.array([_holds_integers(c) for c in self._columns])
+        self._describe()
+        is_numeric = np.array([_is_numeric(c) for c in self._columns])
+        has_many = np.array([len(np.unique(c)) > _FEW for c in self._codes.T])
+        self.is_continuous = is_numeric & has_many & (self._sd > 0)
+        self._bins: dict[int, np.ndarray] = {}
+
+    def _describe(self) -> None:
+        """Find mean, standard deviation and range of the background."""
+        numbers = self.numbers[: self._n_background]
+        known = np.ma.masked_invalid(numbers)
+        self._mean = known.mean(axis=0).filled(0.0)
+        self._sd = known.std(axis=0).filled(0.0)
+        self._low = known.min(axis=0).filled(np.inf)
+        self._high = known.max(axis=0).filled(-np.inf)
+        # Where rounding is all that varies, nothing does.
+        self._sd[self._sd <= 1e-12 * np.abs(self._mean)] = 0
+
+    def cut(self, column: int, n_bins: int) -> None:
+        """Tell the values of a numeric column apart by bins of equal frequency."""
+        numbers = self.numbers[:, column]
+        shares = np.linspace(0, 1, n_bins + 1)[1:-1]
+        known = numbers[: self._n_background]
+        edges = np.unique(np.quantile(known[~np.isnan(known)], shares))
+        self._bins[column] = edges
+        bins = np.searchsorted(edges, numbers)
+        self._codes[:, column] = np.where(np.isnan(numbers), -1, bins)
+
+    def show(self, row: int, column: int):
+        """Return a value as it was given, or the bin that it is in."""
+        value = self._columns[column].iloc[row]
+        if column not in self._bins or np.isnan(self.numbers[row, column]):
+            return value
+        edges = self._bins[column]
+        place = self._codes[row, column]
+        low = f"{edges[place - 1]:.4g} < " if place else ""
+        high = f" ≤ {edges[place]:.4g}" if place < len(edges) else ""
+        return f"{low}{value:.4g}{high}"
+
+    def content(self, row: int) -> bytes:
+        """Return what tells a row from others."""
+        others = [
+            repr(column.iloc[row])
+            for column in self._columns
+            if not _is_numeric(column)
+        ]
+        return self.numbers[row].tobytes() + "\0".join(others).encode()
+
+    def standardize(self, numbers: np.ndarray, columns) -> np.ndarray:
+        """Return numbers of columns in standard deviations from their means."""
+        return (numbers - self._mean[columns]) / self._sd[columns]
+
+    def move(self, own: np.ndarray, columns, steps: np.ndarray) -> np.ndarray:
+        """Return numbers so many standard deviations from a row's own.
+
+        They stay within the range of the background and the row, and whole where
+        the column holds integers.
+        """
+        moved = steps * self._sd[columns]
+        moved += own
+        whole = self._is_whole[columns]
+        moved[:, whole] = np.rint(moved[:, whole])
+        low, high = self._low[columns], self._high[columns]
+        return np.clip(moved, np.minimum(low, own), np.maximum(high, own), out=moved)
+
+    def others(self, row: int, columns) -> np.ndarray:
+        """Return the rows of the background with other values in some columns."""
+        codes = self._codes[: self._n_background, columns]
+        return np.flatnonzero((codes != self._codes[row, columns]).any(axis=1))
+
+    def rows(self, numbers: np.ndarray, sources: np.ndarray) -> Any:
+        """Make rows, typed as those given.
+
+        Parameters
+        ----------
+        numbers : ndarray of shape (n_rows, n_features)
+            The values of numeric columns.
+        sources : ndarray of int of shape (n_rows, n_features)
+            The rows that the values of other columns come from.
+        """
+        is_array = isinstance(self._table, np.ndarray)
+        if is_array and self._table.dtype.kind in "iuf":
+            return numbers.astype(self._table.dtype)
+        columns = {
+            j: pd.Series(numbers[:, j]).astype(column.dtype)
+            if _is_numeric(column)
+            else column.take(sources[:, j]).reset_index(drop=True)
+            for j, column in enumerate(self._columns)
+        }
+        frame = pd.DataFrame(columns)
+        if is_array:
+            return frame.to_numpy(dtype=self._table.dtype)
+        frame.columns = self._table.columns
+        return frame
+
+    def take(self, rows: np.ndarray) -> Any:
+        """Return some of the rows as they were given."""
+        if isinstance(self._table, np.ndarray):
+            return self._table[rows]
+        return self._table.iloc[rows]
+
+
+def stacked(first, second) -> Any:
+    """Return the rows of two tables of the same kind, one below the other."""
+    if isinstance(first, np.ndarray):
+        return np.concatenate([first, second])
+    return pd.concat([first, second], ignore_index=True)
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    types = pd.api.types
+    return types.is_numeric_dtype(column) and not types.is_bool_dtype(column)
+
+
+def _holds_integers(column: pd.Series) -> bool:
+    return pd.api.types.is_integer_dtype(column)
+
+
+def _as_numbers(column: pd.Series) -> np.ndarray:
+    """Return the values of a numeric column, NaN for others."""
+    if not _is_numeric(column):
+        return np.full(len(column), np.nan)
+    return column.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _codes(column: pd.Series) -> np.ndarray:
+    """Return a number for each different value, missing ones among them."""
+    return pd.factorize(column, use_na_sentinel=False)[0]

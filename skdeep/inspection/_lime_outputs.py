@@ -1,0 +1,216 @@
+"""Which output of an estimator is explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import is_classifier
+from sklearn.utils.validation import check_is_fitted
+
+MARGIN = "margin"
+_LEAST_CHANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Output:
+    """What is explained of an estimator.
+
+    Parameters
+    ----------
+    evaluate : callable
+        Takes rows as the estimator does; returns (n_rows, n_outputs).
+    names : list of str
+        A name for each output.
+    chosen : int or None
+        The output to explain; None means the largest one of each row.
+    """
+
+    evaluate: Callable[[Any], np.ndarray]
+    names: list[str]
+    chosen: int | None
+
+    def of_rows(self, outputs: np.ndarray) -> np.ndarray:
+        """Return which output is explained of each row, given their outputs."""
+        if self.chosen is None:
+            return outputs.argmax(axis=1)
+        return np.full(len(outputs), self.chosen)
+
+
+def find_output(estimator, target, link: str) -> Output:
+    """Return what ``target`` and ``link`` mean for an estimator.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    TypeError, ValueError
+        If it has no such output.
+    """
+    if isinstance(estimator, type) or not hasattr(estimator, "predict"):
+        raise TypeError(
+            f"estimator must be a fitted classifier or regressor, got {estimator!r}."
+        )
+    check_is_fitted(estimator)
+    if is_forecaster(estimator):
+        return _forecast(estimator, target)
+    if is_classifier(estimator):
+        classes = list(estimator.classes_)
+        if _is_label(target, MARGIN) and MARGIN not in classes:
+            return _margin(estimator, classes)
+        probability = _probability(estimator, classes, target)
+        return _log_odds(probability) if link == "logit" else probability
+    if link == "logit":
+        raise ValueError("link='logit' is for the probabilities of a classifier.")
+    return _prediction(estimator, target)
+
+
+def is_forecaster(estimator) -> bool:
+    """Return whether an estimator forecasts whole paths from windows of rows."""
+    return hasattr(estimator, "backtest") and hasattr(estimator, "horizon")
+
+
+def _is_label(value, label) -> bool:
+    """Return whether a value, of whatever type, is a label."""
+    return isinstance(value, str) and value == label
+
+
+def _margin(estimator, classes: list) -> Output:
+    """Explain how far the decision is from turning."""
+    if not hasattr(estimator, "decision_function"):
+        raise TypeError(
+            f"target='margin' explains decision_function, which "
+            f"{type(estimator).__name__} does not have."
+        )
+
+    def evaluate(X):
+        margins = np.asarray(estimator.decision_function(X), dtype=np.float64)
+        return margins.reshape(len(margins), -1)
+
+    if len(classes) == 2:
+        return Output(evaluate, [MARGIN], 0)
+    return Output(evaluate, [f"margin of {label}" for label in classes], None)
+
+
+def _probability(estimator, classes: list, target) -> Output:
+    """Explain the probability of a class."""
+    if not hasattr(estimator, "predict_proba"):
+        raise TypeError(
+            f"{type(estimator).__name__} has no predict_proba to explain. "
+            "target='margin' explains its decision_function, if it has one."
+        )
+
+    def evaluate(X):
+        chances = estimator.predict_proba(X)
+        if isinstance(chances, list):
+            raise TypeError(
+                f"{type(estimator).__name__} answers several questions at once, "
+                f"{len(chances)}; explain a classifier of one."
+            )
+        return np.asarray(chances, dtype=np.float64)
+
+    names = [f"P({label})" for label in classes]
+    if target is None:
+        # Of two classes always the same, so that rows can be compared.
+        return Output(evaluate, names, None if len(classes) > 2 else len(classes) - 1)
+    if not pd.api.types.is_scalar(target) or target not in classes:
+        raise ValueError(f"target={target!r} is none of the classes {classes}.")
+    return Output(evaluate, names, classes.index(target))
+
+
+def _log_odds(probability: Output) -> Output:
+    """Explain log-odds, in which many classifiers are sums."""
+
+    def evaluate(X):
+        # Beyond these a float32 knows no difference from 0 and 1.
+        chances = probability.evaluate(X).clip(_LEAST_CHANCE, 1 - _LEAST_CHANCE)
+        return np.log(chances) - np.log1p(-chances)
+
+    names = [f"log-odds of {name[2:-1]}" for name in probability.names]
+    return Output(evaluate, names, probability.chosen)
+
+
+def _prediction(estimator, target) -> Output:
+    """Explain what a regressor predicts."""
+
+    def evaluate(X):
+        predictions = np.asarray(estimator.predict(X), dtype=np.float64)
+        outputs = predictions.reshape(len(predictions), -1)
+        if target is None and outputs.shape[1] > 1:
+            raise ValueError(
+                f"{type(estimator).__name__} predicts {outputs.shape[1]} targets: "
+                "target must be the position of one."
+            )
+        if target is not None and target >= outputs.shape[1]:
+            raise ValueError(
+                f"target={target} is beyond the {outputs.shape[1]} targets that "
+                f"{type(estimator).__name__} predicts."
+            )
+        return outputs[:, [target or 0]]
+
+    if target is not None:
+        _check_position("target", target)
+    name = "prediction" if target is None else f"prediction of target {target}"
+    return Output(evaluate, [name], 0)
+
+
+def _check_position(name: str, value) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
+        raise ValueError(
+            f"{name} of a regressor must be the position of a target, got {value!r}."
+        )
+
+
+def _forecast(forecaster, target) -> Output:
+    """Explain one step of the path that follows a window."""
+    column, step = target if isinstance(target, tuple) else (target, forecaster.horizon)
+    is_count = isinstance(step, (int, np.integer)) and not isinstance(step, bool)
+    if not is_count or not 1 <= step <= forecaster.horizon:
+        raise ValueError(
+            f"target={target!r} must be a target, or (target, step) with a step from 1 "
+            f"to horizon={forecaster.horizon}."
+        )
+    names = _forecast_names(forecaster)
+    place = _find(column, names)
+
+    def evaluate(windows):
+        return _paths_after(forecaster, windows)[:, step - 1, [place]]
+
+    return Output(evaluate, [f"{names[place]}, {step} steps ahead"], 0)
+
+
+def _forecast_names(forecaster) -> list:
+    """Return the names of the targets, or their positions."""
+    columns = forecaster.target_columns_
+    if not columns:
+        return list(range(forecaster.n_outputs_))
+    if hasattr(forecaster, "feature_names_in_"):
+        return [forecaster.feature_names_in_[column] for column in columns]
+    return list(columns)
+
+
+def _find(target, names: list) -> int:
+    """Return the position of a target that is given by name, or of the only one."""
+    if target is None and len(names) == 1:
+        return 0
+    if target in names:
+        return names.index(target)
+    raise ValueError(f"target={target!r} is none of the targets {names}.")
+
+
+def _paths_after(forecaster, windows: np.ndarray) -> np.ndarray:
+    """Return the paths after windows, (n_windows, horizon, n_targets), in one call.
+
+    The windows become one series, each followed by ``horizon`` rows. Nothing reads
+    these but a forecaster with ``known_columns``, whose windows come with them.
+    """
+    length = forecaster.window + forecaster.horizon
+    missing = length - windows.shape[1]
+    windows = np.pad(windows, [(0, 0), (0, missing), (0, 0)], mode="edge")
+    series = windows.reshape(-1, windows.shape[2])
+    if hasattr(forecaster, "feature_names_in_"):
+        series = pd.DataFrame(series, columns=forecaster.feature_names_in_)
+    return forecaster.backtest(series, stride=length)
