@@ -1,0 +1,493 @@
+"""What an explanation holds, and its pages; for pictures see test_lime_display.py."""
+
+import datetime
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skdeep.inspection import LimeExplanation
+
+VOID = {"meta", "br", "hr", "img", "input", "link"}
+
+
+def explain(kind, effects, **changes):
+    """Return an explanation with these effects, the rest of it made up."""
+    effects = np.asarray(effects, float)
+    n_rows, n_units = effects.shape
+    names = [f"unit {k}" for k in range(n_units)]
+    values = np.empty((n_rows, n_units), object)
+    local = 0.4 + np.nansum(effects, axis=1)
+    made_up = {
+        "rows": list(range(n_rows)),
+        "outputs": ["P(up)"] * n_rows,
+        "unit_names": names,
+        "values": values,
+        "weights": effects,
+        "effects": effects,
+        "intercept": np.full(n_rows, 0.4),
+        "local_prediction": local,
+        "prediction": local + 0.01,
+        "r2": np.full(n_rows, 0.9),
+        "stability": np.full(n_rows, 0.95),
+        "num_samples": np.full(n_rows, 2000),
+        "num_features": 10,
+        "feature_names": names,
+    }
+    return LimeExplanation(kind=kind, **{**made_up, **changes})
+
+
+def table(effects, **changes):
+    effects = np.asarray(effects, float)
+    values = np.arange(effects.size, dtype=float).reshape(effects.shape).astype(object)
+    return explain("table", effects, **{"values": values, **changes})
+
+
+def sequence(n_timesteps=12, n_features=3, n_rows=2, effects=None, **changes):
+    n_units = n_timesteps * n_features
+    if effects is None:
+        effects = np.random.default_rng(0).normal(size=(n_rows, n_units))
+    made_up = {
+        "units": np.arange(n_units).reshape(n_timesteps, n_features),
+        "times": list(range(1 - n_timesteps, 1)),
+        "feature_names": [f"x{k}" for k in range(n_features)],
+    }
+    return explain("sequence", effects, **{**made_up, **changes})
+
+
+def image(size=24, n_rows=2, effects=None, **changes):
+    generator = np.random.default_rng(0)
+    units = np.add.outer(4 * (np.arange(size) * 4 // size), np.arange(size) * 4 // size)
+    made_up = {
+        "units": np.stack([units] * n_rows),
+        "images": generator.random((n_rows, size, size)),
+        "feature_names": [],
+    }
+    if effects is None:
+        effects = generator.normal(size=(n_rows, 16))
+    return explain("image", effects, **{**made_up, **changes})
+
+
+KINDS = {"table": table([[0.3, -0.2], [0.1, 0.0]]), "sequence": sequence()}
+KINDS["image"] = image()
+
+
+class Page(HTMLParser):
+    """A page's tags, checked to be balanced, and its text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.words, self.numbers = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "style":
+            return
+        self.words.append(data)
+        if self.open and self.open[-1] == "td":
+            self.numbers.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+def pictures(text):
+    """Return all SVG of a page, parsed."""
+    found = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    assert len(found) == text.count("<svg")
+    return [ElementTree.fromstring(svg) for svg in found]
+
+
+def size_of(text):
+    return len(text.encode())
+
+
+# ---------------------------------------------------------------------------- numbers
+
+
+def test_top_are_the_largest_effects_and_no_zeros():
+    explanation = table([[0.1, -0.5, 0.0, np.nan, 0.3]])
+    np.testing.assert_array_equal(explanation.top(0), [1, 4, 0])
+    explanation.num_features = 2
+    np.testing.assert_array_equal(explanation.top(), [1, 4])
+
+
+def test_to_frame_has_the_effects_of_all_rows():
+    explanation = table([[0.1, -0.5], [0.0, 0.3]], rows=["a", "b"])
+    frame = explanation.to_frame()
+    assert list(frame["row"]) == ["a", "a", "b"]
+    assert list(frame["unit"]) == ["unit 1", "unit 0", "unit 1"]
+    np.testing.assert_array_equal(frame["effect"], [-0.5, 0.1, 0.3])
+    np.testing.assert_array_equal(frame["value"].astype(float), [1.0, 0.0, 3.0])
+
+
+METHODS = {
+    "top": lambda e, row: e.top(row),
+    "plot": lambda e, row: e.plot(row),
+    "to_html": lambda e, row: e.to_html(row=row),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("row", [2, -1, np.int64(7), 10**30])
+def test_a_row_out_of_range(method, row):
+    with pytest.raises(IndexError, match=f"row must be .* below 2, .* got {row}"):
+        METHODS[method](KINDS["table"], row)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("row", [True, 1.0, "0", [0], np.bool_(True)])
+def test_a_row_that_is_no_position(method, row):
+    with pytest.raises(TypeError, match="row must be a whole number.* 2 rows"):
+        METHODS[method](KINDS["table"], row)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_row_may_be_a_numpy_integer(method):
+    assert METHODS[method](KINDS["table"], np.uint8(1)) is not None
+
+
+# ------------------------------------------------------------------------------ pages
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("row", [0, 1, None])
+@pytest.mark.parametrize("full_page", [True, False])
+def test_pages_are_whole_small_and_need_nothing_else(kind, row, full_page):
+    text = KINDS[kind].to_html(row=row, full_page=full_page)
+    page = Page(text)
+    assert size_of(text) <= (60_000 if row is None else 30_000)
+    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.tags}
+    assert "http" not in text.replace('http-equiv="', "")
+    for _, attributes in page.tags:
+        assert not [name for name in attributes if name.startswith("on")]
+        link = attributes.get("href") or attributes.get("src") or "data:image/png"
+        assert link.startswith("data:image/png")
+    assert "@import" not in text and "url(" not in text
+    assert pictures(text)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_picture_says_what_it_is(kind):
+    for svg in pictures(KINDS[kind].to_html()):
+        assert svg.get("role") == "img"
+        assert svg.get("aria-label")
+
+
+def test_styles_are_light_and_dark_and_stay_inside():
+    text = KINDS["table"]._repr_html_()
+    style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)[1]
+    assert "@media (prefers-color-scheme:dark)" in style
+    assert "@media print" in style
+    rules = re.sub(r"@media[^{]*\{((?:[^{}]*\{[^{}]*\})*)\s*\}", r"\1", style)
+    selectors = re.findall(r"([^{}]+)\{[^{}]*\}", rules)
+    assert len(selectors) > 20
+    for selector in ",".join(re.sub(r":is\([^)]*\)", "", s) for s in selectors).split(
+        ","
+    ):
+        assert ".skdeep-lime" in selector
+    used = set(re.findall(r"var\((--[a-z-]+)\)", style))
+    light, dark = (
+        set(re.findall(r"(--[a-z-]+):", style[style.index(start) :].split("}")[0]))
+        for start in (".skdeep-lime{", "@media (prefers-color-scheme:dark)")
+    )
+    assert used == light == dark
+
+
+def test_only_a_page_of_its_own_has_a_ground():
+    explanation = KINDS["table"]
+    assert explanation.to_html().startswith("<!DOCTYPE html>")
+    tags = [tag for tag, _ in Page(explanation.to_html()).tags]
+    assert tags.count("body") == tags.count("html") == tags.count("title") == 1
+    part = explanation.to_html(full_page=False)
+    assert part == explanation._repr_html_()
+    assert not {"body", "html", "head"} & {tag for tag, _ in Page(part).tags}
+    assert part in explanation.to_html()
+
+
+def test_the_numbers_are_those_held():
+    explanation = table([[0.3, -0.2004, 0.05, 0.01]], num_features=2, rows=[17])
+    page = Page(explanation.to_html(row=0))
+    # The last three are the intercept, the local model and the model itself.
+    effects, sums = ["+0.300", "−0.200", "+0.060"], ["0.400", "0.560", "0.570"]
+    assert page.numbers == effects + sums
+    for part in ["P(up) · row 17", "unit 0", "2 others", "R² 0.90", "Stability 0.95"]:
+        assert part in page.text
+    assert "Draws 2,000" in page.text
+    bars = [svg.find("rect") for svg in pictures(explanation.to_html(row=0))]
+    widths = [float(bar.get("width")) for bar in bars]
+    np.testing.assert_allclose(
+        np.divide(widths, widths[0]), [1, 0.2004 / 0.3, 0.2], rtol=1e-3
+    )
+    assert [bar.get("class") for bar in bars] == ["p", "n", "p o"]
+
+
+def test_the_map_shows_each_cell_in_the_shade_of_its_effect():
+    effects = np.zeros((1, 6))
+    effects[0, [0, 3, 5]] = [1.0, -0.5, np.nan]
+    explanation = sequence(3, 2, 1, effects=effects)
+    svg = next(
+        p for p in pictures(explanation.to_html(row=0)) if p.get("class") == "map"
+    )
+    drawn = {
+        (path.get("class"), path.get("fill-opacity")): path.get("d")
+        for path in svg.find("g")
+    }
+    # Unit 3 is the second timestep of the second feature, unit 5 the third.
+    assert drawn["p", "1"] == "M0 0h1v1H0z"
+    assert drawn["n", "0.5"] == "M1 1h1v1H1z"
+    assert drawn["x", None] == "M2 1h1v1H2z"
+    labels = [text.text for text in svg.findall("text")]
+    assert labels == ["x0", "x1", "−2", "−1", "0"]
+
+
+def test_segments_fill_their_cells():
+    units = np.repeat([0, 1], 4)[:, np.newaxis].repeat(3, axis=1)
+    explanation = sequence(8, 3, 1, effects=np.array([[0.0, 2.0]]), units=units)
+    text = explanation.to_html(row=0)
+    svg = next(p for p in pictures(text) if p.get("class") == "map")
+    assert "time segment" in svg.get("aria-label")
+    full = next(p for p in svg.find("g") if p.get("fill-opacity") == "1")
+    assert full.get("d") == "M4 0h4v1H4zM4 1h4v1H4zM4 2h4v1H4z"
+
+
+def test_an_image_shows_the_largest_superpixels_alone():
+    explanation = image(num_features=3)
+    text = explanation.to_html(row=1)
+    svg = next(p for p in pictures(text) if p.get("class").startswith("img"))
+    assert [t.text for t in svg.find("g")] == ["1", "2", "3"]
+    sides = [p.get("class") for p in svg.findall("path") if p.get("fill-opacity")]
+    signs = np.sign(explanation.effects_[1, explanation.top(1)])
+    assert sides == ["p" if sign > 0 else "n" for sign in signs]
+    largest = f"1. {explanation.unit_names_[explanation.top(1)[0]]}"
+    assert largest in Page(text).text
+
+
+@pytest.mark.parametrize("shape", [(500, 40), (40, 500), (1, 300), (3, 3)])
+def test_large_images_are_drawn_smaller(shape):
+    units = np.zeros((1, *shape), int)
+    images = np.full((1, *shape, 3), 0.5)
+    explanation = image(n_rows=1, units=units, images=images, effects=np.ones((1, 1)))
+    text = explanation.to_html(row=0)
+    assert size_of(text) <= 30_000
+    svg = next(p for p in pictures(text) if p.get("class").startswith("img"))
+    width, height = map(int, svg.get("viewBox").split()[2:])
+    assert max(width, height) <= 80
+    assert width > height if shape[1] > shape[0] else height >= width
+
+
+def test_a_poor_fit_is_said():
+    explanation = table([[0.3, -0.2], [0.1, 0.0]], r2=np.array([0.31, 0.8]))
+    warning = "R² 0.31: the model is not linear here; do not trust these effects"
+    assert warning in Page(explanation.to_html(row=0)).text
+    assert 'class="poor"' in explanation.to_html(row=0)
+    assert "not linear" not in explanation.to_html(row=1)
+    assert "R² below 0.5 in 1 of 2 rows (50 %)" in Page(explanation.to_html()).text
+    unknown = table([[0.0, 0.0]], r2=np.array([np.nan]))
+    assert "output does not change near this row" in Page(unknown.to_html()).text
+
+
+def test_many_rows_are_a_summary_and_the_first_rows():
+    effects = np.random.default_rng(0).normal(size=(200, 30))
+    page = Page(table(effects)._repr_html_())
+    assert [tag for tag, _ in page.tags].count("details") == 3
+    assert "197 more rows are explained" in page.text
+    sizes = np.abs(effects).mean(axis=0)
+    first, *_ = page.numbers
+    assert first == f"{sizes.max():.3f}"
+    assert f"unit {sizes.argmax()}" in page.text
+
+
+def test_one_row_has_no_summary():
+    explanation = table([[0.3, -0.2]])
+    assert explanation._repr_html_() == explanation.to_html(row=0, full_page=False)
+
+
+def test_of_several_outputs_each_row_names_its_own():
+    explanation = table(np.eye(4), outputs=["P(a)", "P(b)", "P(a)", "P(c)"])
+    text = Page(explanation.to_html()).text
+    assert "P(a), P(b), P(c) · 4 rows" in text
+    assert "row 1 · P(b)" in text
+    many = table(np.eye(4), outputs=list("abcd"))
+    assert "4 outputs · 4 rows" in Page(many.to_html()).text
+
+
+NASTY = [
+    "<script>alert('x')</script>",
+    "\"'&<b>",
+    "a" * 5000,
+    "日本語の列の名前",
+    "درجة الحرارة",
+    "line\nbreak\ttab\x00null\ud800 \u202e",
+    "👩‍🔬 $x^2$ {braces} %s",
+    "",
+]
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_texts_from_users_are_only_texts(name, tmp_path):
+    effects = np.linspace(1, 2, 30)[np.newaxis].repeat(4, axis=0)
+    changes = {
+        "rows": [name] * 4,
+        "outputs": [name] * 4,
+        "unit_names": [name] * 30,
+        "feature_names": [name] * 30,
+        "num_features": 30,
+    }
+    values = np.full(effects.shape, name, object)
+    explanations = [table(effects, values=values, **changes)]
+    units = np.arange(30).reshape(10, 3)
+    changes |= {"feature_names": [name] * 3, "times": [name] * 10, "units": units}
+    explanations.append(explain("sequence", effects, values=values, **changes))
+    for explanation in explanations:
+        for row in (0, None):
+            text = explanation.to_html(row=row)
+            assert "script" not in {tag for tag, _ in Page(text).tags}
+            pictures(text)
+            assert size_of(text) <= (60_000 if row is None else 30_000)
+            assert explanation.to_html(tmp_path / "page.html", row=row) is None
+            written = (tmp_path / "page.html").read_text(encoding="utf-8")
+            assert written == text
+
+
+def test_the_whole_of_a_name_that_is_not_too_long_is_in_the_page():
+    name = "a name of more letters than the forty that fit"
+    text = table([[1.0]], unit_names=[name], feature_names=[name]).to_html()
+    assert f'title="{name}"' in text
+    assert name[:15] in Page(text).text
+    assert name[-15:] in Page(text).text
+    assert name not in Page(text).text
+
+
+VALUES = {
+    "missing": [None, np.nan, pd.NA, pd.NaT, float("nan")],
+    "2024-03-01": [pd.Timestamp("2024-03-01"), np.datetime64("2024-03-01")],
+    "2024-03-01 12:30": [datetime.datetime(2024, 3, 1, 12, 30)],
+    "7": [7, np.int8(7), 7.0, np.float32(7)],
+    "True": [True, np.bool_(True)],
+    "0.1235": [0.123456, np.float64(0.123456)],
+    "123457": [123456.7],
+    "1.235e+08": [123456789.0],
+    "1.000e−09": [1e-9],
+    "−2.5": [-2.5],
+    "∞": [np.inf],
+    "green": ["green", np.str_("green")],
+    "(1, 2)": [(1, 2)],
+}
+
+
+@pytest.mark.parametrize(
+    "text, value",
+    [(text, value) for text, values in VALUES.items() for value in values],
+)
+def test_how_values_are_written(text, value):
+    values = np.empty((1, 1), object)
+    values[0, 0] = value
+    assert text in Page(table([[0.5]], values=values).to_html()).words
+
+
+@pytest.mark.parametrize(
+    "effects, texts",
+    [
+        ([0.3, -0.004], ["+0.300", "−0.004"]),
+        ([12345.6, -1.0], ["+12,346", "−1"]),
+        ([3e-9, 1e-10], ["+3.00e−09", "+1.00e−10"]),
+        ([3e12, -5.0], ["+3.00e+12", "−5.00e+00"]),
+        ([123.4, 5.0], ["+123", "+5"]),
+    ],
+)
+def test_how_effects_are_written(effects, texts):
+    page = Page(explain("table", [effects], feature_names=[]).to_html())
+    assert page.numbers[:2] == texts
+
+
+def test_nothing_has_an_effect():
+    for explanation in [table(np.zeros((3, 2))), sequence(effects=np.zeros((2, 36)))]:
+        for row in (0, None):
+            assert "No unit has an effect." in Page(explanation.to_html(row=row)).text
+    blank = image(effects=np.full((2, 16), np.nan))
+    assert "No unit has an effect." in Page(blank.to_html(row=0)).text
+
+
+def test_units_that_a_row_does_not_have():
+    explanation = sequence()
+    explanation.effects_[0, -9:] = np.nan
+    explanation.effects_[:, 0] = np.nan  # and one that no row has
+    for row in (0, None):
+        text = explanation.to_html(row=row)
+        assert "nan" not in Page(text).text.lower()
+        assert 'class="x"' in text
+
+
+def test_a_page_of_600_units_is_small():
+    effects = np.random.default_rng(0).normal(size=(30, 600))
+    wide = table(effects, num_features=600)
+    assert size_of(wide.to_html(row=0)) <= 30_000
+    assert "580 others" in Page(wide.to_html(row=0)).text
+    long = sequence(60, 10)
+    assert size_of(long.to_html(row=0)) <= 30_000
+    assert size_of(long._repr_html_()) <= 60_000
+
+
+def test_sequences_too_long_for_a_page_are_drawn_coarser():
+    explanation = sequence(400, 50, n_rows=1)
+    explanation.effects_[0, 7] = 50.0
+    text = explanation.to_html()
+    assert size_of(text) <= 30_000
+    assert "Drawn: 32 of 50 features. Each column shows the largest effects of" in text
+    svg = next(p for p in pictures(text) if p.get("class") == "map")
+    (full,) = [p.get("d") for p in svg.find("g") if p.get("fill-opacity") == "1"]
+    assert full.count("M") == 1  # the largest effect isn't lost
+    assert [t.text for t in svg.findall("text")][-1] == "0"
+
+
+def test_predictions_that_are_no_numbers():
+    explanation = table([[0.5, 0.1]], prediction=np.array(["good"], object))
+    assert "good" in Page(explanation.to_html()).text
+
+
+def test_pages_are_the_same_each_time():
+    assert KINDS["table"].to_html() == KINDS["table"].to_html()
+
+
+# ------------------------------------------------------------------------------- files
+
+
+def test_writing_a_file(tmp_path):
+    explanation = KINDS["table"]
+    for path in (tmp_path / "a.html", str(tmp_path / "b.html")):
+        assert explanation.to_html(path, row=1) is None
+        with open(path, encoding="utf-8") as file:
+            assert file.read() == explanation.to_html(row=1)
+
+
+@pytest.mark.parametrize("path", ["", "  "])
+def test_an_empty_path(path):
+    with pytest.raises(ValueError, match=f"path must name a file, got '{path}'"):
+        KINDS["table"].to_html(path)
+
+
+def test_a_path_that_is_no_file(tmp_path):
+    with pytest.raises(ValueError, match="path must name a file"):
+        KINDS["table"].to_html(tmp_path)
+    with pytest.raises(TypeError):
+        KINDS["table"].to_html(3)
+    with pytest.raises(FileNotFoundError):
+        KINDS["table"].to_html(tmp_path / "none" / "page.html")
