@@ -16,6 +16,7 @@ from skdeep.inspection import (
     LimeDisplay,
     LimeExplanation,
     LossCurveDisplay,
+    lime_explain,
 )
 from skdeep.metrics import (
     CostCurveDisplay,
@@ -50,6 +51,7 @@ __all__ = [
     "TrendFeatures",
     "__version__",
     "expected_cost",
+    "lime_explain",
     "load_stock_prices",
     "load_stock_trend",
     "make_cost_scorer",

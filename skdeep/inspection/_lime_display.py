@@ -106,8 +106,10 @@ class LimeDisplay:
         row=0,
         background=None,
         target=None,
+        link="identity",
         num_samples="auto",
         num_features=10,
+        spread=0.5,
         kernel_width=None,
         discretize=None,
         groups=None,
@@ -130,9 +132,9 @@ class LimeDisplay:
             The rows to explain. All are explained, and kept in ``explanation``.
         row : int or None, default=0
             Position of the row to draw; None draws the summary of all rows.
-        background, target, num_samples, num_features, kernel_width : object
+        background, target, link, num_samples, num_features, spread : object
             As in :func:`~skdeep.inspection.lime_explain`.
-        discretize, groups, replacement, n_segments : object
+        kernel_width, discretize, groups, replacement, n_segments : object
             As in :func:`~skdeep.inspection.lime_explain`.
         categorical_features, feature_names, feature_selection, random_state : object
             As in :func:`~skdeep.inspection.lime_explain`.
@@ -154,8 +156,10 @@ class LimeDisplay:
             X,
             background=background,
             target=target,
+            link=link,
             num_samples=num_samples,
             num_features=num_features,
+            spread=spread,
             kernel_width=kernel_width,
             discretize=discretize,
             groups=groups,
