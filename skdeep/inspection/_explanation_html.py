@@ -72,8 +72,8 @@ margin:0 .35em 0 .9em}
 .skdeep-lime dd{font-size:1.1rem;font-variant-numeric:tabular-nums;margin:0}
 .skdeep-lime .w{background:var(--alarm-ground);color:var(--alarm);font-weight:600;
 border-left:4px solid;padding:.45rem .8rem;border-radius:0 4px 4px 0}
-.skdeep-lime table{border-collapse:collapse;width:100%;margin:.4rem 0;font-size:14px;
-font-variant-numeric:tabular-nums;color:inherit;border:0}
+.skdeep-lime table{border-collapse:collapse;table-layout:auto;width:100%;
+margin:.4rem 0;font-size:14px;font-variant-numeric:tabular-nums;color:inherit;border:0}
 .skdeep-lime tr{background:none!important;border:0}
 .skdeep-lime th,.skdeep-lime td{padding:.22rem .5rem .22rem 0;text-align:right;
 color:inherit;background:none;border:0;border-bottom:1px solid var(--line);
@@ -347,9 +347,11 @@ def _sum_up_table(explanation) -> str:
     ]
     legend = "bar: mean size of the effects; point: the effect on a row"
     if any(np.isfinite(rank).any() for rank in ranks):
-        names = ["low", "middle", "high", *(["R² below 0.5"] if poor.any() else [])]
-        shades = [f'<i class="d{k}"></i>{name}' for k, name in enumerate(names)]
+        names = enumerate(["low", "middle", "high"])
+        shades = [f'<i class="d{k}"></i>{name}' for k, name in names]
         legend += f", where its value is {' '.join(shades)}"
+    if poor.any():
+        legend += ' <i class="d3"></i>rows with R² below 0.5'
     return f'<p class="c">{legend}</p>\n' + _sizes(explanation, units, texts, drawn)
 
 

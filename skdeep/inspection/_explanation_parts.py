@@ -15,7 +15,7 @@ import pandas as pd
 R2_TO_TRUST = 0.5
 # Letters of Persian, Hindi, … and composed emoji need these joiners between them.
 _JOINERS = "\u200c\u200d"
-_NAME_WIDTH, _VALUE_WIDTH = 36, 20
+_LABEL_WIDTH, _VALUE_WIDTH = 42, 26
 
 
 class Line(NamedTuple):
@@ -29,8 +29,11 @@ class Line(NamedTuple):
     @property
     def label(self):
         """The name and the value, as short as a picture needs them."""
-        name = shorten(self.name, _NAME_WIDTH)
-        return f"{name} = {self.value}" if self.value else name
+        name = shorten(self.name, max(18, _LABEL_WIDTH - len(self.value)))
+        if not self.value:
+            return name
+        is_bin = "<" in self.value or "≤" in self.value
+        return f"{name}: {self.value}" if is_bin else f"{name} = {self.value}"
 
 
 # ---------------------------------------------------------------------------- words

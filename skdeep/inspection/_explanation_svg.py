@@ -125,9 +125,11 @@ def _superpixel(mask, effect: float) -> str:
     """Draw a superpixel in the shade of its effect, between -1 and 1."""
     side = "n" if effect < 0 else "p"
     edges = _lines(outlines(np.pad(mask, 1)), shift=-1)
+    opacity = abs(effect)
     return (
-        f'<path class="{side}" fill-opacity="{0.15 + 0.6 * abs(effect):.2f}" '
-        f'd="{_fill(mask)}"/><path class="e{side}" d="{edges}"/>'
+        f'<path class="{side}" fill-opacity="{0.1 + 0.6 * opacity:.2f}" '
+        f'd="{_fill(mask)}"/><path class="e{side}" '
+        f'stroke-opacity="{0.25 + 0.75 * opacity:.2f}" d="{edges}"/>'
     )
 
 
@@ -269,10 +271,16 @@ def _feature_labels(names, left, height) -> str:
 
 
 def _time_labels(labels, left, width, y) -> str:
-    texts = []
-    for place in spaced(len(labels), n_labels(labels, int(width / _LETTER))):
-        middle = left + width * (place + 0.5) / len(labels)
-        x = min(middle, _WIDTH - _LETTER * len(labels[place]) / 2)
-        text = escape(labels[place])
-        texts.append(f'<text class="m" x="{x:.0f}" y="{y:.0f}">{text}</text>')
-    return "".join(texts)
+    """Name the last time, and as many before it as do not overlap."""
+    for most in range(n_labels(labels, int(width / _LETTER)), 0, -1):
+        places = spaced(len(labels), most)
+        halves = [_LETTER * _n_letters(labels[place]) / 2 for place in places]
+        middles = [left + width * (place + 0.5) / len(labels) for place in places]
+        middles[-1] = min(middles[-1], _WIDTH - halves[-1])
+        gaps = np.diff(middles) - np.add(halves[1:], halves[:-1])
+        if (gaps > _LETTER).all():
+            break
+    return "".join(
+        f'<text class="m" x="{x:.0f}" y="{y:.0f}">{escape(labels[place])}</text>'
+        for place, x in zip(places, middles, strict=True)
+    )

@@ -393,11 +393,11 @@ class LimeDisplay:
         self.image_ = ax.imshow(
             cells, cmap=colors, vmin=-limit, vmax=limit, interpolation="nearest"
         )
-        for sign, color in [(1, "C0"), (-1, "C1")]:
-            # The unshown outside is a unit as well: its border is a line too.
-            side = np.where(sign * cells.filled(0) > 0, shown, -1)
-            opacity = _MUTED if muted else 1.0
-            draw_outlines(ax, side, colors=color, linewidths=1.4, alpha=opacity)
+        for unit in explanation.top(row):
+            effect = explanation.effects_[row, unit]
+            opacity = (0.25 + 0.75 * abs(effect) / limit) * (_MUTED if muted else 1.0)
+            style = {"colors": "C0" if effect > 0 else "C1", "alpha": opacity}
+            draw_outlines(ax, units == unit, linewidths=1.4, **style)
         ax.set_axis_off()
         output = describe_output(explanation, row)
         self._name_colors(f"effect of a superpixel on\n{output}")

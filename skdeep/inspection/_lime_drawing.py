@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 
 from skdeep.inspection._explanation_parts import outlines, spaced
 
 NO_UNIT = (0.5, 0.5, 0.5, 0.25)  # the colour of cells that the row doesn't have
 _LINE_HEIGHT = 13  # of the small text above the axes, in points
+_TITLE_WIDTH = 48  # in letters
 _MOST_OUTLINES = 4000  # more lines than that hide the cells between them
 
 
@@ -34,6 +37,7 @@ def write_above(ax, title, notes, warning):
     n_lines = len(notes) + len(warning)
     pad = 8 + _LINE_HEIGHT * n_lines + (6 if warning else 0)
     style = {"loc": "left", "fontsize": "medium", "fontweight": "bold"}
+    title = "\n".join(textwrap.wrap(title, _TITLE_WIDTH))
     ax.set_title(title, pad=pad, parse_math=False, **style)
     # The title makes room for the notes, which the layout is therefore not to see.
     place: dict = {"xycoords": "axes fraction", "textcoords": "offset points"}
