@@ -10,6 +10,7 @@ import pandas as pd
 
 from skdeep.inspection._explanation_html import write_fragment, write_page
 from skdeep.inspection._explanation_parts import R2_TO_TRUST as R2_TO_TRUST
+from skdeep.inspection._explanation_parts import describe_output, describe_range
 from skdeep.inspection._lime_display import LimeDisplay
 
 
@@ -151,6 +152,11 @@ class LimeExplanation:
 
     def __len__(self):
         return len(self.rows_)
+
+    def __repr__(self):
+        rows = "1 row" if len(self) == 1 else f"{len(self)} rows"
+        output, r2 = describe_output(self, None), describe_range(self.r2_)
+        return f"<LimeExplanation of {rows}: {output}, R² {r2}>"
 
     def top(self, row=0):
         """Return the units with the largest effects on a row, the largest first.

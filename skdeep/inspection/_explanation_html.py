@@ -12,6 +12,7 @@ from skdeep.inspection._explanation_parts import (
     clean,
     describe_fidelity,
     describe_output,
+    describe_range,
     describe_row,
     format_numbers,
     is_poor,
@@ -91,7 +92,7 @@ margin:.9rem 0 0}
 .skdeep-lime summary{cursor:pointer;font-weight:600;color:inherit}
 .skdeep-lime svg{display:block;width:100%;height:auto;overflow:visible}
 .skdeep-lime svg.bar{height:14px}.skdeep-lime svg.dots{height:18px}
-.skdeep-lime svg.map{margin:.6rem 0}
+.skdeep-lime .a{overflow-x:auto}.skdeep-lime svg.map{margin:.6rem 0;min-width:32rem}
 .skdeep-lime svg.img{max-width:22rem;margin:.6rem 0;overflow:hidden}
 .skdeep-lime svg.px{image-rendering:pixelated}
 .skdeep-lime .p{fill:var(--plus)}.skdeep-lime .n{fill:var(--minus)}
@@ -314,22 +315,13 @@ def _summary(explanation) -> str:
         + _facts(
             {
                 "Rows": f"{len(explanation):,}",
-                "R²": _range(explanation.r2_),
-                "Stability": _range(explanation.stability_),
+                "R²": describe_range(explanation.r2_),
+                "Stability": describe_range(explanation.stability_),
             }
         )
         + _warning(warn_of_rows(explanation))
         + f"<div{poor}>{content}</div>\n"
     )
-
-
-def _range(values) -> str:
-    """Return from where to where numbers go."""
-    values = np.asarray(values, float)
-    if not np.isfinite(values).any():
-        return "–"
-    ends = [f"{end(values):.2f}".replace("-", "−") for end in (np.nanmin, np.nanmax)]
-    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
 
 
 def _sum_up_table(explanation) -> str:

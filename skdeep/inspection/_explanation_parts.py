@@ -100,6 +100,15 @@ def describe_fidelity(explanation, row: int) -> dict:
     return numbers | {"Draws": f"{int(explanation.num_samples_[row]):,}"}
 
 
+def describe_range(values) -> str:
+    """Return from where to where numbers go."""
+    values = np.asarray(values, float)
+    if not np.isfinite(values).any():
+        return "–"
+    ends = [_minus(f"{end(values):.2f}") for end in (np.nanmin, np.nanmax)]
+    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+
+
 def is_poor(explanation) -> np.ndarray:
     """Return which rows the local models describe badly."""
     return ~(np.asarray(explanation.r2_, float) >= R2_TO_TRUST)

@@ -38,12 +38,12 @@ def bar(value: float, ends: tuple[float, float], text: str, hollow=False) -> str
     """Draw a bar from 0 to a value; the ends are the least and largest value."""
     zero, end = _place(0.0, ends), _place(value, ends)
     kind = ("n" if value < 0 else "p") + (" o" if hollow else "")
-    return (
-        f'<svg class="bar" viewBox="0 0 200 14" preserveAspectRatio="none" role="img" '
-        f'aria-label="{html.escape(text)}"><path class="z" d="M{zero:.4g} 0v14"/>'
+    content = (
+        f'<path class="z" d="M{zero:.4g} 0v14"/>'
         f'<rect class="{kind}" x="{min(zero, end):.4g}" y="2" '
-        f'width="{abs(end - zero):.4g}" height="10"/></svg>'
+        f'width="{abs(end - zero):.4g}" height="10"/>'
     )
+    return _picture("bar", "200 14", text, content, ' preserveAspectRatio="none"')
 
 
 def strip(size, effects, ranks, ends: tuple[float, float], text: str) -> str:
@@ -59,12 +59,11 @@ def strip(size, effects, ranks, ends: tuple[float, float], text: str) -> str:
         for shade in range(4)
         if (mask := (shades.astype(int) == shade) & np.isfinite(effects)).any()
     ]
-    return (
-        f'<svg class="dots" viewBox="0 0 200 16" preserveAspectRatio="none" role="img" '
-        f'aria-label="{html.escape(text)}"><rect class="b" x="{zero:.4g}" y="2" '
-        f'width="{end - zero:.4g}" height="12"/>'
-        f'<path class="z" d="M{zero:.4g} 0v16"/>{"".join(paths)}</svg>'
+    content = (
+        f'<rect class="b" x="{zero:.4g}" y="2" width="{end - zero:.4g}" height="12"/>'
+        f'<path class="z" d="M{zero:.4g} 0v16"/>{"".join(paths)}'
     )
+    return _picture("dots", "200 16", text, content, ' preserveAspectRatio="none"')
 
 
 def heat_map(cells, units, features, times, text: str) -> str:
@@ -83,13 +82,14 @@ def heat_map(cells, units, features, times, text: str) -> str:
     grid = "l" if name_units(units) == "cell" else "f"
     axes = _feature_labels(names, left, height)
     axes += _time_labels(labels, left, width, height + 20)
-    return (
-        f'<svg class="map" viewBox="0 0 {_WIDTH} {height + 28:.0f}" role="img" '
-        f'aria-label="{html.escape(text)}"><g transform="{place}">'
-        f'{_shades(drawn)}<path class="{grid}" d="{_lines(outlines(units))}"/>'
-        f'<rect class="f" width="{n_times}" height="{n_features}"/></g>{axes}</svg>'
-        + (f'<p class="c">{note}</p>' if note else "")
+    content = (
+        f'<g transform="{place}">{_shades(drawn)}'
+        f'<path class="{grid}" d="{_lines(outlines(units))}"/>'
+        f'<rect class="f" width="{n_times}" height="{n_features}"/></g>{axes}'
     )
+    picture = _picture("map", f"{_WIDTH} {height + 28:.0f}", text, content)
+    note = f'<p class="c">{note}</p>' if note else ""
+    return f'<div class="a">{picture}</div>{note}'
 
 
 def overlay(picture, units, effects, shown, text: str) -> str:
@@ -113,12 +113,12 @@ def _overlay(picture, units, effects, shown, text: str) -> str:
             x, y = _inside(mask)
             numbers += f'<text x="{x:.3g}" y="{y:.3g}">{number}</text>'
     kind = "img px" if max(height, width) <= 40 else "img"
-    return (
-        f'<svg class="{kind}" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-label="{html.escape(text)}"><image href="data:image/png;base64,'
-        f'{_png(picture)}" width="{width}" height="{height}"/>{shapes}'
-        f'<g font-size="{max(width, height) / 22:.3g}">{numbers}</g></svg>'
+    content = (
+        f'<image href="data:image/png;base64,{_png(picture)}" width="{width}" '
+        f'height="{height}"/>{shapes}'
+        f'<g font-size="{max(width, height) / 22:.3g}">{numbers}</g>'
     )
+    return _picture(kind, f"{width} {height}", text, content)
 
 
 def _superpixel(mask, effect: float) -> str:
@@ -134,6 +134,14 @@ def _superpixel(mask, effect: float) -> str:
 
 
 # ---------------------------------------------------------------------------- shapes
+
+
+def _picture(kind: str, size: str, text: str, content: str, more: str = "") -> str:
+    """Return a picture of a size, which a text describes to those who don't see it."""
+    return (
+        f'<svg class="{kind}" viewBox="0 0 {size}"{more} role="img" '
+        f'aria-label="{html.escape(text)}">{content}</svg>'
+    )
 
 
 def _place(value, ends: tuple[float, float]):

@@ -8,8 +8,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator, RegressorMixin
 
-from skdeep.inspection import LimeExplanation
+from skdeep.inspection import LimeExplanation, lime_explain
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 
@@ -164,6 +165,13 @@ def test_a_row_may_be_a_numpy_integer(method):
     assert METHODS[method](KINDS["table"], np.uint8(1)) is not None
 
 
+def test_how_an_explanation_is_printed():
+    explanation = table([[0.1], [0.2]], r2=np.array([0.5, -0.25]))
+    assert repr(explanation) == "<LimeExplanation of 2 rows: P(up), R² −0.25 to 0.50>"
+    one = table([[0.1]], r2=np.array([np.nan]))
+    assert repr(one) == "<LimeExplanation of 1 row: P(up), R² –>"
+
+
 # ------------------------------------------------------------------------------ pages
 
 
@@ -209,6 +217,11 @@ def test_styles_are_light_and_dark_and_stay_inside():
         for start in (".skdeep-lime{", "@media (prefers-color-scheme:dark)")
     )
     assert used == light == dark
+
+
+@pytest.mark.parametrize("theme", ["data-theme=dark", "data-jp-theme-light=false"])
+def test_styles_follow_the_switches_of_notebooks_and_documentation(theme):
+    assert f"[{theme}] .skdeep-lime" in KINDS["table"]._repr_html_()
 
 
 def test_only_a_page_of_its_own_has_a_ground():
@@ -456,6 +469,50 @@ def test_sequences_too_long_for_a_page_are_drawn_coarser():
     (full,) = [p.get("d") for p in svg.find("g") if p.get("fill-opacity") == "1"]
     assert full.count("M") == 1  # the largest effect isn't lost
     assert [t.text for t in svg.findall("text")][-1] == "0"
+
+
+@pytest.mark.parametrize("n_timesteps", [1, 3, 48, 200])
+def test_labels_of_times_do_not_overlap(n_timesteps):
+    hours = list(pd.date_range("2024-01-01", periods=n_timesteps, freq="h"))
+    text = sequence(n_timesteps, 2, 1, times=hours).to_html()
+    svg = next(p for p in pictures(text) if p.get("class") == "map")
+    labels = [t for t in svg.findall("text") if t.get("class") == "m"]
+    assert labels[-1].text == f"{hours[-1]:%Y-%m-%d %H:%M}".replace(" 00:00", "")
+    gaps = np.diff([float(label.get("x")) for label in labels])
+    assert (gaps > 6 * len(labels[-1].text)).all()
+
+
+class ReadsThreeCells(RegressorMixin, BaseEstimator):
+    """Adds up three cells of sequences, or pixels of images."""
+
+    def fit(self, X, y=None):
+        self.n_features_in_ = X.shape[-1]
+        return self
+
+    def predict(self, X):
+        X = np.asarray(X)
+        return X[:, 1, 1] - 2 * X[:, 4, 2] + 0.5 * X[:, 5, 0]
+
+
+def test_the_page_of_a_sequence_that_was_explained():
+    X = np.random.default_rng(0).normal(size=(50, 6, 3))
+    explanation = lime_explain(
+        ReadsThreeCells().fit(X), X[:2], background=X, num_features=3, random_state=0
+    )
+    page = Page(explanation.to_html(row=0))
+    effects = [X[0, 1, 1], -2 * X[0, 4, 2], 0.5 * X[0, 5, 0]]
+    drawn = [float(n.replace("−", "-")) for n in page.numbers[:3]]
+    assert sorted(drawn) == pytest.approx(sorted(effects), abs=0.5)
+    assert "R² 1.00" in page.text
+    assert explanation.plot(1).image_.get_array().shape == (3, 6)
+
+
+def test_the_page_of_an_image_that_was_explained():
+    X = np.random.default_rng(0).random((3, 16, 16))
+    model = ReadsThreeCells().fit(X)
+    explanation = lime_explain(model, X, groups="superpixel", random_state=0)
+    assert pictures(explanation.to_html(row=2))
+    assert explanation.plot(2).image_.get_array().shape == (16, 16)
 
 
 def test_predictions_that_are_no_numbers():
