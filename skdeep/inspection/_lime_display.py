@@ -30,6 +30,8 @@ from skdeep.inspection._lime_drawing import (
     color_limit,
     draw_outlines,
     ground_color,
+    inches_of,
+    make_room_for_numbers,
     name_bars,
     name_places,
     one_sided_colors,
@@ -227,7 +229,18 @@ class LimeDisplay:
             n_rows = len(explanation.units_[0])
             return 8.0, float(np.clip(2.2 + 0.28 * n_rows, 3.0, 10.0))
         n_bars = min(explanation.num_features, len(explanation.unit_names_)) + 1
-        return 7.0, float(np.clip(1.9 + 0.3 * n_bars, 2.6, 60.0))
+        n_letters = max(len(name) for name in self._names())
+        height = np.clip(1.9 + 0.3 * n_bars, 2.6, 60.0)
+        return 5.0 + 0.08 * n_letters, float(height)
+
+    def _names(self):
+        """Return what is written beside the bars of a table."""
+        explanation, row = self.explanation, self.row
+        if row is not None:
+            return [line.label for line in shown_lines(explanation, row)] or [""]
+        units = largest_units(explanation)
+        names = [shorten(clean(explanation.unit_names_[unit]), 40) for unit in units]
+        return names or [""]
 
     def _write_title(self):
         """Write what is explained, and how well, above the axes."""
@@ -261,20 +274,18 @@ class LimeDisplay:
         texts = format_numbers(effects, sign=True)
         self.ax_.bar_label(self.bars_, texts, padding=4, fontsize="small")
         name_bars(self.ax_, [line.label for line in lines])
-        # Numbers stand at the ends of bars, and small bars still have a side.
-        self.ax_.margins(x=0.16)
+        make_room_for_numbers(self.ax_)
         self._name_effects(describe_output(self.explanation, self.row))
 
     def _sum_up_table(self):
         explanation = self.explanation
         units = largest_units(explanation)
         sizes = mean_sizes(explanation)[units]
-        ground = {"height": 0.66, "color": "0.5", "alpha": 0.3}
+        ground = {"height": 0.8, "color": "0.5", "alpha": 0.3}
         self.bars_ = self.ax_.barh(range(len(units)), sizes, **ground)
         self.bars_.set_label("mean size of the effects")
         self.points_ = [self._scatter(k, unit) for k, unit in enumerate(units)]
-        names = [clean(explanation.unit_names_[unit]) for unit in units]
-        name_bars(self.ax_, [shorten(name, 40) for name in names])
+        name_bars(self.ax_, self._names()[: len(units)])
         self._name_effects(describe_output(explanation, None))
         self._explain_points()
 
@@ -290,7 +301,7 @@ class LimeDisplay:
             color = {"color": "0.5"}
         return self.ax_.scatter(
             effects,
-            place + 0.5 * spread,
+            place + 0.44 * spread,
             s=14,
             linewidths=0,
             alpha=np.where(is_poor(explanation), _MUTED, 0.9),
@@ -365,7 +376,7 @@ class LimeDisplay:
         color = ground_color() if name_units(units) == "cell" else NO_UNIT
         draw_outlines(ax, units, colors=color, linewidths=0.8)
         times = [describe_value(time) for time in explanation.times_]
-        name_places(ax.xaxis, times, n_labels(times, 64))
+        name_places(ax.xaxis, times, n_labels(times, int(8 * inches_of(ax))))
         names = [shorten(clean(n), 28) for n in explanation.feature_names_]
         name_places(ax.yaxis, names, 30)
         ax.set_xlabel("time")
