@@ -12,9 +12,11 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 
 from skdeep.inspection._explanation import R2_TO_TRUST, LimeExplanation
 from skdeep.inspection._lime_cells import REPLACEMENTS
+from skdeep.inspection._lime_draws import Drawn
 from skdeep.inspection._lime_local import (
     Draws,
     LocalModel,
+    check_kernel,
     default_kernel_width,
     fit_local_model,
     measure_stability,
@@ -28,7 +30,7 @@ _N_DRAWS, _N_DRAWS_OF_UNIT, _MOST_TIMES = 512, 4, 8
 _STABLE = 0.9
 
 # Numbers that are held at a time.
-_N_NUMBERS = 2**25
+_N_NUMBERS = 2**22
 
 # As far predictions may differ because of rounding.
 _ROUNDING = 1e-3
@@ -36,6 +38,7 @@ _ROUNDING = 1e-3
 
 @validate_params(
     {
+        "link": [StrOptions({"identity", "logit"})],
         "num_samples": [
             Interval(Integral, 2, None, closed="left"),
             StrOptions({"auto"}),
@@ -71,6 +74,7 @@ def lime_explain(
     n_segments=None,
     categorical_features=None,
     feature_names=None,
+    row_names=None,
     feature_selection=None,
     random_state=None,
 ):
@@ -135,6 +139,8 @@ def lime_explain(
         numbers, or no more than two different ones, always are.
     feature_names : list of str, default=None
         Names of the features, if X has none.
+    row_names : list, default=None
+        Names of the rows, if X has no index.
     feature_selection : {"highest_weights", "forward_selection", "lasso_path"}, \
             default=None
         How lime chooses ``num_features`` units for the local model. None: the local
@@ -213,22 +219,22 @@ def lime_explain(
         "categorical_features": categorical_features,
         "feature_names": feature_names,
     }
+    if isinstance(num_features, bool):
+        raise TypeError(f"num_features must be an integer, got {num_features}.")
     rows = make_rows(estimator, X, background, options)
     answers = _answers(output, rows.X)
     _check_rows_stand_alone(output, rows, answers)
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     around = [
-        _Around(rows, row, chosen, answers[row], kernel_width, seed)
+        _Around(rows, row, chosen, answers[row], num_samples, kernel_width, seed)
         for row, chosen in enumerate(output.of_rows(answers))
     ]
-    fewest, most = _numbers_of_draws(num_samples, len(rows.unit_names))
-    n_together = max(1, _N_NUMBERS // (most * rows.draw_size()))
     models = []
-    for start in range(0, len(around), n_together):
-        some = around[start : start + n_together]
-        _draw_until_stable(rows, output, some, fewest, most, num_features)
+    for some in _blocks(around, rows.draw_size()):
+        _draw_until_stable(rows, output, some, num_features)
         models += [a.fit(num_features, feature_selection) for a in some]
-    explanation = _describe(rows, output, answers, around, models, num_features)
+    names = labels_of(rows.X, row_names)
+    explanation = _describe(rows, names, output, answers, around, models, num_features)
     _warn_of_poor_fits(explanation)
     return explanation
 
@@ -246,15 +252,18 @@ class _Around:
         Which output is explained.
     answer : ndarray of shape (n_outputs,)
         The outputs at the row.
+    num_samples : int or "auto"
+        Number of draws.
     kernel_width : float or None
         The width of lime's kernel.
     seed : int
         Decides the draws together with what the row holds.
     """
 
-    def __init__(self, rows, row, chosen, answer, kernel_width, seed):
+    def __init__(self, rows, row, chosen, answer, num_samples, kernel_width, seed):
         self._rows, self._row, self.chosen = rows, row, chosen
         n_units = max(1, rows.has_units(row).sum())
+        self._fewest, self.most = _numbers_of_draws(num_samples, n_units)
         self._width = kernel_width or default_kernel_width(n_units)
         digest = hashlib.blake2b(rows.content(row), digest_size=16).digest()
         self._rng = np.random.default_rng([seed, *digest])
@@ -262,23 +271,21 @@ class _Around:
         self.n_draws = 0
         self._draws = Draws(units, np.zeros(1), answer[[chosen]])
 
-    def draw(self, n_draws: int):
-        """Draw; return what the estimator has to answer."""
-        self._drawn = self._rows.draw(self._row, self._rng, n_draws)
-        return self._drawn.content
+    def draw(self) -> Drawn:
+        """Draw, as many as there are already."""
+        return self._rows.draw(self._row, self._rng, self.n_draws or self._fewest)
 
-    def learn(self, answers: np.ndarray) -> None:
+    def learn(self, drawn: Drawn, answers: np.ndarray, num_features: int) -> None:
         """Take the answers to what was drawn, (n_draws, n_outputs)."""
-        drawn = self._drawn
         outputs = answers[:, self.chosen]
         self._draws.add(Draws(drawn.units, drawn.distances, outputs))
         self.n_draws += len(outputs)
-        del self._drawn
-
-    def measure_stability(self, num_features: int) -> float:
-        """Return how stable the largest effects are."""
+        check_kernel(self._draws, self._width)
         self.stability = measure_stability(self._draws, self._width, num_features)
-        return self.stability
+
+    def wants_more(self) -> bool:
+        """Return whether the largest effects are not stable yet."""
+        return self.stability < _STABLE and 2 * self.n_draws <= self.most
 
     def fit(self, num_features: int, selection: str | None) -> LocalModel:
         """Return the local model; the draws are no longer held."""
@@ -318,35 +325,49 @@ def _numbers_of_draws(num_samples, n_units: int) -> tuple[int, int]:
     if num_samples == "auto":
         fewest = max(_N_DRAWS, _N_DRAWS_OF_UNIT * n_units)
         return fewest, _MOST_TIMES * fewest
-    if num_samples < n_units + 3:
+    # Draws come in pairs, and a pair tells what one draw does of the linear part.
+    needed = 2 * n_units + 3
+    if num_samples < needed:
         raise ValueError(
             f"num_samples={num_samples} are too few to tell {n_units} units apart; at "
-            f"least {n_units + 3} are needed."
+            f"least {needed} are needed."
         )
     return num_samples - 1, num_samples - 1  # the row itself is a sample too
 
 
-def _draw_until_stable(rows, output, around, fewest, most, num_features) -> None:
+def _blocks(around: list, draw_size: int):
+    """Cut rows into blocks whose draws are held at a time."""
+    block: list[_Around] = []
+    n_numbers = 0
+    for a in around:
+        if block and n_numbers + a.most * draw_size > _N_NUMBERS:
+            yield block
+            block, n_numbers = [], 0
+        block.append(a)
+        n_numbers += a.most * draw_size
+    yield block
+
+
+def _draw_until_stable(rows, output, around, num_features) -> None:
     """Draw around some rows, as much again as long as their effects are unstable."""
-    n_draws = fewest
     while around:
-        parts = [a.draw(n_draws) for a in around]
-        answers = _answers(output, rows.join(parts))
-        for a, part in zip(around, np.split(answers, len(around)), strict=True):
-            a.learn(part)
-        n_draws = around[0].n_draws
-        unstable = [a for a in around if a.measure_stability(num_features) < _STABLE]
-        around = unstable if 2 * n_draws <= most else []
+        drawn = [a.draw() for a in around]
+        answers = _answers(output, rows.join([d.content for d in drawn]))
+        ends = np.cumsum([len(d.units) for d in drawn])
+        parts = np.split(answers, ends[:-1])
+        for a, d, part in zip(around, drawn, parts, strict=True):
+            a.learn(d, part, num_features)
+        around = [a for a in around if a.wants_more()]
 
 
-def _describe(rows, output, answers, around, models, num_features):
+def _describe(rows, names, output, answers, around, models, num_features):
     """Return what was found."""
     every = range(len(models))
     weights = np.array([model.weights for model in models])
     chosen = [a.chosen for a in around]
     return LimeExplanation(
         kind=rows.kind,
-        rows=labels_of(rows.X),
+        rows=names,
         outputs=[output.names[k] for k in chosen],
         unit_names=rows.unit_names,
         values=_as_objects([rows.values(row) for row in every]),

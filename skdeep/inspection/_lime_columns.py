@@ -10,6 +10,9 @@ import pandas as pd
 # A column with no more values than this has nothing between them.
 _FEW = 2
 
+# Of draws with this standard deviation a third reach the next integer.
+_TO_NEXT_INTEGER = 0.5
+
 
 class Columns:
     """Columns of whatever type, whose rows can be taken apart and joined anew.
@@ -40,20 +43,28 @@ class Columns:
         self._is_whole = np.array([_holds_integers(c) for c in self._columns])
         self._describe()
         is_numeric = np.array([_is_numeric(c) for c in self._columns])
-        has_many = np.array([len(np.unique(c)) > _FEW for c in self._codes.T])
-        self.is_continuous = is_numeric & has_many & (self._sd > 0)
+        self._others = [int(j) for j in np.flatnonzero(~is_numeric)]
+        self.is_continuous = is_numeric & (self._n_values > _FEW) & (self._sd > 0)
         self._bins: dict[int, np.ndarray] = {}
 
     def _describe(self) -> None:
         """Find mean, standard deviation and range of the background."""
-        numbers = self.numbers[: self._n_background]
-        known = np.ma.masked_invalid(numbers)
+        known = np.ma.masked_invalid(self.numbers[: self._n_background])
         self._mean = known.mean(axis=0).filled(0.0)
         self._sd = known.std(axis=0).filled(0.0)
         self._low = known.min(axis=0).filled(np.inf)
         self._high = known.max(axis=0).filled(-np.inf)
+        self._n_values = np.array([len(np.unique(c.compressed())) for c in known.T])
         # Where rounding is all that varies, nothing does.
         self._sd[self._sd <= 1e-12 * np.abs(self._mean)] = 0
+
+    def step_sizes(self, spread: float, columns) -> np.ndarray:
+        """Return how far columns are moved.
+
+        Integers are moved far enough to reach the next one.
+        """
+        least = np.where(self._is_whole[columns], _TO_NEXT_INTEGER, 0)
+        return np.maximum(spread * self._sd[columns], least)
 
     def cut(self, column: int, n_bins: int) -> None:
         """Tell the values of a numeric column apart by bins of equal frequency."""
@@ -67,7 +78,7 @@ class Columns:
 
     def show(self, row: int, column: int):
         """Return a value as it was given, or the bin that it is in."""
-        value = self._columns[column].iloc[row]
+        value = self._columns[column].array[row]
         if column not in self._bins or np.isnan(self.numbers[row, column]):
             return value
         edges = self._bins[column]
@@ -78,34 +89,44 @@ class Columns:
 
     def content(self, row: int) -> bytes:
         """Return what tells a row from others."""
-        others = [
-            repr(column.iloc[row])
-            for column in self._columns
-            if not _is_numeric(column)
-        ]
+        others = [repr(self._columns[j].array[row]) for j in self._others]
         return self.numbers[row].tobytes() + "\0".join(others).encode()
 
     def standardize(self, numbers: np.ndarray, columns) -> np.ndarray:
         """Return numbers of columns in standard deviations from their means."""
-        return (numbers - self._mean[columns]) / self._sd[columns]
+        away = numbers - self._mean[columns]
+        away /= self._sd[columns]
+        return away
 
     def move(self, own: np.ndarray, columns, steps: np.ndarray) -> np.ndarray:
-        """Return numbers so many standard deviations from a row's own.
+        """Return numbers some steps from a row's own, in place.
 
         They stay within the range of the background and the row, and whole where
         the column holds integers.
         """
-        moved = steps * self._sd[columns]
-        moved += own
-        whole = self._is_whole[columns]
-        moved[:, whole] = np.rint(moved[:, whole])
+        steps += own
+        for place in np.flatnonzero(self._is_whole[columns]):
+            np.rint(steps[:, place], out=steps[:, place])
         low, high = self._low[columns], self._high[columns]
-        return np.clip(moved, np.minimum(low, own), np.maximum(high, own), out=moved)
+        return np.clip(steps, np.minimum(low, own), np.maximum(high, own), out=steps)
 
     def others(self, row: int, columns) -> np.ndarray:
         """Return the rows of the background with other values in some columns."""
         codes = self._codes[: self._n_background, columns]
         return np.flatnonzero((codes != self._codes[row, columns]).any(axis=1))
+
+    @property
+    def n_others(self) -> int:
+        """Number of columns that are not numeric."""
+        return len(self._others)
+
+    def put(self, places, columns, taken, numbers, sources) -> None:
+        """Put values of some rows at places of what :meth:`rows` takes."""
+        for column in columns:
+            if column in self._others:
+                sources[places, self._others.index(column)] = taken
+            else:
+                numbers[places, column] = self.numbers[taken, column]
 
     def rows(self, numbers: np.ndarray, sources: np.ndarray) -> Any:
         """Make rows, typed as those given.
@@ -114,16 +135,16 @@ class Columns:
         ----------
         numbers : ndarray of shape (n_rows, n_features)
             The values of numeric columns.
-        sources : ndarray of int of shape (n_rows, n_features)
-            The rows that the values of other columns come from.
+        sources : ndarray of int of shape (n_rows, n_others)
+            The rows that the values of the other columns come from.
         """
         is_array = isinstance(self._table, np.ndarray)
         if is_array and self._table.dtype.kind in "iuf":
-            return numbers.astype(self._table.dtype)
+            return numbers.astype(self._table.dtype, copy=False)
         columns = {
             j: pd.Series(numbers[:, j]).astype(column.dtype)
-            if _is_numeric(column)
-            else column.take(sources[:, j]).reset_index(drop=True)
+            if j not in self._others
+            else column.take(sources[:, self._others.index(j)]).reset_index(drop=True)
             for j, column in enumerate(self._columns)
         }
         frame = pd.DataFrame(columns)
@@ -140,9 +161,18 @@ class Columns:
 
 
 def stacked(first, second) -> Any:
-    """Return the rows of two tables of the same kind, one below the other."""
+    """Return the rows of two tables, one below the other, typed as the first."""
     if isinstance(first, np.ndarray):
         return np.concatenate([first, second])
+    first, second = first.copy(deep=False), second.copy(deep=False)
+    for j, categories in enumerate(first.dtypes):
+        if isinstance(categories, pd.CategoricalDtype):
+            both = pd.api.types.union_categoricals(
+                [first.iloc[:, j], pd.Categorical(second.iloc[:, j])],
+                ignore_order=True,
+            )
+            first.isetitem(j, both[: len(first)])
+            second.isetitem(j, both[len(first) :])
     return pd.concat([first, second], ignore_index=True)
 
 

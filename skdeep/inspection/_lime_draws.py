@@ -37,8 +37,10 @@ class Drawn:
 
 def draw_normal(rng, n_draws: int, n_units: int) -> np.ndarray:
     """Return standard normal numbers, (n_draws, n_units), in pairs of both signs."""
-    half = rng.standard_normal((_n_half(n_draws), n_units))
-    return _paired(half, -half)[:n_draws]
+    pairs = _room_for_pairs(n_draws, n_units, float)
+    pairs[:, 0] = rng.standard_normal(pairs[:, 0].shape)
+    np.negative(pairs[:, 0], out=pairs[:, 1])
+    return pairs.reshape(pairs.shape[0] * 2 * pairs.shape[2], n_units)[:n_draws]
 
 
 def draw_switches(rng, n_draws: int, n_units: int) -> np.ndarray:
@@ -46,19 +48,13 @@ def draw_switches(rng, n_draws: int, n_units: int) -> np.ndarray:
 
     Half of them are, in pairs one of which has on what the other has off.
     """
-    half = rng.random((_n_half(n_draws), n_units)) < 0.5
-    return _paired(half, ~half)[:n_draws]
+    pairs = _room_for_pairs(n_draws, n_units, bool)
+    pairs[:, 0] = rng.random(pairs[:, 0].shape) < 0.5
+    np.logical_not(pairs[:, 0], out=pairs[:, 1])
+    return pairs.reshape(pairs.shape[0] * 2 * pairs.shape[2], n_units)[:n_draws]
 
 
-def _n_half(n_draws: int) -> int:
-    """Return how many pairs make so many draws, the same number in each part."""
-    return -(-n_draws // (2 * N_PARTS)) * N_PARTS
-
-
-def _paired(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Put pairs into the same part."""
-    n_units = first.shape[1]
-    parts = [
-        half.reshape(N_PARTS, len(half) // N_PARTS, n_units) for half in (first, second)
-    ]
-    return np.concatenate(parts, axis=1).reshape(2 * len(first), n_units)
+def _room_for_pairs(n_draws: int, n_units: int, dtype) -> np.ndarray:
+    """Return room for pairs, as many in each part: (N_PARTS, 2, n_pairs, n_units)."""
+    n_pairs = -(-n_draws // (2 * N_PARTS))
+    return np.empty((N_PARTS, 2, n_pairs, n_units), dtype)

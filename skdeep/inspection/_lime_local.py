@@ -14,14 +14,17 @@ from skdeep.inspection._lime_draws import N_PARTS
 # The width of lime's kernel, for one unit; it grows with the root of their number.
 _KERNEL_WIDTH = 0.75
 
+# For lime, which draws nothing here and would make a generator for every row.
+_UNUSED = np.random.RandomState(0)
+
 # Half of the parts of the draws against the other half tells how far chance decides.
-_HALVES = [([0, 1], [2, 3]), ([0, 2], [1, 3]), ([0, 3], [1, 2])]
+_HALVES = np.array([[[0, 1], [2, 3]], [[0, 2], [1, 3]], [[0, 3], [1, 2]]])
 
 # Relative to the variance of the units. Keeps units that never change at 0.
 _JITTER = 1e-10
 
-# An output that varies less, beside its size, is constant but for rounding.
-_ROUNDING = 1e-6
+# An output that varies by so many of the last bits is constant but for rounding.
+_ROUNDING = 16
 
 
 @dataclass
@@ -66,7 +69,7 @@ def default_kernel_width(n_units: int) -> float:
 
 def fit_local_model(draws, kernel_width, num_features, selection) -> LocalModel:
     """Fit a linear model to draws, the near ones counting most."""
-    base = LimeBase(partial(_kernel, width=kernel_width), random_state=0)
+    base = LimeBase(partial(_kernel, width=kernel_width), random_state=_UNUSED)
     intercept, weights, r2, prediction = base.explain_instance_with_data(
         draws.units,
         draws.outputs[:, np.newaxis],
@@ -82,6 +85,20 @@ def fit_local_model(draws, kernel_width, num_features, selection) -> LocalModel:
     return LocalModel(intercept, coefficients, prediction[0], r2)
 
 
+def check_kernel(draws, kernel_width: float) -> None:
+    """Refuse a kernel so narrow that fewer draws count than there are units."""
+    weights = _kernel(draws.distances, kernel_width)
+    n_counting = weights.sum() ** 2 / (weights**2).sum()
+    n_varying = int(_varying(draws.units).sum())
+    if n_counting < n_varying + 2:
+        raise ValueError(
+            f"kernel_width={kernel_width:.4g} leaves {n_counting:.1f} of "
+            f"{len(weights)} draws to tell {n_varying} units apart; the default is "
+            f"{default_kernel_width(n_varying):.3g} here. A smaller spread, too, looks "
+            "nearer at numeric columns."
+        )
+
+
 def measure_stability(draws, kernel_width, num_features) -> float:
     """Return how far two halves of the draws agree on the largest effects.
 
@@ -93,23 +110,29 @@ def measure_stability(draws, kernel_width, num_features) -> float:
     if _is_constant(draws.outputs):
         return 1.0
     row = draws.units[0]
-    away = draws.units - row
     parts = np.array(
         [
-            _moments(away[part], draws.outputs[part], weights[part])
-            for part in _parts(len(away))
+            _moments(draws.units[part], row, draws.outputs[part], weights[part])
+            for part in _parts(len(weights))
         ]
     )
-    agreements = []
-    for halves in _HALVES:
-        effects = [_solve(parts[half].sum(axis=0))[1:] * row for half in halves]
-        agreements.append(_overlap(*(_largest(e, num_features) for e in effects)))
-    return float(np.mean(agreements))
+    halves = parts[_HALVES].sum(axis=-3)  # (ways, 2, n_units + 2, n_units + 2)
+    effects = _solve(halves)[..., 1:] * row
+    return float(
+        np.mean([_overlap(*found) for found in _largest(effects, num_features)])
+    )
+
+
+def _varying(units: np.ndarray) -> np.ndarray:
+    """Return which units vary, (n_units,)."""
+    return (units != units[0]).any(axis=0)
 
 
 def _is_constant(outputs: np.ndarray) -> bool:
     """Return whether outputs vary by rounding alone."""
-    return np.ptp(outputs) <= _ROUNDING * np.abs(outputs).max()
+    is_single = (outputs == outputs.astype(np.float32)).all()
+    rounding = _ROUNDING * np.finfo(np.float32 if is_single else np.float64).eps
+    return np.ptp(outputs) <= rounding * np.abs(outputs).max()
 
 
 def _kernel(distances: np.ndarray, width: float) -> np.ndarray:
@@ -123,32 +146,37 @@ def _parts(n_draws: int) -> list[slice]:
     return [slice(*pair) for pair in pairwise(edges)]
 
 
-def _moments(away, outputs, weights) -> np.ndarray:
+def _moments(units, row, outputs, weights) -> np.ndarray:
     """Return the weighted products of all columns: 1, the units, the output.
 
     The units are counted from the row, so that those that never change are 0.
     """
-    table = np.empty((len(away), away.shape[1] + 2))
-    table[:, 0], table[:, 1:-1], table[:, -1] = 1, away, outputs
+    table = np.empty((len(units), units.shape[1] + 2))
+    table[:, 0], table[:, -1] = 1, outputs
+    np.subtract(units, row, out=table[:, 1:-1])
     table *= np.sqrt(weights)[:, np.newaxis]
     return table.T @ table
 
 
 def _solve(moments: np.ndarray) -> np.ndarray:
-    """Return the output at the row and the coefficients, by least squares."""
-    squares = moments[:-1, :-1].copy()
-    n_units = len(squares) - 1
-    squares[np.diag_indices(n_units + 1)] += _JITTER * np.trace(squares) / len(squares)
-    return np.linalg.solve(squares, moments[:-1, -1])
+    """Return the output at the row and the coefficients, by least squares.
+
+    ``moments`` is (..., n_units + 2, n_units + 2); the result (..., n_units + 1).
+    """
+    squares = moments[..., :-1, :-1]
+    diagonal = np.einsum("...ii->...i", squares)
+    jitter = _JITTER * diagonal.mean(axis=-1)[..., np.newaxis, np.newaxis]
+    squares = squares + jitter * np.eye(diagonal.shape[-1])
+    return np.linalg.solve(squares, moments[..., :-1, -1:])[..., 0]
 
 
 def _largest(effects: np.ndarray, n: int) -> np.ndarray:
-    """Return effects with all but the n largest set to 0."""
-    if n >= len(effects):
+    """Return effects, (..., n_units), with all but the n largest set to 0."""
+    if n >= effects.shape[-1]:
         return effects
-    smallest = np.argpartition(-np.abs(effects), n)[n:]
+    smallest = np.argpartition(-np.abs(effects), n)[..., n:]
     kept = effects.copy()
-    kept[smallest] = 0
+    np.put_along_axis(kept, smallest, 0, axis=-1)
     return kept
 
 
@@ -170,8 +198,11 @@ class _LeastSquares:
     """
 
     def fit(self, X, y, sample_weight):
+        if _is_constant(y):
+            self.coef_, self.intercept_ = np.zeros(X.shape[1]), y[0]
+            return self
         row = X[0]
-        at_row, *coefficients = _solve(_moments(X - row, y, sample_weight))
+        at_row, *coefficients = _solve(_moments(X, row, y, sample_weight))
         self.coef_ = np.array(coefficients)
         self.intercept_ = at_row - row @ self.coef_
         return self
@@ -186,5 +217,5 @@ class _LeastSquares:
         mean = np.average(y, weights=sample_weight)
         variance = np.average((y - mean) ** 2, weights=sample_weight)
         error = np.average((y - self.predict(X)) ** 2, weights=sample_weight)
-        n_varying = int((X != X[0]).any(axis=0).sum())
+        n_varying = int(_varying(X).sum())
         return 1 - error / variance * (len(y) - 1) / (len(y) - n_varying - 1)

@@ -55,22 +55,33 @@ def find_output(estimator, target, link: str) -> Output:
             f"estimator must be a fitted classifier or regressor, got {estimator!r}."
         )
     check_is_fitted(estimator)
-    if is_forecaster(estimator):
-        return _forecast(estimator, target)
     if is_classifier(estimator):
-        classes = list(estimator.classes_)
-        if _is_label(target, MARGIN) and MARGIN not in classes:
-            return _margin(estimator, classes)
-        probability = _probability(estimator, classes, target)
-        return _log_odds(probability) if link == "logit" else probability
+        classes = _classes(estimator)
+        if not (_is_label(target, MARGIN) and MARGIN not in classes):
+            output = _probability(estimator, classes, target)
+            return _log_odds(output) if link == "logit" else output
     if link == "logit":
         raise ValueError("link='logit' is for the probabilities of a classifier.")
+    if is_classifier(estimator):
+        return _margin(estimator, classes)
+    if is_forecaster(estimator):
+        return _forecast(estimator, target)
     return _prediction(estimator, target)
 
 
 def is_forecaster(estimator) -> bool:
     """Return whether an estimator forecasts whole paths from windows of rows."""
     return hasattr(estimator, "backtest") and hasattr(estimator, "horizon")
+
+
+def _classes(classifier) -> list:
+    """Return the classes that a classifier chooses between."""
+    if isinstance(classifier.classes_, list):
+        raise TypeError(
+            f"estimator must answer a single question; {type(classifier).__name__} "
+            f"answers {len(classifier.classes_)} at once."
+        )
+    return list(classifier.classes_)
 
 
 def _is_label(value, label) -> bool:
@@ -86,13 +97,22 @@ def _margin(estimator, classes: list) -> Output:
             f"{type(estimator).__name__} does not have."
         )
 
+    is_binary = len(classes) <= 2
+    names = [MARGIN] if is_binary else [f"margin of {label}" for label in classes]
+
     def evaluate(X):
         margins = np.asarray(estimator.decision_function(X), dtype=np.float64)
-        return margins.reshape(len(margins), -1)
+        margins = margins.reshape(len(margins), -1)
+        is_by_pairs = getattr(estimator, "decision_function_shape", "") == "ovo"
+        if margins.shape[1] != len(names) or (is_by_pairs and not is_binary):
+            raise ValueError(
+                f"target='margin' needs one margin a class; decision_function of "
+                f"{type(estimator).__name__} gives {margins.shape[1]} for the "
+                f"{len(classes)} classes."
+            )
+        return margins
 
-    if len(classes) == 2:
-        return Output(evaluate, [MARGIN], 0)
-    return Output(evaluate, [f"margin of {label}" for label in classes], None)
+    return Output(evaluate, names, 0 if is_binary else None)
 
 
 def _probability(estimator, classes: list, target) -> Output:
@@ -104,19 +124,14 @@ def _probability(estimator, classes: list, target) -> Output:
         )
 
     def evaluate(X):
-        chances = estimator.predict_proba(X)
-        if isinstance(chances, list):
-            raise TypeError(
-                f"{type(estimator).__name__} answers several questions at once, "
-                f"{len(chances)}; explain a classifier of one."
-            )
-        return np.asarray(chances, dtype=np.float64)
+        return np.asarray(estimator.predict_proba(X), dtype=np.float64)
 
     names = [f"P({label})" for label in classes]
     if target is None:
         # Of two classes always the same, so that rows can be compared.
         return Output(evaluate, names, None if len(classes) > 2 else len(classes) - 1)
-    if not pd.api.types.is_scalar(target) or target not in classes:
+    is_label = pd.api.types.is_scalar(target) and not pd.isna(target)
+    if not is_label or target not in classes:
         raise ValueError(f"target={target!r} is none of the classes {classes}.")
     return Output(evaluate, names, classes.index(target))
 
@@ -196,7 +211,8 @@ def _find(target, names: list) -> int:
     """Return the position of a target that is given by name, or of the only one."""
     if target is None and len(names) == 1:
         return 0
-    if target in names:
+    is_name = pd.api.types.is_scalar(target) and not pd.isna(target)
+    if is_name and target in names:
         return names.index(target)
     raise ValueError(f"target={target!r} is none of the targets {names}.")
 

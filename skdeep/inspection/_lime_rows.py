@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from reprlib import repr as short
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,16 @@ def read_rows(X, name: str) -> Any:
             f"{name} is sparse, which lime_explain does not take; {name}.toarray() is "
             "dense."
         )
-    if hasattr(X, "columns") and hasattr(X, "to_dict") and not hasattr(X, "iloc"):
+    if hasattr(type(X), "collect"):
+        raise TypeError(f"{name} is a {type(X).__name__}; {name}.collect() has rows.")
+    if hasattr(type(X), "to_dict") and not hasattr(X, "iloc"):
         X = pd.DataFrame(X.to_dict(as_series=False))  # a DataFrame of polars
-    rows = X if isinstance(X, pd.DataFrame) else np.asarray(X)
+    try:
+        rows = X if isinstance(X, pd.DataFrame) else np.asarray(X)
+    except ValueError as error:
+        raise ValueError(f"{name} must hold rows of the same length.") from error
+    if isinstance(rows, np.ndarray) and rows.dtype.kind == "c":
+        raise ValueError(f"{name} must not hold complex numbers.")
     if rows.ndim not in (2, 3, 4) or 0 in rows.shape:
         raise ValueError(
             f"{name} must hold rows of a table (2-D), sequences (3-D) or images (3-D "
@@ -70,9 +78,18 @@ def _times(n_before: int, n_after: int = 0) -> list:
     return list(range(1 - n_before, 1 + n_after))
 
 
-def labels_of(X) -> list:
-    """Return the labels of rows: the index, or positions."""
+def labels_of(X, given) -> list:
+    """Return the names of rows: those given, the index, or positions."""
+    if given is not None:
+        return _names(given, len(X), "row_names")
     return list(getattr(X, "index", range(len(X))))
+
+
+def _names(given, n: int, parameter: str) -> list:
+    """Return names that were given, or refuse other than so many."""
+    if isinstance(given, (str, bytes)) or np.ndim(given) != 1 or len(given) != n:
+        raise ValueError(f"{parameter} must be a list of {n} names, got {given!r}.")
+    return list(given)
 
 
 def _is_name(value, name: str) -> bool:
@@ -97,6 +114,8 @@ def _check_background(background, X) -> Any:
     if len(rows) < 2:
         raise ValueError(f"background must hold several rows, got {len(rows)}.")
     if isinstance(X, pd.DataFrame) and isinstance(rows, pd.DataFrame):
+        if list(X.columns) == list(rows.columns):
+            return rows
         missing = [column for column in X.columns if column not in rows.columns]
         if missing:
             raise ValueError(f"background lacks the columns {missing} of X.")
@@ -118,12 +137,7 @@ def _feature_names(estimator, X, given) -> list:
     """Return the names of the last axis of X."""
     n_features = X.shape[-1]
     if given is not None:
-        if isinstance(given, str) or len(given) != n_features:
-            raise ValueError(
-                f"feature_names must be the names of {n_features} features, got "
-                f"{given!r}."
-            )
-        return list(given)
+        return _names(given, n_features, "feature_names")
     if isinstance(X, pd.DataFrame):
         return list(X.columns)
     known = getattr(estimator, "feature_names_in_", ())
@@ -134,8 +148,14 @@ def _feature_names(estimator, X, given) -> list:
 
 def _positions(chosen, names: list, parameter: str) -> list[int]:
     """Return the positions of features that are given by name or position."""
+    if isinstance(chosen, Hashable) and not isinstance(chosen, tuple):
+        raise ValueError(f"{parameter} must be a list of features, got {chosen!r}.")
+    if np.ndim(chosen) == 1 and np.asarray(chosen).dtype == bool:
+        raise ValueError(
+            f"{parameter} must be a list of names or positions, got a mask, {chosen!r}."
+        )
     positions = []
-    for feature in [chosen] if isinstance(chosen, str) else chosen:
+    for feature in chosen:
         if isinstance(feature, Hashable) and feature in names:
             positions.append(names.index(feature))
         elif isinstance(feature, (int, np.integer)) and 0 <= feature < len(names):
@@ -169,11 +189,14 @@ def _named_groups(groups: dict, names: list) -> dict[str, list[int]]:
 
 def _numbered_groups(groups, shape: tuple, what: str) -> np.ndarray:
     """Return an array of groups as the position of the group of each cell."""
-    numbers = np.asarray(groups)
+    try:
+        numbers = np.asarray(groups)
+    except ValueError:  # lists of different lengths
+        numbers = np.empty(0)
     if numbers.shape != shape or numbers.dtype.kind not in "iu":
         raise ValueError(
-            f"groups must number the cells of {what}: integers of shape {shape}, got "
-            f"{numbers.dtype} of shape {numbers.shape}."
+            f"groups must number the cells of {what} by integers of shape {shape}, got "
+            f"{short(groups)}."
         )
     if (numbers < 0).any():
         raise ValueError(
@@ -203,14 +226,14 @@ def _table(X, background, names: list, options: dict) -> TableRows:
             f"group {k}": list(np.flatnonzero(numbers == k))
             for k in range(numbers.max() + 1)
         }
+    name = "categorical_features"
+    given = options[name]
     return TableRows(
         X,
         background,
         names=names,
         groups=columns,
-        categorical=_positions(
-            options["categorical_features"] or [], names, "categorical_features"
-        ),
+        categorical=[] if given is None else _positions(given, names, name),
         discretize=options["discretize"],
         spread=options["spread"],
     )
@@ -385,7 +408,7 @@ def _superpixels(pictures: np.ndarray, options: dict) -> np.ndarray:
     )
     found = [
         slic(
-            picture,
+            _between_0_and_1(picture),  # by its own scale: others have no say
             n_segments=n_segments,
             compactness=_COMPACTNESS,
             start_label=0,

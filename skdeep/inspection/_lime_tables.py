@@ -92,24 +92,28 @@ class TableRows:
     def draw(self, row: int, rng, n_draws: int) -> Drawn:
         """Draw around a row; what :meth:`join` needs is numbers and their sources."""
         place = self._place(row)
-        numbers = np.repeat(self._table.numbers[[place]], n_draws, axis=0)
-        sources = np.full(numbers.shape, place, dtype=np.intp)
-        units = np.ones((n_draws, len(self._units)))
+        sources = np.full((n_draws, self._table.n_others), place, dtype=np.intp)
         moved = self._moved(row)
-        squares = self._move(place, rng, moved, units, numbers)
+        columns = self._only_columns(moved)
+        moved_to, in_units, squares = self._move(place, rng, n_draws, columns)
+        if len(columns) == len(self.feature_names):
+            return Drawn(in_units, np.sqrt(squares), (moved_to, sources))
+        numbers = np.repeat(self._table.numbers[[place]], n_draws, axis=0)
+        units = np.ones((n_draws, len(self._units)))
+        numbers[:, columns], units[:, moved] = moved_to, in_units
         squares += self._switch(place, rng, ~moved, units, numbers, sources)
         return Drawn(units, np.sqrt(squares), (numbers, sources))
 
-    def _move(self, place, rng, moved, units, numbers) -> np.ndarray:
-        """Move numeric columns; return the squared distances."""
-        columns = self._only_columns(moved)
-        steps = draw_normal(rng, len(units), len(columns)) * self._spread
+    def _move(self, place, rng, n_draws, columns) -> tuple:
+        """Move numeric columns: return them, in units, and the squared distances."""
         own = self._table.numbers[place, columns]
+        sizes = self._table.step_sizes(self._spread, columns)
+        steps = draw_normal(rng, n_draws, len(own))
+        steps *= sizes
         moved_to = self._table.move(own, columns, steps)
-        numbers[:, columns] = moved_to
-        units[:, moved] = self._table.standardize(moved_to, columns)
-        away = units[:, moved] - self._table.standardize(own, columns)
-        return np.einsum("ij,ij->i", away, away) / self._spread**2
+        in_units = self._table.standardize(moved_to, columns)
+        away = (moved_to - own) / sizes
+        return moved_to, in_units, np.einsum("ij,ij->i", away, away)
 
     def _switch(self, place, rng, switched, units, numbers, sources):
         """Switch the other units; return how many are off."""
@@ -122,8 +126,7 @@ class TableRows:
                 continue
             off = np.flatnonzero(~on)
             taken = others[rng.integers(len(others), size=len(off))]
-            sources[np.ix_(off, columns)] = taken[:, np.newaxis]
-            numbers[np.ix_(off, columns)] = self._table.numbers[np.ix_(taken, columns)]
+            self._table.put(off, columns, taken, numbers, sources)
             units[off, unit] = 0
         return (units[:, switched] == 0).sum(axis=1)
 
