@@ -254,11 +254,12 @@ class LimeExplanation:
         """
         return LimeDisplay(explanation=self, row=None).plot(ax=ax)
 
-    def to_html(self, path=None, *, row=None, full_page=True):
+    def to_html(self, path=None, *, row=None, n_rows=None, full_page=True):
         """Return the explanation as HTML, or write it to a file.
 
         The page needs no JavaScript and no other file, is light or dark as its
-        reader's screen asks for, and small: at most 30 kB for one row, 60 kB for many.
+        reader's screen asks for, and small: at most 30 kB for one row, and 60 kB for
+        many unless more rows are asked for.
 
         Parameters
         ----------
@@ -266,6 +267,9 @@ class LimeExplanation:
             The file to write, in UTF-8; None returns the text.
         row : int, default=None
             Position of the row; None shows the summary of all rows and the first rows.
+        n_rows : int, default=None
+            Number of rows below the summary, 0 for the summary alone; None shows three,
+            or fewer if these are more than 60 kB. Not together with ``row``.
         full_page : bool, default=True
             Whether to make a page of its own, or a part to put into another page.
 
@@ -279,10 +283,12 @@ class LimeExplanation:
         IndexError, TypeError
             If there is no such row.
         ValueError
-            If ``path`` names no file.
+            If ``path`` names no file, or ``n_rows`` is no number of rows.
         """
         row = None if row is None else self._position(row)
-        text = write_page(self, row) if full_page else write_fragment(self, row)
+        _check_n_rows(n_rows, row)
+        write = write_page if full_page else write_fragment
+        text = write(self, row, n_rows)
         if path is None:
             return text
         if not str(path).strip() or Path(path).is_dir():
@@ -291,7 +297,7 @@ class LimeExplanation:
         return None
 
     def _repr_html_(self):
-        return write_fragment(self, None)
+        return write_fragment(self, None, None)
 
     def _position(self, row):
         """Return a row's position as a plain int, if there is such a row."""
@@ -307,3 +313,13 @@ class LimeExplanation:
                 f"explained, got {row}."
             )
         return int(row)
+
+
+def _check_n_rows(n_rows, row) -> None:
+    if n_rows is None:
+        return
+    is_whole = isinstance(n_rows, Integral) and type(n_rows) is not bool
+    if not is_whole or n_rows < 0:
+        raise ValueError(f"n_rows must be a whole number from 0 on, got {n_rows!r}.")
+    if row is not None:
+        raise ValueError(f"n_rows={n_rows} was given, but row={row} is one row.")

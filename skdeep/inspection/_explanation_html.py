@@ -9,6 +9,7 @@ import numpy as np
 from skdeep.inspection import _explanation_svg as svg
 from skdeep.inspection._explanation_parts import (
     Line,
+    are_many_poor,
     clean,
     describe_fidelity,
     describe_output,
@@ -137,21 +138,23 @@ background:#fff}}@media (prefers-color-scheme:dark){{body{{background:#161b22}}}
 """
 
 
-def write_page(explanation, row: int | None) -> str:
+def write_page(explanation, row: int | None, n_rows: int | None) -> str:
     """Return a page of its own about a row, or about all."""
     title = describe_output(explanation, row)
     if row is not None:
         title += f" · {describe_row(explanation, row)}"
-    return _PAGE.format(title=escape(title), body=write_fragment(explanation, row))
+    body = write_fragment(explanation, row, n_rows)
+    return _PAGE.format(title=escape(title), body=body)
 
 
-def write_fragment(explanation, row: int | None) -> str:
-    """Return a part of a page about a row; None for all and the first rows."""
-    if row is None and len(explanation) == 1:
+def write_fragment(explanation, row: int | None, n_rows: int | None) -> str:
+    """Return a part of a page about a row, or about all and the first rows."""
+    if row is None and n_rows is None and len(explanation) == 1:
         row = 0
     if row is None:
         content = _summary(explanation)
-        content += _first_rows(explanation, _ROOM - len((_STYLE + content).encode()))
+        room = _ROOM - len((_STYLE + content).encode())
+        content += _first_rows(explanation, n_rows, room)
     else:
         content = _headline(explanation, row) + _row(explanation, row)
     return f'<div class="skdeep-lime">\n<style>{_STYLE}</style>\n{content}</div>\n'
@@ -166,30 +169,36 @@ def _headline(explanation, row) -> str:
     return f'<p class="t">{output} <span>· {label}</span></p>\n'
 
 
-def _first_rows(explanation, room: int) -> str:
-    """Return as many rows as there is room for, the first of them unfolded."""
+def _first_rows(explanation, n_rows: int | None, room: int) -> str:
+    """Return the first rows, or as many as there is room for, the first unfolded."""
     parts: list[str] = []
-    for row in range(min(_MOST_ROWS, len(explanation))):
-        numbers = describe_fidelity(explanation, row)
-        output = describe_output(explanation, row)
-        title = f"{describe_row(explanation, row)} · {output} {numbers['Model']}"
-        title += f" · R² {numbers['R²']}"
-        part = (
-            f"<details{'' if row else ' open'}><summary>{escape(title)}</summary>\n"
-            f"{_row(explanation, row)}</details>\n"
-        )
+    most = _MOST_ROWS if n_rows is None else n_rows
+    for row in range(min(most, len(explanation))):
+        part = _folded_row(explanation, row)
         room -= len(part.encode())
-        if room < 0:
+        if n_rows is None and room < 0:
             break
         parts.append(part)
     n_left = len(explanation) - len(parts)
-    if n_left:
+    if n_left and n_rows != 0:
         more = "rows are" if n_left > 1 else "row is"
         parts.append(
             f'<p class="c">{n_left} more {more} explained; '
             "<code>to_html(row=…)</code> and <code>plot(row)</code> show them.</p>\n"
         )
     return "".join(parts)
+
+
+def _folded_row(explanation, row: int) -> str:
+    """Return a row below a line that unfolds it."""
+    numbers = describe_fidelity(explanation, row)
+    output = describe_output(explanation, row)
+    title = f"{describe_row(explanation, row)} · {output} {numbers['Model']}"
+    title += f" · R² {numbers['R²']}"
+    return (
+        f"<details{'' if row else ' open'}><summary>{escape(title)}</summary>\n"
+        f"{_row(explanation, row)}</details>\n"
+    )
 
 
 def _row(explanation, row) -> str:
@@ -215,8 +224,10 @@ def _facts(numbers: dict) -> str:
     return f"<dl>{items}</dl>\n"
 
 
-def _warning(lines: list[str]) -> str:
-    return f'<p class="w" role="note">{escape(" ".join(lines))}.</p>\n' if lines else ""
+def _warning(lines: list[str], quiet: bool = False) -> str:
+    kind = "c" if quiet else "w"
+    text = escape(" ".join(lines))
+    return f'<p class="{kind}" role="note">{text}.</p>\n' if lines else ""
 
 
 def _legend(explanation, row, output) -> str:
@@ -236,6 +247,13 @@ def _sequence(explanation, row, output) -> str:
     units = row_units(explanation, row)
     cells = on_cells(units, explanation.effects_[row])
     text = f"Effect of each {name_units(units)} on {output}, features by times"
+    return _map(explanation, cells, units, text)
+
+
+def _map(explanation, cells, units, text) -> str:
+    """Return a map of features and times, if it says more than the table below it."""
+    if name_units(units) == "feature":
+        return ""
     axes = (explanation.feature_names_, explanation.times_)
     return svg.heat_map(cells, units, *axes, text) + "\n"
 
@@ -319,7 +337,7 @@ def _summary(explanation) -> str:
                 "Stability": describe_range(explanation.stability_),
             }
         )
-        + _warning(warn_of_rows(explanation))
+        + _warning(warn_of_rows(explanation), quiet=not are_many_poor(explanation))
         + f"<div{poor}>{content}</div>\n"
     )
 
@@ -351,13 +369,12 @@ def _sum_up_sequence(explanation) -> str:
     """Return the mean sizes of the effects as a map, and the largest as a table."""
     units, sizes = row_units(explanation, 0), mean_sizes(explanation)
     text = f"Mean size of the effects of each {name_units(units)}, features by times"
-    axes = (explanation.feature_names_, explanation.times_)
-    drawn = svg.heat_map(on_cells(units, sizes), units, *axes, text)
+    drawn = _map(explanation, on_cells(units, sizes), units, text)
     shown = largest_units(explanation, _MOST_LINES)
     texts = format_numbers(sizes[shown])
     ends = 0.0, sizes[shown].max(initial=0.0)
     bars = [svg.bar(sizes[u], ends, t) for u, t in zip(shown, texts, strict=True)]
-    return drawn + "\n" + _sizes(explanation, shown, texts, bars)
+    return drawn + _sizes(explanation, shown, texts, bars)
 
 
 def _sizes(explanation, units, texts, pictures) -> str:

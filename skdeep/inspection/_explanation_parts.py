@@ -13,6 +13,7 @@ import pandas as pd
 
 # Below this share of explained variance the local model is no explanation.
 R2_TO_TRUST = 0.5
+_MANY = 0.05  # share of rows
 # Letters of Persian, Hindi, … and composed emoji need these joiners between them.
 _JOINERS = "\u200c\u200d"
 _LABEL_WIDTH, _VALUE_WIDTH = 42, 26
@@ -132,11 +133,17 @@ def warn_of_rows(explanation) -> list[str]:
     n_poor, n_rows = int(is_poor(explanation).sum()), len(explanation)
     if n_poor == 0:
         return []
-    share = f"{100 * n_poor / n_rows:.0f} %"
+    percent = 100 * n_poor / n_rows
+    share = f"{percent:.0f} %" if percent >= 1 else "below 1 %"
     return [
         f"R² below {R2_TO_TRUST} in {n_poor} of {n_rows} rows ({share}):",
         "the model is not linear there; do not trust their effects",
     ]
+
+
+def are_many_poor(explanation) -> bool:
+    """Whether so many rows are described badly that it is to be said loudly."""
+    return bool(is_poor(explanation).mean() >= _MANY)
 
 
 def _describe_time(time: pd.Timestamp) -> str:

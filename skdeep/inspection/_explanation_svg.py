@@ -26,7 +26,7 @@ _MOST_CELLS, _MOST_FEATURES, _MOST_PIXELS = 720, 32, (80, 56, 40, 28, 20)
 _ROOM = 16_000  # in bytes: what an image may take
 _MOST_POINTS = 100
 _N_SHADES = 10
-_WIDTH, _LETTER = 652, 6.2  # of a heat map, and of a letter in it
+_WIDTH, _LETTER = 652, 7.0  # of a heat map, and of a letter in it
 
 
 def escape(text: str) -> str:
@@ -72,6 +72,8 @@ def heat_map(cells, units, features, times, text: str) -> str:
     Where there are too many it is drawn coarser; a line below the picture says so.
     """
     names = [shorten(clean(name), 24) for name in features]
+    if name_units(units) == "time segment":  # the same for all features
+        cells, units, names = cells[:1], units[:1], ["all features"]
     labels = [describe_value(time) for time in times]
     drawn, units, names, labels, note = _coarser(cells, units, names, labels)
     n_features, n_times = drawn.shape
@@ -79,7 +81,7 @@ def heat_map(cells, units, features, times, text: str) -> str:
     width, height = _WIDTH - 2 - left, float(np.clip(24 * n_features, 48, 480))
     place = f"translate({left:.0f} 4) "
     place += f"scale({width / n_times:.4f} {height / n_features:.4f})"
-    grid = "l" if name_units(units) == "cell" else "f"
+    grid = "l" if name_units(units) == "cell" and len(names) > 1 else "f"
     axes = _feature_labels(names, left, height)
     axes += _time_labels(labels, left, width, height + 20)
     content = (

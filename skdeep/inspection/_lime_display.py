@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from skdeep.inspection._explanation_parts import (
+    are_many_poor,
     clean,
     describe_fidelity,
     describe_output,
@@ -119,6 +120,7 @@ class LimeDisplay:
         n_segments=None,
         categorical_features=None,
         feature_names=None,
+        row_names=None,
         feature_selection=None,
         random_state=None,
         ax=None,
@@ -138,7 +140,9 @@ class LimeDisplay:
             As in :func:`~skdeep.inspection.lime_explain`.
         kernel_width, discretize, groups, replacement, n_segments : object
             As in :func:`~skdeep.inspection.lime_explain`.
-        categorical_features, feature_names, feature_selection, random_state : object
+        categorical_features, feature_names, row_names : object
+            As in :func:`~skdeep.inspection.lime_explain`.
+        feature_selection, random_state : object
             As in :func:`~skdeep.inspection.lime_explain`.
         ax : matplotlib Axes, default=None
             Where to draw; a new figure if None.
@@ -169,6 +173,7 @@ class LimeDisplay:
             n_segments=n_segments,
             categorical_features=categorical_features,
             feature_names=feature_names,
+            row_names=row_names,
             feature_selection=feature_selection,
             random_state=random_state,
         )
@@ -249,6 +254,8 @@ class LimeDisplay:
         if row is None:
             title = f"{output} · {len(explanation)} rows"
             notes, warning = [], warn_of_rows(explanation)
+            if not are_many_poor(explanation):
+                notes, warning = warning, []
         else:
             title = f"{output} · {describe_row(explanation, row)}"
             numbers = describe_fidelity(explanation, row)

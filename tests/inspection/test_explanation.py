@@ -272,13 +272,32 @@ def test_the_map_shows_each_cell_in_the_shade_of_its_effect():
 
 
 def test_segments_fill_their_cells():
-    units = np.repeat([0, 1], 4)[:, np.newaxis].repeat(3, axis=1)
-    explanation = sequence(8, 3, 1, effects=np.array([[0.0, 2.0]]), units=units)
-    text = explanation.to_html(row=0)
-    svg = next(p for p in pictures(text) if p.get("class") == "map")
-    assert "time segment" in svg.get("aria-label")
+    units = np.array([[0, 0, 1], [0, 1, 1], [0, 0, 1], [1, 1, 0]])
+    explanation = sequence(4, 3, 1, effects=np.array([[0.0, 2.0]]), units=units)
+    svg = next(
+        p for p in pictures(explanation.to_html(row=0)) if p.get("class") == "map"
+    )
     full = next(p for p in svg.find("g") if p.get("fill-opacity") == "1")
-    assert full.get("d") == "M4 0h4v1H4zM4 1h4v1H4zM4 2h4v1H4z"
+    assert full.get("d") == "M3 0h1v1H3zM1 1h1v1H1zM3 1h1v1H3zM0 2h3v1H0z"
+
+
+@pytest.mark.parametrize("row", [0, None])
+def test_segments_of_time_are_one_line(row):
+    units = np.repeat([0, 1], 4)[:, np.newaxis].repeat(3, axis=1)
+    effects = np.array([[0.0, 2.0], [0.0, -2.0]])
+    text = sequence(8, 3, effects=effects, units=units).to_html(row=row)
+    for svg in (p for p in pictures(text) if p.get("class") == "map"):
+        assert "time segment" in svg.get("aria-label")
+        full = next(p for p in svg.find("g") if p.get("fill-opacity") == "1")
+        assert full.get("d") == "M4 0h4v1H4z"
+        assert svg.find("text").text == "all features"
+
+
+def test_whole_features_need_no_map():
+    units = np.arange(3)[np.newaxis].repeat(8, axis=0)
+    text = sequence(8, 3, effects=np.ones((2, 3)), units=units).to_html()
+    assert not [p for p in pictures(text) if p.get("class") == "map"]
+    assert [p for p in pictures(text) if p.get("class") == "bar"]
 
 
 def test_an_image_shows_the_largest_superpixels_alone():
@@ -326,6 +345,43 @@ def test_many_rows_are_a_summary_and_the_first_rows():
     first, *_ = page.numbers
     assert first == f"{sizes.max():.3f}"
     assert f"unit {sizes.argmax()}" in page.text
+
+
+def test_so_many_rows_as_are_asked_for():
+    explanation = table(np.random.default_rng(0).normal(size=(20, 5)))
+
+    def shown(**options):
+        page = Page(explanation.to_html(**options))
+        return [tag for tag, _ in page.tags].count("details"), "more row" in page.text
+
+    assert shown() == (3, True)
+    assert shown(n_rows=0) == (0, False)
+    assert shown(n_rows=np.int64(7)) == (7, True)
+    assert shown(n_rows=50) == (20, False)
+    alone = Page(table([[0.3, -0.2]]).to_html(n_rows=0))
+    assert "mean size of effects" in alone.text
+
+
+@pytest.mark.parametrize("n_rows", [-1, True, 1.0, "all"])
+def test_numbers_of_rows_that_are_none(n_rows):
+    with pytest.raises(ValueError, match=f"n_rows must be .* got {n_rows!r}"):
+        KINDS["table"].to_html(n_rows=n_rows)
+
+
+def test_rows_and_a_row_exclude_each_other():
+    with pytest.raises(ValueError, match="n_rows=2 was given, but row=0 is one row"):
+        KINDS["table"].to_html(row=0, n_rows=2)
+
+
+def test_few_poor_rows_are_said_quietly():
+    r2 = np.full(300, 0.9)
+    r2[7] = 0.1
+    explanation = table(np.ones((300, 2)), r2=r2)
+    text = explanation.to_html(n_rows=0)
+    assert "R² below 0.5 in 1 of 300 rows (below 1 %)" in Page(text).text
+    assert '<p class="w"' not in text
+    r2[:30] = 0.1
+    assert '<p class="w"' in explanation.to_html(n_rows=0)
 
 
 def test_one_row_has_no_summary():

@@ -238,6 +238,15 @@ def test_summary_says_how_many_rows_are_not_linear():
     assert "not linear" not in words(table(effects).plot_summary())
 
 
+def test_summary_says_quietly_that_few_rows_are_not_linear():
+    r2 = np.full(300, 0.9)
+    r2[0] = 0.1
+    display = table(np.ones((300, 2)), r2=r2).plot_summary()
+    (note,) = [t for t in display.ax_.texts if "R²" in t.get_text()]
+    assert "1 of 300 rows (below 1 %)" in note.get_text()
+    assert note.get_bbox_patch() is None
+
+
 def test_summary_of_several_outputs():
     display = table(np.ones((3, 1)), outputs=["P(a)", "P(b)", "P(a)"]).plot_summary()
     assert display.ax_.get_title(loc="left") == "P(a), P(b) · 3 rows"
