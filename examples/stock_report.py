@@ -21,6 +21,7 @@ DENSE, LSTM = "Dense network", "LSTM"
 LOGISTIC, MAJORITY, HOLD = "Logistic regression", "Majority class", "Buy and hold"
 IN_TEXT = {DENSE: "the dense network", LSTM: "the LSTM"}
 LABELS = ["decrease", "increase"]
+BY_INDICATOR, BY_DAY = "by indicator", "by day"
 
 # ----------------------------------------------------------------------------- words
 
@@ -243,29 +244,6 @@ def draw_backtest(figure, results, days):
     ax.margins(x=0.01)
 
 
-def draw_explanations(figure, found, n_bars=8):
-    """The indicators that moved each answer, by LIME."""
-    limit = 1.1 * max(abs(e["effect"]) for day in found for e in day["effects"])
-    for ax, day in zip(figure.subplots(len(found), 1, sharex=True), found, strict=True):
-        shown = day["effects"][n_bars - 1 :: -1]
-        names = [f"{e['indicator']} = {e['value']:.3g}" for e in shown]
-        effects = [e["effect"] for e in shown]
-        ax.barh(names, effects, color=["C0" if e > 0 else "C1" for e in effects])
-        ax.axvline(0.0, color="C3", linewidth=0.8)
-        ax.set_title(describe_day(day), loc="left", fontsize=10, fontweight="bold")
-        ax.set_xlim(-limit, limit)
-        ax.grid(visible=False, axis="y")
-    ax.set_xlabel("← towards decrease      effect      towards increase →")
-
-
-def describe_day(day):
-    """Say what was said of a day, how surely, and what came."""
-    said = LABELS[int(day["p_increase"] > 0.5)]
-    sureness = max(day["p_increase"], 1 - day["p_increase"])
-    came = "right" if said == day["actual"] else f"wrong, it was {day['actual']}"
-    return f"{day['day']}: {said}, {percent(sureness, 0)} sure ({came})"
-
-
 def draw_losses(figure, networks):
     """How the training of each network went, one above the other."""
     axes = figure.subplots(len(networks), 1, squeeze=False)[:, 0]
@@ -273,11 +251,6 @@ def draw_losses(figure, networks):
         title = f"{name}: loss and score by epoch"
         display = LossCurveDisplay.from_estimator(network, ax=ax, name=title)
         display.score_ax_.grid(visible=False)
-
-
-def name_explanations(name):
-    """Return the name of the picture that explains a network's answers."""
-    return f"explanations_{name.lower().replace(' ', '_')}"
 
 
 def draw_all(results, days, networks):
@@ -288,12 +261,6 @@ def draw_all(results, days, networks):
         "loss_curve": draw(lambda f: draw_losses(f, networks), (8.6, tall)),
         "confusion_matrix": draw(lambda f: draw_confusion(f, results), (8.6, 3.2)),
         "backtest": draw(lambda f: draw_backtest(f, results, days), (8.6, 3.6)),
-        **{
-            name_explanations(name): draw(
-                lambda f, found=found: draw_explanations(f, found), (8.6, 8.4)
-            )
-            for name, found in results["explanations"].items()
-        },
     }
 
 
@@ -468,22 +435,6 @@ def describe_training(results):
     )
 
 
-def describe_fidelity(results, name):
-    """Return sentences on how well the local linear models of a network fit."""
-    scores = [day["r2"] for day in results["explanations"][name]]
-    listed = ", ".join(f"{score:.2f}" for score in scores)
-    text = f"{start_sentence(IN_TEXT[name])}. R² of the three local models: {listed}."
-    if min(scores) < 0.5:
-        text += (
-            " Below 0.5 a straight line is a poor picture of the network near that "
-            "day: read its bars as a hint, no more."
-        )
-    n_before = results["training"][name]["days_read"] - 1
-    if n_before:
-        text += f" The {n_before} days before are held as they were."
-    return text
-
-
 def describe_readers(results):
     """Say what each network reads."""
     reads = {
@@ -494,20 +445,66 @@ def describe_readers(results):
     return " ".join(reads[name] for name in results["networks"])
 
 
-def make_explanations(results, images):
-    """Return the figures that explain three answers of each network."""
-    figures = [
-        make_figure(
-            images[name_explanations(name)],
-            f"What moved the answer of {IN_TEXT[name]} on test days",
-            describe_fidelity(results, name),
+def describe_day(day):
+    """Say what was said of a day, how surely, and what came."""
+    said = LABELS[int(day["p_increase"] > 0.5)]
+    sureness = max(day["p_increase"], 1 - day["p_increase"])
+    came = "right" if said == day["actual"] else f"wrong, it was {day['actual']}"
+    return f"{day['day']}: {said}, {percent(sureness, 0)} sure ({came})"
+
+
+def describe_units(results, name):
+    """Say what an effect on an answer of a network is."""
+    if results["training"][name]["days_read"] == 1:
+        return (
+            "An effect tells how far an indicator, compared with an average day, moved "
+            "the probability of an increase."
         )
-        for name in results["networks"]
+    return (
+        "An effect tells how far one indicator on one of the days read moved the "
+        "probability of an increase, compared with its average: t is the day of the "
+        "answer, t−1 the day before. Values are in standard deviations."
+    )
+
+
+def describe_memory(results, name):
+    """Say how much of what the network reads is recent; nothing if it reads a day."""
+    summary = results["explanations"][name]["summaries"].get(BY_DAY)
+    if not summary:
+        return ""
+    sizes = np.array(list(summary["mean_size"].values()))
+    shares = sizes / sizes.sum() if sizes.any() else sizes
+    return (
+        f"Of the effects of the {len(sizes)} days read, {percent(shares[-1], 0)} are "
+        f"those of the last day, and {percent(shares[-5:].sum(), 0)} those of the last "
+        "five."
+    )
+
+
+def make_explanation(results, name, explained):
+    """Return what moved a network's answers: on three days, and over all test days."""
+    explanation, summaries = explained
+    days = results["explanations"][name]["days"]
+    parts = {
+        f"{start_sentence(day['why'])}, {describe_day(day)}": explanation.to_html(
+            row=row, full_page=False
+        )
+        for row, day in enumerate(days)
+    }
+    for by, summary in summaries.items():
+        parts[f"All {len(summary)} test days, {by}"] = summary.to_html(full_page=False)
+    folded = [
+        f"<details{' open' if number in (0, len(days)) else ''}>"
+        f"<summary>{title}</summary>{part}</details>"
+        for number, (title, part) in enumerate(parts.items())
     ]
-    return "".join(figures)
+    return (
+        f"<h3>{start_sentence(IN_TEXT[name])}</h3><p>{describe_units(results, name)} "
+        f"{describe_memory(results, name)}</p>{''.join(folded)}"
+    )
 
 
-def make_page(results, images, section=""):
+def make_page(results, images, explained, section=""):
     """Return the whole page; `section` stands before the explanations."""
     stock = html.escape(results["stock"])
     horizon = results["horizon"]
@@ -570,12 +567,11 @@ least so many hits if each came with the frequency of the commoner label.{overla
 orders are filled at the close that the answer is made from, which flatters every rule
 but the last.</p>{section}
 
-<h2>Why it said so: three test days</h2>
-<p>The surest answer that was right, the surest that was wrong, and the least sure. LIME
-has the network judge thousands of days near each and fits a straight line to its
-answers: a bar tells how far the indicator, compared with an average day, moved the
-probability of an increase.</p>
-{make_explanations(results, images)}
+<h2>Why it said so</h2>
+<p>LIME has the network judge many days near one and fits a linear model to its answers.
+R² tells how well that describes the network there: below 0.5 the effects are not to be
+trusted. Stability tells how far two halves of the draws agree: 1 is fully.</p>
+{"".join(make_explanation(results, *item) for item in explained.items())}
 <details><summary>What the indicators mean</summary><dl>{terms}</dl></details>
 
 <footer>Seed {results["seed"]}: the same command gives the same page. All numbers are
@@ -587,9 +583,9 @@ prices; no advice.</footer>
 """
 
 
-def write_report(folder, results, images, section=""):
+def write_report(folder, results, images, explained, section=""):
     """Write the pictures and the page into a folder."""
     for name, both in images.items():
         (folder / f"{name}.png").write_bytes(both["light"])
-    page = make_page(results, images, section)
+    page = make_page(results, images, explained, section)
     (folder / "report.html").write_text(page, encoding="utf-8")

@@ -16,12 +16,13 @@ in ``out/stock_trend/``: the pictures, the numbers, and ``report.html``, a page 
 # %%
 import argparse
 import json
+import warnings
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from lime.lime_tabular import LimeTabularExplainer
 from scipy.stats import binomtest
 from sklearn.callback import ProgressBar
 from sklearn.linear_model import LogisticRegression
@@ -36,6 +37,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from stock_costs import ALWAYS, NEVER, draw_costs, judge_costs, make_section
 from stock_report import (
+    BY_DAY,
+    BY_INDICATOR,
     DENSE,
     HOLD,
     LABELS,
@@ -54,6 +57,7 @@ from skdeep import (
     SlidingWindow,
 )
 from skdeep.datasets import load_stock_trend
+from skdeep.inspection import lime_explain
 from skdeep.metrics import expected_cost, savings_score
 from skdeep.model_selection import PurgedTimeSeriesSplit
 
@@ -68,6 +72,7 @@ STRATEGIES = ["threshold", "tuned", "weighted", "direct", "auc", "auto"]
 CONSTANTS = {NEVER: "decrease", ALWAYS: "increase"}
 N_FOLDS = 4  # of the development years, at most
 FEWEST_IN_FOLD = 100  # days
+FEW_DRAWS = 128  # by LIME, of a day where many days are summed up
 
 # %%
 # The years in order
@@ -293,12 +298,12 @@ def summarize_trades(position, wealth):
 # %%
 # Why did it say so?
 # ------------------
-# LIME draws thousands of days near the one asked about, lets the network judge each,
-# and fits a weighted linear model to its answers. A weight tells how much one standard
-# deviation of an indicator moves the answer near that day; times how unusual the
-# indicator was, it tells how much it did move it. R² tells how well a straight line
-# describes the network there. Asked of the LSTM, the days before are held as they were:
-# the weights are those of the last day that it reads.
+# LIME draws many days near the one asked about, lets the network judge each, and fits a
+# linear model to its answers. R² tells how well that describes the network there. For
+# the dense network an effect tells how far an indicator moved the answer, compared with
+# an average day; for the LSTM, how far the indicator on one of the days read did.
+# Summed up over the test years, all days of an indicator are moved together, and then
+# all indicators of a day: what the LSTM looks at, and how far back it looks.
 
 
 def choose_days(y, p_increase):
@@ -312,68 +317,97 @@ def choose_days(y, p_increase):
     return dict(reversed(chosen.items()))
 
 
-def list_effects(local, row, explainer, names):
-    """Return the indicators, those that moved the answer most first."""
-    unusual = (row - explainer.scaler.mean_) / explainer.scaler.scale_
-    effects = [
-        {
-            "indicator": names[column],
-            "value": float(row[column]),
-            "weight": float(weight),
-            "effect": float(weight * unusual[column]),
-        }
-        for column, weight in local.as_map()[1]
-    ]
-    return sorted(effects, key=lambda effect: -abs(effect["effect"]))
-
-
-def make_answer(network, past):
-    """Return what LIME asks: rows of a day in, the network's probabilities out.
-
-    `past` holds the days before, which an LSTM reads too.
-    """
-
-    def scale(rows):
-        return network["scale"].transform(pd.DataFrame(rows, columns=past.columns))
-
-    def answer_day(rows):
-        return network["network"].predict_proba(scale(rows))
-
-    def answer_window(rows):
-        before = scale(past.iloc[1 - WINDOW :])
-        before = np.broadcast_to(before, (len(rows), *before.shape))
-        windows = np.concatenate([before, scale(rows)[:, np.newaxis]], axis=1)
-        return network["network"].predict_proba(windows)
-
-    return answer_window if "window" in network.named_steps else answer_day
-
-
-def explain(network, trend, years, p_increase, seed):
-    """Explain the chosen test days; the effects are those on "increase"."""
-    X, names = trend.data, list(trend.data.columns)
-    explainer = LimeTabularExplainer(
-        X.loc[years.development].to_numpy(),
-        feature_names=names,
-        class_names=LABELS,
-        discretize_continuous=False,
-        sample_around_instance=True,
+def explain_dense(network, X, years, days, seed):
+    """Explain some days and, in short, all test days, by the indicators of the day."""
+    ask = partial(
+        lime_explain,
+        network,
+        background=X.loc[years.development],
+        target="increase",
         random_state=seed,
     )
-    explanations = []
-    for why, day in choose_days(trend.target.loc[years.test], p_increase).items():
-        row, answer = X.loc[day].to_numpy(), make_answer(network, X.loc[X.index < day])
-        local = explainer.explain_instance(row, answer, num_features=len(names))
-        explanations.append(
-            {
-                "day": str(day.date()),
-                "why": why,
-                "actual": trend.target[day],
-                "p_increase": float(p_increase[day]),
-                "r2": float(local.score),
-                "effects": list_effects(local, row, explainer, names),
-            }
+    summary = ask(X.loc[years.test], num_samples=FEW_DRAWS)
+    return ask(X.loc[days]), {BY_INDICATOR: summary}
+
+
+def explain_lstm(network, X, years, days, seed):
+    """Explain some days and, in short, all test days, by the windows of days read.
+
+    What is explained must answer each row by itself, so the windows are made first, of
+    all days in their order.
+    """
+    windows = network[:-1].transform(X)
+
+    def find(days):
+        return windows[X.index.get_indexer(days)]
+
+    ask = partial(
+        lime_explain,
+        network[-1],
+        background=find(X.loc[years.development].index),
+        target="increase",
+        feature_names=list(X.columns),
+        random_state=seed,
+    )
+    in_short = partial(ask, find(years.test), num_samples=FEW_DRAWS)
+    return ask(find(days), row_names=days), {
+        BY_INDICATOR: in_short(groups="feature"),
+        BY_DAY: in_short(groups="time", n_segments=WINDOW),
+    }
+
+
+EXPLAINERS = {DENSE: explain_dense, LSTM: explain_lstm}
+
+
+def explain(name, network, trend, years, p_increase, seed):
+    """Explain the chosen days, and sum up the test days; return the numbers too."""
+    chosen = choose_days(trend.target.loc[years.test], p_increase)
+    with warnings.catch_warnings():
+        # Of explanations that are not to be trusted: the report says which.
+        warnings.filterwarnings("ignore", "The local models of", UserWarning)
+        explained = EXPLAINERS[name](
+            network, trend.data, years, list(chosen.values()), seed
         )
-    return explanations
+    explanation, summaries = explained
+    numbers = {
+        "days": [
+            {"day": str(day.date()), "why": why, "actual": trend.target[day]}
+            | describe_row(explanation, row)
+            for row, (why, day) in enumerate(chosen.items())
+        ],
+        "summaries": {by: sum_up(summary) for by, summary in summaries.items()},
+    }
+    return explained, numbers
+
+
+def describe_row(explanation, row):
+    """Return the largest effects on a row, and how good the local model is."""
+    return {
+        "p_increase": float(explanation.prediction_[row]),
+        "local_prediction": float(explanation.local_prediction_[row]),
+        "r2": float(explanation.r2_[row]),
+        "stability": float(explanation.stability_[row]),
+        "effects": [
+            {
+                "indicator": explanation.unit_names_[unit],
+                "value": float(explanation.values_[row, unit]),
+                "weight": float(explanation.weights_[row, unit]),
+                "effect": float(explanation.effects_[row, unit]),
+            }
+            for unit in explanation.top(row)
+        ],
+    }
+
+
+def sum_up(explanation):
+    """Return the mean size of each effect, and how good the local models are."""
+    sizes = np.abs(explanation.effects_).mean(axis=0)
+    return {
+        "mean_size": dict(zip(explanation.unit_names_, sizes.tolist(), strict=True)),
+        "median_r2": float(np.median(explanation.r2_)),
+        "days_below_half": int((explanation.r2_ < 0.5).sum()),
+        "median_stability": float(np.median(explanation.stability_)),
+    }
 
 
 # %%
@@ -555,16 +589,12 @@ def describe_training(name, network):
     }
 
 
-def judge_all(trend, years, networks, p_increase, horizon, seed):
+def judge_all(trend, years, networks, p_increase, horizon):
     """Return the numbers: those of the networks by name, and those of all models."""
     y, asked = trend.target.loc[years.test], networks.items()
     results = {
         "training": {name: describe_training(name, n[-1]) for name, n in asked},
         "models": {name: score(y, p_increase[name], horizon) for name in p_increase},
-        "explanations": {
-            name: explain(network, trend, years, p_increase[name], seed)
-            for name, network in asked
-        },
     }
     if len(networks) > 1:
         results["comparison"] = compare(y, p_increase, horizon)
@@ -577,6 +607,10 @@ def run(stock, trend, years, options):
     names = MODELS[options.model]
     networks, logistic = train(names, trend, years, horizon, seed)
     p_increase = predict_increase(trend, years, networks, logistic, horizon)
+    explained = {
+        name: explain(name, network, trend, years, p_increase[name], seed)
+        for name, network in networks.items()
+    }
 
     close = trend.prices["close"]
     positions = p_increase.apply(hold, horizon=horizon)
@@ -590,7 +624,8 @@ def run(stock, trend, years, options):
         "years": {
             k: describe_part(trend.target, v) for k, v in years._asdict().items()
         },
-        **judge_all(trend, years, networks, p_increase, horizon, seed),
+        **judge_all(trend, years, networks, p_increase, horizon),
+        "explanations": {name: numbers for name, (_, numbers) in explained.items()},
         "backtest": {n: summarize_trades(positions[n], wealth[n]) for n in wealth},
     }
     target = trend.target.loc[years.test]
@@ -599,6 +634,7 @@ def run(stock, trend, years, options):
         "target": target,
         "p_increase": p_increase,
         "wealth": wealth,
+        "explained": {name: found for name, (found, _) in explained.items()},
     }
     return results | {"verdict": judge(results)}, days, networks
 
@@ -726,7 +762,7 @@ def save(folder, results, days, networks):
     if "costs" in results:
         found = draw_costs(results, days)
         images, section = images | found, make_section(results, found)
-    write_report(folder, results, images, section)
+    write_report(folder, results, images, days["explained"], section)
     save_days(days, folder / "predictions.csv")
     text = json.dumps(results, indent=2)
     (folder / "metrics.json").write_text(text + "\n", encoding="utf-8")

@@ -15,14 +15,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binom, rankdata
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Bunch
 
-from skdeep.datasets import load_stock_prices
+from skdeep.datasets import load_stock_prices, load_stock_trend
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NETWORKS = ["Dense network", "LSTM"]
-EXPLAINED = ["explanations_dense_network", "explanations_lstm"]
-PICTURES = ["prices", "loss_curve", "confusion_matrix", "backtest", *EXPLAINED]
+PICTURES = ["prices", "loss_curve", "confusion_matrix", "backtest"]
 MODELS = [*NETWORKS, "Logistic regression", "As yesterday", "Majority class"]
 STRATEGIES = ["threshold", "tuned", "weighted", "direct", "auc", "auto"]
 RULES = [f"{name}, {strategy}" for name in NETWORKS for strategy in STRATEGIES]
@@ -159,31 +159,78 @@ def test_the_networks_are_compared_day_by_day(metrics, days):
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_three_days_are_explained(metrics, days, network):
-    explained = metrics["explanations"][network]
+    explained = metrics["explanations"][network]["days"]
     p = days[f"p_increase: {network}"]
     right = (p > 0.5) == (days["label"] == "increase")
     sureness = (p - 0.5).abs()
-    assert [day["why"] for day in explained] == [
-        "surest right",
-        "surest wrong",
-        "least sure",
-    ]
-    assert [day["day"] for day in explained] == [
-        str(date.date())
-        for date in (
-            sureness[right].idxmax(),
-            sureness[~right].idxmax(),
-            sureness.idxmin(),
-        )
-    ]
+    assert {day["why"]: day["day"] for day in explained} == {
+        "surest right": str(sureness[right].idxmax().date()),
+        "surest wrong": str(sureness[~right].idxmax().date()),
+        "least sure": str(sureness.idxmin().date()),
+    }
     for day in explained:
-        assert len(day["effects"]) == 25 and 0 <= day["r2"] <= 1
         assert day["p_increase"] == pytest.approx(p[day["day"]])
-        # The straight line, at the day itself, leans the way the network leans, if
-        # it knows all that the network reads.
-        effect = sum(e["effect"] for e in day["effects"])
-        if day["why"] != "least sure" and network == "Dense network":
-            assert np.sign(effect) == np.sign(day["p_increase"] - 0.5)
+        assert day["actual"] == days["label"][day["day"]]
+        assert 0.5 < day["r2"] <= 1 and 0.8 < day["stability"] <= 1
+        assert day["local_prediction"] == pytest.approx(day["p_increase"], abs=0.05)
+        sizes = [abs(effect["effect"]) for effect in day["effects"]]
+        assert len(sizes) == 10 and sizes == sorted(sizes, reverse=True)
+
+
+def test_effects_are_those_of_what_the_networks_read(metrics):
+    indicators = load_stock_trend("AAPL").data
+    past = indicators.loc[:"2010-12-30"]
+    dense, lstm = (metrics["explanations"][name]["days"] for name in NETWORKS)
+    for day in dense:
+        row = indicators.loc[day["day"]]
+        for effect in day["effects"]:
+            name = effect["indicator"]
+            assert effect["value"] == pytest.approx(row[name])
+            unusual = (row[name] - past[name].mean()) / past[name].std()
+            assert effect["effect"] == pytest.approx(
+                effect["weight"] * unusual, rel=0.01, abs=1e-5
+            )
+    for day in lstm:
+        place = indicators.index.get_loc(day["day"])
+        for effect in day["effects"]:
+            name, time = effect["indicator"].split(" ")
+            value = indicators[name].iloc[place + int(time[1:] or 0)]
+            scaled = (value - past[name].mean()) / past[name].std(ddof=0)
+            assert effect["value"] == pytest.approx(scaled, abs=1e-6)
+            assert effect["effect"] == effect["weight"]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_test_years_are_summed_up(metrics, network):
+    summaries = metrics["explanations"][network]["summaries"]
+    of_indicators = summaries["by indicator"]
+    assert list(of_indicators["mean_size"]) == list(load_stock_trend("AAPL").data)
+    assert 0.5 < of_indicators["median_r2"] < 1
+    assert of_indicators["days_below_half"] < 0.05 * metrics["years"]["test"]["days"]
+    assert ("by day" in summaries) == (network == "LSTM")
+
+
+def test_what_the_lstm_reads_last_moves_it_most(made, metrics):
+    sizes = metrics["explanations"]["LSTM"]["summaries"]["by day"]["mean_size"]
+    assert list(sizes) == [*(f"t-{k}" for k in range(19, 0, -1)), "t"]
+    sizes = np.array(list(sizes.values()))
+    last = sizes[-1] / sizes.sum()
+    assert sizes.argmax() == 19 and sizes[-5:].sum() > sizes[:-5].sum()
+    page = (made[0] / "report.html").read_text()
+    assert f"read, {100 * last:.0f}\u00a0% are those of the last day" in page
+
+
+def test_the_page_says_how_good_explanations_are(made, metrics):
+    page = (made[0] / "report.html").read_text()
+    for name in NETWORKS:
+        for day in metrics["explanations"][name]["days"]:
+            said = "increase" if day["p_increase"] > 0.5 else "decrease"
+            start = page.index(f"{day['why'].capitalize()}, {day['day']}: {said}, ")
+            part = page[start : page.index("</details>", start)]
+            assert f"<dd>{day['r2']:.2f}</dd>" in part
+            assert f"<dd>{day['stability']:.2f}</dd>" in part
+            assert f"<dd>{day['local_prediction']:.3f}</dd>" in part
+            assert 'class="w"' not in part
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -306,11 +353,10 @@ def test_one_network_alone_is_that_of_both(demo, made, metrics, tmp_path, model)
     other = ({*NETWORKS} - {name}).pop()
     alone = run(demo, tmp_path, "--model", model)
     assert list(alone["models"]) == [m for m in MODELS if m != other]
-    for part in ("training", "models", "backtest"):
+    for part in ("training", "models", "backtest", "explanations"):
         assert alone[part][name] == metrics[part][name]
     assert alone["networks"] == [name] and "comparison" not in alone
-    pictures = {path.stem for path in tmp_path.glob("explanations*.png")}
-    assert pictures == {EXPLAINED[NETWORKS.index(name)]}
+    assert list(alone["explanations"]) == [name]
     assert other.lower() not in "".join(alone["verdict"]).lower()
 
 
@@ -325,6 +371,41 @@ def alternating(tmp_path_factory):
     prices = pd.DataFrame({"open": close, "close": close}, index=days)
     prices = prices.assign(high=close * 1.001, low=close * 0.999, volume=1000)
     return save(prices, tmp_path_factory.mktemp("prices") / "p.csv")
+
+
+class Checkers(ClassifierMixin, BaseEstimator):
+    """Answers that no linear model describes: the squares of a chessboard."""
+
+    def fit(self, X, y):
+        self.classes_ = np.array(["decrease", "increase"])
+        return self
+
+    def predict_proba(self, X):
+        p = 0.5 + 0.3 * np.sign(np.sin(5 * np.asarray(X)).prod(axis=1))
+        return np.stack([1 - p, p], axis=1)
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+def test_explanations_that_are_not_to_be_trusted_are_named(demo):
+    generator = np.random.default_rng(0)
+    dates = pd.bdate_range("2015-01-01", periods=140)
+    rows = pd.DataFrame(generator.normal(size=(140, 2)), dates, ["a", "b"])
+    target = pd.Series(["increase", "decrease"] * 70, index=dates)
+    years = demo.Years(dates[:80], dates[81:100], dates[101:])
+    trend = Bunch(data=rows, target=target)
+    network = Checkers().fit(rows, target)
+    p = pd.Series(network.predict_proba(rows)[:, 1], dates).loc[years.test]
+    name = "Dense network"
+    found, numbers = demo.explain(name, network, trend, years, p, 0)
+    assert numbers["days"][0]["r2"] < 0.5
+    assert numbers["summaries"]["by indicator"]["days_below_half"] > 0
+    results = {"training": {name: {"days_read": 1}}, "explanations": {name: numbers}}
+    page = sys.modules["stock_report"].make_explanation(results, name, found)
+    days, summary = page.split("<summary>All 39 test days, by indicator")
+    assert days.count("do not trust these effects") == len(numbers["days"])
+    assert "do not trust their effects" in summary
 
 
 def test_they_find_a_trend_that_is_there_and_say_so(demo, tmp_path, alternating):
