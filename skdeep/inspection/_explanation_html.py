@@ -211,7 +211,7 @@ def _row(explanation, row) -> str:
     return (
         _facts(describe_fidelity(explanation, row))
         + _warning(warn_of_row(explanation, row))
-        + f"<div{poor}>{drawn}{_legend(explanation, row, output)}"
+        + f"<div{poor}>{drawn}{_legend(explanation, row, output, bool(drawn))}"
         + f"{_table(explanation, row, lines)}</div>\n"
     )
 
@@ -230,11 +230,11 @@ def _warning(lines: list[str], quiet: bool = False) -> str:
     return f'<p class="{kind}" role="note">{text}.</p>\n' if lines else ""
 
 
-def _legend(explanation, row, output) -> str:
+def _legend(explanation, row, output, has_shades: bool) -> str:
     """Say what the colours mean."""
     sizes = np.nan_to_num(np.abs(np.asarray(explanation.effects_[row], float)))
     shades = ""
-    if explanation.kind != "table":
+    if has_shades:
         largest = format_numbers([sizes.max(initial=0.0)])[0]
         shades = f"; full colour: an effect of {largest}"
     return (
