@@ -1,0 +1,500 @@
+"""
+Explanations
+============
+
+How good and how fast explanations are, beside the package lime, whose core they share.
+
+- ``truth``: models whose local truth is known. Three cells of a sequence, of 10 × 4,
+  30 × 10 or 60 × 10, decide alone; or the columns of a linear model. Each draw has
+  another model, another row and another ``random_state``; all settings are defaults.
+- ``linear``: how far weights are from those of linear models.
+- ``tables``, ``sequences``: time for a row of breast cancer (200 at once) and for a
+  sequence of 30 × 10 (100), with the same number of samples. Runs alternate within one
+  process; the tables show medians.
+- ``size``: bytes of the HTML of one explanation.
+
+Run it on a machine that does nothing else::
+
+    python examples/benchmarks/explanations.py [PART ...] [--draws 30] [--repeats 3]
+
+lime is slow on sequences: it explains ten draws, and ten sequences of the hundred
+(``--lime-draws``, ``--lime-sequences``).
+
+What counts as true: a cell that is switched off becomes the mean, so that a cell of a
+sequence that stands at its mean has no effect, though the model reads it. The rows are
+therefore such that the three cells are half a standard deviation or more from their
+means. Of a linear model the three columns are true whose coefficient times the distance
+from the mean (of two values: from the other one) is largest. A trained network is known
+only by what it was taught: it may read other cells as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+from fit_speed import alternate
+from lime.lime_tabular import LimeTabularExplainer, RecurrentTabularExplainer
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_classifier
+from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from skdeep import LSTMClassifier, MLPClassifier
+from skdeep.inspection import lime_explain
+
+SHAPES = [(10, 4), (30, 10), (60, 10)]
+NETWORK_SHAPES = SHAPES[:2]
+N_BACKGROUND, N_TOP = 500, 3
+ROWS_OF_A_NETWORK = 6
+FAR = 0.5  # standard deviations from the mean
+SAMPLES = (1000, 5000)
+
+# -- models of which the truth is known ------------------------------------------------
+
+
+def flatten(X):
+    """Return each sequence as one row of a table."""
+    return X.reshape(len(X), -1)
+
+
+class ThreeCells(RegressorMixin, BaseEstimator):
+    """A sum of functions of three cells.
+
+    Parameters
+    ----------
+    cells : array-like of int of shape (3,)
+        The positions of the cells in the flattened sequence.
+    weights : array-like of float of shape (3,)
+        What each adds.
+    curve : callable, default=None
+        What becomes of a cell before it is added; None leaves it as it is.
+    """
+
+    def __init__(self, cells, weights, curve=None):
+        self.cells = cells
+        self.weights = weights
+        self.curve = curve
+
+    def fit(self, X, y=None):
+        self.n_features_in_ = X.shape[-1]
+        return self
+
+    def predict(self, X):
+        read = flatten(X)[:, self.cells]
+        return (read if self.curve is None else self.curve(read)) @ self.weights
+
+
+class ThreeCellsClassifier(ClassifierMixin, ThreeCells):
+    """A classifier whose log-odds are a sum of three cells."""
+
+    def fit(self, X, y=None):
+        self.classes_ = np.array([0, 1])
+        return super().fit(X)
+
+    def predict_proba(self, X):
+        positive = 1 / (1 + np.exp(-super().predict(X)))
+        return np.column_stack([1 - positive, positive])
+
+    def predict(self, X):
+        return (super().predict(X) > 0).astype(int)
+
+
+@dataclass
+class Case:
+    """A model, a row to explain, and which three units are the largest in truth."""
+
+    model: Any
+    background: np.ndarray
+    row: np.ndarray
+    true: set
+
+
+def curve(x):
+    """Rise steeply, then level out."""
+    return np.tanh(2 * x)
+
+
+def draw_cells(kind, lowest, highest, curve, shape, draw):
+    """Draw a model of three cells with weights of either sign, and a row."""
+    rng = np.random.default_rng([draw, *shape])
+    background = rng.normal(size=(N_BACKGROUND, *shape))
+    cells = rng.choice(shape[0] * shape[1], N_TOP, replace=False)
+    weights = rng.uniform(lowest, highest, N_TOP) * rng.choice([-1, 1], N_TOP)
+    arguments = {} if curve is None else {"curve": curve}
+    model = kind(cells, weights, **arguments).fit(background)
+    return Case(model, background, draw_row(background, cells, rng), set(cells))
+
+
+def draw_row(background, cells, rng):
+    """Draw a sequence whose cells are far enough from their means."""
+    read = flatten(background)[:, cells]
+    away = np.abs(read - read.mean(axis=0)) / read.std(axis=0)
+    return background[rng.choice(np.flatnonzero((away >= FAR).all(axis=1)))]
+
+
+def draw_network(shape, draw):
+    """Draw a sequence for a trained network."""
+    model, background, cells = train_network(shape, draw // ROWS_OF_A_NETWORK)
+    row = draw_row(background, cells, np.random.default_rng([draw, *shape]))
+    return Case(model, background, row, set(cells))
+
+
+@cache
+def train_network(shape, seed, n_sequences=10_000):
+    """Teach an LSTM whether three numbers of a feature sum up to more than nothing.
+
+    The first feature is 1 where they stand and 0 elsewhere. It is the same in all
+    sequences, and so has no effect.
+    """
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_sequences, *shape)).astype(np.float32)
+    steps = rng.choice(shape[0], N_TOP, replace=False)
+    feature = rng.integers(1, shape[1])
+    X[:, :, 0] = np.isin(np.arange(shape[0]), steps)
+    model = LSTMClassifier(
+        32,
+        learning_rate_init=0.01,
+        max_grad_norm=1.0,
+        batch_size=256,
+        max_iter=40,
+        early_stopping="loss",
+        random_state=seed,
+    ).fit(X, X[:, steps, feature].sum(axis=1) > 0)
+    return model, X[:N_BACKGROUND], steps * shape[1] + feature
+
+
+def draw_linear(load, kind, draw):
+    """Fit a linear model to rows drawn with replacement; take one of them."""
+    rng = np.random.default_rng(draw)
+    X, y = load(return_X_y=True)
+    rows = rng.integers(len(X), size=len(X))
+    X, y = StandardScaler().fit_transform(X[rows]), y[rows]
+    model, row = kind.fit(X, y), rng.choice(X)
+    effects = model.coef_.ravel() * distances(row, X)
+    return Case(model, X, row, set(largest(effects)))
+
+
+def distances(rows, background):
+    """Return how far values are from what they are compared with.
+
+    That is the mean of the column, or the other value of a column that has only two.
+    """
+    compared = np.broadcast_to(background.mean(axis=0), rows.shape).copy()
+    for j, column in enumerate(background.T):
+        values = np.unique(column)
+        if len(values) == 2:
+            compared[..., j] = np.where(rows[..., j] == values[0], *values[::-1])
+    return rows - compared
+
+
+def largest(effects):
+    """Return which units have the largest effects."""
+    return np.argsort(-np.abs(np.nan_to_num(effects)))[:N_TOP]
+
+
+# -- explanations ----------------------------------------------------------------------
+
+
+@dataclass
+class Found:
+    """What an explanation says: how well it fits, and which units are largest."""
+
+    r2: float
+    top: set
+    stability: float = np.nan
+    num_samples: float = np.nan
+
+
+def explain_by_skdeep(case, seed, link="identity"):
+    """Explain by skdeep, at its defaults."""
+    explanation = lime_explain(
+        case.model,
+        case.row[np.newaxis],
+        background=case.background,
+        link=link,
+        random_state=seed,
+    )
+    return Found(
+        explanation.r2_[0],
+        set(largest(explanation.effects_[0])),
+        explanation.stability_[0],
+        explanation.num_samples_[0],
+    )
+
+
+def explain_by_lime(case, seed, discretize=True):
+    """Explain by the package lime, at its defaults."""
+    explainer = make_lime(case.model, case.background, seed, discretize)
+    explanation = explainer.explain_instance(case.row, answers_of(case.model))
+    units = np.array([unit for unit, _ in explanation.local_exp[1][:N_TOP]])
+    if case.row.ndim == 2:  # lime numbers the cells of a feature one after another
+        n_timesteps, n_features = case.row.shape
+        units = units % n_timesteps * n_features + units // n_timesteps
+    return Found(explanation.score, set(units))
+
+
+def make_lime(model, background, seed=0, discretize=True):
+    """Return the explainer of lime for tables or for sequences."""
+    kind = LimeTabularExplainer if background.ndim == 2 else RecurrentTabularExplainer
+    return kind(
+        background,
+        mode="classification" if is_classifier(model) else "regression",
+        feature_names=[f"x{j}" for j in range(background.shape[-1])],
+        discretize_continuous=discretize,
+        random_state=seed,
+    )
+
+
+def answers_of(model):
+    """Return what lime asks of a model."""
+    return model.predict_proba if is_classifier(model) else model.predict
+
+
+BY_SKDEEP = {"skdeep": explain_by_skdeep}
+BY_LOG_ODDS = {"skdeep, link='logit'": partial(explain_by_skdeep, link="logit")}
+BY_LIME = {
+    "lime": explain_by_lime,
+    "lime, not discretised": partial(explain_by_lime, discretize=False),
+}
+# lime's weights of columns that are not discretised are slopes, no effects.
+OF_REGRESSORS = BY_SKDEEP | BY_LIME
+OF_CLASSIFIERS = BY_SKDEEP | BY_LOG_ODDS | BY_LIME
+OF_TABLES = BY_SKDEEP | {"lime": explain_by_lime}
+
+
+def known_models():
+    """Yield the name of a kind of model, how to draw one, and who explains it."""
+    sums = {
+        "sum": (ThreeCells, 0.5, 1.5, None),
+        "sum of curves": (ThreeCells, 0.5, 1.5, curve),
+        "logistic": (ThreeCellsClassifier, 0.5, 1.5, None),
+        "steep logistic": (ThreeCellsClassifier, 4, 8, None),
+    }
+    for name, what in sums.items():
+        explainers = OF_REGRESSORS if what[0] is ThreeCells else OF_CLASSIFIERS
+        for shape in SHAPES:
+            draw = partial(draw_cells, *what, shape)
+            yield f"{name}, {named(shape)}", draw, explainers
+    for shape in NETWORK_SHAPES:
+        draw = partial(draw_network, shape)
+        yield f"LSTM, {named(shape)}", draw, OF_CLASSIFIERS
+    regression = partial(draw_linear, load_diabetes, LinearRegression())
+    yield "linear regression, diabetes", regression, OF_TABLES
+    logistic = partial(draw_linear, load_breast_cancer, LogisticRegression(C=0.01))
+    yield "logistic, breast cancer", logistic, OF_TABLES | BY_LOG_ODDS
+
+
+def named(shape):
+    return " × ".join(map(str, shape))
+
+
+def measure_truth(arguments):
+    """Print, for each model, how good explanations are."""
+    print(
+        "| model | explained by | draws | R², median | lowest | at least 0.9 "
+        "| the true three | of them | of another draw's | `stability_` | samples |"
+    )
+    print("| --- " * 11 + "|", flush=True)
+    for name, draw_case, explainers in known_models():
+        for by, explain in explainers.items():
+            is_lime = explain in BY_LIME.values()
+            n_draws = arguments.lime_draws if is_lime else arguments.draws
+            cells = judge(draw_case, explain, min(n_draws, arguments.draws))
+            print(f"| {name} | {by} | {' | '.join(cells)} |", flush=True)
+
+
+def judge(draw_case, explain, n_draws):
+    """Return the cells of a line: how good the explanations of some draws are."""
+    cases = [draw_case(draw) for draw in range(n_draws)]
+    first = [explain(case, 2 * draw) for draw, case in enumerate(cases)]
+    second = [explain(case, 2 * draw + 1) for draw, case in enumerate(cases)]
+    pairs = list(zip(cases, first, second, strict=True))
+    right = [len(case.true & found.top) / N_TOP for case, found, _ in pairs]
+    again = [len(found.top & other.top) / N_TOP for _, found, other in pairs]
+    r2 = np.array([found.r2 for found in first])
+    chosen = [
+        f"{np.median(values):{form}}"
+        for values, form in (
+            ([found.stability for found in first], ".2f"),
+            ([found.num_samples for found in first], ".0f"),
+        )
+    ]
+    return [
+        str(n_draws),
+        f"{np.median(r2):.3f}",
+        f"{r2.min():.3f}",
+        f"{np.mean(r2 >= 0.9):.0%}",
+        f"{np.mean(np.array(right) == 1):.0%}",
+        f"{np.mean(right):.2f}",
+        f"{np.mean(again):.2f}",
+        *("" if "nan" in text else text for text in chosen),
+    ]
+
+
+# -- linear models ---------------------------------------------------------------------
+
+
+def linear_models():
+    """Yield a linear model, its rows, background, link and true effects."""
+    X, y = load_diabetes(return_X_y=True)
+    model = LinearRegression().fit(X, y)
+    yield "`LinearRegression`, diabetes", model, X[:200], X, "identity", model.coef_
+    S = np.random.default_rng(0).normal(size=(N_BACKGROUND, 30, 10))
+    ridge = Ridge().fit(flatten(S), np.random.default_rng(1).normal(size=len(S)))
+    model = make_pipeline(FunctionTransformer(flatten), ridge).fit(S, S[:, 0, 0])
+    coefficients = model[-1].coef_
+    yield "`Ridge`, sequences of 30 × 10", model, S[:20], S, "identity", coefficients
+    X, y = load_breast_cancer(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    model = LogisticRegression(C=0.01).fit(X, y)
+    yield "`LogisticRegression`", model, X[:200], X, "logit", model.coef_[0]
+
+
+def measure_linear(arguments):
+    """Print how far effects are from those of linear models."""
+    print("| model | rows | units | largest relative error | beside the largest |")
+    print("| --- " * 5 + "|", flush=True)
+    for name, model, rows, background, link, coefficients in linear_models():
+        found = lime_explain(
+            model, rows, background=background, link=link, random_state=0
+        )
+        true = coefficients * distances(flatten(rows), flatten(background))
+        error = np.abs(found.effects_ - true)
+        size = np.abs(true)
+        of_row = error.max(axis=1) / size.max(axis=1)
+        print(
+            f"| {name} | {len(rows)} | {true.shape[1]} | {(error / size).max():.1e} | "
+            f"{of_row.max():.1e} |",
+            flush=True,
+        )
+
+
+# -- speed -----------------------------------------------------------------------------
+
+
+def explain_rows(model, rows, background, num_samples):
+    """Explain rows by skdeep, all at once."""
+    lime_explain(
+        model, rows, background=background, num_samples=num_samples, random_state=0
+    )
+
+
+def explain_each(explainer, model, rows, num_samples):
+    """Explain rows by lime, one after another."""
+    for row in rows:
+        explainer.explain_instance(row, answers_of(model), num_samples=num_samples)
+
+
+def answer_only(model, rows, num_samples):
+    """Let a model answer as many rows as are drawn to explain some."""
+    for row in rows:
+        answers_of(model)(np.repeat(row[np.newaxis], num_samples, axis=0))
+
+
+def compare(name, model, rows, background, n_for_lime, repeats):
+    """Print the time for a row, for each number of samples."""
+    some = rows[:n_for_lime]
+    by_default = make_lime(model, background)
+    plainly = make_lime(model, background, discretize=False)
+    for n in SAMPLES:
+        calls = {
+            "skdeep": partial(explain_rows, model, rows, background, n),
+            "lime": partial(explain_each, by_default, model, some, n),
+            "plainly": partial(explain_each, plainly, model, some, n),
+            "model": partial(answer_only, model, some, n),
+        }
+        taken = alternate(calls, repeats)
+        n_rows = {"skdeep": len(rows)}
+        each = {by: 1e3 * t / n_rows.get(by, len(some)) for by, t in taken.items()}
+        times = [f"{t:.2f} ({t / each['skdeep']:.1f})" for t in each.values()]
+        times[0] = f"{each['skdeep']:.2f}"
+        print(f"| {name} | {n} | {' | '.join(times)} |", flush=True)
+
+
+def print_head():
+    print("Milliseconds a row, and in brackets how many times as long as skdeep.\n")
+    print("| model | samples | skdeep | lime | lime, not discretised | model alone |")
+    print("| --- " * 6 + "|", flush=True)
+
+
+def measure_tables(arguments):
+    """Print the time for rows of breast cancer."""
+    print_head()
+    X, y = load_breast_cancer(return_X_y=True)
+    for name, last in {
+        "skdeep's `MLPClassifier`": MLPClassifier(early_stopping=True, random_state=0),
+        "`LogisticRegression`": LogisticRegression(),
+    }.items():
+        model = make_pipeline(StandardScaler(), last).fit(X, y)
+        rows = X[: arguments.rows]
+        compare(name, model, rows, X, len(rows), arguments.repeats)
+
+
+def measure_sequences(arguments):
+    """Print the time for sequences of 30 × 10."""
+    print_head()
+    network, X, cells = train_network((30, 10), 0)
+    cheap = ThreeCellsClassifier(cells, np.ones(N_TOP)).fit(X)
+    for name, model in {"skdeep's LSTM": network, "three cells": cheap}.items():
+        rows = X[: arguments.sequences]
+        n_for_lime = arguments.lime_sequences
+        compare(name, model, rows, X, n_for_lime, arguments.repeats)
+
+
+# -- size ------------------------------------------------------------------------------
+
+
+def measure_size(arguments):
+    """Print the bytes of the HTML of one explanation."""
+    print("| explained | skdeep | lime |\n| --- | --- | --- |", flush=True)
+    X, y = load_breast_cancer(return_X_y=True)
+    table = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)
+    network, S, _ = train_network((30, 10), 0)
+    cases = {"a row of breast cancer": (table, X), "30 × 10": (network, S)}
+    for name, (model, rows) in cases.items():
+        own = lime_explain(model, rows[:1], background=rows, random_state=0)
+        explainer = make_lime(model, rows)
+        other = explainer.explain_instance(rows[0], answers_of(model))
+        sizes = [len(html.encode()) for html in (own.to_html(row=0), other.as_html())]
+        print(f"| {name} | {sizes[0]:,} | {sizes[1]:,} |", flush=True)
+
+
+PARTS = {
+    "truth": measure_truth,
+    "linear": measure_linear,
+    "tables": measure_tables,
+    "sequences": measure_sequences,
+    "size": measure_size,
+}
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--draws", type=int, default=30)
+    parser.add_argument("--lime-draws", type=int, default=10)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=200)
+    parser.add_argument("--sequences", type=int, default=100)
+    parser.add_argument("--lime-sequences", type=int, default=10)
+    arguments = parser.parse_args(argv)
+    unknown = set(arguments.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"unknown parts {sorted(unknown)}; there are {list(PARTS)}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of poor fits: the tables tell
+        for part in arguments.parts or PARTS:
+            print(f"\n### {part}\n", flush=True)
+            PARTS[part](arguments)
+
+
+if __name__ == "__main__":
+    main()
