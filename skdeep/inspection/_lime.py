@@ -14,12 +14,8 @@ from skdeep.inspection._explanation import R2_TO_TRUST, LimeExplanation
 from skdeep.inspection._lime_cells import REPLACEMENTS
 from skdeep.inspection._lime_draws import Drawn
 from skdeep.inspection._lime_local import (
-    Draws,
-    LocalModel,
-    check_kernel,
+    LocalFit,
     default_kernel_width,
-    fit_local_model,
-    measure_stability,
 )
 from skdeep.inspection._lime_outputs import Output, find_output
 from skdeep.inspection._lime_rows import labels_of, make_rows
@@ -224,17 +220,21 @@ def lime_explain(
     rows = make_rows(estimator, X, background, options)
     answers = _answers(output, rows.X)
     _check_rows_stand_alone(output, rows, answers)
+    sampling = {
+        "num_samples": num_samples,
+        "num_features": num_features,
+        "kernel_width": kernel_width,
+        "feature_selection": feature_selection,
+    }
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     around = [
-        _Around(rows, row, chosen, answers[row], num_samples, kernel_width, seed)
+        _Around(rows, row, chosen, answers[row], sampling, seed)
         for row, chosen in enumerate(output.of_rows(answers))
     ]
-    models = []
     for some in _blocks(around, rows.draw_size()):
-        _draw_until_stable(rows, output, some, num_features)
-        models += [a.fit(num_features, feature_selection) for a in some]
+        _draw_until_stable(rows, output, some)
     names = labels_of(rows.X, row_names)
-    explanation = _describe(rows, names, output, answers, around, models, num_features)
+    explanation = _describe(rows, names, output, answers, around, num_features)
     _warn_of_poor_fits(explanation)
     return explanation
 
@@ -252,47 +252,44 @@ class _Around:
         Which output is explained.
     answer : ndarray of shape (n_outputs,)
         The outputs at the row.
-    num_samples : int or "auto"
-        Number of draws.
-    kernel_width : float or None
-        The width of lime's kernel.
+    options : dict
+        ``num_samples``, ``kernel_width``, ``feature_selection``, ``num_features``.
     seed : int
         Decides the draws together with what the row holds.
     """
 
-    def __init__(self, rows, row, chosen, answer, num_samples, kernel_width, seed):
+    def __init__(self, rows, row, chosen, answer, options, seed):
         self._rows, self._row, self.chosen = rows, row, chosen
+        self._num_features = options["num_features"]
         n_units = max(1, rows.has_units(row).sum())
-        self._fewest, self.most = _numbers_of_draws(num_samples, n_units)
-        self._width = kernel_width or default_kernel_width(n_units)
+        self._fewest, self.most = _numbers_of_draws(options["num_samples"], n_units)
+        width = options["kernel_width"] or default_kernel_width(n_units)
+        selection = options["feature_selection"]
+        in_units = rows.in_units(row)
+        self.fit = LocalFit(in_units, answer[chosen], width, selection)
         digest = hashlib.blake2b(rows.content(row), digest_size=16).digest()
         self._rng = np.random.default_rng([seed, *digest])
-        units = rows.in_units(row)[np.newaxis]
-        self.n_draws = 0
-        self._draws = Draws(units, np.zeros(1), answer[[chosen]])
 
     def draw(self) -> Drawn:
         """Draw, as many as there are already."""
-        return self._rows.draw(self._row, self._rng, self.n_draws or self._fewest)
+        return self._rows.draw(self._row, self._rng, self.fit.n_draws or self._fewest)
 
-    def learn(self, drawn: Drawn, answers: np.ndarray, num_features: int) -> None:
+    def learn(self, drawn: Drawn, answers: np.ndarray) -> None:
         """Take the answers to what was drawn, (n_draws, n_outputs)."""
-        outputs = answers[:, self.chosen]
-        self._draws.add(Draws(drawn.units, drawn.distances, outputs))
-        self.n_draws += len(outputs)
-        check_kernel(self._draws, self._width)
-        self.stability = measure_stability(self._draws, self._width, num_features)
+        self.fit.add(drawn, answers[:, self.chosen])
+        self.fit.check_kernel()
+        self.stability = self.fit.stability(self._num_features)
 
     def wants_more(self) -> bool:
         """Return whether the largest effects are not stable yet."""
-        return self.stability < _STABLE and 2 * self.n_draws <= self.most
+        return self.stability < _STABLE and 2 * self.fit.n_draws <= self.most
 
-    def fit(self, num_features: int, selection: str | None) -> LocalModel:
-        """Return the local model; the draws are no longer held."""
-        model = fit_local_model(self._draws, self._width, num_features, selection)
-        model.weights[~self._rows.has_units(self._row)] = np.nan
-        del self._draws
-        return model
+    def conclude(self) -> None:
+        """Solve for the local model; what it was made of is no longer held."""
+        self.model = self.fit.solve(self._num_features)
+        self.model.weights[~self._rows.has_units(self._row)] = np.nan
+        self.n_draws = self.fit.n_draws
+        del self.fit
 
 
 def _answers(output: Output, X) -> np.ndarray:
@@ -348,22 +345,28 @@ def _blocks(around: list, draw_size: int):
     yield block
 
 
-def _draw_until_stable(rows, output, around, num_features) -> None:
+def _draw_until_stable(rows, output, block) -> None:
     """Draw around some rows, as much again as long as their effects are unstable."""
+    around = block
     while around:
         drawn = [a.draw() for a in around]
         answers = _answers(output, rows.join([d.content for d in drawn]))
         ends = np.cumsum([len(d.units) for d in drawn])
         parts = np.split(answers, ends[:-1])
         for a, d, part in zip(around, drawn, parts, strict=True):
-            a.learn(d, part, num_features)
+            a.learn(d, part)
         around = [a for a in around if a.wants_more()]
+    for a in block:
+        a.conclude()
 
 
-def _describe(rows, names, output, answers, around, models, num_features):
+def _describe(rows, names, output, answers, around, num_features):
     """Return what was found."""
-    every = range(len(models))
+    every = range(len(around))
+    models = [a.model for a in around]
     weights = np.array([model.weights for model in models])
+    effects = weights * [rows.in_units(row) for row in every]
+    local_prediction = np.array([model.prediction for model in models])
     chosen = [a.chosen for a in around]
     return LimeExplanation(
         kind=rows.kind,
@@ -372,9 +375,9 @@ def _describe(rows, names, output, answers, around, models, num_features):
         unit_names=rows.unit_names,
         values=_as_objects([rows.values(row) for row in every]),
         weights=weights,
-        effects=weights * [rows.in_units(row) for row in every],
-        intercept=np.array([model.intercept for model in models]),
-        local_prediction=np.array([model.prediction for model in models]),
+        effects=effects,
+        intercept=local_prediction - np.nansum(effects, axis=1),
+        local_prediction=local_prediction,
         prediction=answers[every, chosen],
         r2=np.array([model.r2 for model in models]),
         stability=np.array([a.stability for a in around]),

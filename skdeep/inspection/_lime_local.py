@@ -1,15 +1,13 @@
-"""The local linear model: fitted to draws around a row by the core of lime."""
+"""The local linear model: weighted least squares on draws around a row."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from itertools import pairwise
 
 import numpy as np
 from lime.lime_base import LimeBase
 
-from skdeep.inspection._lime_draws import N_PARTS
+from skdeep.inspection._lime_draws import N_PARTS, Drawn
 
 # The width of lime's kernel, for one unit; it grows with the root of their number.
 _KERNEL_WIDTH = 0.75
@@ -20,7 +18,7 @@ _UNUSED = np.random.RandomState(0)
 # Half of the parts of the draws against the other half tells how far chance decides.
 _HALVES = np.array([[[0, 1], [2, 3]], [[0, 2], [1, 3]], [[0, 3], [1, 2]]])
 
-# Relative to the variance of the units. Keeps units that never change at 0.
+# Relative to the variance of each unit: keeps those apart that change together.
 _JITTER = 1e-10
 
 # An output that varies by so many of the last bits is constant but for rounding.
@@ -28,38 +26,147 @@ _ROUNDING = 16
 
 
 @dataclass
-class Draws:
-    """What was drawn around a row: the row itself comes first.
+class LocalModel:
+    """A linear model near a row.
 
-    Parameters
-    ----------
-    units : ndarray of shape (n_draws, n_units)
-        The draws in the terms of the local model.
-    distances : ndarray of shape (n_draws,)
-        How far they are from the row.
-    outputs : ndarray of shape (n_draws,)
-        What the estimator says of them.
+    ``weights`` is (n_units,); ``prediction`` is what the model says at the row.
     """
 
-    units: np.ndarray
-    distances: np.ndarray
-    outputs: np.ndarray
-
-    def add(self, other: Draws) -> None:
-        """Add more draws."""
-        self.units = np.concatenate([self.units, other.units])
-        self.distances = np.concatenate([self.distances, other.distances])
-        self.outputs = np.concatenate([self.outputs, other.outputs])
-
-
-@dataclass
-class LocalModel:
-    """A linear model near a row; ``weights`` is of shape (n_units,)."""
-
-    intercept: float
     weights: np.ndarray
     prediction: float
     r2: float
+
+
+class LocalFit:
+    """Fits a linear model to draws around a row, the near ones counting most.
+
+    Of the draws it keeps sums of products alone, a table for each part of them: any
+    union of parts, and any choice of units, is then solved at once.
+
+    Parameters
+    ----------
+    row : ndarray of shape (n_units,)
+        The row in the terms of the local model.
+    answer : float
+        What the estimator says of it.
+    kernel_width : float
+        Width of the kernel.
+    selection : str or None
+        How lime selects units; None takes all.
+    """
+
+    def __init__(self, row, answer: float, kernel_width: float, selection):
+        self._row, self._answer = row, answer
+        self._width, self._selection = kernel_width, selection
+        # Of 1, the units and the output, counted from the row.
+        self._moments = np.zeros((N_PARTS, len(row) + 2, len(row) + 2))
+        self._sum_of_squares = 1.0  # of the weights; the row itself counts 1
+        self._least = self._most = answer
+        self._is_single = answer == np.float32(answer)
+        self._kept: list[tuple] = [(row[np.newaxis], np.ones(1), np.array([answer]))]
+        self.n_draws = 0
+
+    def add(self, drawn: Drawn, outputs: np.ndarray) -> None:
+        """Add draws and what the estimator says of them, (n_draws,)."""
+        weights = _kernel(drawn.distances, self._width)
+        self._sum_of_squares += weights @ weights
+        self._least = min(self._least, outputs.min())
+        self._most = max(self._most, outputs.max())
+        self._is_single &= bool((outputs == outputs.astype(np.float32)).all())
+        self.n_draws += len(outputs)
+        edges = np.linspace(0, len(outputs), N_PARTS + 1).astype(int)
+        for part in range(N_PARTS):
+            some = slice(edges[part], edges[part + 1])
+            self._moments[part] += self._products(
+                drawn.units[some], outputs[some], weights[some]
+            )
+        if self._selection is not None:
+            self._kept.append((drawn.units, weights, outputs))
+
+    def _products(self, units, outputs, weights) -> np.ndarray:
+        """Return the weighted products of 1, the units and the output."""
+        table = np.empty((len(units), units.shape[1] + 2))
+        table[:, 0] = 1
+        # Counted from the row, units that never change are 0.
+        np.subtract(units, self._row, out=table[:, 1:-1])
+        np.subtract(outputs, self._answer, out=table[:, -1])
+        table *= np.sqrt(weights)[:, np.newaxis]
+        return table.T @ table
+
+    def check_kernel(self) -> None:
+        """Refuse a kernel so narrow that fewer draws count than there are units."""
+        moments = self._all_moments()
+        n_counting = moments[0, 0] ** 2 / self._sum_of_squares
+        n_varying = self._n_varying(moments)
+        if n_counting < n_varying + 2:
+            raise ValueError(
+                f"kernel_width={self._width:.4g} leaves {n_counting:.1f} of "
+                f"{self.n_draws} draws to tell {n_varying} units apart; the default is "
+                f"{default_kernel_width(len(self._row)):.3g} here. A smaller spread, "
+                "too, looks nearer at numeric columns."
+            )
+
+    def stability(self, num_features: int) -> float:
+        """Return how far two halves of the draws agree on the largest effects.
+
+        The weighted Jaccard index of the effects found by each, mean over three ways of
+        halving: the sum of what both find over the sum of what either finds.
+        """
+        if self._is_constant():
+            return 1.0
+        halves = self._moments[_HALVES].sum(axis=-3)  # (ways, 2, ...)
+        effects = _largest(_solve(halves)[..., 1:] * self._row, num_features)
+        return float(np.mean([_overlap(*found) for found in effects]))
+
+    def solve(self, num_features: int) -> LocalModel:
+        """Return the local model."""
+        weights = np.zeros(len(self._row))
+        if self._is_constant():
+            return LocalModel(weights, self._answer, 1.0)
+        units = self._select(num_features)
+        kept = np.r_[0, 1 + units, len(self._row) + 1]
+        moments = self._all_moments()[np.ix_(kept, kept)]
+        solution = _solve(moments)
+        weights[units] = solution[1:]
+        r2 = self._adjusted_r2(moments, solution)
+        return LocalModel(weights, self._answer + solution[0], r2)
+
+    def _select(self, num_features: int) -> np.ndarray:
+        """Return the units of the local model: all, or those that lime selects."""
+        if self._selection is None:
+            return np.arange(len(self._row))
+        columns = zip(*self._kept, strict=True)
+        units, weights, outputs = (np.concatenate(column) for column in columns)
+        lime = LimeBase(None, random_state=_UNUSED)
+        chosen = lime.feature_selection(
+            units, outputs, weights, num_features, self._selection
+        )
+        return np.sort(chosen)
+
+    def _all_moments(self) -> np.ndarray:
+        """Return the moments of all draws and the row, which has weight 1."""
+        moments = self._moments.sum(axis=0)
+        moments[0, 0] += 1
+        return moments
+
+    def _adjusted_r2(self, moments: np.ndarray, solution: np.ndarray) -> float:
+        """Return R², adjusted for the number of units that vary."""
+        error = moments[-1, -1] - solution @ moments[:-1, -1]
+        variation = moments[-1, -1] - moments[0, -1] ** 2 / moments[0, 0]
+        n_rows = self.n_draws + 1
+        adjustment = (n_rows - 1) / (n_rows - self._n_varying(moments) - 1)
+        return float(1 - max(error, 0) / variation * adjustment)
+
+    @staticmethod
+    def _n_varying(moments: np.ndarray) -> int:
+        """Return how many units vary."""
+        return int((np.diag(moments)[1:-1] > 0).sum())
+
+    def _is_constant(self) -> bool:
+        """Return whether the outputs vary by rounding alone."""
+        rounding = np.finfo(np.float32 if self._is_single else np.float64).eps
+        size = max(abs(self._least), abs(self._most))
+        return bool(self._most - self._least <= _ROUNDING * rounding * size)
 
 
 def default_kernel_width(n_units: int) -> float:
@@ -67,95 +174,9 @@ def default_kernel_width(n_units: int) -> float:
     return _KERNEL_WIDTH * np.sqrt(n_units)
 
 
-def fit_local_model(draws, kernel_width, num_features, selection) -> LocalModel:
-    """Fit a linear model to draws, the near ones counting most."""
-    base = LimeBase(partial(_kernel, width=kernel_width), random_state=_UNUSED)
-    intercept, weights, r2, prediction = base.explain_instance_with_data(
-        draws.units,
-        draws.outputs[:, np.newaxis],
-        draws.distances,
-        label=0,
-        num_features=num_features,
-        feature_selection=selection or "none",
-        model_regressor=_LeastSquares(),
-    )
-    coefficients = np.zeros(draws.units.shape[1])
-    for unit, weight in weights:
-        coefficients[unit] = weight
-    return LocalModel(intercept, coefficients, prediction[0], r2)
-
-
-def check_kernel(draws, kernel_width: float) -> None:
-    """Refuse a kernel so narrow that fewer draws count than there are units."""
-    weights = _kernel(draws.distances, kernel_width)
-    n_counting = weights.sum() ** 2 / (weights**2).sum()
-    n_varying = int(_varying(draws.units).sum())
-    if n_counting < n_varying + 2:
-        raise ValueError(
-            f"kernel_width={kernel_width:.4g} leaves {n_counting:.1f} of "
-            f"{len(weights)} draws to tell {n_varying} units apart; the default is "
-            f"{default_kernel_width(n_varying):.3g} here. A smaller spread, too, looks "
-            "nearer at numeric columns."
-        )
-
-
-def measure_stability(draws, kernel_width, num_features) -> float:
-    """Return how far two halves of the draws agree on the largest effects.
-
-    The weighted Jaccard index of the effects found by each, mean over three ways of
-    halving: the sum of what both find over the sum of what either finds.
-    """
-    weights = _kernel(draws.distances, kernel_width)
-    # The row itself would be in both halves.
-    if _is_constant(draws.outputs):
-        return 1.0
-    row = draws.units[0]
-    parts = np.array(
-        [
-            _moments(draws.units[part], row, draws.outputs[part], weights[part])
-            for part in _parts(len(weights))
-        ]
-    )
-    halves = parts[_HALVES].sum(axis=-3)  # (ways, 2, n_units + 2, n_units + 2)
-    effects = _solve(halves)[..., 1:] * row
-    return float(
-        np.mean([_overlap(*found) for found in _largest(effects, num_features)])
-    )
-
-
-def _varying(units: np.ndarray) -> np.ndarray:
-    """Return which units vary, (n_units,)."""
-    return (units != units[0]).any(axis=0)
-
-
-def _is_constant(outputs: np.ndarray) -> bool:
-    """Return whether outputs vary by rounding alone."""
-    is_single = (outputs == outputs.astype(np.float32)).all()
-    rounding = _ROUNDING * np.finfo(np.float32 if is_single else np.float64).eps
-    return np.ptp(outputs) <= rounding * np.abs(outputs).max()
-
-
 def _kernel(distances: np.ndarray, width: float) -> np.ndarray:
     """Return how much draws count by their distance: the kernel of lime."""
-    return np.sqrt(np.exp(-(distances**2) / width**2))
-
-
-def _parts(n_draws: int) -> list[slice]:
-    """Return the parts of draws, without the row itself."""
-    edges = np.linspace(1, n_draws, N_PARTS + 1).astype(int)
-    return [slice(*pair) for pair in pairwise(edges)]
-
-
-def _moments(units, row, outputs, weights) -> np.ndarray:
-    """Return the weighted products of all columns: 1, the units, the output.
-
-    The units are counted from the row, so that those that never change are 0.
-    """
-    table = np.empty((len(units), units.shape[1] + 2))
-    table[:, 0], table[:, -1] = 1, outputs
-    np.subtract(units, row, out=table[:, 1:-1])
-    table *= np.sqrt(weights)[:, np.newaxis]
-    return table.T @ table
+    return np.exp(-(distances**2) / (2 * width**2))
 
 
 def _solve(moments: np.ndarray) -> np.ndarray:
@@ -165,8 +186,8 @@ def _solve(moments: np.ndarray) -> np.ndarray:
     """
     squares = moments[..., :-1, :-1]
     diagonal = np.einsum("...ii->...i", squares)
-    jitter = _JITTER * diagonal.mean(axis=-1)[..., np.newaxis, np.newaxis]
-    squares = squares + jitter * np.eye(diagonal.shape[-1])
+    jitter = np.where(diagonal > 0, _JITTER * diagonal, 1.0)
+    squares = squares + jitter[..., np.newaxis] * np.eye(jitter.shape[-1])
     return np.linalg.solve(squares, moments[..., :-1, -1:])[..., 0]
 
 
@@ -188,34 +209,3 @@ def _overlap(first: np.ndarray, second: np.ndarray) -> float:
     either += np.minimum(*sizes)[opposed].sum()
     both = np.minimum(*sizes)[~opposed].sum()
     return both / either if either > 0 else 1.0
-
-
-class _LeastSquares:
-    """Weighted least squares for lime: ridge regression as good as without penalty.
-
-    The Ridge that lime takes by default shrinks coefficients, and checks its input at
-    greater length than it takes to fit.
-    """
-
-    def fit(self, X, y, sample_weight):
-        if _is_constant(y):
-            self.coef_, self.intercept_ = np.zeros(X.shape[1]), y[0]
-            return self
-        row = X[0]
-        at_row, *coefficients = _solve(_moments(X, row, y, sample_weight))
-        self.coef_ = np.array(coefficients)
-        self.intercept_ = at_row - row @ self.coef_
-        return self
-
-    def predict(self, X):
-        return X @ self.coef_ + self.intercept_
-
-    def score(self, X, y, sample_weight):
-        """Return R², adjusted for the number of units that vary."""
-        if _is_constant(y):
-            return 1.0
-        mean = np.average(y, weights=sample_weight)
-        variance = np.average((y - mean) ** 2, weights=sample_weight)
-        error = np.average((y - self.predict(X)) ** 2, weights=sample_weight)
-        n_varying = int(_varying(X).sum())
-        return 1 - error / variance * (len(y) - 1) / (len(y) - n_varying - 1)
