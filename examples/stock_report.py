@@ -279,6 +279,7 @@ body { margin: 0; background: var(--ground); color: var(--ink);
 main { max-width: 54rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .3rem; }
 h2 { font-size: 1.25rem; margin: 2.8rem 0 .6rem; }
+h3 { font-size: 1.05rem; margin: 1.8rem 0 .4rem; }
 p { margin: .6rem 0; }
 .soft, figcaption, footer { color: var(--soft); }
 .verdict { border-left: 4px solid var(--accent); background: var(--card);
@@ -302,6 +303,7 @@ figcaption, footer { font-size: .88rem; }
 dt { font-weight: 600; margin-top: .5rem; } dd { margin: 0 0 0 1.2rem; }
 summary { cursor: pointer; color: var(--accent); margin: .8rem 0; }
 code { font-size: .92em; }
+main .skdeep-lime { max-width: none; padding: 0 0 .6rem; }
 footer { border-top: 1px solid var(--line); margin-top: 3rem; padding-top: 1rem; }
 """
 
@@ -492,9 +494,10 @@ def make_explanation(results, name, explained):
         for row, day in enumerate(days)
     }
     for by, summary in summaries.items():
-        parts[f"All {len(summary)} test days, {by}"] = summary.to_html(full_page=False)
+        title = f"All {len(summary)} test days, {by}"
+        parts[title] = summary.to_html(n_rows=0, full_page=False)
     folded = [
-        f"<details{' open' if number in (0, len(days)) else ''}>"
+        f"<details{'' if 0 < number < len(days) else ' open'}>"
         f"<summary>{title}</summary>{part}</details>"
         for number, (title, part) in enumerate(parts.items())
     ]
@@ -570,7 +573,8 @@ but the last.</p>{section}
 <h2>Why it said so</h2>
 <p>LIME has the network judge many days near one and fits a linear model to its answers.
 R² tells how well that describes the network there: below 0.5 the effects are not to be
-trusted. Stability tells how far two halves of the draws agree: 1 is fully.</p>
+trusted. Stability tells how far two halves of the draws agree: 1 is fully. Effects tell
+how the network decides, not why the price moved.</p>
 {"".join(make_explanation(results, *item) for item in explained.items())}
 <details><summary>What the indicators mean</summary><dl>{terms}</dl></details>
 

@@ -72,7 +72,7 @@ STRATEGIES = ["threshold", "tuned", "weighted", "direct", "auc", "auto"]
 CONSTANTS = {NEVER: "decrease", ALWAYS: "increase"}
 N_FOLDS = 4  # of the development years, at most
 FEWEST_IN_FOLD = 100  # days
-FEW_DRAWS = 128  # by LIME, of a day where many days are summed up
+FEW_DRAWS = 200  # by LIME, of a day where many days are summed up
 
 # %%
 # The years in order

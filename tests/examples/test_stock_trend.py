@@ -231,6 +231,8 @@ def test_the_page_says_how_good_explanations_are(made, metrics):
             assert f"<dd>{day['stability']:.2f}</dd>" in part
             assert f"<dd>{day['local_prediction']:.3f}</dd>" in part
             assert 'class="w"' not in part
+        days = metrics["years"]["test"]["days"]
+        assert page.count(f"<summary>All {days} test days, by indicator") == 2
 
 
 @pytest.mark.parametrize("network", NETWORKS)
