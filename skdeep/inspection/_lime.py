@@ -396,6 +396,16 @@ def _as_objects(rows: list[list]) -> np.ndarray:
     return values
 
 
+def _advice(explanation: LimeExplanation) -> str:
+    """Return what may help against a poor fit."""
+    advice = ""
+    if explanation.outputs_[0].startswith("P("):
+        advice += " link='logit' explains log-odds, which may be."
+    if explanation.kind == "table":
+        advice += " A smaller spread looks nearer at numeric columns."
+    return advice
+
+
 def _warn_of_poor_fits(explanation: LimeExplanation) -> None:
     """Warn of rows near which the estimator is not linear."""
     poor = np.flatnonzero(explanation.r2_ < R2_TO_TRUST)
@@ -405,8 +415,7 @@ def _warn_of_poor_fits(explanation: LimeExplanation) -> None:
             f"The local models of {len(poor)} of {len(explanation)} rows explain less "
             f"than half of how the estimator varies near them (R² is "
             f"{explanation.r2_[worst]:.2f} for row {explanation.rows_[worst]}): there "
-            "its answers are not a sum of effects. link='logit' explains log-odds, a "
-            "smaller spread looks nearer at numeric columns.",
+            f"its answers are not a sum of effects.{_advice(explanation)}",
             UserWarning,
             stacklevel=4,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from lime.lime_base import LimeBase
@@ -58,8 +59,6 @@ class LocalFit:
     def __init__(self, row, answer: float, kernel_width: float, selection):
         self._row, self._answer = row, answer
         self._width, self._selection = kernel_width, selection
-        # Of 1, the units and the output, counted from the row.
-        self._moments = np.zeros((N_PARTS, len(row) + 2, len(row) + 2))
         self._sum_of_squares = 1.0  # of the weights; the row itself counts 1
         self._least = self._most = answer
         self._is_single = answer == np.float32(answer)
@@ -73,13 +72,14 @@ class LocalFit:
         self._least = min(self._least, outputs.min())
         self._most = max(self._most, outputs.max())
         self._is_single &= bool((outputs == outputs.astype(np.float32)).all())
-        self.n_draws += len(outputs)
         edges = np.linspace(0, len(outputs), N_PARTS + 1).astype(int)
-        for part in range(N_PARTS):
-            some = slice(edges[part], edges[part + 1])
-            self._moments[part] += self._products(
-                drawn.units[some], outputs[some], weights[some]
-            )
+        parts = [slice(*pair) for pair in pairwise(edges)]
+        moments = np.array(
+            [self._products(drawn.units[p], outputs[p], weights[p]) for p in parts]
+        )
+        # (N_PARTS, n_units + 2, n_units + 2), large: not made before it is needed.
+        self._moments = self._moments + moments if self.n_draws else moments
+        self.n_draws += len(outputs)
         if self._selection is not None:
             self._kept.append((drawn.units, weights, outputs))
 
