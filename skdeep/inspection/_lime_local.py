@@ -59,6 +59,7 @@ class LocalFit:
     def __init__(self, row, answer: float, kernel_width: float, selection):
         self._row, self._answer = row, answer
         self._width, self._selection = kernel_width, selection
+        self._moments = np.zeros(0)
         self._sum_of_squares = 1.0  # of the weights; the row itself counts 1
         self._least = self._most = answer
         self._is_single = answer == np.float32(answer)
