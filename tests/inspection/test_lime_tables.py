@@ -201,23 +201,6 @@ def test_missing_values_are_no_third_value(regressor):
     np.testing.assert_allclose(explanation.effects_[0], [3, -1], atol=1e-6)
 
 
-def test_an_object_stays_what_it_is():
-    # An encoder tells None from NaN.
-    frame = pd.DataFrame(
-        {
-            "text": pd.Series(["a", None, "b"] * 20, dtype=object),
-            "number": pd.Series([1, 2, 3] * 20, dtype=object),
-            "x": X[:60, 0],
-        }
-    )
-    names = ["text", "number"]
-    encoded = make_column_transformer((OneHotEncoder(), names), remainder="passthrough")
-    model = make_pipeline(encoded, LinearRegression()).fit(frame, frame["x"])
-    explanation = explain(model, frame[:3], background=frame)
-    np.testing.assert_allclose(explanation.effects_[:, :2], 0, atol=1e-6)
-    assert explanation.values_[1, 0] is None
-
-
 def test_categories_of_a_pipeline_are_switched():
     jobs = rng.choice(["a", "b", "c"], N, p=[0.6, 0.3, 0.1])
     frame = pd.DataFrame({"job": jobs, "x": rng.normal(size=N)})
