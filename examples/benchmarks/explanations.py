@@ -39,7 +39,13 @@ from typing import Any
 import numpy as np
 from fit_speed import alternate
 from lime.lime_tabular import LimeTabularExplainer, RecurrentTabularExplainer
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_classifier
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    RegressorMixin,
+    clone,
+    is_classifier,
+)
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
@@ -175,7 +181,7 @@ def draw_linear(load, kind, draw):
     X, y = load(return_X_y=True)
     rows = rng.integers(len(X), size=len(X))
     X, y = StandardScaler().fit_transform(X[rows]), y[rows]
-    model, row = kind.fit(X, y), rng.choice(X)
+    model, row = clone(kind).fit(X, y), rng.choice(X)
     effects = model.coef_.ravel() * distances(row, X)
     return Case(model, X, row, set(largest(effects)))
 

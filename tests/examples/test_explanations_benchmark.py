@@ -1,0 +1,87 @@
+"""The benchmark of explanations, on models and samples that are small."""
+
+import importlib
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "examples" / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(BENCHMARKS))
+        module = importlib.import_module("explanations")
+        patch.setattr(module, "SHAPES", [(5, 3)])
+        patch.setattr(module, "NETWORK_SHAPES", [])
+        patch.setattr(module, "SAMPLES", (620,))
+        train = partial(module.train_network, n_sequences=100)
+        patch.setattr(module, "train_network", train)
+        yield module
+        for name in ("explanations", "fit_speed"):
+            sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def lines(benchmark, capsys):
+    """What a part prints, without head: the cells of each line."""
+
+    def run(*arguments):
+        benchmark.main([*arguments])
+        printed = capsys.readouterr().out.splitlines()
+        table = [line for line in printed if line.startswith("|")]
+        return [[cell.strip() for cell in line[1:-1].split("|")] for line in table[2:]]
+
+    return run
+
+
+def test_of_sums_and_linear_models_the_truth_is_found(lines):
+    found = lines("truth", "--draws", "2", "--lime-draws", "1")
+    by = {(cells[0], cells[1]): cells for cells in found}
+    for model in ("sum, 5 × 3", "sum of curves, 5 × 3", "linear regression, diabetes"):
+        assert by[model, "skdeep"][2:7] == ["2", "1.000", "1.000", "100%", "100%"]
+    assert by["steep logistic, 5 × 3", "skdeep, link='logit'"][6] == "100%"
+    assert by["sum, 5 × 3", "lime"][2] == "1"
+
+
+def test_effects_of_linear_models_are_right_to_a_percent(lines):
+    found = lines("linear")
+    assert len(found) == 3
+    assert all(float(error) < 0.01 for cells in found for error in cells[-2:])
+
+
+@pytest.mark.parametrize("part", ["tables", "sequences"])
+def test_times_are_told_for_each_model(lines, part):
+    few = ["--rows", "2", "--sequences", "2", "--lime-sequences", "1"]
+    found = lines(part, *few, "--repeats", "1")
+    assert [cells[1] for cells in found] == ["620", "620"]
+    assert all(float(cell.split()[0]) >= 0 for line in found for cell in line[2:])
+
+
+def test_html_is_small(lines):
+    for _, own, other in lines("size"):
+        assert int(own.replace(",", "")) < 30_000 < int(other.replace(",", ""))
+
+
+def test_an_unknown_part_is_refused(benchmark, capsys):
+    with pytest.raises(SystemExit):
+        benchmark.main(["nothing"])
+    assert "unknown parts ['nothing']" in capsys.readouterr().err
+
+
+def test_what_counts_as_true(benchmark):
+    two = np.array([[0.0], [1.0], [1.0]])
+    np.testing.assert_array_equal(benchmark.distances(two, two), [[-1], [1], [1]])
+    many = np.array([[0.0], [1.0], [5.0]])
+    np.testing.assert_array_equal(benchmark.distances(many, many), [[-2], [-1], [3]])
+
+
+def test_a_row_is_far_from_the_means_of_its_cells(benchmark):
+    case = benchmark.draw_cells(benchmark.ThreeCells, 0.5, 1.5, None, (5, 3), 0)
+    read = case.background.reshape(500, -1)[:, list(case.true)]
+    away = np.abs(case.row.ravel()[list(case.true)] - read.mean(axis=0))
+    assert (away >= 0.5 * read.std(axis=0)).all()
