@@ -1,0 +1,448 @@
+"""What cannot be explained is refused, in words that name the argument and the value."""
+
+import traceback
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, LinearSVC
+from sklearn.tree import DecisionTreeClassifier
+
+from skdeep import LSTMForecaster, MLPClassifier
+from skdeep.inspection import lime_explain
+
+pytestmark = pytest.mark.filterwarnings(
+    f"ignore::{ConvergenceWarning.__module__}.ConvergenceWarning"
+)
+
+explain = partial(lime_explain, random_state=0)
+rng = np.random.default_rng(0)
+
+X = rng.normal(size=(60, 4))
+FRAME = pd.DataFrame(X, columns=list("abcd"))
+LINEAR = LinearRegression().fit(X, X @ [1, 2, 3, 4])
+OF_FRAME = LinearRegression().fit(FRAME, X @ [1, 2, 3, 4])
+CLASSES = np.where(X[:, 0] > 0, "up", "down")
+LOGISTIC = LogisticRegression().fit(X, CLASSES)
+SEVERAL = LinearRegression().fit(X, X[:, :3])
+QUESTIONS = DecisionTreeClassifier().fit(X, np.c_[CLASSES, CLASSES])
+FOUR = np.digitize(X[:, 0], [-0.7, 0, 0.7])
+
+S = rng.normal(size=(30, 5, 2))
+IMAGES = rng.random((3, 1, 8, 8))
+
+
+def refused(error, match, *arguments, **parameters):
+    """Whether something is refused by the package itself, in its own words."""
+    with pytest.raises(error, match=match) as caught:
+        explain(*arguments, **parameters)
+    last = traceback.extract_tb(caught.value.__traceback__)[-1].filename
+    assert "skdeep" in last or "_param_validation" in last, last
+
+
+# -- estimators ------------------------------------------------------------------------
+
+
+class Nothing(BaseEstimator):
+    """Predicts nothing."""
+
+    def fit(self, X, y=None):
+        return self
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        LinearRegression,
+        MLPClassifier,
+        None,
+        "model",
+        3,
+        LINEAR.predict,
+        StandardScaler(),
+    ]
+    + [Nothing(), [LINEAR]],
+    ids=str,
+)
+def test_what_is_no_estimator(estimator):
+    refused(TypeError, "^estimator must be a fitted", estimator, X[:1], background=X)
+
+
+def test_what_has_no_fit():
+    class Predicts:
+        def predict(self, X):
+            return np.zeros(len(X))
+
+    with pytest.raises(TypeError, match="estimator"):
+        explain(Predicts(), X[:1], background=X)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        LinearRegression(),
+        MLPClassifier(),
+        make_pipeline(StandardScaler(), LogisticRegression()),
+        LSTMForecaster(),
+    ],
+    ids=["regressor", "network", "pipeline", "forecaster"],
+)
+def test_unfitted(estimator):
+    with pytest.raises(NotFittedError):
+        explain(estimator, X[:1], background=X)
+
+
+def test_without_probabilities():
+    model = LinearSVC().fit(X, CLASSES)
+    words = "^LinearSVC has no predict_proba to explain. target='margin'"
+    refused(TypeError, words, model, X[:1], background=X)
+    refused(TypeError, words, model, X[:1], background=X, target="up")
+    refused(TypeError, words, model, X[:1], background=X, link="logit")
+    assert explain(model, X[:1], background=X, target="margin").r2_[0] > 0.99
+
+
+def test_without_margins():
+    model = DecisionTreeClassifier().fit(X, CLASSES)
+    words = "target='margin' explains decision_function, which DecisionTreeClassifier"
+    refused(TypeError, words, model, X[:1], background=X, target="margin")
+
+
+@pytest.mark.parametrize("n_classes", [3, 4])
+def test_margins_of_pairs_of_classes(n_classes):
+    model = SVC(decision_function_shape="ovo").fit(X, np.minimum(FOUR, n_classes - 1))
+    refused((TypeError, ValueError), "decision_function", model, X, target="margin")
+
+
+@pytest.mark.parametrize("target", [None, "up", 1, "margin"])
+def test_several_questions_at_once(target):
+    refused(
+        (TypeError, ValueError),
+        "DecisionTreeClassifier",
+        QUESTIONS,
+        X[:1],
+        background=X,
+        target=target,
+    )
+
+
+@pytest.mark.parametrize("answer", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("where", ["row", "near"])
+def test_answers_that_are_no_numbers(regressor, answer, where):
+    def answers(X):
+        is_row = np.isclose(X[:, 0], 0.5)
+        return np.where(is_row == (where == "row"), answer, 0.0)
+
+    rows = np.full((1, 4), 0.5)
+    words = f"^estimator answers {answer} to rows of X or to rows near"
+    refused(ValueError, words, regressor(answers), rows, background=X)
+
+
+# -- targets ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["sideways", "Up", 0, 1.5, np.nan, pd.NA, ["up"], ("up", 1), np.array(["up"]), {}],
+    ids=repr,
+)
+@pytest.mark.parametrize("link", ["identity", "logit"])
+def test_unknown_classes(target, link):
+    refused(
+        ValueError,
+        "^target=.* is none of the classes .*'down'.*'up'",
+        LOGISTIC,
+        X[:1],
+        background=X,
+        target=target,
+        link=link,
+    )
+
+
+@pytest.mark.parametrize(
+    "target",
+    [3, 99, -1, 0.0, True, "margin", "first", [0], (0, 1), np.nan, pd.NA],
+    ids=repr,
+)
+def test_unknown_targets_of_a_regressor(target):
+    refused(ValueError, "^target", SEVERAL, X[:1], background=X, target=target)
+
+
+def test_no_target_of_several():
+    refused(ValueError, "predicts 3 targets: target must", SEVERAL, X[:1], background=X)
+
+
+def test_links():
+    for link in ["log", "Logit", None, 1]:
+        refused(
+            ValueError, "'link' parameter", LOGISTIC, X[:1], background=X, link=link
+        )
+    refused(ValueError, "link='logit'", LINEAR, X[:1], background=X, link="logit")
+    options = {"target": "margin", "link": "logit", "background": X}
+    refused(ValueError, "link='logit'", LOGISTIC, X[:1], **options)
+
+
+# -- rows ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["X", "background"])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        X[0],
+        FRAME["a"],
+        X[:0],
+        X[:, :0],
+        FRAME[:0],
+        [],
+        3.0,
+        None,
+        "rows",
+        np.zeros((2, 2, 2, 2, 2)),
+        [[1, 2, 3, 4], [1]],
+        {"a": [1]},
+    ],
+    ids=[
+        "1-D",
+        "series",
+        "no rows",
+        "no columns",
+        "empty frame",
+        "[]",
+        "number",
+        "None",
+    ]
+    + ["string", "5-D", "ragged", "dict"],
+)
+def test_what_are_no_rows(name, rows):
+    given = {"X": X[:1], "background": X, name: rows}
+    if name == "background" and rows is None:
+        pytest.skip("None means X")
+    refused((TypeError, ValueError), f"^{name} ", LINEAR, given.pop("X"), **given)
+
+
+@pytest.mark.parametrize("name", ["X", "background"])
+def test_sparse_rows(name):
+    given = {"X": X[:1], "background": X}
+    for make in (sparse.csr_array, sparse.coo_array, sparse.csr_matrix):
+        changed = {**given, name: make(given[name])}
+        refused(TypeError, f"^{name} is sparse", LINEAR, changed.pop("X"), **changed)
+
+
+def test_frames_that_are_not_read_yet():
+    lazy = pl.DataFrame(X).lazy()
+    refused((TypeError, ValueError), "^X ", LINEAR, lazy, background=X)
+
+
+@pytest.mark.parametrize(
+    ("model", "rows", "background", "words"),
+    [
+        (LINEAR, X[:1, :3], X[:, :3], "X has 3 features"),
+        (LINEAR, np.c_[X, X][:1], np.c_[X, X], "X has 8 features"),
+        (OF_FRAME, FRAME[["a", "b", "c"]][:1], FRAME, "feature names.*\n?.*\n?- d"),
+        (OF_FRAME, FRAME.rename(columns={"a": "z"})[:1], FRAME, "background.*'z'"),
+        (OF_FRAME, FRAME.assign(z=1)[:1], FRAME, "background lacks the columns .'z'."),
+        (OF_FRAME, FRAME[:1], FRAME[["a", "b"]], r"background .*\['c', 'd'\]"),
+        (LINEAR, X[:1], X[:, :3], r"background .* of shape \(4,\), got \(3,\)"),
+        (LINEAR, X[:1], X[:, :, np.newaxis], r"background .*\(4,\), got \(4, 1\)"),
+        (LINEAR, X[:1], FRAME, "background must be of the type of X"),
+        (OF_FRAME, FRAME[:1], X, "background must be of the type of X, a DataFrame"),
+    ],
+    ids=["fewer", "more", "missing", "renamed", "extra", "background fewer"]
+    + ["background fewer numbers", "background 3-D", "frame beside array"]
+    + ["array beside frame"],
+)
+def test_other_columns(model, rows, background, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        explain(model, rows, background=background)
+
+
+def test_a_background_of_one_row():
+    refused(
+        ValueError,
+        "^background must hold several rows, got 1",
+        LINEAR,
+        X[:1],
+        background=X[1:2],
+    )
+    refused(ValueError, "^background must tell .* one row of X alone", LINEAR, X[:1])
+    refused(ValueError, "^background", LINEAR, S[:1], background=S[:1])
+
+
+# -- options ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("num_samples", [0, 1, -5, 100.0, "many", None, np.nan]),
+        ("num_features", [0, -1, 2.5, "all", None]),
+        ("spread", [0, -1, np.inf, np.nan, "wide", None]),
+        ("kernel_width", [0, -0.1, np.inf, np.nan, "narrow"]),
+        ("discretize", ["quartiles", 4, True]),
+        ("replacement", ["zero", None, 0]),
+        ("n_segments", [0, -1, 2.5, "ten"]),
+        ("feature_selection", ["auto", "none", True, 3]),
+        ("random_state", [-1, "seed", 1.5, np.random.default_rng(0)]),
+    ],
+)
+def test_options(name, values):
+    for value in values:
+        refused(
+            (TypeError, ValueError), f"'{name}' parameter", LINEAR, X, **{name: value}
+        )
+
+
+@pytest.mark.parametrize("num_samples", [2, 5])
+def test_too_few_draws(num_samples):
+    words = f"^num_samples={num_samples} .* 4 units apart; at least"
+    refused(ValueError, words, LINEAR, X, num_samples=num_samples)
+
+
+@pytest.mark.parametrize("name", ["feature_names", "row_names"])
+@pytest.mark.parametrize(
+    "names", ["abcd", ["a"], list("abcde"), [], 4, True, {"a": 1}], ids=repr
+)
+def test_names(name, names):
+    refused((TypeError, ValueError), f"^{name} ", LINEAR, X, **{name: names})
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    ["e", ["e"], [4], [-1], [1.0], [None], [["a"]], 2, 2.5, {"a": 1}]
+    + [[True, False], [True, False, True]],
+    ids=repr,
+)
+def test_categorical_features(chosen):
+    refused(
+        (TypeError, ValueError),
+        "^categorical_features ",
+        OF_FRAME,
+        FRAME,
+        categorical_features=chosen,
+    )
+
+
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        ({"u": ["a", "b"]}, r"must cover all features; \['c', 'd'\]"),
+        ({}, "must cover all features"),
+        ({"u": ["a", "b"], "v": ["b", "c", "d"]}, r"must not overlap; \['b'\]"),
+        ({"u": ["a", "a"], "v": ["b", "c", "d"]}, r"must not overlap; \['a'\]"),
+        ({"u": ["a", 0], "v": ["b", "c", "d"]}, r"must not overlap; \['a'\]"),
+        ({"u": list("abcd"), "v": []}, r"must not be empty; \['v'\]"),
+        ({"u": list("abcde")}, r"\['u'\] names 'e'"),
+        ({"u": [0, 1, 2, 4]}, r"\['u'\] names 4"),
+        ({"u": [-1, 0, 1, 2]}, r"\['u'\] names -1"),
+        ({"u": 0, "v": [1, 2, 3]}, "'u'"),
+        ({"u": None, "v": list("abcd")}, "'u'"),
+        ({"u": [True], "v": [0, 2, 3]}, "'u'"),
+        ({"u": [["a"]], "v": list("bcd")}, "'u'"),
+        ([0, 1, 1], r"integers of shape \(4,\), got"),
+        ([[0, 1], [1, 1]], r"integers of shape \(4,\), got"),
+        ([0.0, 1, 1, 1], "got float64"),
+        ([True, False, True, True], "got bool"),
+        (["a", "b", "c", "d"], "integers"),
+        ([0, 1, 1, -1], "must cover all .* 1 "),
+        ([[0, 1, 2], [3]], ""),
+        ([], "integers"),
+        (3, "integers"),
+        ({1, 2}, "integers"),
+        ("feature", "'feature' is for sequences"),
+        ("cell", "'cell' is for sequences"),
+        ("superpixel", "'superpixel' is for"),
+        ("colour", "'colour'"),
+    ],
+    ids=lambda value: repr(value)[:40] if not isinstance(value, str) else "",
+)
+def test_groups_of_columns(groups, words):
+    refused(
+        (TypeError, ValueError), f"^groups.*{words}", OF_FRAME, FRAME, groups=groups
+    )
+
+
+# -- sequences and images --------------------------------------------------------------
+
+
+def total(X):
+    return X.reshape(len(X), -1).sum(axis=1)
+
+
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        ("Cell", "must be one of .*'cell', 'feature', 'time'"),
+        ("superpixels", "must be one of"),
+        (("cell",), "integers of shape"),
+        (
+            np.zeros((2, 5), int),
+            r"integers of shape \(5, 2\), got int64 of shape \(2, 5\)",
+        ),
+        (np.zeros((30, 5, 2), int), r"integers of shape \(5, 2\)"),
+        (np.zeros((5, 2)), "got float64"),
+        (np.full((5, 2), -1), "10 have"),
+        ({"u": [0]}, r"must cover all features; \['x1'\]"),
+        ({"u": [0, 1], "v": [1]}, "must not overlap"),
+        ({"u": ["load"], "v": [0, 1]}, "names 'load'"),
+        (7, "integers"),
+    ],
+    ids=lambda value: "" if not isinstance(value, str) else value[:10],
+)
+def test_groups_of_cells(regressor, groups, words):
+    model = regressor(total)
+    refused((TypeError, ValueError), f"^groups.*{words}", model, S, groups=groups)
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        "cell",
+        "time",
+        "pixel",
+        {"u": [0]},
+        np.zeros((8, 9), int),
+        5,
+        -np.eye(8, dtype=int),
+    ],
+)
+def test_groups_of_pixels(regressor, groups):
+    model = regressor(total)
+    refused((TypeError, ValueError), "^groups", model, IMAGES, groups=groups)
+
+
+# -- forecasters -----------------------------------------------------------------------
+
+LOAD = pd.DataFrame(10 + rng.normal(size=(60, 2)), columns=["load", "temp"])
+
+
+@pytest.fixture(scope="module")
+def forecaster():
+    return LSTMForecaster(
+        window=6, horizon=3, hidden_size=2, max_iter=1, context="pad", random_state=0
+    ).fit(LOAD)
+
+
+def test_noise_for_a_forecast_needs_a_background(forecaster):
+    options = {"target": "load", "replacement": "noise"}
+    refused(
+        ValueError, "^background .* replacement='noise'", forecaster, LOAD, **options
+    )
+
+
+def test_forecasters_of_several_series():
+    model = LSTMForecaster(
+        window=6, horizon=3, hidden_size=2, max_iter=1, groups="k", random_state=0
+    ).fit(LOAD.assign(k=0))
+    refused(ValueError, "several series", model, LOAD.assign(k=0), target="load")
+
+
+def test_links_of_a_forecast(forecaster):
+    refused(ValueError, "link='logit'", forecaster, LOAD, target="load", link="logit")
