@@ -39,13 +39,43 @@ def lines(benchmark, capsys):
     return run
 
 
-def test_of_sums_and_linear_models_the_truth_is_found(lines):
-    found = lines("truth", "--draws", "2", "--lime-draws", "1")
+def test_of_three_cells_the_truth_is_found(lines):
+    found = lines("cells", "--draws", "2", "--lime-draws", "1")
     by = {(cells[0], cells[1]): cells for cells in found}
-    for model in ("sum, 5 × 3", "sum of curves, 5 × 3", "linear regression, diabetes"):
-        assert by[model, "skdeep"][2:7] == ["2", "1.000", "1.000", "100%", "100%"]
-    assert by["steep logistic, 5 × 3", "skdeep, link='logit'"][6] == "100%"
+    for model in ("sum, 5 × 3", "sum of curves, 5 × 3"):
+        assert by[model, "skdeep"][2:10] == [
+            "2",
+            *("1.000", "1.000", "100%"),
+            *("1.000", "1.000", "100%"),
+            "1.00",
+        ]
+    assert by["steep logistic, 5 × 3", "skdeep, link='logit'"][8] == "100%"
     assert by["sum, 5 × 3", "lime"][2] == "1"
+
+
+def test_of_columns_the_truth_is_found(lines):
+    found = lines("columns", "--draws", "2", "--lime-draws", "1")
+    assert found[0][:6] == [*found[0][:2], "2", "1.000", "1.000", "100%"]
+    assert found[0][8:11] == ["100%", "1.00", "1.00"]
+
+
+def test_networks_are_judged_as_well(lines, benchmark, monkeypatch):
+    monkeypatch.setattr(benchmark, "NETWORK_SHAPES", [(5, 3)])
+    found = lines("networks", "--draws", "1", "--lime-draws", "1")
+    assert [cells[2] for cells in found] == 4 * ["1"]
+
+
+def test_the_best_r2_is_that_of_many_draws(benchmark):
+    case = benchmark.draw_cells(benchmark.ThreeCellsClassifier, 2, 3, None, (5, 3), 1)
+    many = benchmark.lime_explain(
+        case.model,
+        case.row[np.newaxis],
+        background=case.background,
+        num_samples=20_000,
+        random_state=0,
+    )
+    assert many.r2_[0] == pytest.approx(benchmark.best_r2(case, "identity"), abs=0.01)
+    assert benchmark.best_r2(case, "logit") == pytest.approx(1)
 
 
 def test_effects_of_linear_models_are_right_to_a_percent(lines):
