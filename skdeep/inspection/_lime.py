@@ -12,13 +12,14 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 
 from skdeep.inspection._explanation import R2_TO_TRUST, LimeExplanation
 from skdeep.inspection._lime_cells import REPLACEMENTS
+from skdeep.inspection._lime_checks import labels_of
 from skdeep.inspection._lime_draws import Drawn
 from skdeep.inspection._lime_local import (
     LocalFit,
     default_kernel_width,
 )
 from skdeep.inspection._lime_outputs import Output, find_output
-from skdeep.inspection._lime_rows import labels_of, make_rows
+from skdeep.inspection._lime_rows import make_rows
 
 # Draws of a row to begin with, at least, and for each unit; so many times as many are
 # made until the effects are as stable as this.
@@ -29,7 +30,7 @@ _STABLE = 0.9
 _N_NUMBERS = 2**22
 
 # As far predictions may differ because of rounding.
-_ROUNDING = 1e-3
+_ROUNDING = 1e-4
 
 
 @validate_params(
@@ -305,8 +306,10 @@ def _answers(output: Output, X) -> np.ndarray:
 
 def _check_rows_stand_alone(output: Output, rows, answers: np.ndarray) -> None:
     """Refuse an estimator whose answer to a row depends on the rows around it."""
-    X, places = rows.among_others()
-    others = _answers(output, X)[places]
+    backwards = np.arange(len(answers))[::-1]
+    beside = rows.others()
+    among = _answers(output, rows.join([beside, rows.contents(backwards), beside]))
+    others = among[(len(among) - len(answers)) // 2 :][: len(answers)][::-1]
     tolerance = _ROUNDING * np.abs(answers).max()
     if np.abs(others - answers).max() > tolerance:
         raise ValueError(

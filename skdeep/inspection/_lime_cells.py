@@ -98,10 +98,13 @@ class CellRows:
         """Return all that was drawn as rows for the estimator."""
         return np.concatenate(parts)
 
-    def among_others(self) -> tuple[Any, np.ndarray]:
-        """Return the rows in another order, and where they are."""
-        order = np.arange(len(self.X))[::-1]
-        return self.X[order], order
+    def others(self) -> np.ndarray:
+        """Return some other rows for :meth:`join`."""
+        return self.draw(0, np.random.default_rng(0), 2).content
+
+    def contents(self, rows: np.ndarray) -> np.ndarray:
+        """Return rows themselves as :meth:`join` takes what was drawn."""
+        return self.X[rows]
 
 
 def replace_by_mean(X, background, means):

@@ -10,6 +10,9 @@ import pandas as pd
 # A column with no more values than this has nothing between them.
 _FEW = 2
 
+# The square of this and of its like is still a number.
+_LARGEST = 1e150
+
 # Of draws with this standard deviation a third reach the next integer.
 _TO_NEXT_INTEGER = 0.5
 
@@ -37,7 +40,10 @@ class Columns:
         self._n_background = n_background
         frame = table if isinstance(table, pd.DataFrame) else pd.DataFrame(table)
         columns = [frame.iloc[:, j] for j in range(frame.shape[1])]
-        self._columns = [column.infer_objects() for column in columns]
+        if frame is not table:
+            # An array of objects may hold numbers; a column of objects means it.
+            columns = [column.infer_objects() for column in columns]
+        self._columns = columns
         self.numbers = np.column_stack([_as_numbers(c) for c in self._columns])
         self._codes = np.column_stack([_codes(c) for c in self._columns])
         self._is_whole = np.array([_holds_integers(c) for c in self._columns])
@@ -47,8 +53,18 @@ class Columns:
         self.is_continuous = is_numeric & (self._n_values > _FEW) & (self._sd > 0)
         self._bins: dict[int, np.ndarray] = {}
 
+    def _refuse_large(self) -> None:
+        """Refuse numbers that nothing can be reckoned with."""
+        for place in np.argwhere(np.abs(self.numbers) > _LARGEST):
+            name = "background" if place[0] < self._n_background else "X"
+            raise ValueError(
+                f"{name} must not hold infinity or numbers as large as "
+                f"{self.numbers[*place]:g}."
+            )
+
     def _describe(self) -> None:
         """Find mean, standard deviation and range of the background."""
+        self._refuse_large()
         known = np.ma.masked_invalid(self.numbers[: self._n_background])
         self._mean = known.mean(axis=0).filled(0.0)
         self._sd = known.std(axis=0).filled(0.0)
@@ -65,6 +81,12 @@ class Columns:
         """
         least = np.where(self._is_whole[columns], _TO_NEXT_INTEGER, 0)
         return np.maximum(spread * self._sd[columns], least)
+
+    def are_whole(self, rows: np.ndarray) -> np.ndarray:
+        """Return from which rows no number is missing."""
+        missing = np.isnan(self.numbers[rows])
+        missing[:, self._others] = False
+        return ~missing.any(axis=1)
 
     def cut(self, column: int, n_bins: int) -> None:
         """Tell the values of a numeric column apart by bins of equal frequency."""
@@ -153,26 +175,20 @@ class Columns:
         frame.columns = self._table.columns
         return frame
 
-    def take(self, rows: np.ndarray) -> Any:
-        """Return some of the rows as they were given."""
-        if isinstance(self._table, np.ndarray):
-            return self._table[rows]
-        return self._table.iloc[rows]
-
 
 def stacked(first, second) -> Any:
     """Return the rows of two tables, one below the other, typed as the first."""
     if isinstance(first, np.ndarray):
         return np.concatenate([first, second])
     first, second = first.copy(deep=False), second.copy(deep=False)
-    for j, categories in enumerate(first.dtypes):
-        if isinstance(categories, pd.CategoricalDtype):
-            both = pd.api.types.union_categoricals(
-                [first.iloc[:, j], pd.Categorical(second.iloc[:, j])],
-                ignore_order=True,
-            )
-            first.isetitem(j, both[: len(first)])
-            second.isetitem(j, both[len(first) :])
+    for j, dtype in enumerate(first.dtypes):
+        if isinstance(dtype, pd.CategoricalDtype):
+            # Columns of other categories would be joined to no categories at all.
+            values = second.iloc[:, j].astype(object)
+            unseen = values[~values.isin(dtype.categories)].dropna().unique()
+            if len(unseen):
+                first.isetitem(j, first.iloc[:, j].cat.add_categories(unseen))
+            second.isetitem(j, values.astype(first.dtypes.iloc[j]))
     return pd.concat([first, second], ignore_index=True)
 
 

@@ -181,7 +181,9 @@ def _check_position(name: str, value) -> None:
 
 def _forecast(forecaster, target) -> Output:
     """Explain one step of the path that follows a window."""
-    column, step = target if isinstance(target, tuple) else (target, forecaster.horizon)
+    if not isinstance(target, tuple):
+        target = (target, forecaster.horizon)
+    column, step = target if len(target) == 2 else (None, 0)
     is_count = isinstance(step, (int, np.integer)) and not isinstance(step, bool)
     if not is_count or not 1 <= step <= forecaster.horizon:
         raise ValueError(

@@ -136,12 +136,17 @@ class TableRows:
         sources = np.concatenate([sources for _, sources in parts])
         return self._table.rows(numbers, sources)
 
-    def among_others(self) -> tuple[Any, np.ndarray]:
-        """Return the rows between others, in another order, and where they are."""
-        n_rows = len(self.X)
-        first = np.arange(min(self._n_background, 3))
-        order = np.r_[first, self._n_background + np.arange(n_rows)[::-1], first]
-        return self._table.take(order), len(first) + np.arange(n_rows)[::-1]
+    def others(self) -> tuple:
+        """Return some other rows, from which nothing is missing, for :meth:`join`."""
+        background = np.arange(self._n_background)
+        whole = background[self._table.are_whole(background)][-3:]
+        return self.contents(whole - self._n_background)
+
+    def contents(self, rows: np.ndarray) -> tuple:
+        """Return rows themselves as :meth:`join` takes what was drawn."""
+        places = self._n_background + rows
+        sources = np.repeat(places[:, np.newaxis], self._table.n_others, axis=1)
+        return self._table.numbers[places], sources
 
     def _place(self, row: int) -> int:
         """Return where a row stands behind the background."""

@@ -1,0 +1,183 @@
+"""What a user passes to be explained: read, checked and named."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from reprlib import repr as short
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+
+def read_rows(X, name: str) -> Any:
+    """Return X as a DataFrame or an array."""
+    if sparse.issparse(X):
+        raise TypeError(
+            f"{name} is sparse, which lime_explain does not take; {name}.toarray() is "
+            "dense."
+        )
+    if hasattr(type(X), "collect"):
+        raise TypeError(f"{name} is a {type(X).__name__}; {name}.collect() has rows.")
+    if hasattr(type(X), "to_dict") and not hasattr(X, "iloc"):
+        X = pd.DataFrame(X.to_dict(as_series=False))  # a DataFrame of polars
+    try:
+        rows = X if isinstance(X, pd.DataFrame) else np.asarray(X)
+    except ValueError as error:
+        raise ValueError(f"{name} must hold rows of the same length.") from error
+    if isinstance(rows, np.ndarray) and rows.dtype.kind == "c":
+        raise ValueError(f"{name} must not hold complex numbers.")
+    if rows.ndim not in (2, 3, 4) or 0 in rows.shape:
+        raise ValueError(
+            f"{name} must hold rows of a table (2-D), sequences (3-D) or images (3-D "
+            f"or 4-D), got shape {rows.shape}. A single row is X[[i]] or X.iloc[[i]]."
+        )
+    return rows
+
+
+def labels_of(X, given) -> list:
+    """Return the names of rows: those given, the index, or positions."""
+    if given is not None:
+        return _names(given, len(X), "row_names")
+    return list(getattr(X, "index", range(len(X))))
+
+
+def _names(given, n: int, parameter: str) -> list:
+    """Return names that were given, or refuse other than so many."""
+    if isinstance(given, (str, bytes)) or np.ndim(given) != 1 or len(given) != n:
+        raise ValueError(f"{parameter} must be a list of {n} names, got {given!r}.")
+    return list(given)
+
+
+def is_name(value, name: str) -> bool:
+    """Return whether a value, of whatever type, is a name."""
+    return isinstance(value, str) and value == name
+
+
+def as_floats(X, name: str) -> np.ndarray:
+    """Return rows as an array of floats."""
+    X = np.asarray(X)
+    try:
+        return X if X.dtype.kind == "f" else X.astype(np.float64)
+    except ValueError as error:
+        raise ValueError(f"{name} must hold numbers: {error}") from error
+
+
+def check_background(background, X) -> Any:
+    """Return the rows that tell how the features are distributed."""
+    if background is None:
+        if len(X) < 2:
+            raise ValueError(
+                "background must tell how the features are distributed, as the rows of "
+                "training do: one row of X alone cannot."
+            )
+        return X
+    rows = read_rows(background, "background")
+    if len(rows) < 2:
+        raise ValueError(f"background must hold several rows, got {len(rows)}.")
+    if isinstance(X, pd.DataFrame) and isinstance(rows, pd.DataFrame):
+        if list(X.columns) == list(rows.columns):
+            return rows
+        missing = [column for column in X.columns if column not in rows.columns]
+        if missing:
+            raise ValueError(f"background lacks the columns {missing} of X.")
+        return rows[X.columns]
+    if isinstance(X, pd.DataFrame) != isinstance(rows, pd.DataFrame):
+        raise TypeError(
+            f"background must be of the type of X, a {type(X).__name__}, got a "
+            f"{type(rows).__name__}."
+        )
+    if rows.shape[1:] != X.shape[1:]:
+        raise ValueError(
+            f"background must hold rows like those of X, of shape {X.shape[1:]}, got "
+            f"{rows.shape[1:]}."
+        )
+    return rows
+
+
+def feature_names(estimator, X, given) -> list:
+    """Return the names of the last axis of X."""
+    n_features = X.shape[-1]
+    if given is not None:
+        return _names(given, n_features, "feature_names")
+    if isinstance(X, pd.DataFrame):
+        return list(X.columns)
+    known = getattr(estimator, "feature_names_in_", ())
+    if len(known) == n_features:
+        return list(known)
+    return [f"x{j}" for j in range(n_features)]
+
+
+def positions(chosen, names: list, parameter: str) -> list[int]:
+    """Return the positions of features that are given by name or position."""
+    is_single = isinstance(chosen, Hashable) and not isinstance(chosen, tuple)
+    if is_single or isinstance(chosen, dict):
+        raise ValueError(f"{parameter} must be a list of features, got {chosen!r}.")
+    if np.ndim(chosen) == 1 and np.asarray(chosen).dtype == bool:
+        raise ValueError(
+            f"{parameter} must be a list of names or positions, got a mask, {chosen!r}."
+        )
+    positions = []
+    for feature in chosen:
+        if isinstance(feature, Hashable) and feature in names:
+            positions.append(names.index(feature))
+        elif isinstance(feature, (int, np.integer)) and 0 <= feature < len(names):
+            positions.append(int(feature))
+        else:
+            raise ValueError(
+                f"{parameter} names {feature!r}, which is none of the {len(names)} "
+                f"features {names[:10]}."
+            )
+    return positions
+
+
+def named_groups(groups: dict, names: list) -> dict[str, list[int]]:
+    """Return the features of each group, or refuse groups that leave some out."""
+    found = {
+        str(name): positions(features, names, f"groups[{name!r}]")
+        for name, features in groups.items()
+    }
+    members = [j for features in found.values() for j in features]
+    left_out = [name for j, name in enumerate(names) if j not in members]
+    if left_out:
+        raise ValueError(f"groups must cover all features; {left_out} are in none.")
+    twice = [names[j] for j in sorted(set(members)) if members.count(j) > 1]
+    if twice:
+        raise ValueError(f"groups must not overlap; {twice} are in more than one.")
+    empty = [name for name, features in found.items() if not features]
+    if empty:
+        raise ValueError(f"groups must not be empty; {empty} are.")
+    return found
+
+
+def numbered_groups(groups, shape: tuple, what: str) -> np.ndarray:
+    """Return an array of groups as the position of the group of each cell."""
+    try:
+        numbers = np.asarray(groups)
+    except ValueError as error:
+        raise ValueError(
+            f"groups must number the cells of {what}, got lists of different lengths, "
+            f"{short(groups)}."
+        ) from error
+    if numbers.shape != shape or numbers.dtype.kind not in "iu":
+        raise ValueError(
+            f"groups must number the cells of {what} by integers of shape {shape}, got "
+            f"{numbers.dtype} of shape {numbers.shape}."
+        )
+    if (numbers < 0).any():
+        raise ValueError(
+            f"groups must cover all cells of {what}; {int((numbers < 0).sum())} have "
+            "negative numbers."
+        )
+    return np.unique(numbers, return_inverse=True)[1].reshape(shape)
+
+
+def has_labels(X) -> bool:
+    """Return whether the rows of X have labels of their own."""
+    return isinstance(X, pd.DataFrame) and not isinstance(X.index, pd.RangeIndex)
+
+
+def labels_of_times(index: pd.Index) -> list:
+    """Return labels of times; whole numbers as text, lest they be taken for steps."""
+    return [str(t) if isinstance(t, (int, np.integer)) else t for t in index]

@@ -1,0 +1,90 @@
+"""Images and their superpixels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skdeep.inspection._lime_cells import CellRows, replace_by_color
+from skdeep.inspection._lime_checks import as_floats, is_name, numbered_groups
+
+SUPERPIXEL = "superpixel"
+
+# A superpixel of fewer pixels shows nothing.
+_N_SUPERPIXELS, _PIXELS_OF_ONE = 50, 4
+# How far slic heeds nearness beside color, both between 0 and 1.
+_COMPACTNESS = 0.1
+_N_COLORS = (1, 3, 4)
+
+
+def image_rows(X: np.ndarray, options: dict) -> CellRows:
+    """Return images, and draws around them: superpixels in their mean colors."""
+    X = as_floats(X, "X")
+    if not np.isfinite(X).all():
+        raise ValueError("X must hold no NaN or infinity where it holds images.")
+    axis = _color_axis(X.shape)
+    canonical = X[..., np.newaxis] if axis is None else np.moveaxis(X, axis, -1)
+    pictures = _between_0_and_1(canonical)
+    units = _superpixels(pictures, options)
+    n_units = int(units.max()) + 1
+    colors = replace_by_color(canonical, units)
+
+    def replacement(row, kept, rng):
+        image = colors(row, kept, rng)
+        return image[..., 0] if axis is None else np.moveaxis(image, -1, axis - 1)
+
+    spread = units if axis is None else np.expand_dims(units, axis)
+    return CellRows(
+        X,
+        spread,
+        replacement,
+        kind="image",
+        unit_names=[f"superpixel {k}" for k in range(n_units)],
+        feature_names=[],
+        drawing={"units": units, "images": _drawn_images(pictures)},
+    )
+
+
+def _color_axis(shape: tuple) -> int | None:
+    """Return the axis of the colors of images: the first, unless only the last fits."""
+    if len(shape) == 3:
+        return None
+    return 3 if shape[3] in _N_COLORS and shape[1] not in _N_COLORS else 1
+
+
+def _between_0_and_1(images: np.ndarray) -> np.ndarray:
+    low, high = images.min(), images.max()
+    return (images - low) / (high - low if high > low else 1)
+
+
+def _drawn_images(pictures: np.ndarray) -> np.ndarray:
+    """Return images (n, height, width, n_colors) in gray, or in three colors."""
+    n_colors = pictures.shape[-1]
+    return pictures[..., :3] if n_colors in (3, 4) else pictures.mean(axis=-1)
+
+
+def _superpixels(pictures: np.ndarray, options: dict) -> np.ndarray:
+    """Return the superpixel of each pixel, (n, height, width)."""
+    from skimage.segmentation import slic
+
+    groups, shape = options["groups"], pictures.shape[:3]
+    if groups is not None and not is_name(groups, SUPERPIXEL):
+        if isinstance(groups, (str, dict)):
+            raise ValueError(
+                f"groups={groups!r} must be {SUPERPIXEL!r} or integers for images."
+            )
+        return np.broadcast_to(numbered_groups(groups, shape[1:], "an image"), shape)
+    n_pixels = shape[1] * shape[2]
+    n_segments = options["n_segments"] or min(
+        _N_SUPERPIXELS, max(2, n_pixels // _PIXELS_OF_ONE)
+    )
+    found = [
+        slic(
+            _between_0_and_1(picture),  # by its own scale: others have no say
+            n_segments=n_segments,
+            compactness=_COMPACTNESS,
+            start_label=0,
+            channel_axis=-1,
+        )
+        for picture in pictures
+    ]
+    return np.stack(found)
