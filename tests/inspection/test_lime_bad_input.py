@@ -145,6 +145,17 @@ def test_answers_that_are_no_numbers(regressor, answer, where):
     refused(ValueError, words, regressor(answers), rows, background=X)
 
 
+def test_answers_that_depend_on_other_rows(regressor):
+    words = "^estimator answers differently to a row of X when other rows stand beside"
+    for function in [
+        lambda X: X[:, 0] - X[:, 0].mean(),
+        lambda X: np.cumsum(X[:, 0]),
+        lambda X: np.arange(len(X)) * 1.0,
+    ]:
+        refused(ValueError, words, regressor(function), X[:3], background=X)
+        refused(ValueError, words, regressor(function), X[:1], background=X)
+
+
 # -- targets ---------------------------------------------------------------------------
 
 
@@ -239,6 +250,13 @@ def test_sparse_rows(name):
 def test_frames_that_are_not_read_yet():
     lazy = pl.DataFrame(X).lazy()
     refused((TypeError, ValueError), "^X ", LINEAR, lazy, background=X)
+
+
+def test_infinite_numbers(regressor):
+    rows = X[:2].copy()
+    rows[0, 0] = np.inf
+    model = regressor(lambda X: np.clip(X, -5, 5).sum(axis=1))
+    refused(ValueError, "^X ", model, rows, background=X)
 
 
 @pytest.mark.parametrize(
@@ -402,6 +420,25 @@ def test_groups_of_cells(regressor, groups, words):
 
 
 @pytest.mark.parametrize(
+    ("rows", "background", "words"),
+    [
+        (S[:1], None, "^background"),
+        (S[:1], S[:, :3], r"^background .*\(5, 2\), got \(3, 2\)"),
+        (S[:1], S[:, :, :1], r"^background .*\(5, 2\), got \(5, 1\)"),
+        (S[:1], S[0], "^background"),
+        (S[:1], pd.DataFrame(S[0]), "^background"),
+        (np.full((2, 5, 2), "a"), S, "^X "),
+        (S[:2].astype(complex), S, "^X "),
+    ],
+    ids=["alone", "steps", "features", "2-D", "frame", "text", "complex"],
+)
+def test_sequences(regressor, rows, background, words):
+    refused(
+        (TypeError, ValueError), words, regressor(total), rows, background=background
+    )
+
+
+@pytest.mark.parametrize(
     "groups",
     [
         "cell",
@@ -418,6 +455,15 @@ def test_groups_of_pixels(regressor, groups):
     refused((TypeError, ValueError), "^groups", model, IMAGES, groups=groups)
 
 
+def test_images(regressor):
+    model = regressor(lambda X: np.nan_to_num(total(X)))
+    holes = IMAGES.copy()
+    holes[0, 0, 2, 2] = np.nan
+    refused(ValueError, "^X ", model, holes)
+    refused((TypeError, ValueError), "^X ", model, np.full((1, 1, 4, 4), "a"))
+    refused(ValueError, "^num_samples=5 ", model, IMAGES, num_samples=5)
+
+
 # -- forecasters -----------------------------------------------------------------------
 
 LOAD = pd.DataFrame(10 + rng.normal(size=(60, 2)), columns=["load", "temp"])
@@ -428,6 +474,83 @@ def forecaster():
     return LSTMForecaster(
         window=6, horizon=3, hidden_size=2, max_iter=1, context="pad", random_state=0
     ).fit(LOAD)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [None, "wind", 0, 5, ("wind", 1), ("load", 0), ("load", 4), ("load", 1.0)]
+    + [("load", True), ("load", "1"), ("load", None), ("load",), ("load", 1, 2), ()]
+    + [["load", 1], (None, 1), "margin", pd.NA, ("load", -1)],
+    ids=repr,
+)
+def test_targets_of_a_forecast(forecaster, target):
+    refused((TypeError, ValueError), "^target=", forecaster, LOAD, target=target)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (LOAD[:5], "X must hold the rows of a window, 6 at least"),
+        (LOAD[["temp"]], "X "),
+        (LOAD.rename(columns={"temp": "wind"}), "X "),
+        (LOAD.assign(load="a"), "X "),
+        (LOAD.to_numpy()[:, :1], "X "),
+        (np.zeros((2, 5, 2)), "X must hold"),
+        (np.zeros((2, 6, 3)), "X "),
+        (np.zeros((2, 6, 2, 1)), "X must hold"),
+        (np.full((2, 6, 2), "a"), "X "),
+        (LOAD[:0], "X "),
+        (LOAD["load"], "X "),
+        (LOAD.where(LOAD["load"] > 99), "X "),
+    ],
+    ids=[
+        "short",
+        "missing",
+        "renamed",
+        "text",
+        "array of 1",
+        "steps",
+        "features",
+        "4-D",
+    ]
+    + ["text in 3-D", "empty", "series", "all missing"],
+)
+def test_rows_of_a_forecast(forecaster, rows, words):
+    with pytest.raises((TypeError, ValueError), match=words) as caught:
+        explain(forecaster, rows, target="load")
+    frames = traceback.extract_tb(caught.value.__traceback__)
+    assert not any("pandas" in frame.filename for frame in frames)
+
+
+@pytest.mark.parametrize(
+    "background",
+    [
+        LOAD[:6],
+        LOAD[["temp"]],
+        LOAD.rename(columns={"temp": "wind"}),
+        np.zeros((1, 6, 2)),
+    ]
+    + [np.zeros((9, 5, 2)), LOAD.assign(load="a"), "rows", LOAD["load"]],
+    ids=[
+        "short",
+        "missing",
+        "renamed",
+        "one window",
+        "steps",
+        "text",
+        "string",
+        "series",
+    ],
+)
+def test_backgrounds_of_a_forecast(forecaster, background):
+    refused(
+        (TypeError, ValueError),
+        "^background",
+        forecaster,
+        LOAD,
+        target="load",
+        background=background,
+    )
 
 
 def test_noise_for_a_forecast_needs_a_background(forecaster):

@@ -76,6 +76,33 @@ def test_r2_of_a_parabola(regressor, kernel_width):
     assert explanation.r2_[0] == pytest.approx(line / (line + curve), abs=0.02)
 
 
+@pytest.mark.parametrize("kind", ["table", "sequence"])
+@pytest.mark.parametrize("kernel_width", [None, 0.7])
+def test_switches_as_in_all_their_combinations(regressor, kind, kernel_width):
+    answers = np.random.default_rng(3).normal(size=(2, 2, 2))
+
+    def look_up(X):
+        return answers[tuple(X.reshape(len(X), 3).astype(int).T)]
+
+    on = np.array(np.meshgrid(*[[0, 1]] * 3, indexing="ij")).reshape(3, 8).T
+    weights = np.exp(-(1 - on).sum(axis=1) / (2 * (kernel_width or 0.75 * 3**0.5) ** 2))
+    line = LinearRegression().fit(on, look_up(on), weights)
+    row, others = np.ones((1, 3)), np.repeat([[0.0], [1.0]], 3, axis=1)
+    if kind == "sequence":  # whose cells are replaced by their means, 0
+        row, others = row[..., np.newaxis], np.zeros((2, 3, 1))
+    explanation = quietly(
+        regressor(look_up),
+        row,
+        background=others,
+        kernel_width=kernel_width,
+        num_samples=40_000,
+    )
+    np.testing.assert_allclose(explanation.effects_[0], line.coef_, atol=0.02)
+    assert explanation.intercept_[0] == pytest.approx(line.intercept_, abs=0.02)
+    r2 = line.score(on, look_up(on), weights)
+    assert explanation.r2_[0] == pytest.approx(r2, abs=0.02)
+
+
 @pytest.mark.parametrize(
     "function", [noise, xor, lambda X: X[:, 0] * X[:, 1]], ids=["noise", "xor", "x·y"]
 )
@@ -211,6 +238,31 @@ def test_stability_tells_how_far_effects_differ_between_draws(regressor):
     spreads, stable = zip(*(agreement(regressor(m)) for m in models), strict=True)
     assert list(spreads) == sorted(spreads)
     assert list(stable) == sorted(stable, reverse=True)
+
+
+def test_stability_of_noise_is_that_of_unrelated_effects(regressor):
+    # Of normal numbers a and b the larger size is 2/√π in the mean, and both together
+    # 2√(2/π). Half of the pairs have opposite signs: these share nothing.
+    wide = np.random.default_rng(1).normal(size=(200, 40))
+    explanation = quietly(
+        regressor(noise), wide[:20], background=wide, num_samples=1000, num_features=40
+    )
+    most = 2 / np.sqrt(np.pi)
+    least = 2 * np.sqrt(2 / np.pi) - most
+    expected = (least / 2) / (most + least / 2)
+    assert explanation.stability_.mean() == pytest.approx(expected, abs=0.015)
+
+
+def test_stability_is_that_of_the_effects_shown(regressor):
+    wide = np.random.default_rng(1).normal(size=(200, 30))
+    far = wide[wide[:, 0] > 1.2][:5]  # where the first column has an effect
+    model = regressor(lambda X: 10 * X[:, 0] + 5 * noise(X))
+    few, many = (
+        explain(model, far, background=wide, num_samples=500, num_features=n)
+        for n in (1, 30)
+    )
+    assert few.stability_.min() > 0.9
+    assert many.stability_.max() < 0.8
 
 
 # -- the number of draws ---------------------------------------------------------------

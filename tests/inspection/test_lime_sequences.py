@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
@@ -582,6 +583,14 @@ def test_times_are_dates(of_load):
     )
 
 
+@pytest.mark.parametrize("made", [pd.DataFrame, pl.DataFrame])
+def test_rows_without_labels_are_named_by_their_distance(of_load, made):
+    frame = made(LOAD.reset_index(drop=True))
+    explanation = explain(of_load, frame[:50])
+    assert explanation.unit_names_[-2:] == ["load t", "temp t"]
+    assert explanation.unit_names_[0] == "load t-5"
+
+
 def test_arrays_and_windows(of_load):
     windows = np.stack([LOAD[start : start + WINDOW] for start in (3, 40, 70)])
     of_windows = explain(of_load, windows)
@@ -595,6 +604,19 @@ def test_arrays_and_windows(of_load):
                 one.effects_[0], of_windows.effects_[row], rtol=1e-4, atol=1e-6
             )
     assert of_windows.unit_names_[-2:] == ["load t", "temp t"]
+
+
+def test_columns_go_by_name(of_load):
+    expected = explain(of_load, LOAD, background=LOAD)
+    for swapped in [LOAD[["temp", "load"]], LOAD.assign(more=1.0)]:
+        try:
+            explanation = explain(of_load, swapped, background=LOAD)
+        except ValueError as error:
+            assert "X" in str(error) and "column" in str(error)
+        else:
+            assert explanation.prediction_ == pytest.approx(expected.prediction_)
+        with_background = explain(of_load, LOAD, background=swapped)
+        np.testing.assert_allclose(with_background.effects_, expected.effects_)
 
 
 def test_a_series_of_one_target():

@@ -157,7 +157,7 @@ def test_rare_counts(own):
     frame = pd.DataFrame({"x": X[:200, 0], "count": count})
     model = LinearRegression().fit(frame, frame["x"] + 5 * count)
     row = pd.DataFrame({"x": [0.5], "count": [own]})
-    explanation = explain(model, row, background=frame, num_samples=20_000)
+    explanation = explain(model, row, background=frame)
     # Moved, it is compared with the mean; switched, with the others.
     others = count[count != own].mean()
     expected = 5 * (own - np.array([count.mean(), others]))
@@ -199,6 +199,42 @@ def test_missing_values_are_no_third_value(regressor):
     drawn = model.asked_[-1]
     assert set(drawn[~np.isnan(drawn)]) == {0, 1}
     np.testing.assert_allclose(explanation.effects_[0], [3, -1], atol=1e-6)
+
+
+def test_an_object_stays_what_it_is():
+    # An encoder tells None from NaN.
+    frame = pd.DataFrame(
+        {
+            "text": pd.Series(["a", None, "b"] * 20, dtype=object),
+            "number": pd.Series([1, 2, 3] * 20, dtype=object),
+            "x": X[:60, 0],
+        }
+    )
+    names = ["text", "number"]
+    encoded = make_column_transformer((OneHotEncoder(), names), remainder="passthrough")
+    model = make_pipeline(encoded, LinearRegression()).fit(frame, frame["x"])
+    explanation = explain(model, frame[:3], background=frame)
+    np.testing.assert_allclose(explanation.effects_[:, :2], 0, atol=1e-6)
+    assert explanation.values_[1, 0] is None
+
+
+@pytest.mark.parametrize("own", ["a", "b", "unseen", None])
+@pytest.mark.parametrize("categories", [None, ["b", "a", "more", "unseen"]])
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_row_with_categories_of_its_own(regressor, own, categories, ordered):
+    dtype = pd.CategoricalDtype(["a", "b", "c"], ordered=ordered)
+    frame = pd.DataFrame(
+        {"c": pd.Series(rng.choice(["a", "b", "c"], N), dtype=dtype), "x": X[:, 0]}
+    )
+    row = pd.DataFrame({"c": pd.Categorical([own], categories), "x": [0.1]})
+    model = regressor(lambda X: 2.0 * (X["c"] == "a").to_numpy() + X["x"])
+    explanation = explain(model, row, background=frame, num_samples=10_000)
+    for rows in model.asked_[1:]:
+        assert isinstance(rows["c"].dtype, pd.CategoricalDtype)
+    others = frame["c"][frame["c"] != own]
+    assert explanation.effects_[0, 0] == pytest.approx(
+        2 * (own == "a") - 2 * (others == "a").mean(), abs=0.1
+    )
 
 
 def test_categories_of_a_pipeline_are_switched():
@@ -497,6 +533,23 @@ def mixed_columns(n=60):
 
 
 @pytest.mark.parametrize("name", mixed_columns())
+def test_frames_keep_their_dtypes(regressor, name):
+    frame = pd.DataFrame({name: mixed_columns()[name], "x": X[:60, 0]})
+    model = regressor(lambda X: X["x"])
+    for row in range(3):
+        explanation = explain(model, frame[row : row + 1], background=frame)
+        np.testing.assert_allclose(explanation.effects_[0, 0], 0, atol=1e-6)
+        value = pd.Series([explanation.values_[0, 0]], dtype=object)
+        pd.testing.assert_series_equal(
+            value,
+            frame[name][row : row + 1].astype(object).reset_index(drop=True),
+            check_names=False,
+        )
+    for rows in model.asked_:
+        pd.testing.assert_series_equal(rows.dtypes, frame.dtypes)
+
+
+@pytest.mark.parametrize("name", mixed_columns())
 def test_tables_of_one_column(regressor, name):
     frame = pd.DataFrame({name: mixed_columns()[name]})
     model = regressor(lambda X: X[name].isna().to_numpy() * 2.0)
@@ -552,6 +605,16 @@ def test_a_constant_column(regressor):
     explanation = explain(model, other, background=table)
     np.testing.assert_allclose(
         explanation.effects_[:, 1], [0, -2 * (7 - 0.1)], atol=1e-6
+    )
+
+
+def test_missing_values_in_the_background(regressor):
+    holes = X.copy()
+    holes[::4, 0] = np.nan
+    model = regressor(lambda X: X @ COEFFICIENTS)
+    explanation = explain(model, X[1:3], background=holes)
+    np.testing.assert_allclose(
+        explanation.weights_[0], COEFFICIENTS * np.nanstd(holes, axis=0), rtol=0.01
     )
 
 
