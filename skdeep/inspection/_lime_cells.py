@@ -73,18 +73,21 @@ class CellRows:
     def draw(self, row: int, rng, n_draws: int) -> Drawn:
         """Draw around a row."""
         has = self.has_units(row)
-        is_on = np.ones((n_draws, len(has)), dtype=bool)
-        is_on[:, has] = draw_switches(rng, n_draws, int(has.sum()))
+        is_on = draw_switches(rng, n_draws, int(has.sum()))
+        if not has.all():
+            every = np.ones((n_draws, len(has)), dtype=bool)
+            every[:, has] = is_on
+            is_on = every
         own = self.X[row]
         kept = self._spread(row, is_on) | np.isnan(own)
         other = self._replacement(row, kept, rng)
         # As exact as np.where, and far faster where chance decides.
-        share = kept.astype(self.X.dtype)
-        drawn = share * own + (1 - share) * other
+        drawn = np.multiply(kept, own, dtype=self.X.dtype)
+        drawn += np.multiply(~kept, other, dtype=self.X.dtype)
         return Drawn(
-            is_on.astype(np.float64),
+            is_on,
             np.sqrt((~is_on).sum(axis=1)),
-            drawn.astype(self.X.dtype, copy=False),
+            drawn,
         )
 
     def _spread(self, row: int, is_on: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ class Drawn:
 
     Parameters
     ----------
-    units : ndarray of shape (n_draws, n_units)
+    units : ndarray of float or bool of shape (n_draws, n_units)
         The draws in the terms of the local model.
     distances : ndarray of shape (n_draws,)
         How far they are from the row: the steps of what is moved, 1 for each switch
@@ -49,7 +49,9 @@ def draw_switches(rng, n_draws: int, n_units: int) -> np.ndarray:
     Half of them are, in pairs one of which has on what the other has off.
     """
     pairs = _room_for_pairs(n_draws, n_units, bool)
-    pairs[:, 0] = rng.random(pairs[:, 0].shape) < 0.5
+    count = pairs[:, 0].size
+    bits = np.frombuffer(rng.bytes(-(-count // 8)), dtype=np.uint8)
+    pairs[:, 0] = np.unpackbits(bits, count=count).reshape(pairs[:, 0].shape)
     np.logical_not(pairs[:, 0], out=pairs[:, 1])
     return pairs.reshape(pairs.shape[0] * 2 * pairs.shape[2], n_units)[:n_draws]
 

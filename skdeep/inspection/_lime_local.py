@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 from lime.lime_base import LimeBase
+from scipy.linalg import cho_factor, cho_solve
 
 from skdeep.inspection._lime_draws import N_PARTS, Drawn
 
@@ -21,6 +22,9 @@ _HALVES = np.array([[[0, 1], [2, 3]], [[0, 2], [1, 3]], [[0, 3], [1, 2]]])
 
 # Relative to the variance of each unit: keeps those apart that change together.
 _JITTER = 1e-10
+
+# From so many units on, Cholesky's factors pay for solving one system at a time.
+_LARGE = 100
 
 # An output that varies by so many of the last bits is constant but for rounding.
 _ROUNDING = 16
@@ -82,7 +86,7 @@ class LocalFit:
         self._moments = self._moments + moments if self.n_draws else moments
         self.n_draws += len(outputs)
         if self._selection is not None:
-            self._kept.append((drawn.units, weights, outputs))
+            self._kept.append((1.0 * drawn.units, weights, outputs))
 
     def _products(self, units, outputs, weights) -> np.ndarray:
         """Return the weighted products of 1, the units and the output."""
@@ -189,7 +193,14 @@ def _solve(moments: np.ndarray) -> np.ndarray:
     diagonal = np.einsum("...ii->...i", squares)
     jitter = np.where(diagonal > 0, _JITTER * diagonal, 1.0)
     squares = squares + jitter[..., np.newaxis] * np.eye(jitter.shape[-1])
-    return np.linalg.solve(squares, moments[..., :-1, -1:])[..., 0]
+    products = moments[..., :-1, -1]
+    if products.shape[-1] < _LARGE:
+        return np.linalg.solve(squares, products[..., np.newaxis])[..., 0]
+    solution = np.empty_like(products)
+    for place in np.ndindex(products.shape[:-1]):
+        factor = cho_factor(squares[place], lower=True, check_finite=False)
+        solution[place] = cho_solve(factor, products[place], check_finite=False)
+    return solution
 
 
 def _largest(effects: np.ndarray, n: int) -> np.ndarray:
