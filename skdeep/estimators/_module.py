@@ -116,7 +116,7 @@ class ModuleClassifier(ClassifierNetwork, _ModuleFamily):
     ``n_outputs`` is the number of classes, or of labels; two classes have two scores.
     X may have more than two axes: series, images. A module that draws from torch's
     global generators, as ``nn.Dropout`` does, draws what ``random_state`` decides, and
-    leaves the generators as they were; such fits run one at a time in a process.
+    leaves the generators as they were; in threads such fits take turns, epoch by epoch.
 
     Examples
     --------

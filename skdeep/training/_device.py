@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from threadpoolctl import ThreadpoolController
+from torch import Tensor
 
 # Multiply-adds of a batch for each thread: with less to do, threads would wait for each
 # other longer than they compute, and fight with those of other processes.
@@ -113,17 +114,65 @@ def threads_for(work: int | None, device: torch.device) -> Iterator[None]:
             set_mkl_threads(before)
 
 
-@contextlib.contextmanager
-def own_generators(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's global generators for modules that know no other; restore them.
+class GlobalGenerators:
+    """Torch's global generators, which one user in a process may have at a time."""
 
-    They belong to the whole process, so one fit at a time may hold them.
-    """
-    cuda = []
-    if device.type == "cuda":
-        cuda = [torch.cuda.current_device() if device.index is None else device.index]
-    with _lock, torch.random.fork_rng(devices=cuda):
-        torch.random.default_generator.manual_seed(seed)
-        for index in cuda:
-            torch.cuda.default_generators[index].manual_seed(seed)
-        yield
+    def __init__(self, device: torch.device):
+        self._generators = [torch.random.default_generator]
+        if device.type == "cuda":
+            current = torch.cuda.current_device()
+            index = current if device.index is None else device.index
+            self._generators.append(torch.cuda.default_generators[index])
+        self._before: list[Tensor] = []
+        self._has_them = False
+
+    def take(self, seed: int) -> None:
+        """Wait until they are free, and seed them."""
+        self._wait()
+        for generator in self._generators:
+            generator.manual_seed(seed)
+
+    def leave(self) -> None:
+        """Leave them as they were; it may be that they are not had at all."""
+        if not self._has_them:
+            return
+        try:
+            self._set(self._before)
+        finally:
+            self._has_them = False
+            _lock.release()
+
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[None]:
+        """Let others have them; then go on where the own draws ended."""
+        own = self._states()
+        self.leave()
+        try:
+            yield
+        finally:
+            # If an interrupt ends the wait, there is nothing to leave any more.
+            self._wait()
+            self._set(own)
+
+    def _wait(self) -> None:
+        _lock.acquire()
+        self._has_them = True
+        self._before = self._states()
+
+    def _states(self) -> list[Tensor]:
+        return [generator.get_state() for generator in self._generators]
+
+    def _set(self, states: list[Tensor]) -> None:
+        for generator, state in zip(self._generators, states, strict=True):
+            generator.set_state(state)
+
+
+@contextlib.contextmanager
+def own_generators(seed: int, device: torch.device) -> Iterator[GlobalGenerators]:
+    """Seed torch's global generators for modules that know no other; restore them."""
+    generators = GlobalGenerators(device)
+    try:
+        generators.take(seed)
+        yield generators
+    finally:
+        generators.leave()

@@ -6,13 +6,14 @@ import contextlib
 import math
 import time
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from skdeep.training._dense import DenseTrainer
-from skdeep.training._device import own_generators, threads_for
+from skdeep.training._device import GlobalGenerators, own_generators, threads_for
 from skdeep.training._lbfgs import minimise
 from skdeep.training._net import NetTrainer
 from skdeep.training._progress import Printer, make_printer
@@ -48,7 +49,8 @@ def train(task: Task) -> TrainingState:
             warnings.filterwarnings("ignore", "RNN module weights are not part")
         if task.draws_globally:
             seed = task.generator.initial_seed()
-            stack.enter_context(own_generators(seed, device))
+            generators = stack.enter_context(own_generators(seed, device))
+            task = _lending(task, generators)
         stack.enter_context(torch.no_grad())
         trainer = (DenseTrainer if task.closed_form else NetTrainer)(task)
         printer = make_printer(task.options.verbose, task.n_epochs)
@@ -61,6 +63,23 @@ def train(task: Task) -> TrainingState:
             rate = task.options.learning_rate_init
             raise ValueError(_NON_FINITE.format(rate=rate))
     return task.state
+
+
+def _lending(task: Task, generators: GlobalGenerators) -> Task:
+    """Return the task with hooks that are called without the global generators.
+
+    Several fits in threads can then take turns, an epoch each.
+    """
+
+    def begin_epoch() -> None:
+        with generators.lent():
+            task.begin_epoch()
+
+    def end_epoch() -> bool:
+        with generators.lent():
+            return task.end_epoch()
+
+    return replace(task, begin_epoch=begin_epoch, end_epoch=end_epoch)
 
 
 class _Epochs:

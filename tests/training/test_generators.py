@@ -1,0 +1,280 @@
+"""Fits that draw from torch's global generators: each as if they were its own."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import make_classification
+from skorch.callbacks import Callback
+from torch import nn
+
+from skdeep import ModuleClassifier, ModuleRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
+
+X, y = make_classification(n_samples=90, n_features=6, random_state=0)
+EPOCHS = 4
+PATIENCE = 30
+
+
+def network(n_features, n_outputs):
+    """A network whose dropout draws from a global generator."""
+    return nn.Sequential(
+        nn.Linear(n_features, 8), nn.ReLU(), nn.Dropout(0.4), nn.Linear(8, n_outputs)
+    )
+
+
+def linear(n_features, n_outputs):
+    return nn.Linear(n_features, n_outputs)
+
+
+class Draws(Callback):
+    """A callback of skorch that draws, too."""
+
+    def on_epoch_end(self, net, **kwargs):
+        torch.rand(5)
+
+
+class Hook:
+    """A callback of scikit-learn that calls a function after each epoch."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context, **kwargs):
+        pass
+
+    def on_fit_task_end(self, estimator, context, **kwargs):
+        if context.task_name == "epoch":
+            return self.function()
+        return False
+
+
+class HeldThroughout(ModuleClassifier):
+    """The reference: the generators are seeded once and nobody else is there."""
+
+    def _train(self, task, plan, X, y):
+        task.draws_globally = False
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(task.generator.initial_seed())
+            super()._train(task, plan, X, y)
+
+
+def make(kind=ModuleClassifier, seed=0, module=network, **parameters):
+    few = {"max_iter": EPOCHS, "batch_size": 32, "device": "cpu"}
+    return kind(module, random_state=seed, **{**few, **parameters})
+
+
+def weights(model):
+    arrays = [p.detach().numpy().ravel() for p in model.module_.parameters()]
+    return np.concatenate(arrays)
+
+
+def global_state():
+    return torch.random.default_generator.get_state()
+
+
+@pytest.fixture(autouse=True)
+def _generators_as_before():
+    """No fit may leave the global generator anywhere else than it was."""
+    torch.manual_seed(5)
+    before = global_state()
+    yield
+    assert torch.equal(global_state(), before)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"callbacks": [Draws()]}], ids=str)
+def test_same_as_with_generators_that_nobody_else_has(parameters):
+    expected = make(HeldThroughout, **parameters).fit(X, y)
+    found = make(**parameters).fit(X, y)
+    np.testing.assert_array_equal(weights(found), weights(expected))
+
+
+def test_scikit_learns_callbacks_see_the_process_own_generators():
+    outside, seen = global_state(), []
+    hook = Hook(lambda: seen.append(torch.equal(global_state(), outside)))
+    make().set_callbacks(hook).fit(X, y)
+    assert seen == [True] * EPOCHS
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters"),
+    [
+        (ModuleClassifier, {}),
+        (ModuleRegressor, {"callbacks": [Draws()]}),
+        (ModuleClassifier, {"solver": "lbfgs", "module": linear}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:lbfgs failed to converge:UserWarning")
+def test_what_others_draw_between_epochs_changes_nothing(kind, parameters):
+    expected = make(kind, **parameters).fit(X, y)
+    before = global_state()
+    hook = Hook(lambda: bool(torch.rand(7).sum() < 0))
+    found = make(kind, **parameters).set_callbacks(hook).fit(X, y)
+    np.testing.assert_array_equal(weights(found), weights(expected))
+    after = global_state()
+    torch.random.default_generator.set_state(before)
+    for _ in range(found.n_iter_):
+        torch.rand(7)
+    # What was drawn in between came from the process' own sequence, which goes on.
+    assert torch.equal(global_state(), after)
+    torch.random.default_generator.set_state(before)
+
+
+class Turns:
+    """A baton: of several threads one goes on, until it passes the baton on."""
+
+    def __init__(self, n_threads):
+        self.changed = threading.Condition()
+        self.waiting = list(range(n_threads))
+        self.order = []
+
+    def wait_for(self, i):
+        assert self.changed.wait_for(lambda: self.waiting[0] == i, PATIENCE)
+
+    def take(self, i):
+        with self.changed:
+            self.wait_for(i)
+
+    def end_epoch(self, i):
+        with self.changed:
+            self.order.append(i)
+            self.waiting = [*self.waiting[1:], i]
+            self.changed.notify_all()
+            self.wait_for(i)
+
+    def leave(self, i):
+        with self.changed:
+            self.waiting.remove(i)
+            self.changed.notify_all()
+
+
+def fit_in_turns(models):
+    """Fit the models in threads, epoch by epoch in turns; return order and errors."""
+    turns, errors = Turns(len(models)), {}
+
+    def fit(i):
+        turns.take(i)
+        try:
+            models[i].set_callbacks(Hook(lambda: turns.end_epoch(i))).fit(X, y)
+        except Exception as error:
+            errors[i] = error
+        finally:
+            turns.leave(i)
+
+    threads = [
+        threading.Thread(target=fit, args=[i], daemon=True) for i in range(len(models))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(2 * PATIENCE)
+        assert not thread.is_alive()
+    return turns.order, errors
+
+
+@pytest.mark.parametrize("parameters", [{}, {"callbacks": [Draws()]}], ids=str)
+def test_fits_in_turns_are_as_fits_alone(parameters):
+    alone = [make(seed=seed, **parameters).fit(X, y) for seed in range(3)]
+    models = [make(seed=seed, **parameters) for seed in range(3)]
+    order, errors = fit_in_turns(models)
+    assert not errors
+    assert order == [0, 1, 2] * EPOCHS
+    for model, expected in zip(models, alone, strict=True):
+        np.testing.assert_array_equal(weights(model), weights(expected))
+
+
+class FailsInThird(nn.Linear):
+    """A module that fails in the third epoch of three batches."""
+
+    def forward(self, x):
+        self.calls = getattr(self, "calls", 0) + 1
+        if self.calls > 2 * 3:
+            raise RuntimeError("the moon is in the wrong phase")
+        return super().forward(torch.nn.functional.dropout(x, 0.3))
+
+
+def test_a_fit_that_fails_lets_the_others_go_on():
+    models = [make(module=FailsInThird), make(seed=1)]
+    order, errors = fit_in_turns(models)
+    assert list(errors) == [0]
+    assert "the moon" in str(errors[0])
+    assert order == [0, 1, 0, 1, 1, 1]
+    np.testing.assert_array_equal(weights(models[1]), weights(make(seed=1).fit(X, y)))
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_error_in_a_callback_of_scikit_learn(error):
+    def fail():
+        raise error("the moon is in the wrong phase")
+
+    model = make().set_callbacks(Hook(fail))
+    if error is KeyboardInterrupt:
+        with pytest.warns(UserWarning, match="interrupted"):
+            model.fit(X, y)
+        assert model.n_iter_ == 1
+    else:
+        with pytest.raises(error, match="the moon"):
+            model.fit(X, y)
+    # The lock is free: another thread can fit.
+    assert fit_in_turns([make()]) == ([0] * EPOCHS, {})
+
+
+class InterruptedWait:
+    """A lock; Ctrl-C comes when it is waited for again."""
+
+    def __init__(self):
+        self.count = 0
+
+    def acquire(self):
+        self.count += 1
+        if self.count == 4:
+            raise KeyboardInterrupt
+
+    def release(self):
+        assert self.count < 4, "released, but not had"
+
+
+def test_interrupt_while_another_fit_has_the_generators(monkeypatch):
+    # Building takes them, then the fit, then the fit again after each of its hooks.
+    monkeypatch.setattr("skdeep.training._device._lock", InterruptedWait())
+    with pytest.warns(UserWarning, match="interrupted"):
+        make().fit(X, y)
+
+
+class Breaks(Callback):
+    def on_epoch_begin(self, net, **kwargs):
+        raise RuntimeError("the moon is in the wrong phase")
+
+
+def test_error_under_the_lock():
+    with pytest.raises(RuntimeError, match="the moon"):
+        make(callbacks=[Breaks()]).fit(X, y)
+    assert fit_in_turns([make()]) == ([0] * EPOCHS, {})
+
+
+class FitsAnother(Callback):
+    """A fit within a fit, in the same thread."""
+
+    def on_epoch_end(self, net, **kwargs):
+        make(seed=9).fit(X, y)
+
+
+def test_fit_within_a_fit_changes_nothing():
+    expected = make().fit(X, y)
+    found = make(callbacks=[FitsAnother()]).fit(X, y)
+    np.testing.assert_array_equal(weights(found), weights(expected))
+
+
+def test_fit_in_a_callback_of_scikit_learn_changes_nothing():
+    expected = make().fit(X, y)
+    hook = Hook(lambda: make(seed=9).fit(X, y) is None)
+    found = make().set_callbacks(hook).fit(X, y)
+    np.testing.assert_array_equal(weights(found), weights(expected))
