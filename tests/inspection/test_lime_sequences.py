@@ -231,6 +231,23 @@ def test_padding(regressor, replacement, groups):
         )
 
 
+@pytest.mark.parametrize(
+    "selection", ["highest_weights", "forward_selection", "lasso_path"]
+)
+def test_selection_of_cells_beside_padding(regressor, selection):
+    padded = X.copy()
+    padded[:, 5:] = np.nan
+    model = regressor(lambda X: 3 * X[:, 1, 0] - 2 * X[:, 4, 2])
+    row = padded[:1].copy()
+    row[0, 1, 0] = row[0, 4, 2] = 5
+    explanation = explain(
+        model, row, background=padded, feature_selection=selection, num_features=2
+    )
+    expected = np.where(np.isnan(row[0]), np.nan, 0)
+    expected[1, 0], expected[4, 2] = 3 * (5 - MEAN[1, 0]), -2 * (5 - MEAN[4, 2])
+    np.testing.assert_allclose(cells(explanation), expected, rtol=0.01)
+
+
 def test_a_sequence_of_missing_values_alone(regressor):
     empty = X[:2].copy()
     empty[0] = np.nan

@@ -307,6 +307,20 @@ def test_bins(regressor, bins):
     np.testing.assert_array_equal(explanation.effects_, explanation.weights_)
 
 
+def test_bins_of_missing_and_whole_numbers(regressor):
+    frame = pd.DataFrame({"n": pd.array([1, 2, 3, 4, None] * 12, dtype="Int64")})
+    model = regressor(lambda X: X["n"].fillna(10).to_numpy(float))
+    explanation = explain(
+        model, frame[:5], background=frame, discretize="quartile", num_samples=20_000
+    )
+    # Quartiles end at 1.75, 2.5 and 3.25: a bin for each number, and one for none.
+    values = np.array([1.0, 2, 3, 4, 10])
+    others = (values.sum() - values) / 4
+    np.testing.assert_allclose(explanation.effects_[:, 0], values - others, atol=0.1)
+    assert explanation.values_[1, 0] == "1.75 < 2 ≤ 2.5"
+    assert explanation.values_[4, 0] is pd.NA
+
+
 @pytest.mark.parametrize(
     "groups", [{"ab": [0, 1], "c": [2], "d": [3]}, [7, 7, 8, 9], np.array([0, 0, 1, 2])]
 )
@@ -379,6 +393,18 @@ def test_a_row_is_explained_alike_whatever_dtype_the_others_have(regressor):
     alone = explain(model, rows[:1].astype(int), background=whole)
     together = explain(model, rows, background=whole)
     np.testing.assert_allclose(alone.effects_[0], together.effects_[0], rtol=0.01)
+
+
+def test_many_rows_are_explained_as_single_ones():
+    wide = np.random.default_rng(1).normal(size=(60, 20))
+    model = network(MLPRegressor).fit(wide, np.sin(wide[:, 0]) * wide[:, 1])
+    together = explain(model, wide, background=wide)
+    for row in [0, 31, 59]:
+        alone = explain(model, wide[row : row + 1], background=wide)
+        np.testing.assert_allclose(
+            together.effects_[row], alone.effects_[0], rtol=1e-4, atol=1e-6
+        )
+    np.testing.assert_allclose(together.prediction_, model.predict(wide), rtol=1e-5)
 
 
 def test_equal_rows_have_equal_explanations():
@@ -622,6 +648,27 @@ def test_a_row_of_missing_values(regressor):
     model = regressor(lambda X: np.isnan(X) @ [1.0, 2, 3, 4])
     explanation = explain(model, np.full((1, 4), np.nan), background=X)
     np.testing.assert_allclose(explanation.effects_[0], [1, 2, 3, 4], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "names", [["Mon", "Tue"], pd.Index([5, 7]), np.array(["a", "b"])]
+)
+@pytest.mark.parametrize("made", [np.asarray, pd.DataFrame])
+def test_names_of_rows(regressor, made, names):
+    model = regressor(lambda X: np.asarray(X) @ COEFFICIENTS)
+    rows, background = made(X[:2]), made(X)
+    explanation = explain(model, rows, background=background, row_names=names)
+    assert list(explanation.rows_) == list(names)
+    assert set(explanation.to_frame()["row"]) == set(names)
+
+
+def test_rows_are_named_by_their_index(regressor):
+    frame = pd.DataFrame(X, pd.date_range("2024", periods=N))
+    model = regressor(lambda X: X.to_numpy() @ COEFFICIENTS)
+    assert list(explain(model, frame[3:5], background=frame).rows_) == list(
+        frame.index[3:5]
+    )
+    assert list(explain(LINEAR, X[3:5], background=X).rows_) == [0, 1]
 
 
 def test_the_rows_are_the_background_if_there_is_none():
