@@ -304,6 +304,8 @@ dt { font-weight: 600; margin-top: .5rem; } dd { margin: 0 0 0 1.2rem; }
 summary { cursor: pointer; color: var(--accent); margin: .8rem 0; }
 code { font-size: .92em; }
 main .skdeep-lime { max-width: none; padding: 0 0 .6rem; }
+main .skdeep-lime .a { direction: rtl; } /* on small screens, the last days first */
+main .skdeep-lime .a svg { direction: ltr; }
 footer { border-top: 1px solid var(--line); margin-top: 3rem; padding-top: 1rem; }
 """
 
