@@ -445,6 +445,14 @@ def test_superpixels_over_the_patch_that_is_read(regressor, images):
     assert model.asked_[-1].shape[1:] == images.shape[1:]
 
 
+@pytest.mark.parametrize(("low", "high"), [(-5, -1), (0, 255), (0.2, 0.4)])
+def test_images_are_drawn_between_0_and_1(regressor, low, high):
+    images = low + (high - low) * IMAGES / IMAGES.max()
+    drawn = explain(regressor(patch), images, groups="superpixel").images_
+    span = images.max() - images.min()
+    np.testing.assert_allclose(drawn, (images - images.min()) / span, atol=1e-12)
+
+
 def test_the_effect_of_a_superpixel_is_what_its_mean_colour_changes(regressor):
     weights = rng.normal(size=(16, 16))
     model = regressor(lambda X: (X * weights).sum(axis=(1, 2)))
