@@ -85,6 +85,8 @@ _SET_BY_CHECKS = (
     "n_features_in_",
 )
 _ABSENT = object()
+# What 'lbfgs' does not read, or refuses.
+_NOT_FOR_LBFGS = ("batch_size", "dropout", "learning_rate_init", "max_grad_norm")
 
 
 class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
@@ -103,6 +105,10 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
     @abstractmethod
     def _build(self, config: dict, seed: int = 0) -> nn.Module:
         """Build a network; ``seed`` is for whatever it draws in being built."""
+
+    @abstractmethod
+    def _search_space(self) -> dict:
+        """Return values worth trying with the stochastic solvers, by parameter."""
 
     def _initialize(self, network: nn.Module, rng: np.random.RandomState) -> None:
         """Draw the first weights, unless building has done it."""
@@ -163,6 +169,41 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
     def _add_class_weight(self, weight, y, targets, incremental: bool):
         """Multiply sample weights by those of the classes."""
         return weight
+
+    # -- search ------------------------------------------------------------------------
+
+    def default_search_space(self) -> dict:
+        """Return the parameters worth searching, and the values worth trying.
+
+        Ranges suit the solver 'adam', the default. For ``solver="lbfgs"`` parameters
+        that it does not take are left out.
+
+        Returns
+        -------
+        space : dict
+            From names of parameters to lists of values and distributions of scipy, as
+            :class:`~sklearn.model_selection.RandomizedSearchCV` takes them. Made anew
+            at each call: it may be changed.
+
+        Examples
+        --------
+        >>> from skdeep import MLPClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.model_selection import RandomizedSearchCV
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = MLPClassifier(learning_rate="cosine", max_iter=20, random_state=0)
+        >>> space = model.default_search_space()
+        >>> space["dropout"]
+        [0.0, 0.1, 0.2, 0.3, 0.5]
+        >>> space["dropout"] = [0.0, 0.1]
+        >>> search = RandomizedSearchCV(model, space, n_iter=4, cv=3, random_state=0)
+        >>> float(round(search.fit(X, y).best_score_, 1))
+        1.0
+        """
+        space = self._search_space()
+        if self.solver == "lbfgs":
+            return {k: v for k, v in space.items() if k not in _NOT_FOR_LBFGS}
+        return space
 
     # -- fit ---------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from sklearn.utils.metadata_routing import (
     _routing_enabled,
     process_routing,
 )
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -67,6 +68,17 @@ from skdeep.estimators._strategies import (
 )
 
 _REQUESTED = {"fp_cost": True, "fn_cost": True}
+
+
+def _offers_a_search(model) -> bool:
+    """Say whether the classifier inside names values worth trying."""
+    _, last = last_step(model.estimator)
+    if not hasattr(last, "default_search_space"):
+        raise AttributeError(
+            f"estimator={model.estimator!r} has no default_search_space; a classifier "
+            "of skdeep has one, such as MLPClassifier()."
+        )
+    return True
 
 
 class CostSensitiveClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -241,6 +253,30 @@ default='auto'
         self.calibration = calibration
         self.cv = cv
         self.random_state = random_state
+
+    @available_if(_offers_a_search)
+    def default_search_space(self) -> dict:
+        """Return the parameters of ``estimator`` worth searching.
+
+        For a classifier of skdeep, or a pipeline that ends in one.
+
+        Returns
+        -------
+        space : dict
+            What the classifier's own method returns, the names with their prefix.
+
+        Examples
+        --------
+        >>> from sklearn.pipeline import make_pipeline
+        >>> from sklearn.preprocessing import StandardScaler
+        >>> from skdeep import CostSensitiveClassifier, MLPClassifier
+        >>> model = make_pipeline(StandardScaler(), MLPClassifier(solver="lbfgs"))
+        >>> sorted(CostSensitiveClassifier(model, alpha=9).default_search_space())[-1]
+        'estimator__mlpclassifier__hidden_layer_sizes'
+        """
+        prefix, last = last_step(self.estimator)
+        space = last.default_search_space()
+        return {f"estimator__{prefix}{name}": space[name] for name in space}
 
     # -- fit ---------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from numbers import Integral, Real
 
 import pandas as pd
+from scipy.stats import loguniform, uniform
 from sklearn.base import _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -333,6 +334,17 @@ class LSTMForecaster(ForecasterNetwork):
             "cell": self.cell,
             "dropout": float(self.dropout),
             "symmetric": self._is_symmetric(len(inputs.order_) == len(layout.own)),
+        }
+
+    def _search_space(self):
+        # Not the window: how long it may be, the number of rows decides.
+        return {
+            "hidden_size": [32, 64, 128, 256],
+            "cell": ["lstm", "gru"],
+            "dropout": uniform(0.0, 0.7),
+            "learning_rate_init": loguniform(2e-4, 1e-2),
+            "batch_size": [16, 32, "auto"],
+            "symmetric": ["auto", False],
         }
 
     def _is_symmetric(self, reads_targets_only: bool) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from numbers import Integral, Real
 
 import numpy as np
+from scipy.stats import loguniform
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skdeep.estimators._base import BaseNetwork
@@ -86,6 +87,18 @@ class _DenseFamily(BaseNetwork):
                 f"There is no memory for hidden_layer_sizes={sizes} on "
                 f"{config['n_inputs']} inputs: {error}"
             ) from error
+
+    def _search_space(self):
+        one_layer, two_layers = [(32,), (100,), (256,)], [(64, 64), (128, 128)]
+        return {
+            "hidden_layer_sizes": [*one_layer, *two_layers, (256, 256), (128,) * 3],
+            "activation": ["relu", "silu"],
+            "learning_rate_init": loguniform(3e-4, 3e-2),
+            "alpha": loguniform(1e-5, 1.0),
+            # Tables are best learnt with hardly any, or with much.
+            "dropout": [0.0, 0.1, 0.2, 0.3, 0.5],
+            "batch_size": [32, 64, "auto"],
+        }
 
     def _initialize(self, network, rng):
         network.initialize(self.weight_init, rng)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from scipy.stats import loguniform
 from torch import nn
 
 from skdeep.estimators._base import BaseNetwork
@@ -62,6 +63,15 @@ class _ModuleFamily(BaseNetwork):
             )
         _check_is_ready(network)
         return network
+
+    def _search_space(self):
+        # What is in the module is the user's to name.
+        return {
+            "learning_rate_init": loguniform(3e-4, 3e-2),
+            "alpha": loguniform(1e-5, 1.0),
+            "batch_size": [32, 64, "auto"],
+            "max_grad_norm": [None, 0.1, 1.0],
+        }
 
     def _draws_globally(self):
         return True

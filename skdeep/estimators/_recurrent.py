@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import loguniform
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -118,6 +119,17 @@ class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNe
                 f"num_layers={config['num_layers']} and "
                 f"(vocabulary_size, embedding_dim)={config['embedding']}: {error}"
             ) from error
+
+    def _search_space(self):
+        # Not bidirectional: steps would be predicted from those that come later.
+        return {
+            "hidden_size": [16, 32, 64, 128],
+            "cell": ["lstm", "gru"],
+            "num_layers": [1, 2],
+            "dropout": [0.0, 0.1, 0.2, 0.3, 0.5],
+            "learning_rate_init": loguniform(3e-4, 3e-2),
+            "batch_size": [32, 64, "auto"],
+        }
 
     def _initialize(self, network, rng):
         network.initialize(rng)
