@@ -342,7 +342,7 @@ class LSTMForecaster(ForecasterNetwork):
             "hidden_size": [32, 64, 128, 256],
             "cell": ["lstm", "gru"],
             "dropout": uniform(0.0, 0.7),
-            "learning_rate_init": loguniform(2e-4, 1e-2),
+            "learning_rate_init": loguniform(5e-4, 1e-2),
             "batch_size": [16, 32, "auto"],
             "symmetric": ["auto", False],
         }

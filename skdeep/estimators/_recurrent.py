@@ -123,11 +123,11 @@ class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNe
     def _search_space(self):
         # Not bidirectional: steps would be predicted from those that come later.
         return {
-            "hidden_size": [16, 32, 64, 128],
+            "hidden_size": [32, 64, 128],
             "cell": ["lstm", "gru"],
             "num_layers": [1, 2],
             "dropout": [0.0, 0.1, 0.2, 0.3, 0.5],
-            "learning_rate_init": loguniform(3e-4, 3e-2),
+            "learning_rate_init": loguniform(5e-4, 3e-2),
             "batch_size": [32, 64, "auto"],
         }
 
