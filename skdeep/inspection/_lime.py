@@ -12,8 +12,8 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 
 from skdeep.inspection._explanation import R2_TO_TRUST, LimeExplanation
 from skdeep.inspection._lime_cells import REPLACEMENTS
-from skdeep.inspection._lime_checks import labels_of
-from skdeep.inspection._lime_draws import Drawn
+from skdeep.inspection._lime_checks import labels_of, make_converter
+from skdeep.inspection._lime_draws import N_TOGETHER, Drawn
 from skdeep.inspection._lime_local import (
     LocalFit,
     default_kernel_width,
@@ -128,12 +128,13 @@ def lime_explain(
         What stands in for cells of sequences that are switched off: their mean over the
         background, a line between the nearest cells kept, or the cells of a sequence of
         the background. For a forecaster without background the mean is the window's.
+        Superpixels always become their mean color.
     n_segments : int, default=None
         Number of segments of time, 10 if None; or of superpixels, 50 if None, or fewer
         in small images.
     categorical_features : list of str or int, default=None
         Columns that are switched although they hold numbers. Columns that hold no
-        numbers, or no more than two different ones, always are.
+        numbers, or no more than two different ones, always are, and token ids.
     feature_names : list of str, default=None
         Names of the features, if X has none.
     row_names : list, default=None
@@ -182,7 +183,8 @@ def lime_explain(
     explain the last step by windows.
 
     Like every LIME this explains the estimator, not the world, and one unit at a time:
-    draws ignore that columns go together.
+    draws ignore that columns go together. A superpixel of a single color is replaced by
+    itself, and has no effect whatever the estimator makes of it.
 
     References
     ----------
@@ -219,6 +221,7 @@ def lime_explain(
     if isinstance(num_features, bool):
         raise TypeError(f"num_features must be an integer, got {num_features}.")
     rows = make_rows(estimator, X, background, options)
+    output = output.of(make_converter(X))
     answers = _answers(output, rows.X)
     _check_rows_stand_alone(output, rows, answers)
     sampling = {
@@ -232,8 +235,10 @@ def lime_explain(
         _Around(rows, row, chosen, answers[row], sampling, seed)
         for row, chosen in enumerate(output.of_rows(answers))
     ]
-    for some in _blocks(around, rows.draw_size()):
-        _draw_until_stable(rows, output, some)
+    # A multiple of what draws come in.
+    limit = N_TOGETHER * max(1, _N_NUMBERS // rows.draw_size() // N_TOGETHER)
+    for some in _blocks(around, limit):
+        _draw_until_stable(rows, output, some, limit)
     names = labels_of(rows.X, row_names)
     explanation = _describe(rows, names, output, answers, around, num_features)
     _warn_of_poor_fits(explanation)
@@ -263,7 +268,7 @@ class _Around:
         self._rows, self._row, self.chosen = rows, row, chosen
         self._num_features = options["num_features"]
         n_units = max(1, rows.has_units(row).sum())
-        self._fewest, self.most = _numbers_of_draws(options["num_samples"], n_units)
+        self.n_missing, self.most = _numbers_of_draws(options["num_samples"], n_units)
         width = options["kernel_width"] or default_kernel_width(n_units)
         selection = options["feature_selection"]
         in_units = rows.in_units(row)
@@ -271,19 +276,23 @@ class _Around:
         digest = hashlib.blake2b(rows.content(row), digest_size=16).digest()
         self._rng = np.random.default_rng([seed, *digest])
 
-    def draw(self) -> Drawn:
-        """Draw, as many as there are already."""
-        return self._rows.draw(self._row, self._rng, self.fit.n_draws or self._fewest)
+    def draw(self, limit: int) -> Drawn:
+        """Draw what is missing, but no more than the limit."""
+        return self._rows.draw(self._row, self._rng, min(self.n_missing, limit))
 
     def learn(self, drawn: Drawn, answers: np.ndarray) -> None:
-        """Take the answers to what was drawn, (n_draws, n_outputs)."""
+        """Take the answers to what was drawn, (n_draws, n_outputs).
+
+        If the effects are not stable yet then, as many draws as there are are missing.
+        """
         self.fit.add(drawn, answers[:, self.chosen])
+        self.n_missing -= len(answers)
+        if self.n_missing:
+            return
         self.fit.check_kernel()
         self.stability = self.fit.stability(self._num_features)
-
-    def wants_more(self) -> bool:
-        """Return whether the largest effects are not stable yet."""
-        return self.stability < _STABLE and 2 * self.fit.n_draws <= self.most
+        if self.stability < _STABLE and 2 * self.fit.n_draws <= self.most:
+            self.n_missing = self.fit.n_draws
 
     def conclude(self) -> None:
         """Solve for the local model; what it was made of is no longer held."""
@@ -335,30 +344,30 @@ def _numbers_of_draws(num_samples, n_units: int) -> tuple[int, int]:
     return num_samples - 1, num_samples - 1  # the row itself is a sample too
 
 
-def _blocks(around: list, draw_size: int):
-    """Cut rows into blocks whose draws are held at a time."""
+def _blocks(around: list, limit: int):
+    """Cut rows into blocks with no more draws together than the limit."""
     block: list[_Around] = []
-    n_numbers = 0
+    n_draws = 0
     for a in around:
-        if block and n_numbers + a.most * draw_size > _N_NUMBERS:
+        if block and n_draws + a.most > limit:
             yield block
-            block, n_numbers = [], 0
+            block, n_draws = [], 0
         block.append(a)
-        n_numbers += a.most * draw_size
+        n_draws += a.most
     yield block
 
 
-def _draw_until_stable(rows, output, block) -> None:
+def _draw_until_stable(rows, output, block, limit: int) -> None:
     """Draw around some rows, as much again as long as their effects are unstable."""
     around = block
     while around:
-        drawn = [a.draw() for a in around]
+        drawn = [a.draw(limit) for a in around]
         answers = _answers(output, rows.join([d.content for d in drawn]))
         ends = np.cumsum([len(d.units) for d in drawn])
         parts = np.split(answers, ends[:-1])
         for a, d, part in zip(around, drawn, parts, strict=True):
             a.learn(d, part)
-        around = [a for a in around if a.wants_more()]
+        around = [a for a in around if a.n_missing]
     for a in block:
         a.conclude()
 

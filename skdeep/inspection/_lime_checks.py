@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from reprlib import repr as short
 from typing import Any
 
@@ -20,7 +20,7 @@ def read_rows(X, name: str) -> Any:
         )
     if hasattr(type(X), "collect"):
         raise TypeError(f"{name} is a {type(X).__name__}; {name}.collect() has rows.")
-    if hasattr(type(X), "to_dict") and not hasattr(X, "iloc"):
+    if _is_polars(X):
         X = pd.DataFrame(X.to_dict(as_series=False))  # a DataFrame of polars
     try:
         rows = X if isinstance(X, pd.DataFrame) else np.asarray(X)
@@ -34,6 +34,30 @@ def read_rows(X, name: str) -> Any:
             f"or 4-D), got shape {rows.shape}. A single row is X[[i]] or X.iloc[[i]]."
         )
     return rows
+
+
+def make_converter(X) -> Callable:
+    """Return what turns rows drawn into the type of X, if that is not ours."""
+    if not _is_polars(X):
+        return lambda rows: rows
+
+    def convert(rows):
+        if not isinstance(rows, pd.DataFrame):  # a forecaster's windows
+            return rows
+        columns = {}
+        for name, dtype in X.schema.items():
+            column = rows[name]
+            if not dtype.is_float():
+                column = column.astype(object).where(column.notna(), None)
+            columns[name] = column.to_list()
+        return type(X)(columns, schema=X.schema, strict=False)
+
+    return convert
+
+
+def _is_polars(X) -> bool:
+    """Return whether X is a DataFrame of polars, or one like it."""
+    return hasattr(type(X), "to_dict") and not hasattr(X, "iloc")
 
 
 def labels_of(X, given) -> list:
@@ -59,9 +83,12 @@ def as_floats(X, name: str) -> np.ndarray:
     """Return rows as an array of floats."""
     X = np.asarray(X)
     try:
-        return X if X.dtype.kind == "f" else X.astype(np.float64)
+        X = X if X.dtype.kind == "f" else X.astype(np.float64)
     except ValueError as error:
         raise ValueError(f"{name} must hold numbers: {error}") from error
+    if np.isinf(X).any():
+        raise ValueError(f"{name} must not hold infinity.")
+    return X
 
 
 def check_background(background, X) -> Any:

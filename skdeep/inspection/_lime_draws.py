@@ -13,6 +13,7 @@ import numpy as np
 
 # Draws come in so many parts, each of whole pairs, so that parts can be compared.
 N_PARTS = 4
+N_TOGETHER = 2 * N_PARTS
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,10 @@ class Output:
     evaluate: Callable[[Any], np.ndarray]
     names: list[str]
     chosen: int | None
+
+    def of(self, convert) -> Output:
+        """Return this output of rows that are converted first."""
+        return replace(self, evaluate=lambda X: self.evaluate(convert(X)))
 
     def of_rows(self, outputs: np.ndarray) -> np.ndarray:
         """Return which output is explained of each row, given their outputs."""
@@ -132,7 +136,9 @@ def _probability(estimator, classes: list, target) -> Output:
         return Output(evaluate, names, None if len(classes) > 2 else len(classes) - 1)
     is_label = pd.api.types.is_scalar(target) and not pd.isna(target)
     if not is_label or target not in classes:
-        raise ValueError(f"target={target!r} is none of the classes {classes}.")
+        raise ValueError(
+            f"target={target!r} is none of the classes {estimator.classes_.tolist()}."
+        )
     return Output(evaluate, names, classes.index(target))
 
 
@@ -196,7 +202,8 @@ def _forecast(forecaster, target) -> Output:
     def evaluate(windows):
         return _paths_after(forecaster, windows)[:, step - 1, [place]]
 
-    return Output(evaluate, [f"{names[place]}, {step} steps ahead"], 0)
+    steps = "1 step" if step == 1 else f"{step} steps"
+    return Output(evaluate, [f"{names[place]}, {steps} ahead"], 0)
 
 
 def _forecast_names(forecaster) -> list:

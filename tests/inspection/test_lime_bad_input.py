@@ -569,3 +569,10 @@ def test_forecasters_of_several_series():
 
 def test_links_of_a_forecast(forecaster):
     refused(ValueError, "link='logit'", forecaster, LOAD, target="load", link="logit")
+
+
+def test_infinity_in_sequences(regressor):
+    rows = S[:2].copy()
+    rows[1, 2, 1] = np.inf
+    for words, X, background in [("^X .*inf", rows, S), ("^background .*inf", S, rows)]:
+        refused(ValueError, words, regressor(total), X, background=background)

@@ -1,5 +1,6 @@
 """Explanations of tables, against effects that are known, for columns of any type."""
 
+import datetime
 import re
 from functools import partial
 
@@ -868,3 +869,27 @@ def test_a_classifier_that_saw_one_class(classifier):
     explanation = explain(model, X[:2], background=X)
     assert explanation.outputs_ == ["P(only)"] * 2
     np.testing.assert_allclose(explanation.effects_, 0, atol=1e-9)
+
+
+def test_frames_of_polars_reach_the_estimator_as_such(regressor):
+    rng = np.random.default_rng(0)
+    table = pl.DataFrame(
+        {
+            "single": rng.normal(size=60).astype(np.float32),
+            "count": [None, *range(59)],
+            "text": ["x", None, "y"] * 20,
+            "flag": [True, False, None] * 20,
+            "day": [datetime.date(2020, 1, 1 + k % 9) for k in range(60)],
+        }
+    )
+
+    def look(X):
+        assert X.schema == table.schema
+        is_x = (X["text"] == "x").fill_null(False).to_numpy()
+        return X["single"].to_numpy() + 3.0 * is_x
+
+    explanation = explain(regressor(look), table[:6], background=table)
+    frame = explanation.to_frame().set_index(["row", "unit"])
+    assert frame.loc[(0, "text"), "effect"] == pytest.approx(3, rel=0.05)
+    slopes = frame.xs("single", level="unit")["weight"]
+    np.testing.assert_allclose(slopes, table["single"].std(ddof=0), rtol=0.1)
