@@ -25,7 +25,7 @@ from skdeep.metrics import (
     make_cost_scorer,
     savings_score,
 )
-from skdeep.model_selection import PurgedTimeSeriesSplit
+from skdeep.model_selection import OptunaSearchCV, PurgedTimeSeriesSplit
 from skdeep.preprocessing import SequenceVectorizer, SlidingWindow, TrendFeatures
 
 __version__ = "0.1.0"
@@ -45,6 +45,7 @@ __all__ = [
     "MLPRegressor",
     "ModuleClassifier",
     "ModuleRegressor",
+    "OptunaSearchCV",
     "PurgedTimeSeriesSplit",
     "SequenceVectorizer",
     "SlidingWindow",

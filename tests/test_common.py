@@ -1,7 +1,9 @@
 """scikit-learn's own checks of every public estimator."""
 
 import pytest
-from sklearn.linear_model import LogisticRegression
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import Pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
@@ -14,6 +16,7 @@ from skdeep import (
     MLPRegressor,
     ModuleClassifier,
     ModuleRegressor,
+    OptunaSearchCV,
     SlidingWindow,
     TrendFeatures,
 )
@@ -29,6 +32,17 @@ class SmallNetwork(nn.Sequential):
 
 LINE = LogisticRegression()
 SMALL = MLPClassifier((16,), solver="lbfgs", max_iter=30)
+
+
+def searched(estimator, name):
+    """Return a search as scikit-learn's checks set up its own."""
+    steps = [("pca", PCA()), ("last", estimator)]
+    options = {"n_trials": 2, "cv": 2, "error_score": "raise", "random_state": 0}
+    return [
+        OptunaSearchCV(estimator, {name: [0.1, 1.0]}, **options),
+        OptunaSearchCV(Pipeline(steps), {f"last__{name}": [0.1, 1.0]}, **options),
+    ]
+
 
 # As many epochs as scikit-learn gives its own MLP in these checks; beside the defaults,
 # one of each kind of training and of loss.
@@ -58,6 +72,9 @@ ESTIMATORS = [
     CostSensitiveClassifier(SMALL, strategy="auc", cv=2),
     SlidingWindow(),
     TrendFeatures(),
+    *searched(Ridge(), "alpha"),
+    *searched(LINE, "C"),
+    OptunaSearchCV(SMALL, {"alpha": [0.1, 1.0]}, n_trials=2, cv=2, error_score="raise"),
 ]
 
 _ORDERED_IN_TIME = "rows are ordered in time: each depends on those before it"
@@ -71,6 +88,12 @@ def expected_failures(estimator):
         return {
             "check_methods_sample_order_invariance": _ORDERED_IN_TIME,
             "check_methods_subset_invariance": _ORDERED_IN_TIME,
+        }
+    if isinstance(estimator, OptunaSearchCV):
+        # As scikit-learn has it for RandomizedSearchCV.
+        return {
+            "check_supervised_y_2d": "DataConversionWarning not caught",
+            "check_requires_y_none": "Doesn't fail gracefully",
         }
     tunes = isinstance(estimator, CostSensitiveClassifier) and (
         estimator.strategy in ("tuned", "auto")

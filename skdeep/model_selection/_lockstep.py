@@ -1,0 +1,357 @@
+"""Fits of several folds that advance together, epoch by epoch.
+
+A fit cannot be left in the middle and taken up again, unless it is in a thread. Each
+fold's has one, but only the thread whose turn it is runs: no two ever compute at once.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import copy
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.metrics._scorer import (
+    _BaseScorer,
+    _MultimetricScorer,
+    _PassthroughScorer,
+)
+from sklearn.model_selection._validation import _fit_and_score, _score
+from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.validation import _check_method_params
+
+Scores = dict[str, float]
+
+
+@dataclass
+class Task:
+    """What every trial of a search has in common.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Cloned for every fold.
+    X, y : array-like
+        All rows.
+    folds : list of (train, test)
+        Rows of each fold.
+    scorers : callable
+        As scikit-learn's searches make it.
+    fit_params, score_params : dict
+        Passed to fit and to the scorers.
+    error_score : float or 'raise'
+        What a failed fit scores.
+    return_train_score : bool
+        Whether training rows are scored too.
+    """
+
+    estimator: Any
+    X: Any
+    y: Any
+    folds: list
+    scorers: Callable
+    fit_params: dict = field(default_factory=dict)
+    score_params: dict = field(default_factory=dict)
+    error_score: float | str = np.nan
+    return_train_score: bool = False
+
+
+@dataclass
+class Record:
+    """Scores of a fold after an epoch, or after the fit."""
+
+    test: Scores
+    train: Scores | None = None
+
+
+class EndOfEpoch:
+    """A callback of scikit-learn's that hands each epoch's network to a function.
+
+    Parameters
+    ----------
+    function : callable
+        Takes the fitted estimator; says whether to stop training.
+    """
+
+    def __init__(self, function: Callable[[Any], bool]):
+        self.function = function
+
+    def setup(self, estimator, context):
+        """Do nothing."""
+
+    def teardown(self, estimator, context):
+        """Do nothing."""
+
+    def on_fit_task_begin(self, estimator, context):
+        """Do nothing."""
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        """Hand an epoch's network over."""
+        if context.task_name != "epoch" or fitted_estimator is None:
+            return False
+        return self.function(fitted_estimator)
+
+
+class StopAfter:
+    """A callback of scikit-learn's that ends training after some epochs."""
+
+    def __init__(self, n_epochs: int):
+        self.n_epochs = n_epochs
+
+    def setup(self, estimator, context):
+        """Do nothing."""
+
+    def teardown(self, estimator, context):
+        """Do nothing."""
+
+    def on_fit_task_begin(self, estimator, context):
+        """Do nothing."""
+
+    def on_fit_task_end(self, estimator, context):
+        """Say whether enough epochs are over."""
+        return context.task_name == "epoch" and context.task_id + 1 >= self.n_epochs
+
+
+def last_step(estimator):
+    """Return the estimator itself, or what stands at the end of its Pipelines."""
+    while hasattr(estimator, "steps"):
+        estimator = estimator.steps[-1][1]
+    return estimator
+
+
+class watched:
+    """While it lasts, an estimator's last step has one callback more.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A network, or a Pipeline that ends in one.
+    callback : callback
+        What it has meanwhile.
+    """
+
+    def __init__(self, estimator, callback):
+        self.network, self.callback = last_step(estimator), callback
+
+    def __enter__(self):
+        self.before = list(getattr(self.network, "_skl_callbacks", []))
+        self.network.set_callbacks(*self.before, self.callback)
+
+    def __exit__(self, *error):
+        self.network.set_callbacks(*self.before)
+
+
+def takes_callbacks(estimator) -> bool:
+    """Say whether an estimator may report its epochs."""
+    return HasMethods("set_callbacks").is_satisfied_by(last_step(estimator))
+
+
+def as_dict(scores) -> Scores:
+    """Return scores by the names of their metrics."""
+    return dict(scores) if isinstance(scores, dict) else {"score": scores}
+
+
+class Fold:
+    """The fit of one fold, which goes on by an epoch when it is told.
+
+    Parameters
+    ----------
+    task : Task
+        What all folds have in common.
+    params : dict
+        Parameters of the estimator.
+    number : int
+        Which of the folds it is.
+    reports : bool
+        Whether to score after every epoch, if the estimator tells of them.
+    keeps_best : bool
+        Whether the estimator itself ends with the weights of its best epoch, so that
+        it is scored after the fit once more.
+    """
+
+    def __init__(self, task: Task, params: dict, number: int, reports, keeps_best):
+        self.task, self.number = task, number
+        self.train, self.test = task.folds[number]
+        self.reports, self.keeps_best = reports, keeps_best
+        self.estimator = clone(task.estimator)
+        self.estimator.set_params(**clone(params, safe=False))
+        self.records: list[Record] = []
+        self.final: Record | None = None
+        self.error: str | None = None
+        self.fit_time = self.score_time = 0.0
+        self.is_done = self.stop = False
+        self._broken: BaseException | None = None
+        self._waited = 0.0
+        self._rows: _TestRows | None = None
+        self._turn, self._pause = threading.Semaphore(0), threading.Semaphore(0)
+        # The settings of the calling thread hold in this one too.
+        context = contextvars.copy_context()
+        self._thread = threading.Thread(target=context.run, args=(self._run,))
+        self._config = _thread_config()
+
+    def advance(self) -> None:
+        """Train until the end of the next epoch, or of the fit."""
+        self._go()
+        self._pause.acquire()
+        if self._broken is not None:
+            raise self._broken
+
+    def abandon(self) -> None:
+        """End training, if it has not ended."""
+        self.stop = True
+        if self._thread.ident is not None and not self.is_done:
+            self._turn.release()
+            self._thread.join()
+
+    def record(self, epoch: int) -> Record:
+        """Return the scores after an epoch; a fold that has stopped keeps its last."""
+        return self.records[min(epoch, len(self.records) - 1)]
+
+    def _go(self) -> None:
+        self._turn.release()
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def _run(self) -> None:
+        self._turn.acquire()
+        try:
+            with self._config():
+                self._fit()
+        except BaseException as error:
+            self._broken = error
+        finally:
+            self.is_done = True
+            self._pause.release()
+
+    def _fit(self) -> None:
+        if self.reports:
+            with watched(self.estimator, EndOfEpoch(self._end_epoch)):
+                self._fit_and_score()
+        else:
+            self._fit_and_score()
+
+    def _fit_and_score(self) -> None:
+        task = self.task
+        result = _fit_and_score(
+            self.estimator,
+            task.X,
+            task.y,
+            scorer=lambda *rows, **params: 0.0,  # scored below
+            train=self.train,
+            test=self.test,
+            verbose=0,
+            parameters=None,
+            fit_params=task.fit_params,
+            score_params=task.score_params,
+            return_times=True,
+            error_score=task.error_score,
+        )
+        self.error = result["fit_error"]
+        self.fit_time = result["fit_time"] - self._waited - self.score_time
+        # The scores after the last epoch are those after the fit, but for the latter.
+        if self.error is None and not (self.stop or self._is_scored()):
+            self._score_at_last()
+
+    def _is_scored(self) -> bool:
+        return bool(self.records) and not self.keeps_best
+
+    def _score_at_last(self) -> None:
+        started = time.time()
+        train = self._split(self.train) if self.task.return_train_score else None
+        test = self._split(self.test, is_test=True)
+        self.final = self._score(self.estimator, test, train)
+        self.score_time += time.time() - started
+
+    def _split(self, rows, is_test: bool = False):
+        task = self.task
+        against = (self.train,) if is_test else ()
+        return _safe_split(self.estimator, task.X, task.y, rows, *against)
+
+    def _end_epoch(self, network) -> bool:
+        """Score after an epoch, then wait for the next turn."""
+        if self.stop:
+            return True
+        started = time.time()
+        if self._rows is None:
+            self._rows = _TestRows(self)
+        self.records.append(self._rows.score(network))
+        self.score_time += time.time() - started
+        started = time.time()
+        self._pause.release()
+        self._turn.acquire()
+        self._waited += time.time() - started
+        return self.stop
+
+    def _score(self, estimator, test, train) -> Record:
+        def scores(rows, indices):
+            task = self.task
+            params = _check_method_params(task.X, task.score_params, indices)
+            return as_dict(
+                _score(estimator, *rows, task.scorers, params, task.error_score)
+            )
+
+        return Record(
+            scores(test, self.test),
+            None if train is None else scores(train, self.train),
+        )
+
+
+class _TestRows:
+    """Rows that a network in the midst of its fit is scored on.
+
+    The steps before it in a Pipeline are fitted by then. What they make of the rows is
+    kept, and the network is scored alone; a user's own scorer, which may look at any
+    step, is given all of them.
+    """
+
+    def __init__(self, fold: Fold):
+        self.fold = fold
+        self.alone = _looks_at_predictions_only(fold.task.scorers)
+        self.test = self._transformed(*fold._split(fold.test, is_test=True))
+        self.train = None
+        if fold.task.return_train_score:
+            self.train = self._transformed(*fold._split(fold.train))
+
+    def score(self, network) -> Record:
+        """Return the scores of a network."""
+        estimator = network if self.alone else _with_last(self.fold.estimator, network)
+        return self.fold._score(estimator, self.test, self.train)
+
+    def _transformed(self, X, y):
+        estimator = self.fold.estimator
+        while self.alone and hasattr(estimator, "steps"):
+            if len(estimator.steps) > 1:
+                X = estimator[:-1].transform(X)
+            estimator = estimator.steps[-1][1]
+        return X, y
+
+
+def _with_last(estimator, network):
+    """Return a Pipeline like another one, with another last step."""
+    if not hasattr(estimator, "steps"):
+        return network
+    made = copy.copy(estimator)
+    name, last = estimator.steps[-1]
+    made.steps = [*estimator.steps[:-1], (name, _with_last(last, network))]
+    return made
+
+
+def _looks_at_predictions_only(scorers) -> bool:
+    """Say whether scorers are scikit-learn's, to which any predictor is good."""
+    if isinstance(scorers, _MultimetricScorer):
+        return all(map(_looks_at_predictions_only, scorers._scorers.values()))
+    return isinstance(scorers, _BaseScorer | _PassthroughScorer)
+
+
+def _thread_config():
+    """Return what gives another thread scikit-learn's settings of this one."""
+    from sklearn import config_context, get_config
+
+    config = get_config()
+    return lambda: config_context(**config)

@@ -1,0 +1,544 @@
+"""Optuna behind the interface of scikit-learn's searches."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial
+from sklearn.base import _fit_context, clone, is_classifier
+from sklearn.metrics._scorer import _MultimetricScorer
+from sklearn.model_selection import check_cv
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.utils import check_random_state, indexable
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_method_params, _num_samples
+
+from skdeep.model_selection._lockstep import StopAfter, Task, watched
+from skdeep.model_selection._loop import Loop
+from skdeep.model_selection._progress import make_progress
+from skdeep.model_selection._results import make_results, params_of
+from skdeep.model_selection._sampling import (
+    PRUNERS,
+    SAMPLERS,
+    Drawing,
+    make_pruner,
+    make_sampler,
+    memory_study,
+    quiet,
+)
+from skdeep.model_selection._search_space import make_space
+from skdeep.model_selection._signature import signature
+from skdeep.model_selection._storage import open_storage, open_study
+from skdeep.model_selection._study import Ledger
+from skdeep.model_selection._trial import Goal
+
+_DIRECTIONS = ("maximize", "minimize")
+
+
+class OptunaSearchCV(BaseSearchCV):
+    """Search of parameters by Optuna, scored by cross-validation.
+
+    Like :class:`sklearn.model_selection.RandomizedSearchCV`, but each trial learns from
+    those before it, a trial that does worse than most is given up early, and a search
+    can be stopped at any moment and gone on with.
+
+    The first trial is the estimator's own parameters. A network of skdeep, also at the
+    end of a Pipeline, is scored after every epoch on the test rows of all folds, which
+    advance together. The mean over folds is what the pruner sees. It also chooses the
+    number of epochs: a trial is worth what it was after its best epoch, and the refit
+    trains for as many. With ``early_stopping`` the network chooses for itself. Other
+    estimators are scored, and pruned, after each fold.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What is tuned. It is not changed.
+
+    param_distributions : 'auto', dict or callable, default='auto'
+        For each parameter, or ``step__parameter``, a distribution of Optuna, one of
+        scipy, or a list of values. A callable takes a trial of Optuna and returns a
+        dict of parameters: for spaces where one parameter depends on another. 'auto'
+        is the estimator's own ``default_search_space()``, found inside of a
+        Pipeline, a CostSensitiveClassifier or a TransformedTargetRegressor too.
+
+    n_trials : int, default=50
+        Number of trials. Those that a resumed search finds count, those that a killed
+        one has left unfinished do not.
+
+    timeout : float, default=None
+        Seconds after which no trial is begun.
+
+    scoring : str, callable, list, tuple or dict, default=None
+        How to score, as in scikit-learn's searches; None is the estimator's ``score``.
+
+    directions : list of {'maximize', 'minimize'}, default=None
+        With several metrics, the direction of each: all are objectives then, and the
+        best trials form a Pareto front, ``study_.best_trials``. None has one objective,
+        to be maximised: the metric that `refit` names, or the first. With several
+        objectives trials are not pruned, and train for all their epochs.
+
+    cv : int, splitter or iterable, default=None
+        Folds, as in scikit-learn's searches. They are made once, for all trials.
+
+    refit : bool, str or callable, default=True
+        Whether to fit the best parameters on all rows; with several metrics, the name
+        of the one to choose by, or a callable that takes ``cv_results_`` and returns
+        an index.
+
+    sampler : {'tpe', 'random', 'cmaes', 'gp', 'nsgaii'}, callable or sampler of \
+Optuna, default=None
+        What draws parameters; None is 'tpe'. A callable takes a seed and returns a
+        sampler. A sampler itself is used as it is, with a state of its own: a search
+        with it need not repeat, least of all when it is resumed.
+
+    pruner : {'median', 'hyperband', 'successive_halving', 'none'}, pruner of Optuna \
+or None, default='median'
+        What gives trials up. Steps are epochs, from 0 on, or folds.
+
+    storage : str, path or storage of Optuna, default=None
+        Where trials are kept: None in memory, a file name in a journal file of
+        Optuna's, a URL in a database. Several processes, on several machines, may
+        share one.
+
+    study_name : str, default=None
+        Name of the study in the storage; None is "OptunaSearchCV".
+
+    n_jobs : int, default=None
+        Number of trials at a time, in processes of joblib's. It changes nothing else.
+
+    random_state : int, RandomState instance or None, default=None
+        Decides what is drawn. A resumed search goes on with the seed it began with.
+        Repeated results need an estimator with a ``random_state`` too.
+
+    error_score : 'raise' or float, default=np.nan
+        Score of a trial in which a fit fails. If all fail an error is raised.
+
+    return_train_score : bool, default=False
+        Whether to score the training rows too.
+
+    verbose : int, default=0
+        Above 0, a bar shows the best score and the time left.
+
+    callbacks : list of callable, default=None
+        Called with the study and the trial, as Optuna's are, when a trial of this
+        process is done. ``study.stop()`` ends the search.
+
+    Attributes
+    ----------
+    cv_results_ : dict of ndarray
+        As of :class:`sklearn.model_selection.RandomizedSearchCV`, in the order in which
+        trials are drawn, with "state" ('complete', 'pruned' or 'failed') and "n_epochs"
+        (the best, or the last of a pruned trial; NaN where epochs are not chosen).
+        Trials that are not complete have NaN for scores, or `error_score`, and the last
+        rank.
+
+    study_ : optuna.Study
+        The study, for Optuna's own analysis.
+
+    best_estimator_ : estimator
+        Fitted with the best parameters on all rows, if `refit` is.
+
+    best_score_ : float
+        Mean cross-validated score of the best trial. As the best of many, and of many
+        epochs, it is too good a forecast: score other rows, or nest the search.
+
+    best_params_ : dict
+        Parameters of the best trial.
+
+    best_index_ : int
+        Row of the best trial in ``cv_results_``.
+
+    best_n_epochs_ : int or None
+        Epochs that the refit trains for; None if it is not bound to a number.
+
+    scorer_ : callable or dict
+        The scorers.
+
+    n_splits_ : int
+        Number of folds.
+
+    refit_time_ : float
+        Seconds the refit took.
+
+    multimetric_ : bool
+        Whether there are several metrics.
+
+    classes_ : ndarray of shape (n_classes,)
+        Labels of the classes, if `refit` is and it is a classifier.
+
+    n_features_in_ : int
+        Number of columns, if `refit` is.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if they have names.
+
+    See Also
+    --------
+    sklearn.model_selection.GridSearchCV : Every combination of listed values.
+    sklearn.model_selection.RandomizedSearchCV : Combinations drawn at random.
+
+    Notes
+    -----
+    Differences from scikit-learn's searches: `n_jobs` counts trials, not fits, since
+    the folds of a trial advance together; the number of epochs is chosen; a trial in
+    which one fold fails is a failed trial; when no trial succeeds an error is raised
+    instead of the first parameters being used.
+
+    Trials are drawn in batches of four that know the batches before. So the same
+    trials are drawn for any `n_jobs`, in any number of processes, and after any number
+    of interruptions, and the same are pruned.
+
+    A storage that holds another search, with other data, folds, parameters or scores,
+    is refused. A trial whose process is dead is run again: at once if it was on this
+    machine, after two minutes without a sign of life if it was on another.
+
+    References
+    ----------
+    .. [1] T. Akiba, S. Sano, T. Yanase, T. Ohta and M. Koyama, "Optuna: A
+       Next-generation Hyperparameter Optimization Framework", KDD 2019.
+
+    Examples
+    --------
+    >>> from scipy.stats import loguniform
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skdeep import MLPClassifier, OptunaSearchCV
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = make_pipeline(StandardScaler(), MLPClassifier((8,), random_state=0))
+    >>> space = {
+    ...     "mlpclassifier__learning_rate_init": loguniform(1e-3, 1e-1),
+    ...     "mlpclassifier__activation": ["relu", "tanh"],
+    ... }
+    >>> search = OptunaSearchCV(model, space, n_trials=4, cv=3, random_state=0)
+    >>> search.fit(X, y).best_score_ > 0.95
+    True
+    >>> search.cv_results_["state"][0]
+    'complete'
+    """
+
+    _parameter_constraints: dict = {
+        **BaseSearchCV._parameter_constraints,
+        "param_distributions": [StrOptions({"auto"}), dict, callable],
+        "n_trials": [Interval(Integral, 1, None, closed="left")],
+        "timeout": [None, Interval(Real, 0, None, closed="neither")],
+        "directions": [None, list, tuple],
+        "sampler": [None, StrOptions(set(SAMPLERS)), callable, BaseSampler],
+        "pruner": [None, StrOptions(set(PRUNERS)), BasePruner],
+        "storage": [None, str, os.PathLike, BaseStorage],
+        "study_name": [None, str],
+        "random_state": ["random_state"],
+        "callbacks": [None, list, tuple],
+    }
+    _parameter_constraints.pop("pre_dispatch")
+
+    def __init__(
+        self,
+        estimator,
+        param_distributions="auto",
+        *,
+        n_trials=50,
+        timeout=None,
+        scoring=None,
+        directions=None,
+        cv=None,
+        refit=True,
+        sampler=None,
+        pruner="median",
+        storage=None,
+        study_name=None,
+        n_jobs=None,
+        random_state=None,
+        error_score=np.nan,
+        return_train_score=False,
+        verbose=0,
+        callbacks=None,
+    ):
+        self.estimator = estimator
+        self.param_distributions = param_distributions
+        self.n_trials = n_trials
+        self.timeout = timeout
+        self.scoring = scoring
+        self.directions = directions
+        self.cv = cv
+        self.refit = refit
+        self.sampler = sampler
+        self.pruner = pruner
+        self.storage = storage
+        self.study_name = study_name
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.error_score = error_score
+        self.return_train_score = return_train_score
+        self.verbose = verbose
+        self.callbacks = callbacks
+
+    # -- fit ---------------------------------------------------------------------------
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None, **params):
+        """Search, and fit the best parameters on all rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows, of whatever shape the estimator takes.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their targets.
+        **params : dict
+            Passed to the estimator's ``fit``, the scorers and the splitter, as by
+            scikit-learn's searches: ``groups``, ``sample_weight`` and others.
+
+        Returns
+        -------
+        self : OptunaSearchCV
+            The fitted search.
+
+        Raises
+        ------
+        ValueError
+            If the space is empty or names unknown parameters, if a fold is empty, if
+            the storage cannot be opened or holds another search, or if every trial
+            fails.
+        """
+        scorers, refit_metric = self._get_scorers()
+        X, y = indexable(X, y)
+        params = _check_method_params(X, params=params)
+        routed = self._get_routed_params_for_fit(params)
+        with _TaskTree(self, X, y, params) as tree:
+            task = self._make_task(X, y, scorers, routed)
+            self._search(task, routed, refit_metric)
+            if self.refit:
+                with tree.refit(self.best_estimator_):
+                    self._refit(X, y, routed.estimator.fit)
+        is_several = isinstance(scorers, _MultimetricScorer)
+        self.scorer_ = scorers._scorers if is_several else scorers
+        return self
+
+    def _make_task(self, X, y, scorers, routed) -> Task:
+        """Gather what all trials have in common; make the folds."""
+        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        folds = list(cv.split(X, y, **routed.splitter.split))
+        self.n_splits_ = cv.get_n_splits(X, y, **routed.splitter.split)
+        _check_folds(folds, self.n_splits_, _num_samples(X))
+        return Task(
+            clone(self.estimator),
+            X,
+            y,
+            folds,
+            scorers,
+            routed.estimator.fit,
+            routed.scorer.score,
+            self.error_score,
+            self.return_train_score,
+        )
+
+    def _search(self, task: Task, routed, refit_metric: str) -> None:
+        """Run the trials and choose the best."""
+        space = make_space(self.param_distributions, task.estimator)
+        goal = self._make_goal(task.scorers)
+        own = space.own(task.estimator)
+        with quiet():
+            study, seed = self._open(task, routed, space, goal)
+            drawing = Drawing(
+                space, own, self.sampler, self.pruner, goal.directions, seed
+            )
+            trials = self._run(study, drawing, task, goal)
+        found = [params_of(trial, space, own) for trial in trials.values()]
+        self._keep_results(trials, found, goal)
+        self._keep_best(refit_metric, task.estimator)
+        study.sampler = make_sampler(self.sampler, seed)
+        study.pruner = make_pruner(self.pruner)
+        self.study_ = study
+
+    def _make_goal(self, scorers) -> Goal:
+        """Return the objectives."""
+        names = None
+        if isinstance(scorers, _MultimetricScorer):
+            names = list(scorers._scorers)
+        if self.directions is None:
+            if isinstance(self.refit, str):
+                return Goal([self.refit], ["maximize"])
+            return Goal(names[:1] if names else None, ["maximize"])
+        directions = list(self.directions)
+        if not directions or not set(directions) <= set(_DIRECTIONS):
+            raise ValueError(
+                f"directions must hold 'maximize' or 'minimize', got {directions!r}."
+            )
+        if len(directions) != len(names or ["score"]):
+            raise ValueError(
+                f"directions has {len(directions)} entries, but the metrics of "
+                f"scoring are {names or ['score']}."
+            )
+        return Goal(names, directions)
+
+    def _open(self, task: Task, routed, space, goal: Goal):
+        """Return the study, new or resumed, and the seed of its draws."""
+        rng = check_random_state(self.random_state)
+        marks: dict[str, str] = {}
+        if self.storage is not None:
+            given = {**routed.estimator.fit, **routed.splitter.split}
+            scoring = [self.scoring, goal.names, goal.directions]
+            marks = signature(
+                task.estimator, task.X, task.y, given, task.folds, space, scoring
+            )
+        facts = {"seed": int(rng.randint(2**31 - 1)), "signature": marks}
+        storage = open_storage(self.storage)
+        study = open_study(storage, self.study_name, goal.directions, facts)
+        return study, study.user_attrs["search"]["seed"]
+
+    def _run(self, study, drawing: Drawing, task: Task, goal: Goal):
+        """Run the trials; return those done, by place."""
+        until = math.inf
+        if self.timeout is not None:
+            until = time.monotonic() + self.timeout
+        progress = make_progress(self.verbose, self.n_trials)
+        try:
+            with Ledger(study) as ledger:
+                return Loop(
+                    ledger,
+                    drawing,
+                    task,
+                    goal,
+                    self.n_trials,
+                    until,
+                    self.n_jobs,
+                    list(self.callbacks or ()),
+                    progress,
+                ).run()
+        finally:
+            progress.close()
+
+    def _keep_results(self, trials: dict[int, FrozenTrial], params, goal: Goal) -> None:
+        pairs = zip(goal.names or ["score"], goal.directions, strict=True)
+        minimised = [name for name, direction in pairs if direction == "minimize"]
+        self.cv_results_ = make_results(
+            trials,
+            params,
+            self.n_splits_,
+            self.error_score,
+            minimised,
+            self._format_results,
+        )
+        self.multimetric_ = "mean_test_score" not in self.cv_results_
+
+    def _keep_best(self, refit_metric: str, estimator) -> None:
+        """Choose the best trial, if there is a way to."""
+        results = self.cv_results_
+        if callable(self.scoring) and self.multimetric_:
+            prefix = "mean_test_"
+            names = [n.removeprefix(prefix) for n in results if n.startswith(prefix)]
+            self._check_refit_for_multimetric(names)
+            refit_metric = self.refit
+        if not (self.refit or not self.multimetric_):
+            return
+        self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
+        if not callable(self.refit):
+            self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
+        self.best_params_ = results["params"][self.best_index_]
+        n_epochs = results["n_epochs"][self.best_index_]
+        self.best_n_epochs_ = None if np.isnan(n_epochs) else int(n_epochs)
+        if self.refit:
+            self.best_estimator_ = clone(estimator).set_params(
+                **clone(self.best_params_, safe=False)
+            )
+
+    def _refit(self, X, y, fit_params: dict) -> None:
+        """Fit the best parameters on all rows, for as many epochs as were best."""
+        model: Any = self.best_estimator_
+        target = () if y is None else (y,)
+        started = time.time()
+        if self.best_n_epochs_ is None:
+            model.fit(X, *target, **fit_params)
+        else:
+            with watched(model, StopAfter(self.best_n_epochs_)):
+                model.fit(X, *target, **fit_params)
+        self.refit_time_ = time.time() - started
+        if hasattr(model, "feature_names_in_"):
+            self.feature_names_in_ = model.feature_names_in_
+
+    # -- pickling ----------------------------------------------------------------------
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "study_" in state:
+            # A copy in memory: files and databases may not be where it is loaded.
+            study = state["study_"]
+            with quiet():
+                state["study_"] = memory_study(
+                    study.directions, study.sampler, study.pruner, study.trials
+                )
+        return state
+
+
+class _TaskTree:
+    """Tells scikit-learn's callbacks of the search and of the refit."""
+
+    def __init__(self, search: OptunaSearchCV, X, y, params: dict):
+        weight = params.get("sample_weight")
+        metadata = None if weight is None else {"sample_weight": weight}
+        self.search = search
+        self.rows = {"estimator": search, "X": X, "y": y, "metadata": metadata}
+
+    def __enter__(self):
+        root = self.search._init_callback_context(
+            max_subtasks=1 + (self.search.refit is not False)
+        )
+        self.root = root.call_on_fit_task_begin(**self.rows)
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if kind is None:
+            self.root.call_on_fit_task_end(**self.rows)
+
+    def refit(self, estimator) -> _Refit:
+        """Return the context in which the refit is made."""
+        return _Refit(self, estimator)
+
+
+class _Refit:
+    """The part of the task tree that is the refit."""
+
+    def __init__(self, tree: _TaskTree, estimator):
+        self.rows, self.context = tree.rows, tree.root.subcontext(task_name="refit")
+        self.inner = self.context.propagate_callback_context(estimator)
+
+    def __enter__(self):
+        self.inner.__enter__()
+        self.context.call_on_fit_task_begin(**self.rows)
+
+    def __exit__(self, kind, error, trace):
+        self.inner.__exit__(kind, error, trace)
+        if kind is None:
+            self.context.call_on_fit_task_end(**self.rows)
+
+
+def _check_folds(folds: list, n_splits: int, n_samples: int) -> None:
+    """Refuse folds that cannot be scored or that would tell nothing."""
+    if not folds:
+        raise ValueError("No fits were performed: the CV iterator is empty.")
+    if len(folds) != n_splits:
+        raise ValueError(
+            "cv.split and cv.get_n_splits return inconsistent results. Expected "
+            f"{n_splits} splits, got {len(folds)}"
+        )
+    for number, (train, test) in enumerate(folds):
+        rows = np.arange(n_samples)
+        train, test = rows[np.asarray(train)], rows[np.asarray(test)]
+        for name, part in (("training", train), ("test", test)):
+            if not len(part):
+                raise ValueError(f"Fold {number} of cv has no {name} rows.")
+        shared = np.intersect1d(train, test)
+        if len(shared):
+            raise ValueError(
+                f"Fold {number} of cv has {len(shared)} rows both for training and for "
+                f"testing, such as row {shared[0]}: scores would be too good."
+            )

@@ -1,0 +1,195 @@
+"""What a trial tries and when it is given up, from the batches of trials before it.
+
+Optuna's samplers and pruners look at the trials that happen to be finished. Here they
+look at a study in memory that holds the trials of earlier batches alone, and begin from
+a seed of the trial's own: what they answer does not depend on how many run at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import logging
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import optuna
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from skdeep.model_selection._search_space import Draw
+
+#: Trials that are drawn together, knowing nothing of each other's scores.
+BATCH_SIZE = 4
+
+SAMPLERS = {
+    "tpe": optuna.samplers.TPESampler,
+    "random": optuna.samplers.RandomSampler,
+    "cmaes": optuna.samplers.CmaEsSampler,
+    "gp": optuna.samplers.GPSampler,
+    "nsgaii": optuna.samplers.NSGAIISampler,
+}
+PRUNERS = {
+    "median": optuna.pruners.MedianPruner,
+    "hyperband": optuna.pruners.HyperbandPruner,
+    "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
+    "none": optuna.pruners.NopPruner,
+}
+
+_lock = threading.Lock()
+_depth = 0
+_before = logging.INFO
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Optuna's log and its warnings of experiments to ourselves meanwhile."""
+    global _depth, _before
+    with _lock:
+        if _depth == 0:
+            _before = optuna.logging.get_verbosity()
+            optuna.logging.set_verbosity(optuna.logging.ERROR)
+        _depth += 1
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        with _lock:
+            _depth -= 1
+            if _depth == 0:
+                optuna.logging.set_verbosity(_before)
+
+
+def make_sampler(given, seed: int) -> optuna.samplers.BaseSampler:
+    """Return a sampler that begins at ``seed``, or the user's own as it is."""
+    if isinstance(given, optuna.samplers.BaseSampler):
+        return given
+    if callable(given):
+        sampler = given(seed)
+        if not isinstance(sampler, optuna.samplers.BaseSampler):
+            raise TypeError(f"sampler(seed) must return a sampler, got {sampler!r}.")
+        return sampler
+    return SAMPLERS[given or "tpe"](seed=seed)
+
+
+def make_pruner(given) -> optuna.pruners.BasePruner:
+    """Return a new pruner, or a copy of the user's own."""
+    if isinstance(given, optuna.pruners.BasePruner):
+        return copy.deepcopy(given)
+    return PRUNERS[given or "none"]()
+
+
+def seed_of(seed: int, place: int) -> int:
+    """Return the seed of the trial at a place."""
+    return int(np.random.SeedSequence([seed, place]).generate_state(1)[0])
+
+
+def memory_study(directions, sampler=None, pruner=None, trials=()) -> optuna.Study:
+    """Return a study in memory; its name is fixed since Hyperband looks at it."""
+    study = optuna.create_study(
+        storage=optuna.storages.InMemoryStorage(),
+        study_name="search",
+        directions=directions,
+        sampler=sampler or optuna.samplers.RandomSampler(),
+        pruner=pruner or optuna.pruners.NopPruner(),
+    )
+    study.add_trials(trials)
+    return study
+
+
+def _placeholder() -> FrozenTrial:
+    """Return a trial that says nothing, so that numbers are places."""
+    return create_trial(state=TrialState.FAIL)
+
+
+class Drawing:
+    """Draws what the trials of a batch try.
+
+    Parameters
+    ----------
+    space : TableSpace or CallableSpace
+        What is searched.
+    own : Draw
+        The estimator's own parameters: what the first trial tries.
+    sampler, pruner
+        As the user gives them.
+    directions : list of str
+        "maximize" or "minimize" for each objective.
+    seed : int
+        Decides, with the place of a trial, what is drawn for it.
+    """
+
+    def __init__(self, space, own: Draw, sampler, pruner, directions, seed: int):
+        self.space, self.own = space, own
+        self.sampler, self.pruner = sampler, pruner
+        self.directions, self.seed = directions, seed
+
+    def batch(self, start: int, earlier: Mapping[int, FrozenTrial]) -> dict[int, Draw]:
+        """Return the draws of the batch that begins at place ``start``.
+
+        ``earlier`` are the finished trials of all places before.
+        """
+        history = [self._seen(earlier[place]) for place in range(start)]
+        study = memory_study(
+            self.directions, pruner=make_pruner(self.pruner), trials=history
+        )
+        return {p: self._draw(study, p) for p in range(start, start + BATCH_SIZE)}
+
+    def _seen(self, trial: FrozenTrial) -> FrozenTrial:
+        """Return a trial as samplers see it: not at all if it lies out of the space.
+
+        A trial that lacks a parameter would take it out of what TPE samples jointly.
+        """
+        return _placeholder() if trial.user_attrs.get("outside") else trial
+
+    def _draw(self, study: optuna.Study, place: int) -> Draw:
+        """Draw for one trial, which the next one of the batch sees running."""
+        if place == 0:
+            study.add_trial(self._running_own())
+            return self.own
+        study.sampler = make_sampler(self.sampler, seed_of(self.seed, place))
+        trial = study.ask()
+        params = self.space(trial)
+        notes = study.get_trials(deepcopy=False)[trial.number].system_attrs
+        return Draw(params, trial.params, trial.distributions, dict(notes))
+
+    def _running_own(self) -> FrozenTrial:
+        if self.own.outside:
+            return _placeholder()
+        return create_trial(
+            state=TrialState.RUNNING,
+            params=self.own.values,
+            distributions=self.own.distributions,
+        )
+
+
+class Judge:
+    """Says whether to give a trial up, knowing the trials of earlier batches.
+
+    Parameters
+    ----------
+    pruner : str, pruner of Optuna or None
+        As the user gives it.
+    directions : list of str
+        A single direction.
+    earlier : list of FrozenTrial
+        The trials of earlier batches, in order of place.
+    place : int
+        The trial's own.
+    """
+
+    def __init__(self, pruner, directions, earlier: list[FrozenTrial], place: int):
+        rest = [_placeholder() for _ in range(place - len(earlier))]
+        study = memory_study(
+            directions, pruner=make_pruner(pruner), trials=[*earlier, *rest]
+        )
+        self._trial = study.ask()
+
+    def gives_up(self, value: float, step: int) -> bool:
+        """Take note of a score; say whether the trial is worth no more."""
+        if np.isnan(value):
+            return False
+        self._trial.report(value, step)
+        return self._trial.should_prune()
