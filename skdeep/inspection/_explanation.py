@@ -10,7 +10,11 @@ import pandas as pd
 
 from skdeep.inspection._explanation_html import write_fragment, write_page
 from skdeep.inspection._explanation_parts import R2_TO_TRUST as R2_TO_TRUST
-from skdeep.inspection._explanation_parts import describe_output, describe_range
+from skdeep.inspection._explanation_parts import (
+    count_rows,
+    describe_output,
+    describe_range,
+)
 from skdeep.inspection._lime_display import LimeDisplay
 
 
@@ -20,7 +24,7 @@ class LimeExplanation:
     :func:`~skdeep.inspection.lime_explain` makes it. A local model describes the output
     of the estimator near a row as ``intercept_ + sum of effects``; each effect belongs
     to a unit: a column of a table, a cell or a segment of a sequence, a superpixel of
-    an image. Rows are named by their position, from 0 on.
+    an image. Methods take a row by its position, from 0 on.
 
     Parameters
     ----------
@@ -57,8 +61,8 @@ class LimeExplanation:
         the output when it is put in place. 0 for units outside of the local model, NaN
         for units that the row doesn't have.
     effects_ : ndarray of shape (n_rows, n_units)
-        What each unit adds to the local prediction beside the background's mean, or
-        beside the unit replaced. For units that are switched this is the weight.
+        What each unit adds to the local prediction compared with the background's mean,
+        or with the unit switched. For units that are switched this is the weight.
     intercept_ : ndarray of shape (n_rows,)
         The local model's output where no unit has an effect.
     local_prediction_ : ndarray of shape (n_rows,)
@@ -154,7 +158,7 @@ class LimeExplanation:
         return len(self.rows_)
 
     def __repr__(self):
-        rows = "1 row" if len(self) == 1 else f"{len(self)} rows"
+        rows = count_rows(len(self))
         output, r2 = describe_output(self, None), describe_range(self.r2_)
         return f"<LimeExplanation of {rows}: {output}, R² {r2}>"
 

@@ -11,6 +11,7 @@ from skdeep.inspection._explanation_parts import (
     Line,
     are_many_poor,
     clean,
+    count_rows,
     describe_fidelity,
     describe_output,
     describe_range,
@@ -329,7 +330,7 @@ def _summary(explanation) -> str:
     parts = {"table": _sum_up_table, "sequence": _sum_up_sequence}
     content = parts[explanation.kind](explanation) if explanation.kind in parts else ""
     return (
-        f'<p class="t">{output} <span>· {len(explanation)} rows</span></p>\n'
+        f'<p class="t">{output} <span>· {count_rows(len(explanation))}</span></p>\n'
         + _facts(
             {
                 "Rows": f"{len(explanation):,}",

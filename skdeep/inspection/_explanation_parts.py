@@ -86,6 +86,11 @@ def describe_output(explanation, row: int | None) -> str:
     return shorten(", ".join(names), 40)
 
 
+def count_rows(n: int) -> str:
+    """Write how many rows there are."""
+    return "1 row" if n == 1 else f"{n} rows"
+
+
 def describe_row(explanation, row: int) -> str:
     """Name a row by its label."""
     return f"row {describe_value(explanation.rows_[row])}"

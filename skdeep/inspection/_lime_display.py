@@ -7,6 +7,7 @@ import numpy as np
 from skdeep.inspection._explanation_parts import (
     are_many_poor,
     clean,
+    count_rows,
     describe_fidelity,
     describe_output,
     describe_row,
@@ -252,7 +253,7 @@ class LimeDisplay:
         explanation, row = self.explanation, self.row
         output = describe_output(explanation, row)
         if row is None:
-            title = f"{output} · {len(explanation)} rows"
+            title = f"{output} · {count_rows(len(explanation))}"
             notes, warning = [], warn_of_rows(explanation)
             if not are_many_poor(explanation):
                 notes, warning = warning, []

@@ -18,7 +18,8 @@ _N_COLORS = (1, 3, 4)
 
 def image_rows(X: np.ndarray, options: dict) -> CellRows:
     """Return images, and draws around them: superpixels in their mean colors."""
-    X = as_floats(X, "X")
+    # Whole numbers stay what they are: a model may tell 0 to 255 from 0 to 1 by them.
+    X = X if X.dtype.kind in "iu" else as_floats(X, "X")
     if not np.isfinite(X).all():
         raise ValueError("X must hold no NaN or infinity where it holds images.")
     axis = _color_axis(X.shape)
@@ -30,6 +31,8 @@ def image_rows(X: np.ndarray, options: dict) -> CellRows:
 
     def replacement(row, kept, rng):
         image = colors(row, kept, rng)
+        if X.dtype.kind in "iu":
+            image = np.rint(image).astype(X.dtype)
         return image[..., 0] if axis is None else np.moveaxis(image, -1, axis - 1)
 
     spread = units if axis is None else np.expand_dims(units, axis)
@@ -52,6 +55,7 @@ def _color_axis(shape: tuple) -> int | None:
 
 
 def _between_0_and_1(images: np.ndarray) -> np.ndarray:
+    images = as_floats(images, "X")
     low, high = images.min(), images.max()
     return (images - low) / (high - low if high > low else 1)
 

@@ -34,6 +34,9 @@ def make_rows(estimator, X, background, options) -> TableRows | CellRows:
         return image_rows(X, options)
     background = check_background(background, X)
     names = feature_names(estimator, X, options["feature_names"])
+    if X.ndim == 2 and getattr(estimator, "embedding_dim", None) is not None:
+        # There is nothing between token ids.
+        options = options | {"categorical_features": list(range(X.shape[1]))}
     if X.ndim == 2:
         return _table(X, background, names, options)
     return sequence_rows(X, background, names, options)

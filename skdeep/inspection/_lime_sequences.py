@@ -84,7 +84,7 @@ def _times(n_before: int, n_after: int = 0) -> list:
 def _time(time) -> str:
     """Return the name of a timestep: its label, or how far from the last one."""
     if not isinstance(time, int):
-        return str(time)
+        return str(time).removesuffix(" 00:00:00")
     return f"t{time:+d}" if time else "t"
 
 

@@ -503,8 +503,15 @@ def test_images_of_any_dtype(regressor, dtype):
     model = regressor(lambda X: patch(X.astype(float)))
     explanation = explain(model, images)
     np.testing.assert_allclose(explanation.prediction_, patch(images.astype(float)))
-    if dtype.startswith("float"):
-        assert {rows.dtype for rows in model.asked_} == {np.dtype(dtype)}
+    assert {rows.dtype for rows in model.asked_} == {np.dtype(dtype)}
+
+
+def test_images_of_bytes_are_asked_as_bytes(regressor):
+    # Many networks take bytes from 0 to 255, and floats from 0 to 1.
+    model = regressor(lambda X: patch(X / 255.0 if X.dtype == np.uint8 else X))
+    images = (255 * IMAGES[:2, np.newaxis]).astype(np.uint8)
+    explanation = explain(model, images)
+    np.testing.assert_allclose(explanation.prediction_, model.predict(images))
 
 
 @pytest.mark.parametrize("shape", [(1, 2, 2), (3, 1, 1), (1, 1, 20), (5, 4, 6)])
@@ -586,7 +593,8 @@ def test_what_is_explained_is_the_forecast(of_both, target, step):
     np.testing.assert_allclose(
         explanation.prediction_, [path[target].iloc[step - 1]], rtol=1e-5
     )
-    assert explanation.outputs_ == [f"{target}, {step} steps ahead"]
+    steps = "1 step" if step == 1 else f"{step} steps"
+    assert explanation.outputs_ == [f"{target}, {steps} ahead"]
     np.testing.assert_allclose(
         explanation.intercept_ + explanation.effects_.sum(axis=1),
         explanation.local_prediction_,
@@ -701,3 +709,12 @@ def test_the_effects_of_a_forecast_that_repeats_a_row():
     np.testing.assert_allclose(
         beside.effects_[0, ::2], last - load.mean(axis=0), rtol=0.01
     )
+
+
+def test_token_ids_are_switched_not_moved(regressor):
+    tokens = np.random.default_rng(0).integers(1, 9, size=(200, 3))
+    model = regressor(lambda X: 1.0 * (X[:, 1] == 5))
+    model.embedding_dim = 4  # as networks of skdeep say that they read token ids
+    row = tokens[tokens[:, 1] == 5][:1]
+    explanation = explain(model, row, background=tokens)
+    np.testing.assert_allclose(explanation.effects_, [[0, 1, 0]], atol=1e-8)
