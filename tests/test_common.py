@@ -1,6 +1,7 @@
 """scikit-learn's own checks of every public estimator."""
 
 import pytest
+from sklearn.base import is_regressor
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
@@ -32,6 +33,7 @@ class SmallNetwork(nn.Sequential):
 
 LINE = LogisticRegression()
 SMALL = MLPClassifier((16,), solver="lbfgs", max_iter=30)
+SEEDED = MLPClassifier((16,), solver="lbfgs", max_iter=30, random_state=0)
 
 
 def searched(estimator, name):
@@ -74,7 +76,7 @@ ESTIMATORS = [
     TrendFeatures(),
     *searched(Ridge(), "alpha"),
     *searched(LINE, "C"),
-    OptunaSearchCV(SMALL, {"alpha": [0.1, 1.0]}, n_trials=2, cv=2, error_score="raise"),
+    *searched(SEEDED, "alpha")[:1],
 ]
 
 _ORDERED_IN_TIME = "rows are ordered in time: each depends on those before it"
@@ -89,12 +91,9 @@ def expected_failures(estimator):
             "check_methods_sample_order_invariance": _ORDERED_IN_TIME,
             "check_methods_subset_invariance": _ORDERED_IN_TIME,
         }
-    if isinstance(estimator, OptunaSearchCV):
+    if isinstance(estimator, OptunaSearchCV) and is_regressor(estimator):
         # As scikit-learn has it for RandomizedSearchCV.
-        return {
-            "check_supervised_y_2d": "DataConversionWarning not caught",
-            "check_requires_y_none": "Doesn't fail gracefully",
-        }
+        return {"check_supervised_y_2d": "DataConversionWarning not caught"}
     tunes = isinstance(estimator, CostSensitiveClassifier) and (
         estimator.strategy in ("tuned", "auto")
     )
@@ -102,6 +101,8 @@ def expected_failures(estimator):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+# scikit-learn's splitter asks whether infinite labels are whole numbers.
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
 # The checks' arrays have no dates that tell whether they follow the training rows.
 @pytest.mark.filterwarnings(
     "ignore:(LSTMForecaster|SlidingWindow|TrendFeatures):UserWarning"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import time
+import warnings
 from numbers import Integral, Real
 from typing import Any
 
@@ -14,10 +16,11 @@ from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 from sklearn.base import _fit_context, clone, is_classifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics._scorer import _MultimetricScorer
 from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
-from sklearn.utils import check_random_state, indexable
+from sklearn.utils import check_random_state, get_tags, indexable
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_method_params, _num_samples
 
@@ -219,8 +222,9 @@ or None, default='median'
     ...     "mlpclassifier__activation": ["relu", "tanh"],
     ... }
     >>> search = OptunaSearchCV(model, space, n_trials=4, cv=3, random_state=0)
-    >>> search.fit(X, y).best_score_ > 0.95
-    True
+    >>> search = search.fit(X, y)
+    >>> round(float(search.best_score_), 1)
+    1.0
     >>> search.cv_results_["state"][0]
     'complete'
     """
@@ -280,6 +284,12 @@ or None, default='median'
         self.return_train_score = return_train_score
         self.verbose = verbose
         self.callbacks = callbacks
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        # Whatever the estimator takes, missing values too.
+        tags.input_tags = copy.deepcopy(get_tags(self.estimator).input_tags)
+        return tags
 
     # -- fit ---------------------------------------------------------------------------
 
@@ -459,8 +469,11 @@ or None, default='median'
         if self.best_n_epochs_ is None:
             model.fit(X, *target, **fit_params)
         else:
-            with watched(model, StopAfter(self.best_n_epochs_)):
-                model.fit(X, *target, **fit_params)
+            with warnings.catch_warnings():
+                # It is we who stop the training.
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                with watched(model, StopAfter(self.best_n_epochs_)):
+                    model.fit(X, *target, **fit_params)
         self.refit_time_ = time.time() - started
         if hasattr(model, "feature_names_in_"):
             self.feature_names_in_ = model.feature_names_in_

@@ -87,7 +87,7 @@ class _Numbers:
             raise ValueError
         if step is not None and not np.isclose((value - low) % step, [0, step]).any():
             raise ValueError
-        return float(value) if kind is Real else int(value)
+        return float(value) if kind is Real else int(value)  # type: ignore
 
     def describe(self) -> str:
         """Return a text that another range does not have."""
