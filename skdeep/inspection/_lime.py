@@ -27,7 +27,7 @@ _N_DRAWS, _N_DRAWS_OF_UNIT, _MOST_TIMES = 512, 4, 8
 _STABLE = 0.9
 
 # Numbers that are held at a time.
-_N_NUMBERS = 2**22
+_N_NUMBERS = 2**24
 
 # As far predictions may differ because of rounding.
 _ROUNDING = 1e-4
