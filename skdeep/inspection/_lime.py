@@ -237,8 +237,7 @@ def lime_explain(
     ]
     # A multiple of what draws come in.
     limit = N_TOGETHER * max(1, _N_NUMBERS // rows.draw_size() // N_TOGETHER)
-    for some in _blocks(around, limit):
-        _draw_until_stable(rows, output, some, limit)
+    _draw_until_stable(rows, output, around, limit)
     names = labels_of(rows.X, row_names)
     explanation = _describe(rows, names, output, answers, around, num_features)
     _warn_of_poor_fits(explanation)
@@ -344,32 +343,25 @@ def _numbers_of_draws(num_samples, n_units: int) -> tuple[int, int]:
     return num_samples - 1, num_samples - 1  # the row itself is a sample too
 
 
-def _blocks(around: list, limit: int):
-    """Cut rows into blocks with no more draws together than the limit."""
-    block: list[_Around] = []
-    n_draws = 0
-    for a in around:
-        if block and n_draws + a.most > limit:
-            yield block
-            block, n_draws = [], 0
-        block.append(a)
-        n_draws += a.most
-    yield block
-
-
-def _draw_until_stable(rows, output, block, limit: int) -> None:
-    """Draw around some rows, as much again as long as their effects are unstable."""
-    around = block
-    while around:
-        drawn = [a.draw(limit) for a in around]
+def _draw_until_stable(rows, output, around: list, limit: int) -> None:
+    """Draw around rows, of as many at a time as have no more draws than the limit."""
+    waiting = around[::-1]
+    while waiting:
+        some: list[_Around] = []
+        n_draws = 0
+        while waiting and (not some or n_draws + waiting[-1].n_missing <= limit):
+            some.append(waiting.pop())
+            n_draws += some[-1].n_missing
+        drawn = [a.draw(limit) for a in some]
         answers = _answers(output, rows.join([d.content for d in drawn]))
         ends = np.cumsum([len(d.units) for d in drawn])
-        parts = np.split(answers, ends[:-1])
-        for a, d, part in zip(around, drawn, parts, strict=True):
+        for a, d, part in zip(some, drawn, np.split(answers, ends[:-1]), strict=True):
             a.learn(d, part)
-        around = [a for a in around if a.n_missing]
-    for a in block:
-        a.conclude()
+        for a in some[::-1]:
+            if a.n_missing:
+                waiting.append(a)
+            else:
+                a.conclude()
 
 
 def _describe(rows, names, output, answers, around, num_features):

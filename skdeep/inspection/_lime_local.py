@@ -26,6 +26,8 @@ _JITTER = 1e-10
 # From so many units on, Cholesky's factors pay for solving one system at a time.
 _LARGE = 100
 
+_NOTHING = 1e-9
+
 # An output that varies by so many of the last bits is constant but for rounding.
 _ROUNDING = 16
 
@@ -133,6 +135,8 @@ class LocalFit:
         moments = self._all_moments()[np.ix_(kept, kept)]
         solution = _solve(moments)
         weights[units] = solution[1:]
+        # What rounding leaves of units without any weight.
+        weights[np.abs(weights) <= _NOTHING * np.abs(weights).max()] = 0
         r2 = self._adjusted_r2(moments, solution)
         return LocalModel(weights, self._answer + solution[0], r2)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import is_classifier
+from sklearn.base import is_classifier, is_clusterer, is_outlier_detector
 from sklearn.utils.validation import check_is_fitted
 
 MARGIN = "margin"
@@ -59,6 +59,11 @@ def find_output(estimator, target, link: str) -> Output:
             f"estimator must be a fitted classifier or regressor, got {estimator!r}."
         )
     check_is_fitted(estimator)
+    if is_clusterer(estimator) or is_outlier_detector(estimator):
+        raise TypeError(
+            f"estimator must be a classifier, regressor or forecaster, got "
+            f"{type(estimator).__name__}, whose answers are not to be added up."
+        )
     if is_classifier(estimator):
         classes = _classes(estimator)
         if not (_is_label(target, MARGIN) and MARGIN not in classes):

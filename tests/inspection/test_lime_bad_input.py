@@ -9,6 +9,8 @@ import polars as pl
 import pytest
 from scipy import sparse
 from sklearn.base import BaseEstimator
+from sklearn.cluster import KMeans
+from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -576,3 +578,9 @@ def test_infinity_in_sequences(regressor):
     rows[1, 2, 1] = np.inf
     for words, X, background in [("^X .*inf", rows, S), ("^background .*inf", S, rows)]:
         refused(ValueError, words, regressor(total), X, background=background)
+
+
+@pytest.mark.parametrize("make", [KMeans, IsolationForest])
+def test_estimators_whose_answers_cannot_be_added_up(make):
+    words = f"^estimator must be a classifier, .* got {make.__name__}"
+    refused(TypeError, words, make().fit(X), X[:1], background=X)
