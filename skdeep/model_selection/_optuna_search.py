@@ -26,6 +26,7 @@ from sklearn.utils.validation import _check_method_params, _num_samples
 
 from skdeep.model_selection._lockstep import StopAfter, Task, watched
 from skdeep.model_selection._loop import Loop
+from skdeep.model_selection._plots import SearchPlots
 from skdeep.model_selection._progress import make_progress
 from skdeep.model_selection._results import make_results, params_of
 from skdeep.model_selection._sampling import (
@@ -46,7 +47,7 @@ from skdeep.model_selection._trial import Goal
 _DIRECTIONS = ("maximize", "minimize")
 
 
-class OptunaSearchCV(BaseSearchCV):
+class OptunaSearchCV(SearchPlots, BaseSearchCV):
     """Search of parameters by Optuna, scored by cross-validation.
 
     Like :class:`sklearn.model_selection.RandomizedSearchCV`, but each trial learns from
@@ -368,6 +369,7 @@ or None, default='median'
         study.sampler = make_sampler(self.sampler, seed)
         study.pruner = make_pruner(self.pruner)
         self.study_ = study
+        self._objectives = goal.names or ["score"]
 
     def _make_goal(self, scorers) -> Goal:
         """Return the objectives."""
@@ -544,12 +546,11 @@ def _check_folds(folds: list, n_splits: int, n_samples: int) -> None:
             f"{n_splits} splits, got {len(folds)}"
         )
     for number, (train, test) in enumerate(folds):
-        rows = np.arange(n_samples)
-        train, test = rows[np.asarray(train)], rows[np.asarray(test)]
         for name, part in (("training", train), ("test", test)):
             if not len(part):
                 raise ValueError(f"Fold {number} of cv has no {name} rows.")
-        shared = np.intersect1d(train, test)
+        rows = np.arange(n_samples)
+        shared = np.intersect1d(rows[np.asarray(train)], rows[np.asarray(test)])
         if len(shared):
             raise ValueError(
                 f"Fold {number} of cv has {len(shared)} rows both for training and for "

@@ -218,7 +218,7 @@ def _compare(name: str, before: dict, now: dict) -> None:
         return
     raise ValueError(
         f"The study {name!r} in this storage was begun with another "
-        f"{' and another '.join(changed)}: its trials cannot be gone on with. Choose "
+        f"{', '.join(changed)}: its trials cannot be gone on with. Choose "
         "another study_name or storage, or delete the old one. (Folds that are "
         "shuffled need a random_state to be the same each time.)"
     )

@@ -1,0 +1,487 @@
+"""OptunaSearchCV: scores, pruning, repeats, resumed searches."""
+
+import os
+import pickle
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import optuna
+import pytest
+from numpy.testing import assert_array_equal
+from optuna.distributions import (
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from scipy import stats
+from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.datasets import load_iris
+from sklearn.exceptions import FitFailedWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import make_scorer
+from sklearn.model_selection import GroupKFold, KFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils._param_validation import InvalidParameterError
+
+from skdeep import MLPClassifier, OptunaSearchCV
+from skdeep.model_selection._search_space import make_space
+
+X, Y = load_iris(return_X_y=True)
+FOLDS = KFold(3, shuffle=True, random_state=0)
+RATE = "mlpclassifier__learning_rate_init"
+SPACE = {
+    RATE: stats.loguniform(1e-4, 1e-1),
+    "mlpclassifier__activation": ["relu", "tanh"],
+    "mlpclassifier__hidden_layer_sizes": [(4,), (8,), (8, 8)],
+}
+
+
+def network(**options):
+    options = {"max_iter": 12, "random_state": 0, **options}
+    return make_pipeline(StandardScaler(), MLPClassifier((8,), **options))
+
+
+def search(estimator=None, space=None, **options):
+    options = {"n_trials": 10, "cv": FOLDS, "random_state": 0, **options}
+    estimator = network() if estimator is None else estimator
+    return OptunaSearchCV(estimator, SPACE if space is None else space, **options)
+
+
+def linear(space=None, **options):
+    space = {"C": stats.loguniform(1e-3, 1e2)} if space is None else space
+    return search(LogisticRegression(max_iter=500), space, **options)
+
+
+def assert_same_results(one, other):
+    one, other = one.cv_results_, other.cv_results_
+    assert list(one) == list(other)
+    for name in one:
+        if not name.endswith("_time"):
+            assert_array_equal(np.ma.filled(one[name], 0), np.ma.filled(other[name], 0))
+
+
+class PruneAt(optuna.pruners.BasePruner):
+    """Gives up every trial but the first at a step."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def prune(self, study, trial):
+        return trial.number > 0 and trial.last_step == self.step
+
+
+# -- results ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return search().fit(X, Y)
+
+
+def test_results_are_those_of_a_search_of_scikit_learn(fitted):
+    results = fitted.cv_results_
+    assert {"params", "mean_fit_time", "std_test_score", "split2_test_score"} <= set(
+        results
+    )
+    assert [len(column) for column in results.values()] == [10] * len(results)
+    complete = results["state"] == "complete"
+    assert np.isfinite(results["mean_test_score"][complete]).all()
+    assert np.isnan(results["mean_test_score"][~complete]).all()
+    assert results["rank_test_score"][fitted.best_index_] == 1
+    assert fitted.best_score_ == results["mean_test_score"].max(
+        where=complete, initial=0
+    )
+    assert results["params"][0][RATE] == 0.001
+    assert list(fitted.classes_) == [0, 1, 2]
+    assert fitted.n_features_in_ == 4
+    assert len(fitted.study_.trials) == 10
+
+
+def test_repeats_and_does_not_depend_on_n_jobs(fitted):
+    assert_same_results(fitted, search().fit(X, Y))
+    assert_same_results(fitted, search(n_jobs=2).fit(X, Y))
+
+
+def test_scores_are_those_after_the_best_epoch(fitted):
+    results = fitted.cv_results_
+    for i in np.flatnonzero(results["state"] == "complete")[:3]:
+        model = network(max_iter=int(results["n_epochs"][i]))
+        model.set_params(**results["params"][i])
+        with pytest.warns(match="Maximum iterations"):
+            expected = cross_val_score(model, X, Y, cv=FOLDS)
+        found = [results[f"split{k}_test_score"][i] for k in range(3)]
+        assert_array_equal(found, expected)
+
+
+def test_refits_for_as_many_epochs_as_won(fitted):
+    last = fitted.best_estimator_[-1]
+    assert last.n_iter_ == fitted.best_n_epochs_
+    assert fitted.best_n_epochs_ == fitted.cv_results_["n_epochs"][fitted.best_index_]
+    assert not hasattr(last, "_skl_callbacks")
+
+
+def test_early_stopping_chooses_for_itself():
+    model = network(early_stopping=True, max_iter=200, learning_rate_init=0.02)
+    found = search(model, {RATE: [0.01, 0.02]}, n_trials=2, pruner=None).fit(X, Y)
+    assert found.best_n_epochs_ is None
+    expected = cross_val_score(model, X, Y, cv=FOLDS)
+    assert_array_equal(found.cv_results_["split0_test_score"][0], expected[0])
+
+
+def test_pickles_clones_and_nests(fitted):
+    loaded = pickle.loads(pickle.dumps(fitted))
+    assert_array_equal(loaded.predict(X), fitted.predict(X))
+    assert len(loaded.study_.trials) == 10
+    assert not hasattr(clone(fitted), "study_")
+    assert cross_val_score(linear(n_trials=3), X, Y, cv=FOLDS).mean() > 0.9
+
+
+def test_leaves_nothing_changed_and_says_nothing(capfd):
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    linear(n_trials=5).fit(X, Y)
+    assert optuna.logging.get_verbosity() == optuna.logging.INFO
+    out, err = capfd.readouterr()
+    assert out == err == ""
+
+
+def test_verbose_shows_the_best_score(capsys):
+    linear(n_trials=2, verbose=1).fit(X, Y)
+    assert "Trial 2 of 2, best score 0.9" in capsys.readouterr().out
+
+
+# -- pruning ---------------------------------------------------------------------------
+
+
+def test_prunes_by_epoch_through_a_pipeline():
+    found = search(n_trials=5, pruner=PruneAt(2)).fit(X, Y)
+    assert list(found.cv_results_["state"]) == ["complete"] + ["pruned"] * 4
+    assert list(found.cv_results_["n_epochs"][1:]) == [3] * 4
+    assert list(found.cv_results_["rank_test_score"]) == [1, 2, 2, 2, 2]
+    assert list(found.study_.trials[1].intermediate_values) == [0, 1, 2]
+
+
+def test_prunes_other_estimators_between_folds():
+    found = linear(n_trials=3, pruner=PruneAt(1)).fit(X, Y)
+    assert list(found.cv_results_["state"]) == ["complete", "pruned", "pruned"]
+    assert list(found.study_.trials[1].intermediate_values) == [0, 1]
+    assert np.isnan(found.cv_results_["n_epochs"]).all()
+
+
+def test_folds_advance_together():
+    sizes = []
+
+    def score(estimator, X, y):
+        sizes.append(len(X))
+        assert len(estimator) == 2  # a scorer of a user's own sees the whole Pipeline
+        return estimator.score(X, y)
+
+    rows = np.arange(150)
+    folds = [(rows[k:], rows[:k]) for k in (20, 30, 40)]
+    search(n_trials=1, cv=folds, scoring=score).fit(X, Y)
+    assert sizes == [20, 30, 40] * 12
+
+
+@pytest.mark.parametrize("pruner", ["hyperband", "successive_halving", "none", None])
+def test_pruners_by_name(pruner):
+    found = search(n_trials=6, pruner=pruner).fit(X, Y)
+    assert found.cv_results_["state"][0] == "complete"
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    ["tpe", "random", lambda seed: optuna.samplers.TPESampler(seed=seed)],
+)
+def test_samplers(sampler):
+    one = linear(n_trials=13, sampler=sampler).fit(X, Y)
+    assert_same_results(one, linear(n_trials=13, sampler=sampler).fit(X, Y))
+    assert len(set(one.cv_results_["param_C"])) == 13
+
+
+# -- spaces ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "given, distribution",
+    [
+        (stats.uniform(1, 2), FloatDistribution(1, 3)),
+        (stats.loguniform(0.01, 1), FloatDistribution(0.01, 1, log=True)),
+        (stats.randint(1, 10), IntDistribution(1, 9)),
+        (FloatDistribution(0, 1, step=0.25), FloatDistribution(0, 1, step=0.25)),
+        ([0.1, 1.0], CategoricalDistribution([0.1, 1.0])),
+        (np.array([0.1, 1.0]), CategoricalDistribution([0.1, 1.0])),
+        ([(1,), None], CategoricalDistribution(["(1,)", "None"])),
+    ],
+)
+def test_distributions(given, distribution):
+    entry = make_space({"C": given}, LogisticRegression()).entries["C"]
+    assert entry.distribution == distribution
+
+
+def test_any_scipy_distribution_by_its_quantile():
+    found = linear({"C": stats.gamma(2)}, n_trials=4).fit(X, Y)
+    values = found.cv_results_["param_C"]
+    quantile = found.study_.trials[2].params["C (quantile)"]
+    assert values[2] == stats.gamma(2).ppf(quantile)
+
+
+def test_own_values_outside_of_the_space_are_tried():
+    found = linear({"C": stats.loguniform(10, 100)}, n_trials=2).fit(X, Y)
+    assert found.cv_results_["param_C"][0] == 1.0
+    assert found.study_.trials[0].user_attrs["outside"] == ["C"]
+
+
+def test_conditional_space():
+    def space(trial):
+        kind = trial.suggest_categorical("kind", ["plain", "balanced"])
+        if kind == "plain":
+            return {"C": trial.suggest_float("C", 0.1, 10, log=True)}
+        return {"class_weight": "balanced"}
+
+    found = linear(space, n_trials=8).fit(X, Y)
+    assert found.cv_results_["params"][0] == {}
+    assert found.cv_results_["param_C"].mask.any()
+
+
+class Shrunk(Ridge):
+    def default_search_space(self):
+        return {"alpha": stats.loguniform(1e-3, 10)}
+
+
+def test_auto_finds_the_default_space():
+    model = TransformedTargetRegressor(make_pipeline(StandardScaler(), Shrunk()))
+    found = OptunaSearchCV(model, n_trials=3, cv=3, random_state=0).fit(X, X[:, 0])
+    assert list(found.best_params_) == ["regressor__shrunk__alpha"]
+    with pytest.raises(ValueError, match="'auto' finds no default space in Ridge"):
+        OptunaSearchCV(Ridge()).fit(X, Y)
+
+
+# -- several metrics -------------------------------------------------------------------
+
+
+def test_several_metrics():
+    found = linear(scoring=["accuracy", "f1_macro"], refit="f1_macro", n_trials=3)
+    results = found.fit(X, Y).cv_results_
+    assert found.best_index_ == results["rank_test_f1_macro"].argmin()
+    assert {"split0_test_accuracy", "mean_test_f1_macro"} <= set(results)
+
+    found = clone(found).set_params(refit=lambda results: 2).fit(X, Y)
+    assert found.best_index_ == 2
+    assert not hasattr(found, "best_score_")
+
+    found = clone(found).set_params(refit=False).fit(X, Y)
+    assert not hasattr(found, "best_index_")
+
+
+def test_several_objectives():
+    def mistakes(y, predicted):
+        return float(np.sum(y != predicted))
+
+    scoring = {"recall": "recall_macro", "mistakes": make_scorer(mistakes)}
+    found = search(
+        n_trials=4,
+        scoring=scoring,
+        directions=["maximize", "minimize"],
+        refit="mistakes",
+    )
+    with pytest.warns(match="Maximum iterations"):
+        found.fit(X, Y)
+    results = found.cv_results_
+    assert found.best_index_ == results["mean_test_mistakes"].argmin()
+    assert found.best_index_ in [trial.number for trial in found.study_.best_trials]
+    assert set(results["state"]) == {"complete"}
+
+
+def test_train_scores():
+    results = search(n_trials=2, return_train_score=True).fit(X, Y).cv_results_
+    assert np.isfinite(results["mean_train_score"]).all()
+
+
+def test_groups_and_weights():
+    groups = np.arange(150) % 5
+    found = linear(n_trials=2, cv=GroupKFold(3))
+    found.fit(X, Y, groups=groups, sample_weight=np.linspace(0.1, 1, 150))
+    assert found.n_splits_ == 3
+
+
+# -- failures --------------------------------------------------------------------------
+
+
+def test_failing_fits():
+    space = {"C": CategoricalDistribution([1.0, -1.0])}
+    options = {"n_trials": 6, "sampler": "random"}
+    with pytest.warns(FitFailedWarning, match="fits failed out of a total of 6"):
+        found = linear(space, **options).fit(X, Y)
+    failed = found.cv_results_["state"] == "failed"
+    assert_array_equal(failed, found.cv_results_["param_C"] == -1.0)
+    assert np.isnan(found.cv_results_["mean_test_score"][failed]).all()
+    with pytest.warns(FitFailedWarning):
+        found = linear(space, error_score=2.0, **options).fit(X, Y)
+    assert (found.cv_results_["split0_test_score"][failed] == 2).all()
+    assert found.best_params_ == {"C": 1.0}
+    with pytest.raises(InvalidParameterError, match="'C' parameter"):
+        linear(space, error_score="raise", **options).fit(X, Y)
+
+
+def test_all_fits_failing_is_an_error():
+    model = LogisticRegression(C=-1.0)
+    with pytest.raises(ValueError, match="(?s)All the 3 fits failed.*'C' parameter"):
+        search(model, {"C": [-1.0]}, n_trials=3).fit(X, Y)
+
+
+def test_a_metric_that_is_no_number_is_an_error():
+    with pytest.raises(ValueError, match="score of a fold is not a number"):
+        linear(scoring=lambda *args: np.nan, n_trials=2).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    "changed, message",
+    [
+        ({"n_trials": 0}, "'n_trials' parameter"),
+        ({"timeout": 0}, "'timeout' parameter"),
+        ({"sampler": "best"}, "'sampler' parameter"),
+        ({"pruner": "all"}, "'pruner' parameter"),
+        ({"param_distributions": {}}, "param_distributions is empty"),
+        ({"param_distributions": {"C": []}}, "'C'.* has no values"),
+        ({"param_distributions": {"D": [1]}}, "'D', which is no parameter of Logistic"),
+        ({"directions": ["up"]}, "'maximize' or 'minimize', got \\['up'\\]"),
+        ({"directions": ["maximize", "minimize"]}, "directions has 2 entries"),
+        ({"cv": [(np.arange(9), np.arange(5, 20))]}, "Fold 0 .* 4 rows both"),
+        ({"cv": [(np.arange(9), [])]}, "Fold 0 of cv has no test rows"),
+        ({"cv": []}, "CV iterator is empty"),
+        ({"storage": "/nowhere/at/all.log"}, "'/nowhere/at/all.log' cannot be opened"),
+        ({"storage": "mysql+odd://user:secret@host/x"}, "user:\\*\\*\\*@host"),
+    ],
+)
+def test_bad_input(changed, message):
+    with pytest.raises(ValueError, match=message):
+        linear().set_params(**changed).fit(X, Y)
+
+
+def test_a_text_is_no_list_of_values():
+    with pytest.raises(TypeError, match="must be a list of values.* got 'relu'"):
+        linear({"C": "relu"}).fit(X, Y)
+
+
+# -- storage ---------------------------------------------------------------------------
+
+
+def test_goes_on_from_a_storage(tmp_path, fitted):
+    path = tmp_path / "search.log"
+    search(storage=path, n_trials=3).fit(X, Y)
+    resumed = search(storage=path).fit(X, Y)
+    assert_same_results(fitted, resumed)
+    assert len(resumed.study_.trials) == 10
+    assert_same_results(fitted, search(storage=path, n_trials=1).fit(X, Y))
+
+
+def test_database(tmp_path):
+    url = f"sqlite:///{tmp_path / 'search.db'}"
+    linear(storage=url, n_trials=2).fit(X, Y)
+    found = linear(storage=url, n_trials=6).fit(X, Y)
+    assert_same_results(found, linear(n_trials=6).fit(X, Y))
+
+
+_KILLED = """
+import os, signal, sys
+import optuna
+sys.path[:0] = [{folder!r}, {root!r}]
+import test_optuna_search as t
+
+class Killer(optuna.pruners.MedianPruner):
+    def prune(self, study, trial):
+        if trial.number == 6 and trial.last_step == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().prune(study, trial)
+
+if __name__ == "__main__":
+    t.search(storage={path!r}, pruner=Killer()).fit(t.X, t.Y)
+"""
+
+
+def test_killed_and_resumed_equals_unbroken(tmp_path, fitted):
+    path = str(tmp_path / "search.log")
+    folder = os.path.dirname(__file__)
+    root = os.path.dirname(os.path.dirname(folder))
+    code = textwrap.dedent(_KILLED).format(folder=folder, root=root, path=path)
+    script = tmp_path / "killed.py"
+    script.write_text(code)
+    assert subprocess.run([sys.executable, script]).returncode == -9
+    with open(path, "ab") as file:
+        file.write(b'{"op_code":8,"worker_id":"half a li')
+    resumed = search(storage=path).fit(X, Y)
+    assert_same_results(fitted, resumed)
+    assert len(resumed.study_.trials) == 11  # one was left running
+
+
+@pytest.mark.parametrize(
+    "options, rows, message",
+    [
+        ({}, slice(1, None), "another X"),
+        ({"cv": KFold(3)}, slice(None), "another set of folds"),
+        ({"scoring": "f1_macro"}, slice(None), "another scoring"),
+        ({"estimator__tol": 0.01}, slice(None), "another estimator"),
+        ({"param_distributions": {"C": [1.0]}}, slice(None), "another search space"),
+    ],
+)
+def test_refuses_another_search(tmp_path, options, rows, message):
+    found = linear(storage=tmp_path / "search.log", n_trials=1).fit(X, Y)
+    with pytest.raises(ValueError, match=message):
+        clone(found).set_params(**options).fit(X[rows], Y[rows])
+
+
+def test_corrupted_journal(tmp_path):
+    path = tmp_path / "search.log"
+    linear(storage=path, n_trials=1).fit(X, Y)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], "no journal", *lines[1:], ""]))
+    with pytest.raises(ValueError, match="no journal of Optuna, or it is corrupted"):
+        linear(storage=path, n_trials=2).fit(X, Y)
+
+
+def test_another_studys_storage(tmp_path):
+    url = f"sqlite:///{tmp_path / 'search.db'}"
+    study = optuna.create_study(
+        storage=url, study_name="OptunaSearchCV", direction="maximize"
+    )
+    study.add_trial(optuna.create_trial(value=1.0))
+    with pytest.raises(ValueError, match="was not made by OptunaSearchCV"):
+        linear(storage=url).fit(X, Y)
+
+
+def test_an_interrupted_search_goes_on_in_the_same_process(tmp_path):
+    path = tmp_path / "search.log"
+
+    def interrupt(study, trial):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        linear(storage=path, n_trials=3, callbacks=[interrupt]).fit(X, Y)
+    assert_same_results(
+        linear(storage=path, n_trials=3).fit(X, Y), linear(n_trials=3).fit(X, Y)
+    )
+
+
+def test_callbacks_and_timeout():
+    found = linear(callbacks=[lambda study, trial: study.stop()]).fit(X, Y)
+    assert len(found.cv_results_["params"]) == 1
+    found = linear(n_trials=10**6, timeout=0.5).fit(X, Y)
+    assert 1 <= len(found.cv_results_["params"]) < 10**4
+
+
+# -- pictures --------------------------------------------------------------------------
+
+
+def test_plots(fitted):
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    assert fitted.plot_history().get_ylabel() == "score"
+    fitted.plot_importances()
+    assert len(fitted.plot_slices()) == 3
+    assert dict(matplotlib.rcParams) == before
+    with pytest.raises(ValueError, match="metric must be one of"):
+        fitted.plot_history("speed")
