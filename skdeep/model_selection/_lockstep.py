@@ -22,9 +22,10 @@ from sklearn.metrics._scorer import (
     _PassthroughScorer,
 )
 from sklearn.model_selection._validation import _fit_and_score, _score
-from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
+
+from skdeep.model_selection._epochs import EndOfEpoch, watched
 
 Scores = dict[str, float]
 
@@ -49,6 +50,8 @@ class Task:
         What a failed fit scores.
     return_train_score : bool
         Whether training rows are scored too.
+    caller : estimator or None
+        The search, if it has callbacks of scikit-learn's.
     """
 
     estimator: Any
@@ -60,6 +63,7 @@ class Task:
     score_params: dict = field(default_factory=dict)
     error_score: float | str = np.nan
     return_train_score: bool = False
+    caller: Any = None
 
 
 @dataclass
@@ -68,88 +72,6 @@ class Record:
 
     test: Scores
     train: Scores | None = None
-
-
-class EndOfEpoch:
-    """A callback of scikit-learn's that hands each epoch's network to a function.
-
-    Parameters
-    ----------
-    function : callable
-        Takes the fitted estimator; says whether to stop training.
-    """
-
-    def __init__(self, function: Callable[[Any], bool]):
-        self.function = function
-
-    def setup(self, estimator, context):
-        """Do nothing."""
-
-    def teardown(self, estimator, context):
-        """Do nothing."""
-
-    def on_fit_task_begin(self, estimator, context):
-        """Do nothing."""
-
-    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
-        """Hand an epoch's network over."""
-        if context.task_name != "epoch" or fitted_estimator is None:
-            return False
-        return self.function(fitted_estimator)
-
-
-class StopAfter:
-    """A callback of scikit-learn's that ends training after some epochs."""
-
-    def __init__(self, n_epochs: int):
-        self.n_epochs = n_epochs
-
-    def setup(self, estimator, context):
-        """Do nothing."""
-
-    def teardown(self, estimator, context):
-        """Do nothing."""
-
-    def on_fit_task_begin(self, estimator, context):
-        """Do nothing."""
-
-    def on_fit_task_end(self, estimator, context):
-        """Say whether enough epochs are over."""
-        return context.task_name == "epoch" and context.task_id + 1 >= self.n_epochs
-
-
-def last_step(estimator):
-    """Return the estimator itself, or what stands at the end of its Pipelines."""
-    while hasattr(estimator, "steps"):
-        estimator = estimator.steps[-1][1]
-    return estimator
-
-
-class watched:
-    """While it lasts, an estimator's last step has one callback more.
-
-    Parameters
-    ----------
-    estimator : estimator
-        A network, or a Pipeline that ends in one.
-    callback : callback
-        What it has meanwhile.
-    """
-
-    def __init__(self, estimator, callback):
-        self.network, self.callback = last_step(estimator), callback
-
-    def __enter__(self):
-        self.before = list(getattr(self.network, "_skl_callbacks", []))
-        self.network.set_callbacks(*self.before, self.callback)
-
-    def __exit__(self, *error):
-        self.network.set_callbacks(*self.before)
-
-
-def takes_callbacks(estimator) -> bool:
-    """Say whether an estimator may report its epochs."""
-    return HasMethods("set_callbacks").is_satisfied_by(last_step(estimator))
 
 
 def as_dict(scores) -> Scores:
@@ -173,10 +95,20 @@ class Fold:
     keeps_best : bool
         Whether the estimator itself ends with the weights of its best epoch, so that
         it is scored after the fit once more.
+    context : CallbackContext or None
+        The fit's place in what scikit-learn's callbacks are told.
     """
 
-    def __init__(self, task: Task, params: dict, number: int, reports, keeps_best):
-        self.task, self.number = task, number
+    def __init__(
+        self,
+        task: Task,
+        params: dict,
+        number: int,
+        reports: bool,
+        keeps_best: bool,
+        context=None,
+    ):
+        self.task, self.number, self.context = task, number, context
         self.train, self.test = task.folds[number]
         self.reports, self.keeps_best = reports, keeps_best
         self.estimator = clone(task.estimator)
@@ -251,6 +183,8 @@ class Fold:
             score_params=task.score_params,
             return_times=True,
             error_score=task.error_score,
+            caller=task.caller,
+            callback_ctx=self.context,
         )
         self.error = result["fit_error"]
         self.fit_time = result["fit_time"] - self._waited - self.score_time

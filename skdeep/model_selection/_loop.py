@@ -44,6 +44,8 @@ class Loop:
         Called with the study and each trial of this process.
     progress : Silent
         What is shown.
+    contexts : callable
+        Gives the places of a trial's folds in what scikit-learn's callbacks are told.
     """
 
     ledger: Ledger
@@ -55,6 +57,7 @@ class Loop:
     n_jobs: int | None
     callbacks: list[Callable]
     progress: Silent
+    contexts: Callable[[], list | None]
 
     def run(self) -> dict[int, FrozenTrial]:
         """Run trials; return all that are done, by place."""
@@ -87,9 +90,15 @@ class Loop:
         earlier = [done[place] for place in range(start)]
         jobs = (
             delayed(_run)(
-                self.task, draws[p].params, self.goal, self.drawing.pruner, earlier, p
+                self.task,
+                draws[place].params,
+                self.goal,
+                self.drawing.pruner,
+                earlier,
+                place,
+                self.contexts(),
             )
-            for p in places
+            for place in places
         )
         for place, outcome in parallel(jobs):
             trial = self.ledger.finish(place, draws[place], outcome)
@@ -105,9 +114,9 @@ class Loop:
         self.progress.update(len(done), _best(done, self.goal))
 
 
-def _run(task, params, goal, pruner, earlier, place) -> tuple[int, Outcome]:
+def _run(task, params, goal, pruner, earlier, place, contexts) -> tuple[int, Outcome]:
     """Run a trial; say which it was."""
-    return place, run_trial(task, params, goal, pruner, earlier, place)
+    return place, run_trial(task, params, goal, pruner, earlier, place, contexts)
 
 
 def _best(done: Mapping[int, FrozenTrial], goal: Goal) -> str:

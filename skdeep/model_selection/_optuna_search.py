@@ -24,7 +24,8 @@ from sklearn.utils import check_random_state, get_tags, indexable
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_method_params, _num_samples
 
-from skdeep.model_selection._lockstep import StopAfter, Task, watched
+from skdeep.model_selection._epochs import StopAfter, watched
+from skdeep.model_selection._lockstep import Task
 from skdeep.model_selection._loop import Loop
 from skdeep.model_selection._plots import SearchPlots
 from skdeep.model_selection._progress import make_progress
@@ -42,6 +43,7 @@ from skdeep.model_selection._search_space import make_space
 from skdeep.model_selection._signature import signature
 from skdeep.model_selection._storage import open_storage, open_study
 from skdeep.model_selection._study import Ledger
+from skdeep.model_selection._task_tree import TaskTree
 from skdeep.model_selection._trial import Goal
 
 _DIRECTIONS = ("maximize", "minimize")
@@ -324,9 +326,10 @@ or None, default='median'
         X, y = indexable(X, y)
         params = _check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
-        with _TaskTree(self, X, y, params) as tree:
+        with TaskTree(self, X, y, params) as tree:
             task = self._make_task(X, y, scorers, routed)
-            self._search(task, routed, refit_metric)
+            with tree.search(self.n_trials, self.n_splits_) as contexts:
+                self._search(task, routed, refit_metric, contexts)
             if self.refit:
                 with tree.refit(self.best_estimator_):
                     self._refit(X, y, routed.estimator.fit)
@@ -350,9 +353,10 @@ or None, default='median'
             routed.scorer.score,
             self.error_score,
             self.return_train_score,
+            self if hasattr(self, "_skl_callbacks") else None,
         )
 
-    def _search(self, task: Task, routed, refit_metric: str) -> None:
+    def _search(self, task: Task, routed, refit_metric: str, contexts) -> None:
         """Run the trials and choose the best."""
         space = make_space(self.param_distributions, task.estimator)
         goal = self._make_goal(task.scorers)
@@ -362,7 +366,7 @@ or None, default='median'
             drawing = Drawing(
                 space, own, self.sampler, self.pruner, goal.directions, seed
             )
-            trials = self._run(study, drawing, task, goal)
+            trials = self._run(study, drawing, task, goal, contexts)
         found = [params_of(trial, space, own) for trial in trials.values()]
         self._keep_results(trials, found, goal)
         self._keep_best(refit_metric, task.estimator)
@@ -407,7 +411,7 @@ or None, default='median'
         study = open_study(storage, self.study_name, goal.directions, facts)
         return study, study.user_attrs["search"]["seed"]
 
-    def _run(self, study, drawing: Drawing, task: Task, goal: Goal):
+    def _run(self, study, drawing: Drawing, task: Task, goal: Goal, contexts):
         """Run the trials; return those done, by place."""
         until = math.inf
         if self.timeout is not None:
@@ -425,6 +429,7 @@ or None, default='median'
                     self.n_jobs,
                     list(self.callbacks or ()),
                     progress,
+                    contexts,
                 ).run()
         finally:
             progress.close()
@@ -492,48 +497,6 @@ or None, default='median'
                     study.directions, study.sampler, study.pruner, study.trials
                 )
         return state
-
-
-class _TaskTree:
-    """Tells scikit-learn's callbacks of the search and of the refit."""
-
-    def __init__(self, search: OptunaSearchCV, X, y, params: dict):
-        weight = params.get("sample_weight")
-        metadata = None if weight is None else {"sample_weight": weight}
-        self.search = search
-        self.rows = {"estimator": search, "X": X, "y": y, "metadata": metadata}
-
-    def __enter__(self):
-        root = self.search._init_callback_context(
-            max_subtasks=1 + (self.search.refit is not False)
-        )
-        self.root = root.call_on_fit_task_begin(**self.rows)
-        return self
-
-    def __exit__(self, kind, error, trace):
-        if kind is None:
-            self.root.call_on_fit_task_end(**self.rows)
-
-    def refit(self, estimator) -> _Refit:
-        """Return the context in which the refit is made."""
-        return _Refit(self, estimator)
-
-
-class _Refit:
-    """The part of the task tree that is the refit."""
-
-    def __init__(self, tree: _TaskTree, estimator):
-        self.rows, self.context = tree.rows, tree.root.subcontext(task_name="refit")
-        self.inner = self.context.propagate_callback_context(estimator)
-
-    def __enter__(self):
-        self.inner.__enter__()
-        self.context.call_on_fit_task_begin(**self.rows)
-
-    def __exit__(self, kind, error, trace):
-        self.inner.__exit__(kind, error, trace)
-        if kind is None:
-            self.context.call_on_fit_task_end(**self.rows)
 
 
 def _check_folds(folds: list, n_splits: int, n_samples: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import optuna
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep.model_selection._sampling import quiet
@@ -11,6 +12,9 @@ from skdeep.model_selection._sampling import quiet
 
 class SearchPlots:
     """What a fitted search can draw; mixed into it."""
+
+    study_: optuna.Study
+    _objectives: list[str]
 
     def plot_history(self, metric=None):
         """Draw the score of each trial and the best so far.

@@ -125,12 +125,18 @@ class Drawing:
         self.space, self.own = space, own
         self.sampler, self.pruner = sampler, pruner
         self.directions, self.seed = directions, seed
+        self._last: tuple[int, dict[int, Draw]] = (-1, {})
 
     def batch(self, start: int, earlier: Mapping[int, FrozenTrial]) -> dict[int, Draw]:
         """Return the draws of the batch that begins at place ``start``.
 
         ``earlier`` are the finished trials of all places before.
         """
+        if self._last[0] != start:
+            self._last = start, self._draw_all(start, earlier)
+        return self._last[1]
+
+    def _draw_all(self, start: int, earlier) -> dict[int, Draw]:
         history = [self._seen(earlier[place]) for place in range(start)]
         study = memory_study(
             self.directions, pruner=make_pruner(self.pruner), trials=history

@@ -123,14 +123,19 @@ def _open_database(url: str) -> BaseStorage:
                 f"storage={shown!r} needs a package that is not installed: {error}"
             ) from error
         except Exception as error:
-            # Two processes may create the tables at the same time.
-            if "already exists" not in str(error) or attempt == _N_TRIES - 1:
+            if attempt == _N_TRIES - 1 or not _was_made_meanwhile(error):
                 reason = str(error).split("\n")[0]
                 raise ValueError(
                     f"storage={shown!r} cannot be opened: {reason}"
                 ) from error
             time.sleep(0.2 * (attempt + 1))
     raise AssertionError
+
+
+def _was_made_meanwhile(error: Exception) -> bool:
+    """Say whether another process has created the tables at the same time."""
+    text = str(error).lower()
+    return any(sign in text for sign in ("exists", "unique", "duplicate", "is locked"))
 
 
 def _open_journal(path: Path) -> BaseStorage:

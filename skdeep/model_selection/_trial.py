@@ -12,13 +12,8 @@ from optuna.trial import FrozenTrial
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from skdeep.model_selection._lockstep import (
-    Fold,
-    Record,
-    Task,
-    last_step,
-    takes_callbacks,
-)
+from skdeep.model_selection._epochs import last_step, takes_callbacks
+from skdeep.model_selection._lockstep import Fold, Record, Task
 from skdeep.model_selection._sampling import Judge, quiet
 
 
@@ -106,17 +101,23 @@ class Trial:
         The objectives.
     judge : Judge or None
         Says when to give up; None never does.
+    contexts : list of CallbackContext or None
+        For each fold its place in what scikit-learn's callbacks are told.
     """
 
-    def __init__(self, task: Task, params: dict, goal: Goal, judge: Judge | None):
+    def __init__(
+        self, task: Task, params: dict, goal: Goal, judge: Judge | None, contexts=None
+    ):
         self.task, self.goal, self.judge = task, goal, judge
         estimator = clone(task.estimator).set_params(**clone(params, safe=False))
         keeps_best = bool(getattr(last_step(estimator), "early_stopping", False))
         reports = goal.is_single and takes_callbacks(estimator)
         reports = reports and (judge is not None or not keeps_best)
         self.chooses_epochs = reports and not keeps_best
+        contexts = contexts or [None] * len(task.folds)
         self.folds = [
-            Fold(task, params, i, reports, keeps_best) for i in range(len(task.folds))
+            Fold(task, params, number, reports, keeps_best, context)
+            for number, context in enumerate(contexts)
         ]
         self.reports: dict[int, float] = {}
 
@@ -206,7 +207,13 @@ def _by_metric(scores: list[dict]) -> dict[str, list[float]]:
 
 
 def run_trial(
-    task: Task, params: dict, goal: Goal, pruner, earlier: list[FrozenTrial], place: int
+    task: Task,
+    params: dict,
+    goal: Goal,
+    pruner,
+    earlier: list[FrozenTrial],
+    place: int,
+    contexts=None,
 ) -> Outcome:
     """Run a trial, in whatever process.
 
@@ -224,6 +231,8 @@ def run_trial(
         The trials of earlier batches, in order of place.
     place : int
         The trial's own.
+    contexts : list of CallbackContext or None
+        For each fold its place in what scikit-learn's callbacks are told.
 
     Returns
     -------
@@ -234,4 +243,4 @@ def run_trial(
         judge = None
         if pruner not in (None, "none") and goal.is_single:
             judge = Judge(pruner, goal.directions, earlier, place)
-        return Trial(task, params, goal, judge).run()
+        return Trial(task, params, goal, judge, contexts).run()

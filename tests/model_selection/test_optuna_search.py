@@ -17,6 +17,7 @@ from optuna.distributions import (
 )
 from scipy import stats
 from sklearn.base import clone
+from sklearn.callback import ProgressBar
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_iris
 from sklearn.exceptions import FitFailedWarning
@@ -470,6 +471,39 @@ def test_callbacks_and_timeout():
     assert len(found.cv_results_["params"]) == 1
     found = linear(n_trials=10**6, timeout=0.5).fit(X, Y)
     assert 1 <= len(found.cv_results_["params"]) < 10**4
+
+
+_SHARED = """
+import sys
+sys.path[:0] = [{folder!r}, {root!r}]
+import test_optuna_search as t
+
+if __name__ == "__main__":
+    t.linear(storage={url!r}, n_trials=9).fit(t.X, t.Y)
+"""
+
+
+@pytest.mark.parametrize("kind", ["sqlite:///{}", "{}"])
+def test_processes_share_a_storage(tmp_path, kind):
+    url = kind.format(tmp_path / "search")
+    folder = os.path.dirname(__file__)
+    root = os.path.dirname(os.path.dirname(folder))
+    code = textwrap.dedent(_SHARED).format(folder=folder, root=root, url=url)
+    script = tmp_path / "shared.py"
+    script.write_text(code)
+    others = [subprocess.Popen([sys.executable, script]) for _ in range(2)]
+    assert [other.wait() for other in others] == [0, 0]
+    found = linear(storage=url, n_trials=9).fit(X, Y)
+    assert_same_results(found, linear(n_trials=9).fit(X, Y))
+
+
+def test_callbacks_of_scikit_learn_see_trials_and_epochs(capsys):
+    pytest.importorskip("rich")
+    found = search(n_trials=2).set_callbacks(ProgressBar()).fit(X, Y)
+    shown = capsys.readouterr().out
+    assert "trial-fold-evaluation | Pipeline - fit #5" in shown
+    assert "refit-with-best-params" in shown
+    assert not hasattr(found.best_estimator_, "_skl_callbacks")
 
 
 # -- pictures --------------------------------------------------------------------------
