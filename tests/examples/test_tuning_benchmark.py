@@ -1,0 +1,86 @@
+"""The benchmark of searches, on a small table and for a moment."""
+
+import importlib
+import sys
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import pytest
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.dummy import DummyClassifier
+
+BENCHMARKS = Path(__file__).parents[2] / "examples" / "benchmarks"
+
+# Optuna says so of most of what optuna-integration calls.
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    """The benchmark's module, with tables that are small and few epochs."""
+
+    def load(table):
+        rows = load_diabetes if table == "wine_quality_white" else load_iris
+        return rows(return_X_y=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(BENCHMARKS))
+        module = importlib.import_module("tuning")
+        module.load_table = module.load
+        patch.setattr(module, "load", load)
+        patch.setattr(module, "N_EPOCHS", 4)
+        patch.setattr(module, "N_CANDIDATES", 3)
+        patch.setattr(module, "N_DRAWN", 10)
+        yield module
+        sys.modules.pop("tuning", None)
+
+
+@pytest.mark.parametrize("table", ["churn", "wine_quality_white"])
+def test_each_search_finds_something_in_its_time(benchmark, table, capsys):
+    benchmark.main([table, "--seconds", "1.5", "--seeds", "1", "--jobs", "1"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if "|" in line]
+    found = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
+    searches = benchmark.installed()
+    assert [cells[2] for cells in found[2 : 2 + len(searches)]] == searches
+    for _, _, _, trials, best, test in found[2 : 2 + len(searches)]:
+        assert int(trials) > 0
+        assert -5 < float(best) <= 1
+        assert -5 < float(test) <= 1
+    assert float(found[-1][-1]) > 0
+
+
+def test_trials_that_end_too_late_do_not_count(benchmark):
+    recorder = benchmark.Recorder(benchmark.make_case("churn", 0, 1e-9))
+    assert recorder.run(lambda number: Scored(recorder)).n_trials == 0
+
+
+class Scored:
+    """A search that scores once."""
+
+    def __init__(self, scorer):
+        self.scorer = scorer
+
+    def fit(self, X, y):
+        self.scorer(DummyClassifier().fit(X, y), X, y)
+
+
+def absent(name):
+    raise PackageNotFoundError
+
+
+def test_optuna_integration_need_not_be_installed(benchmark, monkeypatch):
+    monkeypatch.setitem(vars(benchmark), "version", absent)
+    assert "optuna-integration" not in benchmark.installed()
+    assert len(benchmark.installed()) == 4
+
+
+def test_an_unknown_table_is_refused(benchmark, capsys):
+    with pytest.raises(SystemExit):
+        benchmark.main(["nothing"])
+    assert "unknown tables ['nothing']" in capsys.readouterr().err
+
+
+def test_the_data_must_be_named(monkeypatch, benchmark):
+    monkeypatch.delenv("SKDEEP_DATA", raising=False)
+    with pytest.raises(SystemExit, match="SKDEEP_DATA"):
+        benchmark.load_table("churn")
