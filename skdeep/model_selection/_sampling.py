@@ -12,7 +12,7 @@ import copy
 import logging
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import optuna
@@ -30,8 +30,9 @@ SAMPLERS = {
     "gp": optuna.samplers.GPSampler,
     "nsgaii": optuna.samplers.NSGAIISampler,
 }
-PRUNERS = {
-    "median": optuna.pruners.MedianPruner,
+PRUNERS: dict[str, Callable] = {
+    # One batch to compare with.
+    "median": lambda: optuna.pruners.MedianPruner(n_startup_trials=BATCH_SIZE),
     "hyperband": optuna.pruners.HyperbandPruner,
     "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
     "none": optuna.pruners.NopPruner,
@@ -126,6 +127,7 @@ class Drawing:
         self.sampler, self.pruner = sampler, pruner
         self.directions, self.seed = directions, seed
         self._last: tuple[int, dict[int, Draw]] = (-1, {})
+        self._notes: dict = {}
 
     def batch(self, start: int, earlier: Mapping[int, FrozenTrial]) -> dict[int, Draw]:
         """Return the draws of the batch that begins at place ``start``.
@@ -141,7 +143,15 @@ class Drawing:
         study = memory_study(
             self.directions, pruner=make_pruner(self.pruner), trials=history
         )
-        return {p: self._draw(study, p) for p in range(start, start + BATCH_SIZE)}
+        storage, number = study._storage, study._study_id
+        for name, value in self._notes.items():
+            storage.set_study_system_attr(number, name, value)
+        draws = {p: self._draw(study, p) for p in range(start, start + BATCH_SIZE)}
+        if isinstance(self.sampler, optuna.samplers.BaseSampler):
+            # A user's sampler finds what it wrote into the study of the last batch: a
+            # quasi-random one counts its points there.
+            self._notes = storage.get_study_system_attrs(number)
+        return draws
 
     def _seen(self, trial: FrozenTrial) -> FrozenTrial:
         """Return a trial as samplers see it: not at all if it lies out of the space.

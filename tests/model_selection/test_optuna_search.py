@@ -202,6 +202,22 @@ def test_samplers(sampler):
     assert len(set(one.cv_results_["param_C"])) == 13
 
 
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: optuna.samplers.QMCSampler(seed=0, scramble=True),
+        lambda: optuna.samplers.GridSampler({"C": list(np.linspace(0.1, 2, 11))}),
+        lambda: optuna.samplers.RandomSampler(seed=0),
+    ],
+    ids=["quasi-random", "grid", "random"],
+)
+def test_a_sampler_is_used_as_it_is(make):
+    space = {"C": FloatDistribution(0.1, 2)}
+    found = linear(space, n_trials=11, sampler=make()).fit(X, Y)
+    assert len(set(found.cv_results_["param_C"][1:])) == 10
+
+
 # -- spaces ----------------------------------------------------------------------------
 
 
