@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binom, rankdata
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import cross_val_score
 from sklearn.utils import Bunch
 
 from skdeep.datasets import load_stock_prices, load_stock_trend
@@ -493,6 +494,11 @@ def test_a_difference_is_called_luck_unless_it_is_not(demo, chance, words):
         (["--alpha", "three"], "'three' is not a number from"),
         (["--alpha"], "expected one argument"),
         (["--alpha", "3", "--ticker", "FB"], "needs 309 days before the test years"),
+        (["--tune", "3", "--ticker", "FB"], "needs 309 days before the test years"),
+        (["--tune", "-1"], "'-1' is not a number of trials"),
+        (["--tune", "all"], "'all' is not a number of trials"),
+        (["--tune"], "expected one argument"),
+        (["--tune", "3", "--model", "lstm"], "not with --model lstm"),
         (["--seed", "-1"], "'-1' is not a number from 0"),
         (["--ticker", "NOPE"], "AAPL, FB, GOOG, IBM, MSFT"),
         (["--csv", "nowhere.csv"], "no file 'nowhere.csv'"),
@@ -771,3 +777,73 @@ def test_it_is_told_who_gives_the_probability_it_takes(demo, given, words):
     probabilities = dict(lowest=0.3, highest=0.66, days=given[0], increases=given[1])
     found = sys.modules["stock_costs"].describe_given(probabilities, 90)
     assert found == words
+
+
+# --- other parameters ---------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tuned(demo, tmp_path_factory):
+    """The folder of a run with --tune 5 on few prices, and what it printed."""
+    folder = tmp_path_factory.mktemp("tuned")
+    path = save(SHORT, folder / "p.csv")
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        run(demo, folder / "out", "--csv", path, "--model", "mlp", "--tune", "5")
+    return folder / "out", printed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def tuning(tuned):
+    return json.loads((tuned[0] / "metrics.json").read_text())["tuning"]
+
+
+def test_the_own_parameters_in_the_folds_computed_again(demo, tuned, tuning):
+    trend = load_stock_trend(str(tuned[0].parent / "p.csv"), horizon=1)
+    years = demo.split_years(trend.target, 1)
+    X, y = trend.data.loc[years.development], trend.target.loc[years.development]
+    network = demo.make_dense(demo.plan_training(years, len(X), 1, 0))
+    folds = demo.plan_folds(y, 1)
+    scores = cross_val_score(network, X, y, scoring="neg_log_loss", cv=folds)
+    assert tuning["log_loss_in_folds"]["own"] == pytest.approx(-scores.mean())
+    assert tuning["log_loss_in_folds"]["tuned"] <= -scores.mean()
+    assert (tuning["trials"], tuning["n_folds"]) == (5, folds.n_splits)
+    own = {name: tried["own"] for name, tried in tuning["parameters"].items()}
+    assert own["network__hidden_layer_sizes"] == [64, 32, 16]
+    assert own["network__dropout"] == 0.1
+
+
+def test_the_tuned_network_is_judged_on_the_test_days(tuned, tuning):
+    days = pd.read_csv(tuned[0] / "predictions.csv")
+    said = days["p_increase: Dense network, tuned"] > 0.5
+    hits = (said == (days["label"] == "increase")).mean()
+    assert tuning["test"]["accuracy"] == pytest.approx(hits)
+    assert tuning["test"]["said_increase"] == pytest.approx(said.mean())
+
+
+def test_the_search_is_told_of_and_the_rest_stays(demo, tuned, tuning, tmp_path):
+    path = str(tuned[0].parent / "p.csv")
+    plain = run(demo, tmp_path, "--csv", path, "--model", "mlp")
+    with_search = json.loads((tuned[0] / "metrics.json").read_text())
+    del with_search["tuning"]
+    *verdict, sentence = with_search.pop("verdict")
+    assert verdict == plain.pop("verdict") and with_search == plain
+    assert f"log loss of {tuning['log_loss_in_folds']['tuned']:.4f}" in sentence
+    assert f"{100 * tuning['test']['accuracy']:.1f}" in sentence
+    page = (tuned[0] / "report.html").read_text()
+    tags = Tags()
+    tags.feed(page)
+    assert tags.open == [] and sentence in tags.text and sentence in tuned[1]
+    assert "Would other parameters do better?" in tags.text
+    assert "<td>hidden_layer_sizes</td><td>64 – 32 – 16</td>" in page
+    assert "other parameters" not in (tmp_path / "report.html").read_text()
+
+
+def test_the_search_learns_nothing_from_the_test_years(demo, tuned, tuning, tmp_path):
+    changed, border = SHORT.copy(), SHORT.index.get_loc("2013-01-02")
+    generator = np.random.default_rng(0)
+    changed.iloc[border:] = generator.permutation(SHORT.to_numpy()[border:], axis=0)
+    path = save(changed, tmp_path / "q.csv")
+    other = run(demo, tmp_path, "--csv", path, "--model", "mlp", "--tune", "5")
+    for key in ("trials", "pruned", "log_loss_in_folds", "parameters"):
+        assert other["tuning"][key] == tuning[key]
+    assert other["tuning"]["test"] != tuning["test"]
