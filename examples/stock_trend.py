@@ -573,8 +573,8 @@ def describe_given(p_increase, y, alpha):
 # by Optuna in the same folds of the development years, the network's own first. What
 # counts is the log loss: near a coin toss the accuracy is mostly luck. Each network
 # stops early by the last block of its days, as before. The best parameters are then
-# fitted on all development years, and only now asked about the test years. (An LSTM
-# would need a minute and more for each trial, so it is left as it is.)
+# fitted on all development years, and only now asked about the test years. (A trial of
+# the LSTM takes several times as long, so it is left as it is.)
 
 
 def tune(trend, years, options):
