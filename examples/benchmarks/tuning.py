@@ -192,6 +192,7 @@ class Recorder:
 
     def __call__(self, estimator, X, y):
         """Return the estimator's own score."""
+        assert len(X) < len(self.case.train[0]) / 2  # a test fold
         score = estimator.score(X, y)
         if time.perf_counter() > self.until:
             raise TimeIsOver
@@ -255,6 +256,7 @@ def run_halving(case):
             scoring=recorder,
             cv=case.folds,
             refit=False,
+            return_train_score=False,  # not the default here
             random_state=1000 * case.seed + number,
             error_score="raise",
         )
@@ -315,8 +317,10 @@ def measure(table, seed, name, seconds):
     """Run a search; return what it was and what it has found."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        # Optuna-integration is experimental, and Optuna warns of tuples as choices.
+        # Optuna-integration is experimental and calls what is to go; some of the
+        # choices are tuples.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.filterwarnings("ignore", "`optuna.terminator`", FutureWarning)
         warnings.filterwarnings("ignore", "Choices for a categorical distribution")
         return table, seed, name, SEARCHES[name](make_case(table, seed, seconds))
 

@@ -2,17 +2,18 @@
 
 import importlib
 import sys
+import warnings
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.dummy import DummyClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import cross_val_score
 
 BENCHMARKS = Path(__file__).parents[2] / "examples" / "benchmarks"
-
-# Optuna says so of most of what optuna-integration calls.
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def benchmark():
 
 @pytest.mark.parametrize("table", ["churn", "wine_quality_white"])
 def test_each_search_finds_something_in_its_time(benchmark, table, capsys):
-    benchmark.main([table, "--seconds", "1.5", "--seeds", "1", "--jobs", "1"])
+    benchmark.main([table, "--seconds", "1", "--seeds", "1", "--jobs", "1"])
     lines = [line for line in capsys.readouterr().out.splitlines() if "|" in line]
     found = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
     searches = benchmark.installed()
@@ -51,17 +52,32 @@ def test_each_search_finds_something_in_its_time(benchmark, table, capsys):
 
 def test_trials_that_end_too_late_do_not_count(benchmark):
     recorder = benchmark.Recorder(benchmark.make_case("churn", 0, 1e-9))
-    assert recorder.run(lambda number: Scored(recorder)).n_trials == 0
+    assert recorder.run(lambda number: ScoredOnce(recorder)).n_trials == 0
 
 
-class Scored:
+class ScoredOnce:
     """A search that scores once."""
 
     def __init__(self, scorer):
         self.scorer = scorer
 
     def fit(self, X, y):
-        self.scorer(DummyClassifier().fit(X, y), X, y)
+        self.scorer(DummyClassifier().fit(X, y), X[:9], y[:9])
+
+
+@pytest.mark.parametrize("name", ["RandomizedSearchCV", "HalvingRandomSearchCV"])
+def test_scores_are_those_of_whole_candidates(benchmark, monkeypatch, name):
+    kept = []
+    monkeypatch.setattr(benchmark.Recorder, "found", lambda self: kept.append(self))
+    benchmark.measure("churn", 0, name, 0.3)
+    recorder = kept[0]
+    case = recorder.case
+    for score, params in recorder.trials[:4]:
+        model = clone(case.model).set_params(**params)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            scores = cross_val_score(model, *case.train, cv=case.folds)
+        assert score == scores.mean()
 
 
 def absent(name):
