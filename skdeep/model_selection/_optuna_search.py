@@ -107,7 +107,8 @@ Optuna, default=None
 
     pruner : {'median', 'hyperband', 'successive_halving', 'none'}, pruner of Optuna \
 or None, default='median'
-        What gives trials up. Steps are epochs, from 0 on, or folds.
+        What gives trials up. Steps are epochs, from 0 on, or folds. 'median' begins
+        with the second batch of trials, and with the fifth epoch.
 
     storage : str, path or storage of Optuna, default=None
         Where trials are kept: None in memory, a file name in a journal file of

@@ -23,6 +23,10 @@ from skdeep.model_selection._search_space import Draw
 #: Trials that are drawn together, knowing nothing of each other's scores.
 BATCH_SIZE = 4
 
+#: Epochs in which "median" gives no trial up: first scores tell of little but the
+#: learning rate, and of that the wrong way.
+N_WARM_UP = 4
+
 SAMPLERS = {
     "tpe": optuna.samplers.TPESampler,
     "random": optuna.samplers.RandomSampler,
@@ -202,10 +206,13 @@ class Judge:
             directions, pruner=make_pruner(pruner), trials=[*earlier, *rest]
         )
         self._trial = study.ask()
+        self._n_warm_up = N_WARM_UP if pruner == "median" else 0
 
-    def gives_up(self, value: float, step: int) -> bool:
+    def gives_up(self, value: float, step: int, is_epoch: bool) -> bool:
         """Take note of a score; say whether the trial is worth no more."""
         if np.isnan(value):
             return False
         self._trial.report(value, step)
+        if is_epoch and step < self._n_warm_up:
+            return False
         return self._trial.should_prune()

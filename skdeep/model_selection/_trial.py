@@ -158,7 +158,10 @@ class Trial:
         if step in self.reports:
             return False  # folds that end after their last epoch train no more
         self.reports[step] = value
-        worthless = self.judge is not None and self.judge.gives_up(value, step)
+        is_epoch = bool(self.folds[0].records)
+        worthless = self.judge is not None and self.judge.gives_up(
+            value, step, is_epoch
+        )
         return worthless and not all(fold.is_done for fold in self.folds)
 
     def _end(self, pruned: bool) -> Outcome:
