@@ -80,6 +80,16 @@ def account():
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
+def give(paths, owner):
+    """Give files to another user, if there is one who must have them."""
+    try:
+        for path in paths if owner else ():
+            os.chown(path, owner["user"], owner["group"])
+        subprocess.run(["true"], check=True, **owner)
+    except PermissionError as error:
+        pytest.skip(f"PostgreSQL does not run as root, nor may another user: {error}")
+
+
 def free_port():
     with socket.socket() as made:
         made.bind(("127.0.0.1", 0))
@@ -99,9 +109,7 @@ def server():
     password = secrets.token_hex(16)
     try:
         (folder / "password").write_text(password)
-        for path in (folder, folder / "password"):
-            if owner:
-                os.chown(path, owner["user"], owner["group"])
+        give([folder, folder / "password"], owner)
         data, port = folder / "data", free_port()
         initdb = [folder_of_programs / "initdb", "-D", data, "-U", "skdeep", "-N"]
         initdb += ["-A", "scram-sha-256", f"--pwfile={folder / 'password'}"]
