@@ -137,7 +137,7 @@ class Fold:
     def abandon(self) -> None:
         """End training, if it has not ended."""
         self.stop = True
-        if self._thread.ident is not None and not self.is_done:
+        if self._thread.ident is not None:
             self._turn.release()
             self._thread.join()
 

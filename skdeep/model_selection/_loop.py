@@ -64,7 +64,7 @@ class Loop:
         width = effective_n_jobs(self.n_jobs)
         done = self.ledger.finished()
         with Parallel(n_jobs=self.n_jobs, return_as="generator_unordered") as parallel:
-            while (missing := self._missing(done)) and not self._is_over():
+            while (missing := self._missing(done)) and not self._is_over(done):
                 self._show(done)
                 claimed = self.ledger.claim(missing, width)
                 if claimed:
@@ -80,8 +80,10 @@ class Loop:
         missing = [place for place in range(self.n_trials) if place not in done]
         return [p for p in missing if p // BATCH_SIZE == missing[0] // BATCH_SIZE]
 
-    def _is_over(self) -> bool:
-        return time.monotonic() >= self.until or self.ledger.study.is_stopped
+    def _is_over(self, done: Mapping[int, FrozenTrial]) -> bool:
+        # However short the time is, there is to be a result.
+        is_late = bool(done) and time.monotonic() >= self.until
+        return is_late or self.ledger.study.is_stopped
 
     def _run_batch(self, parallel, places: list[int], done) -> None:
         """Run some trials of a batch and write down what comes of each."""

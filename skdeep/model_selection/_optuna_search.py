@@ -80,7 +80,7 @@ class OptunaSearchCV(SearchPlots, BaseSearchCV):
         one has left unfinished do not.
 
     timeout : float, default=None
-        Seconds after which no trial is begun.
+        Seconds after which no trial is begun. One is always run.
 
     scoring : str, callable, list, tuple or dict, default=None
         How to score, as in scikit-learn's searches; None is the estimator's ``score``.
@@ -509,14 +509,26 @@ def _check_folds(folds: list, n_splits: int, n_samples: int) -> None:
             "cv.split and cv.get_n_splits return inconsistent results. Expected "
             f"{n_splits} splits, got {len(folds)}"
         )
-    for number, (train, test) in enumerate(folds):
+    for number, fold in enumerate(folds):
+        train, test = (_rows(part, n_samples, number) for part in fold)
         for name, part in (("training", train), ("test", test)):
             if not len(part):
                 raise ValueError(f"Fold {number} of cv has no {name} rows.")
-        rows = np.arange(n_samples)
-        shared = np.intersect1d(rows[np.asarray(train)], rows[np.asarray(test)])
+        shared = np.intersect1d(train, test)
         if len(shared):
             raise ValueError(
                 f"Fold {number} of cv has {len(shared)} rows both for training and for "
                 f"testing, such as row {shared[0]}: scores would be too good."
             )
+
+
+def _rows(part, n_samples: int, number: int) -> np.ndarray:
+    """Return the rows of one part of a fold, given by their numbers or as a mask."""
+    part = np.asarray(part)
+    try:
+        return np.arange(n_samples)[part if part.size else part.astype(int)]
+    except IndexError as error:
+        raise ValueError(
+            f"Fold {number} of cv has rows that are not among the {n_samples} of X: "
+            f"{error}."
+        ) from error

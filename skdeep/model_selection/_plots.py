@@ -46,7 +46,7 @@ class SearchPlots:
 
         Notes
         -----
-        Trials that are complete count, and parameters that all of them have. See
+        Trials that are complete count, and parameters that any of them has. See
         :func:`optuna.importance.get_param_importances`.
         """
         return self._plot("plot_param_importances", metric)
@@ -86,5 +86,7 @@ class SearchPlots:
             options["target"] = lambda trial: sign * trial.values[position]
         with quiet(), plt.rc_context():
             warnings.filterwarnings("ignore", "PedAnova.*to achieve low `target`")
+            # What few trials have tried is known inexactly: true of all pictures.
+            warnings.filterwarnings("ignore", "Some regimes for parameter")
             draw = getattr(drawings, name)
             return draw(self.study_, target_name=names[position], **options)

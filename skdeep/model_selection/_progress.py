@@ -25,7 +25,7 @@ class Lines(Silent):
     def update(self, n_done, best):
         """Print how many trials are done."""
         if n_done != self._last:
-            print(f"Trial {n_done} of {self.n_trials}, {best}")
+            print(f"Trial {n_done} of {self.n_trials}, {best}", flush=True)
         self._last = n_done
 
 

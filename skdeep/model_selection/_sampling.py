@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import importlib.util
 import logging
 import threading
 import warnings
@@ -76,6 +77,8 @@ def make_sampler(given, seed: int) -> optuna.samplers.BaseSampler:
         if not isinstance(sampler, optuna.samplers.BaseSampler):
             raise TypeError(f"sampler(seed) must return a sampler, got {sampler!r}.")
         return sampler
+    if given == "cmaes" and importlib.util.find_spec("cmaes") is None:
+        raise ImportError("sampler='cmaes' needs the package cmaes.")
     return SAMPLERS[given or "tpe"](seed=seed)
 
 

@@ -17,6 +17,7 @@ from optuna.distributions import (
     IntDistribution,
     distribution_to_json,
 )
+from scipy.stats import rv_continuous, rv_discrete
 
 # The ends of (0, 1), where a quantile may be infinite, are left out.
 _TAIL = 1e-6
@@ -143,7 +144,7 @@ class _Quantile(_Numbers):
     def describe(self) -> str:
         frozen = self.frozen
         if not hasattr(frozen, "args"):
-            return repr(frozen)
+            return _text(frozen)
         return repr((frozen.dist.name, frozen.args, sorted(frozen.kwds.items())))
 
 
@@ -190,6 +191,17 @@ def _from_scipy(name: str, frozen):
     return _Quantile(name, frozen)
 
 
+def _freeze(name: str, family):
+    """Return a family of scipy's with its defaults, if it has some."""
+    try:
+        return family()
+    except TypeError as error:
+        raise TypeError(
+            f"param_distributions[{name!r}] is a family of distributions: "
+            f"scipy.stats.{family.name} needs its parameters, {family.shapes}."
+        ) from error
+
+
 def _shift(frozen) -> float:
     """Return by how much a loguniform distribution is shifted."""
     return frozen.args[2] if len(frozen.args) > 2 else frozen.kwds.get("loc", 0)
@@ -201,6 +213,8 @@ def _entry(name: str, given):
         return _Choice(name, given.choices)
     if isinstance(given, BaseDistribution):
         return _Numbers(name, given)
+    if isinstance(given, rv_continuous | rv_discrete):
+        given = _freeze(name, given)
     if hasattr(given, "ppf") or hasattr(given, "icdf"):
         return _from_scipy(name, given)
     is_text = isinstance(given, str | bytes)

@@ -129,10 +129,14 @@ class Trial:
                     # Nobody asks whether training converges: the best epoch counts.
                     warnings.simplefilter("ignore", ConvergenceWarning)
                 pruned = any(self._give_up(*report) for report in self._advance())
+                self._abandon()
                 return self._end(pruned)
         finally:
-            for fold in self.folds:
-                fold.abandon()
+            self._abandon()
+
+    def _abandon(self) -> None:
+        for fold in self.folds:
+            fold.abandon()
 
     def _advance(self) -> Iterator[tuple[int, float]]:
         """Train all folds by an epoch, and again; give each step and its value."""
@@ -165,12 +169,12 @@ class Trial:
         return worthless and not all(fold.is_done for fold in self.folds)
 
     def _end(self, pruned: bool) -> Outcome:
-        failed = [fold.error for fold in self.folds if fold.error is not None]
-        if failed:
-            return self._outcome("failed", error=failed[0])
         if pruned:
             n_epochs = len(self.folds[0].records)
             return self._outcome("pruned", n_epochs=n_epochs or None)
+        failed = [fold.error for fold in self.folds if fold.error is not None]
+        if failed:
+            return self._outcome("failed", error=failed[0])
         if not self.chooses_epochs or not self.folds[0].records:
             return self._complete([fold.final for fold in self.folds], None)
         n_epochs = max(len(fold.records) for fold in self.folds)

@@ -5,6 +5,8 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import threading
+from importlib.util import find_spec
 
 import numpy as np
 import optuna
@@ -158,11 +160,14 @@ def test_verbose_shows_the_best_score(capsys):
 
 
 def test_prunes_by_epoch_through_a_pipeline():
+    before = set(threading.enumerate())
     found = search(n_trials=5, pruner=PruneAt(2)).fit(X, Y)
     assert list(found.cv_results_["state"]) == ["complete"] + ["pruned"] * 4
     assert list(found.cv_results_["n_epochs"][1:]) == [3] * 4
     assert list(found.cv_results_["rank_test_score"]) == [1, 2, 2, 2, 2]
     assert list(found.study_.trials[1].intermediate_values) == [0, 1, 2]
+    assert (found.cv_results_["mean_fit_time"] > 0).all()
+    assert set(threading.enumerate()) <= before
 
 
 def test_prunes_other_estimators_between_folds():
@@ -368,6 +373,10 @@ def test_a_metric_that_is_no_number_is_an_error():
         ({"directions": ["maximize", "minimize"]}, "directions has 2 entries"),
         ({"cv": [(np.arange(9), np.arange(5, 20))]}, "Fold 0 .* 4 rows both"),
         ({"cv": [(np.arange(9), [])]}, "Fold 0 of cv has no test rows"),
+        ({"cv": [(range(9), [])]}, "Fold 0 of cv has no test rows"),
+        ({"cv": [([], range(9))]}, "Fold 0 of cv has no training rows"),
+        ({"cv": [(Y == 0, Y == 3)]}, "Fold 0 of cv has no test rows"),
+        ({"cv": [(range(9), [150])]}, "Fold 0 of cv has rows that are not among the"),
         ({"cv": []}, "CV iterator is empty"),
         ({"storage": "/nowhere/at/all.log"}, "'/nowhere/at/all.log' cannot be opened"),
         ({"storage": "mysql+odd://user:secret@host/x"}, "user:\\*\\*\\*@host"),
@@ -376,6 +385,22 @@ def test_a_metric_that_is_no_number_is_an_error():
 def test_bad_input(changed, message):
     with pytest.raises(ValueError, match=message):
         linear().set_params(**changed).fit(X, Y)
+
+
+def test_families_of_distributions():
+    def entry(given):
+        return make_space({"C": given}, LogisticRegression()).entries["C"]
+
+    assert entry(stats.uniform).distribution == FloatDistribution(0, 1)
+    assert entry(stats.expon).describe() == entry(stats.expon()).describe()
+    with pytest.raises(TypeError, match="'C'.*scipy.stats.loguniform needs .* a, b"):
+        entry(stats.loguniform)
+
+
+@pytest.mark.skipif(find_spec("cmaes") is not None, reason="cmaes is there")
+def test_the_package_of_a_sampler_is_named():
+    with pytest.raises(ImportError, match="sampler='cmaes' needs the package cmaes"):
+        linear(sampler="cmaes").fit(X, Y)
 
 
 def test_a_text_is_no_list_of_values():
@@ -489,6 +514,11 @@ def test_callbacks_and_timeout():
     assert 1 <= len(found.cv_results_["params"]) < 10**4
 
 
+def test_one_trial_is_run_however_short_the_time_is():
+    found = linear(timeout=1e-9).fit(X, Y)
+    assert list(found.cv_results_["state"]) == ["complete"]
+
+
 _SHARED = """
 import sys
 sys.path[:0] = [{folder!r}, {root!r}]
@@ -535,3 +565,13 @@ def test_plots(fitted):
     assert dict(matplotlib.rcParams) == before
     with pytest.raises(ValueError, match="metric must be one of"):
         fitted.plot_history("speed")
+
+
+def test_importances_of_what_few_have_tried():
+    def space(trial):
+        if trial.suggest_categorical("kind", ["a", "b", "c", "d"]) == "a":
+            return {"C": trial.suggest_float("C", 0.1, 1)}
+        return {"C": trial.suggest_float("C", 1, 2)}
+
+    found = linear(space, n_trials=16, sampler="random", pruner=None).fit(X, Y)
+    assert found.plot_importances().get_xlabel()
