@@ -21,6 +21,8 @@ DEFAULT_NAME = "OptunaSearchCV"
 _GRACE_PERIOD = 10
 # Processes that begin together may all find a database without tables.
 _N_TRIES = 5
+# Seconds to wait for others that write into a SQLite file; it is locked as a whole.
+_SQLITE_PATIENCE = 60.0
 # Seconds that the process which made a study is given to say what it searches.
 _PATIENCE = 10.0
 
@@ -117,10 +119,12 @@ def _open_database(url: str) -> BaseStorage:
     shown = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
     for attempt in range(_N_TRIES):
         try:
-            return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+            return RDBStorage(url, engine_kwargs=_engine_options(url))
         except ImportError as error:
+            driver = getattr(error.__cause__, "name", None) or error
             raise ValueError(
-                f"storage={shown!r} needs a package that is not installed: {error}"
+                f"storage={shown!r} needs a package that is not installed: {driver}. "
+                "A URL may name another driver, as postgresql+psycopg2:// does."
             ) from error
         except Exception as error:
             if attempt == _N_TRIES - 1 or not _was_made_meanwhile(error):
@@ -130,6 +134,13 @@ def _open_database(url: str) -> BaseStorage:
                 ) from error
             time.sleep(0.2 * (attempt + 1))
     raise AssertionError
+
+
+def _engine_options(url: str) -> dict[str, Any]:
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if url.startswith("sqlite"):
+        options["connect_args"] = {"timeout": _SQLITE_PATIENCE}
+    return options
 
 
 def _was_made_meanwhile(error: Exception) -> bool:

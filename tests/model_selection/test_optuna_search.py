@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -482,6 +483,25 @@ def test_corrupted_journal(tmp_path):
     path.write_text("\n".join([lines[0], "no journal", *lines[1:], ""]))
     with pytest.raises(ValueError, match="no journal of Optuna, or it is corrupted"):
         linear(storage=path, n_trials=2).fit(X, Y)
+
+
+def test_waits_for_a_locked_database(tmp_path):
+    path = tmp_path / "search.db"
+    url = f"sqlite:///{path}"
+    linear(storage=url, n_trials=1).fit(X, Y)
+    other = sqlite3.connect(path, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    end = threading.Timer(6, other.rollback)  # sqlite3 itself waits for 5 seconds
+    end.start()
+    assert len(linear(storage=url, n_trials=2).fit(X, Y).study_.trials) == 2
+    end.join()
+    other.close()
+
+
+def test_a_driver_that_is_missing_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    with pytest.raises(ValueError, match="is not installed: psycopg2. .* may name"):
+        linear(storage="postgresql+psycopg2://me@localhost/x").fit(X, Y)
 
 
 def test_another_studys_storage(tmp_path):
