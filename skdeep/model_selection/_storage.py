@@ -149,11 +149,18 @@ def _was_made_meanwhile(error: Exception) -> bool:
     return any(sign in text for sign in ("exists", "unique", "duplicate", "is locked"))
 
 
+def _check_last_line(text: bytes) -> None:
+    """Refuse a last line that is whole, but no entry: Optuna would overlook it."""
+    last = text.rpartition(b"\n")[0].rpartition(b"\n")[2]
+    if last:
+        json.loads(last)
+
+
 def _open_journal(path: Path) -> BaseStorage:
     try:
         if path.exists():
-            with open(path, "r+b"):
-                pass  # may it be written?
+            with open(path, "r+b") as file:  # may it be written?
+                _check_last_line(file.read())
         return JournalStorage(_Journal(str(path)))
     except OSError as error:
         raise ValueError(

@@ -504,6 +504,14 @@ def test_a_driver_that_is_missing_is_named(monkeypatch):
         linear(storage="postgresql+psycopg2://me@localhost/x").fit(X, Y)
 
 
+def test_a_file_that_is_no_journal_is_left_alone(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("hello\n")
+    with pytest.raises(ValueError, match="no journal of Optuna, or it is corrupted"):
+        linear(storage=path).fit(X, Y)
+    assert path.read_text() == "hello\n"
+
+
 def test_another_studys_storage(tmp_path):
     url = f"sqlite:///{tmp_path / 'search.db'}"
     study = optuna.create_study(
