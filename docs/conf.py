@@ -90,8 +90,13 @@ _FOREIGN_REFERENCE = re.compile(r":(?:ref|term):`([^`<]+?)(?:\s*<[^`>]+>)?`")
 _SHAPE = re.compile(r"\((\w+)_,\)")
 
 
+def _without_link(reference):
+    """Return what a reference shows; a last underscore would make it a link again."""
+    return re.sub("_$", r"\_", reference[1])
+
+
 def _mend_docstring(app, what, name, obj, options, lines):
-    text = _FOREIGN_REFERENCE.sub(r"\1", "\n".join(lines))
+    text = _FOREIGN_REFERENCE.sub(_without_link, "\n".join(lines))
     lines[:] = _SHAPE.sub(r"(\1\_,)", text).split("\n")
 
 
