@@ -90,7 +90,9 @@ def _generators_as_before():
     assert torch.equal(global_state(), before)
 
 
-@pytest.mark.parametrize("parameters", [{}, {"callbacks": [Draws()]}], ids=str)
+@pytest.mark.parametrize(
+    "parameters", [{}, {"callbacks": [Draws()]}], ids=["plain", "callback"]
+)
 def test_same_as_with_generators_that_nobody_else_has(parameters):
     expected = make(HeldThroughout, **parameters).fit(X, y)
     found = make(**parameters).fit(X, y)
@@ -180,7 +182,9 @@ def fit_in_turns(models):
     return turns.order, errors
 
 
-@pytest.mark.parametrize("parameters", [{}, {"callbacks": [Draws()]}], ids=str)
+@pytest.mark.parametrize(
+    "parameters", [{}, {"callbacks": [Draws()]}], ids=["plain", "callback"]
+)
 def test_fits_in_turns_are_as_fits_alone(parameters):
     alone = [make(seed=seed, **parameters).fit(X, y) for seed in range(3)]
     models = [make(seed=seed, **parameters) for seed in range(3)]
