@@ -2,7 +2,8 @@
 Explanations
 ============
 
-How good and how fast explanations are, beside the package lime, whose method they share.
+How good and how fast explanations are, beside those of the package lime, whose method
+they share.
 
 - ``cells``: sequences of 10 × 4, 30 × 10 or 60 × 10, of which three cells decide alone;
 - ``networks``: LSTMs that were taught to read three cells;
