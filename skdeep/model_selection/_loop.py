@@ -68,7 +68,8 @@ class Loop:
                 self._show(done)
                 claimed = self.ledger.claim(missing, width)
                 if claimed:
-                    self._run_batch(parallel, claimed, done)
+                    # Others may be ahead: what waited may be of a later batch.
+                    self._run_batch(parallel, claimed, self.ledger.finished())
                 else:
                     time.sleep(_WAIT)
                 done = self.ledger.finished()

@@ -191,6 +191,11 @@ class Drawing:
 class Judge:
     """Says whether to give a trial up, knowing the trials of earlier batches.
 
+    What a trial is worth after an epoch is its best score so far, since it may end
+    there: pruners are shown that, of this trial and of the earlier ones. They would
+    otherwise weigh its best epoch against any epoch of the others, and noise would
+    keep what is no better.
+
     Parameters
     ----------
     pruner : str, pruner of Optuna or None
@@ -204,18 +209,38 @@ class Judge:
     """
 
     def __init__(self, pruner, directions, earlier: list[FrozenTrial], place: int):
-        rest = [_placeholder() for _ in range(place - len(earlier))]
-        study = memory_study(
-            directions, pruner=make_pruner(pruner), trials=[*earlier, *rest]
-        )
-        self._trial = study.ask()
+        self.pruner, self.directions = pruner, directions
+        self.earlier, self.place = earlier, place
         self._n_warm_up = N_WARM_UP if pruner == "median" else 0
+        self._better = np.fmax if directions[0] == "maximize" else np.fmin
+        self._best = np.nan
+        self._trial: optuna.Trial | None = None
 
     def gives_up(self, value: float, step: int, is_epoch: bool) -> bool:
         """Take note of a score; say whether the trial is worth no more."""
         if np.isnan(value):
             return False
-        self._trial.report(value, step)
+        if self._trial is None:
+            self._trial = self._ask(is_epoch)
+        self._best = float(self._better(self._best, value))
+        self._trial.report(self._best if is_epoch else value, step)
         if is_epoch and step < self._n_warm_up:
             return False
         return self._trial.should_prune()
+
+    def _ask(self, is_epoch: bool) -> optuna.Trial:
+        earlier = map(self._best_so_far, self.earlier) if is_epoch else self.earlier
+        rest = [_placeholder() for _ in range(self.place - len(self.earlier))]
+        study = memory_study(
+            self.directions, pruner=make_pruner(self.pruner), trials=[*earlier, *rest]
+        )
+        return study.ask()
+
+    def _best_so_far(self, trial: FrozenTrial) -> FrozenTrial:
+        """Return a trial that has reported its best score up to each epoch."""
+        shown = copy.copy(trial)
+        steps = sorted(trial.intermediate_values)
+        values = np.array([trial.intermediate_values[step] for step in steps])
+        best = self._better.accumulate(values).tolist()
+        shown.intermediate_values = dict(zip(steps, best, strict=True))
+        return shown

@@ -12,7 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skdeep.networks._activations import Maxout, make_activation
-from skdeep.networks._initialization import initialize_embeddings, initialize_linear
+from skdeep.networks._initialization import (
+    Embedding,
+    Linear,
+    initialize_embeddings,
+    initialize_linear,
+)
 
 
 def embedding_dim(n_codes: int) -> int:
@@ -85,14 +90,11 @@ class DenseNetwork(nn.Module):
         self.activation_name = activation
         self.activation = make_activation(activation, maxout_pieces)
         pieces = maxout_pieces if isinstance(self.activation, Maxout) else 1
-        # skip_init: the usual constructors draw from torch's global generator.
-        self.embeddings = nn.ModuleList(
-            nn.utils.skip_init(nn.Embedding, n, embedding_dim(n)) for n in n_codes
-        )
+        self.embeddings = nn.ModuleList(Embedding(n, embedding_dim(n)) for n in n_codes)
         n_joined = n_inputs + sum(embedding_dim(n) for n in n_codes)
         sizes = [n_joined, *hidden_layer_sizes]
-        layers = [_linear(i, o * pieces) for i, o in pairwise(sizes)]
-        self.layers = nn.ModuleList([*layers, _linear(sizes[-1], n_outputs)])
+        layers = [Linear(i, o * pieces) for i, o in pairwise(sizes)]
+        self.layers = nn.ModuleList([*layers, Linear(sizes[-1], n_outputs)])
         self.norms = nn.ModuleList(
             nn.BatchNorm1d(layer.out_features) for layer in layers if batch_norm
         )
@@ -152,7 +154,3 @@ class DenseNetwork(nn.Module):
             if self.training and self.dropout.p:
                 x = self.dropout(x)
         return F.linear(x, last.weight, last.bias)
-
-
-def _linear(n_inputs: int, n_outputs: int) -> nn.Linear:
-    return nn.utils.skip_init(nn.Linear, n_inputs, n_outputs)

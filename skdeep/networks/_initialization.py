@@ -6,6 +6,21 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
+from torch import nn
+
+
+class Linear(nn.Linear):
+    """A linear layer that does not draw from torch's global generator."""
+
+    def reset_parameters(self) -> None:
+        """Leave the weights to whoever draws them."""
+
+
+class Embedding(nn.Embedding):
+    """An embedding that does not draw from torch's global generator."""
+
+    def reset_parameters(self) -> None:
+        """Leave the weights to whoever draws them."""
 
 
 def _orthogonal(rng: np.random.RandomState, fan_in: int, fan_out: int) -> np.ndarray:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from skdeep.networks._dense import Dropout
 from skdeep.networks._initialization import (
+    Embedding,
+    Linear,
     initialize_embeddings,
     initialize_linear,
     initialize_recurrent,
@@ -119,7 +121,7 @@ class RecurrentNetwork(nn.Module):
         self.return_sequences = return_sequences
         self.embedding = None
         if embedding is not None:
-            self.embedding = nn.utils.skip_init(nn.Embedding, *embedding)
+            self.embedding = Embedding(*embedding)
             n_inputs = embedding[1]
         n_directions = 2 if bidirectional else 1
         widths = [n_inputs, *[hidden_size * n_directions] * (num_layers - 1)]
@@ -128,7 +130,7 @@ class RecurrentNetwork(nn.Module):
             make_layer(cell, n, hidden_size) for n in widths if bidirectional
         )
         self.dropout = Dropout(dropout)
-        self.head = nn.utils.skip_init(nn.Linear, hidden_size * n_directions, n_outputs)
+        self.head = Linear(hidden_size * n_directions, n_outputs)
 
     def initialize(self, rng: np.random.RandomState) -> None:
         """Draw all weights from ``rng``."""

@@ -33,6 +33,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from skdeep import MLPClassifier, OptunaSearchCV
 from skdeep.model_selection._search_space import make_space
+from skdeep.model_selection._study import Ledger
 
 X, Y = load_iris(return_X_y=True)
 FOLDS = KFold(3, shuffle=True, random_state=0)
@@ -176,6 +177,26 @@ def test_prunes_other_estimators_between_folds():
     assert list(found.cv_results_["state"]) == ["complete", "pruned", "pruned"]
     assert list(found.study_.trials[1].intermediate_values) == [0, 1]
     assert np.isnan(found.cv_results_["n_epochs"]).all()
+
+
+@pytest.mark.parametrize("scoring", ["accuracy", "neg_log_loss"])
+def test_pruners_compare_best_scores_so_far(scoring):
+    seen = {}
+
+    class Look(optuna.pruners.BasePruner):
+        def prune(self, study, trial):
+            for t in study.get_trials():
+                seen.setdefault(t.number, {}).update(t.intermediate_values)
+            return False
+
+    space = {RATE: [0.05, 0.2, 0.5]}  # scores go up and down
+    found = search(None, space, n_trials=6, pruner=Look(), scoring=scoring).fit(X, Y)
+    told = [list(t.intermediate_values.values()) for t in found.study_.trials]
+    assert len(seen) == 6
+    for number, values in enumerate(told):  # Optuna keeps the scores themselves
+        best = np.maximum.accumulate(values)
+        assert_array_equal(list(seen[number].values()), best[: len(seen[number])])
+    assert any((np.diff(values) < 0).any() for values in told)
 
 
 def test_folds_advance_together():
@@ -568,6 +589,20 @@ def test_processes_share_a_storage(tmp_path, kind):
     others = [subprocess.Popen([sys.executable, script]) for _ in range(2)]
     assert [other.wait() for other in others] == [0, 0]
     found = linear(storage=url, n_trials=9).fit(X, Y)
+    assert_same_results(found, linear(n_trials=9).fit(X, Y))
+
+
+def test_others_may_be_a_batch_ahead(tmp_path, monkeypatch):
+    storage, claim = str(tmp_path / "search"), Ledger.claim
+
+    def claim_late(ledger, places, limit):
+        monkeypatch.setattr(Ledger, "claim", claim)
+        linear(storage=storage, n_trials=4).fit(X, Y)
+        claim(ledger, range(4, 8), 0)
+        return claim(ledger, places, limit)
+
+    monkeypatch.setattr(Ledger, "claim", claim_late)
+    found = linear(storage=storage, n_trials=9).fit(X, Y)
     assert_same_results(found, linear(n_trials=9).fit(X, Y))
 
 
