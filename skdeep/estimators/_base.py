@@ -442,7 +442,9 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
                 estimator=self, X=X, y=y, reconstruction_attributes=fitted
             )
 
-        task.begin_epoch, task.end_epoch = begin_epoch, end_epoch
+        if getattr(self, "_skl_callbacks", ()):
+            task.begin_epoch, task.end_epoch = begin_epoch, end_epoch
+            task.is_observed = True
         train(task)
         for name, value in fitted().items():
             setattr(self, name, value)

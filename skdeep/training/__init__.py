@@ -1,7 +1,8 @@
 """Training: from a network, a loss and tensors to a trained network."""
 
+from skdeep.training import _backend  # noqa: F401 (registers the backend of joblib)
 from skdeep.training._device import own_generators, resolve_device
-from skdeep.training._loop import train
+from skdeep.training._loop import train, train_together
 from skdeep.training._net import make_net
 from skdeep.training._optimizers import STOCHASTIC_SOLVERS
 from skdeep.training._schedules import LEARNING_RATES
@@ -20,4 +21,5 @@ __all__ = [
     "raw_scores",
     "resolve_device",
     "train",
+    "train_together",
 ]

@@ -72,14 +72,22 @@ class DenseStep:
         self._kept_widths = [weight.shape[2] for weight in weights[1:]]
         self._rooms: dict[int, _Room] = {}
 
-    def gradient(self, x: Tensor, target: Tensor, scale: Tensor | float) -> Tensor:
+    def gradient(
+        self,
+        x: Tensor,
+        target: Tensor,
+        scale: Tensor | float,
+        counts: Sequence[int] | None = None,
+    ) -> Tensor:
         """Write the gradient of the scaled losses; return the losses.
 
         ``x`` is (K, n_samples, n_inputs), ``target`` (K, n_samples, ...) and ``scale``
-        a number or (K, n_samples, 1); the result is (K, n_samples).
+        a number or (K, n_samples, 1); the result is (K, n_samples). Where ``counts``
+        are given, the rows of each network after so many are padding, of scale 0, for
+        which no dropout is drawn.
         """
         room = self._rooms.get(x.shape[1]) or self._make_room(x.shape[1])
-        inputs, outputs, masks = self._forward(x, room)
+        inputs, outputs, masks = self._forward(x, room, counts)
         values, delta = self.loss.scaled_gradient(room.raw_T, target, scale)
         for depth in range(len(self.weights) - 1, -1, -1):
             torch.bmm(delta.mT, inputs[depth], out=self.weight_gradients[depth])
@@ -93,7 +101,7 @@ class DenseStep:
             delta = self.activation.backward(delta, room.sums[below], outputs[below])
         return values
 
-    def _forward(self, x: Tensor, room: _Room):
+    def _forward(self, x: Tensor, room: _Room, counts: Sequence[int] | None):
         """Fill ``room.raw``; return each layer's input, hidden outputs and masks."""
         inputs, outputs, masks = [x], [], []
         for z, weight_T, bias in zip(
@@ -104,7 +112,7 @@ class DenseStep:
             x = self.activation.activate(z)
             outputs.append(x)
             if self.dropout:
-                masks.append(self._masks(x))
+                masks.append(self._masks(x, counts))
                 x = x * masks[-1]
             inputs.append(x)
         # (K, n_out, n_in) x (K, n_in, B) -> (K, n_out, B): with the few scores on an
@@ -130,10 +138,15 @@ class DenseStep:
         )
         return self._rooms[n_samples]
 
-    def _masks(self, a: Tensor) -> Tensor:
+    def _masks(self, a: Tensor, counts: Sequence[int] | None) -> Tensor:
         """Draw the dropout factors for (K, B, n), network by network."""
-        drawn = [d.mask(a[k]) for k, d in enumerate(self.dropout)]
-        return torch.stack(drawn) if len(drawn) > 1 else drawn[0].unsqueeze(0)
+        if len(self.dropout) == 1:
+            return self.dropout[0].mask(a[0]).unsqueeze(0)
+        masks = torch.zeros_like(a)
+        counts = counts or [a.shape[1]] * len(a)
+        for mask, n_rows, dropout in zip(masks, counts, self.dropout, strict=True):
+            mask[:n_rows] = dropout.mask(mask[:n_rows])
+        return masks
 
 
 class DenseTrainer(Trainer):

@@ -122,6 +122,8 @@ class Task:
         Called in the course of training.
     begin_epoch, end_epoch : callable
         Called before and after each epoch; the latter says whether to stop.
+    is_observed : bool
+        Whether these do anything.
     """
 
     network: nn.Module
@@ -142,6 +144,7 @@ class Task:
     callbacks: Sequence = ()
     begin_epoch: Callable[[], None] = lambda: None
     end_epoch: Callable[[], bool] = lambda: False
+    is_observed: bool = False
 
     @property
     def n_epochs(self) -> int:

@@ -134,7 +134,7 @@ class Trainer(ABC):
             zip(batches.rows, batches.targets, batches.scales, strict=True)
         ):
             if i == 0 or self.learning_rate.is_curve:
-                self._set_rate(self.learning_rate.within_epoch(i / n_batches))
+                self.move_to(i / n_batches)
             losses.append(self.gradient(self.take(rows), target, scale))
             if alpha:
                 norms.append(torch.dot(self._weights, self._weights))
@@ -154,8 +154,12 @@ class Trainer(ABC):
         """The learning rate of the next step, whoever has set it."""
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def _set_rate(self, rate: float) -> None:
-        """Set the learning rate if ours has changed, lest a callback's be lost."""
+    def move_to(self, share: float) -> None:
+        """Set the learning rate for when this share of the epoch is done.
+
+        Only if ours has changed, lest a callback's be lost.
+        """
+        rate = self.learning_rate.within_epoch(share)
         if rate != self._rate:
             self._rate = rate
             for group in self.optimizer.param_groups:
