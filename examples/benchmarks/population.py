@@ -1,0 +1,203 @@
+"""
+Populations
+===========
+
+How long a grid search of 100 fits takes: 20 candidates (5 learning rates by 4
+penalties) on 5 folds, each a Pipeline of a ``StandardScaler`` and a network that trains
+for 50 epochs on batches of 200 rows.
+
+- ``skdeep, population``: scikit-learn's ``GridSearchCV`` under
+  ``joblib.parallel_config(backend="skdeep")``, which trains the fits together;
+- ``skdeep, one by one``: the same without it;
+- ``scikit-learn``: its ``MLPClassifier`` with ``n_jobs=2``;
+- ``skorch``: the same network with ``n_jobs=2``.
+
+The networks have one hidden layer: 32 and 100 units on scikit-learn's digits, 64 on
+churn, which is read from the folder that ``SKDEEP_DATA`` names and left out if there is
+none. All compute in float32. The searches take turns, ``--repeats`` times, after a
+first small one that starts the processes; the table shows medians::
+
+    SKDEEP_DATA=/path/to/data python examples/benchmarks/population.py [CASE ...] \
+[--repeats 3] [--jobs 2] [--without skorch]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+import warnings
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.neural_network import MLPClassifier as SklearnMLP
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from skorch import NeuralNetClassifier
+from torch import nn
+
+from skdeep import MLPClassifier
+
+CASES = {
+    "digits 32": ("digits", 32),
+    "digits 100": ("digits", 100),
+    "churn 64": ("churn", 64),
+}
+N_EPOCHS, BATCH_SIZE, N_FOLDS = 50, 200, 5
+RATES = [3e-4, 1e-3, 3e-3, 1e-2, 3e-2]
+PENALTIES = [1e-5, 1e-4, 1e-3, 1e-2]
+NETWORK = dict(
+    max_iter=N_EPOCHS,
+    n_iter_no_change=N_EPOCHS,  # all epochs are trained
+    batch_size=BATCH_SIZE,
+    random_state=0,
+)
+
+
+def load(name):
+    """Return a data set in float32, or None if it is not there."""
+    if name == "digits":
+        X, y = load_digits(return_X_y=True)
+        return X.astype(np.float32), y
+    folder = os.environ.get("SKDEEP_DATA")
+    if folder is None:
+        return None
+    X = pd.read_csv(Path(folder) / "tabular" / f"{name}.tsv.gz", sep="\t")
+    y = X.pop("target")
+    return X.to_numpy(np.float32), y.to_numpy()
+
+
+# -- the searches ----------------------------------------------------------------------
+
+
+def search(network, grid, n_jobs=None):
+    """Return a grid search over a scaled network."""
+    model = Pipeline([("scale", StandardScaler()), ("network", network)])
+    grid = {f"network__{name}": values for name, values in grid.items()}
+    folds = StratifiedKFold(N_FOLDS)
+    return GridSearchCV(model, grid, cv=folds, refit=False, n_jobs=n_jobs)
+
+
+def perceptron(kind, width, n_jobs=None):
+    """Return the search over skdeep's or scikit-learn's network."""
+    grid = {"learning_rate_init": RATES, "alpha": PENALTIES}
+    return search(kind((width,), **NETWORK), grid, n_jobs)
+
+
+def layers(n_inputs, width, n_classes):
+    """Return the network that skorch trains."""
+    return nn.Sequential(
+        nn.Linear(n_inputs, width), nn.ReLU(), nn.Linear(width, n_classes)
+    )
+
+
+def skorch_search(width, X, y, n_jobs):
+    """Return the search over skorch's network."""
+    net = NeuralNetClassifier(
+        layers,
+        module__n_inputs=X.shape[1],
+        module__width=width,
+        module__n_classes=len(np.unique(y)),
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        max_epochs=N_EPOCHS,
+        batch_size=BATCH_SIZE,
+        iterator_train__shuffle=True,
+        train_split=None,
+        verbose=0,
+    )
+    grid = {"lr": RATES, "optimizer__weight_decay": PENALTIES}
+    return search(net, grid, n_jobs)
+
+
+def run_population(width, X, y, n_jobs):
+    """Search with skdeep, all fits as one population."""
+    with joblib.parallel_config(backend="skdeep"):
+        return perceptron(MLPClassifier, width).fit(X, y)
+
+
+POPULATION = "skdeep, population"
+SEARCHES = {
+    POPULATION: run_population,
+    "skdeep, one by one": lambda width, X, y, n_jobs: perceptron(
+        MLPClassifier, width
+    ).fit(X, y),
+    "scikit-learn": lambda width, X, y, n_jobs: perceptron(
+        SklearnMLP, width, n_jobs
+    ).fit(X, y),
+    "skorch": lambda width, X, y, n_jobs: skorch_search(width, X, y, n_jobs).fit(X, y),
+}
+
+
+# -- the measurement -------------------------------------------------------------------
+
+
+def measure(names, width, X, y, n_jobs, repeats):
+    """Return for each search its seconds, and the best score."""
+    seconds = {name: [] for name in names}
+    scores = {}
+    for repeat in range(repeats + 1):
+        part = slice(None, None if repeat else 200)  # the first is for warming up
+        for name in names:
+            started = time.perf_counter()
+            found = SEARCHES[name](width, X[part], y[part], n_jobs)
+            if repeat:
+                seconds[name].append(time.perf_counter() - started)
+                scores[name] = found.best_score_
+    return {name: statistics.median(taken) for name, taken in seconds.items()}, scores
+
+
+def report(case, names, n_jobs, repeats):
+    """Measure a case and print its lines."""
+    table, width = CASES[case]
+    data = load(table)
+    if data is None:
+        print(f"| {case} | (SKDEEP_DATA is not set) | | | |")
+        return
+    seconds, scores = measure(names, width, *data, n_jobs, repeats)
+    for name in names:
+        ratio = seconds[name] / seconds[POPULATION]
+        print(
+            f"| {case} | {name} | {seconds[name]:.2f} | {ratio:.1f} | "
+            f"{scores[name]:.4f} |",
+            flush=True,
+        )
+
+
+def main(arguments=None):
+    """Run the searches and print how long they take."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--without", action="append", default=[], choices=SEARCHES)
+    options = parser.parse_args(arguments)
+    cases = options.cases or list(CASES)
+    if unknown := set(cases) - set(CASES):
+        parser.error(f"unknown cases {sorted(unknown)}: choose from {list(CASES)}")
+    names = [name for name in SEARCHES if name not in options.without]
+    print("| data, units | search | seconds | ÷ population | best score |")
+    print("| --- | --- | --- | --- | --- |", flush=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        # Processes take their filters from here.
+        before = os.environ.get("PYTHONWARNINGS")
+        os.environ["PYTHONWARNINGS"] = "ignore"
+        try:
+            for case in cases:
+                report(case, names, options.jobs, options.repeats)
+        finally:
+            os.environ.pop("PYTHONWARNINGS")
+            if before is not None:
+                os.environ["PYTHONWARNINGS"] = before
+
+
+if __name__ == "__main__":
+    main()
