@@ -127,8 +127,8 @@ class MulticlassLogLoss(_Multiclass):
         gradient = log_p.exp_()
         if self.label_smoothing:
             gradient.sub_(self.label_smoothing / raw.shape[-1])
-        truth = self.label_smoothing - 1
-        return loss, gradient.scatter_(-1, index, truth, reduce="add")
+        truth = gradient.new_full((1,), self.label_smoothing - 1)
+        return loss, gradient.scatter_add_(-1, index, truth.expand_as(index))
 
 
 class MulticlassFocalLoss(_Multiclass):

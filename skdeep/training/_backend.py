@@ -7,13 +7,17 @@ import os
 import warnings
 from collections.abc import Iterator
 from numbers import Integral
-from typing import Any
 
 import torch
 from joblib import register_parallel_backend
-from joblib.parallel import ParallelBackendBase
+from joblib.parallel import (
+    FallbackToBackend,
+    ParallelBackendBase,
+    SequentialBackend,
+)
 
-from skdeep.training._meeting import Call, Job, Meeting
+from skdeep.training._device import holds_generators
+from skdeep.training._meeting import Job, Meeting
 
 #: Jobs of one call that may have begun and not ended.
 _WIDTH = 1024
@@ -63,8 +67,6 @@ class PopulationBackend(ParallelBackendBase):
         if meeting is None:
             meeting = Meeting(torch.get_num_threads(), _checked(memory_budget))
         self.meeting = meeting
-        self._n_jobs = _WIDTH
-        self._calls: list[tuple[Call, Any]] = []
 
     def effective_n_jobs(self, n_jobs):
         """Return how many jobs may have begun: as many as asked for, or very many."""
@@ -73,57 +75,58 @@ class PopulationBackend(ParallelBackendBase):
         return n_jobs if n_jobs is not None and n_jobs > 0 else _WIDTH
 
     def configure(self, n_jobs=1, parallel=None, **options):
-        """Take note of the number of jobs."""
-        self._n_jobs = super().configure(n_jobs, parallel)
-        return self._n_jobs
+        """Hand over to a backend for this ``Parallel`` alone: there may be others."""
+        raise FallbackToBackend(
+            _OfOneParallel(self.nesting_level, meeting=self.meeting)
+        )
 
     def get_nested_backend(self):
         """Return a backend for calls inside of a job, which meet at the same place."""
         level = (self.nesting_level or 0) + 1
         return PopulationBackend(level, meeting=self.meeting), None
 
+    def submit(self, func, callback=None):
+        """Not done by the backend that is shared."""
+        raise NotImplementedError
+
+
+class _OfOneParallel(PopulationBackend):
+    """The backend of one ``Parallel``, which has one call at a time."""
+
+    def configure(self, n_jobs=1, parallel=None, **options):
+        self._n_jobs = self.effective_n_jobs(n_jobs)
+        return self._n_jobs
+
     def start_call(self):
-        """Begin a call."""
         # Jobs change the filters of warnings in threads, which Python restores in the
         # wrong order.
-        filters = warnings.catch_warnings() if not self.nesting_level else None
-        if filters is not None:
-            filters.__enter__()
-        self._calls.append((self.meeting.begin(self._n_jobs), filters))
+        self._filters = None if self.nesting_level else warnings.catch_warnings()
+        if self._filters is not None:
+            self._filters.__enter__()
+        self._call = self.meeting.begin(self._n_jobs)
 
     def submit(self, func, callback=None):
-        """Run a job in a thread."""
         return self.meeting.submit(self._call, func, callback)
 
     def retrieve_result_callback(self, out: Job):
-        """Return a job's result, or raise its error."""
         if out.error is not None:
             raise out.error
         return out.result
 
     @contextlib.contextmanager
     def retrieval_context(self) -> Iterator[None]:
-        """Let the calling thread wait for the jobs."""
         with self.meeting.waits_for(self._call):
             yield
 
     def abort_everything(self, ensure_ready=True):
-        """End the jobs of the latest call."""
-        if self._calls:
-            self.meeting.cancel(self._call)
+        self.meeting.cancel(self._call)
 
     def stop_call(self):
-        """End a call, and all its threads."""
-        call, filters = self._calls.pop()
         try:
-            self.meeting.end(call)
+            self.meeting.end(self._call)
         finally:
-            if filters is not None:
-                filters.__exit__()
-
-    @property
-    def _call(self) -> Call:
-        return self._calls[-1][0]
+            if self._filters is not None:
+                self._filters.__exit__(None, None, None)
 
 
 def _checked(memory_budget) -> int:

@@ -18,6 +18,7 @@ from torch import Tensor
 _WORK_PER_THREAD = 2**21
 
 _lock = threading.RLock()
+_here = threading.local()
 
 
 def resolve_device(device: str, *, fall_back: bool = False) -> torch.device:
@@ -91,18 +92,21 @@ def _set_mkl_threads() -> Callable[[int], int]:
     return lambda count: 0
 
 
-@contextlib.contextmanager
-def threads_for(work: int | None, device: torch.device) -> Iterator[None]:
-    """Compute on no more threads than the work, in multiply-adds a batch, is worth.
+def worthwhile_threads(work: int, available: int) -> int:
+    """Return how many of the threads to use for this many multiply-adds."""
+    return max(1, min(available, -(-work // _WORK_PER_THREAD)))
 
-    ``None`` means that the work is not known; the threads are then left alone. The
-    setting holds for the calling thread and is restored. (``torch.set_num_threads``
-    would not do: it changes what other threads start with, and MKL for all of them.)
+
+@contextlib.contextmanager
+def on_threads(count: int, device: torch.device) -> Iterator[None]:
+    """Compute on so many threads, if it is on the CPU.
+
+    The setting holds for the calling thread and is restored.
+    (``torch.set_num_threads`` would not do: it changes what other threads start with,
+    and MKL for all of them.)
     """
     # The first time, this also sets the calling thread up by torch's default.
-    available = torch.get_num_threads()
-    count = available if work is None else -(-work // _WORK_PER_THREAD)
-    if device.type != "cpu" or count >= available:
+    if device.type != "cpu" or count == torch.get_num_threads():
         yield
         return
     set_mkl_threads = _set_mkl_threads()
@@ -112,6 +116,18 @@ def threads_for(work: int | None, device: torch.device) -> Iterator[None]:
             yield
         finally:
             set_mkl_threads(before)
+
+
+def threads_for(
+    work: int | None, device: torch.device
+) -> contextlib.AbstractContextManager[None]:
+    """Compute on no more threads than the work, in multiply-adds a batch, is worth.
+
+    ``None`` means that the work is not known; the threads are then left alone.
+    """
+    available = torch.get_num_threads()
+    count = available if work is None else worthwhile_threads(work, available)
+    return on_threads(count, device)
 
 
 class GlobalGenerators:
@@ -140,6 +156,7 @@ class GlobalGenerators:
             self._set(self._before)
         finally:
             self._has_them = False
+            _here.n_held -= 1
             _lock.release()
 
     @contextlib.contextmanager
@@ -157,6 +174,7 @@ class GlobalGenerators:
     def _wait(self) -> None:
         _lock.acquire()
         self._has_them = True
+        _here.n_held = getattr(_here, "n_held", 0) + 1
         self._before = self._states()
 
     def _states(self) -> list[Tensor]:
@@ -165,6 +183,11 @@ class GlobalGenerators:
     def _set(self, states: list[Tensor]) -> None:
         for generator, state in zip(self._generators, states, strict=True):
             generator.set_state(state)
+
+
+def holds_generators() -> bool:
+    """Say whether the calling thread has torch's global generators."""
+    return getattr(_here, "n_held", 0) > 0
 
 
 @contextlib.contextmanager

@@ -43,7 +43,7 @@ class Fit:
     ----------
     is_over : bool
         Whether there is no epoch left to train.
-    error : Exception or None
+    error : BaseException or None
         What a population caught in the fit's name.
     """
 
@@ -63,7 +63,7 @@ class Fit:
             task.options.tol, task.options.n_iter_no_change, *earlier
         )
         self.best = trainer.snapshot() if task.options.early_stopping else None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.is_over = task.n_epochs == 0
         self._n_run = 0
         self._stopped = False

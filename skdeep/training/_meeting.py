@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from skdeep.training._device import holds_generators
 from skdeep.training._epochs import Fit
 from skdeep.training._population import run_population
 
@@ -29,12 +31,12 @@ _here = threading.local()
 
 def current_meeting() -> Meeting | None:
     """Return the meeting that fits of the calling thread may join."""
-    seat = _seat()
-    return None if seat is None else seat.call.meeting
-
-
-def _seat() -> _Seat | None:
-    return getattr(_here, "seat", None)
+    seat = getattr(_here, "seat", None)
+    # A thread that is aside is counted as waiting, and one that has torch's global
+    # generators would keep others from coming.
+    if seat is None or seat.waits_for is not None or holds_generators():
+        return None
+    return seat.call.meeting
 
 
 class Cancelled(BaseException):
@@ -62,36 +64,42 @@ class Call:
         Where their fits meet.
     capacity : int
         How many may have begun and not ended.
-    parent : Call or None
-        The call whose job has begun this one.
-    place : tuple of int
-        Where in the order of all jobs it stands.
+    caller : _Seat or None
+        The job that has begun it, if a job has.
     """
 
     meeting: Meeting
     capacity: int
-    parent: Call | None
-    place: tuple[int, ...]
-    is_dispatching: bool = False
+    caller: _Seat | None = None
     threads: list[threading.Thread] = field(default_factory=list)
     pending: deque[Job] = field(default_factory=deque)
     n_active: int = 0
     n_jobs: int = 0
+    is_dispatching: bool = False
     was_cancelled: bool = False
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether nobody wants the results, or those of a call above."""
-        above = self.parent is not None and self.parent.is_cancelled
-        return self.was_cancelled or above
+        """Whether nobody wants the results, or those of the job that waits for them."""
+        caller = self.caller
+        return self.was_cancelled or (caller is not None and caller.call.is_cancelled)
+
+    @property
+    def place(self) -> tuple[int, ...]:
+        """Where in the order of all jobs it stands."""
+        return () if self.caller is None else self.caller.place
 
 
 @dataclass
 class _Seat:
-    """A job that is running in the calling thread."""
+    """A job that is running in the calling thread.
+
+    While it waits for a call of its own it does not count as busy.
+    """
 
     call: Call
     place: tuple[int, ...]
+    waits_for: Call | None = None
 
 
 @dataclass
@@ -114,7 +122,7 @@ class Meeting:
     Parameters
     ----------
     n_workers : int
-        Cores to compute on.
+        Threads that compute at a time.
     memory_budget : int
         Bytes that the data of waiting fits may take before no more threads begin.
     """
@@ -147,12 +155,13 @@ class Meeting:
 
     def begin(self, capacity: int) -> Call:
         """Begin a call. Nobody is late before its jobs are waited for."""
-        seat = self._own_seat()
-        if seat is not None:
-            return Call(self, capacity, seat.call, seat.place)
-        with self._lock:
-            self._n_busy += 1
-        return Call(self, capacity, None, (), is_dispatching=True)
+        call = Call(self, capacity, self._own_seat())
+        if call.caller is None:
+            with self._lock:
+                call.is_dispatching = True
+                self._n_busy += 1
+            _dispatching().append(call)
+        return call
 
     def submit(
         self, call: Call, function: Callable[[], Any], done: Callable[[Job], None]
@@ -166,19 +175,51 @@ class Meeting:
                 return job
             call.n_active += 1
             self._n_busy += 1
+        self._start_thread(call, job)
+        return job
+
+    def _start_thread(self, call: Call, job: Job) -> None:
         thread = threading.Thread(
             target=self._work, args=(call, job), name="skdeep", daemon=True
         )
-        call.threads.append(thread)
-        thread.start()
-        return job
+        try:
+            thread.start()
+        except RuntimeError:  # there are as many as the system allows
+            with self._lock:
+                call.n_active -= 1
+                self._n_busy -= 1
+                if call.n_active == 0:
+                    raise
+                call.pending.append(job)
+        else:
+            call.threads.append(thread)
 
     @contextlib.contextmanager
     def waits_for(self, call: Call) -> Iterator[None]:
         """Let the calling thread wait for its call's jobs."""
-        self._end_dispatch(call)
-        with self._aside():
+        _end_dispatches(call)
+        seat = self._own_seat()
+        if seat is None or seat.waits_for is not None:
             yield
+            return
+        with self._lock:
+            if call.n_active:
+                seat.waits_for = call
+                self._n_busy -= 1
+                self._settle()
+        self._cores.release()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._come_back(call)
+            self._cores.acquire()
+
+    def _come_back(self, call: Call) -> None:
+        """Count the thread that waits for a call as busy again."""
+        if call.caller is not None and call.caller.waits_for is call:
+            call.caller.waits_for = None
+            self._n_busy += 1
 
     def cancel(self, call: Call) -> None:
         """Make the jobs of a call end as soon as they can."""
@@ -204,11 +245,16 @@ class Meeting:
 
     def end(self, call: Call) -> None:
         """End a call; none of its threads is left."""
-        self._end_dispatch(call)
-        with self._aside():
-            for thread in call.threads:
-                if thread is not threading.current_thread():
-                    thread.join()
+        _end_dispatches(call)
+        seat = self._own_seat()
+        is_computing = seat is not None and seat.waits_for is None
+        if is_computing:
+            self._cores.release()
+        for thread in call.threads:
+            if thread is not threading.current_thread():
+                thread.join()
+        if is_computing:
+            self._cores.acquire()
 
     def _end_dispatch(self, call: Call) -> None:
         with self._lock:
@@ -219,25 +265,8 @@ class Meeting:
 
     def _own_seat(self) -> _Seat | None:
         """Return the calling thread's seat, if it is one of this meeting."""
-        seat = _seat()
+        seat = getattr(_here, "seat", None)
         return seat if seat is not None and seat.call.meeting is self else None
-
-    @contextlib.contextmanager
-    def _aside(self) -> Iterator[None]:
-        """Let others compute while the calling thread waits."""
-        if self._own_seat() is None:
-            yield
-            return
-        with self._lock:
-            self._n_busy -= 1
-            self._settle()
-        self._cores.release()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._n_busy += 1
-            self._cores.acquire()
 
     # -- threads -----------------------------------------------------------------------
 
@@ -249,11 +278,12 @@ class Meeting:
             try:
                 job.result = self._result(call, job)
             except BaseException as error:
-                job.error = error
+                job.error = _with_traceback(error)
+            del _here.seat
+            try:
+                job.done(job)
             finally:
-                del _here.seat
-            job.done(job)
-            job = self._leave(call)
+                job = self._leave(call)
 
     def _result(self, call: Call, job: Job) -> Any:
         if call.is_cancelled:
@@ -282,6 +312,9 @@ class Meeting:
                 return call.pending.popleft()
             call.n_active -= 1
             self._n_busy -= 1
+            if call.n_active == 0:
+                # Who waits will see in a moment; who meets whom must not depend on it.
+                self._come_back(call)
             self._settle()
             return None
 
@@ -299,6 +332,8 @@ class Meeting:
         assert seat is not None
         request, n_bytes = _Request(fit, seat), _bytes_of(fit)
         with self._lock:
+            if seat.call.is_cancelled:
+                raise Cancelled
             self._waiting.append(request)
             self._held += n_bytes
             self._n_busy -= 1
@@ -323,6 +358,10 @@ class Meeting:
                 self.n_workers,
                 lambda fit: calls[id(fit)].is_cancelled,
             )
+        except BaseException as error:
+            for request in batch:
+                if not request.fit.is_over:
+                    request.fit.error = request.fit.error or error
         finally:
             with self._lock:
                 self._in_training = []
@@ -330,6 +369,32 @@ class Meeting:
                     if not request.is_abandoned:
                         self._n_busy += 1
                         request.event.set()
+
+
+def _dispatching() -> list[Call]:
+    """Return the calls that the calling thread has begun and not waited for."""
+    if not hasattr(_here, "dispatching"):
+        _here.dispatching = []
+    return _here.dispatching
+
+
+def _end_dispatches(call: Call) -> None:
+    """Take note that a call is dispatched, and all that the calling thread has begun.
+
+    A thread that waits dispatches no more.
+    """
+    call.meeting._end_dispatch(call)
+    others = _dispatching()
+    while others:
+        other = others.pop()
+        other.meeting._end_dispatch(other)
+
+
+def _with_traceback(error: BaseException) -> BaseException:
+    """Note in an error where it came from; joblib drops the traceback itself."""
+    if not getattr(error, "__notes__", None):
+        error.add_note("".join(traceback.format_tb(error.__traceback__)))
+    return error
 
 
 def _bytes_of(fit: Fit) -> int:

@@ -10,27 +10,26 @@ from __future__ import annotations
 
 import itertools
 import math
-import threading
 import zlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn import config_context, get_config
 from torch import Tensor
 
 from skdeep.training._batches import batch_bounds
 from skdeep.training._dense import DenseStep
-from skdeep.training._device import threads_for
+from skdeep.training._device import on_threads, worthwhile_threads
 from skdeep.training._epochs import Fit
 from skdeep.training._optimizers import FlatAdam
 from skdeep.training._task import Task, TrainingOptions
 
-# What a step of a chunk may touch, in bytes, for it to stay in a core's cache.
-_CACHE = 2**20
+# What a step of a chunk may touch, in bytes for each thread, to stay in the cache.
+_CACHE = 2**22
+# Members of one stream that are worth a chunk of their own.
+_ENOUGH = 10
 
 # -- which fits go together ------------------------------------------------------------
 
@@ -134,7 +133,7 @@ def _member(fit: Fit, shared: _Shared) -> _Member:
     return _Member(fit, inputs, target, (id(inputs), order))
 
 
-def _chunks(fits: Iterable[Fit], n_workers: int) -> list[list[_Member]]:
+def _chunks(fits: Iterable[Fit], n_threads: int) -> list[list[_Member]]:
     """Part fits into chunks that are stepped together."""
     shared = _Shared()
     kinds: dict[Hashable, dict[Hashable, list[_Member]]] = {}
@@ -145,37 +144,30 @@ def _chunks(fits: Iterable[Fit], n_workers: int) -> list[list[_Member]]:
     return [
         chunk
         for streams in kinds.values()
-        for chunk in _cut(list(streams.values()), n_workers)
+        for chunk in _cut(list(streams.values()), n_threads)
     ]
 
 
-def _cut(streams: list[list[_Member]], n_workers: int) -> list[list[_Member]]:
-    """Cut the members of a kind into chunks that fit the cache, one stream each.
+def _cut(streams: list[list[_Member]], n_threads: int) -> list[list[_Member]]:
+    """Cut the members of a kind into chunks that fit the cache.
 
-    Streams too small for that share chunks.
+    A stream of enough members has chunks of its own, which read its rows once; the
+    others share chunks.
     """
-    n_members = sum(map(len, streams))
     first = streams[0][0].fit
-    most = n_members
+    most = sum(map(len, streams))
     if first.task.train.target.device.type == "cpu":
-        most = max(1, _CACHE // _bytes_of(first))
-        most = min(most, -(-n_members // n_workers))
-    large = [stream for stream in streams if 2 * len(stream) > most]
-    small = [stream for stream in streams if 2 * len(stream) <= most]
-    if small:
-        large.append(list(itertools.chain(*small)))
-    return [part for stream in large for part in _even_parts(stream, most)]
+        most = min(most, n_threads * max(1, _CACHE // _bytes_of(first)))
+    apart = [stream for stream in streams if len(stream) >= min(_ENOUGH, most)]
+    rest = [m for stream in streams if len(stream) < min(_ENOUGH, most) for m in stream]
+    return [part for group in (*apart, rest) for part in _even_parts(group, most)]
 
 
 def _even_parts(members: list[_Member], most: int) -> list[list[_Member]]:
+    """Cut members into parts as even as can be, none larger than ``most``."""
     count = -(-len(members) // most)
-    return [part.tolist() for part in np.array_split(_objects(members), count)]
-
-
-def _objects(members: list[_Member]) -> np.ndarray:
-    array = np.empty(len(members), dtype=object)
-    array[:] = members
-    return array
+    bounds = [len(members) * i // count for i in range(count + 1)] if count else []
+    return [members[start:stop] for start, stop in itertools.pairwise(bounds)]
 
 
 def _bytes_of(fit: Fit) -> int:
@@ -224,12 +216,6 @@ class _Layout:
         """Return the flat buffer of one network."""
         return torch.cat([part[k].reshape(-1) for part in self.parts(buffer)])
 
-    def squared_norms(self, buffer: Tensor, n_parts: int | None = None) -> Tensor:
-        """Return each network's squared norm, (K,), over its first parts, or all."""
-        parts = self.parts(buffer)[:n_parts]
-        flat = [part.reshape(self.k, -1) for part in parts]
-        return sum(torch.linalg.vecdot(part, part) for part in flat)
-
     def spread(self, of_each: Tensor) -> Tensor:
         """Return a buffer that holds each network's number, (K,), in all its places."""
         return torch.cat([of_each.repeat_interleave(size) for size in self.sizes])
@@ -241,6 +227,13 @@ class _Flat:
 
     values: Tensor
     gradient: Tensor
+
+
+def _squared_norms(parts: list[Tensor]) -> Tensor:
+    """Return each network's squared norm, (K,), over some of its parts."""
+    flat = (part.view(len(part), 1, -1) for part in parts)
+    total: Any = sum(torch.bmm(part, part.mT) for part in flat)
+    return total.view(-1)
 
 
 class _Adam:
@@ -362,7 +355,7 @@ class _Pass:
         longest = max(lengths)
         device = members[0].inputs.device
         index = np.stack([np.resize(order, longest) for order in orders])
-        self.index = torch.from_numpy(index).to(device)
+        self.index = torch.from_numpy(index).to(device)  # (K or 1, n_samples)
         size = members[0].fit.options.batch_size
         if lengths[0] <= size:
             size = longest
@@ -375,20 +368,20 @@ class _Pass:
         )
 
     def __iter__(self) -> Iterator[_Batch]:
-        k = len(self.members)
-        for start, stop in self.bounds:
-            batch = self._inputs(start, stop)
-            yield _Batch(
-                batch.expand(k, *batch.shape[1:]),
-                self.target[:, start:stop],
-                *self._shares(start, stop),
-            )
+        sizes = [stop - start for start, stop in self.bounds]
+        parts = zip(
+            self.index.split(sizes, 1), self.target.split(sizes, 1), strict=True
+        )
+        for (start, stop), (index, target) in zip(self.bounds, parts, strict=True):
+            shares = self._shares(start, stop)
+            yield _Batch(self._inputs(index), target, *shares)
 
-    def _inputs(self, start: int, stop: int) -> Tensor:
-        room = self._room[:, : stop - start]
-        for rows, index, member in zip(room, self.index, self.members, strict=False):
-            torch.index_select(member.inputs, 0, index[start:stop], out=rows)
-        return room
+    def _inputs(self, index: Tensor) -> Tensor:
+        """Fetch a batch of rows, (K, size, n_inputs)."""
+        room = self._room[:, : index.shape[1]]
+        for rows, places, member in zip(room, index, self.members, strict=False):
+            torch.index_select(member.inputs, 0, places, out=rows)
+        return room.expand(len(self.members), -1, -1)
 
     def _targets(self) -> Tensor:
         """Return all targets in order, (K, n_samples, ...)."""
@@ -456,7 +449,9 @@ class _Chunk:
             first.loss,
             [f.task.network.dropout for f in fits] if network.dropout.p else [],
         )
-        self.n_layers = n_layers
+        n_weights = self.layout.n_weights
+        self._weights, self._slopes = self.values[:n_weights], self.gradient[:n_weights]
+        self._weight_parts, self._slope_parts = parts[:n_layers], slopes
         self._take_options([fit.options for fit in fits])
         self.is_curve = any(fit.learning_rate.is_curve for fit in fits)
         self.is_shared = len({member.stream for member in self.members}) == 1
@@ -564,28 +559,28 @@ class _Chunk:
 
     def _penalise(self, batch: _Batch) -> Tensor:
         """Add the L2 penalties; return twice what they are, times the rows, (K,)."""
-        n_weights = self.layout.n_weights
-        weights, gradient = self.values[:n_weights], self.gradient[:n_weights]
-        norms = self.layout.squared_norms(self.values, self.n_layers)
+        norms = _squared_norms(self._weight_parts)
+        share = batch.sizes / batch.weight_sums
         if self.decays:
-            weights.mul_(self._kept)
-        elif isinstance(batch.weight_sums, float):
-            gradient.addcmul_(weights, self._spread_alphas, value=1 / batch.weight_sums)
+            self._weights.mul_(self._kept)
+        elif isinstance(share, float):
+            factor = 1 / batch.weight_sums
+            self._slopes.addcmul_(self._weights, self._spread_alphas, value=factor)
         else:
             factors = self.layout.spread(self.alphas / batch.weight_sums)
-            gradient.addcmul_(weights, factors[:n_weights])
-        return norms * (batch.sizes / batch.weight_sums)
+            self._slopes.addcmul_(self._weights, factors[: len(self._weights)])
+        return norms if isinstance(share, float) else norms * share
 
     def _clip(self) -> None:
         """Shorten each gradient to its own largest norm."""
-        norms = self.layout.squared_norms(self.gradient).sqrt()
+        norms = _squared_norms(self._slope_parts).sqrt()
         factors = (self.max_norms / (norms + 1e-6)).clamp_max(1.0)
         self.gradient.mul_(self.layout.spread(factors))
 
 
 def run_population(
     fits: Sequence[Fit],
-    n_workers: int,
+    n_threads: int,
     is_cancelled: Callable[[Fit], bool] = lambda fit: False,
 ) -> None:
     """Run the epochs of fits that have started; an error is kept in the fit.
@@ -594,35 +589,18 @@ def run_population(
     ----------
     fits : sequence of Fit
         Fits of tasks that ``can_join``.
-    n_workers : int
-        Threads, each of which runs a chunk at a time.
+    n_threads : int
+        Threads that share the arithmetic of a step, at most.
     is_cancelled : callable
         Says of a fit, after an epoch, whether nobody wants it any more.
     """
-    chunks = _chunks(fits, n_workers)
-    interrupted = threading.Event()
-    settings = get_config()
-
-    def is_unwanted(fit: Fit) -> bool:
-        return interrupted.is_set() or is_cancelled(fit)
-
-    def run(members: list[_Member]) -> None:
-        device = members[0].inputs.device
+    for members in _chunks(fits, n_threads):
+        first = members[0].fit.task
+        count = worthwhile_threads((first.work or 0) * len(members), n_threads)
         try:
-            with config_context(**settings), torch.no_grad(), threads_for(1, device):
-                _Chunk(members).run(is_unwanted)
+            with torch.no_grad(), on_threads(count, first.train.target.device):
+                _Chunk(members).run(is_cancelled)
         except Exception as error:
             for member in members:
                 if not member.fit.is_over:
                     member.fit.error = member.fit.error or error
-
-    if n_workers == 1 or len(chunks) == 1:
-        for chunk in chunks:
-            run(chunk)
-        return
-    with ThreadPoolExecutor(n_workers) as pool:
-        try:
-            list(pool.map(run, chunks))
-        except BaseException:
-            interrupted.set()
-            raise
