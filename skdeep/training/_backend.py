@@ -76,9 +76,10 @@ class PopulationBackend(ParallelBackendBase):
 
     def configure(self, n_jobs=1, parallel=None, **options):
         """Hand over to a backend for this ``Parallel`` alone: there may be others."""
-        raise FallbackToBackend(
-            _OfOneParallel(self.nesting_level, meeting=self.meeting)
-        )
+        if holds_generators():  # others would wait for them, and never come
+            raise FallbackToBackend(SequentialBackend(self.nesting_level))
+        own = _OfOneParallel(self.nesting_level, meeting=self.meeting)
+        raise FallbackToBackend(own)
 
     def get_nested_backend(self):
         """Return a backend for calls inside of a job, which meet at the same place."""
