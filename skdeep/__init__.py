@@ -3,6 +3,8 @@
 from skdeep.datasets import load_stock_prices, load_stock_trend
 from skdeep.estimators import (
     CostSensitiveClassifier,
+    DeepEnsembleClassifier,
+    DeepEnsembleRegressor,
     LSTMClassifier,
     LSTMForecaster,
     LSTMRegressor,
@@ -33,6 +35,8 @@ __version__ = "0.1.0"
 __all__ = [
     "CostCurveDisplay",
     "CostSensitiveClassifier",
+    "DeepEnsembleClassifier",
+    "DeepEnsembleRegressor",
     "ErrorRatesDisplay",
     "ForecastDisplay",
     "LSTMClassifier",

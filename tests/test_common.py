@@ -10,6 +10,8 @@ from torch import nn
 
 from skdeep import (
     CostSensitiveClassifier,
+    DeepEnsembleClassifier,
+    DeepEnsembleRegressor,
     LSTMClassifier,
     LSTMForecaster,
     LSTMRegressor,
@@ -72,6 +74,8 @@ ESTIMATORS = [
     CostSensitiveClassifier(LINE, cv=3),
     CostSensitiveClassifier(SMALL, strategy="direct"),
     CostSensitiveClassifier(SMALL, strategy="auc", cv=2),
+    DeepEnsembleClassifier(4, n_folds=2, max_iter=20, n_iter_no_change=3),
+    DeepEnsembleRegressor(4, n_folds=2, max_iter=20),
     SlidingWindow(),
     TrendFeatures(),
     *searched(Ridge(), "alpha"),
@@ -80,6 +84,8 @@ ESTIMATORS = [
 ]
 
 _ORDERED_IN_TIME = "rows are ordered in time: each depends on those before it"
+
+_CUTS_FOLDS = "folds are cut among the rows: a row of weight 2 is not two rows"
 
 _NOT_AT_A_HALF = "the probability at which decisions turn is tuned, not 1/2"
 
@@ -94,6 +100,8 @@ def expected_failures(estimator):
     if isinstance(estimator, OptunaSearchCV) and is_regressor(estimator):
         # As scikit-learn has it for RandomizedSearchCV.
         return {"check_supervised_y_2d": "DataConversionWarning not caught"}
+    if isinstance(estimator, (DeepEnsembleClassifier, DeepEnsembleRegressor)):
+        return {"check_sample_weight_equivalence_on_dense_data": _CUTS_FOLDS}
     tunes = isinstance(estimator, CostSensitiveClassifier) and (
         estimator.strategy in ("tuned", "auto")
     )

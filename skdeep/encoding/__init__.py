@@ -17,12 +17,19 @@ from skdeep.encoding._inputs import (
     float_dtype,
     split_columns,
 )
-from skdeep.encoding._rows import as_tensor
+from skdeep.encoding._rows import DenseRows, as_tensor
 from skdeep.encoding._sequences import (
     SequenceEncoder,
     Sequences,
     StepClassTargets,
     StepValueTargets,
+)
+from skdeep.encoding._tabular import (
+    Features,
+    PeriodicFeatures,
+    PiecewiseFeatures,
+    PlainFeatures,
+    TableEncoder,
 )
 from skdeep.encoding._targets import ValueTargets, class_targets
 from skdeep.encoding._windows import (
@@ -34,15 +41,21 @@ from skdeep.encoding._windows import (
 
 __all__ = [
     "CONTEXTS",
+    "DenseRows",
     "ErrorQuantiles",
+    "Features",
     "ForecastTargets",
     "InputEncoder",
+    "PeriodicFeatures",
+    "PiecewiseFeatures",
+    "PlainFeatures",
     "RowContext",
     "SequenceEncoder",
     "Sequences",
     "StepClassTargets",
     "StepValueTargets",
     "Table",
+    "TableEncoder",
     "ValueTargets",
     "WindowEncoder",
     "Windows",

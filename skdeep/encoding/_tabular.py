@@ -1,0 +1,206 @@
+"""Tables into fixed features that a network reads well from the start.
+
+Nothing here is trained: numbers are scaled, squashed and expanded, categories become
+columns of 0 and 1. What follows can then be a plain dense network.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skdeep.encoding._inputs import InputEncoder, Table
+
+# Scaled numbers end here; the further out, the more they are squeezed.
+_LIMIT = 3.0
+
+
+class ColumnScaler:
+    """Scales numbers by median and quartiles, and squeezes outliers smoothly.
+
+    The scaled number x becomes x / sqrt(1 + (x / 3)**2), which is x near 0 and never
+    leaves (-3, 3) (Holzmüller et al., 2024).
+    """
+
+    def fit(self, numbers: np.ndarray) -> ColumnScaler:
+        """Learn median and spread of each column."""
+        # Halves, lest the difference of two large numbers overflow.
+        low, self.half_median_, high = np.quantile(numbers / 2, [0.25, 0.5, 0.75], 0)
+        extent = (numbers.max(axis=0) / 2 - numbers.min(axis=0) / 2) / 2
+        spread = np.where(high > low, high - low, extent)
+        # A column of one value says nothing: it becomes 0.
+        self.half_spread_ = np.where(spread > 0, spread, np.inf)
+        return self
+
+    def transform(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the squeezed numbers."""
+        with np.errstate(over="ignore"):
+            scaled = (numbers / 2 - self.half_median_) / self.half_spread_
+        scaled = scaled.clip(-1e6, 1e6)
+        return scaled / np.sqrt(1 + (scaled / _LIMIT) ** 2)
+
+
+class CategoryColumns:
+    """A column of 0 and 1 for each frequent category, and one for all rare ones.
+
+    A category that training has not seen is one of the rare ones, if there are such,
+    and else none of all.
+
+    Parameters
+    ----------
+    most : int
+        Categories of a column that get one of their own.
+    """
+
+    def __init__(self, most: int = 24):
+        self.most = most
+
+    def fit(self, codes: np.ndarray, n_codes: list[int]) -> CategoryColumns:
+        """Learn which codes (n_samples, n_columns) are frequent."""
+        self.tables_ = []
+        self.n_outputs_ = 0
+        for column, n in zip(codes.T, n_codes, strict=True):
+            table = self._places(np.bincount(column, minlength=n))
+            self.tables_.append(table)
+            self.n_outputs_ += table.max(initial=-1) + 1
+        return self
+
+    def _places(self, counts: np.ndarray) -> np.ndarray:
+        """Return the place of each code among its column's outputs, -1 for none."""
+        seen = np.flatnonzero(counts)
+        order = seen[np.argsort(-counts[seen], kind="stable")]
+        has_rare = len(order) > self.most
+        table = np.full(len(counts), self.most if has_rare else -1)
+        frequent = order[: self.most]
+        table[frequent] = np.arange(len(frequent))
+        return table
+
+    def transform(self, codes: np.ndarray) -> np.ndarray:
+        """Return 0 and 1, (n_samples, n_outputs_)."""
+        columns = []
+        for column, table in zip(codes.T, self.tables_, strict=True):
+            places = np.arange(table.max(initial=-1) + 1)
+            columns.append(table[column][:, np.newaxis] == places)
+        return np.concatenate(columns, axis=1)
+
+
+class TableEncoder:
+    """Turns checked columns into numbers near 0, for networks and further features.
+
+    Missing numbers are replaced by the mean, with an indicator beside them; numbers
+    are scaled and squeezed; categories become columns of 0 and 1.
+    """
+
+    def fit(self, table: Table) -> TableEncoder:
+        """Learn from training rows."""
+        self.inputs_ = InputEncoder().fit(table)
+        numbers, codes = self._split(table)
+        self.scaler_ = ColumnScaler().fit(numbers)
+        # Of two values a network makes anything without further features.
+        numeric = numbers[:, : self.inputs_.n_numeric_]
+        self.manifold_ = np.flatnonzero([len(np.unique(c)) > 2 for c in numeric.T])
+        self.categories_: CategoryColumns | None = None
+        if codes is not None:
+            self.categories_ = CategoryColumns().fit(codes, self.inputs_.n_codes_)
+        return self
+
+    def _split(self, table: Table) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return numbers with indicators, and codes of categories if there are any."""
+        cpu = torch.device("cpu")
+        rows: Any = self.inputs_.encode(table, torch.float64, cpu)
+        numbers, *codes = (tensor.numpy() for tensor in rows.tensors)
+        return numbers, codes[0] if codes else None
+
+    def transform(self, table: Table) -> np.ndarray:
+        """Return the encoded rows, (n_samples, n_outputs) in float64.
+
+        The columns of X that hold numbers come first, in their order; ``manifold_``
+        are the positions of those with more than two values.
+        """
+        numbers, codes = self._split(table)
+        n_numeric = self.inputs_.n_numeric_
+        parts = [self.scaler_.transform(numbers)]
+        # Indicators of missing numbers are 0 and 1 already.
+        parts[0][:, n_numeric:] = numbers[:, n_numeric:]
+        if self.categories_ is not None and codes is not None:
+            parts.append(self.categories_.transform(codes).astype(np.float64))
+        return np.concatenate(parts, axis=1)
+
+
+class Features(ABC):
+    """Encoded rows, and beside them what is made of some of their columns."""
+
+    @abstractmethod
+    def encode(self, x: Tensor) -> Tensor:
+        """Return the inputs of a network, (n_samples, n_columns) -> (n_samples, n)."""
+
+
+class PlainFeatures(Features):
+    """The rows as they are."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        return x
+
+
+class PeriodicFeatures(Features):
+    """Sines and cosines of multiples of each number (Gorishniy et al., 2022).
+
+    Parameters
+    ----------
+    columns : ndarray of shape (n_columns,)
+        Positions of the numbers.
+    frequencies : ndarray of shape (n_columns, n_each)
+        Periods in a unit of each.
+    """
+
+    def __init__(self, columns: np.ndarray, frequencies: np.ndarray):
+        self.columns = columns
+        self.frequencies = frequencies
+
+    @classmethod
+    def draw(cls, columns, scale: float, n_each: int, rng) -> PeriodicFeatures:
+        """Draw frequencies with a standard deviation of ``scale``."""
+        return cls(columns, rng.normal(0.0, scale, (len(columns), n_each)))
+
+    def encode(self, x: Tensor) -> Tensor:
+        frequencies = torch.from_numpy(self.frequencies).to(x)
+        # (n_samples, n_columns, 1) * (n_columns, n_each)
+        angles = 2 * math.pi * x[:, self.columns].unsqueeze(2) * frequencies
+        return torch.cat([x, angles.sin().flatten(1), angles.cos().flatten(1)], 1)
+
+
+class PiecewiseFeatures(Features):
+    """How far each number has come through each bin (Gorishniy et al., 2022).
+
+    0 below a bin, 1 above, and linear inside.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (n_columns,)
+        Positions of the numbers.
+    edges : ndarray of shape (n_columns, n_bins + 1)
+        Ends of the bins.
+    """
+
+    def __init__(self, columns: np.ndarray, edges: np.ndarray):
+        self.columns = columns
+        self.edges = edges
+
+    @classmethod
+    def of(cls, columns, x: np.ndarray, n_bins: int) -> PiecewiseFeatures:
+        """Cut the bins so that each holds as many rows of ``x``."""
+        levels = np.linspace(0, 1, n_bins + 1)
+        return cls(columns, np.quantile(x[:, columns], levels, axis=0).T)
+
+    def encode(self, x: Tensor) -> Tensor:
+        edges = torch.from_numpy(self.edges).to(x)
+        widths = edges.diff(dim=1)
+        # A bin of no width, where many numbers are equal, stays at 0.
+        widths = torch.where(widths > 0, widths, torch.inf)
+        shares = (x[:, self.columns].unsqueeze(2) - edges[:, :-1]) / widths
+        return torch.cat([x, shares.clamp(0, 1).flatten(1)], 1)

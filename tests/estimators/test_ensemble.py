@@ -1,0 +1,480 @@
+"""Ensembles: what they predict, by references of their own; how they are chosen."""
+
+import copy
+import io
+import pickle
+import pickletools
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import skops.io
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_diabetes, make_classification
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skdeep import DeepEnsembleClassifier, DeepEnsembleRegressor
+from skdeep.estimators._ensemble import _assign_folds, _choose_greedily
+
+SMALL = {"n_members": 8, "n_folds": 2, "max_iter": 8, "random_state": 0}
+
+
+def classifier(**params):
+    return DeepEnsembleClassifier(**{**SMALL, **params})
+
+
+def regressor(**params):
+    return DeepEnsembleRegressor(**{**SMALL, **params})
+
+
+def classes(n_classes=3, n_samples=150):
+    X, y = make_classification(
+        n_samples=n_samples,
+        n_features=6,
+        n_informative=4,
+        n_classes=n_classes,
+        random_state=0,
+    )
+    return X, y
+
+
+def line(n_samples=400, noise=0.0, seed=0):
+    rng = np.random.RandomState(seed)
+    X = rng.normal(size=(n_samples, 3))
+    return X, X @ [1.0, -2.0, 3.0] + 5 + noise * rng.normal(size=n_samples)
+
+
+# -- a reference in numpy ------------------------------------------------------------
+
+
+def silu(z):
+    return z / (1 + np.exp(-z))
+
+
+def forward(member, x):
+    """Go through a member's network as its arrays and its features say."""
+    features, arrays = member.features, member.network.arrays
+    if member.hyperparameters["embedding"] == "periodic":
+        angles = 2 * np.pi * x[:, features.columns, None] * features.frequencies
+        parts = [x, np.sin(angles).reshape(len(x), -1)]
+        x = np.hstack([*parts, np.cos(angles).reshape(len(x), -1)])
+    elif member.hyperparameters["embedding"] == "piecewise":
+        bins = [
+            np.interp(x[:, column], edges[i : i + 2], [0, 1])
+            for column, edges in zip(features.columns, features.edges, strict=True)
+            for i in range(len(edges) - 1)
+        ]
+        x = np.column_stack([x, *bins])
+    n_layers = len(arrays) // 2
+    for i in range(n_layers):
+        x = (
+            x @ arrays[f"layers.{i}.weight"].T.astype(float)
+            + arrays[f"layers.{i}.bias"]
+        )
+        if i < n_layers - 1:
+            x = silu(x)
+    return x
+
+
+def scaled(X):
+    """Scale and squeeze the columns of X by its own quartiles."""
+    low, middle, high = np.quantile(X, [0.25, 0.5, 0.75], axis=0)
+    x = (X - middle) / (high - low)
+    return x / np.sqrt(1 + (x / 3) ** 2)
+
+
+def test_probabilities_are_the_weighted_mean_of_the_members():
+    X, y = classes()
+    model = classifier().fit(X, y)
+    expected = 0
+    for member, weight in zip(model.members_, model.member_weights_, strict=True):
+        scores = np.exp(forward(member, scaled(X)))
+        expected += weight * scores / scores.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(model.predict_proba(X), expected, atol=1e-10)
+    kinds = {member.hyperparameters["embedding"] for member in model.members_}
+    assert kinds == {"raw", "periodic", "piecewise"}
+
+
+def test_mean_and_std_are_those_of_the_members():
+    X, y = line(100, noise=1.0)
+    model = regressor().fit(X, y)
+    members = [forward(m, scaled(X))[:, 0] * y.std() + y.mean() for m in model.members_]
+    mean = np.average(members, axis=0, weights=model.member_weights_)
+    variance = np.average((members - mean) ** 2, axis=0, weights=model.member_weights_)
+    predicted, std = model.predict(X, return_std=True)
+    np.testing.assert_allclose(predicted, mean, rtol=1e-9)
+    np.testing.assert_array_equal(predicted, model.predict(X))
+    # The rest is noise, as large for all rows.
+    noise = std**2 - variance
+    np.testing.assert_allclose(noise, noise[0], rtol=1e-6)
+    assert noise[0] > 0
+
+
+# -- folds and choice ----------------------------------------------------------------
+
+
+def test_each_fold_has_its_share_of_each_class():
+    y = np.repeat([0, 1, 2], [41, 8, 3])
+    folds = _assign_folds(y, 4, np.random.RandomState(0))
+    table = pd.crosstab(y, folds).to_numpy()
+    assert (np.ptp(table, axis=1) <= 2).all()
+    assert np.ptp(np.bincount(folds)) <= 1
+    # Of a number, folds have as many low as high values.
+    values = np.arange(40.0)[:, np.newaxis]
+    folds = _assign_folds(values, 4, np.random.RandomState(0))
+    assert all(abs(values[folds == f].mean() - 19.5) < 2 for f in range(4))
+
+
+def test_greedy_choice_is_no_worse_than_the_best_model():
+    rng = np.random.RandomState(0)
+    target = rng.normal(size=200)
+    models = target + rng.normal(size=(5, 200)) * np.array([[1.0, 1.1, 1.2, 3, 9]]).T
+    models[4] += 4
+
+    def loss(model):
+        return np.mean((model - target) ** 2)
+
+    weights = _choose_greedily(models, loss, 40)
+    assert weights.sum() == pytest.approx(1)
+    assert loss(weights @ models) < min(map(loss, models))
+    assert weights[4] == 0
+    # Unless others help, the best model stands alone.
+    alone = np.array([target, target + 1])
+    np.testing.assert_array_equal(_choose_greedily(alone, loss, 10), [1, 0])
+
+
+def test_sets_of_members_share_a_weight():
+    model = classifier(n_members=9, n_folds=3).fit(*classes())
+    weights = model.member_weights_.reshape(3, 3)
+    assert (weights == weights[:, :1]).all()
+    assert weights.sum() == pytest.approx(1)
+    assert [m.fold for m in model.members_] == [0, 1, 2] * 3
+    for first in model.members_[::3]:
+        told = [m for m in model.members_ if m.hyperparameters == first.hyperparameters]
+        assert len(told) == 3
+
+
+@pytest.mark.parametrize(("n_members", "expected"), [(1, 3), (3, 3), (4, 6), (8, 9)])
+def test_sets_are_whole(n_members, expected):
+    model = classifier(n_members=n_members, n_folds=3, max_iter=2).fit(*classes(2))
+    assert len(model.members_) == expected
+
+
+def test_validation_score_is_of_rows_not_trained_on():
+    rng = np.random.RandomState(0)
+    X, y = rng.normal(size=(300, 5)), rng.randint(2, size=300)
+    model = classifier(max_iter=40, n_iter_no_change=40).fit(X, y)
+    assert abs(model.validation_score_ - 0.5) < 0.1
+    assert model.validation_loss_ > 0.65
+
+
+def test_hyperparameters_differ():
+    model = regressor(n_members=16).fit(*line(100))
+    told = [m.hyperparameters for m in model.members_[::2]]
+    rates = {t["learning_rate_init"] for t in told}
+    assert len(rates) == 8
+    assert len({t["embedding"] for t in told}) == 3
+    assert all(1 <= m.n_iter <= 8 for m in model.members_)
+    assert "learning_rate_init" in repr(model.members_[0])
+
+
+# -- what is learnt ------------------------------------------------------------------
+
+
+def test_a_line_is_learnt():
+    X, y = line()
+    model = regressor(max_iter=60).fit(X, y)
+    X_new, y_new = line(seed=1)
+    assert model.score(X_new, y_new) > 0.98
+    assert model.validation_score_ > 0.98
+
+
+def test_standard_deviations_cover():
+    X, y = line(600, noise=2.0)
+    model = regressor(max_iter=40).fit(X, y)
+    X_new, y_new = line(2000, noise=2.0, seed=1)
+    mean, std = model.predict(X_new, return_std=True)
+    assert np.median(std) == pytest.approx(2.0, rel=0.2)
+    inside = np.abs(y_new - mean) < 1.96 * std
+    assert 0.92 < inside.mean() < 0.98
+
+
+def test_classes_are_learnt_no_worse_than_by_a_single_network():
+    X, y = load_breast_cancer(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    single = make_pipeline(
+        StandardScaler(), MLPClassifier(random_state=0, max_iter=400)
+    )
+    single.fit(X_train, y_train)
+    model = classifier(n_folds=4, max_iter=30).fit(X_train, y_train)
+    assert model.score(X_test, y_test) >= single.score(X_test, y_test) - 0.01
+    losses = [log_loss(y_test, m.predict_proba(X_test)) for m in (model, single)]
+    assert losses[0] < losses[1] + 0.01
+
+
+def test_numbers_are_learnt_no_worse_than_by_a_single_network():
+    X, y = load_diabetes(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    single = make_pipeline(
+        StandardScaler(),
+        MLPRegressor(random_state=0, early_stopping=True, max_iter=2000),
+    )
+    single.fit(X_train, y_train)
+    model = regressor(max_iter=20).fit(X_train, y_train)
+    assert model.score(X_test, y_test) > max(single.score(X_test, y_test) - 0.02, 0.3)
+
+
+def test_several_outputs():
+    X, y = line(300)
+    Y = np.column_stack([y, 1000 * X[:, 0]])
+    model = regressor(max_iter=40).fit(X, Y)
+    predicted, std = model.predict(X, return_std=True)
+    assert predicted.shape == std.shape == Y.shape
+    assert (model.score(X, Y)) > 0.97
+    assert std[:, 1].mean() > 10 * std[:, 0].mean()
+
+
+def test_one_class():
+    X, _ = classes()
+    model = classifier(max_iter=1).fit(X, np.full(len(X), "only"))
+    assert (model.predict(X) == "only").all()
+    np.testing.assert_array_equal(model.predict_proba(X), np.ones((len(X), 1)))
+
+
+def test_constant_target():
+    X, y = line(50)
+    predicted = regressor(max_iter=2).fit(X, np.full(len(y), 7.0)).predict(X)
+    np.testing.assert_allclose(predicted, 7.0, atol=2.0)
+
+
+# -- tables as they come -------------------------------------------------------------
+
+
+def mixed_table(n_samples=240):
+    """A frame whose target hangs on a category and on whether a number is missing."""
+    rng = np.random.RandomState(0)
+    frame = pd.DataFrame(
+        {
+            "city": pd.Categorical(rng.choice(["Bonn", "Köln", "Ulm"], n_samples)),
+            "size": rng.normal(size=n_samples),
+            "noise": rng.normal(size=n_samples),
+        }
+    )
+    frame.loc[rng.uniform(size=n_samples) < 0.3, "size"] = np.nan
+    y = (frame["city"] == "Ulm") ^ frame["size"].isna()
+    return frame, np.where(y, "yes", "no")
+
+
+def test_categories_and_missing_values_are_read():
+    frame, y = mixed_table()
+    model = classifier(max_iter=30).fit(frame[:180], y[:180])
+    assert model.score(frame[180:], y[180:]) > 0.95
+    assert list(model.feature_names_in_) == ["city", "size", "noise"]
+    assert list(model.classes_) == ["no", "yes"]
+
+
+def test_unknown_and_missing_categories_are_predicted():
+    frame, y = mixed_table()
+    model = classifier().fit(frame, y)
+    others = frame.assign(city=pd.Categorical(["Aachen", None] * (len(frame) // 2)))
+    assert np.isfinite(model.predict_proba(others)).all()
+
+
+def test_polars_is_read_as_pandas():
+    frame, y = mixed_table()
+    other = pl.DataFrame(
+        {name: frame[name].astype(object).tolist() for name in frame}
+    ).with_columns(pl.col("city").cast(pl.Categorical), pl.col("size").fill_nan(None))
+    expected = classifier().fit(frame, y).predict_proba(frame)
+    got = classifier().fit(other, y).predict_proba(other)
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_only_categories():
+    frame, y = mixed_table()
+    cities = frame[["city"]]
+    p = classifier(max_iter=20).fit(cities, y).predict_proba(cities)
+    assert len(np.unique(p.round(6), axis=0)) == 3
+
+
+def test_many_columns():
+    X, y = make_classification(100, 300, random_state=0)
+    model = classifier(max_iter=2).fit(X, y)
+    widths = {m.network.config["n_inputs"] for m in model.members_}
+    assert max(widths) <= 300 + 128
+
+
+def test_predictions_have_the_float_type_of_X():
+    X, y = classes()
+    X = X.astype(np.float32)
+    assert classifier(max_iter=1).fit(X, y).predict_proba(X).dtype == np.float32
+    assert regressor(max_iter=1).fit(X, y).predict(X).dtype == np.float32
+
+
+def test_huge_and_constant_columns():
+    X, y = classes()
+    X[:, 0] = 1e300 * np.sign(X[:, 0])
+    X[:, 1] = 3.0
+    X[0, 2] = -1e200
+    assert np.isfinite(classifier(max_iter=2).fit(X, y).predict_proba(X)).all()
+
+
+# -- weights -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [classifier, regressor])
+def test_a_row_of_weight_zero_is_not_there(make):
+    X, y = classes()
+    weight = np.random.RandomState(0).randint(0, 3, len(y)).astype(float)
+    kept = weight > 0
+    with_zeros = make().fit(X, y, sample_weight=weight)
+    without = make().fit(X[kept], y[kept], sample_weight=weight[kept])
+    np.testing.assert_array_equal(with_zeros.predict(X), without.predict(X))
+
+
+def test_weights_shift_predictions():
+    X, y = classes(2)
+    plain = classifier().fit(X, y).predict_proba(X)[:, 1].mean()
+    weighted = classifier().fit(X, y, np.where(y == 1, 20.0, 1.0))
+    by_class = classifier(class_weight={0: 1.0, 1: 20.0}).fit(X, y)
+    assert weighted.predict_proba(X)[:, 1].mean() > plain + 0.1
+    np.testing.assert_array_equal(by_class.predict_proba(X), weighted.predict_proba(X))
+
+
+def test_balanced_classes():
+    X, y = classes(2, 300)
+    rows = np.flatnonzero((y == 0) | (np.arange(300) % 10 == 0))
+    X, y = X[rows], y[rows]
+    weight = len(y) / (2 * np.bincount(y))[y]
+    balanced = classifier(class_weight="balanced").fit(X, y)
+    expected = classifier().fit(X, y, weight)
+    np.testing.assert_allclose(
+        balanced.predict_proba(X), expected.predict_proba(X), atol=1e-6
+    )
+
+
+# -- the same on every run -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [classifier, regressor])
+def test_random_state_alone_decides(make):
+    X, y = classes()
+    fitted = []
+    for seed in (1, 2):
+        np.random.seed(seed)  # noqa: NPY002 - the global generator is the point
+        torch.manual_seed(seed)
+        fitted.append(make().fit(X, y).predict(X))
+        assert torch.initial_seed() == seed
+    np.testing.assert_array_equal(*fitted)
+
+
+def test_other_seed_other_ensemble():
+    X, y = classes()
+    first, second = (classifier(random_state=s).fit(X, y) for s in (0, 1))
+    assert not np.array_equal(first.predict_proba(X), second.predict_proba(X))
+
+
+def through_joblib(model):
+    file = io.BytesIO()
+    joblib.dump(model, file)
+    file.seek(0)
+    return joblib.load(file)
+
+
+def through_skops(model):
+    data = skops.io.dumps(model)
+    untrusted = skops.io.get_untrusted_types(data=data)
+    assert all(name.startswith("skdeep.") for name in untrusted), untrusted
+    return skops.io.loads(data, trusted=untrusted)
+
+
+WAYS = {
+    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
+    "joblib": through_joblib,
+    "deepcopy": copy.deepcopy,
+    "skops": through_skops,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_round_trip_keeps_predictions(way):
+    frame, y = mixed_table()
+    model = classifier(max_iter=2).fit(frame, y)
+    expected = model.predict_proba(frame)
+    loaded = WAYS[way](model)
+    np.testing.assert_array_equal(loaded.predict_proba(frame), expected)
+    assert loaded.members_[3].hyperparameters == model.members_[3].hyperparameters
+
+
+@pytest.mark.parametrize("make", [classifier, regressor])
+def test_pickle_names_no_torch(make):
+    X, y = classes()
+    model = make(max_iter=2).fit(X, y)
+    model.predict(X)
+    operations = pickletools.genops(pickle.dumps(model))
+    names = {str(arg) for _, arg, _ in operations if isinstance(arg, str)}
+    assert not {name for name in names if "torch" in name}
+
+
+def test_clone_and_refit():
+    X, y = classes()
+    model = classifier(max_iter=2).fit(X, y)
+    again = clone(model).fit(X[:, :4], y)
+    assert again.n_features_in_ == 4
+    np.testing.assert_array_equal(
+        model.fit(X[:, :4], y).predict_proba(X[:, :4]), again.predict_proba(X[:, :4])
+    )
+
+
+# -- bad input -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"n_members": 0}, "'n_members' parameter .* Got 0"),
+        ({"n_folds": 1}, "'n_folds' parameter .* Got 1"),
+        ({"max_iter": 2.5}, "'max_iter' parameter .* Got 2.5"),
+        ({"class_weight": "some"}, "'class_weight' parameter .* Got 'some'"),
+        ({"class_weight": {0: -1, 1: 1, 2: 1}}, "class_weight must hold finite"),
+        ({"class_weight": {0: 0, 1: 0, 2: 0}}, "class_weight leaves no sample"),
+        ({"categorical_features": ["colour"]}, "categorical_features names .'colour'"),
+        ({"device": "abacus"}, "Unknown device='abacus'"),
+    ],
+    ids=str,
+)
+def test_bad_parameters(params, message):
+    with pytest.raises(ValueError, match=message):
+        classifier(**params).fit(*classes())
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        ([[1.0]], [0], "2 samples at least, got n_samples=1"),
+        ([[1.0], [np.inf]], [0, 1], "Input X contains infinity"),
+        ([[1.0], [2.0]], [0.5, 1.7], "Unknown label type: continuous"),
+        ([[1.0], [2.0]], [[0, 1], [1, 1]], "one label for each sample"),
+        ([["a"], ["b"]], [0, 1], "convert string to float"),
+        ([[1.0], [2.0]], [0, 1, 2], "inconsistent numbers of samples"),
+    ],
+    ids=["one row", "infinity", "numbers", "labels", "text", "lengths"],
+)
+def test_bad_data(X, y, message):
+    with pytest.raises(ValueError, match=message):
+        classifier().fit(X, y)
+
+
+def test_bad_weights():
+    X, y = classes()
+    with pytest.raises(ValueError, match="at least one non-zero"):
+        classifier().fit(X, y, np.zeros(len(y)))
+    with pytest.raises(ValueError, match="Negative values"):
+        regressor().fit(X, y, np.full(len(y), -1.0))
