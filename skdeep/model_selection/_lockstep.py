@@ -1,7 +1,8 @@
 """Fits of several folds that advance together, epoch by epoch.
 
-A fit cannot be left in the middle and taken up again, unless it is in a thread. Each
-fold's has one, but only the thread whose turn it is runs: no two ever compute at once.
+A fit cannot be left in the middle and taken up again, unless it is in a thread. The fit
+of each fold that reports its epochs has one, but only the thread whose turn it is runs:
+no two ever compute at once.
 """
 
 from __future__ import annotations
@@ -129,6 +130,10 @@ class Fold:
 
     def advance(self) -> None:
         """Train until the end of the next epoch, or of the fit."""
+        if not self.reports:
+            self._fit_and_score()
+            self.is_done = True
+            return
         self._go()
         self._pause.acquire()
         if self._broken is not None:
@@ -153,20 +158,13 @@ class Fold:
     def _run(self) -> None:
         self._turn.acquire()
         try:
-            with self._config():
-                self._fit()
+            with self._config(), watched(self.estimator, EndOfEpoch(self._end_epoch)):
+                self._fit_and_score()
         except BaseException as error:
             self._broken = error
         finally:
             self.is_done = True
             self._pause.release()
-
-    def _fit(self) -> None:
-        if self.reports:
-            with watched(self.estimator, EndOfEpoch(self._end_epoch)):
-                self._fit_and_score()
-        else:
-            self._fit_and_score()
 
     def _fit_and_score(self) -> None:
         task = self.task
