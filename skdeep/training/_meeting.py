@@ -18,7 +18,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from skdeep.training._device import holds_generators
+import torch
+
+from skdeep.training._device import holds_generators, on_threads
 from skdeep.training._epochs import Fit
 from skdeep.training._population import run_population
 
@@ -288,7 +290,9 @@ class Meeting:
     def _result(self, call: Call, job: Job) -> Any:
         if call.is_cancelled:
             raise Cancelled
-        return job.function()
+        # There are as many jobs as cores already.
+        with on_threads(1, torch.device("cpu")):
+            return job.function()
 
     def _enter(self, call: Call) -> None:
         """Wait for memory and a core."""
