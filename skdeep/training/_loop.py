@@ -34,9 +34,7 @@ def train(task: Task) -> TrainingState:
     device = task.train.target.device
     meeting = current_meeting()
     with contextlib.ExitStack() as stack:
-        # Where fits meet, as many go on at a time as there are cores.
-        work = task.work if meeting is None else 1
-        stack.enter_context(threads_for(work, device))
+        stack.enter_context(threads_for(task.work, device))
         if device.type == "cuda" and not task.closed_form:
             # Recurrent layers copy weights that lie in one buffer with the others'.
             stack.enter_context(warnings.catch_warnings())
@@ -101,6 +99,7 @@ def _finish(fit: Fit) -> None:
     """End a fit whose epochs a population has run."""
     if fit.error is not None:
         raise fit.error
+    assert fit.is_over
     fit.finish()
     _check_usable(fit.trainer)
 

@@ -3,10 +3,13 @@
 import pickle
 import pickletools
 
+import joblib
 import numpy as np
 import pytest
 import torch
 from sklearn.base import is_classifier
+from sklearn.datasets import load_iris
+from sklearn.model_selection import GridSearchCV
 
 from skdeep import LSTMClassifier, LSTMRegressor, MLPClassifier
 from skdeep.training import STOCHASTIC_SOLVERS
@@ -203,3 +206,17 @@ def test_single_sequences_and_long_ones():
     np.testing.assert_allclose(
         model.predict(many), np.tile(expected, (40, 1)), atol=1e-5
     )
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam", "adamw"])
+def test_population_equals_single_fits(solver):
+    X, y = load_iris(return_X_y=True)
+    model = MLPClassifier(
+        (8,), solver=solver, max_iter=5, random_state=0, dtype="float64", device="cuda"
+    )
+    grid = {"learning_rate_init": [1e-3, 1e-2], "alpha": [1e-4, 1e-1]}
+    search = GridSearchCV(model, grid, cv=4, scoring="neg_log_loss")
+    apart = search.fit(X[:147], y[:147]).cv_results_["mean_test_score"]
+    with joblib.parallel_config(backend="skdeep"):
+        together = search.fit(X[:147], y[:147]).cv_results_["mean_test_score"]
+    np.testing.assert_allclose(together, apart, rtol=1e-6)
