@@ -36,7 +36,7 @@ def current_meeting() -> Meeting | None:
     seat = getattr(_here, "seat", None)
     # A thread that is aside is counted as waiting, and one that has torch's global
     # generators would keep others from coming.
-    if seat is None or seat.waits_for is not None or holds_generators():
+    if seat is None or seat.retrieved or holds_generators():
         return None
     return seat.call.meeting
 
@@ -96,12 +96,14 @@ class Call:
 class _Seat:
     """A job that is running in the calling thread.
 
-    While it waits for a call of its own it does not count as busy.
+    ``retrieved`` are calls of its own whose results it is taking; while one of them has
+    jobs that are not done, it does not count as busy.
     """
 
     call: Call
     place: tuple[int, ...]
-    waits_for: Call | None = None
+    retrieved: list[Call] = field(default_factory=list)
+    is_busy: bool = True
 
 
 @dataclass
@@ -177,6 +179,8 @@ class Meeting:
                 return job
             call.n_active += 1
             self._n_busy += 1
+            if call.caller is not None:
+                self._count(call.caller)
         self._start_thread(call, job)
         return job
 
@@ -201,27 +205,31 @@ class Meeting:
         """Let the calling thread wait for its call's jobs."""
         _end_dispatches(call)
         seat = self._own_seat()
-        if seat is None or seat.waits_for is not None:
+        if seat is None:
             yield
             return
-        with self._lock:
-            if call.n_active:
-                seat.waits_for = call
-                self._n_busy -= 1
-                self._settle()
-        self._cores.release()
+        if not seat.retrieved:
+            self._cores.release()
+        seat.retrieved.append(call)
+        self._update(seat)
         try:
             yield
         finally:
-            with self._lock:
-                self._come_back(call)
-            self._cores.acquire()
+            seat.retrieved.remove(call)
+            self._update(seat)
+            if not seat.retrieved:
+                self._cores.acquire()
 
-    def _come_back(self, call: Call) -> None:
-        """Count the thread that waits for a call as busy again."""
-        if call.caller is not None and call.caller.waits_for is call:
-            call.caller.waits_for = None
-            self._n_busy += 1
+    def _update(self, seat: _Seat) -> None:
+        with self._lock:
+            self._count(seat)
+            self._settle()
+
+    def _count(self, seat: _Seat) -> None:
+        """Count a thread as busy or not, as it is now."""
+        is_busy = not any(call.n_active for call in seat.retrieved)
+        self._n_busy += is_busy - seat.is_busy
+        seat.is_busy = is_busy
 
     def cancel(self, call: Call) -> None:
         """Make the jobs of a call end as soon as they can."""
@@ -249,7 +257,7 @@ class Meeting:
         """End a call; none of its threads is left."""
         _end_dispatches(call)
         seat = self._own_seat()
-        is_computing = seat is not None and seat.waits_for is None
+        is_computing = seat is not None and not seat.retrieved
         if is_computing:
             self._cores.release()
         for thread in call.threads:
@@ -316,9 +324,9 @@ class Meeting:
                 return call.pending.popleft()
             call.n_active -= 1
             self._n_busy -= 1
-            if call.n_active == 0:
-                # Who waits will see in a moment; who meets whom must not depend on it.
-                self._come_back(call)
+            if call.caller is not None:
+                # It will see in a moment; who meets whom must not depend on that.
+                self._count(call.caller)
             self._settle()
             return None
 
