@@ -1,0 +1,179 @@
+"""Random nestings of scikit-learn's meta-estimators: no deadlock, no lost result."""
+
+import threading
+import warnings
+from functools import partial
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import load_iris
+from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    GridSearchCV,
+    RandomizedSearchCV,
+    cross_val_score,
+)
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skdeep import MLPClassifier
+from tests.training.populations import record_populations, together
+
+X, y = load_iris(return_X_y=True)
+ROWS = np.random.default_rng(0).permutation(len(X))[:60]
+X, y = X[ROWS], y[ROWS]
+N_NESTINGS, N_BLOCKS, MOST_FITS = 200, 10, 20
+
+
+def network(rng, **params):
+    """A small network that may stop early, fall back or fail."""
+    params = {
+        "hidden_layer_sizes": [(), (4,), (3, 3)][rng.integers(3)],
+        "max_iter": int(rng.integers(1, 5)),
+        "learning_rate_init": 10 ** rng.uniform(-3, -1),
+        "alpha": 10 ** rng.uniform(-4, 0),
+        "solver": ["sgd", "adam", "adam", "adamw"][rng.integers(4)],
+        "batch_size": ["auto", 16][rng.integers(2)],
+        "random_state": int(rng.integers(2)),
+        **params,
+    }
+    return MLPClassifier(**params)
+
+
+def stops_early(rng):
+    return network(
+        rng,
+        early_stopping=[True, "loss"][rng.integers(2)],
+        max_iter=12,
+        n_iter_no_change=1,
+        tol=0.05,
+        validation_fraction=0.2,
+    )
+
+
+def drops_out(rng):
+    return network(rng, dropout=0.3, class_weight="balanced")
+
+
+def falls_back(rng):
+    params = [{"solver": "lbfgs"}, {"batch_norm": True}, {"solver": "nadam"}]
+    return network(rng, **params[rng.integers(3)])
+
+
+def fails(rng):
+    return network(rng, hidden_layer_sizes=(0,))
+
+
+def from_elsewhere(rng):
+    return [LogisticRegression(), GaussianNB()][rng.integers(2)]
+
+
+LEAVES = [network] * 4 + [stops_early, drops_out, falls_back, from_elsewhere]
+
+
+def leaf(rng, may_fail):
+    if may_fail and rng.random() < 0.25:
+        return fails(rng)
+    return LEAVES[rng.integers(len(LEAVES))](rng)
+
+
+def space_of(model):
+    """Two values for a parameter somewhere inside."""
+    names = [name for name in sorted(model.get_params()) if name.endswith("alpha")]
+    return {names[0]: [1e-3, 0.5]} if names else {}
+
+
+def wrapped(rng, model, other):
+    """A model that fits the model in parallel, perhaps with another beside it.
+
+    With it comes how many times it fits the model, and how many times the other.
+    """
+    n_jobs = [None, None, None, -1, 1, 2][rng.integers(6)]
+    options = {
+        "cv": 2,
+        "n_jobs": n_jobs,
+        "error_score": ["raise", np.nan, np.nan][rng.integers(3)],
+    }
+    space = space_of(model)
+    n_values = max(len(space) * 2, 1)
+    pair = [("a", model), ("b", other)]
+    kinds = [
+        lambda: (GridSearchCV(model, space, **options), n_values * 2 + 1, 0),
+        lambda: (
+            RandomizedSearchCV(model, space, n_iter=1, random_state=0, **options),
+            3,
+            0,
+        ),
+        lambda: (BaggingClassifier(model, 3, random_state=0, n_jobs=n_jobs), 3, 0),
+        lambda: (VotingClassifier(pair, n_jobs=n_jobs), 1, 1),
+        lambda: (OneVsRestClassifier(model, n_jobs=n_jobs), 3, 0),
+        lambda: (StackingClassifier(pair, GaussianNB(), cv=2, n_jobs=n_jobs), 3, 3),
+        lambda: (CalibratedClassifierCV(model, cv=2, n_jobs=n_jobs), 2, 0),
+        lambda: (make_pipeline(StandardScaler(), model), 1, 0),
+    ]
+    return kinds[rng.integers(len(kinds))]()
+
+
+def nesting(rng):
+    """A few meta-estimators around networks, not too many of these."""
+    may_fail = rng.random() < 0.4
+    model, n_fits = leaf(rng, may_fail), 1
+    for _ in range(4):
+        found, times, others = wrapped(rng, model, leaf(rng, may_fail))
+        if n_fits * times + others > MOST_FITS:
+            break
+        model, n_fits = found, n_fits * times + others
+    return model
+
+
+def one_after_another(model):
+    """The same model, with no thread or process beside."""
+    names = [name for name in model.get_params() if name.endswith("n_jobs")]
+    return clone(model).set_params(**dict.fromkeys(names))
+
+
+def outcome(model, by_folds):
+    """What comes of a model: its predictions or scores, or the kind of its error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            if by_folds:
+                return cross_val_score(model, X, y, cv=2)
+            return clone(model).fit(X, y).predict(X)
+        except Exception as error:
+            return type(error)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize("block", range(N_BLOCKS // 2))
+def test_random_nestings(block, cores, monkeypatch):
+    """Equal to what comes of them one fit after another, or the same error."""
+    populations = record_populations(monkeypatch)
+    errors = 0
+    for i in range(N_NESTINGS // N_BLOCKS):
+        rng = np.random.default_rng([cores, block, i])
+        model, by_folds = nesting(rng), rng.random() < 0.3
+        options = [{}, {}, {"n_jobs": 3}, {"memory_budget": 1}][rng.integers(4)]
+        expected = outcome(one_after_another(model), by_folds)
+        call = partial(outcome, model, by_folds)
+        found = together(call, seconds=120, cores=cores, **options)
+        _assert_same(found, expected, model)
+        errors += isinstance(expected, type)
+        left = [t for t in threading.enumerate() if t.name == "skdeep"]
+        assert not left, model
+    assert errors > 0
+    assert max(populations) > 5
+
+
+def _assert_same(found, expected, model):
+    if isinstance(expected, type):
+        assert found is expected, model
+    else:
+        assert not isinstance(found, type), f"{found} of {model}"
+        np.testing.assert_array_equal(found, expected, err_msg=str(model))
