@@ -133,18 +133,47 @@ class TableEncoder:
 
 
 class Features(ABC):
-    """Encoded rows, and beside them what is made of some of their columns."""
+    """Encoded rows and, beside them, what is made of some of their columns.
+
+    Parameters
+    ----------
+    relevance : ndarray of shape (n_columns,)
+        What each column, and what is made of it, is multiplied by: a network learns
+        first what is large.
+    columns : ndarray of shape (n_expanded,)
+        Positions of the numbers that more is made of.
+    """
+
+    def __init__(self, relevance: np.ndarray, columns: np.ndarray):
+        self.relevance = relevance
+        self.columns = columns
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Return a network's inputs, (n_samples, n_columns) -> (n_samples, n)."""
+        relevance = torch.from_numpy(self.relevance).to(x)
+        more = self.expand(x[:, self.columns])
+        more = more * relevance[self.columns].unsqueeze(1)
+        return torch.cat([x * relevance, more.flatten(1)], 1)
 
     @abstractmethod
-    def encode(self, x: Tensor) -> Tensor:
-        """Return the inputs of a network, (n_samples, n_columns) -> (n_samples, n)."""
+    def expand(self, x: Tensor) -> Tensor:
+        """Return features, (n_samples, n_expanded) -> (n_samples, n_expanded, n)."""
 
 
 class PlainFeatures(Features):
-    """The rows as they are."""
+    """The rows as they are.
 
-    def encode(self, x: Tensor) -> Tensor:
-        return x
+    Parameters
+    ----------
+    relevance : ndarray of shape (n_columns,)
+        What each column is multiplied by.
+    """
+
+    def __init__(self, relevance: np.ndarray):
+        super().__init__(relevance, np.arange(0))
+
+    def expand(self, x):
+        return x.unsqueeze(2)
 
 
 class PeriodicFeatures(Features):
@@ -152,26 +181,20 @@ class PeriodicFeatures(Features):
 
     Parameters
     ----------
-    columns : ndarray of shape (n_columns,)
-        Positions of the numbers.
-    frequencies : ndarray of shape (n_columns, n_each)
-        Periods in a unit of each.
+    relevance, columns : ndarray
+        As for all features.
+    frequencies : ndarray of shape (n_expanded, n_each)
+        Periods in a unit of each number.
     """
 
-    def __init__(self, columns: np.ndarray, frequencies: np.ndarray):
-        self.columns = columns
+    def __init__(self, relevance, columns, frequencies: np.ndarray):
+        super().__init__(relevance, columns)
         self.frequencies = frequencies
 
-    @classmethod
-    def draw(cls, columns, scale: float, n_each: int, rng) -> PeriodicFeatures:
-        """Draw frequencies with a standard deviation of ``scale``."""
-        return cls(columns, rng.normal(0.0, scale, (len(columns), n_each)))
-
-    def encode(self, x: Tensor) -> Tensor:
+    def expand(self, x):
         frequencies = torch.from_numpy(self.frequencies).to(x)
-        # (n_samples, n_columns, 1) * (n_columns, n_each)
-        angles = 2 * math.pi * x[:, self.columns].unsqueeze(2) * frequencies
-        return torch.cat([x, angles.sin().flatten(1), angles.cos().flatten(1)], 1)
+        angles = 2 * math.pi * x.unsqueeze(2) * frequencies
+        return torch.cat([angles.sin(), angles.cos()], 2)
 
 
 class PiecewiseFeatures(Features):
@@ -181,26 +204,19 @@ class PiecewiseFeatures(Features):
 
     Parameters
     ----------
-    columns : ndarray of shape (n_columns,)
-        Positions of the numbers.
-    edges : ndarray of shape (n_columns, n_bins + 1)
+    relevance, columns : ndarray
+        As for all features.
+    edges : ndarray of shape (n_expanded, n_bins + 1)
         Ends of the bins.
     """
 
-    def __init__(self, columns: np.ndarray, edges: np.ndarray):
-        self.columns = columns
+    def __init__(self, relevance, columns, edges: np.ndarray):
+        super().__init__(relevance, columns)
         self.edges = edges
 
-    @classmethod
-    def of(cls, columns, x: np.ndarray, n_bins: int) -> PiecewiseFeatures:
-        """Cut the bins so that each holds as many rows of ``x``."""
-        levels = np.linspace(0, 1, n_bins + 1)
-        return cls(columns, np.quantile(x[:, columns], levels, axis=0).T)
-
-    def encode(self, x: Tensor) -> Tensor:
+    def expand(self, x):
         edges = torch.from_numpy(self.edges).to(x)
         widths = edges.diff(dim=1)
         # A bin of no width, where many numbers are equal, stays at 0.
         widths = torch.where(widths > 0, widths, torch.inf)
-        shares = (x[:, self.columns].unsqueeze(2) - edges[:, :-1]) / widths
-        return torch.cat([x, shares.clamp(0, 1).flatten(1)], 1)
+        return ((x.unsqueeze(2) - edges[:, :-1]) / widths).clamp(0, 1)

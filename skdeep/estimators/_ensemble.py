@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -44,13 +45,16 @@ from skdeep.training import (
     train_together,
 )
 
-# Inputs that features of numbers may add: few enough for the first layer to be fast.
-_MOST_FEATURES = 128
+# Columns that get the full number of features; of more columns each gets fewer, for
+# the first layer to be fast.
+_FULLY_EXPANDED = 8
 # How often the greedy choice adds a set of members.
 _N_ROUNDS = 40
 # Rows that are predicted together.
 _CHUNK = 8000
 _LEAST_PROBABILITY = 1e-15
+_LEAST_RELEVANCE = 0.05
+_TREES: dict = {"n_estimators": 50, "min_samples_leaf": 5, "max_features": 0.5}
 _FLOATS = (np.float64, np.float32)
 _LOG_LOSS = SimpleNamespace(loss="log_loss", label_smoothing=0.0)
 _SQUARED_ERROR = SimpleNamespace(loss="squared_error")
@@ -127,54 +131,125 @@ def _config(task: Task) -> dict:
 
 # -- what is drawn -----------------------------------------------------------------
 
+# Kinds of sets, each good at other tables; a number range is drawn from evenly on a
+# logarithmic scale. The first sets are of the first kinds.
+_KINDS: list[dict] = [
+    {
+        "embedding": "raw",
+        "relevance": 1.0,
+        "hidden_layer_sizes": (64, 64, 64),
+        "activation": "silu",
+        "alpha": (0.1, 1.0),
+    },
+    {
+        "embedding": "piecewise",
+        "embedding_size": 16,
+        "relevance": 0.5,
+        "hidden_layer_sizes": (64, 64, 64),
+        "activation": "silu",
+        "alpha": (0.1, 1.0),
+    },
+    {
+        "embedding": "periodic",
+        "embedding_size": 16,
+        "embedding_scale": (0.5, 1.5),
+        "relevance": 0.0,
+        "hidden_layer_sizes": (64, 64),
+        "activation": "relu",
+        "alpha": (0.5, 2.0),
+    },
+    {
+        "embedding": "periodic",
+        "embedding_size": 16,
+        "embedding_scale": (0.03, 0.1),
+        "relevance": 0.0,
+        "hidden_layer_sizes": (64, 64, 64),
+        "activation": "silu",
+        "alpha": (0.1, 1.0),
+    },
+    {
+        "embedding": "piecewise",
+        "embedding_size": 32,
+        "relevance": 0.0,
+        "hidden_layer_sizes": (128, 128),
+        "activation": "silu",
+        "alpha": (0.01, 0.1),
+    },
+    {
+        "embedding": "periodic",
+        "embedding_size": 16,
+        "embedding_scale": (0.15, 0.4),
+        "relevance": 0.5,
+        "hidden_layer_sizes": (64, 64, 64),
+        "activation": "silu",
+        "alpha": (0.1, 1.0),
+    },
+    {
+        "embedding": "raw",
+        "relevance": 0.5,
+        "hidden_layer_sizes": (96, 96, 96),
+        "activation": "silu",
+        "alpha": (0.1, 1.0),
+    },
+    {
+        "embedding": "periodic",
+        "embedding_size": 16,
+        "embedding_scale": (0.5, 1.5),
+        "relevance": 0.5,
+        "hidden_layer_sizes": (64, 64, 64),
+        "activation": "relu",
+        "alpha": (0.5, 2.0),
+    },
+]
+_COMMON: dict = {"learning_rate_init": (7e-3, 1.5e-2), "dropout": 0.0}
+
 
 def _draw_hyperparameters(n_sets: int, rng: np.random.RandomState) -> list[dict]:
-    """Draw hyperparameters, each one's range covered evenly (a Latin hypercube)."""
-    names = ("embedding", "scale", "sizes", "rate", "alpha", "dropout")
-    drawn = {
-        name: (rng.permutation(n_sets) + rng.uniform(size=n_sets)) / n_sets
-        for name in names
-    }
+    """Draw hyperparameters for each set, of one kind after the other."""
+    kinds = [_KINDS[i % len(_KINDS)] for i in range(n_sets)]
     return [
-        _hyperparameters(**{name: float(u[i]) for name, u in drawn.items()})
-        for i in range(n_sets)
+        {name: _draw(name, value, rng) for name, value in (kind | _COMMON).items()}
+        for kind in kinds
     ]
 
 
-def _hyperparameters(embedding, scale, sizes, rate, alpha, dropout) -> dict:
-    """Return the hyperparameters at these quantiles of their ranges."""
-    kind = _at(embedding, ["periodic", "piecewise", "periodic", "raw"])
-    return {
-        "embedding": kind,
-        "embedding_scale": _between(scale, 0.05, 2.0) if kind == "periodic" else None,
-        "hidden_layer_sizes": _at(sizes, [(128, 128), (128, 128, 128)]),
-        "learning_rate_init": _between(rate, 1e-3, 1e-2),
-        "alpha": _between(alpha, 1e-3, 1e-1),
-        "dropout": _at(dropout, [0.0, 0.1]),
-        "activation": "silu",
-    }
+def _draw(name: str, value, rng: np.random.RandomState):
+    """Return the value, or one from its range."""
+    if name == "hidden_layer_sizes" or not isinstance(value, tuple):
+        return value
+    return float(np.exp(rng.uniform(*np.log(value))))
 
 
-def _at(u: float, values: list) -> Any:
-    return values[int(u * len(values))]
-
-
-def _between(u: float, low: float, high: float) -> float:
-    """Return what lies at a share of the way on a logarithmic scale."""
-    return float(low * (high / low) ** u)
-
-
-def _draw_features(hyper: dict, encoder: TableEncoder, x: np.ndarray, rng) -> Features:
+def _make_features(hyper: dict, encoder: TableEncoder, x, importance, rng) -> Features:
     """Make the features of encoded rows that the hyperparameters ask for."""
     columns = encoder.manifold_
+    relevance = _relevance(importance, hyper["relevance"])
     if hyper["embedding"] == "raw" or not len(columns):
-        return PlainFeatures()
-    if 2 * len(columns) > _MOST_FEATURES:
-        columns = np.sort(rng.choice(columns, _MOST_FEATURES // 2, replace=False))
-    n_each = min(8, _MOST_FEATURES // (2 * len(columns)))
+        return PlainFeatures(relevance)
+    size = hyper["embedding_size"]
+    most = _FULLY_EXPANDED * size // 2
+    if len(columns) > most:
+        columns = np.sort(rng.choice(columns, most, replace=False))
+    n_each = min(size // 2, most // len(columns))
     if hyper["embedding"] == "piecewise":
-        return PiecewiseFeatures.of(columns, x, 2 * n_each)
-    return PeriodicFeatures.draw(columns, hyper["embedding_scale"], n_each, rng)
+        levels = np.linspace(0, 1, 2 * n_each + 1)
+        edges = np.quantile(x[:, columns], levels, axis=0).T
+        return PiecewiseFeatures(relevance, columns, edges)
+    frequencies = rng.normal(0, hyper["embedding_scale"], (len(columns), n_each))
+    return PeriodicFeatures(relevance, columns, frequencies)
+
+
+def _importance(trees, x: np.ndarray, target: np.ndarray, weight) -> np.ndarray:
+    """Return how much each column tells ``trees`` of the target, 1 for the most."""
+    flat = target[:, 0] if target.ndim == 2 and target.shape[1] == 1 else target
+    importance = trees.fit(x, flat, weight).feature_importances_
+    return importance / max(importance.max(), np.finfo(float).tiny)
+
+
+def _relevance(importance: np.ndarray, power: float) -> np.ndarray:
+    """Return factors of columns that grow with importance, 1 in the mean square."""
+    relevance = (importance**power).clip(_LEAST_RELEVANCE)
+    return relevance / np.sqrt(np.mean(relevance**2))
 
 
 def _assign_folds(target: np.ndarray, n_folds: int, rng) -> np.ndarray:
@@ -240,7 +315,7 @@ n_folds : int, default=4
 max_iter : int, default=40
     Largest number of epochs. The learning rate rises and falls over as many.
 batch_size : int or 'auto', default='auto'
-    Number of samples in a batch; 'auto' is at most 256.
+    Number of samples in a batch; 'auto' is 32 to 256, the more the more samples.
 n_iter_no_change : int, default=10
     Number of epochs in a row without a lower validation loss after which a network
     stops. The weights of its best epoch are kept."""
@@ -341,6 +416,10 @@ class _DeepEnsemble(BaseEstimator, ABC):
     def _scale(self, codes: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
         """Return the target as networks are to learn it."""
 
+    @abstractmethod
+    def _make_trees(self, parameters: dict):
+        """Return a forest that judges how relevant columns are."""
+
     @property
     @abstractmethod
     def _n_scores(self) -> int:
@@ -391,10 +470,12 @@ class _DeepEnsemble(BaseEstimator, ABC):
         """Lay out all networks and what they are trained on."""
         self._encoder = TableEncoder().fit(sample.table)
         x = self._encoder.transform(sample.table)
+        trees = self._make_trees(_TREES | {"random_state": _seed(rng)})
+        importance = _importance(trees, x, target, sample.weight)
         n_folds = int(folds.max()) + 1
         sets = []
         for hyper in self._draw(-(-self.n_members // n_folds), rng):
-            features = _draw_features(hyper, self._encoder, x, rng)
+            features = _make_features(hyper, self._encoder, x, importance, rng)
             inputs = features.encode(torch.from_numpy(x).to(torch.float32))
             tasks = []
             for fold in range(n_folds):
@@ -453,8 +534,10 @@ class _DeepEnsemble(BaseEstimator, ABC):
         )
 
     def _batch_size(self, n_samples: int) -> int:
-        size = 256 if self.batch_size == "auto" else self.batch_size
-        return min(size, n_samples)
+        if self.batch_size == "auto":
+            # At first a network learns by the number of its steps.
+            return min(2 ** int(np.log2(n_samples / 12).clip(5, 8)), n_samples)
+        return min(self.batch_size, n_samples)
 
     def _options(self, hyper: dict, batch_size: int) -> TrainingOptions:
         return TrainingOptions(
@@ -660,6 +743,9 @@ class DeepEnsembleClassifier(ClassifierMixin, _DeepEnsemble):
     def _scale(self, codes, weight):
         return codes
 
+    def _make_trees(self, parameters):
+        return ExtraTreesClassifier(**parameters)
+
     @property
     def _n_scores(self):
         return 1 if len(self.classes_) <= 2 else len(self.classes_)
@@ -842,6 +928,9 @@ class DeepEnsembleRegressor(RegressorMixin, _DeepEnsemble):
         variance = np.average((codes - self._mean) ** 2, axis=0, weights=weight)
         self._spread = np.where(variance > 0, np.sqrt(variance), 1.0)
         return (codes - self._mean) / self._spread
+
+    def _make_trees(self, parameters):
+        return ExtraTreesRegressor(**parameters)
 
     @property
     def _n_scores(self):
