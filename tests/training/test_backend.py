@@ -1,0 +1,1116 @@
+"""Scikit-learn's own searches in the backend: the same results, and no trace left."""
+
+import contextlib
+import multiprocessing
+import pickle
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import traceback
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from joblib import Parallel, delayed, parallel_config
+from joblib.parallel import BACKENDS
+from sklearn import config_context, get_config
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import load_iris
+from sklearn.ensemble import (
+    BaggingClassifier,
+    RandomForestClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
+from sklearn.exceptions import FitFailedWarning
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import make_scorer
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    RandomizedSearchCV,
+    cross_val_predict,
+    cross_val_score,
+    cross_validate,
+    learning_curve,
+    permutation_test_score,
+    validation_curve,
+)
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
+from sklearn.multioutput import MultiOutputClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback
+
+import skdeep.training._population as population
+from skdeep import MLPClassifier, MLPRegressor, ModuleClassifier, OptunaSearchCV
+from tests.training.populations import Job, fit_once, record_populations, together
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning"),
+    pytest.mark.filterwarnings("ignore:lbfgs failed to converge:UserWarning"),
+    pytest.mark.filterwarnings("ignore:One or more of the test scores:UserWarning"),
+]
+
+X, y = load_iris(return_X_y=True)
+GRID = {"mlpclassifier__alpha": [1e-3, 1.0], "mlpclassifier__learning_rate_init": [0.1]}
+
+
+def network(**params):
+    few = {"hidden_layer_sizes": (5,), "max_iter": 4, "random_state": 0}
+    return MLPClassifier(**{**few, "learning_rate_init": 0.05, **params})
+
+
+def pipeline(**params):
+    return make_pipeline(StandardScaler(), network(**params))
+
+
+@pytest.fixture
+def populations(monkeypatch):
+    """How many fits have met, each time."""
+    return record_populations(monkeypatch)
+
+
+@pytest.fixture(params=[1, 2], ids=["one core", "two cores"])
+def cores(request):
+    """How many cores torch, and so the backend, has."""
+    return request.param
+
+
+def _filters():
+    """Return the filters of warnings; Python itself may compile their patterns."""
+    return [
+        [getattr(part, "pattern", part) for part in entry] for entry in warnings.filters
+    ]
+
+
+@pytest.fixture(autouse=True)
+def _no_trace():
+    """No thread, no filter of warnings and no setting of torch may be left behind."""
+    threads, filters = set(threading.enumerate()), str(_filters())
+    n_threads, generator = torch.get_num_threads(), torch.random.get_rng_state()
+    yield
+    assert set(threading.enumerate()) <= threads
+    assert str(_filters()) == filters
+    assert torch.get_num_threads() == n_threads
+    assert torch.equal(torch.random.get_rng_state(), generator)
+
+
+def numbers_of(results):
+    """Return the arrays of numbers in whatever a search gives, times left out."""
+    if isinstance(results, dict):
+        items = [v for k, v in sorted(results.items()) if not k.endswith("_time")]
+        return [array for item in items for array in numbers_of(item)]
+    if isinstance(results, tuple | list):
+        return [array for item in results for array in numbers_of(item)]
+    if hasattr(results, "get_params"):
+        return [results.predict_proba(X)]
+    array = np.asarray(results)
+    return [array] if array.dtype.kind in "fiub" else []
+
+
+def assert_close(found, expected, **tolerance):
+    one, two = numbers_of(found), numbers_of(expected)
+    assert len(one) == len(two) > 0
+    tolerance = {"rtol": 1e-8, "atol": 1e-10, **tolerance}
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_allclose(a, b, **tolerance)
+
+
+def searched(search):
+    search.fit(X, y)
+    return [search.cv_results_, search.best_index_, search.best_estimator_]
+
+
+def fitted(model):
+    model.fit(X, y)
+    scores = [model.predict_proba(X)] if hasattr(model, "predict_proba") else []
+    return [*scores, model.predict(X)]
+
+
+def grid(model=None, **options):
+    options = {"cv": 3, **options}
+    return GridSearchCV(pipeline() if model is None else model, GRID, **options)
+
+
+# What is called, and how many fits meet at least.
+CALLS = {
+    "GridSearchCV": (lambda: searched(grid()), 6),
+    "RandomizedSearchCV": (
+        lambda: searched(
+            RandomizedSearchCV(pipeline(), GRID, n_iter=2, cv=3, random_state=0)
+        ),
+        6,
+    ),
+    "HalvingGridSearchCV": (
+        lambda: searched(HalvingGridSearchCV(pipeline(), GRID, cv=3, random_state=0)),
+        3,
+    ),
+    "OptunaSearchCV": (
+        lambda: searched(
+            OptunaSearchCV(
+                pipeline(),
+                {"mlpclassifier__alpha": [1e-3, 1e-2, 1.0]},
+                n_trials=5,
+                cv=3,
+                random_state=0,
+            )
+        ),
+        0,
+    ),
+    "OptunaSearchCV that stops early": (
+        lambda: searched(
+            OptunaSearchCV(
+                pipeline(early_stopping=True),
+                {"mlpclassifier__alpha": [1e-3, 1e-2, 1.0]},
+                n_trials=5,
+                cv=3,
+                pruner=None,
+                random_state=0,
+            )
+        ),
+        0,
+    ),
+    "cross_validate": (
+        lambda: cross_validate(
+            pipeline(), X, y, return_estimator=True, return_train_score=True
+        ),
+        5,
+    ),
+    "cross_val_predict": (lambda: cross_val_predict(pipeline(), X, y), 5),
+    "learning_curve": (
+        lambda: learning_curve(pipeline(), X, y, cv=3, shuffle=True, random_state=0),
+        15,
+    ),
+    "validation_curve": (
+        lambda: validation_curve(
+            pipeline(),
+            X,
+            y,
+            param_name="mlpclassifier__alpha",
+            param_range=[0.0, 0.1, 1.0],
+            cv=3,
+        ),
+        9,
+    ),
+    "permutation_test_score": (
+        lambda: permutation_test_score(
+            pipeline(), X, y, cv=3, n_permutations=4, random_state=0
+        ),
+        4,
+    ),
+    "BaggingClassifier": (
+        lambda: fitted(BaggingClassifier(pipeline(), 6, random_state=0)),
+        6,
+    ),
+    "BaggingClassifier of some columns": (
+        lambda: fitted(
+            BaggingClassifier(
+                pipeline(), 5, max_features=0.5, max_samples=0.7, random_state=0
+            )
+        ),
+        5,
+    ),
+    "VotingClassifier": (
+        lambda: fitted(
+            VotingClassifier(
+                [(str(a), pipeline(alpha=a)) for a in (0, 1, 2)], voting="soft"
+            )
+        ),
+        3,
+    ),
+    "OneVsRestClassifier": (lambda: fitted(OneVsRestClassifier(pipeline())), 3),
+    "OneVsOneClassifier": (lambda: fitted(OneVsOneClassifier(pipeline())), 3),
+    "MultiOutputClassifier": (
+        lambda: (
+            MultiOutputClassifier(pipeline())
+            .fit(X, np.stack([y, y == 1], 1))
+            .predict_proba(X)
+        ),
+        2,
+    ),
+    "StackingClassifier": (
+        lambda: fitted(
+            StackingClassifier(
+                [("a", pipeline()), ("b", pipeline(alpha=1))],
+                network(solver="lbfgs", alpha=1),
+                cv=3,
+            )
+        ),
+        6,
+    ),
+    "CalibratedClassifierCV": (
+        lambda: fitted(CalibratedClassifierCV(pipeline(), cv=3)),
+        3,
+    ),
+    "a search in cross-validation": (lambda: cross_val_score(grid(), X, y, cv=4), 24),
+    "bags in a search": (
+        lambda: searched(
+            GridSearchCV(
+                BaggingClassifier(pipeline(), random_state=0),
+                {"n_estimators": [2, 4], "estimator__mlpclassifier__alpha": [0.1, 1.0]},
+                cv=2,
+            )
+        ),
+        24,
+    ),
+    "searches that vote": (
+        lambda: fitted(VotingClassifier([("a", grid()), ("b", grid(pipeline()))])),
+        12,
+    ),
+    "a search of Optuna in cross-validation": (
+        lambda: cross_val_score(
+            OptunaSearchCV(
+                network(),
+                {"alpha": [1e-3, 1e-2, 1.0]},
+                n_trials=3,
+                cv=2,
+                random_state=0,
+            ),
+            X,
+            y,
+            cv=2,
+        ),
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_same_results(name, cores, populations):
+    call, n_together = CALLS[name]
+    expected = call()
+    assert populations == []
+    found = together(call, cores=cores)
+    # Calibration and the like magnify rounding.
+    assert_close(found, expected, rtol=1e-6, atol=1e-8)
+    assert max(populations, default=0) >= n_together
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["GridSearchCV", "BaggingClassifier", "a search in cross-validation"],
+)
+def test_same_bits_on_every_run(name, cores):
+    call, _ = CALLS[name]
+    runs = [together(call, cores=cores) for _ in range(3)]
+    for run in runs[1:]:
+        for one, two in zip(numbers_of(run), numbers_of(runs[0]), strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_refits_of_nested_searches_meet(populations):
+    """They come at the same time, when all inner folds are done."""
+
+    def scores():
+        return cross_val_score(grid(), X, y, cv=3)
+
+    for _ in range(3):
+        together(scores)
+        assert populations == [18, 3]
+        populations.clear()
+
+
+def test_fitted_searches_are_pickled():
+    search = together(lambda: grid().fit(X, y))
+    copy = pickle.loads(pickle.dumps(search))
+    np.testing.assert_array_equal(copy.predict_proba(X), search.predict_proba(X))
+    assert "skdeep.training._backend" not in str(pickle.dumps(search))
+
+
+def test_a_backend_by_name():
+    found = Parallel(backend="skdeep")(delayed(fit_once)(job) for job in jobs())
+    for one, job in zip(found, jobs(), strict=True):
+        np.testing.assert_allclose(
+            one.predict_proba(X), fit_once(job).predict_proba(X), rtol=1e-9
+        )
+
+
+def jobs(n=4, **params):
+    return [Job(network(alpha=a, **params), X, y) for a in np.geomspace(1e-3, 1, n)]
+
+
+def fit_all(n=4, parallel=None, **params):
+    parallel = Parallel() if parallel is None else parallel
+    return parallel(delayed(fit_once)(job) for job in jobs(n, **params))
+
+
+def assert_same_models(found, expected):
+    assert len(found) == len(expected)
+    for one, two in zip(found, expected, strict=True):
+        np.testing.assert_allclose(
+            one.predict_proba(X), two.predict_proba(X), rtol=1e-8, atol=1e-12
+        )
+
+
+def alone(n=4, **params):
+    return [fit_once(job) for job in jobs(n, **params)]
+
+
+# -- how many at a time ----------------------------------------------------------------
+
+
+class Counted:
+    """Counts how many jobs are between begin and end."""
+
+    def __init__(self):
+        self.lock, self.now, self.most = threading.Lock(), 0, 0
+
+    def __call__(self, job):
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        try:
+            return fit_once(job)
+        finally:
+            with self.lock:
+                self.now -= 1
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2, 3, 7, 100, -1, -2, None])
+@pytest.mark.parametrize("where", ["Parallel", "parallel_config"])
+def test_number_of_jobs_bounds_the_population(populations, n_jobs, where):
+    counted = Counted()
+
+    def run(**options):
+        return Parallel(**options)(delayed(counted)(job) for job in jobs(10))
+
+    if where == "Parallel":
+        found = together(lambda: run(n_jobs=n_jobs))
+    else:
+        found = together(run, n_jobs=n_jobs)
+    assert_same_models(found, alone(10))
+    bound = n_jobs if n_jobs is not None and 0 < n_jobs < 10 else 10
+    assert counted.most == bound
+    assert max(populations, default=1) == bound
+
+
+def test_number_of_jobs_of_a_search(populations):
+    found = together(lambda: searched(grid(cv=5, n_jobs=4)))
+    assert_close(found, searched(grid(cv=5)))
+    assert max(populations) == 4
+
+
+def test_number_of_jobs_outlasts_another_call():
+    """A Parallel in a with block keeps its bound when there is another beside it."""
+    counted = Counted()
+
+    def run():
+        with Parallel(n_jobs=2) as parallel:
+            first = parallel(delayed(counted)(job) for job in jobs())
+            fit_all()
+            return first + parallel(delayed(counted)(job) for job in jobs())
+
+    assert_same_models(together(run), alone() * 2)
+    assert counted.most == 2
+
+
+def test_number_of_outer_jobs_bounds_what_is_inside(populations):
+    found = together(lambda: cross_val_score(grid(), X, y, cv=4, n_jobs=2))
+    assert_close(found, cross_val_score(grid(), X, y, cv=4))
+    assert max(populations) == 12
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: Parallel(n_jobs=0)(delayed(fit_once)(job) for job in jobs()),
+        lambda: grid(n_jobs=0).fit(X, y),
+        lambda: BaggingClassifier(network(), n_jobs=0).fit(X, y),
+    ],
+    ids=["Parallel", "GridSearchCV", "BaggingClassifier"],
+)
+def test_no_jobs(call):
+    with pytest.raises(ValueError, match="n_jobs == 0 in Parallel has no meaning"):
+        together(call)
+    with pytest.raises(ValueError, match="n_jobs == 0"):
+        together(fit_all, n_jobs=0)
+
+
+def test_more_jobs_than_are_begun_at_a_time(monkeypatch, populations):
+    """Of very many jobs not all have a thread at once."""
+    monkeypatch.setattr("skdeep.training._backend._WIDTH", 5)
+    assert_same_models(together(lambda: fit_all(23)), alone(23))
+    assert max(populations) == 5
+
+
+def test_nothing_to_do():
+    assert together(lambda: Parallel()([])) == []
+
+
+def test_calls_in_one_block(populations):
+    def run():
+        first = fit_all()
+        with Parallel() as parallel:
+            return [*first, *fit_all(3, parallel), *fit_all(2, parallel)]
+
+    assert_same_models(together(run), [*alone(), *alone(3), *alone(2)])
+    assert populations == [4, 3, 2]
+
+
+def test_jobs_in_batches():
+    found = together(lambda: fit_all(7, Parallel(batch_size=3)))
+    assert_same_models(found, alone(7))
+
+
+@pytest.mark.parametrize("pre_dispatch", ["all", 1, 2, "n_jobs"])
+def test_dispatch_in_advance(pre_dispatch):
+    found = together(lambda: fit_all(6, Parallel(3, pre_dispatch=pre_dispatch)))
+    assert_same_models(found, alone(6))
+
+
+# -- memory ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("budget", [0, -1, "2GB", 1.5, float("inf"), [1]])
+def test_a_budget_that_is_none(budget):
+    with pytest.raises(ValueError, match="memory_budget must be"):
+        together(fit_all, memory_budget=budget)
+
+
+def test_unknown_option():
+    with pytest.raises(TypeError, match="color"):
+        together(fit_all, color="blue")
+
+
+@pytest.mark.parametrize("budget", [1, 60_000, 2**40, np.int64(10**9), None])
+def test_a_budget_splits_a_population(cores, populations, budget):
+    found = together(lambda: fit_all(12), memory_budget=budget, cores=cores)
+    assert_same_models(found, alone(12))
+    # With nothing held, each core may begin a fit.
+    least, most = {1: (1, cores), 60_000: (2, 6)}.get(budget, (12, 12))
+    assert least <= max(populations) <= most
+    assert sum(populations) == 12
+
+
+@pytest.mark.parametrize("budget", [1, 60_000])
+def test_a_budget_and_nested_searches(cores, budget):
+    expected = cross_val_score(grid(), X, y, cv=3)
+    found = together(
+        lambda: cross_val_score(grid(), X, y, cv=3), memory_budget=budget, cores=cores
+    )
+    np.testing.assert_allclose(found, expected)
+
+
+# -- what goes wrong -------------------------------------------------------------------
+
+BAD = {"hidden_layer_sizes": [(4,), (0,), (5,)]}
+
+
+def test_a_fit_that_raises_ends_the_search(cores):
+    search = GridSearchCV(network(), BAD, cv=3, error_score="raise")
+    with pytest.raises(ValueError, match=r"hidden_layer_sizes must be > 0, got \[0\]"):
+        together(lambda: search.fit(X, y), cores=cores)
+
+
+def test_a_fit_that_raises_has_an_error_score(cores, populations):
+    def search():
+        with pytest.warns(FitFailedWarning, match="3 fits failed out of a total of 9"):
+            return searched(GridSearchCV(network(), BAD, cv=3, error_score=np.nan))
+
+    assert_close(together(search, cores=cores), search())
+    assert sum(populations) == 6
+
+
+def test_a_search_in_which_all_fail(cores):
+    search = GridSearchCV(network(hidden_layer_sizes=(0,)), {"alpha": [0, 1]}, cv=3)
+    with pytest.raises(ValueError, match="All the 6 fits failed"):
+        together(lambda: search.fit(X, y), cores=cores)
+
+
+def test_an_inner_search_that_fails(cores):
+    """Its error reaches the outer fold, and the other folds go on."""
+    search = GridSearchCV(network(), BAD, cv=2, error_score="raise")
+    models = VotingClassifier([("bad", search), ("good", network())])
+    with pytest.warns(FitFailedWarning, match="2 fits failed out of a total of 4"):
+        found = together(
+            lambda: cross_validate(
+                GridSearchCV(
+                    models, {"bad": [search, "drop"]}, cv=2, error_score=np.nan
+                ),
+                X,
+                y,
+                cv=2,
+                error_score=np.nan,
+            ),
+            cores=cores,
+        )
+    assert np.isfinite(found["test_score"]).all()
+
+
+def job_that_fails(job):
+    raise OSError("the moon is in the wrong phase")
+
+
+def test_an_error_says_where_it_was():
+    with pytest.raises(OSError, match="the moon") as caught:
+        together(lambda: Parallel()(delayed(job_that_fails)(job) for job in jobs()))
+    told = "".join(traceback.format_exception(caught.value))
+    assert "in job_that_fails" in told
+
+
+ENDLESS = {"max_iter": 10**8, "tol": 0.0, "n_iter_no_change": 10**8}
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt, SystemExit])
+def test_a_job_that_fails_ends_those_that_wait(cores, error):
+    """Fits that would take hours are not begun."""
+
+    def run(i):
+        if i == 2:
+            time.sleep(0.1)
+            raise error("the moon is in the wrong phase")
+        return network(**ENDLESS).fit(X, y)
+
+    with pytest.raises(error, match="the moon"):
+        together(lambda: Parallel()(delayed(run)(i) for i in range(6)), cores=cores)
+
+
+def test_fits_that_take_too_long(cores):
+    """They end with an epoch, in nested calls too."""
+    with pytest.raises(multiprocessing.TimeoutError):
+        together(lambda: fit_all(4, Parallel(timeout=0.2), **ENDLESS), cores=cores)
+    search = grid(pipeline(**ENDLESS))
+    with pytest.raises(multiprocessing.TimeoutError):
+        together(
+            lambda: Parallel(timeout=0.2)(
+                delayed(cross_val_score)(search, X, y, cv=2) for _ in range(2)
+            ),
+            cores=cores,
+        )
+
+
+def test_a_job_that_fits_when_its_call_has_failed(cores):
+    """Nobody is there any more who would bring a fit to go with its own."""
+
+    def outer(i):
+        return Parallel()(delayed(inner)(k) for k in range(3))
+
+    def inner(k):
+        if k == 0:
+            raise OSError("the moon is in the wrong phase")
+        time.sleep(0.2)
+        return fit_once(jobs()[0])
+
+    with pytest.raises(OSError, match="the moon"):
+        together(lambda: Parallel()(delayed(outer)(i) for i in range(2)), cores=cores)
+
+
+def test_after_an_error_the_backend_goes_on(populations):
+    def run():
+        with contextlib.suppress(OSError):
+            Parallel()(delayed(job_that_fails)(job) for job in jobs())
+        with Parallel() as parallel:
+            with contextlib.suppress(OSError):
+                parallel(delayed(job_that_fails)(job) for job in jobs())
+            return fit_all(4, parallel)
+
+    assert_same_models(together(run), alone())
+    assert populations == [4]
+
+
+def test_an_error_in_what_yields_the_jobs():
+    def tasks():
+        yield delayed(fit_once)(jobs()[0])
+        raise OSError("the moon")
+
+    for n_jobs in (None, 2):
+        with pytest.raises(OSError, match="the moon"):
+            together(lambda n_jobs=n_jobs: Parallel(n_jobs)(tasks()))
+
+
+def test_too_long():
+    with pytest.raises(multiprocessing.TimeoutError):
+        together(
+            lambda: Parallel(timeout=0.1)(delayed(time.sleep)(0.5) for _ in range(3))
+        )
+
+
+def test_no_more_threads(monkeypatch):
+    """Where no thread can be started there is an error, or the job waits its turn."""
+    real, started = threading.Thread.start, []
+
+    def start(self):
+        if self.name == "skdeep":
+            started.append(self)
+            if len(started) == 3:
+                raise RuntimeError("can't start new thread")
+        return real(self)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+    def run():
+        with contextlib.suppress(RuntimeError):
+            assert_same_models(fit_all(), alone())
+        return fit_all()
+
+    assert_same_models(together(run), alone())
+
+
+def test_population_that_fails_as_a_whole(monkeypatch):
+    """No fit is given back untrained, and the backend goes on."""
+
+    def fails(*args):
+        raise MemoryError("the moon is too large")
+
+    def run():
+        with monkeypatch.context() as patch:
+            patch.setattr(population, "_chunks", fails)
+            try:
+                found = cross_val_score(network(), X, y, cv=4)
+            except ValueError as error:
+                assert "the moon is too large" in str(error)
+            else:
+                np.testing.assert_allclose(found, expected)
+        return fit_all()
+
+    expected = cross_val_score(network(), X, y, cv=4)
+    assert_same_models(together(run), alone())
+
+
+# -- estimators from elsewhere ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_estimators_from_elsewhere(cores, n_jobs):
+    def call(n_jobs):
+        models = {
+            "linear": LogisticRegression(),
+            "forest": RandomForestClassifier(3, n_jobs=n_jobs, random_state=0),
+            "network": pipeline(),
+            "bags": BaggingClassifier(LogisticRegression(), 2, random_state=0),
+        }
+        voting = VotingClassifier(list(models.items()), n_jobs=n_jobs, voting="soft")
+        options = {"cv": 2, "n_jobs": n_jobs}
+        scores = [cross_val_score(m, X, y, **options) for m in models.values()]
+        return scores + fitted(voting)
+
+    assert_close(together(lambda: call(n_jobs), cores=cores), call(1))
+
+
+def draws(n_features, n_outputs):
+    return torch.nn.Sequential(
+        torch.nn.Linear(n_features, 4),
+        torch.nn.Dropout(0.3),
+        torch.nn.Linear(4, n_outputs),
+    )
+
+
+def test_modules_that_draw_from_global_generators(cores):
+    model = ModuleClassifier(draws, max_iter=3, random_state=0)
+
+    def call():
+        return cross_validate(
+            VotingClassifier([("a", model), ("b", network())], voting="soft"),
+            X,
+            y,
+            cv=3,
+            return_estimator=True,
+        )
+
+    assert_close(together(call, cores=cores), call())
+
+
+class FitsAnother(Callback):
+    """A callback of skorch in which another network is fitted."""
+
+    def on_epoch_end(self, net, **kwargs):
+        network().fit(X, y)
+
+
+def test_a_fit_within_a_fit(cores):
+    """Fits with callbacks take turns at torch's generators; none waits for the next."""
+    model = network(callbacks=[FitsAnother()])
+    jobs = [Job(model, X[:n], y[:n]) for n in (120, 130, 140)]
+    found = together(
+        lambda: Parallel()(
+            delayed(fit_once)(job) for job in [*jobs, Job(network(), X, y)]
+        ),
+        cores=cores,
+    )
+    assert_same_models(found[:3], [fit_once(job) for job in jobs])
+
+
+class CrossValidates(Callback):
+    """A callback of skorch in which fits run in parallel."""
+
+    def on_train_end(self, net, **kwargs):
+        cross_val_score(network(), X, y, cv=2)
+
+
+def test_a_search_within_a_fit(cores):
+    model = network(callbacks=[CrossValidates()])
+    jobs = [Job(model, X[:n], y[:n]) for n in (120, 130, 140)]
+    found = together(
+        lambda: Parallel()(delayed(fit_once)(job) for job in jobs), cores=cores
+    )
+    assert_same_models(found, [fit_once(job) for job in jobs])
+
+
+class Hook:
+    """A callback of scikit-learn that fits another network after each epoch."""
+
+    def setup(self, estimator, context):
+        pass
+
+    teardown = on_fit_task_begin = lambda self, estimator, context, **kwargs: None
+
+    def on_fit_task_end(self, estimator, context, **kwargs):
+        if context.task_name == "epoch":
+            network().fit(X, y)
+        return False
+
+
+def test_a_fit_within_an_epochs_end(cores):
+    def run(n):
+        return network().set_callbacks(Hook()).fit(X[:n], y[:n])
+
+    sizes = (120, 130, 140)
+    found = together(lambda: Parallel()(delayed(run)(n) for n in sizes), cores=cores)
+    assert_same_models(found, [run(n) for n in sizes])
+
+
+# -- generators ------------------------------------------------------------------------
+
+
+def lazily(n=4, how="generator", **options):
+    return fit_all(n, Parallel(return_as=how, **options))
+
+
+@pytest.mark.parametrize("how", ["generator", "generator_unordered"])
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_results_one_by_one(how, n_jobs):
+    found = together(lambda: list(lazily(6, how, n_jobs=n_jobs)))
+    found.sort(key=lambda model: model.alpha)
+    assert_same_models(found, alone(6))
+
+
+@pytest.mark.parametrize("n_used", [0, 1, 3])
+@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.filterwarnings("ignore:.*tasks have been successfully executed")
+@pytest.mark.filterwarnings("ignore:.*tasks which were still being processed")
+def test_results_abandoned(n_used, n_jobs):
+    def run():
+        results = lazily(6, n_jobs=n_jobs)
+        used = [next(results) for _ in range(n_used)]
+        results.close()
+        del results
+        return [*used, *fit_all()]
+
+    found = together(run)
+    assert_same_models(found, [*alone(6)[:n_used], *alone()])
+
+
+def test_a_call_before_the_results_of_another_are_used():
+    def run():
+        results = lazily()
+        scores = cross_val_score(network(), X, y, cv=3)
+        return list(results), scores
+
+    found, scores = together(run)
+    assert_same_models(found, alone())
+    np.testing.assert_allclose(scores, cross_val_score(network(), X, y, cv=3))
+
+
+def test_calls_between_the_results_of_another():
+    def run():
+        return [(model, fit_all(2)) for model in lazily(3)]
+
+    for (model, others), expected in zip(together(run), alone(3), strict=True):
+        assert_same_models([model], [expected])
+        assert_same_models(others, alone(2))
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_results_of_two_calls_in_turns(n_jobs):
+    def run():
+        return list(
+            zip(lazily(5, n_jobs=n_jobs), lazily(5, n_jobs=n_jobs), strict=True)
+        )
+
+    first, second = zip(*together(run), strict=True)
+    assert_same_models(first, alone(5))
+    assert_same_models(second, alone(5))
+
+
+def test_a_job_that_fits_between_the_results_of_its_own_call():
+    def run(i):
+        return [(model, fit_once(jobs()[i])) for model in lazily(3)]
+
+    found = together(lambda: Parallel()(delayed(run)(i) for i in range(3)))
+    for i, pairs in enumerate(found):
+        models, own = zip(*pairs, strict=True)
+        assert_same_models(models, alone(3))
+        assert_same_models(own, [alone()[i]] * 3)
+
+
+def test_a_job_with_other_calls_between_the_results_of_its_own():
+    def run(i):
+        return [(model, fit_all(2)) for model in lazily(3)]
+
+    for pairs in together(lambda: Parallel()(delayed(run)(i) for i in range(3))):
+        models, others = zip(*pairs, strict=True)
+        assert_same_models(models, alone(3))
+        for few in others:
+            assert_same_models(few, alone(2))
+
+
+def test_a_job_with_results_of_two_calls_in_turns():
+    def run(i):
+        return list(zip(lazily(3), lazily(3, n_jobs=2), strict=True))
+
+    for pairs in together(lambda: Parallel()(delayed(run)(i) for i in range(3))):
+        first, second = zip(*pairs, strict=True)
+        assert_same_models(first, alone(3))
+        assert_same_models(second, alone(3))
+
+
+@pytest.mark.filterwarnings("ignore:.*tasks")
+def test_results_used_in_another_thread():
+    def run():
+        results, found = lazily(), []
+        thread = threading.Thread(target=lambda: found.extend(results), daemon=True)
+        thread.start()
+        thread.join()
+        return found
+
+    assert_same_models(together(run), alone())
+
+
+def test_jobs_whose_arguments_are_computed_in_parallel():
+    def run():
+        return Parallel()(
+            delayed(fit_once)(Job(network(alpha=model.alpha), X, y))
+            for job in jobs()
+            for model in Parallel()([delayed(fit_once)(job)])
+        )
+
+    assert_same_models(together(run), alone())
+
+
+# -- surroundings ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"backend": "skdeep"},
+        {"backend": "skdeep", "memory_budget": 1},
+        {"backend": "threading", "n_jobs": 2},
+        {"n_jobs": 2},
+        {"n_jobs": 1},
+    ],
+    ids=str,
+)
+def test_another_configuration_in_a_job(cores, options):
+    def scores(fold):
+        return cross_val_score(grid(), X[fold::2], y[fold::2], cv=2)
+
+    def run(fold):
+        with parallel_config(**options):
+            return scores(fold)
+
+    expected = [scores(fold) for fold in range(2)]
+    found = together(
+        lambda: Parallel()(delayed(run)(fold) for fold in range(2)), cores=cores
+    )
+    np.testing.assert_allclose(found, expected)
+
+
+def test_fits_outside_of_jobs_and_after_them():
+    """The block alone changes nothing; nor does it when it is over."""
+
+    def run():
+        before = alone()
+        fit_all()
+        return before, alone()
+
+    for models in together(run):
+        assert_same_models(models, alone())
+
+
+def test_two_meetings_at_once(cores):
+    """Each of a user's threads has its own."""
+    found = {}
+
+    def run(i):
+        with parallel_config(backend="skdeep"):
+            for _ in range(2):
+                found[i] = cross_val_score(grid(), X, y, cv=3)
+
+    def both():
+        threads = [threading.Thread(target=run, args=[i]) for i in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    together(both, cores=cores)
+    expected = cross_val_score(grid(), X, y, cv=3)
+    assert len(found) == 2
+    for scores in found.values():
+        np.testing.assert_allclose(scores, expected)
+
+
+def test_one_backend_in_two_threads(cores):
+    """An instance that two threads share keeps their calls apart."""
+    backend, found = BACKENDS["skdeep"](), {}
+
+    def run(i):
+        with parallel_config(backend=backend):
+            for _ in range(2):
+                found[i] = cross_val_score(grid(), X, y, cv=3 + i)
+
+    def both():
+        threads = [threading.Thread(target=run, args=[i]) for i in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    together(both, cores=cores)
+    for i in range(2):
+        expected = cross_val_score(grid(), X, y, cv=3 + i)
+        np.testing.assert_allclose(found[i], expected)
+
+
+def says_setting(model, X, y):
+    return float(get_config()["assume_finite"]) + get_config()["working_memory"]
+
+
+def test_settings_of_scikit_learn_hold_in_the_jobs():
+    def scores(model):
+        with config_context(assume_finite=True, working_memory=77):
+            return cross_val_score(model, X, y, cv=3, scoring=says_setting)
+
+    assert together(lambda: scores(network())).tolist() == [78.0] * 3
+    nested = BaggingClassifier(network(), 2, random_state=0)
+    assert together(lambda: scores(nested)).tolist() == [78.0] * 3
+
+
+def test_metadata_routing():
+    weight = np.random.default_rng(0).uniform(size=len(X))
+
+    def call():
+        with config_context(enable_metadata_routing=True):
+            model = network().set_fit_request(sample_weight=True)
+            model.set_score_request(sample_weight=True)
+            scorer = make_scorer(weighted_accuracy)
+            scorer.set_score_request(sample_weight=True)
+            options = {"params": {"sample_weight": weight}, "return_estimator": True}
+            return [
+                cross_validate(model, X, y, cv=3, **options),
+                cross_validate(
+                    GridSearchCV(model, {"alpha": [0.0, 1.0]}, scoring=scorer, cv=2),
+                    X,
+                    y,
+                    cv=2,
+                    **options,
+                ),
+            ]
+
+    assert_close(together(call), call())
+
+
+def weighted_accuracy(y, predicted, sample_weight):
+    return np.average(y == predicted, weights=sample_weight)
+
+
+def test_fit_parameters_of_scikit_learn():
+    weight = np.random.default_rng(0).uniform(size=len(X))
+
+    def call():
+        params = {"mlpclassifier__sample_weight": weight}
+        return [
+            cross_validate(pipeline(), X, y, params=params)["test_score"],
+            grid().fit(X, y, **params).cv_results_,
+        ]
+
+    assert_close(together(call), call())
+
+
+def test_regressors(populations):
+    def call():
+        model = MLPRegressor(hidden_layer_sizes=(4,), max_iter=5, random_state=0)
+        search = GridSearchCV(model, {"alpha": [0.0, 1.0]}, cv=3)
+        return search.fit(X, X[:, 0]).cv_results_["mean_test_score"]
+
+    assert_close(together(call), call())
+    assert populations == [6]
+
+
+def test_clones_and_parameters_are_left_alone():
+    model = pipeline()
+    before = str(model.get_params())
+    together(lambda: cross_val_score(model, X, y))
+    assert str(model.get_params()) == before
+    assert str(clone(model)) == str(model)
+    with pytest.raises(Exception, match="not fitted"):
+        model.predict(X)
+
+
+# -- Ctrl-C ----------------------------------------------------------------------------
+
+INTERRUPTED = """
+    import os, signal, threading, time, warnings
+    import joblib, numpy as np
+    from sklearn.datasets import load_iris
+    from sklearn.ensemble import BaggingClassifier
+    from sklearn.model_selection import GridSearchCV, cross_val_score
+    import skdeep.training._population as population
+    from skdeep import MLPClassifier
+
+    X, y = load_iris(return_X_y=True)
+    real, begun = population._Chunk._run_epoch, []
+
+    def run_epoch(self):
+        if not begun:
+            begun.append(time.monotonic())
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        return real(self)
+
+    population._Chunk._run_epoch = run_epoch
+    model = MLPClassifier((5,), max_iter=10**8, n_iter_no_change=np.inf, random_state=0)
+    search = GridSearchCV(model, {"alpha": [0.1, 1.0]}, cv=3)
+    filters, n_done = list(warnings.filters), 0
+    for call in (
+        lambda: search.fit(X, y),
+        lambda: cross_val_score(search, X, y, cv=2),
+        lambda: cross_val_score(BaggingClassifier(model, 3), X, y, n_jobs=2, cv=3),
+    ):
+        begun.clear()
+        try:
+            with joblib.parallel_config(backend="skdeep"):
+                call()
+        except KeyboardInterrupt:
+            n_done += 1
+            threads = [t.name for t in threading.enumerate() if "Timer" not in str(t)]
+            print(f"after {time.monotonic() - begun[0]:.1f} s", threads)
+            assert time.monotonic() - begun[0] < 5
+            assert threads == ["MainThread"], threads
+            assert warnings.filters == filters
+    print("interrupted", n_done)
+    begun.clear()
+    with joblib.parallel_config(backend="skdeep"):
+        search.fit(X, y)
+"""
+
+
+def test_interrupt():
+    """Ctrl-C ends it all within seconds."""
+    code = "import torch; torch.set_num_threads(2)\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code + textwrap.dedent(INTERRUPTED)],
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    told = done.stdout + done.stderr
+    assert "interrupted 3" in done.stdout, told
+    assert done.stderr.rstrip().endswith("KeyboardInterrupt"), told
+    assert done.returncode == -2, told
