@@ -140,6 +140,7 @@ _KINDS: list[dict] = [
         "hidden_layer_sizes": (64, 64, 64),
         "activation": "silu",
         "alpha": (0.1, 1.0),
+        "stopped_by": "loss",
     },
     {
         "embedding": "piecewise",
@@ -148,6 +149,7 @@ _KINDS: list[dict] = [
         "hidden_layer_sizes": (64, 64, 64),
         "activation": "silu",
         "alpha": (0.1, 1.0),
+        "stopped_by": "loss",
     },
     {
         "embedding": "periodic",
@@ -157,15 +159,17 @@ _KINDS: list[dict] = [
         "hidden_layer_sizes": (64, 64),
         "activation": "relu",
         "alpha": (0.5, 2.0),
+        "stopped_by": "score",
     },
     {
         "embedding": "periodic",
         "embedding_size": 16,
         "embedding_scale": (0.03, 0.1),
-        "relevance": 0.0,
+        "relevance": 0.5,
         "hidden_layer_sizes": (64, 64, 64),
         "activation": "silu",
         "alpha": (0.1, 1.0),
+        "stopped_by": "loss",
     },
     {
         "embedding": "piecewise",
@@ -174,6 +178,7 @@ _KINDS: list[dict] = [
         "hidden_layer_sizes": (128, 128),
         "activation": "silu",
         "alpha": (0.01, 0.1),
+        "stopped_by": "score",
     },
     {
         "embedding": "periodic",
@@ -183,13 +188,15 @@ _KINDS: list[dict] = [
         "hidden_layer_sizes": (64, 64, 64),
         "activation": "silu",
         "alpha": (0.1, 1.0),
+        "stopped_by": "loss",
     },
     {
         "embedding": "raw",
         "relevance": 0.5,
         "hidden_layer_sizes": (96, 96, 96),
-        "activation": "silu",
+        "activation": "relu",
         "alpha": (0.1, 1.0),
+        "stopped_by": "loss",
     },
     {
         "embedding": "periodic",
@@ -199,6 +206,7 @@ _KINDS: list[dict] = [
         "hidden_layer_sizes": (64, 64, 64),
         "activation": "relu",
         "alpha": (0.5, 2.0),
+        "stopped_by": "score",
     },
 ]
 _COMMON: dict = {"learning_rate_init": (7e-3, 1.5e-2), "dropout": 0.0}
@@ -426,6 +434,10 @@ class _DeepEnsemble(BaseEstimator, ABC):
         """Number of raw scores of a network."""
 
     @abstractmethod
+    def _scores(self, raw: Tensor, target: Tensor) -> Tensor:
+        """Return how good the scores of each row are, (n_samples,)."""
+
+    @abstractmethod
     def _predictions(self, raw: Tensor) -> np.ndarray:
         """Return what is averaged: probabilities or scaled values, (n_samples, n)."""
 
@@ -525,13 +537,20 @@ class _DeepEnsemble(BaseEstimator, ABC):
             n_scores=self._n_scores,
             rng=rng,
             generator=network.dropout.generator,
-            score=lambda raw: float("nan"),  # members are watched by their loss
+            score=lambda raw: self._mean_score(raw, valid),
             decode=self._loss.predict,
             state=TrainingState(),
             closed_form=True,
             draws_globally=False,
             work=batch_size * network.work_per_row,
         )
+
+    def _mean_score(self, raw: Tensor, data: Data) -> float:
+        """Return the weighted mean of the scores of rows."""
+        scores = self._scores(raw, data.target)
+        if data.weight is None:
+            return float(scores.mean())
+        return float((scores * data.weight).sum() / data.weight.sum())
 
     def _batch_size(self, n_samples: int) -> int:
         if self.batch_size == "auto":
@@ -547,7 +566,7 @@ class _DeepEnsemble(BaseEstimator, ABC):
             learning_rate=hyper.get("learning_rate", "one_cycle"),
             learning_rate_init=hyper["learning_rate_init"],
             max_iter=self.max_iter,
-            early_stopping="loss",
+            early_stopping="loss" if hyper["stopped_by"] == "loss" else True,
             n_iter_no_change=self.n_iter_no_change,
             tol=0.0,
             **_UNCHANGED,
@@ -750,6 +769,10 @@ class DeepEnsembleClassifier(ClassifierMixin, _DeepEnsemble):
     def _n_scores(self):
         return 1 if len(self.classes_) <= 2 else len(self.classes_)
 
+    def _scores(self, raw, target):
+        truth = target if target.ndim == 1 else target[:, 0]
+        return (self._targets.codes_from(raw) == truth).to(raw)
+
     def _predictions(self, raw):
         return self._targets.probabilities(self._loss.predict(raw.double()).numpy())
 
@@ -935,6 +958,9 @@ class DeepEnsembleRegressor(RegressorMixin, _DeepEnsemble):
     @property
     def _n_scores(self):
         return self._targets.n_outputs
+
+    def _scores(self, raw, target):
+        return -self._loss.per_sample(raw, target)
 
     def _predictions(self, raw):
         return raw.double().numpy()
