@@ -11,6 +11,7 @@ Threads that compute are no more than the cores; the others wait for their turn.
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import traceback
 from collections import deque
@@ -292,8 +293,13 @@ class Meeting:
             del _here.seat
             try:
                 job.done(job)
-            finally:
-                job = self._leave(call)
+            except BaseException:  # nobody would hear of it; there may be more to do
+                threading.excepthook(
+                    threading.ExceptHookArgs(
+                        (*sys.exc_info(), threading.current_thread())
+                    )
+                )
+            job = self._leave(call)
 
     def _result(self, call: Call, job: Job) -> Any:
         if call.is_cancelled:
