@@ -30,6 +30,7 @@ from skdeep.encoding._tabular import (
     PiecewiseFeatures,
     PlainFeatures,
     TableEncoder,
+    bin_edges,
 )
 from skdeep.encoding._targets import ValueTargets, class_targets
 from skdeep.encoding._windows import (
@@ -61,6 +62,7 @@ __all__ = [
     "Windows",
     "as_tensor",
     "bayes_threshold",
+    "bin_edges",
     "check_cost_matrix",
     "class_targets",
     "columns_without_numbers",

@@ -30,11 +30,8 @@ class ColumnScaler:
     def fit(self, numbers: np.ndarray) -> ColumnScaler:
         """Learn median and spread of each column."""
         # Halves, lest the difference of two large numbers overflow.
-        low, self.half_median_, high = np.quantile(numbers / 2, [0.25, 0.5, 0.75], 0)
-        extent = (numbers.max(axis=0) / 2 - numbers.min(axis=0) / 2) / 2
-        spread = np.where(high > low, high - low, extent)
-        # A column of one value says nothing: it becomes 0.
-        self.half_spread_ = np.where(spread > 0, spread, np.inf)
+        self.half_median_ = np.median(numbers / 2, axis=0)
+        self.half_spread_ = np.array([_spread(column / 2) for column in numbers.T])
         return self
 
     def transform(self, numbers: np.ndarray) -> np.ndarray:
@@ -43,6 +40,31 @@ class ColumnScaler:
             scaled = (numbers / 2 - self.half_median_) / self.half_spread_
         scaled = scaled.clip(-1e6, 1e6)
         return scaled / np.sqrt(1 + (scaled / _LIMIT) ** 2)
+
+
+def _spread(column: np.ndarray) -> float:
+    """Return how far apart the quartiles are; where most values are equal, others'."""
+    distinct = np.unique(column)
+    for values in (column, distinct):
+        low, high = np.quantile(values, [0.25, 0.75])
+        if high > low:
+            return high - low
+    return np.inf  # a column of one value says nothing: it becomes 0
+
+
+def bin_edges(numbers: np.ndarray, n_bins: int) -> np.ndarray:
+    """Return ends of bins that hold as many rows each, (n_columns, n_bins + 1).
+
+    A value counts for one bin at most: of a column that is 0 in most rows, the bins
+    tell apart the others.
+    """
+    levels = np.linspace(0, 1, n_bins + 1)
+    most = -(-len(numbers) // n_bins)
+    edges = []
+    for column in numbers.T:
+        values, counts = np.unique(column, return_counts=True)
+        edges.append(np.quantile(np.repeat(values, counts.clip(max=most)), levels))
+    return np.array(edges)
 
 
 class CategoryColumns:

@@ -26,6 +26,7 @@ from skdeep.encoding import (
     PlainFeatures,
     TableEncoder,
     ValueTargets,
+    bin_edges,
     class_targets,
     float_dtype,
 )
@@ -240,8 +241,7 @@ def _make_features(hyper: dict, encoder: TableEncoder, x, importance, rng) -> Fe
         columns = np.sort(rng.choice(columns, most, replace=False))
     n_each = min(size // 2, most // len(columns))
     if hyper["embedding"] == "piecewise":
-        levels = np.linspace(0, 1, 2 * n_each + 1)
-        edges = np.quantile(x[:, columns], levels, axis=0).T
+        edges = bin_edges(x[:, columns], 2 * n_each)
         return PiecewiseFeatures(relevance, columns, edges)
     frequencies = rng.normal(0, hyper["embedding_scale"], (len(columns), n_each))
     return PeriodicFeatures(relevance, columns, frequencies)
@@ -410,6 +410,9 @@ class _Set:
 class _DeepEnsemble(BaseEstimator, ABC):
     """Fit and predict of an ensemble; a subclass knows the targets."""
 
+    #: Factor of the penalties that are drawn.
+    _penalty = 1.0
+
     # -- what a kind of target says ------------------------------------------------
 
     @abstractmethod
@@ -500,7 +503,9 @@ class _DeepEnsemble(BaseEstimator, ABC):
         return sets
 
     def _draw(self, n_sets: int, rng) -> list[dict]:
-        return _draw_hyperparameters(n_sets, rng)
+        """Return the hyperparameters of each set."""
+        drawn = _draw_hyperparameters(n_sets, rng)
+        return [hyper | {"alpha": self._penalty * hyper["alpha"]} for hyper in drawn]
 
     def _data(self, inputs: Tensor, target, weight, rows: np.ndarray, device) -> Data:
         """Return some of the rows as tensors."""
@@ -915,6 +920,7 @@ class DeepEnsembleRegressor(RegressorMixin, _DeepEnsemble):
     """
 
     _parameter_constraints: dict = _CONSTRAINTS
+    _penalty = 0.1
 
     def __init__(
         self,
