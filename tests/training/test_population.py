@@ -160,11 +160,12 @@ def test_stopping_at_different_epochs(chunks, early_stopping, validation_split):
     params = {
         "early_stopping": early_stopping,
         "validation_split": validation_split,
-        "max_iter": 40,
+        "validation_fraction": 0.3,
+        "max_iter": 25,
         "n_iter_no_change": 2,
         "tol": 0.01,
     }
-    rates = (0.0005, 0.002, 0.01, 0.05)
+    rates = (0.002, 0.01, 0.05)
     models = [classifier(**params, learning_rate_init=rate) for rate in rates]
     found = assert_together_as_apart(jobs_of(models))
     assert max(chunks) > 4
@@ -828,7 +829,7 @@ def test_an_error_before_any_chunk_leaves_no_fit_untrained(monkeypatch):
 
 
 @pytest.mark.parametrize("cache", [1, 2**15, 2**40])
-@pytest.mark.parametrize("cores", [1, 2, 3])
+@pytest.mark.parametrize("cores", [1, 2])
 def test_any_cut_gives_the_same(chunks, monkeypatch, cache, cores):
     monkeypatch.setattr(population, "_CACHE", cache)
     models = [
@@ -838,7 +839,7 @@ def test_any_cut_gives_the_same(chunks, monkeypatch, cache, cores):
     ]
     assert_together_as_apart(jobs_of(models), cores=cores)
     assert sum(chunks) == 4 * len(models)
-    assert max(chunks) <= {1: 2, 2**15: 8, 2**40: 8}[cache]
+    assert max(chunks) <= {1: cores, 2**15: 8, 2**40: 8}[cache]
     assert len(chunks) >= min(cores, 2)
 
 
