@@ -90,24 +90,26 @@ class EnsembleMember:
         Its weights.
     history : list of dict
         A record of each epoch.
+
+    Attributes
+    ----------
+    n_iter : int
+        Number of epochs that it was trained for.
+    validation_loss : float
+        Its loss on the rows of its fold.
     """
 
     def __init__(self, hyperparameters, fold, features, network, history):
         self.hyperparameters = hyperparameters
         self.fold = fold
-        self.history = history
         self.features = features
         self.network = network
-
-    @property
-    def n_iter(self) -> int:
-        """Number of epochs that it was trained for."""
-        return len(self.history)
-
-    @property
-    def validation_loss(self) -> float:
-        """The lowest loss on the rows of its fold."""
-        return min(record["valid_loss"] for record in self.history)
+        self.n_iter = len(history)
+        by_loss = hyperparameters["stopped_by"] == "loss"
+        kept = min(
+            history, key=lambda r: r["valid_loss"] if by_loss else -r["valid_score"]
+        )
+        self.validation_loss = kept["valid_loss"]
 
     def __repr__(self) -> str:
         told = ", ".join(f"{k}={v!r}" for k, v in self.hyperparameters.items())
@@ -325,8 +327,8 @@ max_iter : int, default=40
 batch_size : int or 'auto', default='auto'
     Number of samples in a batch; 'auto' is 32 to 256, the more the more samples.
 n_iter_no_change : int, default=10
-    Number of epochs in a row without a lower validation loss after which a network
-    stops. The weights of its best epoch are kept."""
+    Number of epochs in a row without a better validation loss (or score) after which a
+    network stops. The weights of its best epoch are kept."""
 
 _LAST_DOC = """\
 categorical_features : 'from_dtype', array-like or None, default='from_dtype'
@@ -360,12 +362,20 @@ feature_names_in_ : ndarray of shape (n_features_in_,)
 _NOTES = """\
 Missing numbers (NaN) are replaced by the mean, with an indicator beside them. Numbers
 are scaled by median and quartiles and squeezed smoothly into (-3, 3), so that outliers
-do no harm; they need no scaling before. Most networks read, beside them, fixed features
-of each number: sines and cosines of frequencies that are drawn anew for each set, or
-how far it has come through each of some bins. Which of it suits the data is for the
-data to say: sets are chosen greedily, the same one again if that is best, such that
-their average has the lowest loss on the rows that each was not trained on. Categories
-become columns of 0 and 1, rare ones share one.
+do no harm; they need no scaling before. Categories become columns of 0 and 1; rare ones
+share one.
+
+Sets are of different kinds, each of which suits other tables. Most read, beside the
+numbers, fixed features of each: sines and cosines of frequencies that are drawn anew
+for each set, or how far the number has come through each of some bins. Columns are
+multiplied by how relevant trees of random cuts find them, to some power: a network
+learns first what is large. The learning rate, the penalty and the scale of frequencies
+are drawn. Some kinds are stopped by the loss; some by the score, later: alone they are
+too sure of themselves, averaged they are not.
+
+What suits the data is for the data to say: sets are chosen greedily, the same one again
+if that is best, such that their average has the lowest loss on the rows that each was
+not trained on.
 
 The scores of validation rows are slightly too good, since networks are stopped and
 chosen by them, and slightly too bad, since a row is predicted by one network of each
@@ -377,6 +387,8 @@ models." ICML.
 
 Lakshminarayanan, Pritzel & Blundell (2017). "Simple and scalable predictive uncertainty
 estimation using deep ensembles." NeurIPS. arXiv:1612.01474.
+
+Geurts, Ernst & Wehenkel (2006). "Extremely randomized trees." Machine Learning 63.
 
 Gorishniy, Rubachev & Babenko (2022). "On embeddings for numerical features in tabular
 deep learning." NeurIPS. arXiv:2203.05556.
