@@ -18,6 +18,8 @@ from skdeep.encoding._inputs import InputEncoder, Table
 
 # Scaled numbers end here; the further out, the more they are squeezed.
 _LIMIT = 3.0
+# How often values that many rows have are counted down.
+_ROUNDS = 8
 
 
 class ColumnScaler:
@@ -59,11 +61,12 @@ def bin_edges(numbers: np.ndarray, n_bins: int) -> np.ndarray:
     tell apart the others.
     """
     levels = np.linspace(0, 1, n_bins + 1)
-    most = -(-len(numbers) // n_bins)
     edges = []
     for column in numbers.T:
         values, counts = np.unique(column, return_counts=True)
-        edges.append(np.quantile(np.repeat(values, counts.clip(max=most)), levels))
+        for _ in range(_ROUNDS):  # the fewer rows count, the fewer fill a bin
+            counts = counts.clip(max=-(-counts.sum() // n_bins))
+        edges.append(np.quantile(np.repeat(values, counts), levels))
     return np.array(edges)
 
 

@@ -159,7 +159,7 @@ _KINDS: list[dict] = [
         "embedding_size": 16,
         "embedding_scale": (0.5, 1.5),
         "relevance": 0.0,
-        "hidden_layer_sizes": (64, 64),
+        "hidden_layer_sizes": (128, 128),
         "activation": "relu",
         "alpha": (0.5, 2.0),
         "stopped_by": "score",
@@ -199,7 +199,7 @@ _KINDS: list[dict] = [
         "hidden_layer_sizes": (96, 96, 96),
         "activation": "relu",
         "alpha": (0.1, 1.0),
-        "stopped_by": "loss",
+        "stopped_by": "score",
     },
     {
         "embedding": "periodic",
