@@ -589,12 +589,14 @@ def test_trainings_of_different_lengths_meet(chunks):
     """Adam's corrections depend on the number of steps before."""
 
     def run(job):
-        if job.model.alpha < 1:
-            return fit_once(job)
-        return fit_by_parts(job)
+        n_first = 32 if job.model.alpha == 1.0 else len(job.X)
+        first = job.X[:n_first], job.y[:n_first]
+        model = clone(job.model).partial_fit(*first, classes=LABELS)
+        return model.partial_fit(job.X, job.y)
 
-    jobs = jobs_of([classifier(max_iter=2), classifier(alpha=1.0)])
-    assert_together_as_apart(jobs, run)
+    models = [classifier(alpha=alpha) for alpha in (0.0, 1.0)]
+    assert_together_as_apart(jobs_of(models, [(X, y), (X[::-1], y[::-1])]), run)
+    assert sum(chunks) == 8
 
 
 def test_learning_curve_by_parts(chunks):
