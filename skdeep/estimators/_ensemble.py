@@ -327,8 +327,8 @@ max_iter : int, default=40
 batch_size : int or 'auto', default='auto'
     Number of samples in a batch; 'auto' is 32 to 256, the more the more samples.
 n_iter_no_change : int, default=10
-    Number of epochs in a row without a better validation loss (or score) after which a
-    network stops. The weights of its best epoch are kept."""
+    Number of epochs in a row without a lower validation loss after which a network
+    that is stopped by it ends. The weights of the best epoch are kept."""
 
 _LAST_DOC = """\
 categorical_features : 'from_dtype', array-like or None, default='from_dtype'
@@ -576,6 +576,7 @@ class _DeepEnsemble(BaseEstimator, ABC):
         return min(self.batch_size, n_samples)
 
     def _options(self, hyper: dict, batch_size: int) -> TrainingOptions:
+        by_loss = hyper["stopped_by"] == "loss"
         return TrainingOptions(
             solver="adamw",
             alpha=hyper["alpha"],
@@ -583,8 +584,8 @@ class _DeepEnsemble(BaseEstimator, ABC):
             learning_rate=hyper.get("learning_rate", "one_cycle"),
             learning_rate_init=hyper["learning_rate_init"],
             max_iter=self.max_iter,
-            early_stopping="loss" if hyper["stopped_by"] == "loss" else True,
-            n_iter_no_change=self.n_iter_no_change,
+            early_stopping="loss" if by_loss else True,
+            n_iter_no_change=self.n_iter_no_change if by_loss else self.max_iter,
             tol=0.0,
             **_UNCHANGED,
         )
