@@ -291,6 +291,7 @@ class Meeting:
             except BaseException as error:
                 job.error = _with_traceback(error)
             del _here.seat
+            self._cores.release()
             try:
                 job.done(job)
             except BaseException:  # nobody would hear of it; there may be more to do
@@ -323,8 +324,7 @@ class Meeting:
             ticket.wait()
 
     def _leave(self, call: Call) -> Job | None:
-        """Give the core back; return another job of the call, if one is left."""
-        self._cores.release()
+        """Return another job of the call, if one is left."""
         with self._lock:
             if call.pending:
                 return call.pending.popleft()
