@@ -159,7 +159,7 @@ _KINDS: list[dict] = [
         "embedding_size": 16,
         "embedding_scale": (0.5, 1.5),
         "relevance": 0.0,
-        "hidden_layer_sizes": (128, 128),
+        "hidden_layer_sizes": (96, 96),
         "activation": "relu",
         "alpha": (0.5, 2.0),
         "stopped_by": "score",
@@ -178,7 +178,7 @@ _KINDS: list[dict] = [
         "embedding": "piecewise",
         "embedding_size": 32,
         "relevance": 0.0,
-        "hidden_layer_sizes": (128, 128),
+        "hidden_layer_sizes": (96, 96),
         "activation": "silu",
         "alpha": (0.01, 0.1),
         "stopped_by": "score",
@@ -212,7 +212,7 @@ _KINDS: list[dict] = [
         "stopped_by": "score",
     },
 ]
-_COMMON: dict = {"learning_rate_init": (7e-3, 1.5e-2), "dropout": 0.0}
+_COMMON: dict = {"learning_rate_init": (7e-3, 1.5e-2)}
 
 
 def _draw_hyperparameters(n_sets: int, rng: np.random.RandomState) -> list[dict]:
@@ -335,8 +335,8 @@ categorical_features : 'from_dtype', array-like or None, default='from_dtype'
     Columns that hold categories: those of a data frame whose type is categorical; or
     a mask, positions or names; or none.
 random_state : int, RandomState instance, default=None
-    Determines the hyperparameters, the folds, the initial weights, the order of samples
-    and dropout. An int gives the same ensemble on every run.
+    Determines the hyperparameters, the folds, the initial weights and the order of
+    samples. An int gives the same ensemble on every run.
 device : str, default='auto'
     Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps', or 'auto' for an accelerator
     where there is one."""
@@ -539,10 +539,8 @@ class _DeepEnsemble(BaseEstimator, ABC):
             hyper["hidden_layer_sizes"],
             self._n_scores,
             activation=hyper["activation"],
-            dropout=hyper["dropout"],
         )
         network.initialize("he_normal", rng)
-        network.dropout.generator = torch.Generator(device=device).manual_seed(seed)
         batch_size = self._batch_size(len(train_data.rows))
         return Task(
             network=network.to(device),
@@ -553,7 +551,7 @@ class _DeepEnsemble(BaseEstimator, ABC):
             is_partial=False,
             n_scores=self._n_scores,
             rng=rng,
-            generator=network.dropout.generator,
+            generator=torch.Generator(device=device).manual_seed(seed),
             score=lambda raw: self._mean_score(raw, valid),
             decode=self._loss.predict,
             state=TrainingState(),
@@ -925,7 +923,7 @@ class DeepEnsembleRegressor(RegressorMixin, _DeepEnsemble):
     >>> X, y = load_diabetes(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
     >>> model = DeepEnsembleRegressor(n_members=8, random_state=0)
-    >>> model.fit(X_train, y_train).score(X_test, y_test) > 0.35
+    >>> model.fit(X_train, y_train).score(X_test, y_test) > 0.3
     True
     >>> mean, std = model.predict(X_test, return_std=True)
     >>> mean.shape == std.shape == y_test.shape

@@ -1,0 +1,130 @@
+"""Fixed features of tables, against references of their own."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import iqr
+from sklearn.preprocessing import OneHotEncoder
+
+from skdeep.encoding import (
+    PeriodicFeatures,
+    PiecewiseFeatures,
+    PlainFeatures,
+    Table,
+    TableEncoder,
+    bin_edges,
+)
+from skdeep.encoding._tabular import CategoryColumns, ColumnScaler
+
+
+@pytest.fixture
+def rng():
+    return np.random.RandomState(0)
+
+
+def test_numbers_are_scaled_by_quartiles_and_squeezed(rng):
+    X = rng.lognormal(size=(200, 3)) * [1, 10, 100]
+    z = (X - np.median(X, axis=0)) / iqr(X, axis=0)
+    got = ColumnScaler().fit(X).transform(X)
+    np.testing.assert_allclose(got, z / np.sqrt(1 + z**2 / 9))
+    assert np.abs(got).max() < 3
+
+
+def test_column_of_mostly_one_value_keeps_the_others_apart():
+    column = np.array([0.0] * 90 + list(range(10, 20)))[:, np.newaxis]
+    got = ColumnScaler().fit(column).transform(column)[:, 0]
+    assert (got[:90] == 0).all()
+    assert np.diff(got[90:]).min() > 0.04
+
+
+def test_constant_and_huge_columns():
+    X = np.column_stack([np.full(8, 3.0), np.linspace(-1, 1, 8) * 1.7e308])
+    got = ColumnScaler().fit(X).transform(X)
+    assert (got[:, 0] == 0).all()
+    assert (np.diff(got[:, 1]) > 0).all()
+
+
+def test_frequent_categories_are_one_hot_as_in_scikit_learn():
+    column = np.repeat(np.arange(40), np.arange(40, 0, -1))
+    codes = np.column_stack([column, column[::-1] + 2])
+    ours = CategoryColumns(most=5).fit(codes, [42, 42]).transform(codes)
+    theirs = OneHotEncoder(max_categories=6, sparse_output=False).fit_transform(codes)
+    assert ours.shape == theirs.shape == (820, 12)
+    # Of each column the rare share the last place; the others' order differs.
+    np.testing.assert_array_equal(ours[:, [5, 11]], theirs[:, [5, 11]])
+    np.testing.assert_array_equal(np.sort(ours.sum(0)), np.sort(theirs.sum(0)))
+    assert (ours.sum(axis=1) == 2).all()
+
+
+def test_unseen_category_is_a_rare_one_if_there_are_such():
+    codes = np.array([[2], [2], [3], [3], [4]])
+    with_rare = CategoryColumns(most=2).fit(codes, [5])
+    np.testing.assert_array_equal(with_rare.transform(np.array([[1]])), [[0, 0, 1]])
+    without = CategoryColumns(most=3).fit(codes, [5])
+    np.testing.assert_array_equal(without.transform(np.array([[1]])), [[0, 0, 0]])
+
+
+def test_bins_hold_as_many_rows(rng):
+    X = rng.normal(size=(400, 2))
+    edges = bin_edges(X, 8)
+    assert edges.shape == (2, 9)
+    for column, ends in zip(X.T, edges, strict=True):
+        counts, _ = np.histogram(column, ends)
+        assert (np.abs(counts - 50) <= 1).all()
+
+
+def test_a_value_fills_one_bin_at_most(rng):
+    column = np.concatenate([np.zeros(950), rng.uniform(1, 2, 50)])
+    (edges,) = bin_edges(column[:, np.newaxis], 10)
+    assert (edges == 0).sum() <= 2
+    np.testing.assert_allclose(edges[2:], np.linspace(1, 2, 10)[1:], atol=0.2)
+
+
+def test_missing_numbers_have_indicators(rng):
+    X = rng.normal(size=(50, 2))
+    X[::5, 1] = np.nan
+    encoder = TableEncoder().fit(Table(X))
+    got = encoder.transform(Table(X))
+    assert got.shape == (50, 3)
+    np.testing.assert_array_equal(got[:, 2], np.isnan(X[:, 1]))
+    assert np.isfinite(got).all()
+
+
+def test_columns_of_two_values_are_not_expanded(rng):
+    X = np.column_stack([rng.normal(size=20), rng.randint(2, size=20)])
+    assert TableEncoder().fit(Table(X)).manifold_.tolist() == [0]
+
+
+RELEVANCE = np.array([1.0, 0.5, 2.0])
+COLUMNS = np.array([0, 2])
+
+
+def test_plain_features_are_the_columns():
+    x = torch.arange(6.0).reshape(2, 3)
+    expected = x * torch.tensor(RELEVANCE, dtype=torch.float32)
+    torch.testing.assert_close(PlainFeatures(RELEVANCE).encode(x), expected)
+
+
+def test_periodic_features(rng):
+    x, frequencies = rng.normal(size=(5, 3)), rng.normal(size=(2, 4))
+    features = PeriodicFeatures(RELEVANCE, COLUMNS, frequencies)
+    got = features.encode(torch.from_numpy(x)).numpy()
+    assert got.shape == (5, 3 + 2 * 8)
+    last = 2 * np.pi * x[:, 2] * frequencies[1, 3]
+    np.testing.assert_allclose(got[:, -1], 2 * np.cos(last))
+    np.testing.assert_allclose(got[:, -5], 2 * np.sin(last))
+
+
+def test_piecewise_features(rng):
+    x = rng.normal(size=(100, 3))
+    edges = bin_edges(x[:, COLUMNS], 4)
+    got = PiecewiseFeatures(RELEVANCE, COLUMNS, edges).encode(torch.from_numpy(x))
+    for bin_ in range(4):
+        expected = np.interp(x[:, 0], edges[0, bin_ : bin_ + 2], [0, 1])
+        np.testing.assert_allclose(got[:, 3 + bin_], expected, atol=1e-12)
+
+
+def test_bin_without_width_says_nothing():
+    features = PiecewiseFeatures(np.ones(1), np.arange(1), np.array([[0.0, 0, 1]]))
+    got = features.encode(torch.tensor([[0.0], [0.5], [1.0]])).numpy()
+    np.testing.assert_allclose(got[:, 1:], [[0, 0], [0, 0.5], [0, 1]])
