@@ -144,7 +144,7 @@ def measure(names, width, X, y, n_jobs, repeats):
     seconds = {name: [] for name in names}
     scores = {}
     for repeat in range(repeats + 1):
-        part = slice(None, None if repeat else 200)  # the first is for warming up
+        part = slice(None, None if repeat else 400)  # the first is for warming up
         for name in names:
             started = time.perf_counter()
             found = SEARCHES[name](width, X[part], y[part], n_jobs)

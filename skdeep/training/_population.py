@@ -8,26 +8,30 @@ rounding.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
+import threading
 import zlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn import get_config, set_config
 from torch import Tensor
 
 from skdeep.training._batches import batch_bounds
 from skdeep.training._dense import DenseStep
-from skdeep.training._device import on_threads, worthwhile_threads
+from skdeep.training._device import on_threads
 from skdeep.training._epochs import Fit
 from skdeep.training._optimizers import FlatAdam
 from skdeep.training._task import Task, TrainingOptions
 
-# What a step of a chunk may touch, in bytes for each thread, to stay in the cache.
-_CACHE = 2**22
+# What a step of a chunk may touch, in bytes, to stay in the cache.
+_CACHE = 2**23
 # Members of one stream that are worth a chunk of their own.
 _ENOUGH = 10
 
@@ -157,7 +161,7 @@ def _cut(streams: list[list[_Member]], n_threads: int) -> list[list[_Member]]:
     first = streams[0][0].fit
     most = sum(map(len, streams))
     if first.task.train.target.device.type == "cpu":
-        most = min(most, n_threads * max(1, _CACHE // _bytes_of(first)))
+        most = min(-(-most // n_threads), max(1, _CACHE // _bytes_of(first)))
     apart = [stream for stream in streams if len(stream) >= min(_ENOUGH, most)]
     rest = [m for stream in streams if len(stream) < min(_ENOUGH, most) for m in stream]
     return [part for group in (*apart, rest) for part in _even_parts(group, most)]
@@ -590,17 +594,35 @@ def run_population(
     fits : sequence of Fit
         Fits of tasks that ``can_join``.
     n_threads : int
-        Threads that share the arithmetic of a step, at most.
+        Threads that run a chunk at a time each.
     is_cancelled : callable
         Says of a fit, after an epoch, whether nobody wants it any more.
     """
-    for members in _chunks(fits, n_threads):
-        first = members[0].fit.task
-        count = worthwhile_threads((first.work or 0) * len(members), n_threads)
+    interrupted = threading.Event()
+
+    def run(members: list[_Member]) -> None:
+        device = members[0].inputs.device
         try:
-            with torch.no_grad(), on_threads(count, first.train.target.device):
-                _Chunk(members).run(is_cancelled)
+            # One thread for each chunk: threads that share a step wait for each other
+            # spinning, which takes many times as long where the machine has other work.
+            with torch.no_grad(), on_threads(1, device):
+                _Chunk(members).run(lambda f: interrupted.is_set() or is_cancelled(f))
         except Exception as error:
             for member in members:
                 if not member.fit.is_over:
                     member.fit.error = member.fit.error or error
+
+    chunks = _chunks(fits, n_threads)
+    if n_threads == 1 or len(chunks) == 1:
+        for chunk in chunks:
+            run(chunk)
+        return
+    settings = get_config()
+    with ThreadPoolExecutor(
+        n_threads, initializer=lambda: set_config(**settings)
+    ) as pool:
+        try:
+            list(pool.map(run, chunks))
+        except BaseException:
+            interrupted.set()
+            raise
