@@ -617,10 +617,8 @@ def run_population(
         for chunk in chunks:
             run(chunk)
         return
-    settings = get_config()
-    with ThreadPoolExecutor(
-        n_threads, initializer=lambda: set_config(**settings)
-    ) as pool:
+    configure = functools.partial(set_config, **get_config())
+    with ThreadPoolExecutor(n_threads, initializer=configure) as pool:
         try:
             list(pool.map(run, chunks))
         except BaseException:
