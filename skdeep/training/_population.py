@@ -196,7 +196,6 @@ class _Layout:
     def __init__(self, shapes: list[tuple[int, ...]], k: int):
         self.shapes, self.k = shapes, k
         self.sizes = [math.prod(shape) for shape in shapes]
-        self.n_values = k * sum(self.sizes)
         self.n_weights = k * sum(
             size
             for size, shape in zip(self.sizes, shapes, strict=True)
