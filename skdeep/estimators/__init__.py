@@ -1,7 +1,7 @@
 """Estimators: the scikit-learn face."""
 
 from skdeep.estimators._cost_sensitive import CostSensitiveClassifier
-from skdeep.estimators._ensemble import (
+from skdeep.estimators._deep_ensemble import (
     DeepEnsembleClassifier,
     DeepEnsembleRegressor,
 )

@@ -15,6 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import optuna
@@ -89,6 +90,7 @@ class Ledger:
             self._thread.join()
         for trial in list(self._claims.values()):
             self._lose(trial.number)
+        self._clear()
         _active.discard(self.token)
 
     def finished(self) -> dict[int, FrozenTrial]:
@@ -160,6 +162,17 @@ class Ledger:
             if place not in taken:
                 self.study.enqueue_trial({}, user_attrs={"place": place})
         return sum(t.state == TrialState.WAITING for t in self._trials())
+
+    def _clear(self) -> None:
+        """End what waits for a place that is done: two processes may have queued it."""
+        done = self.finished()
+        for trial in self._trials():
+            is_idle = trial.state == TrialState.WAITING
+            if is_idle and trial.user_attrs.get("place") in done:
+                with suppress(UpdateFinishedTrialError):
+                    self.study._storage.set_trial_state_values(
+                        trial._trial_id, TrialState.FAIL
+                    )
 
     def _take(self) -> int | None:
         """Take the first trial that waits; None if somebody else was quicker."""

@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdeep import DeepEnsembleClassifier, DeepEnsembleRegressor
-from skdeep.estimators._ensemble import _assign_folds, _choose_greedily
+from skdeep.estimators._ensemble_recipe import assign_folds, choose_greedily
 
 SMALL = {"n_members": 4, "n_folds": 2, "max_iter": 6, "random_state": 0}
 
@@ -126,13 +126,13 @@ def test_mean_and_std_are_those_of_the_members():
 
 def test_each_fold_has_its_share_of_each_class():
     y = np.repeat([0, 1, 2], [41, 8, 3])
-    folds = _assign_folds(y, 4, np.random.RandomState(0))
+    folds = assign_folds(y, 4, np.random.RandomState(0))
     table = pd.crosstab(y, folds).to_numpy()
     assert (np.ptp(table, axis=1) <= 2).all()
     assert np.ptp(np.bincount(folds)) <= 1
     # Of a number, folds have as many low as high values.
     values = np.arange(40.0)[:, np.newaxis]
-    folds = _assign_folds(values, 4, np.random.RandomState(0))
+    folds = assign_folds(values, 4, np.random.RandomState(0))
     assert all(abs(values[folds == f].mean() - 19.5) < 2 for f in range(4))
 
 
@@ -145,13 +145,13 @@ def test_greedy_choice_is_no_worse_than_the_best_model():
     def loss(model):
         return np.mean((model - target) ** 2)
 
-    weights = _choose_greedily(models, loss, 40)
+    weights = choose_greedily(models, loss, 40)
     assert weights.sum() == pytest.approx(1)
     assert loss(weights @ models) < min(map(loss, models))
     assert weights[4] == 0
     # Unless others help, the best model stands alone.
     alone = np.array([target, target + 1])
-    np.testing.assert_array_equal(_choose_greedily(alone, loss, 10), [1, 0])
+    np.testing.assert_array_equal(choose_greedily(alone, loss, 10), [1, 0])
 
 
 def test_sets_of_members_share_a_weight():

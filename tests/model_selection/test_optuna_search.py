@@ -606,6 +606,29 @@ def test_others_may_be_a_batch_ahead(tmp_path, monkeypatch):
     assert_same_results(found, linear(n_trials=9).fit(X, Y))
 
 
+@pytest.mark.parametrize("kind", ["sqlite:///{}", "{}"])
+def test_nothing_waits_when_processes_have_queued_the_same(tmp_path, monkeypatch, kind):
+    url, trials = kind.format(tmp_path / "search"), Ledger._trials
+
+    def late(ledger):
+        """See the trials as they were before another search ran."""
+        monkeypatch.setattr(Ledger, "_trials", trials)
+        before = trials(ledger)
+        linear(storage=url, n_trials=3).fit(X, Y)
+        return before
+
+    def claim(ledger, places, limit, claim=Ledger.claim):
+        monkeypatch.setattr(Ledger, "claim", claim)
+        monkeypatch.setattr(Ledger, "_trials", late)
+        ledger._queue(list(places))
+        return []
+
+    monkeypatch.setattr(Ledger, "claim", claim)
+    found = linear(storage=url, n_trials=3).fit(X, Y)
+    assert len(found.study_.trials) == 6
+    assert all(trial.state.is_finished() for trial in found.study_.trials)
+
+
 def test_callbacks_of_scikit_learn_see_trials_and_epochs(capsys):
     pytest.importorskip("rich")
     found = search(n_trials=2).set_callbacks(ProgressBar()).fit(X, Y)

@@ -1,0 +1,185 @@
+"""What an ensemble draws for its members, and how it chooses among them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skdeep.encoding import (
+    Features,
+    PeriodicFeatures,
+    PiecewiseFeatures,
+    PlainFeatures,
+    TableEncoder,
+    bin_edges,
+)
+
+# Columns that get the full number of features; of more columns each gets fewer, for
+# the first layer to be fast.
+_FULLY_EXPANDED = 8
+_LEAST_RELEVANCE = 0.05
+
+# Kinds of sets, each good at other tables; a number range is drawn from evenly on a
+# logarithmic scale. The first sets are of the first kinds.
+_KINDS: list[dict] = [
+    {
+        "embedding": "raw",
+        "relevance": 1.0,
+        "hidden_layer_sizes": (64, 64, 64),
+        "activation": "silu",
+        "alpha": (0.1, 1.0),
+        "stopped_by": "loss",
+    },
+    {
+        "embedding": "piecewise",
+        "embedding_size": 16,
+        "relevance": 0.5,
+        "hidden_layer_sizes": (64, 64, 64),
+        "activation": "silu",
+        "alpha": (0.1, 1.0),
+        "stopped_by": "loss",
+    },
+    {
+        "embedding": "periodic",
+        "embedding_size": 16,
+        "embedding_scale": (0.5, 1.5),
+        "relevance": 0.0,
+        "hidden_layer_sizes": (96, 96),
+        "activation": "relu",
+        "alpha": (0.5, 2.0),
+        "stopped_by": "score",
+    },
+    {
+        "embedding": "periodic",
+        "embedding_size": 16,
+        "embedding_scale": (0.03, 0.1),
+        "relevance": 0.5,
+        "hidden_layer_sizes": (64, 64, 64),
+        "activation": "silu",
+        "alpha": (0.1, 1.0),
+        "stopped_by": "loss",
+    },
+    {
+        "embedding": "piecewise",
+        "embedding_size": 32,
+        "relevance": 0.0,
+        "hidden_layer_sizes": (96, 96),
+        "activation": "silu",
+        "alpha": (0.01, 0.1),
+        "stopped_by": "score",
+    },
+    {
+        "embedding": "periodic",
+        "embedding_size": 16,
+        "embedding_scale": (0.15, 0.4),
+        "relevance": 0.5,
+        "hidden_layer_sizes": (64, 64, 64),
+        "activation": "silu",
+        "alpha": (0.1, 1.0),
+        "stopped_by": "loss",
+    },
+    {
+        "embedding": "raw",
+        "relevance": 0.5,
+        "hidden_layer_sizes": (96, 96, 96),
+        "activation": "relu",
+        "alpha": (0.1, 1.0),
+        "stopped_by": "score",
+    },
+    {
+        "embedding": "periodic",
+        "embedding_size": 16,
+        "embedding_scale": (0.5, 1.5),
+        "relevance": 0.5,
+        "hidden_layer_sizes": (64, 64, 64),
+        "activation": "relu",
+        "alpha": (0.5, 2.0),
+        "stopped_by": "score",
+    },
+]
+_COMMON: dict = {"learning_rate_init": (7e-3, 1.5e-2)}
+
+
+def draw_hyperparameters(n_sets: int, rng: np.random.RandomState) -> list[dict]:
+    """Draw hyperparameters for each set, of one kind after the other."""
+    kinds = [_KINDS[i % len(_KINDS)] for i in range(n_sets)]
+    return [
+        {name: _draw(name, value, rng) for name, value in (kind | _COMMON).items()}
+        for kind in kinds
+    ]
+
+
+def _draw(name: str, value, rng: np.random.RandomState):
+    """Return the value, or one from its range."""
+    if name == "hidden_layer_sizes" or not isinstance(value, tuple):
+        return value
+    return float(np.exp(rng.uniform(*np.log(value))))
+
+
+def make_features(hyper: dict, encoder: TableEncoder, x, importance, rng) -> Features:
+    """Make the features of encoded rows that the hyperparameters ask for."""
+    columns = encoder.manifold_
+    relevance = _relevance(importance, hyper["relevance"])
+    if hyper["embedding"] == "raw" or not len(columns):
+        return PlainFeatures(relevance)
+    size = hyper["embedding_size"]
+    most = _FULLY_EXPANDED * size // 2
+    if len(columns) > most:
+        columns = np.sort(rng.choice(columns, most, replace=False))
+    n_each = min(size // 2, most // len(columns))
+    if hyper["embedding"] == "piecewise":
+        edges = bin_edges(x[:, columns], 2 * n_each)
+        return PiecewiseFeatures(relevance, columns, edges)
+    frequencies = rng.normal(0, hyper["embedding_scale"], (len(columns), n_each))
+    return PeriodicFeatures(relevance, columns, frequencies)
+
+
+def column_importance(trees, x: np.ndarray, target: np.ndarray, weight) -> np.ndarray:
+    """Return how much each column tells ``trees`` of the target, 1 for the most."""
+    flat = target[:, 0] if target.ndim == 2 and target.shape[1] == 1 else target
+    importance = trees.fit(x, flat, weight).feature_importances_
+    return importance / max(importance.max(), np.finfo(float).tiny)
+
+
+def _relevance(importance: np.ndarray, power: float) -> np.ndarray:
+    """Return factors of columns that grow with importance, 1 in the mean square."""
+    relevance = (importance**power).clip(_LEAST_RELEVANCE)
+    return relevance / np.sqrt(np.mean(relevance**2))
+
+
+def assign_folds(target: np.ndarray, n_folds: int, rng) -> np.ndarray:
+    """Return the fold of each row; every fold has its share of all of the target."""
+    n_samples = len(target)
+    key = target if target.ndim == 1 else target[:, 0]
+    blocks = [rng.permutation(n_folds) for _ in range(-(-n_samples // n_folds))]
+    folds = np.empty(n_samples, dtype=int)
+    order = np.lexsort((rng.permutation(n_samples), key))
+    folds[order] = np.concatenate(blocks)[:n_samples]
+    return folds
+
+
+def choose_greedily(parts: np.ndarray, mean_loss, n_rounds: int) -> np.ndarray:
+    """Return weights of models whose average has a low loss (Caruana et al., 2004).
+
+    Models are added one by one, the same again if that is best; the best of the
+    averages on the way is taken.
+
+    Parameters
+    ----------
+    parts : ndarray of shape (n_models, ...)
+        What each model gives.
+    mean_loss : callable
+        The loss of an average.
+    n_rounds : int
+        How many are added.
+    """
+    total = np.zeros_like(parts[0])
+    counts = np.zeros(len(parts))
+    best_loss, best = np.inf, counts + 1
+    for n in range(1, n_rounds + 1):
+        losses = [mean_loss((total + part) / n) for part in parts]
+        chosen = int(np.argmin(losses))
+        total += parts[chosen]
+        counts[chosen] += 1
+        if losses[chosen] < best_loss:
+            best_loss, best = losses[chosen], counts.copy()
+    return best / best.sum()
