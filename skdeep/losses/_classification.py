@@ -111,24 +111,27 @@ class MulticlassLogLoss(_Multiclass):
         self.label_smoothing = label_smoothing
 
     def _loss(self, log_p: Tensor, index: Tensor) -> Tensor:
-        """Return the losses, (..., n_samples); ``index`` is (..., n_samples, 1)."""
-        loss = -log_p.gather(-1, index).squeeze(-1)
+        """Return the losses, (..., n_samples).
+
+        ``log_p`` is (..., n_classes, n_samples), ``index`` (..., 1, n_samples).
+        """
+        loss = log_p.gather(-2, index).squeeze(-2).neg_()
         if self.label_smoothing == 0:
             return loss
         smoothing = self.label_smoothing
-        return (1 - smoothing) * loss - smoothing * log_p.mean(-1)
+        return (1 - smoothing) * loss - smoothing * log_p.mean(-2)
 
     def per_sample(self, raw, target):
-        return self._loss(_log_softmax(raw), target.unsqueeze(-1))
+        return self._loss(_log_softmax(raw).mT, target.unsqueeze(-2))
 
     def with_gradient(self, raw, target):
-        log_p, index = _log_softmax(raw), target.unsqueeze(-1)
+        log_p, index = torch.log_softmax(raw.mT, -2), target.unsqueeze(-2)
         loss = self._loss(log_p, index)
         gradient = log_p.exp_()
         if self.label_smoothing:
             gradient.sub_(self.label_smoothing / raw.shape[-1])
         truth = gradient.new_full((1,), self.label_smoothing - 1)
-        return loss, gradient.scatter_add_(-1, index, truth.expand_as(index))
+        return loss, gradient.scatter_add_(-2, index, truth.expand_as(index)).mT
 
 
 class MulticlassFocalLoss(_Multiclass):

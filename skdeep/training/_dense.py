@@ -23,12 +23,14 @@ class _Room:
 
     ``sums`` and ``deltas`` are (K, n_samples, width), one a hidden layer, ``raw`` is
     (K, n_scores, n_samples) and ``raw_T`` a view of it the other way round.
+    ``sum_parts`` and ``raw_parts`` are the same, in the parts of ``DenseStep``.
     """
 
     sums: list[Tensor]
+    sum_parts: list[Sequence[Tensor]]
     deltas: list[Tensor]
-    raw: Tensor
     raw_T: Tensor
+    raw_parts: Sequence[Tensor]
 
 
 class DenseStep:
@@ -46,6 +48,8 @@ class DenseStep:
         Of the raw scores.
     dropout : sequence of Dropout
         One a network, or none.
+    parts : sequence of int
+        How many networks, one after the other, read the same inputs; all by default.
     """
 
     def __init__(
@@ -57,40 +61,53 @@ class DenseStep:
         activation,
         loss,
         dropout: Sequence = (),
+        parts: Sequence[int] = (),
     ):
         self.weights = weights
-        self.biases = biases
         self.weight_gradients = weight_gradients
         self.bias_gradients = bias_gradients
         self.activation = activation
         self.loss = loss
         self.dropout = dropout
+        self._parts = list(parts) or [len(weights[0])]
         # Views made once: each costs a step as much as a small product does.
-        self._weights_T = [weight.mT for weight in weights]
-        self._last_bias_T = biases[-1].mT
+        self._weights = self._cut(weights)
+        self._weights_T = [[part.mT for part in layer] for layer in self._weights]
+        self._weight_gradients = self._cut(weight_gradients)
+        self._biases = self._cut(biases)
+        self._last_biases_T = [part.mT for part in self._biases[-1]]
         # What a layer reads; maxout hands on fewer values than the layer below gives.
         self._kept_widths = [weight.shape[2] for weight in weights[1:]]
         self._rooms: dict[int, _Room] = {}
 
+    def _cut(self, layers: list[Tensor]) -> list[Sequence[Tensor]]:
+        """Cut the tensor of the first layer into parts that read one input each."""
+        first, *others = layers
+        return [first.split(self._parts), *([layer] for layer in others)]
+
     def gradient(
         self,
-        x: Tensor,
+        x: Sequence[Tensor],
         target: Tensor,
         scale: Tensor | float,
         counts: Sequence[int] | None = None,
     ) -> Tensor:
         """Write the gradient of the scaled losses; return the losses.
 
-        ``x`` is (K, n_samples, n_inputs), ``target`` (K, n_samples, ...) and ``scale``
-        a number or (K, n_samples, 1); the result is (K, n_samples). Where ``counts``
-        are given, the rows of each network after so many are padding, of scale 0, for
-        which no dropout is drawn.
+        ``x`` holds for each of the ``parts`` its inputs, (part, n_samples, n_inputs);
+        ``target`` is (K, n_samples, ...) and ``scale`` a number or (K, n_samples, 1);
+        the result is (K, n_samples). Where ``counts`` are given, the rows of each
+        network after so many are padding, of scale 0, for which no dropout is drawn.
         """
-        room = self._rooms.get(x.shape[1]) or self._make_room(x.shape[1])
+        room = self._rooms.get(x[0].shape[1]) or self._make_room(x[0].shape[1])
         inputs, outputs, masks = self._forward(x, room, counts)
         values, delta = self.loss.scaled_gradient(room.raw_T, target, scale)
         for depth in range(len(self.weights) - 1, -1, -1):
-            torch.bmm(delta.mT, inputs[depth], out=self.weight_gradients[depth])
+            deltas = [delta] if depth else delta.split(self._parts)
+            for part, read, gradient in zip(
+                deltas, inputs[depth], self._weight_gradients[depth], strict=True
+            ):
+                torch.bmm(part.mT, read, out=gradient)
             torch.sum(delta, 1, keepdim=True, out=self.bias_gradients[depth])
             if depth == 0:
                 break
@@ -101,23 +118,35 @@ class DenseStep:
             delta = self.activation.backward(delta, room.sums[below], outputs[below])
         return values
 
-    def _forward(self, x: Tensor, room: _Room, counts: Sequence[int] | None):
-        """Fill ``room.raw``; return each layer's input, hidden outputs and masks."""
+    def _forward(self, x: Sequence[Tensor], room: _Room, counts: Sequence[int] | None):
+        """Fill the room; return each layer's inputs, hidden outputs and masks."""
         inputs, outputs, masks = [x], [], []
-        for z, weight_T, bias in zip(
-            room.sums, self._weights_T, self.biases, strict=False
-        ):
+        for depth, z in enumerate(room.sums):
             # (K, B, n_in) x (K, n_in, n_out) -> (K, B, n_out)
-            torch.baddbmm(bias, x, weight_T, out=z)
-            x = self.activation.activate(z)
-            outputs.append(x)
+            for bias, read, weight_T, out in zip(
+                self._biases[depth],
+                inputs[depth],
+                self._weights_T[depth],
+                room.sum_parts[depth],
+                strict=True,
+            ):
+                torch.baddbmm(bias, read, weight_T, out=out)
+            a = self.activation.activate(z)
+            outputs.append(a)
             if self.dropout:
-                masks.append(self._masks(x, counts))
-                x = x * masks[-1]
-            inputs.append(x)
+                masks.append(self._masks(a, counts))
+                a = a * masks[-1]
+            inputs.append([a])
         # (K, n_out, n_in) x (K, n_in, B) -> (K, n_out, B): with the few scores on an
         # outer axis this product and the softmax after it are faster.
-        torch.baddbmm(self._last_bias_T, self.weights[-1], x.mT, out=room.raw)
+        for bias_T, weight, read, out in zip(
+            self._last_biases_T,
+            self._weights[-1],
+            inputs[-1],
+            room.raw_parts,
+            strict=True,
+        ):
+            torch.baddbmm(bias_T, weight, read.mT, out=out)
         return inputs, outputs, masks
 
     def _make_room(self, n_samples: int) -> _Room:
@@ -129,12 +158,15 @@ class DenseStep:
             self._rooms.clear()
         new, k = self.weights[0].new_empty, len(self.weights[0])
         *hidden, n_scores = [weight.shape[1] for weight in self.weights]
+        sums = [new(k, n_samples, width) for width in hidden]
         raw = new(k, n_scores, n_samples)
+        *sum_parts, raw_parts = self._cut([*sums, raw])
         self._rooms[n_samples] = _Room(
-            sums=[new(k, n_samples, width) for width in hidden],
+            sums=sums,
+            sum_parts=sum_parts,
             deltas=[new(k, n_samples, width) for width in self._kept_widths],
-            raw=raw,
             raw_T=raw.mT,
+            raw_parts=raw_parts,
         )
         return self._rooms[n_samples]
 
@@ -177,4 +209,4 @@ class DenseTrainer(Trainer):
     def gradient(self, inputs, target, scale):
         if isinstance(scale, Tensor):
             scale = scale[None, :, None]
-        return self._step.gradient(inputs[0][None], target[None], scale)[0]
+        return self._step.gradient([inputs[0][None]], target[None], scale)[0]

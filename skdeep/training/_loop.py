@@ -12,10 +12,11 @@ import torch
 from skdeep.training._dense import DenseTrainer
 from skdeep.training._device import GlobalGenerators, own_generators, threads_for
 from skdeep.training._epochs import NON_FINITE, Fit
+from skdeep.training._grouping import can_join
 from skdeep.training._lbfgs import minimise
 from skdeep.training._meeting import Meeting, current_meeting
 from skdeep.training._net import NetTrainer
-from skdeep.training._population import can_join, run_population
+from skdeep.training._population import run_population
 from skdeep.training._progress import make_printer
 from skdeep.training._task import Task, TrainingState
 from skdeep.training._trainer import Trainer

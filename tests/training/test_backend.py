@@ -660,7 +660,7 @@ def test_population_that_fails_as_a_whole(monkeypatch):
 
     def run():
         with monkeypatch.context() as patch:
-            patch.setattr(population, "_chunks", fails)
+            patch.setattr(population, "make_chunks", fails)
             try:
                 found = cross_val_score(network(), X, y, cv=4)
             except ValueError as error:

@@ -48,7 +48,7 @@ def networks(loss, sizes, dropout, **params):
     return made
 
 
-def step_of(nets, loss):
+def step_of(nets, loss, parts=()):
     """Stack the networks' parameters for one step of all of them."""
     layers = range(len(nets[0].layers))
     weights = [torch.stack([n.layers[i].weight.data for n in nets]) for i in layers]
@@ -62,20 +62,24 @@ def step_of(nets, loss):
         nets[0].activation,
         loss,
         dropout,
+        parts,
     )
 
 
-def assert_gradients_equal(nets, loss, *, equal_weights=False, n_steps=1):
+def assert_gradients_equal(nets, loss, *, equal_weights=False, n_steps=1, parts=()):
     """Compare a step of all networks at once with autograd of one after another."""
     rng = np.random.default_rng(0)
-    step = step_of(nets, loss)
+    step = step_of(nets, loss, parts)
     for _ in range(n_steps):
-        x = torch.from_numpy(rng.normal(size=(K, N, N_IN)))
+        read = [torch.from_numpy(rng.normal(size=(1, N, N_IN))) for _ in parts]
+        read = [part.expand(n, -1, -1) for part, n in zip(read, parts, strict=True)]
+        read = read or [torch.from_numpy(rng.normal(size=(K, N, N_IN)))]
+        x = torch.cat(read)
         target = draw_targets(loss.target_kind, rng)
         weight = torch.from_numpy(rng.uniform(size=(K, N, 1)))
         scale = 1 / N if equal_weights else weight
         states = [net.dropout.generator.get_state() for net in nets]
-        losses = step.gradient(x, target, scale)
+        losses = step.gradient(read, target, scale)
         for k, net in enumerate(nets):
             net.dropout.generator.set_state(states[k])
             net.train().zero_grad()
@@ -108,6 +112,13 @@ def test_every_loss(target, name, sizes):
     assert_gradients_equal(networks(loss, sizes, 0.0), loss)
 
 
+@pytest.mark.parametrize("sizes", [[], [6], [6, 5]])
+@pytest.mark.parametrize("parts", [(3,), (1, 2), (1, 1, 1)])
+def test_inputs_that_some_networks_share(parts, sizes):
+    loss = make_loss(SimpleNamespace(loss="log_loss", **PARAMS), "classes")
+    assert_gradients_equal(networks(loss, sizes, 0.0), loss, n_steps=2, parts=parts)
+
+
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_memory_of_one_step_does_not_leak_into_the_next(dropout):
     loss = make_loss(SimpleNamespace(loss="log_loss", **PARAMS), "classes")
@@ -121,6 +132,6 @@ def test_targets_are_not_changed():
     x = torch.randn(K, N, N_IN, dtype=torch.float64)
     target = torch.randn(K, N, N_OUT, dtype=torch.float64)
     copies = x.clone(), target.clone()
-    step.gradient(x, target, 0.5)
+    step.gradient([x], target, 0.5)
     assert torch.equal(x, copies[0])
     assert torch.equal(target, copies[1])

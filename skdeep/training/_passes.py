@@ -1,0 +1,144 @@
+"""The batches of many networks, each with rows and an order of its own."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skdeep.training._batches import batch_bounds
+from skdeep.training._grouping import Member
+
+
+@dataclass
+class Batch:
+    """Rows of K networks; those that have fewer than others are padded.
+
+    Parameters
+    ----------
+    inputs : sequence of Tensor of shape (n_members, size, n_inputs)
+        Inputs of all networks, or of those of each stream.
+    target : Tensor of shape (K, size, ...)
+        Targets.
+    scale : float or Tensor of shape (K, size, 1)
+        Weight of each row as a share of its network's batch, 0 where it is padded.
+    sizes : float or Tensor of shape (K,)
+        Rows of each network that are no padding.
+    weight_sums : float or Tensor of shape (K,)
+        Sums of their weights. These three are numbers where all rows weigh the same.
+    """
+
+    inputs: Sequence[Tensor]
+    target: Tensor
+    scale: Any
+    sizes: Any
+    weight_sums: Any
+
+    @property
+    def counts(self) -> list[int] | None:
+        """Rows that are no padding, if some are."""
+        if isinstance(self.sizes, float):
+            return None
+        return [int(size) for size in self.sizes.tolist()]
+
+
+class Pass:
+    """One pass of K networks over their data, batch by batch.
+
+    Parameters
+    ----------
+    streams : list of list of Member
+        The networks' fits; those of a stream read the same rows in the same order.
+    orders : list of ndarray of shape (n_samples,)
+        The order of each stream's rows.
+    is_shared : bool
+        Whether the inputs of a stream are fetched once for all of it.
+    """
+
+    def __init__(
+        self, streams: list[list[Member]], orders: list[np.ndarray], is_shared: bool
+    ):
+        self.members = list(itertools.chain(*streams))
+        self.streams, self.is_shared = streams, is_shared
+        lengths = [len(member.inputs) for member in self.members]
+        self.shortest, longest = min(lengths), max(lengths)
+        device = self.members[0].inputs.device
+        index = np.stack([np.resize(order, longest) for order in orders])
+        self.index = torch.from_numpy(index).to(device)  # (n_streams, n_samples)
+        size = self.members[0].fit.options.batch_size
+        if lengths[0] <= size:
+            size = longest
+        self.bounds = batch_bounds(longest, size)
+        self.lengths = torch.tensor(lengths, device=device)
+        self.target = self._in_order([member.target for member in self.members])
+        self.is_equal = self.members[0].fit.task.train.weight is None
+        self.weight = self._weights(longest)
+
+    def __iter__(self) -> Iterator[Batch]:
+        sizes = [stop - start for start, stop in self.bounds]
+        inputs = self._shared_inputs(sizes) if self.is_shared else self._inputs(sizes)
+        targets = self.target.split(sizes, 1)
+        for (start, stop), x, target in zip(self.bounds, inputs, targets, strict=True):
+            yield Batch(x, target, *self._shares(start, stop))
+
+    def _shared_inputs(self, sizes: list[int]) -> Iterator[Sequence[Tensor]]:
+        """Fetch the inputs of each batch, for each stream (members, size, n_inputs)."""
+        of_streams = []
+        for members, index in zip(self.streams, self.index, strict=True):
+            rows = members[0].inputs.index_select(0, index)
+            of_streams.append(rows.expand(len(members), -1, -1).split(sizes, 1))
+        yield from zip(*of_streams, strict=True)
+
+    def _inputs(self, sizes: list[int]) -> Iterator[Sequence[Tensor]]:
+        """Fetch the inputs of each batch, (K, size, n_inputs), into the same memory."""
+        first = self.members[0].inputs
+        room = first.new_empty((len(self.members), max(sizes), first.shape[1]))
+        for index in self.index.split(sizes, 1):
+            places = itertools.chain(
+                *(
+                    itertools.repeat(rows, len(members))
+                    for rows, members in zip(index, self.streams, strict=True)
+                )
+            )
+            x = room[:, : index.shape[1]]
+            for rows, member, out in zip(places, self.members, x, strict=True):
+                torch.index_select(member.inputs, 0, rows, out=out)
+            yield [x]
+
+    def _in_order(self, tensors: list[Tensor]) -> Tensor:
+        """Return a tensor of each network in the order of its rows, (K, n, ...)."""
+        ordered: list[Tensor] = []
+        left = iter(tensors)
+        for members, index in zip(self.streams, self.index, strict=True):
+            known: dict[int, Tensor] = {}
+            for tensor in itertools.islice(left, len(members)):
+                if id(tensor) not in known:
+                    known[id(tensor)] = tensor.index_select(0, index)
+                ordered.append(known[id(tensor)])
+        if all(tensor is ordered[0] for tensor in ordered):
+            return ordered[0].expand(len(ordered), *ordered[0].shape)
+        return torch.stack(ordered)
+
+    def _weights(self, longest: int) -> Tensor | None:
+        """Return all weights in order, (K, n_samples); None if all are 1."""
+        place = torch.arange(longest, device=self.index.device)
+        there = place < self.lengths.unsqueeze(1)  # (K, n_samples)
+        weights: list[Any] = [member.fit.task.train.weight for member in self.members]
+        if self.is_equal:
+            return None if there.all() else there.to(self.members[0].inputs.dtype)
+        return self._in_order(weights) * there
+
+    def _shares(self, start: int, stop: int):
+        """Return scale, sizes and sums of weights of a batch."""
+        size = float(stop - start)
+        if self.weight is None or (self.is_equal and stop <= self.shortest):
+            return 1 / size, size, size
+        weight = self.weight[:, start:stop]
+        sums = weight.sum(1)
+        scale = (weight / sums.unsqueeze(1)).unsqueeze(2)
+        return scale, (self.lengths - start).clamp_max(size), sums
