@@ -556,7 +556,11 @@ def _random_state(seed) -> np.random.RandomState:
 
 def _peek(rng: np.random.RandomState) -> int:
     """Return a seed without moving ``rng``, whose draws are to be scikit-learn's."""
-    return int(copy.deepcopy(rng).randint(np.iinfo(np.int32).max))
+    state = rng.get_state()
+    try:
+        return int(rng.randint(np.iinfo(np.int32).max))
+    finally:
+        rng.set_state(state)
 
 
 def _best_score(history: list[dict], early_stopping) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import pickle
 import zlib
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
@@ -113,8 +114,8 @@ def _member(fit: Fit, shared: _Shared) -> Member:
     inputs, target = shared(inputs), shared(fit.task.train.target)
     order: Hashable = None
     if fit.options.shuffle:
-        state: Any = fit.task.rng.get_state()
-        order = (state[1].tobytes(), *state[2:])
+        # Of any bit generator, not of numpy's oldest alone.
+        order = pickle.dumps(fit.task.rng.get_state(legacy=False))
     return Member(fit, inputs, target, (id(inputs), order))
 
 

@@ -934,6 +934,14 @@ def test_fits_outside_of_jobs_and_after_them():
         assert_same_models(models, alone())
 
 
+def test_any_bit_generator(populations):
+    rng = np.random.RandomState(np.random.PCG64(0))
+    expected = cross_val_score(network(random_state=rng), X, y, cv=4)
+    found = together(lambda: cross_val_score(network(random_state=rng), X, y, cv=4))
+    np.testing.assert_allclose(found, expected)
+    assert populations == [4]
+
+
 def test_two_meetings_at_once(cores):
     """Each of a user's threads has its own."""
     found = {}
