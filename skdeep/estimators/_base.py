@@ -556,7 +556,7 @@ def _random_state(seed) -> np.random.RandomState:
 
 def _peek(rng: np.random.RandomState) -> int:
     """Return a seed without moving ``rng``, whose draws are to be scikit-learn's."""
-    state = rng.get_state()
+    state = rng.get_state(legacy=False)
     try:
         return int(rng.randint(np.iinfo(np.int32).max))
     finally:

@@ -119,7 +119,9 @@ class _Chunk:
             optimizer.load_state(self.solver.state(self.layout, k))
         for leader, *others in self.streams:
             for member in others:
-                member.fit.task.rng.set_state(leader.fit.task.rng.get_state())
+                member.fit.task.rng.set_state(
+                    leader.fit.task.rng.get_state(legacy=False)
+                )
         self.members = list(itertools.compress(self.members, stays))
         if self.members:
             self._lay_out()
