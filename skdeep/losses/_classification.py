@@ -151,9 +151,9 @@ class MulticlassFocalLoss(_Multiclass):
         q = (1 - p).clamp_min(torch.finfo(p.dtype).tiny)
         weight = q.pow(self.gamma)
         # Derivative by log_p, then by the scores: d log_p / dz = onehot - softmax.
-        outer = self.gamma * p * log_p * weight / q - weight
-        onehot = F.one_hot(target, raw.shape[-1])
-        gradient = outer.unsqueeze(-1) * (onehot - log_softmax.exp())
+        outer = (self.gamma * p * log_p * weight / q - weight).unsqueeze(-1)
+        gradient = log_softmax.exp_().mul_(-outer)
+        gradient.scatter_add_(-1, target.unsqueeze(-1), outer)
         return -weight * log_p, gradient
 
 

@@ -39,12 +39,39 @@ class Batch:
     sizes: Any
     weight_sums: Any
 
+    def clone(self) -> Batch:
+        """Return a batch of the same shape in memory of its own."""
+        inputs = [_copy(part) for part in self.inputs]
+        shares = (self.scale, self.sizes, self.weight_sums)
+        return Batch(inputs, _copy(self.target), *map(_copy, shares))
+
+    def copy_(self, other: Batch) -> None:
+        """Take over the rows of a batch of the same shape."""
+        for own, part in zip(self._tensors(), other._tensors(), strict=True):
+            _unrepeated(own).copy_(_unrepeated(part))
+
+    def _tensors(self) -> list[Tensor]:
+        values = (*self.inputs, self.target, self.scale, self.sizes, self.weight_sums)
+        return [value for value in values if isinstance(value, Tensor)]
+
     @property
     def counts(self) -> list[int] | None:
         """Rows that are no padding, if some are."""
         if isinstance(self.sizes, float):
             return None
         return [int(size) for size in self.sizes.tolist()]
+
+
+def _copy(value: Any) -> Any:
+    """Return a number, or a copy of a tensor, repeated where it is."""
+    if not isinstance(value, Tensor):
+        return value
+    return _unrepeated(value).clone().expand_as(value)
+
+
+def _unrepeated(tensor: Tensor) -> Tensor:
+    """Return a tensor, or the one entry of it that is repeated."""
+    return tensor[:1] if tensor.stride(0) == 0 else tensor
 
 
 class Pass:

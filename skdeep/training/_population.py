@@ -24,6 +24,7 @@ from torch import Tensor
 from skdeep.training._dense import DenseStep
 from skdeep.training._device import on_threads
 from skdeep.training._epochs import Fit
+from skdeep.training._graph import GraphedStep
 from skdeep.training._grouping import Member, make_chunks
 from skdeep.training._passes import Batch, Pass
 from skdeep.training._stacked import AdamOfMany, Layout, SGDOfMany, squared_norms
@@ -70,6 +71,15 @@ class _Chunk:
         self._weight_parts, self._slope_parts = parts[:n_layers], slopes
         self._take_options([fit.options for fit in fits])
         self.is_curve = any(fit.learning_rate.is_curve for fit in fits)
+        self.rates = torch.empty_like(self.values)
+        self._kept = torch.empty_like(self._weights)
+        self._take_step: Callable[[Batch], tuple[Tensor, ...]] = self._step_all
+        if self._can_be_graphed():
+            self._take_step = GraphedStep(self._step_all)
+
+    def _can_be_graphed(self) -> bool:
+        """Say whether steps may run as CUDA graphs, which cannot draw for dropout."""
+        return self.values.is_cuda and not self.step.dropout
 
     def _take_options(self, options: list[TrainingOptions]) -> None:
         """Lay out the penalties and the largest norms of gradients."""
@@ -129,20 +139,27 @@ class _Chunk:
     def _run_epoch(self) -> list[float]:
         """Take a step for each batch; return each network's mean loss."""
         data = Pass(self.streams, self._orders(), self.is_shared)
-        losses, penalties = [], []
+        results = []
         for i, batch in enumerate(data):
             if i == 0 or self.is_curve:
                 self._set_rates(i / len(data.bounds))
-            losses.append(self._gradient(batch))
-            if self.has_penalty:
-                penalties.append(self._penalise(batch))
-            if self.max_norms is not None:
-                self._clip()
-            self.solver.step(self.values, self.rates)
+            self.solver.advance()
+            results.append(self._take_step(batch))
+        losses, *penalties = zip(*results, strict=True)
         total = torch.cat(losses, 1).double().sum(1)
-        if penalties:
-            total += 0.5 * self.alphas * torch.stack(penalties).sum(0)
+        for norms in penalties:
+            total += 0.5 * self.alphas * torch.stack(norms).sum(0)
         return (total / data.lengths).tolist()
+
+    def _step_all(self, batch: Batch) -> tuple[Tensor, ...]:
+        """Take a step; return the losses and, if there are such, the penalties."""
+        results = [self._gradient(batch)]
+        if self.has_penalty:
+            results.append(self._penalise(batch))
+        if self.max_norms is not None:
+            self._clip()
+        self.solver.step(self.values, self.rates)
+        return tuple(results)
 
     def _orders(self) -> list[np.ndarray]:
         """Begin an epoch; return the order of the rows of each stream."""
@@ -159,16 +176,15 @@ class _Chunk:
         for trainer in trainers:
             trainer.move_to(share)
         rates = self.values.new_tensor([trainer.rate for trainer in trainers])
-        self.rates = self.layout.spread(rates)
+        self.rates.copy_(self.layout.spread(rates))
         if self.decays:
-            kept = 1 - rates * self.alphas
-            self._kept = self.layout.spread(kept)[: self.layout.n_weights]
+            kept = self.layout.spread(1 - rates * self.alphas)
+            self._kept.copy_(kept[: len(self._kept)])
 
     def _gradient(self, batch: Batch) -> Tensor:
         """Compute the gradient; return the losses as they count, (K, size)."""
-        losses = self.step.gradient(
-            batch.inputs, batch.target, batch.scale, batch.counts
-        )
+        counts = batch.counts if self.step.dropout else None
+        losses = self.step.gradient(batch.inputs, batch.target, batch.scale, counts)
         if isinstance(batch.scale, float):
             return losses
         return losses * batch.scale.squeeze(2) * batch.sizes.unsqueeze(1)

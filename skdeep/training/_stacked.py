@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from skdeep.training._epochs import Fit
-from skdeep.training._optimizers import FlatAdam
 
 
 class Layout:
@@ -52,14 +50,6 @@ class Layout:
         return torch.cat([of_each.repeat_interleave(size) for size in self.sizes])
 
 
-@dataclass
-class _Flat:
-    """What ``FlatAdam`` needs of parameters."""
-
-    values: Tensor
-    gradient: Tensor
-
-
 def squared_norms(parts: list[Tensor]) -> Tensor:
     """Return each network's squared norm, (K,), over some of its parts."""
     norms = [torch.linalg.vector_norm(part.flatten(1), dim=1) for part in parts]
@@ -69,38 +59,62 @@ def squared_norms(parts: list[Tensor]) -> Tensor:
 class AdamOfMany:
     """Adam for all networks at once.
 
-    torch's fused kernel knows one learning rate: it takes its step, for a rate of 1,
-    from zero, and what each network makes of that is up to its own rate.
+    torch's fused kernel knows one learning rate: it takes its step from zero, and what
+    each network makes of that is up to its own rate. The kernel's own correction of
+    the moments is left out, as after endlessly many steps: with it, ``eps`` would have
+    to change from step to step. The correction takes the place of the learning rate.
     """
 
     def __init__(self, fits: list[Fit], layout: Layout, gradient: Tensor):
-        self._update = torch.zeros_like(gradient)
         (group,) = fits[0].trainer.optimizer.param_groups
-        self._adam = FlatAdam(
-            _Flat(self._update, gradient), 1.0, group["betas"], group["eps"]
-        )
+        self._betas, self._eps = group["betas"], group["eps"]
         states: list[Any] = [fit.trainer.optimizer.state for fit in fits]
-        self._adam.load_state(
-            {
-                "step": states[0]["step"],
-                "exp_avg": layout.stack([s["exp_avg"] for s in states]),
-                "exp_avg_sq": layout.stack([s["exp_avg_sq"] for s in states]),
-            }
+        self._n_steps = int(states[0]["step"])
+        self._update = torch.zeros_like(gradient)
+        self._means = layout.stack([state["exp_avg"] for state in states])
+        self._squares = layout.stack([state["exp_avg_sq"] for state in states])
+        # Elsewhere than on the CPU the kernel reads it in single precision.
+        precision = torch.float64 if gradient.device.type == "cpu" else torch.float32
+        self._correction = gradient.new_ones((), dtype=precision)
+        endless = torch.full_like(states[0]["step"], math.inf)
+        moments = [self._means], [self._squares]
+        # The kernel's arguments, laid out once.
+        self._tensors: tuple[Any, ...] = (
+            [self._update],
+            [gradient],
+            *moments,
+            [],
+            [endless],
         )
 
+    def advance(self) -> None:
+        """Count a step."""
+        self._n_steps += 1
+        beta_1, beta_2 = self._betas
+        correction = math.sqrt(1 - beta_2**self._n_steps) / (1 - beta_1**self._n_steps)
+        self._correction.fill_(correction)
+
     def step(self, values: Tensor, rates: Tensor) -> None:
-        """Take a step; ``rates`` are the learning rates, in every place."""
+        """Take the step; ``rates`` are the learning rates, in every place."""
         self._update.zero_()
-        self._adam.step()
+        torch._fused_adam_(
+            *self._tensors,
+            lr=self._correction,
+            beta1=self._betas[0],
+            beta2=self._betas[1],
+            weight_decay=0.0,
+            eps=self._eps,
+            amsgrad=False,
+            maximize=False,
+        )
         values.addcmul_(self._update, rates)
 
     def state(self, layout: Layout, k: int) -> dict[str, Tensor]:
         """Return what one network's optimizer remembers."""
-        state = self._adam.state
         return {
-            "step": state["step"],
-            "exp_avg": layout.pick(state["exp_avg"], k),
-            "exp_avg_sq": layout.pick(state["exp_avg_sq"], k),
+            "step": torch.tensor(float(self._n_steps)),
+            "exp_avg": layout.pick(self._means, k),
+            "exp_avg_sq": layout.pick(self._squares, k),
         }
 
 
@@ -116,8 +130,11 @@ class SGDOfMany:
         self._momentum = layout.spread(momenta)
         self._nesterov = groups[0]["nesterov"]
 
+    def advance(self) -> None:
+        """Count a step, which means nothing here."""
+
     def step(self, values: Tensor, rates: Tensor) -> None:
-        """Take a step; ``rates`` are the learning rates, in every place."""
+        """Take the step; ``rates`` are the learning rates, in every place."""
         gradient, velocity = self._gradient, self._velocity
         velocity.mul_(self._momentum).addcmul_(gradient, rates, value=-1)
         if self._nesterov:
