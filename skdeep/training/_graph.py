@@ -40,38 +40,32 @@ class _Kind:
     replay: Callable[[], None] | None = None
 
 
-class GraphedStep:
-    """Runs a function of a batch as CUDA graphs, one for each shape of batches.
+class StepGraphs:
+    """A function of batches as CUDA graphs, one for each shape of batches.
 
-    A step that cannot be captured is run call by call.
-
-    Parameters
-    ----------
-    step : callable
-        Takes a ``Batch`` and returns tensors. Whatever else it reads or writes must
-        stay in one place: numbers are taken down as they are in the first steps.
+    Whatever else the function reads or writes must stay in one place: numbers are taken
+    down as they are in the first steps. What cannot be captured runs call by call.
     """
 
-    def __init__(self, step: Callable[[Batch], Results]):
-        self._step = step
+    def __init__(self):
         self._kinds: dict[Hashable, _Kind] = {}
 
-    def __call__(self, batch: Batch) -> Results:
-        """Take a step; return its results."""
+    def run(self, step: Callable[[Batch], Results], batch: Batch) -> Results:
+        """Return what a step, the same each time, makes of a batch."""
         key = batch.target.shape[1], isinstance(batch.scale, float)
         kind = self._kinds.setdefault(key, _Kind())
         kind.n_seen += 1
         if kind.n_seen == _N_WARM_UP + 1:
-            self._capture(kind, batch)
+            self._capture(kind, step, batch)
         if kind.replay is None:
-            return self._step(batch)
+            return step(batch)
         kind.batch.copy_(batch)
         kind.replay()
         return tuple(result.clone() for result in kind.results)
 
-    def _capture(self, kind: _Kind, batch: Batch) -> None:
+    def _capture(self, kind: _Kind, step, batch: Batch) -> None:
         kind.batch = batch.clone()
         try:
-            kind.results, kind.replay = capture(lambda: self._step(kind.batch))
+            kind.results, kind.replay = capture(lambda: step(kind.batch))
         except RuntimeError:
             kind.batch = None

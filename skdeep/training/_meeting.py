@@ -360,6 +360,7 @@ class Meeting:
         request.event.wait()
         if request.batch:
             self._run(request.batch)
+            request.batch = []  # it holds the request itself
         self._cores.acquire()
         with self._lock:
             self._held -= n_bytes

@@ -24,7 +24,7 @@ from torch import Tensor
 from skdeep.training._dense import DenseStep
 from skdeep.training._device import on_threads
 from skdeep.training._epochs import Fit
-from skdeep.training._graph import GraphedStep
+from skdeep.training._graph import StepGraphs
 from skdeep.training._grouping import Member, make_chunks
 from skdeep.training._passes import Batch, Pass
 from skdeep.training._stacked import AdamOfMany, Layout, SGDOfMany, squared_norms
@@ -73,9 +73,7 @@ class _Chunk:
         self.is_curve = any(fit.learning_rate.is_curve for fit in fits)
         self.rates = torch.empty_like(self.values)
         self._kept = torch.empty_like(self._weights)
-        self._take_step: Callable[[Batch], tuple[Tensor, ...]] = self._step_all
-        if self._can_be_graphed():
-            self._take_step = GraphedStep(self._step_all)
+        self._graphs = StepGraphs() if self._can_be_graphed() else None
 
     def _can_be_graphed(self) -> bool:
         """Say whether steps may run as CUDA graphs, which cannot draw for dropout."""
@@ -144,14 +142,17 @@ class _Chunk:
             if i == 0 or self.is_curve:
                 self._set_rates(i / len(data.bounds))
             self.solver.advance()
-            results.append(self._take_step(batch))
+            if self._graphs is None:
+                results.append(self._take_step(batch))
+            else:
+                results.append(self._graphs.run(self._take_step, batch))
         losses, *penalties = zip(*results, strict=True)
         total = torch.cat(losses, 1).double().sum(1)
         for norms in penalties:
             total += 0.5 * self.alphas * torch.stack(norms).sum(0)
         return (total / data.lengths).tolist()
 
-    def _step_all(self, batch: Batch) -> tuple[Tensor, ...]:
+    def _take_step(self, batch: Batch) -> tuple[Tensor, ...]:
         """Take a step; return the losses and, if there are such, the penalties."""
         results = [self._gradient(batch)]
         if self.has_penalty:

@@ -1,6 +1,7 @@
 """Scikit-learn's own searches in the backend: the same results, and no trace left."""
 
 import contextlib
+import gc
 import multiprocessing
 import pickle
 import subprocess
@@ -940,6 +941,20 @@ def test_any_bit_generator(populations):
     found = together(lambda: cross_val_score(network(random_state=rng), X, y, cv=4))
     np.testing.assert_allclose(found, expected)
     assert populations == [4]
+
+
+def test_nothing_is_left_for_the_garbage_collector(cores):
+    """Networks and data are free as soon as they are done with."""
+
+    gc.collect()
+    gc.disable()
+    try:
+        together(lambda: cross_val_score(network(), X, y, cv=12), cores=cores)
+        # A fit with all that belongs to it is some four hundred objects; joblib itself
+        # leaves a few for each call.
+        assert gc.collect() < 100
+    finally:
+        gc.enable()
 
 
 def test_two_meetings_at_once(cores):
