@@ -19,6 +19,11 @@ first small one that starts the processes; the table shows medians::
 
     SKDEEP_DATA=/path/to/data python examples/benchmarks/population.py [CASE ...] \
 [--repeats 3] [--jobs 2] [--without skorch]
+
+Where a population helps and where it does not is shown by searches of other kinds on
+the digits, each with the backend and without it::
+
+    python examples/benchmarks/population.py --kinds [--repeats 3]
 """
 
 from __future__ import annotations
@@ -35,6 +40,7 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.datasets import load_digits
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.neural_network import MLPClassifier as SklearnMLP
@@ -43,7 +49,7 @@ from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNetClassifier
 from torch import nn
 
-from skdeep import MLPClassifier
+from skdeep import LSTMClassifier, MLPClassifier
 
 CASES = {
     "digits 32": ("digits", 32),
@@ -154,6 +160,67 @@ def measure(names, width, X, y, n_jobs, repeats):
     return {name: statistics.median(taken) for name, taken in seconds.items()}, scores
 
 
+# -- other kinds -----------------------------------------------------------------------
+
+
+def kinds():
+    """Return for each kind a search, and how the digits are given to it."""
+
+    def mlp(*layers, n_rates=5, n_penalties=4, n_folds=N_FOLDS, **options):
+        network = MLPClassifier(layers, **(NETWORK | options))
+        grid = {
+            "learning_rate_init": RATES[:n_rates],
+            "alpha": PENALTIES[:n_penalties],
+        }
+        return search(network, grid).set_params(cv=n_folds)
+
+    def forest(**options):
+        model = RandomForestClassifier(random_state=0, **options)
+        return GridSearchCV(model, {"max_depth": [4, 8, 12, None]}, refit=False)
+
+    lstm = LSTMClassifier(32, max_iter=5, random_state=0)
+    few = {"n_rates": 4, "n_penalties": 1}
+    found = {
+        "32 units": mlp(32),
+        "32 units, float64": mlp(32),
+        "32 units, `dropout`": mlp(32, dropout=0.2),
+        '32 units, `early_stopping="loss"`': mlp(32, early_stopping="loss"),
+        "100 units": mlp(100),
+        "64 and 64 units": mlp(64, 64),
+        "512 units, 20 epochs": mlp(512, **few, max_iter=20),
+        "32 units, 20 fits": mlp(32, **few),
+        "32 units, 5 fits": mlp(32, n_rates=1, n_penalties=1),
+        "32 units, 2 fits": mlp(32, n_rates=1, n_penalties=1, n_folds=2),
+        "an LSTM of 32 units, 5 epochs, 10 fits": GridSearchCV(
+            lstm, {"learning_rate_init": RATES[1:3]}, refit=False
+        ),
+        "a forest of 100 trees, 20 fits": forest(),
+    }
+    given = {name: lambda X: X.astype(np.float32) for name in found}
+    given["32 units, float64"] = lambda X: X
+    given["an LSTM of 32 units, 5 epochs, 10 fits"] = lambda X: X.reshape(-1, 8, 8)
+    return {name: (found[name], given[name]) for name in found}
+
+
+def report_kinds(repeats):
+    """Measure each kind and print its line."""
+    X, y = load_digits(return_X_y=True)
+    print("| what is searched | together | one by one |")
+    print("| --- | --- | --- |", flush=True)
+    for name, (model, give) in kinds().items():
+        seconds = {"skdeep": [], "loky": []}
+        for _ in range(repeats):
+            for backend, taken in seconds.items():
+                started = time.perf_counter()
+                n_jobs = -1 if backend == "skdeep" else 1
+                with joblib.parallel_config(backend=backend, n_jobs=n_jobs):
+                    model.fit(give(X), y)
+                taken.append(time.perf_counter() - started)
+        together, apart = map(statistics.median, seconds.values())
+        ratio = apart / together
+        print(f"| {name} | {together:.2f} | {apart:.2f} ({ratio:.1f}) |", flush=True)
+
+
 def report(case, names, n_jobs, repeats):
     """Measure a case and print its lines."""
     table, width = CASES[case]
@@ -177,16 +244,20 @@ def main(arguments=None):
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--kinds", action="store_true")
     parser.add_argument("--without", action="append", default=[], choices=SEARCHES)
     options = parser.parse_args(arguments)
     cases = options.cases or list(CASES)
     if unknown := set(cases) - set(CASES):
         parser.error(f"unknown cases {sorted(unknown)}: choose from {list(CASES)}")
     names = [name for name in SEARCHES if name not in options.without]
-    print("| data, units | search | seconds | ÷ population | best score |")
-    print("| --- | --- | --- | --- | --- |", flush=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
+        if options.kinds:
+            report_kinds(options.repeats)
+            return
+        print("| data, units | search | seconds | ÷ population | best score |")
+        print("| --- | --- | --- | --- | --- |", flush=True)
         # Processes take their filters from here.
         before = os.environ.get("PYTHONWARNINGS")
         os.environ["PYTHONWARNINGS"] = "ignore"

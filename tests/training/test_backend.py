@@ -694,6 +694,19 @@ def test_estimators_from_elsewhere(cores, n_jobs):
     assert_close(together(lambda: call(n_jobs), cores=cores), call(1))
 
 
+def test_a_forest_in_a_job_needs_no_threads_of_its_own(monkeypatch):
+    started, start = [], threading.Thread.start
+
+    def counted(thread):
+        started.append(thread.name)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", counted)
+    forest = RandomForestClassifier(20, random_state=0)
+    together(lambda: cross_val_score(forest, X, y, cv=3))
+    assert started.count("skdeep") == 3
+
+
 def draws(n_features, n_outputs):
     return torch.nn.Sequential(
         torch.nn.Linear(n_features, 4),
