@@ -76,12 +76,13 @@ class PopulationBackend(ParallelBackendBase):
 
     def configure(self, n_jobs=1, parallel=None, **options):
         """Hand over to a backend for this ``Parallel`` alone: there may be others."""
-        is_inside = (self.nesting_level or 0) > 0
-        if is_inside and _wants_threads(n_jobs, **options):
-            # Forests and the like have no networks to train: there is nobody to meet,
-            # and the jobs around them have the cores.
-            raise FallbackToBackend(SequentialBackend(self.nesting_level))
-        if holds_generators():  # others would wait for them, and never come
+        # Who wants threads, as forests do, has no networks to train: there is nobody to
+        # meet, and the jobs around have the cores.
+        wants_threads = (
+            options.get("prefer") == "threads" or options.get("require") == "sharedmem"
+        )
+        # Others would wait for the generators, and never come.
+        if (self.nesting_level and wants_threads) or holds_generators():
             raise FallbackToBackend(SequentialBackend(self.nesting_level))
         own = _OfOneParallel(self.nesting_level, meeting=self.meeting)
         raise FallbackToBackend(own)
@@ -133,11 +134,6 @@ class _OfOneParallel(PopulationBackend):
         finally:
             if self._filters is not None:
                 self._filters.__exit__(None, None, None)
-
-
-def _wants_threads(n_jobs, prefer=None, require=None, **options) -> bool:
-    """Say whether a call asks for threads, but not for how many."""
-    return n_jobs in (None, -1) and (prefer == "threads" or require == "sharedmem")
 
 
 def _checked(memory_budget) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from skdeep.training._device import worthwhile_threads
 from skdeep.training._epochs import Fit
 from skdeep.training._task import Task
 
@@ -145,17 +146,20 @@ def _work_of(members: list[Member]) -> int:
 def _cut(members: list[Member], share: float, n_threads: int) -> list[list[Member]]:
     """Cut members into even chunks, none of which has more than a thread's share.
 
-    On the CPU none is too large for the cache either.
+    There are fewer if that is too little to be worth a thread, and on the CPU more if
+    a chunk would not fit the cache.
     """
-    count = 1
+    count, fit = 1, members[0].fit
     if members[0].inputs.device.type == "cpu":
-        most = max(1, _CACHE // _bytes_of(members[0].fit))
-        count = max(math.ceil(_work_of(members) / share), -(-len(members) // most))
+        work: Any = fit.task.work
+        worthwhile = worthwhile_threads(len(members) * work, n_threads)
+        count = min(math.ceil(_work_of(members) / share), worthwhile)
+        count = max(count, math.ceil(len(members) * _bytes_of(fit) / _CACHE))
         if count > n_threads:
             count = -(-count // n_threads) * n_threads  # as many for each thread
+    count = min(count, len(members))
     bounds = [len(members) * i // count for i in range(count + 1)]
-    chunks = [members[start:stop] for start, stop in itertools.pairwise(bounds)]
-    return [chunk for chunk in chunks if chunk]
+    return [members[start:stop] for start, stop in itertools.pairwise(bounds)]
 
 
 def _bytes_of(fit: Fit) -> int:
