@@ -108,34 +108,32 @@ class Pass:
 
     def __iter__(self) -> Iterator[Batch]:
         sizes = [stop - start for start, stop in self.bounds]
-        inputs = self._shared_inputs(sizes) if self.is_shared else self._inputs(sizes)
-        targets = self.target.split(sizes, 1)
-        for (start, stop), x, target in zip(self.bounds, inputs, targets, strict=True):
-            yield Batch(x, target, *self._shares(start, stop))
-
-    def _shared_inputs(self, sizes: list[int]) -> Iterator[Sequence[Tensor]]:
-        """Fetch the inputs of each batch, for each stream (members, size, n_inputs)."""
-        of_streams = []
-        for members, index in zip(self.streams, self.index, strict=True):
-            rows = members[0].inputs.index_select(0, index)
-            of_streams.append(rows.expand(len(members), -1, -1).split(sizes, 1))
-        yield from zip(*of_streams, strict=True)
+        parts = zip(self._inputs(sizes), self.target.split(sizes, 1), strict=True)
+        for (start, stop), (inputs, target) in zip(self.bounds, parts, strict=True):
+            yield Batch(inputs, target, *self._shares(start, stop))
 
     def _inputs(self, sizes: list[int]) -> Iterator[Sequence[Tensor]]:
-        """Fetch the inputs of each batch, (K, size, n_inputs), into the same memory."""
-        first = self.members[0].inputs
-        room = first.new_empty((len(self.members), max(sizes), first.shape[1]))
+        """Fetch the inputs of each batch, one after the other into the same memory."""
+        readers = [
+            (member.inputs, i)
+            for i, stream in enumerate(self.streams)
+            for member in (stream[:1] if self.is_shared else stream)
+        ]
+        n_inputs = readers[0][0].shape[1]
+        room = readers[0][0].new_empty((len(readers), max(sizes), n_inputs))
         for index in self.index.split(sizes, 1):
-            places = itertools.chain(
-                *(
-                    itertools.repeat(rows, len(members))
-                    for rows, members in zip(index, self.streams, strict=True)
-                )
-            )
             x = room[:, : index.shape[1]]
-            for rows, member, out in zip(places, self.members, x, strict=True):
-                torch.index_select(member.inputs, 0, rows, out=out)
-            yield [x]
+            for (inputs, i), out in zip(readers, x, strict=True):
+                torch.index_select(inputs, 0, index[i], out=out)
+            yield self._for_all(x) if self.is_shared else [x]
+
+    def _for_all(self, x: Tensor) -> list[Tensor]:
+        """Return the rows of each stream, (1, size, n_inputs), for all of its members.
+
+        ``x`` are those of all streams, one after the other.
+        """
+        parts = zip(x.split(1), self.streams, strict=True)
+        return [part.expand(len(stream), -1, -1) for part, stream in parts]
 
     def _in_order(self, tensors: list[Tensor]) -> Tensor:
         """Return a tensor of each network in the order of its rows, (K, n, ...)."""
