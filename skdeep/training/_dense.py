@@ -23,14 +23,14 @@ class _Room:
 
     ``sums`` and ``deltas`` are (K, n_samples, width), one a hidden layer, ``raw`` is
     (K, n_scores, n_samples) and ``raw_T`` a view of it the other way round.
-    ``sum_parts`` and ``raw_parts`` are the same, in the parts of ``DenseStep``.
+    ``products`` are, for each part of each layer, the bias, the weights and where their
+    product with the layer's inputs goes: ``sums`` or, of the last one, ``raw``.
     """
 
     sums: list[Tensor]
-    sum_parts: list[Sequence[Tensor]]
     deltas: list[Tensor]
     raw_T: Tensor
-    raw_parts: Sequence[Tensor]
+    products: list[list[tuple[Tensor, Tensor, Tensor]]]
 
 
 class DenseStep:
@@ -71,11 +71,10 @@ class DenseStep:
         self.dropout = dropout
         self._parts = list(parts) or [len(weights[0])]
         # Views made once: each costs a step as much as a small product does.
-        self._weights = self._cut(weights)
-        self._weights_T = [[part.mT for part in layer] for layer in self._weights]
+        *hidden, last = weights
+        self._weights = self._cut([*(weight.mT for weight in hidden), last])
+        self._biases = self._cut([*biases[:-1], biases[-1].mT])
         self._weight_gradients = self._cut(weight_gradients)
-        self._biases = self._cut(biases)
-        self._last_biases_T = [part.mT for part in self._biases[-1]]
         # What a layer reads; maxout hands on fewer values than the layer below gives.
         self._kept_widths = [weight.shape[2] for weight in weights[1:]]
         self._rooms: dict[int, _Room] = {}
@@ -103,7 +102,8 @@ class DenseStep:
         inputs, outputs, masks = self._forward(x, room, counts)
         values, delta = self.loss.scaled_gradient(room.raw_T, target, scale)
         for depth in range(len(self.weights) - 1, -1, -1):
-            deltas = [delta] if depth else delta.split(self._parts)
+            is_cut = depth == 0 and len(self._parts) > 1
+            deltas = delta.split(self._parts) if is_cut else [delta]
             for part, read, gradient in zip(
                 deltas, inputs[depth], self._weight_gradients[depth], strict=True
             ):
@@ -123,13 +123,8 @@ class DenseStep:
         inputs, outputs, masks = [x], [], []
         for depth, z in enumerate(room.sums):
             # (K, B, n_in) x (K, n_in, n_out) -> (K, B, n_out)
-            for bias, read, weight_T, out in zip(
-                self._biases[depth],
-                inputs[depth],
-                self._weights_T[depth],
-                room.sum_parts[depth],
-                strict=True,
-            ):
+            products = zip(inputs[depth], room.products[depth], strict=True)
+            for read, (bias, weight_T, out) in products:
                 torch.baddbmm(bias, read, weight_T, out=out)
             a = self.activation.activate(z)
             outputs.append(a)
@@ -139,13 +134,8 @@ class DenseStep:
             inputs.append([a])
         # (K, n_out, n_in) x (K, n_in, B) -> (K, n_out, B): with the few scores on an
         # outer axis this product and the softmax after it are faster.
-        for bias_T, weight, read, out in zip(
-            self._last_biases_T,
-            self._weights[-1],
-            inputs[-1],
-            room.raw_parts,
-            strict=True,
-        ):
+        products = zip(inputs[-1], room.products[-1], strict=True)
+        for read, (bias_T, weight, out) in products:
             torch.baddbmm(bias_T, weight, read.mT, out=out)
         return inputs, outputs, masks
 
@@ -160,13 +150,12 @@ class DenseStep:
         *hidden, n_scores = [weight.shape[1] for weight in self.weights]
         sums = [new(k, n_samples, width) for width in hidden]
         raw = new(k, n_scores, n_samples)
-        *sum_parts, raw_parts = self._cut([*sums, raw])
+        layers = zip(self._biases, self._weights, self._cut([*sums, raw]), strict=True)
         self._rooms[n_samples] = _Room(
             sums=sums,
-            sum_parts=sum_parts,
             deltas=[new(k, n_samples, width) for width in self._kept_widths],
             raw_T=raw.mT,
-            raw_parts=raw_parts,
+            products=[list(zip(*layer, strict=True)) for layer in layers],
         )
         return self._rooms[n_samples]
 
