@@ -34,6 +34,8 @@ class Loss(ABC):
     couples_rows: bool = False
     #: Whether ``per_sample`` can only repeat the mean, and cannot be weighted.
     gives_mean: bool = False
+    #: Whether computing it copies something to the device.
+    copies_to_device: bool = False
 
     @abstractmethod
     def per_sample(self, raw: Tensor, target: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ class _ExpectedCost(Loss):
     def __init__(self, costs=None):
         # An array, not a tensor: it is kept with the fitted estimator.
         self.costs: Any = costs
+        self.copies_to_device = costs is not None
 
     def _costs_like(self, raw: Tensor, n_classes: int) -> Tensor:
         """Return the costs on the device and in the precision of the raw scores."""

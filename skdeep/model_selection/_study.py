@@ -88,10 +88,12 @@ class Ledger:
         self._end.set()
         if self._thread.ident is not None:
             self._thread.join()
-        for trial in list(self._claims.values()):
-            self._lose(trial.number)
-        self._clear()
-        _active.discard(self.token)
+        try:
+            for trial in list(self._claims.values()):
+                self._lose(trial.number)
+            self._clear()
+        finally:
+            _active.discard(self.token)
 
     def finished(self) -> dict[int, FrozenTrial]:
         """Return the trial that counts for each place that is done, in their order."""

@@ -76,8 +76,8 @@ class PopulationBackend(ParallelBackendBase):
 
     def configure(self, n_jobs=1, parallel=None, **options):
         """Hand over to a backend for this ``Parallel`` alone: there may be others."""
-        # Who wants threads, as forests do, has no networks to train: there is nobody to
-        # meet, and the jobs around have the cores.
+        # Who wants threads, as forests do, seldom has networks to train, and the jobs
+        # around have the cores.
         wants_threads = (
             options.get("prefer") == "threads" or options.get("require") == "sharedmem"
         )

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,6 +32,7 @@ def can_join(task: Task) -> bool:
         and not task.loss.couples_rows
         and not task.is_observed
         and not task.callbacks
+        and task.train.target.device.type in ("cpu", "cuda")
         and len(getattr(task.train.rows, "tensors", ())) == 1
     )
 
@@ -65,7 +67,10 @@ def _settings(fit: Fit) -> tuple:
 
 def _signature(loss) -> Hashable:
     """Return what two losses that are the same have in common."""
-    settings = tuple(sorted(vars(loss).items()))
+    settings = tuple(
+        (name, value.tobytes() if isinstance(value, np.ndarray) else value)
+        for name, value in sorted(vars(loss).items())
+    )
     try:
         hash(settings)
     except TypeError:

@@ -102,7 +102,6 @@ def _finish(fit: Fit) -> None:
         raise fit.error
     assert fit.is_over
     fit.finish()
-    _check_usable(fit.trainer)
 
 
 def _check_usable(trainer: Trainer) -> None:

@@ -76,8 +76,9 @@ class _Chunk:
         self._graphs = StepGraphs() if self._can_be_graphed() else None
 
     def _can_be_graphed(self) -> bool:
-        """Say whether steps may run as CUDA graphs, which cannot draw for dropout."""
-        return self.values.is_cuda and not self.step.dropout
+        """Say whether steps may run as CUDA graphs, which can neither draw nor copy."""
+        copies = self.step.loss.copies_to_device
+        return self.values.is_cuda and not self.step.dropout and not copies
 
     def _take_options(self, options: list[TrainingOptions]) -> None:
         """Lay out the penalties and the largest norms of gradients."""
@@ -242,7 +243,8 @@ def run_population(
                     member.fit.error = member.fit.error or error
 
     chunks = make_chunks(fits, n_threads)
-    if n_threads == 1 or len(chunks) == 1:
+    is_on_cpu = all(members[0].inputs.device.type == "cpu" for members in chunks)
+    if n_threads == 1 or len(chunks) == 1 or not is_on_cpu:
         for chunk in chunks:
             run(chunk)
         return

@@ -61,8 +61,8 @@ class AdamOfMany:
 
     torch's fused kernel knows one learning rate: it takes its step from zero, and what
     each network makes of that is up to its own rate. The kernel's own correction of
-    the moments is left out, as after endlessly many steps: with it, ``eps`` would have
-    to change from step to step. The correction takes the place of the learning rate.
+    the moments is left out, as after endlessly many steps, and made up for: with it,
+    ``eps`` would have to change from step to step, which a CUDA graph cannot follow.
     """
 
     def __init__(self, fits: list[Fit], layout: Layout, gradient: Tensor):
@@ -73,10 +73,8 @@ class AdamOfMany:
         self._update = torch.zeros_like(gradient)
         self._means = layout.stack([state["exp_avg"] for state in states])
         self._squares = layout.stack([state["exp_avg_sq"] for state in states])
-        # Elsewhere than on the CPU the kernel reads it in single precision.
-        precision = torch.float64 if gradient.device.type == "cpu" else torch.float32
-        self._correction = gradient.new_ones((), dtype=precision)
-        endless = torch.full_like(states[0]["step"], math.inf)
+        self._correction = gradient.new_ones(())
+        endless = torch.full_like(states[0]["step"], torch.finfo(torch.float32).max)
         moments = [self._means], [self._squares]
         # The kernel's arguments, laid out once.
         self._tensors: tuple[Any, ...] = (
@@ -99,7 +97,7 @@ class AdamOfMany:
         self._update.zero_()
         torch._fused_adam_(
             *self._tensors,
-            lr=self._correction,
+            lr=1.0,
             beta1=self._betas[0],
             beta2=self._betas[1],
             weight_decay=0.0,
@@ -107,7 +105,7 @@ class AdamOfMany:
             amsgrad=False,
             maximize=False,
         )
-        values.addcmul_(self._update, rates)
+        values.addcmul_(self._update.mul_(self._correction), rates)
 
     def state(self, layout: Layout, k: int) -> dict[str, Tensor]:
         """Return what one network's optimizer remembers."""

@@ -208,15 +208,32 @@ def test_single_sequences_and_long_ones():
     )
 
 
-@pytest.mark.parametrize("solver", ["sgd", "adam", "adamw"])
-def test_population_equals_single_fits(solver):
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"solver": "sgd"},
+        {"solver": "adam"},
+        {"solver": "adamw"},
+        {"learning_rate": "cosine", "max_grad_norm": 0.5},
+        {"early_stopping": True, "n_iter_no_change": 2},
+        {"dropout": 0.3},
+        {"loss": "expected_cost", "cost_matrix": 1 - np.eye(3)},
+        {"device": "cuda:1"},
+    ],
+    ids=str,
+)
+def test_population_equals_single_fits(params):
+    """Many steps, most of them captured, with a short last batch; in two kinds."""
+    if params.get("device") == "cuda:1" and torch.cuda.device_count() < 2:
+        pytest.skip("needs a second CUDA device")
     X, y = load_iris(return_X_y=True)
-    model = MLPClassifier(
-        (8,), solver=solver, max_iter=5, random_state=0, dtype="float64", device="cuda"
-    )
-    grid = {"learning_rate_init": [1e-3, 1e-2], "alpha": [1e-4, 1e-1]}
-    search = GridSearchCV(model, grid, cv=4, scoring="neg_log_loss")
+    fixed = {"max_iter": 20, "batch_size": 25, "random_state": 0, "dtype": "float64"}
+    model = MLPClassifier(**{**fixed, "device": "cuda", **params})
+    grid = {"learning_rate_init": [1e-3, 1e-2], "hidden_layer_sizes": [(8,), (4, 4)]}
+    search = GridSearchCV(model, grid, cv=4, scoring="neg_log_loss", refit=False)
+    stream = torch.cuda.current_stream()
     apart = search.fit(X[:147], y[:147]).cv_results_["mean_test_score"]
     with joblib.parallel_config(backend="skdeep"):
         together = search.fit(X[:147], y[:147]).cv_results_["mean_test_score"]
     np.testing.assert_allclose(together, apart, rtol=1e-6)
+    assert torch.cuda.current_stream() == stream
