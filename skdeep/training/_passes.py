@@ -14,6 +14,9 @@ from torch import Tensor
 from skdeep.training._batches import batch_bounds
 from skdeep.training._grouping import Member
 
+# Bytes of inputs that are fetched at a time, if a batch has no more.
+_AT_ONCE = 2**22
+
 
 @dataclass
 class Batch:
@@ -97,35 +100,38 @@ class Pass:
         device = self.members[0].inputs.device
         index = np.stack([np.resize(order, longest) for order in orders])
         self.index = torch.from_numpy(index).to(device)  # (n_streams, n_samples)
-        size = self.members[0].fit.options.batch_size
-        if lengths[0] <= size:
-            size = longest
-        self.bounds = batch_bounds(longest, size)
+        self.size = self.members[0].fit.options.batch_size
+        if lengths[0] <= self.size:
+            self.size = longest
+        self.bounds = batch_bounds(longest, self.size)
         self.lengths = torch.tensor(lengths, device=device)
         self.target = self._in_order([member.target for member in self.members])
         self.is_equal = self.members[0].fit.task.train.weight is None
         self.weight = self._weights(longest)
 
     def __iter__(self) -> Iterator[Batch]:
-        sizes = [stop - start for start, stop in self.bounds]
-        parts = zip(self._inputs(sizes), self.target.split(sizes, 1), strict=True)
+        parts = zip(self._inputs(), self.target.split(self.size, 1), strict=True)
         for (start, stop), (inputs, target) in zip(self.bounds, parts, strict=True):
             yield Batch(inputs, target, *self._shares(start, stop))
 
-    def _inputs(self, sizes: list[int]) -> Iterator[Sequence[Tensor]]:
-        """Fetch the inputs of each batch, one after the other into the same memory."""
+    def _inputs(self) -> Iterator[Sequence[Tensor]]:
+        """Fetch the inputs of each batch, of some at once, into the same memory."""
         readers = [
             (member.inputs, i)
             for i, stream in enumerate(self.streams)
             for member in (stream[:1] if self.is_shared else stream)
         ]
-        n_inputs = readers[0][0].shape[1]
-        room = readers[0][0].new_empty((len(readers), max(sizes), n_inputs))
-        for index in self.index.split(sizes, 1):
+        first, _ = readers[0]
+        of_a_row = len(readers) * first.shape[1] * first.element_size()
+        n_rows = self.size * max(1, _AT_ONCE // (self.size * of_a_row))
+        n_rows = min(n_rows, self.index.shape[1])
+        room = first.new_empty((len(readers), n_rows, first.shape[1]))
+        for index in self.index.split(n_rows, 1):
             x = room[:, : index.shape[1]]
             for (inputs, i), out in zip(readers, x, strict=True):
                 torch.index_select(inputs, 0, index[i], out=out)
-            yield self._for_all(x) if self.is_shared else [x]
+            parts = self._for_all(x) if self.is_shared else [x]
+            yield from zip(*(part.split(self.size, 1) for part in parts), strict=True)
 
     def _for_all(self, x: Tensor) -> list[Tensor]:
         """Return the rows of each stream, (1, size, n_inputs), for all of its members.

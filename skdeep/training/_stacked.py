@@ -73,7 +73,9 @@ class AdamOfMany:
         self._update = torch.zeros_like(gradient)
         self._means = layout.stack([state["exp_avg"] for state in states])
         self._squares = layout.stack([state["exp_avg_sq"] for state in states])
-        self._correction = gradient.new_ones(())
+        self._is_on_cpu = gradient.device.type == "cpu"
+        precision = torch.float64 if self._is_on_cpu else gradient.dtype
+        self._correction = gradient.new_ones((), dtype=precision)
         endless = torch.full_like(states[0]["step"], torch.finfo(torch.float32).max)
         moments = [self._means], [self._squares]
         # The kernel's arguments, laid out once.
@@ -97,7 +99,7 @@ class AdamOfMany:
         self._update.zero_()
         torch._fused_adam_(
             *self._tensors,
-            lr=1.0,
+            lr=self._correction if self._is_on_cpu else 1.0,
             beta1=self._betas[0],
             beta2=self._betas[1],
             weight_decay=0.0,
@@ -105,7 +107,10 @@ class AdamOfMany:
             amsgrad=False,
             maximize=False,
         )
-        values.addcmul_(self._update.mul_(self._correction), rates)
+        if not self._is_on_cpu:
+            # As a learning rate a GPU's kernel would read it in single precision.
+            self._update.mul_(self._correction)
+        values.addcmul_(self._update, rates)
 
     def state(self, layout: Layout, k: int) -> dict[str, Tensor]:
         """Return what one network's optimizer remembers."""
