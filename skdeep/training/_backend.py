@@ -140,7 +140,8 @@ def _checked(memory_budget) -> int:
     """Return the memory budget in bytes."""
     if memory_budget is None:
         return _quarter_of_memory()
-    if not isinstance(memory_budget, Integral) or memory_budget <= 0:
+    is_number = isinstance(memory_budget, Integral) and memory_budget is not True
+    if not is_number or memory_budget <= 0:
         raise ValueError(
             "memory_budget must be a positive number of bytes or None, got "
             f"{memory_budget!r}."

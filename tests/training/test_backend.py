@@ -472,7 +472,7 @@ def test_dispatch_in_advance(pre_dispatch):
 # -- memory ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("budget", [0, -1, "2GB", 1.5, float("inf"), [1]])
+@pytest.mark.parametrize("budget", [0, -1, "2GB", 1.5, float("inf"), True, [1]])
 def test_a_budget_that_is_none(budget):
     with pytest.raises(ValueError, match="memory_budget must be"):
         together(fit_all, memory_budget=budget)
