@@ -1,5 +1,6 @@
 """Deep learning that behaves like scikit-learn."""
 
+from skdeep._compat import __version__
 from skdeep.datasets import load_stock_prices, load_stock_trend
 from skdeep.estimators import (
     CostSensitiveClassifier,
@@ -29,8 +30,6 @@ from skdeep.metrics import (
 )
 from skdeep.model_selection import OptunaSearchCV, PurgedTimeSeriesSplit
 from skdeep.preprocessing import SequenceVectorizer, SlidingWindow, TrendFeatures
-
-__version__ = "0.1.0"
 
 __all__ = [
     "CostCurveDisplay",

@@ -1,5 +1,13 @@
 """Encoding: the user's arrays in, tensors out; predictions back."""
 
+from skdeep.encoding._arrays import (
+    ArrayEncoder,
+    Arrays,
+    ItemEncoder,
+    Items,
+    ShapedClassTargets,
+    ShapedTargets,
+)
 from skdeep.encoding._context import CONTEXTS, RowContext, time_labels
 from skdeep.encoding._costs import (
     bayes_threshold,
@@ -42,17 +50,23 @@ from skdeep.encoding._windows import (
 
 __all__ = [
     "CONTEXTS",
+    "ArrayEncoder",
+    "Arrays",
     "DenseRows",
     "ErrorQuantiles",
     "Features",
     "ForecastTargets",
     "InputEncoder",
+    "ItemEncoder",
+    "Items",
     "PeriodicFeatures",
     "PiecewiseFeatures",
     "PlainFeatures",
     "RowContext",
     "SequenceEncoder",
     "Sequences",
+    "ShapedClassTargets",
+    "ShapedTargets",
     "StepClassTargets",
     "StepValueTargets",
     "Table",

@@ -43,12 +43,12 @@ class DenseRows:
         return len(self.tensors[0])
 
     def take(
-        self, index: Tensor | slice, room: Sequence[Tensor] | None = None
+        self, index: Tensor | slice, out: Sequence[Tensor] | None = None
     ) -> tuple[Tensor, ...]:
-        if isinstance(index, Tensor) and room is not None:
+        if isinstance(index, Tensor) and out is not None:
             return tuple(
-                torch.index_select(tensor, 0, index, out=out[: len(index)])
-                for tensor, out in zip(self.tensors, room, strict=True)
+                torch.index_select(tensor, 0, index, out=memory[: len(index)])
+                for tensor, memory in zip(self.tensors, out, strict=True)
             )
         if isinstance(index, Tensor):
             return tuple(tensor.index_select(0, index) for tensor in self.tensors)
@@ -69,7 +69,7 @@ class SparseRows:
         return self.matrix.shape[0]
 
     def take(
-        self, index: Tensor | slice, room: Sequence[Tensor] | None = None
+        self, index: Tensor | slice, out: Sequence[Tensor] | None = None
     ) -> tuple[Tensor, ...]:
         rows = index.cpu().numpy() if isinstance(index, Tensor) else index
         dense = torch.from_numpy(self.matrix[rows].toarray())

@@ -145,7 +145,7 @@ class WindowRows:
         return len(self.starts)
 
     def take(
-        self, index: Tensor | slice, room: Sequence[Tensor] | None = None
+        self, index: Tensor | slice, out: Sequence[Tensor] | None = None
     ) -> tuple[Tensor, ...]:
         past = self.past.index_select(0, self.starts[index])
         if self.known is None:

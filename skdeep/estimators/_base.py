@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import functools
 import warnings
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -17,19 +18,27 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from skdeep.encoding import InputEncoder, Table, float_dtype
+from skdeep._compat import VersionedPickle
+from skdeep.encoding import InputEncoder, as_tensor, float_dtype
+from skdeep.estimators._nested_parameters import NestedParameters
 from skdeep.estimators._trained import TrainedNetwork
 from skdeep.estimators._validation import (
+    Schema,
     check_inputs,
     check_validation_pair,
     check_weight,
 )
 from skdeep.networks import Dropout
 from skdeep.training import (
-    Data,
+    Checkpoint,
+    DenseLearner,
+    Learner,
+    RowSource,
+    Supervised,
     Task,
     TrainingOptions,
     TrainingState,
+    hidden_values,
     make_net,
     raw_scores,
     resolve_device,
@@ -64,47 +73,44 @@ class Sample:
 
 @dataclass
 class Plan:
-    """How inputs and targets are encoded and what network stands between them."""
+    """How a fit encodes inputs and targets, and which network stands between them.
 
-    inputs: Any
+    ``fitted`` holds attributes that a family sets besides those of every network.
+    """
+
+    schema: Schema
     targets: Any
-    loss: Any
-    config: dict
-    dtype: torch.dtype
+    float_type: str
+    fitted: dict[str, Any] = field(default_factory=dict)
+    inputs: Any = None
+    loss: Any = None
+    n_scores: int = 0
+    config: dict = field(default_factory=dict)
+    dtype: torch.dtype = torch.float32
 
 
-# What checking the data sets on an estimator.
-_SET_BY_CHECKS = (
-    "_categorical",
-    "_dtype",
-    "_layout",
-    "_n_tokens",
-    "_pasts",
-    "classes_",
-    "feature_names_in_",
-    "n_features_in_",
-)
-_ABSENT = object()
 # What 'lbfgs' does not read, or refuses.
 _NOT_FOR_LBFGS = ("batch_size", "dropout", "learning_rate_init", "max_grad_norm")
 
 
-class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
+class BaseNetwork(
+    NestedParameters, VersionedPickle, CallbackSupportMixin, BaseEstimator, ABC
+):
     """Fit and predict of an estimator around a network.
 
-    A family of networks says how one is made; a kind of target says how it is encoded.
-    Both are mixed in.
+    Subclasses combine a family of networks, which builds the module, with a kind of
+    target, which encodes y.
     """
 
     # -- what a family of networks says ----------------------------------------------
 
     @abstractmethod
-    def _network_config(self, inputs, n_scores: int) -> dict:
+    def _network_config(self, plan: Plan) -> dict:
         """Return what the network is built from, in plain Python."""
 
     @abstractmethod
     def _build(self, config: dict, seed: int = 0) -> nn.Module:
-        """Build a network; ``seed`` is for whatever it draws in being built."""
+        """Build a network; ``seed`` is for what its constructor draws."""
 
     @abstractmethod
     def _search_space(self) -> dict:
@@ -113,25 +119,32 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
     def _initialize(self, network: nn.Module, rng: np.random.RandomState) -> None:
         """Draw the first weights, unless building has done it."""
 
-    def _check(self, X, y="no_validation", *, dtype, reset: bool):
-        """Return the checked rows, and y if it is given."""
-        return check_inputs(self, X, y, dtype=dtype, reset=reset)
+    def _check(self, X, y="no_validation", *, dtype, schema: Schema | None = None):
+        """Return the checked rows, y if it is given, and what the check has found."""
+        return check_inputs(self, X, y, dtype=dtype, schema=schema)
 
     def _float_type(self, X, table) -> str:
         """Return the name of the float type of predictions: that of X if it has."""
         return float_dtype(X) or table.dtype.name
 
-    def _make_inputs(self):
+    def _make_inputs(self, schema: Schema):
         """Return the encoder of inputs."""
         return InputEncoder()
 
-    def _is_closed_form(self, plan: Plan) -> bool:
-        """Say whether the gradient of this network is written out."""
+    def _keep(self, network: nn.Module, plan: Plan, *, is_final: bool):
+        """Return a trained network as the estimator keeps it.
+
+        Unless ``is_final`` training goes on, and the network must stay as it is.
+        """
+        return TrainedNetwork.of(network, plan.config, plan.dtype)
+
+    def _has_dense_gradient(self, plan: Plan) -> bool:
+        """Say whether the hand-written gradient of dense networks can be used."""
         return False
 
     def _draws_globally(self) -> bool:
         """Say whether a user's code may draw from torch's global generators."""
-        return bool(self.callbacks) or callable(self.loss)
+        return bool(self.callbacks) or callable(self.loss) or callable(self.solver)
 
     def _work(self, network: nn.Module, batch_size: int) -> int | None:
         """Return the multiply-adds of a batch, if they are known."""
@@ -139,8 +152,8 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
 
     # -- what a kind of target says ----------------------------------------------------
 
-    def _start(self, incremental: bool, classes) -> None:
-        """Take note of the classes that a first partial_fit names."""
+    def _check_classes(self, incremental: bool, classes) -> None:
+        """Check the classes that a partial_fit names."""
 
     @abstractmethod
     def _make_targets(self, y, classes):
@@ -161,6 +174,14 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
     @abstractmethod
     def _decode(self, targets, loss, raw: Tensor) -> Tensor:
         """Return codes of the predicted classes, or predicted values."""
+
+    def _probabilities(self, targets, loss, raw: Tensor) -> Tensor:
+        """Return what ``predict_proba`` of the skorch net gives."""
+        return raw
+
+    def _n_classes(self, targets) -> int | None:
+        """Return the number of classes, if there are such."""
+        return None
 
     def _strata(self, sample: Sample, targets) -> np.ndarray | None:
         """Return what a random validation part is stratified by, if it is."""
@@ -218,52 +239,50 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         incremental: bool = False,
         classes=None,
     ):
-        """Fit; if that fails, leave an earlier fit as it was."""
-        before = {name: getattr(self, name, _ABSENT) for name in _SET_BY_CHECKS}
-        try:
-            plan, task = self._prepare(
-                X, y, sample_weight, X_val, y_val, incremental, classes
-            )
-            self._train(task, plan, X, y)
-        except BaseException:
-            for name, value in before.items():
-                self.__dict__.pop(name, None)
-                if value is not _ABSENT:
-                    setattr(self, name, value)
-            raise
+        """Fit; attributes are set at the end, so that a failing fit changes none."""
+        plan, task = self._prepare(
+            X, y, sample_weight, X_val, y_val, incremental, classes
+        )
+        self._train(task, plan, X, y)
         return self
 
     def _prepare(
         self, X, y, sample_weight, X_val, y_val, incremental: bool, classes
     ) -> tuple[Plan, Task]:
         """Do all that comes before training."""
-        self._start(incremental, classes)
+        self._check_classes(incremental, classes)
         has_validation_rows = self._has_validation_rows(X, y, X_val, y_val)
         self._check_options(incremental)
         device = resolve_device(self.device)
         dtype = self._accepted_dtype(device)
-        rng = _random_state(self.random_state)
         first = not hasattr(self, "_trained") or not (self.warm_start or incremental)
 
-        table, y = self._check(X, y, dtype=dtype, reset=first)
+        schema = None if first else self._schema
+        table, y, schema = self._check(X, y, dtype=dtype, schema=schema)
         if first:
-            self._dtype = self._float_type(X, table)
             targets = self._make_targets(y, classes)
+            plan = Plan(schema, targets, self._float_type(X, table))
         else:
-            targets = self._known_targets(y)
-        sample = self._sample(table, y, sample_weight, targets, incremental)
+            plan = Plan(schema, self._known_targets(y), self._dtype)
+        sample = self._sample(table, y, sample_weight, plan, incremental)
         valid = None
         if has_validation_rows:
-            valid = self._validation_sample(X_val, y_val, targets, dtype)
-        elif self._holds_out():
-            sample, valid = self._hold_out(sample, targets, rng)
+            valid = self._validation_sample(X_val, y_val, plan, dtype)
+        checkpoint = self._open_checkpoint(sample, valid, incremental)
+        rng = _random_state(self.random_state, checkpoint)
+        if not has_validation_rows and self._holds_out():
+            sample, valid = self._hold_out(sample, plan.targets, rng)
 
-        plan = self._plan(sample, targets, first)
+        self._lay_out(plan, sample, first)
         task = self._task(plan, sample, valid, device, rng, first, incremental)
+        task.checkpoint = checkpoint
+        if checkpoint is not None:
+            checkpoint.check_start(task)
         return plan, task
 
-    def _sample(self, table, y, sample_weight, targets, incremental: bool) -> Sample:
+    def _sample(self, table, y, sample_weight, plan: Plan, incremental: bool) -> Sample:
         """Encode targets and weights of training rows."""
+        targets = plan.targets
         weight = check_weight(sample_weight, table)
         if weight is not None and not weight.all():
             # A row of weight zero is to count for nothing at all.
@@ -280,18 +299,14 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         """Refuse what does not go together."""
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
-        if isinstance(self.solver, type) and not issubclass(
-            self.solver, torch.optim.Optimizer
-        ):
-            raise ValueError(
-                "solver must be a name or a subclass of torch.optim.Optimizer, got "
-                f"{self.solver!r}."
+        _check_solver(self.solver, self.solver_params)
+        if isinstance(self.loss, type):
+            raise TypeError(
+                f"loss must be a name, a function or an instance of a loss, got the "
+                f"class {self.loss.__name__}; pass loss={self.loss.__name__}()."
             )
-        if self.solver == "lbfgs" and getattr(self, "dropout", 0) > 0:
-            raise ValueError(
-                f"solver='lbfgs' needs the same loss each time it looks; dropout="
-                f"{self.dropout!r} makes it random. Use another solver or dropout=0."
-            )
+        if self.solver == "lbfgs":
+            self._check_lbfgs()
         for item in self.callbacks or ():
             callback = item[-1] if isinstance(item, tuple) and item else item
             if isinstance(callback, type) or not hasattr(callback, "on_epoch_end"):
@@ -299,17 +314,29 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
                     f"callbacks must be instances of skorch callbacks, got {item!r}."
                 )
 
+    def _check_lbfgs(self) -> None:
+        if getattr(self, "dropout", 0) > 0:
+            raise ValueError(
+                f"solver='lbfgs' needs a deterministic loss; dropout={self.dropout!r} "
+                "makes it random. Use another solver or dropout=0."
+            )
+        if self.precision is not None:
+            raise ValueError(
+                f"solver='lbfgs' computes in float64; precision={self.precision!r} "
+                "needs another solver."
+            )
+
     def _accepted_dtype(self, device: torch.device):
         """Return the float types that X may keep."""
         if self.dtype is not None:
             return (np.dtype(self.dtype).type,)
         return (np.float64, np.float32) if device.type == "cpu" else (np.float32,)
 
-    def _validation_sample(self, X_val, y_val, targets, dtype) -> Sample:
+    def _validation_sample(self, X_val, y_val, plan: Plan, dtype) -> Sample:
         """Check and encode the user's own validation rows."""
         try:
-            table, y_val = self._check(X_val, y_val, dtype=dtype, reset=False)
-            return Sample(table, targets.encode(y_val))
+            table, y_val, _ = self._check(X_val, y_val, dtype=dtype, schema=plan.schema)
+            return Sample(table, plan.targets.encode(y_val))
         except (TypeError, ValueError) as error:
             raise ValueError(f"X_val and y_val do not fit: {error}") from error
 
@@ -342,13 +369,16 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
             )
         return sample.rows(train_rows), sample.rows(valid_rows)
 
-    def _plan(self, sample: Sample, targets, first: bool) -> Plan:
+    def _lay_out(self, plan: Plan, sample: Sample, first: bool) -> None:
         """Fit the encoder of inputs to the training rows; lay out the network."""
-        inputs = self._make_inputs().fit(sample.table) if first else self._inputs
-        loss = self._make_loss(targets)
-        config = self._network_config(inputs, self._n_scores(targets, loss))
-        dtype = getattr(torch, sample.table.dtype.name)
-        return Plan(inputs, targets, loss, config, dtype)
+        if first:
+            plan.inputs = self._make_inputs(plan.schema).fit(sample.table)
+        else:
+            plan.inputs = self._inputs
+        plan.loss = self._make_loss(plan.targets)
+        plan.n_scores = self._n_scores(plan.targets, plan.loss)
+        plan.config = self._network_config(plan)
+        plan.dtype = getattr(torch, sample.table.dtype.name)
 
     def _task(self, plan: Plan, sample, valid, device, rng, first, incremental) -> Task:
         """Turn everything into tensors, with a network to train on them."""
@@ -361,45 +391,48 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         if first:
             self._initialize(network, rng)
         else:
-            self._trained.copy_into(network)
+            network = self._trained.continued_by(network).to(device, dtype)
+        plan.loss.to(device, dtype)
         generator = torch.Generator(device=device).manual_seed(seed)
         for module in network.modules():
             if isinstance(module, Dropout):
                 module.generator = generator
 
-        def decode(raw: Tensor) -> Tensor:
-            return self._decode(plan.targets, plan.loss, raw)
+        targets, loss = plan.targets, plan.loss
+        decode = functools.partial(self._decode, targets, loss)
 
         def score(raw: Tensor) -> float:
-            return plan.targets.score(decode(raw), valid.codes, valid.weight)
+            return targets.score(decode(raw), valid.codes, valid.weight)
 
         options = self._training_options(len(sample))
+        kind = DenseLearner if self._has_dense_gradient(plan) else Learner
+        objective = Supervised(loss, plan.n_scores, self.precision)
         return Task(
-            network=network,
-            loss=plan.loss,
-            train=_as_data(sample, plan, dtype, device),
-            valid=None if valid is None else _as_data(valid, plan, dtype, device),
+            learners=[kind(network, objective)],
+            train=_as_source(sample, plan, dtype, device),
+            valid=None if valid is None else _as_source(valid, plan, dtype, device),
             options=options,
             is_partial=incremental,
-            n_scores=self._n_scores(plan.targets, plan.loss),
             rng=rng,
             generator=generator,
             score=score,
             decode=decode,
+            probabilities=functools.partial(self._probabilities, targets, loss),
+            n_classes=self._n_classes(targets),
             state=state,
-            closed_form=self._is_closed_form(plan),
             draws_globally=self._draws_globally(),
             work=self._work(network, options.batch_size),
-            callbacks=copy.deepcopy(list(self.callbacks or ())),
+            callbacks=[_copied(item) for item in self.callbacks or ()],
+            device=device,
         )
 
     def _resumed_state(self, plan: Plan, incremental: bool) -> TrainingState:
         """Return where training left off; a warm start takes a new optimizer."""
         state = copy.deepcopy(self._state)
         if not incremental:
-            state.optimizer = state.learning_rate = None
+            state.optimizers, state.learning_rate = {}, None
         if type(plan.loss) is not type(self._loss):
-            # What was best by another loss is no mark to beat.
+            # Best values of different losses are not comparable.
             state.best, state.stalled = -np.inf, 0
         return state
 
@@ -422,14 +455,44 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
     def _auto_batch_size(self, n_samples: int) -> int:
         return min(200, n_samples)
 
+    def _open_checkpoint(self, sample: Sample, valid, incremental: bool):
+        """Return the checkpoint of this fit, if a callback asks for one."""
+        for callback in getattr(self, "_skl_callbacks", ()):
+            if isinstance(callback, Checkpoint) and not incremental:
+                if self.solver == "lbfgs":
+                    raise ValueError(
+                        "Checkpoint needs a solver that goes by epochs: scipy's L-BFGS "
+                        "cannot be resumed. Got solver='lbfgs'."
+                    )
+                return callback.open(self, sample, valid)
+        return None
+
+    def set_callbacks(self, *callbacks):
+        """Set callbacks of scikit-learn's protocol.
+
+        Parameters
+        ----------
+        *callbacks : callback instances
+            Such as :class:`sklearn.callback.ProgressBar` or
+            :class:`skdeep.callbacks.Checkpoint`. None removes earlier ones.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        super().set_callbacks(*callbacks)
+        for callback in callbacks:
+            if isinstance(callback, Checkpoint):
+                callback.set_owner(self)
+        return self
+
     def _train(self, task: Task, plan: Plan, X, y) -> None:
         """Train, with scikit-learn's callbacks told of it, and keep the outcome."""
-        n_before = len(task.state.history)
         context = self._init_callback_context(max_subtasks=task.n_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
 
-        def fitted() -> dict:
-            return self._fitted_attributes(task, plan, n_before)
+        so_far = functools.partial(self._fitted_attributes, task, plan, is_final=False)
 
         epochs = []
 
@@ -439,34 +502,47 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
 
         def end_epoch() -> bool:
             return epochs.pop().call_on_fit_task_end(
-                estimator=self, X=X, y=y, reconstruction_attributes=fitted
+                estimator=self, X=X, y=y, reconstruction_attributes=so_far
             )
 
         if getattr(self, "_skl_callbacks", ()):
             task.begin_epoch, task.end_epoch = begin_epoch, end_epoch
             task.is_observed = True
         train(task)
-        for name, value in fitted().items():
-            setattr(self, name, value)
+        plan.loss.to(torch.device("cpu"), plan.dtype)
+        fitted = self._fitted_attributes(task, plan, is_final=True)
+        self._set_fitted(fitted)
         context.call_on_fit_task_end(
             estimator=self, X=X, y=y, reconstruction_attributes=fitted
         )
 
-    def _fitted_attributes(self, task: Task, plan: Plan, n_before: int) -> dict:
-        """Return all that a fit sets."""
+    def _set_fitted(self, attributes: dict) -> None:
+        """Set the attributes of a fit; names of features may be gone."""
+        self.__dict__.pop("feature_names_in_", None)
+        self.__dict__.update(attributes)
+
+    def _fitted_attributes(self, task: Task, plan: Plan, *, is_final: bool) -> dict:
+        """Return all that a fit sets, at its end or after an epoch."""
         history = task.state.history
         scores = [r["valid_score"] for r in history if "valid_score" in r]
         losses = [record["train_loss"] for record in history]
         return {
+            **plan.schema.attributes(),
+            **plan.fitted,
+            "_schema": plan.schema,
+            "_dtype": plan.float_type,
             "_inputs": plan.inputs,
             "_targets": plan.targets,
             "_loss": plan.loss,
-            "_trained": TrainedNetwork.of(task.network, plan.config, plan.dtype),
+            "_trained": self._keep(task.learner.module, plan, is_final=is_final),
             "_state": task.state,
+            "callbacks_": [
+                item[-1] if isinstance(item, tuple) else item for item in task.callbacks
+            ],
             "history_": history,
-            "n_iter_": len(history) - n_before,
+            "n_iter_": task.state.n_iter,
             "t_": task.state.n_samples_seen,
-            "n_outputs_": self._n_scores(plan.targets, plan.loss),
+            "n_outputs_": plan.n_scores,
             "out_activation_": plan.loss.out_activation,
             "loss_curve_": losses,
             # Nothing to tell if Ctrl-C came in the first epoch.
@@ -483,20 +559,34 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
         check_is_fitted(self)
         return self._scores_of(self._table(X))
 
-    def _table(self, X) -> Table:
+    def _table(self, X):
         """Return checked rows to predict on."""
         device = resolve_device(self.device, fall_back=True)
-        return self._check(X, dtype=self._accepted_dtype(device), reset=False)
+        dtype = self._accepted_dtype(device)
+        return self._check(X, dtype=dtype, schema=self._schema)[0]
 
-    def _scores_of(self, table, method: str = "forward") -> Tensor:
-        """Return the raw scores of checked rows, on the CPU.
+    def _scores_of(self, table) -> Tensor:
+        """Return the raw scores of checked rows, on the CPU."""
+        module, rows = self._encoded(table)
+        return raw_scores(
+            module, rows, self._loss, self._n_raw, precision=self.precision
+        ).cpu()
 
-        ``method`` of the network gives them.
-        """
+    @property
+    def _n_raw(self) -> int:
+        """Number of raw scores of a row."""
+        return self._n_scores(self._targets, self._loss)
+
+    def _hidden_values(self, table, method: str) -> np.ndarray:
+        """Return what a method of the network gives for checked rows."""
+        module, rows = self._encoded(table)
+        return self._as_array(hidden_values(module, rows, method).cpu())
+
+    def _encoded(self, table):
+        """Return the network and the rows that it takes."""
         device = resolve_device(self.device, fall_back=True)
         rows = self._inputs.encode(table, self._trained.dtype, device)
-        module = self._trained.module(self._build, device)
-        return raw_scores(module, rows, method).cpu()
+        return self._trained.module(self._build, device), rows
 
     def _as_array(self, tensor: Tensor) -> np.ndarray:
         """Return predictions in the float type that X had."""
@@ -516,11 +606,17 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
     def net_(self):
         """A skorch net around the trained network."""
         self._check_fitted_attribute("net_")
-
-        def decode(raw: Tensor) -> Tensor:
-            return self._decode(self._targets, self._loss, raw)
-
-        return make_net(self.module_, self._loss, decode=decode, history=self.history_)
+        targets, loss = self._targets, self._loss
+        return make_net(
+            self.module_,
+            loss,
+            self._n_raw,
+            decode=functools.partial(self._decode, targets, loss),
+            probabilities=functools.partial(self._probabilities, targets, loss),
+            n_classes=self._n_classes(targets),
+            precision=self.precision,
+            history=self.history_,
+        )
 
     def _check_fitted_attribute(self, name: str) -> None:
         if not self.__sklearn_is_fitted__():
@@ -528,13 +624,19 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, ABC):
                 f"{type(self).__name__!r} object has no attribute {name!r} before fit."
             )
 
+    def __getstate__(self):
+        state = super().__getstate__()
+        # Callbacks hold whatever they like, such as optimizers with their tensors.
+        state.pop("callbacks_", None)
+        return state
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
 
 
-def _as_data(sample: Sample, plan: Plan, dtype, device) -> Data:
+def _as_source(sample: Sample, plan: Plan, dtype, device) -> RowSource:
     """Encode rows, targets and weights into tensors."""
     rows = plan.inputs.encode(sample.table, dtype, device)
     target = plan.targets.as_tensor(sample.codes, plan.loss.target_kind, dtype)
@@ -542,15 +644,44 @@ def _as_data(sample: Sample, plan: Plan, dtype, device) -> Data:
         raise ValueError(f"y holds values too large for {str(dtype)[6:]}.")
     plan.loss.check_target(target)
     if sample.weight is None:
-        return Data(rows, target.to(device))
-    weight = torch.from_numpy(sample.weight).to(device, dtype)
-    return Data(rows, target.to(device), weight)
+        return RowSource(rows, target.to(device))
+    weight = as_tensor(sample.weight).to(device, dtype)
+    return RowSource(rows, target.to(device), weight)
 
 
-def _random_state(seed) -> np.random.RandomState:
-    """Return a generator; of numpy's global one, only a single draw is taken."""
+def _copied(callback):
+    """Return a copy of a callback; one that cannot be copied is used as it is."""
+    try:
+        return copy.deepcopy(callback)
+    except Exception:
+        return callback
+
+
+def _check_solver(solver, solver_params) -> None:
+    """Refuse a solver that cannot make an optimizer."""
+    if isinstance(solver, type) and not issubclass(solver, torch.optim.Optimizer):
+        raise ValueError(
+            "solver must be a name, a subclass of torch.optim.Optimizer or a callable "
+            f"that makes one of the parameters, got {solver!r}."
+        )
+    if solver_params and isinstance(solver, str):
+        raise ValueError(
+            f"solver_params={solver_params!r} is for an optimizer of your own; "
+            f"solver={solver!r} has parameters of its own, such as momentum or beta_1."
+        )
+
+
+def _random_state(seed, checkpoint=None) -> np.random.RandomState:
+    """Return a generator; of numpy's global one, only a single draw is taken.
+
+    The draw is kept with a checkpoint: the fit that resumes it needs the same.
+    """
     if seed is None:
-        seed = check_random_state(None).randint(np.iinfo(np.int32).max)
+        seed = None if checkpoint is None else checkpoint.seed
+        if seed is None:
+            seed = int(check_random_state(None).randint(np.iinfo(np.int32).max))
+        if checkpoint is not None:
+            checkpoint.seed = seed
     return check_random_state(seed)
 
 

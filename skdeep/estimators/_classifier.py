@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call, unique_labels
+from sklearn.utils.multiclass import unique_labels
 
 from skdeep.encoding import check_cost_matrix, class_targets
 from skdeep.estimators._base import BaseNetwork, is_stochastic
@@ -29,14 +30,26 @@ def _gives_probabilities(estimator) -> bool:
 class ClassifierNetwork(ClassifierMixin, BaseNetwork):
     """What classifiers have in common."""
 
-    def _start(self, incremental, classes):
-        if incremental:
-            _check_partial_fit_first_call(self, classes)
+    def _check_classes(self, incremental, classes):
+        if not incremental:
+            return
+        known = getattr(self, "classes_", None)
+        if known is None and classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        if known is None or classes is None:
+            return
+        if not np.array_equal(known, unique_labels(classes)):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to "
+                f"partial_fit, was: {known!r}"
+            )
 
     def _make_targets(self, y, classes):
-        targets = class_targets(y, classes, distributions=self.loss == "kl_divergence")
-        self.classes_ = targets.classes_
-        return targets
+        return class_targets(y, classes, distributions=self.loss == "kl_divergence")
+
+    def _fitted_attributes(self, task, plan, *, is_final):
+        attributes = super()._fitted_attributes(task, plan, is_final=is_final)
+        return attributes | {"classes_": plan.targets.classes_}
 
     def _known_targets(self, y):
         if self.warm_start and not self._targets.is_multilabel and y.ndim == 1:
@@ -81,6 +94,15 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
 
     def _decode(self, targets, loss, raw):
         return targets.codes_from(raw)
+
+    def _probabilities(self, targets, loss, raw):
+        values = loss.predict(raw)
+        if not loss.gives_probabilities or values.ndim > 2:
+            return values
+        return torch.from_numpy(targets.probabilities(values.cpu().numpy()))
+
+    def _n_classes(self, targets):
+        return None if targets.is_multilabel else len(targets.classes_)
 
     def _strata(self, sample, targets):
         return targets.decode(sample.codes) if sample.codes.ndim == 1 else None

@@ -25,10 +25,11 @@ from skdeep.estimators._trained import TrainedNetwork
 from skdeep.estimators._validation import check_inputs, check_weight
 from skdeep.networks import DenseNetwork
 from skdeep.training import (
-    Data,
+    DenseLearner,
+    RowSource,
+    Supervised,
     Task,
     TrainingOptions,
-    TrainingState,
     raw_scores,
     resolve_device,
     train_together,
@@ -40,20 +41,6 @@ _N_ROUNDS = 40
 _CHUNK = 8000
 _TREES: dict = {"n_estimators": 50, "min_samples_leaf": 5, "max_features": 0.5}
 _FLOATS = (np.float64, np.float32)
-# What TrainingOptions asks for besides, none of which members use or change.
-_UNCHANGED: dict = {
-    "shuffle": True,
-    "beta_1": 0.9,
-    "beta_2": 0.999,
-    "epsilon": 1e-8,
-    "power_t": 0.5,
-    "momentum": 0.9,
-    "nesterovs_momentum": True,
-    "max_fun": 0,
-    "max_grad_norm": None,
-    "compile": False,
-    "verbose": False,
-}
 
 
 class EnsembleMember:
@@ -103,12 +90,12 @@ def _build(config: dict) -> DenseNetwork:
 
 def _config(task: Task) -> dict:
     """Return what a network like the task's is built from."""
-    network: Any = task.network
+    network: Any = task.learner.module
     sizes = [layer.in_features for layer in network.layers]
     return {
         "n_inputs": sizes[0],
         "hidden_layer_sizes": sizes[1:],
-        "n_outputs": task.n_scores,
+        "n_outputs": task.learner.objective.n_scores,
         "activation": network.activation_name,
     }
 
@@ -128,7 +115,7 @@ class _Set:
                 self.hyperparameters,
                 fold,
                 self.features,
-                TrainedNetwork.of(task.network, _config(task), torch.float32),
+                TrainedNetwork.of(task.learner.module, _config(task), torch.float32),
                 task.state.history,
             )
             for fold, task in enumerate(self.tasks)
@@ -200,7 +187,10 @@ class DeepEnsemble(BaseEstimator, ABC):
 
     def _sample(self, X, y, sample_weight) -> Sample:
         """Return the checked rows that have a weight above zero."""
-        table, y = check_inputs(self, X, y, dtype=_FLOATS, reset=True)
+        table, y, schema = check_inputs(self, X, y, dtype=_FLOATS)
+        self._schema = schema
+        self.__dict__.pop("feature_names_in_", None)
+        self.__dict__.update(schema.attributes())
         self._dtype = float_dtype(X) or table.dtype.name
         weight = check_weight(sample_weight, table)
         codes = self._start(y)
@@ -235,19 +225,24 @@ class DeepEnsemble(BaseEstimator, ABC):
         drawn = draw_hyperparameters(n_sets, rng)
         return [hyper | {"alpha": self._penalty * hyper["alpha"]} for hyper in drawn]
 
-    def _data(self, inputs: Tensor, target, weight, rows: np.ndarray, device) -> Data:
+    def _data(
+        self, inputs: Tensor, target, weight, rows: np.ndarray, device
+    ) -> RowSource:
         """Return some of the rows as tensors."""
         kind = self._loss.target_kind
         wanted = self._targets.as_tensor(target[rows], kind, torch.float32)
         chosen = DenseRows(inputs[torch.from_numpy(rows)].to(device))
         if weight is None:
-            return Data(chosen, wanted.to(device))
+            return RowSource(chosen, wanted.to(device))
         weights = torch.from_numpy(weight[rows]).to(device, torch.float32)
-        return Data(chosen, wanted.to(device), weights)
+        return RowSource(chosen, wanted.to(device), weights)
 
-    def _task(self, hyper: dict, train_data: Data, valid: Data, seed: int) -> Task:
+    def _task(
+        self, hyper: dict, train_data: RowSource, valid: RowSource, seed: int
+    ) -> Task:
         """Return the training of one network."""
-        device = train_data.target.device
+        target: Any = train_data.target
+        device = target.device
         rng = np.random.RandomState(seed)
         (inputs,) = train_data.rows.take(slice(0, 1))
         network = DenseNetwork(
@@ -259,26 +254,25 @@ class DeepEnsemble(BaseEstimator, ABC):
         network.initialize("he_normal", rng)
         batch_size = self._batch_size(len(train_data.rows))
         return Task(
-            network=network.to(device),
-            loss=self._loss,
+            learners=[
+                DenseLearner(network.to(device), Supervised(self._loss, self._n_scores))
+            ],
             train=train_data,
             valid=valid,
             options=self._options(hyper, batch_size),
-            is_partial=False,
-            n_scores=self._n_scores,
             rng=rng,
             generator=torch.Generator(device=device).manual_seed(seed),
             score=lambda raw: self._mean_score(raw, valid),
             decode=self._loss.predict,
-            state=TrainingState(),
-            closed_form=True,
+            device=device,
             draws_globally=False,
             work=batch_size * network.work_per_row,
         )
 
-    def _mean_score(self, raw: Tensor, data: Data) -> float:
+    def _mean_score(self, raw: Tensor, data: RowSource) -> float:
         """Return the weighted mean of the scores of rows."""
-        scores = self._scores(raw, data.target)
+        target: Any = data.target
+        scores = self._scores(raw, target)
         if data.weight is None:
             return float(scores.mean())
         return float((scores * data.weight).sum() / data.weight.sum())
@@ -301,7 +295,6 @@ class DeepEnsemble(BaseEstimator, ABC):
             early_stopping="loss" if by_loss else True,
             n_iter_no_change=self.n_iter_no_change if by_loss else self.max_iter,
             tol=0.0,
-            **_UNCHANGED,
         )
 
     def _keep(self, sets: list[_Set], target, folds, weight) -> None:
@@ -324,9 +317,10 @@ class DeepEnsemble(BaseEstimator, ABC):
         """Return what each row is predicted by the member not trained on it."""
         predicted: Any = None
         for fold, task in enumerate(each.tasks):
-            task.network.eval()
+            network = task.learner.module.eval()
             valid: Any = task.valid
-            part = self._predictions(raw_scores(task.network, valid.rows).cpu())
+            raw = raw_scores(network, valid.rows, self._loss, self._n_scores)
+            part = self._predictions(raw.cpu())
             if predicted is None:
                 predicted = np.empty((len(folds), part.shape[1]))
             predicted[folds == fold] = part
@@ -341,7 +335,9 @@ class DeepEnsemble(BaseEstimator, ABC):
     def _moments(self, X) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and variance of the members' predictions, (n_samples, n)."""
         check_is_fitted(self)
-        table = check_inputs(self, X, "no_validation", dtype=_FLOATS, reset=False)
+        table, _, _ = check_inputs(
+            self, X, "no_validation", dtype=_FLOATS, schema=self._schema
+        )
         chunks = [slice(s, s + _CHUNK) for s in range(0, len(table), _CHUNK)]
         moments = [self._moments_of(table.rows(chunk)) for chunk in chunks]
         means, variances = zip(*moments, strict=True)
@@ -369,7 +365,9 @@ class DeepEnsemble(BaseEstimator, ABC):
                 features = member.features
                 inputs = features.encode(x)
             network = member.network.module(_build, device).to(dtype)
-            raw = raw_scores(network, DenseRows(inputs)).cpu()
+            raw = raw_scores(
+                network, DenseRows(inputs), self._loss, self._n_scores
+            ).cpu()
             yield weight, self._predictions(raw)
 
     def __sklearn_tags__(self):

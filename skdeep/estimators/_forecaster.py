@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdeep.encoding import (
     CONTEXTS,
 )
-from skdeep.estimators._forecasting import ForecasterNetwork
+from skdeep.estimators._forecasting import ForecasterNetwork, targets_of
 from skdeep.estimators._parameters import (
     FITTED_DOC,
     REGRESSOR_CONSTRAINTS,
@@ -95,10 +95,7 @@ max_iter : int or 'auto', default='auto'
 validation_fraction : float, default=0.1
     Share of the rows of each series, the last, that is set aside unless ``X_val`` is
     given: their errors make the intervals, and ``early_stopping`` looks at them. 0 sets
-    none aside.
-weight_averaging : float, default=0.99
-    Decay, a step, of the exponential moving average of the weights that is used in
-    place of the last weights. 0 uses the last."""
+    none aside."""
 
 _OWN_CONSTRAINTS: dict = {
     "window": [Interval(Integral, 1, None, closed="left")],
@@ -115,11 +112,14 @@ _OWN_CONSTRAINTS: dict = {
     ],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "symmetric": [StrOptions({"auto"}), "boolean"],
-    "weight_averaging": [Interval(Real, 0, 1, closed="left")],
 }
 
 _TRAINING_DOC = adapted(
-    TRAINING_DOC, without=_OWN_MEANING, alpha=0.0, learning_rate="one_cycle"
+    TRAINING_DOC,
+    without=_OWN_MEANING,
+    alpha=0.0,
+    learning_rate="one_cycle",
+    weight_averaging=0.99,
 )
 
 
@@ -220,6 +220,7 @@ class LSTMForecaster(ForecasterNetwork):
         quantile=0.5,
         huber_delta=1.0,
         solver="adam",
+        solver_params=None,
         alpha=0.0,
         batch_size="auto",
         learning_rate="one_cycle",
@@ -241,10 +242,12 @@ class LSTMForecaster(ForecasterNetwork):
         n_iter_no_change=10,
         max_fun=15000,
         max_grad_norm=None,
+        accumulate=1,
         weight_averaging=0.99,
         callbacks=None,
         device="auto",
         dtype=None,
+        precision=None,
         compile=False,
     ):
         self.window = window
@@ -262,6 +265,7 @@ class LSTMForecaster(ForecasterNetwork):
         self.quantile = quantile
         self.huber_delta = huber_delta
         self.solver = solver
+        self.solver_params = solver_params
         self.alpha = alpha
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -283,10 +287,12 @@ class LSTMForecaster(ForecasterNetwork):
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.max_grad_norm = max_grad_norm
+        self.accumulate = accumulate
         self.weight_averaging = weight_averaging
         self.callbacks = callbacks
         self.device = device
         self.dtype = dtype
+        self.precision = precision
         self.compile = compile
 
     # -- fit ---------------------------------------------------------------------------
@@ -320,8 +326,8 @@ class LSTMForecaster(ForecasterNetwork):
         """
         return self._fit(X, y, None, X_val, y_val)
 
-    def _network_config(self, inputs, n_scores):
-        layout = self._layout
+    def _network_config(self, plan):
+        inputs, layout = plan.inputs, plan.schema.layout
         return {
             "n_targets": layout.n_targets,
             "n_own": len(layout.own),
@@ -539,7 +545,8 @@ class LSTMForecaster(ForecasterNetwork):
         check_is_fitted(self)
         series, forecasts = self._forecast_rows(X)
         target = None if y is None else check_series_target(self, y, series)
-        return float(r2_score(self._targets_of(series, target), forecasts))
+        expected = targets_of(series, target, self._layout)
+        return float(r2_score(expected, forecasts))
 
     def _joined(self, parts: list):
         """Return the only part, or those of several series one below another."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -20,15 +20,17 @@ from skdeep.encoding import (
     WindowEncoder,
     Windows,
 )
-from skdeep.estimators._base import BaseNetwork, Sample
+from skdeep.estimators._base import BaseNetwork, Plan, Sample
 from skdeep.estimators._series import (
     Dates,
     Group,
+    Layout,
     Series,
     check_series,
     check_series_target,
     find_layout,
 )
+from skdeep.estimators._validation import Checked
 from skdeep.losses import StepLoss, make_loss
 from skdeep.training import raw_scores
 
@@ -73,33 +75,23 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             )
         return X_val is not None
 
-    def _check(self, X, y="no_validation", *, dtype, reset):
-        series = check_series(self, X, dtype=dtype, reset=reset)
+    def _check(self, X, y="no_validation", *, dtype, schema=None):
+        is_first = schema is None
+        series, schema = check_series(self, X, dtype=dtype, schema=schema)
         if isinstance(y, str) and y == "no_validation":
-            return series
+            return Checked(series, None, schema)
         target = None if y is None else check_series_target(self, y, series)
-        if reset:
-            self._layout = find_layout(self, X, y, target)
-        return series, self._targets_of(series, target)
+        if is_first:
+            layout = find_layout(self, X, y, target, schema.n_features)
+            schema = replace(schema, layout=layout)
+        return Checked(series, targets_of(series, target, schema.layout), schema)
+
+    @property
+    def _layout(self):
+        return self._schema.layout
 
     def _float_type(self, X, table):
         return table.float_type  # X may hold a column of names, too
-
-    def _targets_of(self, series: Series, target) -> np.ndarray:
-        """Return what is forecast, (n_rows, n_targets)."""
-        if target is None and self._layout.has_y:
-            raise ValueError(
-                "y is needed, which was given when the network was fitted."
-            )
-        if target is None:
-            return series.numeric[:, self._layout.own]
-        target = target.reshape(len(target), -1)
-        if target.shape[1] != self._layout.n_targets:
-            raise ValueError(
-                f"y must have {self._layout.n_targets} targets, as in training, got "
-                f"{target.shape[1]}."
-            )
-        return target
 
     def _make_targets(self, y, classes):
         return ForecastTargets(int(self.window), int(self.horizon))
@@ -113,9 +105,10 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
                 )
         return self._targets
 
-    def _sample(self, series, y, sample_weight, targets, incremental):
+    def _sample(self, series, y, sample_weight, plan, incremental):
+        targets = plan.targets
         n_kept = targets.window + targets.horizon - 1
-        self._pasts = [
+        plan.fitted["_pasts"] = [
             _Past(
                 group.key,
                 RowContext(series.numeric[group.rows], group.labels, n_kept),
@@ -153,14 +146,15 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         parts = [windows.some(np.flatnonzero(part)) for part in (train, valid)]
         return tuple(Sample(part, part) for part in parts)
 
-    def _validation_sample(self, X_val, y_val, targets, dtype):
+    def _validation_sample(self, X_val, y_val, plan, dtype):
+        pasts = plan.fitted["_pasts"]
         try:
-            series, y = self._check(X_val, y_val, dtype=dtype, reset=False)
+            series, y, _ = self._check(X_val, y_val, dtype=dtype, schema=plan.schema)
         except (TypeError, ValueError) as error:
             raise ValueError(f"X_val and y_val do not fit: {error}") from error
         rows, values, starts, n_rows = [], [], [], 0
         for group in series.groups:
-            before = self._rows_before(series, group, stacklevel=7)
+            before = self._rows_before(pasts, series, group, stacklevel=7)
             first = n_rows + max(len(before) - self.window, 0)
             rows += [before, series.numeric[group.rows]]
             # Nothing is forecast for the rows before.
@@ -180,13 +174,13 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         )
         return Sample(windows, windows)
 
-    def _plan(self, sample, targets, first):
+    def _lay_out(self, plan, sample, first):
         if first:
-            targets.fit(sample.table)
-        return super()._plan(sample, targets, first)
+            plan.targets.fit(sample.table)
+        super()._lay_out(plan, sample, first)
 
-    def _make_inputs(self):
-        layout = self._layout
+    def _make_inputs(self, schema):
+        layout = schema.layout
         return WindowEncoder(layout.own, layout.known, self.window, self.horizon)
 
     def _make_loss(self, targets):
@@ -198,27 +192,26 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
     def _decode(self, targets, loss, raw):
         return loss.predict(raw)
 
-    def _fitted_attributes(self, task, plan, n_before):
-        attributes = super()._fitted_attributes(task, plan, n_before)
-        layout = self._layout
+    def _fitted_attributes(self, task, plan, *, is_final):
+        attributes = super()._fitted_attributes(task, plan, is_final=is_final)
+        layout = plan.schema.layout
         attributes["n_outputs_"] = layout.n_targets
         attributes["target_columns_"] = [] if layout.has_y else layout.columns
         attributes["_error_quantiles"] = None
         if task.valid is not None:
-            attributes["_error_quantiles"] = self._compare(task, plan.targets)
+            attributes["_error_quantiles"] = self._compare(task, plan)
         return attributes
 
-    def _compare(self, task, targets: ForecastTargets) -> ErrorQuantiles:
+    def _compare(self, task, plan: Plan) -> ErrorQuantiles:
         """Return how far from the truth forecasts of the validation rows are."""
-        raw = raw_scores(task.network.eval(), task.valid.rows)
+        targets = plan.targets
+        network, rows = task.learner.module.eval(), task.valid.rows
+        raw = raw_scores(
+            network, rows, plan.loss, plan.n_scores, precision=self.precision
+        )
         errors = (raw - task.valid.target).abs().cpu().numpy()
         shape = (len(errors), targets.horizon, targets.n_targets)
-        return ErrorQuantiles(errors.reshape(shape), self._spreads(task.valid.rows))
-
-    def _spreads(self, rows) -> np.ndarray:
-        """Return the spread of each target in each window, (n_windows, n_targets)."""
-        n_own, n_targets = len(self._layout.own), self._layout.n_targets
-        return rows.spreads(n_own) if n_own else np.ones((len(rows), n_targets))
+        return ErrorQuantiles(errors.reshape(shape), _spreads(rows, plan.schema.layout))
 
     # -- predict -----------------------------------------------------------------------
 
@@ -228,7 +221,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         series: Any = self._table(X)
         parts = []
         for group in series.groups:
-            before = self._rows_before(series, group, stacklevel=4)
+            before = self._rows_before(self._pasts, series, group, stacklevel=4)
             rows = series.numeric[group.rows]
             windows = self._windows_before(before, rows)
             # Of each path the last step alone is wanted: whole, they may fill the
@@ -265,19 +258,17 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             before, rows, inputs.mean_, inputs.window, inputs.horizon
         )
 
-    def _past(self, key) -> _Past | None:
-        """Return what is remembered of a series, if it is known."""
-        return next((past for past in self._pasts if past.key == key), None)
-
-    def _rows_before(self, series: Series, group: Group, stacklevel: int) -> np.ndarray:
+    def _rows_before(
+        self, pasts: list[_Past], series: Series, group: Group, stacklevel: int
+    ) -> np.ndarray:
         """Return the training rows to put before the first row of a series."""
         rows = series.numeric[group.rows]
-        past = self._past(group.key)
+        past = _past_of(group.key, pasts)
         if past is None:
             return rows[:0]
         # One warning is enough for all series.
         context = past.context
-        context.has_warned = any(p.context.has_warned for p in self._pasts)
+        context.has_warned = any(p.context.has_warned for p in pasts)
         name = type(self).__name__
         return context.rows_before(rows, group.labels, self.context, name, stacklevel)
 
@@ -289,7 +280,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         paths = self._targets.decode(self._scores_of(windows).numpy())
         if coverage is not None:
             rows = self._inputs.encode(windows, torch.float64, torch.device("cpu"))
-            spreads = self._spreads(rows)
+            spreads = _spreads(rows, self._layout)
             if windows.is_padded is not None:
                 # Copies of a row do not move, which is no reason to be sure.
                 spreads[windows.is_padded] = spreads[windows.is_padded].clip(min=1)
@@ -333,9 +324,9 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         for group in series.groups:
             rows = series.numeric[group.rows]
             if len(rows) < self._inputs.window:
-                before = self._rows_before(series, group, stacklevel=5)
+                before = self._rows_before(self._pasts, series, group, stacklevel=5)
                 rows = np.concatenate([before, rows])
-            past = self._past(group.key)
+            past = _past_of(group.key, self._pasts)
             step = past.dates.step if past is not None and past.dates else None
             known.append(_Known(group.key, rows, series.dates(group, step)))
         return known
@@ -355,11 +346,11 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
                 f"known_columns={self.known_columns!r} are read up to the forecast "
                 f"row: pass their next {steps} rows as future."
             )
-        series = check_series(
+        series, _ = check_series(
             self,
             future,
             dtype=(np.float64, np.float32),
-            reset=False,
+            schema=self._schema,
             name="future",
             known=self._layout.known,
         )
@@ -410,6 +401,32 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         # nothing of it.
         tags.regressor_tags.poor_score = True
         return tags
+
+
+def targets_of(series: Series, target, layout: Layout) -> np.ndarray:
+    """Return what is forecast, (n_rows, n_targets)."""
+    if target is None and layout.has_y:
+        raise ValueError("y is needed, which was given when the network was fitted.")
+    if target is None:
+        return series.numeric[:, layout.own]
+    target = target.reshape(len(target), -1)
+    if target.shape[1] != layout.n_targets:
+        raise ValueError(
+            f"y must have {layout.n_targets} targets, as in training, got "
+            f"{target.shape[1]}."
+        )
+    return target
+
+
+def _past_of(key, pasts: list[_Past]) -> _Past | None:
+    """Return what is remembered of a series, if it is known."""
+    return next((past for past in pasts if past.key == key), None)
+
+
+def _spreads(rows, layout: Layout) -> np.ndarray:
+    """Return the spread of each target in each window, (n_windows, n_targets)."""
+    n_own, n_targets = len(layout.own), layout.n_targets
+    return rows.spreads(n_own) if n_own else np.ones((len(rows), n_targets))
 
 
 def _windows_inside(series: Series, targets, window: int, horizon: int) -> Windows:

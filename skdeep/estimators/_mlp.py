@@ -66,11 +66,12 @@ n_layers_ : int
 class _DenseFamily(BaseNetwork):
     """The part of an estimator that knows of dense networks."""
 
-    def _network_config(self, inputs, n_scores):
+    def _network_config(self, plan):
+        inputs = plan.inputs
         return {
             "n_inputs": inputs.n_inputs_,
             "hidden_layer_sizes": _layer_sizes(self.hidden_layer_sizes),
-            "n_outputs": n_scores,
+            "n_outputs": plan.n_scores,
             "activation": self.activation,
             "maxout_pieces": int(self.maxout_pieces),
             "dropout": float(self.dropout),
@@ -103,12 +104,14 @@ class _DenseFamily(BaseNetwork):
     def _initialize(self, network, rng):
         network.initialize(self.weight_init, rng)
 
-    def _is_closed_form(self, plan):
+    def _has_dense_gradient(self, plan):
         needs_autograd = (
             self.batch_norm
             or plan.config["n_codes"]
             or self.callbacks
             or self.compile
+            or self.precision
+            or not isinstance(self.solver, str)
             or not plan.loss.has_gradient
         )
         return not needs_autograd
@@ -121,10 +124,31 @@ class _DenseFamily(BaseNetwork):
         """The weights of each layer, (n_in, n_out)."""
         return [weight.T for weight in self._layer_arrays("coefs_", "weight")]
 
+    @coefs_.setter
+    def coefs_(self, coefs):
+        self._set_layers("coefs_", "weight", [np.transpose(coef) for coef in coefs])
+
     @property
     def intercepts_(self):
         """The biases of each layer, (n_out,)."""
         return self._layer_arrays("intercepts_", "bias")
+
+    @intercepts_.setter
+    def intercepts_(self, intercepts):
+        self._set_layers("intercepts_", "bias", list(intercepts))
+
+    def _set_layers(self, attribute: str, part: str, arrays: list) -> None:
+        """Give each layer other weights or biases, of the same shapes."""
+        shapes = [np.shape(layer) for layer in self._layer_arrays(attribute, part)]
+        given = [np.shape(array) for array in arrays]
+        if given != shapes:
+            if part == "weight":
+                shapes, given = ([s[::-1] for s in each] for each in (shapes, given))
+            raise ValueError(
+                f"{attribute} must be arrays of the shapes {shapes}, got {given}."
+            )
+        for i, array in enumerate(arrays):
+            self._trained.put(f"layers.{i}.{part}", array)
 
     @property
     def n_layers_(self):
@@ -225,6 +249,7 @@ class MLPClassifier(ClassifierNetwork, _DenseFamily):
         activation="relu",
         *,
         solver="adam",
+        solver_params=None,
         alpha=0.0001,
         batch_size="auto",
         learning_rate="constant",
@@ -258,14 +283,18 @@ class MLPClassifier(ClassifierNetwork, _DenseFamily):
         validation_split="random",
         validation_gap=0,
         max_grad_norm=None,
+        accumulate=1,
+        weight_averaging=0.0,
         callbacks=None,
         device="auto",
         dtype=None,
+        precision=None,
         compile=False,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.solver = solver
+        self.solver_params = solver_params
         self.alpha = alpha
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -299,9 +328,12 @@ class MLPClassifier(ClassifierNetwork, _DenseFamily):
         self.validation_split = validation_split
         self.validation_gap = validation_gap
         self.max_grad_norm = max_grad_norm
+        self.accumulate = accumulate
+        self.weight_averaging = weight_averaging
         self.callbacks = callbacks
         self.device = device
         self.dtype = dtype
+        self.precision = precision
         self.compile = compile
 
 
@@ -372,6 +404,7 @@ class MLPRegressor(RegressorNetwork, _DenseFamily):
         activation="relu",
         *,
         solver="adam",
+        solver_params=None,
         alpha=0.0001,
         batch_size="auto",
         learning_rate="constant",
@@ -402,15 +435,19 @@ class MLPRegressor(RegressorNetwork, _DenseFamily):
         validation_split="random",
         validation_gap=0,
         max_grad_norm=None,
+        accumulate=1,
+        weight_averaging=0.0,
         callbacks=None,
         device="auto",
         dtype=None,
+        precision=None,
         compile=False,
     ):
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.solver = solver
+        self.solver_params = solver_params
         self.alpha = alpha
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -441,7 +478,10 @@ class MLPRegressor(RegressorNetwork, _DenseFamily):
         self.validation_split = validation_split
         self.validation_gap = validation_gap
         self.max_grad_norm = max_grad_norm
+        self.accumulate = accumulate
+        self.weight_averaging = weight_averaging
         self.callbacks = callbacks
         self.device = device
         self.dtype = dtype
+        self.precision = precision
         self.compile = compile

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
+
+import numpy as np
 import torch
 from scipy.stats import loguniform
+from sklearn.utils._param_validation import StrOptions
 from torch import nn
+from torch.utils.data import Dataset
 
+from skdeep.encoding import (
+    ArrayEncoder,
+    InputEncoder,
+    ItemEncoder,
+    ShapedClassTargets,
+    ShapedTargets,
+)
 from skdeep.estimators._base import BaseNetwork
 from skdeep.estimators._classifier import ClassifierNetwork
+from skdeep.estimators._module_inputs import check_module_inputs, n_rows
 from skdeep.estimators._parameters import (
     CLASSIFIER_CONSTRAINTS,
     CLASSIFIER_DOC,
@@ -19,41 +32,120 @@ from skdeep.estimators._parameters import (
     documented,
 )
 from skdeep.estimators._regressor import RegressorNetwork
-from skdeep.training import own_generators
+from skdeep.estimators._trained import TrainedModule, copy_module
+from skdeep.training import own_generators, resolve_device
 
 _MODULE_DOC = """\
-module : callable
-    Called as ``module(n_features, n_outputs)`` to make the network: a subclass of
-    ``torch.nn.Module``, or a function that returns one. ``n_features`` is the length
-    of the last axis of X. The module takes a batch of X and returns raw scores of
-    shape (n_samples, n_outputs), with no softmax or the like after the last layer."""
+module : callable or torch.nn.Module
+    Called as ``module(n_features, n_outputs, **module_params)`` to make the network: a
+    subclass of ``torch.nn.Module``, or a function that returns one. ``n_features`` is
+    the length of the last axis of X. An instance is the network itself, perhaps a
+    pretrained one: each fit trains a copy of it. The module takes a batch of X and
+    returns raw scores of shape (n_samples, n_outputs), with no softmax or the like
+    after the last layer. See the notes for other inputs and outputs.
+module_params : dict, default=None
+    Further arguments of ``module``. Their items are also the parameters ``module__x``,
+    in ``set_params`` and in searches.
+categorical_features : 'from_dtype', array-like or None, default='from_dtype'
+    Columns of a table that hold categories: those of a data frame whose type is
+    categorical; or a mask, positions or names; or none. If there are some, the module
+    takes two arguments, the numbers and the codes of the categories (0 stands for a
+    missing one, 1 for an unknown one), and ``n_features`` is the number of numbers and
+    the list of the numbers of codes."""
+
+_NOTES = """\
+X may have more than two axes: series, images. A dict or tuple of arrays gives the
+module several inputs, by name or by position; ``n_features`` is then a dict or tuple,
+too. Arrays of integers (pixels, token ids) reach a module that takes them as they are;
+for one that does not, they become floats. A ``torch.utils.data.Dataset`` as X is read
+batch by batch; its items are inputs, or (input, target) pairs if y is None.
+
+Of several outputs the scores are the first; a callable loss gets all of them. A
+callable loss takes y of any shape.
+
+A module that draws from torch's global generators, as ``nn.Dropout`` does, draws what
+``random_state`` decides, and leaves the generators as they were; in threads such fits
+take turns, epoch by epoch."""
+
+_MODULE_CONSTRAINTS: dict = {
+    "module": [callable],
+    "module_params": [dict, None],
+    "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+}
 
 
 class _ModuleFamily(BaseNetwork):
     """The part of an estimator that knows of user's modules."""
 
-    def _network_config(self, inputs, n_scores):
+    _nested = {"module": "module_params", "solver": "solver_params"}
+
+    def _check(self, X, y="no_validation", *, dtype, schema=None):
+        return check_module_inputs(self, X, y, dtype=dtype, schema=schema)
+
+    def _has_validation_rows(self, X, y, X_val, y_val):
+        if isinstance(X_val, Dataset) and y_val is None:
+            return True
+        if n_rows(X) is None or X_val is None or y_val is None:
+            return super()._has_validation_rows(X, y, X_val, y_val)
+        return True
+
+    def _make_inputs(self, schema):
+        if schema.layout is None:
+            return InputEncoder()
+        return ItemEncoder() if schema.layout == "items" else ArrayEncoder()
+
+    def _lay_out(self, plan, sample, first):
+        super()._lay_out(plan, sample, first)
+        if isinstance(plan.inputs, ArrayEncoder) and plan.schema.layout == 1:
+            self._settle_integers(plan, sample, first)
+
+    def _settle_integers(self, plan, sample, first: bool) -> None:
+        """Find out whether the module takes integers; make them numbers if not."""
+        if first and not self._takes(plan, sample):
+            plan.inputs.keeps_integers = False
+            plan.float_type = "float64"
+        if self.dtype is not None:
+            plan.float_type = plan.float_type if first else self._dtype
+            plan.dtype = getattr(torch, self.dtype)
+        elif not plan.inputs.keeps_integers:
+            plan.dtype = torch.float64
+            if resolve_device(self.device).type != "cpu":
+                plan.dtype = torch.float32
+
+    def _takes(self, plan, sample) -> bool:
+        """Say whether a module like the one that is trained takes some rows."""
+        cpu = torch.device("cpu")
+        rows = plan.inputs.encode(sample.rows(np.arange(1)).table, torch.float32, cpu)
+        with own_generators(0, cpu), torch.inference_mode():
+            try:
+                self._build(plan.config).float().eval()(*rows.take(slice(None)))
+            except Exception:
+                return False
+        return True
+
+    def _network_config(self, plan):
+        n_features = plan.schema.n_features
+        if plan.schema.categorical:
+            n_features = plan.inputs.n_inputs_, plan.inputs.n_codes_
         return {
             "module": self.module,
-            "n_features": int(self.n_features_in_),
-            "n_outputs": n_scores,
+            "n_features": n_features,
+            "n_outputs": getattr(plan.targets, "shape", plan.n_scores),
+            "params": dict(self.module_params or {}),
         }
 
     def _build(self, config, seed=0):
-        factory, n_features = config["module"], config["n_features"]
-        if isinstance(factory, nn.Module):
-            raise TypeError(
-                "module must be a class or a function of n_features and n_outputs, got "
-                f"an instance of {type(factory).__name__}; pass the class, or a "
-                "function that makes a new one."
-            )
+        module = config["module"]
+        if isinstance(module, nn.Module):
+            return copy_module(module)
+        arguments = config["n_features"], config["n_outputs"]
         with own_generators(seed, torch.device("cpu")):
             try:
-                network = factory(n_features, config["n_outputs"])
+                network = module(*arguments, **config["params"])
             except TypeError as error:
                 error.add_note(
-                    f"Raised by module({n_features}, {config['n_outputs']}): skdeep "
-                    "calls module(n_features, n_outputs)."
+                    f"Raised by module{arguments}: skdeep calls module(n_features, "
+                    "n_outputs, **module_params)."
                 )
                 raise
         if not isinstance(network, nn.Module):
@@ -62,7 +154,16 @@ class _ModuleFamily(BaseNetwork):
                 f"{type(network).__name__}."
             )
         _check_is_ready(network)
-        return network
+        return network if isinstance(module, type) else _own(network)
+
+    def _task(self, *arguments):
+        task = super()._task(*arguments)
+        _warn_of_softmax(task.learner.module, self.loss)
+        return task
+
+    def _keep(self, network, plan, *, is_final):
+        network = network if is_final else copy_module(network)
+        return TrainedModule(network.to(plan.dtype))
 
     def _search_space(self):
         # What is in the module is the user's to name.
@@ -82,6 +183,18 @@ class _ModuleFamily(BaseNetwork):
         return tags
 
 
+def _own(network: nn.Module) -> nn.Module:
+    """Return a copy of what a function has made: it may return one network each time.
+
+    Fits that shared it would train on each other's rows. What cannot be copied is used
+    as it is.
+    """
+    try:
+        return copy_module(network)
+    except Exception:
+        return network
+
+
 def _check_is_ready(network: nn.Module) -> None:
     """Refuse a module whose parameters have no values yet."""
     parameters = network.named_parameters()
@@ -93,8 +206,22 @@ def _check_is_ready(network: nn.Module) -> None:
         )
 
 
+def _warn_of_softmax(network: nn.Module, loss) -> None:
+    """Warn of a module whose last layer does what the loss does again."""
+    last = list(network.modules())[-1]
+    if loss in ("log_loss", "focal") and isinstance(last, (nn.Softmax, nn.LogSoftmax)):
+        warnings.warn(
+            f"The module ends in {type(last).__name__}, but loss={loss!r} takes raw "
+            "scores and applies the softmax itself. Remove the last layer: "
+            "predict_proba gives probabilities all the same.",
+            UserWarning,
+            stacklevel=6,
+        )
+
+
 @documented(
     module=_MODULE_DOC,
+    notes=_NOTES,
     training=TRAINING_DOC,
     classifier=CLASSIFIER_DOC,
     fitted=FITTED_DOC,
@@ -123,10 +250,11 @@ class ModuleClassifier(ClassifierNetwork, _ModuleFamily):
 
     Notes
     -----
-    ``n_outputs`` is the number of classes, or of labels; two classes have two scores.
-    X may have more than two axes: series, images. A module that draws from torch's
-    global generators, as ``nn.Dropout`` does, draws what ``random_state`` decides, and
-    leaves the generators as they were; in threads such fits take turns, epoch by epoch.
+    ``n_outputs`` is the number of classes, or of labels. Two classes have two scores,
+    or one logit, positive for the second class; a callable loss then gets targets 0 and
+    1 shaped as the logits.
+
+    {notes}
 
     Examples
     --------
@@ -145,7 +273,7 @@ class ModuleClassifier(ClassifierNetwork, _ModuleFamily):
     """
 
     _parameter_constraints: dict = {
-        "module": [callable],
+        **_MODULE_CONSTRAINTS,
         **TRAINING_CONSTRAINTS,
         **CLASSIFIER_CONSTRAINTS,
     }
@@ -154,7 +282,10 @@ class ModuleClassifier(ClassifierNetwork, _ModuleFamily):
         self,
         module,
         *,
+        module_params=None,
+        categorical_features="from_dtype",
         solver="adam",
+        solver_params=None,
         alpha=0.0001,
         batch_size="auto",
         learning_rate="constant",
@@ -183,13 +314,19 @@ class ModuleClassifier(ClassifierNetwork, _ModuleFamily):
         validation_split="random",
         validation_gap=0,
         max_grad_norm=None,
+        accumulate=1,
+        weight_averaging=0.0,
         callbacks=None,
         device="auto",
         dtype=None,
+        precision=None,
         compile=False,
     ):
         self.module = module
+        self.module_params = module_params
+        self.categorical_features = categorical_features
         self.solver = solver
+        self.solver_params = solver_params
         self.alpha = alpha
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -218,18 +355,33 @@ class ModuleClassifier(ClassifierNetwork, _ModuleFamily):
         self.validation_split = validation_split
         self.validation_gap = validation_gap
         self.max_grad_norm = max_grad_norm
+        self.accumulate = accumulate
+        self.weight_averaging = weight_averaging
         self.callbacks = callbacks
         self.device = device
         self.dtype = dtype
+        self.precision = precision
         self.compile = compile
 
     def _scores_labels(self, targets):
         # One score for each class is what modules for torch's losses give.
         return targets.is_multilabel
 
+    def _make_targets(self, y, classes):
+        if callable(self.loss) and y.ndim > 2:
+            return ShapedClassTargets(y if classes is None else classes)
+        return super()._make_targets(y, classes)
+
+    def _make_loss(self, targets):
+        loss = super()._make_loss(targets)
+        if isinstance(targets, ShapedClassTargets):
+            loss.raw_axes = None
+        return loss
+
 
 @documented(
     module=_MODULE_DOC,
+    notes=_NOTES,
     training=TRAINING_DOC,
     regressor=REGRESSOR_DOC,
     fitted=FITTED_DOC,
@@ -258,7 +410,10 @@ class ModuleRegressor(RegressorNetwork, _ModuleFamily):
     Notes
     -----
     ``n_outputs`` is the number of targets, with ``loss='gaussian'`` twice that: the
-    means, then the logarithms of the variances.
+    means, then the logarithms of the variances. For y of more than two axes it is the
+    shape of a row. A module may return (n_samples,) for one target.
+
+    {notes}
 
     Examples
     --------
@@ -272,7 +427,7 @@ class ModuleRegressor(RegressorNetwork, _ModuleFamily):
     """
 
     _parameter_constraints: dict = {
-        "module": [callable],
+        **_MODULE_CONSTRAINTS,
         **TRAINING_CONSTRAINTS,
         **REGRESSOR_CONSTRAINTS,
     }
@@ -281,8 +436,11 @@ class ModuleRegressor(RegressorNetwork, _ModuleFamily):
         self,
         module,
         *,
+        module_params=None,
+        categorical_features="from_dtype",
         loss="squared_error",
         solver="adam",
+        solver_params=None,
         alpha=0.0001,
         batch_size="auto",
         learning_rate="constant",
@@ -308,14 +466,20 @@ class ModuleRegressor(RegressorNetwork, _ModuleFamily):
         validation_split="random",
         validation_gap=0,
         max_grad_norm=None,
+        accumulate=1,
+        weight_averaging=0.0,
         callbacks=None,
         device="auto",
         dtype=None,
+        precision=None,
         compile=False,
     ):
         self.module = module
+        self.module_params = module_params
+        self.categorical_features = categorical_features
         self.loss = loss
         self.solver = solver
+        self.solver_params = solver_params
         self.alpha = alpha
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -341,7 +505,28 @@ class ModuleRegressor(RegressorNetwork, _ModuleFamily):
         self.validation_split = validation_split
         self.validation_gap = validation_gap
         self.max_grad_norm = max_grad_norm
+        self.accumulate = accumulate
+        self.weight_averaging = weight_averaging
         self.callbacks = callbacks
         self.device = device
         self.dtype = dtype
+        self.precision = precision
         self.compile = compile
+
+    def _make_targets(self, y, classes):
+        return (
+            ShapedTargets(y.shape[1:])
+            if y.ndim > 2
+            else super()._make_targets(y, classes)
+        )
+
+    def _make_loss(self, targets):
+        loss = super()._make_loss(targets)
+        if isinstance(targets, ShapedTargets):
+            loss.raw_axes = None
+        return loss
+
+    def _n_scores(self, targets, loss):
+        if isinstance(targets, ShapedTargets):
+            return targets.shape[-1]
+        return super()._n_scores(targets, loss)

@@ -12,7 +12,8 @@ from skdeep.losses import MULTICLASS_LOSSES, REGRESSION_LOSSES
 from skdeep.training import LEARNING_RATES, STOCHASTIC_SOLVERS
 
 TRAINING_CONSTRAINTS: dict = {
-    "solver": [StrOptions({"lbfgs", *STOCHASTIC_SOLVERS}), type],
+    "solver": [StrOptions({"lbfgs", *STOCHASTIC_SOLVERS}), callable],
+    "solver_params": [dict, None],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "learning_rate": [StrOptions(set(LEARNING_RATES))],
@@ -39,9 +40,12 @@ TRAINING_CONSTRAINTS: dict = {
     ],
     "max_fun": [Interval(Integral, 1, None, closed="left")],
     "max_grad_norm": [None, Interval(Real, 0, None, closed="neither")],
+    "accumulate": [Interval(Integral, 1, None, closed="left")],
+    "weight_averaging": [Interval(Real, 0, 1, closed="left")],
     "callbacks": [None, list, tuple],
     "device": [str],
     "dtype": [None, StrOptions({"float32", "float64"})],
+    "precision": [None, StrOptions({"bf16"})],
     "compile": ["boolean"],
 }
 
@@ -98,14 +102,21 @@ huber_delta : float, default=1.0
 
 TRAINING_DOC = """\
 solver : {'lbfgs', 'sgd', 'adam', 'adamw', 'nadam', 'rmsprop', 'adagrad', 'adadelta'} \
-or torch.optim.Optimizer class, default='adam'
+or callable, default='adam'
     What minimises the loss. 'lbfgs' takes all rows at once, in float64, and suits small
     data; the others go batch by batch. 'adamw' decays the weights by ``alpha`` times
-    the learning rate in every step, in place of the L2 penalty. A class is given the
-    parameters and ``lr``.
+    the learning rate in every step, in place of the L2 penalty. A callable makes a
+    ``torch.optim.Optimizer`` of the list of parameters: a class, a
+    ``functools.partial`` of one, or a function, which can form groups with learning
+    rates of their own. It is given ``lr=learning_rate_init`` if it takes ``lr``.
+    ``torch.optim.Muon`` steps the matrices; AdamW steps all other parameters.
+solver_params : dict, default=None
+    Further arguments of a callable solver. Their items are also the parameters
+    ``solver__x``, in ``set_params`` and in searches.
 alpha : float, default=0.0001
     Strength of the L2 penalty on the weights (not the biases); it is divided by the
-    number of samples in the batch.
+    number of samples in the batch. Frozen weights, which have no gradient, stay as they
+    are.
 batch_size : int or 'auto', default='auto'
     Number of samples in a batch; 'auto' is ``min(200, n_samples)``.
 learning_rate : {'constant', 'invscaling', 'adaptive', 'cosine', 'one_cycle', \
@@ -163,13 +174,23 @@ max_fun : int, default=15000
     Largest number of times 'lbfgs' computes the loss.
 max_grad_norm : float, default=None
     The gradient is shortened to this norm where it is longer.
+accumulate : int, default=1
+    Number of batches whose gradients are added up for one step. It is as if the batch
+    were so many times as large, without the memory.
+weight_averaging : float, default=0.0
+    Decay of the exponential moving average of the weights over the steps, such as
+    0.99. The averaged weights are evaluated and kept. 0 keeps the last ones.
 callbacks : list of skorch callbacks, default=None
-    Called during training; copied for every fit.
+    Called during training; copied for every fit, or used as they are if they cannot be
+    copied. ``callbacks_`` are the copies.
 device : str, default='auto'
     Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps', or 'auto' for an accelerator
     where there is one. A network is kept as arrays and can be used on any machine.
 dtype : {'float32', 'float64'}, default=None
     Precision to compute in. None takes that of X on the CPU, and float32 elsewhere.
+precision : {'bf16'}, default=None
+    'bf16' runs the network in mixed precision (``torch.autocast``); weights and
+    predictions keep ``dtype``.
 compile : bool, default=False
     Whether to compile the network with ``torch.compile``, which needs a C++ compiler
     and pays for large networks."""
@@ -203,7 +224,9 @@ history_ : list of dict
 module_ : torch.nn.Module
     The trained network.
 net_ : skorch.NeuralNet
-    A skorch net around it."""
+    A skorch net around it.
+callbacks_ : list of skorch callbacks
+    The callbacks as training has left them. They are not pickled."""
 
 
 def adapted(doc: str, without: tuple[str, ...] = (), **defaults) -> str:

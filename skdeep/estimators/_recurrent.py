@@ -86,19 +86,19 @@ lengths, and with token ids; the number of columns of 2-D X is fixed."""
 class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
     """The part of an estimator that knows of recurrent networks."""
 
-    def _check(self, X, y="no_validation", *, dtype, reset):
-        return check_sequences(self, X, y, dtype=dtype, reset=reset)
+    def _check(self, X, y="no_validation", *, dtype, schema=None):
+        return check_sequences(self, X, y, dtype=dtype, schema=schema)
 
-    def _make_inputs(self):
-        is_tokens = self.embedding_dim is not None
-        return SequenceEncoder(self._n_tokens if is_tokens else None)
+    def _make_inputs(self, schema):
+        return SequenceEncoder(schema.n_tokens)
 
-    def _network_config(self, inputs, n_scores):
+    def _network_config(self, plan):
+        inputs = plan.inputs
         is_tokens = self.embedding_dim is not None
         return {
             "n_inputs": inputs.n_inputs_,
             "hidden_size": int(self.hidden_size),
-            "n_outputs": n_scores,
+            "n_outputs": plan.n_scores,
             "cell": self.cell,
             "num_layers": int(self.num_layers),
             "bidirectional": bool(self.bidirectional),
@@ -163,7 +163,7 @@ class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNe
             Of the last layer; twice as wide if ``bidirectional``.
         """
         check_is_fitted(self)
-        return self._as_array(self._scores_of(self._table(X), method="states"))
+        return self._hidden_values(self._table(X), "states")
 
     @property
     def _n_features_out(self) -> int:
@@ -173,7 +173,7 @@ class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNe
         """Return the score over the steps that are there."""
         check_is_fitted(self)
         dtype = (np.float64, np.float32)
-        table, y = self._check(X, y, dtype=dtype, reset=False)
+        table, y, _ = self._check(X, y, dtype=dtype, schema=self._schema)
         there = ~table.is_padding
         weight = check_weight(sample_weight, table)
         if weight is not None:
@@ -270,6 +270,7 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
         embedding_dim=None,
         vocabulary_size=None,
         solver="adam",
+        solver_params=None,
         alpha=0.0001,
         batch_size="auto",
         learning_rate="constant",
@@ -298,9 +299,12 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
         validation_split="random",
         validation_gap=0,
         max_grad_norm=None,
+        accumulate=1,
+        weight_averaging=0.0,
         callbacks=None,
         device="auto",
         dtype=None,
+        precision=None,
         compile=False,
     ):
         self.hidden_size = hidden_size
@@ -313,6 +317,7 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
         self.embedding_dim = embedding_dim
         self.vocabulary_size = vocabulary_size
         self.solver = solver
+        self.solver_params = solver_params
         self.alpha = alpha
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -341,17 +346,18 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
         self.validation_split = validation_split
         self.validation_gap = validation_gap
         self.max_grad_norm = max_grad_norm
+        self.accumulate = accumulate
+        self.weight_averaging = weight_averaging
         self.callbacks = callbacks
         self.device = device
         self.dtype = dtype
+        self.precision = precision
         self.compile = compile
 
     def _make_targets(self, y, classes):
         if not self.return_sequences:
             return super()._make_targets(y, classes)
-        targets = StepClassTargets.of(y, classes)
-        self.classes_ = targets.classes_
-        return targets
+        return StepClassTargets.of(y, classes)
 
     def _make_loss(self, targets):
         loss = super()._make_loss(targets)
@@ -460,6 +466,7 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
         embedding_dim=None,
         vocabulary_size=None,
         solver="adam",
+        solver_params=None,
         alpha=0.0001,
         batch_size="auto",
         learning_rate="constant",
@@ -485,9 +492,12 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
         validation_split="random",
         validation_gap=0,
         max_grad_norm=None,
+        accumulate=1,
+        weight_averaging=0.0,
         callbacks=None,
         device="auto",
         dtype=None,
+        precision=None,
         compile=False,
     ):
         self.loss = loss
@@ -501,6 +511,7 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
         self.embedding_dim = embedding_dim
         self.vocabulary_size = vocabulary_size
         self.solver = solver
+        self.solver_params = solver_params
         self.alpha = alpha
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -526,9 +537,12 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
         self.validation_split = validation_split
         self.validation_gap = validation_gap
         self.max_grad_norm = max_grad_norm
+        self.accumulate = accumulate
+        self.weight_averaging = weight_averaging
         self.callbacks = callbacks
         self.device = device
         self.dtype = dtype
+        self.precision = precision
         self.compile = compile
 
     def _make_targets(self, y, classes):

@@ -2,43 +2,53 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import _check_y, validate_data
 
 from skdeep.encoding import Sequences, StepClassTargets
-from skdeep.estimators._validation import flatten_column, is_regressor
+from skdeep.estimators._validation import (
+    Checked,
+    Schema,
+    flatten_column,
+    is_regressor,
+    stand_in,
+)
 
 
-def check_sequences(estimator, X, y="no_validation", *, dtype, reset: bool):
+def check_sequences(
+    estimator, X, y="no_validation", *, dtype, schema: Schema | None = None
+) -> Checked:
     """Check sequences, and y if it is given.
 
     Parameters
     ----------
     estimator : estimator
         Tells by ``embedding_dim`` and ``vocabulary_size`` whether X holds token ids, by
-        ``return_sequences`` whether y has a value for each step; gets
-        ``n_features_in_``.
+        ``return_sequences`` whether y has a value for each step.
     X : array-like of shape (n_samples, n_timesteps[, n_features]) or list of arrays
         The user's sequences.
     y : array-like
         Their targets.
     dtype : sequence of type
         Types that X may keep, the first being what it is converted to.
-    reset : bool
-        Whether these are the data to remember for later checks.
+    schema : Schema, optional
+        What was found in the training rows; its layout is "2-D" or "3-D". None if these
+        are the training rows.
 
     Returns
     -------
-    Sequences, or Sequences and ndarray
+    Checked
     """
     is_tokens = estimator.embedding_dim is not None
     X = _stacked(X, is_tokens)
     read = _read_tokens if is_tokens else _read_numbers
-    sequences = read(estimator, X, dtype, reset)
+    sequences, schema = read(estimator, X, dtype, schema)
     if isinstance(y, str) and y == "no_validation":
-        return sequences
+        return Checked(sequences, None, schema)
     if y is None:
         raise ValueError(
             f"This {type(estimator).__name__} estimator requires y to be passed, but "
@@ -50,7 +60,7 @@ def check_sequences(estimator, X, y="no_validation", *, dtype, reset: bool):
         else (_read_target(estimator, y))
     )
     check_consistent_length(sequences.numeric, y)
-    return sequences, y
+    return Checked(sequences, y, schema)
 
 
 # -- X -------------------------------------------------------------------------------
@@ -122,24 +132,25 @@ def _padded(sequences: list[np.ndarray], filler) -> np.ndarray:
     return padded
 
 
-def _read_numbers(estimator, X, dtype, reset) -> Sequences:
+def _read_numbers(estimator, X, dtype, schema) -> tuple[Sequences, Schema]:
     """Check sequences of numbers; rows of NaN at the end are padding."""
     arguments = dict(dtype=dtype, ensure_all_finite="allow-nan")
     is_table = len(getattr(X, "shape", ())) < 3
-    if is_table and (reset or estimator._layout == "2-D"):
-        X = validate_data(estimator, X, reset=reset, **arguments)[:, :, np.newaxis]
+    if is_table and (schema is None or schema.layout == "2-D"):
+        checked = stand_in(estimator, schema)
+        X = validate_data(checked, X, reset=schema is None, **arguments)
+        X = X[:, :, np.newaxis]
+        schema = schema or Schema.of(checked, layout="2-D")
     else:
         X = check_array(X, allow_nd=True, input_name="X", **arguments)
         X = X[:, :, np.newaxis] if X.ndim == 2 else X
-        _check_shape(estimator, X, reset)
-    if reset:
-        estimator._layout = "2-D" if is_table else "3-D"
-        estimator._categorical = []
-    return Sequences(X, lengths=_lengths(X))
+        _check_shape(estimator, X, schema)
+        schema = schema or Schema(X.shape[2], layout="3-D")
+    return Sequences(X, lengths=_lengths(X)), schema
 
 
-def _check_shape(estimator, X: np.ndarray, reset: bool) -> None:
-    """Check 3-D X; remember or compare the number of features, the last axis."""
+def _check_shape(estimator, X: np.ndarray, schema: Schema | None) -> None:
+    """Check 3-D X; compare the number of features, the last axis."""
     if X.ndim > 3:
         raise ValueError(
             "X must be (n_samples, n_timesteps, n_features) or 2-D of one feature, "
@@ -149,19 +160,18 @@ def _check_shape(estimator, X: np.ndarray, reset: bool) -> None:
         raise ValueError(
             f"X holds sequences of length 0, or of 0 features: its shape is {X.shape}."
         )
-    name = type(estimator).__name__
-    if reset:
-        estimator.n_features_in_ = X.shape[2]
-        estimator.__dict__.pop("feature_names_in_", None)
-    elif estimator._layout == "2-D" and X.shape[1:] != (estimator.n_features_in_, 1):
+    if schema is None:
+        return
+    name, n_features = type(estimator).__name__, schema.n_features
+    if schema.layout == "2-D" and X.shape[1:] != (n_features, 1):
         raise ValueError(
-            f"X has shape {X.shape}, but {name} is expecting 2-D X of "
-            f"{estimator.n_features_in_} columns, as in fit."
+            f"X has shape {X.shape}, but {name} is expecting 2-D X of {n_features} "
+            "columns, as in fit."
         )
-    elif estimator._layout == "3-D" and X.shape[2] != estimator.n_features_in_:
+    if schema.layout == "3-D" and X.shape[2] != n_features:
         raise ValueError(
-            f"X has {X.shape[2]} features, but {name} is expecting "
-            f"{estimator.n_features_in_} features as input. (2-D X has one feature.)"
+            f"X has {X.shape[2]} features, but {name} is expecting {n_features} "
+            "features as input. (2-D X has one feature.)"
         )
 
 
@@ -196,7 +206,7 @@ def _without_trailing(is_empty: np.ndarray) -> np.ndarray:
     return lengths
 
 
-def _read_tokens(estimator, X, dtype, reset) -> Sequences:
+def _read_tokens(estimator, X, dtype, schema) -> tuple[Sequences, Schema]:
     """Check sequences of token ids; zeros at the end are padding."""
     X = check_array(X, dtype=None, input_name="X")
     _check_ids(X, estimator.embedding_dim)
@@ -208,25 +218,23 @@ def _read_tokens(estimator, X, dtype, reset) -> Sequences:
             f"Token id 0 is padding, but sample {sample} has it inside the sequence, "
             f"at step {step}. Use 1 for unknown tokens."
         )
-    if reset:
-        estimator.n_features_in_ = 1
-        estimator.__dict__.pop("feature_names_in_", None)
-        estimator._categorical = []
+    if schema is None:
         asked = estimator.vocabulary_size
-        estimator._n_tokens = int(X.max()) + 1 if asked is None else int(asked)
-    if X.max() >= estimator._n_tokens:
+        schema = Schema(1, n_tokens=int(X.max()) + 1 if asked is None else int(asked))
+    n_tokens: Any = schema.n_tokens
+    if X.max() >= n_tokens:
         raise ValueError(
             f"X holds token id {int(X.max())}, outside the vocabulary: the ids are 0 "
-            f"to {estimator._n_tokens - 1}. Use 1 for unknown tokens, or set "
-            "vocabulary_size."
+            f"to {n_tokens - 1}. Use 1 for unknown tokens, or set vocabulary_size."
         )
     full = lengths.min() == X.shape[1]
-    return Sequences(
+    sequences = Sequences(
         X.astype(np.int64, copy=False)[:, :, np.newaxis],
         lengths=None if full else lengths,
         # Ids have no float type; float32 is torch's, and twice as fast as float64.
         token_dtype=np.dtype(estimator.dtype or np.float32),
     )
+    return sequences, schema
 
 
 # More tokens than that no vocabulary has, nor a memory room for.

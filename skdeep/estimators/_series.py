@@ -24,7 +24,7 @@ from skdeep.encoding import (
     split_columns,
     time_labels,
 )
-from skdeep.estimators._validation import flatten_column
+from skdeep.estimators._validation import Schema, flatten_column, stand_in
 
 # A step between labels is usual if at least this share of them is as long, and at least
 # so many; a gap is so many times as long. (Days of trading skip weekends and holidays.)
@@ -103,27 +103,28 @@ class Series:
 
 
 def check_series(
-    estimator, X, *, dtype, reset: bool, name: str = "X", known=None
-) -> Series:
+    estimator, X, *, dtype, schema: Schema | None, name: str = "X", known=None
+) -> tuple[Series, Schema]:
     """Check the rows of X.
 
     Parameters
     ----------
     estimator : estimator
-        Tells by ``groups`` which column names the series; gets ``n_features_in_`` and
-        ``feature_names_in_``.
+        Tells by ``groups`` which column names the series.
     X : array-like of shape (n_rows, n_features)
         The user's rows.
     dtype : sequence of type
         Types that X may keep, the first being what it is converted to.
-    reset : bool
-        Whether these are the data to remember for later checks.
+    schema : Schema or None
+        What was found in the training rows. None if these are the training rows.
     name : str, default="X"
         What the rows are called.
     known : list of int, optional
         The columns that alone are to be read, of rows that a user passes as future; the
         others may hold NaN, and give 0.
     """
+    reset = schema is None
+    estimator = stand_in(estimator, schema)
     _check_feature_names(estimator, X, reset=reset)
     keys, rest = _split_keys(estimator, X, reset)
     arguments = dict(dtype=dtype, input_name=name, estimator=estimator)
@@ -146,7 +147,8 @@ def check_series(
     index = getattr(X, "index", None)
     has_dates = isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex))
     float_type = float_dtype(rest) or numeric.dtype.name
-    return Series(numeric, groups, index if has_dates else None, float_type)
+    series = Series(numeric, groups, index if has_dates else None, float_type)
+    return series, schema or Schema.of(estimator)
 
 
 def _split_keys(estimator, X, reset: bool) -> tuple[np.ndarray | None, Any]:
@@ -157,7 +159,7 @@ def _split_keys(estimator, X, reset: bool) -> tuple[np.ndarray | None, Any]:
     if len(X.shape) != 2:
         return None, X
     _check_n_features(estimator, X, reset=reset)
-    (column,) = _columns(estimator, "groups", X)
+    (column,) = _columns(estimator, "groups", X, estimator.n_features_in_)
     rest, objects = split_columns(X, [column])
     keys = objects[:, 0]
     if pd.isna(keys).any():
@@ -228,7 +230,7 @@ def check_series_target(estimator, y, series: Series) -> np.ndarray:
     return flatten_column(y).astype(series.dtype, copy=False)
 
 
-def find_layout(estimator, X, y, target: np.ndarray | None) -> Layout:
+def find_layout(estimator, X, y, target: np.ndarray | None, n_features: int) -> Layout:
     """Find out which columns of X are what.
 
     Parameters
@@ -239,15 +241,16 @@ def find_layout(estimator, X, y, target: np.ndarray | None) -> Layout:
         The user's data.
     target : ndarray or None
         y checked, if it was given.
+    n_features : int
+        Number of columns of X.
     """
-    n_features = estimator.n_features_in_
     names = list(getattr(X, "columns", range(n_features)))
-    grouping = _columns(estimator, "groups", X)
+    grouping = _columns(estimator, "groups", X, n_features)
     numeric = [i for i in range(n_features) if i not in grouping]
     own, known = (
         [
             _place(i, numeric, parameter, estimator)
-            for i in _columns(estimator, parameter, X)
+            for i in _columns(estimator, parameter, X, n_features)
         ]
         for parameter in ("target_columns", "known_columns")
     )
@@ -281,13 +284,13 @@ def find_layout(estimator, X, y, target: np.ndarray | None) -> Layout:
     return Layout(own, known, n_targets, target_names, target is not None, columns)
 
 
-def _columns(estimator, parameter: str, X) -> list[int]:
+def _columns(estimator, parameter: str, X, n_features: int) -> list[int]:
     """Return the positions of the columns of X that a parameter names."""
     asked = getattr(estimator, parameter)
     if asked is None:
         return []
     asked = [asked] if isinstance(asked, (str, Integral)) else asked
-    return find_columns(asked, X, estimator.n_features_in_, parameter)
+    return find_columns(asked, X, n_features, parameter)
 
 
 def _place(column: int, numeric: list[int], parameter: str, estimator) -> int:

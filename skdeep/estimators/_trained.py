@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+import io
+import pickle
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
+import cloudpickle
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from skdeep.encoding import as_tensor
+
+_OTHER_SHAPE = (
+    "warm_start and partial_fit go on from the network of the last call, whose layers "
+    "are of other sizes. Fit with warm_start=False, or leave the parameters that shape "
+    "the network as they were."
+)
 
 
 class TrainedNetwork:
     """Parameters and buffers in numpy arrays, made into a module when one is needed.
 
-    The module is kept for the next time but left out of pickles and copies. On a CPU
-    it shares the arrays' memory.
+    This is for the networks of skdeep, which their configuration and these arrays
+    describe entirely. The module is kept for the next time but left out of pickles and
+    copies. On a CPU it shares the arrays' memory.
 
     Parameters
     ----------
@@ -33,12 +45,7 @@ class TrainedNetwork:
     @classmethod
     def of(cls, module: nn.Module, config: dict, dtype: torch.dtype) -> TrainedNetwork:
         """Copy a module's parameters and buffers, numbers as ``dtype``."""
-        arrays = {}
-        for name, tensor in module.state_dict().items():
-            if tensor.is_floating_point():
-                tensor = tensor.to(dtype)
-            arrays[name] = tensor.detach().cpu().numpy().copy()
-        return cls(arrays, config)
+        return cls(_arrays_of(module, dtype), config)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -49,7 +56,7 @@ class TrainedNetwork:
     def module(
         self, build: Callable[[dict], nn.Module], device: torch.device
     ) -> nn.Module:
-        """Return the network, not training, on ``device``."""
+        """Return the network, in evaluation mode, on ``device``."""
         if self._cached is None or self._cached[0] != device:
             tensors = {name: as_tensor(a) for name, a in self.arrays.items()}
             module = build(self.config)
@@ -57,8 +64,8 @@ class TrainedNetwork:
             self._cached = device, module.to(device).eval()
         return self._cached[1]
 
-    def copy_into(self, module: nn.Module) -> None:
-        """Set a module's parameters and buffers to these.
+    def continued_by(self, module: nn.Module) -> nn.Module:
+        """Return a module, newly built, with these parameters and buffers.
 
         Raises
         ------
@@ -69,14 +76,193 @@ class TrainedNetwork:
         try:
             module.load_state_dict(tensors)
         except RuntimeError as error:
-            raise ValueError(
-                "warm_start and partial_fit go on from the network of the last call, "
-                "whose layers are of other sizes. Fit with warm_start=False, or leave "
-                "the parameters that shape the network as they were."
-            ) from error
+            raise ValueError(_OTHER_SHAPE) from error
+        return module
+
+    def put(self, name: str, array: np.ndarray) -> None:
+        """Replace the values of one array."""
+        self.arrays[name][...] = array
+        if self._cached is not None and self._cached[0].type != "cpu":
+            self._cached = None
 
     def __getstate__(self):
         return {"arrays": self.arrays, "config": self.config}
 
     def __setstate__(self, state):
         self.__dict__.update(state, _cached=None)
+
+
+def _arrays_of(module: nn.Module, dtype: torch.dtype) -> dict[str, np.ndarray]:
+    arrays = {}
+    for name, tensor in module.state_dict().items():
+        if tensor.is_floating_point():
+            tensor = tensor.to(dtype)
+        arrays[name] = tensor.detach().cpu().numpy().copy()
+    return arrays
+
+
+class TrainedModule:
+    """A user's module as it was at the end of training.
+
+    Nothing of it is built again: it may have drawn its structure, or hold state in
+    plain attributes. Pickles hold its tensors as numpy arrays, so that a module trained
+    on a GPU loads anywhere; its class is stored by name or, if it cannot be imported,
+    as code.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Becomes the kept one.
+    """
+
+    def __init__(self, module: nn.Module):
+        for parameter in module.parameters():
+            parameter.grad = None
+        self._module = module.eval()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The float type that the module computes in."""
+        kinds = {p.dtype for p in self._module.parameters()}
+        return torch.float64 if torch.float64 in kinds else torch.float32
+
+    def module(self, build, device: torch.device) -> nn.Module:
+        """Return the module, in evaluation mode, on ``device``."""
+        first = next(self._module.parameters(), None)
+        if first is not None and first.device != device:
+            self._module.to(device)
+        return self._module.eval()
+
+    def continued_by(self, module: nn.Module) -> nn.Module:
+        """Return a copy of the module, if one that was newly built has its shape.
+
+        Raises
+        ------
+        ValueError
+            If it has not.
+        """
+        shapes, others = (
+            {name: tensor.shape for name, tensor in each.named_parameters()}
+            for each in (module, self._module)
+        )
+        if shapes != others:
+            raise ValueError(_OTHER_SHAPE)
+        return copy_module(self._module)
+
+    def __deepcopy__(self, memo):
+        return type(self)(copy_module(self._module))
+
+    def __reduce_ex__(self, protocol):
+        tensors: list[Tensor] = []
+        try:
+            structure = _dumped(self._module, pickle.Pickler, tensors)
+        except (pickle.PicklingError, AttributeError, TypeError):
+            # Lambdas, and classes defined in functions.
+            tensors.clear()
+            structure = _dumped(self._module, cloudpickle.CloudPickler, tensors)
+        return _load, (structure, [StoredTensor.of(tensor) for tensor in tensors])
+
+    # skops, which runs no code in loading, walks through objects instead.
+
+    def __getstate__(self):
+        stored = {id(t): StoredTensor.of(t) for t in _tensors_in(self._module)}
+        return {"module": copy.deepcopy(self._module, stored)}
+
+    def __setstate__(self, state):
+        self._module = copy.deepcopy(state["module"]).eval()
+
+
+class StoredTensor:
+    """A tensor or parameter as a numpy array, which becomes the tensor when copied."""
+
+    def __init__(self, array: np.ndarray, dtype: str, is_parameter: bool, learns: bool):
+        self.array = array
+        self.dtype = dtype
+        self.is_parameter = is_parameter
+        self.learns = learns
+
+    @classmethod
+    def of(cls, tensor: Tensor) -> StoredTensor:
+        """Store a tensor; numpy has no bfloat16."""
+        values = tensor.detach().cpu()
+        if values.dtype == torch.bfloat16:
+            values = values.view(torch.int16)
+        is_parameter = isinstance(tensor, nn.Parameter)
+        learns = bool(tensor.requires_grad)
+        array = values.numpy().copy()
+        return cls(array, str(tensor.dtype)[6:], is_parameter, learns)
+
+    def tensor(self) -> Tensor:
+        """Return the tensor."""
+        values = torch.from_numpy(np.array(self.array))
+        if self.dtype == "bfloat16":
+            values = values.view(torch.bfloat16)
+        if self.is_parameter:
+            return nn.Parameter(values, requires_grad=self.learns)
+        return values
+
+    def __deepcopy__(self, memo):
+        return self.tensor()
+
+
+def _is_plain(value) -> bool:
+    """Say whether a value is a tensor that an array can hold."""
+    return (
+        type(value) in (Tensor, nn.Parameter)
+        and value.layout == torch.strided
+        and not value.is_quantized
+        and not value.is_meta
+    )
+
+
+def _dumped(module: nn.Module, kind: Any, tensors: list[Tensor]) -> bytes:
+    """Pickle a module without its tensors, which are appended to a list."""
+    numbers: dict[int, int] = {}
+
+    class Pickler(kind):
+        def persistent_id(self, value):
+            if not _is_plain(value):
+                return None
+            if id(value) not in numbers:
+                numbers[id(value)] = len(tensors)
+                tensors.append(value)
+            return numbers[id(value)]
+
+    file = io.BytesIO()
+    Pickler(file, protocol=pickle.HIGHEST_PROTOCOL).dump(module)
+    return file.getvalue()
+
+
+def _load(structure: bytes, stored: list[StoredTensor]) -> TrainedModule:
+    """Return what ``TrainedModule`` has pickled."""
+    tensors = [each.tensor() for each in stored]
+
+    class Unpickler(pickle.Unpickler):
+        def persistent_load(self, number):
+            return tensors[number]
+
+    return TrainedModule(Unpickler(io.BytesIO(structure)).load())
+
+
+def _tensors_in(module: nn.Module) -> Iterator[Tensor]:
+    """Yield the tensors that a module and its submodules hold, also in containers."""
+    for submodule in module.modules():
+        yield from _tensors_among(vars(submodule).values())
+
+
+def _tensors_among(values) -> Iterator[Tensor]:
+    for value in values:
+        if _is_plain(value):
+            yield value
+        elif isinstance(value, Mapping):
+            yield from _tensors_among(value.values())
+        elif isinstance(value, (list, tuple)):
+            yield from _tensors_among(value)
+
+
+def copy_module(module: nn.Module) -> nn.Module:
+    """Copy a module; values that it has computed are detached from their graph."""
+    memo = {
+        id(t): t.detach().clone() for t in _tensors_in(module) if t.grad_fn is not None
+    }
+    return copy.deepcopy(module, memo)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -24,27 +26,89 @@ from skdeep.encoding import (
 )
 
 
-def check_inputs(estimator, X, y=None, *, dtype, reset: bool):
+@dataclass(frozen=True)
+class Schema:
+    """What a check of the training rows has found, and later rows must agree with.
+
+    Parameters
+    ----------
+    n_features : int, or tuple or dict of int
+        Number of features, of each input if there are several.
+    feature_names : ndarray of str or None
+        Their names, if all are strings.
+    categorical : sequence of int
+        Positions of the categorical columns.
+    layout : object
+        How the rows of a family of estimators are laid out, if there are several ways.
+    n_tokens : int or None
+        Number of token ids, where X holds such.
+    """
+
+    n_features: Any
+    feature_names: Any = None
+    categorical: Sequence[int] = ()
+    layout: Any = None
+    n_tokens: int | None = None
+
+    @classmethod
+    def of(cls, checked, **found) -> Schema:
+        """Return what scikit-learn's checks have set on a stand-in, and more."""
+        names = getattr(checked, "feature_names_in_", None)
+        return cls(checked.n_features_in_, names, **found)
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the attributes that scikit-learn asks of a fitted estimator."""
+        names = {}
+        if self.feature_names is not None:
+            names = {"feature_names_in_": self.feature_names}
+        if not isinstance(self.n_features, int):
+            return {}  # several inputs
+        return {"n_features_in_": self.n_features, **names}
+
+
+def stand_in(estimator, schema: Schema | None):
+    """Return a shallow copy of an estimator for scikit-learn's checks to write to.
+
+    The estimator itself must not change before its fit has succeeded.
+    """
+    copied = object.__new__(type(estimator))
+    vars(copied).update(vars(estimator))
+    vars(copied).pop("feature_names_in_", None)
+    if schema is not None:
+        vars(copied).update(schema.attributes())
+    return copied
+
+
+class Checked(NamedTuple):
+    """Checked rows, their targets if they were given, and what the check has found."""
+
+    table: Any
+    y: Any
+    schema: Schema
+
+
+def check_inputs(
+    estimator, X, y=None, *, dtype, schema: Schema | None = None
+) -> Checked:
     """Check X, and y if it is given, as scikit-learn does.
 
     Parameters
     ----------
     estimator : estimator
-        Tells by its tags what it allows; gets ``n_features_in_`` and, when resetting,
-        the positions of its categorical columns.
+        Tells by its tags what it allows.
     X, y : array-like
         The user's data; ``y="no_validation"`` checks X alone.
     dtype : sequence of type
         Types that X may keep, the first being what it is converted to.
-    reset : bool
-        Whether this is the data to remember for later checks.
+    schema : Schema, optional
+        What was found in the training rows. None if these are the training rows.
 
     Returns
     -------
-    Table, or Table and ndarray
+    Checked
     """
-    if not reset and isinstance(y, str) and _is_plain(estimator, X, dtype):
-        return Table(X, is_finite=True)
+    if schema is not None and isinstance(y, str) and _is_plain(schema, X, dtype):
+        return Checked(Table(X, is_finite=True), None, schema)
     tags = estimator.__sklearn_tags__().input_tags
     arguments: dict[str, Any] = dict(
         accept_sparse="csr" if tags.sparse else False,
@@ -52,9 +116,9 @@ def check_inputs(estimator, X, y=None, *, dtype, reset: bool):
         ensure_all_finite="allow-nan" if tags.allow_nan else True,
     )
     if _has_many_axes(X) and tags.three_d_array:
-        return _check_many_axes(estimator, X, y, arguments, reset)
+        return _check_many_axes(estimator, X, y, arguments, schema)
     try:
-        return _check_table(estimator, X, y, arguments, reset)
+        return _check_table(estimator, X, y, arguments, schema)
     except (ValueError, TypeError) as error:
         names = columns_without_numbers(X)
         if names and any(word in str(error) for word in _OF_CONVERSION):
@@ -69,7 +133,7 @@ def check_inputs(estimator, X, y=None, *, dtype, reset: bool):
 _OF_CONVERSION = ("convert", "promote", "float()")
 
 
-def _is_plain(estimator, X, dtype) -> bool:
+def _is_plain(schema: Schema, X, dtype) -> bool:
     """Say whether X needs no further check, as most arrays to predict on.
 
     To predict one row, scikit-learn's checks take longer than all the rest.
@@ -80,9 +144,9 @@ def _is_plain(estimator, X, dtype) -> bool:
         and X.dtype.type in dtype
         and X.dtype.isnative
         and len(X) > 0
-        and X.shape[1] == estimator.n_features_in_
-        and not hasattr(estimator, "feature_names_in_")
-        and not estimator._categorical
+        and X.shape[1] == schema.n_features
+        and schema.feature_names is None
+        and not schema.categorical
         and _sum_is_finite(X)
     )
 
@@ -96,20 +160,21 @@ def _has_many_axes(X) -> bool:
     return len(getattr(X, "shape", np.shape(X) if isinstance(X, list) else ())) > 2
 
 
-def _check_table(estimator, X, y, arguments, reset):
+def _check_table(estimator, X, y, arguments, schema) -> Checked:
     given_y = not (isinstance(y, str) and y == "no_validation")
     asked = getattr(estimator, "categorical_features", None)
-    if reset:
-        estimator._categorical = _find(asked, X)
+    reset = schema is None
+    categorical = _find(asked, X) if reset else schema.categorical
+    checked = stand_in(estimator, schema)
     if given_y:
         arguments |= dict(multi_output=True, y_numeric=is_regressor(estimator))
-    if not estimator._categorical:
-        out = validate_data(estimator, X, y, reset=reset, **arguments)
+    if not categorical:
+        out = validate_data(checked, X, y, reset=reset, **arguments)
         numeric, y = out if given_y else (out, None)
         categories = None
     else:
-        validate_data(estimator, X, y, reset=reset, skip_check_array=True)
-        rest, categories = split_columns(X, estimator._categorical)
+        validate_data(checked, X, y, reset=reset, skip_check_array=True)
+        rest, categories = split_columns(X, categorical)
         if rest.shape[1] == 0:
             rest = np.empty((len(categories), 0), dtype=arguments["dtype"][0])
         arguments |= dict(ensure_min_features=0, estimator=estimator)
@@ -122,8 +187,9 @@ def _check_table(estimator, X, y, arguments, reset):
             "Input X contains NaN. Missing values are imputed in dense X only; impute "
             "a sparse X before, for example with SimpleImputer."
         )
-    table = Table(numeric, categories)
-    return (table, flatten_column(y)) if given_y else table
+    schema = schema or Schema.of(checked, categorical=categorical)
+    target = flatten_column(y) if given_y else None
+    return Checked(Table(numeric, categories), target, schema)
 
 
 def _find(asked, X) -> list[int]:
@@ -154,24 +220,22 @@ def is_regressor(estimator) -> bool:
     return estimator.__sklearn_tags__().estimator_type == "regressor"
 
 
-def _check_many_axes(estimator, X, y, arguments, reset):
+def _check_many_axes(estimator, X, y, arguments, schema) -> Checked:
     """Check X of three axes or more, whose last one counts the features."""
     if isinstance(y, str) and y == "no_validation":
-        X = check_array(X, allow_nd=True, input_name="X", **arguments)
-        checked: Any = Table(X)
+        X, y = check_array(X, allow_nd=True, input_name="X", **arguments), None
     else:
         arguments |= dict(multi_output=True, y_numeric=is_regressor(estimator))
         X, y = check_X_y(X, y, allow_nd=True, estimator=estimator, **arguments)
-        checked = Table(X), flatten_column(y)
-    if reset:
-        estimator.n_features_in_ = X.shape[-1]
-        estimator._categorical = []
-    elif X.shape[-1] != estimator.n_features_in_:
+        y = flatten_column(y)
+    if schema is None:
+        schema = Schema(X.shape[-1])
+    elif X.shape[-1] != schema.n_features:
         raise ValueError(
             f"X has {X.shape[-1]} features, but {type(estimator).__name__} is "
-            f"expecting {estimator.n_features_in_} features as input."
+            f"expecting {schema.n_features} features as input."
         )
-    return checked
+    return Checked(Table(X), y, schema)
 
 
 def check_weight(sample_weight, table: Table) -> np.ndarray | None:

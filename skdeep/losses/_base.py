@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class Loss(ABC):
@@ -26,8 +28,8 @@ class Loss(ABC):
     gives_std: bool = False
     #: Number of raw scores for each target.
     scores_per_target: int = 1
-    #: Number of axes of the raw scores of a batch.
-    raw_axes: int = 2
+    #: Number of axes of the raw scores of a batch; None if they are as the module says.
+    raw_axes: int | None = 2
     #: Whether ``with_gradient`` is written out.
     has_gradient: bool = True
     #: Whether a row's loss depends on the scores of the other rows in the batch.
@@ -36,6 +38,8 @@ class Loss(ABC):
     gives_mean: bool = False
     #: Whether computing it copies something to the device.
     copies_to_device: bool = False
+    #: Whether it is given what the module returned (see ``of_outputs``).
+    takes_outputs: bool = False
 
     @abstractmethod
     def per_sample(self, raw: Tensor, target: Tensor) -> Tensor:
@@ -71,6 +75,17 @@ class Loss(ABC):
         loss, gradient = self.with_gradient(raw, target)
         return loss, gradient.mul_(scale)
 
+    def of_outputs(self, output, target: Tensor) -> Tensor:
+        """Return the loss of each sample from what the module returned."""
+        raise NotImplementedError
+
+    def parameters(self) -> Iterable[nn.Parameter]:
+        """Return parameters of its own, which are trained with the network."""
+        return ()
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Move what it holds to a device, and numbers to a precision."""
+
     def check_target(self, target: Tensor) -> None:
         """Raise a ValueError for targets that the loss is not defined for."""
 
@@ -102,16 +117,28 @@ class ElementwiseLoss(Loss):
 
 
 class CallableLoss(Loss):
-    """A user's function of (raw scores, targets).
+    """A user's function of (outputs, targets), perhaps a module.
 
-    It returns a loss for each sample, (n_samples,) or (n_samples, n_outputs), or the
-    mean over them, as the functions of ``torch.nn.functional`` do.
+    It is given what the network returned, and returns a loss for each sample,
+    (n_samples,) or (n_samples, ...), or the mean over them, as the functions of
+    ``torch.nn.functional`` do.
+
+    Parameters
+    ----------
+    function : callable
+        A module is copied: its buffers are moved to the device of the training, and
+        its parameters are trained.
+    target_kind : {"values", "codes", "indicators"}
+        How it gets the targets. A network that gives one logit for two classes gets
+        them as numbers 0 and 1, shaped as its output.
     """
 
     has_gradient = False
+    takes_outputs = True
 
     def __init__(self, function, target_kind: str):
-        self.function = function
+        is_module = isinstance(function, nn.Module)
+        self.function = copy.deepcopy(function) if is_module else function
         self.target_kind = target_kind
         self.gives_probabilities = target_kind != "values"
         self.out_activation = {
@@ -120,28 +147,47 @@ class CallableLoss(Loss):
             "indicators": "logistic",
         }[target_kind]
 
+    def of_outputs(self, output, target):
+        first = output[0] if isinstance(output, (tuple, list)) else output
+        if first.shape != target.shape and first.numel() == target.numel():
+            # One column, or one logit for two classes: losses compare like shapes.
+            is_flat = max(first.ndim, target.ndim) <= 2
+            target = target.to(first.dtype).view_as(first) if is_flat else target
+        elif self.target_kind == "codes" and first.shape == target.shape:
+            target = target.to(first.dtype)
+        return self._by_sample(self.function(output, target), len(first))
+
     def per_sample(self, raw, target):
-        loss = self.function(raw, target)
+        return self._by_sample(self.function(raw, target), len(raw))
+
+    def _by_sample(self, loss, n_samples: int) -> Tensor:
         if not isinstance(loss, Tensor):
             raise TypeError(
                 "The callable `loss` must return a torch.Tensor, got "
                 f"{type(loss).__name__}."
             )
         self.gives_mean = loss.ndim == 0
-        if loss.ndim == 2 and len(loss) == len(raw):
-            return loss.mean(-1)
-        if loss.ndim == 1 and len(loss) == len(raw):
-            return loss
         if loss.ndim == 0:
-            return loss.expand(len(raw))
+            return loss.expand(n_samples)
+        if len(loss) == n_samples:
+            return loss if loss.ndim == 1 else loss.flatten(1).mean(1)
         raise ValueError(
             "The callable `loss` must return a scalar or one value for each of the "
-            f"{len(raw)} samples, got a tensor of shape {tuple(loss.shape)}."
+            f"{n_samples} samples, got a tensor of shape {tuple(loss.shape)}."
         )
+
+    def parameters(self):
+        return (
+            self.function.parameters() if isinstance(self.function, nn.Module) else ()
+        )
+
+    def to(self, device, dtype):
+        if isinstance(self.function, nn.Module):
+            self.function.to(device, dtype)
 
     def predict(self, raw):
         if self.out_activation == "softmax":
-            return torch.softmax(raw, -1)
+            return torch.softmax(raw, 1 if self.raw_axes is None else -1)
         return torch.sigmoid(raw) if self.out_activation == "logistic" else raw
 
 

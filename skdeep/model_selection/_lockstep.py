@@ -1,8 +1,8 @@
 """Fits of several folds that advance together, epoch by epoch.
 
-A fit cannot be left in the middle and taken up again, unless it is in a thread. The fit
-of each fold that reports its epochs has one, but only the thread whose turn it is runs:
-no two ever compute at once.
+Only a fit in a thread of its own can be paused after an epoch and resumed. Each fold
+that reports its epochs has such a thread. The threads take turns: no two of them
+compute at the same time.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from sklearn.model_selection._validation import _fit_and_score, _score
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
-from skdeep.model_selection._epochs import EndOfEpoch, watched
+from skdeep.model_selection._epoch_callbacks import EndOfEpoch, watched
 
 Scores = dict[str, float]
 
 
 @dataclass
-class Task:
-    """What every trial of a search has in common.
+class CrossValidation:
+    """The cross-validation that all trials of a search have in common.
 
     Parameters
     ----------
@@ -42,17 +42,17 @@ class Task:
     X, y : array-like
         All rows.
     folds : list of (train, test)
-        Rows of each fold.
+        Row indices of each fold.
     scorers : callable
-        As scikit-learn's searches make it.
+        Scorer, as made by scikit-learn's searches.
     fit_params, score_params : dict
-        Passed to fit and to the scorers.
+        Passed to ``fit`` and to the scorers.
     error_score : float or 'raise'
-        What a failed fit scores.
+        Score of a failed fit.
     return_train_score : bool
-        Whether training rows are scored too.
+        Whether to score the training rows too.
     caller : estimator or None
-        The search, if it has callbacks of scikit-learn's.
+        The search, if it has scikit-learn callbacks.
     """
 
     estimator: Any
@@ -76,43 +76,44 @@ class Record:
 
 
 def as_dict(scores) -> Scores:
-    """Return scores by the names of their metrics."""
+    """Return scores as a dict by metric."""
     return dict(scores) if isinstance(scores, dict) else {"score": scores}
 
 
 class Fold:
-    """The fit of one fold, which goes on by an epoch when it is told.
+    """The fit of one fold, which trains one epoch for each call of ``advance``.
 
     Parameters
     ----------
-    task : Task
-        What all folds have in common.
+    cross_validation : CrossValidation
+        The cross-validation to which the fold belongs.
     params : dict
         Parameters of the estimator.
     number : int
-        Which of the folds it is.
+        Index of the fold.
     reports : bool
-        Whether to score after every epoch, if the estimator tells of them.
+        Whether to score after every epoch, if the estimator reports its epochs.
     keeps_best : bool
-        Whether the estimator itself ends with the weights of its best epoch, so that
-        it is scored after the fit once more.
+        Whether the estimator itself restores the weights of its best epoch, so that it
+        must be scored again after the fit.
     context : CallbackContext or None
-        The fit's place in what scikit-learn's callbacks are told.
+        Callback context of the fit.
     """
 
     def __init__(
         self,
-        task: Task,
+        cross_validation: CrossValidation,
         params: dict,
         number: int,
         reports: bool,
         keeps_best: bool,
         context=None,
     ):
-        self.task, self.number, self.context = task, number, context
-        self.train, self.test = task.folds[number]
+        self.cross_validation = cross_validation
+        self.number, self.context = number, context
+        self.train, self.test = cross_validation.folds[number]
         self.reports, self.keeps_best = reports, keeps_best
-        self.estimator = clone(task.estimator)
+        self.estimator = clone(cross_validation.estimator)
         self.estimator.set_params(**clone(params, safe=False))
         self.records: list[Record] = []
         self.final: Record | None = None
@@ -167,21 +168,21 @@ class Fold:
             self._pause.release()
 
     def _fit_and_score(self) -> None:
-        task = self.task
+        shared = self.cross_validation
         result = _fit_and_score(
             self.estimator,
-            task.X,
-            task.y,
+            shared.X,
+            shared.y,
             scorer=lambda *rows, **params: 0.0,  # scored below
             train=self.train,
             test=self.test,
             verbose=0,
             parameters=None,
-            fit_params=task.fit_params,
-            score_params=task.score_params,
+            fit_params=shared.fit_params,
+            score_params=shared.score_params,
             return_times=True,
-            error_score=task.error_score,
-            caller=task.caller,
+            error_score=shared.error_score,
+            caller=shared.caller,
             callback_ctx=self.context,
         )
         self.error = result["fit_error"]
@@ -195,15 +196,16 @@ class Fold:
 
     def _score_at_last(self) -> None:
         started = time.time()
-        train = self._split(self.train) if self.task.return_train_score else None
+        scores_train = self.cross_validation.return_train_score
+        train = self._split(self.train) if scores_train else None
         test = self._split(self.test, is_test=True)
         self.final = self._score(self.estimator, test, train)
         self.score_time += time.time() - started
 
     def _split(self, rows, is_test: bool = False):
-        task = self.task
+        shared = self.cross_validation
         against = (self.train,) if is_test else ()
-        return _safe_split(self.estimator, task.X, task.y, rows, *against)
+        return _safe_split(self.estimator, shared.X, shared.y, rows, *against)
 
     def _end_epoch(self, network) -> bool:
         """Score after an epoch, then wait for the next turn."""
@@ -222,10 +224,10 @@ class Fold:
 
     def _score(self, estimator, test, train) -> Record:
         def scores(rows, indices):
-            task = self.task
-            params = _check_method_params(task.X, task.score_params, indices)
+            shared = self.cross_validation
+            params = _check_method_params(shared.X, shared.score_params, indices)
             return as_dict(
-                _score(estimator, *rows, task.scorers, params, task.error_score)
+                _score(estimator, *rows, shared.scorers, params, shared.error_score)
             )
 
         return Record(
@@ -244,10 +246,10 @@ class _TestRows:
 
     def __init__(self, fold: Fold):
         self.fold = fold
-        self.alone = _looks_at_predictions_only(fold.task.scorers)
+        self.alone = _looks_at_predictions_only(fold.cross_validation.scorers)
         self.test = self._transformed(*fold._split(fold.test, is_test=True))
         self.train = None
-        if fold.task.return_train_score:
+        if fold.cross_validation.return_train_score:
             self.train = self._transformed(*fold._split(fold.train))
 
     def score(self, network) -> Record:

@@ -24,11 +24,10 @@ from sklearn.utils import check_random_state, get_tags, indexable
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_method_params, _num_samples
 
-from skdeep.model_selection._epochs import StopAfter, watched
-from skdeep.model_selection._lockstep import Task
-from skdeep.model_selection._loop import Loop
+from skdeep.model_selection._callback_contexts import SearchContexts
+from skdeep.model_selection._epoch_callbacks import StopAfter, watched
+from skdeep.model_selection._lockstep import CrossValidation
 from skdeep.model_selection._plots import SearchPlots
-from skdeep.model_selection._progress import make_progress
 from skdeep.model_selection._results import make_results, params_of
 from skdeep.model_selection._sampling import (
     PRUNERS,
@@ -39,12 +38,13 @@ from skdeep.model_selection._sampling import (
     memory_study,
     quiet,
 )
+from skdeep.model_selection._search_progress import make_progress
 from skdeep.model_selection._search_space import make_space
 from skdeep.model_selection._signature import signature
 from skdeep.model_selection._storage import open_storage, open_study
 from skdeep.model_selection._study import Ledger
-from skdeep.model_selection._task_tree import TaskTree
 from skdeep.model_selection._trial import Goal
+from skdeep.model_selection._trial_loop import TrialLoop
 
 _DIRECTIONS = ("maximize", "minimize")
 
@@ -327,24 +327,24 @@ or None, default='median'
         X, y = indexable(X, y)
         params = _check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
-        with TaskTree(self, X, y, params) as tree:
-            task = self._make_task(X, y, scorers, routed)
-            with tree.search(self.n_trials, self.n_splits_) as contexts:
-                self._search(task, routed, refit_metric, contexts)
+        with SearchContexts(self, X, y, params) as contexts:
+            cross_validation = self._make_cross_validation(X, y, scorers, routed)
+            with contexts.trials(self.n_trials, self.n_splits_) as make_contexts:
+                self._search(cross_validation, routed, refit_metric, make_contexts)
             if self.refit:
-                with tree.refit(self.best_estimator_):
+                with contexts.refit(self.best_estimator_):
                     self._refit(X, y, routed.estimator.fit)
         is_several = isinstance(scorers, _MultimetricScorer)
         self.scorer_ = scorers._scorers if is_several else scorers
         return self
 
-    def _make_task(self, X, y, scorers, routed) -> Task:
-        """Gather what all trials have in common; make the folds."""
+    def _make_cross_validation(self, X, y, scorers, routed) -> CrossValidation:
+        """Make the folds and return the cross-validation of all trials."""
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         folds = list(cv.split(X, y, **routed.splitter.split))
         self.n_splits_ = cv.get_n_splits(X, y, **routed.splitter.split)
         _check_folds(folds, self.n_splits_, _num_samples(X))
-        return Task(
+        return CrossValidation(
             clone(self.estimator),
             X,
             y,
@@ -357,20 +357,27 @@ or None, default='median'
             self if hasattr(self, "_skl_callbacks") else None,
         )
 
-    def _search(self, task: Task, routed, refit_metric: str, contexts) -> None:
+    def _search(
+        self,
+        cross_validation: CrossValidation,
+        routed,
+        refit_metric: str,
+        make_contexts,
+    ) -> None:
         """Run the trials and choose the best."""
-        space = make_space(self.param_distributions, task.estimator)
-        goal = self._make_goal(task.scorers)
-        own = space.own(task.estimator)
+        estimator = cross_validation.estimator
+        space = make_space(self.param_distributions, estimator)
+        goal = self._make_goal(cross_validation.scorers)
+        own = space.own(estimator)
         with quiet():
-            study, seed = self._open(task, routed, space, goal)
+            study, seed = self._open(cross_validation, routed, space, goal)
             drawing = Drawing(
                 space, own, self.sampler, self.pruner, goal.directions, seed
             )
-            trials = self._run(study, drawing, task, goal, contexts)
+            trials = self._run(study, drawing, cross_validation, goal, make_contexts)
         found = [params_of(trial, space, own) for trial in trials.values()]
         self._keep_results(trials, found, goal)
-        self._keep_best(refit_metric, task.estimator)
+        self._keep_best(refit_metric, estimator)
         study.sampler = make_sampler(self.sampler, seed)
         study.pruner = make_pruner(self.pruner)
         self.study_ = study
@@ -397,7 +404,7 @@ or None, default='median'
             )
         return Goal(names, directions)
 
-    def _open(self, task: Task, routed, space, goal: Goal):
+    def _open(self, cross_validation: CrossValidation, routed, space, goal: Goal):
         """Return the study, new or resumed, and the seed of its draws."""
         rng = check_random_state(self.random_state)
         marks: dict[str, str] = {}
@@ -405,32 +412,45 @@ or None, default='median'
             given = {**routed.estimator.fit, **routed.splitter.split}
             scoring = [self.scoring, goal.names, goal.directions]
             marks = signature(
-                task.estimator, task.X, task.y, given, task.folds, space, scoring
+                cross_validation.estimator,
+                cross_validation.X,
+                cross_validation.y,
+                given,
+                cross_validation.folds,
+                space,
+                scoring,
             )
         facts = {"seed": int(rng.randint(2**31 - 1)), "signature": marks}
         storage = open_storage(self.storage)
         study = open_study(storage, self.study_name, goal.directions, facts)
         return study, study.user_attrs["search"]["seed"]
 
-    def _run(self, study, drawing: Drawing, task: Task, goal: Goal, contexts):
-        """Run the trials; return those done, by place."""
+    def _run(
+        self,
+        study,
+        drawing: Drawing,
+        cross_validation: CrossValidation,
+        goal: Goal,
+        make_contexts,
+    ):
+        """Run the trials; return the finished ones, by place."""
         until = math.inf
         if self.timeout is not None:
             until = time.monotonic() + self.timeout
         progress = make_progress(self.verbose, self.n_trials)
         try:
             with Ledger(study) as ledger:
-                return Loop(
+                return TrialLoop(
                     ledger,
                     drawing,
-                    task,
+                    cross_validation,
                     goal,
                     self.n_trials,
                     until,
                     self.n_jobs,
                     list(self.callbacks or ()),
                     progress,
-                    contexts,
+                    make_contexts,
                 ).run()
         finally:
             progress.close()

@@ -12,8 +12,8 @@ from optuna.trial import FrozenTrial
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from skdeep.model_selection._epochs import last_step, takes_callbacks
-from skdeep.model_selection._lockstep import Fold, Record, Task
+from skdeep.model_selection._epoch_callbacks import last_step, takes_callbacks
+from skdeep.model_selection._lockstep import CrossValidation, Fold, Record
 from skdeep.model_selection._sampling import Judge, quiet
 
 
@@ -93,30 +93,37 @@ class Trial:
 
     Parameters
     ----------
-    task : Task
-        What every trial has in common.
+    cross_validation : CrossValidation
+        Fits and scores that all trials have in common.
     params : dict
         Parameters of the estimator.
     goal : Goal
         The objectives.
     judge : Judge or None
-        Says when to give up; None never does.
+        Decides when to prune; None never prunes.
     contexts : list of CallbackContext or None
-        For each fold its place in what scikit-learn's callbacks are told.
+        Callback context of the fit of each fold.
     """
 
     def __init__(
-        self, task: Task, params: dict, goal: Goal, judge: Judge | None, contexts=None
+        self,
+        cross_validation: CrossValidation,
+        params: dict,
+        goal: Goal,
+        judge: Judge | None,
+        contexts=None,
     ):
-        self.task, self.goal, self.judge = task, goal, judge
-        estimator = clone(task.estimator).set_params(**clone(params, safe=False))
+        self.cross_validation, self.goal, self.judge = cross_validation, goal, judge
+        estimator = clone(cross_validation.estimator).set_params(
+            **clone(params, safe=False)
+        )
         keeps_best = bool(getattr(last_step(estimator), "early_stopping", False))
         reports = goal.is_single and takes_callbacks(estimator)
         reports = reports and (judge is not None or not keeps_best)
         self.chooses_epochs = reports and not keeps_best
-        contexts = contexts or [None] * len(task.folds)
+        contexts = contexts or [None] * len(cross_validation.folds)
         self.folds = [
-            Fold(task, params, number, reports, keeps_best, context)
+            Fold(cross_validation, params, number, reports, keeps_best, context)
             for number, context in enumerate(contexts)
         ]
         self.reports: dict[int, float] = {}
@@ -194,7 +201,7 @@ class Trial:
         outcome = self._outcome("complete", n_epochs=n_epochs)
         outcome.values = values
         outcome.test_scores = _by_metric([record.test for record in records])
-        if self.task.return_train_score:
+        if self.cross_validation.return_train_score:
             outcome.train_scores = _by_metric([record.train for record in records])
         return outcome
 
@@ -214,7 +221,7 @@ def _by_metric(scores: list[dict]) -> dict[str, list[float]]:
 
 
 def run_trial(
-    task: Task,
+    cross_validation: CrossValidation,
     params: dict,
     goal: Goal,
     pruner,
@@ -226,28 +233,28 @@ def run_trial(
 
     Parameters
     ----------
-    task : Task
-        What every trial has in common.
+    cross_validation : CrossValidation
+        Fits and scores that all trials have in common.
     params : dict
         Parameters of the estimator.
     goal : Goal
         The objectives.
     pruner : str, pruner of Optuna or None
-        As the user gives it.
+        As given by the user.
     earlier : list of FrozenTrial
         The trials of earlier batches, in order of place.
     place : int
-        The trial's own.
+        Place of this trial.
     contexts : list of CallbackContext or None
-        For each fold its place in what scikit-learn's callbacks are told.
+        Callback context of the fit of each fold.
 
     Returns
     -------
     outcome : Outcome
-        What came of it.
+        Result of the trial.
     """
     with quiet():
         judge = None
         if pruner not in (None, "none") and goal.is_single:
             judge = Judge(pruner, goal.directions, earlier, place)
-        return Trial(task, params, goal, judge, contexts).run()
+        return Trial(cross_validation, params, goal, judge, contexts).run()

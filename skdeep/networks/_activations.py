@@ -1,11 +1,15 @@
-"""Activation functions with their derivatives written out.
+"""Activation functions: the torch module of each and its derivative in closed form.
 
-Each is an ``nn.Module``, so that autograd can use it, and has two methods for
-closed-form training: ``activate`` (in place where the derivative can be told from
-the output alone) and ``backward``.
+The modules are torch's own where torch has them, so that hooks and tools which look
+for ``nn.ReLU`` and the like find them. Closed-form training does not call modules. It
+uses the two methods of an ``Activation``: ``activate``, which works in place where the
+derivative can be computed from the output alone, and ``backward``.
 """
 
 from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -14,35 +18,60 @@ from torch.nn import functional as F
 _aten = torch.ops.aten
 
 
-class Activation(nn.Module):
-    """An element-wise function a = f(z)."""
+class Activation(ABC):
+    """A function a = f(z) with its derivative; not a module."""
 
+    #: torch's module of this function.
+    module_type: type[nn.Module]
+    #: Number of inputs for each output.
+    pieces = 1
+
+    def make_module(self) -> nn.Module:
+        """Return a new module that computes f(z)."""
+        return self.module_type()
+
+    @abstractmethod
     def activate(self, z: Tensor) -> Tensor:
         """Return f(z), computed in place unless ``backward`` needs z itself."""
-        raise NotImplementedError
 
+    @abstractmethod
     def backward(self, grad: Tensor, z: Tensor, a: Tensor) -> Tensor:
-        """Turn the gradient for a into the gradient for z.
+        """Turn the gradient with respect to a into the gradient with respect to z.
 
-        ``z`` and ``a`` are what went into ``activate`` and what came out of it; they
-        share their memory if it worked in place. ``grad`` may be overwritten.
+        ``z`` and ``a`` are the input and the output of ``activate``; they share their
+        memory if it worked in place. ``grad`` may be overwritten.
         """
-        raise NotImplementedError
+
+    def equals(self, module: nn.Module) -> bool:
+        """Return whether ``activate`` can take the place of a call of ``module``.
+
+        It can if the module is in evaluation mode, has no hooks and has the settings
+        with which it was made.
+        """
+        made = self._made
+        return type(module) is type(made) and vars(module) == vars(made)
+
+    @cached_property
+    def _made(self) -> nn.Module:
+        return self.make_module().eval()
 
 
 class Identity(Activation):
-    def forward(self, z):
-        return z
+    """z."""
 
-    activate = forward
+    module_type = nn.Identity
+
+    def activate(self, z):
+        return z
 
     def backward(self, grad, z, a):
         return grad
 
 
 class Logistic(Activation):
-    def forward(self, z):
-        return torch.sigmoid(z)
+    """1 / (1 + exp(-z))."""
+
+    module_type = nn.Sigmoid
 
     def activate(self, z):
         return z.sigmoid_()
@@ -52,8 +81,9 @@ class Logistic(Activation):
 
 
 class Tanh(Activation):
-    def forward(self, z):
-        return torch.tanh(z)
+    """The hyperbolic tangent of z."""
+
+    module_type = nn.Tanh
 
     def activate(self, z):
         return z.tanh_()
@@ -63,8 +93,9 @@ class Tanh(Activation):
 
 
 class ReLU(Activation):
-    def forward(self, z):
-        return F.relu(z)
+    """z for z > 0, else 0."""
+
+    module_type = nn.ReLU
 
     def activate(self, z):
         return z.relu_()
@@ -78,8 +109,8 @@ class LeakyReLU(Activation):
 
     slope = 0.01
 
-    def forward(self, z):
-        return F.leaky_relu(z, self.slope)
+    def make_module(self):
+        return nn.LeakyReLU(self.slope)
 
     def activate(self, z):
         return F.leaky_relu_(z, self.slope)
@@ -93,10 +124,8 @@ class LeakyReLU(Activation):
 class ELU(Activation):
     """z for z > 0, else exp(z) - 1 (Clevert et al., 2016)."""
 
+    module_type: type[nn.Module] = nn.ELU
     alpha, scale = 1.0, 1.0
-
-    def forward(self, z):
-        return _aten.elu(z, self.alpha, self.scale)
 
     def activate(self, z):
         return _aten.elu_(z, self.alpha, self.scale)
@@ -108,71 +137,93 @@ class ELU(Activation):
 
 
 class SELU(ELU):
-    """The self-normalising ELU (Klambauer et al., 2017) and its two constants."""
+    """The self-normalising ELU (Klambauer et al., 2017) with its two constants."""
 
+    module_type = nn.SELU
     alpha, scale = 1.6732632423543772, 1.0507009873554805
 
 
-class _OutOfPlace(Activation):
-    """An activation whose derivative needs z, which must therefore be kept."""
-
-    def activate(self, z):
-        return self.forward(z)
-
-
-class GELU(_OutOfPlace):
+class GELU(Activation):
     """z times the normal distribution function of z (Hendrycks & Gimpel, 2016)."""
 
-    def forward(self, z):
+    module_type = nn.GELU
+
+    def activate(self, z):
         return F.gelu(z)
 
     def backward(self, grad, z, a):
         return _aten.gelu_backward(grad, z)
 
 
-class SiLU(_OutOfPlace):
+class SiLU(Activation):
     """z times its logistic function, also called swish (Ramachandran et al., 2017)."""
 
-    def forward(self, z):
+    module_type = nn.SiLU
+
+    def activate(self, z):
         return F.silu(z)
 
     def backward(self, grad, z, a):
         return _aten.silu_backward(grad, z)
 
 
-class Mish(_OutOfPlace):
+class Mish(Activation):
     """z tanh(softplus(z)) (Misra, 2019)."""
 
-    def forward(self, z):
+    module_type = nn.Mish
+
+    def activate(self, z):
         return F.mish(z)
 
     def backward(self, grad, z, a):
         return _aten.mish_backward(grad, z)
 
 
-class Softplus(_OutOfPlace):
+class Softplus(Activation):
     """log(1 + exp(z))."""
 
-    def forward(self, z):
+    module_type = nn.Softplus
+
+    def activate(self, z):
         return F.softplus(z)
 
     def backward(self, grad, z, a):
         return _aten.softplus_backward(grad, z, 1, 20)
 
 
-class Maxout(_OutOfPlace):
-    """The largest of ``pieces`` neighbouring inputs (Goodfellow et al., 2013)."""
+def _maxout(z: Tensor, pieces: int) -> Tensor:
+    # (..., width * pieces) -> (..., width)
+    return z.unflatten(-1, (-1, pieces)).amax(-1)
+
+
+class MaxoutModule(nn.Module):
+    """The module of ``Maxout``, which torch does not have."""
 
     def __init__(self, pieces: int):
         super().__init__()
         self.pieces = pieces
 
-    def forward(self, z):
-        # (..., width * pieces) -> (..., width)
-        return z.unflatten(-1, (-1, self.pieces)).amax(-1)
+    def forward(self, z: Tensor) -> Tensor:
+        return _maxout(z, self.pieces)
+
+    def extra_repr(self) -> str:
+        return f"pieces={self.pieces}"
+
+
+class Maxout(Activation):
+    """The largest of ``pieces`` neighbouring inputs (Goodfellow et al., 2013)."""
+
+    def __init__(self, pieces: int = 2):
+        self.pieces = pieces
+
+    def make_module(self):
+        return MaxoutModule(self.pieces)
+
+    def activate(self, z):
+        return _maxout(z, self.pieces)
 
     def backward(self, grad, z, a):
-        # As autograd of amax does it: equal pieces share the gradient.
+        # As autograd does for amax: equal pieces share the gradient.
         chosen = z.unflatten(-1, (-1, self.pieces)) == a.unsqueeze(-1)
         share = grad / chosen.sum(-1)
         return (chosen * share.unsqueeze(-1)).flatten(-2)
@@ -195,7 +246,7 @@ ACTIVATIONS: dict[str, type[Activation]] = {
 
 
 def make_activation(name: str, maxout_pieces: int = 2) -> Activation:
-    """Build the activation called ``name`` in the table."""
+    """Return the activation called ``name`` in the table."""
     if name == "maxout":
         return Maxout(maxout_pieces)
     return ACTIVATIONS[name]()

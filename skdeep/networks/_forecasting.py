@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skdeep.networks._dense import Dropout
-from skdeep.networks._initialization import Linear
+from skdeep.networks._initialization import make_linear
 from skdeep.networks._recurrent import make_layer
 
 # Hidden values that are kept when no gradient is wanted.
@@ -111,7 +111,7 @@ class SegmentNetwork(nn.Module):
         self.n_read = window // segment
         self.n_written = math.ceil(horizon / segment)
         width = segment * (bool(n_own) + n_others)
-        self.embed = Linear(width, hidden_size)
+        self.embed = make_linear(width, hidden_size)
         self.recurrent: Any = make_layer(cell, hidden_size, hidden_size)
         self._step = _STEPS[cell]
         n_place = hidden_size // 2
@@ -121,9 +121,9 @@ class SegmentNetwork(nn.Module):
         self.ahead: nn.Linear | None = None
         if self.known:
             width = segment * len(self.known)
-            self.ahead = Linear(width, hidden_size)
+            self.ahead = make_linear(width, hidden_size)
         self.dropout = Dropout(dropout)
-        self.head = Linear(hidden_size, segment)
+        self.head = make_linear(hidden_size, segment)
         self.linear: Any = None
         self.smooth: Any = None
         if n_own:

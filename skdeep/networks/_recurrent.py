@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from skdeep.networks._dense import Dropout
 from skdeep.networks._initialization import (
-    Embedding,
-    Linear,
     initialize_embeddings,
     initialize_linear,
     initialize_recurrent,
+    make_embedding,
+    make_linear,
 )
 
 # Hidden values of all steps that are kept when no gradient is wanted.
@@ -121,7 +121,7 @@ class RecurrentNetwork(nn.Module):
         self.return_sequences = return_sequences
         self.embedding = None
         if embedding is not None:
-            self.embedding = Embedding(*embedding)
+            self.embedding = make_embedding(*embedding)
             n_inputs = embedding[1]
         n_directions = 2 if bidirectional else 1
         widths = [n_inputs, *[hidden_size * n_directions] * (num_layers - 1)]
@@ -130,7 +130,7 @@ class RecurrentNetwork(nn.Module):
             make_layer(cell, n, hidden_size) for n in widths if bidirectional
         )
         self.dropout = Dropout(dropout)
-        self.head = Linear(hidden_size * n_directions, n_outputs)
+        self.head = make_linear(hidden_size * n_directions, n_outputs)
 
     def initialize(self, rng: np.random.RandomState) -> None:
         """Draw all weights from ``rng``."""

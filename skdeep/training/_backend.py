@@ -1,4 +1,4 @@
-"""The joblib backend "skdeep": parallel fits are trained as one population."""
+"""The joblib backend "skdeep", which trains parallel fits as one population."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from joblib.parallel import (
 )
 
 from skdeep.training._device import holds_generators
-from skdeep.training._meeting import Job, Meeting
+from skdeep.training._scheduler import Job, PopulationScheduler
 
-#: Jobs of one call that may have begun and not ended.
-_WIDTH = 1024
+# Maximum number of active jobs of one call, each in its own thread.
+_MAX_ACTIVE_JOBS = 1024
 
 
 def _quarter_of_memory() -> int:
-    """Return a quarter of the machine's memory in bytes; where unknown, 2 GiB."""
+    """Return a quarter of the machine's memory in bytes, or 2 GiB if unknown."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
     except (AttributeError, OSError, ValueError):
@@ -32,17 +32,20 @@ def _quarter_of_memory() -> int:
 
 
 class PopulationBackend(ParallelBackendBase):
-    """Runs jobs in threads whose fits meet.
+    """Backend that runs jobs in threads and trains their fits as populations.
 
     Parameters
     ----------
-    memory_budget : int, default=None
-        Bytes that the data of fits that wait for each other may take; with more than
-        that a population is split. ``None`` is a quarter of the machine's memory.
-    meeting : Meeting, default=None
-        Where fits meet, if there is one already: nested calls share it.
     nesting_level : int, default=None
-        How many calls this one is inside of.
+        Number of parallel calls around this one.
+    inner_max_num_threads : int, default=None
+        Not supported: joblib raises if it is set.
+    memory_budget : int, default=None
+        Memory in bytes that waiting fits may use. If they need more, a population is
+        split. ``None`` is a quarter of the machine's memory.
+    scheduler : PopulationScheduler, default=None
+        Scheduler to use. Nested calls share the scheduler of the outer call. ``None``
+        creates one with torch's number of threads.
     """
 
     default_n_jobs = -1
@@ -56,7 +59,7 @@ class PopulationBackend(ParallelBackendBase):
         inner_max_num_threads=None,
         *,
         memory_budget=None,
-        meeting=None,
+        scheduler=None,
         **options,
     ):
         if options:
@@ -64,56 +67,67 @@ class PopulationBackend(ParallelBackendBase):
                 f"The backend 'skdeep' takes memory_budget, not {sorted(options)}."
             )
         super().__init__(nesting_level, inner_max_num_threads)
-        if meeting is None:
-            meeting = Meeting(torch.get_num_threads(), _checked(memory_budget))
-        self.meeting = meeting
+        if scheduler is None:
+            memory_budget = _check_memory_budget(memory_budget)
+            scheduler = PopulationScheduler(torch.get_num_threads(), memory_budget)
+        self.scheduler = scheduler
 
     def effective_n_jobs(self, n_jobs):
-        """Return how many jobs may have begun: as many as asked for, or very many."""
+        """Return the maximum number of active jobs.
+
+        It is ``n_jobs`` if that is positive. The default and negative numbers do not
+        mean the number of cores: waiting jobs use no core, and a population needs as
+        many jobs as possible.
+        """
         if n_jobs == 0:
             raise ValueError("n_jobs == 0 in Parallel has no meaning")
-        return n_jobs if n_jobs is not None and n_jobs > 0 else _WIDTH
+        return n_jobs if n_jobs is not None and n_jobs > 0 else _MAX_ACTIVE_JOBS
 
     def configure(self, n_jobs=1, parallel=None, **options):
-        """Hand over to a backend for this ``Parallel`` alone: there may be others."""
-        # Who wants threads, as forests do, seldom has networks to train, and the jobs
-        # around have the cores.
+        """Fall back to a backend that serves only this ``Parallel``.
+
+        Several ``Parallel`` objects may share this instance at the same time, so it
+        cannot store the state of a call.
+        """
+        # Thread-preferring calls (forests) rarely train networks; run them serially,
+        # the outer jobs own the cores.
         wants_threads = (
             options.get("prefer") == "threads" or options.get("require") == "sharedmem"
         )
-        # Others would wait for the generators, and never come.
+        # Would deadlock: this thread holds the lock of torch's global generators, and
+        # its jobs may wait for that lock.
         if (self.nesting_level and wants_threads) or holds_generators():
             raise FallbackToBackend(SequentialBackend(self.nesting_level))
-        own = _OfOneParallel(self.nesting_level, meeting=self.meeting)
-        raise FallbackToBackend(own)
+        backend = _SingleCallBackend(self.nesting_level, scheduler=self.scheduler)
+        raise FallbackToBackend(backend)
 
     def get_nested_backend(self):
-        """Return a backend for calls inside of a job, which meet at the same place."""
+        """Return the backend for nested calls, which share the scheduler."""
         level = (self.nesting_level or 0) + 1
-        return PopulationBackend(level, meeting=self.meeting), None
+        return PopulationBackend(level, scheduler=self.scheduler), None
 
     def submit(self, func, callback=None):
-        """Not done by the backend that is shared."""
+        """Not supported: ``configure`` falls back to ``_SingleCallBackend``."""
         raise NotImplementedError
 
 
-class _OfOneParallel(PopulationBackend):
-    """The backend of one ``Parallel``, which has one call at a time."""
+class _SingleCallBackend(PopulationBackend):
+    """The backend of one ``Parallel``, which makes one call at a time."""
 
     def configure(self, n_jobs=1, parallel=None, **options):
         self._n_jobs = self.effective_n_jobs(n_jobs)
         return self._n_jobs
 
     def start_call(self):
-        # Jobs change the filters of warnings in threads, which Python restores in the
-        # wrong order.
+        # The warning filters are global. Jobs that change them in several threads
+        # restore them in the wrong order, so restore them here after the call.
         self._filters = None if self.nesting_level else warnings.catch_warnings()
         if self._filters is not None:
             self._filters.__enter__()
-        self._call = self.meeting.begin(self._n_jobs)
+        self._call = self.scheduler.start_call(self._n_jobs)
 
     def submit(self, func, callback=None):
-        return self.meeting.submit(self._call, func, callback)
+        return self.scheduler.submit(self._call, func, callback)
 
     def retrieve_result_callback(self, out: Job):
         if out.error is not None:
@@ -122,22 +136,22 @@ class _OfOneParallel(PopulationBackend):
 
     @contextlib.contextmanager
     def retrieval_context(self) -> Iterator[None]:
-        with self.meeting.waits_for(self._call):
+        with self.scheduler.waiting_for(self._call):
             yield
 
     def abort_everything(self, ensure_ready=True):
-        self.meeting.cancel(self._call)
+        self.scheduler.cancel_call(self._call)
 
     def stop_call(self):
         try:
-            self.meeting.end(self._call)
+            self.scheduler.end_call(self._call)
         finally:
             if self._filters is not None:
                 self._filters.__exit__(None, None, None)
 
 
-def _checked(memory_budget) -> int:
-    """Return the memory budget in bytes."""
+def _check_memory_budget(memory_budget) -> int:
+    """Validate the memory budget and return it in bytes."""
     if memory_budget is None:
         return _quarter_of_memory()
     is_number = isinstance(memory_budget, Integral) and memory_budget is not True

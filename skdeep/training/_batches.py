@@ -1,110 +1,240 @@
-"""Rows into batches."""
+"""Batches, and the sources that give them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+Inputs = tuple[Tensor, ...] | Mapping[str, Tensor]
 
 
 @dataclass
-class Batches:
-    """One pass over the data in batches; everything has an entry for each of them.
+class Batch:
+    """Some rows, as tensors on the device of the training.
 
     Parameters
     ----------
-    sizes : list of int
-        Number of rows.
-    rows : list of Tensor of shape (size,)
-        Row numbers.
-    targets : sequence of Tensor of shape (size, ...)
-        Targets.
-    scales : list of float, or list of Tensor of shape (size,)
-        Weight of each row as a share of its batch, one for all if they are equal.
-    weight_sums : list of float
-        Sum of the sample weights.
-    equal_weights : bool
-        Whether all rows weigh the same.
+    inputs : tuple of Tensor, or dict of str to Tensor, each of shape (n_samples, ...)
+        Arguments of the network, by position or by name.
+    target : Tensor of shape (n_samples, ...), or None
+        What the objective compares the network's outputs with, if anything.
+    weight : Tensor of shape (n_samples,), or None
+        Weights of the rows; None means that all are 1.
+    weight_sum : float, optional
+        Sum of the weights. Computed unless given; a source that knows the sums of many
+        batches spares an accelerator from waiting for each.
     """
 
-    sizes: list[int]
-    rows: list[Tensor]
-    targets: Sequence[Tensor]
-    scales: list[Any]
-    weight_sums: list[float]
-    equal_weights: bool
+    inputs: Inputs
+    target: Any = None
+    weight: Tensor | None = None
+    weight_sum: float = -1.0
 
-    def mean_loss(self, losses: list[Tensor]) -> float:
-        """Average the losses of the rows of all batches, each batch by its size."""
-        values = torch.cat(losses)
-        if not self.equal_weights:
-            parts = zip(self.scales, self.sizes, strict=True)
-            values = values * torch.cat([scale * size for scale, size in parts])
-        with np.errstate(over="ignore", invalid="ignore"):  # where training diverges
-            return float(values.cpu().numpy().mean(dtype=np.float64))
+    def __post_init__(self):
+        if self.weight_sum < 0:
+            weight = self.weight
+            self.weight_sum = float(len(self) if weight is None else weight.sum())
 
-    def mean_penalty(self, squared_norms: list[Tensor], alpha: float) -> float:
-        """Average the L2 penalties of all batches, each by its size."""
-        norms = torch.stack(squared_norms).tolist()
-        parts = zip(norms, self.sizes, self.weight_sums, strict=True)
-        total = sum(norm * size / weight for norm, size, weight in parts)
-        return 0.5 * alpha * total / sum(self.sizes)
+    def __len__(self) -> int:
+        first = self.inputs
+        return len(
+            next(iter(first.values())) if isinstance(first, Mapping) else first[0]
+        )
+
+    @property
+    def scale(self) -> Tensor | float:
+        """Each row's share of the batch, one number if all are equal."""
+        if self.weight is None:
+            return 1 / self.weight_sum
+        return self.weight / self.weight_sum
+
+    def split(self, size: int) -> Iterator[Batch]:
+        """Yield the rows in batches of ``size``, the last one shorter."""
+        start = 0
+        # Batch normalisation needs two rows.
+        for n_rows in batch_sizes(len(self), size, merge_single=True):
+            rows = slice(start, start + n_rows)
+            start += n_rows
+            yield Batch(
+                _some_rows(self.inputs, rows),
+                None if self.target is None else self.target[rows],
+                None if self.weight is None else self.weight[rows],
+            )
 
 
-def batch_bounds(
+def first_of(inputs: Inputs) -> Tensor:
+    """Return the first of a batch's inputs."""
+    if isinstance(inputs, tuple):
+        return inputs[0]
+    return next(iter(inputs.values()))
+
+
+def _some_rows(inputs: Inputs, rows: slice) -> Inputs:
+    if isinstance(inputs, Mapping):
+        return {name: x[rows] for name, x in inputs.items()}
+    return tuple(x[rows] for x in inputs)
+
+
+def as_argument(inputs: Inputs):
+    """Return inputs as skorch passes them: a single tensor is not in a tuple."""
+    is_single = isinstance(inputs, tuple) and len(inputs) == 1
+    return first_of(inputs) if is_single else inputs
+
+
+class Source(ABC):
+    """Gives batches by row index."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    @abstractmethod
+    def batch(self, index: Tensor | slice, *, training: bool = False) -> Batch:
+        """Return some rows; ``training`` tells whether they may be augmented."""
+
+    def batches(
+        self, order: Tensor, sizes: list[int], *, reuse: bool = False
+    ) -> Iterator[Batch]:
+        """Yield the training batches of an epoch.
+
+        Parameters
+        ----------
+        order : Tensor of shape (n_samples,)
+            Row numbers in the order in which they are taken.
+        sizes : list of int
+            Number of rows of each batch.
+        reuse : bool, default=False
+            Whether a batch may overwrite the memory of the one before it.
+        """
+        for rows in order.split(sizes):
+            yield self.batch(rows, training=True)
+
+    def renew(self, networks: Mapping[str, nn.Module]) -> None:
+        """Replace the rows before an epoch, perhaps by what the networks make."""
+
+
+class InputRows(Protocol):
+    """Encoded inputs, as ``encoding`` makes them."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    def take(self, index: Tensor | slice, out: Sequence[Tensor] | None = None) -> Any:
+        """Return the network's arguments for some rows.
+
+        ``out`` may hold tensors of an earlier batch, no shorter, to be overwritten.
+        """
+
+
+class RowSource(Source):
+    """Encoded rows with their targets and weights.
+
+    Parameters
+    ----------
+    rows : InputRows
+        The inputs.
+    target : Tensor of shape (n_samples, ...)
+        The targets, as the loss wants them.
+    weight : Tensor of shape (n_samples,), optional
+        Weights of the rows.
+    """
+
+    def __init__(
+        self, rows: InputRows, target: Tensor | None, weight: Tensor | None = None
+    ):
+        self.rows = rows
+        self.target = target
+        self.weight = weight
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, index, *, training=False):
+        target = None if self.target is None else self.target[index]
+        weight = None if self.weight is None else self.weight[index]
+        return Batch(self.rows.take(index), target, weight)
+
+    def batches(self, order, sizes, *, reuse=False):
+        # split, unlike slicing in a loop, makes all the views in one call.
+        index = order.split(sizes)
+        weights, sums = self._weights(order, sizes)
+        targets = self._targets(order, sizes)
+        inputs = None
+        for rows, target, weight, total in zip(
+            index, targets, weights, sums, strict=True
+        ):
+            if inputs is None or not reuse:
+                inputs = taken = self.rows.take(rows)
+            else:
+                # The first batch is the largest: its memory serves for all.
+                taken = self.rows.take(rows, inputs)
+            yield Batch(taken, target, weight, total)
+
+    def _targets(self, order: Tensor, sizes: list[int]) -> Iterator[Any]:
+        if self.target is None:
+            return iter([None] * len(sizes))
+        if self.target.is_contiguous():
+            return iter(self.target[order].split(sizes))
+        # Overlapping targets: all of them at once, as many times larger than the
+        # series as they are long, might fill the memory.
+        return (self.target.index_select(0, rows) for rows in order.split(sizes))
+
+    def _weights(self, order: Tensor, sizes: list[int]):
+        """Return the weights of each batch and their sums."""
+        if self.weight is None:
+            return [None] * len(sizes), [float(size) for size in sizes]
+        weights = self.weight[order].split(sizes)
+        return weights, torch.stack([part.sum() for part in weights]).tolist()
+
+
+def batch_sizes(
     n_samples: int, batch_size: int, *, merge_single: bool = False
-) -> list[tuple[int, int]]:
-    """Cut ``n_samples`` rows into batches of ``batch_size``, the last one shorter.
+) -> list[int]:
+    """Return the sizes of the batches of ``n_samples`` rows; the last may be shorter.
 
     ``merge_single`` joins a last batch of one row to the one before it: batch
     normalisation needs two rows.
     """
-    starts = list(range(0, n_samples, batch_size))
-    if merge_single and len(starts) > 1 and n_samples - starts[-1] == 1:
-        starts.pop()
-    return list(zip(starts, [*starts[1:], n_samples], strict=True))
+    n_full, rest = divmod(n_samples, batch_size)
+    sizes = [batch_size] * n_full + ([rest] if rest else [])
+    if merge_single and len(sizes) > 1 and sizes[-1] == 1:
+        sizes[-2:] = [sizes[-2] + 1]
+    return sizes
 
 
-class _Gathered(Sequence):
-    """Overlapping targets, gathered batch by batch.
+class LossTally:
+    """The mean loss of an epoch, kept on the device until the epoch ends."""
 
-    All of them at once, as many times larger than the series as they are long, might
-    fill the memory.
-    """
+    def __init__(self):
+        self.losses: list[Tensor] = []
+        self.penalties: list[tuple[Tensor, float]] = []
+        self.sizes: list[int] = []
 
-    def __init__(self, target: Tensor, rows: list[Tensor]):
-        self.target = target
-        self.rows = rows
+    def add(self, losses: Tensor, batch: Batch) -> None:
+        """Take in the losses of a batch's rows, (n_samples,)."""
+        if batch.weight is not None:
+            losses = losses * (batch.weight * (len(batch) / batch.weight_sum))
+        self.losses.append(losses)
+        self.sizes.append(len(losses))
 
-    def __len__(self):
-        return len(self.rows)
+    def add_penalty(self, squared_norm: Tensor, factor: float) -> None:
+        """Take in the L2 penalty of the last batch."""
+        self.penalties.append((squared_norm, factor * self.sizes[-1]))
 
-    def __getitem__(self, i):
-        return self.target.index_select(0, self.rows[i])
-
-
-def make_batches(
-    order: np.ndarray,
-    bounds: list[tuple[int, int]],
-    target: Tensor,
-    weight: Tensor | None,
-) -> Batches:
-    """Lay out one pass over the rows in the given order."""
-    index = torch.from_numpy(order).to(target.device)
-    sizes = [stop - start for start, stop in bounds]
-    # split, unlike slicing in a loop, makes all the views in one call.
-    rows = list(index.split(sizes))
-    targets: Sequence[Tensor] = _Gathered(target, rows)
-    if target.is_contiguous():
-        targets = target[index].split(sizes)
-    if weight is None:
-        sums = [float(size) for size in sizes]
-        return Batches(sizes, rows, targets, [1 / s for s in sums], sums, True)
-    weights = weight[index].split(sizes)
-    sums = torch.stack([part.sum() for part in weights]).tolist()
-    scales = [part / s for part, s in zip(weights, sums, strict=True)]
-    return Batches(sizes, rows, targets, scales, sums, False)
+    def mean(self) -> float:
+        """Return the mean loss; penalties count by the sizes of their batches."""
+        values = torch.cat(self.losses)
+        with np.errstate(over="ignore", invalid="ignore"):  # where training diverges
+            loss = float(values.cpu().numpy().mean(dtype=np.float64))
+        if self.penalties:
+            norms = torch.stack([norm for norm, _ in self.penalties]).tolist()
+            factors = [factor for _, factor in self.penalties]
+            total = sum(n * f for n, f in zip(norms, factors, strict=True))
+            loss += 0.5 * total / sum(self.sizes)
+        return loss

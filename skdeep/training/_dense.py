@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skdeep.training._task import Task
-from skdeep.training._trainer import Trainer
+from skdeep.training._flat import FlatParameters, make_flat_optimizer
+from skdeep.training._learner import Learner
 
 
 @dataclass
-class _Room:
-    """Memory that a step works in, for batches of one size.
+class _Workspace:
+    """Memory that a step computes in, for batches of one size.
 
     ``sums`` and ``deltas`` are (K, n_samples, width), one a hidden layer, ``raw`` is
     (K, n_scores, n_samples) and ``raw_T`` a view of it the other way round.
@@ -77,7 +77,7 @@ class DenseStep:
         self._weight_gradients = self._cut(weight_gradients)
         # What a layer reads; maxout hands on fewer values than the layer below gives.
         self._kept_widths = [weight.shape[2] for weight in weights[1:]]
-        self._rooms: dict[int, _Room] = {}
+        self._workspaces: dict[int, _Workspace] = {}
 
     def _cut(self, layers: list[Tensor]) -> list[Sequence[Tensor]]:
         """Cut the tensor of the first layer into parts that read one input each."""
@@ -98,9 +98,11 @@ class DenseStep:
         the result is (K, n_samples). Where ``counts`` are given, the rows of each
         network after so many are padding, of scale 0, for which no dropout is drawn.
         """
-        room = self._rooms.get(x[0].shape[1]) or self._make_room(x[0].shape[1])
-        inputs, outputs, masks = self._forward(x, room, counts)
-        values, delta = self.loss.scaled_gradient(room.raw_T, target, scale)
+        workspace = self._workspaces.get(x[0].shape[1]) or self._make_workspace(
+            x[0].shape[1]
+        )
+        inputs, outputs, masks = self._forward(x, workspace, counts)
+        values, delta = self.loss.scaled_gradient(workspace.raw_T, target, scale)
         for depth in range(len(self.weights) - 1, -1, -1):
             is_cut = depth == 0 and len(self._parts) > 1
             deltas = delta.split(self._parts) if is_cut else [delta]
@@ -112,18 +114,22 @@ class DenseStep:
             if depth == 0:
                 break
             below = depth - 1
-            delta = torch.bmm(delta, self.weights[depth], out=room.deltas[below])
+            delta = torch.bmm(delta, self.weights[depth], out=workspace.deltas[below])
             if masks:
                 delta.mul_(masks[below])
-            delta = self.activation.backward(delta, room.sums[below], outputs[below])
+            delta = self.activation.backward(
+                delta, workspace.sums[below], outputs[below]
+            )
         return values
 
-    def _forward(self, x: Sequence[Tensor], room: _Room, counts: Sequence[int] | None):
-        """Fill the room; return each layer's inputs, hidden outputs and masks."""
+    def _forward(
+        self, x: Sequence[Tensor], workspace: _Workspace, counts: Sequence[int] | None
+    ):
+        """Fill the workspace; return each layer's inputs, hidden outputs and masks."""
         inputs, outputs, masks = [x], [], []
-        for depth, z in enumerate(room.sums):
+        for depth, z in enumerate(workspace.sums):
             # (K, B, n_in) x (K, n_in, n_out) -> (K, B, n_out)
-            products = zip(inputs[depth], room.products[depth], strict=True)
+            products = zip(inputs[depth], workspace.products[depth], strict=True)
             for read, (bias, weight_T, out) in products:
                 torch.baddbmm(bias, read, weight_T, out=out)
             a = self.activation.activate(z)
@@ -134,30 +140,31 @@ class DenseStep:
             inputs.append([a])
         # (K, n_out, n_in) x (K, n_in, B) -> (K, n_out, B): with the few scores on an
         # outer axis this product and the softmax after it are faster.
-        products = zip(inputs[-1], room.products[-1], strict=True)
+        products = zip(inputs[-1], workspace.products[-1], strict=True)
         for read, (bias_T, weight, out) in products:
             torch.baddbmm(bias_T, weight, read.mT, out=out)
         return inputs, outputs, masks
 
-    def _make_room(self, n_samples: int) -> _Room:
-        """Make room for batches of a size; new room in each step costs page faults.
+    def _make_workspace(self, n_samples: int) -> _Workspace:
+        """Make a workspace for batches of a size.
 
-        Two sizes are kept, that of the batches and that of a shorter last one.
+        A new one in each step would cost page faults. Two sizes are kept, that of the
+        batches and that of a shorter last one.
         """
-        if len(self._rooms) == 2:
-            self._rooms.clear()
+        if len(self._workspaces) == 2:
+            self._workspaces.clear()
         new, k = self.weights[0].new_empty, len(self.weights[0])
         *hidden, n_scores = [weight.shape[1] for weight in self.weights]
         sums = [new(k, n_samples, width) for width in hidden]
         raw = new(k, n_scores, n_samples)
         layers = zip(self._biases, self._weights, self._cut([*sums, raw]), strict=True)
-        self._rooms[n_samples] = _Room(
+        self._workspaces[n_samples] = _Workspace(
             sums=sums,
             deltas=[new(k, n_samples, width) for width in self._kept_widths],
             raw_T=raw.mT,
             products=[list(zip(*layer, strict=True)) for layer in layers],
         )
-        return self._rooms[n_samples]
+        return self._workspaces[n_samples]
 
     def _masks(self, a: Tensor, counts: Sequence[int] | None) -> Tensor:
         """Draw the dropout factors for (K, B, n), network by network."""
@@ -170,13 +177,17 @@ class DenseStep:
         return masks
 
 
-class DenseTrainer(Trainer):
-    """Trains one ``DenseNetwork`` of plain layers."""
+class DenseLearner(Learner):
+    """A ``DenseNetwork`` of plain layers that learns by its hand-written gradient.
 
-    def __init__(self, task: Task):
-        super().__init__(task)
-        self._inputs: tuple[Tensor, ...] | None = None
-        network: Any = task.network
+    Its objective is ``Supervised``.
+    """
+
+    def _lay_out(self):
+        self.flat = FlatParameters(self.module)
+        self.parameters = [self.flat.values]
+        network: Any = self.module
+        objective: Any = self.objective
         layers = network.layers
         self._step = DenseStep(
             [layer.weight.data.unsqueeze(0) for layer in layers],
@@ -184,18 +195,64 @@ class DenseTrainer(Trainer):
             [layer.weight.grad.unsqueeze(0) for layer in layers],
             [layer.bias.grad[None, None] for layer in layers],
             network.activation,
-            task.loss,
+            objective.loss,
             [network.dropout] if network.dropout.p else [],
         )
+        self._weights = self.flat.weights
+        self._weight_gradient = self.flat.weight_gradient
 
-    def take(self, rows):
-        # The first batch is the largest: its memory serves for all.
-        if self._inputs is None:
-            self._inputs = super().take(rows)
-            return self._inputs
-        return self.task.train.rows.take(rows, room=self._inputs)
+    needs_two_rows = False
 
-    def gradient(self, inputs, target, scale):
+    def _make_optimizer(self):
+        return make_flat_optimizer(self.options, self.flat)
+
+    def _take_step(self):
+        self.optimizer.step()
+
+    def _averaged_tensors(self):
+        return [self.flat.values.data]
+
+    def gradient(self, batch):
+        scale = batch.scale
         if isinstance(scale, Tensor):
             scale = scale[None, :, None]
+        inputs: Any = batch.inputs
+        target: Any = batch.target
         return self._step.gradient([inputs[0][None]], target[None], scale)[0]
+
+    def _penalise(self, alpha, weight_sum):
+        weights = self._weights
+        self.tally.add_penalty(torch.dot(weights, weights), alpha / weight_sum)
+        if self.options.solver == "adamw":
+            weights.mul_(1 - self.rate * alpha)
+        else:
+            self._weight_gradient.add_(weights, alpha=alpha / weight_sum)
+
+    def _clip(self, largest):
+        norm = torch.linalg.vector_norm(self.flat.gradient)
+        self.flat.gradient.mul_((largest / (norm + 1e-6)).clamp_max(1.0))
+
+    def snapshot(self):
+        with self.averaged():
+            return self.flat.values.detach().clone()
+
+    def restore(self, snapshot):
+        self.flat.values.data.copy_(snapshot)
+
+    def vector(self):
+        return self.flat.values.detach()
+
+    def set_vector(self, values):
+        self.flat.values.data.copy_(values)
+
+    def gradient_vector(self):
+        return self.flat.gradient
+
+    def add_penalty(self, factor):
+        self._weight_gradient.add_(self._weights, alpha=factor)
+        return 0.5 * factor * torch.dot(self._weights, self._weights).item()
+
+    def release(self) -> None:
+        """Give each parameter memory of its own, and drop the gradients."""
+        for parameter in self.module.parameters():
+            parameter.data, parameter.grad = parameter.data.clone(), None

@@ -153,7 +153,7 @@ class GlobalGenerators:
         if not self._has_them:
             return
         try:
-            self._set(self._before)
+            self.set_states(self._before)
         finally:
             self._has_them = False
             _here.n_held -= 1
@@ -162,25 +162,27 @@ class GlobalGenerators:
     @contextlib.contextmanager
     def lent(self) -> Iterator[None]:
         """Let others have them; then go on where the own draws ended."""
-        own = self._states()
+        own = self.states()
         self.leave()
         try:
             yield
         finally:
             # If an interrupt ends the wait, there is nothing to leave any more.
             self._wait()
-            self._set(own)
+            self.set_states(own)
 
     def _wait(self) -> None:
         _lock.acquire()
         self._has_them = True
         _here.n_held = getattr(_here, "n_held", 0) + 1
-        self._before = self._states()
+        self._before = self.states()
 
-    def _states(self) -> list[Tensor]:
+    def states(self) -> list[Tensor]:
+        """Return the states of the generators."""
         return [generator.get_state() for generator in self._generators]
 
-    def _set(self, states: list[Tensor]) -> None:
+    def set_states(self, states: list[Tensor]) -> None:
+        """Put back what ``states`` gave."""
         for generator, state in zip(self._generators, states, strict=True):
             generator.set_state(state)
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skdeep.training._passes import Batch
+from skdeep.training._passes import StackedBatch
 
 # Steps of a kind that run call by call before one is captured: libraries prepare
 # themselves in their first calls, which a graph cannot hold, and of few steps a capture
@@ -53,7 +53,7 @@ def _stream(device: torch.device) -> torch.cuda.Stream:
 
 @dataclass
 class _Kind:
-    """Batches of one shape; the captured step reads ``batch``."""
+    """StackedBatches of one shape; the captured step reads ``batch``."""
 
     n_seen: int = 0
     batch: Any = None
@@ -71,7 +71,9 @@ class StepGraphs:
     def __init__(self):
         self._kinds: dict[Hashable, _Kind] = {}
 
-    def run(self, step: Callable[[Batch], Results], batch: Batch) -> Results:
+    def run(
+        self, step: Callable[[StackedBatch], Results], batch: StackedBatch
+    ) -> Results:
         """Return what a step, the same each time, makes of a batch."""
         # All else that the function may be told by a batch is the same in each.
         key = batch.target.shape[1], isinstance(batch.scale, float)
@@ -85,7 +87,7 @@ class StepGraphs:
         kind.replay()
         return tuple(result.clone() for result in kind.results)
 
-    def _capture(self, kind: _Kind, step, batch: Batch) -> None:
+    def _capture(self, kind: _Kind, step, batch: StackedBatch) -> None:
         kind.batch = batch.clone()
         try:
             kind.results, kind.replay = capture(

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skdeep.training._batches import RowSource
+from skdeep.training._dense import DenseLearner
 from skdeep.training._device import worthwhile_threads
 from skdeep.training._epochs import Fit
 from skdeep.training._task import Task
@@ -25,31 +27,41 @@ _CACHE = 2**23
 def can_join(task: Task) -> bool:
     """Say whether a task can be trained with others."""
     return (
-        task.closed_form
+        len(task.learners) == 1
+        and isinstance(task.learner, DenseLearner)
+        and (task.learner.options or task.options) is task.options
         and task.options.solver in ("sgd", "adam", "adamw")
         and not task.options.weight_averaging
+        and task.checkpoint is None
         and not task.options.verbose
-        and not task.loss.couples_rows
+        and not task.learner.objective.couples_rows
         and not task.is_observed
         and not task.callbacks
-        and task.train.target.device.type in ("cpu", "cuda")
+        and task.device.type in ("cpu", "cuda")
+        and isinstance(task.train, RowSource)
         and len(getattr(task.train.rows, "tensors", ())) == 1
     )
+
+
+def batch_rows(options) -> int:
+    """Return the number of rows that a step takes."""
+    return options.batch_size * options.accumulate
 
 
 def _kind(fit: Fit) -> Hashable:
     """Return what fits that are stepped together have in common."""
     task, options = fit.task, fit.options
-    network: Any = task.network
-    target = task.train.target
-    n_rows, size = len(task.train.rows), options.batch_size
+    network: Any = task.learner.module
+    source: Any = task.train
+    target = source.target
+    n_rows, size = len(source), batch_rows(options)
     batches = (-(-n_rows // size), size if n_rows > size else None)
     return (
         target.device,
         *((tuple(p.shape), p.dtype) for p in network.parameters()),
         (network.activation_name, network.dropout.p > 0),
-        (target.dtype, target.shape[1:], task.train.weight is None),
-        _signature(task.loss),
+        (target.dtype, target.shape[1:], source.weight is None),
+        _signature(task.learner.objective.loss),
         (options.solver, *_settings(fit)),
         options.max_grad_norm is None,
         batches,
@@ -58,7 +70,7 @@ def _kind(fit: Fit) -> Hashable:
 
 def _settings(fit: Fit) -> tuple:
     """Return settings of the solver that all networks of a chunk share."""
-    optimizer: Any = fit.trainer.optimizer
+    optimizer: Any = fit.learner.optimizer
     (group,) = optimizer.param_groups
     if fit.options.solver == "sgd":
         return (group["nesterov"],)
@@ -116,8 +128,9 @@ class Member:
 
 
 def _member(fit: Fit, shared: _Shared) -> Member:
-    (inputs,) = fit.task.train.rows.take(slice(None))
-    inputs, target = shared(inputs), shared(fit.task.train.target)
+    source: Any = fit.task.train
+    (inputs,) = source.rows.take(slice(None))
+    inputs, target = shared(inputs), shared(source.target)
     order: Hashable = None
     if fit.options.shuffle:
         # Of any bit generator, not of numpy's oldest alone.
@@ -144,7 +157,7 @@ def make_chunks(fits: Iterable[Fit], n_threads: int) -> list[list[Member]]:
 
 def _work_of(members: list[Member]) -> int:
     """Return the multiply-adds of an epoch, about."""
-    network: Any = members[0].fit.task.network
+    network: Any = members[0].fit.learner.module
     return len(members) * len(members[0].inputs) * network.work_per_row
 
 
@@ -169,8 +182,8 @@ def _cut(members: list[Member], share: float, n_threads: int) -> list[list[Membe
 
 def _bytes_of(fit: Fit) -> int:
     """Return what a step of one network touches."""
-    layers: Any = fit.task.network.layers
-    n_rows = min(fit.options.batch_size, len(fit.task.train.rows))
+    layers: Any = fit.learner.module.layers
+    n_rows = min(batch_rows(fit.options), len(fit.task.train))
     widths = sum(2 * layer.out_features for layer in layers)
-    values = 5 * fit.trainer.flat.values.numel() + n_rows * widths
-    return values * fit.trainer.flat.values.element_size()
+    values = 5 * fit.learner.flat.values.numel() + n_rows * widths
+    return values * fit.learner.flat.values.element_size()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import scipy.optimize
@@ -10,108 +11,105 @@ import torch
 from sklearn.utils.optimize import _check_optimize_result
 from torch import Tensor, nn
 
-from skdeep.training._batches import batch_bounds, make_batches
-from skdeep.training._optimizers import FlatParameters
-from skdeep.training._progress import Printer
-from skdeep.training._task import Task
-from skdeep.training._trainer import Trainer
+from skdeep.training._batches import Batch, batch_sizes
+from skdeep.training._epochs import Fit
 
 # Rows whose gradient is computed together; bounds the memory of hidden layers.
 _CHUNK = 4096
 
 
-class _Objective:
+class _Function:
     """Loss and gradient over all rows as a function of all parameters."""
 
-    def __init__(self, trainer: Trainer, task: Task):
-        self.trainer = trainer
+    def __init__(self, fit: Fit):
+        task = fit.task
+        self.learner = task.learner
         self.alpha = task.options.alpha
-        train = task.train
-        n_samples = len(train.rows)
-        size = n_samples if task.loss.couples_rows else _CHUNK
-        bounds = batch_bounds(n_samples, size, merge_single=trainer.needs_two_rows)
-        self.batches = make_batches(
-            np.arange(n_samples), bounds, train.target, train.weight
+        n_samples = len(task.train)
+        size = n_samples if self.learner.objective.couples_rows else _CHUNK
+        self.sizes = batch_sizes(
+            n_samples, size, merge_single=self.learner.needs_two_rows
         )
-        self.total = sum(self.batches.weight_sums)
-        # Kept where it is small enough to be one chunk.
-        self._inputs = (
-            train.rows.take(self.batches.rows[0]) if len(bounds) == 1 else None
-        )
+        self.source = task.train
+        self.dtype = self.learner.vector().dtype
+        self.order = torch.arange(n_samples, device=task.device)
+        # Kept where they are small enough to be one chunk.
+        self._kept = list(self._batches()) if len(self.sizes) == 1 else None
+        self.total = sum(batch.weight_sum for batch in self._kept or self._batches())
+
+    def _batches(self):
+        return self.source.batches(self.order, self.sizes)
 
     def __call__(self, values: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the mean loss with its penalty, and the gradient."""
-        flat = self.trainer.flat
-        _set_values(flat, values)
-        gradient = torch.zeros_like(flat.gradient)
+        learner = self.learner
+        learner.set_vector(self.tensor(values))
+        gradient: Any = None
         loss = 0.0
-        for i, share in enumerate(self.batches.weight_sums):
-            inputs = self._inputs or self.trainer.task.train.rows.take(
-                self.batches.rows[i]
-            )
-            scale = self.batches.scales[i] * (share / self.total)
-            losses = self.trainer.gradient(inputs, self.batches.targets[i], scale)
-            loss += (losses * scale).sum().item()
-            gradient += flat.gradient
-        loss += self._add_penalty(gradient)
+        for i, batch in enumerate(self._kept or self._batches(), start=1):
+            part = Batch(batch.inputs, batch.target, batch.weight, self.total)
+            losses = learner.gradient(part)
+            loss += (losses * part.scale).sum().item()
+            if self.alpha and i == len(self.sizes):
+                loss += learner.add_penalty(self.alpha / self.total)
+            new = learner.gradient_vector()
+            gradient = new.clone() if gradient is None else gradient.add_(new)
         return loss, gradient.cpu().numpy().astype(np.float64)
 
-    def _add_penalty(self, gradient: Tensor) -> float:
-        weights = self.trainer.flat.weights
-        factor = self.alpha / self.total
-        gradient[: len(weights)].add_(weights, alpha=factor)
-        return 0.5 * factor * torch.dot(weights, weights).item()
-
-
-def _set_values(flat: FlatParameters, values: np.ndarray) -> None:
-    """Set all parameters, in their own precision."""
-    flat.values.data.copy_(torch.from_numpy(values).to(flat.values.dtype))
+    def tensor(self, values: np.ndarray) -> Tensor:
+        """Return values of the parameters as a tensor on their device."""
+        return torch.from_numpy(values).to(self.dtype).to(self.order.device)
 
 
 def _check_repeatable(network: nn.Module) -> None:
-    """Refuse layers that make the loss another one each time it is looked at."""
+    """Refuse layers that make the loss random."""
     for name, module in network.named_modules():
         if isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0:
             raise ValueError(
-                "solver='lbfgs' needs the same loss each time it looks; the dropout "
-                f"of the layer {name!r} makes it random. Use another solver."
+                "solver='lbfgs' needs a deterministic loss; the dropout of the layer "
+                f"{name!r} makes it random. Use another solver."
             )
 
 
-def minimise(trainer: Trainer, task: Task, printer: Printer) -> None:
-    """Run L-BFGS on the trainer's network, with the options of the task.
+def minimise(fit: Fit) -> None:
+    """Run L-BFGS on the fit's network, with the options of the task.
 
     Each iteration leaves a record in the history. Ctrl-C keeps the last iteration.
     """
-    _check_repeatable(task.network)
-    task.network.train()
-    options, flat, history = task.options, trainer.flat, task.state.history
-    objective = _Objective(trainer, task)
-    start = flat.values.detach().cpu().double().numpy()
+    task, learner = fit.task, fit.task.learner
+    options, history = task.options, task.state.history
+    _check_repeatable(learner.module)
+    learner.module.train()
+    function = _Function(fit)
+    start = learner.vector().cpu().double().numpy().copy()
     latest = start
 
     def record(loss: float) -> None:
         entry = {"epoch": len(history) + 1, "train_loss": float(loss)}
         if task.valid is not None:
-            valid_loss, valid_score = trainer.evaluate(task.valid)
+            valid_loss, valid_score = fit.evaluate(task.valid)
             entry |= {"valid_loss": valid_loss, "valid_score": valid_score}
         history.append(entry)
-        printer.epoch(entry)
+        task.state.n_iter += 1
+        fit.printer.epoch(entry)
 
     def end_iteration(intermediate_result) -> None:
         nonlocal latest
         latest = intermediate_result.x.copy()
-        _set_values(flat, latest)
-        task.begin_epoch()
-        trainer.begin_epoch()
+        learner.set_vector(function.tensor(latest))
+
+        fit.notify_begin()
+        if fit.observer is not None:
+            fit.observer.show_rows(task.train, training=True)
         record(intermediate_result.fun)
-        if trainer.end_epoch(history[-1]) | task.end_epoch():
+        if fit.notify_end(history[-1]):
             raise StopIteration
 
-    trainer.begin()
+    if fit.observer is not None:
+        fit.observer.begin()
     try:
         result = scipy.optimize.minimize(
-            objective,
+            function,
             start,
             method="L-BFGS-B",
             jac=True,
@@ -125,10 +123,12 @@ def minimise(trainer: Trainer, task: Task, printer: Printer) -> None:
         latest = result.x
         if result.nit == 0:
             record(result.fun)
-        task.state.n_samples_seen += len(task.train.rows) * int(result.nit)
+        task.state.n_samples_seen += len(task.train) * int(result.nit)
         _check_optimize_result("lbfgs", result, options.max_iter)
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
     finally:
-        trainer.end()
-        _set_values(flat, latest)
+        if fit.observer is not None:
+            fit.observer.end()
+        learner.set_vector(function.tensor(latest))
+    fit.check_usable()

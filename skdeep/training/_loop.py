@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 
-from skdeep.training._dense import DenseTrainer
-from skdeep.training._device import GlobalGenerators, own_generators, threads_for
-from skdeep.training._epochs import NON_FINITE, Fit
+from skdeep.training._dense import DenseLearner
+from skdeep.training._device import own_generators, threads_for
+from skdeep.training._epochs import Fit
 from skdeep.training._grouping import can_join
 from skdeep.training._lbfgs import minimise
-from skdeep.training._meeting import Meeting, current_meeting
-from skdeep.training._net import NetTrainer
 from skdeep.training._population import run_population
 from skdeep.training._progress import make_printer
+from skdeep.training._scheduler import PopulationScheduler, current_scheduler
 from skdeep.training._task import Task, TrainingState
-from skdeep.training._trainer import Trainer
 
 
 def train(task: Task) -> TrainingState:
-    """Train the task's network in place.
+    """Train the task's networks in place.
 
     Returns the task's state as it is after training.
 
@@ -32,29 +28,26 @@ def train(task: Task) -> TrainingState:
     ValueError
         If training diverges and there is no earlier epoch to fall back on.
     """
-    device = task.train.target.device
-    meeting = current_meeting()
+    scheduler = current_scheduler()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(threads_for(task.work, device))
-        if device.type == "cuda" and not task.closed_form:
-            # Recurrent layers copy weights that lie in one buffer with the others'.
-            stack.enter_context(warnings.catch_warnings())
-            warnings.filterwarnings("ignore", "RNN module weights are not part")
+        stack.enter_context(threads_for(task.work, task.device))
+        generators = None
         if task.draws_globally:
             seed = task.generator.initial_seed()
-            generators = stack.enter_context(own_generators(seed, device))
-            task = _lending(task, generators)
+            generators = stack.enter_context(own_generators(seed, task.device))
         stack.enter_context(torch.no_grad())
-        trainer = (DenseTrainer if task.closed_form else NetTrainer)(task)
+        if isinstance(task.learner, DenseLearner):
+            # Its products write into memory of their own type.
+            stack.enter_context(torch.autocast(task.device.type, enabled=False))
         printer = make_printer(task.options.verbose, task.n_epochs)
         stack.callback(printer.close)
+        fit = Fit(task, printer, generators)
         if task.options.solver == "lbfgs":
-            minimise(trainer, task, printer)
-        elif meeting is not None and can_join(task):
-            _run_with_others(Fit(trainer, task, printer), meeting)
+            minimise(fit)
+        elif scheduler is not None and can_join(task):
+            _run_with_others(fit, scheduler)
         else:
-            Fit(trainer, task, printer).run()
-        _check_usable(trainer)
+            fit.run()
     return task.state
 
 
@@ -74,15 +67,13 @@ def train_together(tasks: Sequence[Task]) -> list[Exception | None]:
         fits: dict[int, Fit] = {}
         for i, task in enumerate(tasks):
             if can_join(task):
-                silent = make_printer(False, task.n_epochs)
-                fits[i] = Fit(DenseTrainer(task), task, silent)
+                fits[i] = Fit(task, make_printer(False, task.n_epochs))
                 fits[i].start()
         run_population(list(fits.values()), n_workers)
         for i, task in enumerate(tasks):
             try:
                 if i in fits:
                     _finish(fits[i])
-                    _check_usable(fits[i].trainer)
                 else:
                     train(task)
             except Exception as error:
@@ -90,9 +81,9 @@ def train_together(tasks: Sequence[Task]) -> list[Exception | None]:
     return errors
 
 
-def _run_with_others(fit: Fit, meeting: Meeting) -> None:
+def _run_with_others(fit: Fit, scheduler: PopulationScheduler) -> None:
     fit.start()
-    meeting.train(fit)
+    scheduler.train(fit)
     _finish(fit)
 
 
@@ -102,26 +93,3 @@ def _finish(fit: Fit) -> None:
         raise fit.error
     assert fit.is_over
     fit.finish()
-
-
-def _check_usable(trainer: Trainer) -> None:
-    if not trainer.is_usable:
-        rate = trainer.options.learning_rate_init
-        raise ValueError(NON_FINITE.format(rate=rate))
-
-
-def _lending(task: Task, generators: GlobalGenerators) -> Task:
-    """Return the task with hooks that are called without the global generators.
-
-    Several fits in threads can then take turns, an epoch each.
-    """
-
-    def begin_epoch() -> None:
-        with generators.lent():
-            task.begin_epoch()
-
-    def end_epoch() -> bool:
-        with generators.lent():
-            return task.end_epoch()
-
-    return replace(task, begin_epoch=begin_epoch, end_epoch=end_epoch)

@@ -1,11 +1,12 @@
-"""Optimizers over one flat buffer of parameters."""
+"""Optimizers over a network's parameters, each in its own shape."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,143 +14,173 @@ import torch
 from torch import Tensor, nn
 
 
-class FlatOptimizer(ABC):
-    """An optimizer of one flat buffer of parameters.
+class Adam(torch.optim.Optimizer):
+    """Adam by torch's fused kernel, with scikit-learn's epsilon.
 
-    It has no checks and hooks, which cost torch's own more than the arithmetic of a
-    small network does, and needs none of the compiler that those load at first use.
-    ``AsTorchOptimizer`` puts torch's interface around it.
-
-    Parameters
-    ----------
-    flat : FlatParameters
-        What is optimized.
-    lr : float
-        The learning rate.
-    **settings
-        The other settings, by their names in torch.
+    As in scikit-learn, and in the note at the end of section 2 of Kingma & Ba (2014),
+    ``eps`` is added before the bias of the second moment is corrected.
     """
 
-    def __init__(self, flat: FlatParameters, lr: float, **settings):
-        self.flat = flat
-        self.param_groups: list[dict] = [{"lr": lr, **settings}]
-        self.state: dict[str, Tensor] = {}
+    def __init__(self, params, lr, betas, eps):
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
+        # Counts in Python: reading them from tensors would wait for the device.
+        self._counts: dict[Tensor, int] = {}
 
-    @abstractmethod
-    def step(self) -> None:
-        """Take a step."""
+    @torch.no_grad()
+    def step(self, closure=None):
+        """Take a step; ``closure``, if given, computes the loss and the gradient."""
+        loss = _evaluated(closure)
+        for group in self.param_groups:
+            for count, parameters in self._by_count(group["params"]).items():
+                self._update(group, count, parameters)
+        return loss
 
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Put back what ``state`` was."""
-        for name, tensor in state.items():
-            self.state[name].copy_(tensor)
+    def _by_count(self, parameters: list[nn.Parameter]) -> dict[Any, list]:
+        """Group the parameters that have a gradient by the steps they have taken."""
+        groups: dict[Any, list] = {}
+        for parameter in parameters:
+            if parameter.grad is None:
+                continue
+            if not self.state[parameter]:
+                self.state[parameter] = {
+                    "step": torch.zeros((), device=parameter.device),
+                    "exp_avg": torch.zeros_like(parameter),
+                    "exp_avg_sq": torch.zeros_like(parameter),
+                }
+            count = self._counts.get(parameter, 0) + 1
+            self._counts[parameter] = count
+            key = count, parameter.dtype, parameter.device
+            groups.setdefault(key, []).append(parameter)
+        return groups
+
+    def _update(self, group: dict, key: tuple, parameters: list) -> None:
+        beta_1, beta_2 = group["betas"]
+        states = [self.state[parameter] for parameter in parameters]
+        steps = [state["step"] for state in states]
+        torch._foreach_add_(steps, 1)
+        torch._fused_adam_(
+            parameters,
+            [parameter.grad for parameter in parameters],
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [],
+            steps,
+            lr=group["lr"],
+            beta1=beta_1,
+            beta2=beta_2,
+            weight_decay=0.0,
+            eps=group["eps"] / math.sqrt(1 - beta_2 ** key[0]),
+            amsgrad=False,
+            maximize=False,
+        )
+
+    def load_state_dict(self, state_dict):
+        """Put back what ``state_dict`` gave."""
+        super().load_state_dict(state_dict)
+        self._counts = {p: int(state["step"]) for p, state in self.state.items()}
 
 
-class FlatSGD(FlatOptimizer):
+class SGD(torch.optim.Optimizer):
     """Gradient descent with momentum, as scikit-learn does it.
 
     The velocity holds the learning rates of past steps, where torch's own would apply
     a changed rate to them too.
     """
 
-    def __init__(self, flat, lr, momentum, nesterov):
-        super().__init__(flat, lr, momentum=momentum, nesterov=nesterov)
-        self.state = {"velocity": torch.zeros_like(flat.gradient)}
-
-    def step(self):
-        (group,) = self.param_groups
-        rate, momentum = group["lr"], group["momentum"]
-        values, gradient = self.flat.values.data, self.flat.gradient
-        velocity = self.state["velocity"]
-        velocity.mul_(momentum).sub_(gradient, alpha=rate)
-        if group["nesterov"]:
-            values.add_(velocity, alpha=momentum).sub_(gradient, alpha=rate)
-        else:
-            values.add_(velocity)
-
-
-class FlatAdam(FlatOptimizer):
-    """Adam by torch's fused kernel.
-
-    As in scikit-learn, and in the note at the end of section 2 of Kingma & Ba (2014),
-    ``eps`` is added before the bias of the second moment is corrected.
-    """
-
-    def __init__(self, flat, lr, betas, eps):
-        super().__init__(flat, lr, betas=betas, eps=eps)
-        self.state = {
-            "step": torch.zeros((), device=flat.gradient.device),
-            "exp_avg": torch.zeros_like(flat.gradient),
-            "exp_avg_sq": torch.zeros_like(flat.gradient),
-        }
-        self._n_steps = 0
-        # The kernel's arguments, laid out once.
-        self._tensors: tuple[Any, ...] = (
-            [flat.values.data],
-            [flat.gradient],
-            [self.state["exp_avg"]],
-            [self.state["exp_avg_sq"]],
-            [],
-            [self.state["step"]],
-        )
-
-    def load_state(self, state):
-        super().load_state(state)
-        self._n_steps = int(self.state["step"])
-
-    def step(self):
-        group = self.param_groups[0]
-        beta_1, beta_2 = group["betas"]
-        self._n_steps += 1
-        self.state["step"].add_(1)
-        torch._fused_adam_(
-            *self._tensors,
-            lr=group["lr"],
-            beta1=beta_1,
-            beta2=beta_2,
-            weight_decay=0.0,
-            eps=group["eps"] / math.sqrt(1 - beta_2**self._n_steps),
-            amsgrad=False,
-            maximize=False,
-        )
-
-
-class AsTorchOptimizer(torch.optim.Optimizer):
-    """A ``FlatOptimizer`` for those who expect one of torch's, such as its schedulers.
-
-    Parameters
-    ----------
-    flat_optimizer : FlatOptimizer
-        Takes the steps; the settings are shared with it.
-    """
-
-    def __init__(self, flat_optimizer: FlatOptimizer):
-        (settings,) = flat_optimizer.param_groups
-        super().__init__([flat_optimizer.flat.values], settings)
-        flat_optimizer.param_groups = self.param_groups
-        self._flat_optimizer = flat_optimizer
+    def __init__(self, params, lr, momentum, nesterov):
+        settings = {"lr": lr, "momentum": momentum, "nesterov": nesterov}
+        super().__init__(params, settings)
 
     @torch.no_grad()
     def step(self, closure=None):
         """Take a step; ``closure``, if given, computes the loss and the gradient."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        self._flat_optimizer.step()
+        loss = _evaluated(closure)
+        for group in self.param_groups:
+            parameters = [p for p in group["params"] if p.grad is not None]
+            if parameters:
+                self._update(group, parameters)
         return loss
 
+    def _update(self, group: dict, parameters: list) -> None:
+        for parameter in parameters:
+            if not self.state[parameter]:
+                self.state[parameter] = {"velocity": torch.zeros_like(parameter)}
+        rate, momentum = group["lr"], group["momentum"]
+        gradients = [parameter.grad for parameter in parameters]
+        velocities = [self.state[parameter]["velocity"] for parameter in parameters]
+        torch._foreach_mul_(velocities, momentum)
+        torch._foreach_add_(velocities, gradients, alpha=-rate)
+        if group["nesterov"]:
+            torch._foreach_add_(parameters, velocities, alpha=momentum)
+            torch._foreach_add_(parameters, gradients, alpha=-rate)
+        else:
+            torch._foreach_add_(parameters, velocities)
 
-# Each takes the options and gives the class and its settings.
-_OPTIMIZERS: dict[str, Callable[[Any], tuple[Any, dict]]] = {
-    "sgd": lambda o: (
-        FlatSGD,
-        dict(momentum=o.momentum, nesterov=o.nesterovs_momentum and o.momentum > 0),
-    ),
-    "adam": lambda o: (FlatAdam, _adam_settings(o)),
-    # The trainer decays the weights itself, since biases are spared.
-    "adamw": lambda o: (FlatAdam, _adam_settings(o)),
-    "nadam": lambda o: (torch.optim.NAdam, _adam_settings(o)),
+
+def _evaluated(closure: Callable | None):
+    """Return what a closure gives, None without one."""
+    if closure is None:
+        return None
+    with torch.enable_grad():
+        return closure()
+
+
+class MatricesAndOthers(torch.optim.Optimizer):
+    """An optimizer of matrices alone, such as Muon, beside AdamW for what is none.
+
+    Parameters
+    ----------
+    of_matrices, of_others : torch.optim.Optimizer
+        Step the two kinds of parameters.
+    """
+
+    def __init__(self, of_matrices, of_others):
+        self._both = (of_matrices, of_others)
+        groups = [group for each in self._both for group in each.param_groups]
+        super().__init__(groups, {})
+        # The same dicts: a changed learning rate reaches the optimizer that uses it.
+        self.param_groups = groups
+
+    def step(self, closure=None):
+        """Take a step; ``closure``, if given, computes the loss and the gradient."""
+        loss = _evaluated(closure)
+        for each in self._both:
+            each.step()
+        return loss
+
+    def state_dict(self):
+        """Return the states of both."""
+        first, second = (each.state_dict() for each in self._both)
+        groups = [*first["param_groups"], *second["param_groups"]]
+        return {"state": [first["state"], second["state"]], "param_groups": groups}
+
+    def load_state_dict(self, state_dict):
+        """Put back what ``state_dict`` gave."""
+        groups = list(state_dict["param_groups"])
+        for each, state in zip(self._both, state_dict["state"], strict=True):
+            own = [groups.pop(0) for _ in each.param_groups]
+            each.load_state_dict({"state": state, "param_groups": own})
+        self.param_groups = [g for each in self._both for g in each.param_groups]
+
+
+def adam_settings(options) -> dict:
+    """Return the settings of Adam and its relatives."""
+    return dict(betas=(options.beta_1, options.beta_2), eps=options.epsilon)
+
+
+def sgd_settings(options) -> dict:
+    """Return the settings of gradient descent."""
+    nesterov = options.nesterovs_momentum and options.momentum > 0
+    return dict(momentum=options.momentum, nesterov=nesterov)
+
+
+# Each takes the options and gives the class and its settings. The learner decays the
+# weights of adamw itself, since biases are spared.
+OPTIMIZERS: dict[str, Callable[[Any], tuple[Any, dict]]] = {
+    "sgd": lambda o: (SGD, sgd_settings(o)),
+    "adam": lambda o: (Adam, adam_settings(o)),
+    "adamw": lambda o: (Adam, adam_settings(o)),
+    "nadam": lambda o: (torch.optim.NAdam, adam_settings(o)),
     "rmsprop": lambda o: (
         torch.optim.RMSprop,
         dict(alpha=0.9, momentum=o.momentum, eps=o.epsilon),
@@ -157,127 +188,129 @@ _OPTIMIZERS: dict[str, Callable[[Any], tuple[Any, dict]]] = {
     "adagrad": lambda o: (torch.optim.Adagrad, dict(eps=o.epsilon)),
     "adadelta": lambda o: (torch.optim.Adadelta, dict(eps=o.epsilon)),
 }
-STOCHASTIC_SOLVERS = list(_OPTIMIZERS)
+STOCHASTIC_SOLVERS = list(OPTIMIZERS)
 
 
-def _adam_settings(options) -> dict:
-    return dict(betas=(options.beta_1, options.beta_2), eps=options.epsilon)
-
-
-class FlatParameters:
-    """The trainable parameters of a module as views of one buffer.
-
-    Parameters with two axes or more, the weights, come first: the L2 penalty is
-    theirs. Their gradients are views of a second buffer.
+def make_optimizer(options, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """Make the optimizer that ``options.solver`` names, or makes itself.
 
     Raises
     ------
     ValueError
-        If the module has nothing to train.
+        If a solver of the user's cannot be made, or cannot take a step by itself.
     """
+    rate = options.learning_rate_init
+    if isinstance(options.solver, str):
+        factory, settings = OPTIMIZERS[options.solver](options)
+        return factory(parameters, lr=rate, **settings)
+    solver, settings = options.solver, dict(options.solver_params or {})
+    if _takes_learning_rate(solver):
+        settings.setdefault("lr", rate)
+    try:
+        optimizer = _made_by(solver, parameters, settings)
+    except Exception as error:
+        raise ValueError(
+            f"solver={solver!r} cannot make an optimizer of the network's parameters "
+            f"with {settings}: {error}"
+        ) from error
+    _check_optimizer(solver, optimizer)
+    return optimizer
 
-    def __init__(self, module: nn.Module):
-        parameters = [p for p in module.parameters() if p.requires_grad]
-        if not parameters:
-            raise ValueError(
-                f"The module {type(module).__name__} has no parameters to train."
-            )
-        parameters.sort(key=lambda p: p.ndim < 2)
-        self.values = nn.Parameter(
-            torch.cat([p.detach().reshape(-1) for p in parameters])
+
+def _made_by(solver, parameters: list[nn.Parameter], settings: dict):
+    kind = solver.func if isinstance(solver, functools.partial) else solver
+    if kind is getattr(torch.optim, "Muon", None):
+        others = [p for p in parameters if p.ndim != 2]
+        matrices = [p for p in parameters if p.ndim == 2]
+        if others and matrices:
+            of_matrices = solver(matrices, **settings)
+            rate = of_matrices.param_groups[0]["lr"]
+            return MatricesAndOthers(of_matrices, torch.optim.AdamW(others, lr=rate))
+    return solver(parameters, **settings)
+
+
+def _takes_learning_rate(solver) -> bool:
+    """Say whether a solver is to be given ``lr``: it can, and has none of its own."""
+    if isinstance(solver, functools.partial) and "lr" in solver.keywords:
+        return False
+    try:
+        return "lr" in inspect.signature(solver).parameters
+    except (TypeError, ValueError):
+        return isinstance(solver, type)
+
+
+def _check_optimizer(solver, optimizer) -> None:
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise ValueError(
+            f"solver={solver!r} must make a torch.optim.Optimizer of the parameters, "
+            f"got {type(optimizer).__name__}."
         )
-        self.gradient = torch.zeros_like(self.values)
-        self.values.grad = self.gradient
-        start = 0
-        for parameter in parameters:
-            stop = start + parameter.numel()
-            parameter.data = self.values.data[start:stop].view_as(parameter)
-            parameter.grad = self.gradient[start:stop].view_as(parameter)
-            start = stop
-        self.n_weights = sum(p.numel() for p in parameters if p.ndim >= 2)
-
-    @property
-    def weights(self) -> Tensor:
-        """The part of the buffer that the L2 penalty is for."""
-        return self.values.data[: self.n_weights]
-
-    @property
-    def weight_gradient(self) -> Tensor:
-        """The gradient of that part."""
-        return self.gradient[: self.n_weights]
+    if not all("lr" in group for group in optimizer.param_groups):
+        raise ValueError(
+            f"solver={solver!r} must make an optimizer with a learning rate, lr, which "
+            "schedules can change."
+        )
+    step = inspect.signature(optimizer.step).parameters.values()
+    if any(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in step):
+        raise ValueError(
+            f"solver={solver!r} cannot be used: its step needs a closure. Use a solver "
+            "that takes a step from the gradients alone, or solver='lbfgs'."
+        )
 
 
 class MovingAverage:
-    """The exponential moving average of the parameters over the steps.
+    """The exponential moving average of parameters over the steps.
 
     It predicts better than the last parameters, which the last batches have pushed
     about (Polyak & Juditsky, 1992). While there are few steps it looks less far back.
 
     Parameters
     ----------
-    flat : FlatParameters
+    tensors : sequence of Tensor
         What is averaged.
     decay : float
         Weight of the past in each step.
     """
 
-    def __init__(self, flat: FlatParameters, decay: float):
-        self.flat = flat
+    def __init__(self, tensors: Sequence[Tensor], decay: float):
+        self.tensors = [tensor.detach() for tensor in tensors]
         self.decay = decay
-        self.values = flat.values.detach().clone()
-        self._n_steps = 0
+        self.values = [tensor.clone() for tensor in self.tensors]
+        self.n_steps = 0
 
+    @torch.no_grad()
     def update(self) -> None:
-        """Take the parameters after a step in."""
-        self._n_steps += 1
-        decay = min(self.decay, (1 + self._n_steps) / (10 + self._n_steps))
-        self.values.lerp_(self.flat.values.data, 1 - decay)
+        """Take in the parameters after a step."""
+        self.n_steps += 1
+        decay = min(self.decay, (1 + self.n_steps) / (10 + self.n_steps))
+        torch._foreach_lerp_(self.values, self.tensors, 1 - decay)
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
-        """Put the average in the place of the parameters meanwhile."""
-        latest = self.flat.values.detach().clone()
-        self.flat.values.data.copy_(self.values)
+        """Swap in the averaged parameters, and the latest again at the end."""
+        latest = [tensor.clone() for tensor in self.tensors]
+        self._set(self.values)
         try:
             yield
         finally:
-            self.flat.values.data.copy_(latest)
+            self._set(latest)
 
+    def _set(self, values: list[Tensor]) -> None:
+        with torch.no_grad():
+            torch._foreach_copy_(self.tensors, values)
 
-def _check_usable(kind: Callable) -> None:
-    """Take a step with an optimizer of a user's choice, to see whether it can."""
-    probe = nn.Parameter(torch.zeros(1))
-    probe.grad = torch.zeros(1)
-    try:
-        kind([probe], lr=0.0).step()
-    except Exception as error:
-        raise ValueError(
-            f"solver={kind!r} cannot be used: it must take the parameters, as one flat "
-            f"tensor, and `lr`, and step without a closure. It says: {error}"
-        ) from error
+    def state(self) -> dict:
+        """Return where the average stands."""
+        return {
+            "values": [v.cpu().numpy().copy() for v in self.values],
+            "n_steps": self.n_steps,
+        }
 
-
-def make_optimizer(
-    options, flat: FlatParameters
-) -> FlatOptimizer | torch.optim.Optimizer:
-    """Build the optimizer that ``options.solver`` names, or is."""
-    rate = options.learning_rate_init
-    if not isinstance(options.solver, str):
-        _check_usable(options.solver)
-        return options.solver([flat.values], lr=rate)
-    factory, settings = _OPTIMIZERS[options.solver](options)
-    if issubclass(factory, FlatOptimizer):
-        return factory(flat, lr=rate, **settings)
-    return factory([flat.values], lr=rate, **settings)
-
-
-def as_torch(
-    optimizer: FlatOptimizer | torch.optim.Optimizer,
-) -> torch.optim.Optimizer:
-    """Return an optimizer with torch's interface."""
-    if isinstance(optimizer, FlatOptimizer):
-        return AsTorchOptimizer(optimizer)
-    return optimizer
+    def load_state(self, state: dict) -> None:
+        """Put back what ``state`` gave."""
+        self.n_steps = state["n_steps"]
+        for value, array in zip(self.values, state["values"], strict=True):
+            value.copy_(torch.from_numpy(array))
 
 
 def _converted(tree, leaf_type: type, convert: Callable):
@@ -291,22 +324,22 @@ def _converted(tree, leaf_type: type, convert: Callable):
     return tree
 
 
-def optimizer_state(optimizer: FlatOptimizer | torch.optim.Optimizer) -> dict:
-    """Return what the optimizer remembers, as numpy arrays and plain Python."""
-    if isinstance(optimizer, FlatOptimizer):
-        state: dict = optimizer.state
-    else:
-        state = optimizer.state_dict()["state"]
-    return _converted(state, Tensor, lambda tensor: tensor.cpu().numpy().copy())
+def as_arrays(tree):
+    """Return nested dicts and lists with numpy arrays in the place of tensors."""
+    return _converted(tree, Tensor, lambda tensor: tensor.cpu().numpy().copy())
 
 
-def restore_optimizer(
-    optimizer: FlatOptimizer | torch.optim.Optimizer, state: dict
-) -> None:
-    """Put back what ``optimizer_state`` gave."""
-    tensors = _converted(state, np.ndarray, torch.tensor)
-    if isinstance(optimizer, FlatOptimizer):
-        optimizer.load_state(tensors)
-        return
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": tensors, "param_groups": groups})
+def as_tensors(tree):
+    """Return nested dicts and lists with tensors in the place of numpy arrays."""
+    return _converted(tree, np.ndarray, torch.tensor)
+
+
+def restore_optimizer(optimizer, state: dict) -> None:
+    """Put back the ``state_dict`` of an optimizer, given in numpy arrays.
+
+    Without "param_groups" the optimizer keeps its own, with their learning rates.
+    """
+    tensors = as_tensors(state)
+    if "param_groups" not in tensors:
+        tensors["param_groups"] = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict(tensors)

@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skdeep.training._batches import batch_bounds
-from skdeep.training._grouping import Member
+from skdeep.training._batches import batch_sizes
+from skdeep.training._grouping import Member, batch_rows
 
 # Bytes of inputs that are fetched at a time, if a batch has no more.
 _AT_ONCE = 2**22
 
 
 @dataclass
-class Batch:
+class StackedBatch:
     """Rows of K networks; those that have fewer than others are padded.
 
     Parameters
@@ -42,13 +42,13 @@ class Batch:
     sizes: Any
     weight_sums: Any
 
-    def clone(self) -> Batch:
+    def clone(self) -> StackedBatch:
         """Return a batch of the same shape in memory of its own."""
         inputs = [_copy(part) for part in self.inputs]
         shares = (self.scale, self.sizes, self.weight_sums)
-        return Batch(inputs, _copy(self.target), *map(_copy, shares))
+        return StackedBatch(inputs, _copy(self.target), *map(_copy, shares))
 
-    def copy_(self, other: Batch) -> None:
+    def copy_(self, other: StackedBatch) -> None:
         """Take over the rows of a batch of the same shape."""
         for own, part in zip(self._tensors(), other._tensors(), strict=True):
             _unrepeated(own).copy_(_unrepeated(part))
@@ -100,19 +100,24 @@ class Pass:
         device = self.members[0].inputs.device
         index = np.stack([np.resize(order, longest) for order in orders])
         self.index = torch.from_numpy(index).to(device)  # (n_streams, n_samples)
-        self.size = self.members[0].fit.options.batch_size
+        self.size = batch_rows(self.members[0].fit.options)
         if lengths[0] <= self.size:
             self.size = longest
-        self.bounds = batch_bounds(longest, self.size)
+        stops = np.cumsum(batch_sizes(longest, self.size)).tolist()
+        self.bounds = list(zip([0, *stops[:-1]], stops, strict=True))
         self.lengths = torch.tensor(lengths, device=device)
         self.target = self._in_order([member.target for member in self.members])
-        self.is_equal = self.members[0].fit.task.train.weight is None
+        self.is_equal = self._source(0).weight is None
         self.weight = self._weights(longest)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[StackedBatch]:
         parts = zip(self._inputs(), self.target.split(self.size, 1), strict=True)
         for (start, stop), (inputs, target) in zip(self.bounds, parts, strict=True):
-            yield Batch(inputs, target, *self._shares(start, stop))
+            yield StackedBatch(inputs, target, *self._shares(start, stop))
+
+    def _source(self, k: int) -> Any:
+        """Return the training rows of one network."""
+        return self.members[k].fit.task.train
 
     def _inputs(self) -> Iterator[Sequence[Tensor]]:
         """Fetch the inputs of each batch, of some at once, into the same memory."""
@@ -159,7 +164,7 @@ class Pass:
         """Return all weights in order, (K, n_samples); None if all are 1."""
         place = torch.arange(longest, device=self.index.device)
         there = place < self.lengths.unsqueeze(1)  # (K, n_samples)
-        weights: list[Any] = [member.fit.task.train.weight for member in self.members]
+        weights: list[Any] = [self._source(k).weight for k in range(len(self.members))]
         if self.is_equal:
             return None if there.all() else there.to(self.members[0].inputs.dtype)
         return self._in_order(weights) * there

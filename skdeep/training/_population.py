@@ -26,7 +26,7 @@ from skdeep.training._device import on_threads
 from skdeep.training._epochs import Fit
 from skdeep.training._graph import StepGraphs
 from skdeep.training._grouping import Member, make_chunks
-from skdeep.training._passes import Batch, Pass
+from skdeep.training._passes import Pass, StackedBatch
 from skdeep.training._stacked import AdamOfMany, Layout, SGDOfMany, squared_norms
 from skdeep.training._task import TrainingOptions
 
@@ -46,11 +46,11 @@ class _Chunk:
         # For few members each it is quicker to copy the rows.
         self.is_shared = 2 * len(self.streams) <= len(fits)
         first = fits[0].task
-        network: Any = first.network
+        network: Any = first.learner.module
         weights = [tuple(layer.weight.shape) for layer in network.layers]
         biases = [tuple(layer.bias.shape) for layer in network.layers]
         self.layout = Layout([*weights, *biases], len(fits))
-        self.values = self.layout.stack([f.trainer.flat.values.data for f in fits])
+        self.values = self.layout.stack([f.learner.flat.values.data for f in fits])
         self.gradient = torch.zeros_like(self.values)
         steps = SGDOfMany if first.options.solver == "sgd" else AdamOfMany
         self.solver: Any = steps(fits, self.layout, self.gradient)
@@ -62,8 +62,8 @@ class _Chunk:
             slopes[:n_layers],
             [bias.unsqueeze(1) for bias in slopes[n_layers:]],
             network.activation,
-            first.loss,
-            [f.task.network.dropout for f in fits] if network.dropout.p else [],
+            first.learner.objective.loss,
+            [f.learner.module.dropout for f in fits] if network.dropout.p else [],
             [len(stream) for stream in self.streams] if self.is_shared else [],
         )
         n_weights = self.layout.n_weights
@@ -111,21 +111,21 @@ class _Chunk:
         if fit.task.valid is not None or not math.isfinite(loss):
             self._write_back(k)  # somebody will look
         try:
-            fit.end_epoch(loss)
+            fit.end_epoch([loss])
         except Exception as error:
             fit.error = error
         return fit.is_over or fit.error is not None
 
     def _write_back(self, k: int) -> None:
-        flat = self.members[k].fit.trainer.flat
+        flat = self.members[k].fit.learner.flat
         flat.values.data.copy_(self.layout.pick(self.values, k))
 
     def _let_go(self, stays: list[bool]) -> None:
         """Take out the fits that are over."""
         for k, member in enumerate(self.members):
             self._write_back(k)
-            optimizer: Any = member.fit.trainer.optimizer
-            optimizer.load_state(self.solver.state(self.layout, k))
+            for name, tensor in self.solver.state(self.layout, k).items():
+                member.fit.learner.optimizer.put(name, tensor)
         for leader, *others in self.streams:
             for member in others:
                 member.fit.task.rng.set_state(
@@ -153,7 +153,7 @@ class _Chunk:
             total += 0.5 * self.alphas * torch.stack(norms).sum(0)
         return (total / data.lengths).tolist()
 
-    def _take_step(self, batch: Batch) -> tuple[Tensor, ...]:
+    def _take_step(self, batch: StackedBatch) -> tuple[Tensor, ...]:
         """Take a step; return the losses and, if there are such, the penalties."""
         results = [self._gradient(batch)]
         if self.has_penalty:
@@ -174,16 +174,16 @@ class _Chunk:
 
     def _set_rates(self, share: float) -> None:
         """Set the learning rates for when this share of the epoch is done."""
-        trainers = [member.fit.trainer for member in self.members]
-        for trainer in trainers:
-            trainer.move_to(share)
-        rates = self.values.new_tensor([trainer.rate for trainer in trainers])
+        for member in self.members:
+            member.fit.set_rates(share)
+        of_each = [member.fit.learner.rate for member in self.members]
+        rates = self.values.new_tensor(of_each)
         self.rates.copy_(self.layout.spread(rates))
         if self.decays:
             kept = self.layout.spread(1 - rates * self.alphas)
             self._kept.copy_(kept[: len(self._kept)])
 
-    def _gradient(self, batch: Batch) -> Tensor:
+    def _gradient(self, batch: StackedBatch) -> Tensor:
         """Compute the gradient; return the losses as they count, (K, size)."""
         counts = batch.counts if self.step.dropout else None
         losses = self.step.gradient(batch.inputs, batch.target, batch.scale, counts)
@@ -191,7 +191,7 @@ class _Chunk:
             return losses
         return losses * batch.scale.squeeze(2) * batch.sizes.unsqueeze(1)
 
-    def _penalise(self, batch: Batch) -> Tensor:
+    def _penalise(self, batch: StackedBatch) -> Tensor:
         """Add the L2 penalties; return twice what they are, times the rows, (K,)."""
         norms = squared_norms(self._weight_parts)
         share = batch.sizes / batch.weight_sums

@@ -66,6 +66,14 @@ class LearningRate:
         self._plateau = options.learning_rate == "plateau"
         self._stalled_epochs = 0
 
+    def state(self) -> tuple:
+        """Return where the schedule stands."""
+        return self.current, self.n_epochs, self._stalled_epochs
+
+    def load_state(self, state: tuple) -> None:
+        """Put back what ``state`` gave."""
+        self.current, self.n_epochs, self._stalled_epochs = state
+
     @property
     def is_curve(self) -> bool:
         """Whether the rate follows a curve over ``max_iter`` epochs, step by step."""

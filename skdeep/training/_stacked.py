@@ -66,9 +66,9 @@ class AdamOfMany:
     """
 
     def __init__(self, fits: list[Fit], layout: Layout, gradient: Tensor):
-        (group,) = fits[0].trainer.optimizer.param_groups
+        (group,) = fits[0].learner.optimizer.param_groups
         self._betas, self._eps = group["betas"], group["eps"]
-        states: list[Any] = [fit.trainer.optimizer.state for fit in fits]
+        states: list[Any] = [fit.learner.optimizer.state for fit in fits]
         self._n_steps = int(states[0]["step"])
         self._update = torch.zeros_like(gradient)
         self._means = layout.stack([state["exp_avg"] for state in states])
@@ -126,9 +126,9 @@ class SGDOfMany:
 
     def __init__(self, fits: list[Fit], layout: Layout, gradient: Tensor):
         self._gradient = gradient
-        states: list[Any] = [fit.trainer.optimizer.state for fit in fits]
+        states: list[Any] = [fit.learner.optimizer.state for fit in fits]
         self._velocity = layout.stack([state["velocity"] for state in states])
-        groups = [fit.trainer.optimizer.param_groups[0] for fit in fits]
+        groups = [fit.learner.optimizer.param_groups[0] for fit in fits]
         momenta = gradient.new_tensor([group["momentum"] for group in groups])
         self._momentum = layout.spread(momenta)
         self._nesterov = groups[0]["nesterov"]

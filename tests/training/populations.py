@@ -1,4 +1,4 @@
-"""What tests of populations share: fits apart and together, and how they compare."""
+"""Helpers for tests of populations: fit models alone and together, and compare."""
 
 import contextlib
 import sys
@@ -13,8 +13,8 @@ import torch
 from joblib import Parallel, delayed, parallel_config
 from sklearn.base import clone
 
-import skdeep.training._meeting as meeting
 import skdeep.training._population as population
+import skdeep.training._scheduler as scheduler
 
 # To rounding, which some epochs of training have magnified.
 TOLERANCES = {
@@ -105,14 +105,14 @@ def record_chunks(monkeypatch):
 
 
 def record_populations(monkeypatch):
-    """Return a list that will hold how many fits have met each time."""
-    sizes, real = [], meeting.run_population
+    """Return a list to which the size of each population will be appended."""
+    sizes, real = [], scheduler.run_population
 
     def recorded(fits, *options):
         sizes.append(len(fits))
         return real(fits, *options)
 
-    monkeypatch.setattr(meeting, "run_population", recorded)
+    monkeypatch.setattr(scheduler, "run_population", recorded)
     return sizes
 
 

@@ -73,7 +73,7 @@ def pipeline(**params):
 
 @pytest.fixture
 def populations(monkeypatch):
-    """How many fits have met, each time."""
+    """The sizes of the populations trained so far."""
     return record_populations(monkeypatch)
 
 
@@ -143,7 +143,7 @@ def grid(model=None, **options):
     return GridSearchCV(pipeline() if model is None else model, GRID, **options)
 
 
-# What is called, and how many fits meet at least.
+# Each call, and the minimum size of its largest population.
 CALLS = {
     "GridSearchCV": (lambda: searched(grid()), 6),
     "RandomizedSearchCV": (
@@ -309,8 +309,8 @@ def test_same_bits_on_every_run(name, cores):
             np.testing.assert_array_equal(one, two)
 
 
-def test_refits_of_nested_searches_meet(populations):
-    """They come at the same time, when all inner folds are done."""
+def test_refits_of_nested_searches_form_a_population(populations):
+    """They all start when the fits of all inner folds have ended."""
 
     def scores():
         return cross_val_score(grid(), X, y, cv=3)
@@ -439,7 +439,7 @@ def test_no_jobs(call):
 
 def test_more_jobs_than_are_begun_at_a_time(monkeypatch, populations):
     """Of very many jobs not all have a thread at once."""
-    monkeypatch.setattr("skdeep.training._backend._WIDTH", 5)
+    monkeypatch.setattr("skdeep.training._backend._MAX_ACTIVE_JOBS", 5)
     assert_same_models(together(lambda: fit_all(23)), alone(23))
     assert max(populations) == 5
 
@@ -974,8 +974,8 @@ def test_nothing_is_left_for_the_garbage_collector(cores):
         gc.enable()
 
 
-def test_two_meetings_at_once(cores):
-    """Each of a user's threads has its own."""
+def test_two_schedulers_at_once(cores):
+    """Each thread of the user has its own scheduler."""
     found = {}
 
     def run(i):

@@ -57,18 +57,22 @@ def assert_same_on_both_paths(estimator_class, X, y, fit_params=None, **params):
     return dense
 
 
-def test_closed_form_is_taken_unless_callbacks_ask_otherwise(monkeypatch):
+def test_dense_path_is_taken_unless_callbacks_ask_otherwise(monkeypatch):
     """Guard the tests below: they would pass idly if one path were always taken."""
     taken = []
-    import skdeep.training._loop as loop
+    import skdeep.estimators._base as base
 
-    for name in ("DenseTrainer", "NetTrainer"):
-        real = getattr(loop, name)
-        monkeypatch.setattr(
-            loop, name, lambda task, n=name, r=real: taken.append(n) or r(task)
-        )
+    for name in ("DenseLearner", "Learner"):
+        real = getattr(base, name)
+
+        class Recorded(real):
+            def __init__(self, *arguments, name=name):
+                taken.append(name)
+                super().__init__(*arguments)
+
+        monkeypatch.setattr(base, name, Recorded)
     assert_same_on_both_paths(MLPClassifier, X, y)
-    assert taken == ["DenseTrainer", "NetTrainer", "NetTrainer"]
+    assert taken == ["DenseLearner", "Learner", "Learner"]
 
 
 @pytest.mark.parametrize("solver", [*STOCHASTIC_SOLVERS, torch.optim.Adamax])

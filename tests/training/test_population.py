@@ -868,7 +868,7 @@ def task_of(model, X=X, y=y):
 
 
 def weights_of(task):
-    return [p.detach().numpy() for p in task.network.parameters()]
+    return [p.detach().numpy() for p in task.learner.module.parameters()]
 
 
 def assert_same_training(found, expected):
@@ -876,11 +876,14 @@ def assert_same_training(found, expected):
         np.testing.assert_allclose(one, two, rtol=1e-9, atol=1e-11)
     assert len(found.state.history) == len(expected.state.history)
     assert found.state.n_samples_seen == expected.state.n_samples_seen
-    assert found.state.optimizer.keys() == expected.state.optimizer.keys()
-    for name, value in expected.state.optimizer.items():
-        np.testing.assert_allclose(
-            found.state.optimizer[name], value, rtol=1e-9, atol=1e-15
-        )
+    one, two = (t.state.optimizers["network"]["state"] for t in (found, expected))
+    assert one.keys() == two.keys()
+    for position, values in two.items():
+        assert one[position].keys() == values.keys()
+        for name, value in values.items():
+            np.testing.assert_allclose(
+                one[position][name], value, rtol=1e-9, atol=1e-15
+            )
 
 
 def test_tasks_together(chunks):

@@ -1,4 +1,4 @@
-"""Callbacks of scikit-learn's that see the epochs of a network."""
+"""Callbacks, in scikit-learn's sense, that are called after each epoch."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 
 class EndOfEpoch:
-    """A callback of scikit-learn's that hands each epoch's network to a function.
+    """A callback that passes the network to a function after each epoch.
 
     Parameters
     ----------
     function : callable
-        Takes the fitted estimator; says whether to stop training.
+        Takes the fitted estimator and returns whether to stop training.
     """
 
     def __init__(self, function: Callable[[Any], bool]):
@@ -28,14 +28,20 @@ class EndOfEpoch:
         """Do nothing."""
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
-        """Hand an epoch's network over."""
+        """Call the function after an epoch."""
         if context.task_name != "epoch" or fitted_estimator is None:
             return False
         return self.function(fitted_estimator)
 
 
 class StopAfter:
-    """A callback of scikit-learn's that ends training after some epochs."""
+    """A callback that stops training after a number of epochs.
+
+    Parameters
+    ----------
+    n_epochs : int
+        Number of epochs.
+    """
 
     def __init__(self, n_epochs: int):
         self.n_epochs = n_epochs
@@ -50,26 +56,26 @@ class StopAfter:
         """Do nothing."""
 
     def on_fit_task_end(self, estimator, context):
-        """Say whether enough epochs are over."""
+        """Return whether the number of epochs is reached."""
         return context.task_name == "epoch" and context.task_id + 1 >= self.n_epochs
 
 
 def last_step(estimator):
-    """Return the estimator itself, or what stands at the end of its Pipelines."""
+    """Return the last step of a Pipeline, also of nested ones, or the estimator."""
     while hasattr(estimator, "steps"):
         estimator = estimator.steps[-1][1]
     return estimator
 
 
 class watched:
-    """While it lasts, an estimator's last step has one callback more.
+    """Context manager that adds a callback to the last step of an estimator.
 
     Parameters
     ----------
     estimator : estimator
-        A network, or a Pipeline that ends in one.
+        A network, or a Pipeline whose last step is a network.
     callback : callback
-        What it has meanwhile.
+        The callback to add.
     """
 
     def __init__(self, estimator, callback):
@@ -84,5 +90,5 @@ class watched:
 
 
 def takes_callbacks(estimator) -> bool:
-    """Say whether an estimator may report its epochs."""
+    """Return whether the last step of an estimator supports callbacks."""
     return hasattr(last_step(estimator), "set_callbacks")

@@ -1,4 +1,4 @@
-"""The loop over trials: batch by batch, on as many processes as there may be."""
+"""The loop over the trials of a search: batch by batch, in parallel processes."""
 
 from __future__ import annotations
 
@@ -10,57 +10,57 @@ from joblib import effective_n_jobs
 from optuna.trial import FrozenTrial, TrialState
 from sklearn.utils.parallel import Parallel, delayed
 
-from skdeep.model_selection._lockstep import Task
-from skdeep.model_selection._progress import Silent
+from skdeep.model_selection._lockstep import CrossValidation
 from skdeep.model_selection._sampling import BATCH_SIZE, Drawing
+from skdeep.model_selection._search_progress import SearchProgress
 from skdeep.model_selection._study import Ledger
 from skdeep.model_selection._trial import Goal, Outcome, run_trial
 
-# Seconds to wait for trials that other processes run.
+# Seconds between checks of trials that other processes run.
 _WAIT = 0.2
 
 
 @dataclass
-class Loop:
-    """Runs trials until there are enough.
+class TrialLoop:
+    """Runs trials until ``n_trials`` are finished or the time is over.
 
     Parameters
     ----------
     ledger : Ledger
-        The trials, and who runs them.
+        The trials and the processes that run them.
     drawing : Drawing
-        What they try.
-    task : Task
-        What they have in common.
+        Draws the parameters of the trials.
+    cross_validation : CrossValidation
+        Fits and scores that all trials have in common.
     goal : Goal
         The objectives.
     n_trials : int
-        How many are to be done.
+        Number of trials.
     until : float
-        The time, by ``time.monotonic``, from which on none is begun.
+        Time, by ``time.monotonic``, after which no trial starts.
     n_jobs : int or None
-        Processes.
+        Number of processes.
     callbacks : list of callable
         Called with the study and each trial of this process.
-    progress : Silent
-        What is shown.
-    contexts : callable
-        Gives the places of a trial's folds in what scikit-learn's callbacks are told.
+    progress : SearchProgress
+        Displays the progress.
+    make_contexts : callable
+        Returns the callback contexts of the folds of a trial, or ``None``.
     """
 
     ledger: Ledger
     drawing: Drawing
-    task: Task
+    cross_validation: CrossValidation
     goal: Goal
     n_trials: int
     until: float
     n_jobs: int | None
     callbacks: list[Callable]
-    progress: Silent
-    contexts: Callable[[], list | None]
+    progress: SearchProgress
+    make_contexts: Callable[[], list | None]
 
     def run(self) -> dict[int, FrozenTrial]:
-        """Run trials; return all that are done, by place."""
+        """Run trials; return all finished ones, by place."""
         width = effective_n_jobs(self.n_jobs)
         done = self.ledger.finished()
         with Parallel(n_jobs=self.n_jobs, return_as="generator_unordered") as parallel:
@@ -68,7 +68,8 @@ class Loop:
                 self._show(done)
                 claimed = self.ledger.claim(missing, width)
                 if claimed:
-                    # Others may be ahead: what waited may be of a later batch.
+                    # Other processes may have finished trials meanwhile, and the
+                    # claimed trials may belong to a later batch.
                     self._run_batch(parallel, claimed, self.ledger.finished())
                 else:
                     time.sleep(_WAIT)
@@ -77,29 +78,29 @@ class Loop:
         return done
 
     def _missing(self, done: Mapping[int, FrozenTrial]) -> list[int]:
-        """Return the places not done of the first batch that has such."""
+        """Return the unfinished places of the first batch that has any."""
         missing = [place for place in range(self.n_trials) if place not in done]
         return [p for p in missing if p // BATCH_SIZE == missing[0] // BATCH_SIZE]
 
     def _is_over(self, done: Mapping[int, FrozenTrial]) -> bool:
-        # However short the time is, there is to be a result.
+        # At least one trial is run, however short the time.
         is_late = bool(done) and time.monotonic() >= self.until
         return is_late or self.ledger.study.is_stopped
 
     def _run_batch(self, parallel, places: list[int], done) -> None:
-        """Run some trials of a batch and write down what comes of each."""
+        """Run some trials of a batch and store their outcomes."""
         start = places[0] // BATCH_SIZE * BATCH_SIZE
         draws = self.drawing.batch(start, done)
         earlier = [done[place] for place in range(start)]
         jobs = (
             delayed(_run)(
-                self.task,
+                self.cross_validation,
                 draws[place].params,
                 self.goal,
                 self.drawing.pruner,
                 earlier,
                 place,
-                self.contexts(),
+                self.make_contexts(),
             )
             for place in places
         )
@@ -117,13 +118,18 @@ class Loop:
         self.progress.update(len(done), _best(done, self.goal))
 
 
-def _run(task, params, goal, pruner, earlier, place, contexts) -> tuple[int, Outcome]:
-    """Run a trial; say which it was."""
-    return place, run_trial(task, params, goal, pruner, earlier, place, contexts)
+def _run(
+    cross_validation, params, goal, pruner, earlier, place, contexts
+) -> tuple[int, Outcome]:
+    """Run a trial; return its place and its outcome."""
+    outcome = run_trial(
+        cross_validation, params, goal, pruner, earlier, place, contexts
+    )
+    return place, outcome
 
 
 def _best(done: Mapping[int, FrozenTrial], goal: Goal) -> str:
-    """Return the best score, or how many trials none other beats, in words."""
+    """Describe the best score or, with several objectives, the number of scores."""
     complete = [t.values for t in done.values() if t.state == TrialState.COMPLETE]
     if not complete:
         return "no score yet"

@@ -1,36 +1,36 @@
-"""What a search shows while it runs."""
+"""Display of the progress of a search."""
 
 from __future__ import annotations
 
 import sys
 
 
-class Silent:
-    """Shows nothing."""
+class SearchProgress:
+    """Displays nothing; base class of the displays."""
 
     def update(self, n_done: int, best: str) -> None:
-        """Take note of how many trials are done and of the best score."""
+        """Display the number of finished trials and the best score."""
 
     def close(self) -> None:
-        """Leave the output tidy."""
+        """End the display."""
 
 
-class Lines(Silent):
-    """Prints a line when a trial is done."""
+class PrintedLines(SearchProgress):
+    """Prints a line when a trial is finished."""
 
     def __init__(self, n_trials: int):
         self.n_trials = n_trials
         self._last = -1
 
     def update(self, n_done, best):
-        """Print how many trials are done."""
+        """Print the number of finished trials."""
         if n_done != self._last:
             print(f"Trial {n_done} of {self.n_trials}, {best}", flush=True)
         self._last = n_done
 
 
-class LiveBar(Silent):
-    """A live bar on a terminal, with the best score and the time left."""
+class ProgressBar(SearchProgress):
+    """Displays a progress bar with the best score and the remaining time."""
 
     def __init__(self, n_trials: int):
         from rich.progress import (
@@ -48,20 +48,20 @@ class LiveBar(Silent):
             TimeRemainingColumn(),
             TextColumn("{task.description}"),
         )
-        self._task = self._bar.add_task("", total=n_trials)
+        self._bar_id = self._bar.add_task("", total=n_trials)
         self._bar.start()
 
     def update(self, n_done, best):
-        """Move the bar on."""
-        self._bar.update(self._task, completed=n_done, description=best)
+        """Update the bar."""
+        self._bar.update(self._bar_id, completed=n_done, description=best)
 
     def close(self):
-        """Leave the bar as it stands."""
+        """Stop the bar and keep it on the terminal."""
         self._bar.stop()
 
 
-def make_progress(verbose, n_trials: int) -> Silent:
-    """Return a live bar on a terminal, lines elsewhere, nothing unless asked."""
+def make_progress(verbose, n_trials: int) -> SearchProgress:
+    """Return a progress bar on a terminal, else lines; nothing without `verbose`."""
     if not verbose:
-        return Silent()
-    return LiveBar(n_trials) if sys.stdout.isatty() else Lines(n_trials)
+        return SearchProgress()
+    return ProgressBar(n_trials) if sys.stdout.isatty() else PrintedLines(n_trials)

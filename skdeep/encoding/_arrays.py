@@ -1,0 +1,248 @@
+"""Inputs of modules that are no table: several arrays, integers, data sets of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import r2_score
+from torch import Tensor
+from torch.utils.data import Dataset, default_collate
+
+from skdeep.encoding._rows import DenseRows, as_tensor
+from skdeep.encoding._targets import ClassTargets, ValueTargets
+
+
+@dataclass
+class Arrays:
+    """Checked arrays of the same number of rows.
+
+    Parameters
+    ----------
+    arrays : dict of str to ndarray
+        By the names of the module's arguments, or by "0", "1", … for positions.
+    is_named : bool
+        Whether the module takes them by name.
+    """
+
+    arrays: dict[str, np.ndarray]
+    is_named: bool
+
+    def __len__(self) -> int:
+        return len(self.numeric)
+
+    @property
+    def numeric(self) -> np.ndarray:
+        """The first array."""
+        return next(iter(self.arrays.values()))
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The float type to compute in; integers alone have torch's default."""
+        floats = [a.dtype for a in self.arrays.values() if a.dtype.kind == "f"]
+        return np.result_type(*floats) if floats else np.dtype(np.float32)
+
+    def rows(self, index) -> Arrays:
+        """Return some of the rows."""
+        arrays = {name: array[index] for name, array in self.arrays.items()}
+        return Arrays(arrays, self.is_named)
+
+
+class ArrayEncoder:
+    """Turns checked arrays into tensors, numbers in the precision of the network.
+
+    Parameters
+    ----------
+    keeps_integers : bool
+        Whether integers stay as they are: pixels, token ids.
+    """
+
+    def __init__(self, keeps_integers: bool = True):
+        self.keeps_integers = keeps_integers
+
+    def fit(self, table: Arrays) -> ArrayEncoder:
+        """Do nothing: there is nothing to learn."""
+        return self
+
+    def encode(self, table: Arrays, dtype: torch.dtype, device: torch.device):
+        """Return the arrays as tensors on the given device."""
+        tensors = [
+            self._tensor(array, dtype, device) for array in table.arrays.values()
+        ]
+        if table.is_named:
+            return NamedRows(list(table.arrays), *tensors)
+        return DenseRows(*tensors)
+
+    def _tensor(self, array, dtype, device) -> Tensor:
+        tensor = as_tensor(array)
+        if tensor.is_floating_point() or not self.keeps_integers:
+            return tensor.to(device, dtype)
+        return tensor.to(device)
+
+
+class NamedRows(DenseRows):
+    """Rows of several tensors, by name."""
+
+    def __init__(self, names: list[str], *tensors: Tensor):
+        super().__init__(*tensors)
+        self.names = names
+
+    def take(self, index, out=None):
+        """Return the tensors of some rows by their names."""
+        return dict(zip(self.names, super().take(index), strict=True))
+
+
+@dataclass
+class Items:
+    """Some items of a data set of torch.
+
+    Parameters
+    ----------
+    dataset : torch.utils.data.Dataset
+        Gives an item for a number.
+    index : ndarray of shape (n_samples,)
+        Numbers of the items.
+    is_labelled : bool
+        Whether the last part of each item is its target.
+    """
+
+    dataset: Dataset
+    index: np.ndarray
+    is_labelled: bool
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def numeric(self) -> np.ndarray:
+        """What tells the number of rows."""
+        return self.index
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The float type to compute in."""
+        first = self.inputs(0)
+        parts = first.values() if isinstance(first, Mapping) else first
+        wide = any(torch.as_tensor(part).dtype == torch.float64 for part in parts)
+        return np.dtype(np.float64 if wide else np.float32)
+
+    def rows(self, index) -> Items:
+        """Return some of the items."""
+        return Items(self.dataset, self.index[index], self.is_labelled)
+
+    def inputs(self, i: int) -> Any:
+        """Return the inputs of an item: a dict, or a tuple."""
+        item: Any = self.dataset[int(self.index[i])]
+        if self.is_labelled:
+            item = tuple(item[:-1])
+        if isinstance(item, Mapping):
+            return item
+        return tuple(item) if isinstance(item, (tuple, list)) else (item,)
+
+    def labels(self) -> np.ndarray:
+        """Return the targets in the items."""
+        targets = [self.dataset[int(i)][-1] for i in self.index]
+        return np.stack([np.asarray(target) for target in targets])
+
+    def __getstate__(self):
+        # What tells items from others, for a checkpoint, without reading them all.
+        return {"kind": type(self.dataset).__qualname__, "index": self.index}
+
+
+class ItemEncoder:
+    """Turns items of a data set into batches when they are needed."""
+
+    def fit(self, table: Items) -> ItemEncoder:
+        """Do nothing: there is nothing to learn."""
+        return self
+
+    def encode(self, table: Items, dtype: torch.dtype, device: torch.device):
+        """Return the items as rows on the given device."""
+        return ItemRows(table, dtype, device)
+
+
+class ItemRows:
+    """Items of a data set, read batch by batch."""
+
+    def __init__(self, items: Items, dtype: torch.dtype, device: torch.device):
+        self.items = items
+        self.dtype = dtype
+        self.device = device
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def take(self, index: Tensor | slice, out=None):
+        """Read some items and stack their parts."""
+        numbers = torch.arange(len(self))[index] if isinstance(index, slice) else index
+        parts = default_collate([self.items.inputs(i) for i in numbers.tolist()])
+        if isinstance(parts, Mapping):
+            return {name: self._moved(part) for name, part in parts.items()}
+        return tuple(map(self._moved, parts))
+
+    def _moved(self, tensor: Tensor) -> Tensor:
+        dtype = self.dtype if tensor.is_floating_point() else None
+        return tensor.to(self.device, dtype)
+
+
+class ShapedTargets(ValueTargets):
+    """Numbers of any shape a row, such as images, for losses of the user's.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of a row.
+    """
+
+    def __init__(self, shape: tuple[int, ...]):
+        self.shape = shape
+        self.n_outputs = shape  # type: ignore[assignment]
+        self.flat = False
+
+    def encode(self, y: np.ndarray) -> np.ndarray:
+        """Return the values as they are, checked."""
+        if y.shape[1:] != self.shape:
+            raise ValueError(
+                f"y must have shape (n_samples, {', '.join(map(str, self.shape))}), as "
+                f"in training, got {y.shape}."
+            )
+        return y
+
+    @staticmethod
+    def score(values: Tensor, expected: np.ndarray, weight: np.ndarray | None) -> float:
+        """Return R² over all values."""
+        predicted = values.cpu().double().numpy()
+        expected, predicted = (v.reshape(len(v), -1) for v in (expected, predicted))
+        return float(r2_score(expected, predicted, sample_weight=weight))
+
+
+class ShapedClassTargets(ClassTargets):
+    """Classes of any shape a row, such as a class for each pixel.
+
+    The scores of the classes are on axis 1, as torch's losses have them.
+    """
+
+    def encode(self, y: np.ndarray) -> np.ndarray:
+        """Return the index of each label, shaped as y."""
+        return super().encode(y.ravel()).reshape(y.shape)
+
+    def codes_from(self, raw: Tensor) -> Tensor:
+        """Return the index of the class with the highest score."""
+        return raw.argmax(1)
+
+    def probabilities(self, values: np.ndarray) -> np.ndarray:
+        """Return them as the loss gives them, the classes on axis 1."""
+        return values
+
+    def margins(self, raw: np.ndarray) -> np.ndarray:
+        """Return the raw scores as they are."""
+        return raw
+
+    @staticmethod
+    def score(codes: Tensor, expected: np.ndarray, weight: np.ndarray | None) -> float:
+        """Return the accuracy over all labels."""
+        right = (codes.cpu().numpy() == expected).reshape(len(expected), -1).mean(1)
+        return float(np.average(right, weights=weight))

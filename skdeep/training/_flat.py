@@ -1,0 +1,230 @@
+"""Parameters of a dense network in one flat buffer, and optimizers of it.
+
+One call steps all layers. Only the dense fast path lays parameters out so: elsewhere
+they keep their shapes, which many optimizers and modules need.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from skdeep.training._optimizers import OPTIMIZERS, SGD, Adam
+
+
+class FlatParameters:
+    """The parameters of a module as views of one buffer.
+
+    Parameters with two axes or more, the weights, come first: the L2 penalty is
+    theirs. Their gradients are views of a second buffer.
+    """
+
+    def __init__(self, module: nn.Module):
+        in_order = list(module.parameters())
+        parameters = sorted(in_order, key=lambda p: p.ndim < 2)
+        #: Position of each parameter of the buffer in ``module.parameters()``.
+        self.positions = [
+            next(i for i, p in enumerate(in_order) if p is parameter)
+            for parameter in parameters
+        ]
+        self.shapes = [tuple(parameter.shape) for parameter in parameters]
+        self.values = nn.Parameter(
+            torch.cat([p.detach().reshape(-1) for p in parameters])
+        )
+        self.gradient = torch.zeros_like(self.values)
+        self.values.grad = self.gradient
+        values, gradients = self.split(self.values.data), self.split(self.gradient)
+        for parameter, value, gradient in zip(
+            parameters, values, gradients, strict=True
+        ):
+            parameter.data, parameter.grad = value, gradient
+        self.n_weights = sum(p.numel() for p in parameters if p.ndim >= 2)
+
+    def split(self, buffer: Tensor) -> list[Tensor]:
+        """Return a view of each parameter's part of a buffer."""
+        parts = buffer.split([math.prod(shape) for shape in self.shapes])
+        return [part.view(s) for part, s in zip(parts, self.shapes, strict=True)]
+
+    @property
+    def weights(self) -> Tensor:
+        """The part of the buffer that the L2 penalty is for."""
+        return self.values.data[: self.n_weights]
+
+    @property
+    def weight_gradient(self) -> Tensor:
+        """The gradient of that part."""
+        return self.gradient[: self.n_weights]
+
+
+class FlatOptimizer(ABC):
+    """An optimizer of one flat buffer of parameters.
+
+    It has no checks and hooks, which cost torch's own more than the arithmetic of a
+    small network does, and needs none of the compiler that those load at first use.
+
+    Parameters
+    ----------
+    flat : FlatParameters
+        What is optimized.
+    lr : float
+        The learning rate.
+    **settings
+        The other settings, by their names in torch.
+    """
+
+    def __init__(self, flat: FlatParameters, lr: float, **settings):
+        self.flat = flat
+        self.param_groups: list[dict] = [{"lr": lr, **settings}]
+        self.state: dict[str, Tensor] = {}
+
+    @abstractmethod
+    def step(self) -> None:
+        """Take a step."""
+
+    def state_dict(self) -> dict:
+        """Return the state as torch's optimizers give it, parameter by parameter."""
+        return {
+            "state": _by_parameter(self.flat, self.state),
+            "param_groups": [dict(group) for group in self.param_groups],
+        }
+
+    def put(self, name: str, tensor: Tensor) -> None:
+        """Replace one part of the state."""
+        self.state[name].copy_(tensor)
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Put back what ``state_dict`` gave, for this optimizer or torch's own."""
+        joined = _joined(self.flat, state_dict["state"])
+        for name, tensor in joined.items():
+            self.put(name, tensor)
+        self.param_groups[0].update(_settings(state_dict))
+
+
+def _by_parameter(flat: FlatParameters, state: dict[str, Tensor]) -> dict[int, dict]:
+    """Cut the state of a flat buffer into those of its parameters."""
+    cut: dict[int, dict] = {position: {} for position in flat.positions}
+    for name, tensor in state.items():
+        is_buffer = isinstance(tensor, Tensor) and tensor.shape == flat.values.shape
+        parts = flat.split(tensor) if is_buffer else [tensor] * len(flat.positions)
+        for position, part in zip(flat.positions, parts, strict=True):
+            cut[position][name] = part
+    return cut
+
+
+def _joined(flat: FlatParameters, states: dict[int, dict]) -> dict[str, Any]:
+    """Join the states of parameters into that of the flat buffer."""
+    in_order = [states[position] for position in flat.positions if position in states]
+    joined = {}
+    for name, value in (in_order[0] if in_order else {}).items():
+        is_buffer = isinstance(value, Tensor) and value.shape == flat.shapes[0]
+        if is_buffer and len(in_order) == len(flat.positions):
+            joined[name] = torch.cat([state[name].reshape(-1) for state in in_order])
+        else:
+            joined[name] = value
+    return joined
+
+
+def _settings(state_dict: dict) -> dict:
+    """Return the settings in the ``state_dict`` of an optimizer of one group."""
+    (group,) = state_dict["param_groups"]
+    return {name: value for name, value in group.items() if name != "params"}
+
+
+class FlatSGD(FlatOptimizer):
+    """``SGD`` of a flat buffer."""
+
+    def __init__(self, flat, lr, momentum, nesterov):
+        super().__init__(flat, lr, momentum=momentum, nesterov=nesterov)
+        self.state = {"velocity": torch.zeros_like(flat.gradient)}
+
+    def step(self):
+        (group,) = self.param_groups
+        rate, momentum = group["lr"], group["momentum"]
+        values, gradient = self.flat.values.data, self.flat.gradient
+        velocity = self.state["velocity"]
+        velocity.mul_(momentum).sub_(gradient, alpha=rate)
+        if group["nesterov"]:
+            values.add_(velocity, alpha=momentum).sub_(gradient, alpha=rate)
+        else:
+            values.add_(velocity)
+
+
+class FlatAdam(FlatOptimizer):
+    """``Adam`` of a flat buffer."""
+
+    def __init__(self, flat, lr, betas, eps):
+        super().__init__(flat, lr, betas=betas, eps=eps)
+        self.state = {
+            "step": torch.zeros((), device=flat.gradient.device),
+            "exp_avg": torch.zeros_like(flat.gradient),
+            "exp_avg_sq": torch.zeros_like(flat.gradient),
+        }
+        self._n_steps = 0
+        # The kernel's arguments, laid out once.
+        self._tensors: tuple[Any, ...] = (
+            [flat.values.data],
+            [flat.gradient],
+            [self.state["exp_avg"]],
+            [self.state["exp_avg_sq"]],
+            [],
+            [self.state["step"]],
+        )
+
+    def put(self, name, tensor):
+        super().put(name, tensor)
+        self._n_steps = int(self.state["step"])
+
+    def step(self):
+        group = self.param_groups[0]
+        beta_1, beta_2 = group["betas"]
+        self._n_steps += 1
+        self.state["step"].add_(1)
+        torch._fused_adam_(
+            *self._tensors,
+            lr=group["lr"],
+            beta1=beta_1,
+            beta2=beta_2,
+            weight_decay=0.0,
+            eps=group["eps"] / math.sqrt(1 - beta_2**self._n_steps),
+            amsgrad=False,
+            maximize=False,
+        )
+
+
+class FlatTorchOptimizer(FlatOptimizer):
+    """One of torch's element-wise optimizers, of a flat buffer."""
+
+    def __init__(self, flat, lr, kind, **settings):
+        super().__init__(flat, lr)
+        self._optimizer = kind([flat.values], lr=lr, **settings)
+        self.param_groups = self._optimizer.param_groups
+
+    def step(self):
+        self._optimizer.step()
+
+    def state_dict(self):
+        (group,) = self._optimizer.state_dict()["param_groups"]
+        state = self._optimizer.state[self.flat.values]
+        return {"state": _by_parameter(self.flat, state), "param_groups": [group]}
+
+    def load_state_dict(self, state_dict):
+        state = {0: _joined(self.flat, state_dict["state"])}
+        own = self._optimizer.state_dict()["param_groups"]
+        own[0].update(_settings(state_dict))
+        self._optimizer.load_state_dict({"state": state, "param_groups": own})
+        self.param_groups = self._optimizer.param_groups
+
+
+_FLAT: dict[Any, Any] = {Adam: FlatAdam, SGD: FlatSGD}
+
+
+def make_flat_optimizer(options, flat: FlatParameters) -> FlatOptimizer:
+    """Make the optimizer that ``options.solver`` names, of a flat buffer."""
+    kind, settings = OPTIMIZERS[options.solver](options)
+    if kind in _FLAT:
+        return _FLAT[kind](flat, options.learning_rate_init, **settings)
+    return FlatTorchOptimizer(flat, options.learning_rate_init, kind, **settings)

@@ -1,0 +1,197 @@
+"""Networks applied to rows: one call, or chunks where no gradient is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from skdeep.training._batches import Batch, Inputs, RowSource, Source, first_of
+from skdeep.training._device import threads_for
+
+# Bytes of the largest value inside a network for the rows that go through it together.
+# On a CPU such values should stay in the cache.
+_BYTES_AT_ONCE = {"cpu": 2**21}
+_BYTES_ON_ACCELERATOR = 2**27
+# A network's largest value is measured unless the inputs are smaller than the limit by
+# this factor.
+_USUAL_EXPANSION = 64
+_HALF = (torch.bfloat16, torch.float16)
+
+
+def call(network: Callable[..., Any], inputs: Inputs, precision: str | None = None):
+    """Call a network, which may be a user's, on the inputs of a batch.
+
+    Parameters
+    ----------
+    network : callable
+        A module, or one of its methods.
+    inputs : tuple or dict of Tensor
+        Its arguments.
+    precision : {"bf16"} or None
+        "bf16" computes under ``torch.autocast``.
+
+    Raises
+    ------
+    ValueError
+        If its layers do not fit the batch, or it fails in torch in another way.
+    """
+    try:
+        if precision is None:
+            return _apply(network, inputs)
+        device = first_of(inputs).device.type
+        with torch.autocast(device, torch.bfloat16):
+            return _apply(network, inputs)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        values = inputs.values() if isinstance(inputs, Mapping) else inputs
+        shapes = ", ".join(str(tuple(x.shape)) for x in values)
+        raise ValueError(
+            f"The module failed on a batch of shape {shapes}: {error}"
+        ) from error
+
+
+def _apply(network: Callable[..., Any], inputs: Inputs):
+    if isinstance(inputs, Mapping):
+        return network(**inputs)
+    return network(*inputs)
+
+
+def scores_of(output, n_samples: int, n_scores: int, loss) -> Tensor:
+    """Return the raw scores in what a network returned, (n_samples, n_scores).
+
+    Of several outputs the scores are the first. A single logit z of two classes counts
+    as the scores (0, z), whose softmax is the logistic function of z.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not a tensor, or not one of the right shape.
+    """
+    raw = output[0] if isinstance(output, (tuple, list)) and output else output
+    if not isinstance(raw, Tensor):
+        raise TypeError(
+            f"The module must return a torch.Tensor, got {type(raw).__name__}."
+        )
+    if raw.dtype in _HALF:
+        raw = raw.float()
+    if loss.raw_axes is None:
+        return raw
+    if raw.ndim == 1 and loss.raw_axes == 2:
+        raw = raw.unsqueeze(1)
+    if n_scores == 2 and loss.target_kind == "codes" and raw.shape[-1] == 1:
+        raw = torch.cat([torch.zeros_like(raw), raw], -1)
+    has_shape = raw.ndim == loss.raw_axes
+    if not has_shape or (len(raw), raw.shape[-1]) != (n_samples, n_scores):
+        raise ValueError(
+            f"The module must return raw scores of shape ({n_samples}, {n_scores}) for "
+            f"{n_samples} samples and n_outputs={n_scores}, got {tuple(raw.shape)}."
+        )
+    return raw
+
+
+class _LargestValue(TorchDispatchMode):
+    """Notes the size of the largest value that an operation returns."""
+
+    n_bytes = 1
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for value in tree_leaves(result):
+            if isinstance(value, Tensor):
+                self.n_bytes = max(self.n_bytes, value.nbytes)
+        return result
+
+
+def rows_at_once(network: Any, source: Source) -> int:
+    """Return how many rows to put through a network together, to bound its memory."""
+    first = source.batch(slice(0, 1)).inputs
+    if hasattr(network, "rows_at_once"):
+        return network.rows_at_once(*first)
+    device = first_of(first).device.type
+    limit = _BYTES_AT_ONCE.get(device, _BYTES_ON_ACCELERATOR)
+    values = first.values() if isinstance(first, Mapping) else first
+    n_bytes = sum(x.nbytes for x in values)
+    if n_bytes * len(source) * _USUAL_EXPANSION > limit:
+        with _LargestValue() as largest:
+            call(network, first)
+        n_bytes = max(n_bytes, largest.n_bytes)
+    return max(1, limit // max(1, n_bytes))
+
+
+def outputs(
+    network: Any,
+    source: Source,
+    precision: str | None = None,
+    method: str = "forward",
+) -> Iterator[tuple[Any, Batch]]:
+    """Yield a network's outputs for chunks of rows, and the chunks.
+
+    The network is in evaluation mode, and no gradient is wanted. ``method``, if not
+    "forward", is the network's method that gives them.
+    """
+    n_rows = len(source)
+    function = network if method == "forward" else getattr(network, method)
+    if n_rows == 1:
+        batch = source.batch(slice(None))
+        yield call(function, batch.inputs, precision), batch
+        return
+    size = rows_at_once(network, source)
+    can_reuse = function is network and precision is None
+    if size < n_rows and can_reuse and hasattr(network, "make_scorer"):
+        # It reuses its memory, which the system is slow to give.
+        function = network.make_scorer(size)
+    work = getattr(network, "work_per_row", None)
+    if work is not None:
+        work = work * min(size, n_rows) // 3  # training also goes backward: three times
+    for start in range(0, n_rows, size):
+        rows = slice(start, start + size) if size < n_rows else slice(None)
+        batch = source.batch(rows)
+        with threads_for(work, first_of(batch.inputs).device):
+            output = call(function, batch.inputs, precision)
+        yield output, batch
+
+
+@torch.inference_mode()
+def raw_scores(
+    network: nn.Module,
+    rows,
+    loss,
+    n_scores: int,
+    *,
+    precision: str | None = None,
+) -> Tensor:
+    """Return the raw scores (n_samples, n_scores) of encoded rows.
+
+    Parameters
+    ----------
+    network : nn.Module
+        In evaluation mode.
+    rows : InputRows
+        What ``encoding`` makes.
+    loss : Loss
+        Tells the layout of the scores.
+    n_scores : int
+        Number of scores of a row.
+    precision : {"bf16"} or None
+        Precision of the forward pass.
+    """
+    parts = [
+        scores_of(output, len(batch), n_scores, loss)
+        for output, batch in outputs(network, RowSource(rows, None), precision)
+    ]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+@torch.inference_mode()
+def hidden_values(network: nn.Module, rows, method: str) -> Tensor:
+    """Return what a method of the network gives for encoded rows."""
+    parts = [
+        output for output, _ in outputs(network, RowSource(rows, None), None, method)
+    ]
+    return torch.cat(parts)

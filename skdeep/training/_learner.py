@@ -1,0 +1,274 @@
+"""One network that learns: a module, an objective and an optimizer."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from skdeep.training._batches import Batch, LossTally
+from skdeep.training._module_state import ModuleState
+from skdeep.training._objectives import Objective
+from skdeep.training._optimizers import (
+    MovingAverage,
+    as_arrays,
+    make_optimizer,
+    restore_optimizer,
+)
+
+# Parameters larger than this may make scores that overflow.
+_LARGE = 1e4
+
+
+class Learner:
+    """A module that is trained by autograd.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Trained in place; on the device and in the precision of the data.
+    objective : Objective
+        What is minimised.
+    name : str, default="network"
+        By which objectives know the module.
+    options : TrainingOptions, default=None
+        Solver, penalty and clipping of its own; None takes those of the task.
+
+    Attributes
+    ----------
+    optimizer : torch.optim.Optimizer
+        Made when training starts.
+    average : MovingAverage or None
+        The averaged parameters, if the options ask for them.
+    on_gradient : callable or None
+        Called after the gradient is computed and before the step: here gradients of
+        several machines are averaged.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        objective: Objective,
+        name: str = "network",
+        options=None,
+    ):
+        self.module = module
+        self.objective = objective
+        self.name = name
+        self.options: Any = options
+        self.average: MovingAverage | None = None
+        self.on_gradient: Callable[[Learner], None] | None = None
+        #: Whether callbacks may let frozen parameters learn.
+        self.may_thaw = False
+        self.tally = LossTally()
+        self.optimizer: Any = None
+        self._networks: Mapping[str, Callable] = {name: module}
+
+    # -- before training ---------------------------------------------------------------
+
+    def join(self, options, networks: Mapping[str, Callable]) -> None:
+        """Take the options of the task, and the networks of all its learners."""
+        self.options = self.options or options
+        self._networks = networks
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        self.parameters = [*self.module.parameters(), *self.objective.parameters()]
+        if not any(p.requires_grad for p in self.parameters) and not self.may_thaw:
+            raise ValueError(
+                f"The module {type(self.module).__name__} has no parameters to train."
+            )
+        self._matrices = [p for p in self.parameters if p.ndim >= 2]
+
+    @property
+    def needs_two_rows(self) -> bool:
+        """Whether a batch may not be a single row."""
+        norms = (nn.modules.batchnorm._BatchNorm,)
+        return any(isinstance(module, norms) for module in self.module.modules())
+
+    def start(self, state: dict | None = None) -> None:
+        """Make the optimizer, with the state of an earlier training if it is given."""
+        self.optimizer = self._make_optimizer()
+        if state is not None:
+            restore_optimizer(self.optimizer, state)
+        self._base_rates = [float(g["lr"]) for g in self.optimizer.param_groups]
+        if self.options.weight_averaging:
+            self.average = MovingAverage(
+                self._averaged_tensors(), self.options.weight_averaging
+            )
+
+    def _make_optimizer(self) -> Any:
+        return make_optimizer(self.options, self.parameters)
+
+    def _averaged_tensors(self) -> list[Tensor]:
+        return [p for p in self.module.parameters() if p.is_floating_point()]
+
+    # -- steps -------------------------------------------------------------------------
+
+    def step(self, batch: Batch) -> Tensor:
+        """Take a step on a batch; return the loss of each row, (n_samples,)."""
+        losses = self.gradient(batch)
+        self.tally.add(losses, batch)
+        if self.on_gradient is not None:
+            self.on_gradient(self)
+        if self.options.alpha:
+            self._penalise(self.options.alpha, batch.weight_sum)
+        if self.options.max_grad_norm is not None:
+            self._clip(self.options.max_grad_norm)
+        self._take_step()
+        if self.average is not None:
+            self.average.update()
+        return losses
+
+    def _take_step(self) -> None:
+        # Looked up at each step: torch's schedulers put a counter around it.
+        try:
+            self.optimizer.step()
+        except Exception as error:
+            if isinstance(self.options.solver, str):
+                raise
+            raise ValueError(
+                f"solver={self.options.solver!r} has made an optimizer that cannot "
+                f"take a step: {error}"
+            ) from error
+
+    def gradient(self, batch: Batch) -> Tensor:
+        """Compute the gradient of the weighted mean loss; return each row's loss.
+
+        With ``accumulate`` the batch goes through the network in that many parts.
+        """
+        for parameter in self.parameters:
+            parameter.grad = None
+        n_parts = self.options.accumulate
+        if n_parts == 1:
+            return self._add_gradient(batch, batch.scale)
+        losses = []
+        for part in batch.split(-(-len(batch) // n_parts)):
+            share = 1.0 if part.weight is None else part.weight
+            losses.append(self._add_gradient(part, share / batch.weight_sum))
+        return torch.cat(losses)
+
+    def _add_gradient(self, batch: Batch, scale: Tensor | float) -> Tensor:
+        with torch.enable_grad():
+            losses = self.objective.losses(self._networks, batch)
+            total = (losses * scale).sum()
+            if not total.requires_grad:
+                raise ValueError(
+                    "The loss has no gradient by the parameters of the network: the "
+                    "module's output, or what a callable `loss` makes of it, is "
+                    "detached from them."
+                )
+            total.backward()
+        return losses.detach()
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next step, whoever has set it."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def set_rate(self, rate: float, initial: float) -> None:
+        """Scale the learning rate of each group as the schedule has gone on.
+
+        ``rate`` is the schedule's, which began at ``initial``; a group whose own rate
+        is another one keeps its ratio to it.
+        """
+        for group, base in zip(
+            self.optimizer.param_groups, self._base_rates, strict=True
+        ):
+            group["lr"] = rate if base == initial else base * (rate / initial)
+
+    def _penalised(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the matrices that have a gradient in this step, and the gradients.
+
+        The L2 penalty of a frozen weight would be all that moves it.
+        """
+        moved = [p for p in self._matrices if p.grad is not None]
+        return [p.detach() for p in moved], [p.grad for p in moved]  # type: ignore
+
+    def _penalise(self, alpha: float, weight_sum: float) -> None:
+        """Add the L2 penalty, which scikit-learn divides by the sum of weights."""
+        weights, gradients = self._penalised()
+        if not weights:
+            return
+        norms = torch._foreach_norm(weights)
+        self.tally.add_penalty(torch.stack(norms).square().sum(), alpha / weight_sum)
+        if self.options.solver == "adamw":
+            torch._foreach_mul_(weights, 1 - self.rate * alpha)
+        else:
+            torch._foreach_add_(gradients, weights, alpha=alpha / weight_sum)
+
+    def _clip(self, largest: float) -> None:
+        """Shorten the gradient to a norm of ``largest`` (Pascanu et al., 2013)."""
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        norms = torch.stack(torch._foreach_norm(gradients))
+        factor = (largest / (torch.linalg.vector_norm(norms) + 1e-6)).clamp_max(1.0)
+        torch._foreach_mul_(gradients, factor)
+
+    def end_epoch(self) -> float:
+        """Return the mean loss of the epoch's batches, and begin a new count."""
+        loss, self.tally = self.tally.mean(), LossTally()
+        return loss
+
+    # -- states ------------------------------------------------------------------------
+
+    def snapshot(self) -> Any:
+        """Copy the state of the module, with its averaged weights if there are such."""
+        with self.averaged():
+            return ModuleState.of(self.module)
+
+    def restore(self, snapshot: Any) -> None:
+        """Put a copy back."""
+        snapshot.put_into(self.module)
+
+    def averaged(self) -> contextlib.AbstractContextManager:
+        """Let the module have its averaged weights meanwhile, if there are such."""
+        if self.average is None:
+            return contextlib.nullcontext()
+        return self.average.in_place()
+
+    @property
+    def largest_parameter(self) -> float:
+        """The largest absolute value of a parameter; NaN if one is not a number."""
+        values = [float(p.detach().abs().max()) for p in self.parameters if p.numel()]
+        return math.nan if any(map(math.isnan, values)) else max(values)
+
+    def optimizer_state(self) -> dict:
+        """Return what the optimizer remembers, in numpy arrays."""
+        return as_arrays(self.optimizer.state_dict())
+
+    # -- all parameters as one vector, as scipy's minimisers want them -----------------
+
+    def vector(self) -> Tensor:
+        """Return the parameters that are trained as one vector."""
+        return torch.cat([p.detach().reshape(-1) for p in self._trained()])
+
+    def set_vector(self, values: Tensor) -> None:
+        """Set the parameters that are trained, in their own precision."""
+        start = 0
+        for parameter in self._trained():
+            part = values[start : start + parameter.numel()]
+            parameter.data.copy_(part.view_as(parameter))
+            start += parameter.numel()
+
+    def gradient_vector(self) -> Tensor:
+        """Return the gradient as one vector, 0 where there is none."""
+        parts = [
+            torch.zeros_like(p) if p.grad is None else p.grad for p in self._trained()
+        ]
+        return torch.cat([part.reshape(-1) for part in parts])
+
+    def add_penalty(self, factor: float) -> float:
+        """Add the gradient of an L2 penalty to the gradient; return the penalty."""
+        weights, gradients = self._penalised()
+        if not weights:
+            return 0.0
+        torch._foreach_add_(gradients, weights, alpha=factor)
+        norms = torch.stack(torch._foreach_norm(weights))
+        return 0.5 * factor * float(norms.square().sum())
+
+    def _trained(self) -> list[nn.Parameter]:
+        return [p for p in self.parameters if p.requires_grad]

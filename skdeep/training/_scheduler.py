@@ -1,0 +1,521 @@
+"""Scheduler that collects fits from many threads and trains them as populations.
+
+Each job of a parallel call runs in its own thread. When a job reaches the epochs of a
+fit, its thread submits the fit and waits. As soon as no other thread can submit a fit,
+one of the waiting threads trains all submitted fits as one population, and every thread
+continues with its own job. The jobs need not know about each other: this works for the
+candidates of a search, each fitted inside its own Pipeline.
+
+At most ``n_workers`` threads compute at any time, one per core. The other threads wait
+for a core, for memory, for the result of a fit, or for a nested parallel call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from skdeep.training._device import holds_generators, on_threads
+from skdeep.training._epochs import Fit
+from skdeep.training._population import run_population
+
+# Number of copies of its inputs that a waiting fit is assumed to keep in memory: the
+# rows of its fold, the output of the Pipeline, and one copy as a margin.
+_INPUT_COPIES = 3
+
+# Per thread: ``running``, the job that the thread runs, and ``dispatching``, the calls
+# that the thread has started and does not wait for yet.
+_thread_state = threading.local()
+
+
+def current_scheduler() -> PopulationScheduler | None:
+    """Return the scheduler to which the calling thread may submit its fit, if any."""
+    running = getattr(_thread_state, "running", None)
+    # A thread waiting on its own nested call already counts as idle. A thread that
+    # holds the lock of torch's global generators blocks the threads that need it, so
+    # waiting for their fits would be a deadlock.
+    if running is None or running.awaited or holds_generators():
+        return None
+    return running.call.scheduler
+
+
+class Cancelled(BaseException):
+    """Raised in a thread whose parallel call was cancelled."""
+
+
+@dataclass
+class Job:
+    """A function to run in a thread, and its result.
+
+    Parameters
+    ----------
+    function : callable
+        Function without arguments.
+    callback : callable
+        Called with the job when the function has returned or raised.
+    position : tuple of int
+        Position in the order of all jobs: the indices of the enclosing jobs in their
+        calls, from the outermost call inwards, then the index of this job.
+    result : object
+        Return value of the function.
+    error : BaseException or None
+        Exception that the function raised.
+    """
+
+    function: Callable[[], Any]
+    callback: Callable[[Job], None]
+    position: tuple[int, ...]
+    result: Any = None
+    error: BaseException | None = None
+
+
+@dataclass
+class ParallelCall:
+    """The jobs of one call of ``joblib.Parallel``.
+
+    Parameters
+    ----------
+    scheduler : PopulationScheduler
+        Scheduler to which the jobs submit their fits.
+    capacity : int
+        Maximum number of active jobs. A job is active from its start to its end, also
+        while its thread waits.
+    caller : _RunningJob or None
+        The job that made this call, if the call is nested.
+
+    Attributes
+    ----------
+    threads : list of threading.Thread
+        Threads that have been started for the jobs.
+    pending : deque of Job
+        Jobs that wait until fewer than ``capacity`` jobs are active.
+    n_active : int
+        Number of active jobs.
+    n_jobs : int
+        Number of jobs submitted so far.
+    is_dispatching : bool
+        Whether the thread that made this call counts as busy because it may still
+        submit jobs. Used for calls that are not nested.
+    was_cancelled : bool
+        Whether this call itself was cancelled.
+    """
+
+    scheduler: PopulationScheduler
+    capacity: int
+    caller: _RunningJob | None = None
+    threads: list[threading.Thread] = field(default_factory=list)
+    pending: deque[Job] = field(default_factory=deque)
+    n_active: int = 0
+    n_jobs: int = 0
+    is_dispatching: bool = False
+    was_cancelled: bool = False
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether this call or one of the calls around it was cancelled."""
+        caller = self.caller
+        return self.was_cancelled or (caller is not None and caller.call.is_cancelled)
+
+    @property
+    def position(self) -> tuple[int, ...]:
+        """Position of the caller in the order of all jobs."""
+        return () if self.caller is None else self.caller.position
+
+
+@dataclass
+class _RunningJob:
+    """The job that a thread runs.
+
+    Parameters
+    ----------
+    call : ParallelCall
+        The call to which the job belongs.
+    position : tuple of int
+        Position of the job in the order of all jobs.
+    awaited : list of ParallelCall
+        Nested calls whose results the job retrieves. The job is idle while one of them
+        has active jobs.
+    is_busy : bool
+        Whether the job counts as busy.
+    """
+
+    call: ParallelCall
+    position: tuple[int, ...]
+    awaited: list[ParallelCall] = field(default_factory=list)
+    is_busy: bool = True
+
+
+@dataclass
+class _Request:
+    """A submitted fit whose thread waits.
+
+    Parameters
+    ----------
+    fit : Fit
+        The fit to train.
+    running : _RunningJob
+        The job to which the fit belongs.
+    event : threading.Event
+        Set to wake the waiting thread.
+    batch : list of _Request
+        The population that the woken thread must train, with this request in it; empty
+        if another thread trains it.
+    is_released : bool
+        Whether the thread was woken before the end of training, because its call was
+        cancelled.
+    """
+
+    fit: Fit
+    running: _RunningJob
+    event: threading.Event = field(default_factory=threading.Event)
+    batch: list[_Request] = field(default_factory=list)
+    is_released: bool = False
+
+
+class PopulationScheduler:
+    """Runs jobs in threads and trains their fits as populations.
+
+    A thread is busy if it may still submit a fit. A thread is idle if it waits for the
+    training of its fit or for a nested call with active jobs. A population is trained
+    when no other population is in training and no busy thread can proceed: there is
+    none, or all of them wait for memory, which only training can free. A thread counts
+    as busy before it is started or woken, so the grouping of fits into populations
+    does not depend on how fast the threads run, unless a capacity or the memory budget
+    splits a population.
+
+    Parameters
+    ----------
+    n_workers : int
+        Maximum number of threads that compute at the same time.
+    memory_budget : int
+        Memory in bytes that waiting fits may use. No job starts while they use as much
+        or more.
+    """
+
+    def __init__(self, n_workers: int, memory_budget: int):
+        self.n_workers = n_workers
+        self.memory_budget = memory_budget
+        self._cores = threading.Semaphore(n_workers)
+        self._lock = threading.Lock()
+        # Hold the lock to read or write the attributes below. Busy threads may still
+        # submit a fit; blocked ones are busy threads that wait for memory.
+        self._n_busy = 0
+        self._n_bytes = 0
+        self._blocked_on_memory: deque[tuple[ParallelCall, threading.Event]] = deque()
+        self._waiting: list[_Request] = []
+        self._in_training: list[_Request] = []
+
+    def _wake(self) -> None:
+        """Wake whichever threads can proceed. Call after every state change.
+
+        The caller holds the lock.
+        """
+        if self._blocked_on_memory and self._n_bytes < self.memory_budget:
+            # One thread at a time: it calls this method again when it has started.
+            _, event = self._blocked_on_memory.popleft()
+            event.set()
+        is_complete = self._n_busy == len(self._blocked_on_memory)
+        if self._waiting and is_complete and not self._in_training:
+            # Sorted, because the threads arrive in any order.
+            batch = sorted(self._waiting, key=lambda request: request.running.position)
+            self._in_training, self._waiting = batch, []
+            batch[0].batch = batch
+            batch[0].event.set()
+
+    # -- calls -------------------------------------------------------------------------
+
+    def start_call(self, capacity: int) -> ParallelCall:
+        """Start a parallel call; the calling thread is busy until it waits for it."""
+        call = ParallelCall(self, capacity, self._running_job())
+        if call.caller is None:
+            with self._lock:
+                call.is_dispatching = True
+                self._n_busy += 1
+            _dispatching().append(call)
+        return call
+
+    def submit(
+        self,
+        call: ParallelCall,
+        function: Callable[[], Any],
+        callback: Callable[[Job], None],
+    ) -> Job:
+        """Run a function in a thread as soon as the capacity of the call allows."""
+        with self._lock:
+            job = Job(function, callback, (*call.position, call.n_jobs))
+            call.n_jobs += 1
+            if call.n_active == call.capacity:
+                call.pending.append(job)
+                return job
+            call.n_active += 1
+            self._n_busy += 1
+            if call.caller is not None:
+                self._update_busy(call.caller)
+        self._start_thread(call, job)
+        return job
+
+    def _start_thread(self, call: ParallelCall, job: Job) -> None:
+        thread = threading.Thread(
+            target=self._run_jobs, args=(call, job), name="skdeep", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:
+            # The system allows no more threads: an active thread runs the job later.
+            with self._lock:
+                call.n_active -= 1
+                self._n_busy -= 1
+                if call.n_active == 0:
+                    raise
+                call.pending.append(job)
+        else:
+            call.threads.append(thread)
+
+    @contextlib.contextmanager
+    def waiting_for(self, call: ParallelCall) -> Iterator[None]:
+        """Release the core of the calling thread while it retrieves results."""
+        _end_dispatching(call)
+        running = self._running_job()
+        if running is None:
+            yield
+            return
+        if not running.awaited:
+            self._cores.release()
+        running.awaited.append(call)
+        self._update_awaited(running)
+        try:
+            yield
+        finally:
+            running.awaited.remove(call)
+            self._update_awaited(running)
+            if not running.awaited:
+                self._cores.acquire()
+
+    def _update_awaited(self, running: _RunningJob) -> None:
+        with self._lock:
+            self._update_busy(running)
+            self._wake()
+
+    def _update_busy(self, running: _RunningJob) -> None:
+        """Update whether a job counts as busy. The caller holds the lock."""
+        is_busy = not any(call.n_active for call in running.awaited)
+        self._n_busy += is_busy - running.is_busy
+        running.is_busy = is_busy
+
+    def cancel_call(self, call: ParallelCall) -> None:
+        """Cancel the jobs of a call and of the calls nested in it.
+
+        Jobs that have not started are dropped. Waiting threads are woken and raise
+        ``Cancelled``; a population stops training the fits at their next epoch.
+        """
+        with self._lock:
+            call.was_cancelled = True
+            call.pending.clear()
+            for blocked, event in self._blocked_on_memory:
+                if blocked.is_cancelled:
+                    event.set()
+            self._blocked_on_memory = deque(
+                pair for pair in self._blocked_on_memory if not pair[0].is_cancelled
+            )
+            for request in [*self._waiting, *self._in_training]:
+                # A thread that trains a population must complete it for the others.
+                if request.running.call.is_cancelled and not request.batch:
+                    self._release(request)
+            self._waiting = [r for r in self._waiting if not r.is_released]
+            self._wake()
+
+    def _release(self, request: _Request) -> None:
+        """Wake the thread of a cancelled request. The caller holds the lock."""
+        if not request.is_released:
+            request.is_released = True
+            self._n_busy += 1
+            request.event.set()
+
+    def end_call(self, call: ParallelCall) -> None:
+        """End a call: wait until all its threads have ended."""
+        _end_dispatching(call)
+        running = self._running_job()
+        is_computing = running is not None and not running.awaited
+        if is_computing:
+            self._cores.release()
+        for thread in call.threads:
+            if thread is not threading.current_thread():
+                thread.join()
+        if is_computing:
+            self._cores.acquire()
+
+    def _set_dispatched(self, call: ParallelCall) -> None:
+        """Count the thread that made a call as idle, if it counts as dispatching."""
+        with self._lock:
+            if call.is_dispatching:
+                call.is_dispatching = False
+                self._n_busy -= 1
+                self._wake()
+
+    def _running_job(self) -> _RunningJob | None:
+        """Return the job of the calling thread, if it runs in this scheduler."""
+        running = getattr(_thread_state, "running", None)
+        is_own = running is not None and running.call.scheduler is self
+        return running if is_own else None
+
+    # -- threads -----------------------------------------------------------------------
+
+    def _run_jobs(self, call: ParallelCall, job: Job | None) -> None:
+        """Run a job, then pending jobs of its call: the target of each thread."""
+        while job is not None:
+            self._wait_for_resources(call)
+            _thread_state.running = _RunningJob(call, job.position)
+            try:
+                job.result = self._result(call, job)
+            except BaseException as error:
+                job.error = _with_traceback(error)
+            del _thread_state.running
+            self._cores.release()
+            try:
+                job.callback(job)
+            except BaseException:
+                # Report the exception, which nothing would catch, and continue with
+                # the pending jobs.
+                threading.excepthook(
+                    threading.ExceptHookArgs(
+                        (*sys.exc_info(), threading.current_thread())
+                    )
+                )
+            job = self._next_job(call)
+
+    def _result(self, call: ParallelCall, job: Job) -> Any:
+        if call.is_cancelled:
+            raise Cancelled
+        # One thread per job, because the scheduler already runs one job per core.
+        with on_threads(1, torch.device("cpu")):
+            return job.function()
+
+    def _wait_for_resources(self, call: ParallelCall) -> None:
+        """Wait until memory and a core are available; acquire the core."""
+        while True:
+            self._cores.acquire()
+            with self._lock:
+                if self._n_bytes < self.memory_budget or call.is_cancelled:
+                    self._wake()
+                    return
+                event = threading.Event()
+                self._blocked_on_memory.append((call, event))
+                self._wake()
+            self._cores.release()
+            event.wait()
+
+    def _next_job(self, call: ParallelCall) -> Job | None:
+        """Return a pending job of the call; if there is none, count the thread out."""
+        with self._lock:
+            if call.pending:
+                return call.pending.popleft()
+            call.n_active -= 1
+            self._n_busy -= 1
+            if call.caller is not None:
+                # Update the caller's count now, so grouping is deterministic. The
+                # caller itself would do so only when its thread runs next.
+                self._update_busy(call.caller)
+            self._wake()
+            return None
+
+    # -- fits --------------------------------------------------------------------------
+
+    def train(self, fit: Fit) -> None:
+        """Train all epochs of a fit, in a population with the fits of other threads.
+
+        Parameters
+        ----------
+        fit : Fit
+            A started fit of the calling thread. An exception that it raises in the
+            population is stored in ``fit.error``.
+
+        Raises
+        ------
+        Cancelled
+            If the parallel call of the calling thread was cancelled.
+        """
+        running = self._running_job()
+        assert running is not None
+        request, n_bytes = _Request(fit, running), _memory_of(fit)
+        with self._lock:
+            if running.call.is_cancelled:
+                raise Cancelled
+            self._waiting.append(request)
+            self._n_bytes += n_bytes
+            self._n_busy -= 1
+            self._wake()
+        self._cores.release()
+        request.event.wait()
+        if request.batch:
+            self._train_batch(request.batch)
+            request.batch = []  # the batch contains the request: break the cycle
+        self._cores.acquire()
+        with self._lock:
+            self._n_bytes -= n_bytes
+            self._wake()
+        if running.call.is_cancelled:
+            raise Cancelled
+
+    def _train_batch(self, batch: list[_Request]) -> None:
+        """Train the fits of a batch as one population and wake their threads."""
+        calls = {id(request.fit): request.running.call for request in batch}
+        try:
+            run_population(
+                [request.fit for request in batch],
+                self.n_workers,
+                lambda fit: calls[id(fit)].is_cancelled,
+            )
+        except BaseException as error:
+            for request in batch:
+                if not request.fit.is_over:
+                    request.fit.error = request.fit.error or error
+        finally:
+            with self._lock:
+                # The threads count as busy before they wake, so that no population is
+                # started without the fits that they submit next.
+                self._in_training = []
+                for request in batch:
+                    if not request.is_released:
+                        self._n_busy += 1
+                        request.event.set()
+
+
+def _dispatching() -> list[ParallelCall]:
+    """Return the calls that the calling thread has started and not waited for."""
+    if not hasattr(_thread_state, "dispatching"):
+        _thread_state.dispatching = []
+    return _thread_state.dispatching
+
+
+def _end_dispatching(call: ParallelCall) -> None:
+    """Mark a call, and all calls that the calling thread has started, as dispatched.
+
+    A thread that waits for one call cannot submit jobs of another one.
+    """
+    call.scheduler._set_dispatched(call)
+    others = _dispatching()
+    while others:
+        other = others.pop()
+        other.scheduler._set_dispatched(other)
+
+
+def _with_traceback(error: BaseException) -> BaseException:
+    """Add the traceback to an exception as a note, because joblib drops it."""
+    if not getattr(error, "__notes__", None):
+        error.add_note("".join(traceback.format_tb(error.__traceback__)))
+    return error
+
+
+def _memory_of(fit: Fit) -> int:
+    """Return an estimate of the memory in bytes that a waiting fit uses."""
+    batch: Any = fit.task.train.batch(slice(None))
+    n_bytes = sum(x.nbytes for x in batch.inputs)
+    return _INPUT_COPIES * n_bytes + 6 * fit.learner.flat.values.nbytes
