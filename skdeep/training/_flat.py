@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from skdeep.training._optimizers import OPTIMIZERS, SGD, Adam
+from skdeep.training._optimizers import OPTIMIZERS, SGD, Adam, keep_dtypes
 
 
 class FlatParameters:
@@ -216,6 +216,7 @@ class FlatTorchOptimizer(FlatOptimizer):
         own = self._optimizer.state_dict()["param_groups"]
         own[0].update(_settings(state_dict))
         self._optimizer.load_state_dict({"state": state, "param_groups": own})
+        keep_dtypes(self._optimizer, state)
         self.param_groups = self._optimizer.param_groups
 
 

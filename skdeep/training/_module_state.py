@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -61,16 +62,16 @@ class ModuleState:
 
     def __getstate__(self):
         return {
-            "tensors": {name: _as_array(t) for name, t in self.tensors.items()},
+            "tensors": _stored(self.tensors),
             "attributes": {
-                name: {k: v for k, v in found.items() if _is_data(v)}
+                name: {k: _stored(v) for k, v in found.items()}
                 for name, found in self.attributes.items()
             },
         }
 
     def __setstate__(self, state):
-        self.tensors = {name: _as_tensor(a) for name, a in state["tensors"].items()}
-        self.attributes = state["attributes"]
+        self.tensors = _restored(state["tensors"])
+        self.attributes = _restored(state["attributes"])
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:
@@ -110,22 +111,41 @@ def _is_data(value) -> bool:
 def _copied(value):
     if isinstance(value, Tensor):
         return value.detach().clone()
-    if isinstance(value, dict):
-        return {key: _copied(v) for key, v in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(map(_copied, value))
+    if isinstance(value, dict) or type(value) in (list, tuple):
+        return _rebuilt(value, _copied)
     return value if isinstance(value, _CONSTANTS) else copy.deepcopy(value)
 
 
-def _as_array(tensor: Tensor):
-    """Return a tensor as a numpy array; numpy has no bfloat16."""
-    tensor = tensor.detach().cpu()
-    if tensor.dtype == torch.bfloat16:
-        return "bfloat16", tensor.view(torch.int16).numpy().copy()
-    return None, tensor.numpy().copy()
+@dataclass
+class _Stored:
+    """A tensor as a numpy array; numpy has no bfloat16."""
+
+    array: np.ndarray
+    is_bfloat16: bool
 
 
-def _as_tensor(stored) -> Tensor:
-    kind, array = stored
-    tensor = torch.from_numpy(array)
-    return tensor.view(torch.bfloat16) if kind == "bfloat16" else tensor
+def _stored(value):
+    """Return a value with arrays in the place of its tensors."""
+    if isinstance(value, Tensor):
+        tensor = value.detach().cpu()
+        if tensor.dtype == torch.bfloat16:
+            return _Stored(tensor.view(torch.int16).numpy().copy(), True)
+        return _Stored(tensor.numpy().copy(), False)
+    return _rebuilt(value, _stored)
+
+
+def _restored(value):
+    """Return what ``_stored`` was given."""
+    if isinstance(value, _Stored):
+        tensor = torch.from_numpy(value.array)
+        return tensor.view(torch.bfloat16) if value.is_bfloat16 else tensor
+    return _rebuilt(value, _restored)
+
+
+def _rebuilt(value, function):
+    """Apply a function to the parts of a container; return other values as they are."""
+    if isinstance(value, dict):
+        return {key: function(part) for key, part in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(function, value))
+    return value

@@ -10,15 +10,24 @@ import skorch.dataset
 import torch
 from sklearn.base import ClassifierMixin, RegressorMixin
 from skorch import NeuralNet
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, LRScheduler, PrintLog
 from skorch.utils import to_tensor
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
-from skdeep.training._batches import Batch, RowSource, as_argument, batch_sizes
+from skdeep.training._batches import (
+    Batch,
+    RowSource,
+    as_argument,
+    batch_sizes,
+    first_of,
+)
 from skdeep.training._inference import call, scores_of
 from skdeep.training._task import Task
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+# Columns of skorch's history that have a column "..._best", and whether lower is better.
+_WATCHED = {"train_loss": True, "valid_loss": True, "valid_acc": False}
 
 
 class _Criterion(nn.Module):
@@ -49,15 +58,26 @@ class _Net(NeuralNet):
     """
 
     precision: str | None = None
-    read: Any = None
     decode: Any = None
+    probabilities: Any = None
 
     @property
     def _default_callbacks(self):
         return []
 
+    def initialize_module(self):
+        # skorch would make a new module where a callback such as InputShapeSetter sets
+        # its parameters. This one has the shape of the data and is being trained.
+        self.module_ = self.module
+        return self
+
     def initialize_optimizer(self, triggered_directly=None):
         self.optimizer_ = self.optimizer
+        return self
+
+    def initialize_history(self):
+        super().initialize_history()
+        self.best_values = {}
         return self
 
     def infer(self, x, **fit_params):
@@ -65,9 +85,51 @@ class _Net(NeuralNet):
         is_single = not isinstance(x, (tuple, list, Mapping))
         return call(self.module_, (x,) if is_single else x, self.precision)
 
+    def read(self, output) -> Tensor:
+        """Return the raw scores in what the module has returned."""
+        first = output[0] if isinstance(output, (tuple, list)) else output
+        criterion = self.criterion_
+        return scores_of(output, len(first), criterion.n_scores, criterion.loss)
+
+    def nonlinearity(self, output):
+        """Return what ``predict_proba`` gives."""
+        if self.probabilities is None:
+            return output
+        return self.probabilities(self.read(output))
+
     def predict(self, X):
         """Return predictions: codes of the classes for a classifier, else values."""
-        return self.decode(self.read(self.forward(X))).numpy()
+        return self.decode(self.read(self.forward(X))).cpu().numpy()
+
+    def add_epoch(self, record: Mapping) -> None:
+        """Add the record of a past epoch to the history."""
+        self.history.append({"batches": []})
+        self.record_epoch(record)
+
+    def record_epoch(self, record: Mapping) -> None:
+        """Record an epoch in skorch's columns, with those that tell the best epochs."""
+        for key, value in record.items():
+            self.history.record({"duration": "dur"}.get(key, key), value)
+        # skorch's classifiers have a callback for this by default.
+        names = {getattr(callback, "name_", None) for _, callback in self.callbacks_}
+        if "valid_acc" not in names and self.is_classifier and "valid_score" in record:
+            self.history.record("valid_acc", record["valid_score"])
+        self._record_best()
+
+    def _record_best(self) -> None:
+        epoch = self.history[-1]
+        for name, lower_is_better in _WATCHED.items():
+            if name in epoch:
+                value = epoch[name] if lower_is_better else -epoch[name]
+                is_best = value < self.best_values.get(name, np.inf)
+                self.history.record(f"{name}_best", bool(is_best))
+                if is_best:
+                    self.best_values[name] = value
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether the net tells classes apart."""
+        return isinstance(self, ClassifierMixin)
 
 
 class _ClassifierNet(ClassifierMixin, _Net):
@@ -90,7 +152,7 @@ def make_net(
     history: Sequence[dict] = (),
     optimizer: torch.optim.Optimizer | None = None,
     callbacks: Sequence[Callback] = (),
-    batch_size: int = 128,
+    **parameters,
 ) -> NeuralNet:
     """Put a skorch net around a module.
 
@@ -117,20 +179,10 @@ def make_net(
         Becomes ``optimizer_``; a net for looking at has none.
     callbacks : sequence of skorch.callbacks.Callback, default=()
         Used as they are.
-    batch_size : int, default=128
-        Number of rows of a batch.
+    **parameters : dict
+        Further parameters of the net, such as ``batch_size``.
     """
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
-
-    def read(output) -> Tensor:
-        first = output[0] if isinstance(output, (tuple, list)) else output
-        return scores_of(output, len(first), n_scores, loss)
-
-    def nonlinearity(output):
-        if probabilities is None:
-            return output
-        return probabilities(read(output))
-
     kind = _RegressorNet if n_classes is None else _ClassifierNet
     net = kind(
         module,
@@ -139,16 +191,15 @@ def make_net(
         callbacks=list(callbacks),
         train_split=None,
         device=str(device),
-        batch_size=batch_size,
-        predict_nonlinearity=nonlinearity,
-        verbose=0,
+        **{"verbose": 0, **parameters},
     )
-    net.read, net.decode, net.precision = read, decode, precision
+    net.decode, net.probabilities, net.precision = decode, probabilities, precision
+    net.predict_nonlinearity = net.nonlinearity
     if n_classes is not None:
         net.classes_ = np.arange(n_classes)
     net.initialize()
     for record in history:
-        net.history.append({**record, "batches": []})
+        net.add_epoch(record)
     return net
 
 
@@ -160,6 +211,12 @@ class _LazyRows(torch.utils.data.Dataset):
 
     def __len__(self):
         return len(self.source)
+
+    @property
+    def shape(self):
+        """Shape of all rows, as far as it can be told from the first."""
+        first = first_of(self.source.batch(slice(0, 1)).inputs)
+        return (len(self), *first.shape[1:])
 
     def __getitem__(self, i):
         batch = self.source.batch(slice(i, i + 1))
@@ -204,9 +261,9 @@ class SkorchCallbacks:
         items = [c if isinstance(c, tuple) else ("", c) for c in task.callbacks]
         self.callbacks = [callback for _, callback in items]
         self._wants_batches = any(map(_overrides_batch_hook, self.callbacks))
-        self._best: dict[str, float] = {}
         self._losses: dict[str, list[tuple[Any, int]]] = {"train": [], "valid": []}
-        self._output: Any = None
+        self._outputs: list[Any] = []
+        self._hook: Any = None
 
     def codes(self, target: Tensor) -> Tensor:
         """Return targets as skorch's classifiers get them: the index of the class."""
@@ -217,11 +274,30 @@ class SkorchCallbacks:
 
     def begin(self) -> None:
         """Make the net, and tell the callbacks that training begins."""
-        task, learner = self.task, self.learner
+        task = self.task
+        _initialize_inner(self.callbacks)
+        self.net = self._make_net()
+        self._data = {
+            "dataset_train": _as_dataset(task.train, self.codes),
+            "dataset_valid": _as_dataset(task.valid, self.codes),
+        }
+        if self._wants_batches:
+            self.learner.on_gradient = self._gradient_is_computed
+        self._notify("on_train_begin", **self._rows())
+        if len(self.net.history) > len(task.state.history):
+            # LoadInitState has brought the records of an earlier training.
+            task.state.history[:] = [_plain(record) for record in self.net.history]
+
+    def _make_net(self) -> NeuralNet:
+        task, learner, options = self.task, self.learner, self.task.options
         optimizer = learner.optimizer
         if optimizer is None:  # scipy's L-BFGS
             optimizer = torch.optim.LBFGS(learner.module.parameters())
-        self.net = make_net(
+        else:
+            self._continue_rates(optimizer)
+        # PrintLog is there only if the user wants it to print.
+        prints = any(isinstance(callback, PrintLog) for callback in self.callbacks)
+        return make_net(
             learner.module,
             self.loss,
             learner.objective.n_scores,
@@ -232,23 +308,36 @@ class SkorchCallbacks:
             history=task.state.history,
             optimizer=optimizer,
             callbacks=task.callbacks,
-            batch_size=task.options.batch_size,
+            batch_size=options.batch_size,
+            max_epochs=task.n_epochs,
+            lr=options.learning_rate_init,
+            verbose=int(bool(options.verbose) or prints),
         )
-        self._data = {
-            "dataset_train": _as_dataset(task.train, self.codes),
-            "dataset_valid": _as_dataset(task.valid, self.codes),
-        }
-        if self._wants_batches:
-            learner.on_gradient = self._gradient_is_computed
-        self._notify("on_train_begin", X=self._data["dataset_train"], y=None)
-        if len(self.net.history) > len(task.state.history):
-            # LoadInitState has brought the records of an earlier training.
-            task.state.history[:] = [_plain(record) for record in self.net.history]
+
+    def _continue_rates(self, optimizer) -> None:
+        """Let a scheduler of a warm start go on from the last learning rate."""
+        rates = [r["learning_rate"] for r in self.task.state.history]
+        is_needed = any(isinstance(c, LRScheduler) for c in self.callbacks)
+        if not (rates and is_needed):
+            return
+        groups = optimizer.param_groups
+        factor = rates[-1] / groups[0]["lr"]
+        for group in groups:
+            group.setdefault("initial_lr", group["lr"])
+            group["lr"] = group["lr"] * factor
+
+    def _rows(self) -> dict:
+        """Return the training rows as skorch passes them with ``on_train_begin``."""
+        data = self._data["dataset_train"]
+        if isinstance(data, _LazyRows):
+            return {"X": data, "y": None}
+        return {"X": data.X, "y": data.y}
 
     def begin_epoch(self) -> None:
         """Tell the callbacks that an epoch begins."""
         self._losses = {"train": [], "valid": []}
         self.net.history.new_epoch()
+        self.net.history.record("epoch", len(self.net.history))
         self._notify("on_epoch_begin", **self._data)
         # Callbacks that predict, such as skorch's scores, leave it in evaluation mode.
         self.learner.module.train()
@@ -257,10 +346,17 @@ class SkorchCallbacks:
         """Tell the callbacks that a step begins."""
         if self._wants_batches:
             self._begin_batch(batch, training=True)
-            self._hook = self.learner.module.register_forward_hook(self._keep_output)
+            self.learner.module.train()
+            self._keep_outputs()
 
-    def _keep_output(self, module, inputs, output) -> None:
-        self._output = output
+    def _keep_outputs(self) -> None:
+        """Keep what the module returns until the batch ends."""
+
+        def keep(module, inputs, output) -> None:
+            self._outputs.append(tree_map(_detached, output))
+
+        self._outputs = []
+        self._hook = self.learner.module.register_forward_hook(keep)
 
     def _begin_batch(self, batch: Batch, *, training: bool) -> None:
         self._batch = as_argument(batch.inputs), self.codes(batch.target)
@@ -272,19 +368,20 @@ class SkorchCallbacks:
             "on_grad_computed",
             named_parameters=list(self.net.get_all_learnable_params()),
             batch=self._batch,
+            training=True,
         )
 
     def end_batch(self, batch: Batch, losses: Tensor) -> None:
         """Tell the callbacks that a step is done."""
         loss = (losses * batch.scale).sum()
-        if not self._wants_batches:
+        if self._wants_batches:
+            self._end_batch(loss, len(batch), training=True)
+        else:
             self._losses["train"].append((loss, len(batch)))
-            return
-        self._hook.remove()
-        self._end_batch(self._output, loss, len(batch), training=True)
 
-    def _end_batch(self, output, loss: Tensor, size: int, *, training: bool) -> None:
+    def _end_batch(self, loss: Tensor, size: int, *, training: bool) -> None:
         """Record a batch as skorch does, and tell the callbacks of it."""
+        self._hook.remove()
         prefix, history = "train" if training else "valid", self.net.history
         history.record_batch(f"{prefix}_loss", loss.item())
         history.record_batch(f"{prefix}_batch_size", size)
@@ -294,41 +391,36 @@ class SkorchCallbacks:
             batch=self._batch,
             training=training,
             loss=loss.detach(),
-            y_pred=_detached(output),
+            y_pred=tree_map(_joined, *self._outputs),
         )
 
     def show_rows(self, source, *, training: bool) -> None:
         """Put rows through the module, batch by batch, for callbacks that want them."""
+        if not self._wants_batches:
+            return
         size = self.task.options.batch_size
         start = 0
-        self.learner.module.eval()
         for n_rows in batch_sizes(len(source), min(size, len(source))):
-            batch = source.batch(slice(start, start + n_rows))
+            self._show_batch(source.batch(slice(start, start + n_rows)), training)
             start += n_rows
-            if self._wants_batches:
-                self._begin_batch(batch, training=training)
-            with torch.no_grad(), self.learner.averaged():
-                output = self.net.infer(as_argument(batch.inputs))
-                loss = self.net.criterion_(output, self.codes(batch.target))
-            if self._wants_batches:
-                self._end_batch(output, loss, n_rows, training=training)
         self.learner.module.train()
+
+    def _show_batch(self, batch: Batch, training: bool) -> None:
+        self._begin_batch(batch, training=training)
+        self.learner.module.eval()
+        self._keep_outputs()
+        with torch.no_grad(), self.learner.averaged():
+            losses = self.learner.objective.losses(self.task.networks, batch)
+        loss = (losses * batch.scale).sum()
+        self._end_batch(loss, len(batch), training=training)
 
     def end_epoch(self, record: dict) -> bool:
         """Record an epoch, and tell the callbacks of it; say whether to stop."""
-        if self.task.valid is not None and self._wants_batches:
+        if self.task.valid is not None:
             self.show_rows(self.task.valid, training=False)
-        history = self.net.history
-        for key, value in record.items():
-            history.record({"duration": "dur"}.get(key, key), value)
         self._record_batches(record)
-        for key in ("train_loss", "valid_loss"):
-            if key in record:
-                is_best = record[key] < self._best.get(key, np.inf)
-                history.record(f"{key}_best", bool(is_best))
-                self._best[key] = (
-                    record[key] if is_best else self._best.get(key, np.inf)
-                )
+        self.net.record_epoch(record)
+        history = self.net.history
         known = set(history[-1])
         try:
             self._notify("on_epoch_end", **self._data)
@@ -359,14 +451,18 @@ class SkorchCallbacks:
     def end(self) -> None:
         """Tell the callbacks that training has ended."""
         self.learner.on_gradient = None
+        if self._hook is not None:
+            self._hook.remove()  # Ctrl-C may have come in the middle of a step.
         if hasattr(self, "net"):
-            self._notify("on_train_end", X=self._data["dataset_train"], y=None)
+            self._notify("on_train_end", **self._rows())
 
     def _notify(self, hook: str, **arguments) -> None:
         """Call a hook of every callback; an error says whose it is."""
         for name, callback in self.net.callbacks_:
             try:
-                getattr(callback, hook)(self.net, **arguments)
+                # Training itself turns gradients on for its steps only.
+                with torch.enable_grad():
+                    getattr(callback, hook)(self.net, **arguments)
             except Exception as error:
                 error.add_note(f"Raised by {hook} of the skorch callback {name!r}.")
                 raise
@@ -376,11 +472,10 @@ class SkorchCallbacks:
     def state(self) -> dict:
         """Return where the callbacks stand, as far as it can be written down."""
         states = [_state_of(callback) for callback in self.callbacks]
-        return {"callbacks": states, "best": dict(self._best)}
+        return {"callbacks": states}
 
     def load_state(self, state: dict) -> None:
         """Put back what ``state`` gave."""
-        self._best = dict(state["best"])
         for callback, own in zip(self.callbacks, state["callbacks"], strict=True):
             for name, value in own["values"].items():
                 setattr(callback, name, value)
@@ -388,24 +483,41 @@ class SkorchCallbacks:
                 getattr(callback, name).load_state_dict(value)
         known = len(self.net.history)
         for record in self.task.state.history[known:]:
-            self.net.history.append({**record, "batches": []})
+            self.net.add_epoch(record)
 
 
 def _plain(record: dict) -> dict:
     """Return a record of skorch's history as one of ours."""
     names = {"dur": "duration"}
-    left_out = ("_best", "_batch_count")
+    left_out = {"batches", "train_batch_count", "valid_batch_count", "valid_acc"}
+    left_out |= {f"{name}_best" for name in _WATCHED}
     return {
         names.get(key, key): value
         for key, value in record.items()
-        if key != "batches" and not key.endswith(left_out)
+        if key not in left_out
     }
 
 
-def _detached(output):
-    if isinstance(output, (tuple, list)):
-        return type(output)(map(_detached, output))
-    return output.detach() if isinstance(output, Tensor) else output
+def _initialize_inner(callbacks: Sequence[Callback]) -> None:
+    """Initialize callbacks that others have: TrainEndCheckpoint in LoadInitState.
+
+    In skorch the user's instance may serve several nets and is initialized by the
+    first. Here each fit has copies.
+    """
+    for callback in callbacks:
+        for inner in vars(callback).values():
+            if isinstance(inner, Callback):
+                inner.initialize()
+
+
+def _detached(value):
+    return value.detach() if isinstance(value, Tensor) else value
+
+
+def _joined(*parts):
+    """Join what the module has returned for the parts of a batch."""
+    is_whole = len(parts) == 1 or not isinstance(parts[0], Tensor)
+    return parts[0] if is_whole else torch.cat(parts)
 
 
 def _state_of(callback: Callback) -> dict:
@@ -420,6 +532,6 @@ def _state_of(callback: Callback) -> dict:
             isinstance(v, plain) for v in value
         ):
             values[name] = value
-        elif hasattr(value, "state_dict") and hasattr(value, "load_state_dict"):
+        elif hasattr(value, "load_state_dict") and not isinstance(value, type):
             objects[name] = value.state_dict()
     return {"values": values, "objects": objects}

@@ -160,6 +160,7 @@ class MatricesAndOthers(torch.optim.Optimizer):
         for each, state in zip(self._both, state_dict["state"], strict=True):
             own = [groups.pop(0) for _ in each.param_groups]
             each.load_state_dict({"state": state, "param_groups": own})
+            keep_dtypes(each, state)
         self.param_groups = [g for each in self._both for g in each.param_groups]
 
 
@@ -343,3 +344,19 @@ def restore_optimizer(optimizer, state: dict) -> None:
     if "param_groups" not in tensors:
         tensors["param_groups"] = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict(tensors)
+    if isinstance(tensors["state"], dict) and hasattr(optimizer, "defaults"):
+        keep_dtypes(optimizer, tensors["state"])
+
+
+def keep_dtypes(optimizer, states: dict[int, dict]) -> None:
+    """Undo the conversions that torch makes in loading an optimizer's state.
+
+    It gives numbers, such as a product that is kept in float32, the precision of the
+    parameter; the steps that follow would then be rounded in another way.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for position, parameter in enumerate(parameters):
+        own = optimizer.state[parameter]
+        for name, value in states.get(position, {}).items():
+            if isinstance(value, Tensor) and own[name].dtype != value.dtype:
+                own[name] = value.to(own[name].device)
