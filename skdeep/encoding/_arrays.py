@@ -213,10 +213,17 @@ class ShapedTargets(ValueTargets):
 
     @staticmethod
     def score(values: Tensor, expected: np.ndarray, weight: np.ndarray | None) -> float:
-        """Return R² over all values."""
+        """Return R² over all values, each column weighted by its variance."""
         predicted = values.cpu().double().numpy()
         expected, predicted = (v.reshape(len(v), -1) for v in (expected, predicted))
-        return float(r2_score(expected, predicted, sample_weight=weight))
+        return float(
+            r2_score(
+                expected,
+                predicted,
+                sample_weight=weight,
+                multioutput="variance_weighted",
+            )
+        )
 
 
 class ShapedClassTargets(ClassTargets):

@@ -618,6 +618,12 @@ class BaseNetwork(
             history=self.history_,
         )
 
+    @property
+    def criterion_(self):
+        """The loss as a module; parameters of its own are as training has left them."""
+        criterion = self.net_.criterion_
+        return criterion if criterion.module is None else criterion.module
+
     def _check_fitted_attribute(self, name: str) -> None:
         if not self.__sklearn_is_fitted__():
             raise AttributeError(

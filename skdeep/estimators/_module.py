@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
@@ -165,6 +166,32 @@ class _ModuleFamily(BaseNetwork):
         network = network if is_final else copy_module(network)
         return TrainedModule(network.to(plan.dtype))
 
+    def score(self, X, y=None, sample_weight=None):
+        """Return the accuracy of a classifier, R² of a regressor.
+
+        Parameters
+        ----------
+        X : array-like, dict or tuple of array-like, or torch.utils.data.Dataset
+            The inputs.
+        y : array-like, default=None
+            Their targets. None if they are in the items of a data set.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        score : float
+            The score; over all values or labels if y has more than two axes.
+        """
+        if y is None and isinstance(X, Dataset):
+            dtype = (np.float64, np.float32)
+            y = check_module_inputs(self, X, y, dtype=dtype, schema=self._schema).y
+        targets: Any = self._targets
+        if not isinstance(targets, (ShapedTargets, ShapedClassTargets)):
+            return super().score(X, y, sample_weight)
+        codes = self._decode(targets, self._loss, self._raw_scores(X))
+        return targets.score(codes, targets.encode(np.asarray(y)), sample_weight)
+
     def _search_space(self):
         # What is in the module is the user's to name.
         return {
@@ -226,7 +253,7 @@ def _warn_of_softmax(network: nn.Module, loss) -> None:
     classifier=CLASSIFIER_DOC,
     fitted=FITTED_DOC,
 )
-class ModuleClassifier(ClassifierNetwork, _ModuleFamily):
+class ModuleClassifier(_ModuleFamily, ClassifierNetwork):
     """Classification by a network of your own.
 
     Any ``torch.nn.Module`` behind ``fit`` and ``predict``, with the training of
@@ -386,7 +413,7 @@ class ModuleClassifier(ClassifierNetwork, _ModuleFamily):
     regressor=REGRESSOR_DOC,
     fitted=FITTED_DOC,
 )
-class ModuleRegressor(RegressorNetwork, _ModuleFamily):
+class ModuleRegressor(_ModuleFamily, RegressorNetwork):
     """Regression by a network of your own.
 
     Any ``torch.nn.Module`` behind ``fit`` and ``predict``, with the training of

@@ -79,7 +79,7 @@ def holds_several_inputs(X) -> bool:
 def n_rows(X) -> int | None:
     """Return the number of rows of a data set or of several arrays, None for others."""
     if isinstance(X, Dataset):
-        return len(X)  # type: ignore[arg-type]
+        return len(X) if hasattr(X, "__len__") else None
     if not holds_several_inputs(X):
         return None
     parts = list(X.values()) if isinstance(X, Mapping) else X

@@ -225,6 +225,8 @@ module_ : torch.nn.Module
     The trained network.
 net_ : skorch.NeuralNet
     A skorch net around it.
+criterion_ : torch.nn.Module
+    The loss. If ``loss`` is a module, this is its copy, whose parameters were trained.
 callbacks_ : list of skorch callbacks
     The callbacks as training has left them. They are not pickled."""
 
