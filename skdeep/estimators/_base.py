@@ -243,7 +243,17 @@ class BaseNetwork(
         plan, task = self._prepare(
             X, y, sample_weight, X_val, y_val, incremental, classes
         )
-        self._train(task, plan, X, y)
+        context = self._init_callback_context(max_subtasks=task.n_epochs)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        if getattr(self, "_skl_callbacks", ()):
+            self._observe(task, plan, context, X, y)
+        train(task)
+        plan.loss.to(torch.device("cpu"), plan.dtype)
+        fitted = self._fitted_attributes(task, plan, is_final=True)
+        self._set_fitted(fitted)
+        context.call_on_fit_task_end(
+            estimator=self, X=X, y=y, reconstruction_attributes=fitted
+        )
         return self
 
     def _prepare(
@@ -487,13 +497,9 @@ class BaseNetwork(
                 callback.set_owner(self)
         return self
 
-    def _train(self, task: Task, plan: Plan, X, y) -> None:
-        """Train, with scikit-learn's callbacks told of it, and keep the outcome."""
-        context = self._init_callback_context(max_subtasks=task.n_epochs)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-
+    def _observe(self, task: Task, plan: Plan, context, X, y) -> None:
+        """Have scikit-learn's callbacks told of each epoch."""
         so_far = functools.partial(self._fitted_attributes, task, plan, is_final=False)
-
         epochs = []
 
         def begin_epoch() -> None:
@@ -505,16 +511,8 @@ class BaseNetwork(
                 estimator=self, X=X, y=y, reconstruction_attributes=so_far
             )
 
-        if getattr(self, "_skl_callbacks", ()):
-            task.begin_epoch, task.end_epoch = begin_epoch, end_epoch
-            task.is_observed = True
-        train(task)
-        plan.loss.to(torch.device("cpu"), plan.dtype)
-        fitted = self._fitted_attributes(task, plan, is_final=True)
-        self._set_fitted(fitted)
-        context.call_on_fit_task_end(
-            estimator=self, X=X, y=y, reconstruction_attributes=fitted
-        )
+        task.begin_epoch, task.end_epoch = begin_epoch, end_epoch
+        task.is_observed = True
 
     def _set_fitted(self, attributes: dict) -> None:
         """Set the attributes of a fit; names of features may be gone."""

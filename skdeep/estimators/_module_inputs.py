@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import sparse
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import _check_y
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
@@ -71,6 +72,8 @@ def check_module_inputs(
 
 def holds_several_inputs(X) -> bool:
     """Say whether X is a dict or a tuple of arrays."""
+    if sparse.issparse(X):  # some of whose formats are dicts
+        return False
     if isinstance(X, Mapping):
         return True
     return isinstance(X, tuple) and bool(X) and all(hasattr(x, "shape") for x in X)
@@ -170,7 +173,7 @@ def _layout(table) -> Any:
     """Return what must be the same in later rows."""
     if isinstance(table, Items):
         return "items"
-    return tuple(table.arrays) if table.is_named else len(table.arrays)
+    return sorted(table.arrays) if table.is_named else len(table.arrays)
 
 
 def _n_features(table) -> Any:

@@ -31,8 +31,8 @@ class NestedParameters:
         if not deep:
             return params
         for prefix, name in self._nested.items():
-            for key, value in (params[name] or {}).items():
-                params[f"{prefix}__{key}"] = value
+            items = params[name] if isinstance(params[name], dict) else {}
+            params |= {f"{prefix}__{key}": value for key, value in items.items()}
         return params
 
     def set_params(self, **params):

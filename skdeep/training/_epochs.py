@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from skdeep.training._batches import Source, batch_sizes
+from skdeep.training._batches import Batch, Source, batch_sizes
 from skdeep.training._dense import DenseLearner
 from skdeep.training._device import GlobalGenerators
 from skdeep.training._module_state import ModuleState
@@ -40,7 +40,7 @@ class Fit:
     """A training that goes by epochs.
 
     ``run`` is all of it. A population calls ``begin_epoch`` and ``end_epoch`` itself
-    and does in between, for many fits at once, what ``_run_epoch`` does for one;
+    and does in between, for many fits at once, what ``run`` does for one;
     ``start`` comes before and ``finish`` after, in the thread that wants the result.
 
     Parameters
@@ -111,20 +111,27 @@ class Fit:
     def run(self) -> None:
         """Train until something stops it."""
         self.start()
+        observer, learners = self.observer, self.task.learners
         try:
-            if self.observer is not None:
-                self.observer.begin()
+            if observer is not None:
+                observer.begin()
             self._resume()
             while not self.is_over:
-                self.end_epoch(self._run_epoch())
+                for batch in self._batches():
+                    if observer is not None:
+                        observer.begin_batch(batch)
+                    losses = [learner.step(batch) for learner in learners]
+                    if observer is not None:
+                        observer.end_batch(batch, losses[0])
+                self.end_epoch([learner.end_epoch() for learner in learners])
                 if self.task.checkpoint is not None:
                     self.task.checkpoint.after_epoch(self)
         except KeyboardInterrupt:
             self._stopped = True
             warnings.warn("Training interrupted by user.", stacklevel=2)
         finally:
-            if self.observer is not None:
-                self.observer.end()
+            if observer is not None:
+                observer.end()
         self.finish()
 
     def start(self) -> None:
@@ -140,23 +147,17 @@ class Fit:
         solver = self.options.solver
         return str(getattr(solver, "__qualname__", solver))
 
-    def _run_epoch(self) -> list[float]:
-        """Take a step for each batch; return the mean loss of each learner."""
+    def _batches(self) -> Iterator[Batch]:
+        """Begin an epoch; yield its batches with the learning rate set for each."""
         order = torch.from_numpy(self.begin_epoch()).to(self.task.device)
         size = self.options.batch_size * self.options.accumulate
         sizes = batch_sizes(len(order), size, merge_single=self.needs_two_rows)
-        observer, learners = self.observer, self.task.learners
         reuse = isinstance(self.learner, DenseLearner)
         batches = self.task.train.batches(order, sizes, reuse=reuse)
         for i, batch in enumerate(batches):
             if i == 0 or self.learning_rate.is_curve:
                 self.set_rates(i / len(sizes))
-            if observer is not None:
-                observer.begin_batch(batch)
-            losses = [learner.step(batch) for learner in learners]
-            if observer is not None:
-                observer.end_batch(batch, losses[0])
-        return [learner.end_epoch() for learner in learners]
+            yield batch
 
     def begin_epoch(self, order: np.ndarray | None = None) -> np.ndarray:
         """Begin an epoch; return the order of its rows, if it is not given."""

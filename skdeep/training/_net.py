@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,7 +27,7 @@ from skdeep.training._inference import call, scores_of
 from skdeep.training._task import Task
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
-# Columns of skorch's history that have a column "..._best", and whether lower is better.
+# Columns with a companion "..._best" in the history, and whether lower is better.
 _WATCHED = {"train_loss": True, "valid_loss": True, "valid_acc": False}
 
 
@@ -203,11 +204,17 @@ def make_net(
     return net
 
 
-class _LazyRows(torch.utils.data.Dataset):
-    """Rows of a source, made one by one."""
+class _LazyRows(skorch.dataset.Dataset):
+    """Rows of a source, made one by one; ``X`` is the data set itself."""
 
     def __init__(self, source, codes: Callable):
         self.source, self.codes = source, codes
+        target = getattr(source, "target", None)
+        self.y = None if target is None else codes(target)
+
+    @property
+    def X(self):
+        return self
 
     def __len__(self):
         return len(self.source)
@@ -329,8 +336,6 @@ class SkorchCallbacks:
     def _rows(self) -> dict:
         """Return the training rows as skorch passes them with ``on_train_begin``."""
         data = self._data["dataset_train"]
-        if isinstance(data, _LazyRows):
-            return {"X": data, "y": None}
         return {"X": data.X, "y": data.y}
 
     def begin_epoch(self) -> None:
@@ -338,9 +343,27 @@ class SkorchCallbacks:
         self._losses = {"train": [], "valid": []}
         self.net.history.new_epoch()
         self.net.history.record("epoch", len(self.net.history))
-        self._notify("on_epoch_begin", **self._data)
+        with self._refusing_to_freeze():
+            self._notify("on_epoch_begin", **self._data)
         # Callbacks that predict, such as skorch's scores, leave it in evaluation mode.
         self.learner.module.train()
+
+    @contextlib.contextmanager
+    def _refusing_to_freeze(self):
+        """Let callbacks of scipy's L-BFGS not change the length of its vector."""
+        parameters = self.learner.parameters
+        before = [p.requires_grad for p in parameters]
+        yield
+        if self.learner.optimizer is not None:
+            return
+        if before != [p.requires_grad for p in parameters]:
+            for parameter, was_trained in zip(parameters, before, strict=True):
+                parameter.requires_grad_(was_trained)
+            raise ValueError(
+                "solver='lbfgs' trains the same parameters from first to last, but a "
+                "callback has frozen some, or let them learn. Set requires_grad in "
+                "the module, or use another solver."
+            )
 
     def begin_batch(self, batch: Batch) -> None:
         """Tell the callbacks that a step begins."""
@@ -423,7 +446,9 @@ class SkorchCallbacks:
         history = self.net.history
         known = set(history[-1])
         try:
-            self._notify("on_epoch_end", **self._data)
+            # Whose scores the epoch has; checkpoints keep them.
+            with self.learner.averaged():
+                self._notify("on_epoch_end", **self._data)
         except KeyboardInterrupt:
             # This is how skorch's EarlyStopping and its like end a training.
             return True

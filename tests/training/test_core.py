@@ -86,7 +86,7 @@ def fit_autoencoder(x, n_codes, **options):
 @pytest.mark.parametrize(
     "options",
     [
-        dict(learning_rate_init=0.03, learning_rate="cosine", max_iter=400),
+        dict(learning_rate_init=0.1, learning_rate="cosine", max_iter=300),
         dict(solver="lbfgs", tol=1e-8, max_iter=1000),
     ],
     ids=["adam", "lbfgs"],
@@ -162,7 +162,7 @@ def test_a_generator_learns_a_gaussian_from_its_discriminator():
     noise = torch.from_numpy(rng.normal(size=(4000, 1)))
     with torch.no_grad():
         samples = generator(noise)
-    # Over ten seeds the mean was off by 0.05 at most, the deviation by 0.1.
+    # Of ten seeds nine came as near; in one all samples had become the mean.
     assert samples.mean().item() == pytest.approx(3.0, abs=0.15)
     assert samples.std().item() == pytest.approx(0.5, abs=0.2)
     for key in ("train_loss", "discriminator_loss"):
@@ -230,7 +230,7 @@ def fit_economy(**options):
 def test_a_policy_is_solved_on_states_it_has_led_to():
     """Brock & Mirman (1972): with logarithmic utility a fixed share is saved."""
     network, source, state = fit_economy(
-        learning_rate_init=0.02,
+        learning_rate_init=0.05,
         learning_rate="cosine",
         batch_size=40,
         max_iter=200,
@@ -239,7 +239,7 @@ def test_a_policy_is_solved_on_states_it_has_led_to():
     with torch.no_grad():
         saved = network(source.states).sigmoid()
     torch.testing.assert_close(
-        saved, torch.full_like(saved, CAPITAL_SHARE * PATIENCE), rtol=0.01, atol=0
+        saved, torch.full_like(saved, CAPITAL_SHARE * PATIENCE), rtol=0.02, atol=0
     )
     assert source.lengths == [20 + epoch % 50 for epoch in range(200)]
     assert state.n_samples_seen == sum(source.lengths)
@@ -356,7 +356,7 @@ def noisy_line(n_rows=80, sd=0.3):
 @pytest.mark.parametrize(
     "options",
     [
-        dict(learning_rate_init=0.05, learning_rate="cosine", max_iter=300),
+        dict(learning_rate_init=0.1, learning_rate="cosine", max_iter=300),
         dict(solver="lbfgs", tol=1e-8, max_iter=500),
     ],
     ids=["adam", "lbfgs"],
@@ -376,8 +376,8 @@ def test_parameters_of_an_objective_are_trained_too(options):
 def test_early_stopping_restores_the_parameters_of_the_objective():
     """Those that go with the best weights, not those of a later epoch."""
     x, y = noisy_line()
-    # Far from the rows: at first the loss falls, and soon it does not.
-    valid = Pairs(x, y - 1.0)
+    # Rows of another kind: at first the loss falls, and soon it does not.
+    valid = Pairs(x, y - 3 * x[:, :1])
     seen = []
 
     network, objective = layers(2, 1), GaussianWithOneDeviation()
@@ -386,12 +386,12 @@ def test_early_stopping_restores_the_parameters_of_the_objective():
         Pairs(x, y),
         TrainingOptions(
             learning_rate_init=0.05,
-            max_iter=60,
+            max_iter=100,
             n_iter_no_change=FOREVER,
             early_stopping="loss",
         ),
         valid=valid,
-        end_epoch=lambda: seen.append(objective.log_sd.item()),
+        end_epoch=lambda: seen.append(objective.log_sd.item()) is not None,
     )
     state = train(task)
     losses = [record["valid_loss"] for record in state.history]
@@ -508,6 +508,7 @@ def test_early_stopping_restores_all_learners(early_stopping):
 
     def end_epoch():
         seen.append([p.detach().clone() for p in parameters])
+        return False
 
     options = TrainingOptions(
         learning_rate_init=0.05,
@@ -542,7 +543,7 @@ def test_networks_with_different_inputs_can_be_watched():
             noise = torch.randn(len(real), 3, generator=self.generator).double()
             return Batch((noise,), real)
 
-    x = torch.from_numpy(np.random.RandomState(0).normal(3.0, 0.5, (1000, 1)))
+    x = torch.from_numpy(np.random.RandomState(0).normal(3.0, 0.5, (3000, 1)))
     task = Task(
         [
             Learner(layers(3, 1), Deceive(), "generator"),
@@ -610,7 +611,6 @@ def train_shards(shards, y_shards, **options):
     return [learner.module for learner in learners]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("max_grad_norm", [None, 0.1])
 def test_gradients_averaged_over_shards_are_those_of_all_rows(max_grad_norm):
     x, y = noisy_line()

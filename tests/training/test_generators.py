@@ -60,11 +60,15 @@ class Hook:
 class HeldThroughout(ModuleClassifier):
     """The reference: the generators are seeded once and nobody else is there."""
 
-    def _train(self, task, plan, X, y):
+    def _prepare(self, *arguments):
+        plan, task = super()._prepare(*arguments)
         task.draws_globally = False
+        torch.manual_seed(task.generator.initial_seed())
+        return plan, task
+
+    def fit(self, *arguments):
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(task.generator.initial_seed())
-            super()._train(task, plan, X, y)
+            return super().fit(*arguments)
 
 
 def make(kind=ModuleClassifier, seed=0, module=network, **parameters):
