@@ -74,7 +74,7 @@ def make_network(side, seed=0):
         )
 
 
-def fit_skdeep(network, X, y, epochs, solver):
+def fit_skdeep(network, X, y, epochs, solver, **more):
     return ModuleClassifier(
         network,
         solver=solver,
@@ -84,6 +84,7 @@ def fit_skdeep(network, X, y, epochs, solver):
         max_iter=epochs,
         n_iter_no_change=np.inf,
         random_state=0,
+        **more,
     ).fit(X, y)
 
 

@@ -317,6 +317,11 @@ class BaseNetwork(
             )
         if self.solver == "lbfgs":
             self._check_lbfgs()
+        if self.precision is not None and self.dtype == "float64":
+            raise ValueError(
+                f"precision={self.precision!r} is mixed with float32; it does not go "
+                "with dtype='float64'."
+            )
         for item in self.callbacks or ():
             callback = item[-1] if isinstance(item, tuple) and item else item
             if isinstance(callback, type) or not hasattr(callback, "on_epoch_end"):
@@ -338,6 +343,8 @@ class BaseNetwork(
 
     def _accepted_dtype(self, device: torch.device):
         """Return the float types that X may keep."""
+        if self.precision is not None:
+            return (np.float32,)  # autocast leaves float64 as it is
         if self.dtype is not None:
             return (np.dtype(self.dtype).type,)
         return (np.float64, np.float32) if device.type == "cpu" else (np.float32,)

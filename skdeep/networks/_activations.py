@@ -1,4 +1,4 @@
-"""Activation functions: the torch module of each and its derivative in closed form.
+"""Activation functions: the torch module of each and its hand-written derivative.
 
 The modules are torch's own where torch has them, so that hooks and tools which look
 for ``nn.ReLU`` and the like find them. Closed-form training does not call modules. It

@@ -98,7 +98,7 @@ class DenseNetwork(nn.Module):
     ):
         super().__init__()
         self.activation_name = activation
-        #: The activation in closed form, for training without autograd; not a module.
+        #: The activation with its hand-written derivative; not a module.
         self.activation = make_activation(activation, maxout_pieces)
         n_joined = n_inputs + sum(embedding_dim(n) for n in n_codes)
         sizes = [n_joined, *hidden_layer_sizes]

@@ -123,7 +123,7 @@ class Checkpoint:
             "y_val": joblib.hash(None if valid is None else valid.codes),
         }
         parameters = {
-            name: _described(value)
+            name: described(value)
             for name, value in estimator.get_params(deep=False).items()
             if name not in _IRRELEVANT
         }
@@ -212,17 +212,17 @@ def _listed(names: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def _described(value) -> str:
+def described(value) -> str:
     """Return a text that two equal parameters share, also in different processes."""
     if isinstance(value, nn.Module):
         return f"{type(value).__name__} {joblib.hash(ModuleState.of(value))}"
     if isinstance(value, functools.partial):
         parts = (value.func, value.args, value.keywords)
-        return "partial" + _described(list(parts))
+        return "partial" + described(list(parts))
     if isinstance(value, dict):
-        return str({key: _described(v) for key, v in value.items()})
+        return str({key: described(v) for key, v in value.items()})
     if isinstance(value, (list, tuple)):
-        return str([_described(v) for v in value])
+        return str([described(v) for v in value])
     if isinstance(value, np.random.RandomState):
         return joblib.hash(value.get_state(legacy=False))
     if hasattr(value, "__code__"):

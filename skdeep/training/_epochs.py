@@ -14,6 +14,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from skdeep.training._batches import Batch, Source, batch_sizes
+from skdeep.training._checkpoint import described
 from skdeep.training._dense import DenseLearner
 from skdeep.training._device import GlobalGenerators
 from skdeep.training._module_state import ModuleState
@@ -129,9 +130,9 @@ class Fit:
         except KeyboardInterrupt:
             self._stopped = True
             warnings.warn("Training interrupted by user.", stacklevel=2)
-        finally:
-            if observer is not None:
-                observer.end()
+        self._restore_best()
+        if observer is not None:
+            observer.end()
         self.finish()
 
     def start(self) -> None:
@@ -141,11 +142,11 @@ class Fit:
             learner.module.train()
             learner.start(self.state.optimizers.get(learner.name) if same else None)
         self._rate: float | None = None
+        self.set_rates(0.0)
 
     @property
     def _solver_name(self) -> str:
-        solver = self.options.solver
-        return str(getattr(solver, "__qualname__", solver))
+        return described(self.options.solver)
 
     def _batches(self) -> Iterator[Batch]:
         """Begin an epoch; yield its batches with the learning rate set for each."""
@@ -211,17 +212,24 @@ class Fit:
     def finish(self) -> None:
         """Restore the best weights (or keep the last ones) and warn."""
         self._warn()
-        if self.best is None and self.learner.average is not None:
-            self.best = self._snapshots()
-        if self.best is not None:
-            for learner, best in zip(self.task.learners, self.best, strict=True):
-                learner.restore(best)
+        self._restore_best()
         self.state.optimizers = {
             learner.name: {"state": learner.optimizer_state()["state"]}
             for learner in self.task.learners
         }
         self.state.solver = self._solver_name
         self.check_usable()
+
+    def _restore_best(self) -> None:
+        """Give the networks their best weights, or the averaged ones."""
+        if self.best is None and any(one.average for one in self.task.learners):
+            self.best = self._snapshots()
+        if self.best is None:
+            return
+        for learner, best in zip(self.task.learners, self.best, strict=True):
+            learner.restore(best)
+            learner.average = None
+        self.best = None
 
     def check_usable(self) -> None:
         """Raise a ValueError if the network would predict what is not a number."""

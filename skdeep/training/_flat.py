@@ -116,15 +116,26 @@ def _by_parameter(flat: FlatParameters, state: dict[str, Tensor]) -> dict[int, d
 
 
 def _joined(flat: FlatParameters, states: dict[int, dict]) -> dict[str, Any]:
-    """Join the states of parameters into that of the flat buffer."""
-    in_order = [states[position] for position in flat.positions if position in states]
+    """Join the states of parameters into that of the flat buffer.
+
+    A parameter that has taken no step, since it was frozen, has none: that is zero.
+    """
+    first = next(
+        (position for position in flat.positions if states.get(position)), None
+    )
+    if first is None:
+        return {}
+    shapes = dict(zip(flat.positions, flat.shapes, strict=True))
     joined = {}
-    for name, value in (in_order[0] if in_order else {}).items():
-        is_buffer = isinstance(value, Tensor) and value.shape == flat.shapes[0]
-        if is_buffer and len(in_order) == len(flat.positions):
-            joined[name] = torch.cat([state[name].reshape(-1) for state in in_order])
-        else:
+    for name, value in states[first].items():
+        if not isinstance(value, Tensor) or value.shape != shapes[first]:
             joined[name] = value
+            continue
+        parts = [
+            states.get(position, {}).get(name, value.new_zeros(shapes[position]))
+            for position in flat.positions
+        ]
+        joined[name] = torch.cat([part.reshape(-1) for part in parts])
     return joined
 
 

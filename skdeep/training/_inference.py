@@ -17,9 +17,8 @@ from skdeep.training._device import threads_for
 # On a CPU such values should stay in the cache.
 _BYTES_AT_ONCE = {"cpu": 2**21}
 _BYTES_ON_ACCELERATOR = 2**27
-# A network's largest value is measured unless the inputs are smaller than the limit by
-# this factor.
-_USUAL_EXPANSION = 64
+# So few rows go through any network together, without a look at its values.
+_FEW_ROWS = 4
 _HALF = (torch.bfloat16, torch.float16)
 
 
@@ -40,10 +39,13 @@ def call(network: Callable[..., Any], inputs: Inputs, precision: str | None = No
     ValueError
         If its layers do not fit the batch, or it fails in torch in another way.
     """
+    device = first_of(inputs).device.type
+    if torch.is_autocast_enabled(device):
+        # A user's autocast keeps copies of weights that training has changed since.
+        torch.clear_autocast_cache()
     try:
         if precision is None:
             return _apply(network, inputs)
-        device = first_of(inputs).device.type
         with torch.autocast(device, torch.bfloat16):
             return _apply(network, inputs)
     except torch.OutOfMemoryError:
@@ -110,18 +112,20 @@ class _LargestValue(TorchDispatchMode):
 
 def rows_at_once(network: Any, source: Source) -> int:
     """Return how many rows to put through a network together, to bound its memory."""
-    first = source.batch(slice(0, 1)).inputs
     if hasattr(network, "rows_at_once"):
-        return network.rows_at_once(*first)
-    device = first_of(first).device.type
-    limit = _BYTES_AT_ONCE.get(device, _BYTES_ON_ACCELERATOR)
-    values = first.values() if isinstance(first, Mapping) else first
-    n_bytes = sum(x.nbytes for x in values)
-    if n_bytes * len(source) * _USUAL_EXPANSION > limit:
-        with _LargestValue() as largest:
-            call(network, first)
-        n_bytes = max(n_bytes, largest.n_bytes)
-    return max(1, limit // max(1, n_bytes))
+        return network.rows_at_once(*source.batch(slice(0, 1)).inputs)
+    return measured_rows(lambda batch: call(network, batch.inputs), source)
+
+
+def measured_rows(function: Callable[[Batch], Any], source: Source) -> int:
+    """Return how many rows a function may take, from the values it has for one row."""
+    if len(source) <= _FEW_ROWS:
+        return _FEW_ROWS
+    first = source.batch(slice(0, 1))
+    with _LargestValue() as largest:
+        function(first)
+    device = first_of(first.inputs).device.type
+    return max(1, _BYTES_AT_ONCE.get(device, _BYTES_ON_ACCELERATOR) // largest.n_bytes)
 
 
 def outputs(

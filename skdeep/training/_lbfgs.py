@@ -77,6 +77,9 @@ def minimise(fit: Fit) -> None:
     Each iteration leaves a record in the history. Ctrl-C keeps the last iteration.
     """
     task, learner = fit.task, fit.task.learner
+    if len(task.learners) > 1:
+        names = [each.name for each in task.learners]
+        raise ValueError(f"solver='lbfgs' trains one network, got {names}.")
     options, history = task.options, task.state.history
     _check_repeatable(learner.module)
     learner.module.train()

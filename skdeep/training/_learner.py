@@ -47,6 +47,9 @@ class Learner:
     on_gradient : callable or None
         Called after the gradient is computed and before the step: here gradients of
         several machines are averaged.
+    weight_sum : float
+        Sum of the weights of the batch, by which the L2 penalty is divided;
+        ``on_gradient`` may replace it by that of all machines.
     """
 
     def __init__(
@@ -105,7 +108,7 @@ class Learner:
         return make_optimizer(self.options, self.parameters)
 
     def _averaged_tensors(self) -> list[Tensor]:
-        return [p for p in self.module.parameters() if p.is_floating_point()]
+        return [p for p in self.parameters if p.is_floating_point()]
 
     # -- steps -------------------------------------------------------------------------
 
@@ -113,10 +116,11 @@ class Learner:
         """Take a step on a batch; return the loss of each row, (n_samples,)."""
         losses = self.gradient(batch)
         self.tally.add(losses, batch)
+        self.weight_sum = batch.weight_sum
         if self.on_gradient is not None:
             self.on_gradient(self)
         if self.options.alpha:
-            self._penalise(self.options.alpha, batch.weight_sum)
+            self._penalise(self.options.alpha, self.weight_sum)
         if self.options.max_grad_norm is not None:
             self._clip(self.options.max_grad_norm)
         self._take_step()
@@ -216,13 +220,20 @@ class Learner:
     # -- states ------------------------------------------------------------------------
 
     def snapshot(self) -> Any:
-        """Copy the state of the module, with its averaged weights if there are such."""
+        """Copy the state of the module, with its averaged weights if there are such.
+
+        Parameters of the objective belong to it.
+        """
         with self.averaged():
-            return ModuleState.of(self.module)
+            own = [p.detach().clone() for p in self.objective.parameters()]
+            return ModuleState.of(self.module), own
 
     def restore(self, snapshot: Any) -> None:
         """Put a copy back."""
-        snapshot.put_into(self.module)
+        state, own = snapshot
+        state.put_into(self.module)
+        for parameter, value in zip(self.objective.parameters(), own, strict=True):
+            parameter.data.copy_(value)
 
     def averaged(self) -> contextlib.AbstractContextManager:
         """Let the module have its averaged weights meanwhile, if there are such."""

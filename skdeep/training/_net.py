@@ -227,9 +227,9 @@ class _LazyRows(skorch.dataset.Dataset):
 
     def __getitem__(self, i):
         batch = self.source.batch(slice(i, i + 1))
-        inputs = [x[0] for x in batch.inputs]
+        inputs = tree_map(lambda x: x[0], as_argument(batch.inputs))
         target = 0 if batch.target is None else self.codes(batch.target)[0]
-        return (inputs[0] if len(inputs) == 1 else tuple(inputs)), target
+        return inputs, target
 
 
 def _as_dataset(source, codes: Callable):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from skdeep.training._batches import Batch, Source
-from skdeep.training._inference import call, outputs, rows_at_once, scores_of
+from skdeep.training._inference import call, measured_rows, outputs, scores_of
 
 
 class Objective(ABC):
@@ -41,7 +41,7 @@ class Objective(ABC):
 
         The networks are in evaluation mode, and no gradient is wanted.
         """
-        size = min(rows_at_once(network, source) for network in networks.values())
+        size = measured_rows(lambda batch: self.losses(networks, batch), source)
         batches = [
             source.batch(slice(start, start + size))
             for start in range(0, len(source), size)

@@ -31,9 +31,9 @@ def mean_scores(solve, n_seeds, **few):
 @pytest.mark.parametrize(
     "name, n_seeds, few, least",
     [
-        ("classify_table", 5, {"epochs": 10}, 0.75),
-        ("classify_images", 2, {"epochs": 5}, 0.9),
-        ("fine_tune", 5, {"epochs": 6, "head_epochs": 20}, 0.6),
+        ("classify_table", 4, {"epochs": 10}, 0.75),
+        ("classify_images", 3, {"epochs": 5}, 0.9),
+        ("fine_tune", 3, {}, 0.8),
         ("predict_numbers", 3, {"epochs": 10}, 0.8),
     ],
 )

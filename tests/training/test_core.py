@@ -6,6 +6,7 @@ counts the lines.
 
 import ast
 import inspect
+import itertools
 import math
 import textwrap
 import threading
@@ -47,7 +48,7 @@ def layers(*sizes, seed=0, activation=nn.Tanh):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         found = []
-        for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+        for n_in, n_out in itertools.pairwise(sizes):
             found += [nn.Linear(n_in, n_out), activation()]
         return nn.Sequential(*found[:-1]).double()
 
@@ -475,9 +476,11 @@ def test_learners_have_solvers_and_rates_of_their_own(learning_rate):
     schedules = [
         torch.optim.lr_scheduler.LambdaLR(
             solver,
-            lambda step: (1 + math.cos(math.pi * step / 20)) / 2
-            if learning_rate == "cosine"
-            else 1.0,
+            lambda step: (
+                (1 + math.cos(math.pi * step / 20)) / 2
+                if learning_rate == "cosine"
+                else 1.0
+            ),
         )
         for solver in solvers
     ]
@@ -616,9 +619,7 @@ def test_gradients_averaged_over_shards_are_those_of_all_rows(max_grad_norm):
     x, y = noisy_line()
     common = dict(shuffle=False, max_iter=5, max_grad_norm=max_grad_norm)
     # Row i of a batch of 20 goes to shard i mod 2.
-    shards = train_shards(
-        [x[::2], x[1::2]], [y[::2], y[1::2]], batch_size=10, **common
-    )
+    shards = train_shards([x[::2], x[1::2]], [y[::2], y[1::2]], batch_size=10, **common)
     whole = layers(2, 4, 1)
     train(
         Task(

@@ -8,10 +8,10 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback, Freezer, Unfreezer
 from sklearn.base import clone
 from sklearn.datasets import make_regression
 from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Callback, Freezer, Unfreezer
 from torch import nn
 
 from skdeep import MLPRegressor, ModuleRegressor

@@ -504,6 +504,36 @@ def test_accuracy_of_sequences(scoring):
     assert mine == pytest.approx(model.score(sequences[:150], y[:150]))
 
 
+class Items(torch.utils.data.Dataset):
+    """Rows that are made one by one, each with two inputs of the module by name."""
+
+    def __init__(self, X):
+        self.X = torch.from_numpy(X).float()
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, i):
+        return {"a": self.X[i, :3], "b": self.X[i, 3:]}
+
+
+class TwoInputs(nn.Module):
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.layer = nn.Linear(6, n_outputs)
+
+    def forward(self, a, b):
+        return self.layer(torch.cat([a, b], 1))
+
+
+@pytest.mark.parametrize("scoring", WAYS)
+def test_accuracy_of_items(scoring):
+    model = ModuleClassifier(TwoInputs, callbacks=[scoring], max_iter=2)
+    y = WIDE[:, 0] > 0
+    model.fit(Items(WIDE), y, X_val=Items(WIDE[:150]), y_val=y[:150])
+    assert model.history_[-1]["mine"] == pytest.approx(model.validation_scores_[-1])
+
+
 @pytest.mark.filterwarnings("ignore:lbfgs failed to converge:UserWarning")
 def test_scores_with_lbfgs():
     scores = [accuracy(name="a"), *WAYS, accuracy(name="train", on_train=True)]
@@ -701,7 +731,7 @@ def test_mlflow(tmp_path, monkeypatch):
     tracking = pytest.importorskip("mlflow.tracking")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     client = tracking.MlflowClient(f"file://{tmp_path}")
-    run = client.create_run("0")
+    run = client.create_run(client.create_experiment("fits"))
     model = fitted(sc.MlflowLogger(run, client))
     written = client.get_metric_history(run.info.run_id, "valid_loss")
     expected = [record["valid_loss"] for record in model.history_]
