@@ -132,7 +132,10 @@ class _ModuleFamily(BaseNetwork):
             "module": self.module,
             "n_features": n_features,
             "n_outputs": getattr(plan.targets, "shape", plan.n_scores),
-            "params": dict(self.module_params or {}),
+            "params": {
+                name: copy_module(value) if isinstance(value, nn.Module) else value
+                for name, value in (self.module_params or {}).items()
+            },
         }
 
     def _build(self, config, seed=0):

@@ -141,10 +141,6 @@ def outputs(
     """
     n_rows = len(source)
     function = network if method == "forward" else getattr(network, method)
-    if n_rows == 1:
-        batch = source.batch(slice(None))
-        yield call(function, batch.inputs, precision), batch
-        return
     size = rows_at_once(network, source)
     can_reuse = function is network and precision is None
     if size < n_rows and can_reuse and hasattr(network, "make_scorer"):
@@ -185,6 +181,9 @@ def raw_scores(
     precision : {"bf16"} or None
         Precision of the forward pass.
     """
+    if len(rows) == 1:  # the sooner the better
+        output = call(network, rows.take(slice(None)), precision)
+        return scores_of(output, 1, n_scores, loss)
     parts = [
         scores_of(output, len(batch), n_scores, loss)
         for output, batch in outputs(network, RowSource(rows, None), precision)

@@ -278,6 +278,24 @@ def test_arguments_of_a_module_and_of_an_optimizer_in_a_grid():
     assert model.module_params is model.solver_params is None
 
 
+class OnTopOf(nn.Module):
+    def __init__(self, n_features, n_outputs, body):
+        super().__init__()
+        self.body, self.head = body, nn.Linear(2, n_outputs)
+
+    def forward(self, x):
+        return self.head(torch.relu(self.body(x)))
+
+
+def test_a_module_among_the_arguments_is_copied():
+    first = ModuleClassifier(nn.Linear, **FEW).fit(X, y)
+    expected = first.predict_proba(X)
+    model = ModuleClassifier(OnTopOf, module_params={"body": first.module_}, **FEW)
+    one, two = (model.fit(X, y).predict_proba(X) for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(first.predict_proba(X), expected)
+
+
 def test_nested_parameters():
     model = ModuleClassifier(Wide, module_params={"width": 5})
     assert model.get_params()["module__width"] == 5
