@@ -36,6 +36,7 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
+from skdeep._compat import VersionedPickle
 from skdeep.encoding import cost_table, positive_code
 from skdeep.estimators._decisions import (
     CALIBRATORS,
@@ -81,7 +82,9 @@ def _offers_a_search(model) -> bool:
     return True
 
 
-class CostSensitiveClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class CostSensitiveClassifier(
+    ClassifierMixin, MetaEstimatorMixin, VersionedPickle, BaseEstimator
+):
     """A classifier for which a false positive costs ``alpha`` false negatives.
 
     It wraps any classifier and makes the decisions that cost least. With probabilities

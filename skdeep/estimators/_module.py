@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from scipy.stats import loguniform
 from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.utils.data import Dataset
 
@@ -186,6 +187,7 @@ class _ModuleFamily(BaseNetwork):
         score : float
             The score; over all values or labels if y has more than two axes.
         """
+        check_is_fitted(self)
         if y is None and isinstance(X, Dataset):
             dtype = (np.float64, np.float32)
             y = check_module_inputs(self, X, y, dtype=dtype, schema=self._schema).y

@@ -24,6 +24,7 @@ from sklearn.utils import check_random_state, get_tags, indexable
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_method_params, _num_samples
 
+from skdeep._compat import VersionedPickle
 from skdeep.model_selection._callback_contexts import SearchContexts
 from skdeep.model_selection._epoch_callbacks import StopAfter, watched
 from skdeep.model_selection._lockstep import CrossValidation
@@ -49,7 +50,7 @@ from skdeep.model_selection._trial_loop import TrialLoop
 _DIRECTIONS = ("maximize", "minimize")
 
 
-class OptunaSearchCV(SearchPlots, BaseSearchCV):
+class OptunaSearchCV(SearchPlots, VersionedPickle, BaseSearchCV):
     """Search of parameters by Optuna, scored by cross-validation.
 
     Like :class:`sklearn.model_selection.RandomizedSearchCV`, but each trial learns from

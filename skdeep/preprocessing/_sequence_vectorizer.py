@@ -14,6 +14,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from skdeep._compat import VersionedPickle
 from skdeep.preprocessing._base import ArrayOutput, ObservedFit
 
 PADDING, UNKNOWN, FIRST_TERM = 0, 1, 2
@@ -109,7 +110,7 @@ def _pad(sequences: list[list[int]], width: int | None) -> np.ndarray:
     return padded
 
 
-class SequenceVectorizer(ObservedFit, ArrayOutput, BaseEstimator):
+class SequenceVectorizer(ObservedFit, ArrayOutput, VersionedPickle, BaseEstimator):
     r"""Turn documents into sequences of token ids, for networks that read in order.
 
     Documents are cut into tokens as by

@@ -13,6 +13,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skdeep._compat import VersionedPickle
 from skdeep.encoding import CONTEXTS, RowContext, time_labels
 from skdeep.preprocessing._base import ArrayOutput, ObservedFit
 
@@ -43,7 +44,7 @@ def _windows(rows: np.ndarray, before: np.ndarray, window: int) -> np.ndarray:
     return windows.transpose(0, 2, 1)  # from (n_rows, n_features, window)
 
 
-class SlidingWindow(ObservedFit, ArrayOutput, BaseEstimator):
+class SlidingWindow(ObservedFit, ArrayOutput, VersionedPickle, BaseEstimator):
     """Give each row the rows before it: a time axis for networks that read sequences.
 
     Row t becomes rows t - window + 1 to t, oldest first. The number of rows stays, so

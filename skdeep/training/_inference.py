@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -122,7 +123,8 @@ def measured_rows(function: Callable[[Batch], Any], source: Source) -> int:
     if len(source) <= _FEW_ROWS:
         return _FEW_ROWS
     first = source.batch(slice(0, 1))
-    with _LargestValue() as largest:
+    # A row that does not fit is refused when all rows go through the network.
+    with _LargestValue() as largest, contextlib.suppress(ValueError):
         function(first)
     device = first_of(first.inputs).device.type
     return max(1, _BYTES_AT_ONCE.get(device, _BYTES_ON_ACCELERATOR) // largest.n_bytes)

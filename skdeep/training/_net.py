@@ -83,8 +83,9 @@ class _Net(NeuralNet):
 
     def infer(self, x, **fit_params):
         x = to_tensor(x, device=self.device)
-        is_single = not isinstance(x, (tuple, list, Mapping))
-        return call(self.module_, (x,) if is_single else x, self.precision)
+        if not isinstance(x, Mapping):
+            x = tuple(x) if isinstance(x, (tuple, list)) else (x,)
+        return call(self.module_, x, self.precision)
 
     def read(self, output) -> Tensor:
         """Return the raw scores in what the module has returned."""

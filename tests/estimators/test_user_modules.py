@@ -14,6 +14,7 @@ import skops.io
 import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits, make_classification, make_regression
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from skorch.callbacks import Freezer, Unfreezer
 from skorch.helper import SliceDict
@@ -21,7 +22,20 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
-from skdeep import MLPClassifier, ModuleClassifier, ModuleRegressor
+import skdeep
+from skdeep import (
+    CostSensitiveClassifier,
+    DeepEnsembleClassifier,
+    DeepEnsembleRegressor,
+    LSTMForecaster,
+    MLPClassifier,
+    ModuleClassifier,
+    ModuleRegressor,
+    OptunaSearchCV,
+    SequenceVectorizer,
+    SlidingWindow,
+    TrendFeatures,
+)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning"),
@@ -705,6 +719,25 @@ def test_a_pickle_of_another_release_is_warned_of_and_read(monkeypatch):
     older.__setstate__(state)
     assert older.accumulate == 1
     np.testing.assert_array_equal(older.predict_proba(X), expected)
+
+
+def test_every_estimator_carries_the_version():
+    estimators = [
+        CostSensitiveClassifier(),
+        DeepEnsembleClassifier(),
+        DeepEnsembleRegressor(),
+        LSTMForecaster(),
+        OptunaSearchCV(LogisticRegression(), {"C": [1.0]}),
+        SequenceVectorizer(),
+        SlidingWindow(),
+        TrendFeatures(),
+    ]
+    for estimator in estimators:
+        state = estimator.__getstate__()
+        assert state["_skdeep_version"] == skdeep.__version__
+        loaded = pickle.loads(pickle.dumps(estimator))
+        assert not hasattr(loaded, "_skdeep_version")
+        assert loaded.get_params().keys() == estimator.get_params().keys()
 
 
 def test_coefs_can_be_set():
