@@ -11,6 +11,7 @@ from scipy.stats import loguniform
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
+from torch.utils._pytree import tree_map
 from torch.utils.data import Dataset
 
 from skdeep.encoding import (
@@ -121,7 +122,7 @@ class _ModuleFamily(BaseNetwork):
         with own_generators(0, cpu), torch.inference_mode():
             try:
                 self._build(plan.config).float().eval()(*rows.take(slice(None)))
-            except Exception:
+            except Exception:  # whatever the user's code may raise
                 return False
         return True
 
@@ -133,10 +134,8 @@ class _ModuleFamily(BaseNetwork):
             "module": self.module,
             "n_features": n_features,
             "n_outputs": getattr(plan.targets, "shape", plan.n_scores),
-            "params": {
-                name: copy_module(value) if isinstance(value, nn.Module) else value
-                for name, value in (self.module_params or {}).items()
-            },
+            # The fit trains copies of modules among them, in lists and dicts too.
+            "params": tree_map(_own_if_module, self.module_params or {}),
         }
 
     def _build(self, config, seed=0):
@@ -225,6 +224,10 @@ def _own(network: nn.Module) -> nn.Module:
         return copy_module(network)
     except Exception:
         return network
+
+
+def _own_if_module(value):
+    return copy_module(value) if isinstance(value, nn.Module) else value
 
 
 def _check_is_ready(network: nn.Module) -> None:

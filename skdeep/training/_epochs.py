@@ -17,8 +17,10 @@ from skdeep.training._batches import Batch, Source, batch_sizes
 from skdeep.training._checkpoint import described
 from skdeep.training._dense import DenseLearner
 from skdeep.training._device import GlobalGenerators
+from skdeep.training._inference import outputs
 from skdeep.training._module_state import ModuleState
 from skdeep.training._net import SkorchCallbacks
+from skdeep.training._objectives import Supervised
 from skdeep.training._optimizers import as_arrays, as_tensors, restore_optimizer
 from skdeep.training._progress import Printer
 from skdeep.training._schedules import LearningRate
@@ -33,8 +35,8 @@ NON_FINITE = (
 )
 # Parameters larger than this may make scores that overflow.
 _LARGE = 1e4
-# Training rows whose scores are looked at then.
-_N_LOOKED_AT = 1000
+# Training rows whose scores are checked then, at least.
+_N_CHECKED = 1000
 
 
 class Fit:
@@ -106,7 +108,7 @@ class Fit:
                 f"samples in a batch, got batch_size={self.options.batch_size}",
             ),
         ):
-            if n_rows < 2:
+            if n_rows == 1:  # 0 are rows that the source is yet to make
                 raise ValueError(f"Batch normalisation needs at least 2 {found}.")
 
     def run(self) -> None:
@@ -316,18 +318,18 @@ class Fit:
         largest = self.learner.largest_parameter
         if largest <= _LARGE or not math.isfinite(largest):
             return math.isfinite(largest)
-        if not hasattr(self.learner.objective, "scores"):
+        objective = self.learner.objective
+        if not isinstance(objective, Supervised):
             return True
+        n_checked = 0
         with self._evaluating():
-            rows = self.task.train.batch(slice(0, _N_LOOKED_AT)).inputs
-            output = (
-                self.learner.module(*rows)
-                if isinstance(rows, tuple)
-                else (self.learner.module(**rows))
-            )
-            n_rows = min(_N_LOOKED_AT, len(self.task.train))
-            raw = self.learner.objective.scores(output, n_rows)
-        return bool(raw.isfinite().all())
+            for output, batch in outputs(self.learner.module, self.task.train):
+                if not objective.scores(output, len(batch)).isfinite().all():
+                    return False
+                n_checked += len(batch)
+                if n_checked >= _N_CHECKED:
+                    break
+        return True
 
     def _watch(self, record: dict) -> None:
         """Compare the epoch with those before it."""

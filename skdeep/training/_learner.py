@@ -20,9 +20,6 @@ from skdeep.training._optimizers import (
     restore_optimizer,
 )
 
-# Parameters larger than this may make scores that overflow.
-_LARGE = 1e4
-
 
 class Learner:
     """A module that is trained by autograd.

@@ -24,6 +24,7 @@ from skdeep.training._batches import (
     first_of,
 )
 from skdeep.training._inference import call, scores_of
+from skdeep.training._objectives import Supervised
 from skdeep.training._task import Task
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -265,7 +266,13 @@ class SkorchCallbacks:
     def __init__(self, task: Task):
         self.task = task
         self.learner = task.learner
-        self.loss: Any = task.learner.objective.loss
+        objective: Any = self.learner.objective
+        if not isinstance(objective, Supervised):
+            raise TypeError(
+                "skorch callbacks need an objective with a loss between outputs and "
+                f"targets, got {type(objective).__name__}."
+            )
+        self.loss: Any = objective.loss
         items = [c if isinstance(c, tuple) else ("", c) for c in task.callbacks]
         self.callbacks = [callback for _, callback in items]
         self._wants_batches = any(map(_overrides_batch_hook, self.callbacks))

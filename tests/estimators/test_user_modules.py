@@ -295,16 +295,18 @@ def test_arguments_of_a_module_and_of_an_optimizer_in_a_grid():
 class OnTopOf(nn.Module):
     def __init__(self, n_features, n_outputs, body):
         super().__init__()
+        body = body[0] if isinstance(body, list) else body
         self.body, self.head = body, nn.Linear(2, n_outputs)
 
     def forward(self, x):
         return self.head(torch.relu(self.body(x)))
 
 
-def test_a_module_among_the_arguments_is_copied():
+@pytest.mark.parametrize("put", [lambda body: body, lambda body: [body]])
+def test_a_module_among_the_arguments_is_copied(put):
     first = ModuleClassifier(nn.Linear, **FEW).fit(X, y)
     expected = first.predict_proba(X)
-    model = ModuleClassifier(OnTopOf, module_params={"body": first.module_}, **FEW)
+    model = ModuleClassifier(OnTopOf, module_params={"body": put(first.module_)}, **FEW)
     one, two = (model.fit(X, y).predict_proba(X) for _ in range(2))
     np.testing.assert_array_equal(one, two)
     np.testing.assert_array_equal(first.predict_proba(X), expected)

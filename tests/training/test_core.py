@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.decomposition import PCA
+from skorch.callbacks import EpochTimer
 from torch import nn
 from torch.nn import functional as F
 
@@ -244,6 +245,15 @@ def test_a_policy_is_solved_on_states_it_has_led_to():
     )
     assert source.lengths == [20 + epoch % 50 for epoch in range(200)]
     assert state.n_samples_seen == sum(source.lengths)
+
+
+def test_skorch_callbacks_need_a_loss_between_outputs_and_targets():
+    learner = Learner(layers(2, 8, 1), EulerEquation())
+    task = Task(
+        [learner], SimulatedEconomy(), TrainingOptions(), callbacks=[EpochTimer()]
+    )
+    with pytest.raises(TypeError, match="loss between outputs.*EulerEquation"):
+        train(task)
 
 
 # -- (d) rows that are changed in training only ----------------------------------------
