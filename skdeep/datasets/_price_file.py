@@ -1,0 +1,204 @@
+"""From the file of a vendor to the raw prices of one stock, oldest day first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from skdeep.datasets._csv import Row, TextFile
+from skdeep.datasets._dates import looks_like_date, parse_days
+from skdeep.datasets._header import PRICES, Table, choose_symbol, find_table
+from skdeep.datasets._numbers import (
+    choose_style,
+    is_missing,
+    looks_like_number,
+    parse_numbers,
+)
+
+NUMBERS = (*PRICES, "volume", "adj_close")
+
+
+def read_price_file(
+    path: Path,
+    sep: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    dayfirst: bool | None = None,
+    tz: str | None = None,
+    symbol: str | None = None,
+) -> tuple[pd.DataFrame, dict]:
+    """Read a file of daily prices; what is not given is found out.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    sep, decimal, thousands, dayfirst, tz, symbol : optional
+        As `load_stock_prices` documents them.
+
+    Returns
+    -------
+    raw : DataFrame of shape (n_days, n_columns)
+        "open", "high", "low", "close" and, where the file has them, "volume" and
+        "adj_close", by "date".
+    read_as : dict
+        What was chosen.
+    """
+    file = TextFile(path)
+    table = find_table(file, sep, symbol)
+    cells = _select_cells(file, table, symbol)
+    cells, skipped = _drop_days_without_prices(file, cells, table.names)
+    columns = [name for name in NUMBERS if name in cells.columns]
+    style = choose_style(file, cells[columns], decimal, thousands)
+    raw = pd.DataFrame(
+        {n: parse_numbers(file, cells[n], table.names[n], style) for n in columns},
+        index=cells.index,
+    )
+    days, dates_read_as = parse_days(file, cells["date"], dayfirst, tz)
+    _check_prices(file, raw, days)
+    raw, order = _sort(file, raw, days)
+    return raw, {
+        "file": str(path),
+        "encoding": file.encoding,
+        "sep": table.sep,
+        "columns": {name: table.names[name] for name in ("date", *columns)},
+        **style._asdict(),
+        **dates_read_as,
+        "order": order,
+        "skipped_lines": skipped,
+    }
+
+
+def _select_cells(file: TextFile, table: Table, symbol: str | None) -> pd.DataFrame:
+    """Return the text of the columns used, by line, of the rows of one stock."""
+    rows = _drop_notes_at_the_end(table)
+    if not rows:
+        raise ValueError(f"{file.name} has no rows, only column names.")
+    for row in rows:
+        if any(row.cells[table.n_columns :]):
+            raise file.error(
+                row.line,
+                f"it has {len(row.cells)} fields, and the header {table.n_columns}. A "
+                f"number with {table.sep!r} in it must be in quotes.",
+            )
+    index = pd.Index([row.line for row in rows], name="line")
+    cells = pd.DataFrame(
+        {
+            role: pd.Series([_get(row, column) for row in rows], index, dtype=object)
+            for role, column in table.columns.items()
+        }
+    )
+    return _select_stock(file, cells, symbol, bool(table.symbol))
+
+
+def _get(row: Row, column: int) -> str:
+    """Return a cell; a short row ends with empty ones."""
+    return row.cells[column] if column < len(row.cells) else ""
+
+
+def _drop_notes_at_the_end(table: Table) -> list[Row]:
+    """Drop lines such as "Downloaded from ..." below the last day."""
+    rows = list(table.rows)
+    while rows and _is_note(rows[-1], table.columns):
+        rows.pop()
+    return rows
+
+
+def _is_note(row: Row, columns: dict[str, int]) -> bool:
+    prices = [_get(row, columns[role]) for role in PRICES]
+    has_date = looks_like_date(_get(row, columns["date"]))
+    return not has_date and not any(looks_like_number(cell) for cell in prices)
+
+
+def _select_stock(
+    file: TextFile, cells: pd.DataFrame, symbol: str | None, is_selected: bool
+) -> pd.DataFrame:
+    """Return the rows of one stock, where the file has a column of symbols."""
+    found = list(dict.fromkeys(cells.get("symbol", [])))
+    if not any(found):
+        if symbol is not None and not is_selected:
+            raise ValueError(
+                f"symbol={symbol!r} cannot be looked up: {file.name} has no column of "
+                "symbols, such as Ticker, Symbol or Name."
+            )
+        return cells
+    return cells[cells["symbol"] == choose_symbol(file, found, symbol)]
+
+
+def _drop_days_without_prices(
+    file: TextFile, cells: pd.DataFrame, names: dict[str, str]
+) -> tuple[pd.DataFrame, list[int]]:
+    """Drop rows without any price (holidays); refuse those that lack some cells."""
+    columns = [name for name in NUMBERS if name in cells.columns]
+    missing = cells[columns].map(is_missing)
+    is_holiday = missing[list(PRICES)].all(axis=1)
+    skipped = cells.index[is_holiday].tolist()
+    cells, missing = cells[~is_holiday], missing[~is_holiday]
+    if cells.empty:
+        raise ValueError(f"{file.name} has no rows with prices.")
+    for name in columns:
+        if name == "volume" and missing[name].all():
+            cells = cells.drop(columns=name)
+        elif missing[name].any():
+            line, cell = missing[name].idxmax(), cells[name][missing[name]].iloc[0]
+            remedy = " (0 if nothing was traded)" if name == "volume" else ""
+            raise file.error(
+                line,
+                f"column {names[name]!r} has no number ({cell!r}), though the day has "
+                f"prices. Fill it in{remedy}, or remove the "
+                f"{'column' if name == 'volume' else 'row'}.",
+            )
+    return cells, skipped
+
+
+def _check_prices(file: TextFile, raw: pd.DataFrame, days: pd.DatetimeIndex) -> None:
+    """Refuse what no market quotes: prices of 0 or less, a high below a low."""
+    dates = dict(zip(raw.index, days.strftime("%Y-%m-%d"), strict=True))
+    for name, column in raw.items():
+        is_bad = column < 0 if name == "volume" else column <= 0
+        if is_bad.any():
+            line, value = is_bad.idxmax(), column[is_bad].iloc[0]
+            wanted = "0 or more" if name == "volume" else "above 0"
+            raise file.error(
+                line, f"{dates[line]}: {name} is {value:g}; it must be {wanted}."
+            )
+    crossed = raw["high"] < raw["low"]
+    if crossed.any():
+        line = crossed.idxmax()
+        raise file.error(line, f"{dates[line]}: the high is below the low.")
+
+
+def _sort(
+    file: TextFile, raw: pd.DataFrame, days: pd.DatetimeIndex
+) -> tuple[pd.DataFrame, str]:
+    """Put the oldest day first; the file must have it at one of its ends."""
+    # Built anew: normalize() may have given the days a frequency.
+    index = pd.DatetimeIndex(days.to_numpy(), name="date").as_unit("us")
+    lines, raw = raw.index, raw.set_index(index)
+    if days.has_duplicates:
+        again = int(np.flatnonzero(days.duplicated())[0])
+        first = lines[days.get_indexer_for(days[[again]])[0]]
+        raise file.error(
+            lines[again],
+            f"it has the date {days[again].date()} more than once: line {first} has it "
+            "too. Each day must have one row.",
+        )
+    if days.is_monotonic_increasing:
+        return raw, "oldest first"
+    if days.is_monotonic_decreasing:
+        return raw[::-1], "newest first"
+    late = _find_disorder(days)
+    raise file.error(
+        lines[late],
+        f"the file is not sorted by date: {days[late].date()} comes after "
+        f"{days[late - 1].date()}. Sort it by date.",
+    )
+
+
+def _find_disorder(days: pd.DatetimeIndex) -> int:
+    """Return the first row that breaks the order of most rows."""
+    rises = np.diff(days.to_numpy()) > np.timedelta64(0)
+    is_rising = rises.sum() * 2 >= len(rises)
+    return 1 + int(np.flatnonzero(rises != is_rising)[0])
