@@ -45,22 +45,21 @@ class TextFile:
     def __init__(self, path: Path):
         self.name = repr(str(path))
         data = _unpack(_read_bytes(path), self.name)
-        if not data.strip():
-            raise ValueError(f"{self.name} is empty.")
         self.encoding = _choose_encoding(data)
         text = data.decode(self.encoding, errors="replace")
+        if not text.strip():
+            raise ValueError(f"{self.name} is empty.")
         # Universal newlines, but not str.splitlines: it also splits at form feeds and
         # the like, and line numbers would differ from those of an editor.
         self.lines = list(io.StringIO(text, newline=None))
 
-    def error(self, line: int, problem: str) -> ValueError:
+    def error(self, line: int, problem: str, date: str = "") -> ValueError:
         """Return the error that names a line, what is wrong and what it reads."""
         content = self.lines[line - 1].rstrip("\n")
         if len(content) > LONGEST_QUOTE:
             content = content[:LONGEST_QUOTE] + "..."
-        return ValueError(
-            f"{self.name}, line {line}{_join(problem)} The line reads: {content!r}"
-        )
+        where = f"{self.name}, line {line}" + (f", {date}" if date else "")
+        return ValueError(f"{where}: {problem} The line reads: {content!r}")
 
     def split(self, sep: str, n_lines: int | None = None) -> list[Row]:
         """Split the lines into cells; rows in which every cell is empty are left out.
@@ -83,11 +82,6 @@ class TextFile:
         except csv.Error as error:
             raise self.error(start, f"is not CSV: {error}.") from error
         return [row for row in rows if any(row.cells)]
-
-
-def _join(problem: str) -> str:
-    """Put a date after the line number with a comma, and text with a colon."""
-    return f", {problem}" if problem[:4].isdigit() else f": {problem}"
 
 
 def _read_bytes(path: Path) -> bytes:

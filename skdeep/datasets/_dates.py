@@ -45,6 +45,7 @@ _MONTHS = (
 # Seconds are below the first until the year 5138, milliseconds below the second, ...
 _UNITS = {1e11: "s", 1e14: "ms", 1e17: "us", np.inf: "ns"}
 
+YEARS = range(1700, 2200)  # any other is a mistake
 LATEST_OF_SHORT_YEARS = 68  # "68" is 2068 and "69" is 1969, as in the C library
 
 
@@ -73,7 +74,7 @@ def parse_days(
     zone = None if tz is None else _find_zone(tz)
     name, parts = _match(file, cells)
     if name == "unix time":
-        times, unit = _read_unix(parts)
+        times, unit = _read_unix(file, cells, parts)
         offsets = np.zeros(len(parts))
         read_as = {"dates": f"{name} ({unit})"}
     else:
@@ -121,9 +122,15 @@ def _match_one(cell: str) -> tuple[str, dict]:
     return "", {}
 
 
-def _read_unix(parts: list[dict]) -> tuple[pd.DatetimeIndex, str]:
-    numbers = np.array([int(part["unix"]) for part in parts])
-    unit = next(unit for limit, unit in _UNITS.items() if numbers.max() < limit)
+def _read_unix(
+    file: TextFile, cells: pd.Series, parts: list[dict]
+) -> tuple[pd.DatetimeIndex, str]:
+    numbers = [int(part["unix"]) for part in parts]
+    unit = next(unit for limit, unit in _UNITS.items() if max(numbers) < limit)
+    span = pd.Timestamp(YEARS.stop, 1, 1) - pd.Timestamp(1970, 1, 1)
+    for line, number in zip(cells.index, numbers, strict=True):
+        if number >= span // pd.Timedelta(1, unit=unit):
+            raise file.error(line, f"{number} is not a time before {YEARS.stop}.")
     return pd.DatetimeIndex(pd.to_datetime(numbers, unit=unit)), unit
 
 
@@ -151,13 +158,19 @@ def _choose_dayfirst(
     n_wrong = {key: found.isna().sum() for key, found in dates.items()}
     if n_wrong[True] != n_wrong[False]:
         return bool(n_wrong[True] < n_wrong[False])
-    if not any(n_wrong.values()):
-        for makes_sense in (_are_in_order, _are_weekdays):
-            fitting = [key for key, found in dates.items() if makes_sense(found)]
-            if len(fitting) == 1:
-                return fitting[0]
-        if "." in cells.iloc[0]:  # 25.03.2024: no country writes the month first
-            return True
+    if any(n_wrong.values()):
+        bad = cells[(dates[True].isna() | dates[False].isna()).to_numpy()]
+        raise file.error(
+            bad.index[0],
+            f"{bad.iloc[0]!r} does not have day and month in the order of other lines, "
+            "or is not a date.",
+        )
+    for makes_sense in (_are_in_order, _are_weekdays):
+        fitting = [key for key, found in dates.items() if makes_sense(found)]
+        if len(fitting) == 1:
+            return fitting[0]
+    if "." in cells.iloc[0]:  # 25.03.2024: no country writes the month first
+        return True
     ways = " or ".join(f"{found.iloc[0]:%d %B %Y}" for found in dates.values())
     raise file.error(
         cells.index[0],
@@ -178,14 +191,15 @@ def _are_weekdays(dates: pd.Series | pd.DatetimeIndex) -> bool:
 
 def _read_dates(parts: list[dict]) -> pd.Series:
     """Return the dates; NaT where there is no such day."""
+    years = pd.Series([_read_year(part["year"]) for part in parts])
     frame = pd.DataFrame(
         {
-            "year": [_read_year(part["year"]) for part in parts],
+            "year": years,
             "month": [_read_month(part["month"]) for part in parts],
             "day": [int(part["day"]) for part in parts],
         }
     )
-    return pd.to_datetime(frame, errors="coerce")
+    return pd.to_datetime(frame, errors="coerce").where(years.isin(YEARS))
 
 
 def _read_year(text: str) -> int:

@@ -21,41 +21,46 @@ NEEDED = (
 # In the order of preference: a file with "Close" and "Last" has its close in "Close".
 # Spelled freely: case, accents, blanks and punctuation do not count. Beside English
 # stand the names that investing.com, Stooq, ariva.de and Boursorama use in German,
-# French, Spanish, Italian, Portuguese, Polish and Japanese.
+# French, Spanish, Italian, Portuguese, Dutch, Polish, Russian, Japanese and Chinese.
 NAMES = {
     "date": (
         *("Date", "Datetime", "Trade date", "Trading day", "Day", "Open time"),
         # The start of a day comes before its end ("timestamp" of CoinMarketCap).
         *("Time open", "Timestamp", "Time", "Gmt time", "Local time", "Unix"),
-        *("Datum", "Fecha", "Data", "日付け", "日付"),
+        *("Datum", "Fecha", "Data", "Дата", "日付け", "日付", "日期"),
     ),
     "open": (
         *("Open", "Open price", "Opening price", "Price open"),
         *("Eröffn.", "Eröffnung", "Erster", "Ouv.", "Ouverture", "Apertura"),
-        *("Abertura", "Otwarcie", "始値"),
+        *("Abertura", "Otwarcie", "Откр.", "始値", "开盘"),
     ),
     "high": (
         *("High", "High price", "Highest price", "Price high", "Hoch", "Plus haut"),
-        *("Haut", "Máximo", "Máxima", "Massimo", "Najwyższy", "高値"),
+        *("Haut", "Máximo", "Máxima", "Massimo", "Hoog", "Najwyższy", "Max.", "Макс."),
+        *("高値", "高"),
     ),
     "low": (
         *("Low", "Low price", "Lowest price", "Price low", "Tief", "Plus bas", "Bas"),
-        *("Mínimo", "Mínima", "Minimo", "Najniższy", "安値"),
+        *("Mínimo", "Mínima", "Laag", "Najniższy", "Min.", "Мин.", "安値", "低"),
     ),
     "close": (
         *("Close", "Close/Last", "Close price", "Closing price", "Price close"),
         "Close Close price adjusted for splits.",  # a copy of Yahoo's page
         *("Last", "Last price", "Latest", "LTP", "Price", "Schlusskurs", "Schluss"),
-        *("Zuletzt", "Dernier", "Clôture", "Clôt", "Último", "Ultimo", "Zamknięcie"),
-        "終値",
+        *("Zuletzt", "Dernier", "Clôture", "Clôt", "Último", "Laatste", "Zamknięcie"),
+        *("Ostatnio", "Цена", "終値", "收盘"),
     ),
     "volume": (
         # Of ariva.de, "Stücke" are shares and "Volumen" is money.
-        *("Volume", "Vol.", "Stücke", "Stuecke", "Volumen", "Wolumen", "出来高"),
+        *("Volume", "Vol.", "Stücke", "Stuecke", "Volumen", "Wolumen", "Wol."),
+        *("Объём", "出来高", "交易量"),
+        *("Total volume", "Share volume", "Shares volume", "Volume from"),
         *("Total traded quantity", "Number of shares", "Tick volume", "Tickvol"),
     ),
     "adj_close": (
-        *("Adj Close", "Adjusted close", "Close adj", "Adjusted closing price"),
+        *("Adj Close", "Adjusted close", "Close adj", "Adj close price", "Adj price"),
+        *("Adjusted close price", "Adjusted closing price", "Adjusted price"),
+        *("Adj", "Adjusted", "Adj. Schlusskurs"),
         "Adj Close Adjusted close price adjusted for splits and dividend and/or "
         "capital gain distributions.",
     ),
@@ -64,6 +69,10 @@ NAMES = {
 
 # "Volume BTC" and "Volume USDT" of coins: the first is that in coins.
 _VOLUME_OF = re.compile(r"(?i)volume[ _][a-z]{2,6}")
+
+# Other names of what may be the adjusted close, which must not be left out unseen.
+_ADJUSTED = re.compile(r"(?<!un)adj|ajust|bereinigt")
+_NOT_CLOSE = re.compile(r"open|high|low|vol|factor|ratio")
 
 # What stands over an index that has no name.
 _NO_NAMES = ("", "unnamed0", "index", "price", "ticker")
@@ -90,6 +99,8 @@ class Table(NamedTuple):
         The role of each column that is used, and how the file spells its name.
     columns : dict of str to int
         The role of each column that is used, and its position.
+    ignored : list of str
+        The names of the other columns.
     n_columns : int
         How many columns the header names.
     rows : list of Row
@@ -101,6 +112,7 @@ class Table(NamedTuple):
     sep: str
     names: dict[str, str]
     columns: dict[str, int]
+    ignored: list[str]
     n_columns: int
     rows: list[Row]
     symbol: str
@@ -131,7 +143,8 @@ def find_table(file: TextFile, sep: str | None, symbol: str | None) -> Table:
     columns = _find_columns(names)
     _check_columns(file, names, columns)
     spelled = {role: names[column] for role, column in columns.items()}
-    return Table(sep, spelled, columns, len(names), rows[below:], chosen)
+    ignored = [name for name in names if name and name not in spelled.values()]
+    return Table(sep, spelled, columns, ignored, len(names), rows[below:], chosen)
 
 
 def choose_symbol(file: TextFile, symbols: list[str], symbol: str | None) -> str:
@@ -163,7 +176,7 @@ def _find_header(file: TextFile, sep: str | None) -> tuple[str, int]:
         raise ValueError(
             f"{file.name} is not a CSV file of prices with a header: none of its first "
             f"{N_SEARCHED} lines{hint} names the columns. {NEEDED} It begins with "
-            f"{file.lines[0].strip()[:60]!r}."
+            f"{''.join(file.lines).strip()[:60]!r}."
         )
     return best
 
@@ -195,6 +208,13 @@ def _check_columns(file: TextFile, names: list[str], columns: dict[str, int]) ->
     for role, column in columns.items():
         if keys[column] and keys.count(keys[column]) > 1:
             raise ValueError(f"{file.name} has two columns named {role!r}.")
+    for name, key in zip(names, keys, strict=True):
+        is_adjusted = _ADJUSTED.search(key) and not _NOT_CLOSE.search(key)
+        if is_adjusted and "adj_close" not in columns:
+            raise ValueError(
+                f"{file.name} has a column {name!r}. If it is the adjusted close, call "
+                "it Adj Close in the file; if not, give it another name."
+            )
 
 
 def _read_levels(rows: list[Row], at: int) -> tuple[list[str], list[str], int]:

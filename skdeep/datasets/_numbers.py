@@ -15,6 +15,8 @@ MISSING = frozenset(
 )
 SUFFIXES = {"K": "e3", "M": "e6", "B": "e9"}  # of volumes
 
+FAR_APART = 50.0  # how much farther apart prices are if a mark is misread
+
 _CURRENCY = r"(?:[A-Z]{0,3}[$€£¥₹] ?)?"
 _SPACES = " \u00a0\u202f'’"  # group thousands in any style
 _MARKED = re.compile(
@@ -69,18 +71,22 @@ def _choose_decimal(file: TextFile, cells: pd.DataFrame) -> str:
     """Find the mark from cells that can be read in one way only.
 
     "1.5", "0,123", "1,234.5" and "1,234,567" tell; "1.234" and "1,234" may be
-    either. Where no cell tells, a point is the decimal mark, as nearly everywhere in
-    files; with a comma, the volumes, whole numbers, may tell that theirs is the other.
+    either. Where no cell tells, prices without a mark may: 998 is near to 1,002 and far
+    from 1.002. Else a point in prices is taken for the decimal mark, as nearly
+    everywhere in files, and a mark in volumes, which are whole numbers, for that of
+    thousands. It is an error where the two disagree, or prices have commas.
     """
     told: dict[str, int] = {}
-    unclear: dict[tuple[str, bool], int] = {}
+    of_prices: dict[str, int] = {}
+    of_volumes: dict[str, int] = {}
     for name, column in cells.items():
+        unclear = of_volumes if name == "volume" else of_prices
         for line, cell in column.items():
             mark, is_sure = _read_mark(cell)
             if is_sure:
                 told.setdefault(mark, line)
             elif mark:
-                unclear.setdefault((mark, name == "volume"), line)
+                unclear.setdefault(mark, line)
     if len(told) == 2:
         (mark, first), (other, line) = sorted(told.items(), key=lambda item: item[1])
         raise file.error(
@@ -90,15 +96,41 @@ def _choose_decimal(file: TextFile, cells: pd.DataFrame) -> str:
         )
     if told:
         return next(iter(told))
-    if (",", False) not in unclear:
+    if len(of_prices) == 1:
+        (mark,) = of_prices
+        nearer = _compare_spreads(cells.drop(columns="volume", errors="ignore"), mark)
+        if nearer:
+            return nearer
+    if of_prices.keys() <= {"."} and of_volumes.keys() <= {","}:
         return "."
-    if (".", True) in unclear and (".", False) not in unclear:
+    if of_prices.keys() == {","} and of_volumes.keys() == {"."}:
         return ","
     raise file.error(
-        unclear[",", False],
-        "the comma may stand before decimals or group thousands, and no other line "
-        "tells: pass decimal='.' or decimal=','.",
+        min([*of_prices.values(), *of_volumes.values()]),
+        "a mark before three digits may stand for decimals or thousands, and no other "
+        "line tells: pass decimal='.' or decimal=','.",
     )
+
+
+def _compare_spreads(cells: pd.DataFrame, mark: str) -> str:
+    """Return the decimal mark with which the prices are much nearer to each other.
+
+    It is empty if neither is.
+    """
+    matches = [_MARKED.fullmatch(cell) for cell in cells.to_numpy().ravel()]
+    texts = [f"{m['whole']}{m['mark'] or ''}{m['rest'] or ''}" for m in matches if m]
+    decimals = _spread([text.replace(mark, ".") for text in texts])
+    thousands = _spread([text.replace(mark, "") for text in texts])
+    if decimals > FAR_APART * thousands:
+        return _OTHER[mark]
+    return mark if thousands > FAR_APART * decimals else ""
+
+
+def _spread(texts: list[str]) -> float:
+    """Return the largest number over the smallest."""
+    texts = ["".join(c for c in text if c not in _SPACES) for text in texts]
+    numbers = [float(text) for text in texts if any(c.isdigit() for c in text)]
+    return max(numbers) / max(min(numbers), np.finfo(float).tiny)
 
 
 def _read_mark(cell: str) -> tuple[str, bool]:
@@ -115,7 +147,7 @@ def _read_mark(cell: str) -> tuple[str, bool]:
     if mark in whole:
         return _OTHER[mark], True
     groups = len(match["rest"]) == 3 and 0 < len(whole) <= 3 and whole[0] != "0"
-    return mark, not groups
+    return ("", False) if groups and match["suffix"] else (mark, not groups)
 
 
 def parse_numbers(

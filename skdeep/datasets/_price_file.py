@@ -12,7 +12,6 @@ from skdeep.datasets._dates import looks_like_date, parse_days
 from skdeep.datasets._header import PRICES, Table, choose_symbol, find_table
 from skdeep.datasets._numbers import (
     choose_style,
-    is_missing,
     looks_like_number,
     parse_numbers,
 )
@@ -49,13 +48,14 @@ def read_price_file(
     file = TextFile(path)
     table = find_table(file, sep, symbol)
     cells = _select_cells(file, table, symbol)
-    cells, skipped = _drop_days_without_prices(file, cells, table.names)
     columns = [name for name in NUMBERS if name in cells.columns]
     style = choose_style(file, cells[columns], decimal, thousands)
     raw = pd.DataFrame(
         {n: parse_numbers(file, cells[n], table.names[n], style) for n in columns},
         index=cells.index,
     )
+    raw, skipped = _drop_days_without_prices(file, raw, table.names)
+    cells = cells.loc[raw.index]
     days, dates_read_as = parse_days(file, cells["date"], dayfirst, tz)
     _check_prices(file, raw, days)
     raw, order = _sort(file, raw, days)
@@ -63,7 +63,8 @@ def read_price_file(
         "file": str(path),
         "encoding": file.encoding,
         "sep": table.sep,
-        "columns": {name: table.names[name] for name in ("date", *columns)},
+        "columns": {name: table.names[name] for name in ("date", *raw.columns)},
+        "ignored_columns": table.ignored,
         **style._asdict(),
         **dates_read_as,
         "order": order,
@@ -81,7 +82,7 @@ def _select_cells(file: TextFile, table: Table, symbol: str | None) -> pd.DataFr
             raise file.error(
                 row.line,
                 f"it has {len(row.cells)} fields, and the header {table.n_columns}. A "
-                f"number with {table.sep!r} in it must be in quotes.",
+                f"field with {table.sep!r} in it must be in quotes.",
             )
     index = pd.Index([row.line for row in rows], name="line")
     cells = pd.DataFrame(
@@ -124,33 +125,31 @@ def _select_stock(
                 "symbols, such as Ticker, Symbol or Name."
             )
         return cells
+    if "" in found:
+        line = cells.index[cells["symbol"] == ""][0]
+        raise file.error(line, "it does not say of which stock it is.")
     return cells[cells["symbol"] == choose_symbol(file, found, symbol)]
 
 
 def _drop_days_without_prices(
-    file: TextFile, cells: pd.DataFrame, names: dict[str, str]
+    file: TextFile, raw: pd.DataFrame, names: dict[str, str]
 ) -> tuple[pd.DataFrame, list[int]]:
-    """Drop rows without any price (holidays); refuse those that lack some cells."""
-    columns = [name for name in NUMBERS if name in cells.columns]
-    missing = cells[columns].map(is_missing)
-    is_holiday = missing[list(PRICES)].all(axis=1)
-    skipped = cells.index[is_holiday].tolist()
-    cells, missing = cells[~is_holiday], missing[~is_holiday]
-    if cells.empty:
+    """Drop rows without any price (holidays); refuse those that lack some."""
+    is_holiday = raw[list(PRICES)].isna().all(axis=1)
+    skipped, raw = raw.index[is_holiday].tolist(), raw[~is_holiday]
+    if raw.empty:
         raise ValueError(f"{file.name} has no rows with prices.")
-    for name in columns:
-        if name == "volume" and missing[name].all():
-            cells = cells.drop(columns=name)
-        elif missing[name].any():
-            line, cell = missing[name].idxmax(), cells[name][missing[name]].iloc[0]
-            remedy = " (0 if nothing was traded)" if name == "volume" else ""
+    if "volume" in raw.columns and raw["volume"].isna().all():
+        raw = raw.drop(columns="volume")
+    for name, column in raw.items():
+        if column.isna().any():
+            remedy = "(0 if nothing was traded) or remove the column"
             raise file.error(
-                line,
-                f"column {names[name]!r} has no number ({cell!r}), though the day has "
-                f"prices. Fill it in{remedy}, or remove the "
-                f"{'column' if name == 'volume' else 'row'}.",
+                column.isna().idxmax(),
+                f"column {names[name]!r} has no number, though the day has prices. "
+                f"Fill it in {remedy if name == 'volume' else 'or remove the row'}.",
             )
-    return cells, skipped
+    return raw, skipped
 
 
 def _check_prices(file: TextFile, raw: pd.DataFrame, days: pd.DatetimeIndex) -> None:
@@ -162,12 +161,12 @@ def _check_prices(file: TextFile, raw: pd.DataFrame, days: pd.DatetimeIndex) -> 
             line, value = is_bad.idxmax(), column[is_bad].iloc[0]
             wanted = "0 or more" if name == "volume" else "above 0"
             raise file.error(
-                line, f"{dates[line]}: {name} is {value:g}; it must be {wanted}."
+                line, f"{name} is {value:g}; it must be {wanted}.", dates[line]
             )
     crossed = raw["high"] < raw["low"]
     if crossed.any():
         line = crossed.idxmax()
-        raise file.error(line, f"{dates[line]}: the high is below the low.")
+        raise file.error(line, "the high is below the low.", dates[line])
 
 
 def _sort(

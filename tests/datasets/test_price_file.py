@@ -351,6 +351,26 @@ def test_vendors(tmp_path, vendor):
     check(read(tmp_path, text), expected)
 
 
+LANGUAGES = [
+    "Datum,Zuletzt,Eröffn.,Hoch,Tief,Vol.,+/- %",
+    "Date,Dernier,Ouv., Plus Haut,Plus Bas,Vol.,Variation %",
+    "Fecha,Último,Apertura,Máximo,Mínimo,Vol.,% var.",
+    "Data,Ultimo,Apertura,Massimo,Minimo,Vol.,Var. %",
+    "Data,Último,Abertura,Máxima,Mínima,Vol.,Var%",
+    "Datum,Laatste,Open,Hoog,Laag,Vol.,+/- %",
+    "Data,Ostatnio,Otwarcie,Max.,Min.,Wol.,Zmiana%",
+    "Дата,Цена,Откр.,Макс.,Мин.,Объём,Изм. %",
+    "日付け,終値,始値,高値,安値,出来高,変化率 %",
+    "日期,收盘,开盘,高,低,交易量,涨跌幅",
+]
+
+
+@pytest.mark.parametrize("header", LANGUAGES)
+def test_languages_of_investing_com(tmp_path, header):
+    prices = read(tmp_path, header + "\n2024-01-02,13,12,14,11,5.00K,1%\n")
+    assert prices.iloc[0].tolist() == [12, 14, 11, 13, 5000]
+
+
 # --- what is found out, and what is said -----------------------------------------
 
 
@@ -369,6 +389,7 @@ def test_what_was_chosen_is_told(tmp_path):
             "close": "Close/Last",
             "volume": "Volume",
         },
+        "ignored_columns": [],
         "decimal": ".",
         "thousands": ",",
         "dates": "month/day/year",
@@ -424,6 +445,10 @@ def test_encodings_line_ends_and_archives(tmp_path, container):
         (["€1 234,5", "€1 250"], ",", 1250.0),
         (["1.5e3", "1.25E+3"], ".", 1250.0),
         (["1,250 €", "12,5 €"], ",", 12.5),
+        (["998", "1,002"], ".", 1002.0),
+        (["998", "1.002"], ",", 1002.0),
+        (["2", "1,250"], ",", 1.25),
+        (["0.002", "1.250"], ".", 1.25),
     ],
 )
 def test_marks(tmp_path, numbers, decimal, value):
@@ -438,7 +463,7 @@ def test_volumes_tell_the_mark_of_prices(tmp_path):
     assert read(tmp_path, rows.format("12.345"))["volume"].iloc[0] == 12345
     assert read(tmp_path, rows.format("12.345"))["close"].iloc[0] == 1.234
     assert read(tmp_path, rows.format("12,345,678"))["close"].iloc[0] == 1234
-    with pytest.raises(ValueError, match="line 2: the comma may .*pass decimal='.' or"):
+    with pytest.raises(ValueError, match="line 2: a mark before .*pass decimal='.' or"):
         read(tmp_path, rows.format("12,345"))
     for options, close in [({"decimal": ","}, 1.234), ({"thousands": ","}, 1234.0)]:
         prices = read(tmp_path, rows.format("12,345"), **options)
@@ -562,6 +587,13 @@ def test_adjusted_volumes_and_a_split(tmp_path):
         (PLAIN.replace("1031,", '"1,03",'), "line 3: a number has the decimal mark ',', and one of line 2"),
         (PLAIN.replace(",1200000", ',"1,20.0"'), "line 2: column 'Volume' holds '1,20.0', which is not a number with dec"),
         (PLAIN + "2024-03-27,1030,1042.5\n", "line 5: column 'Low' has no number"),
+        (YAHOO + "2024-03-27,0.24 Dividend\n", "line 5: column 'Open' holds '0.24 Div"),
+        (PLAIN.replace("Volume", "Adj Last"), "has a column 'Adj Last'. If it is the adj"),
+        (LONG.replace("5,6,40,AAPL", "5,6,40,"), "line 5: it does not say of which stock"),
+        ("Date,Open,High,Low,Close\n13/01/2024,1,2,1,2\n01/15/2024,1,2,1,2\n", "line 2: '13/01/2024' does not have day and month in the order of other lines"),
+        (write_dates(["9999999999999999999"]), "line 2: .* is not a time before 2200"),
+        (write_dates(["0024-01-02"]), "line 2: '0024-01-02' is not a date"),
+        ("Date;Open;High;Low;Close;Volume\n2024-01-02;1.234;1.240;1.200;1.230;12.345\n", "line 2: a mark before three digits"),
         (PLAIN + "Mean,1,2,1,2,1\n", "line 5: 'Mean' is not a date"),
         (PLAIN + PLAIN, "line 5: column 'Open' holds 'Open'"),
         (PLAIN.replace("\n2024-03-25,", "\n45376,"), "line 3: '45376' is not a date"),
@@ -583,6 +615,9 @@ def test_errors_name_the_line(tmp_path, text, message):
 
 
 def test_files_that_are_no_files(tmp_path):
+    for text, encoding in [("\n \n", "utf-8"), ("", "utf-16")]:
+        with pytest.raises(ValueError, match="prices.csv' is empty"):
+            read(tmp_path, text, encoding=encoding)
     with pytest.raises(ValueError, match="cannot be read: File name too long"):
         load_stock_prices("x" * 5000 + ".csv")
     with pytest.raises(ValueError, match="'/dev/null' is not a regular file"):

@@ -203,7 +203,7 @@ FAULTS = {
     ),
     "one price missing": (
         replace(2, "13", "null"),
-        "line 3: column 'High' has no number .'null'.",
+        "line 3: column 'High' has no number, though",
     ),
     "empty cell": (replace(2, "2000", ""), "line 3: column 'Volume' has no number"),
     "infinite": (replace(2, "6.0", "inf"), "line 3: column 'Adj Close' holds 'inf'"),
