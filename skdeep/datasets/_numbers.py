@@ -14,17 +14,10 @@ MISSING = frozenset(
     ["", "-", "--", "–", "—", ".", "null", "nan", "na", "n/a", "#n/a", "none", "nil"]
 )
 SUFFIXES = {"K": "e3", "M": "e6", "B": "e9"}  # of volumes
-
 FAR_APART = 50.0  # how much farther apart prices are if a mark is misread
 
-_CURRENCY = r"(?:[A-Z]{0,3}[$€£¥₹] ?)?"
+_CURRENCY = "[$€£¥₹]"
 _SPACES = " \u00a0\u202f'’"  # group thousands in any style
-_MARKED = re.compile(
-    rf"{_CURRENCY}[+-]?(?P<whole>[\d.,{_SPACES}]*?)"
-    rf"(?:(?P<mark>[.,])(?P<rest>\d*))?(?:[eE][+-]?\d+)?(?P<suffix>[KMBkmb]?)"
-    r"(?: ?[$€£¥₹])?"
-)
-_OTHER = {".": ",", ",": "."}
 
 
 class NumberStyle(NamedTuple):
@@ -34,14 +27,36 @@ class NumberStyle(NamedTuple):
     thousands: str
 
 
+def _compile(style: NumberStyle) -> re.Pattern:
+    mark, group = re.escape(style.decimal), f"[{re.escape(style.thousands)}{_SPACES}]"
+    # Groups of two digits stand before the last of three in India: 12,34,567.
+    whole = rf"[1-9]\d{{0,2}}(?P<group>{group})(?:\d{{2,3}}(?P=group))*\d{{3}}|\d+"
+    return re.compile(
+        rf"(?:[A-Z]{{0,3}}{_CURRENCY} ?)?(?P<sign>[+-]?)"
+        rf"(?:(?P<whole>{whole})(?:{mark}(?P<rest>\d*))?|{mark}(?P<only_rest>\d+))"
+        rf"(?P<power>[eE][+-]?\d+)?(?P<suffix>[KMBkmb]?)(?: ?{_CURRENCY})?"
+    )
+
+
+# The usual styles, by their decimal mark.
+_STYLES = {".": NumberStyle(".", ","), ",": NumberStyle(",", ".")}
+_PATTERNS = {mark: _compile(style) for mark, style in _STYLES.items()}
+
+
 def is_missing(cell: str) -> bool:
     """Whether a cell says that there is no number."""
     return cell.casefold() in MISSING
 
 
 def looks_like_number(cell: str) -> bool:
-    """Whether a cell is a number in some style."""
-    return _MARKED.fullmatch(cell) is not None and any(c.isdigit() for c in cell)
+    """Whether a cell is a number in one of the usual styles."""
+    return bool(_read_both(cell))
+
+
+def _read_both(cell: str) -> dict[str, float]:
+    """Return the number that a cell is with each decimal mark, if it is one."""
+    matches = {mark: pattern.fullmatch(cell) for mark, pattern in _PATTERNS.items()}
+    return {mark: _to_float(match) for mark, match in matches.items() if match}
 
 
 def choose_style(
@@ -58,13 +73,13 @@ def choose_style(
     decimal, thousands : str or None
         What the user says; one follows from the other.
     """
-    if decimal is None and thousands in _OTHER:
-        decimal = _OTHER[thousands]
+    if decimal is None and thousands in _STYLES:
+        decimal = _STYLES[thousands].thousands
     if decimal is None:
         decimal = _choose_decimal(file, cells)
     if thousands == decimal:
         raise ValueError(f"decimal={decimal!r} and thousands={thousands!r} are equal.")
-    return NumberStyle(decimal, thousands or _OTHER[decimal])
+    return NumberStyle(decimal, thousands or _STYLES[decimal].thousands)
 
 
 def _choose_decimal(file: TextFile, cells: pd.DataFrame) -> str:
@@ -77,77 +92,63 @@ def _choose_decimal(file: TextFile, cells: pd.DataFrame) -> str:
     thousands. It is an error where the two disagree, or prices have commas.
     """
     told: dict[str, int] = {}
-    of_prices: dict[str, int] = {}
-    of_volumes: dict[str, int] = {}
+    unclear: dict[str, dict[str, int]] = {"prices": {}, "volume": {}}
+    prices = []
     for name, column in cells.items():
-        unclear = of_volumes if name == "volume" else of_prices
         for line, cell in column.items():
-            mark, is_sure = _read_mark(cell)
-            if is_sure:
-                told.setdefault(mark, line)
-            elif mark:
-                unclear.setdefault(mark, line)
+            readings = _read_both(cell)
+            if name != "volume" and readings:
+                prices.append(readings)
+            if len(readings) == 1:
+                told.setdefault(next(iter(readings)), line)
+            elif len(set(readings.values())) == 2 and cell[-1].isdigit():
+                place = "volume" if name == "volume" else "prices"
+                unclear[place].setdefault("," if "," in cell else ".", line)
     if len(told) == 2:
-        (mark, first), (other, line) = sorted(told.items(), key=lambda item: item[1])
-        raise file.error(
-            line,
-            f"a number has the decimal mark {other!r}, and one of line {first} has "
-            f"{mark!r}. A file must keep to one.",
-        )
+        raise _disagree(file, told)
     if told:
         return next(iter(told))
-    if len(of_prices) == 1:
-        (mark,) = of_prices
-        nearer = _compare_spreads(cells.drop(columns="volume", errors="ignore"), mark)
-        if nearer:
-            return nearer
-    if of_prices.keys() <= {"."} and of_volumes.keys() <= {","}:
-        return "."
-    if of_prices.keys() == {","} and of_volumes.keys() == {"."}:
-        return ","
-    raise file.error(
-        min([*of_prices.values(), *of_volumes.values()]),
-        "a mark before three digits may stand for decimals or thousands, and no other "
-        "line tells: pass decimal='.' or decimal=','.",
+    return _compare_spreads(prices) or _choose_by_custom(file, **unclear)
+
+
+def _disagree(file: TextFile, told: dict[str, int]) -> ValueError:
+    (mark, first), (other, line) = sorted(told.items(), key=lambda item: item[1])
+    return file.error(
+        line,
+        f"a number has the decimal mark {other!r}, and one of line {first} has "
+        f"{mark!r}. A file must keep to one.",
     )
 
 
-def _compare_spreads(cells: pd.DataFrame, mark: str) -> str:
+def _compare_spreads(prices: list[dict[str, float]]) -> str:
     """Return the decimal mark with which the prices are much nearer to each other.
 
     It is empty if neither is.
     """
-    matches = [_MARKED.fullmatch(cell) for cell in cells.to_numpy().ravel()]
-    texts = [f"{m['whole']}{m['mark'] or ''}{m['rest'] or ''}" for m in matches if m]
-    decimals = _spread([text.replace(mark, ".") for text in texts])
-    thousands = _spread([text.replace(mark, "") for text in texts])
-    if decimals > FAR_APART * thousands:
-        return _OTHER[mark]
-    return mark if thousands > FAR_APART * decimals else ""
+    if not prices:
+        return ""
+    spread = {}
+    for mark in _STYLES:
+        values = [readings[mark] for readings in prices]
+        spread[mark] = max(values) / max(min(values), np.finfo(float).tiny)
+    if spread["."] > FAR_APART * spread[","]:
+        return ","
+    return "." if spread[","] > FAR_APART * spread["."] else ""
 
 
-def _spread(texts: list[str]) -> float:
-    """Return the largest number over the smallest."""
-    texts = ["".join(c for c in text if c not in _SPACES) for text in texts]
-    numbers = [float(text) for text in texts if any(c.isdigit() for c in text)]
-    return max(numbers) / max(min(numbers), np.finfo(float).tiny)
-
-
-def _read_mark(cell: str) -> tuple[str, bool]:
-    """Return the decimal mark that a cell shows, and whether it can be no other.
-
-    A mark that is not sure is the one that the cell has. Without one it is empty.
-    """
-    match = _MARKED.fullmatch(cell)
-    if match is None or not match["mark"]:
-        return "", False
-    whole, mark = match["whole"], match["mark"]
-    if _OTHER[mark] in whole:
-        return mark, True
-    if mark in whole:
-        return _OTHER[mark], True
-    groups = len(match["rest"]) == 3 and 0 < len(whole) <= 3 and whole[0] != "0"
-    return ("", False) if groups and match["suffix"] else (mark, not groups)
+def _choose_by_custom(
+    file: TextFile, prices: dict[str, int], volume: dict[str, int]
+) -> str:
+    """Choose by the marks, of which no cell tells what they are, and their lines."""
+    if prices.keys() <= {"."} and volume.keys() <= {","}:
+        return "."
+    if prices.keys() == {","} and volume.keys() == {"."}:
+        return ","
+    raise file.error(
+        min([*prices.values(), *volume.values()]),
+        "a mark before three digits may stand for decimals or thousands, and no other "
+        "line tells: pass decimal='.' or decimal=','.",
+    )
 
 
 def parse_numbers(
@@ -166,38 +167,26 @@ def parse_numbers(
     style : NumberStyle
         How the numbers are written.
     """
-    pattern = _compile(style, with_suffix=cells.name == "volume")
+    pattern, has_suffix = _compile(style), cells.name == "volume"
     numbers = np.full(len(cells), np.nan)
     for i, (line, cell) in enumerate(cells.items()):
         if is_missing(cell):
             continue
         match = pattern.fullmatch(cell)
-        numbers[i] = _to_float(match, style) if match else np.inf
-        if np.isinf(numbers[i]):
-            how = f" with decimal={style.decimal!r} and thousands={style.thousands!r}"
+        if match and (has_suffix or not match["suffix"]):
+            numbers[i] = _to_float(match)
+        if not np.isfinite(numbers[i]):
             raise file.error(
                 line,
-                f"column {spelled!r} holds {cell!r}, which is not a number"
-                f"{how if looks_like_number(cell) else ''}.",
+                f"column {spelled!r} holds {cell!r}, which is not a number with "
+                f"decimal={style.decimal!r} and thousands={style.thousands!r}.",
             )
     return numbers
 
 
-def _compile(style: NumberStyle, with_suffix: bool) -> re.Pattern:
-    mark, group = re.escape(style.decimal), f"[{re.escape(style.thousands)}{_SPACES}]"
-    # Groups of two digits stand before the last of three in India: 12,34,567.
-    whole = rf"\d{{1,3}}(?:{group}\d{{2,3}})*{group}\d{{3}}|\d+"
-    suffix = "[KMBkmb]?" if with_suffix else ""
-    return re.compile(
-        rf"{_CURRENCY}(?P<sign>[+-]?)(?:(?P<whole>{whole})(?:{mark}(?P<rest>\d*))?"
-        rf"|{mark}(?P<only_rest>\d+))(?P<power>[eE][+-]?\d+)?(?P<suffix>{suffix})"
-        r"(?: ?[$€£¥₹])?"
-    )
-
-
-def _to_float(match: re.Match, style: NumberStyle) -> float:
+def _to_float(match: re.Match) -> float:
     part = match.groupdict(default="")
     whole = "".join(digit for digit in part["whole"] if digit.isdigit())
     # A power of ten in the text, not a product: the float is the nearest one.
-    power = SUFFIXES.get(part["suffix"].upper(), part["power"])
+    power = part["power"] or SUFFIXES.get(part["suffix"].upper(), "")
     return float(f"{part['sign']}{whole}.{part['rest'] or part['only_rest']}{power}")
