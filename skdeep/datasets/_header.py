@@ -166,7 +166,7 @@ def choose_symbol(file: TextFile, symbols: list[str], symbol: str | None) -> str
 def _find_header(file: TextFile, sep: str | None) -> tuple[str, int]:
     """Return the separator and the line whose cells name most columns."""
     n_found, best = 0, (",", 1)
-    for candidate in [sep] if sep else SEPARATORS:
+    for candidate in SEPARATORS if sep is None else [sep]:
         for row in file.split(candidate, N_SEARCHED):
             found = len(_find_columns(row.cells))
             if found > n_found:

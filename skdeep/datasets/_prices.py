@@ -15,8 +15,12 @@ from skdeep.preprocessing._adjustment import adjust
 TICKERS = ("AAPL", "FB", "GOOG", "IBM", "MSFT")
 COLUMNS = ["open", "high", "low", "close", "volume"]
 
-FILE_ENDINGS = (".csv", ".tsv", ".txt")
-COMPRESSED_ENDINGS = (".gz", ".zip", ".bz2", ".xz")
+# Of text files, compressed or not.
+FILE_ENDINGS = tuple(
+    text + packed
+    for text in (".csv", ".tsv", ".txt")
+    for packed in ("", ".gz", ".zip", ".bz2", ".xz")
+)
 
 # bokeh_sampledata 2026.1 counts the volume of the day of a split in the shares of the
 # day before, though the price is in new ones: against the volumes of its release
@@ -59,12 +63,11 @@ def _adjust(raw: pd.DataFrame) -> pd.DataFrame:
 def _as_path(ticker: str | os.PathLike) -> Path | None:
     """Return the path that the argument is, or None if it is a ticker."""
     if not isinstance(ticker, str):
-        return Path(ticker)
-    end = Path(ticker.lower())
-    if end.suffix in COMPRESSED_ENDINGS:
-        end = end.with_suffix("")
-    is_path = end.suffix in FILE_ENDINGS or "/" in ticker or os.sep in ticker
-    return Path(ticker).expanduser() if is_path else None
+        return Path(os.fsdecode(ticker))
+    if "://" in ticker:
+        raise ValueError(f"ticker={ticker!r} is a URL: download it and give the path.")
+    is_path = ticker.lower().endswith(FILE_ENDINGS) or "/" in ticker or os.sep in ticker
+    return Path(os.path.expanduser(ticker)) if is_path else None
 
 
 def _check_options(ticker: str, options: dict) -> None:

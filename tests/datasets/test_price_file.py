@@ -416,7 +416,7 @@ CONTAINERS = {
     "Windows": ("p.csv", lambda text: text.replace("\n", "\r\n").encode("utf-8")),
     "old Macintosh": ("p.csv", lambda text: text.replace("\n", "\r").encode("utf-8")),
     "gzip": ("p.csv.gz", lambda text: gzip.compress(text.encode())),
-    "zip": ("p.zip", zipped),
+    "zip": ("p.csv.zip", zipped),
     "bzip2": ("p.csv.bz2", lambda text: bz2.compress(text.encode())),
     "xz": ("p.txt.xz", lambda text: lzma.compress(text.encode())),
 }
@@ -622,6 +622,8 @@ def test_files_that_are_no_files(tmp_path):
         load_stock_prices("x" * 5000 + ".csv")
     with pytest.raises(ValueError, match="'/dev/null' is not a regular file"):
         load_stock_prices("/dev/null")
+    with pytest.raises(ValueError, match="'https://x.org/p.csv' is a URL: download it"):
+        load_stock_prices("https://x.org/p.csv")
     with pytest.raises(ValueError, match="cannot be unpacked"):
         read(tmp_path, "\x1f\x8b broken", "p.csv.gz", "latin-1")
     with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
@@ -643,8 +645,9 @@ def test_options_are_for_files_and_are_checked(tmp_path):
     for option, value in {"decimal": ";", "dayfirst": "yes", "sep": 1}.items():
         with pytest.raises(ValueError, match=f"The '{option}' parameter of load_stock"):
             read(tmp_path, PLAIN, **{option: value})
-    with pytest.raises(ValueError, match="sep='::' must be one character"):
-        read(tmp_path, PLAIN, sep="::")
+    for sep in ("::", ""):
+        with pytest.raises(ValueError, match=f"sep='{sep}' must be one character"):
+            read(tmp_path, PLAIN, sep=sep)
     with pytest.raises(ValueError, match="split at sep=';', names the columns"):
         read(tmp_path, PLAIN, sep=";")
 
@@ -666,3 +669,49 @@ def test_the_trend_of_a_file_with_options(tmp_path):
     assert list(trend.prices.index) == list(days)
     assert (trend.target == "increase").all()
     assert "day/month/year" in trend.DESCR
+
+
+# --- any combination --------------------------------------------------------------
+
+DATES = ["%Y-%m-%d", "%d/%m/%Y", "%m/%d/%y", "%d.%m.%Y", "%Y%m%d", "%d-%b-%y", "%b %d, %Y"]  # fmt: skip
+
+
+def write_prices(prices, generator):
+    """Write prices in a random style; return the text and the separator's name."""
+    decimal, n_decimals = generator.choice([".", ","]), int(generator.integers(5))
+    group = generator.choice(["", " ", "'", "." if decimal == "," else ","])
+    prices = prices.round(n_decimals)
+
+    def write(number, n):
+        marks = str.maketrans({",": str(group), ".": str(decimal)})
+        return f"{number:,.{n}f}".translate(marks)
+
+    text = pd.DataFrame(
+        {
+            name.title(): [
+                write(x, 0 if name == "volume" else n_decimals) for x in column
+            ]
+            for name, column in prices.items()
+        },
+        index=prices.index.strftime(str(generator.choice(DATES))).rename("Date"),
+    )
+    text = text.iloc[:: generator.choice([1, -1])]
+    return prices, text.to_csv(sep=generator.choice([",", ";", "\t"]))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_any_style_is_read_right_or_refused_as_unclear(tmp_path, seed):
+    generator = np.random.default_rng(seed)
+    n_days, size = int(generator.integers(1, 30)), 10.0 ** generator.integers(1, 5)
+    days = pd.bdate_range("2023-12-01", periods=90)[-n_days:]
+    close = size * (1.5 + generator.random(n_days))
+    volume = 100 + generator.integers(1_000_000, size=n_days)
+    prices = expect(days, close * 0.9, close * 1.3, close * 0.6, close, volume)
+    prices, text = write_prices(prices, generator)
+    try:
+        result = read(tmp_path, text)
+    except ValueError as error:
+        assert "a mark before three digits" in str(error) or "may be" in str(error)
+    else:
+        check(result, prices.set_axis(result.index))
+        assert list(result.index) == list(days)
