@@ -151,7 +151,7 @@ def _order_numbers(
 def _choose_dayfirst(
     file: TextFile, cells: pd.Series, readings: dict[bool, list[dict]]
 ) -> bool:
-    """Find which reading makes sense: dates that exist, in order, on weekdays."""
+    """Find which reading makes sense: dates that exist, in order, of trading days."""
     dates = {key: _read_dates(parts) for key, parts in readings.items()}
     if dates[True].equals(dates[False]):
         return True
@@ -165,7 +165,7 @@ def _choose_dayfirst(
             f"{bad.iloc[0]!r} does not have day and month in the order of other lines, "
             "or is not a date.",
         )
-    for makes_sense in (_are_in_order, _are_weekdays):
+    for makes_sense in (_are_in_order, _are_trading_days):
         fitting = [key for key, found in dates.items() if makes_sense(found)]
         if len(fitting) == 1:
             return fitting[0]
@@ -184,9 +184,10 @@ def _are_in_order(dates: pd.Series) -> bool:
     return bool((steps > pd.Timedelta(0)).all() or (steps < pd.Timedelta(0)).all())
 
 
-def _are_weekdays(dates: pd.Series | pd.DatetimeIndex) -> bool:
+def _are_trading_days(dates: pd.Series | pd.DatetimeIndex) -> bool:
+    """Whether all dates are weekdays, and none the first of January."""
     days = pd.DatetimeIndex(dates)
-    return bool((days.day_of_week < 5).all())
+    return bool(((days.day_of_week < 5) & (days.day_of_year > 1)).all())
 
 
 def _read_dates(parts: list[dict]) -> pd.Series:
@@ -294,13 +295,13 @@ def _choose_utc_days(
 
     Daily prices are stamped with the start of the day at the exchange, or with its
     opening or close. East of Greenwich the first two may be in the evening before:
-    2024-01-01T15:00Z is the start of 2 January in Tokyo, but 2024-01-01T21:00Z is the
-    close of 1 January in New York. Only one of the two falls on weekdays alone.
+    2024-01-02T15:00Z is the start of 3 January in Tokyo, but 2024-01-02T21:00Z is the
+    close of 2 January in New York. Only one of the two falls on trading days alone.
     """
     same, nearest = times.normalize(), (times + pd.Timedelta(hours=12)).normalize()
     if same.equals(nearest) or same.has_duplicates:
         return same, "UTC"
-    fitting = [_are_weekdays(same), _are_weekdays(nearest)]
+    fitting = [_are_trading_days(same), _are_trading_days(nearest)]
     if fitting == [True, False]:
         return same, "UTC"
     if fitting == [False, True]:

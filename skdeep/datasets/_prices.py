@@ -130,15 +130,16 @@ def load_stock_prices(
 
     dayfirst : bool, default=None
         Whether 01/02/2024 is the first of February (True) or the second of January
-        (False). None takes what makes all dates exist, in order and on weekdays; it is
-        an error if both do. Dates that begin with a year or name the month have but one
-        reading.
+        (False). None takes what makes all dates exist, in order and on weekdays other
+        than New Year's Day; it is an error if both do. Dates that begin with a year or
+        name the month have one reading only.
 
     tz : str, default=None
         The time zone of the exchange, such as "Asia/Tokyo", whose day a time stamp with
         an offset from UTC is given. None takes the day as it is written. Of time
         stamps in UTC with a time that is not midnight it takes the day, of the two that
-        may be meant, for which all days are weekdays; it is an error if both do.
+        may be meant, for which all are weekdays other than New Year's Day; it is an
+        error if both do.
 
     symbol : str, default=None
         Which stock to take from a file of several, such as "AAPL".

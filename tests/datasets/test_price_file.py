@@ -522,12 +522,14 @@ def test_days_that_may_be_months(tmp_path):
 
 
 def test_the_day_of_a_time_stamp_in_utc(tmp_path):
-    text = write_dates(["2024-01-01", "2024-01-02"], "T15:00:00Z")
+    new_year = write_dates(["2024-01-01"], "T15:00:00Z")
+    assert list(read(tmp_path, new_year).index) == [pd.Timestamp("2024-01-02")]
+    text = write_dates(["2024-01-08", "2024-01-09"], "T15:00:00Z")
     with pytest.raises(
-        ValueError, match="line 2: .*01 January or of 02 January.*pass tz, such as"
+        ValueError, match="line 2: .*08 January or of 09 January.*pass tz, such as"
     ):
         read(tmp_path, text)
-    for tz, days in [("Asia/Tokyo", [2, 3]), ("America/New_York", [1, 2])]:
+    for tz, days in [("Asia/Tokyo", [9, 10]), ("America/New_York", [8, 9])]:
         prices = read(tmp_path, text, tz=tz)
         assert list(prices.index.day) == days
         assert prices.attrs["read_as"]["day_of"] == tz

@@ -265,6 +265,8 @@ def test_columns_of_yfinance_download(prices, indicators, by):
     assert_array_equal(features.transform(plain[:CUT]), indicators[:CUT])
     assert list(features.get_feature_names_out()) == list(indicators.columns)
     assert frame.columns is before
+    flat = frame.set_axis(frame.columns.to_flat_index(), axis=1)
+    assert_array_equal(features.transform(flat[:CUT]), indicators[:CUT])
 
 
 @pytest.mark.parametrize("by", ["price", "ticker"])
