@@ -767,8 +767,8 @@ def check_alpha(text):
 
 
 def add_file_options(parser):
-    """Add how a file is written, which the loader finds out where it is not given."""
-    group = parser.add_argument_group("how the file is written, if it cannot be told")
+    """Add the options of the format of a file, which the loader infers otherwise."""
+    group = parser.add_argument_group("format of the file (default: inferred)")
     group.add_argument("--sep", help="the character between two fields")
     group.add_argument("--decimal", choices=[".", ","], help="the decimal mark")
     group.add_argument("--thousands", help="what groups the digits of large numbers")

@@ -1,4 +1,4 @@
-"""The trading day of each row, from dates and time stamps as vendors write them."""
+"""The trading day of each row, from dates and timestamps as vendors write them."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ def parse_days(
     cells : Series of shape (n_rows,)
         The text, by line.
     dayfirst : bool or None
-        Whether 1/2/2024 is the first of February; None finds out.
+        Whether 1/2/2024 is the first of February; None infers it.
     tz : str or None
-        The time zone of the exchange; None takes the day as written, or finds out
-        where the time stamps are in UTC.
+        The time zone of the exchange; None takes the day as written, or infers it
+        where the timestamps are in UTC.
     """
     zone = None if tz is None else _find_zone(tz)
     name, parts = _match(file, cells)
@@ -151,7 +151,7 @@ def _order_numbers(
 def _choose_dayfirst(
     file: TextFile, cells: pd.Series, readings: dict[bool, list[dict]]
 ) -> bool:
-    """Find which reading makes sense: dates that exist, in order, of trading days."""
+    """Infer the order: the dates must exist, be in order, and be trading days."""
     dates = {key: _read_dates(parts) for key, parts in readings.items()}
     if dates[True].equals(dates[False]):
         return True
@@ -261,7 +261,7 @@ def _choose_days(
     offsets: np.ndarray,
     zone: tzinfo | None,
 ) -> tuple[pd.DatetimeIndex, str]:
-    """Return the day of each time stamp at the exchange, and how it was found."""
+    """Return the day of each timestamp at the exchange, and how it was found."""
     days, is_local = times.normalize(), np.isnan(offsets)
     if is_local.all() and zone is None:
         return days, "as written"
@@ -291,10 +291,10 @@ def _move(
 def _choose_utc_days(
     file: TextFile, cells: pd.Series, times: pd.DatetimeIndex
 ) -> tuple[pd.DatetimeIndex, str]:
-    """Find the day that a time stamp in UTC means.
+    """Infer the trading day of timestamps in UTC.
 
     Daily prices are stamped with the start of the day at the exchange, or with its
-    opening or close. East of Greenwich the first two may be in the evening before:
+    opening or close. East of Greenwich the first two may fall on the day before in UTC:
     2024-01-02T15:00Z is the start of 3 January in Tokyo, but 2024-01-02T21:00Z is the
     close of 2 January in New York. Only one of the two falls on trading days alone.
     """
@@ -309,6 +309,6 @@ def _choose_utc_days(
     late = int(np.flatnonzero(same != nearest)[0])
     raise file.error(
         cells.index[late],
-        f"the time stamp may be of {same[late]:%d %B} or of {nearest[late]:%d %B}, "
+        f"the timestamp may be of {same[late]:%d %B} or of {nearest[late]:%d %B}, "
         "by the time zone of the exchange: pass tz, such as tz='Asia/Tokyo'.",
     )

@@ -83,13 +83,13 @@ def choose_style(
 
 
 def _choose_decimal(file: TextFile, cells: pd.DataFrame) -> str:
-    """Find the mark from cells that can be read in one way only.
+    """Infer the decimal mark from cells that have one reading only.
 
-    "1.5", "0,123", "1,234.5" and "1,234,567" tell; "1.234" and "1,234" may be
-    either. Where no cell tells, prices without a mark may: 998 is near to 1,002 and far
-    from 1.002. Else a point in prices is taken for the decimal mark, as nearly
-    everywhere in files, and a mark in volumes, which are whole numbers, for that of
-    thousands. It is an error where the two disagree, or prices have commas.
+    "1.5", "0,123", "1,234.5" and "1,234,567" have one; "1.234" and "1,234" have two.
+    If all cells have two, prices without a mark may decide: 998 is near 1,002 and far
+    from 1.002. Else a point in prices is the decimal mark, the convention of CSV files,
+    and a mark in volumes, which are whole numbers, is the thousands separator. It is an
+    error if the two disagree, or if prices have commas.
     """
     told: dict[str, int] = {}
     unclear: dict[str, dict[str, int]] = {"prices": {}, "volume": {}}
@@ -139,7 +139,7 @@ def _compare_spreads(prices: list[dict[str, float]]) -> str:
 def _choose_by_custom(
     file: TextFile, prices: dict[str, int], volume: dict[str, int]
 ) -> str:
-    """Choose by the marks, of which no cell tells what they are, and their lines."""
+    """Choose the decimal mark by convention, given each ambiguous mark and its line."""
     if prices.keys() <= {"."} and volume.keys() <= {","}:
         return "."
     if prices.keys() == {","} and volume.keys() == {"."}:

@@ -28,7 +28,7 @@ def read_price_file(
     tz: str | None = None,
     symbol: str | None = None,
 ) -> tuple[pd.DataFrame, dict]:
-    """Read a file of daily prices; what is not given is found out.
+    """Read a file of daily prices, and infer the options that are None.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def read_price_file(
         "open", "high", "low", "close" and, where the file has them, "volume" and
         "adj_close", by "date".
     read_as : dict
-        What was chosen.
+        The options given and inferred, as `load_stock_prices` documents them.
     """
     file = TextFile(path)
     table = find_table(file, sep, symbol)

@@ -117,29 +117,30 @@ def load_stock_prices(
         it. See the notes for what such files may look like.
 
     sep : str, default=None
-        The character between the fields of the file. None takes that of ",", ";", tab
-        and "|" which splits the header.
+        The character between the fields of the file. None infers it from the header:
+        a comma, a semicolon, a tab or "|".
 
     decimal : {".", ","}, default=None
-        The decimal mark. None finds it from numbers that can be read in one way only;
-        it is an error if there is none among prices with commas.
+        The decimal mark. None infers it from the numbers that have one reading only,
+        such as "1.5" and "1,234.5". It is an error if there are none and the prices
+        have commas.
 
     thousands : {".", ",", " ", "'"}, default=None
-        What groups the digits of large numbers. None takes "," with decimal points,
-        and "." with decimal commas. Blanks and apostrophes are taken as well.
+        The thousands separator. None takes "," if the decimal mark is ".", and "."
+        if it is ",". Blanks and apostrophes are accepted in any case.
 
     dayfirst : bool, default=None
         Whether 01/02/2024 is the first of February (True) or the second of January
-        (False). None takes what makes all dates exist, in order and on weekdays other
-        than New Year's Day; it is an error if both do. Dates that begin with a year or
-        name the month have one reading only.
+        (False). None infers it: the dates must exist, be in order, and be weekdays
+        other than New Year's Day. It is an error if both readings pass. Dates that
+        begin with the year or name the month are not affected.
 
     tz : str, default=None
-        The time zone of the exchange, such as "Asia/Tokyo", whose day a time stamp with
-        an offset from UTC is given. None takes the day as it is written. Of time
-        stamps in UTC with a time that is not midnight it takes the day, of the two that
-        may be meant, for which all are weekdays other than New Year's Day; it is an
-        error if both do.
+        The time zone of the exchange, such as "Asia/Tokyo", in which a timestamp with
+        a UTC offset is assigned to a day. None takes the day as written. Timestamps in
+        UTC after noon may belong to that day or to the next, by the time zone: None
+        infers which, as all days must be weekdays other than New Year's Day. It is an
+        error if both pass.
 
     symbol : str, default=None
         Which stock to take from a file of several, such as "AAPL".
@@ -149,17 +150,17 @@ def load_stock_prices(
     prices : DataFrame of shape (n_days, 5)
         "open", "high", "low", "close" (in the stock's currency) and "volume" (in
         shares) as float64, by "date", oldest first. A file without volumes gives no
-        "volume". Of a file, ``prices.attrs["read_as"]`` is a dict of what was found
-        out: the encoding, the separator, the column of each price, the format of
-        numbers and dates, the order, and the lines left out.
+        "volume". For a file, ``prices.attrs["read_as"]`` is a dict of what was
+        inferred: the encoding, the separator, the column of each price, the format of
+        numbers and dates, the order, and the lines without prices that were skipped.
 
     Raises
     ------
     ValueError
         If the ticker is unknown, or a file lacks a column or has a cell that cannot be
-        read or may be read in two ways, dates out of order or repeated, a price that is
-        not above zero, a negative volume, or a high below the low. The error names the
-        line of the file, and repeats it.
+        read or is ambiguous, dates out of order or repeated, a price that is not above
+        zero, a negative volume, or a high below the low. The error gives the number and
+        the content of the line.
     FileNotFoundError
         If there is no such file.
     ImportError
@@ -178,21 +179,21 @@ def load_stock_prices(
     step of the factor by more than 20 %. Splits and dividends after the last day scale
     all prices alike, which is why the last close is below the quoted one.
 
-    A file is read as Yahoo, yfinance, Stooq, Alpha Vantage, Nasdaq, investing.com,
-    Tiingo, EODHD, Quandl, MetaTrader, TradingView, Barchart and Binance write it, and
-    as spreadsheets save that:
+    The reader knows the files of Yahoo, yfinance, Stooq, Alpha Vantage, Nasdaq,
+    investing.com, Tiingo, EODHD, Quandl, MetaTrader, TradingView, Barchart and Binance,
+    also after a spreadsheet saved them:
 
-    - The header names Date, Open, High, Low, Close and, if they are there, Volume and
-      Adj Close, in any order, upper or lower case, and in other usual spellings
-      ("Close/Last", "<CLOSE>", "adjClose", "Schlusskurs"). Lines before it are left
-      out, and so are notes after the last day.
-    - Numbers may have a currency sign, thousands that are grouped, a decimal comma,
-      and volumes "1.2M". Dates are written as 2024-12-31, 20241231, 31.12.2024,
-      12/31/2024, 31-Dec-2024 or "Dec 31, 2024", or are seconds, milliseconds,
-      microseconds or nanoseconds since 1970; a time of day may follow. The same way of
-      writing is kept throughout a file.
-    - The newest day may be first. Days on which all four prices are missing ("null",
-      "N/A", "-", ...) are left out.
+    - The header names Date, Open, High, Low, Close and optionally Volume and Adj Close,
+      in any order and case, and in other usual spellings ("Close/Last", "<CLOSE>",
+      "adjClose", "Schlusskurs"). Lines before the header and notes after the last day
+      are skipped.
+    - Numbers may have a currency sign, a thousands separator and a decimal comma;
+      volumes may have a suffix ("1.2M").
+    - Dates are written as 2024-12-31, 20241231, 31.12.2024, 12/31/2024, 31-Dec-2024 or
+      "Dec 31, 2024", with or without a time, or as a Unix time in seconds,
+      milliseconds, microseconds or nanoseconds. A file uses one format throughout.
+    - The newest day may come first. Days without any price ("null", "N/A", "-", ...)
+      are skipped.
     - If there is an adjusted close, all prices are adjusted by it.
     - The encoding is UTF-8, UTF-16, UTF-32 or else Windows-1252, and the file may be
       compressed with gzip, zip, bzip2 or xz.

@@ -106,7 +106,7 @@ def load_stock_trend(
         Return ``(data, target)`` instead of a Bunch.
 
     sep, decimal, thousands, dayfirst, tz, symbol : default=None
-        How a file is written, as `load_stock_prices` takes it; None finds out.
+        The format of a file, as in `load_stock_prices`; None infers it.
 
     Returns
     -------
