@@ -766,6 +766,27 @@ def check_alpha(text):
     return alpha
 
 
+def add_file_options(parser):
+    """Add the options of the format of a file, which the loader infers otherwise."""
+    group = parser.add_argument_group("format of the file (default: inferred)")
+    group.add_argument("--sep", help="the character between two fields")
+    group.add_argument("--decimal", choices=[".", ","], help="the decimal mark")
+    group.add_argument("--thousands", help="what groups the digits of large numbers")
+    group.add_argument(
+        "--dayfirst",
+        action=argparse.BooleanOptionalAction,
+        help="01/02/2024 is the first of February",
+    )
+    group.add_argument("--tz", help="the time zone of the exchange, as Asia/Tokyo")
+    group.add_argument("--symbol", help="which stock of a file of several")
+
+
+def get_file_options(options):
+    """Return the options of `add_file_options` as `load_stock_trend` takes them."""
+    names = ["sep", "decimal", "thousands", "dayfirst", "tz", "symbol"]
+    return {name: getattr(options, name) for name in names}
+
+
 def read_arguments(arguments=None):
     """Return the parser and the options."""
     parser = argparse.ArgumentParser(
@@ -778,8 +799,9 @@ def read_arguments(arguments=None):
     which.add_argument(
         "--csv",
         type=Path,
-        help="your own prices: Date, Open, High, Low, Close, Volume[, Adj Close]",
+        help="your own prices: Date, Open, High, Low, Close[, Volume, Adj Close]",
     )
+    add_file_options(parser)
     parser.add_argument(
         "--model",
         choices=list(MODELS),
@@ -847,7 +869,8 @@ def main(arguments=None):
     parser, options = read_arguments(arguments)
     stock = options.csv or options.ticker
     try:
-        trend = load_stock_trend(stock, horizon=options.horizon)
+        written = get_file_options(options)
+        trend = load_stock_trend(stock, horizon=options.horizon, **written)
         years = split_years(trend.target, options.horizon)
         if options.tune and DENSE not in MODELS[options.model]:
             raise ValueError("--tune tunes the dense network: not with --model lstm.")

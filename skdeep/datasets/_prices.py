@@ -7,16 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.utils._param_validation import validate_params
+from sklearn.utils._param_validation import StrOptions, validate_params
+
+from skdeep.datasets._price_file import read_price_file
+from skdeep.preprocessing._adjustment import adjust
 
 TICKERS = ("AAPL", "FB", "GOOG", "IBM", "MSFT")
-PRICES = ["open", "high", "low", "close"]
-COLUMNS = [*PRICES, "volume"]
+COLUMNS = ["open", "high", "low", "close", "volume"]
 
-# A step of the adjustment by more than this is a split; a dividend is less. (The
-# smallest usual split is 5 for 4; the largest dividend here is Microsoft's of 2004:
-# three of thirty dollars.)
-SMALLEST_SPLIT = 1.2
+# Of text files, compressed or not.
+FILE_ENDINGS = tuple(
+    text + packed
+    for text in (".csv", ".tsv", ".txt")
+    for packed in ("", ".gz", ".zip", ".bz2", ".xz")
+)
 
 # bokeh_sampledata 2026.1 counts the volume of the day of a split in the shares of the
 # day before, though the price is in new ones: against the volumes of its release
@@ -37,8 +41,7 @@ def _read_bundled(ticker: str) -> pd.DataFrame:
     except ImportError as error:
         raise ImportError(
             "load_stock_prices takes the prices of these stocks from bokeh_sampledata, "
-            "which is not installed: pip install 'skdeep[stocks]' (or pip install "
-            "bokeh_sampledata)."
+            "which is not installed: pip install bokeh_sampledata."
         ) from error
     ticker = ticker.upper()
     frame = pd.DataFrame(getattr(stocks, ticker))
@@ -48,131 +51,58 @@ def _read_bundled(ticker: str) -> pd.DataFrame:
     return frame
 
 
-def _read_text(path: Path) -> pd.DataFrame:
-    """Return the cells of a CSV file as text, its column names in one spelling."""
-    if not path.exists():
-        raise FileNotFoundError(f"There is no file {str(path)!r} to read prices from.")
-    if path.is_dir():
-        raise IsADirectoryError(f"{str(path)!r} is a folder, not a CSV file of prices.")
-    try:
-        frame = pd.read_csv(path, dtype=str, encoding="utf-8-sig")
-    except pd.errors.EmptyDataError as error:
-        raise ValueError(f"{str(path)!r} is empty.") from error
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise ValueError(f"{str(path)!r} is not a CSV file: {error}") from error
-    frame.columns = [name.strip().lower().replace(" ", "_") for name in frame.columns]
-    return frame
-
-
-def _check_columns(frame: pd.DataFrame, path: Path) -> None:
-    missing = [name for name in ["date", *COLUMNS] if name not in frame.columns]
-    if missing:
-        raise ValueError(
-            f"{str(path)!r} lacks the column(s) {', '.join(missing)}; it has "
-            f"{', '.join(frame.columns)}. Needed are Date, Open, High, Low, Close and "
-            "Volume; Adj Close is optional."
-        )
-    repeated = frame.columns[frame.columns.duplicated()]
-    if len(repeated):
-        raise ValueError(f"{str(path)!r} has two columns named {repeated[0]!r}.")
-    if frame.empty:
-        raise ValueError(f"{str(path)!r} has no rows, only column names.")
-
-
-def _parse_dates(text: pd.Series, path: Path) -> pd.DatetimeIndex:
-    """Parse dates such as 2001-12-31; a time of day after them is left out."""
-    days = text.str.strip().str.extract(r"^(\d{4}-\d{2}-\d{2})(?:[ T].*)?$")[0]
-    dates = pd.to_datetime(days, format="%Y-%m-%d", errors="coerce")
-    bad = np.flatnonzero(dates.isna())
-    if bad.size:
-        raise ValueError(
-            f"{str(path)!r}, row {bad[0] + 1}: {text.iloc[bad[0]]!r} is not a date "
-            "written as year-month-day, such as 2001-12-31."
-        )
-    return pd.DatetimeIndex(dates, name="date")
-
-
-def _parse_numbers(text: pd.Series, path: Path) -> np.ndarray:
-    numbers = pd.to_numeric(text, errors="coerce").to_numpy(np.float64)
-    bad = np.flatnonzero(~np.isfinite(numbers))
-    if bad.size:
-        raise ValueError(
-            f"{str(path)!r}, column {text.name!r}, row {bad[0] + 1}: "
-            f"{text.iloc[bad[0]]!r} is not a number."
-        )
-    return numbers
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    """Return the raw prices of a Yahoo-style CSV file."""
-    text = _read_text(path)
-    _check_columns(text, path)
-    names = [n for n in [*COLUMNS, "adj_close"] if n in text.columns]
-    return pd.DataFrame(
-        {name: _parse_numbers(text[name], path) for name in names},
-        index=_parse_dates(text["date"], path),
-    )
-
-
-def _check_dates(dates: pd.DatetimeIndex, source: str) -> None:
-    late = np.flatnonzero(dates[1:] <= dates[:-1])
-    if not late.size:
-        return
-    before, after = dates[late[0]].date(), dates[late[0] + 1].date()
-    if before == after:
-        raise ValueError(f"{source} has the date {after} more than once.")
-    raise ValueError(
-        f"{source} is not sorted by date: {after} comes after {before}. Sort it with "
-        "the oldest day first."
-    )
-
-
-def _check_prices(frame: pd.DataFrame, source: str) -> None:
-    """Refuse what no market quotes: prices of 0 or less, a high below a low."""
-    for name in frame.columns:
-        is_bad = frame[name] < 0 if name == "volume" else frame[name] <= 0
-        if is_bad.any():
-            date, value = is_bad.idxmax(), frame.loc[is_bad, name].iloc[0]
-            wanted = "0 or more" if name == "volume" else "above 0"
-            raise ValueError(
-                f"{source}, {date.date()}: {name} is {value:g}; it must be {wanted}."
-            )
-    crossed = frame["high"] < frame["low"]
-    if crossed.any():
-        raise ValueError(
-            f"{source}, {crossed.idxmax().date()}: the high is below the low."
-        )
-
-
 def _adjust(raw: pd.DataFrame) -> pd.DataFrame:
-    """Adjust prices for splits and dividends, and volumes for splits alone.
-
-    The adjusted close over the close is the factor of a day, and open, high and low of
-    that day are multiplied by it too. A split shows in it as a large step, and the
-    volumes before it are in the old, larger shares.
-    """
+    """Adjust prices for splits and dividends, and volumes for splits alone."""
+    columns = [name for name in COLUMNS if name in raw.columns]
     if "adj_close" not in raw.columns:
-        return raw[COLUMNS]
-    factor = (raw["adj_close"] / raw["close"]).to_numpy()
-    steps = factor[1:] / factor[:-1]
-    is_split = np.abs(np.log(steps)) > np.log(SMALLEST_SPLIT)
-    splits = np.append(np.where(is_split, steps, 1.0), 1.0)
-    shares = np.cumprod(splits[::-1])[::-1]  # new shares for one of that day
-    adjusted = raw[PRICES].mul(factor, axis=0)
-    adjusted["close"] = raw["adj_close"]
-    return adjusted.assign(volume=raw["volume"] * shares)[COLUMNS]
+        return raw[columns]
+    values = {name: column.to_numpy() for name, column in raw.items()}
+    return pd.DataFrame(adjust(values, volume_in="last"), raw.index, columns)
 
 
 def _as_path(ticker: str | os.PathLike) -> Path | None:
     """Return the path that the argument is, or None if it is a ticker."""
     if not isinstance(ticker, str):
-        return Path(ticker)
-    is_path = ticker.lower().endswith((".csv", ".csv.gz")) or "/" in ticker
-    return Path(ticker) if is_path or os.sep in ticker else None
+        return Path(os.fsdecode(ticker))
+    if "://" in ticker:
+        raise ValueError(f"ticker={ticker!r} is a URL: download it and give the path.")
+    is_path = ticker.lower().endswith(FILE_ENDINGS) or "/" in ticker or os.sep in ticker
+    return Path(os.path.expanduser(ticker)) if is_path else None
 
 
-@validate_params({"ticker": [str, os.PathLike]}, prefer_skip_nested_validation=True)
-def load_stock_prices(ticker="AAPL"):
+def _check_options(ticker: str, options: dict) -> None:
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise ValueError(
+            f"{given[0]}={options[given[0]]!r} is for files, and ticker={ticker!r} is "
+            "not a path: give a pathlib.Path, or a path that ends in '.csv'."
+        )
+
+
+# How a file is written, in load_stock_prices and load_stock_trend.
+FILE_OPTIONS = {
+    "sep": [str, None],
+    "decimal": [StrOptions({".", ","}), None],
+    "thousands": [StrOptions({".", ",", " ", "'"}), None],
+    "dayfirst": ["boolean", None],
+    "tz": [str, None],
+    "symbol": [str, None],
+}
+
+
+@validate_params(
+    {"ticker": [str, os.PathLike], **FILE_OPTIONS}, prefer_skip_nested_validation=True
+)
+def load_stock_prices(
+    ticker="AAPL",
+    *,
+    sep=None,
+    decimal=None,
+    thousands=None,
+    dayfirst=None,
+    tz=None,
+    symbol=None,
+):
     """Load daily prices of a stock, adjusted for splits and dividends.
 
     Parameters
@@ -183,23 +113,54 @@ def load_stock_prices(ticker="AAPL"):
         day of trading (GOOG 2004-08-19, FB 2012-05-18), to 2013-03-01.
 
         Or the path of a CSV file of your own: a `pathlib.Path`, or text that ends in
-        ".csv" or ".csv.gz" or has a "/" in it. Its columns are Yahoo's: Date, Open,
-        High, Low, Close, Volume and, if the prices are yet to be adjusted, Adj Close;
-        in any order, upper or lower case. Dates are written as 2001-12-31, sorted,
-        each once.
+        ".csv", ".tsv" or ".txt" (and ".gz", ".zip", ".bz2" or ".xz") or has a "/" in
+        it. See the notes for what such files may look like.
+
+    sep : str, default=None
+        The character between the fields of the file. None infers it from the header:
+        a comma, a semicolon, a tab or "|".
+
+    decimal : {".", ","}, default=None
+        The decimal mark. None infers it from the numbers that have one reading only,
+        such as "1.5" and "1,234.5". It is an error if there are none and the prices
+        have commas.
+
+    thousands : {".", ",", " ", "'"}, default=None
+        The thousands separator. None takes "," if the decimal mark is ".", and "."
+        if it is ",". Blanks and apostrophes are accepted in any case.
+
+    dayfirst : bool, default=None
+        Whether 01/02/2024 is the first of February (True) or the second of January
+        (False). None infers it: the dates must exist, be in order, and be weekdays
+        other than New Year's Day. It is an error if both readings pass. Dates that
+        begin with the year or name the month are not affected.
+
+    tz : str, default=None
+        The time zone of the exchange, such as "Asia/Tokyo", in which a timestamp with
+        a UTC offset is assigned to a day. None takes the day as written. Timestamps in
+        UTC after noon may belong to that day or to the next, by the time zone: None
+        infers which, as all days must be weekdays other than New Year's Day. It is an
+        error if both pass.
+
+    symbol : str, default=None
+        Which stock to take from a file of several, such as "AAPL".
 
     Returns
     -------
     prices : DataFrame of shape (n_days, 5)
         "open", "high", "low", "close" (in the stock's currency) and "volume" (in
-        shares) as float64, by "date".
+        shares) as float64, by "date", oldest first. A file without volumes gives no
+        "volume". For a file, ``prices.attrs["read_as"]`` is a dict of what was
+        inferred: the encoding, the separator, the column of each price, the format of
+        numbers and dates, the order, and the lines without prices that were skipped.
 
     Raises
     ------
     ValueError
         If the ticker is unknown, or a file lacks a column or has a cell that cannot be
-        read, dates out of order or repeated, a price that is not above zero, a negative
-        volume, or a high below the low.
+        read or is ambiguous, dates out of order or repeated, a price that is not above
+        zero, a negative volume, or a high below the low. The error gives the number and
+        the content of the line.
     FileNotFoundError
         If there is no such file.
     ImportError
@@ -218,6 +179,25 @@ def load_stock_prices(ticker="AAPL"):
     step of the factor by more than 20 %. Splits and dividends after the last day scale
     all prices alike, which is why the last close is below the quoted one.
 
+    The reader knows the files of Yahoo, yfinance, Stooq, Alpha Vantage, Nasdaq,
+    investing.com, Tiingo, EODHD, Quandl, MetaTrader, TradingView, Barchart and Binance,
+    also after a spreadsheet saved them:
+
+    - The header names Date, Open, High, Low, Close and optionally Volume and Adj Close,
+      in any order and case, and in other usual spellings ("Close/Last", "<CLOSE>",
+      "adjClose", "Schlusskurs"). Lines before the header and notes after the last day
+      are skipped.
+    - Numbers may have a currency sign, a thousands separator and a decimal comma;
+      volumes may have a suffix ("1.2M").
+    - Dates are written as 2024-12-31, 20241231, 31.12.2024, 12/31/2024, 31-Dec-2024 or
+      "Dec 31, 2024", with or without a time, or as a Unix time in seconds,
+      milliseconds, microseconds or nanoseconds. A file uses one format throughout.
+    - The newest day may come first. Days without any price ("null", "N/A", "-", ...)
+      are skipped.
+    - If there is an adjusted close, all prices are adjusted by it.
+    - The encoding is UTF-8, UTF-16, UTF-32 or else Windows-1252, and the file may be
+      compressed with gzip, zip, bzip2 or xz.
+
     Examples
     --------
     >>> from skdeep.datasets import load_stock_prices
@@ -227,9 +207,19 @@ def load_stock_prices(ticker="AAPL"):
     >>> prices["close"].pct_change().idxmin()  # a profit warning, not a split
     Timestamp('2000-09-29 00:00:00')
     """
+    options = {
+        "sep": sep,
+        "decimal": decimal,
+        "thousands": thousands,
+        "dayfirst": dayfirst,
+        "tz": tz,
+        "symbol": symbol,
+    }
     path = _as_path(ticker)
-    raw = _read_bundled(ticker) if path is None else _read_csv(path)
-    source = repr(ticker) if path is None else repr(str(path))
-    _check_dates(raw.index, source)
-    _check_prices(raw, source)
-    return _adjust(raw)
+    if path is None:
+        _check_options(ticker, options)
+        return _adjust(_read_bundled(ticker))
+    raw, read_as = read_price_file(path, **options)
+    prices = _adjust(raw)
+    prices.attrs["read_as"] = read_as
+    return prices

@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, validate_params
 
-from skdeep.datasets._prices import load_stock_prices
+from skdeep.datasets._prices import FILE_OPTIONS, load_stock_prices
 from skdeep.preprocessing import TrendFeatures
 
 DESCRIPTION = """\
@@ -26,6 +26,11 @@ Increases     {share:.1%} of the days
 A row holds what was known at the close of its day. Left out are the first {n_start}
 days, whose indicators lack a past, and the end, whose future is unknown. Prices are
 adjusted for splits and dividends.
+"""
+
+FILE_DESCRIPTION = """
+The file was read with sep={sep!r}, decimal={decimal!r}, dates {dates} (the day
+{day_of}), {order}; {n_skipped} lines without prices were left out.
 """
 
 # Adjusted prices are products, and two equal ones may differ in the last bits.
@@ -57,15 +62,36 @@ def _describe(source: str, frame: pd.DataFrame, horizon: int, n_start: int) -> s
     )
 
 
+def _describe_file(prices: pd.DataFrame) -> str:
+    """Tell how a file was read; nothing for a bundled stock."""
+    read_as = prices.attrs.get("read_as")
+    if read_as is None:
+        return ""
+    n_skipped = len(read_as["skipped_lines"])
+    return FILE_DESCRIPTION.format(n_skipped=n_skipped, **read_as)
+
+
 @validate_params(
     {
         "ticker": [str, os.PathLike],
         "horizon": [Interval(Integral, 1, None, closed="left")],
         "return_X_y": ["boolean"],
+        **FILE_OPTIONS,
     },
     prefer_skip_nested_validation=True,
 )
-def load_stock_trend(ticker="AAPL", horizon=1, *, return_X_y=False):
+def load_stock_trend(
+    ticker="AAPL",
+    horizon=1,
+    *,
+    return_X_y=False,
+    sep=None,
+    decimal=None,
+    thousands=None,
+    dayfirst=None,
+    tz=None,
+    symbol=None,
+):
     """Load indicators of a stock's trend and the direction of its next days.
 
     Parameters
@@ -79,13 +105,17 @@ def load_stock_trend(ticker="AAPL", horizon=1, *, return_X_y=False):
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
 
+    sep, decimal, thousands, dayfirst, tz, symbol : default=None
+        The format of a file, as in `load_stock_prices`; None infers it.
+
     Returns
     -------
     data : Bunch
         With the attributes
 
         - ``data``: DataFrame of shape (n_days, n_indicators), by date: the indicators
-          of `TrendFeatures`, from the prices of that day and the days before it alone.
+          of `TrendFeatures`, from the prices of that day and the days before it alone
+          (25; 23 of a file without volumes).
         - ``target``: Series of shape (n_days,): "increase" if the adjusted close is
           higher `horizon` trading days later, else "decrease". No change counts as
           "decrease": there was nothing to gain.
@@ -126,7 +156,15 @@ def load_stock_trend(ticker="AAPL", horizon=1, *, return_X_y=False):
     >>> trend.target.iloc[0]
     'increase'
     """
-    prices = load_stock_prices(ticker)
+    prices = load_stock_prices(
+        ticker,
+        sep=sep,
+        decimal=decimal,
+        thousands=thousands,
+        dayfirst=dayfirst,
+        tz=tz,
+        symbol=symbol,
+    )
     features = TrendFeatures(context="pad").set_output(transform="pandas")
     indicators = features.fit_transform(prices)
     n_start = int(indicators.isna().any(axis=1).sum())
@@ -147,5 +185,6 @@ def load_stock_trend(ticker="AAPL", horizon=1, *, return_X_y=False):
         feature_names=list(data.columns),
         target_names=["decrease", "increase"],
         prices=prices,
-        DESCR=_describe(str(ticker), frame, int(horizon), n_start),
+        DESCR=_describe(str(ticker), frame, int(horizon), n_start)
+        + _describe_file(prices),
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import (
@@ -16,9 +17,19 @@ from sklearn.utils.validation import (
 
 from skdeep._compat import VersionedPickle
 from skdeep.encoding import CONTEXTS, RowContext, time_labels
+from skdeep.preprocessing._adjustment import adjust
 from skdeep.preprocessing._base import ObservedFit
 
-ROLES = ("open", "high", "low", "close", "volume")
+# By the letters of their names: "Adj Close", "adj_close" and "adjClose" are the same.
+ROLES = {name: name for name in ("open", "high", "low", "close", "volume")}
+ROLES |= {"adjclose": "adj_close", "adjustedclose": "adj_close"}
+
+# What stands beside the prices of a day in the tables of yfinance, Alpha Vantage and
+# Tiingo, and is no price.
+EVENTS = frozenset(
+    ["dividends", "stocksplits", "capitalgains", "repaired"]
+    + ["dividendamount", "splitcoefficient", "divcash", "splitfactor"]
+)
 
 # The slowest averages (Wilder's, over 14 rows, twice in a row for the ADX) forget a row
 # by a factor of 13/14 a step: after 512 steps nothing of it is left in a float64.
@@ -34,7 +45,7 @@ def _import_talib():
     except ImportError as error:
         raise ImportError(
             "TrendFeatures computes its indicators with TA-Lib, which is not "
-            "installed: pip install 'skdeep[stocks]' (or pip install TA-Lib)."
+            "installed: pip install TA-Lib."
         ) from error
     return talib
 
@@ -151,18 +162,29 @@ class _Series(NamedTuple):
             if set(indicator.reads) <= self.columns.keys()
         }
 
+    def read(self, columns: list[np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the prices and the volume by role, adjusted if X tells how."""
+        values = {role: columns[column] for role, column in self.columns.items()}
+        return adjust(values, volume_in="first") if "adj_close" in values else values
+
+
+def _letters(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
+
 
 def _find_roles(names: Iterable[str]) -> dict[str, int]:
-    """Find the columns named open, high, low, close and volume, in any case."""
+    """Find open, high, low, close, volume and the adjusted close, in any spelling."""
     roles: dict[str, int] = {}
     for column, name in enumerate(names):
-        role = name.strip().lower()
+        role = ROLES.get(_letters(name))
         if role in roles:
             raise ValueError(
                 f"X has two columns for the role {role!r}: {name!r} and another one."
             )
-        if role in ROLES:
+        if role:
             roles[role] = column
+    if roles.keys() == {"adj_close"}:  # a price like any other
+        return {}
     if roles and "close" not in roles:
         raise ValueError(
             f"X has a column for {', '.join(roles)} but none named 'close', which "
@@ -174,12 +196,44 @@ def _find_roles(names: Iterable[str]) -> dict[str, int]:
 def _split_series(names: list[str], are_real: bool) -> list[_Series]:
     """Sort the columns into the one traded day and other prices."""
     roles = _find_roles(names) if are_real else {}
-    series = [_Series("", roles)] if roles else []
-    return series + [
+    if not roles:
+        return [_Series(f"{name}_", {"close": i}) for i, name in enumerate(names)]
+    return [_Series("", roles)] + [
         _Series(f"{name}_", {"close": column})
         for column, name in enumerate(names)
-        if column not in roles.values()
+        if column not in roles.values() and _letters(name) not in EVENTS
     ]
+
+
+def _drop_tickers(X):
+    """Return X with the names of its prices alone, of ``yfinance.download``.
+
+    Its columns have two levels, (price, ticker) or (ticker, price).
+    """
+    columns = getattr(X, "columns", None)
+    if not isinstance(columns, pd.Index) or not len(columns):
+        return X
+    if all(isinstance(name, tuple) for name in columns):  # also of to_flat_index
+        columns = pd.MultiIndex.from_tuples(columns)
+    if not isinstance(columns, pd.MultiIndex):
+        return X
+    for level in range(columns.nlevels):
+        names = columns.get_level_values(level)
+        if "close" in {_letters(str(name)) for name in names}:
+            _check_one_ticker(columns.droplevel(level), level)
+            return X.set_axis(names, axis=1)
+    return X
+
+
+def _check_one_ticker(tickers: pd.Index, level: int) -> None:
+    found = tickers.unique()
+    if len(found) > 1:
+        raise ValueError(
+            f"X has the prices of {len(found)} tickers, such as {found[0]} and "
+            f"{found[1]}. Give those of one, "
+            f"X.xs({found[0]!r}, axis=1, level={1 - level}), or the "
+            "closing prices alone, a column each, named by the tickers."
+        )
 
 
 class TrendFeatures(ObservedFit, TransformerMixin, VersionedPickle, BaseEstimator):
@@ -224,11 +278,17 @@ class TrendFeatures(ObservedFit, TransformerMixin, VersionedPickle, BaseEstimato
 
     Notes
     -----
-    Columns are found by their names: "open", "high", "low", "close" and "volume", in
-    upper or lower case. Any other column, and each column of an array, is a price of
-    its own and gets the indicators that need only a closing price, their names
-    prefixed with that of the column. Any finite number is taken for a price; a ratio
-    whose denominator is 0 is 0.
+    Columns are found by their names: "open", "high", "low", "close", "volume" and
+    "adj close", in upper or lower case, with or without blanks and underscores. The
+    columns of ``yfinance.download``, which have two levels, are taken by the names of
+    the prices, if they hold one ticker. If there is an adjusted close, prices are
+    adjusted by it for splits and dividends, and volumes for splits, as in
+    `load_stock_prices`. Columns of dividends and splits, as yfinance gives them beside
+    the prices, are left out.
+
+    Any other column, and each column of an array, is a price of its own and gets the
+    indicators that need only a closing price, their names prefixed with that of the
+    column. Any finite number is taken for a price; a ratio whose denominator is 0 is 0.
 
     The first 60 rows of a series are NaN: the longest span. Wilder's averages (RSI,
     ATR, ADX) and the MACD go on settling: at row 200 of Apple's prices the start of the
@@ -282,6 +342,7 @@ class TrendFeatures(ObservedFit, TransformerMixin, VersionedPickle, BaseEstimato
         """
         with self._observed(X, y):
             _import_talib()
+            X = _drop_tickers(X)
             labels = time_labels(X)
             prices = validate_data(self, X, dtype=np.float64)
             self._series()  # refuse names that make no sense now, not in transform
@@ -303,6 +364,7 @@ class TrendFeatures(ObservedFit, TransformerMixin, VersionedPickle, BaseEstimato
             past. A DataFrame after ``set_output(transform="pandas")``.
         """
         check_is_fitted(self)
+        X = _drop_tickers(X)
         labels = time_labels(X)
         prices = validate_data(self, X, dtype=np.float64, reset=False)
         name = type(self).__name__
@@ -347,11 +409,11 @@ class TrendFeatures(ObservedFit, TransformerMixin, VersionedPickle, BaseEstimato
         talib = _import_talib()
         # TA-Lib reads contiguous columns.
         columns = [np.ascontiguousarray(column) for column in prices.T]
-        indicators = [
-            indicator.compute(
-                talib, *(columns[series.columns[r]] for r in indicator.reads)
-            )
-            for series in self._series()
-            for indicator in series.indicators().values()
-        ]
+        indicators = []
+        for series in self._series():
+            values = series.read(columns)
+            indicators += [
+                indicator.compute(talib, *(values[role] for role in indicator.reads))
+                for indicator in series.indicators().values()
+            ]
         return np.column_stack(indicators)

@@ -102,7 +102,7 @@ def test_unknown_ticker_and_wrong_type():
 
 def test_without_the_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "bokeh_sampledata", None)
-    with pytest.raises(ImportError, match=r"skdeep\[stocks\]"):
+    with pytest.raises(ImportError, match="pip install bokeh_sampledata"):
         load_stock_prices("AAPL")
 
 
@@ -176,27 +176,51 @@ FAULTS = {
     "missing column": (replace(0, "Low,", "Lowest,"), "lacks the column.* low; it has"),
     "repeated column": (replace(0, "Adj Close", "close"), "two columns named 'close'"),
     "no rows": ([HEADER], "has no rows"),
-    "unsorted": ([HEADER, ROWS[1], ROWS[0]], "not sorted by date: 2020-01-01 comes"),
-    "newest first": ([HEADER, *ROWS[::-1]], "not sorted by date"),
-    "repeated date": ([HEADER, ROWS[0], *ROWS], "date 2020-01-01 more than once"),
+    "unsorted": (
+        [HEADER, ROWS[1], ROWS[0], ROWS[2]],
+        "line 3: .*not sorted by date: 2020-01-01 comes after 2020-01-02",
+    ),
+    "repeated date": (
+        [HEADER, ROWS[0], *ROWS],
+        "line 3: .*date 2020-01-01 more than once: line 2 has",
+    ),
     "no date": (
         replace(2, "2020-01-02", "yesterday"),
-        "row 2: 'yesterday' is not a date",
+        "line 3: 'yesterday' is not a date",
     ),
-    "impossible date": (replace(1, "01-01", "02-30"), "row 1: '2020-02-30' is not"),
-    "ambiguous date": (replace(1, "2020-01-01", "01/02/2020"), "'01/02/2020' is not"),
-    "empty date": (replace(3, "2020-01-03", ""), "row 3: nan is not a date"),
-    "no number": (replace(2, "13", "null"), "column 'high', row 2: .* is not a number"),
-    "empty cell": (replace(2, "2000", ""), "column 'volume', row 2"),
-    "infinite": (replace(2, "6.0", "inf"), "column 'adj_close', row 2: 'inf'"),
+    "impossible date": (
+        replace(1, "01-01", "02-30"),
+        "line 2: '2020-02-30' is not a date",
+    ),
+    "dates of two kinds": (
+        replace(1, "2020-01-01", "01/02/2020"),
+        "line 2: '01/02/2020' is not a date written as in line 3",
+    ),
+    "empty date": (replace(3, "2020-01-03", ""), "line 4: '' is not a date"),
+    "no number": (
+        replace(2, "13", "1x3"),
+        "line 3: column 'High' holds '1x3', which is not a number.*'2020-01-02,11,1x3",
+    ),
+    "one price missing": (
+        replace(2, "13", "null"),
+        "line 3: column 'High' has no number, though",
+    ),
+    "empty cell": (replace(2, "2000", ""), "line 3: column 'Volume' has no number"),
+    "infinite": (replace(2, "6.0", "inf"), "line 3: column 'Adj Close' holds 'inf'"),
     "zero price": (
         replace(1, ",9,", ",0,"),
-        "2020-01-01: low is 0; it must be above 0",
+        "line 2, 2020-01-01: low is 0; it must be above 0",
     ),
-    "negative price": (replace(3, "6.5,6.5", "-6.5,6.5"), "close is -6.5"),
+    "negative price": (
+        replace(3, "6.5,6.5", "-6.5,6.5"),
+        "line 4, 2020-01-03: close is -6.5",
+    ),
     "zero adjusted": (replace(3, "6.5,6.5", "6.5,0"), "adj_close is 0"),
     "negative volume": (replace(3, "3000", "-1"), "volume is -1; it must be 0 or more"),
-    "crossed": (replace(1, "12,9", "9,12"), "2020-01-01: the high is below the low"),
+    "crossed": (
+        replace(1, "12,9", "9,12"),
+        "line 2, 2020-01-01: the high is below the low",
+    ),
     "ragged": ([HEADER, ROWS[0] + ",1,2,3"], "prices.csv"),
 }
 

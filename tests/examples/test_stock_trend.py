@@ -502,6 +502,7 @@ def test_a_difference_is_called_luck_unless_it_is_not(demo, chance, words):
         (["--seed", "-1"], "'-1' is not a number from 0"),
         (["--ticker", "NOPE"], "AAPL, FB, GOOG, IBM, MSFT"),
         (["--csv", "nowhere.csv"], "no file 'nowhere.csv'"),
+        (["--symbol", "FB"], "symbol='FB' is for files"),
         (["--csv", "a.csv", "--ticker", "FB"], "not allowed with argument"),
         (["--model", "rnn"], "invalid choice: 'rnn'"),
         (["--model"], "expected one argument"),
@@ -514,6 +515,14 @@ def test_bad_arguments_are_named(demo, capsys, tmp_path, arguments, message):
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_how_a_file_is_written(demo):
+    arguments = ["--csv", "p.csv", "--no-dayfirst", "--decimal", ",", "--symbol", "FB"]
+    _, options = demo.read_arguments(arguments)
+    given = {"dayfirst": False, "decimal": ",", "symbol": "FB"}
+    rest = dict.fromkeys(["sep", "thousands", "tz"])
+    assert demo.get_file_options(options) == given | rest
 
 
 def test_prices_that_only_rise(demo, capsys, tmp_path):

@@ -10,6 +10,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import skops.io
+from bokeh_sampledata import stocks
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
@@ -20,6 +21,7 @@ from skdeep.datasets import load_stock_prices
 from skdeep.preprocessing import TrendFeatures
 
 ORDER = "rows are in time order: an indicator of a row reads the rows before it"
+CUT = 2000  # rows of training
 EXEMPT = {
     "check_methods_sample_order_invariance": ORDER,
     "check_methods_subset_invariance": ORDER,
@@ -238,8 +240,83 @@ def test_wrong_parameter_and_missing_library(monkeypatch):
     with pytest.raises(ValueError, match="'context' parameter of TrendFeatures"):
         TrendFeatures(context="future").fit([[1.0]])
     monkeypatch.setitem(sys.modules, "talib", None)
-    with pytest.raises(ImportError, match=r"skdeep\[stocks\]"):
+    with pytest.raises(ImportError, match="pip install TA-Lib"):
         TrendFeatures().fit([[1.0]])
+
+
+# --- names -----------------------------------------------------------------------
+
+
+def as_downloaded(prices, tickers=("AAPL",), by="price"):
+    """Return prices with the columns of ``yfinance.download``."""
+    parts = {ticker: prices.rename(columns=str.title) for ticker in tickers}
+    frame = pd.concat(parts, axis=1, names=["Ticker", "Price"])
+    return frame.swaplevel(axis=1).sort_index(axis=1) if by == "price" else frame
+
+
+@pytest.mark.parametrize("by", ["price", "ticker"])
+def test_columns_of_yfinance_download(prices, indicators, by):
+    frame = as_downloaded(prices, by=by)
+    before = frame.columns
+    features = make_features().fit(frame[:CUT])
+    assert_array_equal(features.transform(frame[:CUT]), indicators[:CUT])
+    assert_allclose(features.transform(frame[CUT:]), indicators[CUT:], atol=1e-9)
+    plain = prices.rename(columns=str.title)[features.feature_names_in_]
+    assert_array_equal(features.transform(plain[:CUT]), indicators[:CUT])
+    assert list(features.get_feature_names_out()) == list(indicators.columns)
+    assert frame.columns is before
+    flat = frame.set_axis(frame.columns.to_flat_index(), axis=1)
+    assert_array_equal(features.transform(flat[:CUT]), indicators[:CUT])
+
+
+@pytest.mark.parametrize("by", ["price", "ticker"])
+def test_several_tickers_are_refused(prices, by):
+    frame = as_downloaded(prices, ["AAPL", "MSFT"], by)
+    message = "prices of 2 tickers, such as AAPL and MSFT.*X.xs.'AAPL', axis=1, level="
+    with pytest.raises(ValueError, match=message) as caught:
+        TrendFeatures().fit(frame)
+    one = eval(
+        str(caught.value).partition("one, ")[2].partition(", or")[0], {"X": frame}
+    )
+    assert len(TrendFeatures().fit(one).get_feature_names_out()) == 25
+    with pytest.raises(ValueError, match="prices of 2 tickers"):
+        TrendFeatures().fit(one).transform(frame)
+    closes = make_features().fit(frame.xs("Close", axis=1, level="Price"))
+    assert closes.get_feature_names_out()[0] == "AAPL_return_1"
+
+
+def test_two_levels_without_a_close_are_columns_without_names():
+    columns = pd.MultiIndex.from_product([["a", "b"], [1, 2]])
+    features = TrendFeatures().fit(pd.DataFrame(np.ones((5, 4)), columns=columns))
+    assert len(features.get_feature_names_out()) == 4 * 15
+
+
+@pytest.mark.parametrize("name", ["Adj Close", "adj_close", "adjClose", "Adj. Close"])
+def test_an_adjusted_close_adjusts_the_day(prices, indicators, name):
+    raw = pd.DataFrame(stocks.AAPL)
+    raw = raw.set_index(pd.to_datetime(raw.pop("date")))
+    for day in ("2000-06-21", "2005-02-28"):  # counted in old shares
+        raw.loc[day, "volume"] *= 2
+    raw = raw.astype(float).rename(columns={"adj_close": name})
+    features = make_features().fit(raw[:CUT])
+    assert list(features.get_feature_names_out()) == list(indicators.columns)
+    assert_allclose(features.transform(raw[:CUT]), indicators[:CUT], atol=1e-9)
+    assert_allclose(features.transform(raw[CUT:]), indicators[CUT:], atol=1e-9)
+
+
+def test_an_adjusted_close_alone_is_a_price_and_zeros_are_no_fault(prices):
+    alone = prices[["close"]].set_axis(["Adj Close"], axis=1)
+    assert TrendFeatures().fit(alone).get_feature_names_out()[0] == "Adj Close_return_1"
+    zeros = pd.DataFrame(np.zeros((70, 3)), columns=["close", "adj close", "volume"])
+    assert np.isfinite(TrendFeatures().fit_transform(zeros)[60:]).all()
+
+
+def test_columns_of_yfinance_history(prices, indicators):
+    frame = prices.rename(columns=str.title)
+    frame = frame.assign(Dividends=0.0, **{"Stock Splits": 0.0, "Capital Gains": 0.0})
+    assert_array_equal(make_features().fit_transform(frame), indicators)
+    # Without the prices of a day beside them they are columns like any other.
+    assert TrendFeatures().fit_transform(frame[["Dividends"]]).shape[1] == 15
 
 
 # --- dates -----------------------------------------------------------------------
@@ -259,8 +336,6 @@ def test_dates_out_of_order_repeated_or_missing(prices):
 
 
 # --- context ---------------------------------------------------------------------
-
-CUT = 2000
 
 
 @pytest.mark.parametrize("context", ["auto", "train"])

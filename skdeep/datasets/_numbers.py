@@ -1,0 +1,192 @@
+"""Numbers as the vendors of prices write them: $1,234.50, 1.234,50 or 1.2M."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from skdeep.datasets._csv import TextFile
+
+MISSING = frozenset(
+    ["", "-", "--", "–", "—", ".", "null", "nan", "na", "n/a", "#n/a", "none", "nil"]
+)
+SUFFIXES = {"K": "e3", "M": "e6", "B": "e9"}  # of volumes
+FAR_APART = 50.0  # how much farther apart prices are if a mark is misread
+
+_CURRENCY = "[$€£¥₹]"
+_SPACES = " \u00a0\u202f'’"  # group thousands in any style
+
+
+class NumberStyle(NamedTuple):
+    """The decimal mark, and the character that groups thousands."""
+
+    decimal: str
+    thousands: str
+
+
+def _compile(style: NumberStyle) -> re.Pattern:
+    mark, group = re.escape(style.decimal), f"[{re.escape(style.thousands)}{_SPACES}]"
+    # Groups of two digits stand before the last of three in India: 12,34,567.
+    whole = rf"[1-9]\d{{0,2}}(?P<group>{group})(?:\d{{2,3}}(?P=group))*\d{{3}}|\d+"
+    return re.compile(
+        rf"(?:[A-Z]{{0,3}}{_CURRENCY} ?)?(?P<sign>[+-]?)"
+        rf"(?:(?P<whole>{whole})(?:{mark}(?P<rest>\d*))?|{mark}(?P<only_rest>\d+))"
+        rf"(?P<power>[eE][+-]?\d+)?(?P<suffix>[KMBkmb]?)(?: ?{_CURRENCY})?"
+    )
+
+
+# The usual styles, by their decimal mark.
+_STYLES = {".": NumberStyle(".", ","), ",": NumberStyle(",", ".")}
+_PATTERNS = {mark: _compile(style) for mark, style in _STYLES.items()}
+
+
+def is_missing(cell: str) -> bool:
+    """Whether a cell says that there is no number."""
+    return cell.casefold() in MISSING
+
+
+def looks_like_number(cell: str) -> bool:
+    """Whether a cell is a number in one of the usual styles."""
+    return bool(_read_both(cell))
+
+
+def _read_both(cell: str) -> dict[str, float]:
+    """Return the number that a cell is with each decimal mark, if it is one."""
+    matches = {mark: pattern.fullmatch(cell) for mark, pattern in _PATTERNS.items()}
+    return {mark: _to_float(match) for mark, match in matches.items() if match}
+
+
+def choose_style(
+    file: TextFile, cells: pd.DataFrame, decimal: str | None, thousands: str | None
+) -> NumberStyle:
+    """Return the style of all numbers of a file.
+
+    Parameters
+    ----------
+    file : TextFile
+        The file, for errors.
+    cells : DataFrame of shape (n_rows, n_columns)
+        The text of the prices and of "volume", if there is one, by line.
+    decimal, thousands : str or None
+        What the user says; one follows from the other.
+    """
+    if decimal is None and thousands in _STYLES:
+        decimal = _STYLES[thousands].thousands
+    if decimal is None:
+        decimal = _choose_decimal(file, cells)
+    if thousands == decimal:
+        raise ValueError(f"decimal={decimal!r} and thousands={thousands!r} are equal.")
+    return NumberStyle(decimal, thousands or _STYLES[decimal].thousands)
+
+
+def _choose_decimal(file: TextFile, cells: pd.DataFrame) -> str:
+    """Infer the decimal mark from cells that have one reading only.
+
+    "1.5", "0,123", "1,234.5" and "1,234,567" have one; "1.234" and "1,234" have two.
+    If all cells have two, prices without a mark may decide: 998 is near 1,002 and far
+    from 1.002. Else a point in prices is the decimal mark, the convention of CSV files,
+    and a mark in volumes, which are whole numbers, is the thousands separator. It is an
+    error if the two disagree, or if prices have commas.
+    """
+    told: dict[str, int] = {}
+    unclear: dict[str, dict[str, int]] = {"prices": {}, "volume": {}}
+    prices = []
+    for name, column in cells.items():
+        for line, cell in column.items():
+            readings = _read_both(cell)
+            if name != "volume" and readings:
+                prices.append(readings)
+            if len(readings) == 1:
+                told.setdefault(next(iter(readings)), line)
+            elif len(set(readings.values())) == 2 and cell[-1].isdigit():
+                place = "volume" if name == "volume" else "prices"
+                unclear[place].setdefault("," if "," in cell else ".", line)
+    if len(told) == 2:
+        raise _disagree(file, told)
+    if told:
+        return next(iter(told))
+    return _compare_spreads(prices) or _choose_by_custom(file, **unclear)
+
+
+def _disagree(file: TextFile, told: dict[str, int]) -> ValueError:
+    (mark, first), (other, line) = sorted(told.items(), key=lambda item: item[1])
+    return file.error(
+        line,
+        f"a number has the decimal mark {other!r}, and one of line {first} has "
+        f"{mark!r}. A file must keep to one.",
+    )
+
+
+def _compare_spreads(prices: list[dict[str, float]]) -> str:
+    """Return the decimal mark with which the prices are much nearer to each other.
+
+    It is empty if neither is.
+    """
+    if not prices:
+        return ""
+    spread = {}
+    for mark in _STYLES:
+        values = [readings[mark] for readings in prices]
+        spread[mark] = max(values) / max(min(values), np.finfo(float).tiny)
+    if spread["."] > FAR_APART * spread[","]:
+        return ","
+    return "." if spread[","] > FAR_APART * spread["."] else ""
+
+
+def _choose_by_custom(
+    file: TextFile, prices: dict[str, int], volume: dict[str, int]
+) -> str:
+    """Choose the decimal mark by convention, given each ambiguous mark and its line."""
+    if prices.keys() <= {"."} and volume.keys() <= {","}:
+        return "."
+    if prices.keys() == {","} and volume.keys() == {"."}:
+        return ","
+    raise file.error(
+        min([*prices.values(), *volume.values()]),
+        "a mark before three digits may stand for decimals or thousands, and no other "
+        "line tells: pass decimal='.' or decimal=','.",
+    )
+
+
+def parse_numbers(
+    file: TextFile, cells: pd.Series, spelled: str, style: NumberStyle
+) -> np.ndarray:
+    """Return the numbers of a column, NaN where a cell says that there is none.
+
+    Parameters
+    ----------
+    file : TextFile
+        The file, for errors.
+    cells : Series of shape (n_rows,)
+        The text, by line. If its name is "volume", "1.2M" is a number too.
+    spelled : str
+        The name of the column in the file.
+    style : NumberStyle
+        How the numbers are written.
+    """
+    pattern, has_suffix = _compile(style), cells.name == "volume"
+    numbers = np.full(len(cells), np.nan)
+    for i, (line, cell) in enumerate(cells.items()):
+        if is_missing(cell):
+            continue
+        match = pattern.fullmatch(cell)
+        if match and (has_suffix or not match["suffix"]):
+            numbers[i] = _to_float(match)
+        if not np.isfinite(numbers[i]):
+            raise file.error(
+                line,
+                f"column {spelled!r} holds {cell!r}, which is not a number with "
+                f"decimal={style.decimal!r} and thousands={style.thousands!r}.",
+            )
+    return numbers
+
+
+def _to_float(match: re.Match) -> float:
+    part = match.groupdict(default="")
+    whole = "".join(digit for digit in part["whole"] if digit.isdigit())
+    # A power of ten in the text, not a product: the float is the nearest one.
+    power = part["power"] or SUFFIXES.get(part["suffix"].upper(), "")
+    return float(f"{part['sign']}{whole}.{part['rest'] or part['only_rest']}{power}")

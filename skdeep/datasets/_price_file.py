@@ -1,0 +1,203 @@
+"""From the file of a vendor to the raw prices of one stock, oldest day first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from skdeep.datasets._csv import Row, TextFile
+from skdeep.datasets._dates import looks_like_date, parse_days
+from skdeep.datasets._header import PRICES, Table, choose_symbol, find_table
+from skdeep.datasets._numbers import (
+    choose_style,
+    looks_like_number,
+    parse_numbers,
+)
+
+NUMBERS = (*PRICES, "volume", "adj_close")
+
+
+def read_price_file(
+    path: Path,
+    sep: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    dayfirst: bool | None = None,
+    tz: str | None = None,
+    symbol: str | None = None,
+) -> tuple[pd.DataFrame, dict]:
+    """Read a file of daily prices, and infer the options that are None.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    sep, decimal, thousands, dayfirst, tz, symbol : optional
+        As `load_stock_prices` documents them.
+
+    Returns
+    -------
+    raw : DataFrame of shape (n_days, n_columns)
+        "open", "high", "low", "close" and, where the file has them, "volume" and
+        "adj_close", by "date".
+    read_as : dict
+        The options given and inferred, as `load_stock_prices` documents them.
+    """
+    file = TextFile(path)
+    table = find_table(file, sep, symbol)
+    cells = _select_cells(file, table, symbol)
+    columns = [name for name in NUMBERS if name in cells.columns]
+    style = choose_style(file, cells[columns], decimal, thousands)
+    raw = pd.DataFrame(
+        {n: parse_numbers(file, cells[n], table.names[n], style) for n in columns},
+        index=cells.index,
+    )
+    raw, skipped = _drop_days_without_prices(file, raw, table.names)
+    cells = cells.loc[raw.index]
+    days, dates_read_as = parse_days(file, cells["date"], dayfirst, tz)
+    _check_prices(file, raw, days)
+    raw, order = _sort(file, raw, days)
+    return raw, {
+        "file": str(path),
+        "encoding": file.encoding,
+        "sep": table.sep,
+        "columns": {name: table.names[name] for name in ("date", *raw.columns)},
+        "ignored_columns": table.ignored,
+        **style._asdict(),
+        **dates_read_as,
+        "order": order,
+        "skipped_lines": skipped,
+    }
+
+
+def _select_cells(file: TextFile, table: Table, symbol: str | None) -> pd.DataFrame:
+    """Return the text of the columns used, by line, of the rows of one stock."""
+    rows = _drop_notes_at_the_end(table)
+    if not rows:
+        raise ValueError(f"{file.name} has no rows, only column names.")
+    for row in rows:
+        if any(row.cells[table.n_columns :]):
+            raise file.error(
+                row.line,
+                f"it has {len(row.cells)} fields, and the header {table.n_columns}. A "
+                f"field with {table.sep!r} in it must be in quotes.",
+            )
+    index = pd.Index([row.line for row in rows], name="line")
+    cells = pd.DataFrame(
+        {
+            role: pd.Series([_get(row, column) for row in rows], index, dtype=object)
+            for role, column in table.columns.items()
+        }
+    )
+    return _select_stock(file, cells, symbol, bool(table.symbol))
+
+
+def _get(row: Row, column: int) -> str:
+    """Return a cell; a short row ends with empty ones."""
+    return row.cells[column] if column < len(row.cells) else ""
+
+
+def _drop_notes_at_the_end(table: Table) -> list[Row]:
+    """Drop lines such as "Downloaded from ..." below the last day."""
+    rows = list(table.rows)
+    while rows and _is_note(rows[-1], table.columns):
+        rows.pop()
+    return rows
+
+
+def _is_note(row: Row, columns: dict[str, int]) -> bool:
+    prices = [_get(row, columns[role]) for role in PRICES]
+    has_date = looks_like_date(_get(row, columns["date"]))
+    return not has_date and not any(looks_like_number(cell) for cell in prices)
+
+
+def _select_stock(
+    file: TextFile, cells: pd.DataFrame, symbol: str | None, is_selected: bool
+) -> pd.DataFrame:
+    """Return the rows of one stock, where the file has a column of symbols."""
+    found = list(dict.fromkeys(cells.get("symbol", [])))
+    if not any(found):
+        if symbol is not None and not is_selected:
+            raise ValueError(
+                f"symbol={symbol!r} cannot be looked up: {file.name} has no column of "
+                "symbols, such as Ticker, Symbol or Name."
+            )
+        return cells
+    if "" in found:
+        line = cells.index[cells["symbol"] == ""][0]
+        raise file.error(line, "it does not say of which stock it is.")
+    return cells[cells["symbol"] == choose_symbol(file, found, symbol)]
+
+
+def _drop_days_without_prices(
+    file: TextFile, raw: pd.DataFrame, names: dict[str, str]
+) -> tuple[pd.DataFrame, list[int]]:
+    """Drop rows without any price (holidays); refuse those that lack some."""
+    is_holiday = raw[list(PRICES)].isna().all(axis=1)
+    skipped, raw = raw.index[is_holiday].tolist(), raw[~is_holiday]
+    if raw.empty:
+        raise ValueError(f"{file.name} has no rows with prices.")
+    if "volume" in raw.columns and raw["volume"].isna().all():
+        raw = raw.drop(columns="volume")
+    for name, column in raw.items():
+        if column.isna().any():
+            remedy = "(0 if nothing was traded) or remove the column"
+            raise file.error(
+                column.isna().idxmax(),
+                f"column {names[name]!r} has no number, though the day has prices. "
+                f"Fill it in {remedy if name == 'volume' else 'or remove the row'}.",
+            )
+    return raw, skipped
+
+
+def _check_prices(file: TextFile, raw: pd.DataFrame, days: pd.DatetimeIndex) -> None:
+    """Refuse what no market quotes: prices of 0 or less, a high below a low."""
+    dates = dict(zip(raw.index, days.strftime("%Y-%m-%d"), strict=True))
+    for name, column in raw.items():
+        is_bad = column < 0 if name == "volume" else column <= 0
+        if is_bad.any():
+            line, value = is_bad.idxmax(), column[is_bad].iloc[0]
+            wanted = "0 or more" if name == "volume" else "above 0"
+            raise file.error(
+                line, f"{name} is {value:g}; it must be {wanted}.", dates[line]
+            )
+    crossed = raw["high"] < raw["low"]
+    if crossed.any():
+        line = crossed.idxmax()
+        raise file.error(line, "the high is below the low.", dates[line])
+
+
+def _sort(
+    file: TextFile, raw: pd.DataFrame, days: pd.DatetimeIndex
+) -> tuple[pd.DataFrame, str]:
+    """Put the oldest day first; the file must have it at one of its ends."""
+    # Built anew: normalize() may have given the days a frequency.
+    index = pd.DatetimeIndex(days.to_numpy(), name="date").as_unit("us")
+    lines, raw = raw.index, raw.set_index(index)
+    if days.has_duplicates:
+        again = int(np.flatnonzero(days.duplicated())[0])
+        first = lines[days.get_indexer_for(days[[again]])[0]]
+        raise file.error(
+            lines[again],
+            f"it has the date {days[again].date()} more than once: line {first} has it "
+            "too. Each day must have one row.",
+        )
+    if days.is_monotonic_increasing:
+        return raw, "oldest first"
+    if days.is_monotonic_decreasing:
+        return raw[::-1], "newest first"
+    late = _find_disorder(days)
+    raise file.error(
+        lines[late],
+        f"the file is not sorted by date: {days[late].date()} comes after "
+        f"{days[late - 1].date()}. Sort it by date.",
+    )
+
+
+def _find_disorder(days: pd.DatetimeIndex) -> int:
+    """Return the first row that breaks the order of most rows."""
+    rises = np.diff(days.to_numpy()) > np.timedelta64(0)
+    is_rising = rises.sum() * 2 >= len(rises)
+    return 1 + int(np.flatnonzero(rises != is_rising)[0])
