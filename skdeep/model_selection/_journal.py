@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import stat
 import threading
 import time
@@ -16,6 +17,7 @@ from typing import Any
 from optuna.storages.journal import BaseJournalBackend
 
 from skdeep.model_selection._lock import JournalLock
+from skdeep.model_selection._private_url import hide
 
 # What Optuna writes into a line.
 _KEYS = {
@@ -28,8 +30,9 @@ _KEYS = {
 _N_OPERATIONS = 11
 _SET_STATE = 6
 _DONE = (1, 2)  # complete, pruned
-# How every line begins, and how those of ours end.
-_BEGIN = b'{"op_code":'
+# How every line begins, but for the number, and how those of ours end.
+_BEGIN = b'{"op_code":0,"worker_id":"'
+_NUMBER = re.compile(rb'(?<=^\{"op_code":)\d+')
 _CHECKED = re.compile(rb'(\{.*),"check":"([0-9a-f]{16})"\}')
 _SQLITE = b"SQLite format 3\0"
 
@@ -64,7 +67,7 @@ class Journal(BaseJournalBackend):
     """
 
     def __init__(self, path: str, grace_period: float):
-        self.shown = path
+        self.shown = hide(path)
         self.path = _resolved(path)
         self._lock = JournalLock(self.path, grace_period)
         self._mutex = threading.RLock()
@@ -198,10 +201,9 @@ class Journal(BaseJournalBackend):
 
     def _check_tail(self, tail: bytes) -> None:
         """Refuse what cannot be an entry that a killed process began to write."""
-        begun = tail.rstrip(b"\0")  # a loss of power leaves zeros
-        if not tail or begun.startswith(_BEGIN):
-            return
-        if not self._n_lines or not _BEGIN.startswith(begun):
+        begun = _NUMBER.sub(b"0", tail.rstrip(b"\0"))  # a loss of power leaves zeros
+        is_begun = self._n_lines > 0 and _BEGIN.startswith(begun)
+        if tail and not is_begun and not begun.startswith(_BEGIN):
             raise self.damage(f"is not an entry of a journal, but {_excerpt(tail)}")
 
     # -- errors ------------------------------------------------------------------------
@@ -215,8 +217,8 @@ class Journal(BaseJournalBackend):
                 f"storage={self.shown!r} is a SQLite database. Write it as a URL: "
                 f"storage={'sqlite:///' + self.shown!r}."
             )
-        if head and b"\n" not in head and not head.startswith(_BEGIN):
-            raise self.damage(f"is not an entry of a journal, but {_excerpt(head)}")
+        if b"\n" not in head:
+            self._check_tail(head)
 
     def damage(self, what: str, line: int | None = None) -> StorageError:
         """Return the error for a line, by default the one after those read."""
@@ -230,7 +232,8 @@ class Journal(BaseJournalBackend):
         return StorageError(
             f"{text}The {n_good} lines before it are intact and hold {self._n_done} "
             "finished trials. To go on from there copy them to a new file, which you "
-            f"give as storage: head -n {n_good} {self.shown} > saved.journal"
+            "give as storage: "
+            f"head -n {n_good} {shlex.quote(self.shown)} > saved.journal"
         )
 
     @contextlib.contextmanager
@@ -258,7 +261,7 @@ def _resolved(path: str) -> str:
         return os.path.realpath(path)
     except (OSError, ValueError) as error:
         raise StorageError(
-            f"storage={path!r} cannot be opened as a journal file: {error}."
+            f"storage={hide(path)!r} cannot be opened as a journal file: {error}."
         ) from error
 
 

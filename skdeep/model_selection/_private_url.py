@@ -6,8 +6,12 @@ import re
 from urllib.parse import unquote, unquote_plus
 
 _HIDDEN = "***"
-# user:password@ after the scheme, up to the last @: a password may hold one.
-_LOGIN = re.compile(r"^([\w+.-]{2,}:/{1,2}(?!/)[^:/@]*):(.+)@", re.DOTALL)
+# user:password@ after the scheme, up to the last @: a password may hold one. Without
+# any @ what is not the number of a port may be a password.
+_LOGIN = re.compile(
+    r"^([\w+.-]{2,}:/{1,2}(?!/)[^:/@\[]*):(?:(?P<known>.+)@|(?P<likely>\D.*)$)",
+    re.DOTALL,
+)
 _QUERY = re.compile(r"\?[\w.-]+=")
 _OPTION = re.compile(
     r"([?&;][^=&;?]*(?:password|passwd|passphrase|pwd|secret|token|credential"
@@ -53,15 +57,18 @@ def private(value):
 def hide(url: str) -> str:
     """Return a URL with ``***`` in the place of passwords."""
     login, query = _split(str.__str__(url))
-    hidden = _LOGIN.sub(rf"\1:{_HIDDEN}@", login)
-    return hidden + _OPTION.sub(rf"\1{_HIDDEN}", query)
+    match = _LOGIN.match(login)
+    if match:
+        rest = "@" + login[match.end() :] if match["known"] else ""
+        login = f"{match[1]}:{_HIDDEN}{rest}"
+    return login + _OPTION.sub(rf"\1{_HIDDEN}", query)
 
 
 def _split(url: str) -> tuple[str, str]:
     """Return a URL up to its query, and the query."""
     # A question mark before the first @ may belong to the password.
     login = _LOGIN.match(url)
-    query = _QUERY.search(url, url.index("@", login.end(1)) if login else 0)
+    query = _QUERY.search(url, max(url.find("@", login.end(1)), 0) if login else 0)
     return (url, "") if query is None else (url[: query.start()], url[query.start() :])
 
 
@@ -79,7 +86,10 @@ def secrets(url: str) -> set[str]:
     """
     login, query = _split(str.__str__(url))
     match = _LOGIN.match(login)
-    found = [match[2], *match[2].split("@")] if match else []
+    found = []
+    if match:
+        password = match["known"] or match["likely"]
+        found = [password, *password.split("@")]
     found += [option[2] for option in _OPTION.finditer(query)]
     return {
         text

@@ -7,6 +7,8 @@ import functools
 import hashlib
 import json
 import os
+import re
+import shlex
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -40,6 +42,7 @@ _GRACE_PERIOD = 10
 _N_TRIES = 5
 # Seconds to wait for others that write into a SQLite file; it is locked as a whole.
 _SQLITE_PATIENCE = 60.0
+_NEARLY_A_URL = re.compile(r"(sqlite|postgresql|mysql|mariadb)(\+\w+)?:(?!//)", re.I)
 # Seconds that the process which made a study is given to say what it searches.
 _PATIENCE = 10.0
 
@@ -114,6 +117,11 @@ def pickled(given):
 
 def _open(given: str) -> BaseStorage:
     url = recall(given)
+    if _NEARLY_A_URL.match(url):
+        raise StorageError(
+            f"storage={hide(url)!r} is not a URL. One of a database has two slashes "
+            "after the colon, and of a SQLite file three: sqlite:///file.db."
+        )
     return _open_database(url) if "://" in url else _open_journal(url)
 
 
@@ -232,7 +240,8 @@ def _sqlite_damage(url: str, path: str, what: str) -> StorageError:
     return StorageError(
         f"storage={hide(url)!r} cannot be opened: it is damaged or not a database of "
         f"Optuna: {what}. The file is left as it is. What can still be read of a "
-        f"damaged database is saved by: sqlite3 {path} .recover | sqlite3 saved.db"
+        "damaged database is saved by: "
+        f"sqlite3 {shlex.quote(path)} .recover | sqlite3 saved.db"
     )
 
 
