@@ -171,17 +171,20 @@ class Ledger:
         if trial.number in self._verified:
             return
         attrs = trial.user_attrs
-        check = attrs.get("check")
-        found = _check(
-            attrs,
-            trial.values,
-            trial.params,
-            trial.distributions,
-            trial.intermediate_values,
-            trial.system_attrs,
-        )
+        try:
+            found = _check(
+                attrs,
+                trial.values,
+                trial.params,
+                trial.distributions,
+                trial.intermediate_values,
+                trial.system_attrs,
+            )
+        except (TypeError, ValueError):  # a value that its distribution does not have
+            found = ""
         # Trials of earlier releases have no check.
-        if check not in (None, found) or not {"place", "result"} <= set(attrs):
+        check = attrs.get("check", found)
+        if not found or check != found or not {"place", "result"} <= set(attrs):
             what = f"trial {trial.number} of the study {self.study.study_name!r}"
             raise damage(self.study._storage, what)
         self._verified.add(trial.number)

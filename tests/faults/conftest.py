@@ -25,6 +25,8 @@ def _impatience(monkeypatch):
     monkeypatch.setattr(_storage, "_PATIENCE", 0.3)
     monkeypatch.setattr(_storage, "_GRACE_PERIOD", 1)
     monkeypatch.setattr(_study, "_UNSIGNED", 0.3)
+    # Optuna tries five times to write into a database, after pauses of random length.
+    monkeypatch.setattr("random.random", lambda: 0.01)
 
 
 @pytest.fixture(scope="session")
