@@ -69,6 +69,7 @@ class Journal(BaseJournalBackend):
     def __init__(self, path: str, grace_period: float):
         self.shown = hide(path)
         self.path = _resolved(path)
+        self._grace_period = grace_period
         self._lock = JournalLock(self.path, grace_period)
         self._mutex = threading.RLock()
         self._held: list[dict[str, Any]] | None = None
@@ -88,6 +89,9 @@ class Journal(BaseJournalBackend):
         self._first = self._n_lines = self._offset = self._n_done = 0
         self._chain = _hash()
         self._has_checks = False
+
+    def __reduce__(self):
+        return Journal, (self.path, self._grace_period)
 
     # -- what Optuna calls -------------------------------------------------------------
 

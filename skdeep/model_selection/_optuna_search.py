@@ -48,6 +48,7 @@ from skdeep.model_selection._storage import (
     open_storage,
     open_study,
     pickled,
+    plain_errors,
 )
 from skdeep.model_selection._study import Ledger
 from skdeep.model_selection._trial import Goal
@@ -120,7 +121,9 @@ or None, default='median'
     storage : str, path or storage of Optuna, default=None
         Where trials are kept: None in memory, a file name in a journal file of
         Optuna's, a URL in a database. Several processes, on several machines, may
-        share one.
+        share one. A file that is not a journal is never written to. The password of a
+        URL is neither shown nor pickled; better give it by the environment
+        (``PGPASSWORD``).
 
     study_name : str, default=None
         Name of the study in the storage; None is "OptunaSearchCV".
@@ -327,8 +330,8 @@ or None, default='median'
         ------
         ValueError
             If the space is empty or names unknown parameters, if a fold is empty, if
-            the storage cannot be opened or holds another search, or if every trial
-            fails.
+            the storage cannot be opened, written or read, is damaged or holds another
+            search, or if every trial fails.
         """
         scorers, refit_metric = self._get_scorers()
         X, y = indexable(X, y)
@@ -376,7 +379,7 @@ or None, default='median'
         space = make_space(self.param_distributions, estimator)
         goal = self._make_goal(cross_validation.scorers)
         own = space.own(estimator)
-        with quiet():
+        with quiet(), plain_errors():
             study, seed = self._open(cross_validation, routed, space, goal)
             drawing = Drawing(
                 space, own, self.sampler, self.pruner, goal.directions, seed

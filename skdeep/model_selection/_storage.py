@@ -84,6 +84,8 @@ def open_storage(given) -> BaseStorage:
     """
     if given is None or isinstance(given, InMemoryStorage):
         return given or InMemoryStorage()
+    if isinstance(given, CheckedStorage):  # of another search's study
+        return given  # type: ignore[return-value]
     storage = given if isinstance(given, BaseStorage) else _open(_url(given))
     # Optuna's own way of keeping what has been read from a database.
     cached = optuna.storages.get_storage(storage)
@@ -277,7 +279,7 @@ class CheckedStorage:
 
     def __init__(self, storage: BaseStorage, given):
         self._storage = storage
-        self._url = _url(given)
+        self.url = _url(given)
         self.shown = shown(given)
 
     def __getattr__(self, name: str):
@@ -298,12 +300,24 @@ class CheckedStorage:
                     raise
                 text = (
                     f"storage={self.shown!r} cannot be used: "
-                    f"{_reason(error, self._url)}. What is written in it is kept: when "
+                    f"{_reason(error, self.url)}. What is written in it is kept: when "
                     "this is put right, the same search goes on from there."
                 )
-                raise StorageError(text) from _unless_secret(error, self._url)
+                raise StorageError(text) from _unless_secret(error, self.url)
 
         return call
+
+
+@contextlib.contextmanager
+def plain_errors() -> Iterator[None]:
+    """Raise a ValueError for whatever is wrong with a storage."""
+    try:
+        yield
+    except StorageError as error:
+        raise ValueError(str(error)) from error.__cause__
+
+
+BaseStorage.register(CheckedStorage)
 
 
 def _says_something_else(error: Exception, name: str) -> bool:

@@ -32,6 +32,7 @@ def error_of(path, storage=None):
     before = path.read_bytes()
     with pytest.raises(ValueError) as caught:
         search(storage or path).fit(X, y)
+    assert type(caught.value) is ValueError
     assert str(caught.value).startswith(f"storage={str(storage or path)!r} ")
     assert path.read_bytes() == before
     return str(caught.value)
