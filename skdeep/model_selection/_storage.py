@@ -59,7 +59,7 @@ def _nothing():
     return contextlib.nullcontext()
 
 
-def digest(value) -> str:
+def checksum(value) -> str:
     """Return a checksum of what can be written as JSON, equal when it is read again."""
     plain = json.loads(json.dumps(value))
     text = json.dumps(plain, sort_keys=True)
@@ -371,7 +371,7 @@ def open_study(storage: BaseStorage, name, directions, facts: dict) -> SearchStu
     is_new = _create(storage, name, directions)
     study = SearchStudy(name, storage)
     if is_new or not _wait_for_facts(study):
-        study.set_user_attr("search", {**facts, "check": digest(facts)})
+        study.set_user_attr("search", {**facts, "check": checksum(facts)})
     found = [direction.name.lower() for direction in study.directions]
     if found != list(directions):
         raise ValueError(
@@ -404,7 +404,7 @@ def facts_of(study: SearchStudy) -> dict:
     """
     facts = dict(study.user_attrs["search"])
     check = facts.pop("check", None)
-    if set(facts) != {"seed", "signature"} or check not in (None, digest(facts)):
+    if set(facts) != {"seed", "signature"} or check not in (None, checksum(facts)):
         what = f"the description of the study {study.study_name!r}"
         raise damage(study._storage, what)
     return facts

@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 from skdeep.model_selection._journal import StorageError
 from skdeep.model_selection._processes import is_dead, this_process
 from skdeep.model_selection._search_space import Draw, suggest
-from skdeep.model_selection._storage import SearchStudy, damage, digest, together
+from skdeep.model_selection._storage import SearchStudy, checksum, damage, together
 from skdeep.model_selection._trial import Outcome
 
 # Seconds between two signs of life, and after how many without one a process is dead.
@@ -269,7 +269,7 @@ class Ledger:
 
 def _check(attrs: dict, values, params, distributions, reports, notes) -> str:
     """Return a checksum of all that is read of a finished trial."""
-    return digest(
+    return checksum(
         [
             [attrs.get(name) for name in ("place", "state", "result", "outside")],
             values if attrs.get("state") == "complete" else None,
