@@ -382,10 +382,17 @@ def open_study(storage: BaseStorage, name, directions, facts: dict) -> SearchStu
     return study
 
 
-def _create(storage: BaseStorage, name: str, directions) -> bool:
-    """Make a study; False if there is one. That alone writes nothing."""
-    with contextlib.suppress(KeyError):
+def _has_study(storage: BaseStorage, name: str) -> bool:
+    try:
         storage.get_study_id_from_name(name)
+    except KeyError:
+        return False
+    return True
+
+
+def _create(storage: BaseStorage, name: str, directions) -> bool:
+    """Make a study; False if there is one, and then nothing is written."""
+    if _has_study(storage, name):
         return False
     try:
         optuna.create_study(storage=storage, study_name=name, directions=directions)
