@@ -29,6 +29,7 @@ from skdeep.model_selection._callback_contexts import SearchContexts
 from skdeep.model_selection._epoch_callbacks import StopAfter, watched
 from skdeep.model_selection._lockstep import CrossValidation
 from skdeep.model_selection._plots import SearchPlots
+from skdeep.model_selection._private_url import private
 from skdeep.model_selection._results import make_results, params_of
 from skdeep.model_selection._sampling import (
     PRUNERS,
@@ -42,7 +43,13 @@ from skdeep.model_selection._sampling import (
 from skdeep.model_selection._search_progress import make_progress
 from skdeep.model_selection._search_space import make_space
 from skdeep.model_selection._signature import signature
-from skdeep.model_selection._storage import open_storage, open_study
+from skdeep.model_selection._storage import (
+    facts_of,
+    open_storage,
+    open_study,
+    pickled,
+    plain_errors,
+)
 from skdeep.model_selection._study import Ledger
 from skdeep.model_selection._trial import Goal
 from skdeep.model_selection._trial_loop import TrialLoop
@@ -114,7 +121,9 @@ or None, default='median'
     storage : str, path or storage of Optuna, default=None
         Where trials are kept: None in memory, a file name in a journal file of
         Optuna's, a URL in a database. Several processes, on several machines, may
-        share one.
+        share one. A file that is not a journal is never written to. The password of a
+        URL is neither shown nor pickled; better give it by the environment
+        (``PGPASSWORD``).
 
     study_name : str, default=None
         Name of the study in the storage; None is "OptunaSearchCV".
@@ -321,8 +330,8 @@ or None, default='median'
         ------
         ValueError
             If the space is empty or names unknown parameters, if a fold is empty, if
-            the storage cannot be opened or holds another search, or if every trial
-            fails.
+            the storage cannot be opened, written or read, is damaged or holds another
+            search, or if every trial fails.
         """
         scorers, refit_metric = self._get_scorers()
         X, y = indexable(X, y)
@@ -370,7 +379,7 @@ or None, default='median'
         space = make_space(self.param_distributions, estimator)
         goal = self._make_goal(cross_validation.scorers)
         own = space.own(estimator)
-        with quiet():
+        with quiet(), plain_errors():
             study, seed = self._open(cross_validation, routed, space, goal)
             drawing = Drawing(
                 space, own, self.sampler, self.pruner, goal.directions, seed
@@ -424,7 +433,7 @@ or None, default='median'
         facts = {"seed": int(rng.randint(2**31 - 1)), "signature": marks}
         storage = open_storage(self.storage)
         study = open_study(storage, self.study_name, goal.directions, facts)
-        return study, study.user_attrs["search"]["seed"]
+        return study, facts_of(study)["seed"]
 
     def _run(
         self,
@@ -507,10 +516,28 @@ or None, default='median'
         if hasattr(model, "feature_names_in_"):
             self.feature_names_in_ = model.feature_names_in_
 
-    # -- pickling ----------------------------------------------------------------------
+    # -- parameters and pickling -------------------------------------------------------
+
+    def get_params(self, deep=True):
+        """Get parameters for this estimator.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to return those of the estimator inside, too.
+
+        Returns
+        -------
+        params : dict
+            Names and values. A `storage` that is a URL with a password is a str that
+            works as the URL and is shown without the password.
+        """
+        params = super().get_params(deep)
+        return params | {"storage": private(params["storage"])}
 
     def __getstate__(self):
         state = super().__getstate__()
+        state["storage"] = pickled(self.storage)
         if "study_" in state:
             # A copy in memory: files and databases may not be where it is loaded.
             study = state["study_"]

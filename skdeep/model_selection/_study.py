@@ -9,22 +9,22 @@ moment, together do what one would have done.
 from __future__ import annotations
 
 import json
-import os
-import socket
 import threading
 import time
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 
 import optuna
+from optuna.distributions import distribution_to_json
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from skdeep.model_selection._journal import StorageError
+from skdeep.model_selection._processes import is_dead, this_process
 from skdeep.model_selection._search_space import Draw, suggest
-from skdeep.model_selection._storage import SearchStudy, together
+from skdeep.model_selection._storage import SearchStudy, checksum, damage, together
 from skdeep.model_selection._trial import Outcome
 
 # Seconds between two signs of life, and after how many without one a process is dead.
@@ -73,6 +73,7 @@ class Ledger:
         self.token = uuid.uuid4().hex
         self._claims: dict[int, optuna.Trial] = {}
         self._seen: dict[int, tuple] = {}
+        self._verified: set[int] = set()
         self._sampler = study.sampler = _Given()
         study.pruner = optuna.pruners.NopPruner()
         self._end = threading.Event()
@@ -92,6 +93,9 @@ class Ledger:
             for trial in list(self._claims.values()):
                 self._lose(trial.number)
             self._clear()
+        except StorageError:
+            if error[0] is None:  # else it has been told of
+                raise
         finally:
             _active.discard(self.token)
 
@@ -100,7 +104,8 @@ class Ledger:
         found: dict[int, FrozenTrial] = {}
         for trial in self._trials():
             # A process may be killed after it has written half of the outcome down.
-            if trial.state == _STATES.get(trial.user_attrs.get("state", "")):
+            if trial.state == _STATES.get(str(trial.user_attrs.get("state"))):
+                self._verify(trial)
                 found.setdefault(trial.user_attrs["place"], trial)
         return dict(sorted(found.items()))
 
@@ -136,8 +141,20 @@ class Ledger:
             trial.report(value, step)
         if draw.outside:
             trial.set_user_attr("outside", draw.outside)
-        trial.set_user_attr("result", json.dumps(outcome.to_dict()))
-        trial.set_user_attr("state", outcome.state)
+        attrs = {"result": json.dumps(outcome.to_dict()), "state": outcome.state}
+        for name, value in attrs.items():
+            trial.set_user_attr(name, value)
+        trial.set_user_attr(
+            "check",
+            _check(
+                {**trial.user_attrs, **attrs},
+                outcome.values,
+                trial.params,
+                trial.distributions,
+                outcome.reports,
+                draw.system_attrs,
+            ),
+        )
 
     def _tell(self, number: int, values, state: TrialState) -> bool:
         """End a trial; say whether it was ours to end."""
@@ -148,6 +165,29 @@ class Ledger:
                 return False
             raise
         return True
+
+    def _verify(self, trial: FrozenTrial) -> None:
+        """Refuse a finished trial that is not what was written when it ended."""
+        if trial.number in self._verified:
+            return
+        attrs = trial.user_attrs
+        try:
+            found = _check(
+                attrs,
+                trial.values,
+                trial.params,
+                trial.distributions,
+                trial.intermediate_values,
+                trial.system_attrs,
+            )
+        except (TypeError, ValueError):  # a value that its distribution does not have
+            found = ""
+        # Trials of earlier releases have no check.
+        check = attrs.get("check", found)
+        if not found or check != found or not {"place", "result"} <= set(attrs):
+            what = f"trial {trial.number} of the study {self.study.study_name!r}"
+            raise damage(self.study._storage, what)
+        self._verified.add(trial.number)
 
     def _lose(self, number: int) -> None:
         """End a trial that came to nothing."""
@@ -183,7 +223,7 @@ class Ledger:
         if place is None or place in self.finished() or self._runs(place, trial.number):
             self._lose(trial.number)
             return None
-        trial.set_user_attr("owner", {**_this_process(), "token": self.token})
+        trial.set_user_attr("owner", {**this_process(), "token": self.token})
         self._claims[place] = trial
         return place
 
@@ -202,12 +242,12 @@ class Ledger:
 
     def _is_dead(self, trial: FrozenTrial) -> bool:
         owner = trial.user_attrs.get("owner")
-        here = _this_process()
-        if owner is not None and owner["host"] == here["host"]:
-            if (owner["pid"], owner["start"]) == (here["pid"], here["start"]):
-                return owner["token"] not in _active
-            if owner["start"] is not None:
-                return _start_of(owner["pid"]) != owner["start"]
+        if isinstance(owner, dict):
+            if this_process().items() <= owner.items():
+                return owner.get("token") not in _active
+            dead = is_dead(owner)
+            if dead is not None:
+                return dead
         sign = trial.user_attrs.get("beat"), owner is None
         now = time.monotonic()
         last, since = self._seen.get(trial.number, (None, now))
@@ -222,30 +262,22 @@ class Ledger:
         while not self._end.wait(_BEAT):
             count += 1
             for trial in list(self._claims.values()):
-                trial.set_user_attr("beat", count)
+                # The search itself meets a storage that fails.
+                with suppress(StorageError, UpdateFinishedTrialError):
+                    trial.set_user_attr("beat", count)
 
 
-def _this_process() -> dict:
-    """Return what tells this process from all others, on any machine."""
-    pid = os.getpid()
-    return {"host": _host(), "pid": pid, "start": _start_of(pid)}
-
-
-def _host() -> str:
-    """Return a name for what numbers processes: a machine since it was started."""
-    parts = [socket.gethostname()]
-    boot = Path("/proc/sys/kernel/random/boot_id")
-    if boot.exists():
-        parts += [boot.read_text().strip(), os.readlink("/proc/self/ns/pid")]
-    return " ".join(parts)
-
-
-def _start_of(pid: int) -> str | None:
-    """Return when a process was started; None if it is no more, or cannot be known."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    # The name, in parentheses, may hold anything.
-    state, *fields = text.rpartition(")")[2].split()
-    return None if state == "Z" else fields[18]
+def _check(attrs: dict, values, params, distributions, reports, notes) -> str:
+    """Return a checksum of all that is read of a finished trial."""
+    return checksum(
+        [
+            [attrs.get(name) for name in ("place", "state", "result", "outside")],
+            values if attrs.get("state") == "complete" else None,
+            {
+                name: [distribution_to_json(d), float(d.to_internal_repr(params[name]))]
+                for name, d in distributions.items()
+            },
+            {str(step): float(value) for step, value in reports.items()},
+            {name: note for name, note in notes.items() if name != "fixed_params"},
+        ]
+    )

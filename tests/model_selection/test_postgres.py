@@ -4,6 +4,7 @@ import contextlib
 import glob
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -12,10 +13,15 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 import optuna
 import pytest
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+
+from skdeep import OptunaSearchCV
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -258,6 +264,70 @@ def test_two_processes_that_begin_together_share_the_trials(database, start, unb
 def same(one, other):
     """Say whether two results are equal, NaN included."""
     return json.dumps(one) == json.dumps(other)
+
+
+@pytest.fixture
+def execute(server):
+    """A function that runs a command in a database."""
+    import psycopg2
+
+    def execute(command, database="postgres"):
+        connection = psycopg2.connect(f"postgresql://{server}{database}")
+        connection.autocommit = True
+        with contextlib.closing(connection), connection.cursor() as cursor:
+            cursor.execute(command)
+
+    return execute
+
+
+def small_search(database, **options):
+    X, y = load_iris(return_X_y=True)
+    return OptunaSearchCV(
+        LogisticRegression(max_iter=500),
+        {"C": [0.1, 1.0]},
+        n_trials=3,
+        cv=2,
+        storage=database,
+        random_state=0,
+        **options,
+    ).fit(X[::2], y[::2])
+
+
+def error_of(database, **options):
+    """Return the text of the one error that a search ends with."""
+    with pytest.raises(ValueError) as caught:
+        small_search(database, **options)
+    shown = re.sub(r"(skdeep):\w+@", r"\1:***@", database)
+    assert str(caught.value).startswith(f"storage={shown!r} ")
+    password = database.split(":")[2].split("@")[0]
+    assert password not in "".join(traceback.format_exception(caught.value))
+    return str(caught.value)
+
+
+def test_a_database_that_is_lost_while_it_is_used(database, execute):
+    name = database.rpartition("/")[2]
+
+    def lose(study, trial):
+        execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    message = error_of(database, callbacks=[lose])
+    assert "cannot be used" in message
+    assert f'database "{name}" does not exist' in message
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("UPDATE trial_params SET param_value = 1 - param_value", "trial 0 of"),
+        ("UPDATE trial_values SET value = value / 2", "trial 0 of"),
+        ("DROP TABLE trial_values", "trial 0 of"),
+        ("UPDATE trial_user_attributes SET value_json = '{'", "cannot be used"),
+    ],
+)
+def test_a_database_that_is_not_what_was_written(database, execute, command, message):
+    small_search(database)
+    execute(command, database.rpartition("/")[2])
+    assert message in error_of(database)
 
 
 def test_a_server_that_is_not_there(start):

@@ -1,0 +1,35 @@
+"""What the tests of faults share."""
+
+import os
+
+import pytest
+
+from skdeep.model_selection import _storage, _study
+from tests.faults.helpers import X as rows
+from tests.faults.helpers import results, search
+from tests.faults.helpers import y as targets
+
+
+def pytest_collection_modifyitems(items):
+    """Skip where a process cannot be copied."""
+    if hasattr(os, "fork"):
+        return
+    for item in items:
+        if "/faults/" in item.nodeid:
+            item.add_marker(pytest.mark.skip(reason="needs os.fork"))
+
+
+@pytest.fixture(autouse=True)
+def _impatience(monkeypatch):
+    """Wait for less long for those who may be dead; processes inherit this."""
+    monkeypatch.setattr(_storage, "_PATIENCE", 0.3)
+    monkeypatch.setattr(_storage, "_GRACE_PERIOD", 1)
+    monkeypatch.setattr(_study, "_UNSIGNED", 0.3)
+    # Optuna tries five times to write into a database, after pauses of random length.
+    monkeypatch.setattr("random.random", lambda: 0.01)
+
+
+@pytest.fixture(scope="session")
+def unbroken():
+    """What a search finds that nothing happens to."""
+    return results(search().fit(rows, targets))

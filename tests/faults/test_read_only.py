@@ -1,0 +1,60 @@
+"""Folders that may be read alone: what is in them can be used, but not gone on with."""
+
+import pytest
+
+from skdeep import MLPClassifier
+from skdeep.callbacks import Checkpoint
+from tests.faults.helpers import (
+    STORAGES,
+    X,
+    in_a_process,
+    make_read_only,
+    mount_small_disk,
+    results,
+    search,
+    y,
+)
+
+
+def error_of(function):
+    """Return the text of an error."""
+    with pytest.raises((ValueError, OSError)) as caught:
+        function()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("kind", STORAGES)
+def test_a_storage(kind, tmp_path, unbroken):
+    storage = STORAGES[kind].format(tmp_path)
+    other = STORAGES[kind].replace("trials", "other").format(tmp_path)
+
+    outcome = tmp_path.with_name("outcome")
+
+    def read_only():
+        mount_small_disk(tmp_path)
+        # A process that is gone has no file open for writing.
+        in_a_process(lambda: bool(search(storage).fit(X, y)), outcome)
+        make_read_only(tmp_path)
+        return (
+            results(search(storage).fit(X, y)),
+            error_of(lambda: search(storage, n_trials=7).fit(X, y)),
+            error_of(lambda: search(other).fit(X, y)),
+        )
+
+    again, more, new = in_a_process(read_only, outcome)
+    assert again == unbroken
+    assert more.startswith(f"storage={storage!r} cannot be")
+    assert "ead-only file system" in more or "readonly database" in more
+    assert new.startswith(f"storage={other!r} cannot be opened")
+
+
+def test_a_checkpoint(tmp_path):
+    def read_only():
+        mount_small_disk(tmp_path)
+        model = MLPClassifier((4,), max_iter=1, random_state=0)
+        make_read_only(tmp_path)
+        checkpoint = Checkpoint(tmp_path / "fit.ckpt")
+        return error_of(lambda: model.set_callbacks(checkpoint).fit(X, y))
+
+    message = in_a_process(read_only, tmp_path.with_name("outcome"))
+    assert "fit.ckpt' cannot be written: Read-only file system" in message
