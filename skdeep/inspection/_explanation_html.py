@@ -33,7 +33,7 @@ from skdeep.inspection._explanation_parts import (
 from skdeep.inspection._explanation_svg import escape
 
 _ROOM = 58_000  # in bytes: what the summary and the first rows may take
-_MOST_ROWS, _MOST_LINES, _MOST_LETTERS = 3, 20, 4_000
+_MOST_ROWS, _MOST_LINES, _MOST_LETTERS = 3, 20, 2_000
 
 _LIGHT = (
     "--ground:#fff;--ink:#1c2430;--soft:#5a6675;--line:#d9dee5;"

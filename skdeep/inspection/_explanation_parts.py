@@ -108,7 +108,8 @@ def count_rows(n: int) -> str:
 
 def describe_row(explanation, row: int) -> str:
     """Name a row by its label."""
-    return f"row {describe_value(explanation.rows_[row])}"
+    kind = "document" if explanation.kind == "document" else "row"
+    return f"{kind} {describe_value(explanation.rows_[row])}"
 
 
 def describe_fidelity(explanation, row: int) -> dict:

@@ -117,7 +117,7 @@ class PartRows(ABC):
     X : object
         The rows explained, as the estimator takes them.
     units : list of ndarray of int
-        The units that each row has.
+        The units that each row has, in an order that other rows have no say in.
     unit_names : list of str
         Names of the units of all rows.
     feature_names : list
@@ -171,7 +171,8 @@ class PartRows(ABC):
         """Draw around a row."""
         is_on = draw_switches(rng, n_draws, len(self._units[row]))
         distances = np.sqrt((~is_on).sum(axis=1))
-        return Drawn(is_on, distances, self.keep(row, is_on))
+        ordered = is_on[:, np.argsort(self._units[row])]
+        return Drawn(ordered, distances, self.keep(row, is_on))
 
     def others(self) -> Any:
         """Return some other rows for :meth:`join`."""

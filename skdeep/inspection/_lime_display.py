@@ -343,7 +343,9 @@ class LimeDisplay:
             colors, ax=self.ax_, ticks=[0, 1], aspect=30, pad=0.02
         )
         self.colorbar_.ax.set_yticklabels(["low", "high"])
-        self.colorbar_.set_label("value in the row", labelpad=-12)
+        of_words = self.explanation.kind == "document"
+        what = "times in the document" if of_words else "value in the row"
+        self.colorbar_.set_label(what, labelpad=-12)
         self.colorbar_.outline.set_visible(False)
 
     def _name_effects(self, output):

@@ -39,7 +39,7 @@ class DocumentRows(PartRows):
             _number(pieces, names, groups == "position", ignores_case)
             for pieces in self._pieces
         ]
-        units = [np.unique(numbers[1::2]) for numbers in self._of_pieces]
+        units = [pd.unique(numbers[1::2]) for numbers in self._of_pieces]
         super().__init__(X, units, list(names), [])
         both = zip(self._pieces, self._of_pieces, strict=True)
         drawn = [
@@ -67,7 +67,7 @@ class DocumentRows(PartRows):
         """Return a document with the words that are on, for each draw."""
         pieces, numbers = self._pieces[row], self._of_pieces[row]
         kept = np.ones((len(is_on), len(pieces)), dtype=bool)
-        kept[:, 1::2] = is_on[:, np.searchsorted(self._units[row], numbers[1::2])]
+        kept[:, 1::2] = is_on[:, pd.factorize(numbers[1::2])[0]]
         return ["".join(compress(pieces, draw.tobytes())) for draw in kept]
 
     def contents(self, rows: np.ndarray) -> list[str]:
