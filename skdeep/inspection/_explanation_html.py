@@ -132,8 +132,8 @@ background:color-mix(in srgb,var(--plus) 12%,transparent)}
 background:color-mix(in srgb,var(--minus) 12%,transparent)}
 .skdeep-lime mark.n.w2{background:color-mix(in srgb,var(--minus) 30%,transparent)}
 .skdeep-lime mark.n.w3{background:color-mix(in srgb,var(--minus) 50%,transparent)}
-.skdeep-lime .poor mark{background:none}
 .skdeep-lime .poor :is(.p,.n,.ep,.en,.b,.d0,.d1,.d2,.d3){opacity:.4}
+.skdeep-lime .poor mark.p,.skdeep-lime .poor mark.n{opacity:1;background:none}
 """
 )
 _PAGE = """<!DOCTYPE html>

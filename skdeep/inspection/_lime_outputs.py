@@ -103,22 +103,7 @@ def find_output(estimator, target, link: str, *, step=None, class_names=None) ->
     if is_function(estimator):
         _refuse_step(estimator, step)
         return _function_output(estimator, target, link, class_names)
-    if class_names is not None:
-        raise ValueError(
-            f"class_names={class_names!r} is for a function; an estimator knows the "
-            "names of its classes."
-        )
-    if isinstance(estimator, type) or not hasattr(estimator, "predict"):
-        raise TypeError(
-            "estimator must be a fitted classifier or regressor, or a function of X, "
-            f"got {estimator!r}."
-        )
-    check_is_fitted(estimator)
-    if is_clusterer(estimator) or is_outlier_detector(estimator):
-        raise TypeError(
-            f"estimator must be a classifier, regressor or forecaster, got "
-            f"{type(estimator).__name__}, whose answers are not to be added up."
-        )
+    _check_estimator(estimator, class_names)
     if is_forecaster(estimator):
         _refuse_log_odds(link)
         return _forecast(estimator, target if step is None else (target, step))
@@ -136,8 +121,36 @@ def find_output(estimator, target, link: str, *, step=None, class_names=None) ->
 
 def is_function(estimator) -> bool:
     """Return whether this is a function of rows rather than an estimator."""
-    is_class = isinstance(estimator, type)
-    return callable(estimator) and not is_class and not hasattr(estimator, "predict")
+    if isinstance(estimator, type) or hasattr(estimator, "predict"):
+        return False
+    if hasattr(estimator, "state_dict"):
+        kind = type(estimator).__name__
+        raise TypeError(
+            f"estimator is a {kind}, a module of torch, which takes tensors. Wrap it in "
+            "ModuleClassifier or ModuleRegressor, or in a function that takes and "
+            "returns arrays."
+        )
+    return callable(estimator)
+
+
+def _check_estimator(estimator, class_names) -> None:
+    """Refuse what is no fitted estimator whose answers can be explained."""
+    if isinstance(estimator, type) or not hasattr(estimator, "predict"):
+        raise TypeError(
+            "estimator must be a fitted classifier or regressor, or a function of X, "
+            f"got {estimator!r}."
+        )
+    check_is_fitted(estimator)
+    if is_clusterer(estimator) or is_outlier_detector(estimator):
+        raise TypeError(
+            f"estimator must be a classifier, regressor or forecaster, got "
+            f"{type(estimator).__name__}, whose answers are not to be added up."
+        )
+    if class_names is not None:
+        raise ValueError(
+            f"class_names={class_names!r} is for a function; an estimator knows the "
+            "names of its classes."
+        )
 
 
 def _refuse_log_odds(link: str) -> None:

@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
+from torch import nn
 
 from skdeep import LSTMForecaster, MLPClassifier
 from skdeep.inspection import lime_explain
@@ -75,6 +76,11 @@ class Nothing(BaseEstimator):
 )
 def test_what_is_no_estimator(estimator):
     refused(TypeError, "^estimator must be a fitted", estimator, X[:1], background=X)
+
+
+def test_a_module_of_torch():
+    words = "^estimator is a Linear, a module of torch.* or in a function"
+    refused(TypeError, words, nn.Linear(4, 1), X[:1], background=X)
 
 
 def test_what_has_no_fit():
