@@ -126,8 +126,8 @@ def is_function(estimator) -> bool:
     if hasattr(estimator, "state_dict"):
         kind = type(estimator).__name__
         raise TypeError(
-            f"estimator is a {kind}, a module of torch, which takes tensors. Wrap it in "
-            "ModuleClassifier or ModuleRegressor, or in a function that takes and "
+            f"estimator is a {kind}, a module of torch, which takes tensors. Wrap it "
+            "in ModuleClassifier or ModuleRegressor, or in a function that takes and "
             "returns arrays."
         )
     return callable(estimator)
