@@ -194,9 +194,10 @@ def is_network(estimator) -> bool:
 def follows_weights(estimator) -> bool:
     """Say whether a class weighted by w has its odds multiplied by w.
 
-    So it is where the weighted frequencies of classes are fitted: by the log loss, by
-    Bayes' rule, in the leaf of a tree. The share of trees that vote for a class, say,
-    hardly changes; boosting is stopped, or shrunk, on the way.
+    This holds for classifiers that fit the weighted frequencies of the classes: by the
+    log loss, by Bayes' rule, or in the leaves of one tree. The share of trees of a
+    forest that vote for a class hardly changes, and boosting is stopped, or shrunk,
+    before its odds follow.
     """
     return isinstance(last_step(estimator)[1], _FOLLOWING)
 

@@ -109,15 +109,15 @@ class CellRows:
 class PartRows(ABC):
     """Rows of parts that are there or not, and how to draw others around them.
 
-    A unit is a part, such as a word: what the same rows lack is no unit of them. A draw
-    leaves some out. Subclasses say how a row is made of the parts that are left.
+    A unit is a part, such as a word. A draw leaves some of the row's units out.
+    Subclasses say how a row is made of the parts that are left.
 
     Parameters
     ----------
     X : object
         The rows explained, as the estimator takes them.
     units : list of ndarray of int
-        The units that each row has, in an order that other rows have no say in.
+        The units that each row has, in an order that does not depend on other rows.
     unit_names : list of str
         Names of the units of all rows.
     feature_names : list

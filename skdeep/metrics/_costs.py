@@ -475,7 +475,7 @@ def _found_classes(y_true, y_pred, ignored, prices: dict) -> list:
     matrix = prices["cost_matrix"]
     named = matrix_labels(matrix)
     if named is not None:
-        # y may lack some of them; of others the matrix is to be told by its labels.
+        # y may lack some of them. If it holds others, cost_table says which.
         known = named[0] if set(found) <= set(named[0]) else found
         return sorted_labels(np.array(known, dtype=object), name="cost_matrix")
     if matrix is not None and matrix_size(matrix) != len(found):
