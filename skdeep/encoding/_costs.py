@@ -114,7 +114,7 @@ def check_cost_matrix(cost_matrix, classes) -> np.ndarray:
     """
     labels = matrix_labels(cost_matrix)
     n_classes, costs = len(classes), check_numbers(cost_matrix, "cost_matrix")
-    if labels is not None:
+    if labels is not None and costs.shape == tuple(map(len, labels)):
         costs = costs[np.ix_(*_places_in(cost_matrix, labels, classes))]
     if costs.shape != (n_classes, n_classes):
         raise ValueError(

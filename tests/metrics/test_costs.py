@@ -179,6 +179,11 @@ def test_a_frame_of_polars_has_its_rows_in_the_order_of_its_columns():
     frame = pl.DataFrame(MATRIX[::-1, ::-1], schema=NAMES[::-1].tolist())
     cost = expected_cost(truth, guess, cost_matrix=frame)
     assert cost == expected_cost(truth, guess, cost_matrix=MATRIX)
+    for odd in (frame[:2], pl.concat([frame, frame])):
+        with pytest.raises(ValueError, match=r"cost_matrix must .* got"):
+            expected_cost(truth, guess, cost_matrix=odd)
+        with pytest.raises(ValueError, match=r"cost_matrix must .* got"):
+            make_cost_scorer(cost_matrix=odd)
     numbers = pl.DataFrame([[0, 1], [5, 0]], schema=["1", "0"], orient="row")
     assert expected_cost([0, 1], [1, 1], cost_matrix=numbers) == 2.5
 
