@@ -115,6 +115,8 @@ def expected_failures(estimator):
 @pytest.mark.filterwarnings(
     "ignore:(LSTMForecaster|SlidingWindow|TrendFeatures):UserWarning"
 )
+# Nor have they many rows to learn a threshold from.
+@pytest.mark.filterwarnings("ignore:strategy '.*' found it cheapest:UserWarning")
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
 def test_scikit_learn_check(estimator, check):
     check(estimator)

@@ -11,10 +11,14 @@ from skdeep.encoding._arrays import (
 from skdeep.encoding._context import CONTEXTS, RowContext, time_labels
 from skdeep.encoding._costs import (
     bayes_threshold,
+    check_alpha,
     check_cost_matrix,
+    check_numbers,
     cost_table,
     listed,
+    matrix_labels,
     positive_code,
+    refuse_large,
 )
 from skdeep.encoding._inputs import (
     InputEncoder,
@@ -77,7 +81,9 @@ __all__ = [
     "as_tensor",
     "bayes_threshold",
     "bin_edges",
+    "check_alpha",
     "check_cost_matrix",
+    "check_numbers",
     "class_targets",
     "columns_without_numbers",
     "cost_table",
@@ -85,7 +91,9 @@ __all__ = [
     "find_columns",
     "float_dtype",
     "listed",
+    "matrix_labels",
     "positive_code",
+    "refuse_large",
     "split_columns",
     "time_labels",
 ]

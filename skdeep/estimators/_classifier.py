@@ -65,8 +65,9 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
     def _make_loss(self, targets):
         form = "labels" if self._scores_labels(targets) else "classes"
         loss: Any = make_loss(self, form)
+        costs = self._checked_costs(targets)
         if self.loss == "expected_cost":
-            loss.costs = self._checked_costs(targets)
+            loss.costs = costs
         return loss
 
     def _scores_labels(self, targets) -> bool:
@@ -85,7 +86,7 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
                 f"{len(targets.classes_)} labels, of which every error costs 1; got "
                 f"{self.cost_matrix!r}."
             )
-        return check_cost_matrix(self.cost_matrix, len(targets.classes_))
+        return check_cost_matrix(self.cost_matrix, targets.classes_)
 
     def _n_scores(self, targets, loss):
         if loss.target_kind == "indicators" and not targets.is_multilabel:

@@ -37,7 +37,12 @@ from sklearn.utils.validation import (
 )
 
 from skdeep._compat import VersionedPickle
-from skdeep.encoding import cost_table, positive_code
+from skdeep.encoding import (
+    check_cost_matrix,
+    cost_table,
+    positive_code,
+    refuse_large,
+)
 from skdeep.estimators._decisions import (
     CALIBRATORS,
     Known,
@@ -58,6 +63,7 @@ from skdeep.estimators._strategies import (
     costs_by_fold,
     cross_validate,
     final,
+    follows_weights,
     is_network,
     last_step,
     prepare,
@@ -69,6 +75,9 @@ from skdeep.estimators._strategies import (
 )
 
 _REQUESTED = {"fp_cost": True, "fn_cost": True}
+
+# Of fewer rows of a class no threshold can be learnt that is more than chance.
+_FEW_ROWS = 10
 
 
 def _offers_a_search(model) -> bool:
@@ -109,7 +118,10 @@ default='auto'
         - 'tuned' trains as ever, and takes the threshold that costs least in
           cross-validation, the costs smoothed over neighbouring thresholds.
         - 'weighted' weights each class by what a mistake on it costs on average, takes
-          the weights out of the answers again, and decides by the probability.
+          the weights out of the answers again, and decides by the probability. The
+          odds of logistic regression, naive Bayes, single trees and networks follow the
+          weights, so a division takes them out; the answers of other classifiers, such
+          as forests, follow them in part, and are calibrated.
         - 'direct' trains a network on weighted log loss, then on the expected cost
           itself [2]_, and keeps the latter if it lowers the cost of the training rows.
           Of two classes the likelier answer is the decision: costs of rows count in
@@ -126,8 +138,10 @@ default='auto'
     pos_label : object, default=None
         The positive one of two classes; None is the greater one, ``classes_[1]``.
     cost_matrix : array-like of shape (n_classes, n_classes), default=None
-        Cost of each decision (columns) for each true class (rows), the classes in
-        sorted order; in place of ``alpha``. A right decision may cost something too.
+        Cost of each decision (columns) for each true class (rows), in place of
+        ``alpha``. A data frame goes by its labels, which must be the classes; an array
+        by position, the classes in sorted order. A right decision may cost something
+        too.
     abstain_cost : float, default=None
         What it costs to abstain, in the unit of the other costs. None never abstains.
     abstain_label : object, default=-1
@@ -136,7 +150,8 @@ default='auto'
     calibration : {'sigmoid', 'isotonic'}, default=None
         How probabilities are calibrated, on answers out of fold. Answers that are none,
         those of 'auc' and those of 'direct' with several classes, are calibrated
-        always, by 'sigmoid' if nothing is said.
+        always, by 'sigmoid' if nothing is said; those of 'weighted' unless the
+        classifier is one whose odds follow the weights.
     cv : int, splitter or iterable, default=None
         The folds, as scikit-learn's ``check_cv`` reads them. None is ten shuffled
         folds (five for a network of skdeep), or as many as there are rows of the rarer
@@ -315,6 +330,11 @@ default='auto'
         ValueError
             If costs are not as they should be, y holds one class only, or the strategy
             cannot be used around this estimator.
+
+        Warns
+        -----
+        UserWarning
+            If all rows are decided alike and a class has fewer than ten rows.
         """
         _raise_for_params(fit_params, self, "fit")
         self._check_estimator()
@@ -322,6 +342,7 @@ default='auto'
             X, y, sample_weight, {"fp_cost": fp_cost, "fn_cost": fn_cost}, fit_params
         )
         learnt = self._learn(rows, split_params)
+        _warn_of_one_decision(learnt["strategy_"], learnt["_rule"], rows)
         # Only now, so that a fit that fails leaves an earlier one as it was.
         for name, value in learnt.items():
             setattr(self, name, value)
@@ -350,6 +371,7 @@ default='auto'
         weight = None
         if sample_weight is not None:
             weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            refuse_large(weight, "sample_weight")
         if sample_weight is not None and _routing_enabled():
             fit_params = {**fit_params, "sample_weight": sample_weight}
         routed = process_routing(self, "fit", **fit_params)
@@ -363,6 +385,7 @@ default='auto'
             weight=weight,
             row_costs=row_costs,
             fit_params=routed.estimator.fit,
+            follows_weights=follows_weights(self._wrapped()),
         )
         return rows, routed.splitter.split
 
@@ -698,9 +721,11 @@ default='auto'
     def _cost_parameters(self) -> dict:
         """Return the parameters that say what decisions cost."""
         matrix = self.cost_matrix
+        if matrix is not None:  # as it is read, whatever the order of its labels
+            matrix = check_cost_matrix(matrix, self.classes_).tolist()
         return {
             "alpha": self.alpha,
-            "cost_matrix": None if matrix is None else np.asarray(matrix).tolist(),
+            "cost_matrix": matrix,
             "abstain_cost": self.abstain_cost,
         }
 
@@ -792,6 +817,22 @@ default='auto'
                 "auc",
             )
         return tags
+
+
+def _warn_of_one_decision(strategy: str, rule: Rule, rows: Rows) -> None:
+    """Warn of a rule that decides alike on all rows because a class has few of them."""
+    code, labels = rule.only_decision, rows.classes.tolist()
+    counts = np.bincount(rows.known.codes[rows.known.weight > 0], minlength=len(labels))
+    if code is None or code >= len(labels) or counts.min() >= _FEW_ROWS:
+        return
+    warnings.warn(
+        f"strategy {strategy!r} found it cheapest to decide {labels[code]!r} on every "
+        f"row, but y holds only {counts.min()} rows of the class "
+        f"{labels[counts.argmin()]!r}, too few to learn a threshold from. "
+        "strategy='threshold' decides by the costs and the probabilities alone.",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def _kept_for_tuning(name: str, out: OutOfFold, rows: Rows, calibration) -> dict | None:

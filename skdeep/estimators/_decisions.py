@@ -198,6 +198,13 @@ class Rule:
         bayes = self._bayes(self._own(costs))
         return expit(logit(bayes) + self.shift) if self.shift else bayes
 
+    @property
+    def only_decision(self) -> int | None:
+        """The decision that is made on every row whatever it holds, if there is one."""
+        if self.constant is not None or not np.isinf(self.shift):
+            return self.constant
+        return self.positive if self.shift < 0 else 1 - self.positive
+
     def _own(self, costs):
         """Return the costs to decide for."""
         if self.costs is None:

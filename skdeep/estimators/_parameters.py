@@ -81,8 +81,9 @@ focal_gamma : float, default=2.0
 label_smoothing : float, default=0.0
     Share of each label that is spread evenly over the classes. For 'log_loss'.
 cost_matrix : array-like of shape (n_classes, n_classes), default=None
-    What each decision (columns) costs for each true class (rows), in the sorted order
-    of the classes, none negative. None: 1 for every error. For 'expected_cost'.
+    What each decision (columns) costs for each true class (rows), none negative. A data
+    frame goes by its labels, which must be the classes, an array by the sorted order of
+    the classes. None: 1 for every error. For 'expected_cost'; checked for every loss.
 class_weight : dict, list of dict or 'balanced', default=None
     Weights of the classes, which multiply those of the samples; 'balanced' makes them
     inversely proportional to the classes' frequencies."""

@@ -11,7 +11,11 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import BernoulliNB, CategoricalNB, GaussianNB, MultinomialNB
 from sklearn.pipeline import Pipeline
+from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.metadata_routing import _routing_enabled
 from sklearn.utils.parallel import Parallel, delayed
@@ -24,6 +28,18 @@ from skdeep.estimators._decisions import (
     fit_rule,
     importances,
     unweighted,
+)
+
+# Classifiers whose odds follow the weights of classes.
+_FOLLOWING = (
+    ClassifierNetwork,
+    BernoulliNB,
+    CategoricalNB,
+    DecisionTreeClassifier,
+    DummyClassifier,
+    GaussianNB,
+    LogisticRegression,
+    MultinomialNB,
 )
 
 # How many networks are trained on all rows after cross-validation.
@@ -42,16 +58,24 @@ class Training:
         Whether rows are weighted by what a mistake on them costs.
     cost_matrix : bool
         Whether the loss is told the costs, which weights cannot say of several classes.
+    follows_weights : bool
+        Whether a weight multiplies the odds that the model answers, so that a division
+        takes it out again.
     """
 
     loss: str | None = None
     weighted: bool = False
     cost_matrix: bool = False
+    follows_weights: bool = True
 
     @property
     def gives_probabilities(self) -> bool:
         """Whether the model's answers are probabilities, but for the weights."""
-        return self.loss != "pairwise_auc" and not self.cost_matrix
+        return (
+            self.loss != "pairwise_auc"
+            and not self.cost_matrix
+            and (self.follows_weights or not self.weighted)
+        )
 
 
 @dataclass(frozen=True)
@@ -62,10 +86,11 @@ class Strategy:
     weighted: bool = False
     tuned: bool = False
 
-    def training(self, n_classes: int) -> Training:
+    def training(self, n_classes: int, follows_weights: bool = True) -> Training:
         """Return how its model is trained."""
         told = self.loss == "expected_cost" and n_classes > 2
-        return Training(self.loss, self.weighted and not told, told)
+        weighted = self.weighted and not told
+        return Training(self.loss, weighted, told, follows_weights or not weighted)
 
 
 STRATEGIES = {
@@ -82,7 +107,8 @@ class Rows:
     """Training rows with all that is known of them.
 
     ``weight`` and ``row_costs`` (by name) are the user's, None where there are none;
-    ``fit_params`` are for the model's ``fit``.
+    ``fit_params`` are for the model's ``fit``. ``follows_weights`` says whether the
+    odds that the model answers do so.
     """
 
     X: Any
@@ -93,10 +119,17 @@ class Rows:
     weight: np.ndarray | None
     row_costs: dict
     fit_params: dict
+    follows_weights: bool = True
 
     def training(self, name: str) -> Training:
         """Return how the model of a strategy is trained on these classes."""
-        return STRATEGIES[name].training(len(self.classes))
+        follows = self.follows_weights or not self.costs_differ_by_class
+        return STRATEGIES[name].training(len(self.classes), follows)
+
+    @property
+    def costs_differ_by_class(self) -> bool:
+        """Whether mistakes on one class cost more than on another."""
+        return np.ptp(importances(self.mean_costs, self.positive)) > 0
 
     @property
     def differ_in_cost(self) -> bool:
@@ -156,6 +189,17 @@ def last_step(estimator) -> tuple[str, Any]:
 def is_network(estimator) -> bool:
     """Say whether this is a network of skdeep, or a pipeline that ends in one."""
     return isinstance(last_step(estimator)[1], ClassifierNetwork)
+
+
+def follows_weights(estimator) -> bool:
+    """Say whether a class weighted by w has its odds multiplied by w.
+
+    This holds for classifiers that fit the weighted frequencies of the classes: by the
+    log loss, by Bayes' rule, or in the leaves of one tree. The share of trees of a
+    forest that vote for a class hardly changes, and boosting is stopped, or shrunk,
+    before its odds follow.
+    """
+    return isinstance(last_step(estimator)[1], _FOLLOWING)
 
 
 def why_not(estimator, name: str, rows: Rows) -> str | None:
@@ -286,11 +330,29 @@ def probabilities(model, training: Training, X, classes) -> np.ndarray:
         answers = np.stack([1 - second, second], axis=1)
     else:
         answers = np.asarray(model.predict_proba(X), dtype=np.float64)
+    _check_answers(answers, model)
     if len(model.classes_) == len(classes):
         return answers
     p = np.zeros((len(answers), len(classes)))
     p[:, np.searchsorted(classes, model.classes_)] = answers
     return p
+
+
+def _check_answers(answers: np.ndarray, model) -> None:
+    """Refuse what no decision can be made from."""
+    kind, n_classes = type(last_step(model)[1]).__name__, len(model.classes_)
+    if answers.ndim != 2 or answers.shape[1] != n_classes:
+        raise ValueError(
+            f"estimator={kind} must give a probability of each of its {n_classes} "
+            f"classes, got the shape {answers.shape}."
+        )
+    bad = ~(np.isfinite(answers) & (answers >= 0)).all(1) | ~answers.any(1)
+    if bad.any():
+        at = int(np.argmax(bad))
+        raise ValueError(
+            f"estimator={kind} must give probabilities, but answers "
+            f"{answers[at].tolist()} in row {at}."
+        )
 
 
 # -- many models -----------------------------------------------------------------------

@@ -24,11 +24,11 @@ class LimeExplanation:
     :func:`~skdeep.inspection.lime_explain` makes it. A local model describes the output
     of the estimator near a row as ``intercept_ + sum of effects``; each effect belongs
     to a unit: a column of a table, a cell or a segment of a sequence, a superpixel of
-    an image. Methods take a row by its position, from 0 on.
+    an image, a word of a document. Methods take a row by its position, from 0 on.
 
     Parameters
     ----------
-    kind : {"table", "sequence", "image"}
+    kind : {"table", "sequence", "image", "document"}
         What the rows are.
     rows, outputs, unit_names, feature_names : list
         As the attributes of these names.
@@ -40,12 +40,12 @@ class LimeExplanation:
         As the attribute of this name.
     num_features : int
         Number of units that pictures and tables show.
-    units, times, images : object, default=None
+    units, times, images, documents : object, default=None
         As the attributes of these names.
 
     Attributes
     ----------
-    kind : {"table", "sequence", "image"}
+    kind : {"table", "sequence", "image", "document"}
         What the rows are.
     rows_ : list of length n_rows
         Labels of the rows: the index of a DataFrame, or positions.
@@ -54,7 +54,8 @@ class LimeExplanation:
     unit_names_ : list of length n_units
         Names of the units.
     values_ : ndarray of shape (n_rows, n_units), dtype object
-        What the row holds in each unit; None where that is more than one number.
+        What the row holds in each unit; None where that is more than one number. Of a
+        word how often it stands there.
     weights_ : ndarray of shape (n_rows, n_units)
         Coefficients of the local models: for a numeric column the slope for one
         standard deviation of the background, for a unit that is switched the change of
@@ -87,7 +88,10 @@ class LimeExplanation:
     times_ : list
         Labels of the timesteps of a sequence.
     images_ : ndarray of shape (n_rows, height, width) or (n_rows, height, width, 3)
-        The images as they are drawn, between 0 and 1; None for tables and sequences.
+        The images as they are drawn, between 0 and 1; None for what are no images.
+    documents_ : list of list of (str, int), or None
+        The pieces of each document, words and what is between them, each with its
+        unit, -1 for none.
 
     See Also
     --------
@@ -134,6 +138,7 @@ class LimeExplanation:
         units=None,
         times=None,
         images=None,
+        documents=None,
     ):
         self.kind = kind
         self.num_features = num_features
@@ -153,6 +158,7 @@ class LimeExplanation:
         self.units_ = units
         self.times_ = times
         self.images_ = images
+        self.documents_ = documents
 
     def __len__(self):
         return len(self.rows_)
@@ -208,8 +214,9 @@ class LimeExplanation:
     def plot(self, row=0, *, ax=None):
         """Draw the explanation of a row.
 
-        Bars of the effects for a table, a map of features and times for a sequence,
-        the superpixels with the largest effects over an image. Where R² is below 0.5
+        Bars of the effects for a table or a document, a map of features and times for
+        a sequence, the superpixels with the largest effects over an image. Where R² is
+        below 0.5
         the picture says so.
 
         Parameters
@@ -235,9 +242,9 @@ class LimeExplanation:
     def plot_summary(self, *, ax=None):
         """Draw the effects over all rows.
 
-        For a table the mean size of each unit's effects as a bar, and over it the
-        effect on each row as a point, coloured by the row's value where that is a
-        number. For sequences a map of the mean size of the effects.
+        For a table or documents the mean size of each unit's effects as a bar, and
+        over it the effect on each row as a point, coloured by the row's value where
+        that is a number. For sequences a map of the mean size of the effects.
 
         Parameters
         ----------

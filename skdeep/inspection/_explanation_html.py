@@ -22,6 +22,7 @@ from skdeep.inspection._explanation_parts import (
     mean_sizes,
     name_units,
     on_cells,
+    printable,
     row_units,
     shorten,
     shown_lines,
@@ -32,7 +33,7 @@ from skdeep.inspection._explanation_parts import (
 from skdeep.inspection._explanation_svg import escape
 
 _ROOM = 58_000  # in bytes: what the summary and the first rows may take
-_MOST_ROWS, _MOST_LINES = 3, 20
+_MOST_ROWS, _MOST_LINES, _MOST_LETTERS = 3, 20, 2_000
 
 _LIGHT = (
     "--ground:#fff;--ink:#1c2430;--soft:#5a6675;--line:#d9dee5;"
@@ -120,7 +121,19 @@ stroke-opacity:.85;vector-effect:non-scaling-stroke}
 .skdeep-lime .s{text-anchor:end}.skdeep-lime .m{text-anchor:middle}
 .skdeep-lime .img text{font-size:inherit;text-anchor:middle;dominant-baseline:central;
 fill:#fff;stroke:#000;stroke-width:.22em;paint-order:stroke;font-weight:700}
+.skdeep-lime .d{white-space:pre-wrap;overflow-wrap:anywhere}
+.skdeep-lime mark{color:inherit;border-radius:3px;padding:0 .1em;
+border-bottom:2px solid;print-color-adjust:exact;-webkit-print-color-adjust:exact}
+.skdeep-lime mark.p{border-color:var(--plus);
+background:color-mix(in srgb,var(--plus) 12%,transparent)}
+.skdeep-lime mark.p.w2{background:color-mix(in srgb,var(--plus) 30%,transparent)}
+.skdeep-lime mark.p.w3{background:color-mix(in srgb,var(--plus) 50%,transparent)}
+.skdeep-lime mark.n{border-color:var(--minus);
+background:color-mix(in srgb,var(--minus) 12%,transparent)}
+.skdeep-lime mark.n.w2{background:color-mix(in srgb,var(--minus) 30%,transparent)}
+.skdeep-lime mark.n.w3{background:color-mix(in srgb,var(--minus) 50%,transparent)}
 .skdeep-lime .poor :is(.p,.n,.ep,.en,.b,.d0,.d1,.d2,.d3){opacity:.4}
+.skdeep-lime .poor mark.p,.skdeep-lime .poor mark.n{opacity:1;background:none}
 """
 )
 _PAGE = """<!DOCTYPE html>
@@ -207,7 +220,8 @@ def _row(explanation, row) -> str:
     lines = shown_lines(explanation, row, _MOST_LINES)
     output = describe_output(explanation, row)
     poor = ' class="poor"' if is_poor(explanation)[row] else ""
-    picture = {"sequence": _sequence, "image": _image}.get(explanation.kind)
+    pictures = {"sequence": _sequence, "image": _image, "document": _document}
+    picture = pictures.get(explanation.kind)
     drawn = picture(explanation, row, output) if picture else ""
     return (
         _facts(describe_fidelity(explanation, row))
@@ -265,6 +279,30 @@ def _image(explanation, row, output) -> str:
     effects = np.asarray(explanation.effects_[row], float)
     units = row_units(explanation, row)
     return svg.overlay(explanation.images_[row], units, effects, shown, text) + "\n"
+
+
+def _document(explanation, row, output) -> str:
+    """Return the text, the words with the largest effects marked in their shades."""
+    effects = np.asarray(explanation.effects_[row], float)
+    shown = explanation.top(row)[:_MOST_LINES]
+    largest = np.abs(effects[shown]).max(initial=0.0) or 1.0
+    shades = {unit: effects[unit] / largest for unit in shown.tolist()}
+    drawn, room = "", _MOST_LETTERS
+    for piece, unit in explanation.documents_[row]:
+        if room < 0:
+            drawn += "\u2026"
+            break
+        room -= len(piece)
+        text = escape(printable(piece))
+        drawn += _mark(text, shades[unit]) if unit in shades else text
+    return f'<p class="d"><bdi>{drawn}</bdi></p>\n'
+
+
+def _mark(text: str, effect: float) -> str:
+    """Mark a word in the shade of its effect, between -1 and 1."""
+    side = "n" if effect < 0 else "p"
+    shade = 1 + int(min(2, 3 * abs(effect)))
+    return f'<mark class="{side} w{shade}">{text}</mark>'
 
 
 def _table(explanation, row, lines: list[Line]) -> str:
@@ -327,7 +365,8 @@ def _summary(explanation) -> str:
     """Return what holds over all rows."""
     output = escape(describe_output(explanation, None))
     poor = ' class="poor"' if is_poor(explanation).all() else ""
-    parts = {"table": _sum_up_table, "sequence": _sum_up_sequence}
+    parts = {"table": _sum_up_table, "document": _sum_up_table}
+    parts |= {"sequence": _sum_up_sequence}
     content = parts[explanation.kind](explanation) if explanation.kind in parts else ""
     return (
         f'<p class="t">{output} <span>· {count_rows(len(explanation))}</span></p>\n'

@@ -17,6 +17,7 @@ _MANY = 0.05  # share of rows
 # Letters of Persian, Hindi, … and composed emoji need these joiners between them.
 _JOINERS = "\u200c\u200d"
 _LABEL_WIDTH, _VALUE_WIDTH = 42, 26
+_TIMES = "\u00d7"
 
 
 class Line(NamedTuple):
@@ -33,6 +34,8 @@ class Line(NamedTuple):
         name = shorten(self.name, max(18, _LABEL_WIDTH - len(self.value)))
         if not self.value:
             return name
+        if self.value.startswith(_TIMES):  # of a word
+            return f"{name} {self.value}"
         is_bin = "<" in self.value or "≤" in self.value
         return f"{name}: {self.value}" if is_bin else f"{name} = {self.value}"
 
@@ -42,8 +45,15 @@ class Line(NamedTuple):
 
 def clean(text) -> str:
     """Return any text on one line, without characters that can't be printed."""
-    text = " ".join(str(text).split())
-    return "".join(c if c.isprintable() or c in _JOINERS else "\ufffd" for c in text)
+    return printable(" ".join(str(text).split()))
+
+
+def printable(text: str) -> str:
+    """Return a text, its lines kept, without characters that can't be printed."""
+    spaces = {c: c if c in "\n " else " " for c in set(text) if c.isspace()}
+    return "".join(
+        spaces.get(c, c if c.isprintable() or c in _JOINERS else "\ufffd") for c in text
+    )
 
 
 def shorten(text: str, width: int) -> str:
@@ -68,8 +78,13 @@ def describe_value(value) -> str:
 
 
 def describe_unit_value(explanation, row: int, unit: int) -> str:
-    """Write what a row holds in a unit; nothing if that is more than one number."""
+    """Write what a row holds in a unit; nothing if that is more than one number.
+
+    Of a word it is how often it stands there, if more than once.
+    """
     value = explanation.values_[row, unit]
+    if explanation.kind == "document":
+        return f"{_TIMES}{value}" if value is not None and value > 1 else ""
     is_column = explanation.unit_names_[unit] in explanation.feature_names_
     if value is None and not (explanation.kind == "table" and is_column):
         return ""
@@ -93,7 +108,8 @@ def count_rows(n: int) -> str:
 
 def describe_row(explanation, row: int) -> str:
     """Name a row by its label."""
-    return f"row {describe_value(explanation.rows_[row])}"
+    kind = "document" if explanation.kind == "document" else "row"
+    return f"{kind} {describe_value(explanation.rows_[row])}"
 
 
 def describe_fidelity(explanation, row: int) -> dict:

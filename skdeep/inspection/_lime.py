@@ -9,6 +9,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils.validation import _num_samples
 
 from skdeep.inspection._explanation import R2_TO_TRUST, LimeExplanation
 from skdeep.inspection._lime_cells import REPLACEMENTS
@@ -50,6 +51,7 @@ _ROUNDING = 1e-4
             StrOptions({"highest_weights", "forward_selection", "lasso_path"}),
             None,
         ],
+        "params": [dict, None],
         "random_state": ["random_state"],
     },
     prefer_skip_nested_validation=True,
@@ -60,6 +62,7 @@ def lime_explain(
     *,
     background=None,
     target=None,
+    step=None,
     link="identity",
     num_samples="auto",
     num_features=10,
@@ -72,34 +75,48 @@ def lime_explain(
     categorical_features=None,
     feature_names=None,
     row_names=None,
+    class_names=None,
     feature_selection=None,
+    params=None,
     random_state=None,
 ):
     """Explain answers of an estimator by local linear models (LIME).
 
     Many rows are drawn near the row to explain, the estimator answers all of them, and
     a linear model is fitted to the answers, the nearest counting most. Its coefficients
-    tell what each unit (a column, a cell, a superpixel) does to the answer there.
+    tell what each unit (a column, a cell, a superpixel, a word) does to the answer
+    there.
 
     Parameters
     ----------
-    estimator : estimator
+    estimator : estimator or callable
         A fitted classifier with ``predict_proba``, regressor or forecaster, of
-        scikit-learn's manner; a pipeline is explained by its own input columns.
-    X : DataFrame or array-like of shape (n_rows, n_features), \
-            (n_rows, n_timesteps, n_features) or (n_rows, height, width[, n_colors])
-        The rows to explain: of a table, sequences, or images (their colors may also
-        come first). For a forecaster rows in order of time, after the last of which
-        it forecasts, or windows of rows, (n_rows, window, n_features).
+        scikit-learn's manner; a pipeline is explained by its own input columns, or by
+        the words of documents. Or a function that takes X and returns numbers,
+        (n_rows,) or (n_rows, n_outputs).
+    X : DataFrame, array-like or sparse matrix of shape (n_rows, n_features), \
+            (n_rows, n_timesteps, n_features) or (n_rows, height, width[, n_colors]); \
+            or list, array or Series of str
+        The rows to explain: of a table, sequences, images (their colors may also
+        come first), or documents. Sequences of different lengths end in NaN, token ids
+        in 0, or come as a list of arrays. For a forecaster rows in order of time, after
+        the last of which it forecasts, or windows of rows, (n_rows, window,
+        n_features).
     background : DataFrame or array-like, default=None
         Rows like those of X, the training rows say, that tell how features are
-        distributed; None means X. Images do not need it.
+        distributed; None means X. Images, documents and sparse rows do not need it.
     target : object, default=None
         What to explain. Of a classifier a class, whose probability is meant: None means
         the second of two classes, and of several the one that each row most probably
         has; or "margin", the ``decision_function``: how far the decision is from
         turning. Of a regressor with several targets the position of one. Of a
-        forecaster a target or (target, step), a step from 1 to ``horizon``.
+        forecaster a target or (target, step), a step from 1 to ``horizon``. Of a
+        function with several outputs the position of one, or a name of ``class_names``;
+        None means of two the second, and of several the largest at each row.
+    step : int, default=None
+        Where there is an answer for each step of a sequence (``return_sequences``):
+        the step whose answer is explained, counted from 0, or backwards from -1. None
+        is the last one that is not padding. For a forecaster the step of ``target``.
     link : {"identity", "logit"}, default="identity"
         "logit" explains the log-odds of a class, of which linear and many other
         classifiers are sums where probabilities are close to 0 or 1.
@@ -121,7 +138,8 @@ def lime_explain(
         them.
     groups : str, dict or array-like of int, default=None
         What is switched together. Sequences: "cell" (default), "feature" or "time".
-        Images: "superpixel" (default; of 3-D X it tells that these are images). Tables
+        Images: "superpixel" (default; of 3-D X it tells that these are images).
+        Documents: "word" (default), left out wherever it stands, or "position". Tables
         and features of sequences: a dict of lists of columns, by name or position. Any:
         an array of numbers of groups with the shape of a row.
     replacement : {"mean", "interpolation", "noise"}, default="mean"
@@ -139,10 +157,16 @@ def lime_explain(
         Names of the features, if X has none.
     row_names : list, default=None
         Names of the rows, if X has no index.
+    class_names : list, default=None
+        Names of the outputs of a function.
     feature_selection : {"highest_weights", "forward_selection", "lasso_path"}, \
             default=None
         How lime chooses ``num_features`` units for the local model. None: the local
         model has all of them.
+    params : dict, default=None
+        Metadata of the rows, by name, a value a row, which the estimator's method is
+        given with each draw of the row: the ``fp_cost`` and ``fn_cost`` that
+        ``target="margin"`` of a :class:`~skdeep.CostSensitiveClassifier` may need.
     random_state : int, RandomState instance or None, default=None
         Decides the draws, together with what a row holds: a row has the same draws
         whatever else is explained.
@@ -176,8 +200,9 @@ def lime_explain(
     background; ``weights_`` are slopes for a standard deviation, ``effects_`` these
     times how far the row is from the mean. Everything else is switched, in half of the
     draws, to another value that the background holds; effect and weight are what the
-    row's own value changes. Draws come in pairs on opposite sides of the row, so that
-    curvature does not blur the effects.
+    row's own value changes. A word, or an entry of a sparse row, is left out, or set to
+    0, instead. Draws come in pairs on opposite sides of the row, so that curvature does
+    not blur the effects.
 
     Each answer must depend on its row alone. Of a pipeline that makes windows of rows,
     explain the last step by windows.
@@ -208,7 +233,7 @@ def lime_explain(
     >>> explanation.r2_.round(1)
     array([0.9, 0.9, 0.9])
     """
-    output = find_output(estimator, target, link)
+    output = find_output(estimator, target, link, step=step, class_names=class_names)
     options = {
         "groups": groups,
         "replacement": replacement,
@@ -222,8 +247,11 @@ def lime_explain(
         raise TypeError(f"num_features must be an integer, got {num_features}.")
     rows = make_rows(estimator, X, background, options)
     output = output.of(make_converter(X))
-    answers = _answers(output, rows.X)
-    _check_rows_stand_alone(output, rows, answers)
+    n_rows = _num_samples(rows.X)
+    metadata = _Metadata(params, n_rows)
+    answers = _answers(output, rows.X, metadata, np.arange(n_rows))
+    output = output.named(answers.shape[1])
+    _check_rows_stand_alone(output, rows, answers, metadata)
     sampling = {
         "num_samples": num_samples,
         "num_features": num_features,
@@ -237,11 +265,36 @@ def lime_explain(
     ]
     # A multiple of what draws come in.
     limit = N_TOGETHER * max(1, _N_NUMBERS // rows.draw_size() // N_TOGETHER)
-    _draw_until_stable(rows, output, around, limit)
+    _draw_until_stable(rows, output, around, limit, metadata)
     names = labels_of(rows.X, row_names)
     explanation = _describe(rows, names, output, answers, around, num_features)
     _warn_of_poor_fits(explanation)
     return explanation
+
+
+class _Metadata:
+    """The metadata of rows, for the rows and for what is drawn around them.
+
+    Parameters
+    ----------
+    params : dict or None
+        A value for each row, by name.
+    n_rows : int
+        Number of rows.
+    """
+
+    def __init__(self, params: dict | None, n_rows: int):
+        self._columns = {name: np.asarray(x) for name, x in (params or {}).items()}
+        for name, column in self._columns.items():
+            if column.shape[:1] != (n_rows,):
+                raise ValueError(
+                    f"params[{name!r}] must hold a value for each of the {n_rows} rows "
+                    f"of X, got shape {column.shape}."
+                )
+
+    def of(self, rows: np.ndarray) -> dict:
+        """Return the metadata of rows by their positions, which may repeat."""
+        return {name: column[rows] for name, column in self._columns.items()}
 
 
 class _Around:
@@ -249,7 +302,7 @@ class _Around:
 
     Parameters
     ----------
-    rows : TableRows or CellRows
+    rows : TableRows, CellRows or PartRows
         All rows.
     row : int
         The row, by its position.
@@ -264,20 +317,21 @@ class _Around:
     """
 
     def __init__(self, rows, row, chosen, answer, options, seed):
-        self._rows, self._row, self.chosen = rows, row, chosen
+        self._rows, self.row, self.chosen = rows, row, chosen
         self._num_features = options["num_features"]
-        n_units = max(1, rows.has_units(row).sum())
+        self._has = rows.has_units(row)
+        n_units = max(1, self._has.sum())
         self.n_missing, self.most = _numbers_of_draws(options["num_samples"], n_units)
         width = options["kernel_width"] or default_kernel_width(n_units)
         selection = options["feature_selection"]
-        in_units = rows.in_units(row)
+        in_units = rows.in_units(row)[self._has]
         self.fit = LocalFit(in_units, answer[chosen], width, selection)
         digest = hashlib.blake2b(rows.content(row), digest_size=16).digest()
         self._rng = np.random.default_rng([seed, *digest])
 
     def draw(self, limit: int) -> Drawn:
         """Draw what is missing, but no more than the limit."""
-        return self._rows.draw(self._row, self._rng, min(self.n_missing, limit))
+        return self._rows.draw(self.row, self._rng, min(self.n_missing, limit))
 
     def learn(self, drawn: Drawn, answers: np.ndarray) -> None:
         """Take the answers to what was drawn, (n_draws, n_outputs).
@@ -296,14 +350,19 @@ class _Around:
     def conclude(self) -> None:
         """Solve for the local model; what it was made of is no longer held."""
         self.model = self.fit.solve(self._num_features)
-        self.model.weights[~self._rows.has_units(self._row)] = np.nan
+        weights = np.full(len(self._has), np.nan)
+        weights[self._has] = self.model.weights
+        self.model.weights = weights
         self.n_draws = self.fit.n_draws
         del self.fit
 
 
-def _answers(output: Output, X) -> np.ndarray:
-    """Return all outputs for rows, or refuse what no local model can describe."""
-    answers = output.evaluate(X)
+def _answers(output: Output, X, metadata: _Metadata, of_rows) -> np.ndarray:
+    """Return all outputs for rows, or refuse what no local model can describe.
+
+    ``of_rows`` tells which row explained each of them belongs to.
+    """
+    answers = output.evaluate(X, **metadata.of(of_rows))
     if not np.isfinite(answers).all():
         raise ValueError(
             f"estimator answers {answers[~np.isfinite(answers)][0]} to rows of X or to "
@@ -312,12 +371,16 @@ def _answers(output: Output, X) -> np.ndarray:
     return answers
 
 
-def _check_rows_stand_alone(output: Output, rows, answers: np.ndarray) -> None:
+def _check_rows_stand_alone(output: Output, rows, answers, metadata) -> None:
     """Refuse an estimator whose answer to a row depends on the rows around it."""
     backwards = np.arange(len(answers))[::-1]
     beside = rows.others()
-    among = _answers(output, rows.join([beside, rows.contents(backwards), beside]))
-    others = among[(len(among) - len(answers)) // 2 :][: len(answers)][::-1]
+    joined = rows.join([beside, rows.contents(backwards), beside])
+    n_beside = (_num_samples(joined) - len(answers)) // 2
+    strangers = np.zeros(n_beside, dtype=int)
+    of_rows = np.concatenate([strangers, backwards, strangers])
+    among = _answers(output, joined, metadata, of_rows)
+    others = among[n_beside:][: len(answers)][::-1]
     tolerance = _ROUNDING * np.abs(answers).max()
     if np.abs(others - answers).max() > tolerance:
         raise ValueError(
@@ -343,7 +406,7 @@ def _numbers_of_draws(num_samples, n_units: int) -> tuple[int, int]:
     return num_samples - 1, num_samples - 1  # the row itself is a sample too
 
 
-def _draw_until_stable(rows, output, around: list, limit: int) -> None:
+def _draw_until_stable(rows, output, around: list, limit: int, metadata) -> None:
     """Draw around rows, of as many at a time as have no more draws than the limit."""
     waiting = around[::-1]
     while waiting:
@@ -353,8 +416,11 @@ def _draw_until_stable(rows, output, around: list, limit: int) -> None:
             some.append(waiting.pop())
             n_draws += some[-1].n_missing
         drawn = [a.draw(limit) for a in some]
-        answers = _answers(output, rows.join([d.content for d in drawn]))
-        ends = np.cumsum([len(d.units) for d in drawn])
+        n_draws_of = [len(d.units) for d in drawn]
+        of_rows = np.repeat([a.row for a in some], n_draws_of)
+        joined = rows.join([d.content for d in drawn])
+        answers = _answers(output, joined, metadata, of_rows)
+        ends = np.cumsum(n_draws_of)
         for a, d, part in zip(some, drawn, np.split(answers, ends[:-1]), strict=True):
             a.learn(d, part)
         for a in some[::-1]:

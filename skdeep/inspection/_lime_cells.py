@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -73,22 +74,17 @@ class CellRows:
     def draw(self, row: int, rng, n_draws: int) -> Drawn:
         """Draw around a row."""
         has = self.has_units(row)
-        is_on = draw_switches(rng, n_draws, int(has.sum()))
+        units = is_on = draw_switches(rng, n_draws, int(has.sum()))
         if not has.all():
-            every = np.ones((n_draws, len(has)), dtype=bool)
-            every[:, has] = is_on
-            is_on = every
+            is_on = np.ones((n_draws, len(has)), dtype=bool)
+            is_on[:, has] = units
         own = self.X[row]
         kept = self._spread(row, is_on) | np.isnan(own)
         other = self._replacement(row, kept, rng)
         # As exact as np.where, and far faster where chance decides.
         drawn = np.multiply(kept, own, dtype=self.X.dtype)
         drawn += np.multiply(~kept, other, dtype=self.X.dtype)
-        return Drawn(
-            is_on,
-            np.sqrt((~is_on).sum(axis=1)),
-            drawn,
-        )
+        return Drawn(units, np.sqrt((~units).sum(axis=1)), drawn)
 
     def _spread(self, row: int, is_on: np.ndarray) -> np.ndarray:
         """Return what is on in each cell, (n_draws, ...)."""
@@ -108,6 +104,79 @@ class CellRows:
     def contents(self, rows: np.ndarray) -> np.ndarray:
         """Return rows themselves as :meth:`join` takes what was drawn."""
         return self.X[rows]
+
+
+class PartRows(ABC):
+    """Rows of parts that are there or not, and how to draw others around them.
+
+    A unit is a part, such as a word. A draw leaves some of the row's units out.
+    Subclasses say how a row is made of the parts that are left.
+
+    Parameters
+    ----------
+    X : object
+        The rows explained, as the estimator takes them.
+    units : list of ndarray of int
+        The units that each row has, in an order that does not depend on other rows.
+    unit_names : list of str
+        Names of the units of all rows.
+    feature_names : list
+        Names of the features.
+    """
+
+    kind: str
+
+    def __init__(self, X, units, unit_names, feature_names):
+        self.X = X
+        self.unit_names = unit_names
+        self.feature_names = feature_names
+        self.drawing: dict = {}
+        self._units = units
+
+    @abstractmethod
+    def draw_size(self) -> int:
+        """Return how many numbers a draw takes."""
+
+    @abstractmethod
+    def values(self, row: int) -> list:
+        """Return what a row holds in each unit."""
+
+    @abstractmethod
+    def content(self, row: int) -> bytes:
+        """Return what tells a row from others."""
+
+    @abstractmethod
+    def contents(self, rows: np.ndarray) -> Any:
+        """Return rows themselves as :meth:`join` takes what was drawn."""
+
+    @abstractmethod
+    def join(self, parts: list) -> Any:
+        """Return all that was drawn as rows for the estimator."""
+
+    @abstractmethod
+    def keep(self, row: int, is_on: np.ndarray) -> Any:
+        """Return what is left of a row for each of (n_draws, n_units of the row)."""
+
+    def has_units(self, row: int) -> np.ndarray:
+        """Return which units a row has."""
+        has = np.zeros(len(self.unit_names), dtype=bool)
+        has[self._units[row]] = True
+        return has
+
+    def in_units(self, row: int) -> np.ndarray:
+        """Return a row in the terms of the local model, (n_units,): all are on."""
+        return np.ones(len(self.unit_names))
+
+    def draw(self, row: int, rng, n_draws: int) -> Drawn:
+        """Draw around a row."""
+        is_on = draw_switches(rng, n_draws, len(self._units[row]))
+        distances = np.sqrt((~is_on).sum(axis=1))
+        ordered = is_on[:, np.argsort(self._units[row])]
+        return Drawn(ordered, distances, self.keep(row, is_on))
+
+    def others(self) -> Any:
+        """Return some other rows for :meth:`join`."""
+        return self.draw(0, np.random.default_rng(0), 2).content
 
 
 def replace_by_mean(X, background, means):

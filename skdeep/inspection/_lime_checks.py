@@ -9,15 +9,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from sklearn.utils.validation import _num_samples
+
+_PANDAS = (pd.DataFrame, pd.Series)
 
 
-def read_rows(X, name: str) -> Any:
-    """Return X as a DataFrame or an array."""
+def read_rows(X, name: str, padding: float | None = None) -> Any:
+    """Return X as a DataFrame or an array.
+
+    ``padding`` is what fills the shorter ones of sequences in a list; None fills none.
+    """
     if sparse.issparse(X):
-        raise TypeError(
-            f"{name} is sparse, which lime_explain does not take; {name}.toarray() is "
-            "dense."
+        raise TypeError(f"{name} is sparse, but X is not; {name}.toarray() is dense.")
+    if isinstance(X, (str, bytes)):
+        raise ValueError(
+            f"{name} must hold rows, got {short(X)}: a single document is [document]."
         )
+    if padding is not None:
+        X = _padded(X, padding)
     if hasattr(type(X), "collect"):
         raise TypeError(f"{name} is a {type(X).__name__}; {name}.collect() has rows.")
     if _is_polars(X):
@@ -31,9 +40,54 @@ def read_rows(X, name: str) -> Any:
     if rows.ndim not in (2, 3, 4) or 0 in rows.shape:
         raise ValueError(
             f"{name} must hold rows of a table (2-D), sequences (3-D) or images (3-D "
-            f"or 4-D), got shape {rows.shape}. A single row is X[[i]] or X.iloc[[i]]."
+            f"or 4-D), or be a list of documents, got shape {rows.shape}. A single row "
+            "is X[[i]] or X.iloc[[i]]."
         )
     return rows
+
+
+def _padded(X, padding: float) -> Any:
+    """Return a list of sequences of different lengths as one array, (n, T[, ...])."""
+    if not isinstance(X, (list, tuple)) and getattr(X, "dtype", "") != "O":
+        return X
+    try:
+        sequences = [np.asarray(sequence) for sequence in X]
+    except ValueError:
+        return X
+    lengths = {len(s) for s in sequences if s.ndim}
+    if len(lengths) < 2 or len({(s.ndim, *s.shape[1:]) for s in sequences}) > 1:
+        return X
+    kind = np.result_type(type(padding), *sequences)
+    padded = np.full((len(sequences), max(lengths), *sequences[0].shape[1:]), padding)
+    padded = padded.astype(kind)
+    for row, sequence in zip(padded, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    # Numbers that are not of one length are no table.
+    is_numbers = padded.ndim == 2 and np.isnan(padding)
+    return padded[:, :, np.newaxis] if is_numbers else padded
+
+
+def of_one_length(X, background, padding: float) -> tuple:
+    """Return sequences (n, T, ...) and those of the background with as many steps."""
+    longest = max(X.shape[1], background.shape[1])
+
+    def fill(rows):
+        missing = longest - rows.shape[1]
+        if not missing:
+            return rows
+        sides = [(0, 0), (0, missing), *[(0, 0)] * (rows.ndim - 2)]
+        rows = rows.astype(np.result_type(rows.dtype, type(padding)), copy=False)
+        return np.pad(rows, sides, constant_values=padding)
+
+    return fill(X), fill(background)
+
+
+def are_documents(X) -> bool:
+    """Return whether X is a list, an array or a series of text."""
+    is_list = isinstance(X, (list, tuple, np.ndarray)) or hasattr(X, "to_list")
+    if not is_list or len(getattr(X, "shape", (0,))) != 1:
+        return False
+    return any(isinstance(document, (str, bytes)) for document in X)
 
 
 def make_converter(X) -> Callable:
@@ -62,9 +116,10 @@ def _is_polars(X) -> bool:
 
 def labels_of(X, given) -> list:
     """Return the names of rows: those given, the index, or positions."""
+    n_rows = _num_samples(X)
     if given is not None:
-        return _names(given, len(X), "row_names")
-    return list(getattr(X, "index", range(len(X))))
+        return _names(given, n_rows, "row_names")
+    return list(X.index) if isinstance(X, _PANDAS) else list(range(n_rows))
 
 
 def _names(given, n: int, parameter: str) -> list:

@@ -1,4 +1,4 @@
-"""Explanations as pictures: bars for tables, heat maps for sequences, overlays."""
+"""Explanations as pictures: bars for tables and words, heat maps, overlays."""
 
 from __future__ import annotations
 
@@ -110,6 +110,7 @@ class LimeDisplay:
         row=0,
         background=None,
         target=None,
+        step=None,
         link="identity",
         num_samples="auto",
         num_features=10,
@@ -122,7 +123,9 @@ class LimeDisplay:
         categorical_features=None,
         feature_names=None,
         row_names=None,
+        class_names=None,
         feature_selection=None,
+        params=None,
         random_state=None,
         ax=None,
         name=None,
@@ -131,19 +134,19 @@ class LimeDisplay:
 
         Parameters
         ----------
-        estimator : estimator
-            A fitted classifier, regressor or forecaster.
+        estimator : estimator or callable
+            A fitted classifier, regressor or forecaster, or a function of X.
         X : array-like
             The rows to explain. All are explained, and kept in ``explanation``.
         row : int or None, default=0
             Position of the row to draw; None draws the summary of all rows.
-        background, target, link, num_samples, num_features, spread : object
+        background, target, step, link, num_samples, num_features, spread : object
             As in :func:`~skdeep.inspection.lime_explain`.
         kernel_width, discretize, groups, replacement, n_segments : object
             As in :func:`~skdeep.inspection.lime_explain`.
-        categorical_features, feature_names, row_names : object
+        categorical_features, feature_names, row_names, class_names : object
             As in :func:`~skdeep.inspection.lime_explain`.
-        feature_selection, random_state : object
+        feature_selection, params, random_state : object
             As in :func:`~skdeep.inspection.lime_explain`.
         ax : matplotlib Axes, default=None
             Where to draw; a new figure if None.
@@ -163,6 +166,7 @@ class LimeDisplay:
             X,
             background=background,
             target=target,
+            step=step,
             link=link,
             num_samples=num_samples,
             num_features=num_features,
@@ -175,10 +179,12 @@ class LimeDisplay:
             categorical_features=categorical_features,
             feature_names=feature_names,
             row_names=row_names,
+            class_names=class_names,
             feature_selection=feature_selection,
+            params=params,
             random_state=random_state,
         )
-        name = name or type(estimator).__name__
+        name = name or getattr(estimator, "__name__", type(estimator).__name__)
         return cls(explanation=explanation, row=row, estimator_name=name).plot(ax=ax)
 
     def plot(self, *, ax=None):
@@ -217,14 +223,15 @@ class LimeDisplay:
         kind = self.explanation.kind
         if self.row is not None:
             self.explanation.top(self.row)  # raises if there is no such row
-            draw = {"table": self._draw_table, "sequence": self._draw_sequence}
-            return draw.get(kind, self._draw_image)
+            if kind == "image":
+                return self._draw_image
+            return self._draw_sequence if kind == "sequence" else self._draw_table
         if kind == "image":
             raise ValueError(
                 "Images have no summary: their superpixels differ from row to row. "
                 "Draw them one by one, with plot(row)."
             )
-        return {"table": self._sum_up_table, "sequence": self._sum_up_sequence}[kind]
+        return self._sum_up_sequence if kind == "sequence" else self._sum_up_table
 
     def _size(self):
         """Return the width and the height of a new figure in inches."""
@@ -324,7 +331,10 @@ class LimeDisplay:
         from matplotlib.cm import ScalarMappable
 
         label = self.ax_.get_xlabel()
-        self.ax_.set_xlabel(f"{label}\nbar: mean size; point: a row", parse_math=False)
+        point = "document" if self.explanation.kind == "document" else "row"
+        self.ax_.set_xlabel(
+            f"{label}\nbar: mean size; point: a {point}", parse_math=False
+        )
         has_colors = [p.get_array() is not None for p in self.points_]
         if not any(has_colors):
             return
@@ -333,7 +343,9 @@ class LimeDisplay:
             colors, ax=self.ax_, ticks=[0, 1], aspect=30, pad=0.02
         )
         self.colorbar_.ax.set_yticklabels(["low", "high"])
-        self.colorbar_.set_label("value in the row", labelpad=-12)
+        of_words = self.explanation.kind == "document"
+        what = "times in the document" if of_words else "value in the row"
+        self.colorbar_.set_label(what, labelpad=-12)
         self.colorbar_.outline.set_visible(False)
 
     def _name_effects(self, output):

@@ -22,8 +22,8 @@ class Drawn:
 
     Parameters
     ----------
-    units : ndarray of float or bool of shape (n_draws, n_units)
-        The draws in the terms of the local model.
+    units : ndarray of float or bool of shape (n_draws, n_units of the row)
+        The draws in the terms of the local model: the units that the row has.
     distances : ndarray of shape (n_draws,)
         How far they are from the row: the steps of what is moved, 1 for each switch
         that is off.

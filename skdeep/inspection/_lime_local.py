@@ -136,7 +136,7 @@ class LocalFit:
         solution = _solve(moments)
         weights[units] = solution[1:]
         # What rounding leaves of units without any weight.
-        weights[np.abs(weights) <= _NOTHING * np.abs(weights).max()] = 0
+        weights[np.abs(weights) <= _NOTHING * np.abs(weights).max(initial=0)] = 0
         r2 = self._adjusted_r2(moments, solution)
         return LocalModel(weights, self._answer + solution[0], r2)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from reprlib import repr as short
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 MARGIN = "margin"
 _LEAST_CHANCE = 1e-6
@@ -22,20 +23,27 @@ class Output:
     Parameters
     ----------
     evaluate : callable
-        Takes rows as the estimator does; returns (n_rows, n_outputs).
+        Takes rows as the estimator does, and their metadata as keywords; returns
+        (n_rows, n_outputs).
     names : list of str
         A name for each output.
     chosen : int or None
         The output to explain; None means the largest one of each row.
     """
 
-    evaluate: Callable[[Any], np.ndarray]
+    evaluate: Callable[..., np.ndarray]
     names: list[str]
     chosen: int | None
 
     def of(self, convert) -> Output:
         """Return this output of rows that are converted first."""
-        return replace(self, evaluate=lambda X: self.evaluate(convert(X)))
+        return replace(
+            self, evaluate=lambda X, **params: self.evaluate(convert(X), **params)
+        )
+
+    def named(self, n_outputs: int) -> Output:
+        """Return this output, now that it is known how many there are."""
+        return self
 
     def of_rows(self, outputs: np.ndarray) -> np.ndarray:
         """Return which output is explained of each row, given their outputs."""
@@ -44,8 +52,46 @@ class Output:
         return np.full(len(outputs), self.chosen)
 
 
-def find_output(estimator, target, link: str) -> Output:
-    """Return what ``target`` and ``link`` mean for an estimator.
+@dataclass(frozen=True)
+class FunctionOutput(Output):
+    """What a function of rows returns; its answers tell how many outputs there are."""
+
+    target: Any
+    is_log_odds: bool
+
+    def named(self, n_outputs: int) -> Output:
+        """Return the output that is explained, with a name for each there is."""
+        names = self.names or [f"output {k}" for k in range(n_outputs)]
+        if len(names) != n_outputs:
+            raise ValueError(
+                f"class_names must name the {n_outputs} outputs of the function, got "
+                f"{len(names)}: {names}."
+            )
+        if not self.names and n_outputs == 1:
+            names = ["prediction"]
+        # Of two classes the second, as of a classifier.
+        chosen = n_outputs - 1 if n_outputs <= 2 else None
+        if self.target is not None:
+            chosen = self._place(names)
+        if self.is_log_odds:
+            names = [f"log-odds of {name}" for name in names]
+        return Output(self.evaluate, names, chosen)
+
+    def _place(self, names: list) -> int:
+        target = self.target
+        if pd.api.types.is_scalar(target) and self.names and target in names:
+            return names.index(target)
+        is_place = isinstance(target, (int, np.integer)) and type(target) is not bool
+        if not is_place or not 0 <= target < len(names):
+            raise ValueError(
+                f"target={target!r} must be one of the outputs {names} of the "
+                "function, or its position."
+            )
+        return int(target)
+
+
+def find_output(estimator, target, link: str, *, step=None, class_names=None) -> Output:
+    """Return what ``target``, ``step`` and ``link`` mean for an estimator.
 
     Raises
     ------
@@ -54,9 +100,45 @@ def find_output(estimator, target, link: str) -> Output:
     TypeError, ValueError
         If it has no such output.
     """
+    if is_function(estimator):
+        _refuse_step(estimator, step)
+        return _function_output(estimator, target, link, class_names)
+    _check_estimator(estimator, class_names)
+    if is_forecaster(estimator):
+        _refuse_log_odds(link)
+        return _forecast(estimator, target if step is None else (target, step))
+    step = _checked_step(estimator, step)
+    if is_classifier(estimator):
+        classes = _classes(estimator)
+        if not (_is_label(target, MARGIN) and MARGIN not in classes):
+            output = _probability(estimator, classes, target, step)
+            return _log_odds(output) if link == "logit" else output
+        _refuse_log_odds(link)
+        return _margin(estimator, classes, step)
+    _refuse_log_odds(link)
+    return _prediction(estimator, target, step)
+
+
+def is_function(estimator) -> bool:
+    """Return whether this is a function of rows rather than an estimator."""
+    if isinstance(estimator, type) or hasattr(estimator, "predict"):
+        return False
+    if hasattr(estimator, "state_dict"):
+        kind = type(estimator).__name__
+        raise TypeError(
+            f"estimator is a {kind}, a module of torch, which takes tensors. Wrap it "
+            "in ModuleClassifier or ModuleRegressor, or in a function that takes and "
+            "returns arrays."
+        )
+    return callable(estimator)
+
+
+def _check_estimator(estimator, class_names) -> None:
+    """Refuse what is no fitted estimator whose answers can be explained."""
     if isinstance(estimator, type) or not hasattr(estimator, "predict"):
         raise TypeError(
-            f"estimator must be a fitted classifier or regressor, got {estimator!r}."
+            "estimator must be a fitted classifier or regressor, or a function of X, "
+            f"got {estimator!r}."
         )
     check_is_fitted(estimator)
     if is_clusterer(estimator) or is_outlier_detector(estimator):
@@ -64,18 +146,132 @@ def find_output(estimator, target, link: str) -> Output:
             f"estimator must be a classifier, regressor or forecaster, got "
             f"{type(estimator).__name__}, whose answers are not to be added up."
         )
-    if is_classifier(estimator):
-        classes = _classes(estimator)
-        if not (_is_label(target, MARGIN) and MARGIN not in classes):
-            output = _probability(estimator, classes, target)
-            return _log_odds(output) if link == "logit" else output
+    if class_names is not None:
+        raise ValueError(
+            f"class_names={class_names!r} is for a function; an estimator knows the "
+            "names of its classes."
+        )
+
+
+def _refuse_log_odds(link: str) -> None:
     if link == "logit":
         raise ValueError("link='logit' is for the probabilities of a classifier.")
-    if is_classifier(estimator):
-        return _margin(estimator, classes)
-    if is_forecaster(estimator):
-        return _forecast(estimator, target)
-    return _prediction(estimator, target)
+
+
+# -- steps of sequences ----------------------------------------------------------------
+
+
+def _predicts_steps(estimator) -> bool:
+    """Return whether an estimator answers each step of a sequence."""
+    return bool(getattr(innermost(estimator), "return_sequences", False))
+
+
+def innermost(estimator):
+    """Return what answers in the end: in a pipeline, a search, a wrapper."""
+    while True:
+        if hasattr(estimator, "steps"):
+            estimator = estimator.steps[-1][1]
+        elif hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif hasattr(estimator, "estimators_") and hasattr(estimator, "estimator"):
+            estimator = estimator.estimator
+        else:
+            return estimator
+
+
+def _refuse_step(estimator, step) -> None:
+    if step is not None:
+        name = getattr(estimator, "__name__", type(estimator).__name__)
+        raise ValueError(
+            f"step={step!r} is for what answers each step of a sequence "
+            f"(return_sequences=True) or forecasts; {name} gives one answer a row."
+        )
+
+
+def _checked_step(estimator, step) -> int | None:
+    """Return the step whose answer is explained, None where each row has one answer."""
+    if not _predicts_steps(estimator):
+        _refuse_step(estimator, step)
+        return None
+    if step is None:
+        return -1
+    if isinstance(step, bool) or not isinstance(step, (int, np.integer)):
+        raise ValueError(
+            "step must be the position of a step, counted from 0 on, or from -1 "
+            f"backwards, got {step!r}."
+        )
+    return int(step)
+
+
+def _at_step(answers: np.ndarray, step: int | None) -> np.ndarray:
+    """Return the answers at one step of each sequence: (n, T, ...) -> (n, ...).
+
+    Steps that are padding have no answers but NaN; the last one is before them.
+    """
+    if step is None:
+        return answers
+    there = ~np.isnan(answers.reshape(*answers.shape[:2], -1)).any(axis=2)
+    lengths = there.sum(axis=1)
+    places = lengths + step if step < 0 else np.full(len(answers), step)
+    wrong = (places < 0) | (places >= lengths)
+    if wrong.any():
+        raise ValueError(
+            f"step={step} is none of the {lengths[np.argmax(wrong)]} steps of a "
+            "sequence in X."
+        )
+    return answers[np.arange(len(answers)), places]
+
+
+def _with_step(name: str, step: int | None) -> str:
+    if step is None:
+        return name
+    return f"{name}, last step" if step == -1 else f"{name}, step {step}"
+
+
+# -- functions -------------------------------------------------------------------------
+
+
+def _function_output(function, target, link: str, class_names) -> FunctionOutput:
+    """Explain what a function returns, (n_rows,) or (n_rows, n_outputs)."""
+    if class_names is not None and np.ndim(class_names) != 1:
+        raise ValueError(f"class_names must be a list of names, got {class_names!r}.")
+
+    def evaluate(X, **params):
+        outputs = _numbers(function(X, **params), X, "the function")
+        outputs = outputs[:, np.newaxis] if outputs.ndim == 1 else outputs
+        return _as_log_odds(_checked_chances(outputs)) if link == "logit" else outputs
+
+    names = [] if class_names is None else list(class_names)
+    return FunctionOutput(evaluate, names, None, target, link == "logit")
+
+
+def _numbers(outputs, X, what: str) -> np.ndarray:
+    """Return answers as an array of numbers, one or a row of them for each row."""
+    try:
+        numbers = np.asarray(outputs, dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"estimator must answer with numbers, got {short(outputs)} from {what}: "
+            f"{error}"
+        ) from error
+    n_rows = _num_samples(X)
+    if numbers.ndim not in (1, 2) or len(numbers) != n_rows or 0 in numbers.shape:
+        raise ValueError(
+            f"estimator must answer {n_rows} rows with an array of shape ({n_rows},) "
+            f"or ({n_rows}, n_outputs), got {numbers.shape} from {what}."
+        )
+    return numbers
+
+
+def _checked_chances(outputs: np.ndarray) -> np.ndarray:
+    """Return probabilities, or refuse other numbers."""
+    wrong = (outputs < 0) | (outputs > 1)
+    if wrong.any():
+        raise ValueError(
+            "link='logit' is for probabilities, but the function returns "
+            f"{outputs[wrong][0]:g}."
+        )
+    return outputs
 
 
 def is_forecaster(estimator) -> bool:
@@ -85,6 +281,11 @@ def is_forecaster(estimator) -> bool:
 
 def _classes(classifier) -> list:
     """Return the classes that a classifier chooses between."""
+    if not hasattr(classifier, "classes_"):
+        raise TypeError(
+            f"estimator must know its classes, but {type(classifier).__name__} has no "
+            "classes_. A function, such as its predict_proba, can be explained."
+        )
     if isinstance(classifier.classes_, list):
         raise TypeError(
             f"estimator must answer a single question; {type(classifier).__name__} "
@@ -98,7 +299,7 @@ def _is_label(value, label) -> bool:
     return isinstance(value, str) and value == label
 
 
-def _margin(estimator, classes: list) -> Output:
+def _margin(estimator, classes: list, step: int | None) -> Output:
     """Explain how far the decision is from turning."""
     if not hasattr(estimator, "decision_function"):
         raise TypeError(
@@ -108,9 +309,11 @@ def _margin(estimator, classes: list) -> Output:
 
     is_binary = len(classes) <= 2
     names = [MARGIN] if is_binary else [f"margin of {label}" for label in classes]
+    names = [_with_step(name, step) for name in names]
 
-    def evaluate(X):
-        margins = np.asarray(estimator.decision_function(X), dtype=np.float64)
+    def evaluate(X, **params):
+        margins = np.asarray(estimator.decision_function(X, **params), np.float64)
+        margins = _at_step(margins, step)
         margins = margins.reshape(len(margins), -1)
         is_by_pairs = getattr(estimator, "decision_function_shape", "") == "ovo"
         if margins.shape[1] != len(names) or (is_by_pairs and not is_binary):
@@ -124,7 +327,7 @@ def _margin(estimator, classes: list) -> Output:
     return Output(evaluate, names, 0 if is_binary else None)
 
 
-def _probability(estimator, classes: list, target) -> Output:
+def _probability(estimator, classes: list, target, step: int | None) -> Output:
     """Explain the probability of a class."""
     if not hasattr(estimator, "predict_proba"):
         raise TypeError(
@@ -132,10 +335,18 @@ def _probability(estimator, classes: list, target) -> Output:
             "target='margin' explains its decision_function, if it has one."
         )
 
-    def evaluate(X):
-        return np.asarray(estimator.predict_proba(X), dtype=np.float64)
+    def evaluate(X, **params):
+        chances = np.asarray(estimator.predict_proba(X, **params), dtype=np.float64)
+        chances = _at_step(chances, step)
+        if chances.ndim != 2 or chances.shape[1] != len(classes):
+            raise ValueError(
+                f"estimator must answer with a probability of each of the "
+                f"{len(classes)} classes, got the shape {chances.shape} from "
+                f"predict_proba of {type(estimator).__name__}."
+            )
+        return chances
 
-    names = [f"P({label})" for label in classes]
+    names = [_with_step(f"P({label})", step) for label in classes]
     if target is None:
         # Of two classes always the same, so that rows can be compared.
         return Output(evaluate, names, None if len(classes) > 2 else len(classes) - 1)
@@ -150,20 +361,27 @@ def _probability(estimator, classes: list, target) -> Output:
 def _log_odds(probability: Output) -> Output:
     """Explain log-odds, in which many classifiers are sums."""
 
-    def evaluate(X):
-        # Beyond these a float32 knows no difference from 0 and 1.
-        chances = probability.evaluate(X).clip(_LEAST_CHANCE, 1 - _LEAST_CHANCE)
-        return np.log(chances) - np.log1p(-chances)
+    def evaluate(X, **params):
+        return _as_log_odds(probability.evaluate(X, **params))
 
-    names = [f"log-odds of {name[2:-1]}" for name in probability.names]
+    # "P(up), last step" -> "log-odds of up, last step"
+    parts = [name[2:].rpartition(")") for name in probability.names]
+    names = [f"log-odds of {label}{rest}" for label, _, rest in parts]
     return Output(evaluate, names, probability.chosen)
 
 
-def _prediction(estimator, target) -> Output:
+def _as_log_odds(chances: np.ndarray) -> np.ndarray:
+    # Beyond these a float32 knows no difference from 0 and 1.
+    chances = chances.clip(_LEAST_CHANCE, 1 - _LEAST_CHANCE)
+    return np.log(chances) - np.log1p(-chances)
+
+
+def _prediction(estimator, target, step: int | None) -> Output:
     """Explain what a regressor predicts."""
 
-    def evaluate(X):
-        predictions = np.asarray(estimator.predict(X), dtype=np.float64)
+    def evaluate(X, **params):
+        predictions = np.asarray(estimator.predict(X, **params), dtype=np.float64)
+        predictions = _at_step(predictions, step)
         outputs = predictions.reshape(len(predictions), -1)
         if target is None and outputs.shape[1] > 1:
             raise ValueError(
@@ -180,7 +398,7 @@ def _prediction(estimator, target) -> Output:
     if target is not None:
         _check_position("target", target)
     name = "prediction" if target is None else f"prediction of target {target}"
-    return Output(evaluate, [name], 0)
+    return Output(evaluate, [_with_step(name, step)], 0)
 
 
 def _check_position(name: str, value) -> None:
@@ -204,7 +422,9 @@ def _forecast(forecaster, target) -> Output:
     names = _forecast_names(forecaster)
     place = _find(column, names)
 
-    def evaluate(windows):
+    def evaluate(windows, **params):
+        if params:
+            raise ValueError(f"params={list(params)} cannot be given for a forecaster.")
         return _paths_after(forecaster, windows)[:, step - 1, [place]]
 
     steps = "1 step" if step == 1 else f"{step} steps"

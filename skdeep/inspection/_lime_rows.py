@@ -1,28 +1,38 @@
-"""What X is: a table, sequences or images; and how to draw around its rows."""
+"""What X is: a table, sequences, images or documents; and how to draw around rows."""
 
 from __future__ import annotations
 
 import numpy as np
+from scipy import sparse
 
-from skdeep.inspection._lime_cells import CellRows
+from skdeep.inspection._lime_cells import CellRows, PartRows
 from skdeep.inspection._lime_checks import (
+    are_documents,
     check_background,
     feature_names,
     is_name,
     named_groups,
     numbered_groups,
+    of_one_length,
     positions,
     read_rows,
 )
+from skdeep.inspection._lime_documents import document_rows
 from skdeep.inspection._lime_images import SUPERPIXEL, image_rows
-from skdeep.inspection._lime_outputs import is_forecaster
+from skdeep.inspection._lime_outputs import innermost, is_forecaster
 from skdeep.inspection._lime_sequences import sequence_rows, window_rows
-from skdeep.inspection._lime_tables import TableRows
+from skdeep.inspection._lime_tables import TableRows, sparse_rows
 
 
-def make_rows(estimator, X, background, options) -> TableRows | CellRows:
+def make_rows(estimator, X, background, options) -> TableRows | CellRows | PartRows:
     """Return the rows to explain, and how to draw around them."""
-    X = read_rows(X, "X")
+    if are_documents(X):
+        return document_rows(estimator, X, options)
+    if sparse.issparse(X):
+        names = feature_names(estimator, X, options["feature_names"])
+        return sparse_rows(X, names, options)
+    padding = _padding(estimator)
+    X = read_rows(X, "X", padding)
     if is_forecaster(estimator):
         return window_rows(estimator, X, background, options)
     if X.ndim > 2:
@@ -32,17 +42,32 @@ def make_rows(estimator, X, background, options) -> TableRows | CellRows:
     is_image = X.ndim == 4 or is_name(options["groups"], SUPERPIXEL)
     if is_image and X.ndim > 2:
         return image_rows(X, options)
+    are_tokens = padding == 0 and X.ndim == 2
+    if background is not None and padding is not None and (are_tokens or X.ndim == 3):
+        background = read_rows(background, "background", padding)
+        if background.ndim == X.ndim:
+            X, background = of_one_length(X, background, padding)
     background = check_background(background, X)
     names = feature_names(estimator, X, options["feature_names"])
-    if X.ndim == 2 and getattr(estimator, "embedding_dim", None) is not None:
+    if are_tokens:
         # There is nothing between token ids.
         options = options | {"categorical_features": list(range(X.shape[1]))}
     if X.ndim == 2:
-        return _table(X, background, names, options)
+        return _table(X, background, names, options, are_tokens)
     return sequence_rows(X, background, names, options)
 
 
-def _table(X, background, names: list, options: dict) -> TableRows:
+def _padding(estimator) -> float | None:
+    """Return what fills up short sequences of an estimator, None if it reads none."""
+    network = innermost(estimator)
+    if not hasattr(network, "embedding_dim"):
+        return None
+    return np.nan if network.embedding_dim is None else 0
+
+
+def _table(
+    X, background, names: list, options: dict, are_tokens: bool = False
+) -> TableRows:
     groups = options["groups"]
     if groups is None:
         # Two columns of one name are two units.
@@ -72,4 +97,5 @@ def _table(X, background, names: list, options: dict) -> TableRows:
         categorical=[] if given is None else positions(given, names, name),
         discretize=options["discretize"],
         spread=options["spread"],
+        are_tokens=are_tokens,
     )

@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
+from skdeep.inspection._lime_cells import PartRows
 from skdeep.inspection._lime_columns import Columns, stacked
 from skdeep.inspection._lime_draws import Drawn, draw_normal, draw_switches
 
 _BINS = {"quartile": 4, "decile": 10}
+
+# Token ids with a meaning of their own.
+_PADDING, _UNKNOWN = 0, 1
 
 
 class TableRows:
@@ -36,12 +41,24 @@ class TableRows:
         Bins between which numeric columns are switched.
     spread : float
         How far columns are moved, in standard deviations of the background.
+    are_tokens : bool
+        Whether the columns are token ids, in which 0 is padding: it stays where it is,
+        and nothing is switched to it.
     """
 
     kind = "table"
 
     def __init__(
-        self, X, background, *, names, groups, categorical, discretize, spread
+        self,
+        X,
+        background,
+        *,
+        names,
+        groups,
+        categorical,
+        discretize,
+        spread,
+        are_tokens=False,
     ):
         self.X = X
         self.feature_names = names
@@ -50,6 +67,7 @@ class TableRows:
         self._units = [np.asarray(columns) for columns in groups.values()]
         self._n_background = len(background)
         self._spread = spread
+        self._are_tokens = are_tokens
         self._table = Columns(stacked(background, X), len(background))
         is_moved = self._table.is_continuous.copy()
         is_moved[categorical] = False
@@ -66,8 +84,9 @@ class TableRows:
         return len(self._units) + 2 * len(self.feature_names)
 
     def has_units(self, row: int) -> np.ndarray:
-        """Return which units a row has: all."""
-        return np.ones(len(self._units), dtype=bool)
+        """Return which units a row has: all but those that are padding."""
+        there = self._are_there(self._place(row))
+        return np.array([there[unit].any() for unit in self._units])
 
     def values(self, row: int) -> list:
         """Return what a row holds in each unit, None where that is several values."""
@@ -98,11 +117,12 @@ class TableRows:
         moved_to, in_units, squares = self._move(place, rng, n_draws, columns)
         if len(columns) == len(self.feature_names):
             return Drawn(in_units, np.sqrt(squares), (moved_to, sources))
+        has = self.has_units(row)
         numbers = np.repeat(self._table.numbers[[place]], n_draws, axis=0)
         units = np.ones((n_draws, len(self._units)))
         numbers[:, columns], units[:, moved] = moved_to, in_units
-        squares += self._switch(place, rng, ~moved, units, numbers, sources)
-        return Drawn(units, np.sqrt(squares), (numbers, sources))
+        squares += self._switch(place, rng, has & ~moved, units, numbers, sources)
+        return Drawn(units[:, has], np.sqrt(squares), (numbers, sources))
 
     def _move(self, place, rng, n_draws, columns) -> tuple:
         """Move numeric columns: return them, in units, and the squared distances."""
@@ -121,12 +141,16 @@ class TableRows:
         is_on = draw_switches(rng, len(units), len(switched))
         for unit, on in zip(switched, is_on.T, strict=True):
             columns = self._units[unit]
-            others = self._table.others(place, columns)
-            if not len(others):
-                continue
+            columns = columns[self._are_there(place)[columns]]
+            others = self._others_than(place, columns)
             off = np.flatnonzero(~on)
-            taken = others[rng.integers(len(others), size=len(off))]
-            self._table.put(off, columns, taken, numbers, sources)
+            if len(others):
+                taken = others[rng.integers(len(others), size=len(off))]
+                self._table.put(off, columns, taken, numbers, sources)
+            elif self._are_tokens:
+                numbers[np.ix_(off, columns)] = _UNKNOWN
+            else:
+                continue
             units[off, unit] = 0
         return (units[:, switched] == 0).sum(axis=1)
 
@@ -139,7 +163,9 @@ class TableRows:
     def others(self) -> tuple:
         """Return some other rows, from which nothing is missing, for :meth:`join`."""
         background = np.arange(self._n_background)
-        whole = background[self._table.are_whole(background)][-3:]
+        whole = background[
+            self._table.are_whole(background) & self._are_there(background).any(axis=1)
+        ][-3:]
         return self.contents(whole - self._n_background)
 
     def contents(self, rows: np.ndarray) -> tuple:
@@ -147,6 +173,18 @@ class TableRows:
         places = self._n_background + rows
         sources = np.repeat(places[:, np.newaxis], self._table.n_others, axis=1)
         return self._table.numbers[places], sources
+
+    def _are_there(self, places) -> np.ndarray:
+        """Return which columns of some rows are not padding, (..., n_features)."""
+        numbers = self._table.numbers[places]
+        return numbers != _PADDING if self._are_tokens else np.full(numbers.shape, True)
+
+    def _others_than(self, place: int, columns) -> np.ndarray:
+        """Return the rows that some columns can be switched to."""
+        others = self._table.others(place, columns)
+        if not self._are_tokens:
+            return others
+        return others[self._are_there(others)[:, columns].all(axis=1)]
 
     def _place(self, row: int) -> int:
         """Return where a row stands behind the background."""
@@ -163,3 +201,72 @@ class TableRows:
         """Return the columns of units that have one each."""
         columns = [self._units[unit][0] for unit in np.flatnonzero(units)]
         return np.array(columns, dtype=np.intp)
+
+
+class SparseRows(PartRows):
+    """Rows of a sparse table, and how to draw others around them.
+
+    The entries of a row that are not 0 are its units; a draw sets some of them to 0.
+
+    Parameters
+    ----------
+    X : sparse matrix or array of shape (n_rows, n_features)
+        The rows.
+    names : list
+        Names of the columns.
+    """
+
+    kind = "table"
+
+    def __init__(self, X, names: list):
+        self._entries = sparse.csr_array(X)
+        self._entries.sum_duplicates()
+        self._entries.eliminate_zeros()
+        self._columns, units = np.unique(self._entries.indices, return_inverse=True)
+        of_rows = np.split(units, self._entries.indptr[1:-1])
+        super().__init__(X, of_rows, [str(names[j]) for j in self._columns], names)
+
+    def draw_size(self) -> int:
+        """Return how many numbers a draw takes where an estimator makes it dense."""
+        return self._entries.shape[1]
+
+    def values(self, row: int) -> list:
+        """Return what a row holds in the columns in which any row holds something."""
+        return list(self._entries[[row]].toarray()[0, self._columns])
+
+    def content(self, row: int) -> bytes:
+        """Return what tells a row from others."""
+        entries = self._entries[[row]]
+        return entries.indices.astype(np.int64).tobytes() + entries.data.tobytes()
+
+    def keep(self, row: int, is_on: np.ndarray) -> sparse.csr_array:
+        """Return a row with the entries that are on, for each draw."""
+        entries, shape = self._entries[[row]], (len(is_on), self._entries.shape[1])
+        places = np.nonzero(is_on)[1]
+        ends = np.r_[0, np.cumsum(is_on.sum(axis=1))]
+        kept = entries.data[places], entries.indices[places], ends
+        return sparse.csr_array(kept, shape=shape)
+
+    def contents(self, rows: np.ndarray) -> sparse.csr_array:
+        """Return rows themselves."""
+        return self._entries[rows]
+
+    def join(self, parts: list) -> Any:
+        """Return rows as the estimator takes them: of the type of X."""
+        return type(self.X)(sparse.vstack(parts, format="csr"))
+
+
+def sparse_rows(X, names: list, options: dict) -> SparseRows:
+    """Return rows of a sparse table, and how to draw around them."""
+    if len(X.shape) != 2 or 0 in X.shape:
+        raise ValueError(
+            f"X must hold rows of a table where it is sparse, got shape {X.shape}."
+        )
+    if X.dtype.kind not in "biuf":
+        raise ValueError(f"X must hold real numbers, got {X.dtype}.")
+    for name in ("groups", "discretize", "categorical_features"):
+        if options[name] is not None:
+            raise ValueError(
+                f"{name} is for dense tables, but X is sparse; X.toarray() is dense."
+            )
+    return SparseRows(X, names)

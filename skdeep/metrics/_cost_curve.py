@@ -7,7 +7,13 @@ from numbers import Real
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep.encoding import bayes_threshold, cost_table
+from skdeep.encoding import (
+    bayes_threshold,
+    check_alpha,
+    check_numbers,
+    cost_table,
+    refuse_large,
+)
 from skdeep.metrics._estimators import last_step, pos_label_of
 from skdeep.metrics._labels import (
     check_axes,
@@ -17,7 +23,6 @@ from skdeep.metrics._labels import (
     check_weight,
     codes_of,
     positive_label,
-    short,
     sorted_labels,
 )
 
@@ -447,10 +452,7 @@ def _threshold_of(estimator, classes: list, pos_label) -> float | None:
 
 def _check_probabilities(y_score) -> np.ndarray:
     y_score = check_column(y_score, "y_score", "one probability a row")
-    try:
-        y_score = y_score.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"y_score must hold numbers, got {short(y_score)}.") from error
+    y_score = check_numbers(y_score, "y_score")
     bad = ~((y_score >= 0) & (y_score <= 1))  # NaN is neither
     if bad.any():
         at = int(np.flatnonzero(bad)[0])
@@ -469,7 +471,7 @@ def _check_alpha(alpha) -> float:
         raise ValueError(
             f"alpha must be a number where against='threshold', got {alpha!r}."
         )
-    return float(alpha)
+    return check_alpha(alpha)
 
 
 def _check_alphas(alpha) -> np.ndarray:
@@ -477,8 +479,8 @@ def _check_alphas(alpha) -> np.ndarray:
     if alpha is None:
         return _ALPHAS.copy()
     try:
-        alphas = np.asarray(alpha, dtype=np.float64)
-    except (TypeError, ValueError):
+        alphas = check_numbers(alpha, "alpha")
+    except ValueError:
         alphas = np.empty(0)
     good = alphas.ndim == 1 and len(alphas) > 1
     if not good or not ((alphas > 0) & (alphas < np.inf)).all():
@@ -486,6 +488,7 @@ def _check_alphas(alpha) -> np.ndarray:
             "alpha must hold two or more finite numbers above 0 where against='alpha', "
             f"got {alpha!r}."
         )
+    refuse_large(alphas, "alpha")
     return np.sort(alphas)
 
 

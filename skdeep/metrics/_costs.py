@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics._scorer import _Scorer
 from sklearn.utils.metadata_routing import UNCHANGED, UNUSED
 
-from skdeep.encoding import cost_table, listed
+from skdeep.encoding import cost_table, listed, matrix_labels
 from skdeep.metrics._estimators import costs_for
 from skdeep.metrics._labels import (
     OTHER_CLASS,
@@ -58,10 +58,12 @@ def expected_cost(
         What a false negative costs in each row. None is 1.
     cost_matrix : array-like of shape (n_classes, n_classes), default=None
         Cost of each decision (columns) for each true class (rows), in place of
-        ``alpha`` and the costs of rows.
+        ``alpha`` and the costs of rows. A data frame goes by its labels, which are the
+        classes, an array by position.
     labels : array-like of shape (n_classes,), default=None
-        The classes, in the order of ``cost_matrix``. None takes those that ``y_true``
-        and ``y_pred`` hold, sorted.
+        The classes, in the order of a ``cost_matrix`` without labels. None takes the
+        labels of the matrix, if it has any, or those that ``y_true`` and ``y_pred``
+        hold, sorted.
     pos_label : object, default=None
         The positive one of two classes; None is the greater one.
     abstain_cost : float, default=None
@@ -158,10 +160,12 @@ def savings_score(
         What a false negative costs in each row. None is 1.
     cost_matrix : array-like of shape (n_classes, n_classes), default=None
         Cost of each decision (columns) for each true class (rows), in place of
-        ``alpha`` and the costs of rows.
+        ``alpha`` and the costs of rows. A data frame goes by its labels, which are the
+        classes, an array by position.
     labels : array-like of shape (n_classes,), default=None
-        The classes, in the order of ``cost_matrix``. None takes those that ``y_true``
-        and ``y_pred`` hold, sorted.
+        The classes, in the order of a ``cost_matrix`` without labels. None takes the
+        labels of the matrix, if it has any, or those that ``y_true`` and ``y_pred``
+        hold, sorted.
     pos_label : object, default=None
         The positive one of two classes; None is the greater one.
     abstain_cost : float, default=None
@@ -247,10 +251,11 @@ def make_cost_scorer(
         The positive one of two classes; None is the greater one.
     cost_matrix : array-like of shape (n_classes, n_classes), default=None
         Cost of each decision (columns) for each true class (rows), in place of
-        ``alpha``.
+        ``alpha``. A data frame goes by its labels, which are the classes, an array by
+        position.
     labels : array-like of shape (n_classes,), default=None
-        The classes, in the order of ``cost_matrix``. None takes the estimator's
-        ``classes_``, and sorts them.
+        The classes, in the order of a ``cost_matrix`` without labels. None takes the
+        labels of the matrix, if it has any, or the estimator's ``classes_``, sorted.
     abstain_cost : float, default=None
         What it costs to abstain. None: nobody abstains.
     abstain_label : object, default=-1
@@ -287,14 +292,20 @@ def make_cost_scorer(
     """
     check_label(pos_label, "pos_label")
     check_label(abstain_label, "abstain_label")
-    if labels is not None:
-        n_classes = len(check_classes(labels, cost_matrix))
-    else:
-        n_classes = 2 if cost_matrix is None else matrix_size(cost_matrix)
     prices = dict(alpha=alpha, cost_matrix=cost_matrix, abstain_cost=abstain_cost)
-    cost_table(range(n_classes), **prices)
+    cost_table(_classes_told(labels, cost_matrix), **prices)
     told = dict(pos_label=pos_label, labels=labels, abstain_label=abstain_label)
     return _CostScorer(expected_cost, -1, {**prices, **told})
+
+
+def _classes_told(labels, cost_matrix) -> list:
+    """Return the classes that a scorer is told of, or as many numbers."""
+    if labels is not None:
+        return check_classes(labels, cost_matrix)
+    named = matrix_labels(cost_matrix)
+    if named is not None:
+        return named[0]
+    return list(range(2 if cost_matrix is None else matrix_size(cost_matrix)))
 
 
 class _CostScorer(_Scorer):
@@ -347,7 +358,9 @@ class _CostScorer(_Scorer):
         else:
             y_pred = method_caller(estimator, self._response_method, X)
         settings = dict(self._kwargs)
-        if settings["labels"] is None and hasattr(estimator, "classes_"):
+        is_named = matrix_labels(settings["cost_matrix"]) is not None
+        knows = not is_named and hasattr(estimator, "classes_")
+        if settings["labels"] is None and knows:
             settings["labels"] = _labels_of(estimator, y_true)
         return self._sign * self._score_func(y_true, y_pred, **settings, **metadata)
 
@@ -460,6 +473,11 @@ def _found_classes(y_true, y_pred, ignored, prices: dict) -> list:
         return classes  # what else y_pred holds is no third class
     found = sorted_labels(y_true, y_pred, name="y_true and y_pred", ignored=ignored)
     matrix = prices["cost_matrix"]
+    named = matrix_labels(matrix)
+    if named is not None:
+        # y may lack some of them. If it holds others, cost_table says which.
+        known = named[0] if set(found) <= set(named[0]) else found
+        return sorted_labels(np.array(known, dtype=object), name="cost_matrix")
     if matrix is not None and matrix_size(matrix) != len(found):
         raise ValueError(
             f"cost_matrix is of {matrix_size(matrix)} classes, but y_true and y_pred "

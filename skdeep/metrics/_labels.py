@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import _check_sample_weight
 
-from skdeep.encoding import listed
+from skdeep.encoding import listed, refuse_large
 
 # What stands for the other class where only one is known.
 OTHER_CLASS = "(another class)"
@@ -61,11 +61,13 @@ def check_weight(sample_weight, y) -> np.ndarray | None:
     if sample_weight is None:
         return None
     try:
-        return _check_sample_weight(sample_weight, y, ensure_non_negative=True)
-    except (TypeError, ValueError) as error:
+        weight = _check_sample_weight(sample_weight, y, ensure_non_negative=True)
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"sample_weight must hold a weight, 0 or above, for each row: {error}"
         ) from error
+    refuse_large(weight, "sample_weight")
+    return weight
 
 
 def matrix_size(cost_matrix) -> int:

@@ -3,14 +3,19 @@
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import expit, logit
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_classification
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    ExtraTreesClassifier,
+    RandomForestClassifier,
+)
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import brier_score_loss
+from sklearn.metrics import brier_score_loss, log_loss
 from sklearn.model_selection import (
     FixedThresholdClassifier,
     StratifiedKFold,
@@ -18,6 +23,8 @@ from sklearn.model_selection import (
     cross_val_predict,
 )
 from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from skdeep import CostSensitiveClassifier, MLPClassifier
@@ -468,6 +475,22 @@ def test_several_classes_by_hand(costs, labels):
     assert not hasattr(model, "threshold_")
 
 
+@pytest.mark.parametrize("strategy", ["threshold", "weighted", "direct"])
+def test_a_labelled_matrix_goes_by_its_labels(strategy):
+    names = np.array(["ant", "bee", "cow"])
+    order = ["cow", "ant", "bee"]
+    frame = pd.DataFrame(COSTS, index=names, columns=names).loc[order, names[::-1]]
+    model = CostSensitiveClassifier(
+        network(max_iter=5), strategy=strategy, cost_matrix=COSTS, random_state=0
+    ).fit(X3, names[y3])
+    expected = model.decision_function(X3)
+    named = clone(model).set_params(cost_matrix=frame).fit(X3, names[y3])
+    np.testing.assert_array_equal(named.decision_function(X3), expected)
+    # The same costs in another order are no other costs.
+    named.set_params(cost_matrix=frame.loc[names, names])
+    np.testing.assert_array_equal(named.decision_function(X3), expected)
+
+
 @pytest.mark.parametrize("strategy", ["weighted", "direct"])
 def test_several_classes_trained_by_cost_cost_less(strategy):
     data = make_classification(
@@ -493,6 +516,50 @@ def test_weights_of_several_classes_leave_probabilities_true():
     plain = LogisticRegression(C=1e6).fit(X3, y3).predict_proba(X3)
     assert np.abs(p - plain).mean() < 0.03
     np.testing.assert_array_equal(model.predict(X3), (p @ COSTS).argmin(axis=1))
+
+
+@pytest.mark.parametrize(
+    "forest",
+    [ExtraTreesClassifier(30, random_state=0), AdaBoostClassifier(n_estimators=20)],
+    ids=["trees", "boosting"],
+)
+@pytest.mark.parametrize("alpha", [5, 0.2])
+def test_answers_that_do_not_follow_the_weights_are_free_of_them_too(forest, alpha):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(2000, 3))
+    true = expit(1.5 * rows[:, 0] - rows[:, 1] - 1)
+    truth = (rng.uniform(size=2000) < true).astype(int)
+    train, test = slice(0, 1000), slice(1000, 2000)
+    model = CostSensitiveClassifier(
+        make_pipeline(StandardScaler(), forest), alpha, strategy="weighted", cv=3
+    ).fit(rows[train], truth[train])
+    p = model.predict_proba(rows[test])[:, 1]
+    # Divided by the weights, as log-odds would be, they are 0.25 off.
+    assert abs(p.mean() - true[test].mean()) < 0.03
+    assert log_loss(truth[test], p) < log_loss(truth[test], true[test]) + 0.1
+
+
+def test_answers_of_a_forest_without_weights_are_left_alone():
+    forest = ExtraTreesClassifier(5, random_state=0)
+    model = CostSensitiveClassifier(forest, strategy="weighted").fit(X, y)
+    p = forest.fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(model.predict_proba(X), p)
+
+
+@pytest.mark.parametrize("n", [2, 5])
+@pytest.mark.parametrize("strategy", ["tuned", "auto"])
+def test_few_rows_of_a_class_that_is_never_decided_are_warned_of(strategy, n):
+    rows = np.random.default_rng(0).normal(size=(80, 3))
+    labels = np.where(np.arange(80) < n, "yes", "no")
+    model = CostSensitiveClassifier(
+        LogisticRegression(), strategy=strategy, random_state=0
+    )
+    words = f"decide 'no' on every row, .* only {n} rows .* 'yes'"
+    with pytest.warns(UserWarning, match=words) as caught:
+        model.fit(rows, labels)
+    assert caught[0].filename == __file__
+    assert model.threshold_ == np.inf
+    assert set(model.predict(rows)) == {"no"}
 
 
 # -- abstaining ------------------------------------------------------------------------

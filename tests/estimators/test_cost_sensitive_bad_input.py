@@ -1,5 +1,7 @@
 """Bad input of CostSensitiveClassifier: errors that name the argument and the value."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,12 +10,19 @@ from sklearn.datasets import make_classification
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GroupKFold, TimeSeriesSplit
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
+from torch import nn
 
-from skdeep import CostSensitiveClassifier, MLPClassifier
+from skdeep import (
+    CostSensitiveClassifier,
+    LSTMClassifier,
+    MLPClassifier,
+    ModuleClassifier,
+)
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning",
@@ -154,10 +163,17 @@ BAD_COSTS = [
     (replaced(3, np.inf), "finite.*got inf at position 3"),
     (5.0, "a number for each row"),
     (np.ones((60, 2)), r"a number for each row.*\(60, 2\)"),
+    (np.ones((60, 1)), r"a number for each row.*\(60, 1\)"),
+    (["1"] * 60, "a number for each row.*'1'"),
+    (np.full(60, 1j), "a number for each row.*complex128"),
+    (replaced(5, 1.7e308), r"at most.*got 1.7e\+308 at position 5"),
     (["dear"] * 60, "a number for each row.*'dear'"),
     ([None, *ONES[1:]], "(number for each row|finite)"),
 ]
-BAD_IDS = "short long none negative nan inf scalar 2d text missing".split()
+BAD_IDS = [
+    *"short long none negative nan inf scalar 2d".split(),
+    *"column digits complex large text missing".split(),
+]
 
 
 @pytest.mark.parametrize(("costs", "error"), BAD_COSTS, ids=BAD_IDS)
@@ -226,6 +242,38 @@ def test_cost_matrix(strategy, costs, error):
     model = CostSensitiveClassifier(network(), strategy=strategy, cost_matrix=costs)
     with pytest.raises(ValueError, match=f"cost_matrix must .*{error}"):
         model.fit(X, y3)
+
+
+@pytest.mark.parametrize("strategy", ["threshold", "weighted", "direct", "auto"])
+@pytest.mark.parametrize("axis", ["index", "columns"])
+def test_labels_of_a_cost_matrix(strategy, axis):
+    costs = pd.DataFrame(1 - np.eye(3), columns=["a", "b", "c"], index=["a", "b", "c"])
+    costs = costs.rename(**{axis: {"b": "bee"}})
+    model = CostSensitiveClassifier(network(), strategy=strategy, cost_matrix=costs)
+    error = f"cost_matrix must .* {axis} .* missing: 'b', unknown: 'bee'"
+    with pytest.raises(ValueError, match=error):
+        model.fit(X, np.array(["a", "b", "c"])[y3])
+
+
+@pytest.mark.parametrize("loss", ["expected_cost", "log_loss", "focal"])
+@pytest.mark.parametrize(
+    ("make", "rows"),
+    [
+        (network, X),
+        (partial(LSTMClassifier, 2, max_iter=1), X.reshape(60, 4, 1)),
+        (partial(ModuleClassifier, partial(nn.Linear, 4), max_iter=1), X),
+    ],
+    ids=["dense", "recurrent", "module"],
+)
+def test_cost_matrix_of_a_network_whatever_its_loss(make, rows, loss):
+    for costs, error in [
+        ([[0, -1], [1, 0]], "got -1.0 at position 1"),
+        ([[1]], r"of shape \(2, 2\), .* got the shape \(1, 1\)"),
+        ([[0, 1], [1, np.nan]], "got nan at position 3"),
+        (pd.DataFrame(1 - np.eye(2), index=[0, 2], columns=[0, 1]), "missing: 1"),
+    ]:
+        with pytest.raises(ValueError, match=f"cost_matrix must .*{error}"):
+            make(loss=loss, cost_matrix=costs).fit(rows, y)
 
 
 def test_cost_matrix_that_is_none():
@@ -327,6 +375,31 @@ def test_no_loss_of_the_strategy(estimator, strategy):
         model.fit(X, y)
 
 
+class Answers(GaussianNB):
+    """Answers what it is told in place of the first row's probabilities."""
+
+    def __init__(self, answer=None):
+        super().__init__()
+        self.answer = answer
+
+    def predict_proba(self, X):
+        p = super().predict_proba(X)
+        p[0] = self.answer
+        return p
+
+
+@pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted", "auto"])
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [(np.nan, "nan, nan"), (np.inf, "inf"), ([-1, 2], "-1.0, 2.0"), (0, "0.0, 0.0")],
+)
+def test_answers_that_are_no_probabilities(strategy, answer, shown):
+    model = line(estimator=Answers(answer), strategy=strategy)
+    error = rf"estimator=Answers must give probabilities, .*\[{shown}.* in row 0"
+    with pytest.raises(ValueError, match=error):
+        model.fit(X, y).predict(X)
+
+
 def test_no_weights():
     model = line(estimator=KNeighborsClassifier(), alpha=3, strategy="weighted")
     error = "strategy='weighted' .* KNeighborsClassifier takes no sample_weight"
@@ -423,6 +496,11 @@ def test_classes_in_blocks_in_time():
 def test_sample_weight(strategy, weight, error):
     with pytest.raises(ValueError, match=error):
         line(strategy=strategy, alpha=2).fit(X, y, sample_weight=weight)
+
+
+def test_sample_weights_whose_sum_is_infinite():
+    with pytest.raises(ValueError, match=r"sample_weight .* got 1.7e\+308 at pos"):
+        line().fit(X, y, sample_weight=np.full(60, 1.7e308))
 
 
 def test_metadata_without_routing():

@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
+from torch import nn
 
 from skdeep import LSTMForecaster, MLPClassifier
 from skdeep.inspection import lime_explain
@@ -68,7 +69,6 @@ class Nothing(BaseEstimator):
         None,
         "model",
         3,
-        LINEAR.predict,
         StandardScaler(),
     ]
     + [Nothing(), [LINEAR]],
@@ -76,6 +76,11 @@ class Nothing(BaseEstimator):
 )
 def test_what_is_no_estimator(estimator):
     refused(TypeError, "^estimator must be a fitted", estimator, X[:1], background=X)
+
+
+def test_a_module_of_torch():
+    words = "^estimator is a Linear, a module of torch.* or in a function"
+    refused(TypeError, words, nn.Linear(4, 1), X[:1], background=X)
 
 
 def test_what_has_no_fit():
@@ -241,12 +246,77 @@ def test_what_are_no_rows(name, rows):
     refused((TypeError, ValueError), f"^{name} ", LINEAR, given.pop("X"), **given)
 
 
-@pytest.mark.parametrize("name", ["X", "background"])
-def test_sparse_rows(name):
-    given = {"X": X[:1], "background": X}
-    for make in (sparse.csr_array, sparse.coo_array, sparse.csr_matrix):
-        changed = {**given, name: make(given[name])}
-        refused(TypeError, f"^{name} is sparse", LINEAR, changed.pop("X"), **changed)
+def test_a_sparse_background_of_dense_rows():
+    words = "^background is sparse, but X is not"
+    refused(TypeError, words, LINEAR, X[:1], background=sparse.csr_array(X))
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "words"),
+    [
+        (sparse.csr_array((0, 4)), {}, r"^X must hold rows .* got shape \(0, 4\)"),
+        (sparse.coo_array([1.0, 2.0]), {}, r"^X must hold rows .* got shape \(2,\)"),
+        (sparse.csr_array(X[:1] * 1j), {}, "^X must hold real numbers, got complex"),
+        (sparse.csr_array(X[:1]), {"groups": {"a": [0]}}, "^groups is for dense"),
+        (sparse.csr_array(X[:1]), {"discretize": "decile"}, "^discretize is for dense"),
+        (sparse.csr_array(X[:1]), {"feature_names": ["a"]}, "^feature_names must"),
+    ],
+    ids=["no rows", "1-D", "complex", "groups", "bins", "names"],
+)
+def test_sparse_rows(rows, options, words):
+    refused(ValueError, words, LINEAR, rows, **options)
+
+
+@pytest.mark.parametrize(
+    ("documents", "options", "words"),
+    [
+        (["good", None], {}, "^X must hold text alone .* got None at position 1"),
+        ([b"good"], {}, "^X must hold text alone .* got b'good' at position 0"),
+        ("good", {}, "^X must hold rows, got 'good': a single document"),
+        (["good"], {"groups": "cell"}, "^groups='cell' must be one of .*'position'"),
+        (["good"], {"groups": [0]}, r"^groups=\[0\] must be one of"),
+        (["good"], {"discretize": "decile"}, "^discretize is for tables"),
+        (["good"], {"feature_names": ["a"]}, "^feature_names is for tables"),
+        (["good bad"], {"num_samples": 5}, "^num_samples=5 .* 2 units"),
+        (["good"], {"row_names": ["a", "b"]}, "^row_names must be a list of 1"),
+    ],
+)
+def test_documents(regressor, documents, options, words):
+    model = regressor(lambda X: np.array([1.0 * len(text) for text in X]))
+    refused(ValueError, words, model, documents, **options)
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "words"),
+    [
+        (lambda X: X.sum(), {}, r"^estimator must answer 1 rows .* got \(\) from the"),
+        (lambda X: X[:0], {}, r"^estimator must answer 1 rows .* got \(0, 4\)"),
+        (lambda X: X[..., None], {}, r"^estimator must answer .* got \(1, 4, 1\)"),
+        (lambda X: ["up"] * len(X), {}, "^estimator must answer with numbers, got"),
+        (lambda X: X, {"class_names": ["a"]}, "^class_names must name the 4 outputs"),
+        (lambda X: X, {"class_names": 3}, "^class_names must be a list"),
+        (lambda X: X, {"target": 4}, "^target=4 must be one of the outputs"),
+        (lambda X: X, {"target": True}, "^target=True must be one of the outputs"),
+        (lambda X: X, {"target": "up"}, "^target='up' must be one of the outputs"),
+        (lambda X: X, {"link": "logit"}, "^link='logit' is for probabilities"),
+        (lambda X: X, {"step": 1}, "^step=1 is for"),
+        (lambda X: X[:, 0] / 0, {}, "^estimator answers"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
+def test_functions(function, options, words):
+    refused(ValueError, words, function, X[:1], background=X, **options)
+
+
+def test_class_names_of_an_estimator():
+    words = r"^class_names=\['a'\] is for a function"
+    refused(ValueError, words, LOGISTIC, X[:1], background=X, class_names=["a"])
+
+
+@pytest.mark.parametrize("params", [{"fp_cost": [1.0]}, {"fp_cost": 3}])
+def test_metadata(params):
+    words = r"^params\['fp_cost'\] must hold a value for each of the 2 rows"
+    refused(ValueError, words, LOGISTIC, X[:2], background=X, params=params)
 
 
 def test_frames_that_are_not_read_yet():

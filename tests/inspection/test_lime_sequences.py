@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from scipy.special import expit
+from scipy.special import expit, logit, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -718,3 +719,191 @@ def test_token_ids_are_switched_not_moved(regressor):
     row = tokens[tokens[:, 1] == 5][:1]
     explanation = explain(model, row, background=tokens)
     np.testing.assert_allclose(explanation.effects_, [[0, 1, 0]], atol=1e-8)
+
+
+# -- sequences of different lengths ----------------------------------------------------
+
+IDS = np.random.default_rng(0).integers(1, 9, size=(200, 6))
+IDS[np.arange(6) >= np.random.default_rng(1).integers(2, 7, size=(200, 1))] = 0
+
+
+class Reader(BaseEstimator):
+    """Reads token ids as networks of skdeep do; answers where 5 stands."""
+
+    embedding_dim = 4
+
+    def fit(self, X=None, y=None):
+        self.fitted_ = True
+        return self
+
+    def predict(self, X):
+        there = X > 0
+        assert (np.sort(~there, axis=1) == ~there).all(), "padding inside"
+        assert there.any(axis=1).all(), "nothing but padding"
+        places = np.arange(X.shape[1])
+        return (np.where(X == 5, 1 + places, 0)).sum(axis=1) * 1.0
+
+
+@pytest.mark.parametrize("width", [6, 3])
+def test_padding_of_token_ids_stays(width):
+    row = np.array([[5, 2, 5, 0, 0, 0]])[:, :width]
+    background = np.vstack([np.where(IDS == 5, 4, IDS), np.zeros((3, 6), dtype=int)])
+    explanation = explain(Reader().fit(), row, background=background)
+    expected = [[1, 0, 3, np.nan, np.nan, np.nan]]
+    np.testing.assert_allclose(explanation.effects_, expected, atol=1e-8)
+    assert explanation.plot().ax_ is not None
+
+
+def test_token_ids_that_the_background_has_no_others_for_become_unknown():
+    row = np.array([[2, 5, 5, 5, 5, 5, 5, 5]])
+    background = np.where(IDS == 5, 4, IDS)  # of six columns
+    explanation = explain(Reader().fit(), row, background=background)
+    np.testing.assert_allclose(explanation.effects_[0], [0, *range(2, 9)], atol=1e-8)
+
+
+def test_groups_of_token_ids():
+    row = np.array([[5, 2, 5, 5, 0, 0]])
+    groups = {"begin": [0, 1], "end": [2, 3, 4], "gone": [5]}
+    explanation = explain(Reader().fit(), row, background=IDS, groups=groups)
+    begin, end, gone = explanation.effects_[0]
+    assert 0.5 < begin <= 1 and 5 < end <= 7 and np.isnan(gone)
+
+
+def test_lists_of_token_ids():
+    lists = [ids[ids > 0] for ids in IDS]
+    found = explain(Reader().fit(), lists[:3], background=lists)
+    expected = explain(Reader().fit(), IDS[:3], background=IDS)
+    np.testing.assert_array_equal(found.effects_, expected.effects_)
+
+
+def test_token_ids_of_a_recurrent_network():
+    words = IDS > 0
+    y = np.where(IDS[:, 0] >= 5, "five", "none")
+    network = LSTMClassifier(
+        8, embedding_dim=8, max_iter=15, learning_rate_init=0.05, random_state=0
+    ).fit(IDS, y)
+    row = np.flatnonzero((IDS[:, 0] == 5) & (words.sum(axis=1) < 6))[:1]
+    explanation = explain(network, IDS[row], background=IDS, target="five")
+    assert explanation.top(0)[0] == 0 and explanation.effects_[0, 0] > 0.1
+    np.testing.assert_array_equal(np.isnan(explanation.effects_), ~words[row])
+
+
+def test_lists_of_sequences():
+    lists = [row[: 3 + k % 4] for k, row in enumerate(X)]
+    network = LSTMRegressor(hidden_size=2, max_iter=1, random_state=0)
+    network.fit(lists, np.arange(80.0))
+    explanation = explain(network, lists[:2], background=lists)
+    has = ~np.isnan(explanation.effects_).reshape(2, 6, F)
+    np.testing.assert_array_equal(has.all(axis=2).sum(axis=1), [3, 4])
+    np.testing.assert_allclose(explanation.prediction_, network.predict(lists[:2]))
+
+
+# -- answers to each step --------------------------------------------------------------
+
+
+class Steps(BaseEstimator):
+    """Answers each step: a sum of what came until then; NaN where it is padding."""
+
+    return_sequences = True
+
+    def fit(self, X=None, y=None):
+        self.fitted_ = True
+        return self
+
+    def predict(self, X):
+        return np.cumsum(X @ [1.0, -1.0, 2.0], axis=1)
+
+
+class StepClasses(ClassifierMixin, Steps):
+    """Two classes, or three, by the same sums."""
+
+    def __init__(self, n_classes=2):
+        self.n_classes = n_classes
+
+    def fit(self, X=None, y=None):
+        self.classes_ = np.array(["a", "b", "c"][: self.n_classes])
+        return self
+
+    def decision_function(self, X):
+        scores = 0.2 * super().predict(X)
+        return (
+            scores
+            if self.n_classes == 2
+            else np.stack([0 * scores, scores, -scores], 2)
+        )
+
+    def predict_proba(self, X):
+        scores = self.decision_function(X)
+        if self.n_classes == 2:
+            return np.stack([1 - expit(scores), expit(scores)], axis=2)
+        return softmax(scores, axis=2)
+
+
+PADDED = np.where(np.arange(T)[:, np.newaxis] < 5, X[:2], np.nan)
+
+
+@pytest.mark.parametrize(
+    ("step", "last", "name"),
+    [
+        (None, 4, "last step"),
+        (-1, 4, "last step"),
+        (-2, 3, "step -2"),
+        (2, 2, "step 2"),
+        (0, 0, "step 0"),
+    ],
+)
+def test_one_step_of_a_sequence(step, last, name):
+    explanation = explain(Steps().fit(), PADDED, background=X, step=step)
+    expected = (PADDED[0] - MEAN) * [1, -1, 2]
+    expected[last + 1 : 5] = 0
+    np.testing.assert_allclose(cells(explanation), expected, rtol=0.01, atol=1e-8)
+    assert explanation.outputs_ == [f"prediction, {name}"] * 2
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_classes_of_a_step(n_classes):
+    model = StepClasses(n_classes).fit()
+    explanation = explain(model, PADDED, background=X, step=1)
+    chances = model.predict_proba(PADDED)[:, 1]
+    chosen = chances.argmax(axis=1) if n_classes == 3 else np.array([1, 1])
+    names = [f"P({model.classes_[k]}), step 1" for k in chosen]
+    assert explanation.outputs_ == names
+    np.testing.assert_allclose(explanation.prediction_, chances[[0, 1], chosen])
+    odds = explain(model, PADDED, background=X, step=1, target="b", link="logit")
+    assert odds.outputs_ == ["log-odds of b, step 1"] * 2
+    np.testing.assert_allclose(odds.prediction_, logit(chances[:, 1]))
+    margin = explain(model, PADDED, background=X, step=1, target="margin")
+    assert margin.outputs_[0].endswith("step 1")
+
+
+def test_steps_of_a_recurrent_network():
+    y = np.where(np.arange(T)[:, np.newaxis] < 9, X[:, :, :1] > 2, -1)[:, :, 0]
+    network = LSTMClassifier(
+        8, return_sequences=True, max_iter=15, learning_rate_init=0.05, random_state=0
+    ).fit(X, y.astype(int))
+    explanation = explain(network, X[:2], background=X)
+    np.testing.assert_allclose(
+        explanation.prediction_, network.predict_proba(X[:2])[:, -1, 1], rtol=1e-5
+    )
+    # What decides is the step itself, in the first feature.
+    assert np.abs(explanation.effects_).mean(axis=0).argmax() == (T - 1) * F
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (5, "^step=5 is none of the 5 steps"),
+        (-6, "^step=-6 is none of the 5 steps"),
+        (1.0, "^step must be the position .* got 1.0"),
+        ("last", "^step must be the position .* got 'last'"),
+        (True, "^step must be the position .* got True"),
+    ],
+)
+def test_steps_that_are_none(step, words):
+    with pytest.raises(ValueError, match=words):
+        explain(Steps().fit(), PADDED, background=X, step=step)
+
+
+def test_a_step_of_what_answers_once(regressor):
+    with pytest.raises(ValueError, match="^step=1 is for what answers each step"):
+        explain(regressor(linear), X[:1], background=X, step=1)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_classification
@@ -134,6 +135,91 @@ def test_matrix_where_a_class_is_not_met():
         expected_cost([0, 2], [2, 0], cost_matrix=matrix)
 
 
+NAMES = np.array(["high", "low", "middle"])
+MATRIX = np.array([[0, 1, 5], [2, 0, 3], [1, 9, 0]])
+FRAME = pd.DataFrame(MATRIX, index=NAMES, columns=NAMES)
+ORDERS = [["high", "low", "middle"], ["low", "middle", "high"], NAMES[::-1]]
+
+
+@pytest.mark.parametrize("metric", [expected_cost, savings_score])
+@pytest.mark.parametrize("columns", ORDERS)
+@pytest.mark.parametrize("rows", ORDERS)
+def test_a_labelled_matrix_goes_by_its_labels(rows, columns, metric):
+    truth, guess = NAMES[OF_THREE]
+    expected = metric(truth, guess, cost_matrix=MATRIX)
+    frame = FRAME.loc[rows, columns]
+    assert metric(truth, guess, cost_matrix=frame) == expected
+    # Whatever the order of the labels that are given beside it.
+    cost = metric(truth, guess, cost_matrix=frame, labels=["low", "high", "middle"])
+    assert cost == expected
+    assert make_cost_scorer(cost_matrix=frame)._kwargs["cost_matrix"] is frame
+
+
+def test_labels_that_are_numbers():
+    frame = pd.DataFrame([[0, 3], [1, 0]], index=[1, 0], columns=[1, 0])
+    # A true 1 called 0 costs 3, a true 0 called 1 costs 1.
+    assert expected_cost([0, 1], [1, 1], cost_matrix=frame) == 0.5
+    assert expected_cost([0, 1], [0, 0], cost_matrix=frame) == 1.5
+    truth, guess = np.array([False, True]), np.array([True, True])
+    named = frame.set_axis([True, False], axis=0).set_axis([True, False], axis=1)
+    assert expected_cost(truth, guess, cost_matrix=named) == 0.5
+    backwards = pd.DataFrame([[0, 3], [1, 0]]).iloc[::-1]  # its index is 1, 0
+    assert expected_cost([0, 1], [1, 0], cost_matrix=backwards) == (3 + 1) / 2
+
+
+def test_labels_that_pandas_and_polars_make_up_are_none():
+    truth, guess = NAMES[OF_THREE]
+    expected = expected_cost(truth, guess, cost_matrix=MATRIX)
+    for frame in (pd.DataFrame(MATRIX), pl.DataFrame(MATRIX)):
+        assert expected_cost(truth, guess, cost_matrix=frame) == expected
+
+
+def test_a_frame_of_polars_has_its_rows_in_the_order_of_its_columns():
+    truth, guess = NAMES[OF_THREE]
+    frame = pl.DataFrame(MATRIX[::-1, ::-1], schema=NAMES[::-1].tolist())
+    cost = expected_cost(truth, guess, cost_matrix=frame)
+    assert cost == expected_cost(truth, guess, cost_matrix=MATRIX)
+    for odd in (frame[:2], pl.concat([frame, frame])):
+        with pytest.raises(ValueError, match=r"cost_matrix must .* got"):
+            expected_cost(truth, guess, cost_matrix=odd)
+        with pytest.raises(ValueError, match=r"cost_matrix must .* got"):
+            make_cost_scorer(cost_matrix=odd)
+    numbers = pl.DataFrame([[0, 1], [5, 0]], schema=["1", "0"], orient="row")
+    assert expected_cost([0, 1], [1, 1], cost_matrix=numbers) == 2.5
+
+
+def test_a_labelled_matrix_tells_the_classes():
+    assert expected_cost(["low"], ["high"], cost_matrix=FRAME) == 2
+    # To say "high" always costs 2, to say "low" nothing.
+    assert savings_score(["low"], ["high"], cost_matrix=FRAME) == 0.0
+    with pytest.raises(ValueError, match="cost_matrix must name .* missing: 'lowest'"):
+        expected_cost(["lowest"], ["high"], cost_matrix=FRAME)
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (FRAME.rename(index={"low": "lo"}), "index .* missing: 'low', unknown: 'lo'"),
+        (FRAME.rename(columns={"low": "lo"}), "columns .* missing: 'low', unknown"),
+        (FRAME.iloc[:2, :2], "missing: 'middle'"),
+        (FRAME.reset_index(drop=True), "missing: 'high', .* unknown: 0, 1, 2"),
+        (FRAME.rename(index={"low": "high"}), "given twice: 'high'"),
+        (FRAME.set_axis(pd.Index(["high", pd.NA, "middle"], dtype=object)), "<NA>"),
+        (
+            FRAME.set_axis(pd.MultiIndex.from_product([["a"], NAMES])),
+            r"missing: .* unknown: \('a', 'high'\)",
+        ),
+        (FRAME.to_dict(), "must be an array or a DataFrame, got the dict"),
+        (FRAME.astype(str), "must hold numbers"),
+    ],
+    ids="index columns few unnamed twice NA multi dict text".split(),
+)
+def test_labels_of_a_matrix_that_are_not_the_classes(frame, message):
+    truth, guess = NAMES[OF_THREE]
+    with pytest.raises(ValueError, match=f"^cost_matrix .*{message}"):
+        expected_cost(truth, guess, cost_matrix=frame)
+
+
 def test_every_error_among_several_classes_costs_1():
     assert expected_cost([0, 1, 2, 2], [0, 2, 2, 1]) == 0.5
 
@@ -176,8 +262,8 @@ def test_only_one_class_is_there(label, alpha):
 
 @pytest.mark.parametrize(
     "container",
-    [list, tuple, np.array, pd.Series, pl.Series, lambda v: np.array(v)[:, None]],
-    ids=["list", "tuple", "ndarray", "pandas", "polars", "column"],
+    [list, tuple, np.array, pd.Series, pl.Series],
+    ids=["list", "tuple", "ndarray", "pandas", "polars"],
 )
 def test_any_container(container):
     cost = expected_cost(
@@ -221,6 +307,37 @@ BAD = {
     "short fp_cost": (dict(fp_cost=[1.0]), "fp_cost .* each of the 2 rows, got 1"),
     "negative fn_cost": (dict(fn_cost=[1, -1]), "fn_cost .* got -1.0 at position 1"),
     "NaN fp_cost": (dict(fp_cost=[np.nan, 1]), "fp_cost .* got nan at position 0"),
+    "2-D fp_cost": (
+        dict(fp_cost=[[1], [2]]),
+        r"fp_cost .* 1-D, got the shape \(2, 1\)",
+    ),
+    "text fn_cost": (dict(fn_cost=["1", "2"]), r"fn_cost must hold a number .*'1'"),
+    "objects": (dict(fp_cost=np.array([1, "2"], object)), "fp_cost must hold a number"),
+    "complex": (dict(fp_cost=np.array([1j, 1])), "fp_cost must hold a number"),
+    "sparse": (dict(fp_cost=sparse.eye_array(2)), r"fp_cost must be dense.*toarray"),
+    "large fp_cost": (dict(fp_cost=[1, 1.7e308]), "fp_cost .* got 1.7e.308 at pos"),
+    "huge fp_cost": (dict(fp_cost=[1, 10**400]), "fp_cost must hold a number"),
+    "large product": (
+        dict(alpha=1e100, fp_cost=[1e100, 1]),
+        r"alpha=1e\+100 times fp_cost .* got 1e\+200 at position 0",
+    ),
+    "alpha large": (dict(alpha=1.7e308), r"alpha .* 1e\+150 at most, got 1.7e\+308"),
+    "alpha huge": (dict(alpha=10**400), "alpha .* at most, got 1000"),
+    "alpha complex": (dict(alpha=1j), "alpha .* got 1j"),
+    "matrix large": (
+        dict(cost_matrix=[[0, 1e200], [1, 0]]),
+        r"cost_matrix .* got 1e\+200 at position 1",
+    ),
+    "matrix complex": (dict(cost_matrix=[[0, 1j], [1, 0]]), "cost_matrix must hold"),
+    "matrix sparse": (
+        dict(cost_matrix=sparse.eye_array(2)),
+        "cost_matrix must be dense",
+    ),
+    "abstain_cost huge": (dict(abstain_cost=10**400), "abstain_cost .* got 1000"),
+    "large weights": (
+        dict(sample_weight=[1, 1.7e308]),
+        r"sample_weight .* got 1.7e\+308 at position 1",
+    ),
     "matrix not square": (dict(cost_matrix=[[0, 1]]), r"cost_matrix .* \[\[0, 1\]\]"),
     "matrix of one": (dict(cost_matrix=3), "cost_matrix .* got 3"),
     "matrix too large": (

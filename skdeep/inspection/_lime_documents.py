@@ -1,0 +1,142 @@
+"""Documents, whose words are kept or left out."""
+
+from __future__ import annotations
+
+import re
+from itertools import compress
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skdeep.inspection._lime_cells import PartRows
+from skdeep.inspection._lime_checks import is_name
+
+_WORD = re.compile(r"\w+")
+_GROUPS = ("word", "position")
+
+
+class DocumentRows(PartRows):
+    """Documents, and how to draw others around them: with some words left out.
+
+    Parameters
+    ----------
+    X : list, ndarray or Series of str
+        The documents.
+    groups : {"word", "position"}
+        Whether a word is left out wherever it stands, or at each place by itself.
+    ignores_case : bool
+        Whether a word is the same in capitals and in small letters.
+    """
+
+    kind = "document"
+
+    def __init__(self, X, groups: str, ignores_case: bool):
+        self._texts = list(X)
+        self._pieces = [_cut(text) for text in self._texts]
+        names: dict[str, int] = {}
+        self._of_pieces = [
+            _number(pieces, names, groups == "position", ignores_case)
+            for pieces in self._pieces
+        ]
+        units = [pd.unique(numbers[1::2]) for numbers in self._of_pieces]
+        super().__init__(X, units, list(names), [])
+        both = zip(self._pieces, self._of_pieces, strict=True)
+        drawn = [
+            list(zip(pieces, numbers.tolist(), strict=True)) for pieces, numbers in both
+        ]
+        self.drawing = {"documents": drawn}
+
+    def draw_size(self) -> int:
+        """Return how many numbers a draw takes: eight letters are as large as one."""
+        both = zip(self._texts, self._units, strict=True)
+        return max(len(text) // 8 + len(units) + 1 for text, units in both)
+
+    def values(self, row: int) -> list:
+        """Return how often each word stands in a document, None for others."""
+        values = np.full(len(self.unit_names), None, dtype=object)
+        units, counts = np.unique(self._of_pieces[row][1::2], return_counts=True)
+        values[units] = counts
+        return list(values)
+
+    def content(self, row: int) -> bytes:
+        """Return what tells a document from others."""
+        return self._texts[row].encode("utf-8", "surrogatepass")
+
+    def keep(self, row: int, is_on: np.ndarray) -> list[str]:
+        """Return a document with the words that are on, for each draw."""
+        pieces, numbers = self._pieces[row], self._of_pieces[row]
+        kept = np.ones((len(is_on), len(pieces)), dtype=bool)
+        kept[:, 1::2] = is_on[:, pd.factorize(numbers[1::2])[0]]
+        return ["".join(compress(pieces, draw.tobytes())) for draw in kept]
+
+    def contents(self, rows: np.ndarray) -> list[str]:
+        """Return documents themselves."""
+        return [self._texts[row] for row in rows]
+
+    def join(self, parts: list[list[str]]) -> Any:
+        """Return documents as the estimator takes them: of the type of X."""
+        texts = [text for part in parts for text in part]
+        if isinstance(self.X, np.ndarray):
+            return np.array(texts, dtype=self.X.dtype)
+        if isinstance(self.X, pd.Series):
+            # Of categories there are no more than those of X.
+            is_category = isinstance(self.X.dtype, pd.CategoricalDtype)
+            dtype = None if is_category else self.X.dtype
+            return pd.Series(texts, dtype=dtype, name=self.X.name)
+        return (
+            type(self.X)(texts)
+            if isinstance(self.X, (list, tuple))
+            else (
+                type(self.X)(self.X.name, texts)  # a Series of polars
+            )
+        )
+
+
+def document_rows(estimator, X, options: dict) -> DocumentRows:
+    """Return documents, and how to draw around them."""
+    for place, document in enumerate(X):
+        if not isinstance(document, str):
+            raise ValueError(
+                f"X must hold text alone where it holds documents, got {document!r} at "
+                f"position {place}."
+            )
+    for name in ("discretize", "categorical_features", "feature_names"):
+        if options[name] is not None:
+            raise ValueError(f"{name} is for tables, but X holds documents.")
+    groups = options["groups"]
+    if groups is not None and not any(is_name(groups, name) for name in _GROUPS):
+        raise ValueError(
+            f"groups={groups!r} must be one of {list(_GROUPS)} for documents."
+        )
+    return DocumentRows(X, groups or "word", _ignores_case(estimator))
+
+
+def _ignores_case(estimator) -> bool:
+    """Return whether a vectorizer within turns capital letters into small ones."""
+    get_params = getattr(estimator, "get_params", dict)
+    return any(
+        name.split("__")[-1] == "lowercase" and value is True
+        for name, value in get_params().items()
+    )
+
+
+def _cut(text: str) -> list[str]:
+    """Return what is before the first word, the word, what is behind it, and so on."""
+    pieces, end = [], 0
+    for match in _WORD.finditer(text):
+        pieces += [text[end : match.start()], match.group()]
+        end = match.end()
+    return [*pieces, text[end:]]
+
+
+def _number(pieces, names: dict, by_position: bool, ignores_case: bool) -> np.ndarray:
+    """Return the unit of each piece, -1 between words; add those that have no name."""
+    numbers, counts = np.full(len(pieces), -1), dict[str, int]()
+    for place, word in enumerate(pieces[1::2]):
+        name = word.lower() if ignores_case else word
+        counts[name] = counts.get(name, 0) + 1
+        if by_position and counts[name] > 1:
+            name = f"{name} ({counts[name]})"
+        numbers[2 * place + 1] = names.setdefault(name, len(names))
+    return numbers
