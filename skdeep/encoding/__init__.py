@@ -8,7 +8,7 @@ from skdeep.encoding._arrays import (
     ShapedClassTargets,
     ShapedTargets,
 )
-from skdeep.encoding._context import CONTEXTS, RowContext, time_labels
+from skdeep.encoding._context import CONTEXTS, RowContext
 from skdeep.encoding._costs import (
     bayes_threshold,
     check_cost_matrix,
@@ -41,6 +41,12 @@ from skdeep.encoding._tabular import (
     bin_edges,
 )
 from skdeep.encoding._targets import ValueTargets, class_targets
+from skdeep.encoding._time_axis import (
+    TimeAxis,
+    learn_time_axis,
+    numbered_rows,
+    times_of,
+)
 from skdeep.encoding._windows import (
     ErrorQuantiles,
     ForecastTargets,
@@ -71,6 +77,7 @@ __all__ = [
     "StepValueTargets",
     "Table",
     "TableEncoder",
+    "TimeAxis",
     "ValueTargets",
     "WindowEncoder",
     "Windows",
@@ -84,8 +91,10 @@ __all__ = [
     "find_categorical",
     "find_columns",
     "float_dtype",
+    "learn_time_axis",
     "listed",
+    "numbered_rows",
     "positive_code",
     "split_columns",
-    "time_labels",
+    "times_of",
 ]

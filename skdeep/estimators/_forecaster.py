@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import timedelta
 from numbers import Integral, Real
 
 import pandas as pd
@@ -104,6 +105,7 @@ _OWN_CONSTRAINTS: dict = {
     "known_columns": [None, str, Integral, "array-like"],
     "groups": [None, str, Integral],
     "context": [StrOptions(set(CONTEXTS))],
+    "freq": [None, str, timedelta, pd.offsets.BaseOffset],
     "cell": [StrOptions(set(CELLS))],
     "hidden_size": [Interval(Integral, 1, None, closed="left")],
     "segment_length": [
@@ -211,6 +213,7 @@ class LSTMForecaster(ForecasterNetwork):
         known_columns=None,
         groups=None,
         context="auto",
+        freq=None,
         cell="lstm",
         hidden_size=128,
         segment_length="auto",
@@ -256,6 +259,7 @@ class LSTMForecaster(ForecasterNetwork):
         self.known_columns = known_columns
         self.groups = groups
         self.context = context
+        self.freq = freq
         self.cell = cell
         self.hidden_size = hidden_size
         self.segment_length = segment_length

@@ -283,10 +283,12 @@ def test_works_with_cross_validation_of_series():
 
 
 def through_skops(estimator):
-    # The one class of skdeep beside the transformer: what it remembers of its rows.
+    # Beside the transformer: what it remembers of its rows, and of their dates.
     names = [
         "skdeep.preprocessing._sliding_window.SlidingWindow",
         "skdeep.encoding._context.RowContext",
+        "skdeep.encoding._time_axis.TimeAxis",
+        "skdeep.encoding._calendar.Calendar",
     ]
     data = skops.io.dumps(estimator)
     assert set(skops.io.get_untrusted_types(data=data)) <= set(names)
@@ -373,6 +375,7 @@ def test_not_fitted():
     assert clone(SlidingWindow(7, "pad")).get_params() == {
         "window": 7,
         "context": "pad",
+        "freq": None,
     }
 
 
