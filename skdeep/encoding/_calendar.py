@@ -417,6 +417,9 @@ def _daily(days: pd.DatetimeIndex) -> Iterator[Calendar]:
     step = int(np.gcd.reduce(np.diff(days.as_unit("s").asi8))) // 86_400
     weeks, rest = divmod(step, 7)
     weekdays, counts = np.unique(days.day_of_week, return_counts=True)
+    monthly = list(map(Calendar.of, _monthly(days, weekdays)))
+    if step >= 28:  # four weeks from one February to March
+        yield from monthly
     if rest == 0:
         yield Calendar.of(pd.offsets.Week(weeks, weekday=int(weekdays[0])))
     yield Calendar.of(pd.offsets.Day(step))
@@ -428,7 +431,7 @@ def _daily(days: pd.DatetimeIndex) -> Iterator[Calendar]:
         mask = "".join("01"[day in weekdays] for day in range(7))
         offset = pd.offsets.CustomBusinessDay(weekmask=mask)
         yield Calendar.of(offset, leeway=_HOLIDAYS)
-    yield from map(Calendar.of, _monthly(days, weekdays))
+    yield from monthly
 
 
 def _monthly(days: pd.DatetimeIndex, weekdays: np.ndarray) -> Iterator[Any]:
