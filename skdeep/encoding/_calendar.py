@@ -16,8 +16,11 @@ import pandas as pd
 _MISSING_SHARE, _MISSING_COUNT = 0.2, 3
 # If most steps are missing, these say little, and the median step is assumed.
 _SPARSE_SHARE = 2 / 3
-# Steps that differ by no more than this share are one step, measured roughly.
-_JITTER = 0.05
+# If no more are missing, no other calendar is looked for.
+_FEW_SHARE = 0.05
+# Steps that differ by no more than this share are one step, measured roughly: those of
+# numbers, which may be rounded, and those of dates.
+_JITTER, _DATES_JITTER = 0.05, 0.01
 # Dates beside their calendar: by so many days, and no more than this share of them.
 _BESIDE_DAYS, _BESIDE_SHARE = 4, 0.4
 # Days of trading that may be missing without a gap: holidays.
@@ -387,10 +390,13 @@ def _exact_fits(times: pd.DatetimeIndex) -> Iterator[Fit]:
     if len(rebuilt) == len(times) and bool((rebuilt == times).all()):
         calendars = _daily(days)
     else:
-        calendars = _times_of_day(wall)
         # The step that divides all others always fits.
         tick = _common_tick(times)
-        yield Fit(Calendar.of(tick), _multiples(times, tick))
+        on_ticks = Fit(Calendar.of(tick), _multiples(times, tick))
+        yield on_ticks
+        if on_ticks.missing_share < _FEW_SHARE:
+            return
+        calendars = _times_of_day(wall)
     for calendar in calendars:
         fit = _on_calendar(calendar, times)
         if fit is not None:
@@ -403,7 +409,11 @@ def _common_tick(times: pd.DatetimeIndex) -> Any:
 
 
 def _offset_of(step: pd.Timedelta) -> Any:
+    """Return a step as an offset: of months or days, if it is about so many."""
     days, rest = divmod(step, pd.Timedelta(days=1))
+    months = round(days / 30.44)
+    if months and abs(days / 30.44 - months) < _JITTER:
+        return pd.DateOffset(months=months)
     return pd.tseries.frequencies.to_offset(step) if rest else pd.offsets.Day(days)
 
 
@@ -519,12 +529,11 @@ def _rough_fit(times: pd.DatetimeIndex, best: Fit) -> Fit:
     """Return the best calendar, or the median step if too many dates are missing."""
     steps = np.diff(times.asi8)
     median = np.median(steps)
-    is_even = np.abs(steps - median).max() <= _JITTER * median
+    is_even = np.abs(steps - median).max() <= _DATES_JITTER * median
     if not is_even and best.missing_share <= _SPARSE_SHARE:
         return best
-    step = _rounded(pd.Timedelta(int(median), unit=times.unit))
-    calendar = Calendar.of(_offset_of(step))
-    return Fit(calendar, np.arange(len(times)), is_rough=True, is_even=is_even)
+    offset = _offset_of(_rounded(pd.Timedelta(int(median), unit=times.unit)))
+    return Fit(Calendar.of(offset), np.arange(len(times)), True, is_even)
 
 
 def _rounded(step: pd.Timedelta) -> pd.Timedelta:

@@ -22,8 +22,8 @@ from skdeep.encoding._calendar import (
     lies_on,
 )
 
-# A step between rows is usual if at least this share of them is as long, and at least
-# so many; a gap is so many times as long.
+# Of days of trading a step is usual if at least this share of them is as long, and at
+# least so many; a gap is so many times as long.
 _USUAL_SHARE, _USUAL_COUNT, _GAP = 0.01, 3, 1.8
 # Index of time differences: they are counted as dates from here on.
 _EPOCH = pd.Timestamp("1970-01-01")
@@ -572,12 +572,12 @@ def _warn_of_gaps(times: pd.Index, fit: Fit, of: str) -> None:
 
 
 def _find_gaps(steps: np.ndarray, leeway: int) -> np.ndarray:
-    """Return where a step is longer than any usual one."""
+    """Return where steps are missing: of days of trading, more than is usual."""
+    if not leeway:
+        return np.flatnonzero(steps > 1)
     lengths, counts = np.unique(steps, return_counts=True)
     usual = lengths[counts >= max(_USUAL_SHARE * len(steps), _USUAL_COUNT)]
-    if not len(usual):
-        return usual
-    return np.flatnonzero(steps > _GAP * max(usual.max(), 1 + leeway))
+    return np.flatnonzero(steps > _GAP * max([1 + leeway, *usual]))
 
 
 def _longest(times: pd.Index, steps: np.ndarray, gaps: np.ndarray) -> str:
