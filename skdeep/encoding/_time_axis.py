@@ -537,7 +537,7 @@ def _off(of: str, name: str, time, row: int) -> str:
 
 def _is_same_period(freq, offset) -> bool:
     try:
-        return pd.PeriodIndex([], freq=freq).freq == offset
+        return pd.tseries.frequencies.to_offset(freq, is_period=True) == offset
     except (ValueError, TypeError):
         return False
 

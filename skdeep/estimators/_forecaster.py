@@ -64,6 +64,10 @@ context : {'auto', 'train', 'pad'}, default='auto'
     training rows ended, and else pads, with a warning; 'train' takes it unless the
     index says otherwise; 'pad' never does. X that begins as the training rows did is
     never given their end.
+freq : str or pandas offset, default=None
+    The calendar of the index of X, such as ``"B"``, ``"MS"`` or
+    ``pd.offsets.CustomBusinessDay(holidays=...)``; each date must be on it. None takes
+    the ``freq`` of the index, or infers it from the dates.
 cell : {'lstm', 'gru', 'rnn'}, default='lstm'
     Kind of the recurrent layer.
 hidden_size : int, default=128
@@ -326,7 +330,13 @@ class LSTMForecaster(ForecasterNetwork):
         Raises
         ------
         ValueError
-            If there are too few rows, dates out of order, or training diverges.
+            If there are too few rows, dates out of order or not on the calendar
+            ``freq``, or training diverges.
+
+        Warns
+        -----
+        UserWarning
+            If the index has gaps or is irregular, or numbers in it are out of order.
         """
         return self._fit(X, y, None, X_val, y_val)
 
@@ -464,7 +474,8 @@ class LSTMForecaster(ForecasterNetwork):
             The rows known; None means those of ``fit``.
         future : array-like of shape (n_future, n_features), default=None
             Rows that follow, ``steps`` at least, of which ``known_columns`` alone are
-            read; needed if there are such columns. Other columns may hold NaN.
+            read; needed if there are such columns. Other columns may hold NaN. Dates
+            must be the next ones, and become the index of the forecasts.
 
         Returns
         -------
@@ -472,6 +483,11 @@ class LSTMForecaster(ForecasterNetwork):
             The forecasts; a Series or DataFrame if the rows have an index of dates,
             which goes on. With ``groups`` the index has two levels, the series and the
             date or step.
+
+        Raises
+        ------
+        ValueError
+            If the dates of ``future`` are not the next ones; names the first.
         """
         parts = self._forecast_paths(steps, X, future)
         return self._joined(
