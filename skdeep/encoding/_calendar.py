@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ _MISSING_SHARE, _MISSING_COUNT = 0.2, 3
 # If most steps are missing, these say little, and the median step is assumed.
 _SPARSE_SHARE = 2 / 3
 # If no more are missing, no other calendar is looked for.
-_FEW_SHARE = 0.05
+_FEW_SHARE = 0.005
 # Steps that differ by no more than this share are one step, measured roughly: those of
 # numbers, which may be rounded, and those of dates.
 _JITTER, _DATES_JITTER = 0.05, 0.01
@@ -111,12 +111,16 @@ class Calendar:
         in a month is a later one where the first is a holiday.
     leeway : int, default=0
         How many steps may be missing without a gap: holidays.
+    clock : int, optional
+        The time of every day in microseconds after midnight, in a time zone in which a
+        change of the clock may have moved that of a date.
     """
 
     rule: Any = None
     marks: np.ndarray | None = None
     slack: int = 0
     leeway: int = 0
+    clock: int | None = None
 
     @classmethod
     def of(cls, offset, **options) -> Calendar:
@@ -158,7 +162,7 @@ class Calendar:
 
     def places(self, dates: pd.DatetimeIndex) -> np.ndarray:
         """Count the steps from the first date to each; -1 for one off the calendar."""
-        if self.marks is None and isinstance(self.offset, pd.offsets.Tick):
+        if self._is_absolute:
             return _multiples(dates, self.offset)
         if self._size(dates) > _LARGEST_GRID:
             return np.r_[0, np.full(len(dates) - 1, -1)]
@@ -168,6 +172,12 @@ class Calendar:
         tolerance = pd.Timedelta(days=self.slack)
         return grid.get_indexer(dates, method="nearest", tolerance=tolerance)
 
+    @property
+    def _is_absolute(self) -> bool:
+        """Whether a step is a time that passes, whatever a clock on the wall shows."""
+        is_day = isinstance(self.offset, pd.offsets.Day)
+        return isinstance(self.offset, pd.offsets.Tick) and not is_day
+
     def _size(self, dates) -> float:
         days = (dates[-1] - dates[0]) / pd.Timedelta(days=1)
         return days * (1 if self.marks is None else len(self.marks) / 7)
@@ -175,17 +185,24 @@ class Calendar:
     def _dates(self, first, *, end=None, periods=None) -> pd.DatetimeIndex:
         """Return dates from one on, to an end or so many."""
         zone, unit = first.tz, first.unit
-        if self.marks is None and isinstance(self.offset, pd.offsets.Tick):
+        if self._is_absolute:
             dates = pd.date_range(first, end, periods, freq=self.offset)
             return dates.as_unit(unit)
         # All longer steps are those of the clock on the wall.
-        start = self._nearest(first).tz_localize(None)
-        end = None if end is None else self._nearest(end).tz_localize(None)
+        start = self._on_the_wall(first)
+        end = None if end is None else self._on_the_wall(end)
         if self.marks is None:
             dates = pd.date_range(start, end, periods, freq=self.offset)
         else:
             dates = _weekly(self.marks, start, end, periods)
         return _localized(dates, zone).as_unit(unit)
+
+    def _on_the_wall(self, date: pd.Timestamp) -> pd.Timestamp:
+        """Return what the clock shows, or would show had it not been changed."""
+        shown = self._nearest(date).tz_localize(None)
+        if self.clock is None:
+            return shown
+        return shown.normalize() + pd.Timedelta(self.clock, unit="us")
 
     def _nearest(self, date: pd.Timestamp) -> pd.Timestamp:
         """Return the date of the calendar that a date stands beside."""
@@ -389,6 +406,8 @@ def _exact_fits(times: pd.DatetimeIndex) -> Iterator[Fit]:
     rebuilt = _localized(days + clock, times.tz)
     if len(rebuilt) == len(times) and bool((rebuilt == times).all()):
         calendars = _daily(days)
+        if times.tz is not None:
+            calendars = (replace(c, clock=clock.value // 1000) for c in calendars)
     else:
         # The step that divides all others always fits.
         tick = _common_tick(times)

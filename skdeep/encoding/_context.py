@@ -51,6 +51,11 @@ class RowContext:
         self.axis: Any = axis
         self.has_warned = False
 
+    def check(self, times: pd.Index | None) -> None:
+        """Check that the times of later rows are on the calendar of these."""
+        if self.axis is not None:
+            self.axis.check(times)
+
     def rows_before(
         self,
         rows: np.ndarray,
@@ -81,19 +86,12 @@ class RowContext:
         before : ndarray of shape (n_before, ...)
             The last training rows, or none.
 
-        Raises
-        ------
-        ValueError
-            If the times are not on the calendar that the user has named.
-
         Warns
         -----
         UserWarning
             Once, when "auto" or "train" finds that `rows` do not follow the training
             rows and are not these themselves.
         """
-        if self.axis is not None:
-            self.axis.check(times)
         nothing = rows[:0]
         if context == "pad" or not len(self.tail):
             return nothing

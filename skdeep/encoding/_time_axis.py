@@ -6,7 +6,6 @@ import copy
 import re
 import sys
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,9 +24,16 @@ from skdeep.encoding._calendar import (
 # Of days of trading a step is usual if at least this share of them is as long, and at
 # least so many; a gap is so many times as long.
 _USUAL_SHARE, _USUAL_COUNT, _GAP = 0.01, 3, 1.8
+# So many labels are looked at before all of them are.
+_FEW = 20
+_ADVICE = (
+    "Rows on either side are taken as neighbours. Fill gaps before, for example by "
+    "asfreq() and interpolate() of pandas."
+)
 # Index of time differences: they are counted as dates from here on.
 _EPOCH = pd.Timestamp("1970-01-01")
-_INSIDE = [str(Path(__file__).parents[1]), "sklearn", "contextlib.py", "joblib"]
+# Packages that no warning points into.
+_INSIDE = {__name__.partition(".")[0], "sklearn", "contextlib", "joblib"}
 
 _CLOCK = r"[T ]\d{2}(:?\d{2}(:?\d{2}([.,]\d+)?)?)? ?(Z|[+-]\d{2}(:?\d{2})?)?"
 _ISO_DATE = re.compile(
@@ -91,11 +97,9 @@ def _level_of_dates(index: pd.Index) -> pd.Index:
     """Return the level of dates of an index of several levels, or the index."""
     if not isinstance(index, pd.MultiIndex):
         return index
-    kinds = [level.dtype.kind for level in index.levels]
-    if sum(kind in "Mm" for kind in kinds) != 1:
-        return index
-    (place,) = (i for i, kind in enumerate(kinds) if kind in "Mm")
-    return index.get_level_values(place)
+    dates = (pd.DatetimeIndex, pd.PeriodIndex, pd.TimedeltaIndex)
+    places = [i for i, level in enumerate(index.levels) if isinstance(level, dates)]
+    return index.get_level_values(places[0]) if len(places) == 1 else index
 
 
 def _typed(index: pd.Index, name: str) -> pd.Index:
@@ -120,7 +124,10 @@ def _typed(index: pd.Index, name: str) -> pd.Index:
 
 def _read(index: pd.Index, name: str) -> pd.Index:
     """Read text that is dates; return other text as it is."""
-    texts = ["" if text is None else str(text).strip() for text in index]
+    some = index[:: max(1, len(index) // _FEW)]
+    if not any(map(_may_be_date, some)):
+        return index
+    texts = [str(text).strip() for text in index]
     is_iso = np.array([_ISO_DATE.fullmatch(text) is not None for text in texts])
     if is_iso.all():
         return _parsed(index, name, format="ISO8601")
@@ -138,6 +145,11 @@ def _read(index: pd.Index, name: str) -> pd.Index:
             "dayfirst=True or format= where the day comes first."
         )
     return index
+
+
+def _may_be_date(text) -> bool:
+    text = str(text).strip()
+    return bool(_ISO_DATE.fullmatch(text) or _OTHER_DATE.fullmatch(text))
 
 
 def _parsed(index: pd.Index, name: str, **how) -> pd.DatetimeIndex:
@@ -178,8 +190,9 @@ def _check_order(index: pd.Index, name: str) -> None:
         problem = "is repeated" if before == after else f"comes after {before}"
         raise ValueError(
             f"The rows of {name} must be in time order, each date once; in its index "
-            f"{after} {problem} (row {late[0] + 1}). Several series must be "
-            "transformed one by one."
+            f"{after} {problem} (row {late[0] + 1}). Sort rows by {name}.sort_index(). "
+            "Several series must be transformed one by one; a forecaster takes the "
+            "column of their names as groups."
         )
 
 
@@ -187,14 +200,13 @@ def warn_user(message: str) -> None:
     """Warn, pointing at the line of the user's code that led here."""
     level = 1
     frame: Any = sys._getframe()
-    while frame is not None and _is_inside(frame.f_code.co_filename):
+    while frame is not None and _package_of(frame) in _INSIDE:
         level, frame = level + 1, frame.f_back
     warnings.warn(message, UserWarning, stacklevel=level)
 
 
-def _is_inside(filename: str) -> bool:
-    parts = Path(filename).parts
-    return filename.startswith(_INSIDE[0]) or any(part in parts for part in _INSIDE)
+def _package_of(frame) -> str:
+    return frame.f_globals.get("__name__", "").partition(".")[0]
 
 
 # --- what is remembered ---------------------------------------------------------------
@@ -300,17 +312,37 @@ class TimeAxis:
             step = _in_utc(stamps[:1]) - self.ends[1:]
             return bool(np.any(step <= self.longest_step))
         (n_steps,) = self._steps_to(stamps[:1])
-        return bool(0 < n_steps <= max(self.reach[0], 1 + self.calendar.leeway))
+        return bool(0 < n_steps <= self._longest_gap)
 
     def check(self, times: pd.Index | None, of: str = "X") -> None:
-        """Refuse times that are not on the calendar that the user has named."""
-        if self.source != "freq" or times is None or not self.is_like(times):
+        """Check that the times of later rows are on the calendar.
+
+        Raises
+        ------
+        ValueError
+            If they are not, and the user has named the calendar.
+
+        Warns
+        -----
+        UserWarning
+            If more steps are missing between two rows than ever in training.
+        """
+        if not self.is_regular or times is None or not self.is_like(times):
             return
-        stamps = self._alike(times)
-        is_off = self.calendar.places(stamps) < 0
-        if is_off.any():
+        places = self.calendar.places(self._alike(times))
+        is_off = places < 0
+        if is_off.any() and self.source == "freq":
             row = int(np.argmax(is_off))
             raise ValueError(_off(of, self.calendar.name, times[row], row))
+        steps = np.diff(places)
+        gaps = np.flatnonzero(steps > self._longest_gap)
+        if not is_off.any() and len(gaps):
+            warn_user(_gapped(times, steps, gaps, of))
+
+    @property
+    def _longest_gap(self) -> int:
+        """How many steps apart on the calendar neighbours may be."""
+        return max(int(self.reach[0]), 1 + self.calendar.leeway)
 
     def is_before(self, times: pd.Index) -> bool:
         """Whether these end before times of the same kind begin."""
@@ -548,10 +580,6 @@ def _warn_of_gaps(times: pd.Index, fit: Fit, of: str) -> None:
         return
     steps = np.diff(fit.places)
     gaps = _find_gaps(steps, fit.calendar.leeway)
-    advice = (
-        "Rows on either side are taken as neighbours. Fill gaps before, for example by "
-        "asfreq() and interpolate() of pandas."
-    )
     if fit.is_rough:
         if fit.is_irregular:
             warn_user(_uneven(times, fit, of))
@@ -562,13 +590,17 @@ def _warn_of_gaps(times: pd.Index, fit: Fit, of: str) -> None:
             f"The index of {of} is irregular: of its {fit.places[-1] + 1} steps of "
             f"{fit.calendar.name} {fit.n_missing} have no row. It has {len(gaps)} "
             f"gap(s); {_longest(times, steps, gaps)}. The next row is taken to come "
-            f"one step of {fit.calendar.name} after the last. {advice}"
+            f"one step of {fit.calendar.name} after the last. {_ADVICE}"
         )
     elif len(gaps):
-        warn_user(
-            f"The index of {of} has {len(gaps)} gap(s); "
-            f"{_longest(times, steps, gaps)}. {advice}"
-        )
+        warn_user(_gapped(times, steps, gaps, of))
+
+
+def _gapped(times: pd.Index, steps: np.ndarray, gaps: np.ndarray, of: str) -> str:
+    return (
+        f"The index of {of} has {len(gaps)} gap(s); {_longest(times, steps, gaps)}. "
+        f"{_ADVICE}"
+    )
 
 
 def _find_gaps(steps: np.ndarray, leeway: int) -> np.ndarray:

@@ -154,6 +154,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             series, y, _ = self._check(X_val, y_val, dtype=dtype, schema=plan.schema)
         except (TypeError, ValueError) as error:
             raise ValueError(f"X_val and y_val do not fit: {error}") from error
+        _check_times(pasts, series)
         rows, values, starts, n_rows = [], [], [], 0
         for group in series.groups:
             before = self._rows_before(pasts, series, group, stacklevel=7)
@@ -220,7 +221,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
     def _forecast_rows(self, X, coverage=None) -> tuple[Series, np.ndarray]:
         """Return the checked rows and their forecasts, (n_rows, n_targets[, 2])."""
         check_is_fitted(self)
-        series: Any = self._table(X)
+        series = self._series_of(X)
         parts = []
         for group in series.groups:
             before = self._rows_before(self._pasts, series, group, stacklevel=4)
@@ -237,11 +238,17 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         forecasts[order] = np.concatenate(parts)
         return series, forecasts
 
+    def _series_of(self, X) -> Series:
+        """Return the checked rows of series that go on as the training rows do."""
+        series: Any = self._table(X)
+        _check_times(self._pasts, series)
+        return series
+
     def _backtest(self, X, stride: int) -> np.ndarray:
         """Return the paths from every so manyth full window of X."""
         check_is_fitted(self)
         check_count("stride", stride)
-        series: Any = self._table(X)
+        series = self._series_of(X)
         nothing = series.numeric[:, :0]
         inputs = self._inputs
         windows = _windows_inside(series, nothing, inputs.window, inputs.horizon)
@@ -315,7 +322,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         """Return the rows known of each series: the last of X, or of those of fit."""
         if X is None:
             return [_Known(p.key, p.context.tail, p.axis) for p in self._pasts]
-        series: Any = self._table(X)
+        series = self._series_of(X)
         known = []
         for group in series.groups:
             rows = series.numeric[group.rows]
@@ -436,6 +443,14 @@ def targets_of(series: Series, target, layout: Layout) -> np.ndarray:
 def _past_of(key, pasts: list[_Past]) -> _Past | None:
     """Return what is remembered of a series, if it is known."""
     return next((past for past in pasts if past.key == key), None)
+
+
+def _check_times(pasts: list[_Past], series: Series) -> None:
+    """Check that each series is on the calendar of its training rows."""
+    for group in series.groups:
+        past = _past_of(group.key, pasts)
+        if past is not None:
+            past.context.check(group.times)
 
 
 def _spreads(rows, layout: Layout) -> np.ndarray:

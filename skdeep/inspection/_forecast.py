@@ -345,9 +345,22 @@ def _outlook(path, ends, came: pd.DataFrame | None, place: int) -> pd.DataFrame:
 def _joined(past: pd.Series, outlook: pd.DataFrame) -> pd.DataFrame:
     """Put what follows below what was."""
     history = past.to_frame("history")
-    if not _has_dates(outlook.index):
+    if _has_dates(outlook.index):
+        history.index = _as_dates(history.index)
+    else:
         history.index = pd.RangeIndex(1 - len(past), 1)
     return pd.concat([history, outlook])
+
+
+def _as_dates(index: pd.Index) -> pd.Index:
+    """Return the dates of rows whose index holds them as text or as one of its levels.
+
+    The estimator has read them as dates, else the forecast had none.
+    """
+    if isinstance(index, pd.MultiIndex):
+        is_dates = [_has_dates(level) for level in index.levels]
+        index = index.get_level_values(is_dates.index(True))
+    return index if _has_dates(index) else pd.DatetimeIndex(pd.to_datetime(index))
 
 
 def _has_dates(index: pd.Index) -> bool:

@@ -178,6 +178,7 @@ class SlidingWindow(ObservedFit, ArrayOutput, VersionedPickle, BaseEstimator):
         check_is_fitted(self)
         times = times_of(X)
         rows = self._check(X, reset=False)
+        self._context.check(times)
         name = type(self).__name__
         before = self._context.rows_before(rows, times, self.context, name)
         return _windows(rows, before, self.window)

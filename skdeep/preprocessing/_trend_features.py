@@ -318,6 +318,7 @@ class TrendFeatures(ObservedFit, TransformerMixin, VersionedPickle, BaseEstimato
         check_is_fitted(self)
         times = times_of(X)
         prices = validate_data(self, X, dtype=np.float64, reset=False)
+        self._context.check(times)
         name = type(self).__name__
         before = self._context.rows_before(
             prices,

@@ -231,11 +231,16 @@ def test_calendars_go_on(offset, is_told):
 
 @pytest.mark.parametrize("zone", ["America/New_York", "America/Sao_Paulo"])
 @pytest.mark.parametrize("freq", ["D", "h", "6h", "MS", "B"])
-@pytest.mark.parametrize("last", ["2018-11-03", "2018-02-17"])
+# There is no midnight of 4 November 2018 in São Paulo.
+@pytest.mark.parametrize("last", ["2018-11-03", "2018-11-04", "2018-02-17"])
 def test_dates_go_on_across_a_change_of_the_clock(zone, freq, last):
     naive = freq not in ("h", "6h")  # days are those of the clock on the wall
-    dates = pd.date_range(end=last, periods=40, freq=freq, tz=None if naive else zone)
+    end = pd.Timestamp(last)
+    if not naive:
+        end = end.tz_localize(zone, nonexistent="shift_forward")
+    dates = pd.date_range(end=end, periods=40, freq=freq)
     following = pd.date_range(dates[-1], periods=4, freq=freq)[1:]
+    assert len(following) == 3
     if naive:
         skip = dict(nonexistent="shift_forward", ambiguous=np.ones(40, bool))
         dates = dates.tz_localize(zone, **skip)
@@ -450,3 +455,16 @@ def test_dates_of_the_future_where_nothing_is_known_in_advance():
     assert_dates(model.forecast(future=values(days[40:42])).index, days[40:43])
     with pytest.raises(ValueError, match="row 0 is 2024-02-17"):
         model.forecast(future=values(days[47:]))
+
+
+def test_rows_on_another_calendar_than_the_training_rows():
+    days = pd.date_range("2024-01-01", periods=60)
+    model = LSTMForecaster(random_state=0, **FEW).fit(values(days[:40]))
+    hours = pd.date_range("2024-03-01", periods=30, freq="h")
+    with pytest.warns(UserWarning, match="not on the calendar of the training rows"):
+        path = model.forecast(X=values(hours[:27]))
+    assert_dates(path.index, hours[27:])
+    gapped = values(days.delete(50))
+    for method in (model.predict, model.backtest, lambda X: model.forecast(X=X)):
+        with pytest.warns(UserWarning, match="X has 1 gap.*2024-02-19.* 2024-02-21"):
+            method(gapped)

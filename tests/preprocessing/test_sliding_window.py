@@ -496,3 +496,13 @@ def test_pipeline_with_a_progress_bar():
     network = LSTMClassifier(4, max_iter=2, learning_rate="cosine")
     pipeline = make_pipeline(StandardScaler(), SlidingWindow(3), network)
     pipeline.set_callbacks(ProgressBar()).fit(X, X[:, 0] > 0)
+
+
+def test_gaps_in_later_rows_are_named():
+    X = make_frame()
+    transformer = SlidingWindow(3).fit(X[:25])
+    with pytest.warns(
+        UserWarning, match="has 1 gap.*2024-02-01.* 2024-02-03"
+    ) as caught:
+        transformer.transform(X[25:].drop(X.index[32]))
+    assert caught[0].filename == __file__
