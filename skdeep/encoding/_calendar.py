@@ -431,7 +431,7 @@ def _offset_of(step: pd.Timedelta) -> Any:
     """Return a step as an offset: of months or days, if it is about so many."""
     days, rest = divmod(step, pd.Timedelta(days=1))
     months = round(days / 30.44)
-    if months and abs(days / 30.44 - months) < _JITTER:
+    if months and days % 7 and abs(days / 30.44 - months) < _JITTER:
         return pd.DateOffset(months=months)
     return pd.tseries.frequencies.to_offset(step) if rest else pd.offsets.Day(days)
 

@@ -335,7 +335,8 @@ class TimeAxis:
             row = int(np.argmax(is_off))
             raise ValueError(_off(of, self.calendar.name, times[row], row))
         steps = np.diff(places)
-        gaps = np.flatnonzero(steps > self._longest_gap)
+        factor = _GAP if self.calendar.leeway else 1
+        gaps = np.flatnonzero(steps > factor * self._longest_gap)
         if not is_off.any() and len(gaps):
             warn_user(_gapped(times, steps, gaps, of))
 
