@@ -190,9 +190,8 @@ def _check_order(index: pd.Index, name: str) -> None:
         problem = "is repeated" if before == after else f"comes after {before}"
         raise ValueError(
             f"The rows of {name} must be in time order, each date once; in its index "
-            f"{after} {problem} (row {late[0] + 1}). Sort rows by {name}.sort_index(). "
-            "Several series must be transformed one by one; a forecaster takes the "
-            "column of their names as groups."
+            f"{after} {problem} (row {late[0] + 1}). Several series must be "
+            "transformed one by one."
         )
 
 
