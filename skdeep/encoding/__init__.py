@@ -8,7 +8,7 @@ from skdeep.encoding._arrays import (
     ShapedClassTargets,
     ShapedTargets,
 )
-from skdeep.encoding._context import CONTEXTS, RowContext, time_labels
+from skdeep.encoding._context import CONTEXTS, RowContext
 from skdeep.encoding._costs import (
     bayes_threshold,
     check_alpha,
@@ -45,6 +45,12 @@ from skdeep.encoding._tabular import (
     bin_edges,
 )
 from skdeep.encoding._targets import ValueTargets, class_targets
+from skdeep.encoding._time_axis import (
+    TimeAxis,
+    learn_time_axis,
+    numbered_rows,
+    times_of,
+)
 from skdeep.encoding._windows import (
     ErrorQuantiles,
     ForecastTargets,
@@ -75,6 +81,7 @@ __all__ = [
     "StepValueTargets",
     "Table",
     "TableEncoder",
+    "TimeAxis",
     "ValueTargets",
     "WindowEncoder",
     "Windows",
@@ -90,10 +97,12 @@ __all__ = [
     "find_categorical",
     "find_columns",
     "float_dtype",
+    "learn_time_axis",
     "listed",
     "matrix_labels",
+    "numbered_rows",
     "positive_code",
     "refuse_large",
     "split_columns",
-    "time_labels",
+    "times_of",
 ]

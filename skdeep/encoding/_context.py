@@ -8,63 +8,18 @@ the new data follow them, and nobody knows them if it does not.
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from skdeep.encoding._time_axis import TimeAxis
 
 CONTEXTS = ("auto", "train", "pad")
 
 # Equal rows, computed from other neighbours or in float32, may differ by this share of
 # the largest number in their column.
 ROUNDING = 1e-6
-
-
-def time_labels(X) -> np.ndarray | None:
-    """Return the time of each row of X, strictly increasing, or None.
-
-    Labels are what an index of dates, periods, time differences or numbers gives.
-    Arrays have none, and neither has an index of text or of numbers out of order.
-
-    Raises
-    ------
-    ValueError
-        If X has an index of dates that are missing, repeated or out of order.
-    """
-    index = getattr(X, "index", None)
-    if not isinstance(index, pd.Index):
-        return None
-    if isinstance(index, pd.PeriodIndex):
-        index = index.to_timestamp()
-    if isinstance(index, pd.DatetimeIndex):
-        return _dates(index)
-    values = index.to_numpy()
-    if values.dtype.kind not in "iufm" or not _is_increasing(values):
-        return None
-    return values
-
-
-def _dates(index: pd.DatetimeIndex) -> np.ndarray:
-    if index.hasnans:
-        raise ValueError(
-            "The index of X must give the date of every row; it is missing for row "
-            f"{int(np.flatnonzero(index.isna())[0])}."
-        )
-    late = np.flatnonzero(index[1:] <= index[:-1])
-    if late.size:
-        before, after = index[late[0]], index[late[0] + 1]
-        problem = "is repeated" if before == after else f"comes after {before}"
-        raise ValueError(
-            "The rows of X must be in time order, each date once; in its index "
-            f"{after} {problem} (row {late[0] + 1}). Several series must be "
-            "transformed one by one."
-        )
-    if index.tz is not None:
-        index = index.tz_convert("UTC").tz_localize(None)
-    return index.to_numpy()
-
-
-def _is_increasing(values: np.ndarray) -> bool:
-    return bool(np.all(values[1:] > values[:-1]))
 
 
 def _are_close(rows: np.ndarray, others: np.ndarray) -> bool:
@@ -84,25 +39,27 @@ class RowContext:
     ----------
     rows : ndarray of shape (n_rows, ...)
         The training rows, in time order.
-    labels : ndarray of shape (n_rows,) or None
-        The time of each, as `time_labels` gives it.
+    axis : TimeAxis or None
+        Their times.
     n_kept : int
         How many rows of either end to keep.
     """
 
-    def __init__(self, rows: np.ndarray, labels: np.ndarray | None, n_kept: int):
+    def __init__(self, rows: np.ndarray, axis: TimeAxis | None, n_kept: int):
         self.head = rows[:n_kept].copy()
         self.tail = rows[max(len(rows) - n_kept, 0) :].copy()
-        # The first and the last time, and the longest step: empty where unknown.
-        self.ends = np.empty(0) if labels is None else labels[[0, -1]]
-        steps = np.empty(0) if labels is None else np.diff(labels)
-        self.largest_step = steps.max(keepdims=True) if steps.size else steps
+        self.axis: Any = axis
         self.has_warned = False
+
+    def check(self, times: pd.Index | None) -> None:
+        """Check that the times of later rows are on the calendar of these."""
+        if self.axis is not None:
+            self.axis.check(times)
 
     def rows_before(
         self,
         rows: np.ndarray,
-        labels: np.ndarray | None,
+        times: pd.Index | None,
         context: str,
         caller: str,
         stacklevel: int = 2,
@@ -113,11 +70,11 @@ class RowContext:
         ----------
         rows : ndarray of shape (n_rows, ...)
             The rows to transform, in time order.
-        labels : ndarray of shape (n_rows,) or None
-            The time of each, as `time_labels` gives it.
+        times : Index of length n_rows or None
+            The time of each, as `times_of` gives it.
         context : {"auto", "train", "pad"}
-            "auto": only where the labels show that `rows` follow the training rows.
-            "train": unless the labels show that they do not. "pad": never.
+            "auto": only where the times show that `rows` follow the training rows.
+            "train": unless the times show that they do not. "pad": never.
         caller : str
             Who asks, for the warning.
         stacklevel : int
@@ -138,34 +95,30 @@ class RowContext:
         nothing = rows[:0]
         if context == "pad" or not len(self.tail):
             return nothing
-        if self._is_training_start(rows, labels):
+        if self._is_training_start(rows, times):
             return nothing
-        if self._follows(labels, context):
+        if self._follows(times, context):
             return self.tail
         self._warn(caller, stacklevel)
         return nothing
 
-    def _is_training_start(self, rows, labels) -> bool:
+    def _is_training_start(self, rows, times) -> bool:
         """Whether `rows` begin as the training rows did: they are the training rows."""
         n = min(len(rows), len(self.head))
-        if self._has_times_like(labels) and labels[0] != self.ends[0]:
+        if self._has_times_like(times) and not self.axis.begins_with(times):
             return False
         return _are_close(rows[:n], self.head[:n])
 
-    def _follows(self, labels, context: str) -> bool:
-        if not self._has_times_like(labels):
+    def _follows(self, times, context: str) -> bool:
+        if not self._has_times_like(times):
             return context == "train"
-        if labels[0] <= self.ends[1]:  # never hand a row its own future
-            return False
-        is_close = bool(np.any(labels[0] - self.ends[1] <= self.largest_step))
-        return context == "train" or is_close
+        if context == "train":  # unless a row were handed its own future
+            return self.axis.is_before(times)
+        return self.axis.follows(times)
 
-    def _has_times_like(self, labels) -> bool:
+    def _has_times_like(self, times) -> bool:
         """Whether the training rows and these have times of one kind."""
-        if labels is None or not self.ends.size:
-            return False
-        kinds = {labels.dtype.kind, self.ends.dtype.kind}
-        return len(kinds) == 1 or kinds <= set("iuf")
+        return self.axis is not None and self.axis.is_like(times)
 
     def _warn(self, caller: str, stacklevel: int) -> None:
         if self.has_warned:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import timedelta
 from numbers import Integral, Real
 
 import pandas as pd
@@ -63,6 +64,10 @@ context : {'auto', 'train', 'pad'}, default='auto'
     training rows ended, and else pads, with a warning; 'train' takes it unless the
     index says otherwise; 'pad' never does. X that begins as the training rows did is
     never given their end.
+freq : str or pandas offset, default=None
+    The calendar of the index of X, such as ``"B"``, ``"MS"`` or
+    ``pd.offsets.CustomBusinessDay(holidays=...)``; each date must be on it. None takes
+    the ``freq`` of the index, or infers it from the dates.
 cell : {'lstm', 'gru', 'rnn'}, default='lstm'
     Kind of the recurrent layer.
 hidden_size : int, default=128
@@ -104,6 +109,7 @@ _OWN_CONSTRAINTS: dict = {
     "known_columns": [None, str, Integral, "array-like"],
     "groups": [None, str, Integral],
     "context": [StrOptions(set(CONTEXTS))],
+    "freq": [None, str, timedelta, pd.offsets.BaseOffset],
     "cell": [StrOptions(set(CELLS))],
     "hidden_size": [Interval(Integral, 1, None, closed="left")],
     "segment_length": [
@@ -211,6 +217,7 @@ class LSTMForecaster(ForecasterNetwork):
         known_columns=None,
         groups=None,
         context="auto",
+        freq=None,
         cell="lstm",
         hidden_size=128,
         segment_length="auto",
@@ -256,6 +263,7 @@ class LSTMForecaster(ForecasterNetwork):
         self.known_columns = known_columns
         self.groups = groups
         self.context = context
+        self.freq = freq
         self.cell = cell
         self.hidden_size = hidden_size
         self.segment_length = segment_length
@@ -322,7 +330,13 @@ class LSTMForecaster(ForecasterNetwork):
         Raises
         ------
         ValueError
-            If there are too few rows, dates out of order, or training diverges.
+            If there are too few rows, dates out of order or not on the calendar
+            ``freq``, or training diverges.
+
+        Warns
+        -----
+        UserWarning
+            If the index has gaps or is irregular, or numbers in it are out of order.
         """
         return self._fit(X, y, None, X_val, y_val)
 
@@ -460,7 +474,8 @@ class LSTMForecaster(ForecasterNetwork):
             The rows known; None means those of ``fit``.
         future : array-like of shape (n_future, n_features), default=None
             Rows that follow, ``steps`` at least, of which ``known_columns`` alone are
-            read; needed if there are such columns. Other columns may hold NaN.
+            read; needed if there are such columns. Other columns may hold NaN. Dates
+            must be the next ones, and become the index of the forecasts.
 
         Returns
         -------
@@ -468,6 +483,11 @@ class LSTMForecaster(ForecasterNetwork):
             The forecasts; a Series or DataFrame if the rows have an index of dates,
             which goes on. With ``groups`` the index has two levels, the series and the
             date or step.
+
+        Raises
+        ------
+        ValueError
+            If the dates of ``future`` are not the next ones; names the first.
         """
         parts = self._forecast_paths(steps, X, future)
         return self._joined(

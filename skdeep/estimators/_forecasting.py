@@ -17,18 +17,19 @@ from skdeep.encoding import (
     ErrorQuantiles,
     ForecastTargets,
     RowContext,
+    TimeAxis,
     WindowEncoder,
     Windows,
 )
 from skdeep.estimators._base import BaseNetwork, Plan, Sample
 from skdeep.estimators._series import (
-    Dates,
     Group,
     Layout,
     Series,
     check_series,
     check_series_target,
     find_layout,
+    groups_of,
 )
 from skdeep.estimators._validation import Checked
 from skdeep.losses import StepLoss, make_loss
@@ -40,11 +41,15 @@ _CHUNK = 4000
 
 @dataclass
 class _Past:
-    """What is remembered of a series: its last rows and its dates."""
+    """What is remembered of a series: its last rows and their times."""
 
     key: Any
     context: RowContext
-    dates: Dates | None
+
+    @property
+    def axis(self) -> TimeAxis | None:
+        """How its times go on."""
+        return self.context.axis
 
 
 @dataclass
@@ -53,7 +58,7 @@ class _Known:
 
     key: Any
     rows: np.ndarray
-    dates: Dates | None
+    axis: TimeAxis | None
 
 
 class ForecasterNetwork(RegressorMixin, BaseNetwork):
@@ -109,12 +114,9 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         targets = plan.targets
         n_kept = targets.window + targets.horizon - 1
         plan.fitted["_pasts"] = [
-            _Past(
-                group.key,
-                RowContext(series.numeric[group.rows], group.labels, n_kept),
-                series.dates(group),
-            )
+            _Past(group.key, RowContext(series.numeric[group.rows], axis, n_kept))
             for group in series.groups
+            for axis in [group.time_axis(self.freq, targets.horizon)]
         ]
         windows = _windows_inside(series, y, targets.window, targets.horizon)
         return Sample(windows, windows)
@@ -152,6 +154,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             series, y, _ = self._check(X_val, y_val, dtype=dtype, schema=plan.schema)
         except (TypeError, ValueError) as error:
             raise ValueError(f"X_val and y_val do not fit: {error}") from error
+        _check_times(pasts, series)
         rows, values, starts, n_rows = [], [], [], 0
         for group in series.groups:
             before = self._rows_before(pasts, series, group, stacklevel=7)
@@ -218,7 +221,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
     def _forecast_rows(self, X, coverage=None) -> tuple[Series, np.ndarray]:
         """Return the checked rows and their forecasts, (n_rows, n_targets[, 2])."""
         check_is_fitted(self)
-        series: Any = self._table(X)
+        series = self._series_of(X)
         parts = []
         for group in series.groups:
             before = self._rows_before(self._pasts, series, group, stacklevel=4)
@@ -235,11 +238,17 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         forecasts[order] = np.concatenate(parts)
         return series, forecasts
 
+    def _series_of(self, X) -> Series:
+        """Return the checked rows of series that go on as the training rows do."""
+        series: Any = self._table(X)
+        _check_times(self._pasts, series)
+        return series
+
     def _backtest(self, X, stride: int) -> np.ndarray:
         """Return the paths from every so manyth full window of X."""
         check_is_fitted(self)
         check_count("stride", stride)
-        series: Any = self._table(X)
+        series = self._series_of(X)
         nothing = series.numeric[:, :0]
         inputs = self._inputs
         windows = _windows_inside(series, nothing, inputs.window, inputs.horizon)
@@ -270,7 +279,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         context = past.context
         context.has_warned = any(p.context.has_warned for p in pasts)
         name = type(self).__name__
-        return context.rows_before(rows, group.labels, self.context, name, stacklevel)
+        return context.rows_before(rows, group.times, self.context, name, stacklevel)
 
     def _paths(self, windows: Windows, coverage=None) -> np.ndarray:
         """Return forecasts from windows, (n_windows, horizon, n_targets).
@@ -303,23 +312,17 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         known = self._known_rows(X)
         ahead = self._read_future(future, steps, known)
         paths = []
-        for past, rows in zip(known, ahead, strict=True):
+        for past, (rows, dates) in zip(known, ahead, strict=True):
             windows = self._windows_before(past.rows, rows).some([-1])
             path = self._paths(windows, coverage)[0, :steps]
-            paths.append((past.key, path, self._index_after(past.dates, steps)))
+            paths.append((past.key, path, dates))
         return paths
-
-    def _index_after(self, dates: Dates | None, steps: int) -> pd.Index | None:
-        """Return the index of a path."""
-        if dates is not None:
-            return dates.after(steps)
-        return None if self.groups is None else pd.RangeIndex(1, steps + 1, name="step")
 
     def _known_rows(self, X) -> list[_Known]:
         """Return the rows known of each series: the last of X, or of those of fit."""
         if X is None:
-            return [_Known(p.key, p.context.tail, p.dates) for p in self._pasts]
-        series: Any = self._table(X)
+            return [_Known(p.key, p.context.tail, p.axis) for p in self._pasts]
+        series = self._series_of(X)
         known = []
         for group in series.groups:
             rows = series.numeric[group.rows]
@@ -327,25 +330,53 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
                 before = self._rows_before(self._pasts, series, group, stacklevel=5)
                 rows = np.concatenate([before, rows])
             past = _past_of(group.key, self._pasts)
-            step = past.dates.step if past is not None and past.dates else None
-            known.append(_Known(group.key, rows, series.dates(group, step)))
+            axis = self._axis_of(group, None if past is None else past.axis)
+            known.append(_Known(group.key, rows, axis))
         return known
 
-    def _read_future(self, future, steps: int, known: list[_Known]) -> list[np.ndarray]:
-        """Return ``horizon`` rows of each series that follow those known.
+    def _axis_of(self, group: Group, fitted: TimeAxis | None) -> TimeAxis | None:
+        """Return how the times of a series go on: as those of the training rows do."""
+        if group.times is None:
+            return None
+        moved = None if fitted is None else fitted.moved_to(group.times)
+        return moved or group.time_axis(self.freq, self._inputs.horizon)
 
-        Only what is known in advance is read of them, all else is 0. What is known of
-        fewer rows stays as it is in the last.
+    def _read_future(self, future, steps: int, known: list[_Known]) -> list[tuple]:
+        """Return ``horizon`` rows of each series that follow those known, and dates.
+
+        Only what is known in advance is read of the rows, all else is 0. What is known
+        of fewer rows stays as it is in the last. There are ``steps`` dates, or None.
         """
         shape = (self._inputs.horizon, known[0].rows.shape[1])
         filled = [np.zeros(shape, known[0].rows.dtype) for _ in known]
-        if not self._layout.known:
-            return filled
-        if future is None:
+        if future is None and self._layout.known:
             raise ValueError(
                 f"known_columns={self.known_columns!r} are read up to the forecast "
                 f"row: pass their next {steps} rows as future."
             )
+        if future is None:
+            indexes = [self._index_after(past.axis, steps) for past in known]
+            return list(zip(filled, indexes, strict=True))
+        numeric, groups = self._future_rows(future)
+        ahead = []
+        for past, rows in zip(known, filled, strict=True):
+            group = groups.get(past.key)
+            n_rows = 0 if group is None else len(group.rows)
+            which = "" if past.key is None else f" of the series {past.key!r}"
+            if self._layout.known and n_rows < steps:
+                raise ValueError(f"future must hold {steps} rows{which}, got {n_rows}.")
+            dates = self._index_of(group, past.axis, steps, f"future{which}")
+            if numeric is not None and group is not None:
+                given = numeric[group.rows[: len(rows)]]
+                rows[: len(given)], rows[len(given) :] = given, given[-1]
+            ahead.append((rows, dates))
+        return ahead
+
+    def _future_rows(self, future) -> tuple[np.ndarray | None, dict[Any, Group]]:
+        """Return what is known in advance, if anything, and where each series is."""
+        if not self._layout.known:
+            groups = groups_of(self, future, self._schema)
+            return None, {group.key: group for group in groups}
         series, _ = check_series(
             self,
             future,
@@ -354,33 +385,24 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             name="future",
             known=self._layout.known,
         )
-        groups = {group.key: group for group in series.groups}
-        for past, rows in zip(known, filled, strict=True):
-            group = groups.get(past.key)
-            n_rows = 0 if group is None else len(group.rows)
-            which = "" if past.key is None else f" of the series {past.key!r}"
-            if group is None or n_rows < steps:
-                raise ValueError(f"future must hold {steps} rows{which}, got {n_rows}.")
-            self._check_follows(series, group, past, which)
-            given = series.numeric[group.rows[: len(rows)]]
-            rows[: len(given)], rows[len(given) :] = given, given[-1]
-        return filled
+        return series.numeric, {group.key: group for group in series.groups}
 
-    def _check_follows(self, series, group: Group, past: _Known, which: str) -> None:
-        """Refuse future rows whose dates are among those known."""
-        if series.index is None or past.dates is None:
-            return
-        first, last = series.index[group.rows[0]], past.dates.end
-        try:
-            follows = first > last
-        except TypeError as error:  # dates and periods, or only one has a time zone
-            message = f"The dates of future{which} do not fit: {error}"
-            raise ValueError(message) from error
-        if not follows:
-            raise ValueError(
-                f"future{which} begins at {first}, but the rows known end at {last}: "
-                "it must follow them."
-            )
+    def _index_of(self, group: Group | None, axis: TimeAxis | None, steps, of: str):
+        """Return the index of a path: the dates of the future, if they follow."""
+        if group is None or group.times is None or axis is None:
+            return self._index_after(axis, steps)
+        if axis.has_dates and group.has_dates:
+            return axis.check_future(group.times, steps, of)
+        if not axis.has_dates and group.has_numbers_of_its_own:
+            axis.check_future(group.times, steps, of)
+        return self._index_after(axis, steps)
+
+    def _index_after(self, axis: TimeAxis | None, steps: int) -> pd.Index | None:
+        """Return the index of a path whose future has no dates."""
+        dates = axis.after(steps) if axis is not None and axis.has_dates else None
+        if dates is None and self.groups is not None:
+            return pd.RangeIndex(1, steps + 1, name="step")
+        return dates
 
     def _check_coverage(self, coverage) -> None:
         check_is_fitted(self)
@@ -421,6 +443,14 @@ def targets_of(series: Series, target, layout: Layout) -> np.ndarray:
 def _past_of(key, pasts: list[_Past]) -> _Past | None:
     """Return what is remembered of a series, if it is known."""
     return next((past for past in pasts if past.key == key), None)
+
+
+def _check_times(pasts: list[_Past], series: Series) -> None:
+    """Check that each series is on the calendar of its training rows."""
+    for group in series.groups:
+        past = _past_of(group.key, pasts)
+        if past is not None:
+            past.context.check(group.times)
 
 
 def _spreads(rows, layout: Layout) -> np.ndarray:

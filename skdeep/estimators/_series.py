@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 from scipy import sparse
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import (
@@ -18,17 +18,16 @@ from sklearn.utils.validation import (
 )
 
 from skdeep.encoding import (
+    TimeAxis,
     columns_without_numbers,
     find_columns,
     float_dtype,
+    learn_time_axis,
+    numbered_rows,
     split_columns,
-    time_labels,
+    times_of,
 )
 from skdeep.estimators._validation import Schema, flatten_column, stand_in
-
-# A step between labels is usual if at least this share of them is as long, and at least
-# so many; a gap is so many times as long. (Days of trading skip weekends and holidays.)
-_USUAL_SHARE, _USUAL_COUNT, _GAP = 0.01, 3, 1.8
 
 
 @dataclass
@@ -75,7 +74,26 @@ class Group:
 
     key: Any
     rows: np.ndarray
-    labels: np.ndarray | None
+    times: pd.Index | None
+
+    @property
+    def has_dates(self) -> bool:
+        """Whether the times are more than numbers."""
+        return self.times is not None and not is_numeric_dtype(self.times.dtype)
+
+    @property
+    def has_numbers_of_its_own(self) -> bool:
+        """Whether the times are numbers that pandas did not count up itself."""
+        is_counted = isinstance(self.times, pd.RangeIndex) and self.times[0] == 0
+        is_own = self.key is None and self.times is not None and not is_counted
+        return is_own and not self.has_dates
+
+    def time_axis(self, freq, n_ahead: int) -> TimeAxis | None:
+        """Learn how the times go on."""
+        if self.key is not None and self.times is not None and not self.has_dates:
+            return numbered_rows(self.times)
+        of = "X" if self.key is None else f"X of the series {self.key!r}"
+        return learn_time_axis(self.times, freq, n_ahead, of)
 
 
 @dataclass
@@ -96,10 +114,6 @@ class Series:
     def dtype(self) -> np.dtype:
         """The float type to compute in."""
         return self.numeric.dtype
-
-    def dates(self, group: Group, step: str | None = None) -> Dates | None:
-        """Return where the dates of a series end and how they go on, if by no step."""
-        return None if self.index is None else Dates.of(self.index[group.rows], step)
 
 
 def check_series(
@@ -140,14 +154,11 @@ def check_series(
         ) from error
     if keys is None:
         _check_n_features(estimator, X, reset=reset)
-    groups = _groups(X, keys, len(numeric))
-    if reset:
-        for group in groups:
-            _warn_of_gaps(group)
-    index = getattr(X, "index", None)
-    has_dates = isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex))
+    groups = _groups(X, keys, len(numeric), name)
+    has_dates = groups[0].has_dates
+    index = X.index if has_dates else None
     float_type = float_dtype(rest) or numeric.dtype.name
-    series = Series(numeric, groups, index if has_dates else None, float_type)
+    series = Series(numeric, groups, index, float_type)
     return series, schema or Schema.of(estimator)
 
 
@@ -181,46 +192,28 @@ def _check_numbers(X, known: list[int] | None, arguments: dict) -> np.ndarray:
     return numeric
 
 
-def _groups(X, keys: np.ndarray | None, n_rows: int) -> list[Group]:
+def groups_of(estimator, future, schema: Schema) -> list[Group]:
+    """Return which rows of a future, of which nothing else is read, are of a series."""
+    if estimator.groups is None:
+        return [Group(None, np.arange(0), times_of(future, "future"))]
+    keys, _ = _split_keys(stand_in(estimator, schema), future, reset=False)
+    return _groups(future, keys, 0, "future")
+
+
+def _groups(X, keys: np.ndarray | None, n_rows: int, name: str) -> list[Group]:
     """Sort rows by series, the series in the order in which they first come."""
     if keys is None:
-        return [Group(None, np.arange(n_rows), time_labels(X))]
+        return [Group(None, np.arange(n_rows), times_of(X, name))]
     groups = []
     for key in pd.unique(keys):
         rows = np.flatnonzero(keys == key)
         part = X.iloc[rows] if hasattr(X, "iloc") else None
         try:
-            labels = time_labels(part)
+            times = times_of(part, name)
         except ValueError as error:
             raise ValueError(f"In the series {key!r}: {error}") from error
-        groups.append(Group(key, rows, labels))
+        groups.append(Group(key, rows, times))
     return groups
-
-
-def _warn_of_gaps(group: Group) -> None:
-    """Warn where a step between two dates is longer than any usual one."""
-    if group.labels is None or len(group.labels) < 3:
-        return
-    if group.key is not None and group.labels.dtype.kind in "iuf":
-        return  # rows numbered across several series
-    steps = np.diff(group.labels)
-    lengths, counts = np.unique(steps, return_counts=True)
-    usual = lengths[counts >= max(_USUAL_SHARE * len(steps), _USUAL_COUNT)]
-    if not len(usual):
-        return
-    gaps = np.flatnonzero(steps > _GAP * usual.max())
-    if not len(gaps):
-        return
-    longest = gaps[np.argmax(steps[gaps])]
-    name = "" if group.key is None else f" of the series {group.key!r}"
-    warnings.warn(
-        f"The index of X{name} has {len(gaps)} gap(s); the longest is between "
-        f"{group.labels[longest]} and {group.labels[longest + 1]}. Rows on either side "
-        "are taken as neighbours. Fill gaps before, for example by asfreq() and "
-        "interpolate() of pandas.",
-        UserWarning,
-        stacklevel=8,
-    )
 
 
 def check_series_target(estimator, y, series: Series) -> np.ndarray:
@@ -309,73 +302,3 @@ def _names_of(y) -> list | None:
         return list(y.columns)
     name = getattr(y, "name", None)
     return None if name is None or name == "" else [name]  # polars says ""
-
-
-@dataclass
-class Dates:
-    """Where an index of dates ends and how it goes on, in plain Python.
-
-    Parameters
-    ----------
-    last : str
-        The last date.
-    step : str
-        pandas' name of the offset from date to date.
-    timezone, name : str or None
-        Of the index.
-    is_period : bool
-        Whether it is an index of periods.
-    """
-
-    last: str
-    step: str
-    timezone: str | None
-    name: str | None
-    is_period: bool
-
-    @classmethod
-    def of(cls, index: pd.Index, step: str | None = None) -> Dates | None:
-        """Read them off an index; a single date tells no step."""
-        step = step or _step_of(index)
-        if step is None:
-            return None
-        zone = getattr(index, "tz", None)
-        is_period = isinstance(index, pd.PeriodIndex)
-        last = str(index[-1]) if zone is None else str(index[-1].tz_convert("UTC"))
-        return cls(
-            last, step, None if zone is None else str(zone), index.name, is_period
-        )
-
-    @property
-    def end(self) -> Any:
-        """The last date, as an index has it."""
-        if self.is_period:
-            return pd.Period(self.last, freq=self.step)
-        stamp = pd.Timestamp(self.last)
-        return stamp if self.timezone is None else stamp.tz_convert(self.timezone)
-
-    def after(self, n_steps: int) -> pd.Index:
-        """Return the dates that follow."""
-        if self.is_period:
-            return pd.period_range(self.end + 1, periods=n_steps, name=self.name)
-        offset = pd.tseries.frequencies.to_offset(self.step)
-        return pd.date_range(
-            self.end + offset, periods=n_steps, freq=offset, name=self.name
-        )
-
-
-def _step_of(index: pd.Index) -> str | None:
-    """Return the offset at which the dates of an index go on, as pandas writes it.
-
-    The rows of shares have none of pandas' own, since holidays are missing: what is
-    daily and skips every weekend goes on by business days.
-    """
-    if len(index) < 2 or index.freqstr is not None:
-        return index.freqstr
-    found = pd.DatetimeIndex(index, freq="infer").freqstr
-    if found is not None:
-        return found
-    step = index.to_series().diff().median()
-    if step == pd.Timedelta(days=1) and not (index.day_of_week >= 5).any():
-        return "B"
-    return pd.tseries.frequencies.to_offset(step).freqstr

@@ -131,6 +131,9 @@ class ForecastDisplay:
         """
         _check_forecaster(estimator)
         _check_n_history(n_history)
+        shows_truth = future is not None and y is None
+        if shows_truth:
+            _check_columns(future, X)
         asked = (steps, X, future)
         paths = _by_series(estimator.forecast(*asked), estimator.groups)
         ends: dict = {}
@@ -138,10 +141,7 @@ class ForecastDisplay:
             intervals = estimator.forecast_interval(*asked, coverage)
             ends = _by_series(intervals, estimator.groups)
         past = _targets(estimator, X, y)
-        came = None
-        if future is not None and y is None:
-            _check_columns(future, X)
-            came = _targets(estimator, future, None)
+        came = _targets(estimator, future, None) if shows_truth else None
         targets = _chosen_targets(target, list(past.columns))
         tables = {}
         for key in _chosen_series(group, list(paths)):
@@ -327,14 +327,16 @@ def _label(key, target: str) -> str:
 def _outlook(path, ends, came: pd.DataFrame | None, place: int) -> pd.DataFrame:
     """Return the forecast of a target, its interval, and what came."""
     steps = len(path)
-    index = getattr(path, "index", pd.RangeIndex(1, steps + 1))
+    index = getattr(path, "index", None)
+    if index is None or not _has_dates(index):
+        index = pd.RangeIndex(1, steps + 1)
     values = np.asarray(path).reshape(steps, -1)[:, place]
     outlook = pd.DataFrame({"forecast": values}, index=index)
     if ends is not None:
         sides = np.asarray(ends).reshape(steps, -1, 2)[:, place]
         outlook["lower"], outlook["upper"] = sides.T
     if came is not None and came.iloc[:steps, place].notna().any():
-        # Row by row: a forecast knows no holidays among the dates that follow.
+        # Row by row: forecast has checked that the future follows.
         truth = came.iloc[:, place].reset_index(drop=True)
         outlook["truth"] = truth.reindex(range(steps)).to_numpy()
     return outlook
@@ -343,9 +345,22 @@ def _outlook(path, ends, came: pd.DataFrame | None, place: int) -> pd.DataFrame:
 def _joined(past: pd.Series, outlook: pd.DataFrame) -> pd.DataFrame:
     """Put what follows below what was."""
     history = past.to_frame("history")
-    if not _has_dates(outlook.index):
+    if _has_dates(outlook.index):
+        history.index = _as_dates(history.index)
+    else:
         history.index = pd.RangeIndex(1 - len(past), 1)
     return pd.concat([history, outlook])
+
+
+def _as_dates(index: pd.Index) -> pd.Index:
+    """Return the dates of rows whose index holds them as text or as one of its levels.
+
+    The estimator has read them as dates, else the forecast had none.
+    """
+    if isinstance(index, pd.MultiIndex):
+        is_dates = [_has_dates(level) for level in index.levels]
+        index = index.get_level_values(is_dates.index(True))
+    return index if _has_dates(index) else pd.DatetimeIndex(pd.to_datetime(index))
 
 
 def _has_dates(index: pd.Index) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from numbers import Integral
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
@@ -14,7 +16,7 @@ from sklearn.utils.validation import (
 )
 
 from skdeep._compat import VersionedPickle
-from skdeep.encoding import CONTEXTS, RowContext, time_labels
+from skdeep.encoding import CONTEXTS, RowContext, learn_time_axis, times_of
 from skdeep.preprocessing._base import ArrayOutput, ObservedFit
 
 
@@ -61,15 +63,20 @@ class SlidingWindow(ObservedFit, ArrayOutput, VersionedPickle, BaseEstimator):
         ``window - 1`` training rows.
 
         - "auto": the stored rows, if the index of X (dates or numbers) goes on where
-          that of the training rows ended, the step between them being no longer than
-          the longest step in training; else as "pad", with a warning, once. Arrays have
-          no index, so they are padded.
+          that of the training rows ended, with no more dates of their calendar left
+          out than between two training rows; else as "pad", with a warning, once.
+          Arrays have no index, so they are padded.
         - "train": the stored rows, unless the index of X starts within or before
           the training rows.
         - "pad": the first row, repeated.
 
         X that begins with the first training rows is the training data, and never has
         its own end put before it.
+
+    freq : str or pandas offset, default=None
+        The calendar of the index of X, such as ``"B"``, ``"MS"`` or
+        ``pd.offsets.CustomBusinessDay(holidays=...)``; each date must be on it. None
+        takes the ``freq`` of the index, or infers it.
 
     Attributes
     ----------
@@ -122,11 +129,13 @@ class SlidingWindow(ObservedFit, ArrayOutput, VersionedPickle, BaseEstimator):
     _parameter_constraints: dict = {
         "window": [Interval(Integral, 1, None, closed="left")],
         "context": [StrOptions(set(CONTEXTS))],
+        "freq": [None, str, timedelta, pd.offsets.BaseOffset],
     }
 
-    def __init__(self, window=30, context="auto"):
+    def __init__(self, window=30, context="auto", freq=None):
         self.window = window
         self.context = context
+        self.freq = freq
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
@@ -135,7 +144,8 @@ class SlidingWindow(ObservedFit, ArrayOutput, VersionedPickle, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            Rows, in time order, oldest first. An index of dates must not repeat one.
+            Rows, in time order, oldest first. An index of dates must not repeat one;
+            gaps in it are a warning.
 
         y : Ignored
             Here so that the transformer can stand in a pipeline.
@@ -146,9 +156,10 @@ class SlidingWindow(ObservedFit, ArrayOutput, VersionedPickle, BaseEstimator):
             The fitted transformer.
         """
         with self._observed(X, y):
-            labels = time_labels(X)
+            times = times_of(X)
             rows = self._check(X, reset=True)
-            self._context = RowContext(rows, labels, self.window - 1)
+            axis = learn_time_axis(times, self.freq)
+            self._context = RowContext(rows, axis, self.window - 1)
         return self
 
     def transform(self, X):
@@ -165,10 +176,11 @@ class SlidingWindow(ObservedFit, ArrayOutput, VersionedPickle, BaseEstimator):
             A read-only view, in the float type of X; float64 if X has none.
         """
         check_is_fitted(self)
-        labels = time_labels(X)
+        times = times_of(X)
         rows = self._check(X, reset=False)
+        self._context.check(times)
         name = type(self).__name__
-        before = self._context.rows_before(rows, labels, self.context, name)
+        before = self._context.rows_before(rows, times, self.context, name)
         return _windows(rows, before, self.window)
 
     def get_feature_names_out(self, input_features=None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from sklearn.utils.validation import (
 )
 
 from skdeep._compat import VersionedPickle
-from skdeep.encoding import CONTEXTS, RowContext, time_labels
+from skdeep.encoding import CONTEXTS, RowContext, learn_time_axis, times_of
 from skdeep.preprocessing._adjustment import adjust
 from skdeep.preprocessing._base import ObservedFit
 
@@ -254,15 +255,20 @@ class TrendFeatures(ObservedFit, TransformerMixin, VersionedPickle, BaseEstimato
         the last training rows (512: more than any indicator remembers).
 
         - "auto": the stored rows, if the index of X (dates or numbers) goes on where
-          that of the training rows ended, the step between them being no longer than
-          the longest step in training; else as "pad", with a warning, once. Arrays have
-          no index, so they are padded.
+          that of the training rows ended, with no more dates of their calendar left
+          out than between two training rows; else as "pad", with a warning, once.
+          Arrays have no index, so they are padded.
         - "train": the stored rows, unless the index of X starts within or before
           the training rows.
         - "pad": nothing. The first rows, which lack a past, are NaN.
 
         X that begins with the first training rows is the training data, and never has
         its own end put before it.
+
+    freq : str or pandas offset, default=None
+        The calendar of the index of X, such as ``"B"``, ``"MS"`` or
+        ``pd.offsets.CustomBusinessDay(holidays=...)``; each date must be on it. None
+        takes the ``freq`` of the index, or infers it.
 
     Attributes
     ----------
@@ -318,10 +324,14 @@ class TrendFeatures(ObservedFit, TransformerMixin, VersionedPickle, BaseEstimato
     2024-05-17      0.01  0.051010   100.0
     """
 
-    _parameter_constraints: dict = {"context": [StrOptions(set(CONTEXTS))]}
+    _parameter_constraints: dict = {
+        "context": [StrOptions(set(CONTEXTS))],
+        "freq": [None, str, timedelta, pd.offsets.BaseOffset],
+    }
 
-    def __init__(self, context="auto"):
+    def __init__(self, context="auto", freq=None):
         self.context = context
+        self.freq = freq
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
@@ -330,7 +340,8 @@ class TrendFeatures(ObservedFit, TransformerMixin, VersionedPickle, BaseEstimato
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            Prices, in time order, oldest first. An index of dates must not repeat one.
+            Prices, in time order, oldest first. An index of dates must not repeat one;
+            gaps in it are a warning.
 
         y : Ignored
             Here so that the transformer can stand in a pipeline.
@@ -343,10 +354,11 @@ class TrendFeatures(ObservedFit, TransformerMixin, VersionedPickle, BaseEstimato
         with self._observed(X, y):
             _import_talib()
             X = _drop_tickers(X)
-            labels = time_labels(X)
+            times = times_of(X)
             prices = validate_data(self, X, dtype=np.float64)
+            axis = learn_time_axis(times, self.freq)
             self._series()  # refuse names that make no sense now, not in transform
-            self._context = RowContext(prices, labels, N_SETTLING_ROWS)
+            self._context = RowContext(prices, axis, N_SETTLING_ROWS)
         return self
 
     def transform(self, X):
@@ -365,12 +377,13 @@ class TrendFeatures(ObservedFit, TransformerMixin, VersionedPickle, BaseEstimato
         """
         check_is_fitted(self)
         X = _drop_tickers(X)
-        labels = time_labels(X)
+        times = times_of(X)
         prices = validate_data(self, X, dtype=np.float64, reset=False)
+        self._context.check(times)
         name = type(self).__name__
         before = self._context.rows_before(
             prices,
-            labels,
+            times,
             self.context,
             name,
             stacklevel=3,  # set_output wraps this method

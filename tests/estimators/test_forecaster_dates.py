@@ -1,9 +1,12 @@
 """Forecasts go on where the rows end: their dates, steps and names, and the future."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
+from pandas import offsets
 
 from skdeep import LSTMForecaster
 
@@ -157,5 +160,311 @@ def test_future_may_begin_at_any_later_date():
     steps = np.tile([1, 1, 1, 3, 3], 16).cumsum()
     days = pd.Timestamp("2024-01-01") + pd.to_timedelta(steps, unit="D")
     X = make_frame(80, "abk").set_axis(days, axis=0)
-    model = small(known_columns="k").fit(X[:76])
-    assert model.forecast(future=X[76:]).shape == (HORIZON, 2)
+    with pytest.warns(UserWarning, match="irregular: of its 136 steps of 'D' 60 have"):
+        model = small(known_columns="k").fit(X[:76])
+    path = model.forecast(future=X[76:])
+    assert_array_equal(path.index, days[76:79])
+
+
+# --- calendars ------------------------------------------------------------------------
+
+# Each with whether pandas or we can tell it from the dates alone.
+CALENDARS = [
+    (offsets.CustomBusinessDay(weekmask="Sun Mon Tue Wed Thu"), True),
+    (offsets.CustomBusinessDay(holidays=["2024-02-26", "2023-07-04"]), False),
+    (offsets.SemiMonthBegin(), True),
+    (offsets.SemiMonthEnd(day_of_month=20), True),
+    (offsets.DateOffset(months=1, day=15), True),
+    (offsets.DateOffset(months=1, day=30), True),
+    (offsets.DateOffset(years=1, month=2, day=29), True),
+    (offsets.BusinessMonthBegin(), True),
+    (offsets.BusinessMonthEnd(), True),
+    (offsets.QuarterEnd(startingMonth=2), True),
+    (offsets.YearBegin(), True),
+    (offsets.YearEnd(month=6), True),
+    (offsets.Week(2, weekday=4), True),
+    (offsets.WeekOfMonth(week=2, weekday=4), True),
+    (offsets.LastWeekOfMonth(weekday=0), True),
+    (offsets.BusinessHour(), True),
+    (offsets.Easter(), False),
+    (offsets.FY5253(weekday=4, startingMonth=12, variation="last"), False),
+    (offsets.Hour(36), True),
+    (offsets.Day(3), True),
+    (offsets.BusinessDay(2), True),
+]
+FEW = dict(window=2, horizon=3, hidden_size=2, max_iter=1, validation_fraction=0)
+
+
+def values(index):
+    return pd.DataFrame({"y": np.arange(len(index)) * 1.0}, index=index)
+
+
+def next_dates(index, n_rows=3, **parameters):
+    model = LSTMForecaster(random_state=0, **{**FEW, **parameters}).fit(values(index))
+    return model.forecast(n_rows).index
+
+
+def on(offset, n_rows=60, zone=None, start=None):
+    """Return dates of an offset, the first of them on it."""
+    first = offset.rollforward(start or pd.Timestamp("2022-01-15"))
+    return pd.date_range(first, periods=n_rows, freq=offset, tz=zone)
+
+
+@pytest.mark.parametrize(("offset", "is_told"), CALENDARS, ids=str)
+def test_calendars_go_on(offset, is_told):
+    if offset.kwds.get("day"):  # only the day itself is on the calendar
+        dates = on(offset, 61, start=pd.Timestamp("2020-02-15"))[1:]
+    else:
+        dates = on(offset)
+    known, expected = dates[:57], dates[57:]
+    assert_dates(next_dates(known), expected)
+    bare = known[np.arange(57)]
+    assert bare.freq is None
+    if is_told:
+        assert_dates(next_dates(bare), expected)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the gap
+            assert_dates(next_dates(bare.delete(20)), expected)
+    if not offset.kwds.get("day"):
+        assert_dates(next_dates(bare, freq=offset), expected)
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "America/Sao_Paulo"])
+@pytest.mark.parametrize("freq", ["D", "h", "6h", "MS", "B"])
+# There is no midnight of 4 November 2018 in São Paulo.
+@pytest.mark.parametrize("last", ["2018-11-03", "2018-11-04", "2018-02-17"])
+def test_dates_go_on_across_a_change_of_the_clock(zone, freq, last):
+    naive = freq not in ("h", "6h")  # days are those of the clock on the wall
+    end = pd.Timestamp(last)
+    if not naive:
+        end = end.tz_localize(zone, nonexistent="shift_forward")
+    dates = pd.date_range(end=end, periods=40, freq=freq)
+    following = pd.date_range(dates[-1], periods=4, freq=freq)[1:]
+    assert len(following) == 3
+    if naive:
+        skip = dict(nonexistent="shift_forward", ambiguous=np.ones(40, bool))
+        dates = dates.tz_localize(zone, **skip)
+        following = following.tz_localize(zone, **skip | {"ambiguous": [True] * 3})
+    assert_dates(next_dates(dates[np.arange(40)]), following)
+
+
+def sessions(days, first="09:30", last="16:00"):
+    minutes = pd.timedelta_range(first + ":00", last + ":00", freq="30min")
+    return pd.DatetimeIndex([day + minute for day in days for minute in minutes])
+
+
+def test_after_the_last_minute_of_a_session_comes_the_next_session():
+    dates = sessions(pd.bdate_range("2024-01-02", "2024-01-15", tz="America/New_York"))
+    path = next_dates(dates[: -14 - 1])
+    assert_dates(path, dates[-14 - 1 :][:3])
+    assert path[1] == pd.Timestamp("2024-01-15 09:30", tz="America/New_York")
+
+
+def test_days_beside_the_calendar():
+    """First and last days of trading, where the first of the month is a holiday."""
+    months = pd.date_range("2020-01-01", periods=36, freq="BMS")
+    first = months.where(months.month != 1, months + pd.Timedelta(days=1))
+    expected = pd.date_range("2023-01-01", periods=3, freq="BMS")
+    assert_dates(next_dates(first), expected)
+    fridays = pd.date_range("2024-01-05", periods=40, freq="W-FRI")
+    traded = fridays.where(fridays.day != 29, fridays - pd.Timedelta(days=1))
+    assert (traded != fridays).any()
+    assert_dates(next_dates(traded[:37]), fridays[37:])
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.period_range("1500", periods=40, freq="Y"),
+        pd.period_range("2024-01-01", periods=40, freq="W-WED"),
+        pd.period_range("2024-01-01 09:00", periods=40, freq="15min"),
+        pd.period_range("2024-01", periods=80, freq="M")[::2],
+        pd.bdate_range("2024-01-01", periods=40).to_period("D"),
+        pd.timedelta_range("1h", periods=40, freq="90s", name="after"),
+        pd.date_range("1500-01-01", periods=40, freq="YS", unit="s"),
+        pd.date_range("2024-01-01", periods=40, freq="ns"),
+    ],
+    ids=str,
+)
+def test_indexes_of_every_kind_go_on(index):
+    assert_dates(next_dates(index[:37]), index[37:])
+
+
+def test_dates_beyond_what_pandas_can_hold():
+    dates = pd.date_range(end="2262-04-10", periods=40, freq="D", unit="ns")
+    with pytest.raises(ValueError, match="after 2262-04-10.* beyond the last date"):
+        next_dates(dates)
+
+
+def test_freq_must_hold_every_date():
+    days = pd.bdate_range("2024-01-01", periods=40).delete(20)
+    holiday = offsets.CustomBusinessDay(holidays=["2024-01-29", "2024-02-26"])
+    after = next_dates(days, freq=holiday)
+    assert_dates(after, pd.DatetimeIndex(["2024-02-27", "2024-02-28", "2024-02-29"]))
+    with pytest.raises(ValueError, match=r"calendar freq='MS': 2024-01-02.*row 1"):
+        next_dates(days, freq="MS")
+    with pytest.raises(ValueError, match="freq='often' is not a frequency of pandas"):
+        next_dates(days, freq="often")
+    with pytest.raises(ValueError, match="must lead forward"):
+        next_dates(days, freq="-1D")
+    with pytest.raises(ValueError, match="'freq' parameter of LSTMForecaster"):
+        next_dates(days, freq=7)
+    with pytest.raises(ValueError, match="freq='B'.*no index of dates"):
+        next_dates(pd.RangeIndex(40), freq="B")
+    model = LSTMForecaster(random_state=0, freq="B", **FEW).fit(values(days[:20]))
+    weekend = values(pd.date_range("2024-02-16", periods=4))
+    for method in (model.predict, lambda X: model.forecast(X=X)):
+        with pytest.raises(ValueError, match=r"freq='B': 2024-02-17.*row 1"):
+            method(weekend)
+
+
+# --- an irregular time axis ----------------------------------------------------------
+
+
+def test_what_is_irregular_is_named():
+    generator = np.random.default_rng(0)
+    days = pd.date_range("2024-01-01", periods=300)
+    some = days[np.sort(generator.choice(300, 150, replace=False))]
+    with pytest.warns(
+        UserWarning, match=r"irregular: of its \d+ steps of 'D' 1\d\d"
+    ) as caught:
+        path = next_dates(some)
+    assert caught[0].filename == __file__
+    assert_dates(path, pd.date_range(some[-1], periods=4)[1:])
+    events = days[0] + pd.to_timedelta(np.sort(generator.random(60)) * 720, unit="h")
+    with pytest.warns(UserWarning, match="irregular: its steps differ, from .*'.*min'"):
+        path = next_dates(events)
+    assert (path.to_series().diff()[1:] == path[0] - events[-1]).all()
+
+
+def test_dates_as_text_are_read_or_refused():
+    days = pd.date_range("2024-01-01", periods=40)
+    model = LSTMForecaster(random_state=0, **FEW)
+    text = values(days[:37].strftime("%Y-%m-%d"))
+    model.fit(text)
+    assert_dates(model.forecast().index, days[37:])
+    assert model.predict(text).index.equals(text.index)
+    objects = pd.Index(list(days[:37].date), dtype=object)
+    assert_array_equal(next_dates(objects), days[37:])
+    for wrong, message in (
+        (text[::-1], "comes after 2024-02-06"),
+        (text.rename({"2024-02-06": "total"}), r"'total' \(row 36\) is not one"),
+        (values(days.strftime("%d/%m/%Y")), "'01/01/2024' the first.*to_datetime"),
+        (values(days.strftime("%Y%m%d").astype(int)), "numbers, 20240101 the first"),
+        (text.rename({"2024-02-06": "2024-02-31"}), "dates that pandas cannot read"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.fit(wrong)
+    names = values([f"row {i}" for i in range(40)])
+    assert type(model.fit(names).forecast()) is np.ndarray
+
+
+def test_numbers_out_of_order_are_named():
+    X = values(pd.RangeIndex(40)).sample(frac=1, random_state=0)
+    with pytest.warns(UserWarning, match="out of order: row 1 has") as caught:
+        LSTMForecaster(random_state=0, **FEW).fit(X)
+    assert caught[0].filename == __file__
+
+
+def test_levels_of_an_index():
+    days = pd.date_range("2024-01-01", periods=37)
+    index = pd.MultiIndex.from_product([["x"], days])
+    assert_dates(next_dates(index), pd.date_range("2024-02-07", periods=3))
+    both = pd.MultiIndex.from_product([["x", "y"], days])
+    with pytest.raises(ValueError, match="in time order"):
+        next_dates(both)
+
+
+# --- the dates of the future ---------------------------------------------------------
+
+
+def with_known(index):
+    return values(index).assign(k=0.5)
+
+
+def test_the_future_must_be_what_comes_next():
+    days = pd.date_range("2024-01-01", periods=60)
+    X = with_known(days)
+    model = LSTMForecaster(random_state=0, known_columns="k", **FEW).fit(X[:40])
+    expected = model.forecast(future=X[40:])
+    assert_dates(expected.index, days[40:43])
+    assert_array_equal(model.forecast(2, future=X[40:42]).index, days[40:42])
+    for rows, message in (
+        (X[47:], r"row 0 is 2024-02-17.* where 2024-02-10.* is expected"),
+        (X[40::4], r"row 1 is 2024-02-14.* where 2024-02-11.* is expected"),
+        (X[35:], "begins at 2024-02-05"),
+        (X.iloc[[40, 42, 41]], "rows of future must be in time order"),
+        (X.iloc[[40, 40, 41]], "2024-02-10.* is repeated"),
+        (X[40:].tz_localize("UTC"), "dates of future do not fit"),
+        (X[46:].set_axis(days[46:].strftime("%Y-%m-%d")), "row 0 is 2024-02-16"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.forecast(future=rows)
+    for rows in (
+        X[40:].reset_index(drop=True),
+        X[40:].set_axis(X["k"][40:].astype(str)),
+    ):
+        pd.testing.assert_series_equal(model.forecast(future=rows), expected)
+    assert_dates(model.forecast(X=X[:50], future=X[50:]).index, days[50:53])
+
+
+def test_the_future_of_numbered_rows():
+    X = with_known(pd.RangeIndex(60))
+    model = LSTMForecaster(random_state=0, known_columns="k", **FEW).fit(X[:40])
+    expected = model.forecast(future=X[40:])
+    assert_array_equal(model.forecast(future=X[40:].reset_index(drop=True)), expected)
+    for rows, message in (
+        (X[47:], "row 0 is 47, where 40 is expected"),
+        (X[40::4], "row 1 is 44, where 41 is expected"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.forecast(future=rows)
+
+
+def test_the_future_may_skip_holidays_as_the_training_rows_do():
+    days = pd.bdate_range("2024-01-01", periods=60).delete([0, 14, 41])
+    X = with_known(days)
+    model = LSTMForecaster(random_state=0, known_columns="k", **FEW).fit(X[:39])
+    path = model.forecast(future=X[39:])
+    assert_dates(path.index, days[39:42])
+    assert path.index[0] - days[38] == pd.Timedelta(days=2)
+    with pytest.raises(ValueError, match="must go on .* in steps of 'B'.*freq="):
+        model.forecast(future=X[39::3])
+
+
+def test_the_future_of_each_series():
+    parts = {
+        "x": pd.date_range("2024-01-01", periods=43, freq="h"),
+        "y": pd.date_range("2020-01-01", periods=43, freq="MS"),
+    }
+    X = pd.concat([with_known(days).assign(s=name) for name, days in parts.items()])
+    place = np.tile(np.arange(43), 2)
+    model = LSTMForecaster(random_state=0, known_columns="k", groups="s", **FEW)
+    path = model.fit(X[place < 40]).forecast(future=X[place >= 40])
+    for name, days in parts.items():
+        assert_array_equal(path.loc[name].index, days[40:])
+    later = X[place >= 40]
+    later.index = later.index.where(later["s"] == "x", later.index.shift(1, "MS"))
+    with pytest.raises(ValueError, match="future of the series 'y' must go on"):
+        model.forecast(future=later)
+
+
+def test_dates_of_the_future_where_nothing_is_known_in_advance():
+    days = pd.date_range("2024-01-01", periods=60)
+    model = LSTMForecaster(random_state=0, **FEW).fit(values(days[:40]))
+    assert_dates(model.forecast(future=values(days[40:42])).index, days[40:43])
+    with pytest.raises(ValueError, match="row 0 is 2024-02-17"):
+        model.forecast(future=values(days[47:]))
+
+
+def test_rows_on_another_calendar_than_the_training_rows():
+    days = pd.date_range("2024-01-01", periods=60)
+    model = LSTMForecaster(random_state=0, **FEW).fit(values(days[:40]))
+    hours = pd.date_range("2024-03-01", periods=30, freq="h")
+    with pytest.warns(UserWarning, match="not on the calendar of the training rows"):
+        path = model.forecast(X=values(hours[:27]))
+    assert_dates(path.index, hours[27:])
+    gapped = values(days.delete(50))
+    for method in (model.predict, model.backtest, lambda X: model.forecast(X=X)):
+        with pytest.warns(UserWarning, match="X has 1 gap.*2024-02-19.* 2024-02-21"):
+            method(gapped)

@@ -265,16 +265,18 @@ def test_known_columns_are_read_from_the_future():
         ForecastDisplay.from_estimator(model, X[:KNOWN])
 
 
-def groups():
+def groups(rows=slice(KNOWN)):
     parts = [dated(["load"]).assign(town="A"), dated(["load"], seed=1).assign(town="B")]
-    return pd.concat([part[:KNOWN] for part in parts])
+    return pd.concat([part[rows] for part in parts])
 
 
 @pytest.mark.parametrize("with_dates", [True, False])
 def test_groups(with_dates):
-    X = groups() if with_dates else groups().reset_index(drop=True)
+    X, future = groups(), groups(slice(KNOWN, None))
+    if not with_dates:
+        X, future = (rows.reset_index(drop=True) for rows in (X, future))
     model = fitted(X, groups="town")
-    display = ForecastDisplay.from_estimator(model, X, future=X)
+    display = ForecastDisplay.from_estimator(model, X, future=future)
     assert list(display.tables) == ["A: load", "B: load"]
     path = model.forecast(X=X)
     for town in "AB":
@@ -282,7 +284,8 @@ def test_groups(with_dates):
         values = X["load"][(X["town"] == town).to_numpy()]
         np.testing.assert_array_equal(table["history"].dropna(), values[-10:])
         np.testing.assert_array_equal(table["forecast"].dropna(), path[town])
-        np.testing.assert_array_equal(table["truth"].dropna(), values[:STEPS])
+        came = future["load"][(future["town"] == town).to_numpy()]
+        np.testing.assert_array_equal(table["truth"].dropna(), came[:STEPS])
 
 
 def test_a_group_is_chosen():

@@ -18,9 +18,10 @@ from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import TimeSeriesSplit, cross_val_score
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import ShuffleSplit, TimeSeriesSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdeep import LSTMClassifier
@@ -260,6 +261,116 @@ def test_window_may_change_after_fit():
     assert_array_equal(transformer.transform(frame[25:]), expected)
 
 
+# --- calendars -----------------------------------------------------------------------
+
+FLAT = FunctionTransformer(lambda windows: windows.reshape(len(windows), -1))
+NEW_YORK = "America/New_York"
+DAYS_THERE = pd.date_range("2024-04-01", periods=240, freq="D", tz=NEW_YORK)
+TRADED = pd.bdate_range("2024-01-01", periods=60).delete([0, 14, 41])
+
+
+@pytest.mark.parametrize(
+    ("index", "cut"),
+    [
+        (DAYS_THERE, 217),  # the last training day has 25 hours
+        (pd.date_range("2017-01-01", periods=9, freq="YS"), 4),
+        (pd.date_range("2023-01-31", periods=9, freq="ME"), 2),
+        (pd.date_range("2023-02-01", periods=9, freq="MS"), 2),
+        (pd.date_range("2023-06-30", periods=9, freq="QE"), 3),
+        (pd.bdate_range("2024-01-01", periods=19), 10),  # a weekend
+        (pd.bdate_range("2024-02-05", periods=19).delete(10), 10),  # with a holiday
+        (pd.bdate_range("2023-12-11", periods=19).delete([10, 11]), 10),  # with two
+        (TRADED, 39),
+        (TRADED.to_period("D"), 39),
+        (pd.period_range("1500", periods=9, freq="Y"), 5),
+        (pd.Index([0.0, 0.25, 0.5, 0.75, 1.0]), 3),
+        (pd.RangeIndex(0, 45, 5), 4),
+        (pd.date_range("2024-03-10", periods=9, freq="h", tz=NEW_YORK), 2),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+@pytest.mark.parametrize("is_plain", [False, True])
+def test_the_next_date_of_a_calendar_follows(index, cut, is_plain):
+    if is_plain and isinstance(index, pd.DatetimeIndex):
+        index = index[np.arange(len(index))]
+    X = pd.DataFrame({"a": np.arange(len(index)) * 1.0}, index)
+    windows = SlidingWindow(3).fit(X[:cut]).transform(X[cut:])
+    assert_array_equal(windows[0, :, 0], [cut - 2, cut - 1, cut])
+
+
+@pytest.mark.parametrize(
+    ("index", "cut", "n_skipped"),
+    [
+        (DAYS_THERE, 217, 1),
+        (pd.date_range("2017-01-01", periods=9, freq="YS"), 4, 1),
+        (pd.date_range("2022-12-31", periods=9, freq="ME"), 2, 1),
+        (pd.bdate_range("2024-01-01", periods=12), 4, 1),  # its freq knows no holidays
+        (TRADED, 39, 4),
+        (pd.RangeIndex(0, 45, 5), 4, 1),
+        (pd.period_range("1500", periods=9, freq="Y"), 5, 1),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_dates_left_out_are_not_bridged(index, cut, n_skipped):
+    X = pd.DataFrame({"a": np.arange(len(index)) * 1.0}, index)
+    transformer = SlidingWindow(3).fit(X[:cut])
+    with pytest.warns(UserWarning, match="not known to follow"):
+        transformer.transform(X[cut + n_skipped :])
+
+
+def test_freq_tells_what_follows():
+    closed = pd.offsets.CustomBusinessDay(holidays=["2024-01-09", "2024-01-10"])
+    days = pd.date_range("2024-01-02", periods=9, freq=closed)
+    X = pd.DataFrame({"a": np.arange(9.0)}, days[np.arange(9)])
+    for freq in (closed, None):
+        transformer = SlidingWindow(3, freq=freq).fit(X[:5])
+        assert transformer.transform(X[5:])[0, 0, 0] == 3
+    strict = SlidingWindow(3, freq="B").fit(X[:5])
+    with pytest.warns(UserWarning, match="not known to follow"):
+        strict.transform(X[5:])
+    with pytest.raises(ValueError, match=r"calendar freq='W-MON': 2024-01-02.*row 0"):
+        SlidingWindow(freq="W-MON").fit(X)
+    with pytest.raises(ValueError, match=r"freq='B': 2024-01-13.*row 0"):
+        strict.transform(X[:2].set_axis(pd.to_datetime(["2024-01-13", "2024-01-15"])))
+    with pytest.raises(ValueError, match="freq='B'.*no index of dates"):
+        SlidingWindow(freq="B").fit(X.to_numpy())
+    with pytest.raises(ValueError, match="'freq' parameter of SlidingWindow"):
+        SlidingWindow(freq=1).fit(X)
+
+
+def test_an_irregular_axis_is_named():
+    days = pd.date_range("2024-01-01", periods=300)
+    kept = np.sort(np.random.default_rng(0).choice(300, 150, replace=False))
+    for index in (days[kept], pd.Index(kept)):
+        X = pd.DataFrame({"a": np.arange(150.0)}, index)
+        with pytest.warns(
+            UserWarning, match="irregular: of its .* have no row"
+        ) as caught:
+            SlidingWindow(3).fit(X)
+        assert caught[0].filename == __file__
+        shuffled = X.sample(frac=1, random_state=0)
+        if isinstance(index, pd.DatetimeIndex):
+            with pytest.raises(ValueError, match="in time order"):
+                SlidingWindow(3).fit(shuffled)
+            continue
+        with pytest.warns(UserWarning, match="out of order: row 1 has") as caught:
+            windows = SlidingWindow(3).fit(shuffled).transform(shuffled)
+        assert {warning.filename for warning in caught} == {__file__}
+        assert_array_equal(windows[:, -1], shuffled)
+
+
+def test_folds_of_numbered_rows_do_not_warn():
+    X = pd.DataFrame(make_rows(90, 2))
+    y = X[0] > 0
+    pipeline = make_pipeline(SlidingWindow(3, "train"), FLAT, LogisticRegression())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scores = cross_val_score(pipeline, X, y, cv=TimeSeriesSplit(3))
+    assert np.isfinite(scores).all()
+    with pytest.warns(UserWarning, match="out of order"):
+        cross_val_score(pipeline, X, y, cv=ShuffleSplit(1, random_state=0))
+
+
 # --- in a pipeline -----------------------------------------------------------------
 
 
@@ -283,10 +394,12 @@ def test_works_with_cross_validation_of_series():
 
 
 def through_skops(estimator):
-    # The one class of skdeep beside the transformer: what it remembers of its rows.
+    # Beside the transformer: what it remembers of its rows, and of their dates.
     names = [
         "skdeep.preprocessing._sliding_window.SlidingWindow",
         "skdeep.encoding._context.RowContext",
+        "skdeep.encoding._time_axis.TimeAxis",
+        "skdeep.encoding._calendar.Calendar",
     ]
     data = skops.io.dumps(estimator)
     assert set(skops.io.get_untrusted_types(data=data)) <= set(names)
@@ -373,6 +486,7 @@ def test_not_fitted():
     assert clone(SlidingWindow(7, "pad")).get_params() == {
         "window": 7,
         "context": "pad",
+        "freq": None,
     }
 
 
@@ -382,3 +496,13 @@ def test_pipeline_with_a_progress_bar():
     network = LSTMClassifier(4, max_iter=2, learning_rate="cosine")
     pipeline = make_pipeline(StandardScaler(), SlidingWindow(3), network)
     pipeline.set_callbacks(ProgressBar()).fit(X, X[:, 0] > 0)
+
+
+def test_gaps_in_later_rows_are_named():
+    X = make_frame()
+    transformer = SlidingWindow(3).fit(X[:25])
+    with pytest.warns(
+        UserWarning, match="has 1 gap.*2024-02-01.* 2024-02-03"
+    ) as caught:
+        transformer.transform(X[25:].drop(X.index[32]))
+    assert caught[0].filename == __file__

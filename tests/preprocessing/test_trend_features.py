@@ -412,9 +412,21 @@ def test_text_labels_and_labels_of_another_kind_are_no_labels(prices):
     train = prices[:CUT].reset_index(drop=True)
     with pytest.warns(UserWarning, match="not known to follow"):
         TrendFeatures().fit(train).transform(prices[CUT:])
-    named = prices.set_axis(prices.index.strftime("%d %b %Y"))
+    named = prices.set_axis([f"day {i}" for i in range(len(prices))])
     with pytest.warns(UserWarning, match="not known to follow"):
         TrendFeatures().fit(named[:CUT]).transform(named[CUT:])
+
+
+def test_dates_as_text_are_read_or_refused(prices, indicators):
+    text = prices.set_axis(prices.index.strftime("%Y-%m-%d"))
+    result = make_features().fit(text[:CUT]).transform(text[CUT:])
+    assert_allclose(result, indicators[CUT:], atol=1e-9)
+    assert result.index.equals(text.index[CUT:])
+    with pytest.raises(ValueError, match="2013-02-28.* comes after 2013-03-01"):
+        TrendFeatures().fit(text[::-1])
+    other = prices.set_axis(prices.index.strftime("%d %b %Y"))
+    with pytest.raises(ValueError, match=r"'01 Mar 2000' the first.*to_datetime"):
+        TrendFeatures().fit(other)
 
 
 def test_pad_is_silent_and_auto_warns_once(prices):
