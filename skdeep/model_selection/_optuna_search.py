@@ -25,9 +25,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_method_params, _num_samples
 
 from skdeep._compat import VersionedPickle
+from skdeep._interrupts import is_outermost_fit
 from skdeep.model_selection._callback_contexts import SearchContexts
 from skdeep.model_selection._epoch_callbacks import StopAfter, watched
-from skdeep.model_selection._lockstep import CrossValidation
+from skdeep.model_selection._lockstep import SINGLE, CrossValidation
 from skdeep.model_selection._plots import SearchPlots
 from skdeep.model_selection._results import make_results, params_of
 from skdeep.model_selection._sampling import (
@@ -41,11 +42,11 @@ from skdeep.model_selection._sampling import (
 )
 from skdeep.model_selection._search_progress import make_progress
 from skdeep.model_selection._search_space import make_space
-from skdeep.model_selection._signature import signature
-from skdeep.model_selection._storage import open_storage, open_study
+from skdeep.model_selection._signature import digest, signature
+from skdeep.model_selection._storage import DEFAULT_NAME, open_storage, open_study
 from skdeep.model_selection._study import Ledger
 from skdeep.model_selection._trial import Goal
-from skdeep.model_selection._trial_loop import TrialLoop
+from skdeep.model_selection._trial_loop import TrialLoop, has_scores
 
 _DIRECTIONS = ("maximize", "minimize")
 
@@ -332,11 +333,11 @@ or None, default='median'
             cross_validation = self._make_cross_validation(X, y, scorers, routed)
             with contexts.trials(self.n_trials, self.n_splits_) as make_contexts:
                 self._search(cross_validation, routed, refit_metric, make_contexts)
+            is_several = isinstance(scorers, _MultimetricScorer)
+            self.scorer_ = scorers._scorers if is_several else scorers
             if self.refit:
                 with contexts.refit(self.best_estimator_):
                     self._refit(X, y, routed.estimator.fit)
-        is_several = isinstance(scorers, _MultimetricScorer)
-        self.scorer_ = scorers._scorers if is_several else scorers
         return self
 
     def _make_cross_validation(self, X, y, scorers, routed) -> CrossValidation:
@@ -382,28 +383,29 @@ or None, default='median'
         study.sampler = make_sampler(self.sampler, seed)
         study.pruner = make_pruner(self.pruner)
         self.study_ = study
-        self._objectives = goal.names or ["score"]
 
     def _make_goal(self, scorers) -> Goal:
         """Return the objectives."""
         names = None
         if isinstance(scorers, _MultimetricScorer):
             names = list(scorers._scorers)
+        refit = self.refit
+        if not isinstance(refit, str):
+            refit = bool(refit) and not callable(refit)
         if self.directions is None:
-            if isinstance(self.refit, str):
-                return Goal([self.refit], ["maximize"])
-            return Goal(names[:1] if names else None, ["maximize"])
+            if names is not None:
+                names = [refit] if isinstance(refit, str) else names[:1]
+            return Goal(names, ["maximize"], refit)
         directions = list(self.directions)
-        if not directions or not set(directions) <= set(_DIRECTIONS):
+        if not directions or any(given not in _DIRECTIONS for given in directions):
             raise ValueError(
-                f"directions must hold 'maximize' or 'minimize', got {directions!r}."
+                "directions must hold 'maximize' or 'minimize' for each metric of "
+                f"scoring, got {directions!r}."
             )
-        if len(directions) != len(names or ["score"]):
-            raise ValueError(
-                f"directions has {len(directions)} entries, but the metrics of "
-                f"scoring are {names or ['score']}."
-            )
-        return Goal(names, directions)
+        goal = Goal(names, directions, refit)
+        if names is not None or not callable(self.scoring):
+            goal.metrics(names or [SINGLE])
+        return goal
 
     def _open(self, cross_validation: CrossValidation, routed, space, goal: Goal):
         """Return the study, new or resumed, and the seed of its draws."""
@@ -411,7 +413,10 @@ or None, default='median'
         marks: dict[str, str] = {}
         if self.storage is not None:
             given = {**routed.estimator.fit, **routed.splitter.split}
-            scoring = [self.scoring, goal.names, goal.directions]
+            names = goal.names
+            if names is None and callable(self.scoring) and self.directions is None:
+                names = [self.refit] if isinstance(self.refit, str) else None
+            scoring = [self.scoring, names, goal.directions]
             marks = signature(
                 cross_validation.estimator,
                 cross_validation.X,
@@ -423,8 +428,20 @@ or None, default='median'
             )
         facts = {"seed": int(rng.randint(2**31 - 1)), "signature": marks}
         storage = open_storage(self.storage)
-        study = open_study(storage, self.study_name, goal.directions, facts)
+        study = open_study(
+            storage, self.study_name, goal.directions, facts, self._other_name(marks)
+        )
         return study, study.user_attrs["search"]["seed"]
+
+    def _other_name(self, marks: dict[str, str]) -> str | None:
+        """Return the name to use if that of the study is taken by another search.
+
+        A name that the user has given is kept, unless the search is fitted to rows that
+        another estimator, or a cross-validation, has chosen.
+        """
+        if self.storage is None or (self.study_name and is_outermost_fit()):
+            return None
+        return f"{self.study_name or DEFAULT_NAME}-{digest(marks)}"
 
     def _run(
         self,
@@ -441,7 +458,7 @@ or None, default='median'
         progress = make_progress(self.verbose, self.n_trials)
         try:
             with Ledger(study) as ledger:
-                return TrialLoop(
+                loop = TrialLoop(
                     ledger,
                     drawing,
                     cross_validation,
@@ -452,35 +469,56 @@ or None, default='median'
                     list(self.callbacks or ()),
                     progress,
                     make_contexts,
-                ).run()
+                )
+                try:
+                    return loop.run()
+                except KeyboardInterrupt:
+                    done = ledger.finished()
+                    if not (has_scores(done) and is_outermost_fit()):
+                        raise
+                    self._tell_of_interrupt(len(done))
+                    return done
         finally:
             progress.close()
 
+    def _tell_of_interrupt(self, n_done: int) -> None:
+        next_step = " Now the best parameters are refitted." if self.refit else ""
+        warnings.warn(
+            f"Search interrupted by user: the results are those of {n_done} of "
+            f"{self.n_trials} trials.{next_step}",
+            stacklevel=2,
+        )
+
     def _keep_results(self, trials: dict[int, FrozenTrial], params, goal: Goal) -> None:
-        pairs = zip(goal.names or ["score"], goal.directions, strict=True)
-        minimised = [name for name, direction in pairs if direction == "minimize"]
         self.cv_results_ = make_results(
             trials,
             params,
             self.n_splits_,
             self.error_score,
-            minimised,
+            goal,
             self._format_results,
         )
-        self.multimetric_ = "mean_test_score" not in self.cv_results_
+        prefix = "mean_test_"
+        results = self.cv_results_
+        names = [n.removeprefix(prefix) for n in results if n.startswith(prefix)]
+        self.multimetric_ = goal.names is not None or names != [SINGLE]
+        self._objectives = goal.metrics(names)
 
     def _keep_best(self, refit_metric: str, estimator) -> None:
         """Choose the best trial, if there is a way to."""
         results = self.cv_results_
         if callable(self.scoring) and self.multimetric_:
-            prefix = "mean_test_"
-            names = [n.removeprefix(prefix) for n in results if n.startswith(prefix)]
-            self._check_refit_for_multimetric(names)
             refit_metric = self.refit
         if not (self.refit or not self.multimetric_):
             return
-        self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
-        if not callable(self.refit):
+        if callable(self.refit):
+            self.best_index_ = _checked_index(
+                self.refit(results), len(results["params"])
+            )
+        else:
+            self.best_index_ = self._select_best_index(
+                self.refit, refit_metric, results
+            )
             self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
         self.best_params_ = results["params"][self.best_index_]
         n_epochs = results["n_epochs"][self.best_index_]
@@ -519,6 +557,21 @@ or None, default='median'
                     study.directions, study.sampler, study.pruner, study.trials
                 )
         return state
+
+
+def _checked_index(index: Any, n_trials: int) -> int:
+    """Return what `refit`, a callable, gives as the index of the best trial."""
+    if not isinstance(index, int | np.integer):
+        raise TypeError(
+            "best_index_ returned is not an integer: refit must return a position in "
+            f"cv_results_, got {index!r}."
+        )
+    if not 0 <= index < n_trials:
+        raise IndexError(
+            f"best_index_ index out of range: refit returned {index}, but cv_results_ "
+            f"has {n_trials} trials, 0 to {n_trials - 1}."
+        )
+    return int(index)
 
 
 def _check_folds(folds: list, n_splits: int, n_samples: int) -> None:

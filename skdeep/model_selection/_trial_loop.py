@@ -128,6 +128,11 @@ def _run(
     return place, outcome
 
 
+def has_scores(done: Mapping[int, FrozenTrial]) -> bool:
+    """Return whether there is a complete trial among the finished ones."""
+    return any(trial.state == TrialState.COMPLETE for trial in done.values())
+
+
 def _best(done: Mapping[int, FrozenTrial], goal: Goal) -> str:
     """Describe the best score or, with several objectives, the number of scores."""
     complete = [t.values for t in done.values() if t.state == TrialState.COMPLETE]

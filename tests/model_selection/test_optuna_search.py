@@ -492,7 +492,8 @@ def test_killed_and_resumed_equals_unbroken(tmp_path, fitted):
     ],
 )
 def test_refuses_another_search(tmp_path, options, rows, message):
-    found = linear(storage=tmp_path / "search.log", n_trials=1).fit(X, Y)
+    options_of_first = {"storage": tmp_path / "search.log", "study_name": "mine"}
+    found = linear(n_trials=1, **options_of_first).fit(X, Y)
     with pytest.raises(ValueError, match=message):
         clone(found).set_params(**options).fit(X[rows], Y[rows])
 

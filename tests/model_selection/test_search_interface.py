@@ -814,14 +814,20 @@ def test_a_journal_locked_by_a_process_that_is_dead(tmp_path, monkeypatch):
 )
 def test_a_storage_of_another_search(tmp_path, change, what):
     path = tmp_path / "trials.log"
-    search(storage=path, n_trials=2).fit(X, y)
+    search(storage=path, study_name="mine", n_trials=2).fit(X, y)
+    change = dict(change)
     rows, targets = change.pop("rows", X), change.pop("targets", y)
     weights = change.pop("weights", None)
     given = {} if weights is None else {"sample_weight": weights}
     with pytest.raises(ValueError, match=f"begun with another (.* )?{what}( and|:)"):
-        search(storage=path, **change).fit(rows, targets, **given)
+        search(storage=path, study_name="mine", **change).fit(rows, targets, **given)
     other = search(storage=path, study_name="another", n_trials=2, **change)
     assert len(other.fit(rows, targets, **given).cv_results_["params"]) == 2
+    # Without a name each search has a study of its own.
+    search(storage=path, n_trials=2).fit(X, y)
+    other = search(storage=path, n_trials=2, **change).fit(rows, targets, **given)
+    assert other.study_.study_name.startswith("OptunaSearchCV-")
+    assert len(other.study_.trials) == 2
 
 
 def test_a_study_that_another_program_made(tmp_path):
