@@ -346,6 +346,8 @@ or None, default='median'
         folds = list(cv.split(X, y, **routed.splitter.split))
         self.n_splits_ = cv.get_n_splits(X, y, **routed.splitter.split)
         _check_folds(folds, self.n_splits_, _num_samples(X))
+        if self.storage is not None:
+            _check_folds_repeat(cv)
         return CrossValidation(
             clone(self.estimator),
             X,
@@ -594,6 +596,17 @@ def _check_folds(folds: list, n_splits: int, n_samples: int) -> None:
                 f"Fold {number} of cv has {len(shared)} rows both for training and for "
                 f"testing, such as row {shared[0]}: scores would be too good."
             )
+
+
+def _check_folds_repeat(cv) -> None:
+    """Warn of a splitter that draws other folds whenever the search is run."""
+    is_drawn = getattr(cv, "shuffle", True) and hasattr(cv, "random_state")
+    if is_drawn and cv.random_state is None:
+        warnings.warn(
+            f"The random_state of cv={cv} is None: its folds are drawn anew each time, "
+            "so the study in the storage cannot be resumed. Give it a number.",
+            stacklevel=2,
+        )
 
 
 def _rows(part, n_samples: int, number: int) -> np.ndarray:
