@@ -48,6 +48,8 @@ from skdeep.model_selection._study import Ledger
 from skdeep.model_selection._trial import Goal
 from skdeep.model_selection._trial_loop import TrialLoop, has_scores
 
+# Seconds; a larger integer may not have a float.
+_LONGEST = 1e12
 _DIRECTIONS = ("maximize", "minimize")
 
 
@@ -326,6 +328,7 @@ or None, default='median'
             fails.
         """
         scorers, refit_metric = self._get_scorers()
+        _check_callbacks(self.callbacks)
         X, y = indexable(X, y)
         params = _check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
@@ -343,6 +346,7 @@ or None, default='median'
     def _make_cross_validation(self, X, y, scorers, routed) -> CrossValidation:
         """Make the folds and return the cross-validation of all trials."""
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        _check_pairs(self.cv, cv)
         folds = list(cv.split(X, y, **routed.splitter.split))
         self.n_splits_ = cv.get_n_splits(X, y, **routed.splitter.split)
         _check_folds(folds, self.n_splits_, _num_samples(X))
@@ -456,7 +460,7 @@ or None, default='median'
         """Run the trials; return the finished ones, by place."""
         until = math.inf
         if self.timeout is not None:
-            until = time.monotonic() + self.timeout
+            until = time.monotonic() + min(self.timeout, _LONGEST)
         progress = make_progress(self.verbose, self.n_trials)
         try:
             with Ledger(study) as ledger:
@@ -576,6 +580,27 @@ def _checked_index(index: Any, n_trials: int) -> int:
     return int(index)
 
 
+def _check_callbacks(callbacks) -> None:
+    """Refuse, before any trial is run, what cannot be called after one."""
+    for callback in callbacks or ():
+        if not callable(callback) or isinstance(callback, type):
+            raise TypeError(
+                "callbacks must be functions of the study and the trial, got "
+                f"{callback!r}."
+            )
+
+
+def _check_pairs(given, cv) -> None:
+    """Refuse an iterable of folds that are no pairs."""
+    folds = [] if hasattr(given, "split") else getattr(cv, "cv", [])
+    for number, fold in enumerate(folds):
+        if not hasattr(fold, "__len__") or len(fold) != 2:
+            raise ValueError(
+                "cv must be an iterable of pairs, the rows for training and those for "
+                f"testing, but fold {number} is {fold!r}."
+            )
+
+
 def _check_folds(folds: list, n_splits: int, n_samples: int) -> None:
     """Refuse folds that cannot be scored or that would tell nothing."""
     if not folds:
@@ -612,6 +637,11 @@ def _check_folds_repeat(cv) -> None:
 def _rows(part, n_samples: int, number: int) -> np.ndarray:
     """Return the rows of one part of a fold, given by their numbers or as a mask."""
     part = np.asarray(part)
+    if part.size and part.dtype.kind not in "iub":
+        raise ValueError(
+            f"Fold {number} of cv must hold numbers of rows, or a mask, got "
+            f"{part.dtype} values."
+        )
     try:
         return np.arange(n_samples)[part if part.size else part.astype(int)]
     except IndexError as error:
