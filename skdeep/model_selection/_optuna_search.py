@@ -117,10 +117,14 @@ or None, default='median'
     storage : str, path or storage of Optuna, default=None
         Where trials are kept: None in memory, a file name in a journal file of
         Optuna's, a URL in a database. Several processes, on several machines, may
-        share one.
+        share one. It holds any number of searches, each in a study of its own.
 
     study_name : str, default=None
-        Name of the study in the storage; None is "OptunaSearchCV".
+        Name of the study in the storage. None is "OptunaSearchCV"; if another search
+        has that name, a hash of the data, folds, parameters and scores follows it. A
+        name that is given is refused if another search has it. Inside of another
+        estimator or a cross-validation, which fit the search to several sets of rows,
+        the hash follows it instead.
 
     n_jobs : int, default=None
         Number of trials at a time, in processes of joblib's. It changes nothing else.
@@ -207,9 +211,15 @@ or None, default='median'
     trials are drawn for any `n_jobs`, in any number of processes, and after any number
     of interruptions, and the same are pruned.
 
-    A storage that holds another search, with other data, folds, parameters or scores,
-    is refused. A trial whose process is dead is run again: at once if it was on this
-    machine, after two minutes without a sign of life if it was on another.
+    A search is resumed if the data, folds, parameters, scores and the estimator are the
+    same; `n_trials`, `sampler`, `pruner` and `random_state` do not count. A trial whose
+    process is dead is run again: at once if it was on this machine, after two minutes
+    without a sign of life if it was on another.
+
+    Ctrl-C ends the search. If a trial is complete by then, a warning says how many are
+    done, their results are kept and the best parameters are refitted; a second Ctrl-C
+    ends the refit, and leaves the results without a fitted estimator. Otherwise, and
+    inside of another estimator or a cross-validation, `KeyboardInterrupt` is raised.
 
     References
     ----------
@@ -324,8 +334,10 @@ or None, default='median'
         ------
         ValueError
             If the space is empty or names unknown parameters, if a fold is empty, if
-            the storage cannot be opened or holds another search, or if every trial
-            fails.
+            the storage cannot be opened or `study_name` is that of another search, or
+            if every trial fails.
+        KeyboardInterrupt
+            On Ctrl-C, unless the results of complete trials can be kept.
         """
         scorers, refit_metric = self._get_scorers()
         _check_callbacks(self.callbacks)
