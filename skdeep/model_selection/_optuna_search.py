@@ -417,8 +417,8 @@ or None, default='median'
         directions = list(self.directions)
         if not directions or any(given not in _DIRECTIONS for given in directions):
             raise ValueError(
-                "directions must hold 'maximize' or 'minimize' for each metric of "
-                f"scoring, got {directions!r}."
+                f"directions must hold 'maximize' or 'minimize', got {directions!r}: "
+                "one for each metric of scoring, in their order."
             )
         goal = Goal(names, directions, refit)
         if names is not None or not callable(self.scoring):

@@ -707,7 +707,7 @@ def test_callbacks_that_are_none(callback):
     [
         ([], "'maximize' or 'minimize'"),
         (["up"], r"\['up'\]"),
-        (["roc_auc"], r"for each metric of scoring, got \['roc_auc'\]"),
+        (["roc_auc"], r"got \['roc_auc'\]: one for each metric of scoring"),
         ([["maximize"]], r"got \[\['maximize'\]\]"),
         (["maximize", "minimize"], r"2 entries, .* \['score'\]"),
     ],
