@@ -558,7 +558,11 @@ def make_page(results, images, explained, section=""):
     stock = html.escape(results["stock"])
     horizon = results["horizon"]
     ahead = describe_horizon(results)
-    verdict = "".join(f"<p>{html.escape(text)}</p>" for text in results["verdict"])
+    verdict = "".join(
+        f"<p><strong>{html.escape(text)}</strong></p>"
+        for text in results.get("interrupted", [])
+    )
+    verdict += "".join(f"<p>{html.escape(text)}</p>" for text in results["verdict"])
     terms = "".join(f"<dt>{k}</dt><dd>{v}</dd>" for k, v in GLOSSARY.items())
     overlap = (
         ""

@@ -16,6 +16,7 @@ tries twenty sets of parameters for the dense network. Everything lands in
 
 # %%
 import argparse
+import copy
 import json
 import warnings
 from functools import partial
@@ -187,16 +188,47 @@ def plan_training(years, n_development, horizon, seed):
     }
 
 
-def train(names, trend, years, horizon, seed):
-    """Fit the networks and a logistic regression on the same days."""
+def fit(model, X, y):
+    """Fit a model; return whether Ctrl-C ended it, so that it has learned in part."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", ".*interrupted by user", UserWarning)
+        model.fit(X, y)
+    is_interrupted = False
+    for found in caught:
+        if "interrupted by user" in str(found.message):
+            is_interrupted = True
+        else:
+            warnings.warn_explicit(
+                found.message, found.category, found.filename, found.lineno
+            )
+    return is_interrupted
+
+
+def train(names, trend, years, horizon, seed, interrupted=None):
+    """Fit the networks and a logistic regression on the same days.
+
+    Sentences on what Ctrl-C has ended are appended to the list `interrupted`.
+    """
+    interrupted = [] if interrupted is None else interrupted
     X, y = trend.data.loc[years.development], trend.target.loc[years.development]
     training = plan_training(years, len(X), horizon, seed)
     networks = {name: MAKERS[name](training) for name in names}
-    for network in networks.values():
+    for name, network in networks.items():
         network.set_callbacks(ProgressBar())
-        network.fit(X, y)
+        if fit(network, X, y):
+            interrupted.append(tell_of_interrupt(name, network[-1]))
     logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     return networks, logistic.fit(X, y)
+
+
+def tell_of_interrupt(name, network):
+    """Return a sentence on a training that Ctrl-C has ended after some epochs."""
+    if network.n_iter_ == 0:
+        raise KeyboardInterrupt
+    return (
+        f"{name}: the training was interrupted by Ctrl-C after epoch "
+        f"{network.n_iter_}, before it had come to its end."
+    )
 
 
 # %%
@@ -589,7 +621,8 @@ def tune(trend, years, options):
         cv=plan_folds(y, options.horizon),
         random_state=options.seed,
     )
-    return search.fit(X, y)
+    is_interrupted = fit(search, X, y)
+    return search, is_interrupted
 
 
 def describe_search(search):
@@ -610,7 +643,13 @@ def describe_search(search):
 
 def add_tuning(results, days, trend, years, options):
     """Add what a search has found to the results, the days and the verdict."""
-    search = tune(trend, years, options)
+    search, is_interrupted = tune(trend, years, options)
+    if is_interrupted:
+        n_done = len(search.cv_results_["params"])
+        results.setdefault("interrupted", []).append(
+            f"The search of parameters was interrupted by Ctrl-C after {n_done} of "
+            f"{options.tune} trials."
+        )
     p_increase = search.predict_proba(trend.data.loc[years.test])[:, 1]
     scores = score(days["target"], p_increase, options.horizon)
     results["tuning"] = describe_search(search) | {"test": scores}
@@ -661,7 +700,8 @@ def run(stock, trend, years, options):
     """Train, judge, trade and explain; return the numbers, the days, the networks."""
     horizon, seed = options.horizon, options.seed
     names = MODELS[options.model]
-    networks, logistic = train(names, trend, years, horizon, seed)
+    interrupted: list = []
+    networks, logistic = train(names, trend, years, horizon, seed, interrupted)
     p_increase = predict_increase(trend, years, networks, logistic, horizon)
     explained = {
         name: explain(name, network, trend, years, p_increase[name], seed)
@@ -692,7 +732,12 @@ def run(stock, trend, years, options):
         "wealth": wealth,
         "explained": {name: found for name, (found, _) in explained.items()},
     }
-    return results | {"verdict": judge(results)}, days, networks
+    results |= {"verdict": judge(results)}
+    return (
+        results | ({"interrupted": interrupted} if interrupted else {}),
+        days,
+        networks,
+    )
 
 
 def make_table(results):
@@ -849,6 +894,26 @@ def add_costs(results, days, trend, years, options):
     days["costs"] = cost_days(decisions, days["target"], options.alpha)
 
 
+ADDITIONS = {"tune": add_tuning, "alpha": add_costs}
+
+
+def add_sections(results, days, trend, years, options):
+    """Add what the options ask for; Ctrl-C leaves out what is not done by then."""
+    for option, add in ADDITIONS.items():
+        if not getattr(options, option):
+            continue
+        more_results, more_days = copy.deepcopy(results), dict(days)
+        try:
+            add(more_results, more_days, trend, years, options)
+        except KeyboardInterrupt:
+            results.setdefault("interrupted", []).append(
+                f"Interrupted by Ctrl-C: what --{option} adds is left out."
+            )
+        else:
+            results |= more_results
+            days |= more_days
+
+
 def save(folder, results, days, networks):
     """Write the pictures, the report, the numbers and the days into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -878,18 +943,18 @@ def main(arguments=None):
             plan_folds(trend.target.loc[years.development], options.horizon)
     except (ValueError, OSError, ImportError) as error:
         parser.error(str(error))
-    results, days, networks = run(stock, trend, years, options)
-    if options.tune:
-        add_tuning(results, days, trend, years, options)
-    if options.alpha:
-        add_costs(results, days, trend, years, options)
+    try:
+        results, days, networks = run(stock, trend, years, options)
+    except KeyboardInterrupt:
+        parser.exit(130, "Interrupted by Ctrl-C: there is no report.\n")
+    add_sections(results, days, trend, years, options)
     save(options.out, results, days, {n: p[-1] for n, p in networks.items()})
     write = {"float_format": "{:.3f}".format, "na_rep": ""}
     print(make_table(results).to_string(**write))
-    if options.alpha:
+    if "costs" in results:
         print(make_cost_table(results["costs"]).to_string(**write))
     verdict = results["verdict"] + results.get("costs", {"verdict": []})["verdict"][1:]
-    print(*verdict, sep="\n")
+    print(*results.get("interrupted", []), *verdict, sep="\n")
     print(f"The report: {options.out / 'report.html'}")
 
 

@@ -28,6 +28,8 @@ PARTS = {
     "model_selection": {"skdeep": set(), "libraries": None},
     "preprocessing": {"skdeep": {"encoding"}, "libraries": None},
 }
+# Modules in the root that any part may import.
+SHARED = {"_compat", "_interrupts"}
 # Libraries that one part alone imports.
 HOMES = {"skorch": "training", "optuna": "model_selection", "lime": "inspection"}
 STANDARD = set(__import__("sys").stdlib_module_names)
@@ -65,7 +67,7 @@ def test_parts_import_in_one_direction(path):
             assert name.count(".") == 1, f"{name} leaves its part"
         elif top == "skdeep":
             assert rest, f"{part} imports all of skdeep"
-            assert rest[0] in {part, "_compat", *rule["skdeep"]}, name
+            assert rest[0] in {part, *SHARED, *rule["skdeep"]}, name
         elif rule["libraries"] is not None and top not in STANDARD:
             assert top in rule["libraries"], name
 
@@ -101,7 +103,5 @@ def test_every_part_has_a_rule():
 
 
 def test_only_the_front_door_stands_in_the_root():
-    assert {p.name for p in SOURCES if p.parent == ROOT} <= {
-        "__init__.py",
-        "_compat.py",
-    }
+    names = {path.stem for path in SOURCES if path.parent == ROOT}
+    assert names <= {"__init__", *SHARED}

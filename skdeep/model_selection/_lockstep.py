@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ from sklearn.utils.validation import _check_method_params
 from skdeep.model_selection._epoch_callbacks import EndOfEpoch, watched
 
 Scores = dict[str, float]
+# Name of the metric of a scorer that returns a number.
+SINGLE = "score"
 
 
 @dataclass
@@ -76,8 +79,35 @@ class Record:
 
 
 def as_dict(scores) -> Scores:
-    """Return scores as a dict by metric."""
-    return dict(scores) if isinstance(scores, dict) else {"score": scores}
+    """Return scores as a dict by metric.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or if they are no real numbers.
+    """
+    found = dict(scores) if isinstance(scores, dict) else {SINGLE: scores}
+    if not found:
+        raise ValueError("scoring must return at least one metric, got an empty dict.")
+    for name, value in found.items():
+        if not isinstance(value, Real):
+            raise ValueError(f"scoring must return real numbers, got {name}={value!r}.")
+    return {str(name): float(value) for name, value in found.items()}
+
+
+def names_of(scores: list[dict]) -> list[str]:
+    """Return the names of the metrics; a fold whose scoring failed has only one."""
+    return max(map(list, scores), key=len)
+
+
+def metric(scores: Scores, name: str) -> float:
+    """Return a score; where scoring failed, that is the same for all metrics."""
+    if name not in scores and list(scores) != [SINGLE]:
+        raise ValueError(
+            "scoring must return the same metrics each time: it has returned "
+            f"{list(scores)}, without {name!r}."
+        )
+    return scores.get(name, scores.get(SINGLE, np.nan))
 
 
 class Fold:
@@ -142,10 +172,14 @@ class Fold:
 
     def abandon(self) -> None:
         """End training, if it has not ended."""
-        self.stop = True
+        self.stop_training()
         if self._thread.ident is not None:
-            self._turn.release()
             self._thread.join()
+
+    def stop_training(self) -> None:
+        """Let training end after the current epoch, without waiting for it."""
+        self.stop = True
+        self._turn.release()
 
     def record(self, epoch: int) -> Record:
         """Return the scores after an epoch; a fold that has stopped keeps its last."""

@@ -25,9 +25,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_method_params, _num_samples
 
 from skdeep._compat import VersionedPickle
+from skdeep._interrupts import is_outermost_fit
 from skdeep.model_selection._callback_contexts import SearchContexts
 from skdeep.model_selection._epoch_callbacks import StopAfter, watched
-from skdeep.model_selection._lockstep import CrossValidation
+from skdeep.model_selection._lockstep import SINGLE, CrossValidation
 from skdeep.model_selection._plots import SearchPlots
 from skdeep.model_selection._private_url import private
 from skdeep.model_selection._results import make_results, params_of
@@ -42,8 +43,9 @@ from skdeep.model_selection._sampling import (
 )
 from skdeep.model_selection._search_progress import make_progress
 from skdeep.model_selection._search_space import make_space
-from skdeep.model_selection._signature import signature
+from skdeep.model_selection._signature import digest, signature
 from skdeep.model_selection._storage import (
+    DEFAULT_NAME,
     facts_of,
     open_storage,
     open_study,
@@ -52,8 +54,10 @@ from skdeep.model_selection._storage import (
 )
 from skdeep.model_selection._study import Ledger
 from skdeep.model_selection._trial import Goal
-from skdeep.model_selection._trial_loop import TrialLoop
+from skdeep.model_selection._trial_loop import TrialLoop, has_scores
 
+# Seconds; a larger integer may not have a float.
+_LONGEST = 1e12
 _DIRECTIONS = ("maximize", "minimize")
 
 
@@ -121,12 +125,16 @@ or None, default='median'
     storage : str, path or storage of Optuna, default=None
         Where trials are kept: None in memory, a file name in a journal file of
         Optuna's, a URL in a database. Several processes, on several machines, may
-        share one. A file that is not a journal is never written to. The password of a
-        URL is neither shown nor pickled; better give it by the environment
-        (``PGPASSWORD``).
+        share one. It holds any number of searches, each in a study of its own. A file
+        that is not a journal is never written to. The password of a URL is neither
+        shown nor pickled; better give it by the environment (``PGPASSWORD``).
 
     study_name : str, default=None
-        Name of the study in the storage; None is "OptunaSearchCV".
+        Name of the study in the storage. None is "OptunaSearchCV"; if another search
+        has that name, a hash of the data, folds, parameters and scores follows it. A
+        name that is given is refused if another search has it. Inside of another
+        estimator or a cross-validation, which fit the search to several sets of rows,
+        the hash follows it instead.
 
     n_jobs : int, default=None
         Number of trials at a time, in processes of joblib's. It changes nothing else.
@@ -213,9 +221,15 @@ or None, default='median'
     trials are drawn for any `n_jobs`, in any number of processes, and after any number
     of interruptions, and the same are pruned.
 
-    A storage that holds another search, with other data, folds, parameters or scores,
-    is refused. A trial whose process is dead is run again: at once if it was on this
-    machine, after two minutes without a sign of life if it was on another.
+    A search is resumed if the data, folds, parameters, scores and the estimator are the
+    same; `n_trials`, `sampler`, `pruner` and `random_state` do not count. A trial whose
+    process is dead is run again: at once if it was on this machine, after two minutes
+    without a sign of life if it was on another.
+
+    Ctrl-C ends the search. If a trial is complete by then, a warning says how many are
+    done, their results are kept and the best parameters are refitted; a second Ctrl-C
+    ends the refit, and leaves the results without a fitted estimator. Otherwise, and
+    inside of another estimator or a cross-validation, `KeyboardInterrupt` is raised.
 
     References
     ----------
@@ -330,10 +344,13 @@ or None, default='median'
         ------
         ValueError
             If the space is empty or names unknown parameters, if a fold is empty, if
-            the storage cannot be opened, written or read, is damaged or holds another
-            search, or if every trial fails.
+            the storage cannot be opened, written or read, is damaged, if `study_name`
+            is that of another search, or if every trial fails.
+        KeyboardInterrupt
+            On Ctrl-C, unless the results of complete trials can be kept.
         """
         scorers, refit_metric = self._get_scorers()
+        _check_callbacks(self.callbacks)
         X, y = indexable(X, y)
         params = _check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
@@ -341,19 +358,22 @@ or None, default='median'
             cross_validation = self._make_cross_validation(X, y, scorers, routed)
             with contexts.trials(self.n_trials, self.n_splits_) as make_contexts:
                 self._search(cross_validation, routed, refit_metric, make_contexts)
+            is_several = isinstance(scorers, _MultimetricScorer)
+            self.scorer_ = scorers._scorers if is_several else scorers
             if self.refit:
                 with contexts.refit(self.best_estimator_):
                     self._refit(X, y, routed.estimator.fit)
-        is_several = isinstance(scorers, _MultimetricScorer)
-        self.scorer_ = scorers._scorers if is_several else scorers
         return self
 
     def _make_cross_validation(self, X, y, scorers, routed) -> CrossValidation:
         """Make the folds and return the cross-validation of all trials."""
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        _check_pairs(self.cv, cv)
         folds = list(cv.split(X, y, **routed.splitter.split))
         self.n_splits_ = cv.get_n_splits(X, y, **routed.splitter.split)
         _check_folds(folds, self.n_splits_, _num_samples(X))
+        if self.storage is not None:
+            _check_folds_repeat(cv)
         return CrossValidation(
             clone(self.estimator),
             X,
@@ -391,28 +411,29 @@ or None, default='median'
         study.sampler = make_sampler(self.sampler, seed)
         study.pruner = make_pruner(self.pruner)
         self.study_ = study
-        self._objectives = goal.names or ["score"]
 
     def _make_goal(self, scorers) -> Goal:
         """Return the objectives."""
         names = None
         if isinstance(scorers, _MultimetricScorer):
             names = list(scorers._scorers)
+        refit = self.refit
+        if not isinstance(refit, str):
+            refit = bool(refit) and not callable(refit)
         if self.directions is None:
-            if isinstance(self.refit, str):
-                return Goal([self.refit], ["maximize"])
-            return Goal(names[:1] if names else None, ["maximize"])
+            if names is not None:
+                names = [refit] if isinstance(refit, str) else names[:1]
+            return Goal(names, ["maximize"], refit)
         directions = list(self.directions)
-        if not directions or not set(directions) <= set(_DIRECTIONS):
+        if not directions or any(given not in _DIRECTIONS for given in directions):
             raise ValueError(
-                f"directions must hold 'maximize' or 'minimize', got {directions!r}."
+                f"directions must hold 'maximize' or 'minimize', got {directions!r}: "
+                "one for each metric of scoring, in their order."
             )
-        if len(directions) != len(names or ["score"]):
-            raise ValueError(
-                f"directions has {len(directions)} entries, but the metrics of "
-                f"scoring are {names or ['score']}."
-            )
-        return Goal(names, directions)
+        goal = Goal(names, directions, refit)
+        if names is not None or not callable(self.scoring):
+            goal.metrics(names or [SINGLE])
+        return goal
 
     def _open(self, cross_validation: CrossValidation, routed, space, goal: Goal):
         """Return the study, new or resumed, and the seed of its draws."""
@@ -420,7 +441,10 @@ or None, default='median'
         marks: dict[str, str] = {}
         if self.storage is not None:
             given = {**routed.estimator.fit, **routed.splitter.split}
-            scoring = [self.scoring, goal.names, goal.directions]
+            names = goal.names
+            if names is None and callable(self.scoring) and self.directions is None:
+                names = [self.refit] if isinstance(self.refit, str) else None
+            scoring = [self.scoring, names, goal.directions]
             marks = signature(
                 cross_validation.estimator,
                 cross_validation.X,
@@ -432,8 +456,20 @@ or None, default='median'
             )
         facts = {"seed": int(rng.randint(2**31 - 1)), "signature": marks}
         storage = open_storage(self.storage)
-        study = open_study(storage, self.study_name, goal.directions, facts)
+        study = open_study(
+            storage, self.study_name, goal.directions, facts, self._other_name(marks)
+        )
         return study, facts_of(study)["seed"]
+
+    def _other_name(self, marks: dict[str, str]) -> str | None:
+        """Return the name to use if that of the study is taken by another search.
+
+        A name that the user has given is kept, unless the search is fitted to rows that
+        another estimator, or a cross-validation, has chosen.
+        """
+        if self.storage is None or (self.study_name and is_outermost_fit()):
+            return None
+        return f"{self.study_name or DEFAULT_NAME}-{digest(marks)}"
 
     def _run(
         self,
@@ -446,11 +482,11 @@ or None, default='median'
         """Run the trials; return the finished ones, by place."""
         until = math.inf
         if self.timeout is not None:
-            until = time.monotonic() + self.timeout
+            until = time.monotonic() + min(self.timeout, _LONGEST)
         progress = make_progress(self.verbose, self.n_trials)
         try:
             with Ledger(study) as ledger:
-                return TrialLoop(
+                loop = TrialLoop(
                     ledger,
                     drawing,
                     cross_validation,
@@ -461,35 +497,56 @@ or None, default='median'
                     list(self.callbacks or ()),
                     progress,
                     make_contexts,
-                ).run()
+                )
+                try:
+                    return loop.run()
+                except KeyboardInterrupt:
+                    done = ledger.finished()
+                    if not (has_scores(done) and is_outermost_fit()):
+                        raise
+                    self._tell_of_interrupt(len(done))
+                    return done
         finally:
             progress.close()
 
+    def _tell_of_interrupt(self, n_done: int) -> None:
+        next_step = " Now the best parameters are refitted." if self.refit else ""
+        warnings.warn(
+            f"Search interrupted by user: the results are those of {n_done} of "
+            f"{self.n_trials} trials.{next_step}",
+            stacklevel=2,
+        )
+
     def _keep_results(self, trials: dict[int, FrozenTrial], params, goal: Goal) -> None:
-        pairs = zip(goal.names or ["score"], goal.directions, strict=True)
-        minimised = [name for name, direction in pairs if direction == "minimize"]
         self.cv_results_ = make_results(
             trials,
             params,
             self.n_splits_,
             self.error_score,
-            minimised,
+            goal,
             self._format_results,
         )
-        self.multimetric_ = "mean_test_score" not in self.cv_results_
+        prefix = "mean_test_"
+        results = self.cv_results_
+        names = [n.removeprefix(prefix) for n in results if n.startswith(prefix)]
+        self.multimetric_ = goal.names is not None or names != [SINGLE]
+        self._objectives = goal.metrics(names)
 
     def _keep_best(self, refit_metric: str, estimator) -> None:
         """Choose the best trial, if there is a way to."""
         results = self.cv_results_
         if callable(self.scoring) and self.multimetric_:
-            prefix = "mean_test_"
-            names = [n.removeprefix(prefix) for n in results if n.startswith(prefix)]
-            self._check_refit_for_multimetric(names)
             refit_metric = self.refit
         if not (self.refit or not self.multimetric_):
             return
-        self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
-        if not callable(self.refit):
+        if callable(self.refit):
+            self.best_index_ = _checked_index(
+                self.refit(results), len(results["params"])
+            )
+        else:
+            self.best_index_ = self._select_best_index(
+                self.refit, refit_metric, results
+            )
             self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
         self.best_params_ = results["params"][self.best_index_]
         n_epochs = results["n_epochs"][self.best_index_]
@@ -548,6 +605,42 @@ or None, default='median'
         return state
 
 
+def _checked_index(index: Any, n_trials: int) -> int:
+    """Return what `refit`, a callable, gives as the index of the best trial."""
+    if not isinstance(index, int | np.integer):
+        raise TypeError(
+            "best_index_ returned is not an integer: refit must return a position in "
+            f"cv_results_, got {index!r}."
+        )
+    if not 0 <= index < n_trials:
+        raise IndexError(
+            f"best_index_ index out of range: refit returned {index}, but cv_results_ "
+            f"has {n_trials} trials, 0 to {n_trials - 1}."
+        )
+    return int(index)
+
+
+def _check_callbacks(callbacks) -> None:
+    """Refuse, before any trial is run, what cannot be called after one."""
+    for callback in callbacks or ():
+        if not callable(callback) or isinstance(callback, type):
+            raise TypeError(
+                "callbacks must be functions of the study and the trial, got "
+                f"{callback!r}."
+            )
+
+
+def _check_pairs(given, cv) -> None:
+    """Refuse an iterable of folds that are no pairs."""
+    folds = [] if hasattr(given, "split") else getattr(cv, "cv", [])
+    for number, fold in enumerate(folds):
+        if not hasattr(fold, "__len__") or len(fold) != 2:
+            raise ValueError(
+                "cv must be an iterable of pairs, the rows for training and those for "
+                f"testing, but fold {number} is {fold!r}."
+            )
+
+
 def _check_folds(folds: list, n_splits: int, n_samples: int) -> None:
     """Refuse folds that cannot be scored or that would tell nothing."""
     if not folds:
@@ -570,9 +663,25 @@ def _check_folds(folds: list, n_splits: int, n_samples: int) -> None:
             )
 
 
+def _check_folds_repeat(cv) -> None:
+    """Warn of a splitter that draws other folds whenever the search is run."""
+    is_drawn = getattr(cv, "shuffle", True) and hasattr(cv, "random_state")
+    if is_drawn and cv.random_state is None:
+        warnings.warn(
+            f"The random_state of cv={cv} is None: its folds are drawn anew each time, "
+            "so the study in the storage cannot be resumed. Give it a number.",
+            stacklevel=2,
+        )
+
+
 def _rows(part, n_samples: int, number: int) -> np.ndarray:
     """Return the rows of one part of a fold, given by their numbers or as a mask."""
     part = np.asarray(part)
+    if part.size and part.dtype.kind not in "iub":
+        raise ValueError(
+            f"Fold {number} of cv must hold numbers of rows, or a mask, got "
+            f"{part.dtype} values."
+        )
     try:
         return np.arange(n_samples)[part if part.size else part.astype(int)]
     except IndexError as error:

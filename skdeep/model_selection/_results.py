@@ -11,6 +11,9 @@ from optuna.trial import FixedTrial, FrozenTrial
 from scipy.stats import rankdata
 from sklearn.model_selection._validation import _warn_or_raise_about_fit_failures
 
+from skdeep.model_selection._lockstep import SINGLE, names_of
+from skdeep.model_selection._trial import Goal
+
 
 def params_of(trial: FrozenTrial, space, own) -> dict:
     """Return the parameters that the estimator had in a trial."""
@@ -24,7 +27,7 @@ def make_results(
     params: list[dict],
     n_splits: int,
     error_score,
-    minimised: list[str],
+    goal: Goal,
     format_results: Callable,
 ) -> dict:
     """Return the results of all trials, in the form of scikit-learn's searches.
@@ -39,8 +42,8 @@ def make_results(
         Number of folds.
     error_score : float or 'raise'
         What failed trials score.
-    minimised : list of str
-        Metrics whose lowest value is the best.
+    goal : Goal
+        The objectives.
     format_results : callable
         ``BaseSearchCV._format_results``.
 
@@ -57,13 +60,18 @@ def make_results(
     outcomes = [json.loads(trial.user_attrs["result"]) for trial in trials.values()]
     state = np.array([outcome["state"] for outcome in outcomes], dtype=object)
     _tell_of_failures(outcomes, n_splits, error_score)
-    folds = [fold for outcome in outcomes for fold in _folds(outcome, outcomes)]
+    complete = [outcome for outcome in outcomes if outcome["state"] == "complete"]
+    kinds = ("test_scores", "train_scores")
+    names = {kind: names_of([outcome[kind] for outcome in complete]) for kind in kinds}
+    folds = [fold for outcome in outcomes for fold in _folds(outcome, names)]
     with warnings.catch_warnings():
         # Trials that were pruned have no scores, and that is as it should be.
         warnings.filterwarnings("ignore", "One or more of the .* scores")
         results = format_results(params, n_splits, folds)
-    for name in minimised:
-        results[f"rank_test_{name}"] = _ranks(-results[f"mean_test_{name}"])
+    objectives = goal.metrics(names["test_scores"])
+    for name, direction in zip(objectives, goal.directions, strict=True):
+        if direction == "minimize":
+            results[f"rank_test_{name}"] = _ranks(-results[f"mean_test_{name}"])
     if error_score != "raise":
         _fill_in(results, state == "failed", error_score)
     n_epochs = [outcome["n_epochs"] for outcome in outcomes]
@@ -84,15 +92,16 @@ def _tell_of_failures(outcomes: list[dict], n_splits: int, error_score) -> None:
         )
 
 
-def _folds(outcome: dict, outcomes: list[dict]) -> list[dict]:
+def _folds(outcome: dict, names: Mapping[str, list[str]]) -> list[dict]:
     """Return what scikit-learn's own loop would have of a trial: a dict a fold."""
-    complete = next(o for o in outcomes if o["state"] == "complete")
-    has_scores = outcome["state"] == "complete"
+    missing = [np.nan] * len(outcome["fit_times"])
 
     def scores(kind: str, fold: int):
-        names = complete[kind]
-        found = {n: outcome[kind][n][fold] if has_scores else np.nan for n in names}
-        return found["score"] if list(found) == ["score"] else found
+        found = outcome[kind]
+        # Where a scorer failed there is one score for all of its metrics.
+        instead = found.get(SINGLE, missing)
+        values = {name: found.get(name, instead)[fold] for name in names[kind]}
+        return values[SINGLE] if list(values) == [SINGLE] else values
 
     made = []
     for fold, times in enumerate(
@@ -100,7 +109,7 @@ def _folds(outcome: dict, outcomes: list[dict]) -> list[dict]:
     ):
         made.append({"fit_time": times[0], "score_time": times[1]})
         made[-1]["test_scores"] = scores("test_scores", fold)
-        if complete["train_scores"]:
+        if names["train_scores"]:
             made[-1]["train_scores"] = scores("train_scores", fold)
     return made
 

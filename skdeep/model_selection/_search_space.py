@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import types
 from collections.abc import Callable, Iterable, Mapping
@@ -23,6 +24,8 @@ from scipy.stats import rv_continuous, rv_discrete
 _TAIL = 1e-6
 # Longer texts say less than a position does.
 _LONGEST_LABEL = 40
+# Names to suggest in place of a wrong one.
+_N_MEANT = 3
 # Where estimators that wrap another one keep it.
 _INNER = ("estimator", "regressor")
 
@@ -130,6 +133,7 @@ class _Quantile(_Numbers):
         self.is_discrete = not hasattr(frozen, "pdf") and not hasattr(frozen, "icdf")
         # scipy's older distributions have ppf, its newer ones icdf.
         self.inverse = frozen.ppf if hasattr(frozen, "ppf") else frozen.icdf
+        _finite_ends(name, lambda: self.inverse(np.array([_TAIL, 1 - _TAIL])))
         super().__init__(f"{name} (quantile)", FloatDistribution(_TAIL, 1 - _TAIL))
 
     def decode(self, value):
@@ -180,15 +184,27 @@ def _from_scipy(name: str, frozen):
     """Return the entry for a scipy distribution."""
     kind = getattr(getattr(frozen, "dist", None), "name", None)
     if kind == "uniform":
-        low, high = map(float, frozen.support())
+        low, high = _finite_ends(name, frozen.support)
         return _Numbers(name, FloatDistribution(low, high))
     if kind in ("loguniform", "reciprocal") and not _shift(frozen):
-        low, high = map(float, frozen.support())
+        low, high = _finite_ends(name, frozen.support)
         return _Numbers(name, FloatDistribution(low, high, log=True))
     if kind == "randint":
-        first, last = map(int, frozen.support())
+        first, last = map(int, _finite_ends(name, frozen.support))
         return _Numbers(name, IntDistribution(first, last))
     return _Quantile(name, frozen)
+
+
+def _finite_ends(name: str, find: Callable[[], Any]) -> tuple[float, float]:
+    """Return the ends of a range; refuse a distribution that has no such range."""
+    with np.errstate(invalid="ignore"):
+        low, high = map(float, find())
+    if not (np.isfinite([low, high]).all() and low <= high):
+        raise ValueError(
+            f"param_distributions[{name!r}] has no finite range of values to draw "
+            f"from: it reaches from {low} to {high}. Look at its parameters."
+        )
+    return low, high
 
 
 def _freeze(name: str, family):
@@ -286,6 +302,12 @@ class CallableSpace:
                 "param_distributions, being a callable, must return a dict of "
                 f"parameters for a trial, got {params!r}."
             )
+        for name in params:
+            if not isinstance(name, str):
+                raise TypeError(
+                    "param_distributions, being a callable, must return names of "
+                    f"parameters, got {name!r}."
+                )
         return dict(params)
 
     def own(self, estimator) -> Draw:
@@ -325,8 +347,26 @@ def _check_names(given: Mapping, estimator) -> None:
             continue
         raise ValueError(
             f"param_distributions has {name!r}, which is no parameter of "
-            f"{type(estimator).__name__}. Its parameters are {sorted(known)}."
+            f"{type(estimator).__name__}. {_what_was_meant(str(name), list(known))}"
         )
+
+
+def _what_was_meant(name: str, known: list[str]) -> str:
+    """Return a sentence on the parameters that a wrong name may stand for."""
+    of_steps: dict[str, list[str]] = {}
+    for other in known:
+        of_steps.setdefault(other.rpartition("__")[2], []).append(other)
+    last = name.rpartition("__")[2]
+    meant = of_steps.get(last, [])
+    if not meant:
+        meant = difflib.get_close_matches(name, known, n=1)
+        for other in difflib.get_close_matches(last, of_steps, n=1):
+            meant = [*meant, *(m for m in of_steps[other] if m not in meant)]
+    if meant:
+        return f"Did you mean {' or '.join(map(repr, meant[:_N_MEANT]))}?"
+    own = sorted(other for other in known if "__" not in other)
+    inner = ", and those of each after '__'" if len(own) < len(known) else ""
+    return f"Its parameters are {own}{inner}."
 
 
 def default_space(estimator, prefix: str = "") -> dict:

@@ -45,6 +45,11 @@ def signature(estimator, X, y, params: Mapping, folds, space, scoring) -> dict:
     }
 
 
+def digest(marks: Mapping[str, str]) -> str:
+    """Return a single short hash of a signature."""
+    return _hash(dict(marks))
+
+
 def _hash(value) -> str:
     return hashlib.sha256("|".join(_tokens(value)).encode()).hexdigest()[:16]
 

@@ -348,7 +348,9 @@ class SearchStudy(optuna.Study):
         self.is_stopped = True
 
 
-def open_study(storage: BaseStorage, name, directions, facts: dict) -> SearchStudy:
+def open_study(
+    storage: BaseStorage, name, directions, facts: dict, other_name: str | None = None
+) -> SearchStudy:
     """Return the study of a name, new or as it was left.
 
     Parameters
@@ -361,6 +363,8 @@ def open_study(storage: BaseStorage, name, directions, facts: dict) -> SearchStu
         Of the objectives.
     facts : dict
         What is written into a new study: the seed, and what must not change.
+    other_name : str or None
+        Name to use if ``name`` is taken by another search; None raises then.
 
     Raises
     ------
@@ -368,17 +372,18 @@ def open_study(storage: BaseStorage, name, directions, facts: dict) -> SearchStu
         If there is such a study that is not of this class, or of another search.
     """
     name = name or DEFAULT_NAME
+    if other_name is not None and _has_study(storage, other_name):
+        name, other_name = other_name, None
     is_new = _create(storage, name, directions)
     study = SearchStudy(name, storage)
     if is_new or not _wait_for_facts(study):
         study.set_user_attr("search", {**facts, "check": checksum(facts)})
-    found = [direction.name.lower() for direction in study.directions]
-    if found != list(directions):
-        raise ValueError(
-            f"The study {name!r} has the directions {found}, not {list(directions)}. "
-            "Choose another study_name or storage."
-        )
-    _compare(name, facts_of(study)["signature"], facts["signature"])
+    before, now = facts_of(study)["signature"], facts["signature"]
+    changed = [what for what in now if now[what] != before.get(what)]
+    if changed and other_name is not None:
+        return open_study(storage, other_name, directions, facts)
+    _check_directions(study, directions)
+    _refuse_another(name, changed)
     return study
 
 
@@ -430,14 +435,23 @@ def _wait_for_facts(study: SearchStudy) -> bool:
     return "search" in study.user_attrs
 
 
-def _compare(name: str, before: dict, now: dict) -> None:
+def _check_directions(study: SearchStudy, directions) -> None:
+    found = [direction.name.lower() for direction in study.directions]
+    if found != list(directions):
+        raise ValueError(
+            f"The study {study.study_name!r} has the directions {found}, not "
+            f"{list(directions)}. Choose another study_name or storage."
+        )
+
+
+def _refuse_another(name: str, changed: list[str]) -> None:
     """Refuse to go on with another search than the one that was begun."""
-    changed = [what for what in now if now[what] != before.get(what)]
     if not changed:
         return
     raise ValueError(
         f"The study {name!r} in this storage was begun with another "
-        f"{', '.join(changed)}: its trials cannot be gone on with. Choose "
-        "another study_name or storage, or delete the old one. (Folds that are "
-        "shuffled need a random_state to be the same each time.)"
+        f"{', '.join(changed)}: its trials cannot be gone on with. Choose another "
+        "study_name or storage, delete the old study, or leave study_name=None: then "
+        "each search has a study of its own. (Folds that are shuffled need a "
+        "random_state to be the same each time.)"
     )

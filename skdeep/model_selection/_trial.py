@@ -13,7 +13,14 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from skdeep.model_selection._epoch_callbacks import last_step, takes_callbacks
-from skdeep.model_selection._lockstep import CrossValidation, Fold, Record
+from skdeep.model_selection._lockstep import (
+    SINGLE,
+    CrossValidation,
+    Fold,
+    Record,
+    metric,
+    names_of,
+)
 from skdeep.model_selection._sampling import Judge, quiet
 
 
@@ -24,23 +31,66 @@ class Goal:
     Parameters
     ----------
     names : list of str or None
-        Metrics, one for each direction; None takes the first that a scorer returns.
+        Metrics, one for each direction. ``None`` if only a call of `scoring` tells
+        which there are; `refit` then chooses.
     directions : list of str
         "maximize" or "minimize".
+    refit : str or bool
+        The parameter of the search; a callable counts as ``False``.
     """
 
     names: list[str] | None
     directions: list[str]
+    refit: str | bool = False
 
     @property
     def is_single(self) -> bool:
         """Whether there is one objective, so that trials can be pruned."""
         return len(self.directions) == 1
 
+    def metrics(self, found: list[str]) -> list[str]:
+        """Return the names of the objectives among the metrics of `scoring`.
+
+        Raises
+        ------
+        ValueError
+            If `scoring`, being a callable, has returned other metrics than `refit` and
+            `directions` need.
+        """
+        names = self.names or self._chosen(found)
+        missing = [name for name in names if name not in found]
+        if missing:
+            raise ValueError(
+                "scoring must return the same metrics each time: it has returned "
+                f"{found}, without {missing[0]!r}."
+            )
+        if len(names) != len(self.directions):
+            raise ValueError(
+                f"directions has {len(self.directions)} entries, but the metrics of "
+                f"scoring are {names}."
+            )
+        return names
+
+    def _chosen(self, found: list[str]) -> list[str]:
+        """Return the metrics to optimise of a scorer that is a callable."""
+        if len(self.directions) > 1 or found == [SINGLE]:
+            return found
+        if self.refit is False:
+            return found[:1]
+        if self.refit not in found:
+            raise ValueError(
+                "For multi-metric scoring, the parameter refit must be set to a scorer "
+                "key or a callable that returns the index of the best trial. If this "
+                "is not needed, refit should be set to False explicitly. "
+                f"{self.refit!r} was passed, and scoring returned {found}."
+            )
+        return [str(self.refit)]
+
     def values(self, records: list[Record]) -> list[float]:
         """Return the mean over folds of each objective."""
-        names = self.names or list(records[0].test)[:1]
-        return [float(np.mean([r.test[name] for r in records])) for name in names]
+        tests = [record.test for record in records]
+        names = self.metrics(names_of(tests))
+        return [float(np.mean([metric(t, name) for t in tests])) for name in names]
 
     def best(self, values: list[float]) -> int | None:
         """Return the position of the best value, the first of them; None if all NaN."""
@@ -142,8 +192,13 @@ class Trial:
             self._abandon()
 
     def _abandon(self) -> None:
-        for fold in self.folds:
-            fold.abandon()
+        try:
+            for fold in self.folds:
+                fold.abandon()
+        finally:
+            # If Ctrl-C ends the wait for one of them, none waits for its turn for ever.
+            for fold in self.folds:
+                fold.stop_training()
 
     def _advance(self) -> Iterator[tuple[int, float]]:
         """Train all folds by an epoch, and again; give each step and its value."""
@@ -194,7 +249,7 @@ class Trial:
     def _complete(self, records: list, n_epochs: int | None) -> Outcome:
         values = self.goal.values(records)
         if np.isnan(values).any():
-            names = self.goal.names or list(records[0].test)[:1]
+            names = self.goal.metrics(names_of([record.test for record in records]))
             return self._outcome(
                 "failed", error=f"The score of a fold is not a number ({names})."
             )
@@ -217,7 +272,7 @@ class Trial:
 
 def _by_metric(scores: list[dict]) -> dict[str, list[float]]:
     """Return for each metric the scores of all folds."""
-    return {name: [float(s[name]) for s in scores] for name in scores[0]}
+    return {name: [metric(s, name) for s in scores] for name in names_of(scores)}
 
 
 def run_trial(

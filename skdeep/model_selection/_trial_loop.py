@@ -79,8 +79,11 @@ class TrialLoop:
 
     def _missing(self, done: Mapping[int, FrozenTrial]) -> list[int]:
         """Return the unfinished places of the first batch that has any."""
-        missing = [place for place in range(self.n_trials) if place not in done]
-        return [p for p in missing if p // BATCH_SIZE == missing[0] // BATCH_SIZE]
+        # n_trials may be huge: a timeout is to end the search then.
+        places = range(self.n_trials)
+        first = next((place for place in places if place not in done), self.n_trials)
+        end = (first // BATCH_SIZE + 1) * BATCH_SIZE
+        return [place for place in places[first:end] if place not in done]
 
     def _is_over(self, done: Mapping[int, FrozenTrial]) -> bool:
         # At least one trial is run, however short the time.
@@ -126,6 +129,11 @@ def _run(
         cross_validation, params, goal, pruner, earlier, place, contexts
     )
     return place, outcome
+
+
+def has_scores(done: Mapping[int, FrozenTrial]) -> bool:
+    """Return whether there is a complete trial among the finished ones."""
+    return any(trial.state == TrialState.COMPLETE for trial in done.values())
 
 
 def _best(done: Mapping[int, FrozenTrial], goal: Goal) -> str:

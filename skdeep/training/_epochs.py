@@ -6,13 +6,14 @@ import contextlib
 import math
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
+from skdeep._interrupts import is_outermost_fit
 from skdeep.training._batches import Batch, Source, batch_sizes
 from skdeep.training._checkpoint import described
 from skdeep.training._dense import DenseLearner
@@ -54,6 +55,8 @@ class Fit:
         Shows each epoch.
     generators : GlobalGenerators, optional
         Torch's global generators, while this fit has them.
+    check_cancelled : callable, optional
+        Called after each epoch; raises if the result is no longer wanted.
 
     Attributes
     ----------
@@ -64,9 +67,14 @@ class Fit:
     """
 
     def __init__(
-        self, task: Task, printer: Printer, generators: GlobalGenerators | None = None
+        self,
+        task: Task,
+        printer: Printer,
+        generators: GlobalGenerators | None = None,
+        check_cancelled: Callable[[], None] = lambda: None,
     ):
         self.task = task
+        self.check_cancelled = check_cancelled
         self.options = task.options
         self.state = task.state
         self.printer = printer
@@ -129,7 +137,10 @@ class Fit:
                 self.end_epoch([learner.end_epoch() for learner in learners])
                 if self.task.checkpoint is not None:
                     self.task.checkpoint.after_epoch(self)
+                self.check_cancelled()
         except KeyboardInterrupt:
+            if not is_outermost_fit():
+                raise
             self._stopped = True
             warnings.warn("Training interrupted by user.", stacklevel=2)
         self._restore_best()

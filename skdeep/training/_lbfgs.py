@@ -11,6 +11,7 @@ import torch
 from sklearn.utils.optimize import _check_optimize_result
 from torch import Tensor, nn
 
+from skdeep._interrupts import is_outermost_fit
 from skdeep.training._batches import Batch, batch_sizes
 from skdeep.training._epochs import Fit
 
@@ -74,7 +75,8 @@ def _check_repeatable(network: nn.Module) -> None:
 def minimise(fit: Fit) -> None:
     """Run L-BFGS on the fit's network, with the options of the task.
 
-    Each iteration leaves a record in the history. Ctrl-C keeps the last iteration.
+    Each iteration leaves a record in the history. Ctrl-C keeps the last iteration,
+    unless the fit is part of a larger one.
     """
     task, learner = fit.task, fit.task.learner
     if len(task.learners) > 1:
@@ -107,6 +109,7 @@ def minimise(fit: Fit) -> None:
         record(intermediate_result.fun)
         if fit.notify_end(history[-1]):
             raise StopIteration
+        fit.check_cancelled()
 
     if fit.observer is not None:
         fit.observer.begin()
@@ -129,6 +132,8 @@ def minimise(fit: Fit) -> None:
         task.state.n_samples_seen += len(task.train) * int(result.nit)
         _check_optimize_result("lbfgs", result, options.max_iter)
     except KeyboardInterrupt:
+        if not is_outermost_fit():
+            raise
         warnings.warn("Training interrupted by user.", stacklevel=2)
     finally:
         if fit.observer is not None:

@@ -14,7 +14,11 @@ from skdeep.training._grouping import can_join
 from skdeep.training._lbfgs import minimise
 from skdeep.training._population import run_population
 from skdeep.training._progress import make_printer
-from skdeep.training._scheduler import PopulationScheduler, current_scheduler
+from skdeep.training._scheduler import (
+    PopulationScheduler,
+    check_cancelled,
+    current_scheduler,
+)
 from skdeep.training._task import Task, TrainingState
 
 
@@ -41,7 +45,7 @@ def train(task: Task) -> TrainingState:
             stack.enter_context(torch.autocast(task.device.type, enabled=False))
         printer = make_printer(task.options.verbose, task.n_epochs)
         stack.callback(printer.close)
-        fit = Fit(task, printer, generators)
+        fit = Fit(task, printer, generators, check_cancelled)
         if task.options.solver == "lbfgs":
             minimise(fit)
         elif scheduler is not None and can_join(task):

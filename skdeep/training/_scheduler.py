@@ -13,6 +13,7 @@ for a core, for memory, for the result of a fit, or for a nested parallel call.
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import sys
 import threading
 import traceback
@@ -49,6 +50,19 @@ def current_scheduler() -> PopulationScheduler | None:
 
 class Cancelled(BaseException):
     """Raised in a thread whose parallel call was cancelled."""
+
+
+# The call whose job runs. A job that starts threads of its own may copy its context.
+_current_call: contextvars.ContextVar[ParallelCall | None] = contextvars.ContextVar(
+    "_current_call", default=None
+)
+
+
+def check_cancelled() -> None:
+    """Raise ``Cancelled`` in a job, or a thread of it, whose call was cancelled."""
+    call = _current_call.get()
+    if call is not None and call.is_cancelled:
+        raise Cancelled
 
 
 @dataclass
@@ -370,6 +384,7 @@ class PopulationScheduler:
 
     def _run_jobs(self, call: ParallelCall, job: Job | None) -> None:
         """Run a job, then pending jobs of its call: the target of each thread."""
+        _current_call.set(call)
         while job is not None:
             self._wait_for_resources(call)
             _thread_state.running = _RunningJob(call, job.position)

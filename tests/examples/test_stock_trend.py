@@ -1,11 +1,13 @@
 """The demo from its command line, its numbers computed again by other means."""
 
 import contextlib
+import functools
 import importlib
 import io
 import itertools
 import json
 import re
+import signal
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -856,3 +858,90 @@ def test_the_search_learns_nothing_from_the_test_years(demo, tuned, tuning, tmp_
     for key in ("trials", "pruned", "log_loss_in_folds", "parameters"):
         assert other["tuning"][key] == tuning[key]
     assert other["tuning"]["test"] != tuning["test"]
+
+
+# --- Ctrl-C ---------------------------------------------------------------------------
+
+
+class CtrlC:
+    """A callback, also of the network in a Pipeline: Ctrl-C comes after an epoch."""
+
+    max_propagation_depth = None
+
+    def __init__(self, epoch=None):
+        self.epoch = epoch
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        if (context.task_name, context.task_id) == ("epoch", self.epoch):
+            signal.raise_signal(signal.SIGINT)
+
+
+def read(folder):
+    """What the report says, and the numbers."""
+    tags = Tags()
+    tags.feed((folder / "report.html").read_text())
+    return tags.text, json.loads((folder / "metrics.json").read_text())
+
+
+def test_the_report_says_that_a_training_was_interrupted(
+    demo, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(demo, "ProgressBar", lambda: CtrlC(2))
+    path = save(SHORT, tmp_path / "p.csv")
+    metrics = run(demo, tmp_path, "--csv", path, "--model", "mlp")
+    (sentence,) = metrics["interrupted"]
+    assert "Dense network" in sentence and "after epoch 3," in sentence
+    assert metrics["training"]["Dense network"]["epochs"] == 3
+    assert sentence in read(tmp_path)[0]
+    assert sentence in capsys.readouterr().out
+
+
+def test_the_report_says_what_was_interrupted_after_the_training(
+    demo, tmp_path, monkeypatch
+):
+    class Interrupted(demo.CostSensitiveClassifier):
+        def fit(self, X, y):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(demo, "CostSensitiveClassifier", Interrupted)
+    stop = [lambda study, trial: trial.number and signal.raise_signal(signal.SIGINT)]
+    search = functools.partial(demo.OptunaSearchCV, callbacks=stop)
+    monkeypatch.setattr(demo, "OptunaSearchCV", search)
+    monkeypatch.setattr(demo, "ProgressBar", CtrlC)
+    path = save(SHORT, tmp_path / "p.csv")
+    arguments = ["--csv", path, "--model", "mlp", "--tune", "5", "--alpha", "1.2"]
+    metrics = run(demo, tmp_path, *arguments)
+    assert metrics["tuning"]["trials"] == 2 and "costs" not in metrics
+    tuning, costs = metrics["interrupted"]
+    assert "after 2 of 5 trials" in tuning and "--alpha adds is left out" in costs
+    page, _ = read(tmp_path)
+    assert tuning in page and costs in page
+
+
+@pytest.mark.parametrize("when", ["in the first epoch", "in an explanation"])
+def test_without_a_trained_network_there_is_no_report(
+    demo, tmp_path, monkeypatch, capsys, when
+):
+    def interrupt(*args, **kwargs):
+        signal.raise_signal(signal.SIGINT)
+
+    if when == "in an explanation":
+        monkeypatch.setattr(demo, "explain", interrupt)
+        monkeypatch.setattr(demo, "ProgressBar", lambda: CtrlC(1))
+    else:
+        monkeypatch.setattr("skdeep.training._dense.DenseLearner.step", interrupt)
+    path = save(SHORT, tmp_path / "p.csv")
+    with pytest.raises(SystemExit) as stopped:
+        demo.main(["--csv", path, "--model", "mlp", "--out", str(tmp_path / "out")])
+    assert stopped.value.code == 130
+    assert "Interrupted by Ctrl-C: there is no report" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

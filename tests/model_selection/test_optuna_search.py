@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -26,7 +27,12 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import make_scorer
-from sklearn.model_selection import GroupKFold, KFold, cross_val_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    cross_val_score,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
@@ -492,7 +498,8 @@ def test_killed_and_resumed_equals_unbroken(tmp_path, fitted):
     ],
 )
 def test_refuses_another_search(tmp_path, options, rows, message):
-    found = linear(storage=tmp_path / "search.log", n_trials=1).fit(X, Y)
+    options_of_first = {"storage": tmp_path / "search.log", "study_name": "mine"}
+    found = linear(n_trials=1, **options_of_first).fit(X, Y)
     with pytest.raises(ValueError, match=message):
         clone(found).set_params(**options).fit(X[rows], Y[rows])
 
@@ -543,17 +550,172 @@ def test_another_studys_storage(tmp_path):
         linear(storage=url).fit(X, Y)
 
 
-def test_an_interrupted_search_goes_on_in_the_same_process(tmp_path):
-    path = tmp_path / "search.log"
+# -- Ctrl-C ----------------------------------------------------------------------------
 
-    def interrupt(study, trial):
-        raise KeyboardInterrupt
 
+def interrupt(study, trial):
+    signal.raise_signal(signal.SIGINT)
+
+
+class InterruptedIn(LogisticRegression):
+    """Ctrl-C comes in the fit of a number that counts from 1, over all of them."""
+
+    n_fits = 0
+    number = 0
+
+    def fit(self, X, y):
+        InterruptedIn.n_fits += 1
+        if InterruptedIn.n_fits == InterruptedIn.number:
+            signal.raise_signal(signal.SIGINT)
+        return super().fit(X, y)
+
+
+def interrupted_in(number, **options):
+    InterruptedIn.n_fits, InterruptedIn.number = 0, number
+    space = {"C": stats.loguniform(1e-3, 1e2)}
+    return search(InterruptedIn(max_iter=500), space, **options)
+
+
+@pytest.mark.parametrize("storage", [None, "search.log"])
+def test_an_interrupted_search_keeps_what_is_done(tmp_path, storage):
+    if storage is not None:
+        storage = tmp_path / storage
+    whole = linear(n_trials=5).fit(X, Y)
+    found = interrupted_in(8, storage=storage, n_trials=5)  # in the third trial
+    with pytest.warns(UserWarning, match="interrupted by user.* 2 of 5 trials"):
+        found.fit(X, Y)
+    scores = whole.cv_results_["mean_test_score"][:2]
+    assert_array_equal(found.cv_results_["mean_test_score"], scores)
+    assert found.best_score_ == scores.max()
+    expected = LogisticRegression(max_iter=500, **found.best_params_).fit(X, Y)
+    assert_array_equal(found.predict(X), expected.predict(X))
+    if storage is not None:
+        ran: list = []
+        again = interrupted_in(0, storage=storage, n_trials=5)
+        again.set_params(callbacks=[lambda study, trial: ran.append(trial)])
+        assert_same_results(again.fit(X, Y), whole)
+        assert len(ran) == 3
+
+
+def test_an_interrupted_network_is_no_trial():
+    """The folds train in threads of their own; Ctrl-C comes in one of them."""
+
+    def space(trial):
+        return {"mlpclassifier__max_iter": 1 if trial.number < 2 else 10**6}
+
+    class Interrupt(optuna.pruners.BasePruner):
+        def prune(self, study, trial):
+            if trial.last_step == 5:
+                interrupt(study, trial)
+            return False
+
+    before = set(threading.enumerate())
+    found = search(network(max_iter=1), space, n_trials=4, pruner=Interrupt())
+    with pytest.warns(UserWarning, match="interrupted by user.* 2 of 4 trials"):
+        found.fit(X, Y)
+    assert list(found.cv_results_["state"]) == ["complete", "complete"]
+    assert found.best_n_epochs_ == found.best_estimator_[-1].n_iter_ == 1
+    assert set(threading.enumerate()) <= before
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_an_interrupt_before_the_first_score_goes_up(number):
+    found = interrupted_in(number)
     with pytest.raises(KeyboardInterrupt):
-        linear(storage=path, n_trials=3, callbacks=[interrupt]).fit(X, Y)
-    assert_same_results(
-        linear(storage=path, n_trials=3).fit(X, Y), linear(n_trials=3).fit(X, Y)
-    )
+        found.fit(X, Y)
+    assert not hasattr(found, "cv_results_")
+
+
+def test_an_interrupt_of_the_refit_goes_up_and_leaves_the_results():
+    found = interrupted_in(7, n_trials=2)
+    with pytest.raises(KeyboardInterrupt):
+        found.fit(X, Y)
+    assert len(found.cv_results_["params"]) == 2
+    assert found.best_params_ == found.cv_results_["params"][found.best_index_]
+
+
+@pytest.mark.parametrize("storage", [None, "search.log"])
+def test_an_interrupted_search_inside_of_another_fit_goes_up(tmp_path, storage):
+    if storage is not None:
+        storage = tmp_path / storage
+    found = linear(n_trials=2, storage=storage, callbacks=[interrupt])
+    with pytest.raises(KeyboardInterrupt):
+        cross_val_score(found, X, Y, cv=FOLDS)
+    with pytest.raises(KeyboardInterrupt):
+        OptunaSearchCV(found, {"n_trials": [2]}, cv=2).fit(X, Y)
+    with pytest.warns(UserWarning, match="Search interrupted by user"):
+        make_pipeline(StandardScaler(), found).fit(X, Y)
+
+
+# -- a storage and other fits around the search ----------------------------------------
+
+
+def counted(**options):
+    """Return a search and the list of the trials that it has run."""
+    ran: list = []
+    options = {"n_trials": 2, "cv": 2, **options}
+    return linear(callbacks=[lambda _, trial: ran.append(trial)], **options), ran
+
+
+@pytest.mark.parametrize("kind, name", [("sqlite:///{}", None), ("{}", "mine")])
+def test_nested_in_a_cross_validation_each_fold_has_a_study(tmp_path, kind, name):
+    url = kind.format(tmp_path / "search")
+    found, ran = counted(storage=url, study_name=name)
+    expected = cross_val_score(counted()[0], X, Y, cv=FOLDS)
+    assert_array_equal(cross_val_score(found, X, Y, cv=FOLDS), expected)
+    assert len(ran) == 6
+    # Once more: nothing is left to run. More trials: the rest is run.
+    assert_array_equal(cross_val_score(found, X, Y, cv=FOLDS), expected)
+    assert len(ran) == 6
+    cross_val_score(found.set_params(n_trials=3), X, Y, cv=FOLDS)
+    assert len(ran) == 9
+
+
+@pytest.mark.slow
+def test_nested_in_a_cross_validation_in_processes(tmp_path):
+    expected = cross_val_score(counted()[0], X, Y, cv=FOLDS)
+    found, ran = counted(storage=tmp_path / "search.log")
+    jobs = clone(found).set_params(callbacks=None)
+    assert_array_equal(cross_val_score(jobs, X, Y, cv=FOLDS, n_jobs=2), expected)
+    assert_array_equal(cross_val_score(found, X, Y, cv=FOLDS), expected)
+    assert ran == []
+
+
+def test_nested_in_a_grid_search_each_candidate_has_a_study(tmp_path):
+    found, ran = counted(storage=tmp_path / "search.log")
+    grid = {"estimator__fit_intercept": [True, False]}
+    one, two = (GridSearchCV(found, grid, cv=2).fit(X, Y) for _ in range(2))
+    assert len(ran) == 10
+    plain = GridSearchCV(counted()[0], grid, cv=2).fit(X, Y)
+    for other in (two, plain):
+        scores = other.cv_results_["mean_test_score"]
+        assert_array_equal(one.cv_results_["mean_test_score"], scores)
+
+
+def test_a_name_that_is_taken_is_kept_by_its_search(tmp_path):
+    """A search of the release before, which had one name, is gone on with."""
+    path = tmp_path / "search.log"
+    first = linear(storage=path, n_trials=2).fit(X, Y)
+    other, ran = counted(storage=path)
+    assert len(other.fit(X[1:], Y[1:]).study_.trials) == len(ran) == 2
+    names = [first.study_.study_name, other.study_.study_name]
+    assert names[0] == "OptunaSearchCV" and names[1].startswith("OptunaSearchCV-")
+    again = linear(storage=path, n_trials=3).fit(X, Y)
+    assert again.study_.study_name == names[0]
+    assert_same_results(again, linear(n_trials=3).fit(X, Y))
+    optuna.delete_study(study_name=names[0], storage=again.study_._storage)
+    assert other.fit(X[1:], Y[1:]).study_.study_name == names[1]
+    assert len(ran) == 2
+
+
+def test_folds_that_are_drawn_anew_cannot_be_resumed(tmp_path):
+    found = linear(storage=tmp_path / "search.log", n_trials=1)
+    found.set_params(cv=KFold(3, shuffle=True))
+    with pytest.warns(UserWarning, match="random_state of cv.* cannot be resumed"):
+        found.fit(X, Y)
+
+
+# -- the end of a search ---------------------------------------------------------------
 
 
 def test_callbacks_and_timeout():

@@ -10,7 +10,7 @@ import optuna
 import pandas as pd
 import pytest
 import sklearn
-from scipy.stats import loguniform, randint, uniform
+from scipy.stats import loguniform, norm, randint, uniform
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -654,10 +654,61 @@ def test_parameters_that_are_unknown_to_a_pipeline_are_named_before_any_fit():
 
 
 @pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("alpha", "Did you mean 'mlpclassifier__alpha'?"),
+        ("mlp__alpha", "Did you mean 'mlpclassifier__alpha'?"),
+        ("mlpclassifer__alpha", "Did you mean 'mlpclassifier__alpha'?"),
+        ("mlpclassifier__alfa", "Did you mean 'mlpclassifier__alpha'?"),
+        ("mlpclassifier_alpha", "Did you mean 'mlpclassifier__alpha' or"),
+        ("hidden_layers", "Did you mean 'mlpclassifier__hidden_layer_sizes'?"),
+        ("zzz", "['memory', 'mlpclassifier', 'standardscaler', 'steps'"),
+    ],
+)
+def test_a_misspelt_parameter_is_told_which_one_it_may_be(name, meant):
+    model = make_pipeline(StandardScaler(), MLPClassifier((4,), max_iter=2))
+    with pytest.raises(ValueError, match="is no parameter of Pipeline") as caught:
+        search(model, {name: [1.0]}).fit(X, y)
+    assert meant in str(caught.value)
+    assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        uniform(0, -1),
+        uniform(0, np.inf),
+        loguniform(1, 0.1),
+        randint(5, 5),
+        norm(0, -1),
+    ],
+    ids=["negative scale", "infinite", "ends exchanged", "empty", "not uniform"],
+)
+def test_distributions_without_a_range(values):
+    with pytest.raises(ValueError, match=r"\['C'\] has no finite range"):
+        search(space={"C": values}).fit(X, y)
+
+
+def test_many_trials_take_no_memory():
+    found = search(n_trials=10**15, timeout=1e-9).fit(X, y)
+    assert len(found.cv_results_["params"]) == 1
+    found = search(n_trials=2, timeout=10**400).fit(X, y)
+    assert len(found.cv_results_["params"]) == 2
+
+
+@pytest.mark.parametrize("callback", [1, "print", print.__class__])
+def test_callbacks_that_are_none(callback):
+    with pytest.raises(TypeError, match="callbacks must be functions .*, got"):
+        search(callbacks=[callback]).fit(X, y)
+
+
+@pytest.mark.parametrize(
     ("directions", "message"),
     [
         ([], "'maximize' or 'minimize'"),
         (["up"], r"\['up'\]"),
+        (["roc_auc"], r"got \['roc_auc'\]: one for each metric of scoring"),
+        ([["maximize"]], r"got \[\['maximize'\]\]"),
         (["maximize", "minimize"], r"2 entries, .* \['score'\]"),
     ],
 )
@@ -670,6 +721,108 @@ def test_directions_that_are_none(directions, message):
 def test_of_several_metrics_one_must_be_chosen(refit):
     with pytest.raises(ValueError, match="refit"):
         search(scoring=["accuracy", "roc_auc"], refit=refit).fit(X, y)
+
+
+def test_a_name_for_refit_counts_for_one_metric_as_true():
+    """As in scikit-learn's searches, which do not look at it."""
+    expected = search(scoring="accuracy").fit(X, y)
+    for scoring in ("accuracy", make_scorer(accuracy_score)):
+        for refit in ("accuracy", "roc_auc"):
+            found = search(scoring=scoring, refit=refit).fit(X, y)
+            assert found.best_score_ == expected.best_score_
+            assert not found.multimetric_
+
+
+def three(estimator, X, y):
+    """A scorer that returns another metric each time."""
+    three.n += 1
+    return {f"metric {three.n % 3}": 1.0}
+
+
+three.n = 0
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"refit": True}, "refit must be set to a scorer key .*True was passed"),
+        (
+            {"refit": "up"},
+            r"'up' was passed, and scoring returned \['right', 'wrong'\]",
+        ),
+        ({"directions": ["maximize"] * 3}, "directions has 3 entries"),
+        ({"refit": False, "scoring": three}, "same metrics each time"),
+        ({"refit": False, "scoring": lambda *args: {}}, "at least one metric"),
+        ({"scoring": lambda *args: 1j}, "must return real numbers, got score=1j"),
+    ],
+    ids=["True", "unknown", "directions", "others", "none", "complex"],
+)
+def test_metrics_of_a_callable_that_do_not_fit(params, message):
+    n_scored = 0
+
+    def scoring(estimator, X, y):
+        nonlocal n_scored
+        n_scored += 1
+        return two_scores(estimator, X, y)
+
+    with pytest.raises(ValueError, match=message):
+        search(**{"scoring": scoring, **params}).fit(X, y)
+    assert n_scored <= 3  # it is told of at once, not after all trials
+
+
+def test_directions_of_a_callable_with_several_metrics():
+    found = search(scoring=two_scores, directions=["maximize"] * 2, refit="wrong")
+    found.fit(X, y)
+    assert len(found.study_.directions) == 2
+    assert found.plot_history("wrong").get_ylabel() == "wrong"
+    found = search(scoring=two_scores, directions=["minimize"], refit="right").fit(X, y)
+    assert found.best_score_ == found.cv_results_["mean_test_right"].min()
+
+
+def test_a_callable_that_fails_once_has_the_error_score_for_all_metrics():
+    n_scored = 0
+
+    def scoring(estimator, X, y):
+        nonlocal n_scored
+        n_scored += 1
+        if n_scored == 4:
+            raise RuntimeError("no such metric today")
+        return two_scores(estimator, X, y)
+
+    with pytest.warns(UserWarning, match="Scoring failed"):
+        found = search(scoring=scoring, refit="right", error_score=0.0).fit(X, y)
+    results = found.cv_results_
+    assert results["split0_test_right"][1] == results["split0_test_wrong"][1] == 0
+    assert results["split1_test_right"][1] > 0
+
+
+@pytest.mark.parametrize("refit", [1.5, None, "1", np.nan, 99, -1, 5])
+def test_an_index_that_is_none(refit):
+    params = {"n_iter": 5, "cv": 3, "random_state": 0, "refit": lambda results: refit}
+    with pytest.raises((TypeError, IndexError)) as theirs:
+        RandomizedSearchCV(LogisticRegression(), C, **params).fit(X, y)
+    found = search(refit=params["refit"])
+    with pytest.raises(theirs.type, match=str(theirs.value)) as ours:
+        found.fit(X, y)
+    assert repr(refit) in str(ours.value)
+    assert len(found.cv_results_["params"]) == 5
+
+
+@pytest.mark.parametrize("refit", [1, np.int64(1), True])
+def test_an_index_of_any_integer_type(refit):
+    found = search(refit=lambda results: refit).fit(X, y)
+    assert found.best_index_ == 1
+    assert found.best_params_ == found.cv_results_["params"][1]
+
+
+def test_train_scores_may_be_asked_for_later(tmp_path):
+    path = tmp_path / "trials.log"
+    search(storage=path, n_trials=2).fit(X, y)
+    found = search(storage=path, n_trials=3, return_train_score=True).fit(X, y)
+    known = np.isfinite(found.cv_results_["mean_train_score"])
+    assert known.tolist() == [False, False, True]
+    found = search(storage=path, n_trials=4).fit(X, y)
+    assert "mean_train_score" not in found.cv_results_
 
 
 def test_samplers_that_are_none():
@@ -698,8 +851,14 @@ class Twice(KFold):
         (Twice(3), "inconsistent"),
         (KFold(91), "n_splits=91"),
         (1, "k-fold|n_splits"),
+        ([1, 2], "must be an iterable of pairs, .* fold 0 is 1"),
+        ([(y == 0, y == 1, y == 1)], "must be an iterable of pairs"),
+        ([(np.arange(60.0), np.arange(60, 90))], "hold numbers of rows.* float64"),
     ],
-    ids=["none", "shared", "no test", "no train", "masks", "fewer", "more", "one"],
+    ids=[
+        *["none", "shared", "no test", "no train", "masks", "fewer", "more", "one"],
+        *["no pairs", "triples", "floats"],
+    ],
 )
 def test_folds_that_are_none(cv, message):
     with pytest.raises(ValueError, match=message):
@@ -814,14 +973,20 @@ def test_a_journal_locked_by_a_process_that_is_dead(tmp_path, monkeypatch):
 )
 def test_a_storage_of_another_search(tmp_path, change, what):
     path = tmp_path / "trials.log"
-    search(storage=path, n_trials=2).fit(X, y)
+    search(storage=path, study_name="mine", n_trials=2).fit(X, y)
+    change = dict(change)
     rows, targets = change.pop("rows", X), change.pop("targets", y)
     weights = change.pop("weights", None)
     given = {} if weights is None else {"sample_weight": weights}
     with pytest.raises(ValueError, match=f"begun with another (.* )?{what}( and|:)"):
-        search(storage=path, **change).fit(rows, targets, **given)
+        search(storage=path, study_name="mine", **change).fit(rows, targets, **given)
     other = search(storage=path, study_name="another", n_trials=2, **change)
     assert len(other.fit(rows, targets, **given).cv_results_["params"]) == 2
+    # Without a name each search has a study of its own.
+    search(storage=path, n_trials=2).fit(X, y)
+    other = search(storage=path, n_trials=2, **change).fit(rows, targets, **given)
+    assert other.study_.study_name.startswith("OptunaSearchCV-")
+    assert len(other.study_.trials) == 2
 
 
 def test_a_study_that_another_program_made(tmp_path):
