@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import validate_params
 
+from skdeep._compat import check_file_name
+
 TICKERS = ("AAPL", "FB", "GOOG", "IBM", "MSFT")
 PRICES = ["open", "high", "low", "close"]
 COLUMNS = [*PRICES, "volume"]
@@ -50,6 +52,8 @@ def _read_bundled(ticker: str) -> pd.DataFrame:
 
 def _read_text(path: Path) -> pd.DataFrame:
     """Return the cells of a CSV file as text, its column names in one spelling."""
+    if not path.is_dir():
+        check_file_name(path, "ticker")
     if not path.exists():
         raise FileNotFoundError(f"There is no file {str(path)!r} to read prices from.")
     if path.is_dir():

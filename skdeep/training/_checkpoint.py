@@ -16,6 +16,7 @@ import joblib
 import numpy as np
 from torch import nn
 
+from skdeep._compat import check_file_name
 from skdeep.training._module_state import ModuleState
 
 _MAGIC = b"skdeep checkpoint 1\n"
@@ -158,6 +159,7 @@ class CheckpointFile:
         self.path = path
         self.every = every
         self.identity = identity
+        check_file_name(path, "path")
         self._saved = _read(path)
         self.seed = None if self._saved is None else self._saved["seed"]
         self._check(identity)
