@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import inspect
 import os
+import re
 import stat
 import sys
 import warnings
+from collections.abc import Iterable
+from numbers import Real
 from pathlib import Path
 from reprlib import repr as short
 
@@ -15,6 +19,7 @@ import joblib
 import sklearn
 import torch
 from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.utils._param_validation import InvalidParameterError, Options
 
 __version__ = "0.1.0"
 
@@ -35,6 +40,11 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_BETWEEN):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says, without the trace that torch puts below it."""
+    return str(error).partition("\n")[0]
 
 
 def check_file_name(path: Path, argument: str) -> None:
@@ -65,6 +75,57 @@ def check_file_name(path: Path, argument: str) -> None:
         raise ValueError(f"{told} is a folder, not a file.")
     if not stat.S_ISREG(mode):
         raise ValueError(f"{told} is a device or a pipe, not a file.")
+
+
+class ExplainedParameters:
+    """Errors of parameters list names in order, and tell which one may be meant."""
+
+    #: What to say of a number where a parameter takes none, by parameter.
+    _number_hints: dict[str, str] = {}
+
+    def _validate_params(self):
+        try:
+            super()._validate_params()  # type: ignore[misc]
+        except InvalidParameterError as error:
+            raise InvalidParameterError(self._explained(str(error))) from None
+
+    def _explained(self, text: str) -> str:
+        found = re.match(r"The '(\w+)' parameter", text)
+        if found is None:
+            return text
+        name = found[1]
+        value = getattr(self, name)
+        constraints = self._parameter_constraints[name]  # type: ignore[attr-defined]
+        hint = ""
+        for options in (c for c in constraints if isinstance(c, Options)):
+            names = sorted(options.options, key=str)
+            in_order = f"{{{', '.join(map(repr, names))}}}"
+            text = text.replace(str(options).partition(" among ")[2], in_order)
+            hint = hint or did_you_mean(value, names)
+        if isinstance(value, Real) and not hint:
+            hint = self._number_hints.get(name, "")
+        return f"{text} {hint}".rstrip()
+
+
+def did_you_mean(value, names: Iterable) -> str:
+    """Return a question that proposes the name most like a value, or nothing.
+
+    Parameters
+    ----------
+    value : object
+        What the user has given.
+    names : iterable of object
+        What can be given; text is proposed alone.
+    """
+    if not isinstance(value, str):
+        return ""
+    plain = {_plain(name): name for name in names if isinstance(name, str)}
+    found = difflib.get_close_matches(_plain(value), plain, n=1)
+    return f"Did you mean {plain[found[0]]!r}?" if found else ""
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).lower()
 
 
 class SkdeepVersionWarning(InconsistentVersionWarning):

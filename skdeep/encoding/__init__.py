@@ -16,6 +16,7 @@ from skdeep.encoding._costs import (
     listed,
     positive_code,
 )
+from skdeep.encoding._given import as_given, naming, refuse_text_and_dates
 from skdeep.encoding._inputs import (
     InputEncoder,
     Table,
@@ -74,6 +75,7 @@ __all__ = [
     "ValueTargets",
     "WindowEncoder",
     "Windows",
+    "as_given",
     "as_tensor",
     "bayes_threshold",
     "bin_edges",
@@ -85,7 +87,9 @@ __all__ = [
     "find_columns",
     "float_dtype",
     "listed",
+    "naming",
     "positive_code",
+    "refuse_text_and_dates",
     "split_columns",
     "time_labels",
 ]

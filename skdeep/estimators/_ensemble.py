@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skdeep._compat import VersionedPickle
+from skdeep._compat import ExplainedParameters, VersionedPickle
 from skdeep.encoding import DenseRows, Features, TableEncoder, float_dtype
 from skdeep.estimators._base import Sample, _random_state
 from skdeep.estimators._ensemble_recipe import (
@@ -123,7 +123,7 @@ class _Set:
         ]
 
 
-class DeepEnsemble(VersionedPickle, BaseEstimator, ABC):
+class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
     """Fit and predict of an ensemble; a subclass knows the targets."""
 
     #: Factor of the penalties that are drawn.

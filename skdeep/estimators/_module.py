@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.utils.data import Dataset
 
+from skdeep._compat import warn
 from skdeep.encoding import (
     ArrayEncoder,
     InputEncoder,
@@ -242,12 +242,10 @@ def _warn_of_softmax(network: nn.Module, loss) -> None:
     """Warn of a module whose last layer does what the loss does again."""
     last = list(network.modules())[-1]
     if loss in ("log_loss", "focal") and isinstance(last, (nn.Softmax, nn.LogSoftmax)):
-        warnings.warn(
+        warn(
             f"The module ends in {type(last).__name__}, but loss={loss!r} takes raw "
             "scores and applies the softmax itself. Remove the last layer: "
-            "predict_proba gives probabilities all the same.",
-            UserWarning,
-            stacklevel=6,
+            "predict_proba gives probabilities all the same."
         )
 
 

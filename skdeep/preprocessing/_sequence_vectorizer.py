@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from numbers import Integral
@@ -14,7 +13,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep._compat import VersionedPickle
+from skdeep._compat import ExplainedParameters, VersionedPickle, warn
 from skdeep.preprocessing._base import ArrayOutput, ObservedFit
 
 PADDING, UNKNOWN, FIRST_TERM = 0, 1, 2
@@ -110,7 +109,9 @@ def _pad(sequences: list[list[int]], width: int | None) -> np.ndarray:
     return padded
 
 
-class SequenceVectorizer(ObservedFit, ArrayOutput, VersionedPickle, BaseEstimator):
+class SequenceVectorizer(
+    ObservedFit, ArrayOutput, ExplainedParameters, VersionedPickle, BaseEstimator
+):
     r"""Turn documents into sequences of token ids, for networks that read in order.
 
     Documents are cut into tokens as by
@@ -320,11 +321,9 @@ class SequenceVectorizer(ObservedFit, ArrayOutput, VersionedPickle, BaseEstimato
         if terms is None:
             terms = self._choose(documents)
         elif self.lowercase and any(map(_has_capitals, terms)):
-            warnings.warn(
+            warn(
                 "vocabulary has terms with capital letters, which no document has "
-                "where lowercase=True.",
-                UserWarning,
-                stacklevel=4,
+                "where lowercase=True."
             )
         self.vocabulary_ = {term: i for i, term in enumerate(terms, FIRST_TERM)}
         return documents

@@ -13,7 +13,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skdeep._compat import VersionedPickle
+from skdeep._compat import ExplainedParameters, VersionedPickle, warn
 from skdeep.encoding import CONTEXTS, RowContext, time_labels
 from skdeep.preprocessing._base import ArrayOutput, ObservedFit
 
@@ -38,13 +38,18 @@ def _windows(rows: np.ndarray, before: np.ndarray, window: int) -> np.ndarray:
     """
     before = before[max(len(before) - window + 1, 0) :].astype(rows.dtype)
     first = before[:1] if len(before) else rows[:1]
-    edge = np.repeat(first, window - 1 - len(before), axis=0)
+    try:
+        edge = np.repeat(first, window - 1 - len(before), axis=0)
+    except OverflowError as error:
+        raise MemoryError(f"There is no memory for window={window} rows.") from error
     padded = np.concatenate([edge, before, rows])
     windows = np.lib.stride_tricks.sliding_window_view(padded, window, axis=0)
     return windows.transpose(0, 2, 1)  # from (n_rows, n_features, window)
 
 
-class SlidingWindow(ObservedFit, ArrayOutput, VersionedPickle, BaseEstimator):
+class SlidingWindow(
+    ObservedFit, ArrayOutput, ExplainedParameters, VersionedPickle, BaseEstimator
+):
     """Give each row the rows before it: a time axis for networks that read sequences.
 
     Row t becomes rows t - window + 1 to t, oldest first. The number of rows stays, so
@@ -148,6 +153,12 @@ class SlidingWindow(ObservedFit, ArrayOutput, VersionedPickle, BaseEstimator):
         with self._observed(X, y):
             labels = time_labels(X)
             rows = self._check(X, reset=True)
+            if self.window > len(rows):
+                warn(
+                    f"{type(self).__name__}: window={self.window} is longer than the "
+                    f"{len(rows)} rows of X, so that every window begins with copies "
+                    "of the first row."
+                )
             self._context = RowContext(rows, labels, self.window - 1)
         return self
 

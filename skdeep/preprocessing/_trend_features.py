@@ -14,7 +14,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skdeep._compat import VersionedPickle
+from skdeep._compat import ExplainedParameters, VersionedPickle
 from skdeep.encoding import CONTEXTS, RowContext, time_labels
 from skdeep.preprocessing._base import ObservedFit
 
@@ -182,7 +182,9 @@ def _split_series(names: list[str], are_real: bool) -> list[_Series]:
     ]
 
 
-class TrendFeatures(ObservedFit, TransformerMixin, VersionedPickle, BaseEstimator):
+class TrendFeatures(
+    ObservedFit, TransformerMixin, ExplainedParameters, VersionedPickle, BaseEstimator
+):
     """Turn prices into indicators of their trend.
 
     Each row becomes returns over several spans, volatilities, distances to moving

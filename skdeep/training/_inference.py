@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from skdeep._compat import first_line
 from skdeep.training._batches import Batch, Inputs, RowSource, Source, first_of
-from skdeep.training._device import threads_for
+from skdeep.training._device import is_of_memory, threads_for
 
 # Bytes of the largest value inside a network for the rows that go through it together.
 # On a CPU such values should stay in the cache.
@@ -52,6 +53,8 @@ def call(network: Callable[..., Any], inputs: Inputs, precision: str | None = No
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
+        if is_of_memory(error):
+            raise MemoryError(first_line(error)) from error
         values = inputs.values() if isinstance(inputs, Mapping) else inputs
         shapes = ", ".join(str(tuple(x.shape)) for x in values)
         raise ValueError(
@@ -83,6 +86,10 @@ def scores_of(output, n_samples: int, n_scores: int, loss) -> Tensor:
         )
     if raw.dtype in _HALF:
         raw = raw.float()
+    if raw.is_complex():
+        raise TypeError(
+            f"The module must return real raw scores, got a tensor of {raw.dtype}."
+        )
     if loss.raw_axes is None:
         return raw
     if raw.ndim == 1 and loss.raw_axes == 2:

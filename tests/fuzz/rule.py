@@ -73,6 +73,10 @@ _SAID_BY_SCIKIT_LEARN = re.compile(
 )
 
 
+# What scikit-learn's metrics and checks call arguments.
+_ALIASES = {"y": ["y_true"], "sample_weight": ["Sample weights", "sample weights"]}
+
+
 class _TooLong(BaseException):
     """The call does not end."""
 
@@ -174,7 +178,9 @@ _COUNTED = {"n_members", "n_trials", "num_layers", "max_iter", "n_epochs"}
 def _make_odd(subject, called, arguments, parameters, odd, rng) -> None:
     """Replace an argument, or a parameter of the constructor, by an odd value."""
     names = [n for n in arguments_of(called) if n != "self"]
-    constructor = arguments_of(subject.target) if subject.is_estimator else []
+    # Other methods than a fit check no parameters, as in scikit-learn.
+    is_fit = subject.is_estimator and "fit" in called.__name__
+    constructor = arguments_of(subject.target) if is_fit else []
     if constructor and (not names or rng.random() < 0.4):
         name = str(rng.choice(constructor))
         kind, valid = "parameter", _default(subject, name)
@@ -390,6 +396,7 @@ def _names_argument(case: Case, text: str) -> bool:
     if _SAID_BY_SCIKIT_LEARN.search(text):
         return True
     names = set(arguments_of(case.subject.target)) | set(case.arguments)
+    names |= {alias for name in case.arguments for alias in _ALIASES.get(name, ())}
     if case.subject.is_estimator:
         names |= set(arguments_of(getattr(case.subject.target, case.method)))
     aliases = {n: (n, n.removesuffix("s")) for n in names}
