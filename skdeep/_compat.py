@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import errno
 import inspect
 import os
 import re
+import reprlib
 import stat
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from numbers import Real
-from pathlib import Path
-from reprlib import repr as short
 
 import joblib
 import sklearn
@@ -47,34 +47,63 @@ def first_line(error: BaseException) -> str:
     return str(error).partition("\n")[0]
 
 
-def check_file_name(path: Path, argument: str) -> None:
-    """Refuse a path that can be no file: a folder, a device, a name that is too long.
+def check_file_name(path, argument: str) -> None:
+    """Refuse what names no file: a folder, a device, a name that is too long.
 
     Parameters
     ----------
-    path : Path
-        The path; it need not exist.
+    path : str or path-like
+        What the user has given; the file need not exist.
     argument : str
         Name of the argument, for the message.
 
     Raises
     ------
+    TypeError
+        If it is no path.
     ValueError
-        Naming the argument and what it is.
+        If there can be no such file.
     """
-    told = f"{argument}={short(str(path))}"
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"{argument} must be a str or path-like, got {path!r}.")
+    reason = _why_no_file(os.fspath(path))
+    if reason is not None:
+        shown = _shorter.repr(os.fspath(path))
+        raise ValueError(f"{argument} must name a file, got {shown}{reason}.")
+
+
+_shorter = reprlib.Repr()
+_shorter.maxstring = 120
+
+
+def _why_no_file(path) -> str | None:
+    """Return what to say of a path that names no file, None if it may."""
+    if not isinstance(path, str):
+        return ", which is no text"
+    if not path.strip():
+        return ""
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            raise ValueError(f"{told} is too long for the name of a file.") from error
-        return  # for whoever opens it to say
+        # Of others, whoever opens the file tells.
+        return ", which is too long" if error.errno == errno.ENAMETOOLONG else None
     except ValueError as error:
-        raise ValueError(f"{told} cannot be the name of a file: {error}.") from error
+        return f": {error}"
     if stat.S_ISDIR(mode):
-        raise ValueError(f"{told} is a folder, not a file.")
-    if not stat.S_ISREG(mode):
-        raise ValueError(f"{told} is a device or a pipe, not a file.")
+        return ", which is a folder"
+    return None if stat.S_ISREG(mode) else ", which is a device or a pipe"
+
+
+@contextlib.contextmanager
+def all_or_nothing(estimator) -> Iterator[None]:
+    """Give an estimator its attributes back if its fit fails."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 class ExplainedParameters:

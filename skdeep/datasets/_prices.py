@@ -52,7 +52,7 @@ def _read_bundled(ticker: str) -> pd.DataFrame:
 
 def _read_text(path: Path) -> pd.DataFrame:
     """Return the cells of a CSV file as text, its column names in one spelling."""
-    if not path.is_dir():
+    if not os.path.isdir(path):
         check_file_name(path, "ticker")
     if not path.exists():
         raise FileNotFoundError(f"There is no file {str(path)!r} to read prices from.")

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skdeep._compat import ExplainedParameters, VersionedPickle
+from skdeep._compat import ExplainedParameters, VersionedPickle, all_or_nothing
 from skdeep.encoding import DenseRows, Features, TableEncoder, float_dtype
 from skdeep.estimators._base import Sample, _random_state
 from skdeep.estimators._ensemble_recipe import (
@@ -31,6 +31,7 @@ from skdeep.training import (
     Supervised,
     Task,
     TrainingOptions,
+    memory_errors,
     raw_scores,
     resolve_device,
     train_together,
@@ -171,6 +172,11 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
     # -- fit -----------------------------------------------------------------------
 
     def _fit(self, X, y, sample_weight):
+        with all_or_nothing(self), memory_errors():
+            self._fit_members(X, y, sample_weight)
+        return self
+
+    def _fit_members(self, X, y, sample_weight) -> None:
         device = resolve_device(self.device)
         rng = _random_state(self.random_state)
         sample = self._sample(X, y, sample_weight)
@@ -184,7 +190,6 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         sets = self._sets(sample, target, folds, device, rng)
         _train_all([task for each in sets for task in each.tasks])
         self._keep(sets, target, folds, sample.weight)
-        return self
 
     def _sample(self, X, y, sample_weight) -> Sample:
         """Return the checked rows that have a weight above zero."""

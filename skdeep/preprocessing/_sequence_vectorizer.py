@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from numbers import Integral
@@ -14,6 +15,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep._compat import ExplainedParameters, VersionedPickle, warn
+from skdeep.encoding import as_given, naming
 from skdeep.preprocessing._base import ArrayOutput, ObservedFit
 
 PADDING, UNKNOWN, FIRST_TERM = 0, 1, 2
@@ -360,7 +362,9 @@ class SequenceVectorizer(
             The terms of each document, "[unknown]" for id 1, none for padding.
         """
         check_is_fitted(self)
-        ids = check_array(X, dtype=np.int64)
+        X = as_given(X, "X")
+        with naming("X"):
+            ids = check_array(X, dtype=np.int64)
         n_ids = FIRST_TERM + len(self.vocabulary_)
         wrong = ids[(ids < 0) | (ids >= n_ids)]
         if wrong.size:
@@ -377,7 +381,10 @@ class SequenceVectorizer(
         takes_anything = callable(self.analyzer) or self.preprocessor is not None
         if self.input == "content" and not takes_anything:
             X = _texts(X)
-        documents = [list(islice(analyze(each), self.max_length)) for each in X]
+        # What a user's own function raises, is not the fault of X.
+        is_own = takes_anything or self.tokenizer is not None
+        with contextlib.nullcontext() if is_own else naming("X"):
+            documents = [list(islice(analyze(each), self.max_length)) for each in X]
         if not documents:
             raise ValueError("X must hold one document or more, got none.")
         return documents

@@ -14,7 +14,7 @@ from sklearn.utils.validation import (
 )
 
 from skdeep._compat import ExplainedParameters, VersionedPickle, warn
-from skdeep.encoding import CONTEXTS, RowContext, time_labels
+from skdeep.encoding import CONTEXTS, RowContext, as_given, naming, time_labels
 from skdeep.preprocessing._base import ArrayOutput, ObservedFit
 
 
@@ -197,16 +197,19 @@ class SlidingWindow(
             The names.
         """
         check_is_fitted(self)
-        return _check_feature_names_in(self, input_features)
+        with naming("input_features"):
+            return _check_feature_names_in(self, input_features)
 
     def _check(self, X, reset: bool) -> np.ndarray:
-        return validate_data(
-            self,
-            X,
-            dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan",
-            reset=reset,
-        )
+        X = as_given(X, "X")
+        with naming("X"):
+            return validate_data(
+                self,
+                X,
+                dtype=[np.float64, np.float32],
+                ensure_all_finite="allow-nan",
+                reset=reset,
+            )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

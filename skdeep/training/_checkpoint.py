@@ -79,11 +79,8 @@ class Checkpoint:
     def __init__(self, path, every: int = 1):
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise ValueError(f"every must be an int from 1 on, got {every!r}.")
-        if not isinstance(path, (str, os.PathLike)):
-            raise TypeError(f"path must be a str or path-like, got {path!r}.")
+        check_file_name(path, "path")
         self.path = os.fspath(path)
-        if not Path(self.path).name:
-            raise ValueError(f"path must name a file, got {self.path!r}.")
         self.every = every
         self._owner: Any = None
 

@@ -412,5 +412,10 @@ SUBJECTS = [
     function(
         "Checkpoint", fit_with_checkpoint, Checkpoint, values={"path": Arg("path", a_path)}
     ),
-    function("joblib's backend", score_in_backend, values={}, weight=1),
+    function(
+        "joblib's backend",
+        score_in_backend,
+        values={"n_jobs": Arg("count", 2), "memory_budget": Arg("parameter", 2**30)},
+        weight=1,
+    ),
 ]
