@@ -13,13 +13,18 @@ import stat
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
-from numbers import Real
+from numbers import Integral, Real
 
 import joblib
+import numpy as np
 import sklearn
 import torch
 from sklearn.exceptions import InconsistentVersionWarning
-from sklearn.utils._param_validation import InvalidParameterError, Options
+from sklearn.utils._param_validation import (
+    Interval,
+    InvalidParameterError,
+    Options,
+)
 
 __version__ = "0.1.0"
 
@@ -113,10 +118,33 @@ class ExplainedParameters:
     _number_hints: dict[str, str] = {}
 
     def _validate_params(self):
+        self._refuse_odd_numbers()
         try:
             super()._validate_params()  # type: ignore[misc]
         except InvalidParameterError as error:
             raise InvalidParameterError(self._explained(str(error))) from None
+
+    def _refuse_odd_numbers(self) -> None:
+        """Refuse fractions, and ints that no float can hold where one is needed.
+
+        scikit-learn compares them with the ends of a range and fails, or lets them
+        pass to what fails.
+        """
+        for name, value in self.get_params(deep=False).items():  # type: ignore
+            if not isinstance(value, Real) or isinstance(value, (float, np.number)):
+                continue
+            is_int = isinstance(value, Integral)
+            if is_int and (abs(value) < 2**63 or not self._takes_floats(name)):
+                continue
+            kind = "an int of more than 64 bits" if is_int else repr(value)
+            raise InvalidParameterError(
+                f"The {name!r} parameter of {type(self).__name__} must be a float or "
+                f"an int of 64 bits. Got {kind} instead."
+            )
+
+    def _takes_floats(self, name: str) -> bool:
+        constraints = self._parameter_constraints.get(name, ())  # type: ignore
+        return any(isinstance(c, Interval) and c.type is Real for c in constraints)
 
     def _explained(self, text: str) -> str:
         found = re.match(r"The '(\w+)' parameter", text)

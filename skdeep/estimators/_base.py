@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from skdeep._compat import ExplainedParameters, VersionedPickle, warn
-from skdeep.encoding import InputEncoder, as_tensor, float_dtype
+from skdeep.encoding import InputEncoder, as_tensor, float_dtype, naming
 from skdeep.estimators._nested_parameters import NestedParameters
 from skdeep.estimators._trained import TrainedNetwork
 from skdeep.estimators._validation import (
@@ -312,7 +312,9 @@ class BaseNetwork(
             rows = np.flatnonzero(weight)
             table, y, weight = table.rows(rows), y[rows], weight[rows]
         weight = self._add_class_weight(weight, y, targets, incremental)
-        return Sample(table, targets.encode(y), weight).without_weightless()
+        with naming("y"):
+            codes = targets.encode(y)
+        return Sample(table, codes, weight).without_weightless()
 
     def _has_validation_rows(self, X, y, X_val, y_val) -> bool:
         """Say whether the user has given validation rows."""

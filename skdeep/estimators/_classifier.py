@@ -39,7 +39,8 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         if classes is None:
             return
-        with naming("classes"):
+        # scikit-learn asks whether the largest labels are whole numbers.
+        with naming("classes"), np.errstate(invalid="ignore"):
             found = unique_labels(as_given(classes, "classes"))
         if known is not None and not np.array_equal(known, found):
             raise ValueError(
@@ -48,7 +49,9 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
             )
 
     def _make_targets(self, y, classes):
-        return class_targets(y, classes, distributions=self.loss == "kl_divergence")
+        distributions = self.loss == "kl_divergence"
+        with naming("y"), np.errstate(invalid="ignore"):
+            return class_targets(y, classes, distributions=distributions)
 
     def _fitted_attributes(self, task, plan, *, is_final):
         attributes = super()._fitted_attributes(task, plan, is_final=is_final)

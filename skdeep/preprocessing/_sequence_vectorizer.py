@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from numbers import Integral
@@ -64,6 +65,21 @@ def _texts(X: Iterable) -> Iterator[str | bytes]:
         if not isinstance(document, (str, bytes)):
             raise ValueError(
                 f"Document {row} of X must be text (str or bytes), got {document!r}."
+            )
+        yield document
+
+
+def _files(X: Iterable, kind: str) -> Iterator:
+    """Go through documents that must be files, or names of files.
+
+    ``open`` takes numbers, too, and closes what they stand for: standard output, say.
+    """
+    for row, document in enumerate(X):
+        is_name = isinstance(document, (str, bytes, os.PathLike))
+        if not (is_name if kind == "filename" else hasattr(document, "read")):
+            raise ValueError(
+                f"Document {row} of X must be a {kind}, as input={kind!r} says, got "
+                f"{document!r}."
             )
         yield document
 
@@ -376,11 +392,14 @@ class SequenceVectorizer(
 
     def _cut(self, X) -> list[list[str]]:
         """Cut documents into tokens, no more than `max_length` of each."""
-        _check_documents(X)
+        with naming("X"):
+            _check_documents(X)
         analyze = self._counter(_CUTTING).build_analyzer()
         takes_anything = callable(self.analyzer) or self.preprocessor is not None
         if self.input == "content" and not takes_anything:
             X = _texts(X)
+        elif self.input != "content":
+            X = _files(X, self.input)
         # What a user's own function raises, is not the fault of X.
         is_own = takes_anything or self.tokenizer is not None
         with contextlib.nullcontext() if is_own else naming("X"):

@@ -333,7 +333,8 @@ class TrendFeatures(
             The names, in the order of the columns of `transform`.
         """
         check_is_fitted(self)
-        names = _check_feature_names_in(self, input_features)
+        with naming("input_features"):
+            names = _check_feature_names_in(self, input_features)
         series = self._series(names)
         return np.asarray([n for s in series for n in s.indicators()], dtype=object)
 

@@ -22,6 +22,7 @@ import polars as pl
 import torch
 from scipy import sparse
 from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import StrOptions
 from sklearn.exceptions import (
     ConvergenceWarning,
     DataConversionWarning,
@@ -141,6 +142,8 @@ def make_case(number: int, seed: int) -> Case:
     arguments = _valid_arguments(subject, called, rng)
     odd: dict[str, str] = {}
     parameters: dict[str, Any] = {}
+    if method is not None and "fit" in method:
+        parameters |= _other_modes(subject, rng)
     for _ in range(1 + (rng.random() < 0.2)):
         _make_odd(subject, called, arguments, parameters, odd, rng)
     from_fitted = method is not None and bool(rng.random() < 0.5)
@@ -206,7 +209,22 @@ def _make_odd(subject, called, arguments, parameters, odd, rng) -> None:
         return
 
 
+def _other_modes(subject: Subject, rng) -> dict:
+    """Return values of parameters that are names or flags, now and then."""
+    if rng.random() < 0.5:
+        return {}
+    found = {}
+    for name, constraints in subject.target._parameter_constraints.items():
+        names = [o for c in constraints if isinstance(c, StrOptions) for o in c.options]
+        values = sorted(names) + [True, False] * ("boolean" in constraints)
+        if values and name != "compile" and rng.random() < 0.1:
+            found[name] = values[rng.integers(len(values))]
+    return found
+
+
 def _is_endless(name: str, value) -> bool:
+    if name == "compile":
+        return True  # takes a compiler, and half a minute
     # Work that the user asks for.
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return name in _COUNTED and is_number and value > 1000 and value != float("inf")
@@ -376,7 +394,7 @@ def _faults_after_failing(case: Case, model, before: dict, answered) -> list[str
 def _faults_of_error(case: Case, error: BaseException) -> list[str]:
     if isinstance(error, MemoryError):
         return []
-    text = str(error)
+    text = "\n".join([str(error), *getattr(error, "__notes__", [])])
     if _is_of_users_estimator(error) or _is_of_file(case, error, text):
         return []
     if isinstance(error, IndexError) and re.search(r"^row must be", text):
@@ -387,22 +405,25 @@ def _faults_of_error(case: Case, error: BaseException) -> list[str]:
     if not _names_argument(case, text):
         faults.append(f"{type(error).__name__} names no argument: {text}")
     inside = _innermost_package(error)
-    if inside in _INSIDES:
+    has_note = hasattr(error, "__notes__")  # tells whose code was called, and how
+    if inside in _INSIDES and not has_note:
         faults.append(f"{type(error).__name__} comes from inside {inside}: {text}")
     return faults
 
 
 def _is_of_users_estimator(error: BaseException) -> bool:
-    """Say whether an estimator of scikit-learn's own, which was given, has raised."""
+    """Say whether code that was given has raised: scikit-learn's estimator, a lambda."""
     frames = traceback.extract_tb(error.__traceback__)
-    return any("sklearn/linear_model" in frame.filename for frame in frames)
+    is_lambda = frames[-1].filename.endswith("odd.py")
+    return is_lambda or any("sklearn/linear_model" in f.filename for f in frames)
 
 
 def _is_of_file(case: Case, error: BaseException, text: str) -> bool:
     """Say whether a file cannot be read or written, and the error shows its name."""
     paths = [n for n, a in case.subject.values.items() if a.kind == "path"]
     given = [str(case.arguments.get(name)) for name in paths]
-    return isinstance(error, OSError) and any(path in text for path in given)
+    names_file = any(path in text for path in given)
+    return isinstance(error, OSError) and (names_file or error.filename is not None)
 
 
 def _names_argument(case: Case, text: str) -> bool:
