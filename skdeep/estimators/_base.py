@@ -470,8 +470,13 @@ class BaseNetwork(
 
     def _training_options(self, n_samples: int) -> TrainingOptions:
         """Return the training parameters, the size of a batch settled."""
-        options: dict[str, Any] = {
+        given = {
             f.name: getattr(self, f.name, f.default) for f in fields(TrainingOptions)
+        }
+        # Numpy's small ints overflow without a word.
+        options: dict[str, Any] = {
+            name: int(value) if isinstance(value, np.integer) else value
+            for name, value in given.items()
         }
         if self.batch_size == "auto":
             options["batch_size"] = self._auto_batch_size(n_samples)

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skdeep._compat import ExplainedParameters, VersionedPickle, all_or_nothing
-from skdeep.encoding import DenseRows, Features, TableEncoder, float_dtype
+from skdeep.encoding import DenseRows, Features, TableEncoder, float_dtype, naming
 from skdeep.estimators._base import Sample, _random_state
 from skdeep.estimators._ensemble_recipe import (
     assign_folds,
@@ -186,7 +186,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
                 f"An ensemble needs 2 samples at least, got n_samples={n_samples}."
             )
         target = self._scale(sample.codes, sample.weight)
-        folds = assign_folds(target, min(self.n_folds, n_samples), rng)
+        folds = assign_folds(target, min(int(self.n_folds), n_samples), rng)
         sets = self._sets(sample, target, folds, device, rng)
         _train_all([task for each in sets for task in each.tasks])
         self._keep(sets, target, folds, sample.weight)
@@ -199,7 +199,8 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         self.__dict__.update(schema.attributes())
         self._dtype = float_dtype(X) or table.dtype.name
         weight = check_weight(sample_weight, table)
-        codes = self._start(y)
+        with naming("y"):
+            codes = self._start(y)
         by_class = self._class_weight(y, codes)
         if by_class is not None:
             weight = by_class if weight is None else weight * by_class
@@ -213,7 +214,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         importance = column_importance(trees, x, target, sample.weight)
         n_folds = int(folds.max()) + 1
         sets = []
-        for hyper in self._draw(-(-self.n_members // n_folds), rng):
+        for hyper in self._draw(-(-int(self.n_members) // n_folds), rng):
             features = make_features(hyper, self._encoder, x, importance, rng)
             inputs = features.encode(torch.from_numpy(x).to(torch.float32))
             tasks = []
@@ -287,7 +288,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         if self.batch_size == "auto":
             # At first a network learns by the number of its steps.
             return min(2 ** int(np.log2(n_samples / 12).clip(5, 8)), n_samples)
-        return min(self.batch_size, n_samples)
+        return min(int(self.batch_size), n_samples)
 
     def _options(self, hyper: dict, batch_size: int) -> TrainingOptions:
         by_loss = hyper["stopped_by"] == "loss"
@@ -297,7 +298,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
             batch_size=batch_size,
             learning_rate=hyper.get("learning_rate", "one_cycle"),
             learning_rate_init=hyper["learning_rate_init"],
-            max_iter=self.max_iter,
+            max_iter=int(self.max_iter),
             early_stopping="loss" if by_loss else True,
             n_iter_no_change=self.n_iter_no_change if by_loss else self.max_iter,
             tol=0.0,

@@ -35,6 +35,7 @@ from skdeep.estimators._parameters import (
 )
 from skdeep.estimators._regressor import RegressorNetwork
 from skdeep.estimators._trained import TrainedModule, copy_module
+from skdeep.estimators._validation import require_target
 from skdeep.training import own_generators, resolve_device
 
 _MODULE_DOC = """\
@@ -191,6 +192,7 @@ class _ModuleFamily(BaseNetwork):
         if y is None and isinstance(X, Dataset):
             dtype = (np.float64, np.float32)
             y = check_module_inputs(self, X, y, dtype=dtype, schema=self._schema).y
+        require_target(self, y)
         targets: Any = self._targets
         if not isinstance(targets, (ShapedTargets, ShapedClassTargets)):
             return super().score(X, y, sample_weight)

@@ -84,7 +84,7 @@ def n_rows(X) -> int | None:
     if not holds_several_inputs(X):
         return None
     parts = list(X.values()) if isinstance(X, Mapping) else X
-    return len(parts[0]) if len(parts) else 0
+    return len(parts[0]) if len(parts) and np.ndim(parts[0]) else 0
 
 
 def _may_keep_integers(X, schema: Schema | None) -> bool:

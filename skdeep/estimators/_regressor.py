@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdeep.encoding import ValueTargets
 from skdeep.estimators._base import BaseNetwork, is_stochastic
 from skdeep.estimators._calls import explaining_arguments
+from skdeep.estimators._validation import check_flag
 from skdeep.losses import make_loss
 
 
@@ -107,6 +108,7 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
             If standard deviations are asked for and the loss has none.
         """
         check_is_fitted(self)
+        return_std = check_flag(return_std, "return_std")
         if return_std and not self._loss.gives_std:
             raise ValueError(
                 f"return_std=True needs loss='gaussian'; trained was {self.loss!r}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -281,7 +282,19 @@ def check_weight(sample_weight, table: Table) -> np.ndarray | None:
         )
     if not weight.any():
         raise ValueError("sample_weight must not be zero for every sample.")
+    if not _sum_is_finite(weight):
+        raise ValueError(
+            f"sample_weight holds values as large as {weight.max():g}, whose sum is "
+            f"beyond {weight.dtype}. Divide the weights by their mean."
+        )
     return weight
+
+
+def check_flag(value, name: str) -> bool:
+    """Refuse what is neither true nor false, such as an array."""
+    if not isinstance(value, (bool, np.bool_, Integral)):
+        raise TypeError(f"{name} must be True or False, got {value!r}.")
+    return bool(value)
 
 
 def check_validation_pair(X, X_val, y_val) -> bool:
@@ -291,9 +304,13 @@ def check_validation_pair(X, X_val, y_val) -> bool:
         raise ValueError(f"{given} was given without {missing}.")
     if X_val is None:
         return False
-    if _num_samples(X_val) == _num_samples(X):
+    with naming("X"):
+        n_samples = _num_samples(X)
+    with naming("X_val"):
+        is_as_long = _num_samples(X_val) == n_samples
+    if is_as_long:
         warn(
-            f"X_val has as many rows as X ({_num_samples(X)}). scikit-learn's "
+            f"X_val has as many rows as X ({n_samples}). scikit-learn's "
             "cross-validation cuts metadata as long as X into the folds of X: then "
             "these are not the validation rows that were meant."
         )

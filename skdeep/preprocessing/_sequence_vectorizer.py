@@ -84,6 +84,16 @@ def _files(X: Iterable, kind: str) -> Iterator:
         yield document
 
 
+def _tokens_of(document, analyze) -> Iterable:
+    tokens = analyze(document)
+    if not isinstance(tokens, Iterable):
+        raise TypeError(
+            f"analyzer (or tokenizer) must return the tokens of a document, got "
+            f"{tokens!r}."
+        )
+    return tokens
+
+
 def _given_terms(vocabulary) -> list[str] | None:
     """Return the terms of the user's own vocabulary in the order of their ids."""
     if vocabulary is None:
@@ -403,7 +413,9 @@ class SequenceVectorizer(
         # What a user's own function raises, is not the fault of X.
         is_own = takes_anything or self.tokenizer is not None
         with contextlib.nullcontext() if is_own else naming("X"):
-            documents = [list(islice(analyze(each), self.max_length)) for each in X]
+            documents = [
+                list(islice(_tokens_of(each, analyze), self.max_length)) for each in X
+            ]
         if not documents:
             raise ValueError("X must hold one document or more, got none.")
         return documents

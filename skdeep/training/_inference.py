@@ -52,14 +52,21 @@ def call(network: Callable[..., Any], inputs: Inputs, precision: str | None = No
             return _apply(network, inputs)
     except torch.OutOfMemoryError:
         raise
+    except TypeError as error:
+        shapes = _shapes_of(inputs)
+        error.add_note(f"Raised by the module on a batch of shape {shapes}.")
+        raise
     except RuntimeError as error:
         if is_of_memory(error):
             raise MemoryError(first_line(error)) from error
-        values = inputs.values() if isinstance(inputs, Mapping) else inputs
-        shapes = ", ".join(str(tuple(x.shape)) for x in values)
         raise ValueError(
-            f"The module failed on a batch of shape {shapes}: {error}"
+            f"The module failed on a batch of shape {_shapes_of(inputs)}: {error}"
         ) from error
+
+
+def _shapes_of(inputs: Inputs) -> str:
+    values = inputs.values() if isinstance(inputs, Mapping) else inputs
+    return ", ".join(str(tuple(x.shape)) for x in values)
 
 
 def _apply(network: Callable[..., Any], inputs: Inputs):

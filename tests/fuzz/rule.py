@@ -13,6 +13,7 @@ import sys
 import traceback
 import warnings
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -69,6 +70,7 @@ _SAID_BY_SCIKIT_LEARN = re.compile(
     r"Expected 2D array, got|Found array with|inconsistent numbers of samples"
     r"|Unknown label type|is not fitted yet|feature names|requires y to be passed"
     r"|only available for stochastic|has no attribute|number of samples"
+    r"|n_samples="
 )
 
 
@@ -173,7 +175,7 @@ def _valid_arguments(subject: Subject, called, rng) -> dict:
 
 
 # Numbers of what is made one after another: so many take time, not memory.
-_COUNTED = {"n_members", "n_trials", "num_layers", "max_iter", "n_epochs"}
+_COUNTED = {"n_members", "n_trials", "num_layers", "max_iter", "num_samples"}
 
 
 def _make_odd(subject, called, arguments, parameters, odd, rng) -> None:
@@ -247,7 +249,7 @@ def bounds():
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     try:
         if sys.platform == "linux" and not torch.cuda.is_available():
-            pages = int(open("/proc/self/statm").read().split()[0])
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
             limit = pages * resource.getpagesize() + _MEMORY_LIMIT
             resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
         yield
@@ -419,11 +421,12 @@ def _is_of_users_estimator(error: BaseException) -> bool:
 
 
 def _is_of_file(case: Case, error: BaseException, text: str) -> bool:
-    """Say whether a file cannot be read or written, and the error shows its name."""
+    """Say whether something is wrong with a file, and the error shows its name."""
     paths = [n for n, a in case.subject.values.items() if a.kind == "path"]
     given = [str(case.arguments.get(name)) for name in paths]
-    names_file = any(path in text for path in given)
-    return isinstance(error, OSError) and (names_file or error.filename is not None)
+    if any(path in text for path in given if path):
+        return isinstance(error, (OSError, ValueError))
+    return isinstance(error, OSError) and error.filename is not None
 
 
 def _names_argument(case: Case, text: str) -> bool:
