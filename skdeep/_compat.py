@@ -13,7 +13,8 @@ import stat
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
-from numbers import Integral, Real
+from numbers import Real
+from typing import Any
 
 import joblib
 import numpy as np
@@ -130,11 +131,13 @@ class ExplainedParameters:
         scikit-learn compares them with the ends of a range and fails, or lets them
         pass to what fails.
         """
-        for name, value in self.get_params(deep=False).items():  # type: ignore
-            if not isinstance(value, Real) or isinstance(value, (float, np.number)):
+        params: dict[str, Any] = self.get_params(deep=False)  # type: ignore
+        for name, value in params.items():
+            is_usual = isinstance(value, (float, np.number))
+            if is_usual or not isinstance(value, Real):
                 continue
-            is_int = isinstance(value, Integral)
-            if is_int and (abs(value) < 2**63 or not self._takes_floats(name)):
+            is_int = isinstance(value, int)
+            if is_int and (abs(int(value)) < 2**63 or not self._takes_floats(name)):
                 continue
             kind = "an int of more than 64 bits" if is_int else repr(value)
             raise InvalidParameterError(

@@ -94,7 +94,9 @@ def test_names_of_no_files(tmp_path):
         "a\0b": "null byte",
         "  ": "must name a file",
     }.items():
-        with pytest.raises(ValueError, match=f"^path must name a file.*{message}|^path"):
+        with pytest.raises(
+            ValueError, match=f"^path must name a file.*{message}|^path"
+        ):
             check_file_name(path, "path")
     for path in (3, None, b"file"):
         with pytest.raises((TypeError, ValueError), match="^path must"):

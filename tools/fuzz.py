@@ -68,7 +68,8 @@ def run_all(numbers, options):
     seconds = time.perf_counter() - started
     n_faulty = len({number for found in kinds.values() for number, *_ in found})
     counts = ", ".join(f"{n} {what}" for what, n in sorted(results.items()))
-    print(f"\n{len(numbers)} cases in {seconds:.0f} s: {counts}; {n_faulty} break the rule.")
+    print(f"\n{len(numbers)} cases in {seconds:.0f} s: {counts}.")
+    print(f"{n_faulty} break the rule.")
     print(f"The slowest is --case {slowest[1]} ({slowest[0]:.1f} s).")
     return n_faulty
 

@@ -39,6 +39,9 @@ def naming(argument: str) -> Iterator[None]:
     """
     try:
         yield
+    except UnicodeError as error:
+        error.add_note(f"{argument} holds bytes, or text, of another encoding.")
+        raise
     except _RAISED_BY_CHECKS as error:
         text = str(error)
         is_usual = isinstance(error, (TypeError, ValueError))

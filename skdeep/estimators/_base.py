@@ -107,9 +107,7 @@ class BaseNetwork(
     target, which encodes y.
     """
 
-    _number_hints = {
-        "learning_rate": "A learning rate is set by learning_rate_init."
-    }
+    _number_hints = {"learning_rate": "A learning rate is set by learning_rate_init."}
 
     # -- what a family of networks says ----------------------------------------------
 

@@ -589,7 +589,8 @@ def test_weights(weight, method):
 
 
 @pytest.mark.parametrize(
-    "kind", [torch.float64, torch.float32, torch.bfloat16, torch.float16, torch.float8_e5m2]
+    "kind",
+    [torch.float64, torch.float32, torch.bfloat16, torch.float16, torch.float8_e5m2],
 )
 def test_tensors_are_taken_as_arrays(make, data, kind):
     X, y = data
@@ -656,7 +657,10 @@ class Greedy(nn.Linear):
 
 def test_no_memory_is_a_memory_error():
     for huge in (2**40, 10**30):
-        for model in (MLPClassifier((huge,)), MLPRegressor(hidden_layer_sizes=(2, huge))):
+        for model in (
+            MLPClassifier((huge,)),
+            MLPRegressor(hidden_layer_sizes=(2, huge)),
+        ):
             with pytest.raises(MemoryError, match="hidden_layer_sizes"):
                 model.fit(X, y)
     with pytest.raises(MemoryError, match="memory"):

@@ -199,7 +199,7 @@ def test_before_fit(make):
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
 def test_a_table_of_named_columns_is_doubtful(make, frame):
     table = frame({"open": X[:, 0, 0], "close": X[:, 1, 0]})
-    with pytest.warns(UserWarning, match=r"the 2 named columns .* SlidingWindow"):
+    with pytest.warns(UserWarning, match=r"the 2 named columns .*SlidingWindow"):
         model = make(max_iter=1).fit(table, y)
     model.predict(table)  # warnings are errors: it warns in fit alone
 

@@ -223,7 +223,9 @@ def changed(x, column, values):
 
 
 def several_levels(x):
-    names = pd.MultiIndex.from_product([["a"], [f"c{i}" for i in range(np.shape(x)[1])]])
+    names = pd.MultiIndex.from_product(
+        [["a"], [f"c{i}" for i in range(np.shape(x)[1])]]
+    )
     return pd.DataFrame(np.asarray(x), columns=names)
 
 
@@ -362,7 +364,9 @@ COLUMNS = ARRAYS | {
     "huge object labels": lambda x: objects(x, 10**30, 10**31),
     "mixed text and numbers": lambda x: objects(x, "a", 1, "b"),
     "bool objects": lambda x: objects(x, True, False, None),
-    "strings with NUL": lambda x: np.where(np.asarray(x) == np.asarray(x)[0], "a\0b", "c"),
+    "strings with NUL": lambda x: np.where(
+        np.asarray(x) == np.asarray(x)[0], "a\0b", "c"
+    ),
     "range": lambda x: range(len(np.asarray(x))),
     "a number": lambda x: 2.0,
 }
@@ -513,13 +517,15 @@ MODULES = {
     "meta": lambda x: lambda n, m: nn.Linear(n, m, device="meta"),
     "complex weights": lambda x: lambda n, m: nn.Linear(n, m, dtype=torch.complex64),
     "softmax": lambda x: Softmaxed,
-    "huge": lambda x: lambda n, m: nn.Sequential(nn.Linear(n, HUGE), nn.Linear(HUGE, m)),
+    "huge": lambda x: (
+        lambda n, m: nn.Sequential(nn.Linear(n, HUGE), nn.Linear(HUGE, m))
+    ),
     "without arguments": lambda x: nn.Identity,
     "needs more arguments": lambda x: nn.Bilinear,
 }
 
 LOSSES = {
-    "complex loss": lambda x: lambda s, t: (s.sum(1) + 1j),
+    "complex loss": lambda x: lambda s, t: s.sum(1) + 1j,
     "loss None": lambda x: lambda s, t: None,
     "loss a number": lambda x: lambda s, t: 1.0,
     "loss of integers": lambda x: lambda s, t: torch.ones(len(s), dtype=torch.int64),
@@ -541,8 +547,8 @@ SOLVERS = {
     "SparseAdam": lambda x: torch.optim.SparseAdam,
     "solver of None": lambda x: lambda parameters: None,
     "optimizer instance": lambda x: torch.optim.SGD(nn.Linear(1, 1).parameters()),
-    "solver of other parameters": lambda x: lambda parameters: torch.optim.SGD(
-        nn.Linear(1, 1).parameters(), lr=0.1
+    "solver of other parameters": lambda x: (
+        lambda parameters: torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=0.1)
     ),
 }
 
@@ -671,7 +677,8 @@ LABELS = {
 
 # Joblib checks the type of what is its own.
 COUNTS = {
-    repr(n)[:40]: (lambda x, n=n: n) for n in (None, -1, 0, 1, 3, 10**6, 10**30, -(10**9))
+    repr(n)[:40]: (lambda x, n=n: n)
+    for n in (None, -1, 0, 1, 3, 10**6, 10**30, -(10**9))
 }
 
 KINDS = {

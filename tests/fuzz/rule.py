@@ -23,7 +23,6 @@ import polars as pl
 import torch
 from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import StrOptions
 from sklearn.exceptions import (
     ConvergenceWarning,
     DataConversionWarning,
@@ -31,6 +30,7 @@ from sklearn.exceptions import (
     FitFailedWarning,
     UndefinedMetricWarning,
 )
+from sklearn.utils._param_validation import StrOptions
 
 from tests.fuzz.known import known_as
 from tests.fuzz.odd import odd_values
@@ -379,7 +379,9 @@ def _faults_after_failing(case: Case, model, before: dict, answered) -> list[str
     lost = sorted(set(before) - set(after))
     if lost:
         faults.append(f"a call that failed has lost {', '.join(lost)}")
-    vars(model).update({n: _fitted_state(case.subject.name)[n] for n in case.parameters})
+    vars(model).update(
+        {n: _fitted_state(case.subject.name)[n] for n in case.parameters}
+    )
     try:
         same = np.array_equal(_ask(case.subject, model), answered, equal_nan=True)
     except Exception as error:
@@ -414,7 +416,7 @@ def _faults_of_error(case: Case, error: BaseException) -> list[str]:
 
 
 def _is_of_users_estimator(error: BaseException) -> bool:
-    """Say whether code that was given has raised: scikit-learn's estimator, a lambda."""
+    """Say whether given code has raised: scikit-learn's estimator, a lambda."""
     frames = traceback.extract_tb(error.__traceback__)
     is_lambda = frames[-1].filename.endswith("odd.py")
     return is_lambda or any("sklearn/linear_model" in f.filename for f in frames)
@@ -493,15 +495,21 @@ def fingerprint(value) -> Any:
         return (type(value), value.shape, value.dtype, repr(value.todok(copy=True)))
     if isinstance(value, pd.DataFrame):
         columns = [fingerprint(value.iloc[:, i]) for i in range(value.shape[1])]
-        return (_fingerprint_index(value.columns), _fingerprint_index(value.index), columns)
+        return (
+            _fingerprint_index(value.columns),
+            _fingerprint_index(value.index),
+            columns,
+        )
     if isinstance(value, (pd.Series, pd.Index)):
         index = getattr(value, "index", None)
         shown = None if index is None else _fingerprint_index(index)
         return (str(value.dtype), value.name, shown, repr(value.tolist()))
     if isinstance(value, (pl.DataFrame, pl.Series)):
-        return value.clone().to_dict(as_series=False) if isinstance(
-            value, pl.DataFrame
-        ) else value.to_list()
+        return (
+            value.clone().to_dict(as_series=False)
+            if isinstance(value, pl.DataFrame)
+            else value.to_list()
+        )
     if isinstance(value, dict):
         return {str(k): fingerprint(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

@@ -111,7 +111,9 @@ def arguments_of(function) -> list[str]:
 def required_of(function) -> list[str]:
     """Return the names of the arguments that have no default."""
     parameters = inspect.signature(function).parameters
-    return [n for n in arguments_of(function) if parameters[n].default is inspect._empty]
+    return [
+        n for n in arguments_of(function) if parameters[n].default is inspect._empty
+    ]
 
 
 def public_methods(cls) -> list[str]:
@@ -149,7 +151,10 @@ CLASSIFIED = {
     "y_val": Arg("column", CLASSES[:4]),
     "classes": Arg("column", np.array([0, 1])),
 }
-REGRESSED = CLASSIFIED | {"y": Arg("column", NUMBERS), "y_val": Arg("column", NUMBERS[:4])}
+REGRESSED = CLASSIFIED | {
+    "y": Arg("column", NUMBERS),
+    "y_val": Arg("column", NUMBERS[:4]),
+}
 IN_TIME = {"X": Arg("sequences", SEQUENCES), "X_val": Arg("sequences", SEQUENCES[:4])}
 COSTS = {
     "fp_cost": Arg("column", WEIGHTS),
@@ -230,7 +235,7 @@ FORECAST = {
 }
 
 
-# -- functions that call several --------------------------------------------------------
+# -- functions that call several -------------------------------------------------------
 
 
 def split(
@@ -353,9 +358,7 @@ SUBJECTS = [
     estimator("DeepEnsembleRegressor", REGRESSED, _ENSEMBLE),
     estimator("CostSensitiveClassifier", CLASSIFIED | COSTS, _COSTLY, weight=4),
     estimator("OptunaSearchCV", REGRESSED, _SEARCH),
-    estimator(
-        "SlidingWindow", FORECAST, {"window": 3}, may_hold_nan=True, weight=4
-    ),
+    estimator("SlidingWindow", FORECAST, {"window": 3}, may_hold_nan=True, weight=4),
     estimator("TrendFeatures", {"X": Arg("table", PRICES)}, {}, may_hold_nan=True),
     estimator("SequenceVectorizer", {"X": Arg("documents", DOCUMENTS)}, {}, weight=4),
     function(
@@ -410,7 +413,10 @@ SUBJECTS = [
         weight=1,
     ),
     function(
-        "Checkpoint", fit_with_checkpoint, Checkpoint, values={"path": Arg("path", a_path)}
+        "Checkpoint",
+        fit_with_checkpoint,
+        Checkpoint,
+        values={"path": Arg("path", a_path)},
     ),
     function(
         "joblib's backend",

@@ -32,6 +32,9 @@ EXEMPT = {
     "check_methods_subset_invariance": ORDER,
 }
 
+# Windows longer than the rows are tried on purpose.
+pytestmark = pytest.mark.filterwarnings("ignore:SlidingWindow. window=:UserWarning")
+
 
 @parametrize_with_checks(
     [SlidingWindow(window=1), SlidingWindow(3, context="train")],
@@ -392,7 +395,6 @@ def test_a_window_longer_than_the_rows_is_doubtful():
     SlidingWindow(5, context="pad").fit(rows).transform(rows[:2])  # warns in fit alone
 
 
-@pytest.mark.filterwarnings("ignore:SlidingWindow. window=:UserWarning")
 @pytest.mark.parametrize("window", [2**45, 10**30])
 def test_no_memory_for_a_window(window):
     rows = np.zeros((5, 2))
