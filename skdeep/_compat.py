@@ -136,8 +136,9 @@ class ExplainedParameters:
             is_usual = isinstance(value, (float, np.number))
             if is_usual or not isinstance(value, Real):
                 continue
-            is_int = isinstance(value, int)
-            if is_int and (abs(int(value)) < 2**63 or not self._takes_floats(name)):
+            number: Any = value
+            is_int = isinstance(number, int)
+            if is_int and (abs(number) < 2**63 or not self._takes_floats(name)):
                 continue
             kind = "an int of more than 64 bits" if is_int else repr(value)
             raise InvalidParameterError(
