@@ -180,7 +180,7 @@ class SlidingWindow(
         rows = self._check(X, reset=False)
         name = type(self).__name__
         before = self._context.rows_before(rows, labels, self.context, name)
-        return _windows(rows, before, self.window)
+        return _windows(rows, before, int(self.window))
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the last axis of the windows: those of the columns of X.

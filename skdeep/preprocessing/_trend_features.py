@@ -315,7 +315,8 @@ class TrendFeatures(
             name,
             stacklevel=3,  # set_output wraps this method
         )
-        indicators = self._compute(np.concatenate([before, prices]))
+        with np.errstate(over="ignore", invalid="ignore"):  # of prices like 1e308
+            indicators = self._compute(np.concatenate([before, prices]))
         return indicators[len(before) :]
 
     def get_feature_names_out(self, input_features=None):

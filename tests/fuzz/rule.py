@@ -350,8 +350,9 @@ def _call_estimator(case: Case, outcome: Outcome) -> None:
             outcome.faults.append(f"the parameter {name} was changed")
     if not is_fit or case.method == "fit_transform":
         outcome.faults += _faults_of_result(case, result)
-    elif hasattr(model, "predict"):
-        outcome.faults += _faults_of_result(case, model.predict(case.arguments["X"]))
+    else:
+        answer = getattr(model, "predict", None) or model.transform
+        outcome.faults += _faults_of_result(case, answer(case.arguments["X"]))
 
 
 def _answers(subject: Subject):

@@ -412,3 +412,10 @@ def test_a_fit_that_fails_changes_nothing():
     with pytest.raises(ValueError, match="X"):
         transformer.fit(np.full((5, 3), "a"))
     assert_array_equal(transformer.transform(rows), before)
+
+
+def test_one_as_true():
+    """scikit-learn takes True for the int 1."""
+    rows = np.arange(10.0).reshape(5, 2)
+    windows = SlidingWindow(True, context="pad").fit_transform(rows)
+    assert_array_equal(windows, rows[:, np.newaxis])
