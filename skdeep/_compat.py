@@ -1,13 +1,192 @@
-"""What depends on versions: those of pickles."""
+"""What lies between skdeep and its surroundings: versions, warnings and file names."""
 
 from __future__ import annotations
 
+import contextlib
+import difflib
+import errno
 import inspect
+import os
+import re
+import reprlib
+import stat
+import sys
 import warnings
+from collections.abc import Iterable, Iterator
+from numbers import Real
+from typing import Any
 
+import joblib
+import numpy as np
+import sklearn
+import torch
 from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.utils._param_validation import (
+    Interval,
+    InvalidParameterError,
+    Options,
+)
 
 __version__ = "0.1.0"
+
+# Packages between a user's line and the warning. (Python 3.12 has skip_file_prefixes.)
+_BETWEEN = tuple(
+    os.path.join(os.path.dirname(os.path.abspath(file)), "")
+    for file in (__file__, sklearn.__file__, joblib.__file__, torch.__file__)
+)
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the line of the user's that has called skdeep.
+
+    It is the nearest one that is neither in skdeep nor in a package that calls it, such
+    as scikit-learn in a cross-validation.
+    """
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_BETWEEN):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says, without the trace that torch puts below it."""
+    return str(error).partition("\n")[0]
+
+
+def check_file_name(path, argument: str) -> None:
+    """Refuse what names no file: a folder, a device, a name that is too long.
+
+    Parameters
+    ----------
+    path : str or path-like
+        What the user has given; the file need not exist.
+    argument : str
+        Name of the argument, for the message.
+
+    Raises
+    ------
+    TypeError
+        If it is no path.
+    ValueError
+        If there can be no such file.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"{argument} must be a str or path-like, got {path!r}.")
+    reason = _why_no_file(os.fspath(path))
+    if reason is not None:
+        shown = _shorter.repr(os.fspath(path))
+        raise ValueError(f"{argument} must name a file, got {shown}{reason}.")
+
+
+_shorter = reprlib.Repr()
+_shorter.maxstring = 120
+
+
+def _why_no_file(path) -> str | None:
+    """Return what to say of a path that names no file, None if it may."""
+    if not isinstance(path, str):
+        return ", which is no text"
+    if not path.strip():
+        return ""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        # Of others, whoever opens the file tells.
+        return ", which is too long" if error.errno == errno.ENAMETOOLONG else None
+    except ValueError as error:
+        return f": {error}"
+    if stat.S_ISDIR(mode):
+        return ", which is a folder"
+    return None if stat.S_ISREG(mode) else ", which is a device or a pipe"
+
+
+@contextlib.contextmanager
+def all_or_nothing(estimator) -> Iterator[None]:
+    """Give an estimator its attributes back if its fit fails."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+class ExplainedParameters:
+    """Errors of parameters list names in order, and tell which one may be meant."""
+
+    #: What to say of a number where a parameter takes none, by parameter.
+    _number_hints: dict[str, str] = {}
+
+    def _validate_params(self):
+        self._refuse_odd_numbers()
+        try:
+            super()._validate_params()  # type: ignore[misc]
+        except InvalidParameterError as error:
+            raise InvalidParameterError(self._explained(str(error))) from None
+
+    def _refuse_odd_numbers(self) -> None:
+        """Refuse fractions, and ints that no float can hold where one is needed.
+
+        scikit-learn compares them with the ends of a range and fails, or lets them
+        pass to what fails.
+        """
+        params: dict[str, Any] = self.get_params(deep=False)  # type: ignore
+        for name, value in params.items():
+            is_usual = isinstance(value, (float, np.number))
+            if is_usual or not isinstance(value, Real):
+                continue
+            number: Any = value
+            is_int = isinstance(number, int)
+            if is_int and (abs(number) < 2**63 or not self._takes_floats(name)):
+                continue
+            kind = "an int of more than 64 bits" if is_int else repr(value)
+            raise InvalidParameterError(
+                f"The {name!r} parameter of {type(self).__name__} must be a float or "
+                f"an int of 64 bits. Got {kind} instead."
+            )
+
+    def _takes_floats(self, name: str) -> bool:
+        constraints = self._parameter_constraints.get(name, ())  # type: ignore
+        return any(isinstance(c, Interval) and c.type is Real for c in constraints)
+
+    def _explained(self, text: str) -> str:
+        found = re.match(r"The '(\w+)' parameter", text)
+        if found is None:
+            return text
+        name = found[1]
+        value = getattr(self, name)
+        constraints = self._parameter_constraints[name]  # type: ignore[attr-defined]
+        hint = ""
+        for options in (c for c in constraints if isinstance(c, Options)):
+            names = sorted(options.options, key=str)
+            in_order = f"{{{', '.join(map(repr, names))}}}"
+            text = text.replace(str(options).partition(" among ")[2], in_order)
+            hint = hint or did_you_mean(value, names)
+        if isinstance(value, Real) and not hint:
+            hint = self._number_hints.get(name, "")
+        return f"{text} {hint}".rstrip()
+
+
+def did_you_mean(value, names: Iterable) -> str:
+    """Return a question that proposes the name most like a value, or nothing.
+
+    Parameters
+    ----------
+    value : object
+        What the user has given.
+    names : iterable of object
+        What can be given; text is proposed alone.
+    """
+    if not isinstance(value, str):
+        return ""
+    plain = {_plain(name): name for name in names if isinstance(name, str)}
+    found = difflib.get_close_matches(_plain(value), plain, n=1)
+    return f"Did you mean {plain[found[0]]!r}?" if found else ""
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).lower()
 
 
 class SkdeepVersionWarning(InconsistentVersionWarning):

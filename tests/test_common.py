@@ -117,6 +117,8 @@ def expected_failures(estimator):
 )
 # Nor have they many rows to learn a threshold from.
 @pytest.mark.filterwarnings("ignore:strategy '.*' found it cheapest:UserWarning")
+# The checks make data frames of any rows, and few of them.
+@pytest.mark.filterwarnings("ignore:LSTM.* reads the .* named columns:UserWarning")
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
 def test_scikit_learn_check(estimator, check):
     check(estimator)

@@ -20,6 +20,7 @@ from skdeep.encoding._costs import (
     positive_code,
     refuse_large,
 )
+from skdeep.encoding._given import as_given, naming, refuse_text_and_dates
 from skdeep.encoding._inputs import (
     InputEncoder,
     Table,
@@ -85,6 +86,7 @@ __all__ = [
     "ValueTargets",
     "WindowEncoder",
     "Windows",
+    "as_given",
     "as_tensor",
     "bayes_threshold",
     "bin_edges",
@@ -100,9 +102,11 @@ __all__ = [
     "learn_time_axis",
     "listed",
     "matrix_labels",
+    "naming",
     "numbered_rows",
     "positive_code",
     "refuse_large",
+    "refuse_text_and_dates",
     "split_columns",
     "times_of",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -18,8 +17,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from skdeep._compat import VersionedPickle
-from skdeep.encoding import InputEncoder, as_tensor, float_dtype
+from skdeep._compat import ExplainedParameters, VersionedPickle, warn
+from skdeep.encoding import InputEncoder, as_tensor, float_dtype, naming
 from skdeep.estimators._nested_parameters import NestedParameters
 from skdeep.estimators._trained import TrainedNetwork
 from skdeep.estimators._validation import (
@@ -40,6 +39,7 @@ from skdeep.training import (
     TrainingState,
     hidden_values,
     make_net,
+    memory_errors,
     raw_scores,
     resolve_device,
     train,
@@ -94,13 +94,20 @@ _NOT_FOR_LBFGS = ("batch_size", "dropout", "learning_rate_init", "max_grad_norm"
 
 
 class BaseNetwork(
-    NestedParameters, VersionedPickle, CallbackSupportMixin, BaseEstimator, ABC
+    NestedParameters,
+    ExplainedParameters,
+    VersionedPickle,
+    CallbackSupportMixin,
+    BaseEstimator,
+    ABC,
 ):
     """Fit and predict of an estimator around a network.
 
     Subclasses combine a family of networks, which builds the module, with a kind of
     target, which encodes y.
     """
+
+    _number_hints = {"learning_rate": "A learning rate is set by learning_rate_init."}
 
     # -- what a family of networks says ----------------------------------------------
 
@@ -240,14 +247,18 @@ class BaseNetwork(
         classes=None,
     ):
         """Fit; attributes are set at the end, so that a failing fit changes none."""
-        plan, task = self._prepare(
-            X, y, sample_weight, X_val, y_val, incremental, classes
-        )
+        if incremental and hasattr(self, "_trained"):
+            self._validate_params()  # scikit-learn does it in the first call alone
+        with memory_errors():
+            plan, task = self._prepare(
+                X, y, sample_weight, X_val, y_val, incremental, classes
+            )
         context = self._init_callback_context(max_subtasks=task.n_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         if getattr(self, "_skl_callbacks", ()):
             self._observe(task, plan, context, X, y)
-        train(task)
+        with memory_errors():
+            train(task)
         plan.loss.to(torch.device("cpu"), plan.dtype)
         fitted = self._fitted_attributes(task, plan, is_final=True)
         self._set_fitted(fitted)
@@ -299,7 +310,9 @@ class BaseNetwork(
             rows = np.flatnonzero(weight)
             table, y, weight = table.rows(rows), y[rows], weight[rows]
         weight = self._add_class_weight(weight, y, targets, incremental)
-        return Sample(table, targets.encode(y), weight).without_weightless()
+        with naming("y"):
+            codes = targets.encode(y)
+        return Sample(table, codes, weight).without_weightless()
 
     def _has_validation_rows(self, X, y, X_val, y_val) -> bool:
         """Say whether the user has given validation rows."""
@@ -455,16 +468,20 @@ class BaseNetwork(
 
     def _training_options(self, n_samples: int) -> TrainingOptions:
         """Return the training parameters, the size of a batch settled."""
-        options: dict[str, Any] = {
+        given = {
             f.name: getattr(self, f.name, f.default) for f in fields(TrainingOptions)
+        }
+        # Numpy's small ints overflow without a word.
+        options: dict[str, Any] = {
+            name: int(value) if isinstance(value, np.integer) else value
+            for name, value in given.items()
         }
         if self.batch_size == "auto":
             options["batch_size"] = self._auto_batch_size(n_samples)
         elif self.batch_size > n_samples:
-            warnings.warn(
+            warn(
                 f"Got batch_size={self.batch_size}, more than the {n_samples} training "
-                "samples. It is going to be clipped.",
-                stacklevel=5,
+                "samples. It is going to be clipped."
             )
             options["batch_size"] = n_samples
         return TrainingOptions(**options)
@@ -572,10 +589,11 @@ class BaseNetwork(
 
     def _scores_of(self, table) -> Tensor:
         """Return the raw scores of checked rows, on the CPU."""
-        module, rows = self._encoded(table)
-        return raw_scores(
-            module, rows, self._loss, self._n_raw, precision=self.precision
-        ).cpu()
+        with memory_errors():
+            module, rows = self._encoded(table)
+            return raw_scores(
+                module, rows, self._loss, self._n_raw, precision=self.precision
+            ).cpu()
 
     @property
     def _n_raw(self) -> int:
@@ -584,8 +602,9 @@ class BaseNetwork(
 
     def _hidden_values(self, table, method: str) -> np.ndarray:
         """Return what a method of the network gives for checked rows."""
-        module, rows = self._encoded(table)
-        return self._as_array(hidden_values(module, rows, method).cpu())
+        with memory_errors():
+            module, rows = self._encoded(table)
+            return self._as_array(hidden_values(module, rows, method).cpu())
 
     def _encoded(self, table):
         """Return the network and the rows that it takes."""

@@ -11,8 +11,9 @@ from sklearn.utils import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
 
-from skdeep.encoding import check_cost_matrix, class_targets
+from skdeep.encoding import as_given, check_cost_matrix, class_targets, naming
 from skdeep.estimators._base import BaseNetwork, is_stochastic
+from skdeep.estimators._calls import explaining_arguments
 from skdeep.losses import MULTICLASS_LOSSES, make_loss
 
 
@@ -36,16 +37,21 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         known = getattr(self, "classes_", None)
         if known is None and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        if known is None or classes is None:
+        if classes is None:
             return
-        if not np.array_equal(known, unique_labels(classes)):
+        # scikit-learn asks whether the largest labels are whole numbers.
+        with naming("classes"), np.errstate(invalid="ignore"):
+            found = unique_labels(as_given(classes, "classes"))
+        if known is not None and not np.array_equal(known, found):
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to "
                 f"partial_fit, was: {known!r}"
             )
 
     def _make_targets(self, y, classes):
-        return class_targets(y, classes, distributions=self.loss == "kl_divergence")
+        distributions = self.loss == "kl_divergence"
+        with naming("y"), np.errstate(invalid="ignore"):
+            return class_targets(y, classes, distributions=distributions)
 
     def _fitted_attributes(self, task, plan, *, is_final):
         attributes = super()._fitted_attributes(task, plan, is_final=is_final)
@@ -135,8 +141,9 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
             )
         return by_class if weight is None else weight * by_class
 
+    @explaining_arguments
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
+    def fit(self, X, y=None, sample_weight=None, X_val=None, y_val=None):
         """Train the network.
 
         Parameters
@@ -167,8 +174,9 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         return self._fit(X, y, sample_weight, X_val, y_val)
 
     @available_if(is_stochastic)
+    @explaining_arguments
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
+    def partial_fit(self, X, y=None, sample_weight=None, classes=None):
         """Train for one epoch on these rows.
 
         Parameters

@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skdeep.encoding import ValueTargets, class_targets
 from skdeep.estimators._ensemble import DeepEnsemble
 from skdeep.estimators._parameters import documented
+from skdeep.estimators._validation import check_flag
 from skdeep.losses import make_loss
 
 _LEAST_PROBABILITY = 1e-15
@@ -482,6 +483,7 @@ class DeepEnsembleRegressor(RegressorMixin, DeepEnsemble):
             of the members' predictions, which grows where they know little, plus that
             of the noise: what the squared errors on validation rows had left over.
         """
+        return_std = check_flag(return_std, "return_std")
         mean, variance = self._moments(X)
         values = self._decode(mean * self._spread + self._mean)
         if not return_std:

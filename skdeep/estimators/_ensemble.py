@@ -12,8 +12,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skdeep._compat import VersionedPickle
-from skdeep.encoding import DenseRows, Features, TableEncoder, float_dtype
+from skdeep._compat import ExplainedParameters, VersionedPickle, all_or_nothing
+from skdeep.encoding import DenseRows, Features, TableEncoder, float_dtype, naming
 from skdeep.estimators._base import Sample, _random_state
 from skdeep.estimators._ensemble_recipe import (
     assign_folds,
@@ -31,6 +31,7 @@ from skdeep.training import (
     Supervised,
     Task,
     TrainingOptions,
+    memory_errors,
     raw_scores,
     resolve_device,
     train_together,
@@ -123,7 +124,7 @@ class _Set:
         ]
 
 
-class DeepEnsemble(VersionedPickle, BaseEstimator, ABC):
+class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
     """Fit and predict of an ensemble; a subclass knows the targets."""
 
     #: Factor of the penalties that are drawn.
@@ -171,6 +172,11 @@ class DeepEnsemble(VersionedPickle, BaseEstimator, ABC):
     # -- fit -----------------------------------------------------------------------
 
     def _fit(self, X, y, sample_weight):
+        with all_or_nothing(self), memory_errors():
+            self._fit_members(X, y, sample_weight)
+        return self
+
+    def _fit_members(self, X, y, sample_weight) -> None:
         device = resolve_device(self.device)
         rng = _random_state(self.random_state)
         sample = self._sample(X, y, sample_weight)
@@ -180,11 +186,10 @@ class DeepEnsemble(VersionedPickle, BaseEstimator, ABC):
                 f"An ensemble needs 2 samples at least, got n_samples={n_samples}."
             )
         target = self._scale(sample.codes, sample.weight)
-        folds = assign_folds(target, min(self.n_folds, n_samples), rng)
+        folds = assign_folds(target, min(int(self.n_folds), n_samples), rng)
         sets = self._sets(sample, target, folds, device, rng)
         _train_all([task for each in sets for task in each.tasks])
         self._keep(sets, target, folds, sample.weight)
-        return self
 
     def _sample(self, X, y, sample_weight) -> Sample:
         """Return the checked rows that have a weight above zero."""
@@ -194,7 +199,8 @@ class DeepEnsemble(VersionedPickle, BaseEstimator, ABC):
         self.__dict__.update(schema.attributes())
         self._dtype = float_dtype(X) or table.dtype.name
         weight = check_weight(sample_weight, table)
-        codes = self._start(y)
+        with naming("y"):
+            codes = self._start(y)
         by_class = self._class_weight(y, codes)
         if by_class is not None:
             weight = by_class if weight is None else weight * by_class
@@ -208,7 +214,7 @@ class DeepEnsemble(VersionedPickle, BaseEstimator, ABC):
         importance = column_importance(trees, x, target, sample.weight)
         n_folds = int(folds.max()) + 1
         sets = []
-        for hyper in self._draw(-(-self.n_members // n_folds), rng):
+        for hyper in self._draw(-(-int(self.n_members) // n_folds), rng):
             features = make_features(hyper, self._encoder, x, importance, rng)
             inputs = features.encode(torch.from_numpy(x).to(torch.float32))
             tasks = []
@@ -282,7 +288,7 @@ class DeepEnsemble(VersionedPickle, BaseEstimator, ABC):
         if self.batch_size == "auto":
             # At first a network learns by the number of its steps.
             return min(2 ** int(np.log2(n_samples / 12).clip(5, 8)), n_samples)
-        return min(self.batch_size, n_samples)
+        return min(int(self.batch_size), n_samples)
 
     def _options(self, hyper: dict, batch_size: int) -> TrainingOptions:
         by_loss = hyper["stopped_by"] == "loss"
@@ -292,7 +298,7 @@ class DeepEnsemble(VersionedPickle, BaseEstimator, ABC):
             batch_size=batch_size,
             learning_rate=hyper.get("learning_rate", "one_cycle"),
             learning_rate_init=hyper["learning_rate_init"],
-            max_iter=self.max_iter,
+            max_iter=int(self.max_iter),
             early_stopping="loss" if by_loss else True,
             n_iter_no_change=self.n_iter_no_change if by_loss else self.max_iter,
             tol=0.0,

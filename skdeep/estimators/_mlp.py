@@ -8,6 +8,7 @@ import numpy as np
 from scipy.stats import loguniform
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skdeep._compat import first_line
 from skdeep.estimators._base import BaseNetwork
 from skdeep.estimators._classifier import ClassifierNetwork
 from skdeep.estimators._parameters import (
@@ -82,11 +83,12 @@ class _DenseFamily(BaseNetwork):
     def _build(self, config, seed=0):
         try:
             return DenseNetwork(**config)
-        except RuntimeError as error:
+        except (RuntimeError, TypeError, OverflowError) as error:
+            # Sizes are checked; beyond 64 bits torch raises a TypeError.
             sizes = config["hidden_layer_sizes"]
             raise MemoryError(
                 f"There is no memory for hidden_layer_sizes={sizes} on "
-                f"{config['n_inputs']} inputs: {error}"
+                f"{config['n_inputs']} inputs: {first_line(error)}"
             ) from error
 
     def _search_space(self):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch import nn
 from torch.utils._pytree import tree_map
 from torch.utils.data import Dataset
 
+from skdeep._compat import warn
 from skdeep.encoding import (
     ArrayEncoder,
     InputEncoder,
@@ -36,6 +36,7 @@ from skdeep.estimators._parameters import (
 )
 from skdeep.estimators._regressor import RegressorNetwork
 from skdeep.estimators._trained import TrainedModule, copy_module
+from skdeep.estimators._validation import require_target
 from skdeep.training import own_generators, resolve_device
 
 _MODULE_DOC = """\
@@ -190,6 +191,7 @@ class _ModuleFamily(BaseNetwork):
         if y is None and isinstance(X, Dataset):
             dtype = (np.float64, np.float32)
             y = check_module_inputs(self, X, y, dtype=dtype, schema=self._schema).y
+        require_target(self, y)
         targets: Any = self._targets
         if not isinstance(targets, (ShapedTargets, ShapedClassTargets)):
             return super().score(X, y, sample_weight)
@@ -245,12 +247,10 @@ def _warn_of_softmax(network: nn.Module, loss) -> None:
     """Warn of a module whose last layer does what the loss does again."""
     last = list(network.modules())[-1]
     if loss in ("log_loss", "focal") and isinstance(last, (nn.Softmax, nn.LogSoftmax)):
-        warnings.warn(
+        warn(
             f"The module ends in {type(last).__name__}, but loss={loss!r} takes raw "
             "scores and applies the softmax itself. Remove the last layer: "
-            "predict_proba gives probabilities all the same.",
-            UserWarning,
-            stacklevel=6,
+            "predict_proba gives probabilities all the same."
         )
 
 

@@ -10,16 +10,14 @@ import numpy as np
 import torch
 from scipy import sparse
 from sklearn.utils import check_array, check_consistent_length
-from sklearn.utils.validation import _check_y
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
-from skdeep.encoding import Arrays, Items
+from skdeep.encoding import Arrays, Items, as_given, naming
 from skdeep.estimators._validation import (
     Checked,
     Schema,
     check_inputs,
-    flatten_column,
-    is_regressor,
+    check_target,
 )
 
 
@@ -86,7 +84,7 @@ def n_rows(X) -> int | None:
     if not holds_several_inputs(X):
         return None
     parts = list(X.values()) if isinstance(X, Mapping) else X
-    return len(parts[0]) if len(parts) else 0
+    return len(parts[0]) if len(parts) and np.ndim(parts[0]) else 0
 
 
 def _may_keep_integers(X, schema: Schema | None) -> bool:
@@ -112,19 +110,13 @@ def _read_arrays(X, *, is_named: bool) -> Arrays:
 
 
 def _read_array(name: str, x) -> np.ndarray:
-    if isinstance(x, torch.Tensor):
-        x = x.detach().cpu().numpy()
-    array = check_array(
-        x, dtype=None, allow_nd=True, ensure_2d=False, input_name=f"X[{name!r}]"
-    )
-    if array.dtype.kind not in "iuf":
-        array = check_array(
-            array,
-            dtype=np.float64,
-            allow_nd=True,
-            ensure_2d=False,
-            input_name=f"X[{name!r}]",
-        )
+    name = f"X[{name!r}]"
+    options: dict[str, Any] = dict(allow_nd=True, ensure_2d=False, input_name=name)
+    x = as_given(x, name)
+    with naming("X"):
+        array = check_array(x, dtype=None, **options)
+        if array.dtype.kind not in "iuf":
+            array = check_array(array, dtype=np.float64, **options)
     return array
 
 
@@ -215,13 +207,10 @@ def _is_shaped(estimator, y) -> bool:
 
 def _read_target(estimator, y, n_samples: int) -> np.ndarray:
     """Check y; for a callable loss it may have any shape."""
-    if isinstance(y, torch.Tensor):
-        y = y.detach().cpu().numpy()
-    if _is_shaped(estimator, y):
+    if not _is_shaped(estimator, y):
+        return check_target(estimator, y, n_samples)
+    y = as_given(y, "y")
+    with naming("y"):
         y = check_array(y, dtype=None, allow_nd=True, ensure_2d=False, input_name="y")
-    else:
-        numeric = is_regressor(estimator)
-        y = _check_y(y, multi_output=True, y_numeric=numeric, estimator=estimator)
-        y = flatten_column(y)
     check_consistent_length(np.empty(n_samples), y)
     return y

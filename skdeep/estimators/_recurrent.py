@@ -13,6 +13,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skdeep._compat import first_line
 from skdeep.encoding import SequenceEncoder, StepClassTargets, StepValueTargets
 from skdeep.estimators._base import BaseNetwork
 from skdeep.estimators._classifier import ClassifierNetwork
@@ -113,11 +114,13 @@ class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNe
     def _build(self, config, seed=0):
         try:
             return RecurrentNetwork(**config)
-        except RuntimeError as error:
+        except (RuntimeError, TypeError, OverflowError) as error:
+            # Sizes are checked; beyond 64 bits torch raises a TypeError.
             raise MemoryError(
                 f"There is no memory for hidden_size={config['hidden_size']}, "
                 f"num_layers={config['num_layers']} and "
-                f"(vocabulary_size, embedding_dim)={config['embedding']}: {error}"
+                f"(vocabulary_size, embedding_dim)={config['embedding']}: "
+                f"{first_line(error)}"
             ) from error
 
     def _search_space(self):

@@ -8,6 +8,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdeep.encoding import ValueTargets
 from skdeep.estimators._base import BaseNetwork, is_stochastic
+from skdeep.estimators._calls import explaining_arguments
+from skdeep.estimators._validation import check_flag
 from skdeep.losses import make_loss
 
 
@@ -29,8 +31,9 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
     def _decode(self, targets, loss, raw):
         return loss.predict(raw)
 
+    @explaining_arguments
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
+    def fit(self, X, y=None, sample_weight=None, X_val=None, y_val=None):
         """Train the network.
 
         Parameters
@@ -60,8 +63,9 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
         return self._fit(X, y, sample_weight, X_val, y_val)
 
     @available_if(is_stochastic)
+    @explaining_arguments
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X, y=None, sample_weight=None):
         """Train for one epoch on these rows.
 
         Parameters
@@ -104,6 +108,7 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
             If standard deviations are asked for and the loss has none.
         """
         check_is_fitted(self)
+        return_std = check_flag(return_std, "return_std")
         if return_std and not self._loss.gives_std:
             raise ValueError(
                 f"return_std=True needs loss='gaussian'; trained was {self.loss!r}."

@@ -6,15 +6,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_array, check_consistent_length
-from sklearn.utils.validation import _check_y, validate_data
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
 
-from skdeep.encoding import Sequences, StepClassTargets
+from skdeep._compat import warn
+from skdeep.encoding import Sequences, StepClassTargets, as_given, naming
 from skdeep.estimators._validation import (
     Checked,
     Schema,
-    flatten_column,
+    check_target,
     is_regressor,
+    require_target,
     stand_in,
 )
 
@@ -44,22 +46,20 @@ def check_sequences(
     Checked
     """
     is_tokens = estimator.embedding_dim is not None
-    X = _stacked(X, is_tokens)
     read = _read_tokens if is_tokens else _read_numbers
-    sequences, schema = read(estimator, X, dtype, schema)
+    X, is_first = as_given(X, "X"), schema is None
+    with naming("X"):
+        sequences, schema = read(estimator, _stacked(X, is_tokens), dtype, schema)
+    if is_first and not is_tokens:
+        _warn_of_doubtful(estimator, X, sequences.numeric, schema)
     if isinstance(y, str) and y == "no_validation":
         return Checked(sequences, None, schema)
-    if y is None:
-        raise ValueError(
-            f"This {type(estimator).__name__} estimator requires y to be passed, but "
-            "the target y is None."
-        )
-    y = (
-        _read_steps(estimator, y, sequences)
-        if estimator.return_sequences
-        else (_read_target(estimator, y))
-    )
-    check_consistent_length(sequences.numeric, y)
+    if not estimator.return_sequences:
+        return Checked(sequences, check_target(estimator, y, len(sequences)), schema)
+    require_target(estimator, y)
+    y = as_given(y, "y")
+    with naming("y"):
+        y = _read_steps(estimator, y, sequences)
     return Checked(sequences, y, schema)
 
 
@@ -78,6 +78,7 @@ def _listed(values, name: str) -> list[np.ndarray] | None:
 
 def _array(sequence, name: str) -> np.ndarray:
     """Return one sequence as an array, which a ragged one cannot become."""
+    sequence = as_given(sequence, name)
     try:
         return np.asarray(sequence)
     except ValueError as error:
@@ -252,14 +253,48 @@ def _check_ids(X: np.ndarray, embedding_dim) -> None:
         )
 
 
+# -- what may be meant otherwise -----------------------------------------------------
+
+
+def _warn_of_doubtful(estimator, given, X: np.ndarray, schema: Schema) -> None:
+    """Warn of tables and of token ids that are read as sequences of one number."""
+    name = type(estimator).__name__
+    if schema.feature_names is not None:
+        warn(
+            f"{name} reads the {X.shape[1]} named columns of the data frame X as time "
+            "steps of one feature. If they are features of rows in order of time, put "
+            "skdeep.preprocessing.SlidingWindow before the estimator; if they are time "
+            "steps, pass X.to_numpy()."
+        )
+    elif _look_like_ids(given, X):
+        warn(
+            f"X looks like token ids (whole numbers up to {int(np.nanmax(X))}), which "
+            f"{name} reads as sizes. Set embedding_dim, 32 say, to embed them; if they "
+            "are sizes, pass X as floats."
+        )
+
+
+def _look_like_ids(given, X: np.ndarray) -> bool:
+    """Say whether X holds integers as a vectorizer of text makes them.
+
+    Their range is filled, and zeros, if any, end the sequences. Pixels and counts have
+    zeros elsewhere, and volumes and prices leave most of their range empty.
+    """
+    first = given[0] if isinstance(given, (list, tuple)) and given else given
+    if X.shape[2] != 1 or np.asarray(first).dtype.kind != "i" or np.nanmin(X) < 0:
+        return False
+    n_distinct = len(np.unique(X[~np.isnan(X)]))
+    if n_distinct < _FEWEST_IDS or np.nanmax(X) > _EMPTIEST * n_distinct:
+        return False
+    is_zero = (X[:, :, 0] == 0) | np.isnan(X[:, :, 0])
+    return bool((is_zero[:, :-1] <= is_zero[:, 1:]).all())
+
+
+# Fewer different numbers may be anything; of so many times as many, ids are not made.
+_FEWEST_IDS, _EMPTIEST = 20, 10
+
+
 # -- y -------------------------------------------------------------------------------
-
-
-def _read_target(estimator, y) -> np.ndarray:
-    """Check targets of whole sequences."""
-    numeric = is_regressor(estimator)
-    y = _check_y(y, multi_output=True, y_numeric=numeric, estimator=estimator)
-    return flatten_column(y)
 
 
 def _read_steps(estimator, y, sequences: Sequences) -> np.ndarray:

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import check_array, check_X_y, column_or_1d
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import (
     _check_sample_weight,
+    _check_y,
     _num_features,
     _num_samples,
     validate_data,
 )
 
+from skdeep._compat import warn
 from skdeep.encoding import (
     Table,
+    as_given,
     columns_without_numbers,
     find_categorical,
+    naming,
+    refuse_text_and_dates,
     split_columns,
 )
 
@@ -107,18 +113,31 @@ def check_inputs(
     -------
     Checked
     """
-    if schema is not None and isinstance(y, str) and _is_plain(schema, X, dtype):
+    given_y = not (isinstance(y, str) and y == "no_validation")
+    if schema is not None and not given_y and _is_plain(schema, X, dtype):
         return Checked(Table(X, is_finite=True), None, schema)
+    if given_y:
+        require_target(estimator, y)
     tags = estimator.__sklearn_tags__().input_tags
     arguments: dict[str, Any] = dict(
         accept_sparse="csr" if tags.sparse else False,
         dtype=dtype,
         ensure_all_finite="allow-nan" if tags.allow_nan else True,
     )
-    if _has_many_axes(X) and tags.three_d_array:
-        return _check_many_axes(estimator, X, y, arguments, schema)
+    X = as_given(X, "X")
+    with naming("X"):
+        if _has_many_axes(X) and tags.three_d_array:
+            table, schema = _check_many_axes(estimator, X, arguments, schema)
+        else:
+            table, schema = _check_columns(estimator, X, arguments, schema)
+    target = check_target(estimator, y, len(table)) if given_y else None
+    return Checked(table, target, schema)
+
+
+def _check_columns(estimator, X, arguments, schema) -> tuple[Table, Schema]:
+    """Check a table; name the columns that hold no numbers."""
     try:
-        return _check_table(estimator, X, y, arguments, schema)
+        return _check_table(estimator, X, arguments, schema)
     except (ValueError, TypeError) as error:
         names = columns_without_numbers(X)
         if names and any(word in str(error) for word in _OF_CONVERSION):
@@ -160,36 +179,28 @@ def _has_many_axes(X) -> bool:
     return len(getattr(X, "shape", np.shape(X) if isinstance(X, list) else ())) > 2
 
 
-def _check_table(estimator, X, y, arguments, schema) -> Checked:
-    given_y = not (isinstance(y, str) and y == "no_validation")
+def _check_table(estimator, X, arguments, schema) -> tuple[Table, Schema]:
     asked = getattr(estimator, "categorical_features", None)
     reset = schema is None
     categorical = _find(asked, X) if reset else schema.categorical
     checked = stand_in(estimator, schema)
-    if given_y:
-        arguments |= dict(multi_output=True, y_numeric=is_regressor(estimator))
     if not categorical:
-        out = validate_data(checked, X, y, reset=reset, **arguments)
-        numeric, y = out if given_y else (out, None)
+        numeric = validate_data(checked, X, reset=reset, **arguments)
         categories = None
     else:
-        validate_data(checked, X, y, reset=reset, skip_check_array=True)
+        validate_data(checked, X, reset=reset, skip_check_array=True)
         rest, categories = split_columns(X, categorical)
         if rest.shape[1] == 0:
             rest = np.empty((len(categories), 0), dtype=arguments["dtype"][0])
         arguments |= dict(ensure_min_features=0, estimator=estimator)
-        if given_y:
-            numeric, y = check_X_y(rest, y, **arguments)
-        else:
-            numeric = check_array(rest, input_name="X", **arguments)
+        numeric = check_array(rest, input_name="X", **arguments)
     if sparse.issparse(numeric) and np.isnan(numeric.data).any():
         raise ValueError(
             "Input X contains NaN. Missing values are imputed in dense X only; impute "
             "a sparse X before, for example with SimpleImputer."
         )
     schema = schema or Schema.of(checked, categorical=categorical)
-    target = flatten_column(y) if given_y else None
-    return Checked(Table(numeric, categories), target, schema)
+    return Table(numeric, categories), schema
 
 
 def _find(asked, X) -> list[int]:
@@ -208,10 +219,36 @@ def _find(asked, X) -> list[int]:
     return find_categorical(asked, X, n_features)
 
 
+def require_target(estimator, y) -> None:
+    """Refuse a y that is not there, in scikit-learn's words."""
+    if y is None:
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but "
+            "the target y is None."
+        )
+
+
+def check_target(estimator, y, n_samples: int) -> np.ndarray:
+    """Check targets: one or several a row, numbers for a regressor."""
+    require_target(estimator, y)
+    y = as_given(y, "y")
+    with naming("y"):
+        numeric = is_regressor(estimator)
+        y = _check_y(y, multi_output=True, y_numeric=numeric, estimator=estimator)
+        y = flatten_column(y)
+    check_consistent_length(np.empty(n_samples), y)
+    return y
+
+
 def flatten_column(y):
     """Make a column vector flat, with scikit-learn's warning."""
     if not sparse.issparse(y) and y.ndim == 2 and y.shape[1] == 1:
-        return column_or_1d(y, warn=True)
+        warn(
+            "A column-vector y was passed when a 1d array was expected. Please change "
+            "the shape of y to (n_samples, ), for example using ravel().",
+            DataConversionWarning,
+        )
+        return y.ravel()
     return y
 
 
@@ -220,14 +257,9 @@ def is_regressor(estimator) -> bool:
     return estimator.__sklearn_tags__().estimator_type == "regressor"
 
 
-def _check_many_axes(estimator, X, y, arguments, schema) -> Checked:
+def _check_many_axes(estimator, X, arguments, schema) -> tuple[Table, Schema]:
     """Check X of three axes or more, whose last one counts the features."""
-    if isinstance(y, str) and y == "no_validation":
-        X, y = check_array(X, allow_nd=True, input_name="X", **arguments), None
-    else:
-        arguments |= dict(multi_output=True, y_numeric=is_regressor(estimator))
-        X, y = check_X_y(X, y, allow_nd=True, estimator=estimator, **arguments)
-        y = flatten_column(y)
+    X = check_array(X, allow_nd=True, input_name="X", estimator=estimator, **arguments)
     if schema is None:
         schema = Schema(X.shape[-1])
     elif X.shape[-1] != schema.n_features:
@@ -235,19 +267,34 @@ def _check_many_axes(estimator, X, y, arguments, schema) -> Checked:
             f"X has {X.shape[-1]} features, but {type(estimator).__name__} is "
             f"expecting {schema.n_features} features as input."
         )
-    return Checked(Table(X), y, schema)
+    return Table(X), schema
 
 
 def check_weight(sample_weight, table: Table) -> np.ndarray | None:
     """Check sample weights: one a row, none negative, not all zero."""
     if sample_weight is None:
         return None
-    weight = _check_sample_weight(
-        sample_weight, table.numeric, dtype=table.dtype, ensure_non_negative=True
-    )
+    weight = as_given(sample_weight, "sample_weight")
+    with naming("sample_weight"):
+        refuse_text_and_dates(np.asarray(weight), "sample_weight")
+        weight = _check_sample_weight(
+            weight, table.numeric, dtype=table.dtype, ensure_non_negative=True
+        )
     if not weight.any():
         raise ValueError("sample_weight must not be zero for every sample.")
+    if not _sum_is_finite(weight):
+        raise ValueError(
+            f"sample_weight holds values as large as {weight.max():g}, whose sum is "
+            f"beyond {weight.dtype}. Divide the weights by their mean."
+        )
     return weight
+
+
+def check_flag(value, name: str) -> bool:
+    """Refuse what is neither true nor false, such as an array."""
+    if not isinstance(value, (bool, np.bool_, Integral)):
+        raise TypeError(f"{name} must be True or False, got {value!r}.")
+    return bool(value)
 
 
 def check_validation_pair(X, X_val, y_val) -> bool:
@@ -257,12 +304,14 @@ def check_validation_pair(X, X_val, y_val) -> bool:
         raise ValueError(f"{given} was given without {missing}.")
     if X_val is None:
         return False
-    if _num_samples(X_val) == _num_samples(X):
-        warnings.warn(
-            f"X_val has as many rows as X ({_num_samples(X)}). scikit-learn's "
+    with naming("X"):
+        n_samples = _num_samples(X)
+    with naming("X_val"):
+        is_as_long = _num_samples(X_val) == n_samples
+    if is_as_long:
+        warn(
+            f"X_val has as many rows as X ({n_samples}). scikit-learn's "
             "cross-validation cuts metadata as long as X into the folds of X: then "
-            "these are not the validation rows that were meant.",
-            UserWarning,
-            stacklevel=5,
+            "these are not the validation rows that were meant."
         )
     return True

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from skdeep._compat import check_file_name
 from skdeep.inspection._explanation_html import write_fragment, write_page
 from skdeep.inspection._explanation_parts import R2_TO_TRUST as R2_TO_TRUST
 from skdeep.inspection._explanation_parts import (
@@ -302,8 +303,7 @@ class LimeExplanation:
         text = write(self, row, n_rows)
         if path is None:
             return text
-        if not str(path).strip() or Path(path).is_dir():
-            raise ValueError(f"path must name a file, got {str(path)!r}.")
+        check_file_name(path, "path")
         Path(path).write_text(text, encoding="utf-8")
         return None
 

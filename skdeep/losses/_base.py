@@ -155,10 +155,17 @@ class CallableLoss(Loss):
             target = target.to(first.dtype).view_as(first) if is_flat else target
         elif self.target_kind == "codes" and first.shape == target.shape:
             target = target.to(first.dtype)
-        return self._by_sample(self.function(output, target), len(first))
+        return self._by_sample(self._call(output, target), len(first))
 
     def per_sample(self, raw, target):
-        return self._by_sample(self.function(raw, target), len(raw))
+        return self._by_sample(self._call(raw, target), len(raw))
+
+    def _call(self, output, target):
+        try:
+            return self.function(output, target)
+        except TypeError as error:
+            error.add_note("The callable `loss` is called as loss(outputs, targets).")
+            raise
 
     def _by_sample(self, loss, n_samples: int) -> Tensor:
         if not isinstance(loss, Tensor):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -10,6 +9,8 @@ from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import indexable
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from sklearn.utils.validation import _num_samples
+
+from skdeep._compat import warn
 
 _AT_LEAST_1 = Interval(Integral, 1, None, closed="left")
 _AT_LEAST_0 = Interval(Integral, 0, None, closed="left")
@@ -167,11 +168,7 @@ class PurgedTimeSeriesSplit(BaseCrossValidator):
             If there are too few rows for a fold to have some of both.
         """
         if groups is not None:
-            warnings.warn(
-                f"The groups parameter is ignored by {type(self).__name__}",
-                UserWarning,
-                stacklevel=2,
-            )
+            warn(f"The groups parameter is ignored by {type(self).__name__}")
         (X,) = indexable(X)
         n_samples = _num_samples(X)
         size = self._test_size(n_samples)

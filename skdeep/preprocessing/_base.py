@@ -8,16 +8,19 @@ from collections.abc import Iterator
 from sklearn.base import TransformerMixin
 from sklearn.callback import CallbackSupportMixin
 
+from skdeep._compat import all_or_nothing
+
 
 class ObservedFit(CallbackSupportMixin):
     """Takes scikit-learn's callbacks, such as the bar of a pipeline."""
 
     @contextlib.contextmanager
     def _observed(self, X, y=None) -> Iterator[None]:
-        """Tell the callbacks that a fit begins and ends."""
+        """Tell the callbacks that a fit begins and ends; undo one that fails."""
         context = self._init_callback_context()
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        yield
+        with all_or_nothing(self):
+            yield
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
 
 

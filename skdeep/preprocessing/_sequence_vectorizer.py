@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
+import contextlib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from numbers import Integral
@@ -14,7 +15,8 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep._compat import VersionedPickle
+from skdeep._compat import ExplainedParameters, VersionedPickle, warn
+from skdeep.encoding import as_given, naming
 from skdeep.preprocessing._base import ArrayOutput, ObservedFit
 
 PADDING, UNKNOWN, FIRST_TERM = 0, 1, 2
@@ -67,6 +69,31 @@ def _texts(X: Iterable) -> Iterator[str | bytes]:
         yield document
 
 
+def _files(X: Iterable, kind: str) -> Iterator:
+    """Go through documents that must be files, or names of files.
+
+    ``open`` takes numbers, too, and closes what they stand for: standard output, say.
+    """
+    for row, document in enumerate(X):
+        is_name = isinstance(document, (str, bytes, os.PathLike))
+        if not (is_name if kind == "filename" else hasattr(document, "read")):
+            raise ValueError(
+                f"Document {row} of X must be a {kind}, as input={kind!r} says, got "
+                f"{document!r}."
+            )
+        yield document
+
+
+def _tokens_of(document, analyze) -> Iterable:
+    tokens = analyze(document)
+    if not isinstance(tokens, Iterable):
+        raise TypeError(
+            f"analyzer (or tokenizer) must return the tokens of a document, got "
+            f"{tokens!r}."
+        )
+    return tokens
+
+
 def _given_terms(vocabulary) -> list[str] | None:
     """Return the terms of the user's own vocabulary in the order of their ids."""
     if vocabulary is None:
@@ -110,7 +137,9 @@ def _pad(sequences: list[list[int]], width: int | None) -> np.ndarray:
     return padded
 
 
-class SequenceVectorizer(ObservedFit, ArrayOutput, VersionedPickle, BaseEstimator):
+class SequenceVectorizer(
+    ObservedFit, ArrayOutput, ExplainedParameters, VersionedPickle, BaseEstimator
+):
     r"""Turn documents into sequences of token ids, for networks that read in order.
 
     Documents are cut into tokens as by
@@ -320,11 +349,9 @@ class SequenceVectorizer(ObservedFit, ArrayOutput, VersionedPickle, BaseEstimato
         if terms is None:
             terms = self._choose(documents)
         elif self.lowercase and any(map(_has_capitals, terms)):
-            warnings.warn(
+            warn(
                 "vocabulary has terms with capital letters, which no document has "
-                "where lowercase=True.",
-                UserWarning,
-                stacklevel=4,
+                "where lowercase=True."
             )
         self.vocabulary_ = {term: i for i, term in enumerate(terms, FIRST_TERM)}
         return documents
@@ -361,7 +388,9 @@ class SequenceVectorizer(ObservedFit, ArrayOutput, VersionedPickle, BaseEstimato
             The terms of each document, "[unknown]" for id 1, none for padding.
         """
         check_is_fitted(self)
-        ids = check_array(X, dtype=np.int64)
+        X = as_given(X, "X")
+        with naming("X"):
+            ids = check_array(X, dtype=np.int64)
         n_ids = FIRST_TERM + len(self.vocabulary_)
         wrong = ids[(ids < 0) | (ids >= n_ids)]
         if wrong.size:
@@ -373,12 +402,20 @@ class SequenceVectorizer(ObservedFit, ArrayOutput, VersionedPickle, BaseEstimato
 
     def _cut(self, X) -> list[list[str]]:
         """Cut documents into tokens, no more than `max_length` of each."""
-        _check_documents(X)
+        with naming("X"):
+            _check_documents(X)
         analyze = self._counter(_CUTTING).build_analyzer()
         takes_anything = callable(self.analyzer) or self.preprocessor is not None
         if self.input == "content" and not takes_anything:
             X = _texts(X)
-        documents = [list(islice(analyze(each), self.max_length)) for each in X]
+        elif self.input != "content":
+            X = _files(X, self.input)
+        # What a user's own function raises, is not the fault of X.
+        is_own = takes_anything or self.tokenizer is not None
+        with contextlib.nullcontext() if is_own else naming("X"):
+            documents = [
+                list(islice(_tokens_of(each, analyze), self.max_length)) for each in X
+            ]
         if not documents:
             raise ValueError("X must hold one document or more, got none.")
         return documents

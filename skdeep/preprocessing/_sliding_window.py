@@ -15,8 +15,15 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skdeep._compat import VersionedPickle
-from skdeep.encoding import CONTEXTS, RowContext, learn_time_axis, times_of
+from skdeep._compat import ExplainedParameters, VersionedPickle, warn
+from skdeep.encoding import (
+    CONTEXTS,
+    RowContext,
+    as_given,
+    learn_time_axis,
+    naming,
+    times_of,
+)
 from skdeep.preprocessing._base import ArrayOutput, ObservedFit
 
 
@@ -40,13 +47,18 @@ def _windows(rows: np.ndarray, before: np.ndarray, window: int) -> np.ndarray:
     """
     before = before[max(len(before) - window + 1, 0) :].astype(rows.dtype)
     first = before[:1] if len(before) else rows[:1]
-    edge = np.repeat(first, window - 1 - len(before), axis=0)
+    try:
+        edge = np.repeat(first, window - 1 - len(before), axis=0)
+    except OverflowError as error:
+        raise MemoryError(f"There is no memory for window={window} rows.") from error
     padded = np.concatenate([edge, before, rows])
     windows = np.lib.stride_tricks.sliding_window_view(padded, window, axis=0)
     return windows.transpose(0, 2, 1)  # from (n_rows, n_features, window)
 
 
-class SlidingWindow(ObservedFit, ArrayOutput, VersionedPickle, BaseEstimator):
+class SlidingWindow(
+    ObservedFit, ArrayOutput, ExplainedParameters, VersionedPickle, BaseEstimator
+):
     """Give each row the rows before it: a time axis for networks that read sequences.
 
     Row t becomes rows t - window + 1 to t, oldest first. The number of rows stays, so
@@ -159,6 +171,12 @@ class SlidingWindow(ObservedFit, ArrayOutput, VersionedPickle, BaseEstimator):
             times = times_of(X)
             rows = self._check(X, reset=True)
             axis = learn_time_axis(times, self.freq)
+            if self.window > len(rows):
+                warn(
+                    f"{type(self).__name__}: window={self.window} is longer than the "
+                    f"{len(rows)} rows of X, so that every window begins with copies "
+                    "of the first row."
+                )
             self._context = RowContext(rows, axis, self.window - 1)
         return self
 
@@ -181,7 +199,7 @@ class SlidingWindow(ObservedFit, ArrayOutput, VersionedPickle, BaseEstimator):
         self._context.check(times)
         name = type(self).__name__
         before = self._context.rows_before(rows, times, self.context, name)
-        return _windows(rows, before, self.window)
+        return _windows(rows, before, int(self.window))
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the last axis of the windows: those of the columns of X.
@@ -198,16 +216,19 @@ class SlidingWindow(ObservedFit, ArrayOutput, VersionedPickle, BaseEstimator):
             The names.
         """
         check_is_fitted(self)
-        return _check_feature_names_in(self, input_features)
+        with naming("input_features"):
+            return _check_feature_names_in(self, input_features)
 
     def _check(self, X, reset: bool) -> np.ndarray:
-        return validate_data(
-            self,
-            X,
-            dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan",
-            reset=reset,
-        )
+        X = as_given(X, "X")
+        with naming("X"):
+            return validate_data(
+                self,
+                X,
+                dtype=[np.float64, np.float32],
+                ensure_all_finite="allow-nan",
+                reset=reset,
+            )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -16,8 +16,15 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skdeep._compat import VersionedPickle
-from skdeep.encoding import CONTEXTS, RowContext, learn_time_axis, times_of
+from skdeep._compat import ExplainedParameters, VersionedPickle
+from skdeep.encoding import (
+    CONTEXTS,
+    RowContext,
+    as_given,
+    learn_time_axis,
+    naming,
+    times_of,
+)
 from skdeep.preprocessing._adjustment import adjust
 from skdeep.preprocessing._base import ObservedFit
 
@@ -237,7 +244,9 @@ def _check_one_ticker(tickers: pd.Index, level: int) -> None:
         )
 
 
-class TrendFeatures(ObservedFit, TransformerMixin, VersionedPickle, BaseEstimator):
+class TrendFeatures(
+    ObservedFit, TransformerMixin, ExplainedParameters, VersionedPickle, BaseEstimator
+):
     """Turn prices into indicators of their trend.
 
     Each row becomes returns over several spans, volatilities, distances to moving
@@ -355,7 +364,7 @@ class TrendFeatures(ObservedFit, TransformerMixin, VersionedPickle, BaseEstimato
             _import_talib()
             X = _drop_tickers(X)
             times = times_of(X)
-            prices = validate_data(self, X, dtype=np.float64)
+            prices = self._check(X, reset=True)
             axis = learn_time_axis(times, self.freq)
             self._series()  # refuse names that make no sense now, not in transform
             self._context = RowContext(prices, axis, N_SETTLING_ROWS)
@@ -378,7 +387,7 @@ class TrendFeatures(ObservedFit, TransformerMixin, VersionedPickle, BaseEstimato
         check_is_fitted(self)
         X = _drop_tickers(X)
         times = times_of(X)
-        prices = validate_data(self, X, dtype=np.float64, reset=False)
+        prices = self._check(X, reset=False)
         self._context.check(times)
         name = type(self).__name__
         before = self._context.rows_before(
@@ -388,7 +397,8 @@ class TrendFeatures(ObservedFit, TransformerMixin, VersionedPickle, BaseEstimato
             name,
             stacklevel=3,  # set_output wraps this method
         )
-        indicators = self._compute(np.concatenate([before, prices]))
+        with np.errstate(over="ignore", invalid="ignore"):  # of prices like 1e308
+            indicators = self._compute(np.concatenate([before, prices]))
         return indicators[len(before) :]
 
     def get_feature_names_out(self, input_features=None):
@@ -406,9 +416,15 @@ class TrendFeatures(ObservedFit, TransformerMixin, VersionedPickle, BaseEstimato
             The names, in the order of the columns of `transform`.
         """
         check_is_fitted(self)
-        names = _check_feature_names_in(self, input_features)
+        with naming("input_features"):
+            names = _check_feature_names_in(self, input_features)
         series = self._series(names)
         return np.asarray([n for s in series for n in s.indicators()], dtype=object)
+
+    def _check(self, X, reset: bool) -> np.ndarray:
+        X = as_given(X, "X")
+        with naming("X"):
+            return validate_data(self, X, dtype=np.float64, reset=reset)
 
     def _series(self, names=None) -> list[_Series]:
         """Return what X holds; only names that came with X tell the roles."""

@@ -38,7 +38,7 @@ from skdeep.training import _backend  # noqa: F401 (registers the backend of job
 from skdeep.training._batches import Batch, RowSource, Source
 from skdeep.training._checkpoint import Checkpoint
 from skdeep.training._dense import DenseLearner
-from skdeep.training._device import own_generators, resolve_device
+from skdeep.training._device import memory_errors, own_generators, resolve_device
 from skdeep.training._inference import call, hidden_values, raw_scores
 from skdeep.training._learner import Learner
 from skdeep.training._loop import train, train_together
@@ -67,6 +67,7 @@ __all__ = [
     "call",
     "hidden_values",
     "make_net",
+    "memory_errors",
     "own_generators",
     "raw_scores",
     "resolve_device",

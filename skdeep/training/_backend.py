@@ -77,11 +77,14 @@ class PopulationBackend(ParallelBackendBase):
 
         It is ``n_jobs`` if that is positive. The default and negative numbers do not
         mean the number of cores: waiting jobs use no core, and a population needs as
-        many jobs as possible.
+        many jobs as possible. Callers make a piece of work for each job, so that the
+        number is bounded.
         """
         if n_jobs == 0:
             raise ValueError("n_jobs == 0 in Parallel has no meaning")
-        return n_jobs if n_jobs is not None and n_jobs > 0 else _MAX_ACTIVE_JOBS
+        if n_jobs is None or n_jobs < 0:
+            return _MAX_ACTIVE_JOBS
+        return min(n_jobs, _MAX_ACTIVE_JOBS)
 
     def configure(self, n_jobs=1, parallel=None, **options):
         """Fall back to a backend that serves only this ``Parallel``.

@@ -16,6 +16,7 @@ import joblib
 import numpy as np
 from torch import nn
 
+from skdeep._compat import check_file_name
 from skdeep.training._module_state import ModuleState
 
 _MAGIC = b"skdeep checkpoint 1\n"
@@ -78,6 +79,7 @@ class Checkpoint:
     def __init__(self, path, every: int = 1):
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise ValueError(f"every must be an int from 1 on, got {every!r}.")
+        check_file_name(path, "path")
         self.path = os.fspath(path)
         self.every = every
         self._owner: Any = None
@@ -158,6 +160,7 @@ class CheckpointFile:
         self.path = path
         self.every = every
         self.identity = identity
+        check_file_name(path, "path")
         self._saved = _read(path)
         self.seed = None if self._saved is None else self._saved["seed"]
         self._check(identity)

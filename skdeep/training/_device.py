@@ -13,9 +13,20 @@ import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
+from skdeep._compat import first_line
+
 # Multiply-adds of a batch for each thread: with less to do, threads would wait for each
 # other longer than they compute, and fight with those of other processes.
 _WORK_PER_THREAD = 2**21
+
+# What torch says where it gets no memory, or is asked for more than there can be.
+_OF_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "Storage size calculation overflowed",
+    "numel: integer multiplication overflow",
+    "invalid size, tried to allocate",
+)
 
 _lock = threading.RLock()
 _here = threading.local()
@@ -128,6 +139,27 @@ def threads_for(
     available = torch.get_num_threads()
     count = available if work is None else worthwhile_threads(work, available)
     return on_threads(count, device)
+
+
+@contextlib.contextmanager
+def memory_errors() -> Iterator[None]:
+    """Raise a MemoryError where torch raises a RuntimeError for want of memory.
+
+    That of an accelerator stays ``torch.OutOfMemoryError``, which users catch.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        if is_of_memory(error):
+            raise MemoryError(first_line(error)) from error
+        raise
+
+
+def is_of_memory(error: RuntimeError) -> bool:
+    """Say whether an error of torch is for want of memory."""
+    return any(text in str(error) for text in _OF_MEMORY)
 
 
 class GlobalGenerators:

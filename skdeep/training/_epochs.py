@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
+from skdeep._compat import warn
 from skdeep._interrupts import is_outermost_fit
 from skdeep.training._batches import Batch, Source, batch_sizes
 from skdeep.training._checkpoint import described
@@ -142,7 +142,7 @@ class Fit:
             if not is_outermost_fit():
                 raise
             self._stopped = True
-            warnings.warn("Training interrupted by user.", stacklevel=2)
+            warn("Training interrupted by user.")
         self._restore_best()
         if observer is not None:
             observer.end()
@@ -391,20 +391,18 @@ class Fit:
     def _warn(self) -> None:
         """Warn of a training that has diverged, or might go on."""
         if self._diverged:
-            warnings.warn(
+            warn(
                 f"Training diverged in epoch {len(self.state.history)}; the weights of "
                 "the best epoch before it are kept. Lower learning_rate_init or scale "
                 "the data.",
                 ConvergenceWarning,
-                stacklevel=2,
             )
         is_whole = not (self.task.is_partial or self.learning_rate.is_curve)
         if is_whole and not self._stopped:
-            warnings.warn(
+            warn(
                 f"Stochastic Optimizer: Maximum iterations ({self.options.max_iter}) "
                 "reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
-                stacklevel=2,
             )
 
     # -- checkpoints -------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import threading
-import warnings
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from skdeep._compat import warn
 from skdeep.training._passes import StackedBatch
 
 # Steps of a kind that run call by call before one is captured: libraries prepare
@@ -95,8 +95,7 @@ class StepGraphs:
             )
         except RuntimeError as error:
             kind.batch = None
-            warnings.warn(
+            warn(
                 f"A step cannot be a CUDA graph; training takes longer: {error}",
                 RuntimeWarning,
-                stacklevel=2,
             )

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from skdeep._compat import first_line
 from skdeep.training._batches import Batch, Inputs, RowSource, Source, first_of
-from skdeep.training._device import threads_for
+from skdeep.training._device import is_of_memory, threads_for
 
 # Bytes of the largest value inside a network for the rows that go through it together.
 # On a CPU such values should stay in the cache.
@@ -51,12 +52,21 @@ def call(network: Callable[..., Any], inputs: Inputs, precision: str | None = No
             return _apply(network, inputs)
     except torch.OutOfMemoryError:
         raise
+    except TypeError as error:
+        shapes = _shapes_of(inputs)
+        error.add_note(f"Raised by the module on a batch of shape {shapes}.")
+        raise
     except RuntimeError as error:
-        values = inputs.values() if isinstance(inputs, Mapping) else inputs
-        shapes = ", ".join(str(tuple(x.shape)) for x in values)
+        if is_of_memory(error):
+            raise MemoryError(first_line(error)) from error
         raise ValueError(
-            f"The module failed on a batch of shape {shapes}: {error}"
+            f"The module failed on a batch of shape {_shapes_of(inputs)}: {error}"
         ) from error
+
+
+def _shapes_of(inputs: Inputs) -> str:
+    values = inputs.values() if isinstance(inputs, Mapping) else inputs
+    return ", ".join(str(tuple(x.shape)) for x in values)
 
 
 def _apply(network: Callable[..., Any], inputs: Inputs):
@@ -83,6 +93,10 @@ def scores_of(output, n_samples: int, n_scores: int, loss) -> Tensor:
         )
     if raw.dtype in _HALF:
         raw = raw.float()
+    if raw.is_complex():
+        raise TypeError(
+            f"The module must return real raw scores, got a tensor of {raw.dtype}."
+        )
     if loss.raw_axes is None:
         return raw
     if raw.ndim == 1 and loss.raw_axes == 2:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 import scipy.optimize
 import torch
-from sklearn.utils.optimize import _check_optimize_result
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 
+from skdeep._compat import warn
 from skdeep._interrupts import is_outermost_fit
 from skdeep.training._batches import Batch, batch_sizes
 from skdeep.training._epochs import Fit
@@ -130,13 +130,26 @@ def minimise(fit: Fit) -> None:
         if result.nit == 0:
             record(result.fun)
         task.state.n_samples_seen += len(task.train) * int(result.nit)
-        _check_optimize_result("lbfgs", result, options.max_iter)
+        _warn_unless_converged(result, options.max_iter)
     except KeyboardInterrupt:
         if not is_outermost_fit():
             raise
-        warnings.warn("Training interrupted by user.", stacklevel=2)
+        warn("Training interrupted by user.")
     finally:
         if fit.observer is not None:
             fit.observer.end()
         learner.set_vector(function.tensor(latest))
     fit.check_usable()
+
+
+def _warn_unless_converged(result, max_iter: int) -> None:
+    """Warn as scikit-learn does, but at the user's line."""
+    if result.status == 0:
+        return
+    is_last = result.nit >= max_iter
+    remedy = f"Increase max_iter={max_iter} or s" if is_last else "S"
+    warn(
+        f"lbfgs failed to converge after {result.nit} iteration(s) "
+        f"(status={result.status}): {result.message}. {remedy}cale the data.",
+        ConvergenceWarning,
+    )

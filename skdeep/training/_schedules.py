@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 LEARNING_RATES = [
     "constant",
     "invscaling",
@@ -90,8 +92,10 @@ class LearningRate:
         """Change the rate between two epochs."""
         self.n_epochs += 1
         if self._invscaling:
-            decay = (n_samples_seen + 1) ** self.options.power_t
-            self.current = self.options.learning_rate_init / decay
+            # Not by Python's own powers: those of large ints fill the memory.
+            with np.errstate(over="ignore"):
+                decay = np.float64(n_samples_seen + 1) ** self.options.power_t
+            self.current = float(self.options.learning_rate_init / decay)
         self._stalled_epochs = 0 if improved else self._stalled_epochs + 1
         # n_iter_no_change may be infinite, of which floor division makes NaN.
         patience = max(1, math.floor(min(self.options.n_iter_no_change, 2**60)) // 2)

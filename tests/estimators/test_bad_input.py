@@ -18,6 +18,7 @@ from skdeep import MLPClassifier, MLPRegressor, ModuleClassifier, ModuleRegresso
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning"),
     pytest.mark.filterwarnings("ignore:lbfgs failed to converge:UserWarning"),
+    pytest.mark.filterwarnings("ignore:LSTM.* reads the .* named columns:UserWarning"),
 ]
 
 X, y = make_classification(n_samples=40, n_features=6, random_state=0)
@@ -550,3 +551,171 @@ def test_module_that_does_not_fit_the_shape_of_X(when):
 def test_network_too_large_for_the_memory():
     model = MLPClassifier((10**9, 10**9))
     assert_refused(lambda: model.fit(X, y), "hidden_layer_sizes", MemoryError)
+
+
+# -- data of any kind ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("argument", ["X", "y", "sample_weight"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a: a + 1j, "Complex data not supported"),
+        (lambda a: torch.from_numpy(a + 1j), "Complex data not supported"),
+        (lambda a: np.full(a.shape, {}), "float|Unknown label|invalid|object|dict"),
+        (lambda a: torch.from_numpy(a).to_sparse(), "dense tensor"),
+        (lambda a: torch.from_numpy(a).to("meta"), "'meta'"),
+    ],
+    ids=["complex", "complex tensor", "objects", "sparse tensor", "meta tensor"],
+)
+def test_data_are_named(make, data, argument, change, message):
+    X, _ = data
+    given = {"X": X, "y": np.arange(101.0) % 3, "sample_weight": np.ones(101)}
+    given[argument] = change(given[argument])
+    names_it = rf"(?s)\b{argument}\b.*({message})|({message}).*\b{argument}\b"
+    assert_refused(lambda: make().fit(**given), names_it, (ValueError, TypeError))
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [np.full(40, "1.5"), -np.ones(40), np.full(40, 1e308), np.full(40, np.nan)],
+    ids=["text", "negative", "sum", "NaN"],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_weights(weight, method):
+    model = MLPRegressor(hidden_layer_sizes=(2,), max_iter=1)
+    call = getattr(model, method)
+    assert_refused(lambda: call(X, y, sample_weight=weight), "sample_weight")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [torch.float64, torch.float32, torch.bfloat16, torch.float16, torch.float8_e5m2],
+)
+def test_tensors_are_taken_as_arrays(make, data, kind):
+    X, y = data
+    tensor = torch.from_numpy(X).to(kind)
+    as_array = tensor.double().numpy().astype(np.float32)
+    if kind in (torch.float64, torch.float16):
+        as_array = tensor.numpy()
+    expected = make().fit(as_array, y).predict(as_array)
+    learning = tensor.requires_grad_() if kind.itemsize > 1 else tensor
+    model = make().fit(learning, y)
+    np.testing.assert_array_equal(model.predict(learning), expected)
+    assert learning.grad is None
+
+
+# -- what a beginner passes ------------------------------------------------------------
+
+
+def test_y_is_forgotten(make):
+    name = type(make()).__name__
+    message = f"This {name} estimator requires y to be passed"
+    assert_refused(lambda: make().fit(X), message)
+    assert_refused(lambda: make().fit(X, None), message)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"epochs": 3}, "parameter max_iter of"),
+        ({"validation_data": (X, y)}, "X_val and y_val"),
+        ({"batch_size": 3}, r"\(batch_size=...\)"),
+        ({"sample_weights": None}, "no argument 'sample_weights'"),
+    ],
+)
+def test_words_of_other_libraries(make, keywords, message):
+    name = type(make()).__name__
+    call = f"(?s){name}.fit.*{message}"
+    assert_refused(lambda: make().fit(X, y, **keywords), call, TypeError)
+    call = f"{name}.partial_fit.. has no argument"
+    assert_refused(lambda: make().partial_fit(X, y, **keywords), call, TypeError)
+
+
+def test_too_many_arguments(make):
+    name = type(make()).__name__
+    message = rf"{name}.fit\(\): too many positional"
+    assert_refused(lambda: make().fit(X, y, None, None, None, None), message, TypeError)
+    assert_refused(lambda: make().fit(), rf"{name}.fit\(\): missing", TypeError)
+
+
+# -- memory --------------------------------------------------------------------------
+
+
+class Greedy(nn.Linear):
+    """A network that needs more memory than there is, in training or ever after."""
+
+    def __init__(self, n_features, n_outputs, always=False):
+        super().__init__(n_features, n_outputs)
+        self.always = always
+
+    def forward(self, x):
+        if self.training or self.always:
+            torch.empty(2**45)
+        return super().forward(x)
+
+
+def test_no_memory_is_a_memory_error():
+    for huge in (2**40, 10**30):
+        for model in (
+            MLPClassifier((huge,)),
+            MLPRegressor(hidden_layer_sizes=(2, huge)),
+        ):
+            with pytest.raises(MemoryError, match="hidden_layer_sizes"):
+                model.fit(X, y)
+    with pytest.raises(MemoryError, match="memory"):
+        ModuleRegressor(Greedy, max_iter=1).fit(X, y)
+
+    def no_memory(scores, target):
+        return torch.empty(2**45)
+
+    with pytest.raises(MemoryError, match="memory"):
+        ModuleRegressor(nn.Linear, loss=no_memory, max_iter=1).fit(X, y)
+
+
+def test_no_memory_to_predict():
+    model = ModuleRegressor(Greedy, max_iter=1)
+    with pytest.raises(MemoryError):
+        model.fit(X, y)
+    model = ModuleRegressor(nn.Linear, max_iter=1).fit(X, y)
+    model.module_.forward = lambda x: torch.empty(2**45)
+    with pytest.raises(MemoryError, match="memory"):
+        model.predict(X)
+
+
+# -- a fit that fails -----------------------------------------------------------------
+
+
+class Complex(nn.Linear):
+    def forward(self, x):
+        return super().forward(x) + 1j
+
+
+def test_complex_scores():
+    message = "must return real raw scores, got a tensor of torch.complex"
+    assert_refused(lambda: ModuleClassifier(Complex).fit(X, y), message, TypeError)
+
+
+def test_a_loss_of_other_arguments():
+    with pytest.raises(TypeError) as caught:
+        ModuleRegressor(nn.Linear, loss=lambda scores: scores.mean()).fit(X, y)
+    assert "loss(outputs, targets)" in caught.value.__notes__[0]
+
+
+def test_a_module_of_other_arguments():
+    class Two(nn.Linear):
+        def forward(self, x, z):
+            return super().forward(x + z)
+
+    with pytest.raises(TypeError) as caught:
+        ModuleRegressor(Two).fit(X, y)
+    assert "Raised by the module on a batch of shape" in caught.value.__notes__[0]
+
+
+def test_small_ints_of_numpy_do_not_overflow():
+    model = MLPRegressor(hidden_layer_sizes=(2,), max_iter=2, random_state=0)
+    rows = np.repeat(X, 10, axis=0)
+    model.set_params(batch_size=200, accumulate=2)
+    expected = model.fit(rows, rows[:, 0]).predict(X)
+    model.set_params(batch_size=np.uint8(200), accumulate=np.uint8(2))
+    np.testing.assert_array_equal(model.fit(rows, rows[:, 0]).predict(X), expected)

@@ -9,7 +9,11 @@ from sklearn.exceptions import NotFittedError
 
 from skdeep import MLPClassifier, MLPRegressor
 
-pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning"),
+    # What columns mean does not matter here.
+    pytest.mark.filterwarnings("ignore:LSTM.* reads the .* named columns:UserWarning"),
+]
 
 NAMES = list("abcdef")
 

@@ -674,6 +674,7 @@ def test_failed_fit_leaves_the_earlier_one():
     assert model.n_features_in_ == T
 
 
+@pytest.mark.filterwarnings("ignore:LSTM.* reads the .* named columns:UserWarning")
 def test_names_of_columns():
     frame = pd.DataFrame(X[:, :, 0], columns=[f"t{i}" for i in range(T)])
     model = classifier().fit(frame, y)

@@ -4,6 +4,7 @@ import traceback
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from scipy import sparse
 
@@ -190,3 +191,50 @@ def test_before_fit(make):
             method(*[X][: name != "get_feature_names_out"])
     with pytest.raises(ValueError, match="is not fitted yet"):
         make(return_sequences=True).score(X, np.zeros((N, T)))
+
+
+# -- what may be meant otherwise -------------------------------------------------------
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_a_table_of_named_columns_is_doubtful(make, frame):
+    table = frame({"open": X[:, 0, 0], "close": X[:, 1, 0]})
+    with pytest.warns(UserWarning, match=r"the 2 named columns .*SlidingWindow"):
+        model = make(max_iter=1).fit(table, y)
+    model.predict(table)  # warnings are errors: it warns in fit alone
+
+
+def test_arrays_and_unnamed_columns_are_not_doubtful(make):
+    rows = X[:, :, 0]
+    for given in (rows, pd.DataFrame(rows), rows.tolist(), X):
+        make(max_iter=1).fit(given, y)
+
+
+IDS = np.arange(N * T).reshape(N, T) % 30 + 1
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [IDS, IDS.tolist(), IDS[:, :, None], [*IDS[1:], IDS[0, :2]], np.c_[IDS, 0 * IDS]],
+    ids=["array", "list", "3-D", "ragged", "padded"],
+)
+def test_token_ids_without_an_embedding_are_doubtful(make, ids):
+    with pytest.warns(UserWarning, match="looks like token ids .* embedding_dim"):
+        make(max_iter=1).fit(ids, y)
+    make(max_iter=1, embedding_dim=2).fit(np.asarray(IDS), y)
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        IDS.astype(float),
+        IDS.astype(np.uint8),  # pixels
+        IDS - 15,
+        IDS % 5,
+        IDS * 1000,
+        np.where(IDS == 7, 0, IDS),  # a zero inside
+    ],
+    ids=["floats", "pixels", "negative", "few", "spread", "zeros"],
+)
+def test_other_numbers_are_not_doubtful(make, counts):
+    make(max_iter=1).fit(counts, y)

@@ -172,8 +172,9 @@ def test_bytes_files_and_names_of_files(tmp_path):
     assert_array_equal(
         SequenceVectorizer(encoding="latin-1").fit_transform(raw), expected
     )
-    with pytest.raises(UnicodeDecodeError):
+    with pytest.raises(UnicodeDecodeError) as caught:
         SequenceVectorizer().fit(raw)
+    assert "X holds bytes" in caught.value.__notes__[0]
     paths = [tmp_path / f"{i}.txt" for i in range(2)]
     for path, data in zip(paths, raw, strict=True):
         path.write_bytes(data)
@@ -364,3 +365,29 @@ def test_not_fitted():
     for method in ("transform", "inverse_transform"):
         with pytest.raises(NotFittedError):
             getattr(SequenceVectorizer(), method)(["aa"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "documents", "message"),
+    [
+        ("filename", [1, 2], "Document 0 of X must be a filename, .* got 1"),
+        ("file", ["a.txt"], "Document 0 of X must be a file, .* got 'a.txt'"),
+    ],
+)
+def test_documents_that_cannot_be_read(kind, documents, message):
+    with pytest.raises(ValueError, match=message):
+        SequenceVectorizer(input=kind).fit(documents)
+
+
+def test_an_analyzer_without_tokens():
+    with pytest.raises(TypeError, match="analyzer .* must return .* got None"):
+        SequenceVectorizer(analyzer=lambda text: None).fit(["a text"])
+
+
+def test_errors_of_the_users_own_function_are_left_alone():
+    def tokenize(text):
+        raise KeyError("of my own")
+
+    vectorizer = SequenceVectorizer(tokenizer=tokenize, token_pattern=None)
+    with pytest.raises(KeyError, match="of my own"):
+        vectorizer.fit(["a text"])

@@ -33,6 +33,9 @@ EXEMPT = {
     "check_methods_subset_invariance": ORDER,
 }
 
+# Windows longer than the rows are tried on purpose.
+pytestmark = pytest.mark.filterwarnings("ignore:SlidingWindow. window=:UserWarning")
+
 
 @parametrize_with_checks(
     [SlidingWindow(window=1), SlidingWindow(3, context="train")],
@@ -506,3 +509,37 @@ def test_gaps_in_later_rows_are_named():
     ) as caught:
         transformer.transform(X[25:].drop(X.index[32]))
     assert caught[0].filename == __file__
+
+
+def test_a_window_longer_than_the_rows_is_doubtful():
+    rows = np.arange(10.0).reshape(5, 2)
+    with pytest.warns(UserWarning, match="window=6 is longer than the 5 rows"):
+        windows = SlidingWindow(6, context="pad").fit_transform(rows)
+    assert_array_equal(windows[0], np.repeat(rows[:1], 6, axis=0))
+    SlidingWindow(5, context="pad").fit(rows).transform(rows[:2])  # warns in fit alone
+
+
+@pytest.mark.parametrize("window", [2**45, 10**30])
+def test_no_memory_for_a_window(window):
+    rows = np.zeros((5, 2))
+    with pytest.raises(MemoryError):
+        SlidingWindow(window, context="pad").fit_transform(rows)
+
+
+def test_a_fit_that_fails_changes_nothing():
+    rows = np.arange(10.0).reshape(5, 2)
+    transformer = SlidingWindow(2, context="pad")
+    with pytest.raises(ValueError, match="X"):
+        transformer.fit(rows + 1j)
+    assert vars(transformer) == {"window": 2, "context": "pad"}
+    before = transformer.fit(rows).transform(rows)
+    with pytest.raises(ValueError, match="X"):
+        transformer.fit(np.full((5, 3), "a"))
+    assert_array_equal(transformer.transform(rows), before)
+
+
+def test_one_as_true():
+    """scikit-learn takes True for the int 1."""
+    rows = np.arange(10.0).reshape(5, 2)
+    windows = SlidingWindow(True, context="pad").fit_transform(rows)
+    assert_array_equal(windows, rows[:, np.newaxis])

@@ -15,7 +15,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from joblib.parallel import BACKENDS
 from sklearn import config_context, get_config
 from sklearn.base import clone
@@ -442,6 +442,18 @@ def test_more_jobs_than_are_begun_at_a_time(monkeypatch, populations):
     monkeypatch.setattr("skdeep.training._backend._MAX_ACTIVE_JOBS", 5)
     assert_same_models(together(lambda: fit_all(23)), alone(23))
     assert max(populations) == 5
+
+
+def test_a_number_of_jobs_beyond_all_bounds():
+    """Callers make a piece of work for each job there can be."""
+    for n_jobs in (10**6, 10**30):
+        with parallel_config(backend="skdeep", n_jobs=n_jobs):
+            assert effective_n_jobs(n_jobs) <= 1024
+            assert squares(3) == [0, 1, 4]
+
+
+def squares(n):
+    return Parallel()(delayed(pow)(i, 2) for i in range(n))
 
 
 def test_nothing_to_do():

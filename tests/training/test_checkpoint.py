@@ -371,8 +371,30 @@ def test_where_nothing_can_be_written(tmp_path):
     blocked.write_text("")
     with pytest.raises(OSError, match="checkpoint .* cannot be written"):
         MODELS["dense"]().set_callbacks(Checkpoint(blocked / "x.ckpt")).fit(X, y)
-    with pytest.raises(OSError, match="checkpoint .* cannot be read"):
-        MODELS["dense"]().set_callbacks(Checkpoint(tmp_path)).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (".", "a folder"),
+        ("/dev/null", "a device"),
+        ("a" * 3000, "too long"),
+        ("a\0b", "null byte"),
+        ("", "must name a file"),
+    ],
+)
+def test_what_is_no_file(path, message):
+    with pytest.raises(ValueError, match=f"path must name a file.*{message}|path must"):
+        Checkpoint(path)
+    with pytest.raises(TypeError, match="path must be a str or path-like, got 3"):
+        Checkpoint(3)
+
+
+def test_a_folder_made_after_the_checkpoint(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "x")
+    (tmp_path / "x").mkdir()
+    with pytest.raises(ValueError, match="a folder"):
+        MODELS["dense"]().set_callbacks(checkpoint).fit(X, y)
 
 
 def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path, monkeypatch):

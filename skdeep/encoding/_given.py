@@ -1,0 +1,101 @@
+"""What users give as arrays: tensors become numpy's, and errors name the argument."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+# What checks of numpy, pandas and scikit-learn raise of data that are not as they
+# should be. MemoryError is not among them: the data may be fine.
+_RAISED_BY_CHECKS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+@contextlib.contextmanager
+def naming(argument: str) -> Iterator[None]:
+    """Name an argument in errors of its checks that do not.
+
+    Parameters
+    ----------
+    argument : str
+        Name of the argument that is checked.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As raised inside, with the name put before if it is not there; other errors
+        become a ValueError.
+    """
+    try:
+        yield
+    except UnicodeError as error:
+        error.add_note(f"{argument} holds bytes, or text, of another encoding.")
+        raise
+    except _RAISED_BY_CHECKS as error:
+        text = str(error)
+        is_usual = isinstance(error, (TypeError, ValueError))
+        if is_usual and re.search(rf"\b{re.escape(argument)}\b", text):
+            raise
+        if text.startswith("Complex data not supported"):
+            text = text.partition("\n")[0] + "."  # what follows are all the data
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"Invalid {argument}: {text}") from error
+
+
+_OF_NUMPY = (torch.float16, torch.float32, torch.float64)
+
+
+def as_given(values, argument: str) -> Any:
+    """Return a tensor as an array, and anything else as it is.
+
+    Numpy's own conversion refuses tensors that require a gradient, and types that it
+    has not.
+
+    Parameters
+    ----------
+    values : object
+        What the user has given.
+    argument : str
+        Its name, for messages.
+
+    Raises
+    ------
+    ValueError
+        If a tensor is sparse, or holds no values.
+    """
+    if not isinstance(values, torch.Tensor):
+        return values
+    if values.is_meta:
+        raise ValueError(
+            f"{argument} must hold values, got a tensor on the device 'meta'."
+        )
+    if values.layout != torch.strided:
+        raise ValueError(
+            f"{argument} must be a dense tensor, got the layout {values.layout}. Pass "
+            f"{argument}.to_dense(), or a sparse array of scipy."
+        )
+    values = values.detach().cpu().resolve_conj().resolve_neg()
+    if values.is_quantized:
+        values = values.dequantize()
+    if values.is_floating_point() and values.dtype not in _OF_NUMPY:
+        values = values.float()  # bfloat16, and types of 8 bits
+    return values.numpy()
+
+
+def refuse_text_and_dates(values: np.ndarray, argument: str) -> None:
+    """Refuse an array that numpy would turn into numbers, though it holds none."""
+    if values.dtype.kind in "SUmM":
+        raise ValueError(
+            f"{argument} must hold numbers, got {values.ravel()[0]!r} ({values.dtype})."
+        )

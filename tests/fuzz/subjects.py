@@ -1,0 +1,427 @@
+"""What is called: every public name, with valid arguments to begin with."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import pkgutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import joblib
+import numpy as np
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import cross_val_score
+from torch import nn
+
+import skdeep
+from skdeep.callbacks import Checkpoint
+
+N_ROWS = 12
+_rng = np.random.RandomState(0)
+X = _rng.normal(size=(N_ROWS, 3))
+CLASSES = np.arange(N_ROWS) % 2
+NUMBERS = X @ [1.0, -1.0, 0.5]
+SEQUENCES = _rng.normal(size=(N_ROWS, 4, 2))
+SERIES = _rng.normal(size=(30, 2)).cumsum(axis=0)
+PRICES = 50 + _rng.normal(size=(60, 1)).cumsum(axis=0)
+WEIGHTS = _rng.uniform(0.5, 2, size=N_ROWS)
+DOCUMENTS = ["Ann beats Ben", "Ben loses", "Ann wins again", "nobody wins"]
+
+
+class Arg(NamedTuple):
+    """An argument: which odd values it takes, and a valid one.
+
+    A valid value that is a function is called when it is needed.
+    """
+
+    kind: str
+    value: Any = None
+
+
+PARAMETER = Arg("parameter")
+
+
+@dataclass
+class Subject:
+    """A public class with a `fit`, or a function.
+
+    Parameters
+    ----------
+    name : str
+        Its public name.
+    target : callable
+        The class or function.
+    values : dict of str to Arg
+        Arguments of the function, or of all methods. Others are parameters, left out
+        unless they are odd.
+    parameters : dict
+        Arguments of a constructor that make the calls small.
+    skipped : dict of str to str
+        Public methods that are not called, with the reason.
+    covers : tuple of callable
+        What ``target`` calls; it has to have all their arguments.
+    may_hold_nan : bool
+        Whether what it returns may hold NaN.
+    weight : int
+        How often it is chosen.
+    """
+
+    name: str
+    target: Callable
+    values: dict[str, Arg]
+    parameters: dict = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    covers: tuple = ()
+    may_hold_nan: bool = False
+    weight: int = 2
+
+    @property
+    def is_estimator(self) -> bool:
+        return hasattr(self.target, "fit")
+
+    @functools.cached_property
+    def methods(self) -> list[str]:
+        """Names of the methods to call; none of a function."""
+        if not self.is_estimator:
+            return []
+        return [m for m in public_methods(self.target) if m not in self.skipped]
+
+    def make(self, **parameters):
+        """Make an estimator."""
+        return self.target(**{**self.parameters, **parameters})
+
+    def valid(self, name: str) -> Any:
+        """Return a valid value of an argument."""
+        value = self.values[name].value
+        return value() if inspect.isfunction(inspect.unwrap(value)) else value
+
+
+def arguments_of(function) -> list[str]:
+    """Return the names of arguments, without those that collect others."""
+    collecting = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    parameters = inspect.signature(function).parameters.values()
+    return [p.name for p in parameters if p.kind not in collecting]
+
+
+def required_of(function) -> list[str]:
+    """Return the names of the arguments that have no default."""
+    parameters = inspect.signature(function).parameters
+    return [
+        n for n in arguments_of(function) if parameters[n].default is inspect._empty
+    ]
+
+
+def public_methods(cls) -> list[str]:
+    """Return the names of the methods that skdeep itself gives a class."""
+    return [
+        name
+        for name, member in inspect.getmembers(cls, callable)
+        if not name.startswith("_")
+        and inspect.unwrap(getattr(member, "fn", member)).__module__.startswith(
+            "skdeep"
+        )
+    ]
+
+
+# What a user imports from; the others are for the house.
+_NOT_PUBLIC = {"encoding", "losses", "networks", "training"}
+
+
+def public_names() -> set[str]:
+    """Return the names of everything that a user imports."""
+    names = set(skdeep.__all__)
+    for package in pkgutil.iter_modules(skdeep.__path__):
+        if package.ispkg and package.name not in _NOT_PUBLIC:
+            names |= set(importlib.import_module(f"skdeep.{package.name}").__all__)
+    return names - {"__version__"}
+
+
+# -- values ----------------------------------------------------------------------------
+
+CLASSIFIED = {
+    "X": Arg("table", X),
+    "y": Arg("column", CLASSES),
+    "sample_weight": Arg("column", WEIGHTS),
+    "X_val": Arg("table", X[:4]),
+    "y_val": Arg("column", CLASSES[:4]),
+    "classes": Arg("column", np.array([0, 1])),
+}
+REGRESSED = CLASSIFIED | {
+    "y": Arg("column", NUMBERS),
+    "y_val": Arg("column", NUMBERS[:4]),
+}
+IN_TIME = {"X": Arg("sequences", SEQUENCES), "X_val": Arg("sequences", SEQUENCES[:4])}
+COSTS = {
+    "fp_cost": Arg("column", WEIGHTS),
+    "fn_cost": Arg("column", WEIGHTS[::-1]),
+}
+# One short epoch; of more that are asked for, the second shows no progress.
+QUICK = {"max_iter": 1, "tol": 1e6, "n_iter_no_change": 1, "random_state": 0}
+TWO_UNITS = QUICK | {"hidden_layer_sizes": (2,)}
+
+
+def network(n_features, n_outputs):
+    return nn.Linear(n_features, n_outputs)
+
+
+@functools.cache
+def a_classifier():
+    return LogisticRegression().fit(X, CLASSES)
+
+
+@functools.cache
+def a_network():
+    return skdeep.MLPClassifier((2,), max_iter=20, tol=1e6).fit(X, CLASSES)
+
+
+@functools.cache
+def a_forecaster():
+    model = skdeep.LSTMForecaster(3, 2, hidden_size=2, max_iter=1, random_state=0)
+    return model.fit(SERIES)
+
+
+@functools.cache
+def an_explanation():
+    return skdeep.lime_explain(a_classifier(), X[:2], background=X, num_samples=64)
+
+
+@functools.cache
+def folder() -> Path:
+    """Return the folder that calls run in."""
+    return Path(tempfile.mkdtemp(prefix="skdeep-fuzz-"))
+
+
+def a_path() -> Path:
+    return folder() / "file"
+
+
+DECIDED = {
+    "estimator": Arg("parameter", a_classifier),
+    "X": Arg("table", X),
+    "y": Arg("column", CLASSES),
+    "y_true": Arg("column", CLASSES),
+    "y_pred": Arg("column", CLASSES[::-1]),
+    "y_score": Arg("column", (CLASSES + 0.5) / 2),
+    "groups": Arg("column", np.array(["a", "b", "c"] * 4)),
+    "sample_weight": Arg("column", WEIGHTS),
+    "labels": Arg("column", np.array([0, 1])),
+    "pos_label": Arg("label", 1),
+    "abstain_label": Arg("label", -1),
+    **COSTS,
+}
+EXPLAINED = {
+    "self": Arg("parameter", an_explanation),
+    "explanation": Arg("parameter", an_explanation),
+    "estimator": Arg("parameter", a_classifier),
+    "X": Arg("table", X[:2]),
+    "background": Arg("table", X),
+    "num_samples": Arg("parameter", 64),
+    "target": Arg("label", 1),
+    "row": Arg("parameter", 0),
+    "path": Arg("path", a_path),
+}
+FORECAST = {
+    "estimator": Arg("parameter", a_forecaster),
+    "X": Arg("table", SERIES),
+    "y": Arg("column", SERIES[:, 0]),
+    "X_val": Arg("table", SERIES[:12]),
+    "y_val": Arg("column", SERIES[:12, 0]),
+    "future": Arg("table", SERIES[:2]),
+}
+
+
+# -- functions that call several -------------------------------------------------------
+
+
+def split(
+    X,
+    y=None,
+    groups=None,
+    n_splits=2,
+    purge=0,
+    embargo=0,
+    train_after=False,
+    max_train_size=None,
+    test_size=None,
+):
+    """Make folds."""
+    splitter = skdeep.PurgedTimeSeriesSplit(
+        n_splits,
+        purge=purge,
+        embargo=embargo,
+        train_after=train_after,
+        max_train_size=max_train_size,
+        test_size=test_size,
+    )
+    splitter.get_n_splits(X, y, groups)
+    return [part for fold in splitter.split(X, y, groups) for part in fold]
+
+
+def score_by_costs(
+    estimator,
+    X,
+    y,
+    sample_weight=None,
+    fp_cost=None,
+    fn_cost=None,
+    alpha=1.0,
+    pos_label=None,
+    cost_matrix=None,
+    labels=None,
+    abstain_cost=None,
+    abstain_label=-1,
+):
+    """Make a scorer and use it."""
+    scorer = skdeep.make_cost_scorer(
+        alpha,
+        pos_label=pos_label,
+        cost_matrix=cost_matrix,
+        labels=labels,
+        abstain_cost=abstain_cost,
+        abstain_label=abstain_label,
+    )
+    rows = {"sample_weight": sample_weight, "fp_cost": fp_cost, "fn_cost": fn_cost}
+    return scorer(estimator, X, y, **rows)
+
+
+def fit_with_checkpoint(path, every=1):
+    """Fit with a checkpoint; resume it."""
+    for _ in range(2):
+        model = skdeep.MLPClassifier((2,), **QUICK)
+        model.set_callbacks(Checkpoint(path, every)).fit(X, CLASSES)
+
+
+def score_in_backend(n_jobs=2, memory_budget=None):
+    """Cross-validate in joblib's backend of skdeep."""
+    model = skdeep.MLPClassifier((2,), **QUICK)
+    options = {"memory_budget": memory_budget}
+    with joblib.parallel_config(backend="skdeep", n_jobs=n_jobs, **options):
+        return cross_val_score(model, X, CLASSES, cv=2, error_score="raise")
+
+
+# -- subjects --------------------------------------------------------------------------
+
+_NO_DATA = {
+    "default_search_space": "takes no data",
+    "get_params": "takes no data",
+    "set_params": "the constructor is given the parameters",
+    "set_callbacks": "called with Checkpoint",
+    "set_output": "ignores its argument",
+    "get_metadata_routing": "takes no data",
+    "inverse_transform": "takes what transform gives",
+    "plot_history": "draws by Optuna what a search has found",
+    "plot_importances": "draws by Optuna what a search has found",
+    "plot_slices": "draws by Optuna what a search has found",
+}
+_ENSEMBLE = {"n_members": 2, "n_folds": 2, "max_iter": 1, "random_state": 0}
+_SEARCH = {
+    "estimator": Ridge(),
+    "param_distributions": {"alpha": [0.1, 1.0]},
+    "n_trials": 1,
+    "timeout": 1e-3,
+    "cv": 2,
+    "random_state": 0,
+    "error_score": "raise",
+}
+_COSTLY = {"estimator": LogisticRegression(), "strategy": "threshold", "alpha": 2.0}
+_SERIES = QUICK | {"window": 3, "horizon": 2, "hidden_size": 2}
+
+
+def estimator(name, values, parameters, **options):
+    cls = getattr(skdeep, name)
+    return Subject(name, cls, values, dict(parameters), _NO_DATA, **options)
+
+
+def function(name, *targets, values, **options):
+    """Return a subject of the first target, which calls the others."""
+    return Subject(name, targets[0], values, covers=targets[1:], **options)
+
+
+SUBJECTS = [
+    estimator("MLPClassifier", CLASSIFIED, TWO_UNITS, weight=8),
+    estimator("MLPRegressor", REGRESSED, TWO_UNITS, weight=8),
+    estimator("ModuleClassifier", CLASSIFIED, QUICK | {"module": network}, weight=7),
+    estimator("ModuleRegressor", REGRESSED, QUICK | {"module": network}, weight=7),
+    estimator(
+        "LSTMClassifier", CLASSIFIED | IN_TIME, QUICK | {"hidden_size": 2}, weight=7
+    ),
+    estimator(
+        "LSTMRegressor", REGRESSED | IN_TIME, QUICK | {"hidden_size": 2}, weight=7
+    ),
+    estimator("LSTMForecaster", FORECAST, _SERIES, weight=5),
+    estimator("DeepEnsembleClassifier", CLASSIFIED, _ENSEMBLE),
+    estimator("DeepEnsembleRegressor", REGRESSED, _ENSEMBLE),
+    estimator("CostSensitiveClassifier", CLASSIFIED | COSTS, _COSTLY, weight=4),
+    estimator("OptunaSearchCV", REGRESSED, _SEARCH),
+    estimator("SlidingWindow", FORECAST, {"window": 3}, may_hold_nan=True, weight=4),
+    estimator("TrendFeatures", {"X": Arg("table", PRICES)}, {}, may_hold_nan=True),
+    estimator("SequenceVectorizer", {"X": Arg("documents", DOCUMENTS)}, {}, weight=4),
+    function(
+        "PurgedTimeSeriesSplit",
+        split,
+        skdeep.PurgedTimeSeriesSplit,
+        skdeep.PurgedTimeSeriesSplit.split,
+        values={"X": Arg("table", X), "groups": Arg("column")},
+    ),
+    function("expected_cost", skdeep.expected_cost, values=DECIDED, weight=4),
+    function("savings_score", skdeep.savings_score, values=DECIDED, weight=3),
+    function(
+        "make_cost_scorer",
+        score_by_costs,
+        skdeep.make_cost_scorer,
+        values=DECIDED,
+        weight=3,
+    ),
+    function(
+        "CostCurveDisplay", skdeep.CostCurveDisplay.from_estimator, values=DECIDED
+    ),
+    function(
+        "CostCurveDisplay", skdeep.CostCurveDisplay.from_predictions, values=DECIDED
+    ),
+    function(
+        "ErrorRatesDisplay", skdeep.ErrorRatesDisplay.from_estimator, values=DECIDED
+    ),
+    function(
+        "ErrorRatesDisplay", skdeep.ErrorRatesDisplay.from_predictions, values=DECIDED
+    ),
+    function("lime_explain", skdeep.lime_explain, values=EXPLAINED, weight=3),
+    function("LimeDisplay", skdeep.LimeDisplay.from_estimator, values=EXPLAINED),
+    function("LimeExplanation", skdeep.LimeExplanation.to_html, values=EXPLAINED),
+    function("LimeExplanation", skdeep.LimeExplanation.plot, values=EXPLAINED),
+    function(
+        "LossCurveDisplay",
+        skdeep.LossCurveDisplay.from_estimator,
+        values={"estimator": Arg("parameter", a_network)},
+        weight=1,
+    ),
+    function("ForecastDisplay", skdeep.ForecastDisplay.from_estimator, values=FORECAST),
+    function(
+        "load_stock_prices",
+        skdeep.load_stock_prices,
+        values={"ticker": Arg("path", "AAPL")},
+        weight=1,
+    ),
+    function(
+        "load_stock_trend",
+        skdeep.load_stock_trend,
+        values={"ticker": Arg("path", "AAPL")},
+        weight=1,
+    ),
+    function(
+        "Checkpoint",
+        fit_with_checkpoint,
+        Checkpoint,
+        values={"path": Arg("path", a_path)},
+    ),
+    function(
+        "joblib's backend",
+        score_in_backend,
+        values={"n_jobs": Arg("count", 2), "memory_budget": Arg("parameter", 2**30)},
+        weight=1,
+    ),
+]

@@ -1,0 +1,109 @@
+"""Warnings at the user's line, errors of parameters, names of files."""
+
+import os
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils._param_validation import InvalidParameterError
+
+from skdeep import LSTMRegressor, MLPClassifier, MLPRegressor, SlidingWindow
+from skdeep._compat import check_file_name
+
+X = np.random.RandomState(0).normal(size=(40, 3))
+y = np.arange(40) % 2
+
+SMALL = MLPClassifier((2,), max_iter=1, batch_size=50)
+
+
+def cross_validated():
+    return cross_val_score(SMALL, X, y, cv=2)
+
+
+CALLS = {
+    "fit": (lambda: SMALL.fit(X, y), ConvergenceWarning),
+    "partial_fit": (lambda: SMALL.partial_fit(X, y, classes=[0, 1]), UserWarning),
+    "lbfgs": (
+        lambda: MLPRegressor(solver="lbfgs", max_iter=1).fit(X, X @ [1, 2, 3]),
+        ConvergenceWarning,
+    ),
+    "a column as y": (lambda: SMALL.fit(X, y[:, None]), DataConversionWarning),
+    "cross-validation": (cross_validated, ConvergenceWarning),
+    "pipeline": (
+        lambda: make_pipeline(StandardScaler(), SMALL).fit(X, y),
+        ConvergenceWarning,
+    ),
+    "window": (lambda: SlidingWindow(1000).fit(X), UserWarning),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_warnings_point_at_the_users_line(name):
+    function, category = CALLS[name]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        function()
+    assert category in {warning.category for warning in caught}
+    assert {warning.filename for warning in caught} == {__file__}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"activation": "ReLU"}, r"among {'elu', 'gelu', 'identity', .* Did you mean"),
+        ({"activation": "ReLU"}, "Did you mean 'relu'"),
+        ({"solver": "Adam"}, "or a callable. .*Did you mean 'adam'"),
+        ({"weight_init": "He normal"}, "Did you mean 'he_normal'"),
+        ({"learning_rate": 0.01}, "Got 0.01 instead. .* learning_rate_init"),
+        ({"alpha": 10**400}, "'alpha' .* an int of more than 64 bits"),
+    ],
+)
+def test_parameters(parameters, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        MLPClassifier(**parameters).fit(X, y)
+
+
+def test_names_that_are_not_alike_are_not_proposed():
+    with pytest.raises(InvalidParameterError, match=r"Got 'mse' instead\.$"):
+        MLPRegressor(loss="mse").fit(X, y)
+
+
+def test_parameters_of_transformers():
+    with pytest.raises(InvalidParameterError, match="{'auto', 'pad', 'train'}.*'pad'"):
+        SlidingWindow(context="Pad").fit(X)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_parameters_are_checked_in_every_call(method):
+    model = LSTMRegressor(hidden_size=2, max_iter=1).partial_fit(X, y)
+    with pytest.raises(InvalidParameterError, match="'beta_2' parameter of LSTMR"):
+        getattr(model.set_params(beta_2="high"), method)(X, y)
+
+
+def test_names_of_no_files(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path, message in {
+        "a" * 3000: "too long",
+        tmp_path: "a folder",
+        "/dev/null": "a device or a pipe",
+        tmp_path / "pipe": "a device or a pipe",
+        "a\0b": "null byte",
+        "  ": "must name a file",
+    }.items():
+        with pytest.raises(
+            ValueError, match=f"^path must name a file.*{message}|^path"
+        ):
+            check_file_name(path, "path")
+    for path in (3, None, b"file"):
+        with pytest.raises((TypeError, ValueError), match="^path must"):
+            check_file_name(path, "path")
+
+
+def test_names_of_files(tmp_path):
+    (tmp_path / "there").touch()
+    check_file_name(tmp_path / "there", "path")
+    check_file_name(str(tmp_path / "not there"), "path")

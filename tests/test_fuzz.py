@@ -1,0 +1,110 @@
+"""Odd arguments of every public name: a call works, or says which argument is wrong.
+
+``tools/fuzz.py`` runs more of these cases, and one of them again.
+"""
+
+import contextlib
+import io
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.fuzz.rule import Case, bounds, judge, make_case, run
+from tests.fuzz.subjects import (
+    SUBJECTS,
+    Arg,
+    Subject,
+    arguments_of,
+    public_methods,
+    public_names,
+)
+
+N_CASES = 500
+SEED = 0
+
+
+@pytest.fixture(scope="module")
+def outcomes():
+    """What the cases have come to."""
+    with bounds(), contextlib.redirect_stdout(io.StringIO()):
+        return [run(number, SEED) for number in range(N_CASES)]
+
+
+def test_the_rule_holds(outcomes):
+    broken = [
+        f"python tools/fuzz.py --seed {SEED} --case {number}  # {outcome.case}: "
+        + "; ".join(outcome.faults)
+        for number, outcome in enumerate(outcomes)
+        if outcome.faults and outcome.known is None
+    ]
+    assert not broken, "\n".join(broken)
+
+
+def test_cases_work_and_fail(outcomes):
+    """Otherwise they would test little."""
+    worked = sum(outcome.error is None for outcome in outcomes)
+    assert N_CASES / 8 < worked < N_CASES * 7 / 8
+
+
+def test_every_public_name_is_called():
+    assert public_names() <= {subject.name for subject in SUBJECTS}
+
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
+def test_every_method_and_argument_is_called(subject):
+    if subject.is_estimator:
+        methods = set(public_methods(subject.target))
+        assert methods == set(subject.methods) | (methods & set(subject.skipped))
+    named = set(arguments_of(subject.target))
+    for function in subject.covers:
+        assert set(arguments_of(function)) - {"self", "y"} <= named
+
+
+def test_cases_can_be_repeated():
+    for number in range(50):
+        assert str(make_case(number, 1)) == str(make_case(number, 1))
+
+
+def refused(X):
+    raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+
+def unnamed(X):
+    raise ValueError("setting an array element with a sequence")
+
+
+def from_inside(X):
+    pd.Series(X[:, 0]).loc["X"]
+
+
+def changing(X):
+    X[0] = 7
+
+
+def dividing(X):
+    return X / np.zeros(1)
+
+
+FAULTS = {
+    refused: "RuntimeError is not of scikit-learn's kinds",
+    unnamed: "ValueError names no argument",
+    from_inside: "KeyError is not of scikit-learn's kinds",
+    changing: "X was changed",
+    dividing: "RuntimeWarning .*divide by zero|NaN or infinity",
+}
+
+
+@pytest.mark.parametrize("function", FAULTS, ids=lambda function: function.__name__)
+def test_faults_are_found(function):
+    subject = Subject("broken", function, {"X": Arg("table", np.ones((3, 2)))})
+    case = Case(subject, None, {}, {"X": np.ones((3, 2))}, {"X": "ones"}, False)
+    (*_, last) = judge(case).faults
+    assert re.search(FAULTS[function], last)
+
+
+def test_a_call_that_works_has_no_faults():
+    subject = Subject("right", np.sum, {})
+    case = Case(subject, None, {}, {"a": np.ones(3)}, {"a": "ones"}, False)
+    assert judge(case).faults == []
