@@ -19,12 +19,12 @@ from skdeep.encoding._costs import (
 from skdeep.encoding._inputs import (
     InputEncoder,
     Table,
-    columns_without_numbers,
     find_categorical,
     find_columns,
     float_dtype,
     split_columns,
 )
+from skdeep.encoding._numbers import check_holds_numbers, holding_numbers
 from skdeep.encoding._rows import DenseRows, as_tensor
 from skdeep.encoding._sequences import (
     SequenceEncoder,
@@ -78,12 +78,13 @@ __all__ = [
     "bayes_threshold",
     "bin_edges",
     "check_cost_matrix",
+    "check_holds_numbers",
     "class_targets",
-    "columns_without_numbers",
     "cost_table",
     "find_categorical",
     "find_columns",
     "float_dtype",
+    "holding_numbers",
     "listed",
     "positive_code",
     "split_columns",

@@ -10,6 +10,8 @@ from sklearn.metrics import r2_score
 from sklearn.utils.multiclass import type_of_target
 from torch import Tensor
 
+from skdeep.encoding._rows import as_tensor
+
 
 class ClassTargets:
     """Labels of one output: a choice among two classes or more.
@@ -126,7 +128,7 @@ class DistributionTargets(ClassTargets):
         return y
 
     def as_tensor(self, codes, kind, dtype):
-        return torch.from_numpy(np.ascontiguousarray(codes)).to(dtype)
+        return as_tensor(np.ascontiguousarray(codes)).to(dtype)
 
     @staticmethod
     def score(codes, expected, weight):
@@ -165,7 +167,7 @@ class LabelTargets:
 
     def as_tensor(self, rows: np.ndarray, kind: str, dtype: torch.dtype) -> Tensor:
         """Return encoded targets as numbers."""
-        return torch.from_numpy(np.ascontiguousarray(rows)).to(dtype)
+        return as_tensor(np.ascontiguousarray(rows)).to(dtype)
 
     def codes_from(self, raw: Tensor) -> Tensor:
         """Return 1 for the labels that are present, else 0."""

@@ -13,7 +13,7 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import _check_y
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
-from skdeep.encoding import Arrays, Items
+from skdeep.encoding import Arrays, Items, check_holds_numbers
 from skdeep.estimators._validation import (
     Checked,
     Schema,
@@ -114,6 +114,7 @@ def _read_arrays(X, *, is_named: bool) -> Arrays:
 def _read_array(name: str, x) -> np.ndarray:
     if isinstance(x, torch.Tensor):
         x = x.detach().cpu().numpy()
+    check_holds_numbers(x, f"X[{name!r}]")
     array = check_array(
         x, dtype=None, allow_nd=True, ensure_2d=False, input_name=f"X[{name!r}]"
     )

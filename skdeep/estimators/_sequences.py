@@ -9,7 +9,12 @@ import pandas as pd
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import _check_y, validate_data
 
-from skdeep.encoding import Sequences, StepClassTargets
+from skdeep.encoding import (
+    Sequences,
+    StepClassTargets,
+    check_holds_numbers,
+    holding_numbers,
+)
 from skdeep.estimators._validation import (
     Checked,
     Schema,
@@ -44,9 +49,9 @@ def check_sequences(
     Checked
     """
     is_tokens = estimator.embedding_dim is not None
-    X = _stacked(X, is_tokens)
     read = _read_tokens if is_tokens else _read_numbers
-    sequences, schema = read(estimator, X, dtype, schema)
+    with holding_numbers(X, text=_TEXT):
+        sequences, schema = read(estimator, _stacked(X, is_tokens), dtype, schema)
     if isinstance(y, str) and y == "no_validation":
         return Checked(sequences, None, schema)
     if y is None:
@@ -61,6 +66,12 @@ def check_sequences(
     )
     check_consistent_length(sequences.numeric, y)
     return Checked(sequences, y, schema)
+
+
+_TEXT = (
+    "skdeep.preprocessing.SequenceVectorizer turns text into token ids, which are read "
+    "with embedding_dim."
+)
 
 
 # -- X -------------------------------------------------------------------------------
@@ -265,6 +276,8 @@ def _read_target(estimator, y) -> np.ndarray:
 def _read_steps(estimator, y, sequences: Sequences) -> np.ndarray:
     """Check targets of steps, which are there where the sequences are."""
     is_classifier = not is_regressor(estimator)
+    if not is_classifier:
+        check_holds_numbers(y, "y")
     y = check_array(
         _stacked_steps(y, is_classifier),
         dtype=None if is_classifier else np.float64,

@@ -18,9 +18,9 @@ from sklearn.utils.validation import (
 )
 
 from skdeep.encoding import (
-    columns_without_numbers,
     find_columns,
     float_dtype,
+    holding_numbers,
     split_columns,
     time_labels,
 )
@@ -29,6 +29,10 @@ from skdeep.estimators._validation import Schema, flatten_column, stand_in
 # A step between labels is usual if at least this share of them is as long, and at least
 # so many; a gap is so many times as long. (Days of trading skip weekends and holidays.)
 _USUAL_SHARE, _USUAL_COUNT, _GAP = 0.01, 3, 1.8
+
+
+_DATES = "The dates of the rows make the index."
+_NAMES = " The name of a series goes into the column that groups names."
 
 
 @dataclass
@@ -128,16 +132,8 @@ def check_series(
     _check_feature_names(estimator, X, reset=reset)
     keys, rest = _split_keys(estimator, X, reset)
     arguments = dict(dtype=dtype, input_name=name, estimator=estimator)
-    try:
+    with holding_numbers(rest, name, dates=_DATES, text=_DATES + _NAMES):
         numeric = _check_numbers(rest, known, arguments)
-    except (ValueError, TypeError) as error:
-        names = columns_without_numbers(rest)
-        if not names:
-            raise
-        raise ValueError(
-            f"The columns {names} of {name} hold no numbers: {error}. Dates make the "
-            "index, and the name of a series goes into the column that groups names."
-        ) from error
     if keys is None:
         _check_n_features(estimator, X, reset=reset)
     groups = _groups(X, keys, len(numeric))

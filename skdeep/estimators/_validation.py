@@ -20,8 +20,9 @@ from sklearn.utils.validation import (
 
 from skdeep.encoding import (
     Table,
-    columns_without_numbers,
+    check_holds_numbers,
     find_categorical,
+    holding_numbers,
     split_columns,
 )
 
@@ -116,21 +117,18 @@ def check_inputs(
         ensure_all_finite="allow-nan" if tags.allow_nan else True,
     )
     if _has_many_axes(X) and tags.three_d_array:
-        return _check_many_axes(estimator, X, y, arguments, schema)
-    try:
-        return _check_table(estimator, X, y, arguments, schema)
-    except (ValueError, TypeError) as error:
-        names = columns_without_numbers(X)
-        if names and any(word in str(error) for word in _OF_CONVERSION):
-            raise ValueError(
-                f"The columns {names} of X hold no numbers: {error}. Encode them, give "
-                "them a categorical type or name them in categorical_features."
-            ) from error
-        raise
+        with holding_numbers(X):
+            return _check_many_axes(estimator, X, y, arguments, schema)
+    asked = getattr(estimator, "categorical_features", None)
+    categorical = _find(asked, X) if schema is None else schema.categorical
+    with holding_numbers(X, skip=categorical, text=_TEXT_IN_TABLE):
+        return _check_table(estimator, X, y, arguments, schema, categorical)
 
 
-# What numpy's and scikit-learn's errors of values that are no numbers speak of.
-_OF_CONVERSION = ("convert", "promote", "float()")
+_TEXT_IN_TABLE = (
+    "Encode text, give the columns a categorical type or name them in "
+    "categorical_features."
+)
 
 
 def _is_plain(schema: Schema, X, dtype) -> bool:
@@ -160,11 +158,9 @@ def _has_many_axes(X) -> bool:
     return len(getattr(X, "shape", np.shape(X) if isinstance(X, list) else ())) > 2
 
 
-def _check_table(estimator, X, y, arguments, schema) -> Checked:
+def _check_table(estimator, X, y, arguments, schema, categorical) -> Checked:
     given_y = not (isinstance(y, str) and y == "no_validation")
-    asked = getattr(estimator, "categorical_features", None)
     reset = schema is None
-    categorical = _find(asked, X) if reset else schema.categorical
     checked = stand_in(estimator, schema)
     if given_y:
         arguments |= dict(multi_output=True, y_numeric=is_regressor(estimator))
@@ -242,6 +238,7 @@ def check_weight(sample_weight, table: Table) -> np.ndarray | None:
     """Check sample weights: one a row, none negative, not all zero."""
     if sample_weight is None:
         return None
+    check_holds_numbers(sample_weight, "sample_weight")
     weight = _check_sample_weight(
         sample_weight, table.numeric, dtype=table.dtype, ensure_non_negative=True
     )

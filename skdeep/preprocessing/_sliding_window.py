@@ -14,7 +14,7 @@ from sklearn.utils.validation import (
 )
 
 from skdeep._compat import VersionedPickle
-from skdeep.encoding import CONTEXTS, RowContext, time_labels
+from skdeep.encoding import CONTEXTS, RowContext, holding_numbers, time_labels
 from skdeep.preprocessing._base import ArrayOutput, ObservedFit
 
 
@@ -189,13 +189,14 @@ class SlidingWindow(ObservedFit, ArrayOutput, VersionedPickle, BaseEstimator):
         return _check_feature_names_in(self, input_features)
 
     def _check(self, X, reset: bool) -> np.ndarray:
-        return validate_data(
-            self,
-            X,
-            dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan",
-            reset=reset,
-        )
+        with holding_numbers(X, dates="The dates of the rows make the index."):
+            return validate_data(
+                self,
+                X,
+                dtype=[np.float64, np.float32],
+                ensure_all_finite="allow-nan",
+                reset=reset,
+            )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

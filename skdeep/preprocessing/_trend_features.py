@@ -15,7 +15,7 @@ from sklearn.utils.validation import (
 )
 
 from skdeep._compat import VersionedPickle
-from skdeep.encoding import CONTEXTS, RowContext, time_labels
+from skdeep.encoding import CONTEXTS, RowContext, holding_numbers, time_labels
 from skdeep.preprocessing._base import ObservedFit
 
 ROLES = ("open", "high", "low", "close", "volume")
@@ -283,7 +283,7 @@ class TrendFeatures(ObservedFit, TransformerMixin, VersionedPickle, BaseEstimato
         with self._observed(X, y):
             _import_talib()
             labels = time_labels(X)
-            prices = validate_data(self, X, dtype=np.float64)
+            prices = self._check(X, reset=True)
             self._series()  # refuse names that make no sense now, not in transform
             self._context = RowContext(prices, labels, N_SETTLING_ROWS)
         return self
@@ -304,7 +304,7 @@ class TrendFeatures(ObservedFit, TransformerMixin, VersionedPickle, BaseEstimato
         """
         check_is_fitted(self)
         labels = time_labels(X)
-        prices = validate_data(self, X, dtype=np.float64, reset=False)
+        prices = self._check(X, reset=False)
         name = type(self).__name__
         before = self._context.rows_before(
             prices,
@@ -334,6 +334,10 @@ class TrendFeatures(ObservedFit, TransformerMixin, VersionedPickle, BaseEstimato
         names = _check_feature_names_in(self, input_features)
         series = self._series(names)
         return np.asarray([n for s in series for n in s.indicators()], dtype=object)
+
+    def _check(self, X, reset: bool) -> np.ndarray:
+        with holding_numbers(X, dates="The dates of the rows make the index."):
+            return validate_data(self, X, dtype=np.float64, reset=reset)
 
     def _series(self, names=None) -> list[_Series]:
         """Return what X holds; only names that came with X tell the roles."""
