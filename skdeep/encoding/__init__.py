@@ -40,7 +40,12 @@ from skdeep.encoding._tabular import (
     TableEncoder,
     bin_edges,
 )
-from skdeep.encoding._targets import ValueTargets, class_targets
+from skdeep.encoding._targets import (
+    DistributionTargets,
+    TargetScale,
+    ValueTargets,
+    class_targets,
+)
 from skdeep.encoding._windows import (
     ErrorQuantiles,
     ForecastTargets,
@@ -53,6 +58,7 @@ __all__ = [
     "ArrayEncoder",
     "Arrays",
     "DenseRows",
+    "DistributionTargets",
     "ErrorQuantiles",
     "Features",
     "ForecastTargets",
@@ -71,6 +77,7 @@ __all__ = [
     "StepValueTargets",
     "Table",
     "TableEncoder",
+    "TargetScale",
     "ValueTargets",
     "WindowEncoder",
     "Windows",

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import r2_score
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from skdeep.encoding._rows import DenseRows, as_tensor
-from skdeep.encoding._targets import ClassTargets, ValueTargets
+from skdeep.encoding._targets import ClassTargets, ValueTargets, r2
 
 
 @dataclass
@@ -211,19 +210,19 @@ class ShapedTargets(ValueTargets):
             )
         return y
 
-    @staticmethod
-    def score(values: Tensor, expected: np.ndarray, weight: np.ndarray | None) -> float:
+    def learn_scale(self, values, weight):
+        """Learn one mean and one spread over all values."""
+        if weight is not None:
+            weight = np.repeat(weight, np.prod(self.shape))
+        super().learn_scale(values.reshape(-1, 1), weight)
+
+    def score(self, values, expected, weight):
         """Return R² over all values, each column weighted by its variance."""
         predicted = values.cpu().double().numpy()
-        expected, predicted = (v.reshape(len(v), -1) for v in (expected, predicted))
-        return float(
-            r2_score(
-                expected,
-                predicted,
-                sample_weight=weight,
-                multioutput="variance_weighted",
-            )
+        expected, predicted = (
+            v.reshape(len(v), -1) for v in (self._seen(expected), predicted)
         )
+        return r2(expected, predicted, weight, "variance_weighted")
 
 
 class ShapedClassTargets(ClassTargets):

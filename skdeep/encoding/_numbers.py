@@ -89,13 +89,12 @@ def holding_numbers(
             raise
         columns = _unreadable_columns(X, skip)
         if columns:
-            subject, kind = f"The columns {columns} of {name} hold", ValueError
-        elif not _is_frame(X) and not _is_readable(X):
-            is_type = isinstance(error, TypeError)
-            subject, kind = f"{name} holds", TypeError if is_type else ValueError
-        else:  # y does
+            message = f"The columns {columns} of {name} hold no numbers: {error}. "
+            raise ValueError(message + text) from error
+        if _is_frame(X) or _is_readable(X):  # then it is y
             raise
-        raise kind(f"{subject} no numbers: {error}. {text}") from error
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name} holds no numbers: {error}. {text}") from error
 
 
 def check_holds_numbers(

@@ -5,7 +5,6 @@ import pandas as pd
 import polars as pl
 import pytest
 from scipy import sparse
-
 from sklearn.model_selection import KFold, cross_val_score
 
 from skdeep import (
@@ -307,7 +306,7 @@ def test_column_that_is_all_missing_tells_nothing(columns, make, kind):
         "object": (pd.Categorical([None] * N), lambda v: np.array(v, dtype=object)),
         "number": (
             np.full(N, np.nan),
-            lambda v: np.array([3.0 if x else 0 for x in v]),
+            lambda v: np.array([bool(x) * 3.0 for x in v]),
         ),
     }[kind]
     X = pd.DataFrame({"n": number, "gone": nothing})
