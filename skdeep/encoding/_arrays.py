@@ -138,8 +138,9 @@ class Items:
         if self.is_labelled:
             item = tuple(item[:-1])
         if isinstance(item, Mapping):
-            return item
-        return tuple(item) if isinstance(item, (tuple, list)) else (item,)
+            return {name: _writable(part) for name, part in item.items()}
+        parts = item if isinstance(item, (tuple, list)) else (item,)
+        return tuple(map(_writable, parts))
 
     def labels(self) -> np.ndarray:
         """Return the targets in the items."""
@@ -149,6 +150,12 @@ class Items:
     def __getstate__(self):
         # What tells items from others, for a checkpoint, without reading them all.
         return {"kind": type(self.dataset).__qualname__, "index": self.index}
+
+
+def _writable(part):
+    """Return a copy of a read-only array, which torch would warn of."""
+    is_locked = isinstance(part, np.ndarray) and not part.flags.writeable
+    return part.copy() if is_locked else part
 
 
 class ItemEncoder:

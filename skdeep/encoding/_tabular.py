@@ -177,8 +177,9 @@ class Features(ABC):
     def encode(self, x: Tensor) -> Tensor:
         """Return a network's inputs, (n_samples, n_columns) -> (n_samples, n)."""
         relevance = as_tensor(self.relevance).to(x)
-        more = self.expand(x[:, self.columns])
-        more = more * relevance[self.columns].unsqueeze(1)
+        columns = as_tensor(self.columns).to(x.device)
+        more = self.expand(x[:, columns])
+        more = more * relevance[columns].unsqueeze(1)
         return torch.cat([x * relevance, more.flatten(1)], 1)
 
     @abstractmethod

@@ -87,7 +87,8 @@ class ClassTargets:
         if raw.shape[1] == 1:
             return raw[:, 0]
         if len(self.classes_) == 2:
-            return raw[:, 1] - raw[:, 0]
+            with np.errstate(over="ignore"):
+                return raw[:, 1] - raw[:, 0]
         return raw
 
     @staticmethod
@@ -304,7 +305,8 @@ class TargetScale:
         """Return that of values of any magnitude, (n_samples, n_outputs).
 
         Sums are of numbers divided by a power of two, which changes nothing but that
-        they neither overflow nor vanish. A spread that is rounding alone becomes 1.
+        they neither overflow nor vanish. Values that are all the same, but for
+        rounding, get a spread that is small beside them: then so are the errors.
 
         Raises
         ------
@@ -328,7 +330,9 @@ class TargetScale:
                 "y holds values too large to be scaled, from "
                 f"{values.min():.3g} to {values.max():.3g}."
             )
-        return cls(mean, np.where(is_constant | (spread == 0), 1.0, spread))
+        guess = _GUESS * np.where(mean == 0, 1.0, np.abs(mean))
+        spread = np.where(is_constant | (spread == 0), guess, spread)
+        return cls(mean, np.where(spread == 0, 1.0, spread))
 
     def scaled(self, values: np.ndarray) -> np.ndarray:
         """Return values in standard deviations from the mean."""
@@ -356,6 +360,8 @@ class TargetScale:
         return np.dtype(dtype) if suffices.all() else np.dtype(np.float64)
 
 
+# The spread of values that are all the same, as a part of them.
+_GUESS = 0.01
 # Predictions are told apart in steps of this part of a standard deviation.
 _FINE = 1e-3
 

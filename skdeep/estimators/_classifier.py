@@ -86,7 +86,8 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
                 f"{len(targets.classes_)} labels, of which every error costs 1; got "
                 f"{self.cost_matrix!r}."
             )
-        return check_cost_matrix(self.cost_matrix, len(targets.classes_))
+        # A copy, since torch warns of read-only arrays.
+        return np.array(check_cost_matrix(self.cost_matrix, len(targets.classes_)))
 
     def _n_scores(self, targets, loss):
         if loss.target_kind == "indicators" and not targets.is_multilabel:

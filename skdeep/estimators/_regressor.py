@@ -69,6 +69,7 @@ def _there(target: torch.Tensor) -> np.ndarray:
     return values[~np.isnan(values).any(axis=1)]
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _far_columns(target: torch.Tensor) -> tuple[float, float] | None:
     """Return mean and standard deviation of an output far from 0 and 1, if any is."""
     values = _there(target)
@@ -79,6 +80,7 @@ def _far_columns(target: torch.Tensor) -> tuple[float, float] | None:
     return None
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _loss_of_a_constant(params, loss, source) -> float:
     """Return the mean loss of predicting the same for all rows.
 
@@ -152,8 +154,7 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
             return
         if not is_named or not (found := _far_columns(task.train.target)):
             return
-        constant = _loss_of_a_constant(self, plan.loss, task.train)
-        if min(losses) > constant:
+        if min(losses) > _loss_of_a_constant(self, plan.loss, task.train):
             warnings.warn(
                 _NO_BETTER[self.solver == "lbfgs"].format(n_iter=task.state.n_iter)
                 + _FAR.format(mean=found[0], spread=found[1]),

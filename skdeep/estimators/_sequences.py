@@ -12,12 +12,12 @@ from sklearn.utils.validation import _check_y, validate_data
 from skdeep.encoding import (
     Sequences,
     StepClassTargets,
-    check_holds_numbers,
     holding_numbers,
 )
 from skdeep.estimators._validation import (
     Checked,
     Schema,
+    check_target,
     flatten_column,
     is_regressor,
     stand_in,
@@ -59,6 +59,7 @@ def check_sequences(
             f"This {type(estimator).__name__} estimator requires y to be passed, but "
             "the target y is None."
         )
+    check_target(estimator, y)
     y = (
         _read_steps(estimator, y, sequences)
         if estimator.return_sequences
@@ -276,8 +277,6 @@ def _read_target(estimator, y) -> np.ndarray:
 def _read_steps(estimator, y, sequences: Sequences) -> np.ndarray:
     """Check targets of steps, which are there where the sequences are."""
     is_classifier = not is_regressor(estimator)
-    if not is_classifier:
-        check_holds_numbers(y, "y")
     y = check_array(
         _stacked_steps(y, is_classifier),
         dtype=None if is_classifier else np.float64,
