@@ -89,6 +89,7 @@ class Plan:
     n_scores: int = 0
     config: dict = field(default_factory=dict)
     dtype: torch.dtype = torch.float32
+    early_stopping: Any = False
 
 
 # What 'lbfgs' does not read, or refuses.
@@ -308,6 +309,7 @@ class BaseNetwork(
         if not has_validation_rows and self._holds_out():
             sample, valid = self._hold_out(sample, plan.targets, rng)
 
+        plan.early_stopping = self._watched(plan.targets, valid)
         self._lay_out(plan, sample, first)
         task = self._task(plan, sample, valid, device, rng, first, incremental)
         task.checkpoint = checkpoint
@@ -406,6 +408,24 @@ class BaseNetwork(
             train_rows, valid_rows = _random_split(n_train, n_valid, strata, rng)
         return sample.rows(train_rows), sample.rows(valid_rows)
 
+    def _watched(self, targets, valid: Sample | None):
+        """Return what early stopping goes by: the loss where the score says nothing."""
+        asked, is_by_epochs = self.early_stopping, self.solver != "lbfgs"
+        if valid is None or not asked or asked == "loss" or not is_by_epochs:
+            return asked
+        if self._score_tells(targets, valid):
+            return asked
+        reason = "are a single row" if len(valid) == 1 else "all have the same target"
+        warnings.warn(
+            f"The validation rows {reason}, so that R² does not tell a better network "
+            "from a worse one; early_stopping=True goes by the validation loss "
+            "instead, as early_stopping='loss' does. Give more validation rows: as "
+            "X_val and y_val, or by a larger validation_fraction.",
+            UserWarning,
+            stacklevel=6,
+        )
+        return "loss"
+
     def _lay_out(self, plan: Plan, sample: Sample, first: bool) -> None:
         """Fit the encoder of inputs to the training rows; lay out the network."""
         if first:
@@ -442,8 +462,7 @@ class BaseNetwork(
             return targets.score(decode(raw), valid.codes, valid.weight)
 
         options = self._training_options(len(sample))
-        if valid is not None and not self._score_tells(targets, valid):
-            options = _watching_loss(options, len(valid))
+        options = replace(options, early_stopping=plan.early_stopping)
         kind = DenseLearner if self._has_dense_gradient(plan) else Learner
         objective = Supervised(loss, plan.n_scores, self.precision)
         return Task(
@@ -701,29 +720,15 @@ def _random_split(n_train: int, n_valid: int, strata, rng) -> list[np.ndarray]:
 _LARGE_INPUT = 1e6
 
 
-def _watching_loss(options: TrainingOptions, n_rows: int) -> TrainingOptions:
-    """Have early stopping go by the loss, where the score says nothing."""
-    if options.early_stopping is not True or options.solver == "lbfgs":
-        return options
-    reason = "are a single row" if n_rows == 1 else "all have the same target"
-    warnings.warn(
-        f"The validation rows {reason}, so that R² does not tell a better network "
-        "from a worse one; early_stopping=True goes by the validation loss instead, "
-        "as early_stopping='loss' does. Give more validation rows: as X_val and y_val, "
-        "or by a larger validation_fraction.",
-        UserWarning,
-        stacklevel=7,
-    )
-    return replace(options, early_stopping="loss")
-
-
 def _too_large(table) -> str:
     """Return what to say of rows for which the network gives no numbers."""
     numeric = table.numeric
     values = np.asarray(numeric.data if sparse.issparse(numeric) else numeric)
-    largest = np.nanmax(np.abs(values), initial=0)
     told = "The network gives no finite numbers for these rows"
-    if values.dtype.kind != "f" or largest < _LARGE_INPUT:
+    if values.dtype.kind != "f":
+        return f"{told}."
+    largest = np.nanmax(np.abs(values), initial=0)
+    if largest < _LARGE_INPUT:
         return f"{told}. The largest value of X is {largest:.3g}."
     return (
         f"{told}: values of X are too large, the largest being {largest:.3g} "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
@@ -179,7 +180,8 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
         return torch.from_numpy(targets.restored(values, values.dtype))
 
     def _is_defined(self, raw):
-        return bool(self._loss.predict(raw).isfinite().all())
+        values = self._loss.predict(raw)
+        return math.isfinite(values.sum()) or bool(values.isfinite().all())
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
