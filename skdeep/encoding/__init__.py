@@ -19,6 +19,7 @@ from skdeep.encoding._costs import (
 from skdeep.encoding._inputs import (
     InputEncoder,
     Table,
+    columns_without_numbers,
     find_categorical,
     find_columns,
     float_dtype,
@@ -87,6 +88,7 @@ __all__ = [
     "check_cost_matrix",
     "check_holds_numbers",
     "class_targets",
+    "columns_without_numbers",
     "cost_table",
     "find_categorical",
     "find_columns",

@@ -135,6 +135,26 @@ def split_columns(X, categorical: list[int]):
     return np.delete(X, categorical, axis=1), X[:, categorical].astype(object)
 
 
+# Column types of a data frame that cannot be read as numbers.
+_NO_NUMBERS = (
+    nw.String,
+    nw.Object,
+    nw.Enum,
+    nw.Date,
+    nw.Datetime,
+    nw.Duration,
+    nw.Time,
+)
+
+
+def columns_without_numbers(X) -> list[str]:
+    """Return the names of the columns of a data frame that hold text or dates."""
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    if not isinstance(frame, nw.DataFrame):
+        return []
+    return [name for name, t in frame.schema.items() if t in _NO_NUMBERS]
+
+
 @dataclass
 class Table:
     """Checked inputs: numbers, and objects of categorical columns if there are any.

@@ -18,7 +18,7 @@ from skdeep.estimators._validation import (
     Checked,
     Schema,
     check_inputs,
-    check_target,
+    check_numeric_target,
     flatten_column,
     is_regressor,
 )
@@ -219,7 +219,7 @@ def _read_target(estimator, y, n_samples: int) -> np.ndarray:
     """Check y; for a callable loss it may have any shape."""
     if isinstance(y, torch.Tensor):
         y = y.detach().cpu().numpy()
-    check_target(estimator, y)
+    check_numeric_target(estimator, y)
     if _is_shaped(estimator, y):
         y = check_array(y, dtype=None, allow_nd=True, ensure_2d=False, input_name="y")
     else:

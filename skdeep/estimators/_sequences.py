@@ -17,7 +17,7 @@ from skdeep.encoding import (
 from skdeep.estimators._validation import (
     Checked,
     Schema,
-    check_target,
+    check_numeric_target,
     flatten_column,
     is_regressor,
     stand_in,
@@ -59,7 +59,7 @@ def check_sequences(
             f"This {type(estimator).__name__} estimator requires y to be passed, but "
             "the target y is None."
         )
-    check_target(estimator, y)
+    check_numeric_target(estimator, y)
     y = (
         _read_steps(estimator, y, sequences)
         if estimator.return_sequences

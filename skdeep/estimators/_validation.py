@@ -110,7 +110,7 @@ def check_inputs(
     """
     if schema is not None and isinstance(y, str) and _is_plain(schema, X, dtype):
         return Checked(Table(X, is_finite=True), None, schema)
-    check_target(estimator, y)
+    check_numeric_target(estimator, y)
     tags = estimator.__sklearn_tags__().input_tags
     arguments: dict[str, Any] = dict(
         accept_sparse="csr" if tags.sparse else False,
@@ -212,7 +212,7 @@ def flatten_column(y):
     return y
 
 
-def check_target(estimator, y) -> None:
+def check_numeric_target(estimator, y) -> None:
     """Refuse a regressor's y of dates and the like, which numpy makes numbers of."""
     if y is not None and not isinstance(y, str) and is_regressor(estimator):
         check_holds_numbers(y, "y")

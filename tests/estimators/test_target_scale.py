@@ -1,15 +1,21 @@
 """Targets far from 0 and 1: trained on in their own scale, or warned of."""
 
+import copy
+import pickle
 import warnings
 
+import joblib
 import numpy as np
 import pytest
+import skops.io
 import torch
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import EpochScoring
 
 from skdeep import (
     DeepEnsembleRegressor,
@@ -162,6 +168,35 @@ def test_targets_of_several_axes():
     expected = outside.predict(X) * images.std() + images.mean()
     np.testing.assert_allclose(inside.predict(X), expected, rtol=1e-9)
     assert inside.score(X, images) == pytest.approx(outside.score(X, y))
+
+
+def test_stored_networks_keep_the_scale(regressor):
+    model = regressor(scale_target=True).fit(X, FAR)
+    expected = model.predict(X)
+    for copied in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        np.testing.assert_array_equal(copied.predict(X), expected)
+    if isinstance(model, MLPRegressor):
+        stored = skops.io.dumps(model)
+        trusted = skops.io.get_untrusted_types(data=stored)
+        assert all(name.startswith("skdeep.") for name in trusted)
+        loaded = skops.io.loads(stored, trusted=trusted)
+        np.testing.assert_array_equal(loaded.predict(X), expected)
+
+
+def test_trained_together_with_others():
+    search = GridSearchCV(network(), {"scale_target": [True, False]}, cv=3)
+    alone = search.fit(X, z + 3).cv_results_["mean_test_score"]
+    with joblib.parallel_config(backend="skdeep"):
+        together = clone(search).fit(X, z + 3).cv_results_["mean_test_score"]
+    np.testing.assert_allclose(together, alone)
+
+
+def test_callbacks_see_the_scaled_target():
+    scoring = EpochScoring("r2", lower_is_better=False, use_caching=False)
+    model = network(scale_target=True, callbacks=[scoring])
+    model.fit(X[:40], FAR[:40], X_val=X[40:], y_val=FAR[40:])
+    last = model.history_[-1]
+    assert last["r2"] == pytest.approx(last["valid_score"])
 
 
 def test_diabetes():
