@@ -214,8 +214,11 @@ def flatten_column(y):
 
 def check_numeric_target(estimator, y) -> None:
     """Refuse a regressor's y of dates and the like, which numpy makes numbers of."""
-    if y is not None and not isinstance(y, str) and is_regressor(estimator):
-        check_holds_numbers(y, "y")
+    if y is None or isinstance(y, str) or not is_regressor(estimator):
+        return
+    check_holds_numbers(y, "y")
+    if sparse.issparse(y):
+        raise TypeError("y must be dense, got a sparse one. Use y.toarray().")
 
 
 def is_regressor(estimator) -> bool:
