@@ -203,9 +203,14 @@ def _check_array(X, name: str, skip, remedy: str) -> None:
     dtype = getattr(X, "dtype", None)
     if getattr(dtype, "kind", "f") in "biuf":
         return
-    columns = X
-    if skip and len(getattr(X, "shape", ())) == 2:
-        columns = np.delete(np.asarray(X), list(skip), axis=1)
-    kind = _kind_of(columns)
-    if kind is not None:
-        raise ValueError(_message(f"{name} holds", {(kind, str(dtype))}, remedy))
+    if isinstance(X, np.ndarray) and X.dtype.kind == "O" and X.ndim == 2:
+        kinds = {j: _kind_of(X[:, j]) for j in range(X.shape[1]) if j not in skip}
+    else:
+        kinds = {0: _kind_of(X)}
+    found = {j: kind for j, kind in kinds.items() if kind is not None}
+    if found:
+        subject = f"{name} holds"
+        if len(found) < len(kinds):
+            subject = f"The columns {list(found)} of {name} hold"
+        told = {(kind, str(dtype)) for kind in found.values()}
+        raise ValueError(_message(subject, told, remedy))

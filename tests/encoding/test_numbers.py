@@ -98,6 +98,16 @@ def test_arrays(kind):
         ESTIMATORS["MLPClassifier"].fit(X, y)
 
 
+def test_columns_of_an_array_of_objects():
+    X = np.array([[1.0, day, "2.5"] for day in DATES], dtype=object)
+    for given in (X, X.tolist()):
+        message = r"The columns \[1\] of X hold no numbers but dates \(object\)"
+        with pytest.raises(ValueError, match=message):
+            ESTIMATORS["MLPRegressor"].fit(given, y)
+    categories = MLPRegressor(max_iter=1, categorical_features=[1])
+    assert categories.fit(X, y).predict(X).shape == (N,)
+
+
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_every_estimator(name):
     estimator = ESTIMATORS[name]
