@@ -20,7 +20,7 @@ from skdeep.encoding._costs import (
     positive_code,
     refuse_large,
 )
-from skdeep.encoding._given import as_given, naming, refuse_text_and_dates
+from skdeep.encoding._given import as_given, naming, refuse_text
 from skdeep.encoding._inputs import (
     InputEncoder,
     Table,
@@ -29,6 +29,11 @@ from skdeep.encoding._inputs import (
     find_columns,
     float_dtype,
     split_columns,
+)
+from skdeep.encoding._numbers import (
+    DATES_IN_INDEX,
+    check_holds_numbers,
+    holding_numbers,
 )
 from skdeep.encoding._rows import DenseRows, as_tensor
 from skdeep.encoding._sequences import (
@@ -45,7 +50,12 @@ from skdeep.encoding._tabular import (
     TableEncoder,
     bin_edges,
 )
-from skdeep.encoding._targets import ValueTargets, class_targets
+from skdeep.encoding._targets import (
+    DistributionTargets,
+    TargetScale,
+    ValueTargets,
+    class_targets,
+)
 from skdeep.encoding._time_axis import (
     TimeAxis,
     learn_time_axis,
@@ -61,9 +71,11 @@ from skdeep.encoding._windows import (
 
 __all__ = [
     "CONTEXTS",
+    "DATES_IN_INDEX",
     "ArrayEncoder",
     "Arrays",
     "DenseRows",
+    "DistributionTargets",
     "ErrorQuantiles",
     "Features",
     "ForecastTargets",
@@ -82,6 +94,7 @@ __all__ = [
     "StepValueTargets",
     "Table",
     "TableEncoder",
+    "TargetScale",
     "TimeAxis",
     "ValueTargets",
     "WindowEncoder",
@@ -92,6 +105,7 @@ __all__ = [
     "bin_edges",
     "check_alpha",
     "check_cost_matrix",
+    "check_holds_numbers",
     "check_numbers",
     "class_targets",
     "columns_without_numbers",
@@ -99,6 +113,7 @@ __all__ = [
     "find_categorical",
     "find_columns",
     "float_dtype",
+    "holding_numbers",
     "learn_time_axis",
     "listed",
     "matrix_labels",
@@ -106,7 +121,7 @@ __all__ = [
     "numbered_rows",
     "positive_code",
     "refuse_large",
-    "refuse_text_and_dates",
+    "refuse_text",
     "split_columns",
     "times_of",
 ]

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import r2_score
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from skdeep.encoding._rows import DenseRows, as_tensor
-from skdeep.encoding._targets import ClassTargets, ValueTargets
+from skdeep.encoding._targets import ClassTargets, ValueTargets, r2
 
 
 @dataclass
@@ -139,8 +138,9 @@ class Items:
         if self.is_labelled:
             item = tuple(item[:-1])
         if isinstance(item, Mapping):
-            return item
-        return tuple(item) if isinstance(item, (tuple, list)) else (item,)
+            return {name: _writable(part) for name, part in item.items()}
+        parts = item if isinstance(item, (tuple, list)) else (item,)
+        return tuple(map(_writable, parts))
 
     def labels(self) -> np.ndarray:
         """Return the targets in the items."""
@@ -150,6 +150,12 @@ class Items:
     def __getstate__(self):
         # What tells items from others, for a checkpoint, without reading them all.
         return {"kind": type(self.dataset).__qualname__, "index": self.index}
+
+
+def _writable(part):
+    """Return a copy of a read-only array, which torch would warn of."""
+    is_locked = isinstance(part, np.ndarray) and not part.flags.writeable
+    return part.copy() if is_locked else part
 
 
 class ItemEncoder:
@@ -211,19 +217,19 @@ class ShapedTargets(ValueTargets):
             )
         return y
 
-    @staticmethod
-    def score(values: Tensor, expected: np.ndarray, weight: np.ndarray | None) -> float:
+    def learn_scale(self, values, weight):
+        """Learn one mean and one spread over all values."""
+        if weight is not None:
+            weight = np.repeat(weight, np.prod(self.shape))
+        super().learn_scale(values.reshape(-1, 1), weight)
+
+    def score(self, values, expected, weight):
         """Return R² over all values, each column weighted by its variance."""
         predicted = values.cpu().double().numpy()
-        expected, predicted = (v.reshape(len(v), -1) for v in (expected, predicted))
-        return float(
-            r2_score(
-                expected,
-                predicted,
-                sample_weight=weight,
-                multioutput="variance_weighted",
-            )
+        expected, predicted = (
+            v.reshape(len(v), -1) for v in (self._seen(expected), predicted)
         )
+        return r2(expected, predicted, weight, "variance_weighted")
 
 
 class ShapedClassTargets(ClassTargets):

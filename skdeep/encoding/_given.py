@@ -93,9 +93,9 @@ def as_given(values, argument: str) -> Any:
     return values.numpy()
 
 
-def refuse_text_and_dates(values: np.ndarray, argument: str) -> None:
-    """Refuse an array that numpy would turn into numbers, though it holds none."""
-    if values.dtype.kind in "SUmM":
+def refuse_text(values: np.ndarray, argument: str) -> None:
+    """Refuse text, which numpy would turn into numbers where it reads like some."""
+    if values.dtype.kind in "SU":
         raise ValueError(
             f"{argument} must hold numbers, got {values.ravel()[0]!r} ({values.dtype})."
         )

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy import sparse
-from sklearn.preprocessing import OrdinalEncoder
 
 from skdeep.encoding._rows import DenseRows, SparseRows, as_tensor
 
@@ -187,6 +186,9 @@ class InputEncoder:
     Missing numbers are replaced by the column's mean over the training rows; columns
     in which training rows missed some get an indicator beside them. Categories become
     codes: 0 for a missing one, 1 for one not seen in training, then the known ones.
+
+    A column that training rows missed entirely tells nothing: whatever later rows have
+    there counts as missing.
     """
 
     def fit(self, table: Table) -> InputEncoder:
@@ -195,22 +197,30 @@ class InputEncoder:
         self.n_numeric_ = numeric.shape[1]
         self.means_: np.ndarray | None = None
         self.indicated_ = np.arange(0)
+        self.empty_ = np.arange(0)
         if _may_be_imputed(numeric):
             self._fit_missing(numeric)
-        self.ordinal_: OrdinalEncoder | None = None
+        self.known_: list[np.ndarray] | None = None
         if categories is not None:
-            self.ordinal_ = _fit_ordinal(categories)
+            self.known_ = [_known_values(column) for column in categories.T]
         return self
 
     def _fit_missing(self, numeric: np.ndarray) -> None:
         if not _has_nan(numeric):
             self.means_ = as_tensor(numeric).mean(0).numpy()
+            if not np.isfinite(self.means_).all():
+                self.means_ = _means_of_large(numeric, np.array(len(numeric)))
             return
         missing = np.isnan(numeric)
-        counts = (~missing).sum(axis=0)
-        totals = np.where(missing, 0, numeric).sum(axis=0, dtype=np.float64)
-        self.means_ = (totals / np.maximum(counts, 1)).astype(numeric.dtype)
+        counts = np.maximum((~missing).sum(axis=0), 1)
+        filled = np.where(missing, 0, numeric)
+        with np.errstate(over="ignore", invalid="ignore"):
+            means = filled.sum(axis=0, dtype=np.float64) / counts
+        if not np.isfinite(means).all():
+            means = _means_of_large(filled, counts)
+        self.means_ = means.astype(numeric.dtype)
         self.indicated_ = np.flatnonzero(missing.any(axis=0))
+        self.empty_ = np.flatnonzero(missing.all(axis=0))
 
     @property
     def n_inputs_(self) -> int:
@@ -220,9 +230,7 @@ class InputEncoder:
     @property
     def n_codes_(self) -> list[int]:
         """Number of codes of each categorical column."""
-        if self.ordinal_ is None:
-            return []
-        return [len(known) + 2 for known in self.ordinal_.categories_]
+        return [len(known) + 2 for known in self.known_ or ()]
 
     def encode(self, table: Table, dtype: torch.dtype, device: torch.device):
         """Return the rows as tensors of the given type on the given device."""
@@ -233,17 +241,18 @@ class InputEncoder:
             numeric = self._impute(numeric, self.means_)
         tensor = as_tensor(numeric).to(device, dtype)
         categories = table.categories
-        if self.ordinal_ is None or categories is None:
+        if self.known_ is None or categories is None:
             return DenseRows(tensor)
-        missing = pd.isna(categories)
-        codes = self.ordinal_.transform(_blank(categories, missing)) + 2
-        codes[missing] = 0
+        codes = np.empty(categories.shape, dtype=np.int64)
+        for j, known in enumerate(self.known_):
+            codes[:, j] = _codes_of(categories[:, j], known)
         return DenseRows(tensor, torch.from_numpy(codes).to(device))
 
     def _impute(self, numeric: np.ndarray, means: np.ndarray) -> np.ndarray:
         if not len(self.indicated_) and not _has_nan(numeric):
             return numeric
         missing = np.isnan(numeric)
+        missing[:, self.empty_] = True
         filled = np.where(missing, means, numeric).astype(numeric.dtype)
         indicators = missing[:, self.indicated_].astype(numeric.dtype)
         return np.concatenate([filled, indicators], axis=1)
@@ -261,40 +270,40 @@ def _may_be_imputed(numeric) -> bool:
     return not sparse.issparse(numeric) and numeric.ndim == 2
 
 
-def _fit_ordinal(categories: np.ndarray) -> OrdinalEncoder:
-    """Return an encoder of the values that are there, None standing for missing ones.
-
-    Left to itself it would take a missing value that training lacked for an unknown
-    one, and each of None, NaN and NA for a category of its own.
-    """
-    missing = pd.isna(categories)
-    known = [
-        _sorted(column[~gone])
-        for column, gone in zip(categories.T, missing.T, strict=True)
-    ]
-    encoder = OrdinalEncoder(
-        categories=known,
-        handle_unknown="use_encoded_value",
-        unknown_value=-1,
-        dtype=np.int64,
-    )
-    return encoder.fit(_blank(categories, missing))
+def _means_of_large(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the means of columns whose sums overflow."""
+    return (values / counts).sum(axis=0, dtype=np.float64).astype(values.dtype)
 
 
-def _blank(categories: np.ndarray, missing: np.ndarray) -> np.ndarray:
-    """Return a copy with None for each missing value."""
-    blanked = categories.copy()
-    blanked[missing] = None
-    return blanked
-
-
-def _sorted(values: np.ndarray) -> np.ndarray:
+def _known_values(column: np.ndarray) -> np.ndarray:
     """Return the different values of a column of categories, sorted."""
+    values = column[~pd.isna(column)]
     try:
-        return np.unique(values)
+        return np.unique(pd.unique(values))
     except TypeError as error:
-        kinds = sorted({type(value).__name__ for value in values})
-        raise TypeError(
-            "A categorical column must hold values of one kind, strings or numbers, "
-            f"got {' and '.join(kinds)}."
-        ) from error
+        raise TypeError(_ODD_CATEGORIES.format(kinds=_kinds_in(values))) from error
+
+
+def _codes_of(column: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return the code of each category of a column."""
+    if not len(known):
+        return np.zeros(len(column), dtype=np.int64)
+    try:
+        codes = pd.Index(known, dtype=object).get_indexer(
+            pd.Index(column, dtype=object)
+        )
+    except TypeError as error:
+        raise TypeError(_ODD_CATEGORIES.format(kinds=_kinds_in(column))) from error
+    codes = codes.astype(np.int64) + 2
+    codes[pd.isna(column)] = 0
+    return codes
+
+
+_ODD_CATEGORIES = (
+    "A categorical column must hold values of one kind, strings or numbers, got "
+    "{kinds}."
+)
+
+
+def _kinds_in(values: np.ndarray) -> str:
+    return " and ".join(sorted({type(value).__name__ for value in values}))

@@ -6,13 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from sklearn.metrics import r2_score
 from sklearn.utils.multiclass import type_of_target
-from torch import Tensor
 
 from skdeep.encoding._inputs import Table
 from skdeep.encoding._rows import DenseRows, as_tensor
-from skdeep.encoding._targets import ClassTargets, ValueTargets
+from skdeep.encoding._targets import ClassTargets, ValueTargets, r2
 
 
 @dataclass
@@ -186,13 +184,25 @@ class StepValueTargets(ValueTargets):
     def decode(self, values):
         return values[..., 0]
 
-    @staticmethod
-    def score(values: Tensor, expected, weight):
+    def learn_scale(self, values, weight):
+        """Learn mean and spread over the steps that are there."""
+        there, weight = _steps_there(values, weight)
+        super().learn_scale(values[there][:, np.newaxis], weight)
+
+    def tells_apart(self, expected):
+        """Say whether R² over the steps tells a better network from a worse one."""
+        return super().tells_apart(expected[~np.isnan(expected)])
+
+    def score(self, values, expected, weight):
         """Return R² over the steps that are there."""
-        there = ~np.isnan(expected)
-        if weight is not None:
-            weight = np.broadcast_to(weight[:, np.newaxis, np.newaxis], there.shape)
-            weight = weight[there]
+        there, weight = _steps_there(expected, weight)
         predicted = values.cpu().double().numpy()[there]
-        with np.errstate(over="ignore"):
-            return float(r2_score(expected[there], predicted, sample_weight=weight))
+        return r2(self._seen(expected)[there], predicted, weight)
+
+
+def _steps_there(values: np.ndarray, weight) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return which steps (n_samples, n_timesteps, 1) are there, and their weights."""
+    there = ~np.isnan(values)
+    if weight is not None:
+        weight = np.broadcast_to(weight[:, np.newaxis, np.newaxis], there.shape)[there]
+    return there, weight

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from skdeep.encoding._inputs import InputEncoder, Table
+from skdeep.encoding._rows import as_tensor
 
 # Scaled numbers end here; the further out, the more they are squeezed.
 _LIMIT = 3.0
@@ -175,9 +176,10 @@ class Features(ABC):
 
     def encode(self, x: Tensor) -> Tensor:
         """Return a network's inputs, (n_samples, n_columns) -> (n_samples, n)."""
-        relevance = torch.from_numpy(self.relevance).to(x)
-        more = self.expand(x[:, self.columns])
-        more = more * relevance[self.columns].unsqueeze(1)
+        relevance = as_tensor(self.relevance).to(x)
+        columns = as_tensor(self.columns).to(x.device)
+        more = self.expand(x[:, columns])
+        more = more * relevance[columns].unsqueeze(1)
         return torch.cat([x * relevance, more.flatten(1)], 1)
 
     @abstractmethod
@@ -217,7 +219,7 @@ class PeriodicFeatures(Features):
         self.frequencies = frequencies
 
     def expand(self, x):
-        frequencies = torch.from_numpy(self.frequencies).to(x)
+        frequencies = as_tensor(self.frequencies).to(x)
         angles = 2 * math.pi * x.unsqueeze(2) * frequencies
         return torch.cat([angles.sin(), angles.cos()], 2)
 
@@ -240,7 +242,7 @@ class PiecewiseFeatures(Features):
         self.edges = edges
 
     def expand(self, x):
-        edges = torch.from_numpy(self.edges).to(x)
+        edges = as_tensor(self.edges).to(x)
         widths = edges.diff(dim=1)
         # A bin of no width, where many numbers are equal, stays at 0.
         widths = torch.where(widths > 0, widths, torch.inf)

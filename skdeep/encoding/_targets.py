@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 import torch
@@ -9,6 +11,8 @@ from scipy import sparse
 from sklearn.metrics import r2_score
 from sklearn.utils.multiclass import type_of_target
 from torch import Tensor
+
+from skdeep.encoding._rows import as_tensor
 
 
 class ClassTargets:
@@ -83,7 +87,8 @@ class ClassTargets:
         if raw.shape[1] == 1:
             return raw[:, 0]
         if len(self.classes_) == 2:
-            return raw[:, 1] - raw[:, 0]
+            with np.errstate(over="ignore"):
+                return raw[:, 1] - raw[:, 0]
         return raw
 
     @staticmethod
@@ -126,7 +131,7 @@ class DistributionTargets(ClassTargets):
         return y
 
     def as_tensor(self, codes, kind, dtype):
-        return torch.from_numpy(np.ascontiguousarray(codes)).to(dtype)
+        return as_tensor(np.ascontiguousarray(codes)).to(dtype)
 
     @staticmethod
     def score(codes, expected, weight):
@@ -165,7 +170,7 @@ class LabelTargets:
 
     def as_tensor(self, rows: np.ndarray, kind: str, dtype: torch.dtype) -> Tensor:
         """Return encoded targets as numbers."""
-        return torch.from_numpy(np.ascontiguousarray(rows)).to(dtype)
+        return as_tensor(np.ascontiguousarray(rows)).to(dtype)
 
     def codes_from(self, raw: Tensor) -> Tensor:
         """Return 1 for the labels that are present, else 0."""
@@ -199,7 +204,14 @@ class ValueTargets:
         Number of values a row.
     flat : bool
         Whether predictions are (n_samples,).
+
+    Attributes
+    ----------
+    scale : TargetScale or None
+        What networks see the values by, after ``learn_scale``; None: as they are.
     """
+
+    scale: TargetScale | None = None
 
     def __init__(self, n_outputs: int, flat: bool):
         self.n_outputs = n_outputs
@@ -223,20 +235,140 @@ class ValueTargets:
             )
         return values
 
+    def learn_scale(self, values: np.ndarray, weight: np.ndarray | None) -> None:
+        """Learn where encoded values of training rows lie and how far they spread."""
+        self.scale = TargetScale.of(values, weight)
+
     def as_tensor(self, values: np.ndarray, kind: str, dtype: torch.dtype) -> Tensor:
-        """Return encoded targets as they are."""
-        return torch.from_numpy(np.array(values, dtype=np.float64)).to(dtype)
+        """Return encoded targets as networks see them."""
+        return torch.from_numpy(np.array(self._seen(values), np.float64)).to(dtype)
+
+    def _seen(self, values: np.ndarray) -> np.ndarray:
+        return values if self.scale is None else self.scale.scaled(values)
+
+    def restored(self, values: np.ndarray, dtype) -> np.ndarray:
+        """Return what networks predict in the unit of the target."""
+        if self.scale is None:
+            return values.astype(dtype, copy=False)
+        return self.scale.restored(values, dtype)
+
+    def restored_std(self, std: np.ndarray, dtype) -> np.ndarray:
+        """Return standard deviations of predictions in the unit of the target."""
+        if self.scale is None:
+            return std.astype(dtype, copy=False)
+        return self.scale.restored_std(std, dtype)
 
     def decode(self, values: np.ndarray) -> np.ndarray:
         """Return predictions in the shape of the target."""
         return values[:, 0] if self.flat else values
 
-    @staticmethod
-    def score(values: Tensor, expected: np.ndarray, weight: np.ndarray | None) -> float:
-        """Return R²."""
-        predicted = values.cpu().double().numpy()
-        with np.errstate(over="ignore"):
-            return float(r2_score(expected, predicted, sample_weight=weight))
+    def tells_apart(self, expected: np.ndarray) -> bool:
+        """Say whether R² on these rows tells a better network from a worse one."""
+        values = expected.reshape(len(expected), -1)
+        return bool((values != values[:1]).any())
+
+    def score(
+        self, values: Tensor, expected: np.ndarray, weight: np.ndarray | None
+    ) -> float:
+        """Return R² of values as networks predict them; NaN of a single row."""
+        return r2(self._seen(expected), values.cpu().double().numpy(), weight)
+
+
+def r2(expected, predicted, weight, multioutput="uniform_average") -> float:
+    """Return R², NaN of a single row."""
+    if len(expected) < 2:
+        return math.nan
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(
+            r2_score(expected, predicted, sample_weight=weight, multioutput=multioutput)
+        )
+
+
+class TargetScale:
+    """Where targets lie and how far they spread.
+
+    A network starts near 0 and moves by steps of about the learning rate: it learns
+    what lies around 0 and spreads by about 1.
+
+    Parameters
+    ----------
+    mean, spread : ndarray of shape (n_outputs,)
+        Mean and standard deviation of each output.
+    """
+
+    def __init__(self, mean: np.ndarray, spread: np.ndarray):
+        self.mean = mean
+        self.spread = spread
+
+    @classmethod
+    def of(cls, values: np.ndarray, weight: np.ndarray | None = None) -> TargetScale:
+        """Return that of values of any magnitude, (n_samples, n_outputs).
+
+        Sums are of numbers divided by a power of two, which changes nothing but that
+        they neither overflow nor vanish. Values that are all the same, but for
+        rounding, get a spread that is small beside them: then so are the errors.
+
+        Raises
+        ------
+        ValueError
+            If the values are too far apart to be subtracted.
+        """
+        values = np.asarray(values, dtype=np.float64)
+        unit = _exponent(values)
+        near = np.ldexp(values, -unit)
+        mean = np.average(near, axis=0, weights=weight)
+        apart = near - mean
+        step = _exponent(apart)
+        square = np.ldexp(apart, -step) ** 2
+        spread = np.ldexp(np.sqrt(np.average(square, axis=0, weights=weight)), step)
+        is_constant = spread <= 4 * np.finfo(np.float64).eps * np.abs(mean)
+        with np.errstate(over="ignore", under="ignore"):
+            mean, spread = np.ldexp(mean, unit), np.ldexp(spread, unit)
+            largest = np.abs(values - mean).max()
+        if not np.isfinite(largest):
+            raise ValueError(
+                "y holds values too large to be scaled, from "
+                f"{values.min():.3g} to {values.max():.3g}."
+            )
+        guess = _GUESS * np.where(mean == 0, 1.0, np.abs(mean))
+        spread = np.where(is_constant | (spread == 0), guess, spread)
+        return cls(mean, np.where(spread == 0, 1.0, spread))
+
+    def scaled(self, values: np.ndarray) -> np.ndarray:
+        """Return values in standard deviations from the mean."""
+        return (values - self.mean) / self.spread
+
+    def restored(self, values: np.ndarray, dtype) -> np.ndarray:
+        """Return scaled values in their unit, in a type that tells them apart."""
+        restored = values.astype(np.float64) * self.spread + self.mean
+        return restored.astype(self._type_for(dtype), copy=False)
+
+    def restored_std(self, std: np.ndarray, dtype) -> np.ndarray:
+        """Return standard deviations in the unit of the values."""
+        restored = std.astype(np.float64) * self.spread
+        return restored.astype(self._type_for(dtype), copy=False)
+
+    def _type_for(self, dtype) -> np.dtype:
+        """Return the type, or float64 where its digits or its range do not suffice."""
+        limits = np.finfo(dtype)
+        largest = np.abs(self.mean) + 1e3 * self.spread
+        suffices = (
+            (np.abs(self.mean) * limits.eps < _FINE * self.spread)
+            & (largest < limits.max)
+            & (self.spread > limits.tiny / _FINE)
+        )
+        return np.dtype(dtype) if suffices.all() else np.dtype(np.float64)
+
+
+# The spread of values that are all the same, as a part of them.
+_GUESS = 0.01
+# Predictions are told apart in steps of this part of a standard deviation.
+_FINE = 1e-3
+
+
+def _exponent(values: np.ndarray) -> np.ndarray:
+    """Return the power of two that bounds the absolute values of each column."""
+    return np.frexp(np.abs(values).max(axis=0))[1]
 
 
 def class_targets(y, classes=None, *, distributions: bool):

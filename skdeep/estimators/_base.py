@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 import torch
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.model_selection import train_test_split
@@ -87,6 +89,7 @@ class Plan:
     n_scores: int = 0
     config: dict = field(default_factory=dict)
     dtype: torch.dtype = torch.float32
+    early_stopping: Any = False
 
 
 # What 'lbfgs' does not read, or refuses.
@@ -182,6 +185,27 @@ class BaseNetwork(
     def _decode(self, targets, loss, raw: Tensor) -> Tensor:
         """Return codes of the predicted classes, or predicted values."""
 
+    def _predicted(self, targets, loss, raw: Tensor) -> Tensor:
+        """Return ``_decode`` in the unit of the user's target."""
+        return self._decode(targets, loss, raw)
+
+    def _is_defined(self, raw: Tensor) -> bool:
+        """Say whether raw scores make predictions that are numbers."""
+        if math.isfinite(raw.sum()):
+            return True
+        # A score of -inf rules a class out.
+        return not bool((raw.isnan() | (raw == torch.inf)).any())
+
+    def _check_validation_target(self, sample: Sample, valid: Sample) -> None:
+        """Warn of a target of validation rows that is not like that of training."""
+
+    def _score_tells(self, targets, valid: Sample) -> bool:
+        """Say whether the score of these rows tells networks apart."""
+        return True
+
+    def _look_back(self, task: Task, plan: Plan) -> None:
+        """Warn of a training that has come to nothing."""
+
     def _probabilities(self, targets, loss, raw: Tensor) -> Tensor:
         """Return what ``predict_proba`` of the skorch net gives."""
         return raw
@@ -259,6 +283,7 @@ class BaseNetwork(
             self._observe(task, plan, context, X, y)
         with memory_errors():
             train(task)
+        self._look_back(task, plan)
         plan.loss.to(torch.device("cpu"), plan.dtype)
         fitted = self._fitted_attributes(task, plan, is_final=True)
         self._set_fitted(fitted)
@@ -289,11 +314,13 @@ class BaseNetwork(
         valid = None
         if has_validation_rows:
             valid = self._validation_sample(X_val, y_val, plan, dtype)
+            self._check_validation_target(sample, valid)
         checkpoint = self._open_checkpoint(sample, valid, incremental)
         rng = _random_state(self.random_state, checkpoint)
         if not has_validation_rows and self._holds_out():
             sample, valid = self._hold_out(sample, plan.targets, rng)
 
+        plan.early_stopping = self._watched(plan.targets, valid)
         self._lay_out(plan, sample, first)
         task = self._task(plan, sample, valid, device, rng, first, incremental)
         task.checkpoint = checkpoint
@@ -378,26 +405,37 @@ class BaseNetwork(
         """Set validation rows aside: a random part, or the last rows."""
         n_samples = len(sample)
         n_valid = int(np.ceil(self.validation_fraction * n_samples))
-        rows = np.arange(n_samples)
-        if self.validation_split == "last":
-            n_train = max(n_samples - n_valid - self.validation_gap, 0)
-            train_rows, valid_rows = rows[:n_train], rows[n_samples - n_valid :]
-        elif 0 < n_valid < n_samples:
-            train_rows, valid_rows = train_test_split(
-                rows,
-                test_size=self.validation_fraction,
-                random_state=rng,
-                stratify=self._strata(sample, targets),
-            )
-        else:
-            train_rows, valid_rows = rows[n_valid:], rows[:n_valid]
-        if len(valid_rows) < 2 or len(train_rows) < 1:
+        gap = self.validation_gap if self.validation_split == "last" else 0
+        n_train = max(n_samples - n_valid - gap, 0)
+        if n_valid < 2 or n_train < 1:
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or "
-                f"the size of your dataset. Of {n_samples} samples, {len(train_rows)} "
-                f"are left for training and {len(valid_rows)} for validation."
+                f"the size of your dataset. Of {n_samples} samples, {n_train} are left "
+                f"for training and {n_valid} for validation, which needs two."
             )
+        if self.validation_split == "last":
+            rows = np.arange(n_samples)
+            train_rows, valid_rows = rows[:n_train], rows[n_samples - n_valid :]
+        else:
+            strata = self._strata(sample, targets)
+            train_rows, valid_rows = _random_split(n_train, n_valid, strata, rng)
         return sample.rows(train_rows), sample.rows(valid_rows)
+
+    def _watched(self, targets, valid: Sample | None):
+        """Return what early stopping goes by: the loss where the score says nothing."""
+        asked, is_by_epochs = self.early_stopping, self.solver != "lbfgs"
+        if valid is None or not asked or asked == "loss" or not is_by_epochs:
+            return asked
+        if self._score_tells(targets, valid):
+            return asked
+        reason = "are a single row" if len(valid) == 1 else "all have the same target"
+        warn(
+            f"The validation rows {reason}, so that R² does not tell a better network "
+            "from a worse one; early_stopping=True goes by the validation loss "
+            "instead, as early_stopping='loss' does. Give more validation rows: as "
+            "X_val and y_val, or by a larger validation_fraction.",
+        )
+        return "loss"
 
     def _lay_out(self, plan: Plan, sample: Sample, first: bool) -> None:
         """Fit the encoder of inputs to the training rows; lay out the network."""
@@ -435,6 +473,7 @@ class BaseNetwork(
             return targets.score(decode(raw), valid.codes, valid.weight)
 
         options = self._training_options(len(sample))
+        options = replace(options, early_stopping=plan.early_stopping)
         kind = DenseLearner if self._has_dense_gradient(plan) else Learner
         objective = Supervised(loss, plan.n_scores, self.precision)
         return Task(
@@ -571,7 +610,7 @@ class BaseNetwork(
             "loss_": losses[-1] if losses else np.nan,
             "best_loss_": None if self.early_stopping else min(losses, default=np.nan),
             "validation_scores_": scores or None,
-            "best_validation_score_": _best_score(history, self.early_stopping),
+            "best_validation_score_": _best_score(history, task.options.early_stopping),
         }
 
     # -- predict -----------------------------------------------------------------------
@@ -591,9 +630,12 @@ class BaseNetwork(
         """Return the raw scores of checked rows, on the CPU."""
         with memory_errors():
             module, rows = self._encoded(table)
-            return raw_scores(
+            raw = raw_scores(
                 module, rows, self._loss, self._n_raw, precision=self.precision
             ).cpu()
+        if not self._is_defined(raw):
+            raise ValueError(_too_large(table))
+        return raw
 
     @property
     def _n_raw(self) -> int:
@@ -604,7 +646,10 @@ class BaseNetwork(
         """Return what a method of the network gives for checked rows."""
         with memory_errors():
             module, rows = self._encoded(table)
-            return self._as_array(hidden_values(module, rows, method).cpu())
+            values = hidden_values(module, rows, method).cpu()
+        if not values.isfinite().all():
+            raise ValueError(_too_large(table))
+        return self._as_array(values)
 
     def _encoded(self, table):
         """Return the network and the rows that it takes."""
@@ -635,7 +680,7 @@ class BaseNetwork(
             self.module_,
             loss,
             self._n_raw,
-            decode=functools.partial(self._decode, targets, loss),
+            decode=functools.partial(self._predicted, targets, loss),
             probabilities=functools.partial(self._probabilities, targets, loss),
             n_classes=self._n_classes(targets),
             precision=self.precision,
@@ -664,6 +709,49 @@ class BaseNetwork(
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _random_split(n_train: int, n_valid: int, strata, rng) -> list[np.ndarray]:
+    """Return training and validation rows, each class having its share of both.
+
+    Where a class is too rare for that, or the classes are too many, each keeps a row
+    in training, if that leaves enough rows for validation.
+    """
+    n_samples = n_train + n_valid
+    if strata is not None:
+        _, codes, counts = np.unique(strata, return_inverse=True, return_counts=True)
+        if counts.min() < 2 or len(counts) > min(n_train, n_valid):
+            order = np.lexsort((rng.permutation(n_samples), codes))
+            spare = np.delete(order, counts.cumsum() - counts)
+            spare = order if len(spare) < n_valid else spare
+            # Evenly spaced among rows sorted by class.
+            steps = (np.arange(n_valid) + rng.uniform()) * len(spare) / n_valid
+            valid_rows = rng.permutation(spare[steps.astype(int)])
+            return [np.setdiff1d(order, valid_rows), valid_rows]
+    return train_test_split(
+        np.arange(n_samples), test_size=n_valid, random_state=rng, stratify=strata
+    )
+
+
+# Inputs from here on are likely to be why scores overflow.
+_LARGE_INPUT = 1e6
+
+
+def _too_large(table) -> str:
+    """Return what to say of rows for which the network gives no numbers."""
+    numeric = table.numeric
+    values = np.asarray(numeric.data if sparse.issparse(numeric) else numeric)
+    told = "The network gives no finite numbers for these rows"
+    if values.dtype.kind != "f":
+        return f"{told}."
+    largest = np.nanmax(np.abs(values), initial=0)
+    if largest < _LARGE_INPUT:
+        return f"{told}. The largest value of X is {largest:.3g}."
+    return (
+        f"{told}: values of X are too large, the largest being {largest:.3g} "
+        f"({values.dtype}). Scale X in training and here, as StandardScaler in a "
+        "pipeline does."
+    )
 
 
 def _as_source(sample: Sample, plan: Plan, dtype, device) -> RowSource:

@@ -10,8 +10,15 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
+from sklearn.utils.validation import check_is_fitted
 
-from skdeep.encoding import as_given, check_cost_matrix, class_targets, naming
+from skdeep.encoding import (
+    DistributionTargets,
+    as_given,
+    check_cost_matrix,
+    class_targets,
+    naming,
+)
 from skdeep.estimators._base import BaseNetwork, is_stochastic
 from skdeep.estimators._calls import explaining_arguments
 from skdeep.losses import MULTICLASS_LOSSES, make_loss
@@ -92,7 +99,8 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
                 f"{len(targets.classes_)} labels, of which every error costs 1; got "
                 f"{self.cost_matrix!r}."
             )
-        return check_cost_matrix(self.cost_matrix, targets.classes_)
+        # A copy, since torch warns of read-only arrays.
+        return np.array(check_cost_matrix(self.cost_matrix, targets.classes_))
 
     def _n_scores(self, targets, loss):
         if loss.target_kind == "indicators" and not targets.is_multilabel:
@@ -212,6 +220,32 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         """
         raw = self._raw_scores(X)
         return self._targets.decode(self._targets.codes_from(raw).numpy())
+
+    def score(self, X, y, sample_weight=None):
+        """Return the accuracy.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, or sequences.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Their classes; 0 and 1 for several labels, all of which must be right; or,
+            for the loss 'kl_divergence', rows of class probabilities, of which the
+            likeliest class is taken for the true one.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        score : float
+            The accuracy of ``predict(X)``.
+        """
+        check_is_fitted(self)
+        takes_rows = self._loss.target_kind == "distributions"
+        if takes_rows and np.ndim(y) == 2 and np.shape(y)[1] > 1:
+            rows = DistributionTargets(len(self.classes_)).encode(np.asarray(y))
+            y = self.classes_[rows.argmax(axis=1)]
+        return super().score(X, y, sample_weight)
 
     def decision_function(self, X):
         """Return raw scores, the higher the likelier the class.

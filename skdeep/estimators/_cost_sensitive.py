@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Real
 
 import numpy as np
@@ -36,7 +35,7 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
-from skdeep._compat import VersionedPickle
+from skdeep._compat import VersionedPickle, warn
 from skdeep.encoding import (
     check_cost_matrix,
     cost_table,
@@ -521,11 +520,10 @@ default='auto'
             distorting["loss"] = last.loss
         for name, value in distorting.items():
             if value is not None:
-                warnings.warn(
+                warn(
                     f"{prefix}{name}={value!r} of {kind} distorts its probabilities, "
                     "from which the decisions are made: leave the costs to "
                     f"{type(self).__name__}, or set calibration.",
-                    stacklevel=4,
                 )
 
     def _cross_validates(self, training) -> bool:
@@ -825,13 +823,11 @@ def _warn_of_one_decision(strategy: str, rule: Rule, rows: Rows) -> None:
     counts = np.bincount(rows.known.codes[rows.known.weight > 0], minlength=len(labels))
     if code is None or code >= len(labels) or counts.min() >= _FEW_ROWS:
         return
-    warnings.warn(
+    warn(
         f"strategy {strategy!r} found it cheapest to decide {labels[code]!r} on every "
         f"row, but y holds only {counts.min()} rows of the class "
         f"{labels[counts.argmin()]!r}, too few to learn a threshold from. "
         "strategy='threshold' decides by the costs and the probabilities alone.",
-        UserWarning,
-        stacklevel=4,
     )
 
 

@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skdeep.encoding import ValueTargets, class_targets
+from skdeep.encoding import TargetScale, ValueTargets, class_targets
 from skdeep.estimators._ensemble import DeepEnsemble
 from skdeep.estimators._parameters import documented
 from skdeep.estimators._validation import check_flag
@@ -407,10 +407,8 @@ class DeepEnsembleRegressor(RegressorMixin, DeepEnsemble):
         return None
 
     def _scale(self, codes, weight):
-        self._mean = np.average(codes, axis=0, weights=weight)
-        variance = np.average((codes - self._mean) ** 2, axis=0, weights=weight)
-        self._spread = np.where(variance > 0, np.sqrt(variance), 1.0)
-        return (codes - self._mean) / self._spread
+        self._target_scale = TargetScale.of(codes, weight)
+        return self._target_scale.scaled(codes)
 
     def _make_trees(self, parameters):
         return ExtraTreesRegressor(**parameters)
@@ -485,13 +483,12 @@ class DeepEnsembleRegressor(RegressorMixin, DeepEnsemble):
         """
         return_std = check_flag(return_std, "return_std")
         mean, variance = self._moments(X)
-        values = self._decode(mean * self._spread + self._mean)
+        scale, decode = self._target_scale, self._targets.decode
+        values = decode(scale.restored(mean, self._dtype))
         if not return_std:
             return values
-        return values, self._decode(np.sqrt(variance + self._noise) * self._spread)
-
-    def _decode(self, values):
-        return self._targets.decode(values.astype(self._dtype, copy=False))
+        std = np.sqrt(variance + self._noise)
+        return values, decode(scale.restored_std(std, self._dtype))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -136,7 +136,9 @@ def make_features(hyper: dict, encoder: TableEncoder, x, importance, rng) -> Fea
 def column_importance(trees, x: np.ndarray, target: np.ndarray, weight) -> np.ndarray:
     """Return how much each column tells ``trees`` of the target, 1 for the most."""
     flat = target[:, 0] if target.ndim == 2 and target.shape[1] == 1 else target
-    importance = trees.fit(x, flat, weight).feature_importances_
+    with np.errstate(invalid="ignore"):  # where no split tells anything
+        importance = trees.fit(x, flat, weight).feature_importances_
+    importance = np.nan_to_num(importance)
     return importance / max(importance.max(), np.finfo(float).tiny)
 
 

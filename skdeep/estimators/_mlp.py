@@ -397,6 +397,7 @@ class MLPRegressor(RegressorNetwork, _DenseFamily):
         **_NETWORK_CONSTRAINTS,
         **TRAINING_CONSTRAINTS,
         **REGRESSOR_CONSTRAINTS,
+        "scale_target": ["boolean"],
     }
 
     def __init__(
@@ -429,6 +430,7 @@ class MLPRegressor(RegressorNetwork, _DenseFamily):
         max_fun=15000,
         quantile=0.5,
         huber_delta=1.0,
+        scale_target=False,
         maxout_pieces=2,
         dropout=0.0,
         batch_norm=False,
@@ -472,6 +474,7 @@ class MLPRegressor(RegressorNetwork, _DenseFamily):
         self.max_fun = max_fun
         self.quantile = quantile
         self.huber_delta = huber_delta
+        self.scale_target = scale_target
         self.maxout_pieces = maxout_pieces
         self.dropout = dropout
         self.batch_norm = batch_norm

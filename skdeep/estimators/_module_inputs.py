@@ -12,11 +12,12 @@ from scipy import sparse
 from sklearn.utils import check_array, check_consistent_length
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
-from skdeep.encoding import Arrays, Items, as_given, naming
+from skdeep.encoding import Arrays, Items, as_given, check_holds_numbers, naming
 from skdeep.estimators._validation import (
     Checked,
     Schema,
     check_inputs,
+    check_numeric_target,
     check_target,
 )
 
@@ -113,6 +114,7 @@ def _read_array(name: str, x) -> np.ndarray:
     name = f"X[{name!r}]"
     options: dict[str, Any] = dict(allow_nd=True, ensure_2d=False, input_name=name)
     x = as_given(x, name)
+    check_holds_numbers(x, name)
     with naming("X"):
         array = check_array(x, dtype=None, **options)
         if array.dtype.kind not in "iuf":
@@ -210,6 +212,7 @@ def _read_target(estimator, y, n_samples: int) -> np.ndarray:
     if not _is_shaped(estimator, y):
         return check_target(estimator, y, n_samples)
     y = as_given(y, "y")
+    check_numeric_target(estimator, y)
     with naming("y"):
         y = check_array(y, dtype=None, allow_nd=True, ensure_2d=False, input_name="y")
     check_consistent_length(np.empty(n_samples), y)

@@ -99,7 +99,16 @@ loss : {'squared_error', 'absolute_error', 'squared_log_error', 'huber', 'poisso
 quantile : float, default=0.5
     The quantile that the loss 'quantile' predicts.
 huber_delta : float, default=1.0
-    The error from which on the loss 'huber' is linear."""
+    The error from which on the loss 'huber' is linear; in standard deviations of the
+    target with ``scale_target``.
+scale_target : bool, default=False
+    Whether to train on y in standard deviations from its mean, each output by itself,
+    and to give predictions in the unit of y. A network learns y far from 0, or much
+    larger or smaller than 1, slowly or not at all. Losses, ``tol`` and what callbacks
+    see are then in these standard deviations, the targets in ``y_val`` too. Mean and
+    standard deviation are those of the training rows (weighted), with ``partial_fit``
+    of the first call. Not for 'poisson' and 'squared_log_error', which work on the
+    logarithm of y. If float32 is too coarse for y, predictions are float64."""
 
 TRAINING_DOC = """\
 solver : {'lbfgs', 'sgd', 'adam', 'adamw', 'nadam', 'rmsprop', 'adagrad', 'adadelta'} \

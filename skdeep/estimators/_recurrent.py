@@ -453,6 +453,7 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
         **_NETWORK_CONSTRAINTS,
         **TRAINING_CONSTRAINTS,
         **REGRESSOR_CONSTRAINTS,
+        "scale_target": ["boolean"],
     }
 
     def __init__(
@@ -492,6 +493,7 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
         max_fun=15000,
         quantile=0.5,
         huber_delta=1.0,
+        scale_target=False,
         validation_split="random",
         validation_gap=0,
         max_grad_norm=None,
@@ -537,6 +539,7 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
         self.max_fun = max_fun
         self.quantile = quantile
         self.huber_delta = huber_delta
+        self.scale_target = scale_target
         self.validation_split = validation_split
         self.validation_gap = validation_gap
         self.max_grad_norm = max_grad_norm

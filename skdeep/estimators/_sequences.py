@@ -10,10 +10,17 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from skdeep._compat import warn
-from skdeep.encoding import Sequences, StepClassTargets, as_given, naming
+from skdeep.encoding import (
+    Sequences,
+    StepClassTargets,
+    as_given,
+    holding_numbers,
+    naming,
+)
 from skdeep.estimators._validation import (
     Checked,
     Schema,
+    check_numeric_target,
     check_target,
     is_regressor,
     require_target,
@@ -48,7 +55,7 @@ def check_sequences(
     is_tokens = estimator.embedding_dim is not None
     read = _read_tokens if is_tokens else _read_numbers
     X, is_first = as_given(X, "X"), schema is None
-    with naming("X"):
+    with naming("X"), holding_numbers(X, text=_TEXT):
         sequences, schema = read(estimator, _stacked(X, is_tokens), dtype, schema)
     if is_first and not is_tokens:
         _warn_of_doubtful(estimator, X, sequences.numeric, schema)
@@ -58,9 +65,16 @@ def check_sequences(
         return Checked(sequences, check_target(estimator, y, len(sequences)), schema)
     require_target(estimator, y)
     y = as_given(y, "y")
+    check_numeric_target(estimator, y)
     with naming("y"):
         y = _read_steps(estimator, y, sequences)
     return Checked(sequences, y, schema)
+
+
+_TEXT = (
+    "skdeep.preprocessing.SequenceVectorizer turns text into token ids, which are read "
+    "with embedding_dim."
+)
 
 
 # -- X -------------------------------------------------------------------------------

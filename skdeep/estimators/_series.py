@@ -18,16 +18,19 @@ from sklearn.utils.validation import (
 )
 
 from skdeep.encoding import (
+    DATES_IN_INDEX,
     TimeAxis,
-    columns_without_numbers,
     find_columns,
     float_dtype,
+    holding_numbers,
     learn_time_axis,
     numbered_rows,
     split_columns,
     times_of,
 )
 from skdeep.estimators._validation import Schema, flatten_column, stand_in
+
+_NAMES = " The name of a series goes into the column that groups names."
 
 
 @dataclass
@@ -142,16 +145,10 @@ def check_series(
     _check_feature_names(estimator, X, reset=reset)
     keys, rest = _split_keys(estimator, X, reset)
     arguments = dict(dtype=dtype, input_name=name, estimator=estimator)
-    try:
+    with holding_numbers(
+        rest, name, dates=DATES_IN_INDEX, text=DATES_IN_INDEX + _NAMES
+    ):
         numeric = _check_numbers(rest, known, arguments)
-    except (ValueError, TypeError) as error:
-        names = columns_without_numbers(rest)
-        if not names:
-            raise
-        raise ValueError(
-            f"The columns {names} of {name} hold no numbers: {error}. Dates make the "
-            "index, and the name of a series goes into the column that groups names."
-        ) from error
     if keys is None:
         _check_n_features(estimator, X, reset=reset)
     groups = _groups(X, keys, len(numeric), name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
@@ -21,6 +20,7 @@ from sklearn.utils.metadata_routing import _routing_enabled
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params, has_fit_parameter
 
+from skdeep._compat import warn
 from skdeep.estimators._classifier import ClassifierNetwork
 from skdeep.estimators._decisions import (
     Known,
@@ -290,10 +290,9 @@ def _fit(model, training: Training, rows: Rows, index):
         return model.fit(X, y, **given)
     prefix, last = last_step(model)
     if not has_fit_parameter(last, "sample_weight"):
-        warnings.warn(
+        warn(
             f"fit of {type(last).__name__} takes no sample_weight: the weights count "
             "in the costs only.",
-            stacklevel=2,
         )
         return model.fit(X, y, **given)
     if not _routing_enabled():

@@ -81,6 +81,9 @@ class TrainedNetwork:
 
     def put(self, name: str, array: np.ndarray) -> None:
         """Replace the values of one array."""
+        if not self.arrays[name].flags.writeable:  # mapped from a file
+            self.arrays[name] = self.arrays[name].copy()
+            self._cached = None
         self.arrays[name][...] = array
         if self._cached is not None and self._cached[0].type != "cpu":
             self._cached = None

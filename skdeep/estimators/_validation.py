@@ -24,10 +24,11 @@ from skdeep._compat import warn
 from skdeep.encoding import (
     Table,
     as_given,
-    columns_without_numbers,
+    check_holds_numbers,
     find_categorical,
+    holding_numbers,
     naming,
-    refuse_text_and_dates,
+    refuse_text,
     split_columns,
 )
 
@@ -127,29 +128,18 @@ def check_inputs(
     X = as_given(X, "X")
     with naming("X"):
         if _has_many_axes(X) and tags.three_d_array:
-            table, schema = _check_many_axes(estimator, X, arguments, schema)
+            with holding_numbers(X):
+                table, schema = _check_many_axes(estimator, X, arguments, schema)
         else:
-            table, schema = _check_columns(estimator, X, arguments, schema)
+            table, schema = _check_table(estimator, X, arguments, schema)
     target = check_target(estimator, y, len(table)) if given_y else None
     return Checked(table, target, schema)
 
 
-def _check_columns(estimator, X, arguments, schema) -> tuple[Table, Schema]:
-    """Check a table; name the columns that hold no numbers."""
-    try:
-        return _check_table(estimator, X, arguments, schema)
-    except (ValueError, TypeError) as error:
-        names = columns_without_numbers(X)
-        if names and any(word in str(error) for word in _OF_CONVERSION):
-            raise ValueError(
-                f"The columns {names} of X hold no numbers: {error}. Encode them, give "
-                "them a categorical type or name them in categorical_features."
-            ) from error
-        raise
-
-
-# What numpy's and scikit-learn's errors of values that are no numbers speak of.
-_OF_CONVERSION = ("convert", "promote", "float()")
+_TEXT_IN_TABLE = (
+    "Encode text, give the columns a categorical type or name them in "
+    "categorical_features."
+)
 
 
 def _is_plain(schema: Schema, X, dtype) -> bool:
@@ -180,20 +170,22 @@ def _has_many_axes(X) -> bool:
 
 
 def _check_table(estimator, X, arguments, schema) -> tuple[Table, Schema]:
+    """Check a table; columns that do not hold categories must hold numbers."""
     asked = getattr(estimator, "categorical_features", None)
     reset = schema is None
     categorical = _find(asked, X) if reset else schema.categorical
     checked = stand_in(estimator, schema)
-    if not categorical:
-        numeric = validate_data(checked, X, reset=reset, **arguments)
-        categories = None
-    else:
-        validate_data(checked, X, reset=reset, skip_check_array=True)
-        rest, categories = split_columns(X, categorical)
-        if rest.shape[1] == 0:
-            rest = np.empty((len(categories), 0), dtype=arguments["dtype"][0])
-        arguments |= dict(ensure_min_features=0, estimator=estimator)
-        numeric = check_array(rest, input_name="X", **arguments)
+    with holding_numbers(X, skip=categorical, text=_TEXT_IN_TABLE):
+        if not categorical:
+            numeric = validate_data(checked, X, reset=reset, **arguments)
+            categories = None
+        else:
+            validate_data(checked, X, reset=reset, skip_check_array=True)
+            rest, categories = split_columns(X, categorical)
+            if rest.shape[1] == 0:
+                rest = np.empty((len(categories), 0), dtype=arguments["dtype"][0])
+            arguments |= dict(ensure_min_features=0, estimator=estimator)
+            numeric = check_array(rest, input_name="X", **arguments)
     if sparse.issparse(numeric) and np.isnan(numeric.data).any():
         raise ValueError(
             "Input X contains NaN. Missing values are imputed in dense X only; impute "
@@ -232,6 +224,7 @@ def check_target(estimator, y, n_samples: int) -> np.ndarray:
     """Check targets: one or several a row, numbers for a regressor."""
     require_target(estimator, y)
     y = as_given(y, "y")
+    check_numeric_target(estimator, y)
     with naming("y"):
         numeric = is_regressor(estimator)
         y = _check_y(y, multi_output=True, y_numeric=numeric, estimator=estimator)
@@ -250,6 +243,15 @@ def flatten_column(y):
         )
         return y.ravel()
     return y
+
+
+def check_numeric_target(estimator, y) -> None:
+    """Refuse a regressor's y of dates and the like, which numpy makes numbers of."""
+    if y is None or isinstance(y, str) or not is_regressor(estimator):
+        return
+    check_holds_numbers(y, "y")
+    if sparse.issparse(y):
+        raise TypeError("y must be dense, got a sparse one. Use y.toarray().")
 
 
 def is_regressor(estimator) -> bool:
@@ -276,7 +278,8 @@ def check_weight(sample_weight, table: Table) -> np.ndarray | None:
         return None
     weight = as_given(sample_weight, "sample_weight")
     with naming("sample_weight"):
-        refuse_text_and_dates(np.asarray(weight), "sample_weight")
+        check_holds_numbers(weight, "sample_weight")
+        refuse_text(np.asarray(weight), "sample_weight")
         weight = _check_sample_weight(
             weight, table.numeric, dtype=table.dtype, ensure_non_negative=True
         )

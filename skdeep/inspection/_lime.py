@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -11,6 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from sklearn.utils.validation import _num_samples
 
+from skdeep._compat import warn
 from skdeep.inspection._explanation import R2_TO_TRUST, LimeExplanation
 from skdeep.inspection._lime_cells import REPLACEMENTS
 from skdeep.inspection._lime_checks import labels_of, make_converter
@@ -481,11 +481,9 @@ def _warn_of_poor_fits(explanation: LimeExplanation) -> None:
     poor = np.flatnonzero(explanation.r2_ < R2_TO_TRUST)
     if len(poor):
         worst = poor[explanation.r2_[poor].argmin()]
-        warnings.warn(
+        warn(
             f"The local models of {len(poor)} of {len(explanation)} rows explain less "
             f"than half of how the estimator varies near them (R² is "
             f"{explanation.r2_[worst]:.2f} for row {explanation.rows_[worst]}): there "
             f"its answers are not a sum of effects.{_advice(explanation)}",
-            UserWarning,
-            stacklevel=4,
         )

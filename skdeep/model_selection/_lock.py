@@ -9,10 +9,10 @@ import os
 import stat
 import time
 import uuid
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from skdeep._compat import warn
 from skdeep.model_selection._processes import is_dead, this_process
 
 fcntl: Any = None
@@ -146,10 +146,9 @@ class JournalLock:
                 "a process that cannot be asked whether it is alive; the lock is "
                 f"removed when nothing has changed for {self._grace_period:g} s"
             )
-        warnings.warn(
+        warn(
             f"Waiting for {seconds:.0f} s to write to {self._journal!r}: its lock "
             f"{self.path!r} is held by {who}.",
-            stacklevel=2,
         )
 
 

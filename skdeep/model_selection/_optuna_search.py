@@ -24,7 +24,7 @@ from sklearn.utils import check_random_state, get_tags, indexable
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_method_params, _num_samples
 
-from skdeep._compat import VersionedPickle
+from skdeep._compat import VersionedPickle, warn
 from skdeep._interrupts import is_outermost_fit
 from skdeep.model_selection._callback_contexts import SearchContexts
 from skdeep.model_selection._epoch_callbacks import StopAfter, watched
@@ -511,10 +511,9 @@ or None, default='median'
 
     def _tell_of_interrupt(self, n_done: int) -> None:
         next_step = " Now the best parameters are refitted." if self.refit else ""
-        warnings.warn(
+        warn(
             f"Search interrupted by user: the results are those of {n_done} of "
             f"{self.n_trials} trials.{next_step}",
-            stacklevel=2,
         )
 
     def _keep_results(self, trials: dict[int, FrozenTrial], params, goal: Goal) -> None:
@@ -667,10 +666,9 @@ def _check_folds_repeat(cv) -> None:
     """Warn of a splitter that draws other folds whenever the search is run."""
     is_drawn = getattr(cv, "shuffle", True) and hasattr(cv, "random_state")
     if is_drawn and cv.random_state is None:
-        warnings.warn(
+        warn(
             f"The random_state of cv={cv} is None: its folds are drawn anew each time, "
             "so the study in the storage cannot be resumed. Give it a number.",
-            stacklevel=2,
         )
 
 

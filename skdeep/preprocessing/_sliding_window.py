@@ -18,8 +18,10 @@ from sklearn.utils.validation import (
 from skdeep._compat import ExplainedParameters, VersionedPickle, warn
 from skdeep.encoding import (
     CONTEXTS,
+    DATES_IN_INDEX,
     RowContext,
     as_given,
+    holding_numbers,
     learn_time_axis,
     naming,
     times_of,
@@ -221,7 +223,7 @@ class SlidingWindow(
 
     def _check(self, X, reset: bool) -> np.ndarray:
         X = as_given(X, "X")
-        with naming("X"):
+        with naming("X"), holding_numbers(X, dates=DATES_IN_INDEX):
             return validate_data(
                 self,
                 X,

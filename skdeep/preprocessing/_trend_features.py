@@ -19,8 +19,10 @@ from sklearn.utils.validation import (
 from skdeep._compat import ExplainedParameters, VersionedPickle
 from skdeep.encoding import (
     CONTEXTS,
+    DATES_IN_INDEX,
     RowContext,
     as_given,
+    holding_numbers,
     learn_time_axis,
     naming,
     times_of,
@@ -423,7 +425,7 @@ class TrendFeatures(
 
     def _check(self, X, reset: bool) -> np.ndarray:
         X = as_given(X, "X")
-        with naming("X"):
+        with naming("X"), holding_numbers(X, dates=DATES_IN_INDEX):
             return validate_data(self, X, dtype=np.float64, reset=reset)
 
     def _series(self, names=None) -> list[_Series]:

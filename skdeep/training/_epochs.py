@@ -235,6 +235,9 @@ class Fit:
 
     def _restore_best(self) -> None:
         """Give the networks their best weights, or the averaged ones."""
+        if self.best is not None and self.stopping.best == -math.inf:
+            # No value was a number: the weights before training are not the best.
+            self.best = None
         if self.best is None and any(one.average for one in self.task.learners):
             self.best = self._snapshots()
         if self.best is None:

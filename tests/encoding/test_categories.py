@@ -5,8 +5,14 @@ import pandas as pd
 import polars as pl
 import pytest
 from scipy import sparse
+from sklearn.model_selection import KFold, cross_val_score
 
-from skdeep import MLPClassifier, MLPRegressor
+from skdeep import (
+    CostSensitiveClassifier,
+    DeepEnsembleClassifier,
+    MLPClassifier,
+    MLPRegressor,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
 
@@ -281,3 +287,72 @@ def test_text_and_numbers_in_one_column_of_categories(columns):
     X[0, 0] = 7
     with pytest.raises(TypeError, match="strings or numbers"):
         small(categorical_features=[0]).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        small,
+        lambda: DeepEnsembleClassifier(2, n_folds=2, max_iter=2, random_state=0),
+        lambda: CostSensitiveClassifier(small(), strategy="threshold"),
+    ],
+    ids=["MLP", "ensemble", "costs"],
+)
+@pytest.mark.parametrize("kind", ["category", "object", "number"])
+def test_column_that_is_all_missing_tells_nothing(columns, make, kind):
+    _, number, _, y = columns
+    nothing, later = {
+        "category": (pd.Categorical([None] * N, categories=["u"]), pd.Categorical),
+        "object": (pd.Categorical([None] * N), lambda v: np.array(v, dtype=object)),
+        "number": (
+            np.full(N, np.nan),
+            lambda v: np.array([bool(x) * 3.0 for x in v]),
+        ),
+    }[kind]
+    X = pd.DataFrame({"n": number, "gone": nothing})
+    model = make().fit(X, y)
+    expected = model.predict_proba(X)
+    other = X.assign(gone=later(["u", "v", None] * (N // 3)))
+    np.testing.assert_array_equal(model.predict_proba(other), expected)
+
+
+def test_column_that_is_all_missing_in_one_fold_only(columns):
+    _, number, _, y = columns
+    few = pd.Categorical(["u"] * (N // 3) + [None] * (2 * N // 3))
+    X = pd.DataFrame({"n": number, "few": few})
+    scores = cross_val_score(small(), X, y, cv=KFold(3), error_score="raise")
+    assert np.isfinite(scores).all()
+
+
+def test_categories_of_another_type_in_prediction_are_unknown(columns):
+    _, number, size, y = columns
+    X = pd.DataFrame({"n": number, "size": pd.Categorical(size)})
+    model = small().fit(X, y)
+    others = [
+        pd.Categorical([f"no {s}" for s in size]),
+        pd.Categorical(size + 0.5),
+        pd.Categorical(pd.date_range("2024", periods=N)),
+    ]
+    unknown = [model.predict_proba(X.assign(size=other)) for other in others]
+    np.testing.assert_array_equal(unknown[1], unknown[0])
+    np.testing.assert_array_equal(unknown[2], unknown[0])
+    # The same numbers of another type are the same categories.
+    expected = model.predict_proba(X)
+    for same in (size.astype(float), size.astype(np.int8), size.astype(object)):
+        got = model.predict_proba(X.assign(size=pd.Categorical(same)))
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_thousands_of_categories():
+    X = pd.DataFrame({"id": pd.Categorical(np.arange(3000).astype(str))})
+    y = np.arange(3000) % 2
+    assert small(max_iter=1).fit(X, y).predict(X[::-1]).shape == (3000,)
+    ensemble = DeepEnsembleClassifier(2, n_folds=2, max_iter=1, random_state=0)
+    p = ensemble.fit(X[:40], y[:40]).predict_proba(X)
+    assert np.isfinite(p).all()
+
+
+def test_values_that_are_no_categories():
+    X = np.array([[1.0, [1]], [2.0, [2]]] * 10, dtype=object)
+    with pytest.raises(TypeError, match="values of one kind.*got list"):
+        small(categorical_features=[1]).fit(X, np.arange(20) % 2)

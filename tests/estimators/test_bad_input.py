@@ -1,5 +1,6 @@
 """Bad input: each time an error that names the argument and what is wrong with it."""
 
+import datetime as dt
 import traceback
 import warnings
 
@@ -98,6 +99,53 @@ def test_axes_that_a_module_does_not_take(family):
     assert_refused(lambda: model.fit(np.zeros((40, 3, 2)), y), message)
 
 
+@pytest.mark.parametrize("activation", ["gelu", "relu"])
+@pytest.mark.parametrize("family", [MLPClassifier, MLPRegressor])
+def test_values_too_large_to_predict_on(family, activation):
+    """Right, or refused: never NaN."""
+    params = dict(activation=activation, max_iter=1, random_state=0)
+    rows = X.astype(np.float32)
+    model = family(hidden_layer_sizes=(8, 8), **params).fit(rows, y)
+    rows = rows.copy()
+    rows[3], rows[4, 1] = 3e38 * np.sign(rows[3]), -3e38
+    try:
+        predicted = getattr(model, "predict_proba", model.predict)(rows)
+    except ValueError as error:
+        assert "too large, the largest being 3e+38 (float32). Scale X" in str(error)
+    else:
+        assert activation == "relu"
+        assert np.isfinite(predicted).all()
+
+
+def test_predictions_that_overflow():
+    model = MLPRegressor("poisson", max_iter=1, random_state=0).fit(X, y)
+    assert_refused(lambda: model.predict(X * 1e8), "values of X are too large")
+    assert_refused(lambda: model.score(X * 1e8, y), "the largest being .*e\\+08")
+
+
+def test_module_that_gives_nan():
+    class Logarithm(nn.Linear):
+        def forward(self, x):
+            return super().forward(x).log()
+
+    model = ModuleClassifier(Logarithm, max_iter=1, random_state=0)
+    start = {"learning_rate_init": 1e-300, "alpha": 0}
+    model.set_params(**start)
+    with pytest.raises(ValueError, match="non-finite|no finite numbers.*largest value"):
+        model.fit(X, y).predict(X)
+
+
+def test_classes_that_a_module_rules_out():
+    class Masked(nn.Linear):
+        def forward(self, x):
+            scores = super().forward(x)
+            return torch.where(x[:, :1] > 0, scores, scores + torch.tensor([-1e400, 0]))
+
+    model = ModuleClassifier(Masked, loss="hinge", max_iter=1).fit(X + 9, y)
+    assert np.isneginf(model.net_.forward(X - 99)[:, 0].numpy()).all()
+    assert (model.predict(X - 99) == 1).all()
+
+
 def test_missing_numbers_in_a_module(make):
     if hasattr(make(), "hidden_layer_sizes"):
         pytest.skip("imputes")
@@ -170,12 +218,26 @@ def test_classes(family, target, message):
         (np.array(["low", "high"])[y], "y.*low|'low'|'high'"),
         (np.array(["low", "high"], dtype=object)[y], "'low'|'high'"),
         (y + 1j, "Complex data not supported"),
-        (np.datetime64("2026-01-01") + y, "y.*datetime64"),
+        (np.datetime64("2026-01-01") + y, "y holds no numbers but dates.*datetime64"),
+        (pd.period_range("2026", periods=40, freq="D"), "y holds no numbers but dates"),
+        (pd.timedelta_range("1D", periods=40), "y holds no numbers but durations"),
+        (np.array([dt.date(2026, 1, 1)] * 40), "y holds no numbers but dates"),
         (np.zeros((40, 2, 2)), "dim 3"),
         (sparse.csr_array(X[:, :2]), "[Ss]parse"),
         (np.zeros((40, 0)), "y|feature"),
     ],
-    ids=["text", "objects", "complex", "dates", "3d", "sparse", "none"],
+    ids=[
+        "text",
+        "objects",
+        "complex",
+        "dates",
+        "periods",
+        "durations",
+        "objects of dates",
+        "3d",
+        "sparse",
+        "none",
+    ],
 )
 @pytest.mark.parametrize("family", [MLPRegressor, lambda: ModuleRegressor(nn.Linear)])
 def test_numbers(family, target, message):

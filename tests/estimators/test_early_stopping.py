@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import sklearn
-from sklearn.base import is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, log_loss, r2_score
@@ -81,6 +81,81 @@ def test_too_few_rows(params):
     if "validation_gap" not in params:
         with pytest.raises(ValueError, match="validation set is too small"):
             seen_in_training(validation_split="random", **params)
+
+
+RARE = {
+    "single row": np.where(np.arange(60) == 5, 3, np.arange(60) % 3),
+    "two rows of each": np.arange(60) // 2,
+    "more classes than validation rows": np.arange(60) % 20,
+    "text": np.where(np.arange(60) == 5, "rare", "often"),
+    "a class a row": np.arange(60),
+}
+
+
+@pytest.mark.parametrize("kind", RARE)
+def test_rare_classes(kind):
+    y = RARE[kind]
+    X = np.eye(60)
+    model = MLPClassifier(
+        (), early_stopping=True, max_iter=2, random_state=0, solver="sgd", alpha=0
+    )
+    model.fit(X, y)
+    start = clone(model).set_params(learning_rate_init=1e-300).fit(X, y)
+    seen = (model.coefs_[0] != start.coefs_[0]).any(axis=1)
+    assert seen.sum() == 54
+    if kind != "a class a row":  # each class is trained on
+        assert set(y[seen]) == set(y)
+    again = clone(model).fit(X, y)
+    np.testing.assert_array_equal(again.coefs_[0], model.coefs_[0])
+
+
+def test_frequent_classes_keep_their_shares_beside_a_rare_one():
+    y = np.repeat([0, 1, 2], [1, 300, 99])
+    model = MLPClassifier(early_stopping=True, max_iter=1, random_state=0)
+    model.set_params(learning_rate_init=1e-300).fit(np.zeros((400, 2)), y)
+    assert model.validation_scores_[0] in (0.0, 0.25, 0.75)
+
+
+def test_five_rows_are_too_few():
+    with pytest.raises(ValueError, match="Of 5 samples, 4 are left for training and 1"):
+        MLPClassifier(early_stopping=True).fit(np.eye(5), [0, 1, 0, 1, 0])
+
+
+ALIKE = {
+    "one row": (np.ones((1, 6)), [0.5], "a single row"),
+    "one target": (np.ones((5, 6)), [0.5] * 5, "all have the same target"),
+}
+
+
+@pytest.mark.parametrize("kind", ALIKE)
+def test_validation_rows_that_have_no_r2(kind):
+    """The loss is watched then: R² would never tell one epoch from another."""
+    X_val, y_val, message = ALIKE[kind]
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 6))
+    params = dict(max_iter=8, random_state=0, learning_rate_init=0.01)
+    model = MLPRegressor(early_stopping=True, **params)
+    with pytest.warns(UserWarning, match=f"{message}.*early_stopping='loss'"):
+        model.fit(X, X[:, 0], X_val=X_val, y_val=y_val)
+    expected = MLPRegressor(early_stopping="loss", **params)
+    expected.fit(X, X[:, 0], X_val=X_val, y_val=y_val)
+    np.testing.assert_array_equal(model.predict(X), expected.predict(X))
+    # Without early stopping nothing depends on it.
+    MLPRegressor(**params).fit(X, X[:, 0], X_val=X_val, y_val=y_val)
+    MLPRegressor(solver="lbfgs", max_iter=500, early_stopping=True).fit(
+        X, X[:, 0], X_val=X_val, y_val=y_val
+    )
+
+
+def test_scores_that_are_no_numbers_do_not_restore_the_initial_weights():
+    """R² of targets of 1e300 overflows."""
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    params = dict(max_iter=3, random_state=0, learning_rate_init=0.01)
+    model = MLPRegressor("absolute_error", early_stopping=True, **params)
+    model.fit(X, 1e300 * X[:, 0])
+    assert np.isnan(model.validation_scores_).all()
+    start = clone(model).set_params(learning_rate_init=1e-300).fit(X, 1e300 * X[:, 0])
+    assert (model.coefs_[0] != start.coefs_[0]).any()
 
 
 def noisy_rows(estimator, seed):

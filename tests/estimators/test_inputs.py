@@ -1,13 +1,23 @@
 """Whatever holds the same numbers gives the same network, and is left as it was."""
 
+import joblib
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from sklearn.datasets import make_classification
 from sklearn.exceptions import NotFittedError
+from torch import nn
 
-from skdeep import MLPClassifier, MLPRegressor
+from skdeep import (
+    DeepEnsembleClassifier,
+    DeepEnsembleRegressor,
+    LSTMClassifier,
+    MLPClassifier,
+    MLPRegressor,
+    ModuleClassifier,
+)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning"),
@@ -219,3 +229,85 @@ def test_forms_of_hidden_layer_sizes(sizes, data):
     X, _ = data
     model = MLPClassifier(sizes, max_iter=1).fit(X, X[:, 0] > 0)
     assert [w.shape for w in model.coefs_] == [(6, 7), (7, 1)]
+
+
+@pytest.fixture
+def always_warn():
+    """Have torch tell of every read-only array, not only of the first."""
+    torch.set_warn_always(True)
+    yield
+    torch.set_warn_always(False)
+
+
+@pytest.fixture(params=["read-only", "joblib"])
+def locked(request, tmp_path):
+    """Return arrays and estimators as memory that cannot be written to."""
+
+    def lock(value):
+        if request.param == "read-only" and isinstance(value, np.ndarray):
+            return read_only(value, tmp_path)
+        path = tmp_path / f"{id(value)}.joblib"
+        joblib.dump(value, path)
+        return joblib.load(path, mmap_mode="r")
+
+    return lock
+
+
+def test_read_only_memory_is_not_warned_of(make, data, locked, always_warn):
+    X, y = data
+    weight = np.ones(len(X))
+    X, y, weight = map(locked, (X, y, weight))
+    model = make().fit(X, y, sample_weight=weight, X_val=X[:30], y_val=y[:30])
+    expected = output(model, X)
+    loaded = locked(model)
+    np.testing.assert_array_equal(output(loaded, X), expected)
+    loaded.partial_fit(X, y, sample_weight=weight)
+
+
+@pytest.mark.parametrize("kind", ["labels", "rows", "costs", "ensembles", "items"])
+def test_other_read_only_memory(kind, locked, always_warn):
+    rng = np.random.default_rng(0)
+    X, y = locked(rng.normal(size=(40, 3))), locked(rng.integers(0, 2, 40))
+    few = {"max_iter": 1, "random_state": 0}
+    if kind == "labels":
+        MLPClassifier((4,), **few).fit(X, locked(rng.integers(0, 2, (40, 3))))
+    if kind == "rows":
+        rows = locked(rng.dirichlet([1, 1], 40))
+        MLPClassifier((4,), loss="kl_divergence", **few).fit(X, rows)
+    if kind == "costs":
+        costs = locked(np.array([[0.0, 1.0], [2.0, 0.0]]))
+        loss = {"loss": "expected_cost", "cost_matrix": costs}
+        LSTMClassifier(2, **loss, **few).fit(X, y)
+    if kind == "ensembles":
+        for cls in (DeepEnsembleClassifier, DeepEnsembleRegressor):
+            model = cls(2, n_folds=2, **few).fit(X, y, locked(np.ones(40)))
+            locked(model).predict(X)
+    if kind == "items":
+        items = [(row, label) for row, label in zip(X, y, strict=True)]
+
+        class Items(torch.utils.data.Dataset):
+            def __len__(self):
+                return 40
+
+            def __getitem__(self, i):
+                return items[i]
+
+        ModuleClassifier(nn.Linear, **few).fit(Items(), None)
+
+
+def test_weights_of_a_network_in_a_memory_map_can_be_set(tmp_path):
+    X, y = make_classification(n_samples=50, n_features=6, random_state=0)
+    model = MLPClassifier((4,), max_iter=1, random_state=0).fit(X, y)
+    joblib.dump(model, tmp_path / "model")
+    mapped = joblib.load(tmp_path / "model", mmap_mode="r")
+    mapped.predict(X)
+    mapped.coefs_ = [2 * weights for weights in model.coefs_]
+    model.coefs_ = [2 * weights for weights in model.coefs_]
+    np.testing.assert_array_equal(mapped.predict_proba(X), model.predict_proba(X))
+
+
+def test_a_weight_from_a_data_frame(always_warn):
+    """pandas 3 gives arrays that cannot be written to."""
+    X, y = make_classification(n_samples=50, n_features=6, random_state=0)
+    frame = pd.DataFrame(X, columns=NAMES).assign(y=y, weight=1.0)
+    MLPClassifier((4,), max_iter=1).fit(frame[NAMES], frame.y, frame.weight)

@@ -1,6 +1,7 @@
 """Targets, their weights and the losses, seen through predictions."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose
@@ -9,6 +10,8 @@ from scipy.stats import norm
 from sklearn.base import is_classifier
 from sklearn.datasets import make_classification, make_multilabel_classification
 from sklearn.linear_model import LogisticRegression, PoissonRegressor, QuantileRegressor
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils import compute_sample_weight
 from torch.nn import functional as F
 
@@ -210,6 +213,35 @@ def test_probability_rows_are_learned():
         model.predict_proba(X[:1] * 0)[0], rows.mean(0), atol=1e-5
     )
     assert model.loss_ >= 0
+
+
+def test_score_of_probability_rows_is_the_accuracy_of_the_likeliest_class():
+    rows = np.random.default_rng(0).dirichlet([1, 2, 3], len(X))
+    weight = np.arange(len(X)) % 3
+    model = MLPClassifier(loss="kl_divergence", **FEW)
+    model.fit(X[:90], rows[:90], X_val=X[90:], y_val=rows[90:])
+    likeliest = rows.argmax(axis=1)
+    for given in (rows, pd.DataFrame(rows), rows.tolist()):
+        expected = accuracy_score(likeliest, model.predict(X), sample_weight=weight)
+        assert model.score(X, given, sample_weight=weight) == expected
+    assert model.score(X, likeliest) == model.score(X, rows)
+    assert model.score(X[90:], rows[90:]) == model.validation_scores_[-1]
+    with pytest.raises(ValueError, match="rows of 3 class probabilities"):
+        model.score(X, rows[:, :2])
+    named = MLPClassifier(loss="kl_divergence", **FEW).fit(X, np.array(list("abc"))[y])
+    assert named.score(X, rows) == accuracy_score(
+        named.classes_[likeliest], named.predict(X)
+    )
+
+
+def test_probability_rows_in_cross_validation_and_searches():
+    rows = np.random.default_rng(0).dirichlet([1, 2, 3], len(X))
+    model = MLPClassifier(loss="kl_divergence", **FEW)
+    scores = cross_val_score(model, X, rows, cv=2, error_score="raise")
+    search = GridSearchCV(model, {"alpha": [1e-4]}, cv=2, error_score="raise")
+    assert search.fit(X, rows).best_score_ == scores.mean()
+    module = ModuleClassifier(torch.nn.Linear, loss="kl_divergence", max_iter=2)
+    assert 0 <= module.fit(X, rows).score(X, rows) <= 1
 
 
 @pytest.mark.parametrize(
