@@ -531,7 +531,7 @@ def test_a_fit_that_fails_changes_nothing():
     transformer = SlidingWindow(2, context="pad")
     with pytest.raises(ValueError, match="X"):
         transformer.fit(rows + 1j)
-    assert vars(transformer) == {"window": 2, "context": "pad"}
+    assert vars(transformer) == {"window": 2, "context": "pad", "freq": None}
     before = transformer.fit(rows).transform(rows)
     with pytest.raises(ValueError, match="X"):
         transformer.fit(np.full((5, 3), "a"))
