@@ -40,6 +40,7 @@ DEFAULT_NAME = "OptunaSearchCV"
 _GRACE_PERIOD = 10
 # Processes that begin together may all find a database without tables.
 _N_TRIES = 5
+_SQLITE_HEADER = b"SQLite format 3\0"
 # Seconds to wait for others that write into a SQLite file; it is locked as a whole.
 _SQLITE_PATIENCE = 60.0
 _NEARLY_A_URL = re.compile(r"(sqlite|postgresql|mysql|mariadb)(\+\w+)?:(?!//)", re.I)
@@ -219,6 +220,10 @@ def _check_sqlite(url: str) -> None:
     path = _sqlite_file(url)
     if path is None:
         return
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        # SQLite itself takes a file of a single byte for an empty one.
+        if file.read(len(_SQLITE_HEADER)) not in (b"", _SQLITE_HEADER):
+            raise _sqlite_damage(url, path, "file is not a database")
     try:
         connection = sqlite3.connect(path, timeout=_SQLITE_PATIENCE)
         with contextlib.closing(connection):
