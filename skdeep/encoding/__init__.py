@@ -19,6 +19,7 @@ from skdeep.encoding._costs import (
 from skdeep.encoding._inputs import (
     InputEncoder,
     Table,
+    columns_of_dates,
     columns_without_numbers,
     find_categorical,
     find_columns,
@@ -42,14 +43,17 @@ from skdeep.encoding._tabular import (
 )
 from skdeep.encoding._targets import ValueTargets, class_targets
 from skdeep.encoding._windows import (
+    UNSEEN,
     ErrorQuantiles,
     ForecastTargets,
     WindowEncoder,
     Windows,
+    known_r2,
 )
 
 __all__ = [
     "CONTEXTS",
+    "UNSEEN",
     "ArrayEncoder",
     "Arrays",
     "DenseRows",
@@ -79,11 +83,13 @@ __all__ = [
     "bin_edges",
     "check_cost_matrix",
     "class_targets",
+    "columns_of_dates",
     "columns_without_numbers",
     "cost_table",
     "find_categorical",
     "find_columns",
     "float_dtype",
+    "known_r2",
     "listed",
     "positive_code",
     "split_columns",

@@ -31,8 +31,8 @@ def time_labels(X) -> np.ndarray | None:
         If X has an index of dates that are missing, repeated or out of order.
     """
     index = getattr(X, "index", None)
-    if not isinstance(index, pd.Index):
-        return None
+    if not isinstance(index, pd.Index) or isinstance(index, pd.MultiIndex):
+        return None  # (the values of a MultiIndex are not read: pandas changes it then)
     if isinstance(index, pd.PeriodIndex):
         index = index.to_timestamp()
     if isinstance(index, pd.DatetimeIndex):

@@ -6,16 +6,14 @@ import math
 from dataclasses import replace
 from numbers import Integral, Real
 
+import numpy as np
 import pandas as pd
 from scipy.stats import loguniform, uniform
 from sklearn.base import _fit_context
-from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep.encoding import (
-    CONTEXTS,
-)
+from skdeep.encoding import CONTEXTS, known_r2
 from skdeep.estimators._forecasting import ForecasterNetwork, targets_of
 from skdeep.estimators._parameters import (
     FITTED_DOC,
@@ -25,20 +23,28 @@ from skdeep.estimators._parameters import (
     adapted,
     documented,
 )
-from skdeep.estimators._series import (
-    check_series_target,
-)
+from skdeep.estimators._series import check_series_target
 from skdeep.networks import CELLS, SegmentNetwork
 
 _LOSSES = {"squared_error", "absolute_error", "huber", "quantile"}
 # Not parameters here: validation rows are always the last, a horizon apart.
 _FIXED = ("validation_split", "validation_gap")
 # Parameters with a meaning of their own here.
-_OWN_MEANING = (*_FIXED, "batch_size", "max_iter", "validation_fraction")
+_OWN_MEANING = (
+    *_FIXED,
+    "batch_size",
+    "learning_rate_init",
+    "max_iter",
+    "validation_fraction",
+)
 # A batch holds so many windows, but an epoch has so many batches if it can.
 _LARGEST_BATCH, _FEWEST_BATCHES, _SMALLEST_BATCH = 64, 32, 8
 # Training takes so many steps at least, and epochs.
 _FEWEST_STEPS, _FEWEST_EPOCHS = 200, 2
+# A narrow network takes longer steps: each weight is to change by as large a share of
+# what a unit reads, whatever the number of units (Yang et al., 2021).
+_RATE, _RATE_WIDTH, _SMALLEST_WIDTH = 0.001, 128, 4
+_SCALE_FREE_SOLVERS = ("adam", "adamw", "nadam", "rmsprop")
 # As many iterations as lbfgs has in the other estimators.
 _MOST_ITERATIONS = 200
 
@@ -56,7 +62,10 @@ known_columns : str, int or list of these, default=None
     read up to the forecast row.
 groups : str or int, default=None
     The column of X that names the series of each row, where X holds several. Each is
-    forecast from its own rows.
+    forecast from its own rows, relative to its own mean and spread.
+date_column : str or int, default=None
+    The column of X that holds the date of each row, where no index does: dates, periods
+    or text such as "2024-01-31".
 context : {'auto', 'train', 'pad'}, default='auto'
     What stands before the first row given to ``predict``: 'auto' takes the stored end
     of the training rows if the index of X (dates or numbers) goes on where that of the
@@ -88,6 +97,10 @@ huber_delta : float, default=1.0
 batch_size : int or 'auto', default='auto'
     Number of windows in a batch; 'auto' is 64, or less where that would make fewer than
     32 batches.
+learning_rate_init : float or 'auto', default='auto'
+    The highest learning rate. 'auto' is 0.001, and more for narrow networks, whose
+    weights have further to go: 0.128 / ``hidden_size`` where that is below 128 (at most
+    0.032), unless the solver is 'sgd', 'adagrad', 'adadelta' or one of your own.
 max_iter : int or 'auto', default='auto'
     Number of epochs; 'auto' makes it 2, or as many as take 200 steps. Windows overlap,
     so that an epoch shows each row many times. Of ``solver='lbfgs'`` it is the largest
@@ -103,6 +116,7 @@ _OWN_CONSTRAINTS: dict = {
     "target_columns": [None, str, Integral, "array-like"],
     "known_columns": [None, str, Integral, "array-like"],
     "groups": [None, str, Integral],
+    "date_column": [None, str, Integral],
     "context": [StrOptions(set(CONTEXTS))],
     "cell": [StrOptions(set(CELLS))],
     "hidden_size": [Interval(Integral, 1, None, closed="left")],
@@ -167,6 +181,9 @@ class LSTMForecaster(ForecasterNetwork):
     Lin et al. (2024). "SparseTSF: Modeling long-term time series forecasting with 1k
     parameters." ICML. (The linear path.)
 
+    Yang et al. (2021). "Tuning large neural networks via zero-shot hyperparameter
+    transfer." NeurIPS. (The learning rate of narrow networks.)
+
     Lai et al. (2018). "Modeling long- and short-term temporal patterns with deep neural
     networks." SIGIR. (Adding a linear path to a recurrent one.)
 
@@ -199,6 +216,10 @@ class LSTMForecaster(ForecasterNetwork):
         **{k: v for k, v in TRAINING_CONSTRAINTS.items() if k not in _FIXED},
         **REGRESSOR_CONSTRAINTS,
         "loss": [StrOptions(_LOSSES), callable],
+        "learning_rate_init": [
+            StrOptions({"auto"}),
+            *TRAINING_CONSTRAINTS["learning_rate_init"],
+        ],
         "max_iter": [StrOptions({"auto"}), *TRAINING_CONSTRAINTS["max_iter"]],
     }
 
@@ -210,6 +231,7 @@ class LSTMForecaster(ForecasterNetwork):
         target_columns=None,
         known_columns=None,
         groups=None,
+        date_column=None,
         context="auto",
         cell="lstm",
         hidden_size=128,
@@ -224,7 +246,7 @@ class LSTMForecaster(ForecasterNetwork):
         alpha=0.0,
         batch_size="auto",
         learning_rate="one_cycle",
-        learning_rate_init=0.001,
+        learning_rate_init="auto",
         power_t=0.5,
         max_iter="auto",
         shuffle=True,
@@ -255,6 +277,7 @@ class LSTMForecaster(ForecasterNetwork):
         self.target_columns = target_columns
         self.known_columns = known_columns
         self.groups = groups
+        self.date_column = date_column
         self.context = context
         self.cell = cell
         self.hidden_size = hidden_size
@@ -386,12 +409,20 @@ class LSTMForecaster(ForecasterNetwork):
 
     def _training_options(self, n_samples):
         options = super()._training_options(n_samples)
+        if self.learning_rate_init == "auto":
+            options = replace(options, learning_rate_init=self._learning_rate())
         if self.max_iter != "auto":
             return options
         if self.solver == "lbfgs":
             return replace(options, max_iter=_MOST_ITERATIONS)
         epochs = math.ceil(_FEWEST_STEPS * options.batch_size / n_samples)
         return replace(options, max_iter=max(epochs, _FEWEST_EPOCHS))
+
+    def _learning_rate(self) -> float:
+        """Return the rate that suits the width of the network."""
+        if self.solver not in _SCALE_FREE_SOLVERS:
+            return _RATE
+        return _RATE * max(1, _RATE_WIDTH / max(self.hidden_size, _SMALLEST_WIDTH))
 
     def _holds_out(self):
         return self.validation_fraction > 0
@@ -546,7 +577,7 @@ class LSTMForecaster(ForecasterNetwork):
         series, forecasts = self._forecast_rows(X)
         target = None if y is None else check_series_target(self, y, series)
         expected = targets_of(series, target, self._layout)
-        return float(r2_score(expected, forecasts))
+        return known_r2(expected, np.reshape(forecasts, expected.shape))
 
     def _joined(self, parts: list):
         """Return the only part, or those of several series one below another."""
