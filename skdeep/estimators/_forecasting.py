@@ -469,9 +469,8 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         fewer rows stays as it is in the last.
         """
         shape = (self._inputs.horizon, known[0].rows.shape[1])
-        filled = [np.zeros(shape, known[0].rows.dtype) for _ in known]
         if not self._layout.known:
-            return filled, {}
+            return [np.zeros(shape, past.rows.dtype) for past in known], {}
         if future is None:
             raise ValueError(
                 f"known_columns={self.known_columns!r} are read up to the forecast "
@@ -485,6 +484,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             name="future",
             known=self._layout.known,
         )
+        filled = [np.zeros(shape, series.numeric.dtype) for _ in known]
         groups = {group.key: group for group in series.groups}
         for past, rows in zip(known, filled, strict=True):
             group = groups.get(past.key)

@@ -478,10 +478,11 @@ def complete_future(future, estimator, layout: Layout):
     is_part = len(rows.shape) == 2 and rows.shape[1] == len(known) < n_features
     if not is_part or any(getattr(estimator, p) is not None for p in LABEL_PARAMETERS):
         return rows
-    full = pd.DataFrame(np.nan, getattr(rows, "index", None), range(n_features))
-    full = full.reindex(getattr(rows, "index", range(len(rows)))).astype(object)
-    full[known] = np.asarray(rows)
-    return full if layout.labels is None else full.set_axis(layout.labels, axis=1)
+    full = np.full((len(rows), n_features), np.nan, dtype=object)
+    full[:, known] = np.asarray(rows, dtype=object)
+    if layout.labels is None:
+        return full
+    return pd.DataFrame(full, getattr(rows, "index", None), layout.labels)
 
 
 def _by_name(future, estimator, layout: Layout, known: list[int]) -> pd.DataFrame:

@@ -389,7 +389,9 @@ def test_targets_may_begin_later_than_their_frame():
     X = make_frame(120)
     late = X.copy()
     late.iloc[:50, 1] = np.nan
-    model = small().fit(late[:100])  # no warning: nothing is missing inside
+    model = small(context="pad").fit(
+        late[:100]
+    )  # no warning: nothing is missing inside
     assert np.isfinite(model.forecast_interval()).all(axis=None)
     # The scale is that of the values there are.
     y = X["b"][50:87]

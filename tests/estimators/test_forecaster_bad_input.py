@@ -118,7 +118,7 @@ def with_nan(rows):
     ("rows", "message"),
     [
         (X.replace(X.iloc[3, 0], np.inf), "Input X contains infinity"),
-        (X["a"].astype(str), r"\['a'\] of X hold no numbers"),
+        (X["a"].map("{} kg".format), r"\['a'\] of X hold no numbers"),
         (X.assign(b=np.nan)[:0], "0 sample"),
         (ARRAY[None], "dim 3"),
         (None, "Expected 2D array"),
@@ -181,7 +181,7 @@ def test_forecasts_too_large_for_the_type_of_the_training_rows():
 
 
 def test_future_too_far_from_the_training_rows():
-    model = small(known_columns="k").fit(KNOWN[:80])
+    model = small(known_columns="k").fit(KNOWN[:80].astype("float32"))
     future = KNOWN[80:].assign(k=[0.0, 1e300, 0.0])
     message = r"future holds the value 1e\+300 \(row 1, column 'k'\)"
     assert_refused(lambda: model.forecast(future=future), message)
