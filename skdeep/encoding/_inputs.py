@@ -99,7 +99,9 @@ def find_columns(asked, X, n_features: int, parameter: str) -> list[int]:
         return np.flatnonzero(columns).tolist()
     if np.issubdtype(columns.dtype, np.integer):
         return _checked_positions(columns, n_features, parameter)
-    return _positions_of_names(columns.tolist(), X, parameter)
+    # Names of several levels are tuples, which numpy takes for an axis.
+    names = [tuple(n) if isinstance(n, list) else n for n in columns.tolist()]
+    return _positions_of_names(names, X, parameter)
 
 
 def _checked_positions(

@@ -160,7 +160,11 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         valid = is_split & (windows.futures >= first_valid)
         for part, name in ((train, "training"), (valid, "validation")):
             if not part.any():
-                raise ValueError(f"The {name} rows of X hold no value of a target.")
+                raise ValueError(
+                    f"The {name} rows of X hold no value of a target. Drop rows that "
+                    "have none, or change validation_fraction="
+                    f"{self.validation_fraction}."
+                )
         parts = [windows.some(np.flatnonzero(part)) for part in (train, valid)]
         return tuple(Sample(part, part) for part in parts)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy import sparse
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import (
@@ -31,6 +32,9 @@ from skdeep.estimators._validation import Schema, flatten_column, stand_in
 # A step between labels is usual if at least this share of them is as long, and at least
 # so many; a gap is so many times as long. (Days of trading skip weekends and holidays.)
 _USUAL_SHARE, _USUAL_COUNT, _GAP = 0.01, 3, 1.8
+
+# What errors of values that are no numbers speak of.
+_OF_CONVERSION = ("convert", "promote", "float()", "Complex")
 
 # Parameters that name columns which hold no numbers.
 LABEL_PARAMETERS = ("groups", "date_column")
@@ -120,12 +124,18 @@ def as_rows(X):
     """Return a single series, which has one axis, as rows of one column.
 
     A list of numbers, a one-dimensional array and a Series of pandas or polars are
-    series; all else is returned as it is.
+    series; all else is returned as it is. What a mask hides becomes NaN.
     """
+    if isinstance(X, torch.Tensor):
+        X = X.detach().cpu()
+        X = (X.float() if X.dtype is torch.bfloat16 else X).numpy()
+    if isinstance(X, np.ma.MaskedArray):
+        X = np.ma.filled(X.astype(float), np.nan)
+    is_list = isinstance(X, (list, tuple, range))
     if hasattr(X, "to_frame") and hasattr(X, "name"):
         return X.to_frame()
-    if isinstance(X, (list, tuple)) and X and isinstance(X[0], (Real, Decimal)):
-        X = np.asarray(X)
+    if is_list and (not X or isinstance(X[0], (Real, Decimal))):
+        X = np.array(X, dtype=float if not X else None)
     if getattr(X, "ndim", None) == 1 and not sparse.issparse(X):
         return np.asarray(X).reshape(-1, 1)
     return X
@@ -158,15 +168,25 @@ def check_series(
     _check_feature_names(estimator, X, reset=reset)
     rest, keys, times, labels = _split_labels(estimator, X, reset, name)
     _refuse_dates(rest, name)
+    if hasattr(rest, "columns") and not len(rest.columns):
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape={rest.shape}) while a minimum of 1 "
+            f"is required: {name} has no column of numbers."
+        )
     arguments = dict(dtype=dtype, input_name=name, estimator=estimator)
     try:
         numeric = _check_numbers(rest, known, arguments)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         names = columns_without_numbers(rest)
+        told = str(error).partition("\n")[0]
+        if not names and any(word in told for word in _OF_CONVERSION):
+            raise ValueError(
+                f"{name} holds values that are no numbers: {told}."
+            ) from error
         if not names:
             raise
         raise ValueError(
-            f"The columns {names} of {name} hold no numbers: {error}. The name of a "
+            f"The columns {names} of {name} hold no numbers: {told}. The name of a "
             "series goes into the column that groups names."
         ) from error
     if times is X:  # else the number of columns is known to be right
@@ -283,9 +303,10 @@ def as_times(column: pd.Series, parameter, name: str) -> pd.Index:
         try:
             column = pd.to_datetime(column, format="ISO8601")
         except (ValueError, TypeError) as error:
+            told = str(error).partition(". ")[0]
             raise ValueError(
                 f"The column date_column={parameter!r} of {name} holds text that is no "
-                f"date in ISO 8601 ({error}). Pass dates, as pandas.to_datetime gives "
+                f"date in ISO 8601 ({told}). Pass dates, as pandas.to_datetime gives "
                 "them."
             ) from error
     return pd.Index(column)
@@ -473,7 +494,7 @@ def complete_future(future, estimator, layout: Layout):
     is_flat = rows is not future and len(known) == 1  # needs no name
     if hasattr(rows, "columns") and layout.labels is not None and not is_flat:
         return _by_name(rows, estimator, layout, known)
-    if not hasattr(rows, "shape") and not isinstance(rows, (str, bytes)):
+    if not hasattr(rows, "shape"):
         rows = np.array(rows, dtype=object)
     is_part = len(rows.shape) == 2 and rows.shape[1] == len(known) < n_features
     if not is_part or any(getattr(estimator, p) is not None for p in LABEL_PARAMETERS):
