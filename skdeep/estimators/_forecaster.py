@@ -39,8 +39,9 @@ _OWN_MEANING = (
 )
 # A batch holds so many windows, but an epoch has so many batches if it can.
 _LARGEST_BATCH, _FEWEST_BATCHES, _SMALLEST_BATCH = 64, 32, 8
-# Training takes so many steps at least, and epochs.
-_FEWEST_STEPS, _FEWEST_EPOCHS = 200, 2
+# Training takes so many steps at least, and epochs; several series, which may behave
+# in different ways, take so many times as many steps at most.
+_FEWEST_STEPS, _FEWEST_EPOCHS, _MOST_TIMES = 200, 2, 4
 # A narrow network takes longer steps: each weight is to change by as large a share of
 # what a unit reads, whatever the number of units (Yang et al., 2021).
 _RATE, _RATE_WIDTH, _SMALLEST_WIDTH = 0.001, 128, 4
@@ -102,8 +103,9 @@ learning_rate_init : float or 'auto', default='auto'
     weights have further to go: 0.128 / ``hidden_size`` where that is below 128 (at most
     0.032), unless the solver is 'sgd', 'adagrad', 'adadelta' or one of your own.
 max_iter : int or 'auto', default='auto'
-    Number of epochs; 'auto' makes it 2, or as many as take 200 steps. Windows overlap,
-    so that an epoch shows each row many times. Of ``solver='lbfgs'`` it is the largest
+    Number of epochs; 'auto' makes it 2, or as many as take 200 steps (of several series
+    200 for each of up to four). Windows overlap, so that an epoch shows each row many
+    times. Of ``solver='lbfgs'`` it is the largest
     number of iterations; 'auto' makes it 200.
 validation_fraction : float, default=0.1
     Share of the rows of each series, the last, that is set aside unless ``X_val`` is
@@ -168,7 +170,8 @@ class LSTMForecaster(ForecasterNetwork):
     state. Targets that are columns of X are read relative to their last value, one
     after another by the same network, and a linear path from window to forecast is
     added. All other columns are read with each of them. Columns and targets are scaled
-    by the mean and the standard deviation of the training rows.
+    by the mean and the standard deviation of the training rows; with ``groups`` targets
+    by those of each series, and ``validation_scores_`` are in these units.
 
     Validation rows are the last of each series, ``horizon`` rows apart from the
     training rows; or X_val.
@@ -326,8 +329,9 @@ class LSTMForecaster(ForecasterNetwork):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows in order of time. The network reads nothing else.
+        X : array-like of shape (n_rows, n_features) or (n_rows,)
+            Rows in order of time, or a single series. The network reads nothing else.
+            A missing value (NaN) is read as the value before it, and not learnt.
         y : array-like of shape (n_rows,) or (n_rows, n_targets), default=None
             What is forecast; None means ``target_columns`` of X.
         X_val : array-like of shape (n_val_rows, n_features), default=None
@@ -345,7 +349,14 @@ class LSTMForecaster(ForecasterNetwork):
         Raises
         ------
         ValueError
-            If there are too few rows, dates out of order, or training diverges.
+            If there are too few rows, dates out of order, a column without any value,
+            or training diverges.
+
+        Warns
+        -----
+        UserWarning
+            If values are missing inside a series, if dates have gaps, or if one of
+            several series is too short to be learnt from.
         """
         return self._fit(X, y, None, X_val, y_val)
 
@@ -415,8 +426,15 @@ class LSTMForecaster(ForecasterNetwork):
             return options
         if self.solver == "lbfgs":
             return replace(options, max_iter=_MOST_ITERATIONS)
-        epochs = math.ceil(_FEWEST_STEPS * options.batch_size / n_samples)
-        return replace(options, max_iter=max(epochs, _FEWEST_EPOCHS))
+        return replace(options, max_iter=_epochs(n_samples, options.batch_size))
+
+    def _task(self, plan, sample, *how):
+        task = super()._task(plan, sample, *how)
+        if self.max_iter == "auto" and self.solver != "lbfgs":
+            n_series = plan.targets.scaling_.n_series
+            epochs = _epochs(len(sample), task.options.batch_size, n_series)
+            task.options = replace(task.options, max_iter=epochs)
+        return task
 
     def _learning_rate(self) -> float:
         """Return the rate that suits the width of the network."""
@@ -447,6 +465,12 @@ class LSTMForecaster(ForecasterNetwork):
             The forecasts; a Series or DataFrame if X has an index of dates. (Wrappers
             that expect arrays, such as scikit-learn's TransformedTargetRegressor, take
             X without one.)
+
+        Raises
+        ------
+        ValueError
+            If a value of X is so far from the training rows that the forecasts would
+            not be finite.
         """
         series, forecasts = self._forecast_rows(X)
         return self._layout.shaped(forecasts, series.index)
@@ -489,9 +513,11 @@ class LSTMForecaster(ForecasterNetwork):
             Number of rows, ``horizon`` at most; None means ``horizon``.
         X : array-like of shape (n_rows, n_features), default=None
             The rows known; None means those of ``fit``.
-        future : array-like of shape (n_future, n_features), default=None
+        future : array-like of shape (n_future, n_features) or (n_future, n_known), \
+default=None
             Rows that follow, ``steps`` at least, of which ``known_columns`` alone are
-            read; needed if there are such columns. Other columns may hold NaN.
+            read; needed if there are such columns. Other columns may hold NaN or be
+            left out: the columns of a frame are found by name.
 
         Returns
         -------
@@ -554,7 +580,7 @@ class LSTMForecaster(ForecasterNetwork):
         -------
         paths : ndarray of shape (n_origins, horizon, n_targets)
             The forecasts. Every origin has a full window of X up to it and ``horizon``
-            rows of X after it.
+            rows of X after it; of several series, those too short for that have none.
         """
         return self._backtest(X, stride)
 
@@ -571,7 +597,7 @@ class LSTMForecaster(ForecasterNetwork):
         Returns
         -------
         score : float
-            R².
+            R², of the values that are not missing.
         """
         check_is_fitted(self)
         series, forecasts = self._forecast_rows(X)
@@ -584,3 +610,9 @@ class LSTMForecaster(ForecasterNetwork):
         if self.groups is None:
             return parts[0][1]
         return pd.concat(dict(parts), names=[str(self.groups)])
+
+
+def _epochs(n_samples: int, batch_size: int, n_series: int = 1) -> int:
+    """Return the number of epochs that takes enough steps."""
+    steps = _FEWEST_STEPS * min(n_series, _MOST_TIMES)
+    return max(math.ceil(steps * batch_size / n_samples), _FEWEST_EPOCHS)

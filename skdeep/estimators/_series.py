@@ -34,7 +34,7 @@ from skdeep.estimators._validation import Schema, flatten_column, stand_in
 _USUAL_SHARE, _USUAL_COUNT, _GAP = 0.01, 3, 1.8
 
 # What errors of values that are no numbers speak of.
-_OF_CONVERSION = ("convert", "promote", "float()", "Complex")
+_OF_CONVERSION = ("not convert", "large to convert", "promote", "float()", "Complex")
 
 # Parameters that name columns which hold no numbers.
 LABEL_PARAMETERS = ("groups", "date_column")

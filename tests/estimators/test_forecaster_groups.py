@@ -166,6 +166,16 @@ def test_columns_that_tell_series_apart_keep_their_level():
     assert model.score(X, y) > 0.5
 
 
+def test_several_series_take_more_steps():
+    n_epochs = []
+    for names in ("x", "xy"):
+        X = make_groups(60, names=list(names))
+        model = small(groups="series", max_iter="auto", batch_size=20)
+        n_epochs.append(model.set_params(n_iter_no_change=1000).fit(X).n_iter_)
+    # Twice the windows make twice the steps in as many epochs.
+    assert n_epochs[0] == n_epochs[1] > 50
+
+
 def test_short_series_are_left_out_of_training():
     X = make_groups(names="xy")
     brief = make_frame(8, seed=7).assign(series="brief")
