@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -379,7 +380,7 @@ class Scaling:
     used : ndarray of shape (n_rows,)
         Which rows count.
     series : int or ndarray of shape (n_rows,)
-        The code of the series of each row, or of all.
+        The code of the series of each row, ascending, or of all.
     shared : list of int, default=()
         Columns for which series are to have one scale.
 
@@ -391,11 +392,15 @@ class Scaling:
     """
 
     def __init__(self, rows: np.ndarray, used, series, shared: Sequence[int] = ()):
-        parts = [_moments(rows[used])]
+        usual = _moments(rows[used])
+        parts = []
         if np.ndim(series):
-            for code in reversed(range(series.max() + 1)):
-                part = rows[used & (series == code)]
-                parts.insert(0, _moments(part) if len(part) else parts[-1])
+            # Rows of one series stand together, in the order of their codes.
+            ends = np.searchsorted(series, np.arange(series[-1] + 2))
+            for first, end in pairwise(ends):
+                part = rows[first:end][used[first:end]]
+                parts.append(_moments(part) if len(part) else usual)
+        parts.append(usual)
         mean, spread = (np.array(each) for each in zip(*parts, strict=True))
         others = list(shared)
         usual_mean, usual_spread = mean[-1, others], spread[-1, others]

@@ -180,9 +180,8 @@ def check_series(
         names = columns_without_numbers(rest)
         told = str(error).partition("\n")[0]
         if not names and any(word in told for word in _OF_CONVERSION):
-            raise ValueError(
-                f"{name} holds values that are no numbers: {told}."
-            ) from error
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{name} holds values that are no numbers: {told}.") from error
         if not names:
             raise
         raise ValueError(
