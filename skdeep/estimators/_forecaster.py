@@ -8,7 +8,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
-from scipy.stats import loguniform, uniform
+from scipy.stats import uniform
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -331,7 +331,8 @@ class LSTMForecaster(ForecasterNetwork):
         ----------
         X : array-like of shape (n_rows, n_features) or (n_rows,)
             Rows in order of time, or a single series. The network reads nothing else.
-            A missing value (NaN) is read as the value before it, and not learnt.
+            A missing value (NaN) is read as the value before it, and not learnt. An
+            array given with y must have two axes.
         y : array-like of shape (n_rows,) or (n_rows, n_targets), default=None
             What is forecast; None means ``target_columns`` of X.
         X_val : array-like of shape (n_val_rows, n_features), default=None
@@ -382,7 +383,7 @@ class LSTMForecaster(ForecasterNetwork):
             "hidden_size": [32, 64, 128, 256],
             "cell": ["lstm", "gru"],
             "dropout": uniform(0.0, 0.7),
-            "learning_rate_init": loguniform(5e-4, 1e-2),
+            "learning_rate_init": ["auto", 0.0005, 0.001, 0.002, 0.005, 0.01],
             "batch_size": [16, 32, "auto"],
             "symmetric": ["auto", False],
         }

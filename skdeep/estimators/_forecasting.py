@@ -84,7 +84,8 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
 
     def _check(self, X, y="no_validation", *, dtype, schema=None):
         is_first = schema is None
-        rows = as_rows(X)
+        is_alone = y is None or isinstance(y, str)
+        rows = as_rows(X, is_alone and (is_first or schema.n_features == 1))
         series, schema = check_series(self, rows, dtype=_KEPT_TYPES, schema=schema)
         if isinstance(y, str) and y == "no_validation":
             return Checked(series, None, schema)

@@ -120,20 +120,30 @@ class Series:
         return None if self.index is None else Dates.of(self.index[group.rows], step)
 
 
-def as_rows(X):
+def as_rows(X, takes_arrays: bool = True):
     """Return a single series, which has one axis, as rows of one column.
 
     A list of numbers, a one-dimensional array and a Series of pandas or polars are
     series; all else is returned as it is. What a mask hides becomes NaN.
+
+    Parameters
+    ----------
+    X : array-like
+        The user's rows.
+    takes_arrays : bool, default=True
+        Whether an array or a list of numbers, which could be a single row of several
+        columns as well, is a series.
     """
     if isinstance(X, torch.Tensor):
         X = X.detach().cpu()
         X = (X.float() if X.dtype is torch.bfloat16 else X).numpy()
     if isinstance(X, np.ma.MaskedArray):
         X = np.ma.filled(X.astype(float), np.nan)
-    is_list = isinstance(X, (list, tuple, range))
     if hasattr(X, "to_frame") and hasattr(X, "name"):
         return X.to_frame()
+    if not takes_arrays:
+        return X
+    is_list = isinstance(X, (list, tuple, range))
     if is_list and (not X or isinstance(X[0], (Real, Decimal))):
         X = np.array(X, dtype=float if not X else None)
     if getattr(X, "ndim", None) == 1 and not sparse.issparse(X):
