@@ -173,6 +173,13 @@ def test_rows_too_far_from_those_of_training(dtype):
     assert_refused(lambda: model.forecast(X=far[:12]), message)
 
 
+def test_arrays_of_one_axis_that_may_be_a_row():
+    message = "Expected 2D array, got 1D array"
+    assert_refused(lambda: small().fit(ARRAY[:, 0], ARRAY[:, 1]), message)
+    model = small().fit(ARRAY)
+    assert_refused(lambda: model.predict(ARRAY[0]), message)
+
+
 def test_forecasts_too_large_for_the_type_of_the_training_rows():
     model = small(context="pad").fit(X.astype("float32"))
     far = X.assign(a=1e60 * X["a"])
