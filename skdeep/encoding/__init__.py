@@ -23,6 +23,7 @@ from skdeep.encoding._costs import (
 from skdeep.encoding._inputs import (
     InputEncoder,
     Table,
+    columns_of_dates,
     columns_without_numbers,
     find_categorical,
     find_columns,
@@ -50,16 +51,20 @@ from skdeep.encoding._time_axis import (
     learn_time_axis,
     numbered_rows,
     times_of,
+    warn_user,
 )
 from skdeep.encoding._windows import (
+    UNSEEN,
     ErrorQuantiles,
     ForecastTargets,
     WindowEncoder,
     Windows,
+    known_r2,
 )
 
 __all__ = [
     "CONTEXTS",
+    "UNSEEN",
     "ArrayEncoder",
     "Arrays",
     "DenseRows",
@@ -92,11 +97,13 @@ __all__ = [
     "check_cost_matrix",
     "check_numbers",
     "class_targets",
+    "columns_of_dates",
     "columns_without_numbers",
     "cost_table",
     "find_categorical",
     "find_columns",
     "float_dtype",
+    "known_r2",
     "learn_time_axis",
     "listed",
     "matrix_labels",
@@ -105,4 +112,5 @@ __all__ = [
     "refuse_large",
     "split_columns",
     "times_of",
+    "warn_user",
 ]

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from numpy.testing import assert_array_equal
 from pandas import offsets
@@ -143,6 +144,40 @@ def test_future_may_miss_what_is_not_known():
     pd.testing.assert_frame_equal(model.forecast(2, future=future[:2]), full[:2])
     other = model.forecast(future=future.assign(k=[9.0, -9.0, 9.0]))
     assert (other != full).all(axis=None)
+
+
+def as_polars(X):
+    return pl.DataFrame({name: X[name].to_numpy() for name in X})
+
+
+def test_future_may_hold_what_is_known_alone():
+    X = make_frame(83, "akbl")
+    model = small(known_columns=["k", "l"]).fit(X[:80])
+    full = model.forecast(future=X[80:])
+    future = X[80:]
+    for part in (
+        future[["k", "l"]],
+        future[["l", "k"]],
+        future[["l", "b", "k"]].assign(note="text", extra=1.0),
+    ):
+        pd.testing.assert_frame_equal(model.forecast(future=part), full)
+    for part in (
+        as_polars(future[["l", "k"]]),
+        future[["k", "l"]].to_numpy(),
+        future[["k", "l"]].to_numpy().tolist(),
+    ):
+        assert_array_equal(model.forecast(future=part), full)
+    unnamed = small(known_columns=[1, 3]).fit(X[:80].to_numpy())
+    found = unnamed.forecast(future=future[["k", "l"]].to_numpy())
+    assert_array_equal(found, full)
+
+
+def test_future_of_one_known_column_may_be_a_series():
+    X = make_frame(83, "abk")
+    model = small(known_columns="k").fit(X[:80])
+    full = model.forecast(future=X[80:])
+    for part in (X["k"][80:], X["k"][80:].to_numpy(), X["k"][80:].tolist()):
+        assert_array_equal(model.forecast(future=part), full)
 
 
 def test_future_is_read_as_far_as_it_goes():
