@@ -47,6 +47,7 @@ from skdeep.encoding._tabular import (
 )
 from skdeep.encoding._targets import ValueTargets, class_targets
 from skdeep.encoding._time_axis import (
+    Origin,
     TimeAxis,
     learn_time_axis,
     numbered_rows,
@@ -74,6 +75,7 @@ __all__ = [
     "InputEncoder",
     "ItemEncoder",
     "Items",
+    "Origin",
     "PeriodicFeatures",
     "PiecewiseFeatures",
     "PlainFeatures",

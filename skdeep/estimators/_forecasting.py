@@ -525,13 +525,14 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
 
     def _index_of(self, group: Group | None, axis: TimeAxis | None, steps, of: str):
         """Return the index of a path: the dates of the future, if they follow."""
-        if group is None or group.times is None or axis is None:
+        if group is None or group.times is None or not len(group.times) or axis is None:
             return self._index_after(axis, steps)
-        if axis.has_dates and group.has_dates:
-            return axis.check_future(group.times, steps, of)
-        if not axis.has_dates and group.has_numbers_of_its_own:
-            axis.check_future(group.times, steps, of)
-        return self._index_after(axis, steps)
+        is_counted = not group.has_dates and not group.has_numbers_of_its_own
+        is_other = self.date_column is None and axis.has_dates != group.has_dates
+        if is_counted or is_other:
+            return self._index_after(axis, steps)
+        dates = axis.check_future(group.times, steps, of)
+        return dates if axis.has_dates else self._index_after(axis, steps)
 
     def _index_after(self, axis: TimeAxis | None, steps: int) -> pd.Index | None:
         """Return the index of a path whose future has no dates."""

@@ -20,6 +20,7 @@ from sklearn.utils.validation import (
 )
 
 from skdeep.encoding import (
+    Origin,
     TimeAxis,
     columns_of_dates,
     columns_without_numbers,
@@ -89,11 +90,15 @@ class Layout:
 
 @dataclass
 class Group:
-    """One of several series: where its rows are, and their times if they have some."""
+    """One of several series: where its rows are, and their times if they have some.
+
+    ``origin`` tells where the times were found.
+    """
 
     key: Any
     rows: np.ndarray
     times: pd.Index | None
+    origin: Origin
 
     @property
     def has_dates(self) -> bool:
@@ -103,16 +108,22 @@ class Group:
     @property
     def has_numbers_of_its_own(self) -> bool:
         """Whether the times are numbers that pandas did not count up itself."""
+        if self.times is None or self.has_dates:
+            return False
+        if self.origin.column is not None:
+            return True
         is_counted = isinstance(self.times, pd.RangeIndex) and self.times[0] == 0
-        is_own = self.key is None and self.times is not None and not is_counted
-        return is_own and not self.has_dates
+        return self.key is None and not is_counted
 
     def time_axis(self, freq, n_ahead: int) -> TimeAxis | None:
         """Learn how the times go on."""
-        if self.key is not None and self.times is not None and not self.has_dates:
+        is_index = self.origin.column is None and self.times is not None
+        if is_index and freq is None and self.key is not None and not self.has_dates:
             return numbered_rows(self.times)
-        of = "X" if self.key is None else f"X of the series {self.key!r}"
-        return learn_time_axis(self.times, freq, n_ahead, of)
+        origin = self.origin
+        if self.key is not None:
+            origin = origin._replace(rows=f"{origin.rows} of the series {self.key!r}")
+        return learn_time_axis(self.times, freq, n_ahead, origin)
 
 
 @dataclass
@@ -215,7 +226,8 @@ def check_series(
         ) from error
     if times is X:  # else the number of columns is known to be right
         _check_n_features(estimator, X, reset=reset)
-    groups = _groups(times, keys, len(numeric), name)
+    origin = Origin(name, estimator.date_column)
+    groups = _groups(times, keys, len(numeric), origin)
     if known is None:
         _look_at_missing(numeric, groups, labels, is_training=reset)
     index = times.index if groups[0].has_dates else None
@@ -319,6 +331,9 @@ def as_times(column: pd.Series, parameter, name: str) -> pd.Index:
             f"The column date_column={parameter!r} of {name} must give the date of "
             f"every row; row {int(np.flatnonzero(column.isna())[0])} has none."
         )
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    column = column.infer_objects()
     if pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column):
         try:
             column = pd.to_datetime(column, format="ISO8601")
@@ -329,7 +344,13 @@ def as_times(column: pd.Series, parameter, name: str) -> pd.Index:
                 f"date in ISO 8601 ({told}). Pass dates, as pandas.to_datetime gives "
                 "them."
             ) from error
-    return pd.Index(column)
+    index = pd.Index(column)
+    if index.dtype.kind not in "iufmM" and not isinstance(index, pd.PeriodIndex):
+        raise ValueError(
+            f"The column date_column={parameter!r} of {name} must hold dates, got "
+            f"values of type {index.dtype}."
+        )
+    return index
 
 
 def _look_at_missing(
@@ -383,25 +404,25 @@ def groups_of(estimator, future, schema: Schema) -> list[Group]:
     """Return which rows of a future, of which nothing else is read, are of a series."""
     estimator = stand_in(estimator, schema)
     _, keys, times, _ = _split_labels(estimator, future, False, "future")
-    return _groups(times, keys, 0, "future")
+    return _groups(times, keys, 0, Origin("future", estimator.date_column))
 
 
-def _groups(times, keys: np.ndarray | None, n_rows: int, name: str) -> list[Group]:
+def _groups(times, keys: np.ndarray | None, n_rows: int, origin: Origin) -> list[Group]:
     """Sort rows by series, the series in the order in which they first come.
 
     The index of ``times`` holds their times, if they have some.
     """
     if keys is None:
-        return [Group(None, np.arange(n_rows), times_of(times, name))]
+        return [Group(None, np.arange(n_rows), times_of(times, origin), origin)]
     groups = []
     for key in pd.unique(keys):
         rows = np.flatnonzero(keys == key)
         part = times.iloc[rows] if hasattr(times, "iloc") else None
         try:
-            found = times_of(part, name)
+            found = times_of(part, origin)
         except ValueError as error:
             raise ValueError(f"In the series {key!r}: {error}") from error
-        groups.append(Group(key, rows, found))
+        groups.append(Group(key, rows, found, origin))
     return groups
 
 
@@ -524,7 +545,8 @@ def _by_name(future, estimator, layout: Layout, known: list[int]) -> pd.DataFram
         )
     _refuse_repeated_columns(future, "future")
     columns = {name: _column(future, names.index(name)) for name in needed}
-    frame = pd.DataFrame(columns, index=getattr(future, "index", None))
+    index = getattr(future, "index", pd.RangeIndex(len(future)))
+    frame = pd.DataFrame(columns, index=index)
     return frame.reindex(columns=labels)
 
 

@@ -503,3 +503,99 @@ def test_rows_on_another_calendar_than_the_training_rows():
     for method in (model.predict, model.backtest, lambda X: model.forecast(X=X)):
         with pytest.warns(UserWarning, match="X has 1 gap.*2024-02-19.* 2024-02-21"):
             method(gapped)
+
+
+@pytest.mark.parametrize("future", [values(INDEXES["days"][:0]), np.ones((0, 1))])
+def test_an_empty_future_says_nothing(future):
+    days = pd.date_range("2024-01-01", periods=43)
+    model = LSTMForecaster(random_state=0, **FEW).fit(values(days[:40]))
+    assert_dates(model.forecast(future=future).index, days[40:])
+
+
+# --- dates in a column ----------------------------------------------------------------
+
+
+def in_a_column(index):
+    return values(index).rename_axis("day").reset_index().assign(k=0.5)
+
+
+def test_dates_of_a_column_are_on_a_calendar():
+    parameters = dict(random_state=0, date_column="day", known_columns="k", **FEW)
+    days = pd.bdate_range("2024-01-01", periods=60)
+    X, friday = in_a_column(days), days[39]
+    assert friday.day_name() == "Friday"
+    model = LSTMForecaster(**parameters, freq="B").fit(X[:40])
+    assert_array_equal(model.forecast(future=X[40:]).index, days[40:43])
+    for rows, message in (
+        (X[41:], r"row 0 is 2024-02-27.* where 2024-02-26.* is expected"),
+        (X[40:].assign(day=range(20)), "are numbers, those known dates"),
+        (X[["k"]][40:], r"\['day'\] are missing"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.forecast(future=rows)
+    saturday = X[:41].assign(day=[*days[:40], friday + pd.Timedelta(days=1)])
+    message = r"column 'day' of X is not on the calendar freq='B': .*row 40"
+    for method in (model.fit, model.predict):
+        with pytest.raises(ValueError, match=message):
+            method(saturday)
+    with pytest.warns(UserWarning, match="column 'day' of X has 1 gap.*2024-01-12"):
+        LSTMForecaster(**parameters).fit(X.drop(range(10, 20)))
+
+
+def test_dates_of_a_column_go_on_from_the_training_rows():
+    days = pd.bdate_range("2024-01-01", periods=60)
+    expected = LSTMForecaster(random_state=0, **FEW).fit(values(days[:40]))
+    model = LSTMForecaster(random_state=0, date_column="day", **FEW)
+    X = in_a_column(days).drop(columns="k")
+    model.fit(X[:40])
+    found = model.predict(X[40:])
+    assert_array_equal(found, expected.predict(values(days)[40:]))
+    assert_array_equal(found.index, days[40:])
+    with pytest.warns(UserWarning, match="not known to follow"):
+        model.predict(X[50:])
+
+
+def test_what_a_column_of_dates_may_hold():
+    days = pd.date_range("2024-01-01", periods=40)
+    model = LSTMForecaster(random_state=0, date_column="day", **FEW)
+    X = in_a_column(days)
+    for same, last in (
+        (days, days[-1]),
+        (days.to_period("D"), days.to_period("D")[-1]),
+        (days - days[0], pd.Timedelta(days=39)),
+        (days.strftime("%Y-%m-%d"), days[-1]),
+        (pd.Index(days.date), days[-1]),
+    ):
+        for column in (same, pd.Categorical(same)):
+            path = model.fit(X.assign(day=column)).forecast()
+            assert path.index[0] == last + pd.offsets.Day(1)
+    for column, message in (
+        (days.strftime("%Y%m%d").astype(int), "column 'day' of X holds dates as numb"),
+        (np.arange(40) % 39, "column 'day' of X is out of order: row 39 has 0 after"),
+        (X["y"] > 3, "date_column='day' of X must hold dates, got .* type bool"),
+        (days[::-1], "in its column 'day' 2024-02-08.* comes after 2024-02-09"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.fit(X.assign(day=column))
+    with pytest.raises(ValueError, match="freq='D'.* column 'day' of X holds no dates"):
+        model.set_params(freq="D").fit(X.assign(day=range(40)))
+
+
+def test_numbers_of_a_column_are_times_of_each_series():
+    steps = 10 * np.arange(40)
+    X = values(steps).rename_axis("t").reset_index()
+    X = pd.concat([X.assign(s="x"), X.assign(s="y", t=X["t"] + 5)], ignore_index=True)
+    model = LSTMForecaster(random_state=0, date_column="t", groups="s", **FEW).fit(X)
+    later = X.assign(t=X["t"] + 400)
+    assert model.forecast(future=later).index.names == ["s", "step"]
+    with pytest.raises(ValueError, match="series 'y' .* row 0 is 815, where 405 is"):
+        model.forecast(future=later.assign(t=later["t"] + 410 * (later["s"] == "y")))
+    with pytest.warns(UserWarning, match="'t' of X of the series 'x' has 1 gap.* 90 "):
+        model.fit(X.drop(range(10, 15)))
+
+
+def test_freq_needs_dates_of_every_series():
+    X = values(range(80)).assign(s=np.repeat(["x", "y"], 40))
+    model = LSTMForecaster(random_state=0, groups="s", freq="D", **FEW)
+    with pytest.raises(ValueError, match="freq='D'.*series 'x' has no index of dates"):
+        model.fit(X)
