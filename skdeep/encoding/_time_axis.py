@@ -96,7 +96,8 @@ def times_of(X, origin: Origin = INDEX) -> pd.Index | None:
     index = getattr(X, "index", None)
     if not isinstance(index, pd.Index):
         return None
-    index = _typed(_level_of_dates(index), origin)
+    # A view: pandas keeps what it computes of an index in it, and that is the user's.
+    index = _typed(_level_of_dates(index)[:], origin)
     if isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex, pd.TimedeltaIndex)):
         _check_order(index, origin)
         return index
