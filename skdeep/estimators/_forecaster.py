@@ -75,7 +75,7 @@ context : {'auto', 'train', 'pad'}, default='auto'
     index says otherwise; 'pad' never does. X that begins as the training rows did is
     never given their end.
 freq : str or pandas offset, default=None
-    The calendar of the index of X, such as ``"B"``, ``"MS"`` or
+    The calendar of the index or the ``date_column`` of X, such as ``"B"``, ``"MS"`` or
     ``pd.offsets.CustomBusinessDay(holidays=...)``; each date must be on it. None takes
     the ``freq`` of the index, or infers it from the dates.
 cell : {'lstm', 'gru', 'rnn'}, default='lstm'

@@ -126,14 +126,15 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         needed = targets.window + targets.horizon
         groups = _long_enough(series.groups, targets.window, targets.horizon)
         codes = self._codes(groups, targets)
+        axes = [group.time_axis(self.freq, targets.horizon) for group in series.groups]
         plan.fitted["_pasts"] = [
             _Past(
                 group.key,
                 RowContext(series.numeric[group.rows], axis, needed - 1),
                 codes.get(group.key, UNSEEN),
             )
-            for group in series.groups
-            for axis in [group.time_axis(self.freq, targets.horizon)]
+            for group, own in zip(series.groups, axes, strict=True)
+            for axis in [_with_calendar(own, group, axes)]
         ]
         windows = _windows_inside(series, y, groups, codes, layout.own, targets)
         windows = windows.with_targets(targets.horizon)
@@ -474,7 +475,8 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             return None
         fitted = None if past is None else past.axis
         moved = None if fitted is None else fitted.moved_to(group.times)
-        return moved or group.time_axis(self.freq, self._inputs.horizon)
+        own = moved or group.time_axis(self.freq, self._inputs.horizon)
+        return _with_calendar(own, group, [past.axis for past in self._pasts])
 
     def _read_future(
         self, future, steps: int, known: list[_Known]
@@ -576,6 +578,20 @@ def targets_of(series: Series, target, layout: Layout) -> np.ndarray:
             f"{target.shape[1]}."
         )
     return target
+
+
+def _with_calendar(
+    axis: TimeAxis | None, group: Group, others: list[TimeAxis | None]
+) -> TimeAxis | None:
+    """Return the axis of a series: a single date goes on as other series do."""
+    if axis is None or axis.calendar is not None or not axis.has_dates:
+        return axis
+    usual = next((other for other in others if other and other.calendar), None)
+    moved = None if usual is None else usual.moved_to(group.times)
+    if moved is None:
+        return axis
+    moved.place = axis.place
+    return moved
 
 
 def _check_times(pasts: dict[Any, _Past], series: Series) -> None:

@@ -599,3 +599,16 @@ def test_freq_needs_dates_of_every_series():
     model = LSTMForecaster(random_state=0, groups="s", freq="D", **FEW)
     with pytest.raises(ValueError, match="freq='D'.*series 'x' has no index of dates"):
         model.fit(X)
+
+
+def test_a_single_date_goes_on_as_other_series_do():
+    months = pd.date_range("2024-01-01", periods=40, freq="MS")
+    X = values(months).assign(s="x")
+    one = values(months[-1:]).assign(s="y")
+    model = LSTMForecaster(random_state=0, groups="s", **FEW)
+    with pytest.warns(UserWarning, match=r"not learnt from.*'y' \(1 rows\)"):
+        model.fit(pd.concat([X, one]))
+    paths = model.forecast()
+    expected = pd.date_range(months[-1], periods=4, freq="MS")[1:]
+    for path in (paths["x"], paths["y"], model.forecast(X=one.assign(s="new"))["new"]):
+        assert_array_equal(path.index, expected)
