@@ -30,9 +30,12 @@ from sklearn.utils._param_validation import (
 __version__ = "0.1.0"
 
 # Packages between a user's line and the warning. (Python 3.12 has skip_file_prefixes.)
-_BETWEEN = tuple(
-    os.path.join(os.path.dirname(os.path.abspath(file)), "")
-    for file in (__file__, sklearn.__file__, joblib.__file__, torch.__file__)
+_BETWEEN = (
+    *(
+        os.path.join(os.path.dirname(os.path.abspath(file)), "")
+        for file in (__file__, sklearn.__file__, joblib.__file__, torch.__file__)
+    ),
+    contextlib.__file__,
 )
 
 

@@ -24,7 +24,6 @@ from skdeep.encoding._given import as_given, naming, refuse_text
 from skdeep.encoding._inputs import (
     InputEncoder,
     Table,
-    columns_without_numbers,
     find_categorical,
     find_columns,
     float_dtype,
@@ -57,21 +56,25 @@ from skdeep.encoding._targets import (
     class_targets,
 )
 from skdeep.encoding._time_axis import (
+    Origin,
     TimeAxis,
     learn_time_axis,
     numbered_rows,
     times_of,
 )
 from skdeep.encoding._windows import (
+    UNSEEN,
     ErrorQuantiles,
     ForecastTargets,
     WindowEncoder,
     Windows,
+    known_r2,
 )
 
 __all__ = [
     "CONTEXTS",
     "DATES_IN_INDEX",
+    "UNSEEN",
     "ArrayEncoder",
     "Arrays",
     "DenseRows",
@@ -82,6 +85,7 @@ __all__ = [
     "InputEncoder",
     "ItemEncoder",
     "Items",
+    "Origin",
     "PeriodicFeatures",
     "PiecewiseFeatures",
     "PlainFeatures",
@@ -108,12 +112,12 @@ __all__ = [
     "check_holds_numbers",
     "check_numbers",
     "class_targets",
-    "columns_without_numbers",
     "cost_table",
     "find_categorical",
     "find_columns",
     "float_dtype",
     "holding_numbers",
+    "known_r2",
     "learn_time_axis",
     "listed",
     "matrix_labels",

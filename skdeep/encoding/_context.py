@@ -7,12 +7,12 @@ the new data follow them, and nobody knows them if it does not.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from skdeep._compat import warn
 from skdeep.encoding._time_axis import TimeAxis
 
 CONTEXTS = ("auto", "train", "pad")
@@ -62,7 +62,6 @@ class RowContext:
         times: pd.Index | None,
         context: str,
         caller: str,
-        stacklevel: int = 2,
     ) -> np.ndarray:
         """Return the training rows to put before `rows`; there may be none.
 
@@ -77,9 +76,6 @@ class RowContext:
             "train": unless the times show that they do not. "pad": never.
         caller : str
             Who asks, for the warning.
-        stacklevel : int
-            Which line the warning points at, counted as `warnings.warn` does: 1 is the
-            line that calls this method, 2 the line that calls the function it is in.
 
         Returns
         -------
@@ -99,7 +95,7 @@ class RowContext:
             return nothing
         if self._follows(times, context):
             return self.tail
-        self._warn(caller, stacklevel)
+        self._warn(caller)
         return nothing
 
     def _is_training_start(self, rows, times) -> bool:
@@ -120,15 +116,13 @@ class RowContext:
         """Whether the training rows and these have times of one kind."""
         return self.axis is not None and self.axis.is_like(times)
 
-    def _warn(self, caller: str, stacklevel: int) -> None:
+    def _warn(self, caller: str) -> None:
         if self.has_warned:
             return
         self.has_warned = True
-        warnings.warn(
+        warn(
             f"{caller}: these rows are not known to follow the training rows, so "
             "nothing is put before the first of them. If they do follow, pass "
             "DataFrames with an index of dates or set context='train'; "
-            "context='pad' asks for this and does not warn.",
-            UserWarning,
-            stacklevel=stacklevel + 2,  # from here by way of rows_before
+            "context='pad' asks for this and does not warn."
         )

@@ -98,7 +98,9 @@ def find_columns(asked, X, n_features: int, parameter: str) -> list[int]:
         return np.flatnonzero(columns).tolist()
     if np.issubdtype(columns.dtype, np.integer):
         return _checked_positions(columns, n_features, parameter)
-    return _positions_of_names(columns.tolist(), X, parameter)
+    # Names of several levels are tuples, which numpy takes for an axis.
+    names = [tuple(n) if isinstance(n, list) else n for n in columns.tolist()]
+    return _positions_of_names(names, X, parameter)
 
 
 def _checked_positions(
@@ -133,26 +135,6 @@ def split_columns(X, categorical: list[int]):
         return frame.drop(names).to_native(), np.column_stack(columns)
     X = np.asarray(X)
     return np.delete(X, categorical, axis=1), X[:, categorical].astype(object)
-
-
-# Column types of a data frame that cannot be read as numbers.
-_NO_NUMBERS = (
-    nw.String,
-    nw.Object,
-    nw.Enum,
-    nw.Date,
-    nw.Datetime,
-    nw.Duration,
-    nw.Time,
-)
-
-
-def columns_without_numbers(X) -> list[str]:
-    """Return the names of the columns of a data frame that hold text or dates."""
-    frame = nw.from_native(X, eager_only=True, pass_through=True)
-    if not isinstance(frame, nw.DataFrame):
-        return []
-    return [name for name, t in frame.schema.items() if t in _NO_NUMBERS]
 
 
 @dataclass

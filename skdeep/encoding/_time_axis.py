@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 import re
-import sys
-import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from skdeep._compat import warn
 from skdeep.encoding._calendar import (
     Calendar,
     Fit,
@@ -32,8 +31,6 @@ _ADVICE = (
 )
 # Index of time differences: they are counted as dates from here on.
 _EPOCH = pd.Timestamp("1970-01-01")
-# Packages that no warning points into.
-_INSIDE = {__name__.partition(".")[0], "sklearn", "contextlib", "joblib"}
 
 _CLOCK = r"[T ]\d{2}(:?\d{2}(:?\d{2}([.,]\d+)?)?)? ?(Z|[+-]\d{2}(:?\d{2})?)?"
 _ISO_DATE = re.compile(
@@ -50,7 +47,31 @@ _OTHER_DATE = re.compile(
 )
 
 
-def times_of(X, name: str = "X") -> pd.Index | None:
+class Origin(NamedTuple):
+    """Where times were found, for messages: in the index of rows, or in a column."""
+
+    rows: str = "X"
+    column: Any = None
+
+    @property
+    def place(self) -> str:
+        """What holds the times."""
+        return "index" if self.column is None else f"column {self.column!r}"
+
+    @property
+    def code(self) -> str:
+        """How the user may write it."""
+        part = ".index" if self.column is None else f"[{self.column!r}]"
+        return f"{self.rows}{part}"
+
+    def __str__(self):
+        return f"{self.place} of {self.rows}"
+
+
+INDEX = Origin()
+
+
+def times_of(X, origin: Origin = INDEX) -> pd.Index | None:
     """Return the time of each row of X, strictly increasing, or None.
 
     Times are what an index of dates, periods, time differences or numbers gives, and
@@ -62,7 +83,7 @@ def times_of(X, name: str = "X") -> pd.Index | None:
     ------
     ValueError
         If X has an index of dates that are missing, repeated, out of order or written
-        as text in another way.
+        as text in another way, or if numbers of a column are out of order.
 
     Warns
     -----
@@ -72,23 +93,29 @@ def times_of(X, name: str = "X") -> pd.Index | None:
     index = getattr(X, "index", None)
     if not isinstance(index, pd.Index):
         return None
-    index = _typed(_level_of_dates(index), name)
+    # A view: pandas keeps what it computes of an index in it, and that is the user's.
+    index = _typed(_level_of_dates(index)[:], origin)
     if isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex, pd.TimedeltaIndex)):
-        _check_order(index, name)
+        _check_order(index, origin)
         return index
     if index.dtype.kind not in "iuf" or isinstance(index, pd.MultiIndex):
         return None
-    _refuse_dates_as_numbers(index, name)
+    _refuse_dates_as_numbers(index, origin)
     values = index.to_numpy()
     late = np.flatnonzero(~(values[1:] > values[:-1]))
     if not late.size:
         return index
     row = int(late[0]) + 1
-    warn_user(
-        f"The index of {name} is out of order: row {row} has {values[row]} after "
-        f"{values[row - 1]}. The rows are taken in the order in which they stand. Sort "
-        f"them by {name}.sort_index() if they were shuffled; "
-        f"{name}.reset_index(drop=True) removes numbers that are not times."
+    found = (
+        f"The {origin} is out of order: row {row} has {values[row]} after "
+        f"{values[row - 1]}."
+    )
+    if origin.column is not None:
+        raise ValueError(f"{found} Sort the rows by it.")
+    warn(
+        f"{found} The rows are taken in the order in which they stand. Sort them by "
+        f"{origin.rows}.sort_index() if they were shuffled; "
+        f"{origin.rows}.reset_index(drop=True) removes numbers that are not times."
     )
     return None
 
@@ -102,7 +129,7 @@ def _level_of_dates(index: pd.Index) -> pd.Index:
     return index.get_level_values(places[0]) if len(places) == 1 else index
 
 
-def _typed(index: pd.Index, name: str) -> pd.Index:
+def _typed(index: pd.Index, origin: Origin) -> pd.Index:
     """Return dates that an index holds as objects or text as an index of dates."""
     if isinstance(index.dtype, pd.CategoricalDtype):
         index = pd.Index(index.to_numpy(), name=index.name)
@@ -114,15 +141,15 @@ def _typed(index: pd.Index, name: str) -> pd.Index:
         return index
     kind = pd.api.types.infer_dtype(index, skipna=True)
     if kind == "string":
-        return _read(index, name)
+        return _read(index, origin)
     if kind == "period":
         return pd.PeriodIndex(index)
     if kind in ("date", "datetime", "datetime64"):
-        return _parsed(index, name)
+        return _parsed(index, origin)
     return index
 
 
-def _read(index: pd.Index, name: str) -> pd.Index:
+def _read(index: pd.Index, origin: Origin) -> pd.Index:
     """Read text that is dates; return other text as it is."""
     some = index[:: max(1, len(index) // _FEW)]
     if not any(map(_may_be_date, some)):
@@ -130,18 +157,18 @@ def _read(index: pd.Index, name: str) -> pd.Index:
     texts = [str(text).strip() for text in index]
     is_iso = np.array([_ISO_DATE.fullmatch(text) is not None for text in texts])
     if is_iso.all():
-        return _parsed(index, name, format="ISO8601")
+        return _parsed(index, origin, format="ISO8601")
     if is_iso.mean() > 0.5:
         row = int(np.argmin(is_iso))
         raise ValueError(
-            f"The index of {name} holds dates as text, but {index[row]!r} (row {row}) "
+            f"The {origin} holds dates as text, but {index[row]!r} (row {row}) "
             f"is not one. Leave that row out, or make dates of the others by "
-            f"{name}.index = pd.to_datetime({name}.index)."
+            f"{origin.code} = pd.to_datetime({origin.code})."
         )
     if all(_OTHER_DATE.fullmatch(text) for text in texts):
         raise ValueError(
-            f"The index of {name} holds dates as text, {index[0]!r} the first. Make "
-            f"dates of them: {name}.index = pd.to_datetime({name}.index), with "
+            f"The {origin} holds dates as text, {index[0]!r} the first. Make "
+            f"dates of them: {origin.code} = pd.to_datetime({origin.code}), with "
             "dayfirst=True or format= where the day comes first."
         )
     return index
@@ -152,18 +179,18 @@ def _may_be_date(text) -> bool:
     return bool(_ISO_DATE.fullmatch(text) or _OTHER_DATE.fullmatch(text))
 
 
-def _parsed(index: pd.Index, name: str, **how) -> pd.DatetimeIndex:
+def _parsed(index: pd.Index, origin: Origin, **how) -> pd.DatetimeIndex:
     try:
         return pd.DatetimeIndex(pd.to_datetime(index, **how))
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"The index of {name} holds dates that pandas cannot read. Make dates of "
-            f"them: {name}.index = pd.to_datetime({name}.index), with utc=True where "
+            f"The {origin} holds dates that pandas cannot read. Make dates of "
+            f"them: {origin.code} = pd.to_datetime({origin.code}), with utc=True where "
             f"they are of several time zones. {error}"
         ) from error
 
 
-def _refuse_dates_as_numbers(index: pd.Index, name: str) -> None:
+def _refuse_dates_as_numbers(index: pd.Index, origin: Origin) -> None:
     """Refuse dates written as numbers such as 20240131: they have no equal steps."""
     numbers = index.to_numpy()
     if numbers.dtype.kind not in "iu" or len(numbers) < 3:
@@ -172,16 +199,16 @@ def _refuse_dates_as_numbers(index: pd.Index, name: str) -> None:
     is_date = (numbers >= 19000101) & (numbers <= 21001231) & (months >= 1)
     if (is_date & (months <= 12) & (days >= 1) & (days <= 31)).all():
         raise ValueError(
-            f"The index of {name} holds dates as numbers, {numbers[0]} the first. Make "
-            f'dates of them: {name}.index = pd.to_datetime({name}.index, format="%Y%m'
+            f"The {origin} holds dates as numbers, {numbers[0]} the first. Make "
+            f'dates of them: {origin.code} = pd.to_datetime({origin.code}, format="%Y%m'
             '%d").'
         )
 
 
-def _check_order(index: pd.Index, name: str) -> None:
+def _check_order(index: pd.Index, origin: Origin) -> None:
     if index.hasnans:
         raise ValueError(
-            f"The index of {name} must give the date of every row; it is missing for "
+            f"The {origin} must give the date of every row; it is missing for "
             f"row {int(np.flatnonzero(index.isna())[0])}."
         )
     late = np.flatnonzero(index[1:] <= index[:-1])
@@ -189,23 +216,11 @@ def _check_order(index: pd.Index, name: str) -> None:
         before, after = index[late[0]], index[late[0] + 1]
         problem = "is repeated" if before == after else f"comes after {before}"
         raise ValueError(
-            f"The rows of {name} must be in time order, each date once; in its index "
+            f"The rows of {origin.rows} must be in time order, each date once; in its "
+            f"{origin.place} "
             f"{after} {problem} (row {late[0] + 1}). Several series must be "
             "transformed one by one."
         )
-
-
-def warn_user(message: str) -> None:
-    """Warn, pointing at the line of the user's code that led here."""
-    level = 1
-    frame: Any = sys._getframe()
-    while frame is not None and _package_of(frame) in _INSIDE:
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, UserWarning, stacklevel=level)
-
-
-def _package_of(frame) -> str:
-    return frame.f_globals.get("__name__", "").partition(".")[0]
 
 
 # --- what is remembered ---------------------------------------------------------------
@@ -261,9 +276,18 @@ class TimeAxis:
         inferred from the rows.
     n_ahead : int, default=1
         How many rows ahead will be asked for.
+    origin : Origin
+        Where the times were found.
     """
 
-    def __init__(self, times: pd.Index, fit: Fit | None, source: str, n_ahead=1):
+    def __init__(
+        self,
+        times: pd.Index,
+        fit: Fit | None,
+        source: str,
+        n_ahead: int = 1,
+        origin: Origin = INDEX,
+    ):
         stamps = _stamps(times)
         self.kind = _kind_of(times)
         self.name, self.zone = times.name, _portable(getattr(times, "tz", None))
@@ -272,6 +296,7 @@ class TimeAxis:
         self.ends = values[[0, -1]]
         self.longest_step = steps.max(keepdims=True) if steps.size else steps
         self.source = source
+        self.place = str(origin)
         self.calendar: Any = None if fit is None else fit.calendar
         self.is_exact = fit is not None and not fit.is_rough
         self.is_regular = fit is not None and not (fit.is_rough or fit.is_irregular)
@@ -313,7 +338,7 @@ class TimeAxis:
         (n_steps,) = self._steps_to(stamps[:1])
         return bool(0 < n_steps <= self._longest_gap)
 
-    def check(self, times: pd.Index | None, of: str = "X") -> None:
+    def check(self, times: pd.Index | None) -> None:
         """Check that the times of later rows are on the calendar.
 
         Raises
@@ -332,12 +357,12 @@ class TimeAxis:
         is_off = places < 0
         if is_off.any() and self.source == "freq":
             row = int(np.argmax(is_off))
-            raise ValueError(_off(of, self.calendar.name, times[row], row))
+            raise ValueError(_off(self.place, self.calendar.name, times[row], row))
         steps = np.diff(places)
         factor = _GAP if self.calendar.leeway else 1
         gaps = np.flatnonzero(steps > factor * self._longest_gap)
         if not is_off.any() and len(gaps):
-            warn_user(_gapped(times, steps, gaps, of))
+            warn(_gapped(times, steps, gaps, self.place))
 
     @property
     def _longest_gap(self) -> int:
@@ -359,9 +384,9 @@ class TimeAxis:
         stamps = self._alike(times)
         is_off = self.is_regular and (self.calendar.places(stamps) < 0).any()
         if is_off and self.source != "freq":
-            warn_user(
-                "The index of X is not on the calendar of the training rows, in steps "
-                f"of {self.calendar.name}: its own dates tell what comes next."
+            warn(
+                f"The {self.place} is not on the calendar of the training rows, in "
+                f"steps of {self.calendar.name}: its own dates tell what comes next."
             )
         if is_off:
             return None
@@ -487,7 +512,7 @@ def _reach(places: np.ndarray, n_ahead: int) -> np.ndarray:
 
 
 def learn_time_axis(
-    times: pd.Index | None, freq=None, n_ahead: int = 1, of: str = "X"
+    times: pd.Index | None, freq=None, n_ahead: int = 1, origin: Origin = INDEX
 ) -> TimeAxis | None:
     """Find out how the times of rows go on.
 
@@ -499,8 +524,8 @@ def learn_time_axis(
         The user's own calendar.
     n_ahead : int, default=1
         How many rows ahead will be asked for.
-    of : str, default="X"
-        What the rows are called.
+    origin : Origin
+        Where the times were found.
 
     Raises
     ------
@@ -514,14 +539,14 @@ def learn_time_axis(
     """
     fit: Fit | None
     if freq is not None:
-        times, fit, source = *_fit_given(times, freq, of), "freq"
+        times, fit, source = *_fit_given(times, freq, origin), "freq"
     elif times is None:
         return None
     else:
         fit, source = _fit_found(_stamps(times))
     if fit is not None:
-        _warn_of_gaps(times, fit, of)
-    return TimeAxis(times, fit, source, n_ahead)
+        _warn_of_gaps(times, fit, origin)
+    return TimeAxis(times, fit, source, n_ahead, origin)
 
 
 def numbered_rows(times: pd.Index) -> TimeAxis:
@@ -536,19 +561,22 @@ def _fit_found(stamps: pd.Index) -> tuple[Fit | None, str]:
     return fit_calendar(stamps), "rows"
 
 
-def _fit_given(times: pd.Index | None, freq, of: str) -> tuple[pd.Index, Fit]:
+def _fit_given(times: pd.Index | None, freq, origin: Origin) -> tuple[pd.Index, Fit]:
     if times is None or _kind_of(times) == ("numbers",):
-        raise ValueError(
-            f"freq={freq!r} was given, but {of} has no index of dates. Keep it through "
-            'the steps of a pipeline by set_output(transform="pandas").'
+        told = (
+            f"{origin.rows} has no index of dates. Keep it through the steps of a "
+            'pipeline by set_output(transform="pandas").'
         )
+        if origin.column is not None:
+            told = f"the {origin} holds no dates."
+        raise ValueError(f"freq={freq!r} was given, but {told}")
     stamps = _stamps(times)
     if isinstance(times, pd.PeriodIndex) and _is_same_period(freq, times.freq):
         freq = times.freq
     if not isinstance(stamps, pd.DatetimeIndex):
         if freq is not times.freq:
             raise ValueError(
-                f"The index of {of} has periods of {times.freqstr!r}, which freq="
+                f"The {origin} has periods of {times.freqstr!r}, which freq="
                 f"{freq!r} is not."
             )
         steps = Steps(freq.n)
@@ -557,12 +585,14 @@ def _fit_given(times: pd.Index | None, freq, of: str) -> tuple[pd.Index, Fit]:
         return times, lies_on(as_offset(freq), stamps)
     except OffCalendar as error:
         name = repr(getattr(freq, "freqstr", freq))
-        raise ValueError(_off(of, name, times[error.row], error.row)) from error
+        raise ValueError(
+            _off(str(origin), name, times[error.row], error.row)
+        ) from error
 
 
-def _off(of: str, name: str, time, row: int) -> str:
+def _off(place: str, name: str, time, row: int) -> str:
     return (
-        f"The index of {of} is not on the calendar freq={name}: {time} (row {row}) is "
+        f"The {place} is not on the calendar freq={name}: {time} (row {row}) is "
         "not one of its dates."
     )
 
@@ -574,7 +604,7 @@ def _is_same_period(freq, offset) -> bool:
         return False
 
 
-def _warn_of_gaps(times: pd.Index, fit: Fit, of: str) -> None:
+def _warn_of_gaps(times: pd.Index, fit: Fit, origin: Origin) -> None:
     """Tell what is irregular: how many times are missing, where, what is assumed."""
     if len(times) < 3:
         return
@@ -582,24 +612,23 @@ def _warn_of_gaps(times: pd.Index, fit: Fit, of: str) -> None:
     gaps = _find_gaps(steps, fit.calendar.leeway)
     if fit.is_rough:
         if fit.is_irregular:
-            warn_user(_uneven(times, fit, of))
+            warn(_uneven(times, fit, origin))
         return
     if fit.is_irregular:
         gaps = np.flatnonzero(steps > 1)
-        warn_user(
-            f"The index of {of} is irregular: of its {fit.places[-1] + 1} steps of "
+        warn(
+            f"The {origin} is irregular: of its {fit.places[-1] + 1} steps of "
             f"{fit.calendar.name} {fit.n_missing} have no row. It has {len(gaps)} "
             f"gap(s); {_longest(times, steps, gaps)}. The next row is taken to come "
             f"one step of {fit.calendar.name} after the last. {_ADVICE}"
         )
     elif len(gaps):
-        warn_user(_gapped(times, steps, gaps, of))
+        warn(_gapped(times, steps, gaps, str(origin)))
 
 
-def _gapped(times: pd.Index, steps: np.ndarray, gaps: np.ndarray, of: str) -> str:
+def _gapped(times: pd.Index, steps: np.ndarray, gaps: np.ndarray, place: str) -> str:
     return (
-        f"The index of {of} has {len(gaps)} gap(s); {_longest(times, steps, gaps)}. "
-        f"{_ADVICE}"
+        f"The {place} has {len(gaps)} gap(s); {_longest(times, steps, gaps)}. {_ADVICE}"
     )
 
 
@@ -621,10 +650,10 @@ def _longest(times: pd.Index, steps: np.ndarray, gaps: np.ndarray) -> str:
     return f"the longest is between {before} and {after}"
 
 
-def _uneven(times: pd.Index, fit: Fit, of: str) -> str:
+def _uneven(times: pd.Index, fit: Fit, origin: Origin) -> str:
     steps = times[1:] - times[:-1]
     return (
-        f"The index of {of} is irregular: its steps differ, from {steps.min()} to "
+        f"The {origin} is irregular: its steps differ, from {steps.min()} to "
         f"{steps.max()}, and the rows are taken as if they were equal. The next row is "
         f"taken to come {fit.calendar.name} after the last, about their median. Bring "
         "the rows to equal steps before, for example by resample() of pandas."

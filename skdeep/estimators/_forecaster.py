@@ -7,16 +7,14 @@ from dataclasses import replace
 from datetime import timedelta
 from numbers import Integral, Real
 
+import numpy as np
 import pandas as pd
-from scipy.stats import loguniform, uniform
+from scipy.stats import uniform
 from sklearn.base import _fit_context
-from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep.encoding import (
-    CONTEXTS,
-)
+from skdeep.encoding import CONTEXTS, known_r2
 from skdeep.estimators._forecasting import ForecasterNetwork, targets_of
 from skdeep.estimators._parameters import (
     FITTED_DOC,
@@ -26,20 +24,29 @@ from skdeep.estimators._parameters import (
     adapted,
     documented,
 )
-from skdeep.estimators._series import (
-    check_series_target,
-)
+from skdeep.estimators._series import check_series_target
 from skdeep.networks import CELLS, SegmentNetwork
 
 _LOSSES = {"squared_error", "absolute_error", "huber", "quantile"}
 # Not parameters here: validation rows are always the last, a horizon apart.
 _FIXED = ("validation_split", "validation_gap")
 # Parameters with a meaning of their own here.
-_OWN_MEANING = (*_FIXED, "batch_size", "max_iter", "validation_fraction")
+_OWN_MEANING = (
+    *_FIXED,
+    "batch_size",
+    "learning_rate_init",
+    "max_iter",
+    "validation_fraction",
+)
 # A batch holds so many windows, but an epoch has so many batches if it can.
 _LARGEST_BATCH, _FEWEST_BATCHES, _SMALLEST_BATCH = 64, 32, 8
-# Training takes so many steps at least, and epochs.
-_FEWEST_STEPS, _FEWEST_EPOCHS = 200, 2
+# Training takes so many steps at least, and epochs; several series, which may behave
+# in different ways, take so many times as many steps at most.
+_FEWEST_STEPS, _FEWEST_EPOCHS, _MOST_TIMES = 200, 2, 4
+# A narrow network takes longer steps: each weight is to change by as large a share of
+# what a unit reads, whatever the number of units (Yang et al., 2021).
+_RATE, _RATE_WIDTH, _SMALLEST_WIDTH = 0.001, 128, 4
+_SCALE_FREE_SOLVERS = ("adam", "adamw", "nadam", "rmsprop")
 # As many iterations as lbfgs has in the other estimators.
 _MOST_ITERATIONS = 200
 
@@ -57,7 +64,10 @@ known_columns : str, int or list of these, default=None
     read up to the forecast row.
 groups : str or int, default=None
     The column of X that names the series of each row, where X holds several. Each is
-    forecast from its own rows.
+    forecast from its own rows, relative to its own mean and spread.
+date_column : str or int, default=None
+    The column of X that holds the date of each row, where no index does: dates, periods
+    or text such as "2024-01-31".
 context : {'auto', 'train', 'pad'}, default='auto'
     What stands before the first row given to ``predict``: 'auto' takes the stored end
     of the training rows if the index of X (dates or numbers) goes on where that of the
@@ -65,7 +75,7 @@ context : {'auto', 'train', 'pad'}, default='auto'
     index says otherwise; 'pad' never does. X that begins as the training rows did is
     never given their end.
 freq : str or pandas offset, default=None
-    The calendar of the index of X, such as ``"B"``, ``"MS"`` or
+    The calendar of the index or the ``date_column`` of X, such as ``"B"``, ``"MS"`` or
     ``pd.offsets.CustomBusinessDay(holidays=...)``; each date must be on it. None takes
     the ``freq`` of the index, or infers it from the dates.
 cell : {'lstm', 'gru', 'rnn'}, default='lstm'
@@ -93,9 +103,14 @@ huber_delta : float, default=1.0
 batch_size : int or 'auto', default='auto'
     Number of windows in a batch; 'auto' is 64, or less where that would make fewer than
     32 batches.
+learning_rate_init : float or 'auto', default='auto'
+    The highest learning rate. 'auto' is 0.001, and more for narrow networks, whose
+    weights have further to go: 0.128 / ``hidden_size`` where that is below 128 (at most
+    0.032), unless the solver is 'sgd', 'adagrad', 'adadelta' or one of your own.
 max_iter : int or 'auto', default='auto'
-    Number of epochs; 'auto' makes it 2, or as many as take 200 steps. Windows overlap,
-    so that an epoch shows each row many times. Of ``solver='lbfgs'`` it is the largest
+    Number of epochs; 'auto' makes it 2, or as many as take 200 steps (of several series
+    200 for each of up to four). Windows overlap, so that an epoch shows each row many
+    times. Of ``solver='lbfgs'`` it is the largest
     number of iterations; 'auto' makes it 200.
 validation_fraction : float, default=0.1
     Share of the rows of each series, the last, that is set aside unless ``X_val`` is
@@ -108,6 +123,7 @@ _OWN_CONSTRAINTS: dict = {
     "target_columns": [None, str, Integral, "array-like"],
     "known_columns": [None, str, Integral, "array-like"],
     "groups": [None, str, Integral],
+    "date_column": [None, str, Integral],
     "context": [StrOptions(set(CONTEXTS))],
     "freq": [None, str, timedelta, pd.offsets.BaseOffset],
     "cell": [StrOptions(set(CELLS))],
@@ -160,7 +176,8 @@ class LSTMForecaster(ForecasterNetwork):
     state. Targets that are columns of X are read relative to their last value, one
     after another by the same network, and a linear path from window to forecast is
     added. All other columns are read with each of them. Columns and targets are scaled
-    by the mean and the standard deviation of the training rows.
+    by the mean and the standard deviation of the training rows; with ``groups`` targets
+    by those of each series, and ``validation_scores_`` are in these units.
 
     Validation rows are the last of each series, ``horizon`` rows apart from the
     training rows; or X_val.
@@ -172,6 +189,9 @@ class LSTMForecaster(ForecasterNetwork):
 
     Lin et al. (2024). "SparseTSF: Modeling long-term time series forecasting with 1k
     parameters." ICML. (The linear path.)
+
+    Yang et al. (2021). "Tuning large neural networks via zero-shot hyperparameter
+    transfer." NeurIPS. (The learning rate of narrow networks.)
 
     Lai et al. (2018). "Modeling long- and short-term temporal patterns with deep neural
     networks." SIGIR. (Adding a linear path to a recurrent one.)
@@ -205,6 +225,10 @@ class LSTMForecaster(ForecasterNetwork):
         **{k: v for k, v in TRAINING_CONSTRAINTS.items() if k not in _FIXED},
         **REGRESSOR_CONSTRAINTS,
         "loss": [StrOptions(_LOSSES), callable],
+        "learning_rate_init": [
+            StrOptions({"auto"}),
+            *TRAINING_CONSTRAINTS["learning_rate_init"],
+        ],
         "max_iter": [StrOptions({"auto"}), *TRAINING_CONSTRAINTS["max_iter"]],
     }
 
@@ -216,6 +240,7 @@ class LSTMForecaster(ForecasterNetwork):
         target_columns=None,
         known_columns=None,
         groups=None,
+        date_column=None,
         context="auto",
         freq=None,
         cell="lstm",
@@ -231,7 +256,7 @@ class LSTMForecaster(ForecasterNetwork):
         alpha=0.0,
         batch_size="auto",
         learning_rate="one_cycle",
-        learning_rate_init=0.001,
+        learning_rate_init="auto",
         power_t=0.5,
         max_iter="auto",
         shuffle=True,
@@ -262,6 +287,7 @@ class LSTMForecaster(ForecasterNetwork):
         self.target_columns = target_columns
         self.known_columns = known_columns
         self.groups = groups
+        self.date_column = date_column
         self.context = context
         self.freq = freq
         self.cell = cell
@@ -311,8 +337,10 @@ class LSTMForecaster(ForecasterNetwork):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows in order of time. The network reads nothing else.
+        X : array-like of shape (n_rows, n_features) or (n_rows,)
+            Rows in order of time, or a single series. The network reads nothing else.
+            A missing value (NaN) is read as the value before it, and not learnt. An
+            array given with y must have two axes.
         y : array-like of shape (n_rows,) or (n_rows, n_targets), default=None
             What is forecast; None means ``target_columns`` of X.
         X_val : array-like of shape (n_val_rows, n_features), default=None
@@ -331,12 +359,14 @@ class LSTMForecaster(ForecasterNetwork):
         ------
         ValueError
             If there are too few rows, dates out of order or not on the calendar
-            ``freq``, or training diverges.
+            ``freq``, a column without any value, or training diverges.
 
         Warns
         -----
         UserWarning
-            If the index has gaps or is irregular, or numbers in it are out of order.
+            If the dates have gaps or are irregular, if numbers in the index are out of
+            order, if values are missing inside a series, or if one of several series is
+            too short to be learnt from.
         """
         return self._fit(X, y, None, X_val, y_val)
 
@@ -362,7 +392,7 @@ class LSTMForecaster(ForecasterNetwork):
             "hidden_size": [32, 64, 128, 256],
             "cell": ["lstm", "gru"],
             "dropout": uniform(0.0, 0.7),
-            "learning_rate_init": loguniform(5e-4, 1e-2),
+            "learning_rate_init": ["auto", 0.0005, 0.001, 0.002, 0.005, 0.01],
             "batch_size": [16, 32, "auto"],
             "symmetric": ["auto", False],
         }
@@ -400,12 +430,27 @@ class LSTMForecaster(ForecasterNetwork):
 
     def _training_options(self, n_samples):
         options = super()._training_options(n_samples)
+        if self.learning_rate_init == "auto":
+            options = replace(options, learning_rate_init=self._learning_rate())
         if self.max_iter != "auto":
             return options
         if self.solver == "lbfgs":
             return replace(options, max_iter=_MOST_ITERATIONS)
-        epochs = math.ceil(_FEWEST_STEPS * options.batch_size / n_samples)
-        return replace(options, max_iter=max(epochs, _FEWEST_EPOCHS))
+        return replace(options, max_iter=_epochs(n_samples, options.batch_size))
+
+    def _task(self, plan, sample, *how):
+        task = super()._task(plan, sample, *how)
+        if self.max_iter == "auto" and self.solver != "lbfgs":
+            n_series = plan.targets.scaling_.n_series
+            epochs = _epochs(len(sample), task.options.batch_size, n_series)
+            task.options = replace(task.options, max_iter=epochs)
+        return task
+
+    def _learning_rate(self) -> float:
+        """Return the rate that suits the width of the network."""
+        if self.solver not in _SCALE_FREE_SOLVERS:
+            return _RATE
+        return _RATE * max(1, _RATE_WIDTH / max(self.hidden_size, _SMALLEST_WIDTH))
 
     def _holds_out(self):
         return self.validation_fraction > 0
@@ -430,6 +475,12 @@ class LSTMForecaster(ForecasterNetwork):
             The forecasts; a Series or DataFrame if X has an index of dates. (Wrappers
             that expect arrays, such as scikit-learn's TransformedTargetRegressor, take
             X without one.)
+
+        Raises
+        ------
+        ValueError
+            If a value of X is so far from the training rows that the forecasts would
+            not be finite.
         """
         series, forecasts = self._forecast_rows(X)
         return self._layout.shaped(forecasts, series.index)
@@ -472,10 +523,12 @@ class LSTMForecaster(ForecasterNetwork):
             Number of rows, ``horizon`` at most; None means ``horizon``.
         X : array-like of shape (n_rows, n_features), default=None
             The rows known; None means those of ``fit``.
-        future : array-like of shape (n_future, n_features), default=None
+        future : array-like of shape (n_future, n_features) or (n_future, n_known), \
+default=None
             Rows that follow, ``steps`` at least, of which ``known_columns`` alone are
-            read; needed if there are such columns. Other columns may hold NaN. Dates
-            must be the next ones, and become the index of the forecasts.
+            read; needed if there are such columns. Other columns may hold NaN or be
+            left out: the columns of a frame are found by name. Dates must be the next
+            ones, and become the index of the forecasts.
 
         Returns
         -------
@@ -543,7 +596,7 @@ class LSTMForecaster(ForecasterNetwork):
         -------
         paths : ndarray of shape (n_origins, horizon, n_targets)
             The forecasts. Every origin has a full window of X up to it and ``horizon``
-            rows of X after it.
+            rows of X after it; of several series, those too short for that have none.
         """
         return self._backtest(X, stride)
 
@@ -560,16 +613,22 @@ class LSTMForecaster(ForecasterNetwork):
         Returns
         -------
         score : float
-            R².
+            R², of the values that are not missing.
         """
         check_is_fitted(self)
         series, forecasts = self._forecast_rows(X)
         target = None if y is None else check_series_target(self, y, series)
         expected = targets_of(series, target, self._layout)
-        return float(r2_score(expected, forecasts))
+        return known_r2(expected, np.reshape(forecasts, expected.shape))
 
     def _joined(self, parts: list):
         """Return the only part, or those of several series one below another."""
         if self.groups is None:
             return parts[0][1]
         return pd.concat(dict(parts), names=[str(self.groups)])
+
+
+def _epochs(n_samples: int, batch_size: int, n_series: int = 1) -> int:
+    """Return the number of epochs that takes enough steps."""
+    steps = _FEWEST_STEPS * min(n_series, _MOST_TIMES)
+    return max(math.ceil(steps * batch_size / n_samples), _FEWEST_EPOCHS)

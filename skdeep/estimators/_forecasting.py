@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
@@ -13,7 +12,9 @@ import torch
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skdeep._compat import warn
 from skdeep.encoding import (
+    UNSEEN,
     ErrorQuantiles,
     ForecastTargets,
     RowContext,
@@ -26,25 +27,30 @@ from skdeep.estimators._series import (
     Group,
     Layout,
     Series,
+    as_rows,
     check_series,
     check_series_target,
+    complete_future,
     find_layout,
     groups_of,
 )
 from skdeep.estimators._validation import Checked
 from skdeep.losses import StepLoss, make_loss
-from skdeep.training import raw_scores
+from skdeep.training import raw_scores, resolve_device
 
-# Windows whose paths are held at a time.
-_CHUNK = 4000
+# Windows whose paths are held at a time; and rows, where windows are copied.
+_CHUNK, _COPIED_ROWS = 4000, 2**20
+# Rows keep their type until they are scaled: a large offset leaves float32 no digits.
+_KEPT_TYPES = (np.float64, np.float32)
 
 
 @dataclass
 class _Past:
-    """What is remembered of a series: its last rows and their times."""
+    """What is remembered of a series: its last rows and their times, and its code."""
 
     key: Any
     context: RowContext
+    code: int
 
     @property
     def axis(self) -> TimeAxis | None:
@@ -59,6 +65,7 @@ class _Known:
     key: Any
     rows: np.ndarray
     axis: TimeAxis | None
+    code: int
 
 
 class ForecasterNetwork(RegressorMixin, BaseNetwork):
@@ -82,12 +89,16 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
 
     def _check(self, X, y="no_validation", *, dtype, schema=None):
         is_first = schema is None
-        series, schema = check_series(self, X, dtype=dtype, schema=schema)
+        is_alone = y is None or isinstance(y, str)
+        rows = as_rows(X, is_alone and (is_first or schema.n_features == 1))
+        series, schema = check_series(self, rows, dtype=_KEPT_TYPES, schema=schema)
         if isinstance(y, str) and y == "no_validation":
             return Checked(series, None, schema)
         target = None if y is None else check_series_target(self, y, series)
         if is_first:
-            layout = find_layout(self, X, y, target, schema.n_features)
+            layout = find_layout(self, rows, y, target, schema.n_features)
+            if target is None and getattr(X, "name", "unnamed") is None:
+                layout.names = None  # a Series without a name
             schema = replace(schema, layout=layout)
         return Checked(series, targets_of(series, target, schema.layout), schema)
 
@@ -111,58 +122,91 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         return self._targets
 
     def _sample(self, series, y, sample_weight, plan, incremental):
-        targets = plan.targets
-        n_kept = targets.window + targets.horizon - 1
+        targets, layout = plan.targets, plan.schema.layout
+        needed = targets.window + targets.horizon
+        groups = _long_enough(series.groups, targets.window, targets.horizon)
+        codes = self._codes(groups, targets)
+        axes = [group.time_axis(self.freq, targets.horizon) for group in series.groups]
         plan.fitted["_pasts"] = [
-            _Past(group.key, RowContext(series.numeric[group.rows], axis, n_kept))
-            for group in series.groups
-            for axis in [group.time_axis(self.freq, targets.horizon)]
+            _Past(
+                group.key,
+                RowContext(series.numeric[group.rows], axis, needed - 1),
+                codes.get(group.key, UNSEEN),
+            )
+            for group, own in zip(series.groups, axes, strict=True)
+            for axis in [_with_calendar(own, group, axes)]
         ]
-        windows = _windows_inside(series, y, targets.window, targets.horizon)
+        windows = _windows_inside(series, y, groups, codes, layout.own, targets)
+        windows = windows.with_targets(targets.horizon)
         return Sample(windows, windows)
 
+    def _codes(self, groups: list[Group], targets: ForecastTargets) -> dict:
+        """Return the code of each series, by which its scale is found."""
+        if targets.is_fitted:  # a warm start keeps the scales
+            return {past.key: past.code for past in self._pasts}
+        return {group.key: code for code, group in enumerate(groups)}
+
     def _hold_out(self, sample, targets, rng):
-        """Set the last rows of each series aside, a horizon after the training rows."""
+        """Set the last rows of each series aside, a horizon after the training rows.
+
+        One of several series that is too short for that is trained on whole.
+        """
         windows = sample.table
-        train, valid = [], []
-        for start, stop in windows.spans:
-            n_valid = math.ceil(self.validation_fraction * (stop - start))
-            if n_valid < self.horizon:
+        starts, stops = np.array(windows.spans).T
+        n_rows = stops - starts
+        n_valid = np.ceil(self.validation_fraction * n_rows).astype(int)
+        is_split = (n_valid >= self.horizon) & (
+            n_rows - n_valid >= self.window + 2 * self.horizon
+        )
+        if not is_split.any():
+            self._refuse_split(n_rows.max(), n_valid.max())
+        which = np.searchsorted(starts, windows.starts, side="right") - 1
+        first_valid, is_split = (stops - n_valid)[which], is_split[which]
+        is_before = windows.futures + 2 * self.horizon <= first_valid
+        train = ~is_split | is_before
+        valid = is_split & (windows.futures >= first_valid)
+        for part, name in ((train, "training"), (valid, "validation")):
+            if not part.any():
                 raise ValueError(
-                    f"horizon={self.horizon} is longer than the validation block of "
-                    f"{n_valid} rows, validation_fraction={self.validation_fraction} "
-                    f"of {stop - start}. Raise validation_fraction, or set it to 0, or "
-                    "give X_val."
+                    f"The {name} rows of X hold no value of a target. Drop rows that "
+                    "have none, or change validation_fraction="
+                    f"{self.validation_fraction}."
                 )
-            here = (windows.starts >= start) & (windows.futures < stop)
-            ends = windows.futures + self.horizon
-            train.append(here & (ends <= stop - n_valid - self.horizon))
-            valid.append(here & (windows.futures >= stop - n_valid))
-        train, valid = np.any(train, axis=0), np.any(valid, axis=0)
-        if not train.any():
-            raise ValueError(
-                f"No window is left for training: window={self.window} and twice "
-                f"horizon={self.horizon} must fit into the rows before the validation "
-                f"block; n_samples={len(windows.numeric)}."
-            )
         parts = [windows.some(np.flatnonzero(part)) for part in (train, valid)]
         return tuple(Sample(part, part) for part in parts)
 
+    def _refuse_split(self, n_rows: int, n_valid: int) -> None:
+        if n_valid < self.horizon:
+            raise ValueError(
+                f"horizon={self.horizon} is longer than the validation block of "
+                f"{n_valid} rows, validation_fraction={self.validation_fraction} "
+                f"of {n_rows}. Raise validation_fraction, or set it to 0, or "
+                "give X_val."
+            )
+        raise ValueError(
+            f"No window is left for training: window={self.window} and twice "
+            f"horizon={self.horizon} must fit into the rows before the validation "
+            f"block; n_samples={n_rows}."
+        )
+
     def _validation_sample(self, X_val, y_val, plan, dtype):
-        pasts = plan.fitted["_pasts"]
+        pasts = {past.key: past for past in plan.fitted["_pasts"]}
         try:
             series, y, _ = self._check(X_val, y_val, dtype=dtype, schema=plan.schema)
         except (TypeError, ValueError) as error:
             raise ValueError(f"X_val and y_val do not fit: {error}") from error
         _check_times(pasts, series)
-        rows, values, starts, n_rows = [], [], [], 0
+        rows, values, starts, codes, spans, n_rows = [], [], [], [], [], 0
         for group in series.groups:
-            before = self._rows_before(pasts, series, group, stacklevel=7)
+            before = self._rows_before(pasts, series, group)
             first = n_rows + max(len(before) - self.window, 0)
             rows += [before, series.numeric[group.rows]]
             # Nothing is forecast for the rows before.
             values += [np.zeros((len(before), y.shape[1]), y.dtype), y[group.rows]]
-            n_rows += len(before) + len(group.rows)
+            stop = n_rows + len(before) + len(group.rows)
+            spans.append((n_rows, stop))
+            codes.append(pasts[group.key].code if group.key in pasts else UNSEEN)
+            n_rows = stop
             starts.append(np.arange(first, n_rows - self.window - self.horizon + 1))
         joined = np.concatenate(starts)
         if not len(joined):
@@ -173,14 +217,26 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
                 "before."
             )
         windows = Windows(
-            np.concatenate(rows), np.concatenate(values), joined, joined + self.window
-        )
+            np.concatenate(rows),
+            np.concatenate(values),
+            joined,
+            joined + self.window,
+            spans,
+            series=np.repeat(codes, [stop - start for start, stop in spans]),
+        ).filled(plan.schema.layout.own)
+        windows = windows.with_targets(self.horizon)
+        if not len(windows):
+            raise ValueError("X_val holds no value of a target.")
         return Sample(windows, windows)
 
     def _lay_out(self, plan, sample, first):
         if first:
             plan.targets.fit(sample.table)
         super()._lay_out(plan, sample, first)
+        accepted = self._accepted_dtype(resolve_device(self.device))
+        rows_type = sample.table.dtype.type
+        kept = rows_type if rows_type in accepted else accepted[0]
+        plan.dtype = getattr(torch, np.dtype(kept).name)
 
     def _make_inputs(self, schema):
         layout = schema.layout
@@ -214,7 +270,9 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         )
         errors = (raw - task.valid.target).abs().cpu().numpy()
         shape = (len(errors), targets.horizon, targets.n_targets)
-        return ErrorQuantiles(errors.reshape(shape), _spreads(rows, plan.schema.layout))
+        spreads = _spreads(rows, plan.schema.layout)
+        n_series = targets.scaling_.n_series
+        return ErrorQuantiles(errors.reshape(shape), spreads, rows.series, n_series)
 
     # -- predict -----------------------------------------------------------------------
 
@@ -222,81 +280,153 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         """Return the checked rows and their forecasts, (n_rows, n_targets[, 2])."""
         check_is_fitted(self)
         series = self._series_of(X)
-        parts = []
+        pasts, parts = self._pasts_by_key(), []
         for group in series.groups:
-            before = self._rows_before(self._pasts, series, group, stacklevel=4)
+            before = self._rows_before(pasts, series, group)
             rows = series.numeric[group.rows]
-            windows = self._windows_before(before, rows)
+            windows = self._windows_before(before, rows, self._code(group.key, pasts))
             # Of each path the last step alone is wanted: whole, they may fill the
             # memory.
-            parts += [
-                self._paths(windows.some(slice(i, i + _CHUNK)), coverage)[:, -1]
-                for i in range(0, len(windows), _CHUNK)
-            ]
+            parts += [part[:, -1] for part in self._in_chunks(windows, coverage)]
         order = np.concatenate([group.rows for group in series.groups])
         forecasts = np.empty((len(order), *parts[0].shape[1:]), parts[0].dtype)
         forecasts[order] = np.concatenate(parts)
+        self._check_finite(forecasts, X=series)
         return series, forecasts
 
     def _series_of(self, X) -> Series:
         """Return the checked rows of series that go on as the training rows do."""
         series: Any = self._table(X)
-        _check_times(self._pasts, series)
+        _check_times(self._pasts_by_key(), series)
         return series
+
+    def _in_chunks(self, windows: Windows, coverage=None):
+        """Yield the paths from windows, some at a time."""
+        size = _CHUNK
+        if windows.series == UNSEEN:
+            size = max(1, _COPIED_ROWS // (self._inputs.window + self._inputs.horizon))
+        for start in range(0, len(windows), size):
+            yield self._paths(windows.some(slice(start, start + size)), coverage)
 
     def _backtest(self, X, stride: int) -> np.ndarray:
         """Return the paths from every so manyth full window of X."""
         check_is_fitted(self)
         check_count("stride", stride)
         series = self._series_of(X)
-        nothing = series.numeric[:, :0]
-        inputs = self._inputs
-        windows = _windows_inside(series, nothing, inputs.window, inputs.horizon)
-        kept = [
-            np.flatnonzero((windows.starts >= start) & (windows.starts < stop))[
-                ::stride
-            ]
-            for start, stop in windows.spans
-        ]
-        return self._paths(windows.some(np.concatenate(kept)))
+        pasts, paths = self._pasts_by_key(), []
+        inputs, targets, nothing = self._inputs, self._targets, series.numeric[:, :0]
+        for group in _long_enough(series.groups, inputs.window, inputs.horizon, True):
+            codes = {group.key: self._code(group.key, pasts)}
+            windows = _windows_inside(
+                series, nothing, [group], codes, inputs.own, targets
+            )
+            thinned = windows.some(np.arange(0, len(windows), stride))
+            paths += self._in_chunks(thinned)
+        joined = np.concatenate(paths)
+        self._check_finite(joined, X=series)
+        return joined
 
-    def _windows_before(self, before: np.ndarray, rows: np.ndarray) -> Windows:
+    def _windows_before(
+        self, before: np.ndarray, rows: np.ndarray, code: int
+    ) -> Windows:
         """Return a window for each row, a horizon before it."""
         inputs = self._inputs
+        unknown = inputs.scaling_.of(code)[0]
         return Windows.before_each(
-            before, rows, inputs.mean_, inputs.window, inputs.horizon
+            before, rows, unknown, inputs.window, inputs.horizon, inputs.own, code
         )
 
+    def _pasts_by_key(self) -> dict[Any, _Past]:
+        return {past.key: past for past in self._pasts}
+
+    def _code(self, key, pasts: dict[Any, _Past]) -> int:
+        """Return the code of a series."""
+        return pasts[key].code if key in pasts else UNSEEN
+
     def _rows_before(
-        self, pasts: list[_Past], series: Series, group: Group, stacklevel: int
+        self, pasts: dict[Any, _Past], series: Series, group: Group
     ) -> np.ndarray:
         """Return the training rows to put before the first row of a series."""
         rows = series.numeric[group.rows]
-        past = _past_of(group.key, pasts)
-        if past is None:
+        if group.key not in pasts:
             return rows[:0]
         # One warning is enough for all series.
-        context = past.context
-        context.has_warned = any(p.context.has_warned for p in pasts)
+        context = pasts[group.key].context
+        context.has_warned = any(p.context.has_warned for p in pasts.values())
         name = type(self).__name__
-        return context.rows_before(rows, group.times, self.context, name, stacklevel)
+        return context.rows_before(rows, group.times, self.context, name)
 
     def _paths(self, windows: Windows, coverage=None) -> np.ndarray:
-        """Return forecasts from windows, (n_windows, horizon, n_targets).
+        """Return forecasts from windows of one series, (n_windows, horizon, n_targets).
 
         With ``coverage`` these are the two ends of intervals, on one more axis.
         """
-        paths = self._targets.decode(self._scores_of(windows).numpy())
-        if coverage is not None:
-            rows = self._inputs.encode(windows, torch.float64, torch.device("cpu"))
-            spreads = _spreads(rows, self._layout)
-            if windows.is_padded is not None:
+        if windows.series == UNSEEN:
+            windows = windows.apart(self._inputs.window, self._inputs.horizon)
+        mean, scale = self._target_scaling(windows)
+        scores = self._targets.as_paths(self._scores_of(windows).numpy())
+        with np.errstate(over="ignore", invalid="ignore"):  # looked at by the caller
+            paths = scores * scale + mean
+            is_unknown = windows.is_unknown
+            if is_unknown is not None and is_unknown.shape[1]:
+                paths = np.where(is_unknown[:, np.newaxis], mean, paths)
+            if coverage is not None:
+                radius = self._radius(windows, coverage) * scale
+                paths = np.stack([paths - radius, paths + radius], axis=-1)
+            return paths.astype(self._dtype, copy=False)
+
+    def _target_scaling(self, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and scale of the targets, which broadcast to paths."""
+        mean, scale = self._targets.scaling_.of(windows.series)
+        own = self._layout.own
+        if not windows.is_apart or not own:
+            return mean, scale
+        # As the targets of training go with their own past.
+        usual_mean, usual_scale = (p[own] for p in self._inputs.scaling_.of(UNSEEN))
+        ratio = scale / usual_scale
+        own_mean, own_scale = self._inputs.own_scaling(windows)
+        mean = own_mean * ratio + (mean - usual_mean * ratio)
+        return mean[:, np.newaxis], (own_scale * ratio)[:, np.newaxis]
+
+    def _radius(self, windows: Windows, coverage: float) -> np.ndarray:
+        """Return half the widths of intervals, scaled as the targets are."""
+        rows = self._inputs.encode(windows, torch.float64, torch.device("cpu"))
+        spreads = _spreads(rows, self._layout)
+        for is_made_up in (windows.is_padded, windows.is_unknown):
+            if is_made_up is not None and is_made_up.size:
                 # Copies of a row do not move, which is no reason to be sure.
-                spreads[windows.is_padded] = spreads[windows.is_padded].clip(min=1)
-            radius = self._error_quantiles.radius(coverage, spreads)
-            radius = radius * self._targets.scale_
-            paths = np.stack([paths - radius, paths + radius], axis=-1)
-        return paths.astype(self._dtype, copy=False)
+                spreads[is_made_up] = spreads[is_made_up].clip(min=1)
+        return self._error_quantiles.radius(coverage, spreads, windows.series)
+
+    def _check_finite(self, forecasts: np.ndarray, **given: Series) -> None:
+        """Refuse forecasts that are not finite: name the value that led to them."""
+        if np.isfinite(forecasts).all():
+            return
+        found = [self._largest(series, name) for name, series in given.items()]
+        where = max(found)[1] if found else "The training rows hold values"
+        raise ValueError(
+            f"{where} too far from those of the training rows to be forecast from: "
+            "the forecasts would not be finite numbers."
+        )
+
+    def _largest(self, series: Series, name: str) -> tuple[float, str]:
+        """Return how far the most distant value is from the training rows, and where.
+
+        In units of their spread.
+        """
+        pasts, found = self._pasts_by_key(), []
+        for group in series.groups:
+            mean, scale = self._inputs.scaling_.of(self._code(group.key, pasts))
+            rows = series.numeric[group.rows]
+            with np.errstate(over="ignore"):
+                distance = np.nan_to_num(np.abs(rows / 2 - mean / 2) / scale, nan=-1)
+            row, column = np.unravel_index(distance.argmax(), distance.shape)
+            told = (
+                f"{name} holds the value {rows[row, column]:.6g} (row "
+                f"{group.rows[row]}, column {self._layout.name_of(column)!r}),"
+            )
+            found.append((float(distance[row, column]), told))
+        return max(found)
 
     def _forecast_paths(self, steps, X, future, coverage=None) -> list[tuple]:
         """Return the name, the path and the following dates of each series."""
@@ -309,93 +439,102 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
                 f"steps={steps} is more than horizon={horizon}, which is what the "
                 "network was trained to forecast."
             )
-        known = self._known_rows(X)
-        ahead = self._read_future(future, steps, known)
+        known, given = self._known_rows(X)
+        ahead, planned = self._read_future(future, steps, known)
         paths = []
         for past, (rows, dates) in zip(known, ahead, strict=True):
-            windows = self._windows_before(past.rows, rows).some([-1])
+            windows = self._windows_before(past.rows, rows, past.code).some([-1])
             path = self._paths(windows, coverage)[0, :steps]
+            self._check_finite(path, **given, **planned)
             paths.append((past.key, path, dates))
         return paths
 
-    def _known_rows(self, X) -> list[_Known]:
-        """Return the rows known of each series: the last of X, or of those of fit."""
+    def _known_rows(self, X) -> tuple[list[_Known], dict[str, Series]]:
+        """Return the rows known of each series, and the checked X they are from.
+
+        They are the last of X, or of those of fit.
+        """
         if X is None:
-            return [_Known(p.key, p.context.tail, p.axis) for p in self._pasts]
+            pasts = [_Known(p.key, p.context.tail, p.axis, p.code) for p in self._pasts]
+            return pasts, {}
         series = self._series_of(X)
-        known = []
+        by_key, known = self._pasts_by_key(), []
         for group in series.groups:
             rows = series.numeric[group.rows]
             if len(rows) < self._inputs.window:
-                before = self._rows_before(self._pasts, series, group, stacklevel=5)
+                before = self._rows_before(by_key, series, group)
                 rows = np.concatenate([before, rows])
-            past = _past_of(group.key, self._pasts)
-            axis = self._axis_of(group, None if past is None else past.axis)
-            known.append(_Known(group.key, rows, axis))
-        return known
+            axis = self._axis_of(group, by_key.get(group.key))
+            code = self._code(group.key, by_key)
+            known.append(_Known(group.key, rows, axis, code))
+        return known, {"X": series}
 
-    def _axis_of(self, group: Group, fitted: TimeAxis | None) -> TimeAxis | None:
+    def _axis_of(self, group: Group, past: _Past | None) -> TimeAxis | None:
         """Return how the times of a series go on: as those of the training rows do."""
         if group.times is None:
             return None
+        fitted = None if past is None else past.axis
         moved = None if fitted is None else fitted.moved_to(group.times)
-        return moved or group.time_axis(self.freq, self._inputs.horizon)
+        own = moved or group.time_axis(self.freq, self._inputs.horizon)
+        return _with_calendar(own, group, [past.axis for past in self._pasts])
 
-    def _read_future(self, future, steps: int, known: list[_Known]) -> list[tuple]:
+    def _read_future(
+        self, future, steps: int, known: list[_Known]
+    ) -> tuple[list[tuple], dict[str, Series]]:
         """Return ``horizon`` rows of each series that follow those known, and dates.
 
         Only what is known in advance is read of the rows, all else is 0. What is known
         of fewer rows stays as it is in the last. There are ``steps`` dates, or None.
+        The checked future comes second, if its numbers were read.
         """
-        shape = (self._inputs.horizon, known[0].rows.shape[1])
-        filled = [np.zeros(shape, known[0].rows.dtype) for _ in known]
         if future is None and self._layout.known:
             raise ValueError(
                 f"known_columns={self.known_columns!r} are read up to the forecast "
                 f"row: pass their next {steps} rows as future."
             )
-        if future is None:
-            indexes = [self._index_after(past.axis, steps) for past in known]
-            return list(zip(filled, indexes, strict=True))
-        numeric, groups = self._future_rows(future)
+        series, groups = (None, {}) if future is None else self._future_rows(future)
+        dtype = known[0].rows.dtype if series is None else series.dtype
+        shape = (self._inputs.horizon, known[0].rows.shape[1])
         ahead = []
-        for past, rows in zip(known, filled, strict=True):
-            group = groups.get(past.key)
+        for past in known:
+            rows, group = np.zeros(shape, dtype), groups.get(past.key)
             n_rows = 0 if group is None else len(group.rows)
             which = "" if past.key is None else f" of the series {past.key!r}"
             if self._layout.known and n_rows < steps:
                 raise ValueError(f"future must hold {steps} rows{which}, got {n_rows}.")
             dates = self._index_of(group, past.axis, steps, f"future{which}")
-            if numeric is not None and group is not None:
-                given = numeric[group.rows[: len(rows)]]
+            if series is not None and group is not None:
+                given = series.numeric[group.rows[: len(rows)]]
                 rows[: len(given)], rows[len(given) :] = given, given[-1]
             ahead.append((rows, dates))
-        return ahead
+        return ahead, {} if series is None else {"future": series}
 
-    def _future_rows(self, future) -> tuple[np.ndarray | None, dict[Any, Group]]:
+    def _future_rows(self, future) -> tuple[Series | None, dict[Any, Group]]:
         """Return what is known in advance, if anything, and where each series is."""
+        future = complete_future(future, self, self._layout)
         if not self._layout.known:
             groups = groups_of(self, future, self._schema)
             return None, {group.key: group for group in groups}
         series, _ = check_series(
             self,
             future,
-            dtype=(np.float64, np.float32),
+            dtype=_KEPT_TYPES,
             schema=self._schema,
             name="future",
             known=self._layout.known,
         )
-        return series.numeric, {group.key: group for group in series.groups}
+        return series, {group.key: group for group in series.groups}
 
     def _index_of(self, group: Group | None, axis: TimeAxis | None, steps, of: str):
         """Return the index of a path: the dates of the future, if they follow."""
-        if group is None or group.times is None or axis is None:
+        if group is None or group.times is None or not len(group.times) or axis is None:
             return self._index_after(axis, steps)
-        if axis.has_dates and group.has_dates:
-            return axis.check_future(group.times, steps, of)
-        if not axis.has_dates and group.has_numbers_of_its_own:
-            axis.check_future(group.times, steps, of)
-        return self._index_after(axis, steps)
+        is_counted = not group.has_dates and not group.has_numbers_of_its_own
+        is_other = self.date_column is None and axis.has_dates != group.has_dates
+        if is_counted or is_other:
+            return self._index_after(axis, steps)
+        dates = axis.check_future(group.times, steps, of)
+        return dates if axis.has_dates else self._index_after(axis, steps)
 
     def _index_after(self, axis: TimeAxis | None, steps: int) -> pd.Index | None:
         """Return the index of a path whose future has no dates."""
@@ -417,6 +556,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = False
+        tags.input_tags.allow_nan = True
         tags.target_tags.required = False
         tags.target_tags.multi_output = True
         # A row is forecast from those before it, which in scikit-learn's checks say
@@ -440,17 +580,25 @@ def targets_of(series: Series, target, layout: Layout) -> np.ndarray:
     return target
 
 
-def _past_of(key, pasts: list[_Past]) -> _Past | None:
-    """Return what is remembered of a series, if it is known."""
-    return next((past for past in pasts if past.key == key), None)
+def _with_calendar(
+    axis: TimeAxis | None, group: Group, others: list[TimeAxis | None]
+) -> TimeAxis | None:
+    """Return the axis of a series: a single date goes on as other series do."""
+    if axis is None or axis.calendar is not None or not axis.has_dates:
+        return axis
+    usual = next((other for other in others if other and other.calendar), None)
+    moved = None if usual is None else usual.moved_to(group.times)
+    if moved is None:
+        return axis
+    moved.place = axis.place
+    return moved
 
 
-def _check_times(pasts: list[_Past], series: Series) -> None:
+def _check_times(pasts: dict[Any, _Past], series: Series) -> None:
     """Check that each series is on the calendar of its training rows."""
     for group in series.groups:
-        past = _past_of(group.key, pasts)
-        if past is not None:
-            past.context.check(group.times)
+        if group.key in pasts:
+            pasts[group.key].context.check(group.times)
 
 
 def _spreads(rows, layout: Layout) -> np.ndarray:
@@ -459,29 +607,53 @@ def _spreads(rows, layout: Layout) -> np.ndarray:
     return rows.spreads(n_own) if n_own else np.ones((len(rows), n_targets))
 
 
-def _windows_inside(series: Series, targets, window: int, horizon: int) -> Windows:
-    """Return all windows that lie with their futures within one series."""
+def _long_enough(
+    groups: list[Group], window: int, horizon: int, is_silent: bool = False
+) -> list[Group]:
+    """Return the series that hold a window and its future; warn of others."""
     needed = window + horizon
-    for group in series.groups:
-        if len(group.rows) < needed:
-            which = "X" if group.key is None else f"The series {group.key!r}"
-            raise ValueError(
-                f"{which} is shorter than a window and what is to be forecast from it: "
-                f"n_samples={len(group.rows)}, but window={window} and "
-                f"horizon={horizon} need {needed} rows."
-            )
-    order = np.concatenate([group.rows for group in series.groups])
-    spans = _spans(series.groups)
-    return Windows.inside(series.numeric[order], targets[order], spans, window, horizon)
+    short = [group for group in groups if len(group.rows) < needed]
+    if not short:
+        return groups
+    lengths = ", ".join(
+        f"{group.key!r} ({len(group.rows)} rows)" for group in short[:5]
+    )
+    told = (
+        f"window={window} and horizon={horizon} need {needed} rows of a series; too "
+        f"short are {lengths}{', …' if len(short) > 5 else ''}."
+    )
+    if groups[0].key is None:
+        raise ValueError(
+            "X is shorter than a window and what is to be forecast from it: "
+            f"n_samples={len(groups[0].rows)}, but window={window} and "
+            f"horizon={horizon} need {needed} rows."
+        )
+    if len(short) == len(groups):
+        raise ValueError(f"No series is long enough: {told}")
+    if not is_silent:
+        warn(f"{len(short)} of {len(groups)} series are not learnt from: {told}")
+    return [group for group in groups if len(group.rows) >= needed]
+
+
+def _windows_inside(
+    series: Series, targets, groups: list[Group], codes: dict, own: list[int], sizes
+) -> Windows:
+    """Return all windows that lie with their futures within one series."""
+    order = np.concatenate([group.rows for group in groups])
+    ends = np.cumsum([len(group.rows) for group in groups]).tolist()
+    spans = list(zip([0, *ends[:-1]], ends, strict=True))
+    return Windows.inside(
+        series.numeric[order],
+        targets[order],
+        spans,
+        sizes.window,
+        sizes.horizon,
+        own,
+        [codes.get(group.key, UNSEEN) for group in groups],
+    )
 
 
 def check_count(name: str, value) -> None:
     """Refuse what is no whole number from 1 on."""
     if type(value) is bool or not isinstance(value, Integral) or value < 1:
         raise ValueError(f"{name} must be a whole number from 1 on, got {value!r}.")
-
-
-def _spans(groups: list[Group]) -> list[tuple[int, int]]:
-    """Return where the rows of each series begin and end, one after another."""
-    ends = np.cumsum([len(group.rows) for group in groups]).tolist()
-    return list(zip([0, *ends[:-1]], ends, strict=True))

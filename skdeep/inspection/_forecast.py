@@ -98,9 +98,9 @@ class ForecastDisplay:
         steps : int, default=None
             Number of rows to forecast; None means the ``horizon``.
         future : array-like of shape (n_future, n_features), default=None
-            The rows that follow. ``known_columns`` are read from them. What they hold
-            of targets that are columns of X is drawn as what came; the forecast does
-            not know it.
+            The rows that follow. ``known_columns`` are read from them, and may stand
+            alone. What they hold of targets that are columns of X is drawn as what
+            came; the forecast does not know it.
         n_history : int, default=None
             Number of rows of X to draw; None means the ``window``, or twice the steps
             if that is more.
@@ -132,8 +132,7 @@ class ForecastDisplay:
         _check_forecaster(estimator)
         _check_n_history(n_history)
         shows_truth = future is not None and y is None
-        if shows_truth:
-            _check_columns(future, X)
+        later = _with_columns_of(X, future, estimator) if shows_truth else None
         asked = (steps, X, future)
         paths = _by_series(estimator.forecast(*asked), estimator.groups)
         ends: dict = {}
@@ -141,14 +140,14 @@ class ForecastDisplay:
             intervals = estimator.forecast_interval(*asked, coverage)
             ends = _by_series(intervals, estimator.groups)
         past = _targets(estimator, X, y)
-        came = _targets(estimator, future, None) if shows_truth else None
+        came = None if later is None else _targets(estimator, later, None)
         targets = _chosen_targets(target, list(past.columns))
         tables = {}
         for key in _chosen_series(group, list(paths)):
             path = paths[key]
             n_rows = n_history or max(estimator.window, 2 * len(path))
             rows = past[_are_of(key, X, estimator)][-n_rows:]
-            truth = None if came is None else came[_are_of(key, future, estimator)]
+            truth = None if came is None else came[_are_of(key, later, estimator)]
             for place in targets:
                 outlook = _outlook(path, ends.get(key), truth, place)
                 label = _label(key, past.columns[place])
@@ -244,16 +243,32 @@ def _frame(rows, name: str = "X") -> pd.DataFrame:
     """Return rows as a DataFrame, with the names and the index that they have."""
     if hasattr(rows, "iloc"):
         return pd.DataFrame(rows)
+    if hasattr(rows, "columns"):
+        return pd.DataFrame({name: np.asarray(rows[name]) for name in rows.columns})
     values = np.asarray(rows)
     if values.ndim not in (1, 2):
         raise ValueError(f"{name} must be a table of rows, got shape {values.shape}.")
-    return pd.DataFrame(values, columns=getattr(rows, "columns", None))
+    return pd.DataFrame(values)
 
 
-def _check_columns(future, X) -> None:
-    found, needed = list(_frame(future, "future").columns), list(_frame(X).columns)
-    if found != needed:
-        raise ValueError(f"future must have X's columns, {needed}, got {found}.")
+def _with_columns_of(X, future, estimator) -> pd.DataFrame:
+    """Return a future with the columns of X, NaN in those that it lacks.
+
+    It may hold the columns known in advance alone.
+    """
+    rows, columns = _frame(future, "future"), _frame(X).columns
+    if list(rows.columns) == list(columns):
+        return rows
+    is_part = estimator.known_columns is not None
+    if hasattr(future, "columns"):
+        targets = columns[estimator.target_columns_]
+        if is_part or targets.isin(rows.columns).any():
+            return rows.reindex(columns=columns)
+    elif is_part and rows.shape[1] < len(columns):
+        return pd.DataFrame(np.nan, rows.index, columns)
+    raise ValueError(
+        f"future must have X's columns, {list(columns)}, got {list(rows.columns)}."
+    )
 
 
 def _targets(estimator, X, y) -> pd.DataFrame:
@@ -271,6 +286,8 @@ def _targets(estimator, X, y) -> pd.DataFrame:
                 f"{len(rows)} rows, as X does; got shape {targets.shape}."
             )
         targets = targets.set_axis(rows.index)
+    if estimator.date_column is not None:
+        targets = targets.set_axis(pd.Index(_column(rows, estimator.date_column)))
     return targets.astype(float).set_axis(_shown_names(targets), axis=1)
 
 
@@ -287,10 +304,12 @@ def _are_of(key, X, estimator) -> np.ndarray:
     rows = _frame(X)
     if key is None:
         return np.ones(len(rows), bool)
-    column = estimator.groups
-    if isinstance(column, Integral):
-        column = rows.columns[column]
-    return (rows[column] == key).to_numpy()
+    return (_column(rows, estimator.groups) == key).to_numpy()
+
+
+def _column(rows: pd.DataFrame, column) -> pd.Series:
+    """Return a column of rows, by its name or position."""
+    return rows.iloc[:, column] if isinstance(column, Integral) else rows[column]
 
 
 def _chosen_targets(asked, names: list) -> list[int]:

@@ -100,6 +100,11 @@ def window_rows(forecaster, X, background, options: dict) -> CellRows:
             "A forecaster of several series (groups) is not explained; fit one to a "
             "single series."
         )
+    if forecaster.date_column is not None:
+        raise ValueError(
+            f"A forecaster with date_column={forecaster.date_column!r} is not "
+            "explained; fit one to rows whose index holds the dates."
+        )
     n_ahead = forecaster.horizon if forecaster.known_columns else 0
     length = forecaster.window + n_ahead
     times = _times(forecaster.window, n_ahead)
@@ -113,11 +118,13 @@ def window_rows(forecaster, X, background, options: dict) -> CellRows:
             f"X must hold the rows of a window, {length} at least, or windows of as "
             f"many (with known_columns the rows to forecast too), got shape {X.shape}."
         )
+    _refuse_missing(rows, "X")
     # Series wander: their mean may be far from where a window is.
     means = np.ma.masked_invalid(rows).mean(axis=1, keepdims=True).filled(0.0)
     others = rows
     if background is not None:
         others = _windows_of(_series(forecaster, background, "background"), length)
+        _refuse_missing(others, "background")
         means = mean_cells(others)
     elif options["replacement"] == "noise":
         raise ValueError(
@@ -129,6 +136,15 @@ def window_rows(forecaster, X, background, options: dict) -> CellRows:
     names = feature_names(forecaster, rows, known if given is None else given)
     means = np.broadcast_to(means, rows.shape)
     return _sequences(rows, others, means, names, options, times)
+
+
+def _refuse_missing(windows: np.ndarray, name: str) -> None:
+    """Refuse missing values: what is read instead depends on the rows before."""
+    if np.isnan(windows).any():
+        raise ValueError(
+            f"{name} must hold no missing values (NaN) in the windows of a forecaster: "
+            "fill them before."
+        )
 
 
 def _series(forecaster, X, name: str) -> np.ndarray:

@@ -392,13 +392,7 @@ class TrendFeatures(
         prices = self._check(X, reset=False)
         self._context.check(times)
         name = type(self).__name__
-        before = self._context.rows_before(
-            prices,
-            times,
-            self.context,
-            name,
-            stacklevel=3,  # set_output wraps this method
-        )
+        before = self._context.rows_before(prices, times, self.context, name)
         with np.errstate(over="ignore", invalid="ignore"):  # of prices like 1e308
             indicators = self._compute(np.concatenate([before, prices]))
         return indicators[len(before) :]

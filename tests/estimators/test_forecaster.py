@@ -1,12 +1,14 @@
 """What forecasts are made from, which rows they are for, and in what units."""
 
 import warnings
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.metrics import r2_score
 from sklearn.model_selection import TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -302,6 +304,153 @@ def test_a_window_of_rows_needs_no_context():
         warnings.simplefilter("error")
         path = model.forecast(X=X[60:])
     assert_array_equal(path, model.set_params(context="pad").forecast(X=X[60:]))
+
+
+# --- a single series ------------------------------------------------------------------
+
+
+SERIES = {
+    "Series": lambda y: y,
+    "array": lambda y: y.to_numpy(),
+    "list": lambda y: y.tolist(),
+    "polars": lambda y: pl.Series("a", y.to_numpy()),
+    "column": lambda y: y.to_numpy()[:, None],
+    "Int64": lambda y: y.astype("Int64"),
+    "Decimal": lambda y: [Decimal(int(value)) for value in y],
+    "object": lambda y: y.astype(object),
+}
+
+
+@pytest.mark.parametrize("kind", SERIES)
+def test_one_axis_is_a_series(kind):
+    X = make_frame(columns=["a"]).round()
+    y, y_new = (SERIES[kind](part) for part in (X["a"][:60], X["a"][60:]))
+    model = small(context="train").fit(y, X_val=y_new)
+    same = small(context="train").fit(X[:60], X_val=X[60:])
+    assert model.validation_scores_ == same.validation_scores_
+    assert_array_equal(model.forecast(), same.forecast())
+    assert_array_equal(model.forecast(X=y_new), same.forecast(X=X[60:]))
+    assert_array_equal(model.predict(y_new), same.predict(X[60:]))
+    assert_array_equal(model.predict_interval(y_new), same.predict_interval(X[60:]))
+    assert_array_equal(model.backtest(y_new), same.backtest(X[60:]))
+    assert model.score(y_new) == same.score(X[60:])
+    assert model.n_features_in_ == 1
+
+
+def test_names_and_dates_of_a_series():
+    y = make_frame(columns=["a"])["a"]
+    model = small().fit(y[:60])
+    expected = small().fit(y[:60].to_frame())
+    pd.testing.assert_series_equal(model.forecast(), expected.forecast())
+    pd.testing.assert_series_equal(
+        model.predict(y[60:]), expected.predict(y.to_frame()[60:])
+    )
+    assert list(model.feature_names_in_) == ["a"]
+    unnamed = small().fit(y[:60].rename(None))
+    pd.testing.assert_series_equal(unnamed.forecast(), model.forecast().rename(None))
+
+
+# --- missing values -------------------------------------------------------------------
+
+
+def test_gaps_are_read_as_the_value_before_and_not_learnt():
+    X = make_frame(100)
+    holed = X.copy()
+    holed.iloc[[20, 21, 50], 0] = np.nan
+    holed.iloc[95, 1] = np.nan
+    with pytest.warns(UserWarning, match=r"NaN.*: 3 in 'a', 1 in 'b'\.") as told:
+        model = small(context="pad").fit(holed)
+    assert [w.filename for w in told] == [__file__]
+    # Nothing is learnt from the values that stand in: others change only the input.
+    filled = holed.ffill()
+    with pytest.warns(UserWarning, match="1 in 'b'"):
+        forecasts = model.predict(holed[60:])
+    expected = model.predict(filled[60:])
+    pd.testing.assert_frame_equal(forecasts, expected)
+    pd.testing.assert_frame_equal(model.forecast(), model.forecast(X=filled))
+    other = small().fit(filled)
+    assert (other.forecast() != model.forecast()).all(axis=None)
+
+
+def test_most_values_of_a_target_may_be_missing():
+    X = make_frame(60, ["a"])
+    twice = X.assign(b=X["a"])
+    holed = twice.copy()
+    holed.iloc[WINDOW:, 1] = np.nan
+    parameters = dict(validation_fraction=0, symmetric=False, dropout=0)
+    with pytest.warns(UserWarning, match="in 'b'"):
+        model = small(**parameters).fit(holed)
+    losses = model.loss_curve_
+    assert np.isfinite(losses).all()
+    assert np.isfinite(model.forecast()).all(axis=None)
+
+
+def test_targets_may_begin_later_than_their_frame():
+    X = make_frame(120)
+    late = X.copy()
+    late.iloc[:50, 1] = np.nan
+    model = small(context="pad").fit(
+        late[:100]
+    )  # no warning: nothing is missing inside
+    assert np.isfinite(model.forecast_interval()).all(axis=None)
+    # The scale is that of the values there are.
+    y = X["b"][50:87]
+    unknown = model.predict(late[:40])["b"]
+    assert_allclose(unknown, y.mean())
+    # No forecast knows the first value before it came.
+    forecasts = model.predict(late[:60])
+    changed = late[:60].copy()
+    changed.iloc[50:, 1] += 5
+    after = model.predict(changed)
+    assert_array_equal(after[: 50 + HORIZON], forecasts[: 50 + HORIZON])
+    assert after["b"].iloc[50 + HORIZON] != forecasts["b"].iloc[50 + HORIZON]
+    # A window that begins before the target does is padded with its first value.
+    padded = late[:60].bfill()
+    assert_array_equal(forecasts[50 + HORIZON :], model.predict(padded)[50 + HORIZON :])
+
+
+def test_other_columns_may_begin_later_too():
+    X = make_frame(100)
+    late = X.copy()
+    late.iloc[:30, 1] = np.nan
+    model = small(target_columns="a").fit(late)
+    before = model.predict(late[:60])
+    changed = late[:60].copy()
+    changed.iloc[30:, 1] += 5
+    assert_array_equal(model.predict(changed)[: 30 + HORIZON], before[: 30 + HORIZON])
+
+
+def test_rows_to_be_forecast_may_hold_nan():
+    X = make_frame()
+    model = small().fit(X[:60])
+    coming = X[60 : 60 + HORIZON] * np.nan
+    expected = model.predict(X[60 : 60 + HORIZON])
+    pd.testing.assert_frame_equal(model.predict(coming), expected)
+
+
+def test_score_is_that_of_the_values_there_are():
+    X = make_frame(columns=["a"])
+    model = small().fit(X[:60])
+    rows = X[60:].copy()
+    forecasts = model.predict(rows)
+    rows.iloc[-2:] = np.nan
+    expected = r2_score(rows["a"][:-2], forecasts[:-2])
+    assert model.score(rows) == pytest.approx(expected)
+
+
+# --- numbers of any size --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("factor", "offset"), [(1e-300, 0), (1e-3, 1.7e9), (1e100, 0), (1e-9, 0)]
+)
+@pytest.mark.parametrize("dtype", [None, "float32"])
+def test_tiny_and_huge_units_do_not_matter(factor, offset, dtype):
+    X = make_frame(columns=["a"]).round(1)
+    model = small(dtype=dtype, symmetric=False).fit(X)
+    other = small(dtype=dtype, symmetric=False).fit(factor * X + offset)
+    found = (other.forecast() - offset) / factor
+    assert_allclose(found, model.forecast(), rtol=1e-3, atol=1e-2)
 
 
 # --- what is forecast ---------------------------------------------------------------

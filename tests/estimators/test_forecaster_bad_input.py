@@ -117,22 +117,24 @@ def with_nan(rows):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (with_nan(X), "Input X contains NaN"),
         (X.replace(X.iloc[3, 0], np.inf), "Input X contains infinity"),
-        (X["a"], "2-dimensional container but got .*Series"),
-        (ARRAY[:, 0], "Expected 2D array, got 1D array"),
+        (X["a"].map("{} kg".format), r"\['a'\] of X hold no numbers"),
+        (X.assign(b=np.nan)[:0], "0 sample"),
         (ARRAY[None], "dim 3"),
         (None, "Expected 2D array"),
         (X[:0], "0 sample"),
         (X[:1], "n_samples=1.*window=6.*horizon=3"),
         (X.assign(c="text"), r"\['c'\] of X hold no numbers"),
-        (X.reset_index(), r"\['time'\] of X hold no numbers.*index"),
+        (X.reset_index(), r"\['time'\] .* dates.* date_column.*set_index\('time'\)"),
+        (X.index.to_frame(), r"\['time'\] of X hold no numbers but dates"),
+        (X.index.to_numpy()[:, None], r"X holds no numbers but dates \(datetime64"),
+        (X.set_axis(["a", "a"], axis=1), r"several columns of one name: \['a'\]"),
         (X.iloc[[0, 1, 1, *range(2, 80)]], "2024-01-01 01:00:00 is repeated"),
         (X.iloc[::-1], "2024-01-04 06:00:00 comes after 2024-01-04 07:00:00"),
         (X.set_axis(X.index.where(X.index != X.index[4]), axis=0), "missing for row 4"),
         ([[1.0, 2.0], [3.0]], "inhomogeneous|setting an array element"),
     ],
-    ids=range(14),
+    ids=range(16),
 )
 def test_bad_rows(rows, message):
     assert_refused(lambda: small().fit(rows), message)
@@ -148,6 +150,66 @@ def test_numbers_too_large_to_be_scaled():
     rows = X.assign(a=1e300 * np.linspace(-1, 1.2, 80))
     assert_refused(lambda: small().fit(rows), message)
     assert_refused(lambda: small().fit(X, rows["a"].to_numpy()), message)
+
+
+@pytest.mark.parametrize(
+    ("rows", "name"),
+    [(X.assign(b=np.nan), "'b'"), (np.where([[True, False]], ARRAY, np.nan), "1")],
+    ids=["frame", "array"],
+)
+def test_column_without_any_value(rows, name):
+    message = f"The column {name} of X has no value: all of its 80 rows hold NaN"
+    assert_refused(lambda: small().fit(rows), message)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_too_far_from_those_of_training(dtype):
+    model = small(context="pad").fit(X.astype(dtype))
+    far = X.copy()
+    far.iloc[9, 1] = 3e38 if dtype == "float32" else 1e300
+    message = r"X holds the value (3e\+38|1e\+300) \(row 9, column 'b'\), too far from"
+    for method in (model.predict, model.predict_interval, model.backtest, model.score):
+        assert_refused(lambda m=method: m(far), message)
+    assert_refused(lambda: model.forecast(X=far[:12]), message)
+
+
+def test_arrays_of_one_axis_that_may_be_a_row():
+    message = "Expected 2D array, got 1D array"
+    assert_refused(lambda: small().fit(ARRAY[:, 0], ARRAY[:, 1]), message)
+    model = small().fit(ARRAY)
+    assert_refused(lambda: model.predict(ARRAY[0]), message)
+
+
+def test_forecasts_too_large_for_the_type_of_the_training_rows():
+    model = small(context="pad").fit(X.astype("float32"))
+    far = X.assign(a=1e60 * X["a"])
+    message = r"X holds the value .*e\+60 \(row \d+, column 'a'\)"
+    assert_refused(lambda: model.predict(far), message)
+
+
+def test_future_too_far_from_the_training_rows():
+    model = small(known_columns="k").fit(KNOWN[:80].astype("float32"))
+    future = KNOWN[80:].assign(k=[0.0, 1e300, 0.0])
+    message = r"future holds the value 1e\+300 \(row 1, column 'k'\)"
+    assert_refused(lambda: model.forecast(future=future), message)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "dates", "message"),
+    [
+        ({}, ["31/01/2024"] * 80, "date_column='day' of X .* text that is no date"),
+        ({}, [pd.NaT, *X.index[1:]], "date of every row; row 0 has none"),
+        ({}, X.index[::-1], "comes after"),
+        ({"date_column": "when"}, X.index, r"date_column names \['when'\]"),
+        ({"target_columns": "day"}, X.index, "target_columns='day'.*date_column='day'"),
+        ({"groups": "day"}, X.index, "groups='day' and date_column='day' name the"),
+    ],
+    ids=range(6),
+)
+def test_bad_dates_in_a_column(parameters, dates, message):
+    rows = X.reset_index(drop=True).assign(day=dates)
+    model = small(**{"date_column": "day", **parameters})
+    assert_refused(lambda: model.fit(rows), message)
 
 
 def test_sparse_rows():
@@ -207,14 +269,16 @@ def test_days_of_trading_have_no_gaps():
 def test_bad_series():
     rows = make_groups()
     model = small(groups="series")
-    few = rows[(rows["series"] == "x") | (np.arange(80) < 16)]
-    assert_refused(lambda: model.fit(few), "The series 'y' is shorter.*n_samples=8")
     nameless = rows.assign(series=[None, *rows["series"][1:]])
     assert_refused(lambda: model.fit(nameless), "groups='series'.*row 0 has no name")
     twice = pd.concat([rows[:1], rows])
     assert_refused(lambda: model.fit(twice), "In the series 'x': .*is repeated")
-    short = rows[(rows["series"] == "x") | (np.arange(80) < 40)]
-    assert_refused(lambda: model.fit(short), "horizon=3 .* block of 2 rows")
+    assert_refused(lambda: model.fit(rows[:16]), r"No series .* 'x' \(8 rows\), 'y'")
+    assert_refused(lambda: model.fit(rows[:40]), "horizon=3 .* block of 2 rows")
+    blank = rows.assign(b=rows["b"].where(rows["series"] == "x"))
+    assert_refused(
+        lambda: model.fit(blank), "column 'b' of the series 'y' has no value"
+    )
 
 
 def test_other_columns_after_fit():
@@ -272,7 +336,9 @@ def test_bad_future():
     assert_refused(lambda: model.forecast(future=KNOWN[80:82]), "3 rows.*2")
     holes = KNOWN[80:].assign(k=[0, np.nan, 0])
     assert_refused(lambda: model.forecast(future=holes), "future.* contains NaN")
-    assert_refused(lambda: model.forecast(future=KNOWN[["k"]][80:]), "- a\n- b")
+    for wrong in (KNOWN[["a"]][80:], KNOWN["a"][80:].rename("z").to_frame()):
+        message = r"future must hold the columns \['k'\].*\['k'\] are missing among"
+        assert_refused(lambda w=wrong: model.forecast(future=w), message)
     # Rows that do not come next.
     for wrong in (KNOWN[:3], KNOWN[79:82]):
         assert_refused(lambda w=wrong: model.forecast(future=w), "future .* follow")
@@ -300,7 +366,7 @@ def test_future_of_other_series():
         (dict(X_val=X[60:], y_val=X["a"][60:]), "y_val must be given with X_val if y"),
         (dict(y=X["a"][:60], X_val=X[60:]), "y_val must be given with X_val if y"),
         (dict(X_val=X[["a"]][60:]), "X_val and y_val do not fit"),
-        (dict(X_val=with_nan(X[60:])), "X_val and y_val do not fit.*NaN"),
+        (dict(X_val=X[60:].assign(a=np.nan, b=np.nan)), "X_val holds no value"),
         (dict(X_val=X[60:62]), "X_val has n_samples=2.*horizon=3.*window=6"),
         (
             dict(y=X["a"][:60], X_val=X[60:], y_val=X["a"][62:]),

@@ -154,7 +154,7 @@ def test_tags():
     assert not tags.target_tags.required
     assert tags.target_tags.multi_output
     assert not tags.input_tags.sparse
-    assert not tags.input_tags.allow_nan
+    assert tags.input_tags.allow_nan
 
 
 def test_clone_is_unfitted_and_equal():
@@ -229,6 +229,28 @@ def test_nothing_that_is_given_is_changed():
     model.backtest(rows)
     pd.testing.assert_frame_equal(rows, X)
     pd.testing.assert_series_equal(y, X["a"])
+
+
+@pytest.mark.parametrize(
+    "which", ["dates", "rows", "columns", "named", "polars", "Series"]
+)
+def test_not_even_an_index_is_changed(which):
+    keys = pd.MultiIndex.from_product([["x", "y"], range(40)], names=["id", "row"])
+    dates = pd.MultiIndex.from_arrays([["x"] * 80, X.index], names=["id", "time"])
+    rows = {
+        "dates": X.set_axis(dates, axis=0),
+        "rows": X.set_axis(keys, axis=0),
+        "columns": X.set_axis(pd.MultiIndex.from_product([["p"], X.columns]), axis=1),
+        "named": X.rename_axis(index="t", columns="c"),
+        "polars": pl.DataFrame(X),
+        "Series": X["a"],
+    }[which]
+    before, bytes_before = copy.deepcopy(rows), pickle.dumps(rows)
+    model = small(context="pad").fit(rows)
+    model.predict(rows)
+    model.forecast(X=rows)
+    assert rows.equals(before)
+    assert pickle.dumps(rows) == bytes_before
 
 
 def test_fitted_attributes():

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from numpy.testing import assert_array_equal
 from pandas import offsets
@@ -143,6 +144,40 @@ def test_future_may_miss_what_is_not_known():
     pd.testing.assert_frame_equal(model.forecast(2, future=future[:2]), full[:2])
     other = model.forecast(future=future.assign(k=[9.0, -9.0, 9.0]))
     assert (other != full).all(axis=None)
+
+
+def as_polars(X):
+    return pl.DataFrame({name: X[name].to_numpy() for name in X})
+
+
+def test_future_may_hold_what_is_known_alone():
+    X = make_frame(83, "akbl")
+    model = small(known_columns=["k", "l"]).fit(X[:80])
+    full = model.forecast(future=X[80:])
+    future = X[80:]
+    for part in (
+        future[["k", "l"]],
+        future[["l", "k"]],
+        future[["l", "b", "k"]].assign(note="text", extra=1.0),
+    ):
+        pd.testing.assert_frame_equal(model.forecast(future=part), full)
+    for part in (
+        as_polars(future[["l", "k"]]),
+        future[["k", "l"]].to_numpy(),
+        future[["k", "l"]].to_numpy().tolist(),
+    ):
+        assert_array_equal(model.forecast(future=part), full)
+    unnamed = small(known_columns=[1, 3]).fit(X[:80].to_numpy())
+    found = unnamed.forecast(future=future[["k", "l"]].to_numpy())
+    assert_array_equal(found, full)
+
+
+def test_future_of_one_known_column_may_be_a_series():
+    X = make_frame(83, "abk")
+    model = small(known_columns="k").fit(X[:80])
+    full = model.forecast(future=X[80:])
+    for part in (X["k"][80:], X["k"][80:].to_numpy(), X["k"][80:].tolist()):
+        assert_array_equal(model.forecast(future=part), full)
 
 
 def test_future_is_read_as_far_as_it_goes():
@@ -468,3 +503,112 @@ def test_rows_on_another_calendar_than_the_training_rows():
     for method in (model.predict, model.backtest, lambda X: model.forecast(X=X)):
         with pytest.warns(UserWarning, match="X has 1 gap.*2024-02-19.* 2024-02-21"):
             method(gapped)
+
+
+@pytest.mark.parametrize("future", [values(INDEXES["days"][:0]), np.ones((0, 1))])
+def test_an_empty_future_says_nothing(future):
+    days = pd.date_range("2024-01-01", periods=43)
+    model = LSTMForecaster(random_state=0, **FEW).fit(values(days[:40]))
+    assert_dates(model.forecast(future=future).index, days[40:])
+
+
+# --- dates in a column ----------------------------------------------------------------
+
+
+def in_a_column(index):
+    return values(index).rename_axis("day").reset_index().assign(k=0.5)
+
+
+def test_dates_of_a_column_are_on_a_calendar():
+    parameters = dict(random_state=0, date_column="day", known_columns="k", **FEW)
+    days = pd.bdate_range("2024-01-01", periods=60)
+    X, friday = in_a_column(days), days[39]
+    assert friday.day_name() == "Friday"
+    model = LSTMForecaster(**parameters, freq="B").fit(X[:40])
+    assert_array_equal(model.forecast(future=X[40:]).index, days[40:43])
+    for rows, message in (
+        (X[41:], r"row 0 is 2024-02-27.* where 2024-02-26.* is expected"),
+        (X[40:].assign(day=range(20)), "are numbers, those known dates"),
+        (X[["k"]][40:], r"\['day'\] are missing"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.forecast(future=rows)
+    saturday = X[:41].assign(day=[*days[:40], friday + pd.Timedelta(days=1)])
+    message = r"column 'day' of X is not on the calendar freq='B': .*row 40"
+    for method in (model.fit, model.predict):
+        with pytest.raises(ValueError, match=message):
+            method(saturday)
+    with pytest.warns(UserWarning, match="column 'day' of X has 1 gap.*2024-01-12"):
+        LSTMForecaster(**parameters).fit(X.drop(range(10, 20)))
+
+
+def test_dates_of_a_column_go_on_from_the_training_rows():
+    days = pd.bdate_range("2024-01-01", periods=60)
+    expected = LSTMForecaster(random_state=0, **FEW).fit(values(days[:40]))
+    model = LSTMForecaster(random_state=0, date_column="day", **FEW)
+    X = in_a_column(days).drop(columns="k")
+    model.fit(X[:40])
+    found = model.predict(X[40:])
+    assert_array_equal(found, expected.predict(values(days)[40:]))
+    assert_array_equal(found.index, days[40:])
+    with pytest.warns(UserWarning, match="not known to follow"):
+        model.predict(X[50:])
+
+
+def test_what_a_column_of_dates_may_hold():
+    days = pd.date_range("2024-01-01", periods=40)
+    model = LSTMForecaster(random_state=0, date_column="day", **FEW)
+    X = in_a_column(days)
+    for same, last in (
+        (days, days[-1]),
+        (days.to_period("D"), days.to_period("D")[-1]),
+        (days - days[0], pd.Timedelta(days=39)),
+        (days.strftime("%Y-%m-%d"), days[-1]),
+        (pd.Index(days.date), days[-1]),
+    ):
+        for column in (same, pd.Categorical(same)):
+            path = model.fit(X.assign(day=column)).forecast()
+            assert path.index[0] == last + pd.offsets.Day(1)
+    for column, message in (
+        (days.strftime("%Y%m%d").astype(int), "column 'day' of X holds dates as numb"),
+        (np.arange(40) % 39, "column 'day' of X is out of order: row 39 has 0 after"),
+        (X["y"] > 3, "date_column='day' of X must hold dates, got .* type bool"),
+        (days[::-1], "in its column 'day' 2024-02-08.* comes after 2024-02-09"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.fit(X.assign(day=column))
+    with pytest.raises(ValueError, match="freq='D'.* column 'day' of X holds no dates"):
+        model.set_params(freq="D").fit(X.assign(day=range(40)))
+
+
+def test_numbers_of_a_column_are_times_of_each_series():
+    steps = 10 * np.arange(40)
+    X = values(steps).rename_axis("t").reset_index()
+    X = pd.concat([X.assign(s="x"), X.assign(s="y", t=X["t"] + 5)], ignore_index=True)
+    model = LSTMForecaster(random_state=0, date_column="t", groups="s", **FEW).fit(X)
+    later = X.assign(t=X["t"] + 400)
+    assert model.forecast(future=later).index.names == ["s", "step"]
+    with pytest.raises(ValueError, match="series 'y' .* row 0 is 815, where 405 is"):
+        model.forecast(future=later.assign(t=later["t"] + 410 * (later["s"] == "y")))
+    with pytest.warns(UserWarning, match="'t' of X of the series 'x' has 1 gap.* 90 "):
+        model.fit(X.drop(range(10, 15)))
+
+
+def test_freq_needs_dates_of_every_series():
+    X = values(range(80)).assign(s=np.repeat(["x", "y"], 40))
+    model = LSTMForecaster(random_state=0, groups="s", freq="D", **FEW)
+    with pytest.raises(ValueError, match="freq='D'.*series 'x' has no index of dates"):
+        model.fit(X)
+
+
+def test_a_single_date_goes_on_as_other_series_do():
+    months = pd.date_range("2024-01-01", periods=40, freq="MS")
+    X = values(months).assign(s="x")
+    one = values(months[-1:]).assign(s="y")
+    model = LSTMForecaster(random_state=0, groups="s", **FEW)
+    with pytest.warns(UserWarning, match=r"not learnt from.*'y' \(1 rows\)"):
+        model.fit(pd.concat([X, one]))
+    paths = model.forecast()
+    expected = pd.date_range(months[-1], periods=4, freq="MS")[1:]
+    for path in (paths["x"], paths["y"], model.forecast(X=one.assign(s="new"))["new"]):
+        assert_array_equal(path.index, expected)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -73,13 +74,166 @@ def test_one_series_in_a_group_is_as_one_without():
     assert_array_equal(model.backtest(rows.assign(series="x")), alone.backtest(rows))
 
 
-def test_unknown_series_are_padded():
+def test_unknown_series_are_forecast_in_the_units_of_their_window():
+    X = make_groups(names="xy")
+    model = small(groups="series").fit(X)
+    rows = make_frame(30, seed=5).assign(series="new")
+    scaled = rows.assign(a=7 + 1e6 * rows["a"], b=1e-6 * rows["b"])
+    # Of the first rows nothing is known, or a single row.
+    full = slice(HORIZON + 1, None)
+    for method in (model.predict, model.backtest, lambda X: model.forecast(X=X)):
+        values, others = np.asarray(method(rows)), np.asarray(method(scaled))
+        expected = values * [1e6, 1e-6] + [7, 0]
+        start = full if method == model.predict else slice(None)
+        assert_allclose(others[start], expected[start], rtol=1e-6)
+    widths, others = (
+        np.diff(model.predict_interval(X).to_numpy().reshape(30, 2, 2))[:, :, 0]
+        for X in (rows, scaled)
+    )
+    assert_allclose(others[full], (widths * [1e6, 1e-6])[full], rtol=1e-6)
+    # A path is that which predict gives, row by row.
+    t = 20
+    path = model.forecast(X=rows[: t + 1]).to_numpy()
+    assert_allclose(path[-1], model.predict(rows).iloc[t + HORIZON], rtol=1e-9)
+    assert_allclose(path, model.backtest(rows)[t + 1 - WINDOW], rtol=1e-9)
+
+
+def of_two_scales(n_rows=120):
+    """Make two series that differ in scale and level, and the first of them alone."""
+    X = make_frame(n_rows, ["y", "other"])
+    big = 1e6 + 1e5 * make_frame(n_rows, ["y", "other"], seed=1)
+    small_one = X.assign(series="small")
+    return small_one, pd.concat([small_one, big.assign(series="big")])
+
+
+@pytest.mark.parametrize("with_y", [False, True])
+def test_scale_of_one_series_does_not_matter_to_another(with_y):
+    _, X = of_two_scales()
+    is_big = X["series"] == "big"
+    columns = ["y", "other"]
+    other = X.copy()
+    other.loc[is_big, columns] = 3 + 1e-3 * X.loc[is_big, columns]
+    targets = [X["y"], other["y"]] if with_y else [None, None]
+    model, same = (
+        small(groups="series", max_iter=2, target_columns=None).fit(rows, y)
+        for rows, y in zip([X, other], targets, strict=True)
+    )
+    # Columns that are no targets may share a scale, which depends on all series.
+    rtol = 0.5 if with_y else 1e-6
+    for method in ("forecast", "forecast_interval"):
+        found, expected = getattr(same, method)(), getattr(model, method)()
+        assert_allclose(found.loc["small"], expected.loc["small"], rtol=rtol)
+        assert_allclose(found.loc["big"], 3 + 1e-3 * expected.loc["big"], rtol=rtol)
+
+
+def test_intervals_of_each_series_are_as_wide_as_its_own_errors():
+    rows, X = of_two_scales(400)
+    model, alone = (small(groups="series").fit(part) for part in (X, rows))
+
+    def width(forecaster):
+        ends = forecaster.forecast_interval().loc["small"]["y"]
+        return (ends["upper"] - ends["lower"]).mean()
+
+    assert width(model) == pytest.approx(width(alone), rel=0.3)
+
+
+def test_a_series_that_is_harder_to_forecast_has_wider_intervals():
+    hours = pd.date_range("2024-01-01", periods=400, freq="h")
+    noise = np.random.default_rng(0).normal(size=400)
+    wave = np.sin(2 * np.pi * np.arange(400) / 6)
+    calm = pd.DataFrame({"y": wave + 0.01 * noise}, hours).assign(series="calm")
+    wild = pd.DataFrame({"y": noise}, hours).assign(series="wild")
+    model = small(groups="series", hidden_size=16, max_iter=10, context="train")
+    model.fit(pd.concat([calm[:300], wild[:300]]))
+    for part, most in ((calm, 1.5), (wild, 8)):
+        ends = model.predict_interval(part[300:])
+        inside = (ends["lower"] <= part["y"][300:]) & (part["y"][300:] <= ends["upper"])
+        assert inside.mean() > 0.75
+        assert (ends["upper"] - ends["lower"]).mean() < most
+
+
+def test_columns_that_tell_series_apart_keep_their_level():
+    """The same past: only a column that never changes in a series tells them apart."""
+    hours = pd.date_range("2024-01-01", periods=150, freq="h")
+    noise = np.random.default_rng(0).normal(size=150)
+    parts = [
+        pd.DataFrame({"x": noise, "size": 1.0 + i, "series": "ab"[i]}, hours)
+        for i in range(2)
+    ]
+    X = pd.concat(parts)
+    y = X["x"].shift(HORIZON, fill_value=0) * np.where(X["size"] == 1, 1, -1)
+    model = small(groups="series", hidden_size=16, max_iter=12).fit(X, y)
+    assert model.score(X, y) > 0.5
+
+
+def test_several_series_take_more_steps():
+    n_epochs = []
+    for names in ("x", "xy"):
+        X = make_groups(60, names=list(names))
+        model = small(groups="series", max_iter="auto", batch_size=20)
+        n_epochs.append(model.set_params(n_iter_no_change=1000).fit(X).n_iter_)
+    # Twice the windows make twice the steps in as many epochs.
+    assert n_epochs[0] == n_epochs[1] > 50
+
+
+def test_short_series_are_left_out_of_training():
+    X = make_groups(names="xy")
+    brief = make_frame(8, seed=7).assign(series="brief")
+    expected = small(groups="series").fit(X)
+    with pytest.warns(
+        UserWarning, match=r"1 of 3 series .* 'brief' \(8 rows\)"
+    ) as told:
+        model = small(groups="series").fit(pd.concat([X, brief]))
+    assert [w.filename for w in told] == [__file__]
+    paths = model.forecast()
+    pd.testing.assert_frame_equal(paths.loc[["x", "y"]], expected.forecast())
+    new = expected.forecast(X=brief.assign(series="new"))
+    assert_array_equal(paths.loc["brief"], new.loc["new"])
+
+
+def test_a_series_too_short_for_validation_rows_is_trained_on_whole():
+    X = pd.concat(
+        [make_frame(80).assign(series="x"), make_frame(15).assign(series="y")]
+    )
+    model = small(groups="series").fit(X)
+    n_used = 80 - 8 - HORIZON
+    n_windows = [n_used - WINDOW - HORIZON + 1, 15 - WINDOW - HORIZON + 1]
+    assert model.t_ == sum(n_windows)
+    assert np.isfinite(model.forecast_interval()).all(axis=None)
+
+
+def test_names_of_series_may_be_categories():
     X = make_groups()
-    model = small(groups="series").fit(X[:90])
-    rows = X[90:][X["series"][90:] == "x"].assign(series="new")
-    forecasts = model.predict(rows)
-    padded = model.set_params(context="pad").predict(rows.assign(series="x"))
-    assert_array_equal(forecasts, padded)
+    expected = small(groups="series").fit(X).forecast()
+    categories = pd.CategoricalDtype(["unused", "z", "x", "y"])
+    path = small(groups="series").fit(X.astype({"series": categories})).forecast()
+    assert_array_equal(path, expected)
+    assert path.index.to_list() == expected.index.to_list()
+
+
+@pytest.mark.parametrize("kind", ["dates", "text", "polars", "array"])
+def test_dates_in_a_column(kind):
+    X = make_groups(43)
+    X["k"] = np.random.default_rng(0).normal(size=len(X))
+    parameters = dict(groups="series", known_columns="k")
+    expected = small(**parameters).fit(X[:120])
+    path = expected.forecast(future=X[120:])
+    rows = X.reset_index()
+    if kind == "text":
+        rows["time"] = rows["time"].dt.strftime("%Y-%m-%d %H:%M")
+    if kind == "polars":
+        rows = pl.DataFrame({name: rows[name].to_numpy() for name in rows})
+    if kind == "array":
+        rows, parameters = rows.to_numpy(), dict(groups=3, known_columns=4)
+    date_column = 0 if kind == "array" else "time"
+    model = small(**parameters, date_column=date_column).fit(rows[:120])
+    found = model.forecast(future=rows[120:])
+    assert_array_equal(found, path)
+    assert found.index.equals(path.index)
+    assert model.n_features_in_ == 5
+    predicted = model.predict(rows[120:])
+    assert_array_equal(predicted, expected.predict(X[120:]))
+    assert predicted.index.equals(X.index[120:])
 
 
 def test_each_series_goes_on_from_its_own_end():

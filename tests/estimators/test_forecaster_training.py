@@ -131,14 +131,15 @@ def test_validation_rows_of_several_series():
     X = make_groups()
     model = small(groups="series", max_iter=2).fit(X[:75], X_val=X[75:])
     assert model.t_ == 2 * 3 * (25 - WINDOW - HORIZON + 1)
-    parts = [X[X["series"] == name] for name in "xyz"]
-    paths = [model.backtest(part[25 - WINDOW :]) for part in parts]
-    truth = [
-        part[["a", "b"]].to_numpy()[t : t + HORIZON]
-        for part in parts
-        for t in range(25, 40 - HORIZON + 1)
-    ]
-    expected = r2_score(np.concatenate(truth), np.concatenate(paths).reshape(-1, 2))
+    # Each series in units of its spread over the training rows.
+    truth, paths = [], []
+    for _, part in X.groupby("series"):
+        values = part[["a", "b"]].to_numpy()
+        mean, spread = values[:25].mean(0), values[:25].std(0)
+        scaled = (values - mean) / spread
+        truth += [scaled[t : t + HORIZON] for t in range(25, 40 - HORIZON + 1)]
+        paths += [*(model.backtest(part[25 - WINDOW :]) - mean) / spread]
+    expected = r2_score(np.concatenate(truth), np.concatenate(paths))
     assert model.validation_scores_[-1] == pytest.approx(expected)
 
 
@@ -298,6 +299,40 @@ def test_number_of_epochs_suits_the_number_of_windows():
         assert model.t_ == model.n_iter_ * (n_rows - WINDOW - HORIZON + 1)
         epochs.append(model.n_iter_)
     assert epochs[0] > epochs[1] > epochs[2] == 2
+
+
+def weekly(n_rows=300):
+    """Make a series of which a week ago is a good forecast, and no other day."""
+    days = pd.date_range("2024-01-01", periods=n_rows)
+    noise = np.random.default_rng(0).normal(size=n_rows)
+    return pd.Series(np.sin(2 * np.pi * np.arange(n_rows) / 7) + 0.05 * noise, days)
+
+
+@pytest.mark.parametrize("hidden_size", [4, 16, 32])
+def test_narrow_networks_learn_by_default(hidden_size):
+    y = weekly()
+    model = LSTMForecaster(14, 7, hidden_size=hidden_size, random_state=0).fit(y[:-7])
+    error = (model.forecast() - y[-7:]).abs().mean()
+    naive = (y.shift(7) - y)[-7:].abs().mean()
+    assert error < 2 * naive
+
+
+@pytest.mark.parametrize(
+    ("parameters", "rate"),
+    [
+        ({"hidden_size": 128}, 0.001),
+        ({"hidden_size": 256}, 0.001),
+        ({"hidden_size": 32}, 0.004),
+        ({"hidden_size": 1}, 0.032),
+        ({"hidden_size": 32, "solver": "sgd"}, 0.001),
+    ],
+    ids=str,
+)
+def test_learning_rate_suits_the_width(parameters, rate):
+    X = make_frame()
+    model = small(**parameters).fit(X)
+    same = small(**parameters, learning_rate_init=rate).fit(X)
+    assert_array_equal(model.forecast(), same.forecast())
 
 
 def mean_absolute_error(forecasts, targets):

@@ -402,7 +402,7 @@ def test_errors_of_the_estimator_come_through(params, message):
         ({"y": "load"}, r"y must be a table of rows, got shape \(\)"),
         ({"future": 1.0}, r"future must be a table of rows, got shape \(\)"),
         ({"future": LOAD.to_numpy()}, r"X's columns, \['load'\], got \[0\]"),
-        ({"future": TWO}, r"X's columns, \['load'\], got \['load', 'wind', 'price'\]"),
+        ({"future": TWO[["wind"]]}, r"X's columns, \['load'\], got \['wind'\]"),
     ],
 )
 def test_what_is_no_table_of_rows(arguments, message):
@@ -452,3 +452,67 @@ def test_dates_do_not_run_into_each_other(freq, width):
         boxes = [label.get_window_extent() for label in labels]
         assert len(boxes) > 1
         assert not any(a.overlaps(b) for a, b in pairwise(boxes))
+
+
+def test_known_columns_may_stand_alone_in_the_future():
+    X = dated(["load", "hour", "wind"])
+    X["hour"] = X.index.hour
+    model = fitted(X[:120], known_columns="hour", target_columns="load")
+    future = X[KNOWN:]
+    expected = ForecastDisplay.from_estimator(model, X[:KNOWN], future=future)
+    for part in (
+        future[["hour"]],
+        future["hour"],
+        future[["hour"]].to_numpy(),
+        future["hour"].to_numpy(),
+    ):
+        display = ForecastDisplay.from_estimator(model, X[:KNOWN], future=part)
+        table = expected.tables["load"].drop(columns="truth")
+        pd.testing.assert_frame_equal(display.tables["load"], table)
+    other = future[["load", "hour"]].assign(extra=0.0)  # found by name
+    display = ForecastDisplay.from_estimator(model, X[:KNOWN], future=other)
+    pd.testing.assert_frame_equal(display.tables["load"], expected.tables["load"])
+
+
+def test_one_array_of_what_is_known_of_several_columns():
+    X = series(3)
+    model = fitted(X[:120], known_columns=[1], target_columns=0)
+    future = X[KNOWN:, [1]]
+    display = ForecastDisplay.from_estimator(model, X[:KNOWN], future=future)
+    assert "what came" not in curves(display.ax_)
+    np.testing.assert_array_equal(
+        display.tables[""]["forecast"].dropna(),
+        model.forecast(X=X[:KNOWN], future=future),
+    )
+
+
+@pytest.mark.parametrize("kind", ["dates", "text", "periods", "polars"])
+@pytest.mark.parametrize("column", ["time", 0])
+def test_dates_of_a_column(kind, column):
+    indexed = groups().rename_axis("time"), groups(slice(KNOWN, None))
+    by_index = fitted(indexed[0], groups="town")
+    expected = ForecastDisplay.from_estimator(
+        by_index, indexed[0], future=indexed[1].rename_axis("time")
+    )
+    X, future = (rows.rename_axis("time").reset_index() for rows in indexed)
+    if kind == "text":
+        X, future = (r.assign(time=r["time"].astype(str)) for r in (X, future))
+    if kind == "periods":
+        X, future = (r.assign(time=r["time"].dt.to_period("h")) for r in (X, future))
+    if kind == "polars":
+        X, future = (
+            pl.DataFrame({name: r[name].to_numpy() for name in r}) for r in (X, future)
+        )
+    model = fitted(X, groups="town", date_column=column)
+    display = ForecastDisplay.from_estimator(model, X, future=future)
+    assert list(display.tables) == ["A: load", "B: load"]
+    for name, table in display.tables.items():
+        other = expected.tables[name]
+        if kind == "periods":
+            table = table.to_timestamp()
+        pd.testing.assert_frame_equal(
+            table, other, check_names=False, check_freq=False, check_index_type=False
+        )
+    assert isinstance(
+        display.ax_.xaxis.get_major_formatter(), mdates.ConciseDateFormatter
+    )

@@ -573,7 +573,8 @@ def test_targets_of_a_forecast(forecaster, target):
         (np.full((2, 6, 2), "a"), "X "),
         (LOAD[:0], "X "),
         (LOAD["load"], "X "),
-        (LOAD.where(LOAD["load"] > 99), "X "),
+        (LOAD.where(LOAD["load"] > 99), "X must hold no missing values"),
+        (LOAD.mask(LOAD == LOAD.iloc[-6]), "X must hold no missing values"),
     ],
     ids=[
         "short",
@@ -585,7 +586,7 @@ def test_targets_of_a_forecast(forecaster, target):
         "features",
         "4-D",
     ]
-    + ["text in 3-D", "empty", "series", "all missing"],
+    + ["text in 3-D", "empty", "series", "all missing", "one missing"],
 )
 def test_rows_of_a_forecast(forecaster, rows, words):
     with pytest.raises((TypeError, ValueError), match=words) as caught:
@@ -637,6 +638,15 @@ def test_forecasters_of_several_series():
         window=6, horizon=3, hidden_size=2, max_iter=1, groups="k", random_state=0
     ).fit(LOAD.assign(k=0))
     refused(ValueError, "several series", model, LOAD.assign(k=0), target="load")
+
+
+def test_forecasters_of_rows_with_a_column_of_dates():
+    model = LSTMForecaster(
+        window=6, horizon=3, hidden_size=2, max_iter=1, date_column="t", random_state=0
+    )
+    rows = LOAD.assign(t=range(len(LOAD)))
+    words = "with date_column='t' is not explained"
+    refused(ValueError, words, model.fit(rows), rows, target="load")
 
 
 def test_links_of_a_forecast(forecaster):

@@ -543,3 +543,17 @@ def test_one_as_true():
     rows = np.arange(10.0).reshape(5, 2)
     windows = SlidingWindow(True, context="pad").fit_transform(rows)
     assert_array_equal(windows, rows[:, np.newaxis])
+
+
+@pytest.mark.parametrize("levels", ["dates", "numbers", "columns"])
+def test_an_index_of_several_levels_is_left_as_it_was(levels):
+    X = make_frame()
+    days = X.index if levels == "dates" else range(len(X))
+    keys = pd.MultiIndex.from_arrays([["x"] * len(X), days])
+    if levels == "columns":
+        keys = pd.MultiIndex.from_product([["p"], X.columns])
+    X = X.set_axis(keys, axis=int(levels == "columns"))
+    before, bytes_before = copy.deepcopy(X), pickle.dumps(X)
+    SlidingWindow(3, "pad").fit(X).transform(X)
+    assert pickle.dumps(X) == bytes_before
+    pd.testing.assert_frame_equal(X, before)

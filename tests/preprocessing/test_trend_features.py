@@ -483,3 +483,14 @@ def test_in_a_pipeline_with_names_to_the_end(prices):
     result = steps.fit_transform(prices)
     assert list(result.columns) == list(steps.get_feature_names_out())
     assert result.index.equals(prices.index)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_an_index_of_several_levels_is_left_as_it_was(prices, axis):
+    X = prices[:100]
+    keys = pd.MultiIndex.from_product([["x"], X.axes[axis]], names=["id", None])
+    X = X.set_axis(keys, axis=axis)
+    before, bytes_before = copy.deepcopy(X), pickle.dumps(X)
+    make_features(context="pad").fit(X).transform(X)
+    assert pickle.dumps(X) == bytes_before
+    pd.testing.assert_frame_equal(X, before)
