@@ -398,6 +398,9 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
                 spreads[is_made_up] = spreads[is_made_up].clip(min=1)
         return self._error_quantiles.radius(coverage, spreads, windows.series)
 
+    def _is_defined(self, raw):
+        return True  # `_check_finite` looks at the forecasts, and names the row
+
     def _check_finite(self, forecasts: np.ndarray, **given: Series) -> None:
         """Refuse forecasts that are not finite: name the value that led to them."""
         if np.isfinite(forecasts).all():

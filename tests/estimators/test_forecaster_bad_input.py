@@ -125,7 +125,7 @@ def with_nan(rows):
         (X[:0], "0 sample"),
         (X[:1], "n_samples=1.*window=6.*horizon=3"),
         (X.assign(c="text"), r"\['c'\] of X hold no numbers"),
-        (X.reset_index(), r"\['time'\] .* dates.* date_column.*set_index\('time'\)"),
+        (X.reset_index(), r"\['time'\] .* dates.* date_column, or make it the index"),
         (X.index.to_frame(), r"\['time'\] of X hold no numbers but dates"),
         (X.index.to_numpy()[:, None], r"X holds no numbers but dates \(datetime64"),
         (X.set_axis(["a", "a"], axis=1), r"several columns of one name: \['a'\]"),
