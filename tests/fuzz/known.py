@@ -29,11 +29,6 @@ _UNNAMED = "names no argument|comes from inside|is not of scikit-learn's kinds"
 KNOWN = [
     # To be removed as the parts are mended.
     Known(
-        r"^LSTMForecaster|^ForecastDisplay",
-        f"{_UNNAMED}|NaN or infinity|a warning",
-        "checks of series do not name X, y and future everywhere",
-    ),
-    Known(
         r"^CostSensitive|^CostCurve|^ErrorRates|^expected_cost|^savings|^make_cost",
         f"{_UNNAMED}|NaN or infinity|a warning",
         "checks of costs and labels do not name the argument everywhere",
