@@ -129,9 +129,9 @@ class _SingleCallBackend(PopulationBackend):
         _drop_aborted_tasks(self._parallel())
         # The warning filters are global. Jobs that change them in several threads
         # restore them in the wrong order, so restore them here after the call.
-        self._filters = None if self.nesting_level else warnings.catch_warnings()
-        if self._filters is not None:
-            self._filters.__enter__()
+        self._filters = contextlib.ExitStack()
+        if not self.nesting_level:
+            self._filters.enter_context(warnings.catch_warnings())
         self._call = self.scheduler.start_call(self._n_jobs)
 
     def submit(self, func, callback=None):
@@ -154,8 +154,7 @@ class _SingleCallBackend(PopulationBackend):
         try:
             self.scheduler.end_call(self._call)
         finally:
-            if self._filters is not None:
-                self._filters.__exit__(None, None, None)
+            self._filters.close()
 
 
 def _drop_aborted_tasks(parallel: Parallel) -> None:

@@ -719,6 +719,36 @@ def test_no_more_threads(monkeypatch):
     assert_same_models(together(run), alone())
 
 
+@pytest.mark.parametrize("is_started", [True, False])
+def test_an_interrupt_while_a_thread_is_started(monkeypatch, is_started):
+    """No thread outlasts the call; the next fits wait for none that never started."""
+    real, names = threading.Thread.start, []
+    begun, ended = threading.Event(), []
+
+    def start(self):
+        names.append(self.name)
+        if is_started or names.count("skdeep") < 2:
+            real(self)
+        if self.name == "skdeep" and names.count("skdeep") == 2:
+            assert not is_started or begun.wait(10)
+            raise KeyboardInterrupt
+
+    def job(i):
+        if i == 1:
+            begun.set()
+            time.sleep(0.2)
+            ended.append(i)
+
+    def run():
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(threading.Thread, "start", start)
+            Parallel()(delayed(job)(i) for i in range(3))
+        assert ended == [1] * is_started
+        return fit_all()
+
+    assert_same_models(together(run, cores=2), alone())
+
+
 def test_population_that_fails_as_a_whole(monkeypatch):
     """No fit is given back untrained, and the backend goes on."""
 
