@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
+import weakref
 from collections.abc import Iterator
 from numbers import Integral
 
@@ -12,6 +13,7 @@ import torch
 from joblib import register_parallel_backend
 from joblib.parallel import (
     FallbackToBackend,
+    Parallel,
     ParallelBackendBase,
     SequentialBackend,
 )
@@ -119,14 +121,17 @@ class _SingleCallBackend(PopulationBackend):
 
     def configure(self, n_jobs=1, parallel=None, **options):
         self._n_jobs = self.effective_n_jobs(n_jobs)
+        # Weak, because the Parallel holds this backend: a cycle would keep its data.
+        self._parallel = weakref.ref(parallel)
         return self._n_jobs
 
     def start_call(self):
+        _drop_aborted_tasks(self._parallel())
         # The warning filters are global. Jobs that change them in several threads
         # restore them in the wrong order, so restore them here after the call.
-        self._filters = None if self.nesting_level else warnings.catch_warnings()
-        if self._filters is not None:
-            self._filters.__enter__()
+        self._filters = contextlib.ExitStack()
+        if not self.nesting_level:
+            self._filters.enter_context(warnings.catch_warnings())
         self._call = self.scheduler.start_call(self._n_jobs)
 
     def submit(self, func, callback=None):
@@ -149,8 +154,20 @@ class _SingleCallBackend(PopulationBackend):
         try:
             self.scheduler.end_call(self._call)
         finally:
-            if self._filters is not None:
-                self._filters.__exit__(None, None, None)
+            self._filters.close()
+
+
+def _drop_aborted_tasks(parallel: Parallel) -> None:
+    """Drop the tasks that an aborted call has left in its ``Parallel``.
+
+    joblib keeps the batches that the call had not dispatched yet, and a task that a
+    thread registered while the call was aborted. The next call of the same ``Parallel``
+    would run them and return their results, or raise their errors, as its own.
+    """
+    for name in ("_ready_batches", "_jobs", "_jobs_set"):
+        # joblib may do without some of its private attributes in another version.
+        if hasattr(parallel, name):
+            setattr(parallel, name, type(getattr(parallel, name))())
 
 
 def _check_memory_budget(memory_budget) -> int:

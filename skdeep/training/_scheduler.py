@@ -16,6 +16,7 @@ import contextlib
 import contextvars
 import sys
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -108,7 +109,7 @@ class ParallelCall:
     Attributes
     ----------
     threads : list of threading.Thread
-        Threads that have been started for the jobs.
+        Threads of the jobs that have been started, or are being started.
     pending : deque of Job
         Jobs that wait until fewer than ``capacity`` jobs are active.
     n_active : int
@@ -250,10 +251,12 @@ class PopulationScheduler:
         """Start a parallel call; the calling thread is busy until it waits for it."""
         call = ParallelCall(self, capacity, self._running_job())
         if call.caller is None:
+            # Appended first: if an interrupt comes here, the next call of this thread
+            # counts this one as dispatched.
+            _dispatching().append(call)
             with self._lock:
                 call.is_dispatching = True
                 self._n_busy += 1
-            _dispatching().append(call)
         return call
 
     def submit(
@@ -269,29 +272,33 @@ class PopulationScheduler:
             if call.n_active == call.capacity:
                 call.pending.append(job)
                 return job
+            thread = threading.Thread(
+                target=self._run_jobs, args=(call, job), name="skdeep", daemon=True
+            )
             call.n_active += 1
             self._n_busy += 1
+            # Added before it is started, because an interrupt may end start() while
+            # the thread runs already.
+            call.threads.append(thread)
             if call.caller is not None:
                 self._update_busy(call.caller)
-        self._start_thread(call, job)
+        self._start_thread(call, job, thread)
         return job
 
-    def _start_thread(self, call: ParallelCall, job: Job) -> None:
-        thread = threading.Thread(
-            target=self._run_jobs, args=(call, job), name="skdeep", daemon=True
-        )
+    def _start_thread(
+        self, call: ParallelCall, job: Job, thread: threading.Thread
+    ) -> None:
         try:
             thread.start()
         except RuntimeError:
             # The system allows no more threads: an active thread runs the job later.
             with self._lock:
+                call.threads.remove(thread)
                 call.n_active -= 1
                 self._n_busy -= 1
                 if call.n_active == 0:
                     raise
                 call.pending.append(job)
-        else:
-            call.threads.append(thread)
 
     @contextlib.contextmanager
     def waiting_for(self, call: ParallelCall) -> Iterator[None]:
@@ -362,9 +369,20 @@ class PopulationScheduler:
             self._cores.release()
         for thread in call.threads:
             if thread is not threading.current_thread():
-                thread.join()
+                _join(thread)
+        self._count_out_unstarted(call)
         if is_computing:
             self._cores.acquire()
+
+    def _count_out_unstarted(self, call: ParallelCall) -> None:
+        """Undo the counts of threads that an interrupt kept from being started."""
+        with self._lock:
+            started = [thread for thread in call.threads if thread.ident is not None]
+            n_unstarted = len(call.threads) - len(started)
+            call.threads = started
+            call.n_active -= n_unstarted
+            self._n_busy -= n_unstarted
+            self._wake()
 
     def _set_dispatched(self, call: ParallelCall) -> None:
         """Count the thread that made a call as idle, if it counts as dispatching."""
@@ -518,8 +536,21 @@ def _end_dispatching(call: ParallelCall) -> None:
     call.scheduler._set_dispatched(call)
     others = _dispatching()
     while others:
-        other = others.pop()
-        other.scheduler._set_dispatched(other)
+        others[-1].scheduler._set_dispatched(others[-1])
+        others.pop()
+
+
+def _join(thread: threading.Thread) -> None:
+    """Wait until a thread has ended, unless it has not been started.
+
+    An interrupt may end ``start`` before the thread runs; it may begin a little later.
+    """
+    for _ in range(1000):
+        try:
+            thread.join()
+            return
+        except RuntimeError:  # not started yet
+            time.sleep(0.001)
 
 
 def _with_traceback(error: BaseException) -> BaseException:

@@ -631,6 +631,56 @@ def test_after_an_error_the_backend_goes_on(populations):
     assert populations == [4]
 
 
+def test_tasks_of_a_failed_call_are_not_run_in_the_next_one():
+    """joblib prepares as many tasks as there are jobs, and dispatches one of them."""
+    prepared = threading.Event()
+
+    def old(i):
+        if i == 1:
+            assert prepared.wait(10)
+            raise OSError("the moon is in the wrong phase")
+        if i in (2, 3):
+            network(**ENDLESS).fit(X, y)
+        return "old"
+
+    def tasks():
+        for i in range(8):
+            if i == 5:
+                prepared.set()
+            yield delayed(old)(i)
+
+    def run():
+        with Parallel(2) as parallel:
+            with pytest.raises(OSError, match="the moon"):
+                parallel(tasks())
+            return parallel(delayed(int)(i) for i in range(8))
+
+    assert together(run, cores=2) == list(range(8))
+
+
+@pytest.mark.filterwarnings("ignore:.*tasks have been successfully executed")
+@pytest.mark.filterwarnings("ignore:.*tasks which were still being processed")
+def test_an_error_that_comes_after_the_end_of_its_call():
+    """Here the job that has ended asks for the next task meanwhile."""
+    asked, closed = threading.Event(), threading.Event()
+
+    def tasks():
+        yield from (delayed(int)(i) for i in range(4))
+        asked.set()
+        assert closed.wait(10)
+        raise OSError("the moon")
+
+    def run():
+        with Parallel(2, return_as="generator") as parallel:
+            results = parallel(tasks())
+            assert asked.wait(10)
+            threading.Timer(0.1, closed.set).start()
+            results.close()
+            return list(parallel(delayed(int)(i) for i in range(4)))
+
+    assert together(run) == list(range(4))
+
+
 def test_an_error_in_what_yields_the_jobs():
     def tasks():
         yield delayed(fit_once)(jobs()[0])
@@ -667,6 +717,36 @@ def test_no_more_threads(monkeypatch):
         return fit_all()
 
     assert_same_models(together(run), alone())
+
+
+@pytest.mark.parametrize("is_started", [True, False])
+def test_an_interrupt_while_a_thread_is_started(monkeypatch, is_started):
+    """No thread outlasts the call; the next fits wait for none that never started."""
+    real, names = threading.Thread.start, []
+    begun, ended = threading.Event(), []
+
+    def start(self):
+        names.append(self.name)
+        if is_started or names.count("skdeep") < 2:
+            real(self)
+        if self.name == "skdeep" and names.count("skdeep") == 2:
+            assert not is_started or begun.wait(10)
+            raise KeyboardInterrupt
+
+    def job(i):
+        if i == 1:
+            begun.set()
+            time.sleep(0.2)
+            ended.append(i)
+
+    def run():
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(threading.Thread, "start", start)
+            Parallel()(delayed(job)(i) for i in range(3))
+        assert ended == [1] * is_started
+        return fit_all()
+
+    assert_same_models(together(run, cores=2), alone())
 
 
 def test_population_that_fails_as_a_whole(monkeypatch):
