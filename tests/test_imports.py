@@ -29,7 +29,7 @@ PARTS = {
     "preprocessing": {"skdeep": {"encoding"}, "libraries": None},
 }
 # Modules in the root that any part may import.
-SHARED = {"_compat", "_interrupts"}
+SHARED = {"_compat", "_given", "_interrupts"}
 # Libraries that one part alone imports.
 HOMES = {"skorch": "training", "optuna": "model_selection", "lime": "inspection"}
 STANDARD = set(__import__("sys").stdlib_module_names)

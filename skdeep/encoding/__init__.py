@@ -1,5 +1,6 @@
 """Encoding: the user's arrays in, tensors out; predictions back."""
 
+from skdeep._given import as_given, naming, refuse_text
 from skdeep.encoding._arrays import (
     ArrayEncoder,
     Arrays,
@@ -20,7 +21,6 @@ from skdeep.encoding._costs import (
     positive_code,
     refuse_large,
 )
-from skdeep.encoding._given import as_given, naming, refuse_text
 from skdeep.encoding._inputs import (
     InputEncoder,
     Table,
@@ -32,6 +32,7 @@ from skdeep.encoding._inputs import (
 from skdeep.encoding._numbers import (
     DATES_IN_INDEX,
     check_holds_numbers,
+    check_row_weight,
     holding_numbers,
 )
 from skdeep.encoding._rows import DenseRows, as_tensor
@@ -54,6 +55,7 @@ from skdeep.encoding._targets import (
     TargetScale,
     ValueTargets,
     class_targets,
+    kind_of_labels,
 )
 from skdeep.encoding._time_axis import (
     Origin,
@@ -111,6 +113,7 @@ __all__ = [
     "check_cost_matrix",
     "check_holds_numbers",
     "check_numbers",
+    "check_row_weight",
     "class_targets",
     "cost_table",
     "find_categorical",
@@ -118,6 +121,7 @@ __all__ = [
     "float_dtype",
     "holding_numbers",
     "known_r2",
+    "kind_of_labels",
     "learn_time_axis",
     "listed",
     "matrix_labels",

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from skdeep._given import as_given
+
 # How many labels a message names.
 _SHOWN = 6
 
@@ -207,6 +209,7 @@ def check_numbers(values, name: str, what: str = "numbers") -> np.ndarray:
     """
     if sparse.issparse(values):
         raise ValueError(f"{name} must be dense, got {short(values)}; use .toarray().")
+    values = as_given(values, name)
     try:
         array = np.asarray(values)
         if _holds_no_numbers(array):
@@ -282,8 +285,9 @@ def _refuse_non_costs(costs: np.ndarray, name: str) -> None:
 
 def refuse_large(values: np.ndarray, name: str) -> None:
     """Refuse numbers (n,) so large that their sums would be infinite."""
-    if (values > LARGEST_COST).any():
-        at = int(np.argmax(values > LARGEST_COST))
+    too_large = np.asarray(values, dtype=np.float64) > LARGEST_COST
+    if too_large.any():
+        at = int(np.argmax(too_large))
         raise ValueError(
             f"{name} must hold numbers of {LARGEST_COST:g} at most, or sums of them "
             f"overflow; got {values[at]} at position {at}."

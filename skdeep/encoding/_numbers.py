@@ -14,6 +14,9 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import pandas as pd
+from sklearn.utils.validation import _check_sample_weight
+
+from skdeep._given import as_given, naming, refuse_text
 
 _REMEDIES = {
     "dates": (
@@ -110,6 +113,30 @@ def check_holds_numbers(
     if found:
         columns = f"The columns {[column for column, _, _ in found]} of {name} hold"
         raise ValueError(_message(columns, {(k, str(t)) for _, k, t in found}, remedy))
+
+
+def check_row_weight(sample_weight, rows, dtype=np.float64) -> np.ndarray:
+    """Return sample weights as numbers, (n_samples,), one a row, none negative.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,)
+        What the user has given.
+    rows : array-like of shape (n_samples, ...)
+        What they are the weights of.
+    dtype : type, default=numpy.float64
+        The type of the result.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming ``sample_weight``, if these are no weights.
+    """
+    weight = as_given(sample_weight, "sample_weight")
+    with naming("sample_weight"):
+        check_holds_numbers(weight, "sample_weight")
+        refuse_text(np.asarray(weight), "sample_weight")
+        return _check_sample_weight(weight, rows, dtype=dtype, ensure_non_negative=True)
 
 
 def _unreadable_columns(X, skip) -> list:

@@ -340,18 +340,21 @@ class TargetScale:
 
     def restored(self, values: np.ndarray, dtype) -> np.ndarray:
         """Return scaled values in their unit, in a type that tells them apart."""
-        restored = values.astype(np.float64) * self.spread + self.mean
-        return restored.astype(self._type_for(dtype), copy=False)
+        with np.errstate(over="ignore"):
+            restored = values.astype(np.float64) * self.spread + self.mean
+        return _within_floats(restored).astype(self._type_for(dtype), copy=False)
 
     def restored_std(self, std: np.ndarray, dtype) -> np.ndarray:
         """Return standard deviations in the unit of the values."""
-        restored = std.astype(np.float64) * self.spread
-        return restored.astype(self._type_for(dtype), copy=False)
+        with np.errstate(over="ignore"):
+            restored = std.astype(np.float64) * self.spread
+        return _within_floats(restored).astype(self._type_for(dtype), copy=False)
 
     def _type_for(self, dtype) -> np.dtype:
         """Return the type, or float64 where its digits or its range do not suffice."""
         limits = np.finfo(dtype)
-        largest = np.abs(self.mean) + 1e3 * self.spread
+        with np.errstate(over="ignore"):
+            largest = np.abs(self.mean) + 1e3 * self.spread
         suffices = (
             (np.abs(self.mean) * limits.eps < _FINE * self.spread)
             & (largest < limits.max)
@@ -366,9 +369,29 @@ _GUESS = 0.01
 _FINE = 1e-3
 
 
+def _within_floats(values: np.ndarray) -> np.ndarray:
+    """Return values with the largest float in place of what is beyond it."""
+    largest = np.finfo(values.dtype).max
+    return np.clip(values, -largest, largest)
+
+
 def _exponent(values: np.ndarray) -> np.ndarray:
     """Return the power of two that bounds the absolute values of each column."""
     return np.frexp(np.abs(values).max(axis=0))[1]
+
+
+def kind_of_labels(y) -> str:
+    """Return what scikit-learn calls a classifier's targets, such as "binary".
+
+    Raises
+    ------
+    ValueError
+        If y holds missing values, or what are no labels.
+    """
+    if not sparse.issparse(y) and pd.isna(y).any():
+        raise ValueError(f"y must not hold missing values, got {pd.isna(y).sum()}.")
+    with np.errstate(invalid="ignore"):  # of numbers too large to be whole
+        return type_of_target(y, input_name="y", raise_unknown=True)
 
 
 def class_targets(y, classes=None, *, distributions: bool):
@@ -390,9 +413,7 @@ def class_targets(y, classes=None, *, distributions: bool):
     """
     if distributions and getattr(y, "ndim", 1) == 2:
         return DistributionTargets(y.shape[1])
-    if not sparse.issparse(y) and pd.isna(y).any():
-        raise ValueError(f"y must not hold missing values, got {pd.isna(y).sum()}.")
-    kind = type_of_target(y, input_name="y", raise_unknown=True)
+    kind = kind_of_labels(y)
     if kind == "multilabel-indicator":
         return LabelTargets(y.shape[1])
     if kind in ("binary", "multiclass"):

@@ -17,7 +17,6 @@ from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils import (
     check_random_state,
     get_tags,
-    indexable,
 )
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
@@ -28,17 +27,18 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
-    _check_sample_weight,
     _check_y,
     check_is_fitted,
 )
 
-from skdeep._compat import VersionedPickle, warn
+from skdeep._compat import ExplainedParameters, VersionedPickle, warn
+from skdeep._given import as_given, indexable_rows, naming
 from skdeep.encoding import (
     check_cost_matrix,
+    check_row_weight,
     cost_table,
+    kind_of_labels,
     positive_code,
     refuse_large,
 )
@@ -91,7 +91,11 @@ def _offers_a_search(model) -> bool:
 
 
 class CostSensitiveClassifier(
-    ClassifierMixin, MetaEstimatorMixin, VersionedPickle, BaseEstimator
+    ExplainedParameters,
+    ClassifierMixin,
+    MetaEstimatorMixin,
+    VersionedPickle,
+    BaseEstimator,
 ):
     """A classifier for which a false positive costs ``alpha`` false negatives.
 
@@ -362,15 +366,12 @@ default='auto'
                 f"{type(self).__name__} requires y to be passed, but the target y is "
                 "None."
             )
-        X, y = indexable(X, y)
-        y = _check_y(y, estimator=self)
-        check_classification_targets(y)
-        classes, codes = np.unique(y, return_inverse=True)
+        X, y = indexable_rows(as_given(X, "X"), as_given(y, "y"))
+        y = self._check_labels(y)
+        with naming("y"):
+            classes, codes = np.unique(y, return_inverse=True)
         self._check_classes(classes)
-        weight = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-            refuse_large(weight, "sample_weight")
+        weight = self._check_weight(sample_weight, X)
         if sample_weight is not None and _routing_enabled():
             fit_params = {**fit_params, "sample_weight": sample_weight}
         routed = process_routing(self, "fit", **fit_params)
@@ -387,6 +388,25 @@ default='auto'
             follows_weights=follows_weights(self._wrapped()),
         )
         return rows, routed.splitter.split
+
+    def _check_labels(self, y) -> np.ndarray:
+        """Return classes as an array, (n_samples,)."""
+        with naming("y"):
+            y = _check_y(as_given(y, "y"), estimator=self)
+            kind = kind_of_labels(y)
+        if kind not in ("binary", "multiclass"):
+            raise ValueError(
+                f"Unknown label type: {kind}. y must hold classes, one a row."
+            )
+        return y
+
+    def _check_weight(self, sample_weight, X) -> np.ndarray | None:
+        """Return the weights of rows, (n_samples,), if there are any."""
+        if sample_weight is None:
+            return None
+        weight = check_row_weight(sample_weight, X)
+        refuse_large(weight, "sample_weight")
+        return weight
 
     def _check_classes(self, classes) -> None:
         """Refuse classes that the parameters cannot be meant for."""
@@ -696,7 +716,10 @@ default='auto'
             To abstain is no right answer.
         """
         y_pred = self.predict(X, fp_cost, fn_cost)
-        return accuracy_score(y, y_pred, sample_weight=sample_weight)
+        y = self._check_labels(y)
+        weight = self._check_weight(sample_weight, y_pred)
+        with naming("y"), np.errstate(invalid="ignore"):
+            return accuracy_score(y, y_pred, sample_weight=weight)
 
     def _weigh(self, X, fp_cost, fn_cost):
         """Return the rule, the probabilities and the costs that a decision needs."""

@@ -198,7 +198,8 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         self.__dict__.pop("feature_names_in_", None)
         self.__dict__.update(schema.attributes())
         self._dtype = float_dtype(X) or table.dtype.name
-        weight = check_weight(sample_weight, table)
+        # Networks are trained in float32, whatever X is of.
+        weight = check_weight(sample_weight, table, np.float32)
         with naming("y"):
             codes = self._start(y)
         by_class = self._class_weight(y, codes)

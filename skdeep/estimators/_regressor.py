@@ -12,10 +12,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep._compat import warn
+from skdeep._given import check_flag
 from skdeep.encoding import ValueTargets
 from skdeep.estimators._base import BaseNetwork, is_stochastic
 from skdeep.estimators._calls import explaining_arguments
-from skdeep.estimators._validation import check_flag
 from skdeep.losses import make_loss
 
 # Losses that look at the logarithm of y, which is of any scale.

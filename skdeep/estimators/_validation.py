@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import assert_all_finite, check_array, check_consistent_length
 from sklearn.utils.validation import (
-    _check_sample_weight,
     _check_y,
     _num_features,
     _num_samples,
@@ -25,10 +23,10 @@ from skdeep.encoding import (
     Table,
     as_given,
     check_holds_numbers,
+    check_row_weight,
     find_categorical,
     holding_numbers,
     naming,
-    refuse_text,
     split_columns,
 )
 
@@ -229,6 +227,8 @@ def check_target(estimator, y, n_samples: int) -> np.ndarray:
         numeric = is_regressor(estimator)
         y = _check_y(y, multi_output=True, y_numeric=numeric, estimator=estimator)
         y = flatten_column(y)
+        if numeric:  # None among objects has become NaN
+            assert_all_finite(y, input_name="y")
     check_consistent_length(np.empty(n_samples), y)
     return y
 
@@ -272,32 +272,23 @@ def _check_many_axes(estimator, X, arguments, schema) -> tuple[Table, Schema]:
     return Table(X), schema
 
 
-def check_weight(sample_weight, table: Table) -> np.ndarray | None:
-    """Check sample weights: one a row, none negative, not all zero."""
+def check_weight(sample_weight, table: Table, dtype=None) -> np.ndarray | None:
+    """Check sample weights: one a row, none negative, not all zero.
+
+    Their sum must have a place in ``dtype``, by default that of the table.
+    """
     if sample_weight is None:
         return None
-    weight = as_given(sample_weight, "sample_weight")
-    with naming("sample_weight"):
-        check_holds_numbers(weight, "sample_weight")
-        refuse_text(np.asarray(weight), "sample_weight")
-        weight = _check_sample_weight(
-            weight, table.numeric, dtype=table.dtype, ensure_non_negative=True
-        )
+    weight = check_row_weight(sample_weight, table.numeric, table.dtype)
     if not weight.any():
         raise ValueError("sample_weight must not be zero for every sample.")
-    if not _sum_is_finite(weight):
+    dtype = weight.dtype if dtype is None else np.dtype(dtype)
+    if not _sum_is_finite(weight) or weight.sum() > np.finfo(dtype).max:
         raise ValueError(
             f"sample_weight holds values as large as {weight.max():g}, whose sum is "
-            f"beyond {weight.dtype}. Divide the weights by their mean."
+            f"beyond {dtype}. Divide the weights by their mean."
         )
     return weight
-
-
-def check_flag(value, name: str) -> bool:
-    """Refuse what is neither true nor false, such as an array."""
-    if not isinstance(value, (bool, np.bool_, Integral)):
-        raise TypeError(f"{name} must be True or False, got {value!r}.")
-    return bool(value)
 
 
 def check_validation_pair(X, X_val, y_val) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skdeep._compat import check_file_name
+from skdeep._given import check_flag
 from skdeep.inspection._explanation_html import write_fragment, write_page
 from skdeep.inspection._explanation_parts import R2_TO_TRUST as R2_TO_TRUST
 from skdeep.inspection._explanation_parts import (
@@ -299,6 +300,7 @@ class LimeExplanation:
         """
         row = None if row is None else self._position(row)
         _check_n_rows(n_rows, row)
+        full_page = check_flag(full_page, "full_page")
         write = write_page if full_page else write_fragment
         text = write(self, row, n_rows)
         if path is None:

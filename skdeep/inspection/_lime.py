@@ -7,10 +7,11 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _num_samples
 
-from skdeep._compat import warn
+from skdeep._compat import validate_arguments, warn
+from skdeep._given import as_given
 from skdeep.inspection._explanation import R2_TO_TRUST, LimeExplanation
 from skdeep.inspection._lime_cells import REPLACEMENTS
 from skdeep.inspection._lime_checks import labels_of, make_converter
@@ -26,6 +27,8 @@ from skdeep.inspection._lime_rows import make_rows
 # made until the effects are as stable as this.
 _N_DRAWS, _N_DRAWS_OF_UNIT, _MOST_TIMES = 512, 4, 8
 _STABLE = 0.9
+# More of a row would be drawn for days.
+_MOST_DRAWS = 10**7
 
 # Numbers that are held at a time.
 _N_NUMBERS = 2**24
@@ -34,11 +37,11 @@ _N_NUMBERS = 2**24
 _ROUNDING = 1e-4
 
 
-@validate_params(
+@validate_arguments(
     {
         "link": [StrOptions({"identity", "logit"})],
         "num_samples": [
-            Interval(Integral, 2, None, closed="left"),
+            Interval(Integral, 2, _MOST_DRAWS, closed="both"),
             StrOptions({"auto"}),
         ],
         "num_features": [Interval(Integral, 1, None, closed="left")],
@@ -53,8 +56,7 @@ _ROUNDING = 1e-4
         ],
         "params": [dict, None],
         "random_state": ["random_state"],
-    },
-    prefer_skip_nested_validation=True,
+    }
 )
 def lime_explain(
     estimator,
@@ -123,7 +125,7 @@ def lime_explain(
     num_samples : int or "auto", default="auto"
         Number of draws for each row, the row itself among them. "auto" begins with 512,
         or four a unit if that is more, and makes as many again until ``stability_``
-        reaches 0.9, at most eight times as many.
+        reaches 0.9, at most eight times as many. Ten million at most.
     num_features : int, default=10
         Number of units to show, those with the largest effects.
     spread : float, default=0.5
@@ -245,6 +247,7 @@ def lime_explain(
     }
     if isinstance(num_features, bool):
         raise TypeError(f"num_features must be an integer, got {num_features}.")
+    X, background = as_given(X, "X"), as_given(background, "background")
     rows = make_rows(estimator, X, background, options)
     output = output.of(make_converter(X))
     n_rows = _num_samples(rows.X)

@@ -194,6 +194,7 @@ def feature_names(estimator, X, given) -> list:
 def positions(chosen, names: list, parameter: str) -> list[int]:
     """Return the positions of features that are given by name or position."""
     is_single = isinstance(chosen, Hashable) and not isinstance(chosen, tuple)
+    is_single |= isinstance(chosen, np.ndarray) and chosen.ndim == 0
     if is_single or isinstance(chosen, dict):
         raise ValueError(f"{parameter} must be a list of features, got {chosen!r}.")
     if np.ndim(chosen) == 1 and np.asarray(chosen).dtype == bool:

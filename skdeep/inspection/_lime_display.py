@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from skdeep._given import check_name
 from skdeep.inspection._explanation_parts import (
     are_many_poor,
     clean,
@@ -161,6 +162,7 @@ class LimeDisplay:
         # Here and not above: what lime_explain returns draws itself with this module.
         from skdeep.inspection._lime import lime_explain
 
+        check_name(name)
         explanation = lime_explain(
             estimator,
             X,

@@ -14,7 +14,7 @@ _TITLE_WIDTH = 44  # in letters
 _MOST_OUTLINES = 4000  # more lines than that hide the cells between them
 
 
-def axes_for(ax, size):
+def axes_for(ax, size=None):
     """Return the axes to draw on: those given, or those of a new figure."""
     import matplotlib.pyplot as plt
     from matplotlib.axes import Axes

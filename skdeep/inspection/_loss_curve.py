@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
+
+from skdeep._given import check_fitted, check_name
+from skdeep.inspection._lime_drawing import axes_for
 
 
 class LossCurveDisplay:
@@ -89,11 +91,12 @@ class LossCurveDisplay:
         TypeError
             If the estimator keeps no history of its training.
         """
-        check_is_fitted(estimator)
+        check_name(name)
+        check_fitted(estimator)
         if not hasattr(estimator, "history_"):
             raise TypeError(
-                f"{type(estimator).__name__} has no history_ of its training. Of a "
-                "Pipeline, pass the last step."
+                f"estimator={type(estimator).__name__} has no history_ of its "
+                "training. Of a Pipeline, pass the last step."
             )
         history = estimator.history_
 
@@ -124,10 +127,7 @@ class LossCurveDisplay:
         display : LossCurveDisplay
             Itself.
         """
-        import matplotlib.pyplot as plt
-
-        if ax is None:
-            _, ax = plt.subplots(layout="constrained")
+        ax = axes_for(ax)
         self.ax_, self.figure_, self.score_ax_ = ax, ax.figure, None
         self.lines_ = ax.plot(self.epochs, self.train_loss, label="training loss")
         if self.valid_loss is not None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from numbers import Real
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
+from skdeep._given import check_fitted, check_flag, check_name, naming
 from skdeep.encoding import (
     bayes_threshold,
     check_alpha,
@@ -198,6 +198,7 @@ class CostCurveDisplay:
             If there are not two classes, or costs are not as they should be.
         """
         rows = dict(fp_cost=fp_cost, fn_cost=fn_cost)
+        check_name(name)
         classes = _check_classifier(estimator)
         if pos_label is None:
             pos_label = pos_label_of(estimator)
@@ -274,6 +275,7 @@ class CostCurveDisplay:
             If there are more than two classes, what is given are no probabilities, or
             costs are not as they should be.
         """
+        check_name(name)
         rows = dict(fp_cost=fp_cost, fn_cost=fn_cost)
         display = cls._of(
             y_true, y_score, against, alpha, pos_label, sample_weight, rows, "y_true"
@@ -286,7 +288,7 @@ class CostCurveDisplay:
     @classmethod
     def _of(cls, y, y_score, against, alpha, pos_label, weight, row_costs, y_name):
         """Compute a curve; ``y_name`` is what the user calls the true classes."""
-        if against not in ("threshold", "alpha"):
+        if not isinstance(against, str) or against not in ("threshold", "alpha"):
             raise ValueError(
                 f"against must be 'threshold' or 'alpha', got {against!r}."
             )
@@ -337,15 +339,18 @@ class CostCurveDisplay:
         if ax is None:
             _, ax = plt.subplots(layout="constrained")
         check_axes(ax)
+        check_name(name)
+        plot_constants = check_flag(plot_constants, "plot_constants")
         if not isinstance(curve_kwargs, (dict, type(None))):
             raise TypeError(f"curve_kwargs must be a dict, got {curve_kwargs!r}.")
         self.ax_, self.figure_ = ax, ax.figure
         self.bayes_line_ = self.threshold_mark_ = None
         style = {"label": name or self.estimator_name, **(curve_kwargs or {})}
-        if self.alphas is None:
-            self._plot_thresholds(style)
-        else:
-            self._plot_alphas(style)
+        with naming("curve_kwargs"):
+            if self.alphas is None:
+                self._plot_thresholds(style)
+            else:
+                self._plot_alphas(style)
         self.constant_lines_ = self._plot_constants() if plot_constants else []
         ax.set_ylim(bottom=0)
         if ax.get_legend_handles_labels()[0]:
@@ -426,7 +431,7 @@ def _is_drawn(ax, label: str, heights) -> bool:
 
 def _check_classifier(estimator) -> list:
     """Return the two classes of a fitted classifier."""
-    check_is_fitted(estimator)
+    check_fitted(estimator)
     name = type(estimator).__name__
     if not hasattr(estimator, "classes_") or not hasattr(estimator, "predict_proba"):
         raise TypeError(f"estimator must give probabilities of classes, got {name}.")

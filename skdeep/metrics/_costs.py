@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from inspect import signature
+from reprlib import repr as short
 
 import numpy as np
 from sklearn.metrics._scorer import _Scorer
 from sklearn.utils.metadata_routing import UNCHANGED, UNUSED
 
-from skdeep.encoding import cost_table, listed, matrix_labels
+from skdeep.encoding import check_alpha, cost_table, listed, matrix_labels
 from skdeep.metrics._estimators import costs_for
 from skdeep.metrics._labels import (
     OTHER_CLASS,
@@ -220,10 +222,11 @@ def savings_score(
         abstain_cost=abstain_cost,
         pos_label=pos_label,
     )
-    cost, cheapest = rows.cost(), rows.costs_of_constants().min()
+    cost, cheapest = rows.cost(), float(rows.costs_of_constants().min())
     if cheapest == 0:
         return 1.0 if cost == 0 else 0.0
-    return float(1 - cost / cheapest)
+    # Beside a cost that is next to nothing the share may be beyond all floats.
+    return max(1 - cost / cheapest, -sys.float_info.max)
 
 
 def make_cost_scorer(
@@ -350,6 +353,10 @@ class _CostScorer(_Scorer):
         return self._score(_respond, estimator, X, y_true, **metadata)
 
     def _score(self, method_caller, estimator, X, y_true, **metadata):
+        if isinstance(estimator, type) or not hasattr(estimator, "predict"):
+            raise TypeError(
+                f"estimator must be a fitted classifier, got {short(estimator)}."
+            )
         costs = {name: metadata.get(name) for name in ("fp_cost", "fn_cost")}
         accepted = costs_for(estimator, "predict", costs)
         if accepted:
@@ -445,6 +452,7 @@ def _priced(
     """Check what the user gave, and put a price on every decision."""
     y_true, y_pred = check_labels(y_true, "y_true"), check_labels(y_pred, "y_pred")
     check_same_length(y_true=y_true, y_pred=y_pred)
+    check_alpha(prices["alpha"])
     check_label(prices["pos_label"], "pos_label")
     check_label(abstain_label, "abstain_label")
     abstains = prices["abstain_cost"] is not None

@@ -7,8 +7,8 @@ from collections.abc import Hashable
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
-from sklearn.utils.validation import check_is_fitted
 
+from skdeep._given import as_given, check_fitted, check_name
 from skdeep.encoding import listed
 from skdeep.metrics._estimators import costs_for, last_step, pos_label_of
 from skdeep.metrics._labels import (
@@ -164,7 +164,8 @@ class ErrorRatesDisplay:
         ValueError
             If there are not two classes, or the groups are not told for each row.
         """
-        check_is_fitted(estimator)
+        check_name(name)
+        check_fitted(estimator)
         if not hasattr(estimator, "classes_"):
             found = type(estimator).__name__
             raise TypeError(f"estimator must be a classifier, got {found}.")
@@ -237,6 +238,7 @@ class ErrorRatesDisplay:
         ValueError
             If there are more than two classes, or the arrays do not fit together.
         """
+        check_name(name)
         check_label(abstain_label, "abstain_label")
         y_true, y_pred = check_labels(y_true, "y_true"), check_labels(y_pred, "y_pred")
         if abstain_label is not None:
@@ -388,7 +390,7 @@ def _two_axes(ax, n_groups: int) -> np.ndarray:
     if ax is None:
         size = (8, 1.8 + _INCHES_PER_GROUP * max(n_groups, 3))
         _, ax = plt.subplots(1, 2, figsize=size, sharey=True, layout="constrained")
-    axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
+    axes = np.atleast_1d(np.asarray(as_given(ax, "ax"), dtype=object)).ravel()
     if len(axes) != 2:
         raise ValueError(f"ax must hold two axes, one for each rate, got {len(axes)}.")
     for each in axes:

@@ -8,9 +8,9 @@ from reprlib import repr as short
 import numpy as np
 import pandas as pd
 from sklearn.utils import column_or_1d
-from sklearn.utils.validation import _check_sample_weight
 
-from skdeep.encoding import listed, refuse_large
+from skdeep._given import as_given
+from skdeep.encoding import check_row_weight, listed, refuse_large
 
 # What stands for the other class where only one is known.
 OTHER_CLASS = "(another class)"
@@ -18,10 +18,25 @@ OTHER_CLASS = "(another class)"
 
 def check_column(values, name: str, what: str) -> np.ndarray:
     """Return values of rows as an array, (n_samples,); ``what`` they ought to be."""
+    given = as_given(values, name)
     try:
-        return column_or_1d(values)
-    except (TypeError, ValueError) as error:
+        column = column_or_1d(given)
+    except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{name} must be {what}, got {short(values)}.") from error
+    if column.dtype.names:
+        raise ValueError(f"{name} must be {what}, got the fields {column.dtype.names}.")
+    if column.dtype.kind == "O":
+        _refuse_unhashable(column, name, what)
+    # pandas finds no groups in numbers whose bytes are in another machine's order.
+    return column.astype(column.dtype.newbyteorder("="), copy=False)
+
+
+def _refuse_unhashable(values: np.ndarray, name: str, what: str) -> None:
+    for at, value in enumerate(values):
+        if not isinstance(value, Hashable):
+            raise TypeError(
+                f"{name} must be {what}, got {short(value)} at position {at}."
+            )
 
 
 def check_labels(y, name: str) -> np.ndarray:
@@ -54,6 +69,8 @@ def check_label(label, name: str) -> None:
     """Refuse what cannot be a label, as a list."""
     if not isinstance(label, Hashable):
         raise TypeError(f"{name} must be a label, got {label!r}.")
+    if label is pd.NA or label is pd.NaT:
+        raise ValueError(f"{name} must be a label, got {label!r}, which is none.")
 
 
 def check_weight(sample_weight, y) -> np.ndarray | None:
@@ -61,10 +78,11 @@ def check_weight(sample_weight, y) -> np.ndarray | None:
     if sample_weight is None:
         return None
     try:
-        weight = _check_sample_weight(sample_weight, y, ensure_non_negative=True)
-    except (TypeError, ValueError, OverflowError) as error:
+        weight = check_row_weight(sample_weight, y)
+    except (TypeError, ValueError) as error:
         raise ValueError(
-            f"sample_weight must hold a weight, 0 or above, for each row: {error}"
+            "sample_weight must hold a weight, 0 or above, for each row: "
+            f"{str(error).removeprefix('Invalid sample_weight: ')}"
         ) from error
     refuse_large(weight, "sample_weight")
     return weight

@@ -140,7 +140,7 @@ class Fold:
         context=None,
     ):
         self.cross_validation = cross_validation
-        self.number, self.context = number, context
+        self.params, self.number, self.context = params, number, context
         self.train, self.test = cross_validation.folds[number]
         self.reports, self.keeps_best = reports, keeps_best
         self.estimator = clone(cross_validation.estimator)
@@ -202,6 +202,17 @@ class Fold:
             self._pause.release()
 
     def _fit_and_score(self) -> None:
+        try:
+            self._fit_once_and_score()
+        except Exception as error:
+            kind = type(self.estimator).__name__
+            error.add_note(
+                f"It was raised where estimator={kind} was fitted and scored with the "
+                f"parameters {self.params}, in fold {self.number} of X and y."
+            )
+            raise
+
+    def _fit_once_and_score(self) -> None:
         shared = self.cross_validation
         result = _fit_and_score(
             self.estimator,

@@ -20,11 +20,17 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics._scorer import _MultimetricScorer
 from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
-from sklearn.utils import check_random_state, get_tags, indexable
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_method_params, _num_samples
 
-from skdeep._compat import VersionedPickle, warn
+from skdeep._compat import (
+    ExplainedParameters,
+    VersionedPickle,
+    all_or_nothing,
+    warn,
+)
+from skdeep._given import indexable_rows, naming
 from skdeep._interrupts import is_outermost_fit
 from skdeep.model_selection._callback_contexts import SearchContexts
 from skdeep.model_selection._epoch_callbacks import StopAfter, watched
@@ -61,7 +67,7 @@ _LONGEST = 1e12
 _DIRECTIONS = ("maximize", "minimize")
 
 
-class OptunaSearchCV(SearchPlots, VersionedPickle, BaseSearchCV):
+class OptunaSearchCV(ExplainedParameters, SearchPlots, VersionedPickle, BaseSearchCV):
     """Search of parameters by Optuna, scored by cross-validation.
 
     Like :class:`sklearn.model_selection.RandomizedSearchCV`, but each trial learns from
@@ -349,17 +355,23 @@ or None, default='median'
         KeyboardInterrupt
             On Ctrl-C, unless the results of complete trials can be kept.
         """
-        scorers, refit_metric = self._get_scorers()
+        with naming("scoring"):
+            scorers, refit_metric = self._get_scorers()
         _check_callbacks(self.callbacks)
-        X, y = indexable(X, y)
+        X, y = indexable_rows(X, y)
         params = _check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
-        with SearchContexts(self, X, y, params) as contexts:
-            cross_validation = self._make_cross_validation(X, y, scorers, routed)
-            with contexts.trials(self.n_trials, self.n_splits_) as make_contexts:
-                self._search(cross_validation, routed, refit_metric, make_contexts)
-            is_several = isinstance(scorers, _MultimetricScorer)
-            self.scorer_ = scorers._scorers if is_several else scorers
+        # An interrupt of the refit leaves what the search has found, an error nothing.
+        with (
+            all_or_nothing(self, Exception),
+            SearchContexts(self, X, y, params) as contexts,
+        ):
+            with all_or_nothing(self):
+                cross_validation = self._make_cross_validation(X, y, scorers, routed)
+                with contexts.trials(self.n_trials, self.n_splits_) as make_contexts:
+                    self._search(cross_validation, routed, refit_metric, make_contexts)
+                is_several = isinstance(scorers, _MultimetricScorer)
+                self.scorer_ = scorers._scorers if is_several else scorers
             if self.refit:
                 with contexts.refit(self.best_estimator_):
                     self._refit(X, y, routed.estimator.fit)

@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval, validate_parameter_constra
 from sklearn.utils.validation import _num_samples
 
 from skdeep._compat import warn
+from skdeep._given import naming
 
 _AT_LEAST_1 = Interval(Integral, 1, None, closed="left")
 _AT_LEAST_0 = Interval(Integral, 0, None, closed="left")
@@ -169,8 +170,9 @@ class PurgedTimeSeriesSplit(BaseCrossValidator):
         """
         if groups is not None:
             warn(f"The groups parameter is ignored by {type(self).__name__}")
-        (X,) = indexable(X)
-        n_samples = _num_samples(X)
+        with naming("X"):
+            (X,) = indexable(X)
+            n_samples = _num_samples(X)
         size = self._test_size(n_samples)
         starts = range(n_samples - self.n_splits * size, n_samples, size)
         tests = [np.arange(start, start + size) for start in starts]

@@ -94,6 +94,19 @@ def _tokens_of(document, analyze) -> Iterable:
     return tokens
 
 
+@contextlib.contextmanager
+def _telling_whose_function() -> Iterator[None]:
+    """Tell in errors that a function of the user's own has been called."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(
+            "It was raised where the functions that were given as analyzer, tokenizer "
+            "or preprocessor cut the documents of X into tokens."
+        )
+        raise
+
+
 def _given_terms(vocabulary) -> list[str] | None:
     """Return the terms of the user's own vocabulary in the order of their ids."""
     if vocabulary is None:
@@ -348,11 +361,14 @@ class SequenceVectorizer(
         self.fixed_vocabulary_ = terms is not None
         if terms is None:
             terms = self._choose(documents)
-        elif self.lowercase and any(map(_has_capitals, terms)):
-            warn(
-                "vocabulary has terms with capital letters, which no document has "
-                "where lowercase=True."
-            )
+        elif self.lowercase:
+            with naming("vocabulary"):
+                has_capitals = any(map(_has_capitals, terms))
+            if has_capitals:
+                warn(
+                    "vocabulary has terms with capital letters, which no document has "
+                    "where lowercase=True."
+                )
         self.vocabulary_ = {term: i for i, term in enumerate(terms, FIRST_TERM)}
         return documents
 
@@ -412,7 +428,7 @@ class SequenceVectorizer(
             X = _files(X, self.input)
         # What a user's own function raises, is not the fault of X.
         is_own = takes_anything or self.tokenizer is not None
-        with contextlib.nullcontext() if is_own else naming("X"):
+        with _telling_whose_function() if is_own else naming("X"):
             documents = [
                 list(islice(_tokens_of(each, analyze), self.max_length)) for each in X
             ]

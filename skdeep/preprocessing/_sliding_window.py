@@ -51,7 +51,7 @@ def _windows(rows: np.ndarray, before: np.ndarray, window: int) -> np.ndarray:
     first = before[:1] if len(before) else rows[:1]
     try:
         edge = np.repeat(first, window - 1 - len(before), axis=0)
-    except OverflowError as error:
+    except (OverflowError, ValueError) as error:
         raise MemoryError(f"There is no memory for window={window} rows.") from error
     padded = np.concatenate([edge, before, rows])
     windows = np.lib.stride_tricks.sliding_window_view(padded, window, axis=0)

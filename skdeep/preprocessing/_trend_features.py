@@ -220,9 +220,9 @@ def _drop_tickers(X):
 
     Its columns have two levels, (price, ticker) or (ticker, price).
     """
-    columns = getattr(X, "columns", None)
-    if not isinstance(columns, pd.Index) or not len(columns):
+    if not isinstance(X, pd.DataFrame) or not len(X.columns):
         return X
+    columns = X.columns
     if all(isinstance(name, tuple) for name in columns):  # also of to_flat_index
         columns = pd.MultiIndex.from_tuples(columns)
     if not isinstance(columns, pd.MultiIndex):

@@ -26,34 +26,7 @@ class Known(NamedTuple):
 
 _UNNAMED = "names no argument|comes from inside|is not of scikit-learn's kinds"
 
-KNOWN = [
-    # To be removed as the parts are mended.
-    Known(
-        r"^CostSensitive|^CostCurve|^ErrorRates|^expected_cost|^savings|^make_cost",
-        f"{_UNNAMED}|NaN or infinity|a warning",
-        "checks of costs and labels do not name the argument everywhere",
-    ),
-    Known(
-        r"^lime_explain|^LimeDisplay|^LimeExplanation|^LossCurveDisplay",
-        f"{_UNNAMED}|a warning",
-        "checks of explanations do not name the argument everywhere",
-    ),
-    Known(
-        r"^OptunaSearchCV",
-        f"{_UNNAMED}|has set n_splits_|a warning|has changed|has lost",
-        "a search that fails keeps what it has set",
-    ),
-    Known(
-        r"^DeepEnsemble.*(3e38|1e38|1e154|1e308|large uint64)",
-        "RuntimeWarning|non-finite|NaN or infinity",
-        "targets and columns near the largest float overflow when they are scaled",
-    ),
-    Known(
-        r"(y|y_val)=<.*(3e38|1e38|1e154|1e308|large uint64|float16)",
-        r"RuntimeWarning|NaN or infinity",
-        "scores of targets near the largest float overflow",
-    ),
-]
+KNOWN: list[Known] = []
 
 
 def known_as(case, outcome) -> str | None:

@@ -41,7 +41,13 @@ _TIME_LIMIT = 20
 # Memory beyond what the process has, in bytes.
 _MEMORY_LIMIT = 4 * 2**30
 
-_ALLOWED_ERRORS = (ValueError, TypeError, AttributeError, MemoryError)
+_ALLOWED_ERRORS = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    MemoryError,
+    ImportError,  # of a package that an option needs: scikit-learn raises it, too
+)
 _ALLOWED_WARNINGS = (
     UserWarning,
     ConvergenceWarning,
@@ -64,6 +70,9 @@ _INSIDES = (
     "skorch",
     "torch",
 )
+
+# What a subject is given as an estimator, and scikit-learn's way to fit and score it.
+_OF_USERS_ESTIMATOR = ("sklearn/linear_model", "sklearn/model_selection/_validation")
 
 # scikit-learn's own words for X and y where it does not name them.
 _SAID_BY_SCIKIT_LEARN = re.compile(
@@ -175,7 +184,7 @@ def _valid_arguments(subject: Subject, called, rng) -> dict:
 
 
 # Numbers of what is made one after another: so many take time, not memory.
-_COUNTED = {"n_members", "n_trials", "num_layers", "max_iter", "num_samples"}
+_COUNTED = {"n_members", "n_trials", "num_layers", "max_iter"}
 
 
 def _make_odd(subject, called, arguments, parameters, odd, rng) -> None:
@@ -283,8 +292,18 @@ def judge(case: Case) -> Outcome:
     outcome = Outcome(case)
     given = {**case.arguments, **case.parameters}
     before = {name: fingerprint(value) for name, value in given.items()}
-    with warnings.catch_warnings(record=True) as caught, _time_limit():
+    caught: list = []
+
+    def show(message, category, filename, lineno, file=None, line=None):
+        # What Ridge, say, warns of is the fault of whoever has chosen it.
+        frames = traceback.extract_stack()
+        if not any(part in f.filename for f in frames for part in _OF_USERS_ESTIMATOR):
+            made = warnings.WarningMessage(message, category, filename, lineno)
+            caught.append(made)
+
+    with warnings.catch_warnings(), _time_limit():
         warnings.simplefilter("always")
+        warnings.showwarning = show
         try:
             call = _call_estimator if case.subject.is_estimator else _call_function
             call(case, outcome)
@@ -420,7 +439,7 @@ def _is_of_users_estimator(error: BaseException) -> bool:
     """Say whether given code has raised: scikit-learn's estimator, a lambda."""
     frames = traceback.extract_tb(error.__traceback__)
     is_lambda = frames[-1].filename.endswith("odd.py")
-    return is_lambda or any("sklearn/linear_model" in f.filename for f in frames)
+    return is_lambda or any(_OF_USERS_ESTIMATOR[0] in f.filename for f in frames)
 
 
 def _is_of_file(case: Case, error: BaseException, text: str) -> bool:

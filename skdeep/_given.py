@@ -1,14 +1,18 @@
-"""What users give as arrays: tensors become numpy's, and errors name the argument."""
+"""What users give: tensors become numpy's arrays, and errors name the argument."""
 
 from __future__ import annotations
 
 import contextlib
 import re
 from collections.abc import Iterator
+from numbers import Integral
+from reprlib import repr as short
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import check_consistent_length, indexable
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 # What checks of numpy, pandas and scikit-learn raise of data that are not as they
 # should be. MemoryError is not among them: the data may be fine.
@@ -93,9 +97,45 @@ def as_given(values, argument: str) -> Any:
     return values.numpy()
 
 
+def indexable_rows(X, y) -> list:
+    """Return X and y, if it is given, as something whose rows can be chosen.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming X or y, if there are no rows in it, or if they are not as many.
+    """
+    with naming("X"):
+        _num_samples(X)
+        (X,) = indexable(X)
+    with naming("y"):
+        (y,) = indexable(y)
+    check_consistent_length(X, y)
+    return [X, y]
+
+
 def refuse_text(values: np.ndarray, argument: str) -> None:
     """Refuse text, which numpy would turn into numbers where it reads like some."""
     if values.dtype.kind in "SU":
         raise ValueError(
             f"{argument} must hold numbers, got {values.ravel()[0]!r} ({values.dtype})."
         )
+
+
+def check_flag(value, argument: str) -> bool:
+    """Refuse what is neither true nor false, such as an array."""
+    if not isinstance(value, (bool, np.bool_, Integral)):
+        raise TypeError(f"{argument} must be True or False, got {short(value)}.")
+    return bool(value)
+
+
+def check_name(name, argument: str = "name") -> None:
+    """Refuse what is no text to be shown in a picture; None is no name."""
+    if not isinstance(name, (str, type(None))):
+        raise TypeError(f"{argument} must be a str or None, got {short(name)}.")
+
+
+def check_fitted(estimator) -> None:
+    """Refuse what is no fitted estimator, such as a class."""
+    with naming("estimator"):
+        check_is_fitted(estimator)
