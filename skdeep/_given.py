@@ -77,7 +77,11 @@ def as_given(values, argument: str) -> Any:
     ------
     ValueError
         If a tensor is sparse, or holds no values.
+    TypeError
+        If a data frame is lazy.
     """
+    if type(values).__name__ == "LazyFrame":
+        raise TypeError(f"{argument} is lazy: pass {argument}.collect().")
     if not isinstance(values, torch.Tensor):
         return values
     if values.is_meta:

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from scipy import sparse
 
+from skdeep._given import as_given
 from skdeep.encoding._rows import DenseRows, SparseRows, as_tensor
 
 
@@ -86,7 +87,7 @@ def find_columns(asked, X, n_features: int, parameter: str) -> list[int]:
     ValueError
         If a column is named or counted that X has not.
     """
-    columns = np.asarray(asked)
+    columns = np.asarray(as_given(asked, parameter))
     if columns.size == 0:
         return []
     if columns.dtype == bool:

@@ -548,7 +548,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
 
     def _check_coverage(self, coverage) -> None:
         check_is_fitted(self)
-        if not isinstance(coverage, Real) or not 0 < float(coverage) < 1:
+        if not isinstance(coverage, Real) or not 0 < coverage < 1:  # type: ignore[operator]
             raise ValueError(f"coverage must be between 0 and 1, got {coverage!r}.")
         if self._error_quantiles is None:
             raise ValueError(

@@ -9,30 +9,30 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from pandas.api.types import is_numeric_dtype
 from scipy import sparse
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import check_array
 from sklearn.utils.validation import (
     _check_feature_names,
     _check_n_features,
-    _check_y,
 )
 
 from skdeep._compat import warn
 from skdeep.encoding import (
     Origin,
     TimeAxis,
+    as_given,
     find_columns,
     float_dtype,
     holding_numbers,
     learn_time_axis,
     naming,
     numbered_rows,
+    refuse_text,
     split_columns,
     times_of,
 )
-from skdeep.estimators._validation import Schema, flatten_column, stand_in
+from skdeep.estimators._validation import Schema, check_target, stand_in
 
 _DATES = "Name the column of the rows' dates in date_column, or make it the index."
 _NAMES = "The name of a series goes into the column that groups names."
@@ -146,7 +146,7 @@ class Series:
         return self.numeric.dtype
 
 
-def as_rows(X, takes_arrays: bool = True):
+def as_rows(X, takes_arrays: bool = True, name: str = "X"):
     """Return a single series, which has one axis, as rows of one column.
 
     A list of numbers, a one-dimensional array and a Series of pandas or polars are
@@ -159,10 +159,10 @@ def as_rows(X, takes_arrays: bool = True):
     takes_arrays : bool, default=True
         Whether an array or a list of numbers, which could be a single row of several
         columns as well, is a series.
+    name : str, default="X"
+        What the rows are called.
     """
-    if isinstance(X, torch.Tensor):
-        X = X.detach().cpu()
-        X = (X.float() if X.dtype is torch.bfloat16 else X).numpy()
+    X = as_given(X, name)
     if isinstance(X, np.ma.MaskedArray):
         X = np.ma.filled(X.astype(float), np.nan)
     if hasattr(X, "to_frame") and hasattr(X, "name"):
@@ -402,9 +402,9 @@ def _groups(times, keys: np.ndarray | None, n_rows: int, origin: Origin) -> list
 
 def check_series_target(estimator, y, series: Series) -> np.ndarray:
     """Check y: one target (n_rows,), or several (n_rows, n_targets)."""
-    y = _check_y(y, multi_output=True, y_numeric=True, estimator=estimator)
-    check_consistent_length(series.numeric, y)
-    return flatten_column(y).astype(series.dtype, copy=False)
+    y = check_target(estimator, y, len(series.numeric))
+    refuse_text(y, "y")
+    return y.astype(series.dtype, copy=False)
 
 
 def find_layout(estimator, X, y, target: np.ndarray | None, n_features: int) -> Layout:
@@ -485,7 +485,7 @@ def complete_future(future, estimator, layout: Layout):
     layout : Layout
         Of the training rows.
     """
-    rows = as_rows(future)
+    rows = as_rows(future, name="future")
     known = [layout.numeric[i] for i in layout.known]
     n_features = estimator.n_features_in_
     is_flat = rows is not future and len(known) == 1  # needs no name

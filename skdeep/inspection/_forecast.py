@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from skdeep._given import as_given, check_name, naming
+
 # As many dates as matplotlib likes need so many inches.
 _ROOM_FOR_DATES = 6
 
@@ -131,6 +133,7 @@ class ForecastDisplay:
         """
         _check_forecaster(estimator)
         _check_n_history(n_history)
+        check_name(name)
         shows_truth = future is not None and y is None
         later = _with_columns_of(X, future, estimator) if shows_truth else None
         asked = (steps, X, future)
@@ -140,7 +143,7 @@ class ForecastDisplay:
             intervals = estimator.forecast_interval(*asked, coverage)
             ends = _by_series(intervals, estimator.groups)
         past = _targets(estimator, X, y)
-        came = None if later is None else _targets(estimator, later, None)
+        came = None if later is None else _targets(estimator, later, None, "future")
         targets = _chosen_targets(target, list(past.columns))
         tables = {}
         for key in _chosen_series(group, list(paths)):
@@ -245,7 +248,8 @@ def _frame(rows, name: str = "X") -> pd.DataFrame:
         return pd.DataFrame(rows)
     if hasattr(rows, "columns"):
         return pd.DataFrame({name: np.asarray(rows[name]) for name in rows.columns})
-    values = np.asarray(rows)
+    with naming(name):
+        values = np.asarray(as_given(rows, name))
     if values.ndim not in (1, 2):
         raise ValueError(f"{name} must be a table of rows, got shape {values.shape}.")
     return pd.DataFrame(values)
@@ -271,7 +275,7 @@ def _with_columns_of(X, future, estimator) -> pd.DataFrame:
     )
 
 
-def _targets(estimator, X, y) -> pd.DataFrame:
+def _targets(estimator, X, y, name: str = "X") -> pd.DataFrame:
     """Return what is forecast, of the rows of X, indexed as these are."""
     rows = _frame(X)
     if y is None and not estimator.target_columns_:
@@ -288,7 +292,9 @@ def _targets(estimator, X, y) -> pd.DataFrame:
         targets = targets.set_axis(rows.index)
     if estimator.date_column is not None:
         targets = targets.set_axis(pd.Index(_column(rows, estimator.date_column)))
-    return targets.astype(float).set_axis(_shown_names(targets), axis=1)
+    with naming(name if y is None else "y"):
+        values = targets.astype(float)
+    return values.set_axis(_shown_names(targets), axis=1)
 
 
 def _shown_names(targets: pd.DataFrame) -> list[str]:
@@ -316,7 +322,7 @@ def _chosen_targets(asked, names: list) -> list[int]:
     """Return the positions of the targets to draw."""
     if asked is None:
         return list(range(len(names)))
-    if asked in names:
+    if isinstance(asked, str) and asked in names:
         return [names.index(asked)]
     is_position = isinstance(asked, Integral) and type(asked) is not bool
     if is_position and 0 <= asked < len(names):
