@@ -395,7 +395,8 @@ default='auto'
         """Return classes as an array, (n_samples,)."""
         y = as_given(y, "y")
         with naming("y"):
-            refuse_missing(y)
+            if getattr(getattr(y, "dtype", None), "kind", "O") != "f":
+                refuse_missing(y)  # of floats scikit-learn tells
             y = _check_y(y, estimator=self)
             kind = kind_of_labels(y)
         if kind not in ("binary", "multiclass"):
