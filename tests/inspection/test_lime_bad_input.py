@@ -700,3 +700,10 @@ def test_flags_and_names_of_pictures():
         found.to_html(full_page=pd.Series([1, 2]))
     with pytest.raises(TypeError, match="name must be a str or None"):
         LimeDisplay.from_estimator(LINEAR, X[:1], background=X, name=np.ones(2))
+
+
+def test_background_that_cannot_be_told_apart():
+    background = X.astype(object)
+    background[0, 0] = {}
+    with pytest.raises(TypeError, match="background must hold numbers or labels"):
+        explain(LINEAR, X[:2], background=background)

@@ -1099,3 +1099,14 @@ def test_what_has_no_rows_is_named(rows, labels, name):
 def test_options_are_explained(changed, message):
     with pytest.raises(ValueError, match=message):
         search(**changed).fit(X, y)
+
+
+def test_errors_of_a_given_sampler_tell_of_it():
+    with pytest.raises(ZeroDivisionError) as caught:
+        search(sampler=lambda seed: 1 / 0).fit(X, y)
+    assert "raised by sampler" in caught.value.__notes__[0]
+
+
+def test_more_jobs_than_there_can_be():
+    found = search(n_trials=1, n_jobs=2**40).fit(X, y)
+    assert found.best_score_ == search(n_trials=1).fit(X, y).best_score_
