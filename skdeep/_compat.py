@@ -14,7 +14,7 @@ import stat
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import joblib
@@ -196,7 +196,9 @@ def _refuse_odd_numbers(owner: str, params: dict, constraints: dict) -> None:
 
 
 def _takes_floats(constraints) -> bool:
-    return any(isinstance(c, Interval) and c.type is Real for c in constraints)
+    """Say whether numbers become floats; where ints are named, too, they need not."""
+    kinds = {c.type for c in constraints if isinstance(c, Interval)}
+    return Real in kinds and Integral not in kinds
 
 
 def _explained(

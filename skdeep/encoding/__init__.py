@@ -56,6 +56,7 @@ from skdeep.encoding._targets import (
     ValueTargets,
     class_targets,
     kind_of_labels,
+    refuse_missing,
 )
 from skdeep.encoding._time_axis import (
     Origin,
@@ -129,6 +130,7 @@ __all__ = [
     "numbered_rows",
     "positive_code",
     "refuse_large",
+    "refuse_missing",
     "refuse_text",
     "split_columns",
     "times_of",

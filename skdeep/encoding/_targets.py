@@ -380,6 +380,13 @@ def _exponent(values: np.ndarray) -> np.ndarray:
     return np.frexp(np.abs(values).max(axis=0))[1]
 
 
+def refuse_missing(y) -> None:
+    """Refuse labels that are not there: None, NaN, or what pandas calls missing."""
+    missing = 0 if sparse.issparse(y) else np.sum(pd.isna(y))
+    if missing:
+        raise ValueError(f"y must not hold missing values, got {missing}.")
+
+
 def kind_of_labels(y) -> str:
     """Return what scikit-learn calls a classifier's targets, such as "binary".
 
@@ -388,8 +395,7 @@ def kind_of_labels(y) -> str:
     ValueError
         If y holds missing values, or what are no labels.
     """
-    if not sparse.issparse(y) and pd.isna(y).any():
-        raise ValueError(f"y must not hold missing values, got {pd.isna(y).sum()}.")
+    refuse_missing(y)
     with np.errstate(invalid="ignore"):  # of numbers too large to be whole
         return type_of_target(y, input_name="y", raise_unknown=True)
 

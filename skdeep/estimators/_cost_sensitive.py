@@ -35,12 +35,14 @@ from sklearn.utils.validation import (
 from skdeep._compat import ExplainedParameters, VersionedPickle, warn
 from skdeep._given import as_given, indexable_rows, naming
 from skdeep.encoding import (
+    check_alpha,
     check_cost_matrix,
     check_row_weight,
     cost_table,
     kind_of_labels,
     positive_code,
     refuse_large,
+    refuse_missing,
 )
 from skdeep.estimators._decisions import (
     CALIBRATORS,
@@ -391,8 +393,11 @@ default='auto'
 
     def _check_labels(self, y) -> np.ndarray:
         """Return classes as an array, (n_samples,)."""
+        y = as_given(y, "y")
         with naming("y"):
-            y = _check_y(as_given(y, "y"), estimator=self)
+            if getattr(getattr(y, "dtype", None), "kind", "O") != "f":
+                refuse_missing(y)  # of floats scikit-learn tells
+            y = _check_y(y, estimator=self)
             kind = kind_of_labels(y)
         if kind not in ("binary", "multiclass"):
             raise ValueError(
@@ -428,6 +433,8 @@ default='auto'
         if self.abstain_cost is None:
             return
         label, known = self.abstain_label, classes.tolist()
+        if not isinstance(label, (Real, str, bool, np.bool_)):
+            raise TypeError(f"abstain_label must be a number or text, got {label!r}.")
         if label in known:
             raise ValueError(f"abstain_label={label!r} is one of the classes.")
         if isinstance(known[0], bool) or isinstance(label, str) != isinstance(
@@ -669,6 +676,7 @@ default='auto'
             In the order of ``classes_``.
         """
         check_is_fitted(self)
+        X = as_given(X, "X")
         answers = [
             probabilities(model, self._training, X, self.classes_)
             for model in self.estimators_
@@ -752,6 +760,7 @@ default='auto'
 
     def _current_rule(self) -> Rule:
         """Return the rule for today's costs, which may not be those of ``fit``."""
+        check_alpha(self.alpha)
         before, now = self._fitted_costs, self._cost_parameters()
         changed = [name for name in now if now[name] != before[name]]
         if not changed:

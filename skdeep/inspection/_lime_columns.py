@@ -162,7 +162,7 @@ class Columns:
         """
         is_array = isinstance(self._table, np.ndarray)
         if is_array and self._table.dtype.kind in "iuf":
-            return numbers.astype(self._table.dtype, copy=False)
+            return _as_type(numbers, self._table.dtype)
         columns = {
             j: pd.Series(numbers[:, j]).astype(column.dtype)
             if j not in self._others
@@ -210,4 +210,19 @@ def _as_numbers(column: pd.Series) -> np.ndarray:
 
 def _codes(column: pd.Series) -> np.ndarray:
     """Return a number for each different value, missing ones among them."""
-    return pd.factorize(column, use_na_sentinel=False)[0]
+    try:
+        return pd.factorize(column, use_na_sentinel=False)[0]
+    except TypeError as error:
+        raise TypeError(
+            f"X and background must hold numbers or labels: {error}."
+        ) from error
+
+
+def _as_type(numbers: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return floats as a type; what rounding puts beyond it is its last number."""
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        last = float(limits.max)
+        last = last if int(last) <= limits.max else np.nextafter(last, 0)
+        numbers = np.clip(numbers, limits.min, last)
+    return numbers.astype(dtype, copy=False)

@@ -185,8 +185,8 @@ def default_kernel_width(n_units: int) -> float:
 
 def _kernel(distances: np.ndarray, width: float) -> np.ndarray:
     """Return how much draws count by their distance: the kernel of lime."""
-    with np.errstate(over="ignore"):  # of an infinite one all draws count alike
-        return np.exp(-(distances**2) / (2 * np.square(np.float64(width))))
+    width = min(max(float(width), 1e-150), 1e150)  # its square is a float, and not 0
+    return np.exp(-(distances**2) / (2 * width**2))
 
 
 def _solve(moments: np.ndarray) -> np.ndarray:

@@ -232,6 +232,9 @@ or None, default='median'
     process is dead is run again: at once if it was on this machine, after two minutes
     without a sign of life if it was on another.
 
+    A search that ends in an error, in the refit too, leaves its attributes as they were
+    before; trials in a `storage` are kept there and not run again.
+
     Ctrl-C ends the search. If a trial is complete by then, a warning says how many are
     done, their results are kept and the best parameters are refitted; a second Ctrl-C
     ends the refit, and leaves the results without a fitted estimator. Otherwise, and
@@ -267,7 +270,11 @@ or None, default='median'
         **BaseSearchCV._parameter_constraints,
         "param_distributions": [StrOptions({"auto"}), dict, callable],
         "n_trials": [Interval(Integral, 1, None, closed="left")],
-        "timeout": [None, Interval(Real, 0, None, closed="neither")],
+        "timeout": [
+            None,
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Real, 0, None, closed="neither"),
+        ],
         "directions": [None, list, tuple],
         "sampler": [None, StrOptions(set(SAMPLERS)), callable, BaseSampler],
         "pruner": [None, StrOptions(set(PRUNERS)), BasePruner],

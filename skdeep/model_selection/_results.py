@@ -64,7 +64,8 @@ def make_results(
     kinds = ("test_scores", "train_scores")
     names = {kind: names_of([outcome[kind] for outcome in complete]) for kind in kinds}
     folds = [fold for outcome in outcomes for fold in _folds(outcome, names)]
-    with warnings.catch_warnings():
+    # Scores near the largest float have no standard deviation.
+    with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
         # Trials that were pruned have no scores, and that is as it should be.
         warnings.filterwarnings("ignore", "One or more of the .* scores")
         results = format_results(params, n_splits, folds)

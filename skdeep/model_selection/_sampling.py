@@ -73,7 +73,11 @@ def make_sampler(given, seed: int) -> optuna.samplers.BaseSampler:
     if isinstance(given, optuna.samplers.BaseSampler):
         return given
     if callable(given):
-        sampler = given(seed)
+        try:
+            sampler = given(seed)
+        except Exception as error:
+            error.add_note(f"It was raised by sampler, called with the seed {seed}.")
+            raise
         if not isinstance(sampler, optuna.samplers.BaseSampler):
             raise TypeError(f"sampler(seed) must return a sampler, got {sampler!r}.")
         return sampler

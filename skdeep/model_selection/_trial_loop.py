@@ -63,7 +63,9 @@ class TrialLoop:
         """Run trials; return all finished ones, by place."""
         width = effective_n_jobs(self.n_jobs)
         done = self.ledger.finished()
-        with Parallel(n_jobs=self.n_jobs, return_as="generator_unordered") as parallel:
+        # No more of them than a batch has trials.
+        n_jobs = self.n_jobs if width <= BATCH_SIZE else BATCH_SIZE
+        with Parallel(n_jobs=n_jobs, return_as="generator_unordered") as parallel:
             while (missing := self._missing(done)) and not self._is_over(done):
                 self._show(done)
                 claimed = self.ledger.claim(missing, width)

@@ -1,10 +1,12 @@
 """Bad input of CostSensitiveClassifier: errors that name the argument and the value."""
 
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn import config_context
 from sklearn.datasets import make_classification
 from sklearn.exceptions import NotFittedError
@@ -33,6 +35,7 @@ X, y = make_classification(60, 4, n_informative=3, n_redundant=0, random_state=0
 y3 = np.where(X[:, 0] > 1, 2, y)
 STRATEGIES = ["threshold", "tuned", "weighted", "direct", "auc", "auto"]
 ONES = np.ones(60)
+WEIGHT = np.linspace(0.5, 2, 60)
 
 
 def replaced(at, value):
@@ -595,3 +598,78 @@ def test_a_fit_that_fails_loses_nothing(changed, rows, given):
     np.testing.assert_array_equal(model.predict_proba(X), before[1])
     pd.testing.assert_frame_equal(model.cv_costs_, before[2])
     assert (model.threshold_, model.strategy_, model.classes_.tolist()) == fitted
+
+
+# -- labels, weights and options -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        np.where(np.arange(60) == 3, np.nan, y),
+        np.array([None, *y[1:]], dtype=object),
+        pd.Series(y.astype(str), dtype="string").where(np.arange(60) != 3),
+        pd.Series(y, dtype="Int64").where(np.arange(60) != 3),
+    ],
+    ids=["NaN", "None", "text", "Int64"],
+)
+def test_missing_labels(missing):
+    model = line()
+    with pytest.raises(
+        ValueError, match="y (must not hold missing values, got 1|contains NaN)"
+    ):
+        model.fit(X, missing)
+    assert not hasattr(model, "classes_")
+    with pytest.raises(
+        ValueError, match="y (must not hold missing values, got 1|contains NaN)"
+    ):
+        line().fit(X, y).score(X, missing)
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [
+        y.astype(complex),
+        y.astype(str),
+        np.array([{}] * 60),
+        np.array([10**400] * 60, dtype=object),
+        torch.ones(60, device="meta"),
+    ],
+    ids=["complex", "text", "dicts", "huge", "meta"],
+)
+def test_weights_that_are_none(weight):
+    for method in (line().fit, line().fit(X, y).score):
+        with pytest.raises((TypeError, ValueError), match="sample_weight"):
+            method(X, y, sample_weight=weight)
+
+
+def test_tensors_are_rows_labels_and_weights():
+    rows, labels, weight = (
+        torch.tensor(values, dtype=torch.float64, requires_grad=True)
+        for values in (X, y, WEIGHT)
+    )
+    model = line().fit(rows, labels, sample_weight=weight)
+    same = line().fit(X, y, sample_weight=WEIGHT)
+    np.testing.assert_array_equal(model.predict(rows), same.predict(X))
+    assert model.score(rows, labels, weight) == same.score(X, y, WEIGHT)
+
+
+def test_options_that_are_misspelled():
+    with pytest.raises(ValueError, match=r"'auc', 'auto', .* Did you mean 'tuned'\?"):
+        line(strategy="tunned").fit(X, y)
+    with pytest.raises(ValueError, match=r"'alpha' parameter .* Got Fraction\(1, 2\)"):
+        line(alpha=Fraction(1, 2)).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (dict(alpha=pd.NA), "alpha must be a finite number .* got <NA>"),
+        (dict(alpha=np.ones(2)), "alpha must be a finite number .* got array"),
+        (dict(abstain_cost=0.1, abstain_label=[1]), r"abstain_label .* got \[1\]"),
+    ],
+)
+def test_costs_changed_into_what_is_none(changed, message):
+    model = line().fit(X, y).set_params(**changed)
+    with pytest.raises((TypeError, ValueError), match=message):
+        model.predict(X)

@@ -23,6 +23,7 @@ from skdeep import (
     MLPRegressor,
     ModuleRegressor,
 )
+from skdeep.encoding import TargetScale
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Stochastic Optimizer. Maximum:UserWarning",
@@ -324,3 +325,16 @@ def test_validation_targets_that_are_merely_different():
     rows = dict(X_val=X[40:], y_val=np.linspace(1.5, 3, 20))
     network().fit(X[:40], np.linspace(0, 2, 40), **rows)
     network().fit(X[:40], z[:40], X_val=X[40:43], y_val=z[40:43] / 1000)
+
+
+@pytest.mark.parametrize("value", [1e308, 1.7e308])
+def test_targets_near_the_largest_float(value):
+    X = np.arange(24.0).reshape(12, 2)
+    y = np.where(np.arange(12) % 2, value, -value / 2)
+    options = dict(n_members=2, n_folds=2, max_iter=1, random_state=0)
+    mean, std = DeepEnsembleRegressor(**options).fit(X, y).predict(X, return_std=True)
+    assert np.isfinite(mean).all() and np.isfinite(std).all()
+    scale = TargetScale.of(y[:, np.newaxis])
+    largest = np.finfo(float).max
+    far = scale.restored(np.array([[1e3], [-1e3], [np.nan]]), np.float64)
+    np.testing.assert_array_equal(far[:, 0], [largest, -largest, np.nan])

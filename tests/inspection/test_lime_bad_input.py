@@ -1,12 +1,14 @@
 """What cannot be explained is refused, naming the argument and the value."""
 
 import traceback
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.cluster import KMeans
@@ -20,7 +22,7 @@ from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
 from skdeep import LSTMForecaster, MLPClassifier
-from skdeep.inspection import lime_explain
+from skdeep.inspection import LimeDisplay, lime_explain
 
 pytestmark = pytest.mark.filterwarnings(
     f"ignore::{ConvergenceWarning.__module__}.ConvergenceWarning"
@@ -664,3 +666,54 @@ def test_infinity_in_sequences(regressor):
 def test_estimators_whose_answers_cannot_be_added_up(make):
     words = f"^estimator must be a classifier, .* got {make.__name__}"
     refused(TypeError, words, make().fit(X), X[:1], background=X)
+
+
+# -- numbers and options ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (dict(num_samples=10**30), r"'num_samples' .* range \[2, 10000000\]"),
+        (dict(spread=Fraction(1, 2)), r"'spread' .* Got Fraction\(1, 2\)"),
+        (dict(kernel_width=10**400), "'kernel_width' .* an int of more than 64 bits"),
+        (dict(link="Logit"), r"\{'identity', 'logit'\}.* Did you mean 'logit'\?"),
+        (dict(categorical_features=np.array(3)), "categorical_features must be a list"),
+    ],
+)
+def test_odd_numbers_and_options(given, message):
+    with pytest.raises(ValueError, match=message):
+        explain(LOGISTIC, X[:2], background=X, **given)
+
+
+def test_widths_whose_squares_are_no_floats():
+    wide = explain(LINEAR, X[:1], background=X, kernel_width=1e300)
+    wider = explain(LINEAR, X[:1], background=X, kernel_width=1e6)
+    np.testing.assert_allclose(wide.weights_, wider.weights_, rtol=1e-6)
+    with pytest.raises(ValueError, match="kernel_width=1e-320 leaves"):
+        explain(LINEAR, X[:1], background=X, kernel_width=1e-320)
+
+
+def test_tensors_are_rows():
+    tensor = torch.tensor(X, requires_grad=True)
+    found = explain(LINEAR, tensor[:2], background=tensor)
+    np.testing.assert_array_equal(
+        found.effects_, explain(LINEAR, X[:2], background=X).effects_
+    )
+    with pytest.raises(ValueError, match="background must be a dense tensor"):
+        explain(LINEAR, X[:2], background=torch.tensor(X).to_sparse())
+
+
+def test_flags_and_names_of_pictures():
+    found = explain(LINEAR, X[:1], background=X)
+    with pytest.raises(TypeError, match="full_page must be True or False"):
+        found.to_html(full_page=pd.Series([1, 2]))
+    with pytest.raises(TypeError, match="name must be a str or None"):
+        LimeDisplay.from_estimator(LINEAR, X[:1], background=X, name=np.ones(2))
+
+
+def test_background_that_cannot_be_told_apart():
+    background = X.astype(object)
+    background[0, 0] = {}
+    with pytest.raises(TypeError, match="background must hold numbers or labels"):
+        explain(LINEAR, X[:2], background=background)

@@ -117,3 +117,17 @@ def test_state_of_matplotlib_is_left_alone():
     before = dict(plt.rcParams)
     LossCurveDisplay.from_estimator(fitted())
     assert dict(plt.rcParams) == before
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (dict(name=np.ones(2)), "name must be a str or None, got array"),
+        (dict(ax=3), "ax must be a matplotlib Axes, got int"),
+    ],
+)
+def test_bad_input(given, message):
+    with pytest.raises(TypeError, match=message):
+        LossCurveDisplay.from_estimator(fitted(max_iter=1), **given)
+    with pytest.raises(TypeError, match="Invalid estimator: .* is a class"):
+        LossCurveDisplay.from_estimator(MLPClassifier)

@@ -363,3 +363,26 @@ def test_positive_class_is_what_the_classifier_was_told():
     assert display.pos_label == "benign"
     assert display.decision_threshold == 0.75
     assert display.never == pytest.approx(np.mean(y == "benign"))
+
+
+ODD = {
+    "name": (dict(name=[1, 2]), TypeError, r"name must be a str .* got \[1, 2\]"),
+    "flag": (dict(plot_constants=np.ones(2)), TypeError, "plot_constants must be True"),
+    "keyword": (dict(curve_kwargs={"colour": 1}), ValueError, "curve_kwargs: .*colour"),
+    "no keyword": (dict(curve_kwargs={1: 2}), TypeError, "curve_kwargs: keywords"),
+    "against": (dict(against=np.ones(2)), ValueError, "against must be 'threshold'"),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_odd_ways_of_drawing(case):
+    given, error, message = ODD[case]
+    with pytest.raises(error, match=message):
+        from_predictions(y, P, **given)
+    with pytest.raises(error, match=message):
+        from_estimator(MODEL, X, y, **given)
+
+
+def test_a_class_is_no_estimator():
+    with pytest.raises(TypeError, match="Invalid estimator: .* is a class"):
+        from_estimator(LogisticRegression, X, y)

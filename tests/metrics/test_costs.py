@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
@@ -377,6 +378,17 @@ BAD = {
     "weights": (dict(sample_weight=[1, 1, 1]), r"sample_weight .* \(3,\)"),
     "no weights": (dict(sample_weight=[0, 0]), "sample_weight must hold"),
     "negative weights": (dict(sample_weight=[1, -1]), "sample_weight must hold"),
+    "alpha missing": (dict(alpha=pd.NA), "alpha must be .* got <NA>"),
+    "alphas": (dict(alpha=np.ones(2)), "alpha must be .* got array"),
+    "pos_label missing": (dict(pos_label=pd.NA), "pos_label must be a label"),
+    "complex tensor": (
+        dict(y_pred=torch.ones(2, dtype=torch.complex64).conj()),
+        "y_pred must be one label a row",
+    ),
+    "fields": (
+        dict(y_true=np.zeros(2, dtype=[("a", int), ("b", int)])),
+        "y_true must be one label a row, got the fields",
+    ),
 }
 
 
@@ -783,3 +795,43 @@ def test_bad_settings_are_refused_at_once(case):
     settings, message = BAD_SETTINGS[case]
     with pytest.raises(ValueError, match=message):
         make_cost_scorer(**settings)
+
+
+def test_labels_that_cannot_be_told_apart():
+    labels = np.array([0, {}], dtype=object)
+    with pytest.raises(TypeError, match=r"y_true .* got \{\} at position 1"):
+        expected_cost(labels, [0, 1])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda y: torch.tensor(y, dtype=torch.float32, requires_grad=True),
+        lambda y: torch.tensor(y, dtype=torch.bfloat16),
+        lambda y: np.asarray(y, dtype=">f8"),
+    ],
+    ids=["gradient", "bfloat16", "big-endian"],
+)
+def test_labels_and_weights_of_any_type(make):
+    y_true, y_pred, weight = [0, 1, 1, 0], [1, 1, 0, 0], [1.0, 1.0, 2.0, 4.0]
+    expected = (3 * 1 + 1 * 2) / 8
+    given = make(y_true), make(y_pred)
+    found = expected_cost(*given, alpha=3, sample_weight=make(weight))
+    assert found == pytest.approx(expected)
+
+
+def test_weights_near_the_largest_float32():
+    weight = np.array([3e38, 3e38, 1e38], dtype=np.float32)
+    found = expected_cost([0, 1, 1], [1, 1, 0], alpha=2, sample_weight=weight)
+    assert found == pytest.approx((2 * 3 + 1 * 1) / 7)
+
+
+def test_savings_against_next_to_nothing():
+    found = savings_score([0, 1], [1, 0], abstain_cost=1e-320)
+    assert found == -np.finfo(float).max
+
+
+@pytest.mark.parametrize("estimator", [LogisticRegression, pd.DataFrame([[1.0]])])
+def test_scorer_of_no_estimator(estimator):
+    with pytest.raises(TypeError, match="estimator must be a fitted classifier"):
+        make_cost_scorer()(estimator, [[0.0], [1.0]], [0, 1])

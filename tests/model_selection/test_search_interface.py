@@ -805,7 +805,7 @@ def test_an_index_that_is_none(refit):
     with pytest.raises(theirs.type, match=str(theirs.value)) as ours:
         found.fit(X, y)
     assert repr(refit) in str(ours.value)
-    assert len(found.cv_results_["params"]) == 5
+    assert not hasattr(found, "cv_results_")
 
 
 @pytest.mark.parametrize("refit", [1, np.int64(1), True])
@@ -1034,3 +1034,79 @@ def test_r2_of_a_regressor():
     found = search(Ridge(), {"alpha": loguniform(1e-3, 1e3)}).fit(rows, targets)
     assert is_regressor(found)
     assert found.score(rows, targets) == r2_score(targets, found.predict(rows))
+
+
+# -- searches that fail ----------------------------------------------------------------
+
+
+class OnceOnly(LogisticRegression):
+    """Fails where it is fitted to all rows."""
+
+    def fit(self, X, y):
+        if len(X) == 90:
+            raise ValueError("too many rows")
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("changed", "rows"),
+    [
+        (dict(param_distributions={}), X),
+        (dict(estimator=OnceOnly()), X),
+        (dict(error_score="raise"), np.where(X > 9, X, np.nan)),
+    ],
+    ids=["space", "refit", "fit"],
+)
+def test_a_search_that_fails_changes_nothing(changed, rows):
+    found = search(n_trials=1).set_params(**changed)
+    before = set(vars(found))
+    with pytest.raises(ValueError):
+        found.fit(rows, y)
+    assert set(vars(found)) == before
+    found = search(n_trials=1).fit(X, y)
+    before = dict(vars(found))
+    with pytest.raises(ValueError):
+        found.set_params(**changed).fit(rows, y)
+    assert {k: v for k, v in vars(found).items() if k not in changed} == {
+        k: v for k, v in before.items() if k not in changed
+    }
+
+
+def test_errors_tell_of_which_trial_they_are():
+    found = search(Stubborn(), {"bad": [7]}, n_trials=2, error_score="raise")
+    with pytest.raises(ValueError, match="bad is 7") as caught:
+        found.fit(X, y)
+    (note,) = caught.value.__notes__
+    assert "estimator=Stubborn" in note and "{'bad': 7}" in note and "fold 0" in note
+
+
+@pytest.mark.parametrize(
+    ("rows", "labels", "name"), [(None, y, "X"), ({1.0, 2.0}, y, "X"), (X, 3.0, "y")]
+)
+def test_what_has_no_rows_is_named(rows, labels, name):
+    with pytest.raises(TypeError, match=f"Invalid {name}"):
+        search().fit(rows, labels)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (dict(sampler="TPE"), r"'cmaes', 'gp', .* Did you mean 'tpe'\?"),
+        (dict(pruner="medain"), r"Did you mean 'median'\?"),
+        (dict(scoring={}), "Invalid scoring: An empty dict"),
+    ],
+)
+def test_options_are_explained(changed, message):
+    with pytest.raises(ValueError, match=message):
+        search(**changed).fit(X, y)
+
+
+def test_errors_of_a_given_sampler_tell_of_it():
+    with pytest.raises(ZeroDivisionError) as caught:
+        search(sampler=lambda seed: 1 / 0).fit(X, y)
+    assert "raised by sampler" in caught.value.__notes__[0]
+
+
+def test_more_jobs_than_there_can_be():
+    found = search(n_trials=1, n_jobs=2**40).fit(X, y)
+    assert found.best_score_ == search(n_trials=1).fit(X, y).best_score_
