@@ -24,6 +24,7 @@ _OF_MEMORY = (
     "can't allocate memory",
     "not enough memory",
     "Storage size calculation overflowed",
+    "Overflow when unpacking long",
     "numel: integer multiplication overflow",
     "invalid size, tried to allocate",
 )
@@ -143,7 +144,7 @@ def threads_for(
 
 @contextlib.contextmanager
 def memory_errors() -> Iterator[None]:
-    """Raise a MemoryError where torch raises a RuntimeError for want of memory.
+    """Raise a MemoryError where torch raises another error for want of memory.
 
     That of an accelerator stays ``torch.OutOfMemoryError``, which users catch.
     """
@@ -151,13 +152,13 @@ def memory_errors() -> Iterator[None]:
         yield
     except torch.OutOfMemoryError:
         raise
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         if is_of_memory(error):
             raise MemoryError(first_line(error)) from error
         raise
 
 
-def is_of_memory(error: RuntimeError) -> bool:
+def is_of_memory(error: Exception) -> bool:
     """Say whether an error of torch is for want of memory."""
     return any(text in str(error) for text in _OF_MEMORY)
 
