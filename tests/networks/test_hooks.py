@@ -55,7 +55,7 @@ def fit(request):
 def _without_convergence_warning():
     """Fits of a few epochs have not converged."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=UserWarning, module="skdeep")
+        warnings.filterwarnings("ignore", category=UserWarning)
         yield
 
 
