@@ -223,7 +223,7 @@ def test_sparse_rows():
     [
         (with_nan(X)["b"], "Input y contains NaN"),
         (X["a"][:70], r"inconsistent numbers of samples: \[80, 70\]"),
-        (["text"] * 80, "could not convert string to float: .*'text'"),
+        (["text"] * 80, "y must hold numbers, got .*'text'"),
         (np.zeros((80, 2, 2)), "dim 3"),
     ],
     ids=range(4),
