@@ -220,6 +220,17 @@ def _explained(
     return f"{text} {hint}".rstrip()
 
 
+# What other libraries call losses and activations, by the letters of the names.
+_OTHER_NAMES = {
+    "mse": "squarederror",
+    "mae": "absoluteerror",
+    "crossentropy": "logloss",
+    "sigmoid": "logistic",
+    "swish": "silu",
+    "linear": "identity",
+}
+
+
 def did_you_mean(value, names: Iterable) -> str:
     """Return a question that proposes the name most like a value, or nothing.
 
@@ -233,7 +244,8 @@ def did_you_mean(value, names: Iterable) -> str:
     if not isinstance(value, str):
         return ""
     plain = {_plain(name): name for name in names if isinstance(name, str)}
-    found = difflib.get_close_matches(_plain(value), plain, n=1)
+    asked = _OTHER_NAMES.get(_plain(value), _plain(value))
+    found = difflib.get_close_matches(asked, plain, n=1)
     return f"Did you mean {plain[found[0]]!r}?" if found else ""
 
 

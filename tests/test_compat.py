@@ -58,6 +58,8 @@ def test_warnings_point_at_the_users_line(name):
         ({"activation": "ReLU"}, "Did you mean 'relu'"),
         ({"solver": "Adam"}, "or a callable. .*Did you mean 'adam'"),
         ({"weight_init": "He normal"}, "Did you mean 'he_normal'"),
+        ({"activation": "sigmoid"}, "Did you mean 'logistic'"),
+        ({"loss": "cross_entropy"}, "Did you mean 'log_loss'"),
         ({"learning_rate": 0.01}, "Got 0.01 instead. .* learning_rate_init"),
         ({"alpha": 10**400}, "'alpha' .* an int of more than 64 bits"),
     ],
