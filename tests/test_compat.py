@@ -70,7 +70,9 @@ def test_parameters(parameters, message):
 
 
 def test_names_that_are_not_alike_are_not_proposed():
-    with pytest.raises(InvalidParameterError, match=r"Got 'mse' instead\.$"):
+    with pytest.raises(InvalidParameterError, match=r"Got 'ctc' instead\.$"):
+        MLPRegressor(loss="ctc").fit(X, y)
+    with pytest.raises(InvalidParameterError, match="Did you mean 'squared_error'"):
         MLPRegressor(loss="mse").fit(X, y)
 
 
