@@ -133,7 +133,7 @@ def check_row_weight(sample_weight, rows, dtype=np.float64) -> np.ndarray:
         Naming ``sample_weight``, if these are no weights.
     """
     weight = as_given(sample_weight, "sample_weight")
-    with naming("sample_weight"):
+    with naming("sample_weight"), np.errstate(over="ignore"):  # the sum is looked at
         check_holds_numbers(weight, "sample_weight")
         refuse_text(np.asarray(weight), "sample_weight")
         return _check_sample_weight(weight, rows, dtype=dtype, ensure_non_negative=True)

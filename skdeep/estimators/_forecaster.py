@@ -619,6 +619,8 @@ default=None
         series, forecasts = self._forecast_rows(X)
         target = None if y is None else check_series_target(self, y, series)
         expected = targets_of(series, target, self._layout)
+        if np.isnan(expected).all():
+            raise ValueError("X has no value to compare forecasts with: all are NaN.")
         return known_r2(expected, np.reshape(forecasts, expected.shape))
 
     def _joined(self, parts: list):

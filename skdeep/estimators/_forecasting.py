@@ -320,7 +320,8 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             windows = _windows_inside(
                 series, nothing, [group], codes, inputs.own, targets
             )
-            thinned = windows.some(np.arange(0, len(windows), stride))
+            step = min(stride, max(len(windows), 1))
+            thinned = windows.some(np.arange(0, len(windows), step))
             paths += self._in_chunks(thinned)
         joined = np.concatenate(paths)
         self._check_finite(joined, X=series)

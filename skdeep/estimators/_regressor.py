@@ -53,6 +53,7 @@ def _columns(codes: np.ndarray) -> np.ndarray:
     return values[~np.isnan(values)][np.newaxis]
 
 
+@np.errstate(over="ignore")
 def _is_on_another_scale(known: np.ndarray, new: np.ndarray) -> bool:
     """Say whether most new values lie far out, or all of them in one spot."""
     low, high = known.min(), known.max()

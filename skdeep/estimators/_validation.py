@@ -288,6 +288,11 @@ def check_weight(sample_weight, table: Table, dtype=None) -> np.ndarray | None:
             f"sample_weight holds values as large as {weight.max():g}, whose sum is "
             f"beyond {dtype}. Divide the weights by their mean."
         )
+    if weight.sum() < np.finfo(dtype).tiny:
+        raise ValueError(
+            f"sample_weight holds {weight.max():g} at most, too little to divide by in "
+            f"{dtype}. Divide the weights by their mean."
+        )
     return weight
 
 

@@ -250,6 +250,8 @@ def _frame(rows, name: str = "X") -> pd.DataFrame:
         return pd.DataFrame({name: np.asarray(rows[name]) for name in rows.columns})
     with naming(name):
         values = np.asarray(as_given(rows, name))
+        if np.iscomplexobj(values):
+            raise ValueError(f"Complex data not supported in {name}.")
     if values.ndim not in (1, 2):
         raise ValueError(f"{name} must be a table of rows, got shape {values.shape}.")
     return pd.DataFrame(values)
@@ -439,4 +441,4 @@ def _name_times(ax, index: pd.Index) -> None:
 
 
 def _interval_name(coverage) -> str:
-    return "interval" if coverage is None else f"{100 * coverage:.4g} % interval"
+    return "interval" if coverage is None else f"{100 * float(coverage):.4g} % interval"

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skdeep._given import naming
+
 # A column with no more values than this has nothing between them.
 _FEW = 2
 
@@ -179,7 +181,8 @@ class Columns:
 def stacked(first, second) -> Any:
     """Return the rows of two tables, one below the other, typed as the first."""
     if isinstance(first, np.ndarray):
-        return np.concatenate([first, second])
+        with naming("background"):
+            return np.concatenate([first, second])
     first, second = first.copy(deep=False), second.copy(deep=False)
     for j, dtype in enumerate(first.dtypes):
         if isinstance(dtype, pd.CategoricalDtype):

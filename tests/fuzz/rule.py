@@ -509,7 +509,8 @@ def fingerprint(value) -> Any:
         flags = value.requires_grad, value.grad is None, str(value.dtype)
         return (*flags, repr(value.detach().tolist()))
     if sparse.issparse(value):
-        return (type(value), value.shape, value.dtype, repr(value.todok(copy=True)))
+        parts = (value.coords, value.data) if value.ndim > 2 else value.todok(copy=True)
+        return (type(value), value.shape, value.dtype, repr(parts))
     if isinstance(value, pd.DataFrame):
         columns = [fingerprint(value.iloc[:, i]) for i in range(value.shape[1])]
         return (
