@@ -88,6 +88,8 @@ def find_columns(asked, X, n_features: int, parameter: str) -> list[int]:
         If a column is named or counted that X has not.
     """
     columns = np.asarray(as_given(asked, parameter))
+    if columns.ndim == 0:
+        raise ValueError(f"{parameter} must be a list of columns, got {asked!r}.")
     if columns.size == 0:
         return []
     if columns.dtype == bool:

@@ -21,6 +21,7 @@ from skdeep.encoding import (
 )
 from skdeep.estimators._base import BaseNetwork, is_stochastic
 from skdeep.estimators._calls import explaining_arguments
+from skdeep.estimators._validation import times_class_weight
 from skdeep.losses import MULTICLASS_LOSSES, make_loss
 
 
@@ -142,12 +143,7 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
             by_class = table[targets.encode(y)]
         else:
             by_class = compute_sample_weight(self.class_weight, y)
-        if not np.isfinite(by_class).all() or by_class.min() < 0:
-            raise ValueError(
-                "class_weight must hold finite numbers, none negative, got "
-                f"{self.class_weight!r}."
-            )
-        return by_class if weight is None else weight * by_class
+        return times_class_weight(weight, by_class, self.class_weight)
 
     @explaining_arguments
     @_fit_context(prefer_skip_nested_validation=True)

@@ -211,11 +211,6 @@ class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
         if self.class_weight is None:
             return None
         by_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-        if not np.isfinite(by_class).all() or by_class.min() < 0:
-            raise ValueError(
-                "class_weight must hold finite numbers, none negative, got "
-                f"{self.class_weight!r}."
-            )
         return by_class[codes]
 
     def _scale(self, codes, weight):

@@ -23,7 +23,11 @@ from skdeep.estimators._ensemble_recipe import (
     make_features,
 )
 from skdeep.estimators._trained import TrainedNetwork
-from skdeep.estimators._validation import check_inputs, check_weight
+from skdeep.estimators._validation import (
+    check_inputs,
+    check_weight,
+    times_class_weight,
+)
 from skdeep.networks import DenseNetwork
 from skdeep.training import (
     DenseLearner,
@@ -204,7 +208,8 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
             codes = self._start(y)
         by_class = self._class_weight(y, codes)
         if by_class is not None:
-            weight = by_class if weight is None else weight * by_class
+            given = self.class_weight
+            weight = times_class_weight(weight, by_class, given, np.float32)
         return Sample(table, codes, weight).without_weightless()
 
     def _sets(self, sample: Sample, target, folds, device, rng) -> list[_Set]:

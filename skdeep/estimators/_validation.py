@@ -296,6 +296,29 @@ def check_weight(sample_weight, table: Table, dtype=None) -> np.ndarray | None:
     return weight
 
 
+def times_class_weight(
+    weight: np.ndarray | None, by_class: np.ndarray, class_weight, dtype=np.float64
+) -> np.ndarray:
+    """Multiply weights of rows by those of their classes, checked.
+
+    Their sum must have a place in ``dtype``.
+    """
+    if not np.isfinite(by_class).all() or by_class.min() < 0:
+        raise ValueError(
+            f"class_weight must hold finite numbers, none negative, got "
+            f"{class_weight!r}."
+        )
+    with np.errstate(over="ignore"):
+        product = by_class if weight is None else weight * by_class
+        fits = product.sum(dtype=np.float64) <= np.finfo(dtype).max
+    if not fits:
+        raise ValueError(
+            f"class_weight={class_weight!r} gives weights whose sum is beyond "
+            f"{np.dtype(dtype)}. Divide them by their mean."
+        )
+    return product
+
+
 def check_validation_pair(X, X_val, y_val) -> bool:
     """Say whether validation rows are given; both parts or none must be."""
     if (X_val is None) != (y_val is None):

@@ -662,7 +662,9 @@ def _check_pairs(given, cv) -> None:
 def _check_folds(folds: list, n_splits: int, n_samples: int) -> None:
     """Refuse folds that cannot be scored or that would tell nothing."""
     if not folds:
-        raise ValueError("No fits were performed: the CV iterator is empty.")
+        raise ValueError(
+            "cv gives no folds. No fits were performed: the CV iterator is empty."
+        )
     if len(folds) != n_splits:
         raise ValueError(
             "cv.split and cv.get_n_splits return inconsistent results. Expected "

@@ -143,7 +143,7 @@ def _has_capitals(term: str) -> bool:
 def _pad(sequences: list[list[int]], width: int | None) -> np.ndarray:
     """Lay sequences out one below another: (n_sequences, width or the longest)."""
     lengths = np.array([len(sequence) for sequence in sequences])
-    width = lengths.max() if width is None else width
+    width = int(lengths.max() if width is None else width)  # True is 1
     padded = np.full((len(sequences), width), PADDING)
     is_token = np.arange(width) < lengths[:, np.newaxis]
     padded[is_token] = np.fromiter(chain.from_iterable(sequences), padded.dtype)

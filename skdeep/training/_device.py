@@ -153,14 +153,16 @@ class memory_errors:
         return self
 
     def __exit__(self, kind, error, trace):
+        if isinstance(error, torch.OutOfMemoryError):
+            return
         if isinstance(error, (RuntimeError, TypeError)) and is_of_memory(error):
             raise MemoryError(first_line(error)) from error
 
 
 def is_of_memory(error: Exception) -> bool:
-    """Say whether an error of torch is for want of memory on the CPU."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return False
+    """Say whether an error is for want of memory."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
     return any(text in str(error) for text in _OF_MEMORY)
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from skdeep.training._batches import Batch, LossTally
+from skdeep.training._device import is_of_memory
 from skdeep.training._module_state import ModuleState
 from skdeep.training._objectives import Objective
 from skdeep.training._optimizers import (
@@ -130,7 +131,7 @@ class Learner:
         try:
             self.optimizer.step()
         except Exception as error:
-            if isinstance(self.options.solver, str):
+            if isinstance(self.options.solver, str) or is_of_memory(error):
                 raise
             raise ValueError(
                 f"solver={self.options.solver!r} has made an optimizer that cannot "

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skdeep.training._device import is_of_memory
+
 
 class Adam(torch.optim.Optimizer):
     """Adam by torch's fused kernel, with scikit-learn's epsilon.
@@ -209,7 +211,9 @@ def make_optimizer(options, parameters: list[nn.Parameter]) -> torch.optim.Optim
         settings.setdefault("lr", rate)
     try:
         optimizer = _made_by(solver, parameters, settings)
-    except Exception as error:
+    except Exception as error:  # whatever the user's code may raise
+        if is_of_memory(error):
+            raise
         raise ValueError(
             f"solver={solver!r} cannot make an optimizer of the network's parameters "
             f"with {settings}: {error}"

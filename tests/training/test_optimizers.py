@@ -505,3 +505,19 @@ def test_bad_solvers_are_refused_by_name(name, kind):
 def test_a_name_that_is_none_is_refused():
     with pytest.raises(ValueError, match="solver"):
         model_of("adamax").fit(X, y)
+
+
+class _OutOfMemory(torch.optim.SGD):
+    def step(self, closure=None):
+        raise MemoryError("no memory for the step")
+
+
+def _no_memory(parameters):
+    raise MemoryError("no memory for the optimizer")
+
+
+@pytest.mark.parametrize("solver", [_OutOfMemory, _no_memory])
+def test_want_of_memory_is_no_fault_of_the_solver(solver):
+    model = MLPClassifier((2,), solver=solver, max_iter=1)
+    with pytest.raises(MemoryError, match="no memory for the"):
+        model.fit([[0.0], [1.0]], [0, 1])
