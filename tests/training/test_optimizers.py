@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback, Freezer, Unfreezer
 from torch import nn
 
-from skdeep import MLPRegressor, ModuleRegressor
+from skdeep import MLPClassifier, MLPRegressor, ModuleRegressor
 from skdeep.training import STOCHASTIC_SOLVERS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
