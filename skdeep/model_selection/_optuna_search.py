@@ -649,7 +649,9 @@ def _check_callbacks(callbacks) -> None:
 
 
 def _check_pairs(given, cv) -> None:
-    """Refuse an iterable of folds that are no pairs."""
+    """Refuse what gives no folds, and an iterable of folds that are no pairs."""
+    if not hasattr(cv, "get_n_splits"):  # a tensor has a split too
+        raise ValueError(f"cv must be a splitter or an iterable of folds, got {cv!r}.")
     folds = [] if hasattr(given, "split") else getattr(cv, "cv", [])
     for number, fold in enumerate(folds):
         if not hasattr(fold, "__len__") or len(fold) != 2:
