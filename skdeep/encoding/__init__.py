@@ -30,7 +30,6 @@ from skdeep.encoding._inputs import (
     split_columns,
 )
 from skdeep.encoding._numbers import (
-    DATES_IN_INDEX,
     check_holds_numbers,
     check_row_weight,
     holding_numbers,
@@ -76,7 +75,6 @@ from skdeep.encoding._windows import (
 
 __all__ = [
     "CONTEXTS",
-    "DATES_IN_INDEX",
     "UNSEEN",
     "ArrayEncoder",
     "Arrays",

@@ -50,9 +50,6 @@ _BY_TYPE = {
     nw.Duration: "durations",
 }
 
-# What else to advise of series.
-DATES_IN_INDEX = "The dates of the rows belong in the index."
-
 # What numpy's and scikit-learn's errors of values that are no numbers speak of.
 _OF_CONVERSION = ("convert", "promote", "float()")
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.callback import CallbackSupportMixin
+from sklearn.utils.validation import validate_data
 
 from skdeep._compat import all_or_nothing
+from skdeep.encoding import as_given, holding_numbers, naming
+
+_DATES = "The dates of the rows belong in the index."
 
 
 class ObservedFit(CallbackSupportMixin):
@@ -22,6 +27,23 @@ class ObservedFit(CallbackSupportMixin):
         with all_or_nothing(self):
             yield
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
+
+
+def check_rows(transformer, X, **options) -> np.ndarray:
+    """Check rows in time order, which hold numbers.
+
+    Parameters
+    ----------
+    transformer : transformer
+        Learns, or has learnt, the columns.
+    X : array-like of shape (n_rows, n_features)
+        The user's rows.
+    **options : dict
+        For scikit-learn's ``validate_data``.
+    """
+    X = as_given(X, "X")
+    with naming("X"), holding_numbers(X, dates=_DATES):
+        return validate_data(transformer, X, **options)
 
 
 class ArrayOutput(TransformerMixin):

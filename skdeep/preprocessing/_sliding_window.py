@@ -12,21 +12,17 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_feature_names_in,
     check_is_fitted,
-    validate_data,
 )
 
 from skdeep._compat import ExplainedParameters, VersionedPickle, warn
 from skdeep.encoding import (
     CONTEXTS,
-    DATES_IN_INDEX,
     RowContext,
-    as_given,
-    holding_numbers,
     learn_time_axis,
     naming,
     times_of,
 )
-from skdeep.preprocessing._base import ArrayOutput, ObservedFit
+from skdeep.preprocessing._base import ArrayOutput, ObservedFit, check_rows
 
 
 def _windows(rows: np.ndarray, before: np.ndarray, window: int) -> np.ndarray:
@@ -222,15 +218,13 @@ class SlidingWindow(
             return _check_feature_names_in(self, input_features)
 
     def _check(self, X, reset: bool) -> np.ndarray:
-        X = as_given(X, "X")
-        with naming("X"), holding_numbers(X, dates=DATES_IN_INDEX):
-            return validate_data(
-                self,
-                X,
-                dtype=[np.float64, np.float32],
-                ensure_all_finite="allow-nan",
-                reset=reset,
-            )
+        return check_rows(
+            self,
+            X,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan",
+            reset=reset,
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

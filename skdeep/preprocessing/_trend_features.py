@@ -13,22 +13,18 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import (
     _check_feature_names_in,
     check_is_fitted,
-    validate_data,
 )
 
 from skdeep._compat import ExplainedParameters, VersionedPickle
 from skdeep.encoding import (
     CONTEXTS,
-    DATES_IN_INDEX,
     RowContext,
-    as_given,
-    holding_numbers,
     learn_time_axis,
     naming,
     times_of,
 )
 from skdeep.preprocessing._adjustment import adjust
-from skdeep.preprocessing._base import ObservedFit
+from skdeep.preprocessing._base import ObservedFit, check_rows
 
 # By the letters of their names: "Adj Close", "adj_close" and "adjClose" are the same.
 ROLES = {name: name for name in ("open", "high", "low", "close", "volume")}
@@ -366,7 +362,7 @@ class TrendFeatures(
             _import_talib()
             X = _drop_tickers(X)
             times = times_of(X)
-            prices = self._check(X, reset=True)
+            prices = check_rows(self, X, dtype=np.float64)
             axis = learn_time_axis(times, self.freq)
             self._series()  # refuse names that make no sense now, not in transform
             self._context = RowContext(prices, axis, N_SETTLING_ROWS)
@@ -389,7 +385,7 @@ class TrendFeatures(
         check_is_fitted(self)
         X = _drop_tickers(X)
         times = times_of(X)
-        prices = self._check(X, reset=False)
+        prices = check_rows(self, X, dtype=np.float64, reset=False)
         self._context.check(times)
         name = type(self).__name__
         before = self._context.rows_before(prices, times, self.context, name)
@@ -416,11 +412,6 @@ class TrendFeatures(
             names = _check_feature_names_in(self, input_features)
         series = self._series(names)
         return np.asarray([n for s in series for n in s.indicators()], dtype=object)
-
-    def _check(self, X, reset: bool) -> np.ndarray:
-        X = as_given(X, "X")
-        with naming("X"), holding_numbers(X, dates=DATES_IN_INDEX):
-            return validate_data(self, X, dtype=np.float64, reset=reset)
 
     def _series(self, names=None) -> list[_Series]:
         """Return what X holds; only names that came with X tell the roles."""
