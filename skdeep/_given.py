@@ -80,10 +80,29 @@ def as_given(values, argument: str) -> Any:
     TypeError
         If a data frame is lazy.
     """
+    check_has_values(values, argument)
+    if not isinstance(values, torch.Tensor):
+        return values
+    values = values.detach().cpu().resolve_conj().resolve_neg()
+    if values.is_quantized:
+        values = values.dequantize()
+    if values.is_floating_point() and values.dtype not in _OF_NUMPY:
+        values = values.float()  # bfloat16, and types of 8 bits
+    return values.numpy()
+
+
+def check_has_values(values, argument: str) -> None:
+    """Refuse a data frame that is lazy, and a tensor without values or with gaps.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument.
+    """
     if type(values).__name__ == "LazyFrame":
         raise TypeError(f"{argument} is lazy: pass {argument}.collect().")
     if not isinstance(values, torch.Tensor):
-        return values
+        return
     if values.is_meta:
         raise ValueError(
             f"{argument} must hold values, got a tensor on the device 'meta'."
@@ -93,12 +112,6 @@ def as_given(values, argument: str) -> Any:
             f"{argument} must be a dense tensor, got the layout {values.layout}. Pass "
             f"{argument}.to_dense(), or a sparse array of scipy."
         )
-    values = values.detach().cpu().resolve_conj().resolve_neg()
-    if values.is_quantized:
-        values = values.dequantize()
-    if values.is_floating_point() and values.dtype not in _OF_NUMPY:
-        values = values.float()  # bfloat16, and types of 8 bits
-    return values.numpy()
 
 
 def indexable_rows(X, y) -> list:
@@ -109,6 +122,8 @@ def indexable_rows(X, y) -> list:
     ValueError, TypeError
         Naming X or y, if there are no rows in it, or if they are not as many.
     """
+    check_has_values(X, "X")
+    check_has_values(y, "y")
     with naming("X"):
         _num_samples(X)
         (X,) = indexable(X)

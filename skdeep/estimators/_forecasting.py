@@ -240,7 +240,8 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
 
     def _make_inputs(self, schema):
         layout = schema.layout
-        return WindowEncoder(layout.own, layout.known, self.window, self.horizon)
+        window, horizon = int(self.window), int(self.horizon)  # True is 1
+        return WindowEncoder(layout.own, layout.known, window, horizon)
 
     def _make_loss(self, targets):
         return StepLoss(make_loss(self, "values"))

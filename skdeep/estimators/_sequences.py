@@ -55,7 +55,7 @@ def check_sequences(
     is_tokens = estimator.embedding_dim is not None
     read = _read_tokens if is_tokens else _read_numbers
     X, is_first = as_given(X, "X"), schema is None
-    with naming("X"), holding_numbers(X, text=_TEXT):
+    with naming("X"), holding_numbers(X, text=_TEXT), np.errstate(over="ignore"):
         sequences, schema = read(estimator, _stacked(X, is_tokens), dtype, schema)
     if is_first and not is_tokens:
         _warn_of_doubtful(estimator, X, sequences.numeric, schema)

@@ -148,7 +148,7 @@ class ForecastDisplay:
         tables = {}
         for key in _chosen_series(group, list(paths)):
             path = paths[key]
-            n_rows = n_history or max(estimator.window, 2 * len(path))
+            n_rows = int(n_history or 0) or max(estimator.window, 2 * len(path))
             rows = past[_are_of(key, X, estimator)][-n_rows:]
             truth = None if came is None else came[_are_of(key, later, estimator)]
             for place in targets:
@@ -403,7 +403,7 @@ def _axes_for(tables: dict, ax) -> np.ndarray:
         ends = {table.index[-1] for table in tables.values()}
         share, size = len(ends) == 1, (8, 1 + 2.4 * n)
         _, ax = plt.subplots(n, figsize=size, sharex=share, layout="constrained")
-    axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
+    axes = np.atleast_1d(np.asarray(as_given(ax, "ax"), dtype=object)).ravel()
     if len(axes) != n:
         raise ValueError(
             f"ax must hold {n} axes, one for each of {list(tables)}, got {len(axes)}. "

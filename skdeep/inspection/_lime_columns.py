@@ -208,6 +208,11 @@ def _as_numbers(column: pd.Series) -> np.ndarray:
     """Return the values of a numeric column, NaN for others."""
     if not _is_numeric(column):
         return np.full(len(column), np.nan)
+    if pd.api.types.is_complex_dtype(column):
+        raise ValueError(
+            f"Complex data not supported: the column {column.name!r} of X or the "
+            "background holds complex numbers."
+        )
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 

@@ -164,7 +164,8 @@ class LocalFit:
         variation = moments[-1, -1] - moments[0, -1] ** 2 / moments[0, 0]
         n_rows = self.n_draws + 1
         adjustment = (n_rows - 1) / (n_rows - self._n_varying(moments) - 1)
-        return float(1 - max(error, 0) / variation * adjustment)
+        with np.errstate(invalid="ignore", divide="ignore"):  # draws of no weight
+            return float(1 - max(error, 0) / variation * adjustment)
 
     @staticmethod
     def _n_varying(moments: np.ndarray) -> int:

@@ -365,6 +365,8 @@ or None, default='median'
         with naming("scoring"):
             scorers, refit_metric = self._get_scorers()
         _check_callbacks(self.callbacks)
+        if self.n_jobs is not None and not self.n_jobs:
+            raise ValueError(f"n_jobs must not be 0, got {self.n_jobs!r}.")
         X, y = indexable_rows(X, y)
         params = _check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)

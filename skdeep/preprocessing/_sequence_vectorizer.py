@@ -354,9 +354,11 @@ class SequenceVectorizer(
     def _learn(self, X) -> list:
         """Learn the vocabulary; return the documents cut in tokens."""
         counter = self._counter(_CUTTING)
-        counter._validate_ngram_range()
+        with naming("ngram_range"):
+            counter._validate_ngram_range()
         counter._warn_for_unused_params()
-        terms = _given_terms(self.vocabulary)
+        with naming("vocabulary"):
+            terms = _given_terms(self.vocabulary)
         documents = self._cut(X)
         self.fixed_vocabulary_ = terms is not None
         if terms is None:

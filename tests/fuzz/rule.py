@@ -523,11 +523,9 @@ def fingerprint(value) -> Any:
         shown = None if index is None else _fingerprint_index(index)
         return (str(value.dtype), value.name, shown, repr(value.tolist()))
     if isinstance(value, (pl.DataFrame, pl.Series)):
-        return (
-            value.clone().to_dict(as_series=False)
-            if isinstance(value, pl.DataFrame)
-            else value.to_list()
-        )
+        is_frame = isinstance(value, pl.DataFrame)
+        # Of values as text, since NaN is not equal to itself.
+        return repr(value.to_dict(as_series=False) if is_frame else value.to_list())
     if isinstance(value, dict):
         return {str(k): fingerprint(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
