@@ -1,6 +1,6 @@
 """Deep learning that behaves like scikit-learn."""
 
-from skdeep._compat import __version__
+from skdeep._versions import __version__
 from skdeep.datasets import load_stock_prices, load_stock_trend
 from skdeep.estimators import (
     CostSensitiveClassifier,

@@ -29,7 +29,13 @@ PARTS = {
     "preprocessing": {"skdeep": {"encoding"}, "libraries": None},
 }
 # Modules in the root that any part may import.
-SHARED = {"_compat", "_given", "_interrupts"}
+SHARED = {
+    "_failed_fits",
+    "_input_checks",
+    "_messages",
+    "_param_validation",
+    "_versions",
+}
 # Libraries that one part alone imports.
 HOMES = {"skorch": "training", "optuna": "model_selection", "lime": "inspection"}
 STANDARD = set(__import__("sys").stdlib_module_names)

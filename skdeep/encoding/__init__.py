@@ -1,6 +1,6 @@
 """Encoding: the user's arrays in, tensors out; predictions back."""
 
-from skdeep._given import as_given, naming, refuse_text
+from skdeep._input_checks import naming, refuse_text, tensor_to_numpy
 from skdeep.encoding._arrays import (
     ArrayEncoder,
     Arrays,
@@ -104,7 +104,6 @@ __all__ = [
     "ValueTargets",
     "WindowEncoder",
     "Windows",
-    "as_given",
     "as_tensor",
     "bayes_threshold",
     "bin_edges",
@@ -131,5 +130,6 @@ __all__ = [
     "refuse_missing",
     "refuse_text",
     "split_columns",
+    "tensor_to_numpy",
     "times_of",
 ]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skdeep._compat import warn
+from skdeep._messages import warn
 from skdeep.encoding._time_axis import TimeAxis
 
 CONTEXTS = ("auto", "train", "pad")

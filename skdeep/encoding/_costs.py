@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from skdeep._given import as_given
+from skdeep._input_checks import tensor_to_numpy
 
 # How many labels a message names.
 _SHOWN = 6
@@ -209,7 +209,7 @@ def check_numbers(values, name: str, what: str = "numbers") -> np.ndarray:
     """
     if sparse.issparse(values):
         raise ValueError(f"{name} must be dense, got {short(values)}; use .toarray().")
-    values = as_given(values, name)
+    values = tensor_to_numpy(values, name)
     try:
         array = np.asarray(values)
         if _holds_no_numbers(array):

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from scipy import sparse
 
-from skdeep._given import as_given
+from skdeep._input_checks import tensor_to_numpy
 from skdeep.encoding._rows import DenseRows, SparseRows, as_tensor
 
 
@@ -87,7 +87,7 @@ def find_columns(asked, X, n_features: int, parameter: str) -> list[int]:
     ValueError
         If a column is named or counted that X has not.
     """
-    columns = np.asarray(as_given(asked, parameter))
+    columns = np.asarray(tensor_to_numpy(asked, parameter))
     if columns.ndim == 0:
         raise ValueError(f"{parameter} must be a list of columns, got {asked!r}.")
     if columns.size == 0:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import _check_sample_weight
 
-from skdeep._given import as_given, naming, refuse_text
+from skdeep._input_checks import naming, refuse_text, tensor_to_numpy
 
 _REMEDIES = {
     "dates": (
@@ -129,7 +129,7 @@ def check_row_weight(sample_weight, rows, dtype=np.float64) -> np.ndarray:
     ValueError, TypeError
         Naming ``sample_weight``, if these are no weights.
     """
-    weight = as_given(sample_weight, "sample_weight")
+    weight = tensor_to_numpy(sample_weight, "sample_weight")
     with naming("sample_weight"), np.errstate(over="ignore"):  # the sum is looked at
         check_holds_numbers(weight, "sample_weight")
         refuse_text(np.asarray(weight), "sample_weight")

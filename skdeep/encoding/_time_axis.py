@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from skdeep._compat import warn
+from skdeep._messages import warn
 from skdeep.encoding._calendar import (
     Calendar,
     Fit,

@@ -19,7 +19,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from skdeep._compat import ExplainedParameters, VersionedPickle, warn
+from skdeep._messages import warn
+from skdeep._param_validation import ExplainedParameters
+from skdeep._versions import VersionedPickle
 from skdeep.encoding import InputEncoder, as_tensor, float_dtype, naming
 from skdeep.estimators._nested_parameters import NestedParameters
 from skdeep.estimators._trained import TrainedNetwork

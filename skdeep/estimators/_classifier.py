@@ -14,10 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdeep.encoding import (
     DistributionTargets,
-    as_given,
     check_cost_matrix,
     class_targets,
     naming,
+    tensor_to_numpy,
 )
 from skdeep.estimators._base import BaseNetwork, is_stochastic
 from skdeep.estimators._calls import explaining_arguments
@@ -49,7 +49,7 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
             return
         # scikit-learn asks whether the largest labels are whole numbers.
         with naming("classes"), np.errstate(invalid="ignore"):
-            found = unique_labels(as_given(classes, "classes"))
+            found = unique_labels(tensor_to_numpy(classes, "classes"))
         if known is not None and not np.array_equal(known, found):
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to "

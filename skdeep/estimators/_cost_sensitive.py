@@ -32,8 +32,10 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
-from skdeep._compat import ExplainedParameters, VersionedPickle, warn
-from skdeep._given import as_given, indexable_rows, naming
+from skdeep._input_checks import indexable_rows, naming, tensor_to_numpy
+from skdeep._messages import warn
+from skdeep._param_validation import ExplainedParameters
+from skdeep._versions import VersionedPickle
 from skdeep.encoding import (
     check_alpha,
     check_cost_matrix,
@@ -368,7 +370,7 @@ default='auto'
                 f"{type(self).__name__} requires y to be passed, but the target y is "
                 "None."
             )
-        X, y = indexable_rows(as_given(X, "X"), as_given(y, "y"))
+        X, y = indexable_rows(tensor_to_numpy(X, "X"), tensor_to_numpy(y, "y"))
         y = self._check_labels(y)
         with naming("y"):
             classes, codes = np.unique(y, return_inverse=True)
@@ -393,7 +395,7 @@ default='auto'
 
     def _check_labels(self, y) -> np.ndarray:
         """Return classes as an array, (n_samples,)."""
-        y = as_given(y, "y")
+        y = tensor_to_numpy(y, "y")
         with naming("y"):
             if getattr(getattr(y, "dtype", None), "kind", "O") != "f":
                 refuse_missing(y)  # of floats scikit-learn tells
@@ -676,7 +678,7 @@ default='auto'
             In the order of ``classes_``.
         """
         check_is_fitted(self)
-        X = as_given(X, "X")
+        X = tensor_to_numpy(X, "X")
         answers = [
             probabilities(model, self._training, X, self.classes_)
             for model in self.estimators_

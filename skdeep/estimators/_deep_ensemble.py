@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skdeep._given import check_flag
+from skdeep._input_checks import check_flag
 from skdeep.encoding import TargetScale, ValueTargets, class_targets
 from skdeep.estimators._ensemble import DeepEnsemble
 from skdeep.estimators._parameters import documented

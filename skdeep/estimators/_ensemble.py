@@ -12,7 +12,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skdeep._compat import ExplainedParameters, VersionedPickle, all_or_nothing
+from skdeep._failed_fits import all_or_nothing
+from skdeep._param_validation import ExplainedParameters
+from skdeep._versions import VersionedPickle
 from skdeep.encoding import DenseRows, Features, TableEncoder, float_dtype, naming
 from skdeep.estimators._base import Sample, _random_state
 from skdeep.estimators._ensemble_recipe import (

@@ -12,7 +12,7 @@ import torch
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep._compat import warn
+from skdeep._messages import warn
 from skdeep.encoding import (
     UNSEEN,
     ErrorQuantiles,

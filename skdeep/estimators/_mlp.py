@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import loguniform
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skdeep._compat import first_line
+from skdeep._messages import first_line
 from skdeep.estimators._base import BaseNetwork
 from skdeep.estimators._classifier import ClassifierNetwork
 from skdeep.estimators._parameters import (

@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils._pytree import tree_map
 from torch.utils.data import Dataset
 
-from skdeep._compat import warn
+from skdeep._messages import warn
 from skdeep.encoding import (
     ArrayEncoder,
     InputEncoder,

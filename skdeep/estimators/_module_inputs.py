@@ -12,7 +12,7 @@ from scipy import sparse
 from sklearn.utils import check_array, check_consistent_length
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
-from skdeep.encoding import Arrays, Items, as_given, check_holds_numbers, naming
+from skdeep.encoding import Arrays, Items, check_holds_numbers, naming, tensor_to_numpy
 from skdeep.estimators._validation import (
     Checked,
     Schema,
@@ -113,7 +113,7 @@ def _read_arrays(X, *, is_named: bool) -> Arrays:
 def _read_array(name: str, x) -> np.ndarray:
     name = f"X[{name!r}]"
     options: dict[str, Any] = dict(allow_nd=True, ensure_2d=False, input_name=name)
-    x = as_given(x, name)
+    x = tensor_to_numpy(x, name)
     check_holds_numbers(x, name)
     with naming("X"):
         array = check_array(x, dtype=None, **options)
@@ -211,7 +211,7 @@ def _read_target(estimator, y, n_samples: int) -> np.ndarray:
     """Check y; for a callable loss it may have any shape."""
     if not _is_shaped(estimator, y):
         return check_target(estimator, y, n_samples)
-    y = as_given(y, "y")
+    y = tensor_to_numpy(y, "y")
     check_numeric_target(estimator, y)
     with naming("y"):
         y = check_array(y, dtype=None, allow_nd=True, ensure_2d=False, input_name="y")

@@ -13,7 +13,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep._compat import first_line
+from skdeep._messages import first_line
 from skdeep.encoding import SequenceEncoder, StepClassTargets, StepValueTargets
 from skdeep.estimators._base import BaseNetwork
 from skdeep.estimators._classifier import ClassifierNetwork

@@ -11,8 +11,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep._compat import warn
-from skdeep._given import check_flag
+from skdeep._input_checks import check_flag
+from skdeep._messages import warn
 from skdeep.encoding import ValueTargets
 from skdeep.estimators._base import BaseNetwork, is_stochastic
 from skdeep.estimators._calls import explaining_arguments

@@ -9,13 +9,13 @@ import pandas as pd
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from skdeep._compat import warn
+from skdeep._messages import warn
 from skdeep.encoding import (
     Sequences,
     StepClassTargets,
-    as_given,
     holding_numbers,
     naming,
+    tensor_to_numpy,
 )
 from skdeep.estimators._validation import (
     Checked,
@@ -54,7 +54,7 @@ def check_sequences(
     """
     is_tokens = estimator.embedding_dim is not None
     read = _read_tokens if is_tokens else _read_numbers
-    X, is_first = as_given(X, "X"), schema is None
+    X, is_first = tensor_to_numpy(X, "X"), schema is None
     with naming("X"), holding_numbers(X, text=_TEXT), np.errstate(over="ignore"):
         sequences, schema = read(estimator, _stacked(X, is_tokens), dtype, schema)
     if is_first and not is_tokens:
@@ -64,7 +64,7 @@ def check_sequences(
     if not estimator.return_sequences:
         return Checked(sequences, check_target(estimator, y, len(sequences)), schema)
     require_target(estimator, y)
-    y = as_given(y, "y")
+    y = tensor_to_numpy(y, "y")
     check_numeric_target(estimator, y)
     with naming("y"):
         y = _read_steps(estimator, y, sequences)
@@ -92,7 +92,7 @@ def _listed(values, name: str) -> list[np.ndarray] | None:
 
 def _array(sequence, name: str) -> np.ndarray:
     """Return one sequence as an array, which a ragged one cannot become."""
-    sequence = as_given(sequence, name)
+    sequence = tensor_to_numpy(sequence, name)
     try:
         return np.asarray(sequence)
     except ValueError as error:

@@ -17,11 +17,10 @@ from sklearn.utils.validation import (
     _check_n_features,
 )
 
-from skdeep._compat import warn
+from skdeep._messages import warn
 from skdeep.encoding import (
     Origin,
     TimeAxis,
-    as_given,
     find_columns,
     float_dtype,
     holding_numbers,
@@ -30,6 +29,7 @@ from skdeep.encoding import (
     numbered_rows,
     refuse_text,
     split_columns,
+    tensor_to_numpy,
     times_of,
 )
 from skdeep.estimators._validation import Schema, check_target, stand_in
@@ -162,7 +162,7 @@ def as_rows(X, takes_arrays: bool = True, name: str = "X"):
     name : str, default="X"
         What the rows are called.
     """
-    X = as_given(X, name)
+    X = tensor_to_numpy(X, name)
     if isinstance(X, np.ma.MaskedArray):
         X = np.ma.filled(X.astype(float), np.nan)
     if hasattr(X, "to_frame") and hasattr(X, "name"):

@@ -20,7 +20,7 @@ from sklearn.utils.metadata_routing import _routing_enabled
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params, has_fit_parameter
 
-from skdeep._compat import warn
+from skdeep._messages import warn
 from skdeep.estimators._classifier import ClassifierNetwork
 from skdeep.estimators._decisions import (
     Known,

@@ -18,16 +18,16 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skdeep._compat import warn
+from skdeep._messages import warn
 from skdeep.encoding import (
     Table,
-    as_given,
     check_holds_numbers,
     check_row_weight,
     find_categorical,
     holding_numbers,
     naming,
     split_columns,
+    tensor_to_numpy,
 )
 
 
@@ -123,7 +123,7 @@ def check_inputs(
         dtype=dtype,
         ensure_all_finite="allow-nan" if tags.allow_nan else True,
     )
-    X = as_given(X, "X")
+    X = tensor_to_numpy(X, "X")
     with naming("X"):
         if _has_many_axes(X) and tags.three_d_array:
             with holding_numbers(X):
@@ -221,7 +221,7 @@ def require_target(estimator, y) -> None:
 def check_target(estimator, y, n_samples: int) -> np.ndarray:
     """Check targets: one or several a row, numbers for a regressor."""
     require_target(estimator, y)
-    y = as_given(y, "y")
+    y = tensor_to_numpy(y, "y")
     check_numeric_target(estimator, y)
     with naming("y"):
         numeric = is_regressor(estimator)

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from skdeep._compat import check_file_name
-from skdeep._given import check_flag
+from skdeep._input_checks import check_file_name, check_flag
 from skdeep.inspection._explanation_html import write_fragment, write_page
 from skdeep.inspection._explanation_parts import R2_TO_TRUST as R2_TO_TRUST
 from skdeep.inspection._explanation_parts import (

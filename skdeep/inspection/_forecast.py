@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep._given import as_given, check_name, naming
+from skdeep._input_checks import check_name, naming, tensor_to_numpy
 
 # As many dates as matplotlib likes need so many inches.
 _ROOM_FOR_DATES = 6
@@ -249,7 +249,7 @@ def _frame(rows, name: str = "X") -> pd.DataFrame:
     if hasattr(rows, "columns"):
         return pd.DataFrame({name: np.asarray(rows[name]) for name in rows.columns})
     with naming(name):
-        values = np.asarray(as_given(rows, name))
+        values = np.asarray(tensor_to_numpy(rows, name))
         if np.iscomplexobj(values):
             raise ValueError(f"Complex data not supported in {name}.")
     if values.ndim not in (1, 2):
@@ -403,7 +403,7 @@ def _axes_for(tables: dict, ax) -> np.ndarray:
         ends = {table.index[-1] for table in tables.values()}
         share, size = len(ends) == 1, (8, 1 + 2.4 * n)
         _, ax = plt.subplots(n, figsize=size, sharex=share, layout="constrained")
-    axes = np.atleast_1d(np.asarray(as_given(ax, "ax"), dtype=object)).ravel()
+    axes = np.atleast_1d(np.asarray(tensor_to_numpy(ax, "ax"), dtype=object)).ravel()
     if len(axes) != n:
         raise ValueError(
             f"ax must hold {n} axes, one for each of {list(tables)}, got {len(axes)}. "

@@ -10,8 +10,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _num_samples
 
-from skdeep._compat import validate_arguments, warn
-from skdeep._given import as_given
+from skdeep._input_checks import tensor_to_numpy
+from skdeep._messages import warn
+from skdeep._param_validation import validate_arguments
 from skdeep.inspection._explanation import R2_TO_TRUST, LimeExplanation
 from skdeep.inspection._lime_cells import REPLACEMENTS
 from skdeep.inspection._lime_checks import labels_of, make_converter
@@ -247,7 +248,7 @@ def lime_explain(
     }
     if isinstance(num_features, bool):
         raise TypeError(f"num_features must be an integer, got {num_features}.")
-    X, background = as_given(X, "X"), as_given(background, "background")
+    X, background = tensor_to_numpy(X, "X"), tensor_to_numpy(background, "background")
     rows = make_rows(estimator, X, background, options)
     output = output.of(make_converter(X))
     n_rows = _num_samples(rows.X)

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import _num_samples
 
-from skdeep._given import as_given
+from skdeep._input_checks import tensor_to_numpy
 
 _PANDAS = (pd.DataFrame, pd.Series)
 
@@ -239,7 +239,7 @@ def named_groups(groups: dict, names: list) -> dict[str, list[int]]:
 def numbered_groups(groups, shape: tuple, what: str) -> np.ndarray:
     """Return an array of groups as the position of the group of each cell."""
     try:
-        numbers = np.asarray(as_given(groups, "groups"))
+        numbers = np.asarray(tensor_to_numpy(groups, "groups"))
     except ValueError as error:
         raise ValueError(
             f"groups must number the cells of {what}, got lists of different lengths, "

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skdeep._given import naming
+from skdeep._input_checks import naming
 
 # A column with no more values than this has nothing between them.
 _FEW = 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skdeep._given import check_name
+from skdeep._input_checks import check_name
 from skdeep.inspection._explanation_parts import (
     are_many_poor,
     clean,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skdeep._given import check_fitted, check_name
+from skdeep._input_checks import check_fitted, check_name
 from skdeep.inspection._lime_drawing import axes_for
 
 

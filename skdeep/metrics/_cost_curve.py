@@ -6,7 +6,7 @@ from numbers import Real
 
 import numpy as np
 
-from skdeep._given import check_fitted, check_flag, check_name, naming
+from skdeep._input_checks import check_fitted, check_flag, check_name, naming
 from skdeep.encoding import (
     bayes_threshold,
     check_alpha,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from skdeep._given import as_given, check_fitted, check_name
+from skdeep._input_checks import check_fitted, check_name, tensor_to_numpy
 from skdeep.encoding import listed
 from skdeep.metrics._estimators import costs_for, last_step, pos_label_of
 from skdeep.metrics._labels import (
@@ -390,7 +390,7 @@ def _two_axes(ax, n_groups: int) -> np.ndarray:
     if ax is None:
         size = (8, 1.8 + _INCHES_PER_GROUP * max(n_groups, 3))
         _, ax = plt.subplots(1, 2, figsize=size, sharey=True, layout="constrained")
-    axes = np.atleast_1d(np.asarray(as_given(ax, "ax"), dtype=object)).ravel()
+    axes = np.atleast_1d(np.asarray(tensor_to_numpy(ax, "ax"), dtype=object)).ravel()
     if len(axes) != 2:
         raise ValueError(f"ax must hold two axes, one for each rate, got {len(axes)}.")
     for each in axes:

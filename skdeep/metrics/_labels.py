@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import column_or_1d
 
-from skdeep._given import as_given
+from skdeep._input_checks import tensor_to_numpy
 from skdeep.encoding import check_row_weight, listed, refuse_large
 
 # What stands for the other class where only one is known.
@@ -18,7 +18,7 @@ OTHER_CLASS = "(another class)"
 
 def check_column(values, name: str, what: str) -> np.ndarray:
     """Return values of rows as an array, (n_samples,); ``what`` they ought to be."""
-    given = as_given(values, name)
+    given = tensor_to_numpy(values, name)
     try:
         column = column_or_1d(given)
     except (TypeError, ValueError, RuntimeError) as error:

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from skdeep._compat import warn
+from skdeep._messages import warn
 from skdeep.model_selection._processes import is_dead, this_process
 
 fcntl: Any = None

@@ -24,14 +24,11 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_method_params, _num_samples
 
-from skdeep._compat import (
-    ExplainedParameters,
-    VersionedPickle,
-    all_or_nothing,
-    warn,
-)
-from skdeep._given import indexable_rows, naming
-from skdeep._interrupts import is_outermost_fit
+from skdeep._failed_fits import all_or_nothing, is_outermost_fit
+from skdeep._input_checks import indexable_rows, naming
+from skdeep._messages import warn
+from skdeep._param_validation import ExplainedParameters
+from skdeep._versions import VersionedPickle
 from skdeep.model_selection._callback_contexts import SearchContexts
 from skdeep.model_selection._epoch_callbacks import StopAfter, watched
 from skdeep.model_selection._lockstep import SINGLE, CrossValidation

@@ -10,8 +10,8 @@ from sklearn.utils import indexable
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from sklearn.utils.validation import _num_samples
 
-from skdeep._compat import warn
-from skdeep._given import naming
+from skdeep._input_checks import naming
+from skdeep._messages import warn
 
 _AT_LEAST_1 = Interval(Integral, 1, None, closed="left")
 _AT_LEAST_0 = Interval(Integral, 0, None, closed="left")

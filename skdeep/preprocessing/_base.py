@@ -10,8 +10,8 @@ from sklearn.base import TransformerMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import validate_data
 
-from skdeep._compat import all_or_nothing
-from skdeep.encoding import as_given, holding_numbers, naming
+from skdeep._failed_fits import all_or_nothing
+from skdeep.encoding import holding_numbers, naming, tensor_to_numpy
 
 _DATES = "The dates of the rows belong in the index."
 
@@ -41,7 +41,7 @@ def check_rows(transformer, X, **options) -> np.ndarray:
     **options : dict
         For scikit-learn's ``validate_data``.
     """
-    X = as_given(X, "X")
+    X = tensor_to_numpy(X, "X")
     with naming("X"), holding_numbers(X, dates=_DATES):
         return validate_data(transformer, X, **options)
 

@@ -15,8 +15,10 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep._compat import ExplainedParameters, VersionedPickle, warn
-from skdeep.encoding import as_given, naming
+from skdeep._messages import warn
+from skdeep._param_validation import ExplainedParameters
+from skdeep._versions import VersionedPickle
+from skdeep.encoding import naming, tensor_to_numpy
 from skdeep.preprocessing._base import ArrayOutput, ObservedFit
 
 PADDING, UNKNOWN, FIRST_TERM = 0, 1, 2
@@ -406,7 +408,7 @@ class SequenceVectorizer(
             The terms of each document, "[unknown]" for id 1, none for padding.
         """
         check_is_fitted(self)
-        X = as_given(X, "X")
+        X = tensor_to_numpy(X, "X")
         with naming("X"):
             ids = check_array(X, dtype=np.int64)
         n_ids = FIRST_TERM + len(self.vocabulary_)

@@ -14,7 +14,9 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
-from skdeep._compat import ExplainedParameters, VersionedPickle, warn
+from skdeep._messages import warn
+from skdeep._param_validation import ExplainedParameters
+from skdeep._versions import VersionedPickle
 from skdeep.encoding import (
     CONTEXTS,
     RowContext,

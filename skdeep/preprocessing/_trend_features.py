@@ -15,7 +15,8 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
-from skdeep._compat import ExplainedParameters, VersionedPickle
+from skdeep._param_validation import ExplainedParameters
+from skdeep._versions import VersionedPickle
 from skdeep.encoding import (
     CONTEXTS,
     RowContext,

@@ -16,7 +16,7 @@ import joblib
 import numpy as np
 from torch import nn
 
-from skdeep._compat import check_file_name
+from skdeep._input_checks import check_file_name
 from skdeep.training._module_state import ModuleState
 
 _MAGIC = b"skdeep checkpoint 1\n"

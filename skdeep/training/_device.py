@@ -13,7 +13,7 @@ import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
-from skdeep._compat import first_line
+from skdeep._messages import first_line
 
 # Multiply-adds of a batch for each thread: with less to do, threads would wait for each
 # other longer than they compute, and fight with those of other processes.

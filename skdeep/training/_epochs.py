@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from skdeep._compat import warn
-from skdeep._interrupts import is_outermost_fit
+from skdeep._failed_fits import is_outermost_fit
+from skdeep._messages import warn
 from skdeep.training._batches import Batch, Source, batch_sizes
 from skdeep.training._checkpoint import described
 from skdeep.training._dense import DenseLearner

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skdeep._compat import warn
+from skdeep._messages import warn
 from skdeep.training._passes import StackedBatch
 
 # Steps of a kind that run call by call before one is captured: libraries prepare

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from skdeep._compat import first_line
+from skdeep._messages import first_line
 from skdeep.training._batches import Batch, Inputs, RowSource, Source, first_of
 from skdeep.training._device import is_of_memory, threads_for
 

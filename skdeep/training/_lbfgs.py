@@ -10,8 +10,8 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 
-from skdeep._compat import warn
-from skdeep._interrupts import is_outermost_fit
+from skdeep._failed_fits import is_outermost_fit
+from skdeep._messages import warn
 from skdeep.training._batches import Batch, batch_sizes
 from skdeep.training._epochs import Fit
 

@@ -708,7 +708,7 @@ def test_data_sets_that_cannot_be_used(dataset, target, message):
 def test_a_pickle_of_another_release_is_warned_of_and_read(monkeypatch):
     model = MLPClassifier((4,), **FEW).fit(X, y)
     expected = model.predict_proba(X)
-    monkeypatch.setattr("skdeep._compat.__version__", "0.9.9")
+    monkeypatch.setattr("skdeep._versions.__version__", "0.9.9")
     data = pickle.dumps(model)
     monkeypatch.undo()
     with pytest.warns(UserWarning, match=r"saved with skdeep 0.9.9 and is loaded with"):

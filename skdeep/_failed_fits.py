@@ -1,8 +1,10 @@
-"""Whether a fit that Ctrl-C interrupts was called by the user or is part of another."""
+"""What a fit that fails or is interrupted leaves to its caller."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -72,3 +74,25 @@ def _fits_repeatedly(frame: FrameType, caller) -> bool:
     is_early_step = isinstance(caller, Pipeline) and function == "_fit"
     is_population = package == "skdeep" and function == "train_together"
     return package in _RUN_JOBS or module == _PARALLEL or is_early_step or is_population
+
+
+@contextlib.contextmanager
+def all_or_nothing(
+    estimator, failures: type[BaseException] = BaseException
+) -> Iterator[None]:
+    """Give an estimator its attributes back if its fit fails.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose attributes these are.
+    failures : type of exception, default=BaseException
+        After which they are given back.
+    """
+    before = dict(vars(estimator))
+    try:
+        yield
+    except failures:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

@@ -1,9 +1,13 @@
-"""What users give: tensors become numpy's arrays, and errors name the argument."""
+"""Checks of what users pass; every error names the argument."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import re
+import reprlib
+import stat
 from collections.abc import Iterator
 from numbers import Integral
 from reprlib import repr as short
@@ -60,7 +64,7 @@ def naming(argument: str) -> Iterator[None]:
 _OF_NUMPY = (torch.float16, torch.float32, torch.float64)
 
 
-def as_given(values, argument: str) -> Any:
+def tensor_to_numpy(values, argument: str) -> Any:
     """Return a tensor as an array, and anything else as it is.
 
     Numpy's own conversion refuses tensors that require a gradient, and types that it
@@ -158,3 +162,50 @@ def check_fitted(estimator) -> None:
     """Refuse what is no fitted estimator, such as a class."""
     with naming("estimator"):
         check_is_fitted(estimator)
+
+
+def check_file_name(path, argument: str) -> None:
+    """Refuse what names no file: a folder, a device, a name that is too long.
+
+    Parameters
+    ----------
+    path : str or path-like
+        What the user has given; the file need not exist.
+    argument : str
+        Name of the argument, for the message.
+
+    Raises
+    ------
+    TypeError
+        If it is no path.
+    ValueError
+        If there can be no such file.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"{argument} must be a str or path-like, got {path!r}.")
+    reason = _why_no_file(os.fspath(path))
+    if reason is not None:
+        shown = _shorter.repr(os.fspath(path))
+        raise ValueError(f"{argument} must name a file, got {shown}{reason}.")
+
+
+_shorter = reprlib.Repr()
+_shorter.maxstring = 120
+
+
+def _why_no_file(path) -> str | None:
+    """Return what to say of a path that names no file, None if it may."""
+    if not isinstance(path, str):
+        return ", which is no text"
+    if not path.strip():
+        return ""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        # Of others, whoever opens the file tells.
+        return ", which is too long" if error.errno == errno.ENAMETOOLONG else None
+    except ValueError as error:
+        return f": {error}"
+    if stat.S_ISDIR(mode):
+        return ", which is a folder"
+    return None if stat.S_ISREG(mode) else ", which is a device or a pipe"

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 
 from skdeep import LSTMRegressor, MLPClassifier, MLPRegressor, SlidingWindow
-from skdeep._compat import check_file_name
+from skdeep._input_checks import check_file_name
 
 X = np.random.RandomState(0).normal(size=(40, 3))
 y = np.arange(40) % 2

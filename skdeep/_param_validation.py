@@ -1,0 +1,112 @@
+"""Checks of parameters: scikit-learn's own, with names in order and a suggestion."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils._param_validation import (
+    Interval,
+    InvalidParameterError,
+    Options,
+    validate_params,
+)
+
+from skdeep._messages import did_you_mean
+
+
+class ExplainedParameters:
+    """Errors of parameters list names in order, and tell which one may be meant."""
+
+    #: What to say of a number where a parameter takes none, by parameter.
+    _number_hints: dict[str, str] = {}
+
+    def _validate_params(self):
+        params: dict[str, Any] = self.get_params(deep=False)  # type: ignore
+        constraints = self._parameter_constraints  # type: ignore[attr-defined]
+        _refuse_odd_numbers(type(self).__name__, params, constraints)
+        try:
+            super()._validate_params()  # type: ignore[misc]
+        except InvalidParameterError as error:
+            hints = self._number_hints
+            text = _explained(str(error), params, constraints, hints)
+            raise InvalidParameterError(text) from None
+
+
+def validate_arguments(constraints: dict):
+    """Decorate a function: check arguments as `ExplainedParameters` does parameters.
+
+    Parameters
+    ----------
+    constraints : dict
+        As for scikit-learn's ``validate_params``.
+    """
+
+    def decorate(function):
+        signature = inspect.signature(function)
+        checked = validate_params(constraints, prefer_skip_nested_validation=True)
+        call_checked = checked(function)
+
+        @functools.wraps(call_checked)
+        def call(*args, **kwargs):
+            given = signature.bind(*args, **kwargs).arguments
+            _refuse_odd_numbers(function.__qualname__, given, constraints)
+            try:
+                return call_checked(*args, **kwargs)
+            except InvalidParameterError as error:
+                text = _explained(str(error), given, constraints)
+                raise InvalidParameterError(text) from None
+
+        return call
+
+    return decorate
+
+
+def _refuse_odd_numbers(owner: str, params: dict, constraints: dict) -> None:
+    """Refuse fractions, and ints that no float can hold where one is needed.
+
+    scikit-learn compares them with the ends of a range and fails, or lets them pass to
+    what fails.
+    """
+    for name, value in params.items():
+        is_usual = isinstance(value, (float, np.number))
+        if is_usual or not isinstance(value, Real) or name not in constraints:
+            continue
+        number: Any = value
+        is_int = isinstance(number, int)
+        if is_int and (abs(number) < 2**63 or not _takes_floats(constraints[name])):
+            continue
+        kind = "an int of more than 64 bits" if is_int else repr(value)
+        raise InvalidParameterError(
+            f"The {name!r} parameter of {owner} must be a float or an int of 64 bits. "
+            f"Got {kind} instead."
+        )
+
+
+def _takes_floats(constraints) -> bool:
+    """Say whether numbers become floats; where ints are named, too, they need not."""
+    kinds = {c.type for c in constraints if isinstance(c, Interval)}
+    return Real in kinds and Integral not in kinds
+
+
+def _explained(
+    text: str, params: dict, constraints: dict, number_hints: dict | None = None
+) -> str:
+    """Return scikit-learn's error of a parameter with names in order, and a hint."""
+    found = re.match(r"The '(\w+)' parameter", text)
+    if found is None or found[1] not in params or found[1] not in constraints:
+        return text
+    name = found[1]
+    value, hint = params[name], ""
+    for options in (c for c in constraints[name] if isinstance(c, Options)):
+        names = sorted(options.options, key=str)
+        in_order = f"{{{', '.join(map(repr, names))}}}"
+        text = text.replace(str(options).partition(" among ")[2], in_order)
+        hint = hint or did_you_mean(value, names)
+    if isinstance(value, Real) and not hint:
+        hint = (number_hints or {}).get(name, "")
+    return f"{text} {hint}".rstrip()
