@@ -4,6 +4,7 @@
 #   make demo       the direction of Apple's trend; the report is in out/stock_trend/
 #                   (DEMO_OPTIONS="--alpha 3" adds what its mistakes cost)
 #   make test       the tests
+#   make test-all   the tests and those that run long
 #   make lint       style and types
 #   make docs       the documentation, in docs/_build/html/
 #   make notebooks  run the notebooks and store their outputs
@@ -15,16 +16,19 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Two test processes with one thread each: more threads would fight over the cores, and
 # results depend on the number of threads in their last digits.
-PYTEST_OPTIONS ?= -n 2
+PYTEST_OPTIONS ?= -n 2 --dist worksteal --durations 20
 DEMO_OPTIONS ?=
 
-.PHONY: demo test lint docs notebooks clean setup
+ docs notebooks clean setup
 
 demo: setup
 	$(BIN)/python examples/stock_trend.py $(DEMO_OPTIONS)
 
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+test-all: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS) -m ""
 
 lint: setup
 	$(BIN)/ruff check .
