@@ -19,7 +19,7 @@ READY := $(VENV)/.ready
 PYTEST_OPTIONS ?= -n 2 --dist worksteal --durations 20
 DEMO_OPTIONS ?=
 
- docs notebooks clean setup
+.PHONY: demo test test-all lint docs notebooks clean setup
 
 demo: setup
 	$(BIN)/python examples/stock_trend.py $(DEMO_OPTIONS)
