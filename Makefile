@@ -34,6 +34,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell
 
 docs: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
@@ -51,5 +52,5 @@ setup: $(READY)
 # The stamp: set up again only when the requirements change.
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[stocks,test,docs]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[all,test,docs]"
 	touch $(READY)

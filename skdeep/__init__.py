@@ -1,63 +1,21 @@
 """Deep learning that behaves like scikit-learn."""
 
-from skdeep._versions import __version__
-from skdeep.datasets import load_stock_prices, load_stock_trend
-from skdeep.estimators import (
-    CostSensitiveClassifier,
-    DeepEnsembleClassifier,
-    DeepEnsembleRegressor,
-    LSTMClassifier,
-    LSTMForecaster,
-    LSTMRegressor,
-    MLPClassifier,
-    MLPRegressor,
-    ModuleClassifier,
-    ModuleRegressor,
-)
-from skdeep.inspection import (
-    ForecastDisplay,
-    LimeDisplay,
-    LimeExplanation,
-    LossCurveDisplay,
-    lime_explain,
-)
-from skdeep.metrics import (
-    CostCurveDisplay,
-    ErrorRatesDisplay,
-    expected_cost,
-    make_cost_scorer,
-    savings_score,
-)
-from skdeep.model_selection import OptunaSearchCV, PurgedTimeSeriesSplit
-from skdeep.preprocessing import SequenceVectorizer, SlidingWindow, TrendFeatures
+import joblib
+import lazy_loader
 
-__all__ = [
-    "CostCurveDisplay",
-    "CostSensitiveClassifier",
-    "DeepEnsembleClassifier",
-    "DeepEnsembleRegressor",
-    "ErrorRatesDisplay",
-    "ForecastDisplay",
-    "LSTMClassifier",
-    "LSTMForecaster",
-    "LSTMRegressor",
-    "LimeDisplay",
-    "LimeExplanation",
-    "LossCurveDisplay",
-    "MLPClassifier",
-    "MLPRegressor",
-    "ModuleClassifier",
-    "ModuleRegressor",
-    "OptunaSearchCV",
-    "PurgedTimeSeriesSplit",
-    "SequenceVectorizer",
-    "SlidingWindow",
-    "TrendFeatures",
-    "__version__",
-    "expected_cost",
-    "lime_explain",
-    "load_stock_prices",
-    "load_stock_trend",
-    "make_cost_scorer",
-    "savings_score",
-]
+from skdeep._distribution import warn_of_other_skdeep
+
+# Subpackages and names are imported when they are first used: ``__init__.pyi`` lists
+# them.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def _backend(**options):
+    from skdeep.training._backend import PopulationBackend
+
+    return PopulationBackend(**options)
+
+
+# ``import skdeep`` makes the backend known to joblib without loading torch.
+joblib.register_parallel_backend("skdeep", _backend)
+warn_of_other_skdeep()

@@ -20,7 +20,11 @@ PUBLIC_SUBPACKAGES = [
     "model_selection",
     "preprocessing",
 ]
-NAMES = [name for name in skdeep.__all__ if name != "__version__"]
+NAMES = [
+    name
+    for name in skdeep.__all__
+    if name != "__version__" and not inspect.ismodule(getattr(skdeep, name))
+]
 FUNCTIONS = [name for name in NAMES if inspect.isfunction(getattr(skdeep, name))]
 CLASSES = [name for name in NAMES if inspect.isclass(getattr(skdeep, name))]
 

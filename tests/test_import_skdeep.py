@@ -1,0 +1,56 @@
+"""What ``import skdeep`` loads, and what it says of another package of that name."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ["torch", "sklearn", "pandas", "skorch", "optuna", "matplotlib", "lime"]
+
+
+def run(code, *options, **kwargs):
+    command = [sys.executable, *options, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, **kwargs)
+
+
+def test_import_loads_no_large_library():
+    done = run(f"import sys, skdeep; print(set({HEAVY}) & set(sys.modules))")
+    assert (done.stdout, done.stderr) == ("set()\n", "")
+
+
+def test_import_of_an_estimator_loads_what_it_needs_alone():
+    optional = ["optuna", "matplotlib", "lime", "skimage", "sqlalchemy"]
+    done = run(
+        "import sys; from skdeep import MLPClassifier; "
+        f"print(set({optional}) & set(sys.modules))"
+    )
+    assert (done.stdout, done.stderr) == ("set()\n", "")
+
+
+def test_joblib_knows_the_backend_after_the_import():
+    done = run(
+        "import skdeep, joblib\n"
+        "with joblib.parallel_config(backend='skdeep', n_jobs=2):\n"
+        "    print(joblib.Parallel()(joblib.delayed(abs)(i) for i in [-1, 2]))"
+    )
+    assert (done.stdout, done.stderr) == ("[1, 2]\n", "")
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    import skdeep
+
+    with pytest.raises(AttributeError, match="MLPClasifier"):
+        skdeep.MLPClasifier
+
+
+@pytest.mark.parametrize(
+    ("record", "warns"), [("skdeep/__init__.py,,\n", True), ("", False)]
+)
+def test_another_project_in_the_same_folder_is_reported(tmp_path, record, warns):
+    metadata = tmp_path / "skdeep-1.7.13.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Name: skdeep\nVersion: 1.7.13\n")
+    (metadata / "RECORD").write_text(record)
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import skdeep"
+    done = run(code)
+    assert ("pip uninstall skdeep scikit-deep" in done.stderr) is warns
