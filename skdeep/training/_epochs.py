@@ -211,7 +211,7 @@ class Fit:
         self.state.n_iter += 1
         record = self._record(losses)
         self.state.history.append(record)
-        self.printer.epoch(record)
+        self.printer.epoch(record, self.state.n_iter)
         if self._is_sound(record, losses):
             self._watch(record)
             stop = self.stopping.is_due and self._stop()

@@ -96,7 +96,7 @@ def minimise(fit: Fit) -> None:
             entry |= {"valid_loss": valid_loss, "valid_score": valid_score}
         history.append(entry)
         task.state.n_iter += 1
-        fit.printer.epoch(entry)
+        fit.printer.epoch(entry, task.state.n_iter)
 
     def end_iteration(intermediate_result) -> None:
         nonlocal latest
