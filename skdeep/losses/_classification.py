@@ -1,7 +1,7 @@
 """Losses for classifiers.
 
-The binary forms have one raw score for each label, positive for the class that is
-present; the multiclass forms have one raw score for each class.
+Binary losses have one raw score for each label, which is positive if the label is
+predicted. Multiclass losses have one raw score for each class.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from skdeep.losses._base import ElementwiseLoss, Loss
 
 
 class BinaryLogLoss(ElementwiseLoss):
-    """Negative log-likelihood of labels under the logistic function of the scores."""
+    """Negative log-likelihood of labels, with the logistic function of the scores."""
 
     target_kind = "indicators"
     out_activation = "logistic"
@@ -39,9 +39,9 @@ class BinaryLogLoss(ElementwiseLoss):
 
 
 class BinaryFocalLoss(ElementwiseLoss):
-    """Log loss times (1 - p)**gamma, p the probability of the truth.
+    """Log loss times (1 - p)**gamma, with p the probability of the true label.
 
-    Easy samples count for less (Lin et al., 2017).
+    It down-weights samples that are already classified well (Lin et al., 2017).
     """
 
     target_kind = "indicators"
@@ -66,7 +66,7 @@ class BinaryFocalLoss(ElementwiseLoss):
 
 
 class BinaryHinge(ElementwiseLoss):
-    """max(0, 1 - s z) to a power of 1 or 2, s being -1 or 1 (Cortes & Vapnik, 1995)."""
+    """max(0, 1 - s z)**power, with s = -1 or 1 (Cortes & Vapnik, 1995)."""
 
     target_kind = "indicators"
 
@@ -92,20 +92,20 @@ class _Multiclass(Loss):
 
 
 def _log_softmax(raw: Tensor) -> Tensor:
-    """Return log p over the last axis.
+    """Return the log-softmax over the last axis.
 
     torch is ten times faster with the few classes on an outer axis than on the last.
     """
     return torch.log_softmax(raw.mT, -2).mT
 
 
-def _at(values: Tensor, codes: Tensor) -> Tensor:
-    """Pick the value of each sample's class: (..., n, c), (..., n) -> (..., n)."""
+def _pick_class(values: Tensor, codes: Tensor) -> Tensor:
+    """Return the value of each sample's class: (..., n, c), (..., n) -> (..., n)."""
     return values.gather(-1, codes.unsqueeze(-1)).squeeze(-1)
 
 
 class MulticlassLogLoss(_Multiclass):
-    """Negative log-likelihood of the class under the softmax of the scores."""
+    """Negative log-likelihood of the class, with the softmax of the scores."""
 
     def __init__(self, label_smoothing: float = 0.0):
         self.label_smoothing = label_smoothing
@@ -135,22 +135,22 @@ class MulticlassLogLoss(_Multiclass):
 
 
 class MulticlassFocalLoss(_Multiclass):
-    """Log loss times (1 - p)**gamma, p the probability of the true class."""
+    """Log loss times (1 - p)**gamma, with p the probability of the true class."""
 
     def __init__(self, gamma: float):
         self.gamma = gamma
 
     def per_sample(self, raw, target):
-        log_p = _at(_log_softmax(raw), target)
+        log_p = _pick_class(_log_softmax(raw), target)
         return -(1 - log_p.exp()).clamp_min(0).pow(self.gamma) * log_p
 
     def with_gradient(self, raw, target):
         log_softmax = _log_softmax(raw)
-        log_p = _at(log_softmax, target)
+        log_p = _pick_class(log_softmax, target)
         p = log_p.exp()
         q = (1 - p).clamp_min(torch.finfo(p.dtype).tiny)
         weight = q.pow(self.gamma)
-        # Derivative by log_p, then by the scores: d log_p / dz = onehot - softmax.
+        # Derivative w.r.t. log_p, then the scores: d log_p / dz = onehot - softmax.
         outer = (self.gamma * p * log_p * weight / q - weight).unsqueeze(-1)
         gradient = log_softmax.exp_().mul_(-outer)
         gradient.scatter_add_(-1, target.unsqueeze(-1), outer)
@@ -158,7 +158,7 @@ class MulticlassFocalLoss(_Multiclass):
 
 
 class MulticlassHinge(_Multiclass):
-    """The margin over the best other class, hinged (Crammer & Singer, 2001)."""
+    """Hinge loss of the margin over the best other class (Crammer & Singer, 2001)."""
 
     out_activation = "identity"
     gives_probabilities = False
@@ -167,11 +167,11 @@ class MulticlassHinge(_Multiclass):
         self.power = power
 
     def _slack(self, raw, target):
-        """Return how far the true class falls short, and the best other class."""
+        """Return the missing margin of the true class, and the best other class."""
         index = target.unsqueeze(-1)
         rivals = raw.scatter(-1, index, -torch.inf)
         best, rival = rivals.max(-1)
-        return torch.relu(1 + best - _at(raw, target)), rival.unsqueeze(-1)
+        return torch.relu(1 + best - _pick_class(raw, target)), rival.unsqueeze(-1)
 
     def per_sample(self, raw, target):
         return self._slack(raw, target)[0].pow(self.power)

@@ -38,7 +38,7 @@ class AbsoluteError(ElementwiseLoss):
 class SquaredLogError(ElementwiseLoss):
     """Half the squared error of log(1 + y).
 
-    The raw score is log(1 + prediction), so that a prediction is always above -1.
+    The raw score is log(1 + prediction), so that predictions are always above -1.
     """
 
     target_kind = "values"

@@ -34,7 +34,7 @@ def draw(form, leading=(), n_samples=N, seed=0):
 def values(loss, raw, target, weight=None):
     weight = None if weight is None else torch.tensor(weight)
     raw, target = torch.tensor(raw), torch.tensor(target)
-    return loss.per_sample_among(raw, target, weight).numpy()
+    return loss.per_sample_in_batch(raw, target, weight).numpy()
 
 
 def pair_losses(score, is_positive, weight):
@@ -172,7 +172,7 @@ def test_row_of_weight_k_is_k_rows(form, n_scores, scale):
     torch.testing.assert_close(got[index], expected)
     torch.testing.assert_close(written, summed)
     raw.requires_grad_()
-    got = loss.per_sample_among(raw, target, weight)
+    got = loss.per_sample_in_batch(raw, target, weight)
     torch.testing.assert_close(got[index], expected)
     (by_autograd,) = torch.autograd.grad((got * weight).sum(), raw)
     torch.testing.assert_close(by_autograd, summed)
@@ -336,7 +336,7 @@ def test_autograd_of_weighted_rows_equals_finite_differences(name, form, costs, 
     raw.requires_grad_()
     others = weight if among == "weighted" else None
     assert torch.autograd.gradcheck(
-        lambda z: loss.per_sample_among(z, target, others) * weight, raw
+        lambda z: loss.per_sample_in_batch(z, target, others) * weight, raw
     )
 
 

@@ -81,9 +81,9 @@ def test_two_axes():
 def test_long_sequences_are_read_a_few_at_once():
     network = make()
     short, long = torch.zeros(1, 10, 3), torch.zeros(1, 100_000, 3)
-    assert network.rows_at_once(short) > 1000
-    assert 1 <= network.rows_at_once(long) < 100
-    assert network.rows_at_once(torch.zeros(1, 1, 3).expand(1, 10**9, 3)) == 1
+    assert network.rows_per_chunk(short) > 1000
+    assert 1 <= network.rows_per_chunk(long) < 100
+    assert network.rows_per_chunk(torch.zeros(1, 1, 3).expand(1, 10**9, 3)) == 1
 
 
 def test_dropout_between_layers_before_the_last_and_after_the_embedding():

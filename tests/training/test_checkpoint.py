@@ -434,7 +434,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("every", [0, -1, 1.5, True, "2"])
 def test_bad_every(every):
-    with pytest.raises(ValueError, match="every must be an int from 1 on"):
+    with pytest.raises(ValueError, match="every must be an int >= 1"):
         Checkpoint("x", every)
 
 

@@ -723,7 +723,7 @@ def test_supervised_learning_is_one_objective_among_others():
         couples_rows = takes_outputs = gives_mean = False
         raw_axes, target_kind = 2, "numbers"
 
-        def per_sample_among(self, raw, target, weight):
+        def per_sample_in_batch(self, raw, target, weight):
             return (raw - target).square().mean(1) / 2
 
         def parameters(self):

@@ -85,7 +85,7 @@ def assert_gradients_equal(nets, loss, *, equal_weights=False, n_steps=1, parts=
             net.train().zero_grad()
             rows = scale if equal_weights else weight[k, :, 0]
             among = None if equal_weights else rows
-            expected = loss.per_sample_among(net(x[k]), target[k], among)
+            expected = loss.per_sample_in_batch(net(x[k]), target[k], among)
             (expected * rows).sum().backward()
             torch.testing.assert_close(losses[k], expected.detach())
             for i, layer in enumerate(net.layers):

@@ -833,7 +833,7 @@ def test_an_error_before_any_chunk_leaves_no_fit_untrained(monkeypatch):
 @pytest.mark.parametrize("cache", [1, 2**15, 2**40])
 @pytest.mark.parametrize("cores", [1, 2])
 def test_any_cut_gives_the_same(chunks, monkeypatch, cache, cores):
-    monkeypatch.setattr("skdeep.training._grouping._CACHE", cache)
+    monkeypatch.setattr("skdeep.training._grouping._CACHE_BYTES", cache)
     models = [
         classifier(alpha=alpha, dropout=dropout, early_stopping=bool(dropout))
         for alpha in (0.0, 1.0)

@@ -558,7 +558,7 @@ def test_lbfgs_cannot_change_which_parameters_it_trains(freezer):
     module.body.requires_grad_(isinstance(freezer, sc.Freezer))
     freezer.patterns = "body*"
     model = ModuleRegressor(module, solver="lbfgs", callbacks=[freezer], max_iter=3)
-    with pytest.raises(ValueError, match="same parameters from first to last"):
+    with pytest.raises(ValueError, match="same parameters throughout"):
         model.fit(WIDE, WIDE[:, 0])
 
 
