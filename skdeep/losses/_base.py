@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -76,7 +77,7 @@ class Loss(ABC):
         loss, gradient = self.with_gradient(raw, target)
         return loss, gradient.mul_(scale)
 
-    def per_sample_of_outputs(self, output, target: Tensor) -> Tensor:
+    def per_sample_of_outputs(self, output: Any, target: Tensor) -> Tensor:
         """Return the loss of each sample from the output of the module."""
         raise NotImplementedError
 
@@ -110,10 +111,10 @@ class ElementwiseLoss(Loss):
     def derivative(self, raw: Tensor, target: Tensor) -> Tensor:
         """Return the derivative of ``elementwise`` with respect to the raw scores."""
 
-    def per_sample(self, raw, target):
+    def per_sample(self, raw: Tensor, target: Tensor) -> Tensor:
         return self.elementwise(raw, target).sum(-1)
 
-    def with_gradient(self, raw, target):
+    def with_gradient(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         return self.per_sample(raw, target), self.derivative(raw, target)
 
 
@@ -137,7 +138,7 @@ class CallableLoss(Loss):
     has_gradient = False
     takes_outputs = True
 
-    def __init__(self, function, target_kind: str):
+    def __init__(self, function: Callable[..., Any], target_kind: str):
         is_module = isinstance(function, nn.Module)
         self.function = copy.deepcopy(function) if is_module else function
         self.target_kind = target_kind
@@ -148,7 +149,7 @@ class CallableLoss(Loss):
             "indicators": "logistic",
         }[target_kind]
 
-    def per_sample_of_outputs(self, output, target):
+    def per_sample_of_outputs(self, output: Any, target: Tensor) -> Tensor:
         first = output[0] if isinstance(output, (tuple, list)) else output
         if first.shape != target.shape and first.numel() == target.numel():
             # One column, or one logit for two classes: torch's losses would broadcast
@@ -159,10 +160,10 @@ class CallableLoss(Loss):
             target = target.to(first.dtype)
         return self._as_per_sample(self._call(output, target), len(first))
 
-    def per_sample(self, raw, target):
+    def per_sample(self, raw: Tensor, target: Tensor) -> Tensor:
         return self._as_per_sample(self._call(raw, target), len(raw))
 
-    def _call(self, output, target):
+    def _call(self, output: Any, target: Tensor) -> Any:
         try:
             return self.function(output, target)
         except TypeError as error:
@@ -185,16 +186,16 @@ class CallableLoss(Loss):
             f"{n_samples} samples, got a tensor of shape {tuple(loss.shape)}."
         )
 
-    def parameters(self):
+    def parameters(self) -> Iterable[nn.Parameter]:
         return (
             self.function.parameters() if isinstance(self.function, nn.Module) else ()
         )
 
-    def to(self, device, dtype):
+    def to(self, device: torch.device, dtype: torch.dtype) -> None:
         if isinstance(self.function, nn.Module):
             self.function.to(device, dtype)
 
-    def predict(self, raw):
+    def predict(self, raw: Tensor) -> Tensor:
         if self.out_activation == "softmax":
             return torch.softmax(raw, 1 if self.raw_axes is None else -1)
         return torch.sigmoid(raw) if self.out_activation == "logistic" else raw
@@ -221,7 +222,7 @@ class StepLoss(Loss):
     raw_axes = 3
     has_gradient = False
 
-    def __init__(self, loss: Loss, class_weight=None):
+    def __init__(self, loss: Loss, class_weight: npt.ArrayLike | None = None):
         self.loss = loss
         self.class_weight = class_weight
         self.target_kind = loss.target_kind
@@ -245,10 +246,12 @@ class StepLoss(Loss):
             return target[:, 0].long()
         return target.argmax(-1)
 
-    def per_sample(self, raw, target):
+    def per_sample(self, raw: Tensor, target: Tensor) -> Tensor:
         return self.per_sample_in_batch(raw, target, None)
 
-    def per_sample_in_batch(self, raw, target, weight):
+    def per_sample_in_batch(
+        self, raw: Tensor, target: Tensor, weight: Tensor | None
+    ) -> Tensor:
         is_step = self._is_step(target)
         target = target[is_step]  # (n_samples, n_steps, ...) -> (n_real_steps, ...)
         if weight is not None:
@@ -269,11 +272,11 @@ class StepLoss(Loss):
         losses = values.new_zeros(is_step.shape).masked_scatter(is_step, values)
         return losses.sum(-1) / is_step.sum(-1)
 
-    def check_target(self, target):
+    def check_target(self, target: Tensor) -> None:
         self.loss.check_target(target[self._is_step(target)])
 
-    def predict(self, raw):
+    def predict(self, raw: Tensor) -> Tensor:
         return self.loss.predict(raw)
 
-    def predict_std(self, raw):
+    def predict_std(self, raw: Tensor) -> Tensor:
         return self.loss.predict_std(raw)

@@ -28,13 +28,13 @@ class BinaryLogLoss(ElementwiseLoss):
             return target
         return target * (1 - self.label_smoothing) + self.label_smoothing / 2
 
-    def elementwise(self, raw, target):
+    def elementwise(self, raw: Tensor, target: Tensor) -> Tensor:
         return F.softplus(raw) - self._smooth(target) * raw
 
-    def derivative(self, raw, target):
+    def derivative(self, raw: Tensor, target: Tensor) -> Tensor:
         return torch.sigmoid(raw).sub_(self._smooth(target))
 
-    def predict(self, raw):
+    def predict(self, raw: Tensor) -> Tensor:
         return torch.sigmoid(raw)
 
 
@@ -51,17 +51,17 @@ class BinaryFocalLoss(ElementwiseLoss):
     def __init__(self, gamma: float):
         self.gamma = gamma
 
-    def elementwise(self, raw, target):
+    def elementwise(self, raw: Tensor, target: Tensor) -> Tensor:
         score = (2 * target - 1) * raw
         return -torch.sigmoid(-score).pow(self.gamma) * F.logsigmoid(score)
 
-    def derivative(self, raw, target):
+    def derivative(self, raw: Tensor, target: Tensor) -> Tensor:
         sign = 2 * target - 1
         score = sign * raw
         p, q = torch.sigmoid(score), torch.sigmoid(-score)
         return sign * q.pow(self.gamma) * (self.gamma * p * F.logsigmoid(score) - q)
 
-    def predict(self, raw):
+    def predict(self, raw: Tensor) -> Tensor:
         return torch.sigmoid(raw)
 
 
@@ -73,10 +73,10 @@ class BinaryHinge(ElementwiseLoss):
     def __init__(self, power: int):
         self.power = power
 
-    def elementwise(self, raw, target):
+    def elementwise(self, raw: Tensor, target: Tensor) -> Tensor:
         return torch.relu(1 - (2 * target - 1) * raw).pow(self.power)
 
-    def derivative(self, raw, target):
+    def derivative(self, raw: Tensor, target: Tensor) -> Tensor:
         sign = 2 * target - 1
         slack = torch.relu(1 - sign * raw)
         return -sign * (slack > 0 if self.power == 1 else 2 * slack)
@@ -87,7 +87,7 @@ class _Multiclass(Loss):
     out_activation = "softmax"
     gives_probabilities = True
 
-    def predict(self, raw):
+    def predict(self, raw: Tensor) -> Tensor:
         return torch.softmax(raw.mT, -2).mT
 
 
@@ -121,10 +121,10 @@ class MulticlassLogLoss(_Multiclass):
         smoothing = self.label_smoothing
         return (1 - smoothing) * loss - smoothing * log_p.mean(-2)
 
-    def per_sample(self, raw, target):
+    def per_sample(self, raw: Tensor, target: Tensor) -> Tensor:
         return self._loss(_log_softmax(raw).mT, target.unsqueeze(-2))
 
-    def with_gradient(self, raw, target):
+    def with_gradient(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         log_p, index = torch.log_softmax(raw.mT, -2), target.unsqueeze(-2)
         loss = self._loss(log_p, index)
         gradient = log_p.exp_()
@@ -140,11 +140,11 @@ class MulticlassFocalLoss(_Multiclass):
     def __init__(self, gamma: float):
         self.gamma = gamma
 
-    def per_sample(self, raw, target):
+    def per_sample(self, raw: Tensor, target: Tensor) -> Tensor:
         log_p = _pick_class(_log_softmax(raw), target)
         return -(1 - log_p.exp()).clamp_min(0).pow(self.gamma) * log_p
 
-    def with_gradient(self, raw, target):
+    def with_gradient(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         log_softmax = _log_softmax(raw)
         log_p = _pick_class(log_softmax, target)
         p = log_p.exp()
@@ -166,17 +166,17 @@ class MulticlassHinge(_Multiclass):
     def __init__(self, power: int):
         self.power = power
 
-    def _slack(self, raw, target):
+    def _slack(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return the missing margin of the true class, and the best other class."""
         index = target.unsqueeze(-1)
         rivals = raw.scatter(-1, index, -torch.inf)
         best, rival = rivals.max(-1)
         return torch.relu(1 + best - _pick_class(raw, target)), rival.unsqueeze(-1)
 
-    def per_sample(self, raw, target):
+    def per_sample(self, raw: Tensor, target: Tensor) -> Tensor:
         return self._slack(raw, target)[0].pow(self.power)
 
-    def with_gradient(self, raw, target):
+    def with_gradient(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         slack, rival = self._slack(raw, target)
         slope = slack.sign() if self.power == 1 else 2 * slack
         slope = slope.unsqueeze(-1)
@@ -184,7 +184,7 @@ class MulticlassHinge(_Multiclass):
         gradient.scatter_(-1, target.unsqueeze(-1), -slope)
         return slack.pow(self.power), gradient
 
-    def predict(self, raw):
+    def predict(self, raw: Tensor) -> Tensor:
         return raw
 
 
@@ -193,11 +193,11 @@ class KLDivergence(_Multiclass):
 
     target_kind = "distributions"
 
-    def per_sample(self, raw, target):
+    def per_sample(self, raw: Tensor, target: Tensor) -> Tensor:
         log_p = _log_softmax(raw)
         return (torch.xlogy(target, target) - target * log_p).sum(-1)
 
-    def with_gradient(self, raw, target):
+    def with_gradient(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         total = target.sum(-1, keepdim=True)
         gradient = torch.softmax(raw, -1).mul_(total).sub_(target)
         return self.per_sample(raw, target), gradient

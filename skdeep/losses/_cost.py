@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -25,7 +27,7 @@ class _ExpectedCost(Loss):
 
     gives_probabilities = True
 
-    def __init__(self, costs=None):
+    def __init__(self, costs: npt.NDArray[np.floating[Any]] | None = None):
         # An array, not a tensor: it is pickled with the fitted estimator.
         self.costs: Any = costs
         self.copies_to_device = costs is not None
@@ -51,15 +53,15 @@ class BinaryExpectedCost(_ExpectedCost, ElementwiseLoss):
         zero = torch.lerp(costs[0, 0], costs[1, 0], target)
         return zero, torch.lerp(costs[0, 1], costs[1, 1], target) - zero
 
-    def elementwise(self, raw, target):
+    def elementwise(self, raw: Tensor, target: Tensor) -> Tensor:
         zero, more = self._by_decision(raw, target)
         return zero + more * torch.sigmoid(raw)
 
-    def derivative(self, raw, target):
+    def derivative(self, raw: Tensor, target: Tensor) -> Tensor:
         p = torch.sigmoid(raw)
         return self._by_decision(raw, target)[1] * p * (1 - p)
 
-    def predict(self, raw):
+    def predict(self, raw: Tensor) -> Tensor:
         return torch.sigmoid(raw)
 
 
@@ -69,17 +71,17 @@ class MulticlassExpectedCost(_ExpectedCost):
     target_kind = "codes"
     out_activation = "softmax"
 
-    def per_sample(self, raw, target):
+    def per_sample(self, raw: Tensor, target: Tensor) -> Tensor:
         costs = self._costs_like(raw, raw.shape[-1])[target]
         return (self.predict(raw) * costs).sum(-1)
 
-    def with_gradient(self, raw, target):
+    def with_gradient(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         p = self.predict(raw)
         costs = self._costs_like(raw, raw.shape[-1])[target]
         loss = (p * costs).sum(-1)
         # d p_j / d z_k = p_j (1[j = k] - p_k)
         return loss, p * (costs - loss.unsqueeze(-1))
 
-    def predict(self, raw):
+    def predict(self, raw: Tensor) -> Tensor:
         # torch is ten times faster with the few classes on an outer axis.
         return torch.softmax(raw.mT, -2).mT

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -66,7 +67,7 @@ def _pair_gradient(
     return gradient
 
 
-def _by_label(function, *tensors: Tensor) -> Tensor:
+def _by_label(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
     """Apply a function of (n_samples,) to each label: (..., n_samples, n_labels)."""
     # One label at a time: each has its own number of positives.
     columns = [tensor.mT.reshape(-1, tensor.shape[-2]) for tensor in tensors]
@@ -81,12 +82,12 @@ class _Pairs(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, raw, is_positive, weight):
+    def forward(ctx: Any, raw: Tensor, is_positive: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(raw, is_positive, weight)
         return _by_label(_pair_losses, raw, is_positive, weight)
 
     @staticmethod
-    def backward(ctx, *scale):
+    def backward(ctx: Any, *scale: Tensor) -> tuple[Tensor, None, None]:
         return _by_label(_pair_gradient, *ctx.saved_tensors, *scale), None, None
 
 
@@ -116,18 +117,22 @@ class _PairwiseAUC(Loss):
 
     couples_rows = True
 
-    def per_sample(self, raw, target):
+    def per_sample(self, raw: Tensor, target: Tensor) -> Tensor:
         return self.per_sample_in_batch(raw, target, None)
 
     @abstractmethod
-    def per_sample_in_batch(self, raw, target, weight):
+    def per_sample_in_batch(
+        self, raw: Tensor, target: Tensor, weight: Tensor | None
+    ) -> Tensor:
         """Return the loss of each sample in a batch with sample weights."""
 
-    def with_gradient(self, raw, target):
+    def with_gradient(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         return self.scaled_gradient(raw, target, 1.0)
 
     @abstractmethod
-    def scaled_gradient(self, raw, target, scale):
+    def scaled_gradient(
+        self, raw: Tensor, target: Tensor, scale: Tensor | float
+    ) -> tuple[Tensor, Tensor]:
         """Return the losses, and the gradient of the sum of the scaled losses."""
 
 
@@ -159,12 +164,16 @@ class BinaryPairwiseAUC(_PairwiseAUC):
 
     target_kind = "indicators"
 
-    def per_sample_in_batch(self, raw, target, weight):
+    def per_sample_in_batch(
+        self, raw: Tensor, target: Tensor, weight: Tensor | None
+    ) -> Tensor:
         weight = _expand_weight(weight, raw)
-        pairs = _Pairs.apply(raw, target > 0, weight)
+        pairs: Tensor = _Pairs.apply(raw, target > 0, weight)
         return (pairs + _mean_score_loss(raw, target, weight)).sum(-1)
 
-    def scaled_gradient(self, raw, target, scale):
+    def scaled_gradient(
+        self, raw: Tensor, target: Tensor, scale: Tensor | float
+    ) -> tuple[Tensor, Tensor]:
         weight = torch.ones_like(raw) * scale
         gradient = _by_label(_pair_gradient, raw, target > 0, weight, weight)
         gradient += _mean_score_gradient(raw, target, weight)
@@ -180,7 +189,9 @@ class MulticlassPairwiseAUC(_PairwiseAUC):
 
     target_kind = "codes"
 
-    def _split(self, raw: Tensor, target: Tensor, weight: Tensor):
+    def _split(
+        self, raw: Tensor, target: Tensor, weight: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Return the one-hot classes of the rows, and the share of each class.
 
         The shapes are that of ``raw`` and (..., 1, n_classes).
@@ -190,13 +201,17 @@ class MulticlassPairwiseAUC(_PairwiseAUC):
         outside = ((1 - truth) * weight).sum(-2, keepdim=True)
         return truth, _shares(((inside > 0) & (outside > 0)).to(raw), -1)
 
-    def per_sample_in_batch(self, raw, target, weight):
+    def per_sample_in_batch(
+        self, raw: Tensor, target: Tensor, weight: Tensor | None
+    ) -> Tensor:
         weight = _expand_weight(weight, raw)
         truth, share = self._split(raw, target, weight)
-        pairs = (_Pairs.apply(raw, truth > 0, weight) * share).sum(-1)
+        pairs: Tensor = (_Pairs.apply(raw, truth > 0, weight) * share).sum(-1)
         return pairs + _mean_score_loss(raw, truth, weight).mean(-1)
 
-    def scaled_gradient(self, raw, target, scale):
+    def scaled_gradient(
+        self, raw: Tensor, target: Tensor, scale: Tensor | float
+    ) -> tuple[Tensor, Tensor]:
         weight = torch.ones_like(raw) * scale
         truth, share = self._split(raw, target, weight)
         gradient = _by_label(_pair_gradient, raw, truth > 0, weight, share * weight)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from skdeep.losses._base import CallableLoss, Loss
 from skdeep.losses._classification import (
@@ -56,7 +57,7 @@ REGRESSION_LOSSES: dict[str, Callable[..., Loss]] = {
 }
 
 
-def make_loss(params, target: str) -> Loss:
+def make_loss(params: Any, target: str) -> Loss:
     """Build the loss called ``params.loss``.
 
     Parameters

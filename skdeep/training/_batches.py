@@ -36,7 +36,7 @@ class Batch:
     weight: Tensor | None = None
     weight_sum: float = -1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.weight_sum < 0:
             weight = self.weight
             self.weight_sum = float(len(self) if weight is None else weight.sum())
@@ -164,12 +164,14 @@ class RowSource(Source):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def batch(self, index, *, training=False):
+    def batch(self, index: Tensor | slice, *, training: bool = False) -> Batch:
         target = None if self.target is None else self.target[index]
         weight = None if self.weight is None else self.weight[index]
         return Batch(self.rows.take(index), target, weight)
 
-    def batches(self, order, sizes, *, reuse=False):
+    def batches(
+        self, order: Tensor, sizes: list[int], *, reuse: bool = False
+    ) -> Iterator[Batch]:
         # split makes all views in one call; slicing in a loop is slower.
         index = order.split(sizes)
         weights, sums = self._weights(order, sizes)
@@ -194,7 +196,9 @@ class RowSource(Source):
         # exhaust the memory.
         return (self.target.index_select(0, rows) for rows in order.split(sizes))
 
-    def _weights(self, order: Tensor, sizes: list[int]):
+    def _weights(
+        self, order: Tensor, sizes: list[int]
+    ) -> tuple[Sequence[Tensor | None], list[float]]:
         """Return the weights of each batch and their sums."""
         if self.weight is None:
             return [None] * len(sizes), [float(size) for size in sizes]
@@ -220,7 +224,7 @@ def batch_sizes(
 class LossTally:
     """The mean loss of an epoch; the losses stay on the device until its end."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.losses: list[Tensor] = []
         self.penalties: list[tuple[Tensor, float]] = []
         self.sizes: list[int] = []

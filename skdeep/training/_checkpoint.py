@@ -77,7 +77,7 @@ class Checkpoint:
     True
     """
 
-    def __init__(self, path, every: int = 1):
+    def __init__(self, path: str | os.PathLike[str], every: int = 1):
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise ValueError(f"every must be an int >= 1, got {every!r}.")
         check_file_name(path, "path")
@@ -85,30 +85,30 @@ class Checkpoint:
         self.every = every
         self._owner: Any = None
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Checkpoint({self.path!r}, every={self.every})"
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         # An unpickled estimator is a copy: it must not write to the same file.
         return {"path": self.path, "every": self.every, "_owner": None}
 
-    def setup(self, estimator, context):
+    def setup(self, estimator: Any, context: Any) -> None:
         """Do nothing: ``fit`` opens the file."""
 
-    def teardown(self, estimator, context):
+    def teardown(self, estimator: Any, context: Any) -> None:
         """Do nothing."""
 
-    def on_fit_task_begin(self, estimator, context):
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
         """Do nothing."""
 
-    def on_fit_task_end(self, estimator, context):
+    def on_fit_task_end(self, estimator: Any, context: Any) -> None:
         """Do nothing: the training loop writes the file."""
 
-    def set_owner(self, estimator) -> None:
+    def set_owner(self, estimator: Any) -> None:
         """Set the estimator that uses ``path`` itself; clones use other files."""
         self._owner = weakref.ref(estimator)
 
-    def open(self, estimator, sample, valid) -> CheckpointFile:
+    def open(self, estimator: Any, sample: Any, valid: Any) -> CheckpointFile:
         """Return the file of one fit.
 
         Parameters
@@ -167,7 +167,7 @@ class CheckpointFile:
         self._check(identity)
         _check_writable(path)
 
-    def check_start(self, task) -> None:
+    def check_start(self, task: Any) -> None:
         """Raise if the network starts from other weights than the saved one."""
         states = [ModuleState.of(learner.module) for learner in task.learners]
         start = {_START: joblib.hash(states)}
@@ -194,11 +194,11 @@ class CheckpointFile:
             "delete the file or use another path."
         )
 
-    def load(self) -> dict | None:
+    def load(self) -> dict[str, Any] | None:
         """Return the saved state, or None."""
         return None if self._saved is None else self._saved["fit"]
 
-    def after_epoch(self, fit) -> None:
+    def after_epoch(self, fit: Any) -> None:
         """Write the state of a fit, every ``every`` epochs and at the end."""
         if fit.state.n_iter % self.every and not fit.is_over:
             return
@@ -216,7 +216,7 @@ def _listed(names: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def described(value) -> str:
+def described(value: Any) -> str:
     """Return a text that is the same for equal parameters, in any process."""
     if isinstance(value, nn.Module):
         return f"{type(value).__name__} {joblib.hash(ModuleState.of(value))}"
@@ -228,7 +228,7 @@ def described(value) -> str:
     if isinstance(value, (list, tuple)):
         return str([described(v) for v in value])
     if isinstance(value, np.random.RandomState):
-        return joblib.hash(value.get_state(legacy=False))
+        return str(joblib.hash(value.get_state(legacy=False)))
     if hasattr(value, "__code__"):
         code = value.__code__
         return (
@@ -242,7 +242,7 @@ def described(value) -> str:
     return text if len(text) < 200 else joblib.hash(text)
 
 
-def _read(path: Path) -> dict | None:
+def _read(path: Path) -> dict[str, Any] | None:
     """Return the content of a file, or None if it does not exist."""
     try:
         data = path.read_bytes()
@@ -265,7 +265,8 @@ def _read(path: Path) -> dict | None:
             f"The checkpoint {str(path)!r} is damaged and cannot be resumed. Delete it "
             "to train from the beginning."
         )
-    return pickle.loads(payload)
+    saved: dict[str, Any] = pickle.loads(payload)
+    return saved
 
 
 def _check_writable(path: Path) -> None:

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from skdeep.training._flat import FlatParameters, make_flat_optimizer
+from skdeep.training._batches import Batch
+from skdeep.training._flat import FlatOptimizer, FlatParameters, make_flat_optimizer
 from skdeep.training._learner import Learner
+from skdeep.training._protocols import (
+    ActivationWithDerivative,
+    DenseModule,
+    DropoutMasks,
+    LossWithGradient,
+)
 
 
 @dataclass
@@ -60,9 +67,9 @@ class DenseStep:
         biases: list[Tensor],
         weight_gradients: list[Tensor],
         bias_gradients: list[Tensor],
-        activation,
-        loss,
-        dropout: Sequence = (),
+        activation: ActivationWithDerivative,
+        loss: LossWithGradient,
+        dropout: Sequence[DropoutMasks] = (),
         parts: Sequence[int] = (),
     ):
         self.weights = weights
@@ -128,7 +135,7 @@ class DenseStep:
 
     def _forward(
         self, x: Sequence[Tensor], workspace: _Workspace, counts: Sequence[int] | None
-    ):
+    ) -> tuple[list[Sequence[Tensor]], list[Tensor], list[Tensor]]:
         """Fill the workspace; return each layer's inputs, hidden outputs and masks."""
         inputs, outputs, masks = [x], [], []
         for depth, z in enumerate(workspace.sums):
@@ -187,17 +194,17 @@ class DenseLearner(Learner):
     The objective must be ``Supervised``.
     """
 
-    def _prepare_parameters(self):
+    def _prepare_parameters(self) -> None:
         self.flat = FlatParameters(self.module)
         self.parameters = [self.flat.values]
-        network: Any = self.module
+        network = cast(DenseModule, self.module)
         objective: Any = self.objective
         layers = network.layers
         self._step = DenseStep(
             [layer.weight.data.unsqueeze(0) for layer in layers],
             [layer.bias.data[None, None] for layer in layers],
-            [layer.weight.grad.unsqueeze(0) for layer in layers],
-            [layer.bias.grad[None, None] for layer in layers],
+            [cast(Tensor, layer.weight.grad).unsqueeze(0) for layer in layers],
+            [cast(Tensor, layer.bias.grad)[None, None] for layer in layers],
             network.activation,
             objective.loss,
             [network.dropout] if network.dropout.p else [],
@@ -207,16 +214,16 @@ class DenseLearner(Learner):
 
     needs_two_rows = False
 
-    def _make_optimizer(self):
+    def _make_optimizer(self) -> FlatOptimizer:
         return make_flat_optimizer(self.options, self.flat)
 
-    def _take_step(self):
+    def _take_step(self) -> None:
         self.optimizer.step()
 
-    def _averaged_tensors(self):
+    def _averaged_tensors(self) -> list[Tensor]:
         return [self.flat.values.data]
 
-    def gradient(self, batch):
+    def gradient(self, batch: Batch) -> Tensor:
         scale = batch.scale
         if isinstance(scale, Tensor):
             scale = scale[None, :, None]
@@ -224,7 +231,7 @@ class DenseLearner(Learner):
         target: Any = batch.target
         return self._step.gradient([inputs[0][None]], target[None], scale)[0]
 
-    def _penalise(self, alpha, weight_sum):
+    def _penalise(self, alpha: float, weight_sum: float) -> None:
         weights = self._weights
         self.tally.add_penalty(torch.dot(weights, weights), alpha / weight_sum)
         if self.options.solver == "adamw":
@@ -232,27 +239,27 @@ class DenseLearner(Learner):
         else:
             self._weight_gradient.add_(weights, alpha=alpha / weight_sum)
 
-    def _clip(self, largest):
+    def _clip(self, largest: float) -> None:
         norm = torch.linalg.vector_norm(self.flat.gradient)
         self.flat.gradient.mul_((largest / (norm + 1e-6)).clamp_max(1.0))
 
-    def snapshot(self):
+    def snapshot(self) -> Tensor:
         with self.averaged():
             return self.flat.values.detach().clone()
 
-    def restore(self, snapshot):
+    def restore(self, snapshot: Tensor) -> None:
         self.flat.values.data.copy_(snapshot)
 
-    def vector(self):
+    def vector(self) -> Tensor:
         return self.flat.values.detach()
 
-    def set_vector(self, values):
+    def set_vector(self, values: Tensor) -> None:
         self.flat.values.data.copy_(values)
 
-    def gradient_vector(self):
+    def gradient_vector(self) -> Tensor:
         return self.flat.gradient
 
-    def add_penalty(self, factor):
+    def add_penalty(self, factor: float) -> float:
         self._weight_gradient.add_(self._weights, alpha=factor)
         return 0.5 * factor * torch.dot(self._weights, self._weights).item()
 

@@ -8,6 +8,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from threadpoolctl import ThreadpoolController
@@ -154,10 +155,10 @@ class memory_errors:
     in the prediction of one row.)
     """
 
-    def __enter__(self):
+    def __enter__(self) -> memory_errors:
         return self
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, torch.OutOfMemoryError):
             return
         if isinstance(error, (RuntimeError, TypeError)) and is_memory_error(error):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
@@ -173,7 +174,7 @@ class Fit:
                 self.set_rates(i / len(sizes))
             yield batch
 
-    def begin_epoch(self, order: np.ndarray | None = None) -> np.ndarray:
+    def begin_epoch(self, order: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
         """Begin an epoch; return the order of its rows.
 
         ``order`` replaces the order that would be drawn: members of a population that
@@ -266,7 +267,7 @@ class Fit:
         if self.observer is not None:
             self.observer.begin_epoch()
 
-    def notify_end(self, record: dict) -> bool:
+    def notify_end(self, record: dict[str, Any]) -> bool:
         """Call the callbacks at the end of an epoch; return whether to stop."""
         stop = False
         if self.observer is not None:
@@ -274,7 +275,7 @@ class Fit:
         with self._releasing_generators():
             return stop | self.task.end_epoch()
 
-    def _releasing_generators(self) -> contextlib.AbstractContextManager:
+    def _releasing_generators(self) -> contextlib.AbstractContextManager[None]:
         """Release torch's global generators, so that fits in threads can take turns."""
         if self.generators is None:
             return contextlib.nullcontext()
@@ -282,7 +283,7 @@ class Fit:
 
     # -- the end of an epoch -----------------------------------------------------------
 
-    def _record(self, losses: list[float]) -> dict:
+    def _record(self, losses: list[float]) -> dict[str, Any]:
         """Return the record of an epoch."""
         record = {
             "epoch": len(self.state.history) + 1,
@@ -321,7 +322,7 @@ class Fit:
         for learner in self.task.learners:
             learner.module.train()
 
-    def _is_finite(self, record: dict, losses: list[float]) -> bool:
+    def _is_finite(self, record: dict[str, Any], losses: list[float]) -> bool:
         """Return whether losses and parameters are finite, so that training can go on.
 
         The parameters are checked only if the validation loss is not finite, because
@@ -351,7 +352,7 @@ class Fit:
                     break
         return True
 
-    def _update_stopping(self, record: dict) -> None:
+    def _update_stopping(self, record: dict[str, Any]) -> None:
         """Compare the epoch with the best one before it."""
         value = {
             True: lambda: record["valid_score"],
@@ -416,7 +417,7 @@ class Fit:
 
     # -- checkpoints -------------------------------------------------------------------
 
-    def checkpoint(self) -> dict:
+    def checkpoint(self) -> dict[str, Any]:
         """Return all that is needed to resume training, without tensors."""
         generators = [self.task.generator.get_state()]
         if self.generators is not None:
@@ -458,7 +459,7 @@ class Fit:
             self.observer.load_state(saved["observer"])
 
 
-def _state_of(learner) -> dict:
+def _state_of(learner: Any) -> dict[str, Any]:
     """Return the state of a learner for a checkpoint."""
     return {
         "module": ModuleState.of(learner.module),
@@ -468,7 +469,7 @@ def _state_of(learner) -> dict:
     }
 
 
-def _restore(learner, state: dict) -> None:
+def _restore(learner: Any, state: dict[str, Any]) -> None:
     """Restore the state of a learner from a checkpoint."""
     state["module"].load_into(learner.module)
     own = list(learner.objective.parameters())

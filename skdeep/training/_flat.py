@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from skdeep.training._optimizers import OPTIMIZERS, SGD, Adam, keep_dtypes
+
+if TYPE_CHECKING:
+    from skdeep.training._task import TrainingOptions
 
 
 class FlatParameters:
@@ -76,16 +80,16 @@ class FlatOptimizer(ABC):
         Other settings, named as in torch.
     """
 
-    def __init__(self, flat: FlatParameters, lr: float, **settings):
+    def __init__(self, flat: FlatParameters, lr: float, **settings: Any):
         self.flat = flat
-        self.param_groups: list[dict] = [{"lr": lr, **settings}]
+        self.param_groups: list[dict[str, Any]] = [{"lr": lr, **settings}]
         self.state: dict[str, Tensor] = {}
 
     @abstractmethod
     def step(self) -> None:
         """Take a step."""
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         """Return the state in the format of torch's optimizers, by parameter."""
         return {
             "state": _split_state(self.flat, self.state),
@@ -96,7 +100,7 @@ class FlatOptimizer(ABC):
         """Replace one part of the state."""
         self.state[name].copy_(tensor)
 
-    def load_state_dict(self, state_dict: dict) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the ``state_dict`` of this optimizer or of torch's own."""
         state = _join_states(self.flat, state_dict["state"])
         for name, tensor in state.items():
@@ -104,9 +108,11 @@ class FlatOptimizer(ABC):
         self.param_groups[0].update(_settings(state_dict))
 
 
-def _split_state(flat: FlatParameters, state: dict[str, Tensor]) -> dict[int, dict]:
+def _split_state(
+    flat: FlatParameters, state: dict[str, Tensor]
+) -> dict[int, dict[str, Any]]:
     """Split the state of a flat buffer into the states of its parameters."""
-    states: dict[int, dict] = {position: {} for position in flat.positions}
+    states: dict[int, dict[str, Any]] = {position: {} for position in flat.positions}
     for name, tensor in state.items():
         is_buffer = isinstance(tensor, Tensor) and tensor.shape == flat.values.shape
         parts = flat.split(tensor) if is_buffer else [tensor] * len(flat.positions)
@@ -115,7 +121,9 @@ def _split_state(flat: FlatParameters, state: dict[str, Tensor]) -> dict[int, di
     return states
 
 
-def _join_states(flat: FlatParameters, states: dict[int, dict]) -> dict[str, Any]:
+def _join_states(
+    flat: FlatParameters, states: dict[int, dict[str, Any]]
+) -> dict[str, Any]:
     """Join the states of the parameters into the state of the flat buffer.
 
     A frozen parameter has taken no step and has no state, which counts as zero.
@@ -139,7 +147,7 @@ def _join_states(flat: FlatParameters, states: dict[int, dict]) -> dict[str, Any
     return joined
 
 
-def _settings(state_dict: dict) -> dict:
+def _settings(state_dict: dict[str, Any]) -> dict[str, Any]:
     """Return the settings in the ``state_dict`` of an optimizer of one group."""
     (group,) = state_dict["param_groups"]
     return {name: value for name, value in group.items() if name != "params"}
@@ -148,11 +156,13 @@ def _settings(state_dict: dict) -> dict:
 class FlatSGD(FlatOptimizer):
     """``SGD`` for a flat buffer."""
 
-    def __init__(self, flat, lr, momentum, nesterov):
+    def __init__(
+        self, flat: FlatParameters, lr: float, momentum: float, nesterov: bool
+    ):
         super().__init__(flat, lr, momentum=momentum, nesterov=nesterov)
         self.state = {"velocity": torch.zeros_like(flat.gradient)}
 
-    def step(self):
+    def step(self) -> None:
         (group,) = self.param_groups
         rate, momentum = group["lr"], group["momentum"]
         values, gradient = self.flat.values.data, self.flat.gradient
@@ -167,7 +177,9 @@ class FlatSGD(FlatOptimizer):
 class FlatAdam(FlatOptimizer):
     """``Adam`` for a flat buffer."""
 
-    def __init__(self, flat, lr, betas, eps):
+    def __init__(
+        self, flat: FlatParameters, lr: float, betas: tuple[float, float], eps: float
+    ):
         super().__init__(flat, lr, betas=betas, eps=eps)
         self.state = {
             "step": torch.zeros((), device=flat.gradient.device),
@@ -185,11 +197,11 @@ class FlatAdam(FlatOptimizer):
             [self.state["step"]],
         )
 
-    def put(self, name, tensor):
+    def put(self, name: str, tensor: Tensor) -> None:
         super().put(name, tensor)
         self._n_steps = int(self.state["step"])
 
-    def step(self):
+    def step(self) -> None:
         group = self.param_groups[0]
         beta_1, beta_2 = group["betas"]
         self._n_steps += 1
@@ -209,20 +221,26 @@ class FlatAdam(FlatOptimizer):
 class FlatTorchOptimizer(FlatOptimizer):
     """One of torch's element-wise optimizers for a flat buffer."""
 
-    def __init__(self, flat, lr, kind, **settings):
+    def __init__(
+        self,
+        flat: FlatParameters,
+        lr: float,
+        kind: Callable[..., torch.optim.Optimizer],
+        **settings: Any,
+    ):
         super().__init__(flat, lr)
         self._optimizer = kind([flat.values], lr=lr, **settings)
         self.param_groups = self._optimizer.param_groups
 
-    def step(self):
+    def step(self) -> None:
         self._optimizer.step()
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         (group,) = self._optimizer.state_dict()["param_groups"]
         state = self._optimizer.state[self.flat.values]
         return {"state": _split_state(self.flat, state), "param_groups": [group]}
 
-    def load_state_dict(self, state_dict):
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         state = {0: _join_states(self.flat, state_dict["state"])}
         own = self._optimizer.state_dict()["param_groups"]
         own[0].update(_settings(state_dict))
@@ -231,10 +249,12 @@ class FlatTorchOptimizer(FlatOptimizer):
         self.param_groups = self._optimizer.param_groups
 
 
-_FLAT_OPTIMIZERS: dict[Any, Any] = {Adam: FlatAdam, SGD: FlatSGD}
+_FLAT_OPTIMIZERS: dict[Any, type[FlatOptimizer]] = {Adam: FlatAdam, SGD: FlatSGD}
 
 
-def make_flat_optimizer(options, flat: FlatParameters) -> FlatOptimizer:
+def make_flat_optimizer(
+    options: TrainingOptions, flat: FlatParameters
+) -> FlatOptimizer:
     """Create the optimizer called ``options.solver`` for a flat buffer."""
     kind, settings = OPTIMIZERS[options.solver](options)
     if kind in _FLAT_OPTIMIZERS:

@@ -12,8 +12,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from skdeep._messages import first_line
-from skdeep.training._batches import Batch, Inputs, RowSource, Source, first_input
+from skdeep.training._batches import (
+    Batch,
+    InputRows,
+    Inputs,
+    RowSource,
+    Source,
+    first_input,
+)
 from skdeep.training._device import is_memory_error, threads_for
+from skdeep.training._protocols import SupervisedLoss
 
 # Size in bytes of the largest tensor inside a network in a forward pass. On a CPU such
 # tensors should fit the cache.
@@ -24,7 +32,9 @@ _FEW_ROWS = 4
 _HALF = (torch.bfloat16, torch.float16)
 
 
-def call(network: Callable[..., Any], inputs: Inputs, precision: str | None = None):
+def call(
+    network: Callable[..., Any], inputs: Inputs, precision: str | None = None
+) -> Any:
     """Call a network, perhaps a user's module, on the inputs of a batch.
 
     Parameters
@@ -70,13 +80,15 @@ def _shapes_of(inputs: Inputs) -> str:
     return ", ".join(str(tuple(x.shape)) for x in values)
 
 
-def _apply(network: Callable[..., Any], inputs: Inputs):
+def _apply(network: Callable[..., Any], inputs: Inputs) -> Any:
     if isinstance(inputs, Mapping):
         return network(**inputs)
     return network(*inputs)
 
 
-def scores_of(output, n_samples: int, n_scores: int, loss) -> Tensor:
+def scores_of(
+    output: Any, n_samples: int, n_scores: int, loss: SupervisedLoss
+) -> Tensor:
     """Return the raw scores from the output of a network, (n_samples, n_scores).
 
     If there are several outputs, the first has the scores. A single logit z for two
@@ -116,9 +128,11 @@ def scores_of(output, n_samples: int, n_scores: int, loss) -> Tensor:
 class _LargestValue(TorchDispatchMode):
     """Records the size of the largest tensor that an operation returns."""
 
-    n_bytes = 1
+    n_bytes: int = 1
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         result = func(*args, **(kwargs or {}))
         for value in tree_leaves(result):
             if isinstance(value, Tensor):
@@ -133,7 +147,8 @@ def _chunk_bytes(device: str) -> int:
 def rows_per_chunk(network: Any, source: Source) -> int:
     """Return how many rows to pass to a network together, to bound its memory."""
     if hasattr(network, "rows_per_chunk"):
-        return network.rows_per_chunk(*source.batch(slice(0, 1)).inputs)
+        n_rows: int = network.rows_per_chunk(*source.batch(slice(0, 1)).inputs)
+        return n_rows
     return measure_rows_per_chunk(lambda batch: call(network, batch.inputs), source)
 
 
@@ -143,7 +158,8 @@ def measure_rows_per_chunk(function: Callable[[Batch], Any], source: Source) -> 
         return _FEW_ROWS
     first = source.batch(slice(0, 1))
     # An error for this row is raised again in the forward pass of all rows.
-    with _LargestValue() as largest, contextlib.suppress(ValueError):
+    largest = _LargestValue()
+    with largest, contextlib.suppress(ValueError):
         function(first)
     device = first_input(first.inputs).device.type
     return max(1, _chunk_bytes(device) // largest.n_bytes)
@@ -183,8 +199,8 @@ def outputs(
 @torch.inference_mode()
 def raw_scores(
     network: nn.Module,
-    rows,
-    loss,
+    rows: InputRows,
+    loss: SupervisedLoss,
     n_scores: int,
     *,
     precision: str | None = None,
@@ -215,7 +231,7 @@ def raw_scores(
 
 
 @torch.inference_mode()
-def hidden_values(network: nn.Module, rows, method: str) -> Tensor:
+def hidden_values(network: nn.Module, rows: InputRows, method: str) -> Tensor:
     """Return the result of a method of the network for encoded rows."""
     parts = [
         output for output, _ in outputs(network, RowSource(rows, None), None, method)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,9 @@ from skdeep.training._optimizers import (
     make_optimizer,
     restore_optimizer,
 )
+
+if TYPE_CHECKING:
+    from skdeep.training._task import TrainingOptions
 
 
 class Learner:
@@ -55,7 +58,7 @@ class Learner:
         module: nn.Module,
         objective: Objective,
         name: str = "network",
-        options=None,
+        options: TrainingOptions | None = None,
     ):
         self.module = module
         self.objective = objective
@@ -67,11 +70,13 @@ class Learner:
         self.may_unfreeze = False
         self.tally = LossTally()
         self.optimizer: Any = None
-        self._networks: Mapping[str, Callable] = {name: module}
+        self._networks: Mapping[str, Callable[..., Any]] = {name: module}
 
     # -- before training ---------------------------------------------------------------
 
-    def set_up(self, options, networks: Mapping[str, Callable]) -> None:
+    def set_up(
+        self, options: TrainingOptions, networks: Mapping[str, Callable[..., Any]]
+    ) -> None:
         """Set the options of the task and the networks of all its learners."""
         self.options = self.options or options
         self._networks = networks
@@ -91,7 +96,7 @@ class Learner:
         norms = (nn.modules.batchnorm._BatchNorm,)
         return any(isinstance(module, norms) for module in self.module.modules())
 
-    def start(self, state: dict | None = None) -> None:
+    def start(self, state: dict[str, Any] | None = None) -> None:
         """Create the optimizer, optionally with the state of an earlier training."""
         self.optimizer = self._make_optimizer()
         if state is not None:
@@ -233,7 +238,7 @@ class Learner:
         for parameter, value in zip(self.objective.parameters(), own, strict=True):
             parameter.data.copy_(value)
 
-    def averaged(self) -> contextlib.AbstractContextManager:
+    def averaged(self) -> contextlib.AbstractContextManager[None]:
         """Temporarily swap in the averaged weights, if weights are averaged."""
         if self.average is None:
             return contextlib.nullcontext()
@@ -245,9 +250,10 @@ class Learner:
         values = [float(p.detach().abs().max()) for p in self.parameters if p.numel()]
         return math.nan if any(map(math.isnan, values)) else max(values)
 
-    def optimizer_state(self) -> dict:
+    def optimizer_state(self) -> dict[str, Any]:
         """Return the state of the optimizer as numpy arrays."""
-        return as_arrays(self.optimizer.state_dict())
+        state: dict[str, Any] = as_arrays(self.optimizer.state_dict())
+        return state
 
     # -- all parameters as one vector, for scipy's minimizers --------------------------
 

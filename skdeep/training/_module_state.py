@@ -7,11 +7,12 @@ training: non-persistent buffers and plain attributes are missing.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -30,7 +31,9 @@ class ModuleState:
         Plain attributes of each submodule, by name of the submodule.
     """
 
-    def __init__(self, tensors: dict[str, Tensor], attributes: dict[str, dict]):
+    def __init__(
+        self, tensors: dict[str, Tensor], attributes: dict[str, dict[str, Any]]
+    ):
         self.tensors = tensors
         self.attributes = attributes
 
@@ -60,7 +63,7 @@ class ModuleState:
             else:
                 _replace(module, name, tensor.clone())
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {
             "tensors": _to_arrays(self.tensors),
             "attributes": {
@@ -69,7 +72,7 @@ class ModuleState:
             },
         }
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.tensors = _to_tensors(state["tensors"])
         self.attributes = _to_tensors(state["attributes"])
 
@@ -100,7 +103,7 @@ def _attributes(module: nn.Module) -> dict[str, Any]:
     }
 
 
-def _is_data(value) -> bool:
+def _is_data(value: Any) -> bool:
     """Return whether a value consists of numbers, text, arrays and tensors only."""
     if isinstance(value, nn.Parameter):
         return False
@@ -111,7 +114,7 @@ def _is_data(value) -> bool:
     return isinstance(value, (*_CONSTANTS, np.ndarray, np.generic, Tensor))
 
 
-def _copy_value(value):
+def _copy_value(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.detach().clone()
     if isinstance(value, dict) or type(value) in (list, tuple):
@@ -123,11 +126,11 @@ def _copy_value(value):
 class _StoredTensor:
     """A tensor as a numpy array, with bfloat16, which numpy lacks, as int16."""
 
-    array: np.ndarray
+    array: npt.NDArray[Any]
     is_bfloat16: bool
 
 
-def _to_arrays(value):
+def _to_arrays(value: Any) -> Any:
     """Return a value with its tensors replaced by arrays."""
     if isinstance(value, Tensor):
         tensor = value.detach().cpu()
@@ -137,7 +140,7 @@ def _to_arrays(value):
     return _map_parts(value, _to_arrays)
 
 
-def _to_tensors(value):
+def _to_tensors(value: Any) -> Any:
     """Undo ``_to_arrays``."""
     if isinstance(value, _StoredTensor):
         tensor = torch.from_numpy(value.array)
@@ -145,7 +148,7 @@ def _to_tensors(value):
     return _map_parts(value, _to_tensors)
 
 
-def _map_parts(value, function):
+def _map_parts(value: Any, function: Callable[[Any], Any]) -> Any:
     """Apply a function to the parts of a container; return other values unchanged."""
     if isinstance(value, dict):
         return {key: function(part) for key, part in value.items()}

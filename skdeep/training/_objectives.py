@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from skdeep.training._batches import Batch, Source
 from skdeep.training._inference import call, measure_rows_per_chunk, outputs, scores_of
+from skdeep.training._protocols import SupervisedLoss
 
 
 class Objective(ABC):
@@ -19,7 +21,9 @@ class Objective(ABC):
     couples_rows: bool = False
 
     @abstractmethod
-    def losses(self, networks: Mapping[str, Callable], batch: Batch) -> Tensor:
+    def losses(
+        self, networks: Mapping[str, Callable[..., Any]], batch: Batch
+    ) -> Tensor:
         """Return the differentiable loss of each row, (n_samples,).
 
         Parameters
@@ -69,7 +73,7 @@ class Supervised(Objective):
 
     def __init__(
         self,
-        loss,
+        loss: SupervisedLoss,
         n_scores: int,
         precision: str | None = None,
         name: str = "network",
@@ -80,7 +84,9 @@ class Supervised(Objective):
         self.name = name
         self.couples_rows = loss.couples_rows
 
-    def losses(self, networks, batch):
+    def losses(
+        self, networks: Mapping[str, Callable[..., Any]], batch: Batch
+    ) -> Tensor:
         output = call(networks[self.name], batch.inputs, self.precision)
         raw = self.scores(output, len(batch))
         if self.loss.takes_outputs:
@@ -94,14 +100,16 @@ class Supervised(Objective):
             )
         return values
 
-    def scores(self, output, n_samples: int) -> Tensor:
+    def scores(self, output: Any, n_samples: int) -> Tensor:
         """Return the raw scores from the output of the network."""
         return scores_of(output, n_samples, self.n_scores, self.loss)
 
-    def parameters(self):
+    def parameters(self) -> Iterable[nn.Parameter]:
         return self.loss.parameters()
 
-    def evaluate(self, networks, source):
+    def evaluate(
+        self, networks: Mapping[str, nn.Module], source: Source
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         raws, losses, batches = [], [], []
         for output, batch in outputs(networks[self.name], source, self.precision):
             raws.append(self.scores(output, len(batch)))
@@ -115,5 +123,5 @@ class Supervised(Objective):
         return self.loss.per_sample_in_batch(raw, target, weight), weight, raw
 
 
-def _concatenate(parts: list) -> Tensor | None:
+def _concatenate(parts: list[Any]) -> Tensor | None:
     return None if parts[0] is None else torch.cat(parts)

@@ -7,13 +7,16 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from skdeep.training._device import is_memory_error
+
+if TYPE_CHECKING:
+    from skdeep.training._task import TrainingOptions
 
 
 class Adam(torch.optim.Optimizer):
@@ -23,13 +26,13 @@ class Adam(torch.optim.Optimizer):
     ``eps`` is added before the bias of the second moment is corrected.
     """
 
-    def __init__(self, params, lr, betas, eps):
+    def __init__(self, params: Any, lr: float, betas: tuple[float, float], eps: float):
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
         # Counts in Python: reading them from tensors would synchronize the device.
         self._counts: dict[Tensor, int] = {}
 
     @torch.no_grad()
-    def step(self, closure=None):
+    def step(self, closure: Any = None) -> Any:
         """Take a step; ``closure``, if given, computes the loss and the gradient."""
         loss = _evaluate_closure(closure)
         for group in self.param_groups:
@@ -37,9 +40,11 @@ class Adam(torch.optim.Optimizer):
                 self._update(group, count, parameters)
         return loss
 
-    def _by_count(self, parameters: list[nn.Parameter]) -> dict[Any, list]:
+    def _by_count(
+        self, parameters: list[nn.Parameter]
+    ) -> dict[Any, list[nn.Parameter]]:
         """Group the parameters that have a gradient by the number of their steps."""
-        groups: dict[Any, list] = {}
+        groups: dict[Any, list[nn.Parameter]] = {}
         for parameter in parameters:
             if parameter.grad is None:
                 continue
@@ -55,7 +60,9 @@ class Adam(torch.optim.Optimizer):
             groups.setdefault(key, []).append(parameter)
         return groups
 
-    def _update(self, group: dict, key: tuple, parameters: list) -> None:
+    def _update(
+        self, group: dict[str, Any], key: tuple[Any, ...], parameters: list[Any]
+    ) -> None:
         beta_1, beta_2 = group["betas"]
         states = [self.state[parameter] for parameter in parameters]
         steps = [state["step"] for state in states]
@@ -76,8 +83,8 @@ class Adam(torch.optim.Optimizer):
             maximize=False,
         )
 
-    def load_state_dict(self, state_dict):
-        """Put back what ``state_dict`` gave."""
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what ``state_dict`` returned."""
         super().load_state_dict(state_dict)
         self._counts = {p: int(state["step"]) for p, state in self.state.items()}
 
@@ -89,12 +96,12 @@ class SGD(torch.optim.Optimizer):
     changed rate to past gradients too.
     """
 
-    def __init__(self, params, lr, momentum, nesterov):
+    def __init__(self, params: Any, lr: float, momentum: float, nesterov: bool):
         settings = {"lr": lr, "momentum": momentum, "nesterov": nesterov}
         super().__init__(params, settings)
 
     @torch.no_grad()
-    def step(self, closure=None):
+    def step(self, closure: Any = None) -> Any:
         """Take a step; ``closure``, if given, computes the loss and the gradient."""
         loss = _evaluate_closure(closure)
         for group in self.param_groups:
@@ -103,7 +110,7 @@ class SGD(torch.optim.Optimizer):
                 self._update(group, parameters)
         return loss
 
-    def _update(self, group: dict, parameters: list) -> None:
+    def _update(self, group: dict[str, Any], parameters: list[Any]) -> None:
         for parameter in parameters:
             if not self.state[parameter]:
                 self.state[parameter] = {"velocity": torch.zeros_like(parameter)}
@@ -119,7 +126,7 @@ class SGD(torch.optim.Optimizer):
             torch._foreach_add_(parameters, velocities)
 
 
-def _evaluate_closure(closure: Callable | None):
+def _evaluate_closure(closure: Callable[[], Any] | None) -> Any:
     """Return the loss that a closure computes, or None without a closure."""
     if closure is None:
         return None
@@ -128,36 +135,36 @@ def _evaluate_closure(closure: Callable | None):
 
 
 class MuonWithAdamW(torch.optim.Optimizer):
-    """An optimizer of matrices alone, such as Muon, beside AdamW for what is none.
+    """Muon for matrices, combined with AdamW for all other parameters.
 
     Parameters
     ----------
-    of_matrices, of_others : torch.optim.Optimizer
-        Step the two kinds of parameters.
+    muon, adamw : torch.optim.Optimizer
+        The two optimizers.
     """
 
-    def __init__(self, of_matrices, of_others):
-        self._both = (of_matrices, of_others)
+    def __init__(self, muon: torch.optim.Optimizer, adamw: torch.optim.Optimizer):
+        self._both = (muon, adamw)
         groups = [group for each in self._both for group in each.param_groups]
         super().__init__(groups, {})
-        # The same dicts: a changed learning rate reaches the optimizer that uses it.
+        # The same dicts, so that a changed learning rate reaches both optimizers.
         self.param_groups = groups
 
-    def step(self, closure=None):
+    def step(self, closure: Any = None) -> Any:
         """Take a step; ``closure``, if given, computes the loss and the gradient."""
         loss = _evaluate_closure(closure)
         for each in self._both:
             each.step()
         return loss
 
-    def state_dict(self):
-        """Return the states of both."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return the states of both optimizers."""
         first, second = (each.state_dict() for each in self._both)
         groups = [*first["param_groups"], *second["param_groups"]]
         return {"state": [first["state"], second["state"]], "param_groups": groups}
 
-    def load_state_dict(self, state_dict):
-        """Put back what ``state_dict`` gave."""
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what ``state_dict`` returned."""
         groups = list(state_dict["param_groups"])
         for each, state in zip(self._both, state_dict["state"], strict=True):
             own = [groups.pop(0) for _ in each.param_groups]
@@ -166,12 +173,12 @@ class MuonWithAdamW(torch.optim.Optimizer):
         self.param_groups = [g for each in self._both for g in each.param_groups]
 
 
-def adam_settings(options) -> dict:
-    """Return the settings of Adam and its relatives."""
+def adam_settings(options: TrainingOptions) -> dict[str, Any]:
+    """Return the settings of Adam and its variants."""
     return dict(betas=(options.beta_1, options.beta_2), eps=options.epsilon)
 
 
-def sgd_settings(options) -> dict:
+def sgd_settings(options: TrainingOptions) -> dict[str, Any]:
     """Return the settings of gradient descent."""
     nesterov = options.nesterovs_momentum and options.momentum > 0
     return dict(momentum=options.momentum, nesterov=nesterov)
@@ -179,7 +186,7 @@ def sgd_settings(options) -> dict:
 
 # Each takes the options and gives the class and its settings. The learner decays the
 # weights of adamw itself, since biases are spared.
-OPTIMIZERS: dict[str, Callable[[Any], tuple[Any, dict]]] = {
+OPTIMIZERS: dict[str, Callable[[TrainingOptions], tuple[Any, dict[str, Any]]]] = {
     "sgd": lambda o: (SGD, sgd_settings(o)),
     "adam": lambda o: (Adam, adam_settings(o)),
     "adamw": lambda o: (Adam, adam_settings(o)),
@@ -194,7 +201,9 @@ OPTIMIZERS: dict[str, Callable[[Any], tuple[Any, dict]]] = {
 STOCHASTIC_SOLVERS = list(OPTIMIZERS)
 
 
-def make_optimizer(options, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+def make_optimizer(
+    options: Any, parameters: list[nn.Parameter]
+) -> torch.optim.Optimizer:
     """Create the optimizer that ``options.solver`` names or, if callable, returns.
 
     Raises
@@ -205,12 +214,13 @@ def make_optimizer(options, parameters: list[nn.Parameter]) -> torch.optim.Optim
     rate = options.learning_rate_init
     if isinstance(options.solver, str):
         factory, settings = OPTIMIZERS[options.solver](options)
-        return factory(parameters, lr=rate, **settings)
+        named: torch.optim.Optimizer = factory(parameters, lr=rate, **settings)
+        return named
     solver, settings = options.solver, dict(options.solver_params or {})
     if _takes_learning_rate(solver):
         settings.setdefault("lr", rate)
     try:
-        optimizer = _call_solver(solver, parameters, settings)
+        optimizer: torch.optim.Optimizer = _call_solver(solver, parameters, settings)
     except Exception as error:  # whatever the user's code may raise
         if is_memory_error(error):
             raise
@@ -221,19 +231,22 @@ def make_optimizer(options, parameters: list[nn.Parameter]) -> torch.optim.Optim
     return optimizer
 
 
-def _call_solver(solver, parameters: list[nn.Parameter], settings: dict):
+def _call_solver(
+    solver: Any, parameters: list[nn.Parameter], settings: dict[str, Any]
+) -> Any:
     kind = solver.func if isinstance(solver, functools.partial) else solver
     if kind is getattr(torch.optim, "Muon", None):
         others = [p for p in parameters if p.ndim != 2]
         matrices = [p for p in parameters if p.ndim == 2]
         if others and matrices:
-            of_matrices = solver(matrices, **settings)
-            rate = of_matrices.param_groups[0]["lr"]
-            return MuonWithAdamW(of_matrices, torch.optim.AdamW(others, lr=rate))
+            # Muon accepts matrices only.
+            muon = solver(matrices, **settings)
+            rate = muon.param_groups[0]["lr"]
+            return MuonWithAdamW(muon, torch.optim.AdamW(others, lr=rate))
     return solver(parameters, **settings)
 
 
-def _takes_learning_rate(solver) -> bool:
+def _takes_learning_rate(solver: Any) -> bool:
     """Return whether a solver takes ``lr`` and does not set it itself."""
     if isinstance(solver, functools.partial) and "lr" in solver.keywords:
         return False
@@ -243,7 +256,7 @@ def _takes_learning_rate(solver) -> bool:
         return isinstance(solver, type)
 
 
-def _check_optimizer(solver, optimizer) -> None:
+def _check_optimizer(solver: Any, optimizer: Any) -> None:
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise ValueError(
             f"solver={solver!r} must return a torch.optim.Optimizer, got "
@@ -303,21 +316,21 @@ class MovingAverage:
         with torch.no_grad():
             torch._foreach_copy_(self.tensors, values)
 
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
         """Return the state of the average as numpy arrays."""
         return {
             "values": [v.cpu().numpy().copy() for v in self.values],
             "n_steps": self.n_steps,
         }
 
-    def load_state(self, state: dict) -> None:
+    def load_state(self, state: dict[str, Any]) -> None:
         """Restore what ``state`` returned."""
         self.n_steps = state["n_steps"]
         for value, array in zip(self.values, state["values"], strict=True):
             value.copy_(torch.from_numpy(array))
 
 
-def _map_leaves(tree, leaf_type: type, convert: Callable):
+def _map_leaves(tree: Any, leaf_type: type, convert: Callable[[Any], Any]) -> Any:
     """Copy nested dicts and lists; apply ``convert`` to the leaves of a type."""
     if isinstance(tree, leaf_type):
         return convert(tree)
@@ -328,17 +341,17 @@ def _map_leaves(tree, leaf_type: type, convert: Callable):
     return tree
 
 
-def as_arrays(tree):
+def as_arrays(tree: Any) -> Any:
     """Return nested dicts and lists with tensors replaced by numpy arrays."""
     return _map_leaves(tree, Tensor, lambda tensor: tensor.cpu().numpy().copy())
 
 
-def as_tensors(tree):
+def as_tensors(tree: Any) -> Any:
     """Return nested dicts and lists with numpy arrays replaced by tensors."""
     return _map_leaves(tree, np.ndarray, torch.tensor)
 
 
-def restore_optimizer(optimizer, state: dict) -> None:
+def restore_optimizer(optimizer: Any, state: dict[str, Any]) -> None:
     """Load the ``state_dict`` of an optimizer, whose tensors are numpy arrays.
 
     Without "param_groups" the optimizer keeps its own groups and learning rates.
@@ -351,7 +364,7 @@ def restore_optimizer(optimizer, state: dict) -> None:
         keep_dtypes(optimizer, tensors["state"])
 
 
-def keep_dtypes(optimizer, states: dict[int, dict]) -> None:
+def keep_dtypes(optimizer: Any, states: dict[int, dict[str, Any]]) -> None:
     """Undo the conversion of dtypes that torch does in ``load_state_dict``.
 
     torch converts all floats, such as a running product in float32, to the dtype of the

@@ -39,10 +39,10 @@ class Printer:
 class SilentPrinter(Printer):
     """Displays nothing."""
 
-    def epoch(self, record, n_done):
+    def epoch(self, record: dict[str, Any], n_done: int) -> None:
         """Do nothing."""
 
-    def message(self, text):
+    def message(self, text: str) -> None:
         """Do nothing."""
 
 
@@ -68,15 +68,15 @@ class TerminalBar(Printer):
         self._bar_id = self._bar.add_task("", total=n_epochs)
         self._bar.start()
 
-    def epoch(self, record, n_done):
+    def epoch(self, record: dict[str, Any], n_done: int) -> None:
         """Update the bar."""
         self._bar.update(self._bar_id, completed=n_done, description=_losses_of(record))
 
-    def message(self, text):
+    def message(self, text: str) -> None:
         """Print a message above the bar."""
         self._bar.console.print(text)
 
-    def close(self):
+    def close(self) -> None:
         """Stop the bar and leave it on the terminal."""
         self._bar.stop()
 
@@ -98,7 +98,7 @@ class NotebookBar(Printer):
         self._start = self._last_update = time.monotonic()
         self._handle = display(self._content(), raw=True, display_id=True)
 
-    def epoch(self, record, n_done):
+    def epoch(self, record: dict[str, Any], n_done: int) -> None:
         """Update the bar, at most ten times a second."""
         if self._n_before is None:
             # Epochs of a checkpoint took no time now.
@@ -107,12 +107,12 @@ class NotebookBar(Printer):
         if time.monotonic() - self._last_update >= _SECONDS_PER_UPDATE:
             self._update()
 
-    def message(self, text):
+    def message(self, text: str) -> None:
         """Add a message below the bar."""
         self._messages.append(text)
         self._update()
 
-    def close(self):
+    def close(self) -> None:
         """Leave the last epoch and the time in the output of the cell."""
         self._update(is_over=True)
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from skdeep.training._task import TrainingOptions
 
 LEARNING_RATES = [
     "constant",
@@ -37,10 +42,14 @@ def _one_cycle(progress: float) -> float:
 
 def _exponential(progress: float) -> float:
     """Fall by the same factor in every step, to 1 % at the end."""
-    return _EXPONENTIAL_END**progress
+    return float(_EXPONENTIAL_END**progress)
 
 
-_CURVES = {"cosine": _cosine, "one_cycle": _one_cycle, "exponential": _exponential}
+_CURVES: dict[str, Callable[[float], float]] = {
+    "cosine": _cosine,
+    "one_cycle": _one_cycle,
+    "exponential": _exponential,
+}
 
 
 class LearningRate:
@@ -56,7 +65,9 @@ class LearningRate:
         Number of its epochs.
     """
 
-    def __init__(self, options, current: float | None = None, n_epochs: int = 0):
+    def __init__(
+        self, options: TrainingOptions, current: float | None = None, n_epochs: int = 0
+    ):
         self.options = options
         self.current = options.learning_rate_init if current is None else current
         self.n_epochs = n_epochs
@@ -68,11 +79,11 @@ class LearningRate:
         self._plateau = options.learning_rate == "plateau"
         self._stalled_epochs = 0
 
-    def state(self) -> tuple:
+    def state(self) -> tuple[float, int, int]:
         """Return the state of the schedule."""
         return self.current, self.n_epochs, self._stalled_epochs
 
-    def load_state(self, state: tuple) -> None:
+    def load_state(self, state: tuple[float, int, int]) -> None:
         """Restore what ``state`` returned."""
         self.current, self.n_epochs, self._stalled_epochs = state
 

@@ -29,7 +29,7 @@ class Stopping:
         self.count = count
 
     def update(self, value: float) -> bool:
-        """Add the value of an epoch (higher is better); return True if it is the best."""
+        """Add the value of an epoch (higher is better); return if it is the best."""
         self.count = self.count + 1 if value < self.best + self.tol else 0
         is_best = value > self.best
         if is_best:

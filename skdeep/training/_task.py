@@ -71,14 +71,14 @@ class TrainingState:
         Number of epochs of the last training.
     """
 
-    optimizers: dict[str, dict] = field(default_factory=dict)
+    optimizers: dict[str, dict[str, Any]] = field(default_factory=dict)
     solver: str | None = None
     learning_rate: float | None = None
     n_samples_seen: int = 0
     best: float = -np.inf
     stalled: int = 0
     watched: bool | str = False
-    history: list[dict] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
     n_iter: int = 0
 
 
@@ -144,7 +144,7 @@ class Task:
     state: TrainingState = field(default_factory=TrainingState)
     draws_globally: bool = True
     work: int | None = None
-    callbacks: Sequence = ()
+    callbacks: Sequence[Any] = ()
     begin_epoch: Callable[[], None] = lambda: None
     end_epoch: Callable[[], bool] = lambda: False
     is_observed: bool = False
