@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -222,7 +221,7 @@ class StepLoss(Loss):
     raw_axes = 3
     has_gradient = False
 
-    def __init__(self, loss: Loss, class_weight: npt.ArrayLike | None = None):
+    def __init__(self, loss: Loss, class_weight: Any = None):
         self.loss = loss
         self.class_weight = class_weight
         self.target_kind = loss.target_kind

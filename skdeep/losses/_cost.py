@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -27,7 +25,7 @@ class _ExpectedCost(Loss):
 
     gives_probabilities = True
 
-    def __init__(self, costs: npt.NDArray[np.floating[Any]] | None = None):
+    def __init__(self, costs: Any = None):
         # An array, not a tensor: it is pickled with the fitted estimator.
         self.costs: Any = costs
         self.copies_to_device = costs is not None
