@@ -104,6 +104,7 @@ def replays(monkeypatch):
     ids=str,
 )
 def test_same_as_separate_fits(replays, params):
+    params = {"max_iter": 5, **params}
     models = [classifier(**params, learning_rate_init=rate) for rate in (0.003, 0.03)]
     assert_together_as_apart(jobs_of(models))
     assert len(replays) > 5
@@ -112,7 +113,7 @@ def test_same_as_separate_fits(replays, params):
 @pytest.mark.parametrize("loss", ["squared_error", "huber", "gaussian"])
 def test_regressors(replays, loss):
     parts = folds(X_numbers, y_numbers)
-    assert_together_as_apart(jobs_of([regressor(loss=loss)], parts))
+    assert_together_as_apart(jobs_of([regressor(loss=loss, max_iter=5)], parts))
     assert len(replays) > 5
 
 

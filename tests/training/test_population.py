@@ -51,7 +51,7 @@ X_numbers, y_numbers = make_regression(
 y_numbers = np.abs(y_numbers) / 100
 SMALL = {
     "hidden_layer_sizes": (6, 5),
-    "max_iter": 5,
+    "max_iter": 3,
     "batch_size": 32,
     "learning_rate_init": 0.01,
     "random_state": 0,
@@ -173,7 +173,7 @@ def test_schedules(chunks, solver, learning_rate):
 
 
 def test_different_schedules_together(chunks):
-    models = [classifier(learning_rate=name, max_iter=6) for name in LEARNING_RATES]
+    models = [classifier(learning_rate=name, max_iter=4) for name in LEARNING_RATES]
     assert_together_as_apart(jobs_of(models))
     assert max(chunks) > 4
 
@@ -479,7 +479,7 @@ def test_verbose_fits_train_apart_and_show_it(chunks, capsys):
     jobs = jobs_of([classifier(verbose=True)])
     assert_together_as_apart(jobs)
     assert chunks == []
-    assert capsys.readouterr().out.count("Iteration 5, loss") == 2 * len(jobs)
+    assert capsys.readouterr().out.count("Iteration 3, loss") == 2 * len(jobs)
 
 
 @pytest.mark.parametrize("make", [sparse.csr_array, sparse.csc_matrix])
@@ -600,7 +600,7 @@ LABELS = np.unique(y)
 def fit_again(job):
     """Fit with a warm start, on other rows the second time."""
     model = clone(job.model).set_params(warm_start=True).fit(job.X, job.y)
-    return model.set_params(max_iter=3).fit(job.X[:100], job.y[:100])
+    return model.set_params(max_iter=2).fit(job.X[:60], job.y[:60])
 
 
 def fit_by_parts(job):
@@ -808,7 +808,7 @@ def test_as_many_warnings_as_apart(chunks):
 def test_a_search_warns_as_often(chunks, filters):
     """As errors, the warnings make fits fail."""
     model = make_pipeline(StandardScaler(), classifier(max_iter=3))
-    grid = {"mlpclassifier__alpha": [0.1, 1.0], "mlpclassifier__max_iter": [3, 60]}
+    grid = {"mlpclassifier__alpha": [0.1, 1.0], "mlpclassifier__max_iter": [3, 30]}
 
     def search():
         with warnings.catch_warnings(record=True) as caught:
@@ -899,10 +899,10 @@ def test_more_cores_than_fits(chunks):
 
 
 def test_many_fits(chunks):
-    models = [classifier(alpha=a, max_iter=2) for a in np.geomspace(1e-4, 1, 20)]
+    models = [classifier(alpha=a, max_iter=2) for a in np.geomspace(1e-4, 1, 12)]
     assert_together_as_apart(jobs_of(models), cores=2)
-    assert sum(chunks) == 40
-    assert len(chunks) < 20
+    assert sum(chunks) == 24
+    assert len(chunks) < 12
 
 
 # -- train_together --------------------------------------------------------------------
@@ -950,7 +950,7 @@ def test_tasks_together(chunks):
     for task in expected:
         train(task)
     for one, two in zip(found, expected, strict=True):
-        assert len(one.state.history) == 5
+        assert len(one.state.history) == 3
         for a, b in zip(weights_of(one), weights_of(two), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
     assert sum(chunks) == 6
