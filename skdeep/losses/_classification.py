@@ -148,6 +148,7 @@ class MulticlassFocalLoss(_Multiclass):
         log_softmax = _log_softmax(raw)
         log_p = _pick_class(log_softmax, target)
         p = log_p.exp()
+        # At q = 0, weight / q below would be NaN.
         q = (1 - p).clamp_min(torch.finfo(p.dtype).tiny)
         weight = q.pow(self.gamma)
         # Derivative w.r.t. log_p, then the scores: d log_p / dz = onehot - softmax.

@@ -136,6 +136,7 @@ class Gaussian(Loss):
     def with_gradient(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = self._split(raw)
         error, precision = mean - target, torch.exp(-log_variance)
+        # Outside of its range, the clamp has no gradient.
         inside = log_variance == raw.chunk(2, -1)[1]
         by_log_variance = (1 - error.square() * precision) / 2 * inside
         gradient = torch.cat([error * precision, by_log_variance], -1)

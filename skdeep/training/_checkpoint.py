@@ -169,6 +169,8 @@ class CheckpointFile:
 
     def check_start(self, task: Any) -> None:
         """Raise if the network starts from other weights than the saved one."""
+        # The initial weights also depend on the code of the module, which the
+        # parameters do not show.
         states = [ModuleState.of(learner.module) for learner in task.learners]
         start = {_START: joblib.hash(states)}
         self._check(start)
@@ -204,6 +206,7 @@ class CheckpointFile:
             return
         saved = {"seed": self.seed, "identity": self.identity, "fit": fit.checkpoint()}
         payload = pickle.dumps(saved, protocol=pickle.HIGHEST_PROTOCOL)
+        # A damaged pickle may load without an error.
         checksum = zlib.crc32(payload).to_bytes(4, "big")
         _write(self.path, _MAGIC + checksum + payload)
 
@@ -299,6 +302,7 @@ def _write(path: Path, data: bytes) -> None:
         with part.open("wb") as file:
             file.write(data)
             file.flush()
+            # Otherwise the file may be empty if power fails after the renaming.
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:

@@ -88,6 +88,7 @@ class Fit:
         self.learning_rate = LearningRate(
             task.options, task.state.learning_rate, n_done
         )
+        # The best values of different quantities cannot be compared.
         same = task.state.watched == task.options.early_stopping
         earlier = (task.state.best, task.state.stalled) if same else ()
         self.stopping = Stopping(
@@ -127,6 +128,7 @@ class Fit:
         try:
             if observer is not None:
                 observer.begin()
+            # After ``begin``, which initializes the callbacks whose state is restored.
             self._resume()
             while not self.is_over:
                 for batch in self._batches():
@@ -136,6 +138,7 @@ class Fit:
                     if observer is not None:
                         observer.end_batch(batch, losses[0])
                 self.end_epoch([learner.end_epoch() for learner in learners])
+                # After the callbacks: a resumed training does not call them again.
                 if self.task.checkpoint is not None:
                     self.task.checkpoint.after_epoch(self)
                 self.check_cancelled()
@@ -144,6 +147,7 @@ class Fit:
                 raise
             self._stopped = True
             warn("Training interrupted by user.")
+        # Before the callbacks, which may save the network at the end of training.
         self._restore_best()
         if observer is not None:
             observer.end()
@@ -151,6 +155,7 @@ class Fit:
 
     def start(self) -> None:
         """Prepare for the first epoch."""
+        # Another optimizer cannot use the state.
         same = self.state.solver == self._solver_name
         for learner in self.task.learners:
             learner.module.train()
@@ -225,6 +230,7 @@ class Fit:
         else:
             self._stop_diverged()
             stop = True
+        # Not ``or``: the callbacks must be called in any case.
         self._stopped = self.notify_end(record) | stop
         self.is_over = self._stopped or self.state.n_iter == self.task.n_epochs
 

@@ -98,6 +98,7 @@ class FlatOptimizer(ABC):
 
     def put(self, name: str, tensor: Tensor) -> None:
         """Replace one part of the state."""
+        # In place: the arguments of the kernel refer to these tensors.
         self.state[name].copy_(tensor)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -212,6 +213,7 @@ class FlatAdam(FlatOptimizer):
             beta1=beta_1,
             beta2=beta_2,
             weight_decay=0.0,
+            # See ``Adam``: epsilon before the bias correction, as in scikit-learn.
             eps=group["eps"] / math.sqrt(1 - beta_2**self._n_steps),
             amsgrad=False,
             maximize=False,

@@ -55,6 +55,7 @@ def _group_key(fit: Fit) -> Hashable:
     source: Any = task.train
     target = source.target
     n_rows, size = len(source), batch_rows(options)
+    # The number of batches must be equal. If there is only one, its size may differ.
     batches = (-(-n_rows // size), size if n_rows > size else None)
     return (
         target.device,
@@ -100,6 +101,7 @@ class _TensorPool:
         """Return the first tensor that is equal to this one."""
         candidates = self._known.setdefault(_checksum(tensor), [])
         for known in candidates:
+            # Different tensors may have the same checksum.
             if known is tensor or torch.equal(known, tensor):
                 return known
         candidates.append(tensor)

@@ -181,7 +181,7 @@ def outputs(
     size = rows_per_chunk(network, source)
     can_reuse = function is network and precision is None
     if size < n_rows and can_reuse and hasattr(network, "make_scorer"):
-        # The scorer reuses its memory: allocating it anew takes long.
+        # The scorer reuses its memory, because allocation takes long.
         function = network.make_scorer(size)
     work = getattr(network, "work_per_row", None)
     if work is not None:

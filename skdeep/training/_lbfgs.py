@@ -100,6 +100,7 @@ def minimise(fit: Fit) -> None:
 
     def end_iteration(intermediate_result) -> None:
         nonlocal latest
+        # The line search has evaluated other points after this one.
         latest = intermediate_result.x.copy()
         learner.set_vector(function.tensor(latest))
 
@@ -108,7 +109,7 @@ def minimise(fit: Fit) -> None:
             fit.observer.show_rows(task.train, training=True)
         record(intermediate_result.fun)
         if fit.notify_end(history[-1]):
-            raise StopIteration
+            raise StopIteration  # scipy then stops
         fit.check_cancelled()
 
     if fit.observer is not None:

@@ -148,6 +148,7 @@ class Learner:
 
         With ``accumulate``, the batch is split into that many parts.
         """
+        # None instead of zeros: optimizers skip parameters without a gradient.
         for parameter in self.parameters:
             parameter.grad = None
         n_parts = self.options.accumulate

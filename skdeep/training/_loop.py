@@ -37,6 +37,7 @@ def train(task: Task) -> TrainingState:
         if task.draws_globally:
             seed = task.generator.initial_seed()
             generators = stack.enter_context(seeded_generators(seed, task.device))
+        # The steps enable gradients where they are needed.
         stack.enter_context(torch.no_grad())
         if isinstance(task.learner, DenseLearner):
             # Under a user's autocast, products could not write into ``out``.

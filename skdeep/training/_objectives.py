@@ -119,6 +119,7 @@ class Supervised(Objective):
         raw, weight = torch.cat(raws), _concatenate([batch.weight for batch in batches])
         if losses:
             return torch.cat(losses), weight, raw
+        # All rows at once, because pairwise losses depend on all of them.
         target = torch.cat([batch.target for batch in batches])
         return self.loss.per_sample_in_batch(raw, target, weight), weight, raw
 

@@ -36,6 +36,7 @@ class Adam(torch.optim.Optimizer):
         """Take a step; ``closure``, if given, computes the loss and the gradient."""
         loss = _evaluate_closure(closure)
         for group in self.param_groups:
+            # The kernel takes one epsilon, which depends on the number of steps.
             for count, parameters in self._by_count(group["params"]).items():
                 self._update(group, count, parameters)
         return loss
@@ -184,8 +185,8 @@ def sgd_settings(options: TrainingOptions) -> dict[str, Any]:
     return dict(momentum=options.momentum, nesterov=nesterov)
 
 
-# Each takes the options and gives the class and its settings. The learner decays the
-# weights of adamw itself, since biases are spared.
+# Class and settings of each named solver. For adamw the learner itself decays the
+# weights, because biases are not decayed.
 OPTIMIZERS: dict[str, Callable[[TrainingOptions], tuple[Any, dict[str, Any]]]] = {
     "sgd": lambda o: (SGD, sgd_settings(o)),
     "adam": lambda o: (Adam, adam_settings(o)),

@@ -130,7 +130,7 @@ class _Chunk:
         flat.values.data.copy_(self.layout.pick(self.values, k))
 
     def _remove_finished(self, continues: list[bool]) -> None:
-        """Remove the fits that have ended; write all back and stack the others anew."""
+        """Write all networks back, remove ended fits and stack the others again."""
         for k, member in enumerate(self.members):
             self._write_back(k)
             for name, tensor in self.solver.state(self.layout, k).items():
@@ -261,10 +261,12 @@ def run_population(
         for chunk in chunks:
             run(chunk)
         return
+    # scikit-learn's configuration is local to each thread.
     configure = functools.partial(set_config, **get_config())
     with ThreadPoolExecutor(n_threads, initializer=configure) as pool:
         try:
             list(pool.map(run, chunks))
         except BaseException:
+            # Otherwise the pool would train all fits before the exception is raised.
             interrupted.set()
             raise

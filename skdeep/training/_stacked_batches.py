@@ -100,10 +100,11 @@ class StackedEpoch:
         lengths = [len(member.inputs) for member in self.members]
         self.shortest, longest = min(lengths), max(lengths)
         device = self.members[0].inputs.device
+        # Shorter orders are repeated: the padding has rows, but no weight.
         index = np.stack([np.resize(order, longest) for order in orders])
         self.index = torch.from_numpy(index).to(device)  # (n_streams, n_samples)
         self.size = batch_rows(self.members[0].fit.options)
-        if lengths[0] <= self.size:
+        if lengths[0] <= self.size:  # each network has a single batch
             self.size = longest
         stops = np.cumsum(batch_sizes(longest, self.size)).tolist()
         self.bounds = list(zip([0, *stops[:-1]], stops, strict=True))
