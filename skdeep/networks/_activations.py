@@ -49,11 +49,11 @@ class Activation(ABC):
         It can if the module is in evaluation mode, has no hooks and its settings were
         not changed.
         """
-        made = self._made
+        made = self._reference_module
         return type(module) is type(made) and vars(module) == vars(made)
 
     @cached_property
-    def _made(self) -> nn.Module:
+    def _reference_module(self) -> nn.Module:
         return self.make_module().eval()
 
 

@@ -126,7 +126,7 @@ class Checkpoint:
             "y_val": joblib.hash(None if valid is None else valid.codes),
         }
         parameters = {
-            name: described(value)
+            name: stable_repr(value)
             for name, value in estimator.get_params(deep=False).items()
             if name not in _IRRELEVANT
         }
@@ -191,7 +191,7 @@ class CheckpointFile:
         found = f" It has {', '.join(changes)}." if changes else ""
         verb = "differs" if len(other) == 1 else "differ"
         raise ValueError(
-            f"{str(self.path)!r} is the checkpoint of another fit: {_listed(other)} "
+            f"{str(self.path)!r} is the checkpoint of another fit: {_join_names(other)} "
             f"{verb}.{found} Pass the same data and parameters to resume it; otherwise "
             "delete the file or use another path."
         )
@@ -215,21 +215,21 @@ _START = "the initial state of the network"
 _HASHED = {"X", "y", "sample_weight", "X_val", "y_val", _START}
 
 
-def _listed(names: list[str]) -> str:
+def _join_names(names: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def described(value: Any) -> str:
+def stable_repr(value: Any) -> str:
     """Return a text that is the same for equal parameters, in any process."""
     if isinstance(value, nn.Module):
         return f"{type(value).__name__} {joblib.hash(ModuleState.of(value))}"
     if isinstance(value, functools.partial):
         parts = (value.func, value.args, value.keywords)
-        return "partial" + described(list(parts))
+        return "partial" + stable_repr(list(parts))
     if isinstance(value, dict):
-        return str({key: described(v) for key, v in value.items()})
+        return str({key: stable_repr(v) for key, v in value.items()})
     if isinstance(value, (list, tuple)):
-        return str([described(v) for v in value])
+        return str([stable_repr(v) for v in value])
     if isinstance(value, np.random.RandomState):
         return str(joblib.hash(value.get_state(legacy=False)))
     if hasattr(value, "__code__"):

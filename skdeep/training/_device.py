@@ -59,7 +59,7 @@ def resolve_device(device: str, *, fall_back: bool = False) -> torch.device:
         raise ValueError(
             f"Unknown device={device!r}. Use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'."
         ) from error
-    problem = _why_unavailable(found)
+    problem = _unavailable_reason(found)
     if problem is None:
         return found
     if fall_back:
@@ -73,7 +73,7 @@ def _best_kind() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def _why_unavailable(device: torch.device) -> str | None:
+def _unavailable_reason(device: torch.device) -> str | None:
     """Return why a device cannot be used, or None if it can."""
     if device.type == "cuda":
         count = torch.cuda.device_count()

@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skdeep._failed_fits import is_outermost_fit
 from skdeep._messages import warn
 from skdeep.training._batches import Batch, Source, batch_sizes
-from skdeep.training._checkpoint import described
+from skdeep.training._checkpoint import stable_repr
 from skdeep.training._dense import DenseLearner
 from skdeep.training._device import GlobalGenerators
 from skdeep.training._inference import outputs
@@ -165,7 +165,7 @@ class Fit:
 
     @property
     def _solver_name(self) -> str:
-        return described(self.options.solver)
+        return stable_repr(self.options.solver)
 
     def _batches(self) -> Iterator[Batch]:
         """Begin an epoch; set the learning rate and yield a batch, one by one."""
