@@ -37,7 +37,7 @@ from skdeep.estimators._parameters import (
 from skdeep.estimators._regressor import RegressorNetwork
 from skdeep.estimators._trained import TrainedModule, copy_module
 from skdeep.estimators._validation import require_target
-from skdeep.training import own_generators, resolve_device
+from skdeep.training import resolve_device, seeded_generators
 
 _MODULE_DOC = """\
 module : callable or torch.nn.Module
@@ -120,7 +120,7 @@ class _ModuleFamily(BaseNetwork):
         """Say whether a module like the one that is trained takes some rows."""
         cpu = torch.device("cpu")
         rows = plan.inputs.encode(sample.rows(np.arange(1)).table, torch.float32, cpu)
-        with own_generators(0, cpu), torch.inference_mode():
+        with seeded_generators(0, cpu), torch.inference_mode():
             try:
                 self._build(plan.config).float().eval()(*rows.take(slice(None)))
             except Exception:  # whatever the user's code may raise
@@ -144,7 +144,7 @@ class _ModuleFamily(BaseNetwork):
         if isinstance(module, nn.Module):
             return copy_module(module)
         arguments = config["n_features"], config["n_outputs"]
-        with own_generators(seed, torch.device("cpu")):
+        with seeded_generators(seed, torch.device("cpu")):
             try:
                 network = module(*arguments, **config["params"])
             except TypeError as error:

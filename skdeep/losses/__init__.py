@@ -1,4 +1,4 @@
-"""Losses: what a network is trained for, and how its raw scores are read."""
+"""Losses, and how to turn raw scores into predictions."""
 
 from skdeep.losses._base import CallableLoss, Loss, StepLoss
 from skdeep.losses._table import (

@@ -1,9 +1,10 @@
-"""A loss of pairs of rows, for the area under the ROC curve."""
+"""Pairwise losses for the area under the ROC curve."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,28 +12,28 @@ from torch.nn import functional as F
 
 from skdeep.losses._base import Loss
 
-# Pairs that are looked at together: few enough for the cache, and for any memory.
-_PAIRS = 2**16
+# Pairs that are processed together; few enough to fit the cache.
+_PAIRS_PER_CHUNK = 2**16
 
 
 def _chunks(positive: Tensor, negative: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Yield some positives and how far each negative lies above each of them."""
-    n_rows = max(1, _PAIRS // max(1, len(negative)))
+    """Yield slices of the positives, and the scores of the negatives minus theirs."""
+    n_rows = max(1, _PAIRS_PER_CHUNK // max(1, len(negative)))
     for start in range(0, len(positive), n_rows):
         rows = slice(start, start + n_rows)
         yield rows, negative - positive[rows, None]
 
 
 def _shares(weight: Tensor, axis: int = 0) -> Tensor:
-    """Divide weights by their sum; where all are 0 they stay so."""
+    """Divide weights by their sum; if all are 0, return 0."""
     total = weight.sum(axis, keepdim=True)
     return weight / total.clamp_min(torch.finfo(weight.dtype).tiny)
 
 
 def _pair_losses(score: Tensor, is_positive: Tensor, weight: Tensor) -> Tensor:
-    """Return each row's weighted mean loss over the other side's rows, (n_samples,).
+    """Return the weighted mean loss of each row over the opposite rows, (n_samples,).
 
-    It is 0 where the other side has no row, or none of any weight.
+    It is 0 if there are no rows of the opposite label, or all have weight 0.
     """
     losses = torch.empty_like(score)
     positive, negative = score[is_positive], score[~is_positive]
@@ -50,7 +51,7 @@ def _pair_losses(score: Tensor, is_positive: Tensor, weight: Tensor) -> Tensor:
 def _pair_gradient(
     score: Tensor, is_positive: Tensor, weight: Tensor, scale: Tensor
 ) -> Tensor:
-    """Return the derivative of the scaled sum of ``_pair_losses`` by the scores."""
+    """Return the gradient of the scaled sum of ``_pair_losses``."""
     gradient = torch.empty_like(score)
     positive, negative = score[is_positive], score[~is_positive]
     share, other_share = _shares(weight[is_positive]), _shares(weight[~is_positive])
@@ -58,7 +59,7 @@ def _pair_gradient(
     down, up = torch.empty_like(positive), torch.zeros_like(negative)
     for rows, above in _chunks(positive, negative):
         pull = torch.sigmoid(above)
-        # A pair counts in the losses of both its rows, each of which is a mean.
+        # A pair counts in the losses of both rows, and each loss is a mean.
         down[rows] = own[rows] * (pull @ other_share) + share[rows] * (pull @ other)
         up += (own[rows] @ pull) * other_share + (share[rows] @ pull) * other
     gradient[is_positive] = -down
@@ -66,7 +67,7 @@ def _pair_gradient(
     return gradient
 
 
-def _by_label(function, *tensors: Tensor) -> Tensor:
+def _by_label(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
     """Apply a function of (n_samples,) to each label: (..., n_samples, n_labels)."""
     # One label at a time: each has its own number of positives.
     columns = [tensor.mT.reshape(-1, tensor.shape[-2]) for tensor in tensors]
@@ -75,74 +76,81 @@ def _by_label(function, *tensors: Tensor) -> Tensor:
 
 
 class _Pairs(torch.autograd.Function):
-    """``_pair_losses`` of each label; going back, pairs are computed anew, not kept."""
+    """``_pair_losses`` of each label; the backward pass recomputes the pairs.
+
+    Keeping them would take n_positive * n_negative numbers.
+    """
 
     @staticmethod
-    def forward(ctx, raw, is_positive, weight):
+    def forward(ctx: Any, raw: Tensor, is_positive: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(raw, is_positive, weight)
         return _by_label(_pair_losses, raw, is_positive, weight)
 
     @staticmethod
-    def backward(ctx, *scale):
+    def backward(ctx: Any, *scale: Tensor) -> tuple[Tensor, None, None]:
         return _by_label(_pair_gradient, *ctx.saved_tensors, *scale), None, None
 
 
-def _anchor(raw: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Return the log loss of each label, had every row the batch's mean score."""
+def _mean_score_loss(raw: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Return the log loss of each label if all rows had the mean score of the batch."""
     mean = (_shares(weight, -2) * raw).sum(-2, keepdim=True)
     return F.softplus(mean) - target * mean
 
 
-def _anchor_gradient(raw: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Return the derivative of the weighted sum of ``_anchor`` by the scores."""
+def _mean_score_gradient(raw: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Return the gradient of the weighted sum of ``_mean_score_loss``."""
     share = _shares(weight, -2)
     mean = (share * raw).sum(-2, keepdim=True)
     surplus = weight * (torch.sigmoid(mean) - target)
     return share * surplus.sum(-2, keepdim=True)
 
 
-def _for_labels(weight: Tensor | None, raw: Tensor) -> Tensor:
-    """Return the rows' weights, the same for each label, in the shape of ``raw``."""
+def _expand_weight(weight: Tensor | None, raw: Tensor) -> Tensor:
+    """Return the weights of the rows in the shape of ``raw``."""
     if weight is None:
         return torch.ones_like(raw)
     return weight.to(raw).unsqueeze(-1).expand_as(raw)
 
 
 class _PairwiseAUC(Loss):
-    """A loss whose gradient the weights of all rows enter."""
+    """A loss whose gradient depends on the weights of all rows."""
 
     couples_rows = True
 
-    def per_sample(self, raw, target):
-        return self.per_sample_among(raw, target, None)
+    def per_sample(self, raw: Tensor, target: Tensor) -> Tensor:
+        return self.per_sample_in_batch(raw, target, None)
 
     @abstractmethod
-    def per_sample_among(self, raw, target, weight):
-        """Return the loss of each sample among rows of these weights."""
+    def per_sample_in_batch(
+        self, raw: Tensor, target: Tensor, weight: Tensor | None
+    ) -> Tensor:
+        """Return the loss of each sample in a batch with sample weights."""
 
-    def with_gradient(self, raw, target):
+    def with_gradient(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         return self.scaled_gradient(raw, target, 1.0)
 
     @abstractmethod
-    def scaled_gradient(self, raw, target, scale):
-        """Return the losses, and the derivative of the sum of the scaled losses."""
+    def scaled_gradient(
+        self, raw: Tensor, target: Tensor, scale: Tensor | float
+    ) -> tuple[Tensor, Tensor]:
+        """Return the losses, and the gradient of the sum of the scaled losses."""
 
 
 class BinaryPairwiseAUC(_PairwiseAUC):
-    """Logistic loss of how pairs of a positive and a negative are ordered.
+    """Logistic loss of pairs of a positive and a negative row.
 
-    A row's loss is the mean of log(1 + exp(z_n - z_p)) over the pairs that it is in,
-    p being the positive one, each by the weight of its partner. The weighted mean over
-    the rows is then the mean over the pairs, each by the product of its two weights:
-    a row of weight 2 is two rows. Divided by log 2 it is not less than 1 - AUC of the
-    batch (Yan et al., 2003, and Cortes & Mohri, 2003, on the AUC as a mean over pairs).
-    Minimised, it orders rows by their probability (Gao & Zhou, 2015: the logistic loss
-    is consistent with AUC).
+    The loss of a row is the mean of log(1 + exp(z_n - z_p)) over its pairs, where z_p
+    is the score of the positive row. Pairs are weighted by the other row. The weighted
+    mean over the rows is then the mean over the pairs, weighted by the product of both
+    weights: a row of weight 2 equals two rows. Divided by log 2 it is an upper bound
+    of 1 - AUC of the batch (Yan et al., 2003, and Cortes & Mohri, 2003, on the AUC as a
+    mean over pairs). Its minimum orders rows by their probability (Gao & Zhou, 2015:
+    the logistic loss is consistent with AUC).
 
-    Pairs leave a shift of all scores free. The log loss of the batch's mean score is
-    added, which makes the mean what the share of positives asks for.
+    Adding a constant to all scores does not change the pairs. Therefore the log loss of
+    the mean score of the batch is added, which fits the mean to the share of positives.
 
-    Time is that of n_positive * n_negative pairs, memory that of the rows.
+    Time is proportional to n_positive * n_negative, memory to the number of rows.
 
     References
     ----------
@@ -156,46 +164,56 @@ class BinaryPairwiseAUC(_PairwiseAUC):
 
     target_kind = "indicators"
 
-    def per_sample_among(self, raw, target, weight):
-        weight = _for_labels(weight, raw)
-        pairs = _Pairs.apply(raw, target > 0, weight)
-        return (pairs + _anchor(raw, target, weight)).sum(-1)
+    def per_sample_in_batch(
+        self, raw: Tensor, target: Tensor, weight: Tensor | None
+    ) -> Tensor:
+        weight = _expand_weight(weight, raw)
+        pairs: Tensor = _Pairs.apply(raw, target > 0, weight)
+        return (pairs + _mean_score_loss(raw, target, weight)).sum(-1)
 
-    def scaled_gradient(self, raw, target, scale):
+    def scaled_gradient(
+        self, raw: Tensor, target: Tensor, scale: Tensor | float
+    ) -> tuple[Tensor, Tensor]:
         weight = torch.ones_like(raw) * scale
         gradient = _by_label(_pair_gradient, raw, target > 0, weight, weight)
-        gradient += _anchor_gradient(raw, target, weight)
-        return self.per_sample_among(raw, target, weight[..., 0]), gradient
+        gradient += _mean_score_gradient(raw, target, weight)
+        return self.per_sample_in_batch(raw, target, weight[..., 0]), gradient
 
 
 class MulticlassPairwiseAUC(_PairwiseAUC):
-    """The loss of pairs for each class against the rest, by the class's own score.
+    """The pairwise loss of each class against the rest, with the score of the class.
 
-    It is the mean over the classes that a batch has rows of, of some weight, so that
-    divided by log 2 it is not less than 1 - the macro average of the one-vs-rest AUC.
+    It is the mean over the classes in the batch with positive weight. Divided by log 2,
+    it is an upper bound of 1 - the macro average of the one-vs-rest AUC.
     """
 
     target_kind = "codes"
 
-    def _split(self, raw: Tensor, target: Tensor, weight: Tensor):
-        """Return what is the class of each row, and which share each class has.
+    def _split(
+        self, raw: Tensor, target: Tensor, weight: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the one-hot classes of the rows, and the share of each class.
 
-        Shapes are those of ``raw`` and (..., 1, n_classes).
+        The shapes are that of ``raw`` and (..., 1, n_classes).
         """
         truth = F.one_hot(target, raw.shape[-1]).to(raw)
         inside = (truth * weight).sum(-2, keepdim=True)
         outside = ((1 - truth) * weight).sum(-2, keepdim=True)
         return truth, _shares(((inside > 0) & (outside > 0)).to(raw), -1)
 
-    def per_sample_among(self, raw, target, weight):
-        weight = _for_labels(weight, raw)
+    def per_sample_in_batch(
+        self, raw: Tensor, target: Tensor, weight: Tensor | None
+    ) -> Tensor:
+        weight = _expand_weight(weight, raw)
         truth, share = self._split(raw, target, weight)
-        pairs = (_Pairs.apply(raw, truth > 0, weight) * share).sum(-1)
-        return pairs + _anchor(raw, truth, weight).mean(-1)
+        pairs: Tensor = (_Pairs.apply(raw, truth > 0, weight) * share).sum(-1)
+        return pairs + _mean_score_loss(raw, truth, weight).mean(-1)
 
-    def scaled_gradient(self, raw, target, scale):
+    def scaled_gradient(
+        self, raw: Tensor, target: Tensor, scale: Tensor | float
+    ) -> tuple[Tensor, Tensor]:
         weight = torch.ones_like(raw) * scale
         truth, share = self._split(raw, target, weight)
         gradient = _by_label(_pair_gradient, raw, truth > 0, weight, share * weight)
-        gradient += _anchor_gradient(raw, truth, weight) / raw.shape[-1]
-        return self.per_sample_among(raw, target, weight[..., 0]), gradient
+        gradient += _mean_score_gradient(raw, truth, weight) / raw.shape[-1]
+        return self.per_sample_in_batch(raw, target, weight[..., 0]), gradient

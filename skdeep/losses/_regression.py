@@ -16,10 +16,10 @@ class SquaredError(ElementwiseLoss):
 
     target_kind = "values"
 
-    def elementwise(self, raw, target):
+    def elementwise(self, raw: Tensor, target: Tensor) -> Tensor:
         return (raw - target).square() / 2
 
-    def derivative(self, raw, target):
+    def derivative(self, raw: Tensor, target: Tensor) -> Tensor:
         return raw - target
 
 
@@ -28,35 +28,35 @@ class AbsoluteError(ElementwiseLoss):
 
     target_kind = "values"
 
-    def elementwise(self, raw, target):
+    def elementwise(self, raw: Tensor, target: Tensor) -> Tensor:
         return (raw - target).abs()
 
-    def derivative(self, raw, target):
+    def derivative(self, raw: Tensor, target: Tensor) -> Tensor:
         return torch.sign(raw - target)
 
 
 class SquaredLogError(ElementwiseLoss):
     """Half the squared error of log(1 + y).
 
-    The raw score is log(1 + prediction), so that a prediction is always above -1.
+    The raw score is log(1 + prediction), so that predictions are always above -1.
     """
 
     target_kind = "values"
     out_activation = "expm1"
 
-    def check_target(self, target):
+    def check_target(self, target: Tensor) -> None:
         if target.min() <= -1:
             raise ValueError(
                 f"loss='squared_log_error' needs y > -1, got {target.min():g}."
             )
 
-    def elementwise(self, raw, target):
+    def elementwise(self, raw: Tensor, target: Tensor) -> Tensor:
         return (raw - target.log1p()).square() / 2
 
-    def derivative(self, raw, target):
+    def derivative(self, raw: Tensor, target: Tensor) -> Tensor:
         return raw - target.log1p()
 
-    def predict(self, raw):
+    def predict(self, raw: Tensor) -> Tensor:
         return torch.expm1(raw)
 
 
@@ -68,10 +68,10 @@ class Huber(ElementwiseLoss):
     def __init__(self, delta: float):
         self.delta = delta
 
-    def elementwise(self, raw, target):
+    def elementwise(self, raw: Tensor, target: Tensor) -> Tensor:
         return F.huber_loss(raw, target, reduction="none", delta=self.delta)
 
-    def derivative(self, raw, target):
+    def derivative(self, raw: Tensor, target: Tensor) -> Tensor:
         return (raw - target).clamp_(-self.delta, self.delta)
 
 
@@ -81,17 +81,17 @@ class Poisson(ElementwiseLoss):
     target_kind = "values"
     out_activation = "exp"
 
-    def check_target(self, target):
+    def check_target(self, target: Tensor) -> None:
         if target.min() < 0:
             raise ValueError(f"loss='poisson' needs y >= 0, got {target.min():g}.")
 
-    def elementwise(self, raw, target):
+    def elementwise(self, raw: Tensor, target: Tensor) -> Tensor:
         return raw.exp() - target * raw + torch.xlogy(target, target) - target
 
-    def derivative(self, raw, target):
+    def derivative(self, raw: Tensor, target: Tensor) -> Tensor:
         return raw.exp() - target
 
-    def predict(self, raw):
+    def predict(self, raw: Tensor) -> Tensor:
         return raw.exp()
 
 
@@ -103,11 +103,11 @@ class Quantile(ElementwiseLoss):
     def __init__(self, quantile: float):
         self.quantile = quantile
 
-    def elementwise(self, raw, target):
+    def elementwise(self, raw: Tensor, target: Tensor) -> Tensor:
         error = target - raw
         return torch.maximum(self.quantile * error, (self.quantile - 1) * error)
 
-    def derivative(self, raw, target):
+    def derivative(self, raw: Tensor, target: Tensor) -> Tensor:
         return (raw > target).to(raw.dtype) - self.quantile * (raw != target)
 
 
@@ -128,21 +128,22 @@ class Gaussian(Loss):
         mean, log_variance = raw.chunk(2, -1)
         return mean, log_variance.clamp(*self._log_variance_range)
 
-    def per_sample(self, raw, target):
+    def per_sample(self, raw: Tensor, target: Tensor) -> Tensor:
         mean, log_variance = self._split(raw)
         scaled = (target - mean).square() * torch.exp(-log_variance)
         return (scaled + log_variance + math.log(2 * math.pi)).sum(-1) / 2
 
-    def with_gradient(self, raw, target):
+    def with_gradient(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = self._split(raw)
         error, precision = mean - target, torch.exp(-log_variance)
+        # Outside of its range, the clamp has no gradient.
         inside = log_variance == raw.chunk(2, -1)[1]
         by_log_variance = (1 - error.square() * precision) / 2 * inside
         gradient = torch.cat([error * precision, by_log_variance], -1)
         return self.per_sample(raw, target), gradient
 
-    def predict(self, raw):
+    def predict(self, raw: Tensor) -> Tensor:
         return self._split(raw)[0]
 
-    def predict_std(self, raw):
+    def predict_std(self, raw: Tensor) -> Tensor:
         return torch.exp(self._split(raw)[1] / 2)

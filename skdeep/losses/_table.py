@@ -1,8 +1,9 @@
-"""The losses by name."""
+"""Losses by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from skdeep.losses._base import CallableLoss, Loss
 from skdeep.losses._classification import (
@@ -26,8 +27,8 @@ from skdeep.losses._regression import (
     SquaredLogError,
 )
 
-# Each entry takes the estimator's parameters and builds the loss; a classifier's has
-# one form for labels that are present or not, and one for a choice among classes.
+# Each entry builds a loss from the parameters of an estimator. Classifiers have binary
+# losses, for labels that are present or not, and multiclass losses.
 BINARY_LOSSES: dict[str, Callable[..., Loss]] = {
     "log_loss": lambda p: BinaryLogLoss(p.label_smoothing),
     "hinge": lambda p: BinaryHinge(1),
@@ -56,15 +57,15 @@ REGRESSION_LOSSES: dict[str, Callable[..., Loss]] = {
 }
 
 
-def make_loss(params, target: str) -> Loss:
-    """Build the loss that ``params`` ask for.
+def make_loss(params: Any, target: str) -> Loss:
+    """Build the loss called ``params.loss``.
 
     Parameters
     ----------
     params : object
-        Has ``loss``, a name or a callable, and what that loss needs besides.
+        Has ``loss``, a name or a callable, and the parameters of that loss.
     target : {"values", "labels", "classes"}
-        Numbers, labels that are present or not, or a choice among classes.
+        Numbers, labels that are present or not, or one of several classes.
     """
     if callable(params.loss):
         kinds = {"values": "values", "labels": "indicators", "classes": "codes"}

@@ -1,9 +1,9 @@
-"""Activation functions: the torch module of each and its hand-written derivative.
+"""Activation functions: their torch modules and hand-written derivatives.
 
-The modules are torch's own where torch has them, so that hooks and tools which look
-for ``nn.ReLU`` and the like find them. Closed-form training does not call modules. It
-uses the two methods of an ``Activation``: ``activate``, which works in place where the
-derivative can be computed from the output alone, and ``backward``.
+The modules are torch's own if torch has them, so that tools which look for ``nn.ReLU``
+find it. The hand-written gradient does not call modules but the two methods of an
+``Activation``: ``activate``, which works in place if the derivative can be computed
+from the output alone, and ``backward``.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+# torch's kernels with an output argument, to overwrite the gradient.
 _aten = torch.ops.aten
 
 
 class Activation(ABC):
     """A function a = f(z) with its derivative; not a module."""
 
-    #: torch's module of this function.
+    #: torch's module for this function.
     module_type: type[nn.Module]
     #: Number of inputs for each output.
     pieces = 1
@@ -43,16 +44,16 @@ class Activation(ABC):
         """
 
     def equals(self, module: nn.Module) -> bool:
-        """Return whether ``activate`` can take the place of a call of ``module``.
+        """Return whether ``activate`` can replace a call of ``module``.
 
-        It can if the module is in evaluation mode, has no hooks and has the settings
-        with which it was made.
+        It can if the module is in evaluation mode, has no hooks and its settings were
+        not changed.
         """
-        made = self._made
+        made = self._reference_module
         return type(module) is type(made) and vars(module) == vars(made)
 
     @cached_property
-    def _made(self) -> nn.Module:
+    def _reference_module(self) -> nn.Module:
         return self.make_module().eval()
 
 
@@ -211,7 +212,7 @@ class MaxoutModule(nn.Module):
 
 
 class Maxout(Activation):
-    """The largest of ``pieces`` neighbouring inputs (Goodfellow et al., 2013)."""
+    """The largest of ``pieces`` adjacent inputs (Goodfellow et al., 2013)."""
 
     def __init__(self, pieces: int = 2):
         self.pieces = pieces
@@ -223,7 +224,7 @@ class Maxout(Activation):
         return _maxout(z, self.pieces)
 
     def backward(self, grad, z, a):
-        # As autograd does for amax: equal pieces share the gradient.
+        # As in autograd of amax, equal pieces share the gradient.
         chosen = z.unflatten(-1, (-1, self.pieces)) == a.unsqueeze(-1)
         share = grad / chosen.sum(-1)
         return (chosen * share.unsqueeze(-1)).flatten(-2)

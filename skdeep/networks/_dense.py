@@ -19,8 +19,8 @@ from skdeep.networks._initialization import (
     make_linear,
 )
 
-# Bytes of the widest layer's values for the rows that are predicted together.
-_CACHE = 2**20
+# Bytes of the widest hidden layer for the rows of one chunk, to fit the cache.
+_CACHE_BYTES = 2**20
 
 
 def embedding_dim(n_codes: int) -> int:
@@ -29,7 +29,7 @@ def embedding_dim(n_codes: int) -> int:
 
 
 class Dropout(nn.Module):
-    """Dropout that draws its masks from ``generator``, which the trainer sets.
+    """Dropout that draws its masks from ``generator``, which training sets.
 
     Kept values are scaled by 1 / (1 - p) in training, and values are not changed in
     prediction (Srivastava et al., 2014).
@@ -41,7 +41,7 @@ class Dropout(nn.Module):
         self.generator: torch.Generator | None = None
 
     def mask(self, like: Tensor) -> Tensor:
-        """Draw the factors, 0 or 1 / (1 - p), for a tensor shaped as ``like``."""
+        """Draw the factors, 0 or 1 / (1 - p), in the shape of ``like``."""
         keep = 1.0 - self.p
         return (
             torch.empty_like(like).bernoulli_(keep, generator=self.generator).div_(keep)
@@ -57,18 +57,18 @@ class Dropout(nn.Module):
 
 
 class DenseNetwork(nn.Module):
-    """Linear layers with an activation between them.
+    """Linear layers with activations between them.
 
-    All layers and activations are modules of torch, and a call of the network calls
-    each of them once, so that tools for modules find the same as in an
-    ``nn.Sequential``. ``maxout``, which torch does not have, is the exception.
+    All layers and activations are torch modules, and the forward pass calls each of
+    them once, so that tools for modules work as with an ``nn.Sequential``. The
+    exception is ``maxout``, which torch does not have.
 
     Parameters
     ----------
     n_inputs : int
         Number of numeric inputs.
     hidden_layer_sizes : sequence of int
-        Widths of the hidden layers; none makes a linear model.
+        Widths of the hidden layers; empty for a linear model.
     n_outputs : int
         Number of raw scores.
     activation : str, default="relu"
@@ -80,8 +80,8 @@ class DenseNetwork(nn.Module):
     batch_norm : bool, default=False
         Whether to normalise hidden layers over the batch, before the activation.
     n_codes : sequence of int, default=()
-        Number of codes of each categorical column; each is embedded and joined to
-        the numeric inputs.
+        Number of codes of each categorical column. The embeddings of the codes are
+        concatenated with the numeric inputs.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class DenseNetwork(nn.Module):
         self.norms = nn.ModuleList(
             nn.BatchNorm1d(layer.out_features) for layer in hidden if batch_norm
         )
-        # One module for each layer: tools store what a hook sees in its module.
+        # One module for each layer, because tools store values in the modules.
         self.activations = nn.ModuleList(self.activation.make_module() for _ in hidden)
         self.dropout = Dropout(dropout)
 
@@ -122,38 +122,38 @@ class DenseNetwork(nn.Module):
 
     @property
     def is_plain(self) -> bool:
-        """Whether there are only layers, activations and dropout."""
+        """Whether there is no batch normalisation and no embedding."""
         return len(self.norms) == 0 and len(self.embeddings) == 0
 
     @property
     def work_per_row(self) -> int:
-        """Multiply-adds that a row takes."""
+        """Number of multiply-adds for a row."""
         return sum(p.numel() for p in self.layers.parameters() if p.ndim == 2)
 
-    def rows_at_once(self, x: Tensor, codes: Tensor | None = None) -> int:
-        """Return how many rows to put through together: their values fit the cache."""
+    def rows_per_chunk(self, x: Tensor, codes: Tensor | None = None) -> int:
+        """Return for how many rows the hidden values fit the cache."""
         widths = [weight.shape[0] for weight in self.layers.parameters()]
         n_bytes = max([x.shape[1], *widths]) * x.element_size()
-        return max(1, _CACHE // n_bytes)
+        return max(1, _CACHE_BYTES // n_bytes)
 
     def make_scorer(self, n_rows: int) -> Callable[..., Tensor]:
         """Return a function that computes the raw scores of up to ``n_rows`` rows.
 
-        The function gives what calling the network in evaluation mode gives, without
-        a gradient. It may be called many times, until the network is changed. For a
-        plain network without hooks it allocates memory for the hidden values once:
-        allocating in every call takes as long as the arithmetic. For other networks
-        it is the network itself.
+        The function returns the same as the network in evaluation mode, without a
+        gradient. It may be called until the network is changed. For a plain network
+        without hooks it allocates memory for the hidden values once, because allocating
+        in every call takes as long as the arithmetic. For other networks it is the
+        network itself.
         """
         parameters = self._plain_parameters()
         if parameters is None:
             return self
         *hidden, (last_weight, last_bias) = parameters
-        rooms = [weight.new_empty(n_rows, len(weight)) for weight, _ in hidden]
+        buffers = [weight.new_empty(n_rows, len(weight)) for weight, _ in hidden]
 
         def score(x: Tensor) -> Tensor:
-            for (weight, bias), room in zip(hidden, rooms, strict=True):
-                z = torch.addmm(bias, x, weight.t(), out=room[: len(x)])
+            for (weight, bias), buffer in zip(hidden, buffers, strict=True):
+                z = torch.addmm(bias, x, weight.t(), out=buffer[: len(x)])
                 x = self.activation.activate(z)
             return torch.addmm(last_bias, x, last_weight.t())
 
@@ -162,9 +162,9 @@ class DenseNetwork(nn.Module):
     def _plain_parameters(self) -> list[tuple[Tensor, Tensor]] | None:
         """Return the weight and the bias of each layer, or None.
 
-        The result is None if a call of the network does more than apply them and the
+        The result is None if the forward pass does more than apply them and the
         activation: if it calls hooks, draws dropout or calls a module that a user has
-        put in place of another.
+        replaced.
         """
         modules = [self, self.dropout, *self.layers]
         parameters: list[tuple[Tensor, Tensor]] = [
@@ -176,7 +176,7 @@ class DenseNetwork(nn.Module):
             self.is_plain
             and type(self.dropout) is Dropout
             and len(parameters) == len(self.layers)
-            # Neither missing nor of a subclass of Tensor.
+            # Neither None nor a subclass of Tensor.
             and all(type(p) is nn.Parameter for pair in parameters for p in pair)
             and all(map(self.activation.equals, self.activations))
             and not any(module.training or _is_altered(module) for module in modules)
@@ -193,7 +193,7 @@ class DenseNetwork(nn.Module):
         if codes is not None:
             tables = [e(codes[:, j]) for j, e in enumerate(self.embeddings)]
             x = torch.cat([x, *tables], dim=1)
-        # A prediction of one row is faster by 5 % without nn.Module.__getattr__.
+        # Without nn.Module.__getattr__ the prediction of one row takes 5 % less time.
         modules: dict[str, Any] = self._modules
         *hidden, last = modules["layers"]
         norms = list(modules["norms"]) or [None] * len(hidden)

@@ -1,4 +1,4 @@
-"""The network of the forecaster: recurrent over segments of a window."""
+"""The network of the forecaster, recurrent over segments of a window."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from skdeep.networks._dense import Dropout
 from skdeep.networks._initialization import make_linear
 from skdeep.networks._recurrent import make_layer
 
-# Hidden values that are kept when no gradient is wanted.
-_MOST_KEPT = 2**24
-# Weights of the lags are to become as large as 1 in the few steps of a training.
-_FASTER = 10.0
-# Windows that hardly move are not blown up.
+# Maximum number of hidden values in a chunk of windows.
+_MAX_HIDDEN_VALUES = 2**24
+# Scale of the lag parameters: their weights must grow to about 1 in few steps.
+_LAG_SCALE = 10.0
+# Lower bound of the spread by which windows are divided, for constant windows.
 _SMALLEST_SPREAD = 1e-5
 
 
@@ -40,8 +40,8 @@ def _rnn_step(gates: Tensor, carried: Tensor, state: tuple[Tensor, ...]) -> Tens
     return torch.tanh(gates + carried)
 
 
-# One step of a cell, from what its input and its last hidden state give: shapes are
-# those that the two broadcast to, so that many inputs can go on from one state.
+# One step of a cell, from the projections of its input and of its hidden state. They
+# are broadcast, so that many inputs can continue from one state.
 _STEPS: dict[str, Callable[..., Tensor]] = {
     "lstm": _lstm_step,
     "gru": _gru_step,
@@ -50,41 +50,41 @@ _STEPS: dict[str, Callable[..., Tensor]] = {
 
 
 class SegmentNetwork(nn.Module):
-    """All steps of a forecast at once, from a window cut in segments.
+    """Forecasts all steps at once, from a window that is cut into segments.
 
-    After SegRNN (Lin et al., 2023): a recurrent layer reads the window segment by
-    segment, then takes one step more for each segment of the forecast, all from the
-    same state, told apart by what is learned for the place and for the target. The
-    targets go through the same layers one by one, each relative to its last value.
-    Departures from the paper: what the recurrent layer reads is divided by the
-    window's spread and its answer multiplied by it; a linear path from segments to
-    segments, shared by the places in a segment (after SparseTSF, Lin et al., 2024),
-    is added to the answer, as the autoregressive part of LSTNet is (Lai et al., 2018);
-    other series also enter by distributed lags, the same for every step of the
-    forecast; and the network can be made symmetric.
+    Based on SegRNN (Lin et al., 2023): a recurrent layer reads the window segment by
+    segment. Then it takes one step for each segment of the forecast, all from the same
+    state, with learned embeddings of the position and the target as input. The targets
+    pass through the same layers separately, each relative to its last value.
+    Differences from the paper: the input of the recurrent layer is divided by the
+    spread of the window and its output multiplied by it; a linear path between
+    segments, shared by the steps of a segment (after SparseTSF, Lin et al., 2024), is
+    added, like the autoregressive part of LSTNet (Lai et al., 2018); other series also
+    enter by distributed lags, which are the same for every step of the forecast; and
+    the network can be made symmetric.
 
     Parameters
     ----------
     n_targets : int
-        Number of series that are forecast.
+        Number of target series.
     n_own : int
-        How many of them are read: all or none. They come first in the window.
+        Number of target series in the window, all or none. They come first.
     n_others : int
-        Number of other series that are read.
+        Number of other series in the window.
     known : sequence of int
-        Which of the others are known in advance.
+        Indices of the other series that are known in advance.
     window, horizon, segment : int
         Numbers of steps.
     hidden_size : int
         Width of the recurrent layer.
     cell : {"lstm", "gru", "rnn"}
-        Its kind.
+        Kind of the recurrent layer.
     dropout : float
-        Share of its values set to zero in training.
+        Share of hidden values set to zero in training.
     symmetric : bool
-        Whether the forecast of a mirrored window is the mirrored forecast: in training
-        windows are mirrored at random, later the forecasts of both are averaged. Then
-        no drift of the training rows is taken for a law.
+        Whether the forecast of a mirrored window is the mirrored forecast. In training,
+        windows are mirrored at random; in prediction, the forecasts of both are
+        averaged. The network then does not learn a trend of the training rows.
     """
 
     def __init__(
@@ -114,9 +114,11 @@ class SegmentNetwork(nn.Module):
         self.embed = make_linear(width, hidden_size)
         self.recurrent: Any = make_layer(cell, hidden_size, hidden_size)
         self._step = _STEPS[cell]
-        n_place = hidden_size // 2
-        self.places = nn.Parameter(torch.empty(self.n_written, n_place))
-        self.channels = nn.Parameter(torch.empty(n_targets, hidden_size - n_place))
+        n_position = hidden_size // 2
+        self.position_embedding = nn.Parameter(torch.empty(self.n_written, n_position))
+        self.channel_embedding = nn.Parameter(
+            torch.empty(n_targets, hidden_size - n_position)
+        )
         self.known = list(known)
         self.ahead: nn.Linear | None = None
         if self.known:
@@ -138,17 +140,16 @@ class SegmentNetwork(nn.Module):
 
     @torch.no_grad()
     def initialize(self, rng: np.random.RandomState) -> None:
-        """Draw all weights from ``rng``; the linear paths start at zero."""
+        """Draw all weights from ``rng``; the linear parts start at zero."""
         modules: tuple[Any, ...] = (self.embed, self.head, self.ahead, self.recurrent)
         for module in [m for m in modules if m is not None]:
-            # torch's own range, which fits the few steps that training takes better
-            # than larger weights do.
+            # torch's default range: larger weights need more steps of training.
             width = getattr(module, "in_features", None) or module.hidden_size
             bound = width**-0.5
             for weight in module.parameters():
                 draws = rng.uniform(-bound, bound, tuple(weight.shape))
                 weight.copy_(torch.from_numpy(draws))
-        for table in (self.places, self.channels):
+        for table in (self.position_embedding, self.channel_embedding):
             table.copy_(torch.from_numpy(rng.normal(size=tuple(table.shape))))
         for weight in (self.linear, self.smooth, self.lags, self.level):
             if weight is not None:
@@ -156,14 +157,14 @@ class SegmentNetwork(nn.Module):
 
     @property
     def work_per_row(self) -> int:
-        """Multiply-adds that a step takes for one window."""
+        """Number of multiply-adds of a recurrent step for one window."""
         return self.n_targets * sum(w.numel() for w in self.recurrent.parameters())
 
-    def rows_at_once(self, past: Tensor, known: Tensor | None = None) -> int:
-        """Return how many windows to put through together."""
+    def rows_per_chunk(self, past: Tensor, known: Tensor | None = None) -> int:
+        """Return how many windows to pass to the network together."""
         width = self.recurrent.weight_hh_l0.numel() // self.recurrent.hidden_size
         kept = self.n_targets * width * (self.n_read + self.n_written)
-        return max(1, _MOST_KEPT // kept)
+        return max(1, _MAX_HIDDEN_VALUES // kept)
 
     def _read(self, own: Tensor, others: Tensor) -> tuple[Tensor, ...]:
         """Return the state after the window, each part (B * C, hidden).
@@ -183,9 +184,9 @@ class SegmentNetwork(nn.Module):
     def _write(self, state: tuple[Tensor, ...], known: Tensor | None) -> Tensor:
         """Take one step for each segment of the forecast: -> (B, C, m * segment)."""
         layer, C, m = self.recurrent, self.n_targets, self.n_written
-        place = self.places.unsqueeze(1).expand(m, C, -1)
-        channel = self.channels.unsqueeze(0).expand(m, C, -1)
-        inputs = torch.cat([place, channel], -1).unsqueeze(0)  # (1, m, C, hidden)
+        position = self.position_embedding.unsqueeze(1).expand(m, C, -1)
+        channel = self.channel_embedding.unsqueeze(0).expand(m, C, -1)
+        inputs = torch.cat([position, channel], -1).unsqueeze(0)  # (1, m, C, hidden)
         if self.ahead is not None and known is not None:
             short = self.n_written * self.segment - self.horizon
             filled = F.pad(known, (0, 0, 0, short))  # (B, m * segment, K)
@@ -193,14 +194,14 @@ class SegmentNetwork(nn.Module):
             inputs = inputs + self.ahead(parts).unsqueeze(2)
         gates = F.linear(inputs, layer.weight_ih_l0, layer.bias_ih_l0)
         carried = F.linear(state[0], layer.weight_hh_l0, layer.bias_hh_l0)
-        # (B * C, ...) -> (B, 1, C, ...), to go with the m inputs of each
+        # (B * C, ...) -> (B, 1, C, ...), to broadcast with the m inputs
         carried = carried.unflatten(0, (-1, C)).unsqueeze(1)
         state = tuple(s.unflatten(0, (-1, C)).unsqueeze(1) for s in state)
         hidden = self._step(gates, carried, state)  # (B, m, C, hidden)
         return self.head(self.dropout(hidden)).transpose(1, 2).flatten(2)
 
     def _extend(self, own: Tensor) -> Tensor:
-        """Carry segments on along the linear path: (B, C, n * s) -> (B, C, m * s)."""
+        """Apply the linear path between segments: (B, C, n * s) -> (B, C, m * s)."""
         flat = own.flatten(0, 1).unsqueeze(1)
         smooth = F.conv1d(flat, self.smooth, padding=self.segment // 2)
         smooth = (flat + smooth).view_as(own)
@@ -213,7 +214,7 @@ class SegmentNetwork(nn.Module):
         ``past`` is (B, window, own + E), ``known`` (B, horizon, K); the result is
         (B, horizon * C, 1), step by step.
         """
-        # Segments end at the end of the window; steps left over are the oldest.
+        # The last segment ends with the window; remaining steps are the oldest.
         past = past[:, past.shape[1] - self.n_read * self.segment :].transpose(1, 2)
         own, others = past[:, : self.n_own], past[:, self.n_own :]
         if not self.n_own:
@@ -224,36 +225,38 @@ class SegmentNetwork(nn.Module):
             change = self._change(own - last, others, known)
             paths = last + change[:, :, : self.horizon]
         if self.lags is not None:
-            # What follows from other series may take the place of the last value.
-            paths = paths + self._lagged(others, known) + _FASTER * self.level * last
+            # The effect of other series may replace the last value.
+            paths = paths + self._lagged(others, known) + _LAG_SCALE * self.level * last
         # (B, C, horizon) -> (B, horizon * C, 1)
         return paths.transpose(1, 2).flatten(1).unsqueeze(-1)
 
     def _lagged(self, others: Tensor, known: Tensor | None) -> Tensor:
         """Sum the other series up to each forecast row: (B, E, L) -> (B, C, horizon).
 
-        What is not known of them there counts as their mean, 0.
+        Unknown future values count as their mean, 0.
         """
         future = others.new_zeros(*others.shape[:2], self.horizon)
         if known is not None:
             future[:, self.known] = known.transpose(1, 2)
         series = torch.cat([others, future], -1)
-        return F.conv1d(series, _FASTER * self.lags)[:, :, 1:]
+        return F.conv1d(series, _LAG_SCALE * self.lags)[:, :, 1:]
 
     def _change(self, own: Tensor, others: Tensor, known: Tensor | None) -> Tensor:
         """Forecast relative to the last value, (B, C, L) -> (B, C, m * segment)."""
         if not self.symmetric:
-            return self._answer(own, others, known)
+            return self._forecast_change(own, others, known)
         if not self.training:
-            mirrored = self._answer(-own, others, known)
-            return (self._answer(own, others, known) - mirrored) / 2
+            mirrored = self._forecast_change(-own, others, known)
+            return (self._forecast_change(own, others, known) - mirrored) / 2
         coins = own.new_empty((*own.shape[:2], 1)).bernoulli_(
             0.5, generator=self.dropout.generator
         )
         sign = 1 - 2 * coins
-        return sign * self._answer(sign * own, others, known)
+        return sign * self._forecast_change(sign * own, others, known)
 
-    def _answer(self, own: Tensor, others: Tensor, known: Tensor | None) -> Tensor:
+    def _forecast_change(
+        self, own: Tensor, others: Tensor, known: Tensor | None
+    ) -> Tensor:
         spread = own.square().mean(-1, keepdim=True).add(_SMALLEST_SPREAD).sqrt()
-        answer = self._write(self._read(own / spread, others), known)
-        return answer * spread + self._extend(own)
+        change = self._write(self._read(own / spread, others), known)
+        return change * spread + self._extend(own)

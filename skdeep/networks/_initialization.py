@@ -1,4 +1,4 @@
-"""Initial weights, drawn from a numpy generator so that they are the same anywhere."""
+"""Initial weights, drawn from a numpy generator so that all devices get the same."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import nn
 
 
 class _EmptyLinear(nn.Linear):
-    """A linear layer whose weights are not drawn when it is made."""
+    """A linear layer whose constructor does not draw weights."""
 
     def reset_parameters(self) -> None:
-        """Draw nothing."""
+        """Do nothing."""
 
 
 def make_linear(n_inputs: int, n_outputs: int) -> nn.Linear:
@@ -68,7 +68,7 @@ def _draw_layer(rng, method, activation, fan_in, fan_out):
     """Draw the weights (fan_in, fan_out) and biases (fan_out,) of one layer."""
     if method != "glorot_uniform":
         return _WEIGHTS[method](rng, fan_in, fan_out), np.zeros(fan_out)
-    # scikit-learn's: a smaller range for the logistic function, biases drawn too.
+    # As scikit-learn: a smaller range for the logistic function, and random biases.
     factor = 2.0 if activation == "logistic" else 6.0
     bound = np.sqrt(factor / (fan_in + fan_out))
     weight = _uniform(rng, bound, fan_in, fan_out)
@@ -92,8 +92,8 @@ def initialize_linear(
 def initialize_embeddings(embeddings: Iterable, rng: np.random.RandomState) -> None:
     """Fill the embedding tables with draws of unit length on average.
 
-    The first two codes, for a missing and an unknown category, start at zero, so that
-    a code which does not occur in training has no effect.
+    The first two codes, for missing and unknown categories, start at zero, so that they
+    have no effect if they do not occur in training.
     """
     for table in embeddings:
         scale = 1 / np.sqrt(table.embedding_dim)
@@ -106,9 +106,9 @@ def initialize_embeddings(embeddings: Iterable, rng: np.random.RandomState) -> N
 def initialize_recurrent(layers: Iterable, rng: np.random.RandomState) -> None:
     """Fill recurrent layers, gate by gate, with weights drawn from ``rng``.
 
-    Weights of the inputs have Glorot's range. Weights of the state are orthogonal, so
-    that the state neither vanishes nor explodes at first. Biases are zero, except the
-    bias of an LSTM's forget gate, which is 1 (Jozefowicz et al., 2015).
+    Input weights have Glorot's range. Recurrent weights are orthogonal, so that the
+    state neither vanishes nor explodes at first. Biases are zero, except the bias of
+    an LSTM's forget gate, which is 1 (Jozefowicz et al., 2015).
     """
     for layer in layers:
         n_in, n_hidden = layer.input_size, layer.hidden_size

@@ -17,22 +17,22 @@ from skdeep.networks._initialization import (
     make_linear,
 )
 
-# Hidden values of all steps that are kept when no gradient is wanted.
-_MOST_KEPT = 2**23
+# Maximum number of hidden values, over all steps, in a chunk of sequences.
+_MAX_HIDDEN_VALUES = 2**23
 
 CELLS: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
 def make_layer(cell: str, n_inputs: int, hidden_size: int) -> nn.RNNBase:
-    """Make a recurrent layer of one direction, its weights yet to be drawn."""
-    # Made without memory first: the constructor would draw from a global generator.
+    """Return a recurrent layer of one direction without drawing its weights."""
+    # On the meta device, the constructor does not draw from the global generator.
     make: Any = CELLS[cell]
     layer = make(n_inputs, hidden_size, batch_first=True, device="meta")
     return layer.to_empty(device="cpu")
 
 
 def _detached(state):
-    """Cut a state, which the LSTM has two of, off from what made it."""
+    """Detach a state from the graph; the state of an LSTM is a tuple."""
     if isinstance(state, tuple):
         return tuple(part.detach() for part in state)
     return state.detach()
@@ -41,7 +41,7 @@ def _detached(state):
 def _unroll(layer: Any, x: Tensor, truncation: int | None) -> Tensor:
     """Read sequences step by step: (n, T, n_inputs) -> (n, T, hidden_size).
 
-    With ``truncation`` the gradient does not cross every so many steps, counted from
+    With ``truncation``, the gradient is cut after every that many steps, counted from
     the end.
     """
     n_steps = x.shape[1]
@@ -58,7 +58,7 @@ def _unroll(layer: Any, x: Tensor, truncation: int | None) -> Tensor:
 
 
 def _reversed(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Turn each sequence round, leaving the padding after it where it is."""
+    """Reverse each sequence; the padding stays at the end."""
     if lengths is None:
         return x.flip(1)
     steps = torch.arange(x.shape[1], device=x.device)
@@ -68,38 +68,38 @@ def _reversed(x: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 def _last_step(outputs: Tensor, lengths: Tensor | None) -> Tensor:
-    """Pick what was put out at the end of each sequence: (n, T, h) -> (n, h)."""
+    """Return the output at the last step of each sequence: (n, T, h) -> (n, h)."""
     if lengths is None:
         return outputs[:, -1]
     return outputs[torch.arange(len(outputs), device=outputs.device), lengths - 1]
 
 
 class RecurrentNetwork(nn.Module):
-    """Recurrent layers, one upon another, and a linear layer after the last.
+    """Stacked recurrent layers, followed by a linear layer.
 
     Parameters
     ----------
     n_inputs : int
-        Numbers a step; not used with an embedding.
+        Number of inputs of a step; ignored if there is an embedding.
     hidden_size : int
         Width of each layer, in each direction.
     n_outputs : int
-        Number of raw scores, of a sequence or of each step.
+        Number of raw scores of a sequence, or of each step.
     cell : {"lstm", "gru", "rnn"}
-        Kind of the layers.
+        Kind of the recurrent layers.
     num_layers : int
         Number of layers.
     bidirectional : bool
-        Whether a second row of layers reads from the end to the beginning.
+        Whether additional layers read from the end to the beginning.
     dropout : float
-        Share of values set to zero in training: of those between layers, before the
-        linear layer and after the embedding.
+        Share of values set to zero in training, between layers, before the linear
+        layer and after the embedding.
     truncation : int or None
-        Number of steps that the gradient goes back.
+        Number of steps of backpropagation through time.
     return_sequences : bool
-        Whether there are raw scores for each step.
+        Whether to return raw scores for each step.
     embedding : tuple of int or None
-        Number of tokens and width of their embedding, if the inputs are token ids.
+        Number of tokens and width of their embedding if the inputs are token ids.
     """
 
     def __init__(
@@ -140,20 +140,20 @@ class RecurrentNetwork(nn.Module):
 
     @property
     def work_per_row(self) -> int:
-        """Multiply-adds that a step takes: threads meet after each."""
+        """Number of multiply-adds of a step: threads synchronize after each step."""
         layers = [*self.forwards, *self.backwards]
         return max(sum(w.numel() for w in layer.parameters()) for layer in layers)
 
-    def rows_at_once(self, x: Tensor, lengths: Tensor | None = None) -> int:
-        """Return how many sequences as long as these to read together."""
+    def rows_per_chunk(self, x: Tensor, lengths: Tensor | None = None) -> int:
+        """Return how many sequences of this length to pass to the network together."""
         kept = x.shape[1] * self.head.in_features
-        return max(1, _MOST_KEPT // kept)
+        return max(1, _MAX_HIDDEN_VALUES // kept)
 
     def _read(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return what the last layer puts out at every step, and at the end.
+        """Return the outputs of the last layer at every step and at the end.
 
-        ``x`` is (n, T, n_inputs); the results are (n, T, width) and (n, width), the
-        end of the second direction being the first step.
+        ``x`` is (n, T, n_inputs); the results are (n, T, width) and (n, width). In the
+        backward direction, the end is the first step.
         """
         for i, forward in enumerate(self.forwards):
             x = x if i == 0 else self.dropout(x)
@@ -169,7 +169,7 @@ class RecurrentNetwork(nn.Module):
         return x, ends
 
     def _inputs(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """Cut off the steps that no sequence has, and embed tokens."""
+        """Cut off steps that are padding in all sequences, and embed tokens."""
         x = x.unsqueeze(-1) if x.ndim == 2 else x
         if lengths is not None:
             x = x[:, : int(lengths.max())]
@@ -184,10 +184,10 @@ class RecurrentNetwork(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return raw scores.
 
-        ``x`` is (n, T, n_inputs), numbers or token ids, or (n, T) where there is one
-        a step; ``lengths`` is (n,), None meaning T for all. The result is
-        (n, n_outputs), or (n, T, n_outputs) for each step, with zeros after the end
-        of a sequence.
+        ``x`` has numbers or token ids, (n, T, n_inputs), or (n, T) with one input per
+        step. ``lengths`` is (n,), or None if all lengths are T. The result is
+        (n, n_outputs), or (n, T, n_outputs) for each step, with zeros after the end of
+        a sequence.
         """
         n_steps = x.shape[1]
         outputs, ends = self._read(self._inputs(x, lengths), lengths)

@@ -1,44 +1,44 @@
 """Training: from networks, losses and tensors to trained networks.
 
-Four nouns carry it.
+It has four main classes.
 
 ``Batch``
-    Some rows as tensors: ``inputs`` (a tuple or dict of tensors, each (n, ...)),
-    ``target`` (n, ...) and ``weight`` (n,), which may be missing.
+    Some rows as tensors: ``inputs`` (a tuple or dict of tensors, each (n, ...)), and
+    optionally ``target`` (n, ...) and ``weight`` (n,).
 ``Source``
-    Gives batches by row index. It may ``renew`` its rows before an epoch (simulated
-    paths, replay buffers) and is told whether rows are for training (augmentation).
-    ``RowSource`` puts targets and weights beside the inputs that ``encoding`` makes.
+    Returns batches by row index. It may ``renew`` its rows before an epoch (simulated
+    paths, replay buffers) and knows whether rows are for training (augmentation).
+    ``RowSource`` combines the inputs that ``encoding`` makes with targets and weights.
 ``Objective``
-    ``losses(networks, batch)`` gives the loss of each row, (n,), fit for autograd.
+    ``losses(networks, batch)`` returns the differentiable loss of each row, (n,).
     ``Supervised(loss)`` compares a network's outputs with targets.
 ``Learner``
     One module, one objective, one optimizer. ``step(batch)`` computes the gradient,
     adds the L2 penalty, clips and updates. ``DenseLearner`` does the same for a plain
-    dense network by a hand-written gradient over flat buffers.
+    dense network, with a hand-written gradient over flat buffers.
 
-A ``Task`` has one learner or more (generator and discriminator take their steps in
-turn), the sources to train on and to watch, and the options. ``train(task)`` passes it
-on in this order:
+A ``Task`` has one or more learners (generator and discriminator take their steps in
+turn), the training and validation sources, and the options. ``train(task)`` calls:
 
-1. ``_loop.train`` settles threads and torch's global generators.
-2. ``_epochs.Fit.run`` runs the epochs: order the rows, take batches, let every learner
-   step, evaluate the validation rows, see whether to stop, tell callbacks, write a
-   checkpoint.
-3. ``Learner.step`` takes one step.
+1. ``_loop.train``: sets up threads and torch's global generators.
+2. ``_epochs.Fit.run``: for each epoch, order the rows, take batches, step every
+   learner, evaluate the validation rows, decide whether to stop, call the callbacks
+   and write a checkpoint.
+3. ``Learner.step``: takes one step.
 
-Beside this stand ``_lbfgs`` (scipy's L-BFGS over all rows), ``_net`` (skorch's
-callbacks), ``_inference`` (forward passes without gradients, in chunks bounded in
-bytes), and the training of many dense networks at once: ``_population``
-(``_grouping``, ``_passes``, ``_stacked``, ``_graph``), reached by ``train_together``
-or, from threads of joblib's backend "skdeep", through ``_scheduler`` and ``_backend``.
+Other modules: ``_lbfgs`` (scipy's L-BFGS over all rows), ``_net`` and
+``_skorch_callbacks`` (skorch), ``_inference`` (forward passes without gradients, in
+chunks bounded in bytes), and the training of many dense networks at once:
+``_population`` (``_grouping``, ``_stacked_batches``, ``_stacked_optimizers``,
+``_graph``), called by ``train_together`` or, in threads of joblib's backend "skdeep",
+through ``_scheduler`` and ``_backend``.
 """
 
-from skdeep.training import _backend  # noqa: F401 (registers the backend of joblib)
+from skdeep.training import _backend  # noqa: F401 (registers the joblib backend)
 from skdeep.training._batches import Batch, RowSource, Source
 from skdeep.training._checkpoint import Checkpoint
 from skdeep.training._dense import DenseLearner
-from skdeep.training._device import memory_errors, own_generators, resolve_device
+from skdeep.training._device import memory_errors, resolve_device, seeded_generators
 from skdeep.training._inference import call, hidden_values, raw_scores
 from skdeep.training._learner import Learner
 from skdeep.training._loop import train, train_together
@@ -68,9 +68,9 @@ __all__ = [
     "hidden_values",
     "make_net",
     "memory_errors",
-    "own_generators",
     "raw_scores",
     "resolve_device",
+    "seeded_generators",
     "train",
     "train_together",
 ]

@@ -43,7 +43,7 @@ class PopulationBackend(ParallelBackendBase):
     inner_max_num_threads : int, default=None
         Not supported: joblib raises if it is set.
     memory_budget : int, default=None
-        Memory in bytes that waiting fits may use. If they need more, a population is
+        Memory in bytes that waiting fits may use. If they need more, the population is
         split. ``None`` is a quarter of the machine's memory.
     scheduler : PopulationScheduler, default=None
         Scheduler to use. Nested calls share the scheduler of the outer call. ``None``
@@ -77,10 +77,10 @@ class PopulationBackend(ParallelBackendBase):
     def effective_n_jobs(self, n_jobs):
         """Return the maximum number of active jobs.
 
-        It is ``n_jobs`` if that is positive. The default and negative numbers do not
-        mean the number of cores: waiting jobs use no core, and a population needs as
-        many jobs as possible. Callers make a piece of work for each job, so that the
-        number is bounded.
+        It is ``n_jobs`` if that is positive. Otherwise it is not the number of cores:
+        waiting jobs use no core, and a population needs as many jobs as possible. The
+        number is bounded, because callers such as ``BaggingClassifier`` divide their
+        work by it.
         """
         if n_jobs == 0:
             raise ValueError("n_jobs == 0 in Parallel has no meaning")
@@ -94,8 +94,8 @@ class PopulationBackend(ParallelBackendBase):
         Several ``Parallel`` objects may share this instance at the same time, so it
         cannot store the state of a call.
         """
-        # Thread-preferring calls (forests) rarely train networks; run them serially,
-        # the outer jobs own the cores.
+        # Nested calls that prefer threads (forests) rarely train networks. Run them
+        # serially, because the outer jobs already use the cores.
         wants_threads = (
             options.get("prefer") == "threads" or options.get("require") == "sharedmem"
         )

@@ -1,4 +1,4 @@
-"""Batches, and the sources that give them."""
+"""Batches and their sources."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ Inputs = tuple[Tensor, ...] | Mapping[str, Tensor]
 
 @dataclass
 class Batch:
-    """Some rows, as tensors on the device of the training.
+    """Some rows, as tensors on the training device.
 
     Parameters
     ----------
     inputs : tuple of Tensor, or dict of str to Tensor, each of shape (n_samples, ...)
         Arguments of the network, by position or by name.
     target : Tensor of shape (n_samples, ...), or None
-        What the objective compares the network's outputs with, if anything.
+        Compared with the network's outputs by the objective.
     weight : Tensor of shape (n_samples,), or None
-        Weights of the rows; None means that all are 1.
+        Weights of the rows; None if all are 1.
     weight_sum : float, optional
-        Sum of the weights. Computed unless given; a source that knows the sums of many
-        batches spares an accelerator from waiting for each.
+        Sum of the weights; computed by default. Pass it if the sums of many batches
+        are known: computing each would synchronize with the accelerator.
     """
 
     inputs: Inputs
@@ -36,7 +36,7 @@ class Batch:
     weight: Tensor | None = None
     weight_sum: float = -1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.weight_sum < 0:
             weight = self.weight
             self.weight_sum = float(len(self) if weight is None else weight.sum())
@@ -49,46 +49,46 @@ class Batch:
 
     @property
     def scale(self) -> Tensor | float:
-        """Each row's share of the batch, one number if all are equal."""
+        """Weight of each row divided by the sum; a number if all are equal."""
         if self.weight is None:
             return 1 / self.weight_sum
         return self.weight / self.weight_sum
 
     def split(self, size: int) -> Iterator[Batch]:
-        """Yield the rows in batches of ``size``, the last one shorter."""
+        """Yield the rows in batches of ``size``; the last may be shorter."""
         start = 0
-        # Batch normalisation needs two rows.
+        # Batch normalisation needs at least two rows.
         for n_rows in batch_sizes(len(self), size, merge_single=True):
             rows = slice(start, start + n_rows)
             start += n_rows
             yield Batch(
-                _some_rows(self.inputs, rows),
+                _select_rows(self.inputs, rows),
                 None if self.target is None else self.target[rows],
                 None if self.weight is None else self.weight[rows],
             )
 
 
-def first_of(inputs: Inputs) -> Tensor:
-    """Return the first of a batch's inputs."""
+def first_input(inputs: Inputs) -> Tensor:
+    """Return the first input of a batch."""
     if isinstance(inputs, tuple):
         return inputs[0]
     return next(iter(inputs.values()))
 
 
-def _some_rows(inputs: Inputs, rows: slice) -> Inputs:
+def _select_rows(inputs: Inputs, rows: slice) -> Inputs:
     if isinstance(inputs, Mapping):
         return {name: x[rows] for name, x in inputs.items()}
     return tuple(x[rows] for x in inputs)
 
 
-def as_argument(inputs: Inputs):
-    """Return inputs as skorch passes them: a single tensor is not in a tuple."""
+def as_argument(inputs: Inputs) -> Tensor | Inputs:
+    """Return inputs as skorch passes them: a single tensor without a tuple."""
     is_single = isinstance(inputs, tuple) and len(inputs) == 1
-    return first_of(inputs) if is_single else inputs
+    return first_input(inputs) if is_single else inputs
 
 
 class Source(ABC):
-    """Gives batches by row index."""
+    """Returns batches by row index."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -96,7 +96,15 @@ class Source(ABC):
 
     @abstractmethod
     def batch(self, index: Tensor | slice, *, training: bool = False) -> Batch:
-        """Return some rows; ``training`` tells whether they may be augmented."""
+        """Return some rows.
+
+        Parameters
+        ----------
+        index : Tensor or slice
+            Row numbers.
+        training : bool, default=False
+            Whether the rows are for training and may be augmented.
+        """
 
     def batches(
         self, order: Tensor, sizes: list[int], *, reuse: bool = False
@@ -106,21 +114,21 @@ class Source(ABC):
         Parameters
         ----------
         order : Tensor of shape (n_samples,)
-            Row numbers in the order in which they are taken.
+            Row numbers in training order.
         sizes : list of int
             Number of rows of each batch.
         reuse : bool, default=False
-            Whether a batch may overwrite the memory of the one before it.
+            Whether a batch may overwrite the memory of the previous one.
         """
         for rows in order.split(sizes):
             yield self.batch(rows, training=True)
 
     def renew(self, networks: Mapping[str, nn.Module]) -> None:
-        """Replace the rows before an epoch, perhaps by what the networks make."""
+        """Replace the rows before an epoch, for example with simulated ones."""
 
 
 class InputRows(Protocol):
-    """Encoded inputs, as ``encoding`` makes them."""
+    """Encoded inputs, as made by ``encoding``."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -128,7 +136,8 @@ class InputRows(Protocol):
     def take(self, index: Tensor | slice, out: Sequence[Tensor] | None = None) -> Any:
         """Return the network's arguments for some rows.
 
-        ``out`` may hold tensors of an earlier batch, no shorter, to be overwritten.
+        ``out`` may hold tensors of an earlier batch with at least as many rows, to
+        write the result into.
         """
 
 
@@ -140,7 +149,7 @@ class RowSource(Source):
     rows : InputRows
         The inputs.
     target : Tensor of shape (n_samples, ...)
-        The targets, as the loss wants them.
+        The targets, in the form that the loss takes.
     weight : Tensor of shape (n_samples,), optional
         Weights of the rows.
     """
@@ -155,13 +164,15 @@ class RowSource(Source):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def batch(self, index, *, training=False):
+    def batch(self, index: Tensor | slice, *, training: bool = False) -> Batch:
         target = None if self.target is None else self.target[index]
         weight = None if self.weight is None else self.weight[index]
         return Batch(self.rows.take(index), target, weight)
 
-    def batches(self, order, sizes, *, reuse=False):
-        # split, unlike slicing in a loop, makes all the views in one call.
+    def batches(
+        self, order: Tensor, sizes: list[int], *, reuse: bool = False
+    ) -> Iterator[Batch]:
+        # split makes all views in one call; slicing in a loop is slower.
         index = order.split(sizes)
         weights, sums = self._weights(order, sizes)
         targets = self._targets(order, sizes)
@@ -172,7 +183,7 @@ class RowSource(Source):
             if inputs is None or not reuse:
                 inputs = taken = self.rows.take(rows)
             else:
-                # The first batch is the largest: its memory serves for all.
+                # No batch is larger than the first, so its memory fits all.
                 taken = self.rows.take(rows, inputs)
             yield Batch(taken, target, weight, total)
 
@@ -181,11 +192,13 @@ class RowSource(Source):
             return iter([None] * len(sizes))
         if self.target.is_contiguous():
             return iter(self.target[order].split(sizes))
-        # Overlapping targets: all of them at once, as many times larger than the
-        # series as they are long, might fill the memory.
+        # Overlapping views of a series (forecasts): copying all rows at once could
+        # exhaust the memory.
         return (self.target.index_select(0, rows) for rows in order.split(sizes))
 
-    def _weights(self, order: Tensor, sizes: list[int]):
+    def _weights(
+        self, order: Tensor, sizes: list[int]
+    ) -> tuple[Sequence[Tensor | None], list[float]]:
         """Return the weights of each batch and their sums."""
         if self.weight is None:
             return [None] * len(sizes), [float(size) for size in sizes]
@@ -198,8 +211,8 @@ def batch_sizes(
 ) -> list[int]:
     """Return the sizes of the batches of ``n_samples`` rows; the last may be shorter.
 
-    ``merge_single`` joins a last batch of one row to the one before it: batch
-    normalisation needs two rows.
+    ``merge_single`` merges a last batch of one row into the previous batch, because
+    batch normalisation needs two rows.
     """
     n_full, rest = divmod(n_samples, batch_size)
     sizes = [batch_size] * n_full + ([rest] if rest else [])
@@ -209,28 +222,28 @@ def batch_sizes(
 
 
 class LossTally:
-    """The mean loss of an epoch, kept on the device until the epoch ends."""
+    """The mean loss of an epoch; the losses stay on the device until its end."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.losses: list[Tensor] = []
         self.penalties: list[tuple[Tensor, float]] = []
         self.sizes: list[int] = []
 
     def add(self, losses: Tensor, batch: Batch) -> None:
-        """Take in the losses of a batch's rows, (n_samples,)."""
+        """Add the losses of the rows of a batch, (n_samples,)."""
         if batch.weight is not None:
             losses = losses * (batch.weight * (len(batch) / batch.weight_sum))
         self.losses.append(losses)
         self.sizes.append(len(losses))
 
     def add_penalty(self, squared_norm: Tensor, factor: float) -> None:
-        """Take in the L2 penalty of the last batch."""
+        """Add the L2 penalty of the last batch."""
         self.penalties.append((squared_norm, factor * self.sizes[-1]))
 
     def mean(self) -> float:
-        """Return the mean loss; penalties count by the sizes of their batches."""
+        """Return the mean loss; penalties are weighted by the batch sizes."""
         values = torch.cat(self.losses)
-        with np.errstate(over="ignore", invalid="ignore"):  # where training diverges
+        with np.errstate(over="ignore", invalid="ignore"):  # if training diverges
             loss = float(values.cpu().numpy().mean(dtype=np.float64))
         if self.penalties:
             norms = torch.stack([norm for norm, _ in self.penalties]).tolist()

@@ -1,4 +1,4 @@
-"""Checkpoints: a training that is killed goes on where it was."""
+"""Checkpoints, from which an interrupted training is resumed."""
 
 from __future__ import annotations
 
@@ -20,44 +20,45 @@ from skdeep._input_checks import check_file_name
 from skdeep.training._module_state import ModuleState
 
 _MAGIC = b"skdeep checkpoint 1\n"
-# Parameters that change nothing about the outcome.
+# Parameters that do not change the result.
 _IRRELEVANT = {"verbose"}
 
 
 class Checkpoint:
-    """Keeps the state of a training on disk, and resumes it from there.
+    """Save the state of a training to disk, and resume it from there.
 
-    After an epoch everything that training needs to go on is written to a file: the
-    weights, the optimizer, the random states, the history, the best epoch and the
+    After an epoch everything that is needed to resume training is written to a file:
+    the weights, the optimizer, the random states, the history, the best epoch and the
     averaged weights. If the process is killed, calling the same ``fit`` on the same
-    data again resumes it, and the result is the same to the last bit.
+    data again resumes it, and the result is bit-identical.
 
-    It is a callback of scikit-learn's protocol: pass it to ``set_callbacks``.
+    It follows scikit-learn's callback protocol: pass it to ``set_callbacks``.
 
     Parameters
     ----------
     path : str or path-like
-        The file. Clones of the estimator, as cross-validation and searches make them,
-        have files of their own beside it, named by their data and parameters.
+        The file. Clones of the estimator, as made by cross-validation and searches,
+        write separate files to the same folder, named after their data and parameters.
     every : int, default=1
-        Number of epochs between two checkpoints. The last epoch always has one.
+        Number of epochs between two checkpoints. The last epoch is always saved.
 
     Raises
     ------
     ValueError
-        In ``fit``, if the file belongs to other data or parameters, or if it is no
+        In ``fit``, if the file belongs to other data or parameters, or if it is not a
         checkpoint.
     OSError
         In ``fit``, if the file cannot be written. An earlier checkpoint is unchanged.
 
     Notes
     -----
-    A file is replaced only when the new one is complete. It is not deleted at the end:
-    the same ``fit`` then returns at once. Loading a checkpoint unpickles it, which can
-    run code: use files of your own.
+    A file is replaced only when the new one is complete. It is not deleted at the end,
+    so that the same ``fit`` then returns at once. Loading a checkpoint unpickles it,
+    which can run arbitrary code: only use files that you trust.
 
-    A module that draws from the generators of numpy or of Python in training is resumed
-    without their state; torch's is restored. Two processes must not use one file.
+    The states of torch's generators are restored. If a module draws from the global
+    generators of numpy or Python during training, their state is not. Two processes
+    must not use the same file.
 
     Examples
     --------
@@ -76,46 +77,46 @@ class Checkpoint:
     True
     """
 
-    def __init__(self, path, every: int = 1):
+    def __init__(self, path: str | os.PathLike[str], every: int = 1):
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-            raise ValueError(f"every must be an int from 1 on, got {every!r}.")
+            raise ValueError(f"every must be an int >= 1, got {every!r}.")
         check_file_name(path, "path")
         self.path = os.fspath(path)
         self.every = every
         self._owner: Any = None
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Checkpoint({self.path!r}, every={self.every})"
 
-    def __getstate__(self):
-        # An estimator in another process is a copy.
+    def __getstate__(self) -> dict[str, Any]:
+        # An unpickled estimator is a copy: it must not write to the same file.
         return {"path": self.path, "every": self.every, "_owner": None}
 
-    def setup(self, estimator, context):
-        """Do nothing: the file is opened by ``fit``."""
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Do nothing: ``fit`` opens the file."""
 
-    def teardown(self, estimator, context):
+    def teardown(self, estimator: Any, context: Any) -> None:
         """Do nothing."""
 
-    def on_fit_task_begin(self, estimator, context):
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
         """Do nothing."""
 
-    def on_fit_task_end(self, estimator, context):
-        """Do nothing: training itself writes the file after an epoch."""
+    def on_fit_task_end(self, estimator: Any, context: Any) -> None:
+        """Do nothing: the training loop writes the file."""
 
-    def set_owner(self, estimator) -> None:
-        """Note whose file ``path`` is."""
+    def set_owner(self, estimator: Any) -> None:
+        """Set the estimator that uses ``path`` itself; clones use other files."""
         self._owner = weakref.ref(estimator)
 
-    def open(self, estimator, sample, valid) -> CheckpointFile:
+    def open(self, estimator: Any, sample: Any, valid: Any) -> CheckpointFile:
         """Return the file of one fit.
 
         Parameters
         ----------
         estimator : estimator
-            Is fitted.
+            The estimator to fit.
         sample, valid : Sample or None
-            The checked training rows and the user's validation rows.
+            The checked training rows and the validation rows passed to ``fit``.
         """
         identity = {
             "X": joblib.hash(sample.table),
@@ -125,7 +126,7 @@ class Checkpoint:
             "y_val": joblib.hash(None if valid is None else valid.codes),
         }
         parameters = {
-            name: described(value)
+            name: stable_repr(value)
             for name, value in estimator.get_params(deep=False).items()
             if name not in _IRRELEVANT
         }
@@ -144,16 +145,16 @@ class CheckpointFile:
     Parameters
     ----------
     path : Path
-        Where it is.
+        Path of the file.
     every : int
         Number of epochs between two writes.
     identity : dict of str to str
-        Tells the fit's data and parameters from others.
+        Hashes and descriptions of the data and parameters of the fit.
 
     Attributes
     ----------
     seed : int or None
-        What was drawn for ``random_state=None``.
+        The seed that was drawn for ``random_state=None``.
     """
 
     def __init__(self, path: Path, every: int, identity: dict[str, str]):
@@ -166,8 +167,10 @@ class CheckpointFile:
         self._check(identity)
         _check_writable(path)
 
-    def check_start(self, task) -> None:
-        """Refuse a network that starts from other weights than the saved one did."""
+    def check_start(self, task: Any) -> None:
+        """Raise if the network starts from other weights than the saved one."""
+        # The initial weights also depend on the code of the module, which the
+        # parameters do not show.
         states = [ModuleState.of(learner.module) for learner in task.learners]
         start = {_START: joblib.hash(states)}
         self._check(start)
@@ -180,29 +183,30 @@ class CheckpointFile:
         other = [name for name in identity if saved.get(name) != identity[name]]
         if not other:
             return
-        was = [
+        changes = [
             f"{name}={saved[name]} (now {identity[name]})"
             for name in other
             if name in saved and len(saved[name]) < 30 and name not in _HASHED
         ]
-        told = f" It has {', '.join(was)}." if was else ""
+        found = f" It has {', '.join(changes)}." if changes else ""
         verb = "differs" if len(other) == 1 else "differ"
         raise ValueError(
-            f"{str(self.path)!r} is the checkpoint of another fit: {_listed(other)} "
-            f"{verb}.{told} Pass the same data and parameters to resume it; otherwise "
+            f"{str(self.path)!r} is the checkpoint of another fit: {_join_names(other)} "
+            f"{verb}.{found} Pass the same data and parameters to resume it; otherwise "
             "delete the file or use another path."
         )
 
-    def load(self) -> dict | None:
-        """Return the state that was saved, if one was."""
+    def load(self) -> dict[str, Any] | None:
+        """Return the saved state, or None."""
         return None if self._saved is None else self._saved["fit"]
 
-    def after_epoch(self, fit) -> None:
-        """Write the state of a fit, if it is time for it."""
+    def after_epoch(self, fit: Any) -> None:
+        """Write the state of a fit, every ``every`` epochs and at the end."""
         if fit.state.n_iter % self.every and not fit.is_over:
             return
         saved = {"seed": self.seed, "identity": self.identity, "fit": fit.checkpoint()}
         payload = pickle.dumps(saved, protocol=pickle.HIGHEST_PROTOCOL)
+        # A damaged pickle may load without an error.
         checksum = zlib.crc32(payload).to_bytes(4, "big")
         _write(self.path, _MAGIC + checksum + payload)
 
@@ -211,23 +215,23 @@ _START = "the initial state of the network"
 _HASHED = {"X", "y", "sample_weight", "X_val", "y_val", _START}
 
 
-def _listed(names: list[str]) -> str:
+def _join_names(names: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def described(value) -> str:
-    """Return a text that two equal parameters share, also in different processes."""
+def stable_repr(value: Any) -> str:
+    """Return a text that is the same for equal parameters, in any process."""
     if isinstance(value, nn.Module):
         return f"{type(value).__name__} {joblib.hash(ModuleState.of(value))}"
     if isinstance(value, functools.partial):
         parts = (value.func, value.args, value.keywords)
-        return "partial" + described(list(parts))
+        return "partial" + stable_repr(list(parts))
     if isinstance(value, dict):
-        return str({key: described(v) for key, v in value.items()})
+        return str({key: stable_repr(v) for key, v in value.items()})
     if isinstance(value, (list, tuple)):
-        return str([described(v) for v in value])
+        return str([stable_repr(v) for v in value])
     if isinstance(value, np.random.RandomState):
-        return joblib.hash(value.get_state(legacy=False))
+        return str(joblib.hash(value.get_state(legacy=False)))
     if hasattr(value, "__code__"):
         code = value.__code__
         return (
@@ -236,13 +240,13 @@ def described(value) -> str:
     if hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}"
     text = repr(value)
-    if " at 0x" in text:  # an address, which another process does not repeat
+    if " at 0x" in text:  # a memory address, which differs between processes
         return type(value).__qualname__
     return text if len(text) < 200 else joblib.hash(text)
 
 
-def _read(path: Path) -> dict | None:
-    """Return what a file holds, None if there is none."""
+def _read(path: Path) -> dict[str, Any] | None:
+    """Return the content of a file, or None if it does not exist."""
     try:
         data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -254,8 +258,8 @@ def _read(path: Path) -> dict | None:
         ) from error
     if not data.startswith(_MAGIC):
         raise ValueError(
-            f"{str(path)!r} exists and is not a checkpoint of skdeep. Nothing was "
-            "written to it; use another path."
+            f"{str(path)!r} exists and is not a checkpoint of skdeep. It was not "
+            "changed; use another path."
         )
     start = len(_MAGIC) + 4
     payload = data[start:]
@@ -264,25 +268,26 @@ def _read(path: Path) -> dict | None:
             f"The checkpoint {str(path)!r} is damaged and cannot be resumed. Delete it "
             "to train from the beginning."
         )
-    return pickle.loads(payload)
+    saved: dict[str, Any] = pickle.loads(payload)
+    return saved
 
 
 def _check_writable(path: Path) -> None:
-    """Fail before training if the file cannot be written after it."""
-    part = _part(path)
+    """Raise before training if the file cannot be written."""
+    part = _partial_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.open("wb").close()
         part.unlink()
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise _write_error(path, error) from error
 
 
-def _part(path: Path) -> Path:
+def _partial_path(path: Path) -> Path:
     return path.with_name(path.name + ".part")
 
 
-def _cannot_write(path: Path, error: OSError) -> OSError:
+def _write_error(path: Path, error: OSError) -> OSError:
     return OSError(
         error.errno,
         f"The checkpoint {str(path)!r} cannot be written: {error.strerror}. An earlier "
@@ -291,23 +296,24 @@ def _cannot_write(path: Path, error: OSError) -> OSError:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Replace a file as a whole, or leave it as it was."""
-    part = _part(path)
+    """Replace a file atomically; on an error it is unchanged."""
+    part = _partial_path(path)
     try:
         with part.open("wb") as file:
             file.write(data)
             file.flush()
+            # Otherwise the file may be empty if power fails after the renaming.
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
-        raise _cannot_write(path, error) from error
+        raise _write_error(path, error) from error
     _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a renaming survive a loss of power, where the system can."""
+    """Make the renaming of a file survive a power loss, if the system allows it."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,30 +1,38 @@
-"""The fast path: dense networks, their gradient written out.
+"""The fast path: training dense networks by a hand-written gradient.
 
-Everything has a leading axis that counts networks of one shape which are stepped
-together; a single fit is a population of one.
+All tensors have a leading axis for K networks of the same shape, which take their steps
+together. A single fit is a population of one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from skdeep.training._flat import FlatParameters, make_flat_optimizer
+from skdeep.training._batches import Batch
+from skdeep.training._flat import FlatOptimizer, FlatParameters, make_flat_optimizer
 from skdeep.training._learner import Learner
+from skdeep.training._protocols import (
+    ActivationWithDerivative,
+    DenseModule,
+    DropoutMasks,
+    LossWithGradient,
+)
 
 
 @dataclass
 class _Workspace:
-    """Memory that a step computes in, for batches of one size.
+    """Preallocated memory of a step, for batches of one size.
 
-    ``sums`` and ``deltas`` are (K, n_samples, width), one a hidden layer, ``raw`` is
-    (K, n_scores, n_samples) and ``raw_T`` a view of it the other way round.
-    ``products`` are, for each part of each layer, the bias, the weights and where their
-    product with the layer's inputs goes: ``sums`` or, of the last one, ``raw``.
+    ``sums`` and ``deltas`` have one tensor (K, n_samples, width) for each hidden layer;
+    ``raw_T`` (K, n_samples, n_scores) is a transposed view of the raw scores.
+    ``products`` has, for each part of each layer, the bias, the weights and the output
+    of their product with the layer's inputs: ``sums`` or, in the last layer, the raw
+    scores.
     """
 
     sums: list[Tensor]
@@ -34,22 +42,23 @@ class _Workspace:
 
 
 class DenseStep:
-    """Forward and backward through K dense networks of one shape.
+    """Forward and backward pass of K dense networks of the same shape.
 
     Parameters
     ----------
     weights, weight_gradients : list of Tensor of shape (K, n_out, n_in)
-        One of each a layer; the gradients are written.
+        One for each layer; the gradients are overwritten.
     biases, bias_gradients : list of Tensor of shape (K, 1, n_out)
         The same for the biases.
     activation : Activation
-        Between the layers.
+        The activation of the hidden layers.
     loss : Loss
-        Of the raw scores.
+        The loss of the raw scores.
     dropout : sequence of Dropout
-        One a network, or none.
+        One for each network, or empty.
     parts : sequence of int
-        How many networks, one after the other, read the same inputs; all by default.
+        Sizes of groups of successive networks that read the same inputs; by default
+        one group of all networks.
     """
 
     def __init__(
@@ -58,9 +67,9 @@ class DenseStep:
         biases: list[Tensor],
         weight_gradients: list[Tensor],
         bias_gradients: list[Tensor],
-        activation,
-        loss,
-        dropout: Sequence = (),
+        activation: ActivationWithDerivative,
+        loss: LossWithGradient,
+        dropout: Sequence[DropoutMasks] = (),
         parts: Sequence[int] = (),
     ):
         self.weights = weights
@@ -70,17 +79,18 @@ class DenseStep:
         self.loss = loss
         self.dropout = dropout
         self._parts = list(parts) or [len(weights[0])]
-        # Views made once: each costs a step as much as a small product does.
+        # Make the views once: in each step, a view would cost as much as a small
+        # product.
         *hidden, last = weights
         self._weights = self._cut([*(weight.mT for weight in hidden), last])
         self._biases = self._cut([*biases[:-1], biases[-1].mT])
         self._weight_gradients = self._cut(weight_gradients)
-        # What a layer reads; maxout hands on fewer values than the layer below gives.
-        self._kept_widths = [weight.shape[2] for weight in weights[1:]]
+        # Widths after the activation: maxout reduces them.
+        self._activation_widths = [weight.shape[2] for weight in weights[1:]]
         self._workspaces: dict[int, _Workspace] = {}
 
     def _cut(self, layers: list[Tensor]) -> list[Sequence[Tensor]]:
-        """Cut the tensor of the first layer into parts that read one input each."""
+        """Split the tensor of the first layer into parts that read one input each."""
         first, *others = layers
         return [first.split(self._parts), *([layer] for layer in others)]
 
@@ -93,10 +103,11 @@ class DenseStep:
     ) -> Tensor:
         """Write the gradient of the scaled losses; return the losses.
 
-        ``x`` holds for each of the ``parts`` its inputs, (part, n_samples, n_inputs);
+        ``x`` has the inputs of each of the ``parts``, (part, n_samples, n_inputs);
         ``target`` is (K, n_samples, ...) and ``scale`` a number or (K, n_samples, 1);
-        the result is (K, n_samples). Where ``counts`` are given, the rows of each
-        network after so many are padding, of scale 0, for which no dropout is drawn.
+        the result is (K, n_samples). ``counts``, if given, has the number of rows of
+        each network; the rows after them are padding of scale 0, for which no dropout
+        is drawn.
         """
         workspace = self._workspaces.get(x[0].shape[1]) or self._make_workspace(
             x[0].shape[1]
@@ -124,7 +135,7 @@ class DenseStep:
 
     def _forward(
         self, x: Sequence[Tensor], workspace: _Workspace, counts: Sequence[int] | None
-    ):
+    ) -> tuple[list[Sequence[Tensor]], list[Tensor], list[Tensor]]:
         """Fill the workspace; return each layer's inputs, hidden outputs and masks."""
         inputs, outputs, masks = [x], [], []
         for depth, z in enumerate(workspace.sums):
@@ -138,18 +149,18 @@ class DenseStep:
                 masks.append(self._masks(a, counts))
                 a = a * masks[-1]
             inputs.append([a])
-        # (K, n_out, n_in) x (K, n_in, B) -> (K, n_out, B): with the few scores on an
-        # outer axis this product and the softmax after it are faster.
+        # (K, n_out, n_in) x (K, n_in, B) -> (K, n_out, B): this product and the softmax
+        # after it are faster with the few scores on an outer axis.
         products = zip(inputs[-1], workspace.products[-1], strict=True)
         for read, (bias_T, weight, out) in products:
             torch.baddbmm(bias_T, weight, read.mT, out=out)
         return inputs, outputs, masks
 
     def _make_workspace(self, n_samples: int) -> _Workspace:
-        """Make a workspace for batches of a size.
+        """Allocate a workspace for batches of a size.
 
-        A new one in each step would cost page faults. Two sizes are kept, that of the
-        batches and that of a shorter last one.
+        Allocating in each step would cause page faults. Two workspaces are kept: for
+        full batches and for a shorter last batch.
         """
         if len(self._workspaces) == 2:
             self._workspaces.clear()
@@ -160,7 +171,7 @@ class DenseStep:
         layers = zip(self._biases, self._weights, self._cut([*sums, raw]), strict=True)
         self._workspaces[n_samples] = _Workspace(
             sums=sums,
-            deltas=[new(k, n_samples, width) for width in self._kept_widths],
+            deltas=[new(k, n_samples, width) for width in self._activation_widths],
             raw_T=raw.mT,
             products=[list(zip(*layer, strict=True)) for layer in layers],
         )
@@ -178,22 +189,22 @@ class DenseStep:
 
 
 class DenseLearner(Learner):
-    """A ``DenseNetwork`` of plain layers that learns by its hand-written gradient.
+    """Trains a plain ``DenseNetwork`` by a hand-written gradient.
 
-    Its objective is ``Supervised``.
+    The objective must be ``Supervised``.
     """
 
-    def _lay_out(self):
+    def _prepare_parameters(self) -> None:
         self.flat = FlatParameters(self.module)
         self.parameters = [self.flat.values]
-        network: Any = self.module
+        network = cast(DenseModule, self.module)
         objective: Any = self.objective
         layers = network.layers
         self._step = DenseStep(
             [layer.weight.data.unsqueeze(0) for layer in layers],
             [layer.bias.data[None, None] for layer in layers],
-            [layer.weight.grad.unsqueeze(0) for layer in layers],
-            [layer.bias.grad[None, None] for layer in layers],
+            [cast(Tensor, layer.weight.grad).unsqueeze(0) for layer in layers],
+            [cast(Tensor, layer.bias.grad)[None, None] for layer in layers],
             network.activation,
             objective.loss,
             [network.dropout] if network.dropout.p else [],
@@ -203,16 +214,16 @@ class DenseLearner(Learner):
 
     needs_two_rows = False
 
-    def _make_optimizer(self):
+    def _make_optimizer(self) -> FlatOptimizer:
         return make_flat_optimizer(self.options, self.flat)
 
-    def _take_step(self):
+    def _take_step(self) -> None:
         self.optimizer.step()
 
-    def _averaged_tensors(self):
+    def _averaged_tensors(self) -> list[Tensor]:
         return [self.flat.values.data]
 
-    def gradient(self, batch):
+    def gradient(self, batch: Batch) -> Tensor:
         scale = batch.scale
         if isinstance(scale, Tensor):
             scale = scale[None, :, None]
@@ -220,7 +231,7 @@ class DenseLearner(Learner):
         target: Any = batch.target
         return self._step.gradient([inputs[0][None]], target[None], scale)[0]
 
-    def _penalise(self, alpha, weight_sum):
+    def _penalise(self, alpha: float, weight_sum: float) -> None:
         weights = self._weights
         self.tally.add_penalty(torch.dot(weights, weights), alpha / weight_sum)
         if self.options.solver == "adamw":
@@ -228,31 +239,31 @@ class DenseLearner(Learner):
         else:
             self._weight_gradient.add_(weights, alpha=alpha / weight_sum)
 
-    def _clip(self, largest):
+    def _clip(self, largest: float) -> None:
         norm = torch.linalg.vector_norm(self.flat.gradient)
         self.flat.gradient.mul_((largest / (norm + 1e-6)).clamp_max(1.0))
 
-    def snapshot(self):
+    def snapshot(self) -> Tensor:
         with self.averaged():
             return self.flat.values.detach().clone()
 
-    def restore(self, snapshot):
+    def restore(self, snapshot: Tensor) -> None:
         self.flat.values.data.copy_(snapshot)
 
-    def vector(self):
+    def vector(self) -> Tensor:
         return self.flat.values.detach()
 
-    def set_vector(self, values):
+    def set_vector(self, values: Tensor) -> None:
         self.flat.values.data.copy_(values)
 
-    def gradient_vector(self):
+    def gradient_vector(self) -> Tensor:
         return self.flat.gradient
 
-    def add_penalty(self, factor):
+    def add_penalty(self, factor: float) -> float:
         self._weight_gradient.add_(self._weights, alpha=factor)
         return 0.5 * factor * torch.dot(self._weights, self._weights).item()
 
     def release(self) -> None:
-        """Give each parameter memory of its own, and drop the gradients."""
+        """Copy each parameter out of the flat buffer, and drop the gradients."""
         for parameter in self.module.parameters():
             parameter.data, parameter.grad = parameter.data.clone(), None

@@ -1,4 +1,4 @@
-"""Where a network computes, in which precision and with how many threads."""
+"""Devices, numbers of threads, memory errors and torch's global generators."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from threadpoolctl import ThreadpoolController
@@ -15,12 +16,12 @@ from torch import Tensor
 
 from skdeep._messages import first_line
 
-# Multiply-adds of a batch for each thread: with less to do, threads would wait for each
-# other longer than they compute, and fight with those of other processes.
+# Multiply-adds of a batch for each thread. With less work, threads wait for each other
+# longer than they compute, and compete with the threads of other processes.
 _WORK_PER_THREAD = 2**21
 
-# What torch says where it gets no memory, or is asked for more than there can be.
-_OF_MEMORY = (
+# Substrings of torch's errors when memory is short or a size overflows.
+_MEMORY_MESSAGES = (
     "can't allocate memory",
     "not enough memory",
     "Storage size calculation overflowed",
@@ -29,8 +30,10 @@ _OF_MEMORY = (
     "invalid size, tried to allocate",
 )
 
+# Torch's global generators belong to the process. The lock is reentrant, because a
+# callback may fit another model within a fit.
 _lock = threading.RLock()
-_here = threading.local()
+_thread_state = threading.local()
 
 
 def resolve_device(device: str, *, fall_back: bool = False) -> torch.device:
@@ -39,14 +42,14 @@ def resolve_device(device: str, *, fall_back: bool = False) -> torch.device:
     Parameters
     ----------
     device : str
-        "auto" (an accelerator where there is one), "cpu", "cuda", "cuda:1", "mps".
+        "auto" (an accelerator if available), "cpu", "cuda", "cuda:1" or "mps".
     fall_back : bool, default=False
-        Whether a device that is not there is replaced by the CPU.
+        Whether to return the CPU if the device is not available.
 
     Raises
     ------
     ValueError
-        If the name is unknown or the device is not there.
+        If the name is unknown or the device is not available.
     """
     if device == "auto":
         return torch.device(_best_kind())
@@ -56,12 +59,12 @@ def resolve_device(device: str, *, fall_back: bool = False) -> torch.device:
         raise ValueError(
             f"Unknown device={device!r}. Use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'."
         ) from error
-    problem = _problem(found)
+    problem = _unavailable_reason(found)
     if problem is None:
         return found
     if fall_back:
         return torch.device("cpu")
-    raise ValueError(f"device={device!r} was asked for, but {problem}.")
+    raise ValueError(f"device={device!r} is not available: {problem}.")
 
 
 def _best_kind() -> str:
@@ -70,8 +73,8 @@ def _best_kind() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def _problem(device: torch.device) -> str | None:
-    """Say why ``device`` cannot be used, if it cannot."""
+def _unavailable_reason(device: torch.device) -> str | None:
+    """Return why a device cannot be used, or None if it can."""
     if device.type == "cuda":
         count = torch.cuda.device_count()
         if count == 0:
@@ -81,22 +84,22 @@ def _problem(device: torch.device) -> str | None:
     if device.type == "mps" and not torch.backends.mps.is_available():
         return "torch finds no MPS device"
     if device.type not in ("cpu", "cuda", "mps"):
-        return "skdeep computes on 'cpu', 'cuda' and 'mps' only"
+        return "skdeep supports 'cpu', 'cuda' and 'mps' only"
     return None
 
 
 @functools.cache
 def _openmp() -> ThreadpoolController:
-    """Return what sets OpenMP's number of threads, for the calling thread alone."""
+    """Return the controller of OpenMP's number of threads in the calling thread."""
     return ThreadpoolController().select(user_api="openmp")
 
 
 @functools.cache
 def _set_mkl_threads() -> Callable[[int], int]:
-    """Return MKL's function for the threads of the calling thread, as torch has it.
+    """Return the function that sets MKL's number of threads in the calling thread.
 
-    It gives the number set before, 0 meaning none. Where torch is built without MKL,
-    this is a function that does nothing.
+    The function returns the previous number, or 0 if none was set. If torch is built
+    without MKL, it does nothing.
     """
     for path in Path(torch.__file__).parent.glob("lib/*torch_cpu.*"):
         with contextlib.suppress(OSError, AttributeError):
@@ -105,19 +108,20 @@ def _set_mkl_threads() -> Callable[[int], int]:
 
 
 def worthwhile_threads(work: int, available: int) -> int:
-    """Return how many of the threads to use for this many multiply-adds."""
+    """Return how many of the available threads to use for ``work`` multiply-adds."""
     return max(1, min(available, -(-work // _WORK_PER_THREAD)))
 
 
 @contextlib.contextmanager
 def on_threads(count: int, device: torch.device) -> Iterator[None]:
-    """Compute on so many threads, if it is on the CPU.
+    """Compute with ``count`` threads on the CPU; do nothing on other devices.
 
-    The setting holds for the calling thread and is restored.
-    (``torch.set_num_threads`` would not do: it changes what other threads start with,
-    and MKL for all of them.)
+    The setting applies to the calling thread only and is restored.
+    (``torch.set_num_threads`` is no substitute: it changes the default of new threads,
+    and MKL's setting in all threads.)
     """
-    # The first time, this also sets the calling thread up by torch's default.
+    # The first call of get_num_threads applies torch's default to the calling thread.
+    # Without it, torch would do so later and overwrite the setting made here.
     if device.type != "cpu" or count == torch.get_num_threads():
         yield
         return
@@ -133,9 +137,10 @@ def on_threads(count: int, device: torch.device) -> Iterator[None]:
 def threads_for(
     work: int | None, device: torch.device
 ) -> contextlib.AbstractContextManager[None]:
-    """Compute on no more threads than the work, in multiply-adds a batch, is worth.
+    """Compute with as many threads as are worthwhile for the work.
 
-    ``None`` means that the work is not known; the threads are then left alone.
+    ``work`` is the number of multiply-adds of a batch. If it is None, the work is
+    unknown and the number of threads is not changed.
     """
     available = torch.get_num_threads()
     count = available if work is None else worthwhile_threads(work, available)
@@ -143,31 +148,35 @@ def threads_for(
 
 
 class memory_errors:
-    """Raise a MemoryError where torch raises another error for want of memory.
+    """Raise a MemoryError if torch raises another error because memory is short.
 
-    That of an accelerator stays ``torch.OutOfMemoryError``, which users catch. (A
-    generator would take a microsecond, which counts in the prediction of one row.)
+    An accelerator's ``torch.OutOfMemoryError`` is not changed, because users catch it.
+    (This is a class because a generator would take a microsecond longer, which matters
+    in the prediction of one row.)
     """
 
-    def __enter__(self):
+    def __enter__(self) -> memory_errors:
         return self
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, torch.OutOfMemoryError):
             return
-        if isinstance(error, (RuntimeError, TypeError)) and is_of_memory(error):
+        if isinstance(error, (RuntimeError, TypeError)) and is_memory_error(error):
             raise MemoryError(first_line(error)) from error
 
 
-def is_of_memory(error: Exception) -> bool:
-    """Say whether an error is for want of memory."""
+def is_memory_error(error: Exception) -> bool:
+    """Return whether an error was raised because memory is short."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    return any(text in str(error) for text in _OF_MEMORY)
+    return any(text in str(error) for text in _MEMORY_MESSAGES)
 
 
 class GlobalGenerators:
-    """Torch's global generators, which one user in a process may have at a time."""
+    """Exclusive access to torch's global generators, for one thread at a time.
+
+    Modules such as ``nn.Dropout`` draw from the global generators and take no other.
+    """
 
     def __init__(self, device: torch.device):
         self._generators = [torch.random.default_generator]
@@ -176,41 +185,41 @@ class GlobalGenerators:
             index = current if device.index is None else device.index
             self._generators.append(torch.cuda.default_generators[index])
         self._before: list[Tensor] = []
-        self._has_them = False
+        self._is_acquired = False
 
-    def take(self, seed: int) -> None:
-        """Wait until they are free, and seed them."""
+    def acquire(self, seed: int) -> None:
+        """Wait for access to the generators and seed them."""
         self._wait()
         for generator in self._generators:
             generator.manual_seed(seed)
 
-    def leave(self) -> None:
-        """Leave them as they were; it may be that they are not had at all."""
-        if not self._has_them:
+    def release(self) -> None:
+        """Restore the states before ``acquire``; do nothing if not acquired."""
+        if not self._is_acquired:
             return
         try:
             self.set_states(self._before)
         finally:
-            self._has_them = False
-            _here.n_held -= 1
+            self._is_acquired = False
+            _thread_state.n_held -= 1
             _lock.release()
 
     @contextlib.contextmanager
-    def lent(self) -> Iterator[None]:
-        """Let others have them; then go on where the own draws ended."""
+    def released(self) -> Iterator[None]:
+        """Release the generators temporarily; then continue the sequence of draws."""
         own = self.states()
-        self.leave()
+        self.release()
         try:
             yield
         finally:
-            # If an interrupt ends the wait, there is nothing to leave any more.
+            # An interrupt may end this wait: ``release`` must then do nothing.
             self._wait()
             self.set_states(own)
 
     def _wait(self) -> None:
         _lock.acquire()
-        self._has_them = True
-        _here.n_held = getattr(_here, "n_held", 0) + 1
+        self._is_acquired = True
+        _thread_state.n_held = getattr(_thread_state, "n_held", 0) + 1
         self._before = self.states()
 
     def states(self) -> list[Tensor]:
@@ -218,22 +227,22 @@ class GlobalGenerators:
         return [generator.get_state() for generator in self._generators]
 
     def set_states(self, states: list[Tensor]) -> None:
-        """Put back what ``states`` gave."""
+        """Restore the states that ``states`` returned."""
         for generator, state in zip(self._generators, states, strict=True):
             generator.set_state(state)
 
 
 def holds_generators() -> bool:
-    """Say whether the calling thread has torch's global generators."""
-    return getattr(_here, "n_held", 0) > 0
+    """Return whether the calling thread has acquired torch's global generators."""
+    return getattr(_thread_state, "n_held", 0) > 0
 
 
 @contextlib.contextmanager
-def own_generators(seed: int, device: torch.device) -> Iterator[GlobalGenerators]:
-    """Seed torch's global generators for modules that know no other; restore them."""
+def seeded_generators(seed: int, device: torch.device) -> Iterator[GlobalGenerators]:
+    """Acquire and seed torch's global generators, and restore them at the end."""
     generators = GlobalGenerators(device)
     try:
-        generators.take(seed)
+        generators.acquire(seed)
         yield generators
     finally:
-        generators.leave()
+        generators.release()

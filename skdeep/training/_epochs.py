@@ -9,22 +9,23 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from skdeep._failed_fits import is_outermost_fit
 from skdeep._messages import warn
 from skdeep.training._batches import Batch, Source, batch_sizes
-from skdeep.training._checkpoint import described
+from skdeep.training._checkpoint import stable_repr
 from skdeep.training._dense import DenseLearner
 from skdeep.training._device import GlobalGenerators
 from skdeep.training._inference import outputs
 from skdeep.training._module_state import ModuleState
-from skdeep.training._net import SkorchCallbacks
 from skdeep.training._objectives import Supervised
 from skdeep.training._optimizers import as_arrays, as_tensors, restore_optimizer
 from skdeep.training._progress import Printer
 from skdeep.training._schedules import LearningRate
+from skdeep.training._skorch_callbacks import SkorchCallbacks
 from skdeep.training._stopping import Stopping
 from skdeep.training._task import Task
 
@@ -34,36 +35,36 @@ NON_FINITE = (
     "a regressor, the target; lower learning_rate_init (now {rate:g}); or limit the "
     "gradient with max_grad_norm."
 )
-# Parameters larger than this may make scores that overflow.
+# With larger parameters the scores may overflow.
 _LARGE = 1e4
-# Training rows whose scores are checked then, at least.
+# Minimum number of training rows whose scores are checked in that case.
 _N_CHECKED = 1000
 
 
 class Fit:
-    """A training that goes by epochs.
+    """Training by epochs.
 
-    ``run`` is all of it. A population calls ``begin_epoch`` and ``end_epoch`` itself
-    and does in between, for many fits at once, what ``run`` does for one;
-    ``start`` comes before and ``finish`` after, in the thread that wants the result.
+    ``run`` runs the whole training. A population calls ``begin_epoch`` and
+    ``end_epoch`` instead, and takes the steps in between for many fits at once. Before,
+    it calls ``start``, and afterwards ``finish``, in the thread that needs the result.
 
     Parameters
     ----------
     task : Task
-        What is trained.
+        The learners, data and options.
     printer : Printer
-        Shows each epoch.
+        Displays the epochs.
     generators : GlobalGenerators, optional
-        Torch's global generators, while this fit has them.
+        Torch's global generators, if this fit has acquired them.
     check_cancelled : callable, optional
-        Called after each epoch; raises if the result is no longer wanted.
+        Called after each epoch; raises if the fit was cancelled.
 
     Attributes
     ----------
     is_over : bool
-        Whether there is no epoch left to train.
+        Whether training has ended.
     error : BaseException or None
-        What a population caught in the fit's name.
+        Exception that a population raised while training this fit.
     """
 
     def __init__(
@@ -81,12 +82,13 @@ class Fit:
         self.generators = generators
         self.state.n_iter = 0
         self.learner: Any = task.learner
-        self._join_learners()
+        self._set_up_learners()
         self.observer = SkorchCallbacks(task) if task.callbacks else None
         n_done = len(task.state.history) if task.is_partial else 0
         self.learning_rate = LearningRate(
             task.options, task.state.learning_rate, n_done
         )
+        # The best values of different quantities cannot be compared.
         same = task.state.watched == task.options.early_stopping
         earlier = (task.state.best, task.state.stalled) if same else ()
         self.stopping = Stopping(
@@ -99,13 +101,13 @@ class Fit:
         self._diverged = False
         self._order = np.arange(len(task.train))
 
-    def _join_learners(self) -> None:
+    def _set_up_learners(self) -> None:
         networks: dict[str, Any] = dict(self.task.networks)
         if self.options.compile:
             networks = {name: torch.compile(n) for name, n in networks.items()}
         for learner in self.task.learners:
-            learner.may_thaw = bool(self.task.callbacks)
-            learner.join(self.options, networks)
+            learner.may_unfreeze = bool(self.task.callbacks)
+            learner.set_up(self.options, networks)
         self.needs_two_rows = any(one.needs_two_rows for one in self.task.learners)
         if not self.needs_two_rows:
             return
@@ -116,16 +118,17 @@ class Fit:
                 f"samples in a batch, got batch_size={self.options.batch_size}",
             ),
         ):
-            if n_rows == 1:  # 0 are rows that the source is yet to make
+            if n_rows == 1:  # 0 if the source makes its rows in ``renew``
                 raise ValueError(f"Batch normalisation needs at least 2 {found}.")
 
     def run(self) -> None:
-        """Train until something stops it."""
+        """Train until the last epoch, or until training stops early."""
         self.start()
         observer, learners = self.observer, self.task.learners
         try:
             if observer is not None:
                 observer.begin()
+            # After ``begin``, which initializes the callbacks whose state is restored.
             self._resume()
             while not self.is_over:
                 for batch in self._batches():
@@ -135,6 +138,7 @@ class Fit:
                     if observer is not None:
                         observer.end_batch(batch, losses[0])
                 self.end_epoch([learner.end_epoch() for learner in learners])
+                # After the callbacks: a resumed training does not call them again.
                 if self.task.checkpoint is not None:
                     self.task.checkpoint.after_epoch(self)
                 self.check_cancelled()
@@ -143,13 +147,15 @@ class Fit:
                 raise
             self._stopped = True
             warn("Training interrupted by user.")
+        # Before the callbacks, which may save the network at the end of training.
         self._restore_best()
         if observer is not None:
             observer.end()
         self.finish()
 
     def start(self) -> None:
-        """Get ready for the first epoch."""
+        """Prepare for the first epoch."""
+        # Another optimizer cannot use the state.
         same = self.state.solver == self._solver_name
         for learner in self.task.learners:
             learner.module.train()
@@ -159,10 +165,10 @@ class Fit:
 
     @property
     def _solver_name(self) -> str:
-        return described(self.options.solver)
+        return stable_repr(self.options.solver)
 
     def _batches(self) -> Iterator[Batch]:
-        """Begin an epoch; yield its batches with the learning rate set for each."""
+        """Begin an epoch; set the learning rate and yield a batch, one by one."""
         order = torch.from_numpy(self.begin_epoch()).to(self.task.device)
         size = self.options.batch_size * self.options.accumulate
         sizes = batch_sizes(len(order), size, merge_single=self.needs_two_rows)
@@ -173,15 +179,19 @@ class Fit:
                 self.set_rates(i / len(sizes))
             yield batch
 
-    def begin_epoch(self, order: np.ndarray | None = None) -> np.ndarray:
-        """Begin an epoch; return the order of its rows, if it is not given."""
+    def begin_epoch(self, order: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+        """Begin an epoch; return the order of its rows.
+
+        ``order`` replaces the order that would be drawn: members of a population that
+        read the same rows in the same order draw it once.
+        """
         self.task.train.renew(self.task.networks)
         if len(self._order) != len(self.task.train):
             self._order = np.arange(len(self.task.train))
         if order is not None:
             self._order = order
         elif self.options.shuffle:
-            # scikit-learn draws so: equal seeds give equal batches.
+            # As scikit-learn does, so that equal seeds give equal batches.
             permutation = self.task.rng.permutation(len(self._order))
             self._order = self._order[permutation]
         self._started = time.perf_counter()
@@ -189,9 +199,10 @@ class Fit:
         return self._order
 
     def set_rates(self, share: float) -> None:
-        """Set the learning rates for when this share of the epoch is done.
+        """Set the learning rates at a point of the epoch.
 
-        Only if the schedule has changed them, so that a callback's are not lost.
+        ``share`` is the completed share of the epoch. The rates are set only if the
+        schedule has changed them, so that rates set by a callback are kept.
         """
         rate = self.learning_rate.within_epoch(share)
         if rate != self._rate:
@@ -200,25 +211,26 @@ class Fit:
                 learner.set_rate(rate, self.options.learning_rate_init)
 
     def end_epoch(self, losses: list[float]) -> None:
-        """Keep the record of an epoch of these training losses; see whether to go on.
+        """Record an epoch with these training losses; decide whether to stop.
 
         Raises
         ------
         ValueError
-            If training diverges and there is no earlier epoch to fall back on.
+            If training diverges and no earlier epoch can be restored.
         """
         self.state.n_samples_seen += len(self._order)
         self.state.n_iter += 1
         record = self._record(losses)
         self.state.history.append(record)
-        self.printer.epoch(record)
-        if self._is_sound(record, losses):
-            self._watch(record)
-            stop = self.stopping.is_due and self._stop()
-            self._save()
+        self.printer.epoch(record, self.state.n_iter)
+        if self._is_finite(record, losses):
+            self._update_stopping(record)
+            stop = self.stopping.is_due and self._stop_or_lower_rate()
+            self._update_state()
         else:
-            self._diverge()
+            self._stop_diverged()
             stop = True
+        # Not ``or``: the callbacks must be called in any case.
         self._stopped = self.notify_end(record) | stop
         self.is_over = self._stopped or self.state.n_iter == self.task.n_epochs
 
@@ -234,9 +246,9 @@ class Fit:
         self.check_usable()
 
     def _restore_best(self) -> None:
-        """Give the networks their best weights, or the averaged ones."""
+        """Restore the best weights, or set the averaged weights."""
         if self.best is not None and self.stopping.best == -math.inf:
-            # No value was a number: the weights before training are not the best.
+            # All values were NaN: the weights before training are not the best.
             self.best = None
         if self.best is None and any(one.average for one in self.task.learners):
             self.best = self._snapshots()
@@ -248,36 +260,36 @@ class Fit:
         self.best = None
 
     def check_usable(self) -> None:
-        """Raise a ValueError if the network would predict what is not a number."""
+        """Raise a ValueError if the network would predict NaN or infinity."""
         if not self._is_usable:
             raise ValueError(NON_FINITE.format(rate=self.options.learning_rate_init))
 
     # -- callbacks ---------------------------------------------------------------------
 
     def notify_begin(self) -> None:
-        """Tell the callbacks that an epoch begins."""
-        with self._without_generators():
+        """Call the callbacks at the beginning of an epoch."""
+        with self._releasing_generators():
             self.task.begin_epoch()
         if self.observer is not None:
             self.observer.begin_epoch()
 
-    def notify_end(self, record: dict) -> bool:
-        """Tell the callbacks that an epoch has ended; say whether to stop."""
+    def notify_end(self, record: dict[str, Any]) -> bool:
+        """Call the callbacks at the end of an epoch; return whether to stop."""
         stop = False
         if self.observer is not None:
             stop = self.observer.end_epoch(record)
-        with self._without_generators():
+        with self._releasing_generators():
             return stop | self.task.end_epoch()
 
-    def _without_generators(self) -> contextlib.AbstractContextManager:
-        """Let others have torch's global generators: fits in threads can take turns."""
+    def _releasing_generators(self) -> contextlib.AbstractContextManager[None]:
+        """Release torch's global generators, so that fits in threads can take turns."""
         if self.generators is None:
             return contextlib.nullcontext()
-        return self.generators.lent()
+        return self.generators.released()
 
-    # -- what an epoch has come to -----------------------------------------------------
+    # -- the end of an epoch -----------------------------------------------------------
 
-    def _record(self, losses: list[float]) -> dict:
+    def _record(self, losses: list[float]) -> dict[str, Any]:
         """Return the record of an epoch."""
         record = {
             "epoch": len(self.state.history) + 1,
@@ -293,12 +305,12 @@ class Fit:
         return record
 
     def evaluate(self, source: Source) -> tuple[float, float]:
-        """Return the mean loss and the score on other rows."""
+        """Return the mean loss and the score on validation rows."""
         with self._evaluating():
-            found = self.learner.objective.evaluate(self.task.networks, source)
-            losses, weight, raw = found
-        seen = losses if raw is None else raw
-        if not seen.isfinite().all():
+            losses, weight, raw = self.learner.objective.evaluate(
+                self.task.networks, source
+            )
+        if not (losses if raw is None else raw).isfinite().all():
             return math.nan, math.nan
         weights = None if weight is None else weight.cpu().numpy()
         loss = float(np.average(losses.cpu().double().numpy(), weights=weights))
@@ -316,10 +328,11 @@ class Fit:
         for learner in self.task.learners:
             learner.module.train()
 
-    def _is_sound(self, record: dict, losses: list[float]) -> bool:
-        """Say whether the network can be trained and used any further.
+    def _is_finite(self, record: dict[str, Any], losses: list[float]) -> bool:
+        """Return whether losses and parameters are finite, so that training can go on.
 
-        Its parameters are looked at only if something else is odd: that takes time.
+        The parameters are checked only if the validation loss is not finite, because
+        the check takes time.
         """
         if not all(map(math.isfinite, losses)):
             return False
@@ -328,7 +341,7 @@ class Fit:
 
     @property
     def _is_usable(self) -> bool:
-        """Whether the parameters are finite, and what they make of training rows."""
+        """Whether the parameters and the scores of some training rows are finite."""
         largest = self.learner.largest_parameter
         if largest <= _LARGE or not math.isfinite(largest):
             return math.isfinite(largest)
@@ -345,8 +358,8 @@ class Fit:
                     break
         return True
 
-    def _watch(self, record: dict) -> None:
-        """Compare the epoch with those before it."""
+    def _update_stopping(self, record: dict[str, Any]) -> None:
+        """Compare the epoch with the best one before it."""
         value = {
             True: lambda: record["valid_score"],
             "loss": lambda: -record["valid_loss"],
@@ -360,14 +373,14 @@ class Fit:
     def _snapshots(self) -> list[Any]:
         return [learner.snapshot() for learner in self.task.learners]
 
-    def _save(self) -> None:
-        """Leave in the state where training stands."""
+    def _update_state(self) -> None:
+        """Store in the task's state what a later training continues from."""
         self.state.best, self.state.stalled = self.stopping.best, self.stopping.count
         self.state.watched = self.options.early_stopping
         self.state.learning_rate = self.learning_rate.current
 
-    def _stop(self) -> bool:
-        """Stop, or lower the learning rate where the schedule does that instead."""
+    def _stop_or_lower_rate(self) -> bool:
+        """Return whether to stop; an adaptive schedule lowers the rate instead."""
         what = {
             True: "Validation score",
             "loss": "Validation loss",
@@ -385,18 +398,18 @@ class Fit:
         self.printer.message(f"{text} Stopping.")
         return True
 
-    def _diverge(self) -> None:
-        """Keep the best epoch; raise if there is none."""
+    def _stop_diverged(self) -> None:
+        """Keep the weights of the best epoch; raise if there is none."""
         if self.best is None or self.stopping.best == -math.inf:
             raise ValueError(NON_FINITE.format(rate=self.options.learning_rate_init))
         self._diverged = True
 
     def _warn(self) -> None:
-        """Warn of a training that has diverged, or might go on."""
+        """Warn if training has diverged or not converged."""
         if self._diverged:
             warn(
                 f"Training diverged in epoch {len(self.state.history)}; the weights of "
-                "the best epoch before it are kept. Lower learning_rate_init or scale "
+                "the best epoch before it were kept. Lower learning_rate_init or scale "
                 "the data.",
                 ConvergenceWarning,
             )
@@ -410,8 +423,8 @@ class Fit:
 
     # -- checkpoints -------------------------------------------------------------------
 
-    def checkpoint(self) -> dict:
-        """Return all that is needed to go on from here, without any tensor."""
+    def checkpoint(self) -> dict[str, Any]:
+        """Return all that is needed to resume training, without tensors."""
         generators = [self.task.generator.get_state()]
         if self.generators is not None:
             generators += self.generators.states()
@@ -430,7 +443,7 @@ class Fit:
         }
 
     def _resume(self) -> None:
-        """Go on from the checkpoint, if the task has one."""
+        """Resume from the checkpoint, if the task has one."""
         saved = None if self.task.checkpoint is None else self.task.checkpoint.load()
         if saved is None:
             return
@@ -452,8 +465,8 @@ class Fit:
             self.observer.load_state(saved["observer"])
 
 
-def _state_of(learner) -> dict:
-    """Return where a learner stands."""
+def _state_of(learner: Any) -> dict[str, Any]:
+    """Return the state of a learner for a checkpoint."""
     return {
         "module": ModuleState.of(learner.module),
         "objective": [p.detach().cpu().numpy() for p in learner.objective.parameters()],
@@ -462,9 +475,9 @@ def _state_of(learner) -> dict:
     }
 
 
-def _restore(learner, state: dict) -> None:
-    """Put a learner where it stood."""
-    state["module"].put_into(learner.module)
+def _restore(learner: Any, state: dict[str, Any]) -> None:
+    """Restore the state of a learner from a checkpoint."""
+    state["module"].load_into(learner.module)
     own = list(learner.objective.parameters())
     for parameter, array in zip(own, state["objective"], strict=True):
         parameter.data.copy_(torch.from_numpy(array))

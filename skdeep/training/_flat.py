@@ -1,32 +1,36 @@
-"""Parameters of a dense network in one flat buffer, and optimizers of it.
+"""Parameters of a dense network in one flat buffer, and optimizers of the buffer.
 
-One call steps all layers. Only the dense fast path lays parameters out so: elsewhere
-they keep their shapes, which many optimizers and modules need.
+One call updates all layers. Only the dense fast path uses flat buffers: elsewhere
+parameters keep their shapes, which many optimizers and modules need.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from skdeep.training._optimizers import OPTIMIZERS, SGD, Adam, keep_dtypes
 
+if TYPE_CHECKING:
+    from skdeep.training._task import TrainingOptions
+
 
 class FlatParameters:
     """The parameters of a module as views of one buffer.
 
-    Parameters with two axes or more, the weights, come first: the L2 penalty is
-    theirs. Their gradients are views of a second buffer.
+    Parameters with two or more axes, the weights, come first, because only they have
+    an L2 penalty. The gradients are views of a second buffer.
     """
 
     def __init__(self, module: nn.Module):
         in_order = list(module.parameters())
         parameters = sorted(in_order, key=lambda p: p.ndim < 2)
-        #: Position of each parameter of the buffer in ``module.parameters()``.
+        #: Index in ``module.parameters()`` of each parameter in the buffer.
         self.positions = [
             next(i for i, p in enumerate(in_order) if p is parameter)
             for parameter in parameters
@@ -45,80 +49,85 @@ class FlatParameters:
         self.n_weights = sum(p.numel() for p in parameters if p.ndim >= 2)
 
     def split(self, buffer: Tensor) -> list[Tensor]:
-        """Return a view of each parameter's part of a buffer."""
+        """Split a buffer into views with the shapes of the parameters."""
         parts = buffer.split([math.prod(shape) for shape in self.shapes])
         return [part.view(s) for part, s in zip(parts, self.shapes, strict=True)]
 
     @property
     def weights(self) -> Tensor:
-        """The part of the buffer that the L2 penalty is for."""
+        """The part of the buffer with an L2 penalty."""
         return self.values.data[: self.n_weights]
 
     @property
     def weight_gradient(self) -> Tensor:
-        """The gradient of that part."""
+        """The gradient of ``weights``."""
         return self.gradient[: self.n_weights]
 
 
 class FlatOptimizer(ABC):
     """An optimizer of one flat buffer of parameters.
 
-    It has no checks and hooks, which cost torch's own more than the arithmetic of a
-    small network does, and needs none of the compiler that those load at first use.
+    Unlike ``torch.optim.Optimizer`` it has no checks and hooks, which take longer than
+    the arithmetic of a small network, and does not import torch's compiler.
 
     Parameters
     ----------
     flat : FlatParameters
-        What is optimized.
+        The parameters to optimize.
     lr : float
         The learning rate.
     **settings
-        The other settings, by their names in torch.
+        Other settings, named as in torch.
     """
 
-    def __init__(self, flat: FlatParameters, lr: float, **settings):
+    def __init__(self, flat: FlatParameters, lr: float, **settings: Any):
         self.flat = flat
-        self.param_groups: list[dict] = [{"lr": lr, **settings}]
+        self.param_groups: list[dict[str, Any]] = [{"lr": lr, **settings}]
         self.state: dict[str, Tensor] = {}
 
     @abstractmethod
     def step(self) -> None:
         """Take a step."""
 
-    def state_dict(self) -> dict:
-        """Return the state as torch's optimizers give it, parameter by parameter."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state in the format of torch's optimizers, by parameter."""
         return {
-            "state": _by_parameter(self.flat, self.state),
+            "state": _split_state(self.flat, self.state),
             "param_groups": [dict(group) for group in self.param_groups],
         }
 
     def put(self, name: str, tensor: Tensor) -> None:
         """Replace one part of the state."""
+        # In place: the arguments of the kernel refer to these tensors.
         self.state[name].copy_(tensor)
 
-    def load_state_dict(self, state_dict: dict) -> None:
-        """Put back what ``state_dict`` gave, for this optimizer or torch's own."""
-        joined = _joined(self.flat, state_dict["state"])
-        for name, tensor in joined.items():
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the ``state_dict`` of this optimizer or of torch's own."""
+        state = _join_states(self.flat, state_dict["state"])
+        for name, tensor in state.items():
             self.put(name, tensor)
         self.param_groups[0].update(_settings(state_dict))
 
 
-def _by_parameter(flat: FlatParameters, state: dict[str, Tensor]) -> dict[int, dict]:
-    """Cut the state of a flat buffer into those of its parameters."""
-    cut: dict[int, dict] = {position: {} for position in flat.positions}
+def _split_state(
+    flat: FlatParameters, state: dict[str, Tensor]
+) -> dict[int, dict[str, Any]]:
+    """Split the state of a flat buffer into the states of its parameters."""
+    states: dict[int, dict[str, Any]] = {position: {} for position in flat.positions}
     for name, tensor in state.items():
         is_buffer = isinstance(tensor, Tensor) and tensor.shape == flat.values.shape
         parts = flat.split(tensor) if is_buffer else [tensor] * len(flat.positions)
         for position, part in zip(flat.positions, parts, strict=True):
-            cut[position][name] = part
-    return cut
+            states[position][name] = part
+    return states
 
 
-def _joined(flat: FlatParameters, states: dict[int, dict]) -> dict[str, Any]:
-    """Join the states of parameters into that of the flat buffer.
+def _join_states(
+    flat: FlatParameters, states: dict[int, dict[str, Any]]
+) -> dict[str, Any]:
+    """Join the states of the parameters into the state of the flat buffer.
 
-    A parameter that has taken no step, since it was frozen, has none: that is zero.
+    A frozen parameter has taken no step and has no state, which counts as zero.
     """
     first = next(
         (position for position in flat.positions if states.get(position)), None
@@ -139,20 +148,22 @@ def _joined(flat: FlatParameters, states: dict[int, dict]) -> dict[str, Any]:
     return joined
 
 
-def _settings(state_dict: dict) -> dict:
+def _settings(state_dict: dict[str, Any]) -> dict[str, Any]:
     """Return the settings in the ``state_dict`` of an optimizer of one group."""
     (group,) = state_dict["param_groups"]
     return {name: value for name, value in group.items() if name != "params"}
 
 
 class FlatSGD(FlatOptimizer):
-    """``SGD`` of a flat buffer."""
+    """``SGD`` for a flat buffer."""
 
-    def __init__(self, flat, lr, momentum, nesterov):
+    def __init__(
+        self, flat: FlatParameters, lr: float, momentum: float, nesterov: bool
+    ):
         super().__init__(flat, lr, momentum=momentum, nesterov=nesterov)
         self.state = {"velocity": torch.zeros_like(flat.gradient)}
 
-    def step(self):
+    def step(self) -> None:
         (group,) = self.param_groups
         rate, momentum = group["lr"], group["momentum"]
         values, gradient = self.flat.values.data, self.flat.gradient
@@ -165,9 +176,11 @@ class FlatSGD(FlatOptimizer):
 
 
 class FlatAdam(FlatOptimizer):
-    """``Adam`` of a flat buffer."""
+    """``Adam`` for a flat buffer."""
 
-    def __init__(self, flat, lr, betas, eps):
+    def __init__(
+        self, flat: FlatParameters, lr: float, betas: tuple[float, float], eps: float
+    ):
         super().__init__(flat, lr, betas=betas, eps=eps)
         self.state = {
             "step": torch.zeros((), device=flat.gradient.device),
@@ -175,7 +188,7 @@ class FlatAdam(FlatOptimizer):
             "exp_avg_sq": torch.zeros_like(flat.gradient),
         }
         self._n_steps = 0
-        # The kernel's arguments, laid out once.
+        # The arguments of the kernel: making the lists in each step takes time.
         self._tensors: tuple[Any, ...] = (
             [flat.values.data],
             [flat.gradient],
@@ -185,11 +198,11 @@ class FlatAdam(FlatOptimizer):
             [self.state["step"]],
         )
 
-    def put(self, name, tensor):
+    def put(self, name: str, tensor: Tensor) -> None:
         super().put(name, tensor)
         self._n_steps = int(self.state["step"])
 
-    def step(self):
+    def step(self) -> None:
         group = self.param_groups[0]
         beta_1, beta_2 = group["betas"]
         self._n_steps += 1
@@ -200,6 +213,7 @@ class FlatAdam(FlatOptimizer):
             beta1=beta_1,
             beta2=beta_2,
             weight_decay=0.0,
+            # See ``Adam``: epsilon before the bias correction, as in scikit-learn.
             eps=group["eps"] / math.sqrt(1 - beta_2**self._n_steps),
             amsgrad=False,
             maximize=False,
@@ -207,23 +221,29 @@ class FlatAdam(FlatOptimizer):
 
 
 class FlatTorchOptimizer(FlatOptimizer):
-    """One of torch's element-wise optimizers, of a flat buffer."""
+    """One of torch's element-wise optimizers for a flat buffer."""
 
-    def __init__(self, flat, lr, kind, **settings):
+    def __init__(
+        self,
+        flat: FlatParameters,
+        lr: float,
+        kind: Callable[..., torch.optim.Optimizer],
+        **settings: Any,
+    ):
         super().__init__(flat, lr)
         self._optimizer = kind([flat.values], lr=lr, **settings)
         self.param_groups = self._optimizer.param_groups
 
-    def step(self):
+    def step(self) -> None:
         self._optimizer.step()
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         (group,) = self._optimizer.state_dict()["param_groups"]
         state = self._optimizer.state[self.flat.values]
-        return {"state": _by_parameter(self.flat, state), "param_groups": [group]}
+        return {"state": _split_state(self.flat, state), "param_groups": [group]}
 
-    def load_state_dict(self, state_dict):
-        state = {0: _joined(self.flat, state_dict["state"])}
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        state = {0: _join_states(self.flat, state_dict["state"])}
         own = self._optimizer.state_dict()["param_groups"]
         own[0].update(_settings(state_dict))
         self._optimizer.load_state_dict({"state": state, "param_groups": own})
@@ -231,12 +251,14 @@ class FlatTorchOptimizer(FlatOptimizer):
         self.param_groups = self._optimizer.param_groups
 
 
-_FLAT: dict[Any, Any] = {Adam: FlatAdam, SGD: FlatSGD}
+_FLAT_OPTIMIZERS: dict[Any, type[FlatOptimizer]] = {Adam: FlatAdam, SGD: FlatSGD}
 
 
-def make_flat_optimizer(options, flat: FlatParameters) -> FlatOptimizer:
-    """Make the optimizer that ``options.solver`` names, of a flat buffer."""
+def make_flat_optimizer(
+    options: TrainingOptions, flat: FlatParameters
+) -> FlatOptimizer:
+    """Create the optimizer called ``options.solver`` for a flat buffer."""
     kind, settings = OPTIMIZERS[options.solver](options)
-    if kind in _FLAT:
-        return _FLAT[kind](flat, options.learning_rate_init, **settings)
+    if kind in _FLAT_OPTIMIZERS:
+        return _FLAT_OPTIMIZERS[kind](flat, options.learning_rate_init, **settings)
     return FlatTorchOptimizer(flat, options.learning_rate_init, kind, **settings)

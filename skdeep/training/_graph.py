@@ -1,4 +1,4 @@
-"""Steps as CUDA graphs: the GPU is told once what to do, and then only to do it."""
+"""CUDA graphs: a training step is captured once and then replayed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ import torch
 from torch import Tensor
 
 from skdeep._messages import warn
-from skdeep.training._passes import StackedBatch
+from skdeep.training._stacked_batches import StackedBatch
 
-# Steps of a kind that run call by call before one is captured: libraries prepare
-# themselves in their first calls, which a graph cannot hold, and of few steps a capture
-# would not pay.
+# Steps of a shape that run normally before one is captured. Libraries initialize in
+# their first calls, which cannot be captured, and for few steps a capture does not pay.
 _N_WARM_UP = 10
-# torch can have one capture under way.
-_capturing = threading.Lock()
+# torch allows one capture at a time.
+_capture_lock = threading.Lock()
 
 Results = tuple[Tensor, ...]
 
@@ -27,15 +26,16 @@ Results = tuple[Tensor, ...]
 def capture(
     function: Callable[[], Results], device: torch.device
 ) -> tuple[Results, Callable[[], None]]:
-    """Return where a function's results will be, and what replays it.
+    """Capture the operations of a function; return its results and a replay function.
 
-    The function is called, but nothing is computed before the first replay.
+    The results are computed, and overwritten in place, by each replay. The capture
+    itself computes nothing.
     """
     graph = torch.cuda.CUDAGraph()
-    # Left to itself torch captures what is done on the current device, and leaves the
-    # thread on another stream after an error. Other threads are not to spoil a capture.
+    # By default torch captures on the current device, leaves the thread on another
+    # stream after an error, and fails if another thread uses the GPU meanwhile.
     with (
-        _capturing,
+        _capture_lock,
         torch.cuda.stream(torch.cuda.current_stream(device)),
         torch.cuda.graph(
             graph, stream=_stream(device), capture_error_mode="thread_local"
@@ -47,13 +47,13 @@ def capture(
 
 @functools.cache
 def _stream(device: torch.device) -> torch.cuda.Stream:
-    """Return the stream on which captures of a device are made."""
+    """Return the stream for captures on a device."""
     return torch.cuda.Stream(device)
 
 
 @dataclass
-class _Kind:
-    """StackedBatches of one shape; the captured step reads ``batch``."""
+class _CapturedStep:
+    """The step for batches of one shape; once captured, it reads ``batch``."""
 
     n_seen: int = 0
     batch: Any = None
@@ -62,40 +62,43 @@ class _Kind:
 
 
 class StepGraphs:
-    """A function of batches as CUDA graphs, one for each shape of batches.
+    """CUDA graphs of a training step, one for each shape of its batches.
 
-    Whatever else the function reads or writes must stay in one place: numbers are taken
-    down as they are when a step is captured. What cannot be captured runs call by call.
+    All other tensors that the step reads or writes must keep their memory, and Python
+    numbers keep the values that they had in the capture. A step that cannot be captured
+    runs normally.
     """
 
     def __init__(self):
-        self._kinds: dict[Hashable, _Kind] = {}
+        self._steps: dict[Hashable, _CapturedStep] = {}
 
     def run(
         self, step: Callable[[StackedBatch], Results], batch: StackedBatch
     ) -> Results:
-        """Return what a step, the same each time, makes of a batch."""
-        # All else that the function may be told by a batch is the same in each.
+        """Run a step on a batch; ``step`` must be the same in each call."""
+        # All other properties of a batch are the same in every batch.
         key = batch.target.shape[1], isinstance(batch.scale, float)
-        kind = self._kinds.setdefault(key, _Kind())
-        kind.n_seen += 1
-        if kind.n_seen == _N_WARM_UP + 1:
-            self._capture(kind, step, batch)
-        if kind.replay is None:
+        captured = self._steps.setdefault(key, _CapturedStep())
+        captured.n_seen += 1
+        if captured.n_seen == _N_WARM_UP + 1:
+            self._capture(captured, step, batch)
+        if captured.replay is None:
             return step(batch)
-        kind.batch.copy_(batch)
-        kind.replay()
-        return tuple(result.clone() for result in kind.results)
+        captured.batch.copy_(batch)
+        captured.replay()
+        # Copies, because the next replay overwrites the results.
+        return tuple(result.clone() for result in captured.results)
 
-    def _capture(self, kind: _Kind, step, batch: StackedBatch) -> None:
-        kind.batch = batch.clone()
+    def _capture(self, captured: _CapturedStep, step, batch: StackedBatch) -> None:
+        captured.batch = batch.clone()
         try:
-            kind.results, kind.replay = capture(
-                lambda: step(kind.batch), batch.target.device
+            captured.results, captured.replay = capture(
+                lambda: step(captured.batch), batch.target.device
             )
         except RuntimeError as error:
-            kind.batch = None
+            captured.batch = None
             warn(
-                f"A step cannot be a CUDA graph; training takes longer: {error}",
+                "The training step cannot be captured as a CUDA graph, so training "
+                f"takes longer: {error}",
                 RuntimeWarning,
             )

@@ -1,4 +1,4 @@
-"""Which fits are stepped together: those of one kind, in chunks that fit the cache."""
+"""Grouping of the fits of a population into chunks that are stepped together."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from skdeep.training._device import worthwhile_threads
 from skdeep.training._epochs import Fit
 from skdeep.training._task import Task
 
-# What a step of a chunk may touch, in bytes, to stay in the cache.
-_CACHE = 2**23
+# Memory of a step of a chunk, in bytes, that fits the cache.
+_CACHE_BYTES = 2**23
 
 
 def can_join(task: Task) -> bool:
-    """Say whether a task can be trained with others."""
+    """Return whether a task can be trained in a population."""
     return (
         len(task.learners) == 1
         and isinstance(task.learner, DenseLearner)
@@ -44,32 +44,33 @@ def can_join(task: Task) -> bool:
 
 
 def batch_rows(options) -> int:
-    """Return the number of rows that a step takes."""
+    """Return the number of rows of a step."""
     return options.batch_size * options.accumulate
 
 
-def _kind(fit: Fit) -> Hashable:
-    """Return what fits that are stepped together have in common."""
+def _group_key(fit: Fit) -> Hashable:
+    """Return a key that is equal for fits that can be stepped together."""
     task, options = fit.task, fit.options
     network: Any = task.learner.module
     source: Any = task.train
     target = source.target
     n_rows, size = len(source), batch_rows(options)
+    # The number of batches must be equal. If there is only one, its size may differ.
     batches = (-(-n_rows // size), size if n_rows > size else None)
     return (
         target.device,
         *((tuple(p.shape), p.dtype) for p in network.parameters()),
         (network.activation_name, network.dropout.p > 0),
         (target.dtype, target.shape[1:], source.weight is None),
-        _signature(task.learner.objective.loss),
-        (options.solver, *_settings(fit)),
+        _loss_key(task.learner.objective.loss),
+        (options.solver, *_solver_settings(fit)),
         options.max_grad_norm is None,
         batches,
     )
 
 
-def _settings(fit: Fit) -> tuple:
-    """Return settings of the solver that all networks of a chunk share."""
+def _solver_settings(fit: Fit) -> tuple[Any, ...]:
+    """Return the settings of the solver that all members of a chunk must share."""
     optimizer: Any = fit.learner.optimizer
     (group,) = optimizer.param_groups
     if fit.options.solver == "sgd":
@@ -77,8 +78,8 @@ def _settings(fit: Fit) -> tuple:
     return *group["betas"], group["eps"], int(optimizer.state["step"])
 
 
-def _signature(loss) -> Hashable:
-    """Return what two losses that are the same have in common."""
+def _loss_key(loss) -> Hashable:
+    """Return a key that is equal for losses with the same settings."""
     settings = tuple(
         (name, value.tobytes() if isinstance(value, np.ndarray) else value)
         for name, value in sorted(vars(loss).items())
@@ -90,16 +91,17 @@ def _signature(loss) -> Hashable:
     return type(loss), settings
 
 
-class _Shared:
-    """Gives equal tensors as one."""
+class _TensorPool:
+    """Replaces equal tensors by one of them, so that their data are kept once."""
 
     def __init__(self):
         self._known: dict[Hashable, list[Tensor]] = {}
 
     def __call__(self, tensor: Tensor) -> Tensor:
-        """Return the first tensor that was equal to this one."""
+        """Return the first tensor that is equal to this one."""
         candidates = self._known.setdefault(_checksum(tensor), [])
         for known in candidates:
+            # Different tensors may have the same checksum.
             if known is tensor or torch.equal(known, tensor):
                 return known
         candidates.append(tensor)
@@ -107,7 +109,10 @@ class _Shared:
 
 
 def _checksum(tensor: Tensor) -> Hashable:
-    """Return what equal tensors share; on an accelerator, those of one memory."""
+    """Return a key that is equal for equal tensors.
+
+    On an accelerator it is equal only for tensors with the same memory.
+    """
     if tensor.device.type != "cpu":
         return tensor.shape, tensor.dtype, tensor.data_ptr()
     data = tensor.contiguous().numpy().data
@@ -118,7 +123,7 @@ def _checksum(tensor: Tensor) -> Hashable:
 class Member:
     """A fit with its inputs and targets.
 
-    Two of one stream read the same inputs in the same order.
+    Members of the same stream read the same inputs in the same order.
     """
 
     fit: Fit
@@ -127,61 +132,65 @@ class Member:
     stream: Hashable
 
 
-def _member(fit: Fit, shared: _Shared) -> Member:
+def _make_member(fit: Fit, pool: _TensorPool) -> Member:
     source: Any = fit.task.train
     (inputs,) = source.rows.take(slice(None))
-    inputs, target = shared(inputs), shared(source.target)
+    inputs, target = pool(inputs), pool(source.target)
     order: Hashable = None
     if fit.options.shuffle:
-        # Of any bit generator, not of numpy's oldest alone.
+        # legacy=True would fail for other bit generators than MT19937.
         order = pickle.dumps(fit.task.rng.get_state(legacy=False))
     return Member(fit, inputs, target, (id(inputs), order))
 
 
 def make_chunks(fits: Iterable[Fit], n_threads: int) -> list[list[Member]]:
-    """Part fits into chunks that are stepped together, those with most work first.
+    """Group fits into chunks that are stepped together, those with most work first.
 
-    Members of one stream follow each other.
+    Members of the same stream are adjacent.
     """
-    shared = _Shared()
-    kinds: dict[Hashable, dict[Hashable, list[Member]]] = {}
+    pool = _TensorPool()
+    groups_by_key: dict[Hashable, dict[Hashable, list[Member]]] = {}
     for fit in fits:
-        member = _member(fit, shared)
-        streams = kinds.setdefault(_kind(fit), {})
+        member = _make_member(fit, pool)
+        streams = groups_by_key.setdefault(_group_key(fit), {})
         streams.setdefault(member.stream, []).append(member)
-    groups = [list(itertools.chain(*streams.values())) for streams in kinds.values()]
-    share = sum(map(_work_of, groups)) / n_threads
-    chunks = [chunk for group in groups for chunk in _cut(group, share, n_threads)]
-    return sorted(chunks, key=_work_of, reverse=True)
+    groups = [
+        list(itertools.chain(*streams.values())) for streams in groups_by_key.values()
+    ]
+    share = sum(map(_epoch_work, groups)) / n_threads
+    chunks = [chunk for group in groups for chunk in _split(group, share, n_threads)]
+    return sorted(chunks, key=_epoch_work, reverse=True)
 
 
-def _work_of(members: list[Member]) -> int:
-    """Return the multiply-adds of an epoch, about."""
+def _epoch_work(members: list[Member]) -> int:
+    """Return the approximate number of multiply-adds of an epoch."""
     network: Any = members[0].fit.learner.module
     return len(members) * len(members[0].inputs) * network.work_per_row
 
 
-def _cut(members: list[Member], share: float, n_threads: int) -> list[list[Member]]:
-    """Cut members into even chunks, none of which has more than a thread's share.
+def _split(members: list[Member], share: float, n_threads: int) -> list[list[Member]]:
+    """Split members into even chunks of at most ``share``, the work of a thread.
 
-    There are fewer if that is too little to be worth a thread, and on the CPU more if
-    a chunk would not fit the cache.
+    There are fewer chunks if their work would not be worth a thread, and on the CPU
+    more if a chunk would not fit the cache.
     """
     count, fit = 1, members[0].fit
     if members[0].inputs.device.type == "cpu":
         work: Any = fit.task.work
         worthwhile = worthwhile_threads(len(members) * work, n_threads)
-        count = min(math.ceil(_work_of(members) / share), worthwhile)
-        count = max(count, math.ceil(len(members) * _bytes_of(fit) / _CACHE))
+        count = min(math.ceil(_epoch_work(members) / share), worthwhile)
+        count = max(count, math.ceil(len(members) * _step_bytes(fit) / _CACHE_BYTES))
         if count > n_threads:
-            count = -(-count // n_threads) * n_threads  # as many for each thread
+            count = (
+                -(-count // n_threads) * n_threads
+            )  # the same number for each thread
     count = min(count, len(members))
     bounds = [len(members) * i // count for i in range(count + 1)]
     return [members[start:stop] for start, stop in itertools.pairwise(bounds)]
 
 
-def _bytes_of(fit: Fit) -> int:
-    """Return what a step of one network touches."""
+def _step_bytes(fit: Fit) -> int:
+    """Return the approximate memory of a step of one network, in bytes."""
     layers: Any = fit.learner.module.layers
     n_rows = min(batch_rows(fit.options), len(fit.task.train))
     widths = sum(2 * layer.out_features for layer in layers)

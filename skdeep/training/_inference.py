@@ -1,4 +1,4 @@
-"""Networks applied to rows: one call, or chunks where no gradient is wanted."""
+"""Forward passes: one call of a network, or chunks of rows without gradients."""
 
 from __future__ import annotations
 
@@ -12,38 +12,49 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from skdeep._messages import first_line
-from skdeep.training._batches import Batch, Inputs, RowSource, Source, first_of
-from skdeep.training._device import is_of_memory, threads_for
+from skdeep.training._batches import (
+    Batch,
+    InputRows,
+    Inputs,
+    RowSource,
+    Source,
+    first_input,
+)
+from skdeep.training._device import is_memory_error, threads_for
+from skdeep.training._protocols import SupervisedLoss
 
-# Bytes of the largest value inside a network for the rows that go through it together.
-# On a CPU such values should stay in the cache.
-_BYTES_AT_ONCE = {"cpu": 2**21}
-_BYTES_ON_ACCELERATOR = 2**27
-# So few rows go through any network together, without a look at its values.
+# Size in bytes of the largest tensor inside a network in a forward pass. On a CPU such
+# tensors should fit the cache.
+_CHUNK_BYTES = {"cpu": 2**21}
+_CHUNK_BYTES_ON_ACCELERATOR = 2**27
+# So few rows need no chunks: the size of the tensors is not measured.
 _FEW_ROWS = 4
 _HALF = (torch.bfloat16, torch.float16)
 
 
-def call(network: Callable[..., Any], inputs: Inputs, precision: str | None = None):
-    """Call a network, which may be a user's, on the inputs of a batch.
+def call(
+    network: Callable[..., Any], inputs: Inputs, precision: str | None = None
+) -> Any:
+    """Call a network, perhaps a user's module, on the inputs of a batch.
 
     Parameters
     ----------
     network : callable
         A module, or one of its methods.
     inputs : tuple or dict of Tensor
-        Its arguments.
+        Arguments of the call.
     precision : {"bf16"} or None
-        "bf16" computes under ``torch.autocast``.
+        "bf16" uses ``torch.autocast``.
 
     Raises
     ------
     ValueError
-        If its layers do not fit the batch, or it fails in torch in another way.
+        If torch raises an error, for example because the shapes do not match.
     """
-    device = first_of(inputs).device.type
+    device = first_input(inputs).device.type
     if torch.is_autocast_enabled(device):
-        # A user's autocast keeps copies of weights that training has changed since.
+        # Under a user's autocast torch caches converted weights, which training has
+        # changed since.
         torch.clear_autocast_cache()
     try:
         if precision is None:
@@ -57,7 +68,7 @@ def call(network: Callable[..., Any], inputs: Inputs, precision: str | None = No
         error.add_note(f"Raised by the module on a batch of shape {shapes}.")
         raise
     except RuntimeError as error:
-        if is_of_memory(error):
+        if is_memory_error(error):
             raise MemoryError(first_line(error)) from error
         raise ValueError(
             f"The module failed on a batch of shape {_shapes_of(inputs)}: {error}"
@@ -69,22 +80,24 @@ def _shapes_of(inputs: Inputs) -> str:
     return ", ".join(str(tuple(x.shape)) for x in values)
 
 
-def _apply(network: Callable[..., Any], inputs: Inputs):
+def _apply(network: Callable[..., Any], inputs: Inputs) -> Any:
     if isinstance(inputs, Mapping):
         return network(**inputs)
     return network(*inputs)
 
 
-def scores_of(output, n_samples: int, n_scores: int, loss) -> Tensor:
-    """Return the raw scores in what a network returned, (n_samples, n_scores).
+def scores_of(
+    output: Any, n_samples: int, n_scores: int, loss: SupervisedLoss
+) -> Tensor:
+    """Return the raw scores from the output of a network, (n_samples, n_scores).
 
-    Of several outputs the scores are the first. A single logit z of two classes counts
-    as the scores (0, z), whose softmax is the logistic function of z.
+    If there are several outputs, the first has the scores. A single logit z for two
+    classes becomes the scores (0, z), whose softmax is the logistic function of z.
 
     Raises
     ------
     TypeError, ValueError
-        If it is not a tensor, or not one of the right shape.
+        If the output is not a tensor or has the wrong shape.
     """
     raw = output[0] if isinstance(output, (tuple, list)) and output else output
     if not isinstance(raw, Tensor):
@@ -113,11 +126,13 @@ def scores_of(output, n_samples: int, n_scores: int, loss) -> Tensor:
 
 
 class _LargestValue(TorchDispatchMode):
-    """Notes the size of the largest value that an operation returns."""
+    """Records the size of the largest tensor that an operation returns."""
 
-    n_bytes = 1
+    n_bytes: int = 1
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         result = func(*args, **(kwargs or {}))
         for value in tree_leaves(result):
             if isinstance(value, Tensor):
@@ -125,23 +140,29 @@ class _LargestValue(TorchDispatchMode):
         return result
 
 
-def rows_at_once(network: Any, source: Source) -> int:
-    """Return how many rows to put through a network together, to bound its memory."""
-    if hasattr(network, "rows_at_once"):
-        return network.rows_at_once(*source.batch(slice(0, 1)).inputs)
-    return measured_rows(lambda batch: call(network, batch.inputs), source)
+def _chunk_bytes(device: str) -> int:
+    return _CHUNK_BYTES.get(device, _CHUNK_BYTES_ON_ACCELERATOR)
 
 
-def measured_rows(function: Callable[[Batch], Any], source: Source) -> int:
-    """Return how many rows a function may take, from the values it has for one row."""
+def rows_per_chunk(network: Any, source: Source) -> int:
+    """Return how many rows to pass to a network together, to bound its memory."""
+    if hasattr(network, "rows_per_chunk"):
+        n_rows: int = network.rows_per_chunk(*source.batch(slice(0, 1)).inputs)
+        return n_rows
+    return measure_rows_per_chunk(lambda batch: call(network, batch.inputs), source)
+
+
+def measure_rows_per_chunk(function: Callable[[Batch], Any], source: Source) -> int:
+    """Return how many rows to pass to a function, measured by a call on one row."""
     if len(source) <= _FEW_ROWS:
         return _FEW_ROWS
     first = source.batch(slice(0, 1))
-    # A row that does not fit is refused when all rows go through the network.
-    with _LargestValue() as largest, contextlib.suppress(ValueError):
+    # An error for this row is raised again in the forward pass of all rows.
+    largest = _LargestValue()
+    with largest, contextlib.suppress(ValueError):
         function(first)
-    device = first_of(first.inputs).device.type
-    return max(1, _BYTES_AT_ONCE.get(device, _BYTES_ON_ACCELERATOR) // largest.n_bytes)
+    device = first_input(first.inputs).device.type
+    return max(1, _chunk_bytes(device) // largest.n_bytes)
 
 
 def outputs(
@@ -150,25 +171,27 @@ def outputs(
     precision: str | None = None,
     method: str = "forward",
 ) -> Iterator[tuple[Any, Batch]]:
-    """Yield a network's outputs for chunks of rows, and the chunks.
+    """Yield the outputs of a network for chunks of rows, and the chunks.
 
-    The network is in evaluation mode, and no gradient is wanted. ``method``, if not
-    "forward", is the network's method that gives them.
+    The network must be in evaluation mode, and gradients must be off. ``method`` is the
+    method of the network to call.
     """
     n_rows = len(source)
     function = network if method == "forward" else getattr(network, method)
-    size = rows_at_once(network, source)
+    size = rows_per_chunk(network, source)
     can_reuse = function is network and precision is None
     if size < n_rows and can_reuse and hasattr(network, "make_scorer"):
-        # It reuses its memory, which the system is slow to give.
+        # The scorer reuses its memory, because allocation takes long.
         function = network.make_scorer(size)
     work = getattr(network, "work_per_row", None)
     if work is not None:
-        work = work * min(size, n_rows) // 3  # training also goes backward: three times
+        work = (
+            work * min(size, n_rows) // 3
+        )  # a training step takes three times as long
     for start in range(0, n_rows, size):
         rows = slice(start, start + size) if size < n_rows else slice(None)
         batch = source.batch(rows)
-        with threads_for(work, first_of(batch.inputs).device):
+        with threads_for(work, first_input(batch.inputs).device):
             output = call(function, batch.inputs, precision)
         yield output, batch
 
@@ -176,8 +199,8 @@ def outputs(
 @torch.inference_mode()
 def raw_scores(
     network: nn.Module,
-    rows,
-    loss,
+    rows: InputRows,
+    loss: SupervisedLoss,
     n_scores: int,
     *,
     precision: str | None = None,
@@ -189,15 +212,15 @@ def raw_scores(
     network : nn.Module
         In evaluation mode.
     rows : InputRows
-        What ``encoding`` makes.
+        The rows, encoded by ``encoding``.
     loss : Loss
-        Tells the layout of the scores.
+        Defines the layout of the scores.
     n_scores : int
         Number of scores of a row.
     precision : {"bf16"} or None
         Precision of the forward pass.
     """
-    if len(rows) == 1:  # the sooner the better
+    if len(rows) == 1:  # fast path: the latency of one row matters
         output = call(network, rows.take(slice(None)), precision)
         return scores_of(output, 1, n_scores, loss)
     parts = [
@@ -208,8 +231,8 @@ def raw_scores(
 
 
 @torch.inference_mode()
-def hidden_values(network: nn.Module, rows, method: str) -> Tensor:
-    """Return what a method of the network gives for encoded rows."""
+def hidden_values(network: nn.Module, rows: InputRows, method: str) -> Tensor:
+    """Return the result of a method of the network for encoded rows."""
     parts = [
         output for output, _ in outputs(network, RowSource(rows, None), None, method)
     ]

@@ -1,4 +1,4 @@
-"""L-BFGS over all rows at once: scipy's, in float64."""
+"""scipy's L-BFGS over all rows, in float64."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skdeep._messages import warn
 from skdeep.training._batches import Batch, batch_sizes
 from skdeep.training._epochs import Fit
 
-# Rows whose gradient is computed together; bounds the memory of hidden layers.
+# Rows whose gradient is computed in one pass; bounds the memory of hidden layers.
 _CHUNK = 4096
 
 
@@ -34,7 +34,7 @@ class _Function:
         self.source = task.train
         self.dtype = self.learner.vector().dtype
         self.order = torch.arange(n_samples, device=task.device)
-        # Kept where they are small enough to be one chunk.
+        # If all rows fit one chunk, keep it.
         self._kept = list(self._batches()) if len(self.sizes) == 1 else None
         self.total = sum(batch.weight_sum for batch in self._kept or self._batches())
 
@@ -42,7 +42,7 @@ class _Function:
         return self.source.batches(self.order, self.sizes)
 
     def __call__(self, values: np.ndarray) -> tuple[float, np.ndarray]:
-        """Return the mean loss with its penalty, and the gradient."""
+        """Return the mean loss, penalty included, and its gradient."""
         learner = self.learner
         learner.set_vector(self.tensor(values))
         gradient: Any = None
@@ -58,25 +58,25 @@ class _Function:
         return loss, gradient.cpu().numpy().astype(np.float64)
 
     def tensor(self, values: np.ndarray) -> Tensor:
-        """Return values of the parameters as a tensor on their device."""
+        """Return a vector of parameters as a tensor on their device."""
         return torch.from_numpy(values).to(self.dtype).to(self.order.device)
 
 
 def _check_repeatable(network: nn.Module) -> None:
-    """Refuse layers that make the loss random."""
+    """Raise if a layer makes the loss random."""
     for name, module in network.named_modules():
         if isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0:
             raise ValueError(
-                "solver='lbfgs' needs a deterministic loss; the dropout of the layer "
-                f"{name!r} makes it random. Use another solver."
+                "solver='lbfgs' needs a deterministic loss, but the layer "
+                f"{name!r} draws dropout. Use another solver."
             )
 
 
 def minimise(fit: Fit) -> None:
     """Run L-BFGS on the fit's network, with the options of the task.
 
-    Each iteration leaves a record in the history. Ctrl-C keeps the last iteration,
-    unless the fit is part of a larger one.
+    Each iteration is recorded in the history. Ctrl-C keeps the last iteration, unless
+    the fit is part of a larger fit.
     """
     task, learner = fit.task, fit.task.learner
     if len(task.learners) > 1:
@@ -96,10 +96,11 @@ def minimise(fit: Fit) -> None:
             entry |= {"valid_loss": valid_loss, "valid_score": valid_score}
         history.append(entry)
         task.state.n_iter += 1
-        fit.printer.epoch(entry)
+        fit.printer.epoch(entry, task.state.n_iter)
 
     def end_iteration(intermediate_result) -> None:
         nonlocal latest
+        # The line search has evaluated other points after this one.
         latest = intermediate_result.x.copy()
         learner.set_vector(function.tensor(latest))
 
@@ -108,7 +109,7 @@ def minimise(fit: Fit) -> None:
             fit.observer.show_rows(task.train, training=True)
         record(intermediate_result.fun)
         if fit.notify_end(history[-1]):
-            raise StopIteration
+            raise StopIteration  # scipy then stops
         fit.check_cancelled()
 
     if fit.observer is not None:
@@ -143,7 +144,7 @@ def minimise(fit: Fit) -> None:
 
 
 def _warn_unless_converged(result, max_iter: int) -> None:
-    """Warn as scikit-learn does, but at the user's line."""
+    """Warn with scikit-learn's message, but at the user's line."""
     if result.status == 0:
         return
     is_last = result.nit >= max_iter

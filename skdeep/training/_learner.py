@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from skdeep.training._batches import Batch, LossTally
-from skdeep.training._device import is_of_memory
+from skdeep.training._device import is_memory_error
 from skdeep.training._module_state import ModuleState
 from skdeep.training._objectives import Objective
 from skdeep.training._optimizers import (
@@ -21,6 +21,9 @@ from skdeep.training._optimizers import (
     restore_optimizer,
 )
 
+if TYPE_CHECKING:
+    from skdeep.training._task import TrainingOptions
+
 
 class Learner:
     """A module that is trained by autograd.
@@ -28,26 +31,26 @@ class Learner:
     Parameters
     ----------
     module : nn.Module
-        Trained in place; on the device and in the precision of the data.
+        Trained in place. It must be on the device and in the precision of the data.
     objective : Objective
-        What is minimised.
+        The objective to minimise.
     name : str, default="network"
-        By which objectives know the module.
+        Name of the module in the dict of networks that objectives are given.
     options : TrainingOptions, default=None
-        Solver, penalty and clipping of its own; None takes those of the task.
+        Solver, penalty and clipping of this learner; by default those of the task.
 
     Attributes
     ----------
     optimizer : torch.optim.Optimizer
-        Made when training starts.
+        Created when training starts.
     average : MovingAverage or None
         The averaged parameters, if the options ask for them.
     on_gradient : callable or None
-        Called after the gradient is computed and before the step: here gradients of
-        several machines are averaged.
+        Called with the learner after the gradient is computed and before the penalty
+        and the step, for example to average the gradients of several machines.
     weight_sum : float
-        Sum of the weights of the batch, by which the L2 penalty is divided;
-        ``on_gradient`` may replace it by that of all machines.
+        Sum of the weights of the batch, by which the L2 penalty is divided.
+        ``on_gradient`` may replace it by the sum over all machines.
     """
 
     def __init__(
@@ -55,7 +58,7 @@ class Learner:
         module: nn.Module,
         objective: Objective,
         name: str = "network",
-        options=None,
+        options: TrainingOptions | None = None,
     ):
         self.module = module
         self.objective = objective
@@ -63,23 +66,25 @@ class Learner:
         self.options: Any = options
         self.average: MovingAverage | None = None
         self.on_gradient: Callable[[Learner], None] | None = None
-        #: Whether callbacks may let frozen parameters learn.
-        self.may_thaw = False
+        #: Whether callbacks may unfreeze parameters.
+        self.may_unfreeze = False
         self.tally = LossTally()
         self.optimizer: Any = None
-        self._networks: Mapping[str, Callable] = {name: module}
+        self._networks: Mapping[str, Callable[..., Any]] = {name: module}
 
     # -- before training ---------------------------------------------------------------
 
-    def join(self, options, networks: Mapping[str, Callable]) -> None:
-        """Take the options of the task, and the networks of all its learners."""
+    def set_up(
+        self, options: TrainingOptions, networks: Mapping[str, Callable[..., Any]]
+    ) -> None:
+        """Set the options of the task and the networks of all its learners."""
         self.options = self.options or options
         self._networks = networks
-        self._lay_out()
+        self._prepare_parameters()
 
-    def _lay_out(self) -> None:
+    def _prepare_parameters(self) -> None:
         self.parameters = [*self.module.parameters(), *self.objective.parameters()]
-        if not any(p.requires_grad for p in self.parameters) and not self.may_thaw:
+        if not any(p.requires_grad for p in self.parameters) and not self.may_unfreeze:
             raise ValueError(
                 f"The module {type(self.module).__name__} has no parameters to train."
             )
@@ -87,12 +92,12 @@ class Learner:
 
     @property
     def needs_two_rows(self) -> bool:
-        """Whether a batch may not be a single row."""
+        """Whether a batch must have at least two rows."""
         norms = (nn.modules.batchnorm._BatchNorm,)
         return any(isinstance(module, norms) for module in self.module.modules())
 
-    def start(self, state: dict | None = None) -> None:
-        """Make the optimizer, with the state of an earlier training if it is given."""
+    def start(self, state: dict[str, Any] | None = None) -> None:
+        """Create the optimizer, optionally with the state of an earlier training."""
         self.optimizer = self._make_optimizer()
         if state is not None:
             restore_optimizer(self.optimizer, state)
@@ -111,7 +116,7 @@ class Learner:
     # -- steps -------------------------------------------------------------------------
 
     def step(self, batch: Batch) -> Tensor:
-        """Take a step on a batch; return the loss of each row, (n_samples,)."""
+        """Take a step; return the loss of each row of the batch, (n_samples,)."""
         losses = self.gradient(batch)
         self.tally.add(losses, batch)
         self.weight_sum = batch.weight_sum
@@ -127,22 +132,23 @@ class Learner:
         return losses
 
     def _take_step(self) -> None:
-        # Looked up at each step: torch's schedulers put a counter around it.
+        # Do not store the bound method: torch's schedulers replace ``optimizer.step``.
         try:
             self.optimizer.step()
         except Exception as error:
-            if isinstance(self.options.solver, str) or is_of_memory(error):
+            if isinstance(self.options.solver, str) or is_memory_error(error):
                 raise
             raise ValueError(
-                f"solver={self.options.solver!r} has made an optimizer that cannot "
-                f"take a step: {error}"
+                f"The optimizer of solver={self.options.solver!r} cannot take a step: "
+                f"{error}"
             ) from error
 
     def gradient(self, batch: Batch) -> Tensor:
         """Compute the gradient of the weighted mean loss; return each row's loss.
 
-        With ``accumulate`` the batch goes through the network in that many parts.
+        With ``accumulate``, the batch is split into that many parts.
         """
+        # None instead of zeros: optimizers skip parameters without a gradient.
         for parameter in self.parameters:
             parameter.grad = None
         n_parts = self.options.accumulate
@@ -160,23 +166,23 @@ class Learner:
             total = (losses * scale).sum()
             if not total.requires_grad:
                 raise ValueError(
-                    "The loss has no gradient by the parameters of the network: the "
-                    "module's output, or what a callable `loss` makes of it, is "
-                    "detached from them."
+                    "The loss does not depend on the parameters of the network: the "
+                    "output of the module or the result of the callable `loss` is "
+                    "detached. Remove detach(), no_grad() or numpy operations."
                 )
             total.backward()
         return losses.detach()
 
     @property
     def rate(self) -> float:
-        """The learning rate of the next step, whoever has set it."""
+        """The learning rate of the next step, set by a schedule or a callback."""
         return float(self.optimizer.param_groups[0]["lr"])
 
     def set_rate(self, rate: float, initial: float) -> None:
-        """Scale the learning rate of each group as the schedule has gone on.
+        """Set the learning rate of each parameter group.
 
-        ``rate`` is the schedule's, which began at ``initial``; a group whose own rate
-        is another one keeps its ratio to it.
+        ``rate`` is the current rate of the schedule and ``initial`` its first. A group
+        that started with another rate is scaled by their ratio.
         """
         for group, base in zip(
             self.optimizer.param_groups, self._base_rates, strict=True
@@ -184,15 +190,15 @@ class Learner:
             group["lr"] = rate if base == initial else base * (rate / initial)
 
     def _penalised(self) -> tuple[list[Tensor], list[Tensor]]:
-        """Return the matrices that have a gradient in this step, and the gradients.
+        """Return the weight matrices that have a gradient, and the gradients.
 
-        The L2 penalty of a frozen weight would be all that moves it.
+        Without this condition, the L2 penalty would change frozen weights.
         """
-        moved = [p for p in self._matrices if p.grad is not None]
-        return [p.detach() for p in moved], [p.grad for p in moved]  # type: ignore
+        weights = [p for p in self._matrices if p.grad is not None]
+        return [p.detach() for p in weights], [p.grad for p in weights]  # type: ignore
 
     def _penalise(self, alpha: float, weight_sum: float) -> None:
-        """Add the L2 penalty, which scikit-learn divides by the sum of weights."""
+        """Add the L2 penalty, divided by the sum of weights as in scikit-learn."""
         weights, gradients = self._penalised()
         if not weights:
             return
@@ -204,74 +210,75 @@ class Learner:
             torch._foreach_add_(gradients, weights, alpha=alpha / weight_sum)
 
     def _clip(self, largest: float) -> None:
-        """Shorten the gradient to a norm of ``largest`` (Pascanu et al., 2013)."""
+        """Clip the norm of the gradient to ``largest`` (Pascanu et al., 2013)."""
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norms = torch.stack(torch._foreach_norm(gradients))
         factor = (largest / (torch.linalg.vector_norm(norms) + 1e-6)).clamp_max(1.0)
         torch._foreach_mul_(gradients, factor)
 
     def end_epoch(self) -> float:
-        """Return the mean loss of the epoch's batches, and begin a new count."""
+        """Return the mean loss of the epoch, and reset it."""
         loss, self.tally = self.tally.mean(), LossTally()
         return loss
 
     # -- states ------------------------------------------------------------------------
 
     def snapshot(self) -> Any:
-        """Copy the state of the module, with its averaged weights if there are such.
+        """Copy the state of the module and the parameters of the objective.
 
-        Parameters of the objective belong to it.
+        The weights are the averaged ones, if they are averaged.
         """
         with self.averaged():
             own = [p.detach().clone() for p in self.objective.parameters()]
             return ModuleState.of(self.module), own
 
     def restore(self, snapshot: Any) -> None:
-        """Put a copy back."""
+        """Restore a snapshot."""
         state, own = snapshot
-        state.put_into(self.module)
+        state.load_into(self.module)
         for parameter, value in zip(self.objective.parameters(), own, strict=True):
             parameter.data.copy_(value)
 
-    def averaged(self) -> contextlib.AbstractContextManager:
-        """Let the module have its averaged weights meanwhile, if there are such."""
+    def averaged(self) -> contextlib.AbstractContextManager[None]:
+        """Temporarily swap in the averaged weights, if weights are averaged."""
         if self.average is None:
             return contextlib.nullcontext()
-        return self.average.in_place()
+        return self.average.swapped_in()
 
     @property
     def largest_parameter(self) -> float:
-        """The largest absolute value of a parameter; NaN if one is not a number."""
+        """The largest absolute value of all parameters; NaN if one is NaN."""
         values = [float(p.detach().abs().max()) for p in self.parameters if p.numel()]
         return math.nan if any(map(math.isnan, values)) else max(values)
 
-    def optimizer_state(self) -> dict:
-        """Return what the optimizer remembers, in numpy arrays."""
-        return as_arrays(self.optimizer.state_dict())
+    def optimizer_state(self) -> dict[str, Any]:
+        """Return the state of the optimizer as numpy arrays."""
+        state: dict[str, Any] = as_arrays(self.optimizer.state_dict())
+        return state
 
-    # -- all parameters as one vector, as scipy's minimisers want them -----------------
+    # -- all parameters as one vector, for scipy's minimizers --------------------------
 
     def vector(self) -> Tensor:
-        """Return the parameters that are trained as one vector."""
-        return torch.cat([p.detach().reshape(-1) for p in self._trained()])
+        """Return the trainable parameters as one vector."""
+        return torch.cat([p.detach().reshape(-1) for p in self._trainable()])
 
     def set_vector(self, values: Tensor) -> None:
-        """Set the parameters that are trained, in their own precision."""
+        """Set the trainable parameters from a vector, each in its own precision."""
         start = 0
-        for parameter in self._trained():
+        for parameter in self._trainable():
             part = values[start : start + parameter.numel()]
             parameter.data.copy_(part.view_as(parameter))
             start += parameter.numel()
 
     def gradient_vector(self) -> Tensor:
-        """Return the gradient as one vector, 0 where there is none."""
+        """Return the gradient as one vector, with 0 for parameters without one."""
         parts = [
-            torch.zeros_like(p) if p.grad is None else p.grad for p in self._trained()
+            torch.zeros_like(p) if p.grad is None else p.grad for p in self._trainable()
         ]
         return torch.cat([part.reshape(-1) for part in parts])
 
     def add_penalty(self, factor: float) -> float:
-        """Add the gradient of an L2 penalty to the gradient; return the penalty."""
+        """Add the gradient of an L2 penalty; return the penalty."""
         weights, gradients = self._penalised()
         if not weights:
             return 0.0
@@ -279,5 +286,5 @@ class Learner:
         norms = torch.stack(torch._foreach_norm(weights))
         return 0.5 * factor * float(norms.square().sum())
 
-    def _trained(self) -> list[nn.Parameter]:
+    def _trainable(self) -> list[nn.Parameter]:
         return [p for p in self.parameters if p.requires_grad]

@@ -1,4 +1,4 @@
-"""From tasks to trained networks."""
+"""Training of one task, or of many together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from skdeep.training._dense import DenseLearner
-from skdeep.training._device import own_generators, threads_for
+from skdeep.training._device import seeded_generators, threads_for
 from skdeep.training._epochs import Fit
 from skdeep.training._grouping import can_join
 from skdeep.training._lbfgs import minimise
@@ -23,14 +23,12 @@ from skdeep.training._task import Task, TrainingState
 
 
 def train(task: Task) -> TrainingState:
-    """Train the task's networks in place.
-
-    Returns the task's state as it is after training.
+    """Train the networks of a task in place, and return the state of the task.
 
     Raises
     ------
     ValueError
-        If training diverges and there is no earlier epoch to fall back on.
+        If training diverges and no earlier epoch can be restored.
     """
     scheduler = current_scheduler()
     with contextlib.ExitStack() as stack:
@@ -38,10 +36,11 @@ def train(task: Task) -> TrainingState:
         generators = None
         if task.draws_globally:
             seed = task.generator.initial_seed()
-            generators = stack.enter_context(own_generators(seed, task.device))
+            generators = stack.enter_context(seeded_generators(seed, task.device))
+        # The steps enable gradients where they are needed.
         stack.enter_context(torch.no_grad())
         if isinstance(task.learner, DenseLearner):
-            # Its products write into memory of their own type.
+            # Under a user's autocast, products could not write into ``out``.
             stack.enter_context(torch.autocast(task.device.type, enabled=False))
         printer = make_printer(task.options.verbose, task.n_epochs)
         stack.callback(printer.close)
@@ -49,21 +48,21 @@ def train(task: Task) -> TrainingState:
         if task.options.solver == "lbfgs":
             minimise(fit)
         elif scheduler is not None and can_join(task):
-            _run_with_others(fit, scheduler)
+            _run_in_population(fit, scheduler)
         else:
             fit.run()
     return task.state
 
 
 def train_together(tasks: Sequence[Task]) -> list[Exception | None]:
-    """Train the networks of many tasks in place, as ``train`` does one after another.
+    """Train the networks of many tasks in place, with the same results as ``train``.
 
-    Those of one kind are stepped together.
+    Networks of the same shape take their steps together.
 
     Returns
     -------
     errors : list of Exception or None
-        For each task what ``train`` would have raised.
+        For each task, the exception that ``train`` would have raised.
     """
     errors: list[Exception | None] = [None] * len(tasks)
     n_workers = torch.get_num_threads()
@@ -85,14 +84,14 @@ def train_together(tasks: Sequence[Task]) -> list[Exception | None]:
     return errors
 
 
-def _run_with_others(fit: Fit, scheduler: PopulationScheduler) -> None:
+def _run_in_population(fit: Fit, scheduler: PopulationScheduler) -> None:
     fit.start()
     scheduler.train(fit)
     _finish(fit)
 
 
 def _finish(fit: Fit) -> None:
-    """End a fit whose epochs a population has run."""
+    """Finish a fit after a population has run its epochs."""
     if fit.error is not None:
         raise fit.error
     assert fit.is_over

@@ -1,73 +1,79 @@
-"""What learners minimise."""
+"""Objectives: what learners minimise."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from skdeep.training._batches import Batch, Source
-from skdeep.training._inference import call, measured_rows, outputs, scores_of
+from skdeep.training._inference import call, measure_rows_per_chunk, outputs, scores_of
+from skdeep.training._protocols import SupervisedLoss
 
 
 class Objective(ABC):
-    """What a learner minimises: a loss for each row of a batch."""
+    """Computes a loss for each row of a batch, which a learner minimises."""
 
-    #: Whether a row's loss depends on the other rows of its batch.
-    couples_rows = False
+    #: Whether the loss of a row depends on the other rows of the batch.
+    couples_rows: bool = False
 
     @abstractmethod
-    def losses(self, networks: Mapping[str, Callable], batch: Batch) -> Tensor:
-        """Return the loss of each row, (n_samples,), fit for autograd.
+    def losses(
+        self, networks: Mapping[str, Callable[..., Any]], batch: Batch
+    ) -> Tensor:
+        """Return the differentiable loss of each row, (n_samples,).
 
         Parameters
         ----------
         networks : dict of str to nn.Module
-            The networks of all learners of the task, by the learners' names.
+            The networks of all learners of the task, by name of the learner.
         batch : Batch
             The rows.
         """
 
     def parameters(self) -> Iterable[nn.Parameter]:
-        """Return parameters of the objective's own, which are trained as well."""
+        """Return parameters of the objective, which are trained with the network."""
         return ()
 
     def evaluate(
         self, networks: Mapping[str, nn.Module], source: Source
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Return the losses and weights of all rows, and the raw scores, if any.
+        """Return the losses, weights and raw scores (None without) of all rows.
 
-        The networks are in evaluation mode, and no gradient is wanted.
+        The networks must be in evaluation mode, and gradients must be off.
         """
-        size = measured_rows(lambda batch: self.losses(networks, batch), source)
+        size = measure_rows_per_chunk(
+            lambda batch: self.losses(networks, batch), source
+        )
         batches = [
             source.batch(slice(start, start + size))
             for start in range(0, len(source), size)
         ]
         losses = torch.cat([self.losses(networks, batch) for batch in batches])
-        return losses, _joined([batch.weight for batch in batches]), None
+        return losses, _concatenate([batch.weight for batch in batches]), None
 
 
 class Supervised(Objective):
-    """A loss between the outputs of a network and the batch's targets.
+    """A loss between the outputs of a network and the targets of a batch.
 
     Parameters
     ----------
     loss : Loss
-        Gives the loss of each row from raw scores and targets.
+        Computes the loss of each row from raw scores and targets.
     n_scores : int
         Number of raw scores of a row (or of each of its steps).
     precision : {"bf16"} or None, default=None
-        Precision of the network's forward pass, if not that of its parameters.
+        Precision of the forward pass; by default that of the parameters.
     name : str, default="network"
-        Name of the learner whose network it is.
+        Name of the learner that trains the network.
     """
 
     def __init__(
         self,
-        loss,
+        loss: SupervisedLoss,
         n_scores: int,
         precision: str | None = None,
         name: str = "network",
@@ -78,40 +84,45 @@ class Supervised(Objective):
         self.name = name
         self.couples_rows = loss.couples_rows
 
-    def losses(self, networks, batch):
+    def losses(
+        self, networks: Mapping[str, Callable[..., Any]], batch: Batch
+    ) -> Tensor:
         output = call(networks[self.name], batch.inputs, self.precision)
         raw = self.scores(output, len(batch))
         if self.loss.takes_outputs:
-            values = self.loss.of_outputs(output, batch.target)
+            values = self.loss.per_sample_of_outputs(output, batch.target)
         else:
-            values = self.loss.per_sample_among(raw, batch.target, batch.weight)
+            values = self.loss.per_sample_in_batch(raw, batch.target, batch.weight)
         if batch.weight is not None and self.loss.gives_mean:
             raise ValueError(
-                "sample_weight and class_weight need a loss of each sample, but the "
-                "callable `loss` returns the mean of a batch."
+                "sample_weight and class_weight need a loss for each sample, but the "
+                "callable `loss` returns the mean of the batch. Use reduction='none'."
             )
         return values
 
-    def scores(self, output, n_samples: int) -> Tensor:
-        """Return the raw scores in what the network returned."""
+    def scores(self, output: Any, n_samples: int) -> Tensor:
+        """Return the raw scores from the output of the network."""
         return scores_of(output, n_samples, self.n_scores, self.loss)
 
-    def parameters(self):
+    def parameters(self) -> Iterable[nn.Parameter]:
         return self.loss.parameters()
 
-    def evaluate(self, networks, source):
+    def evaluate(
+        self, networks: Mapping[str, nn.Module], source: Source
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         raws, losses, batches = [], [], []
         for output, batch in outputs(networks[self.name], source, self.precision):
             raws.append(self.scores(output, len(batch)))
             batches.append(batch)
             if self.loss.takes_outputs:
-                losses.append(self.loss.of_outputs(output, batch.target))
-        raw, weight = torch.cat(raws), _joined([batch.weight for batch in batches])
+                losses.append(self.loss.per_sample_of_outputs(output, batch.target))
+        raw, weight = torch.cat(raws), _concatenate([batch.weight for batch in batches])
         if losses:
             return torch.cat(losses), weight, raw
+        # All rows at once, because pairwise losses depend on all of them.
         target = torch.cat([batch.target for batch in batches])
-        return self.loss.per_sample_among(raw, target, weight), weight, raw
+        return self.loss.per_sample_in_batch(raw, target, weight), weight, raw
 
 
-def _joined(parts: list) -> Tensor | None:
+def _concatenate(parts: list[Any]) -> Tensor | None:
     return None if parts[0] is None else torch.cat(parts)

@@ -1,4 +1,4 @@
-"""Optimizers over a network's parameters, each in its own shape."""
+"""Optimizers of parameters in their own shapes."""
 
 from __future__ import annotations
 
@@ -7,39 +7,45 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skdeep.training._device import is_of_memory
+from skdeep.training._device import is_memory_error
+
+if TYPE_CHECKING:
+    from skdeep.training._task import TrainingOptions
 
 
 class Adam(torch.optim.Optimizer):
-    """Adam by torch's fused kernel, with scikit-learn's epsilon.
+    """Adam with torch's fused kernel and scikit-learn's epsilon.
 
     As in scikit-learn, and in the note at the end of section 2 of Kingma & Ba (2014),
     ``eps`` is added before the bias of the second moment is corrected.
     """
 
-    def __init__(self, params, lr, betas, eps):
+    def __init__(self, params: Any, lr: float, betas: tuple[float, float], eps: float):
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
-        # Counts in Python: reading them from tensors would wait for the device.
+        # Counts in Python: reading them from tensors would synchronize the device.
         self._counts: dict[Tensor, int] = {}
 
     @torch.no_grad()
-    def step(self, closure=None):
+    def step(self, closure: Any = None) -> Any:
         """Take a step; ``closure``, if given, computes the loss and the gradient."""
-        loss = _evaluated(closure)
+        loss = _evaluate_closure(closure)
         for group in self.param_groups:
+            # The kernel takes one epsilon, which depends on the number of steps.
             for count, parameters in self._by_count(group["params"]).items():
                 self._update(group, count, parameters)
         return loss
 
-    def _by_count(self, parameters: list[nn.Parameter]) -> dict[Any, list]:
-        """Group the parameters that have a gradient by the steps they have taken."""
-        groups: dict[Any, list] = {}
+    def _by_count(
+        self, parameters: list[nn.Parameter]
+    ) -> dict[Any, list[nn.Parameter]]:
+        """Group the parameters that have a gradient by the number of their steps."""
+        groups: dict[Any, list[nn.Parameter]] = {}
         for parameter in parameters:
             if parameter.grad is None:
                 continue
@@ -55,7 +61,9 @@ class Adam(torch.optim.Optimizer):
             groups.setdefault(key, []).append(parameter)
         return groups
 
-    def _update(self, group: dict, key: tuple, parameters: list) -> None:
+    def _update(
+        self, group: dict[str, Any], key: tuple[Any, ...], parameters: list[Any]
+    ) -> None:
         beta_1, beta_2 = group["betas"]
         states = [self.state[parameter] for parameter in parameters]
         steps = [state["step"] for state in states]
@@ -76,34 +84,34 @@ class Adam(torch.optim.Optimizer):
             maximize=False,
         )
 
-    def load_state_dict(self, state_dict):
-        """Put back what ``state_dict`` gave."""
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what ``state_dict`` returned."""
         super().load_state_dict(state_dict)
         self._counts = {p: int(state["step"]) for p, state in self.state.items()}
 
 
 class SGD(torch.optim.Optimizer):
-    """Gradient descent with momentum, as scikit-learn does it.
+    """Gradient descent with momentum, as in scikit-learn.
 
-    The velocity holds the learning rates of past steps, where torch's own would apply
-    a changed rate to them too.
+    The velocity contains the learning rates of past steps, whereas torch applies a
+    changed rate to past gradients too.
     """
 
-    def __init__(self, params, lr, momentum, nesterov):
+    def __init__(self, params: Any, lr: float, momentum: float, nesterov: bool):
         settings = {"lr": lr, "momentum": momentum, "nesterov": nesterov}
         super().__init__(params, settings)
 
     @torch.no_grad()
-    def step(self, closure=None):
+    def step(self, closure: Any = None) -> Any:
         """Take a step; ``closure``, if given, computes the loss and the gradient."""
-        loss = _evaluated(closure)
+        loss = _evaluate_closure(closure)
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
             if parameters:
                 self._update(group, parameters)
         return loss
 
-    def _update(self, group: dict, parameters: list) -> None:
+    def _update(self, group: dict[str, Any], parameters: list[Any]) -> None:
         for parameter in parameters:
             if not self.state[parameter]:
                 self.state[parameter] = {"velocity": torch.zeros_like(parameter)}
@@ -119,45 +127,45 @@ class SGD(torch.optim.Optimizer):
             torch._foreach_add_(parameters, velocities)
 
 
-def _evaluated(closure: Callable | None):
-    """Return what a closure gives, None without one."""
+def _evaluate_closure(closure: Callable[[], Any] | None) -> Any:
+    """Return the loss that a closure computes, or None without a closure."""
     if closure is None:
         return None
     with torch.enable_grad():
         return closure()
 
 
-class MatricesAndOthers(torch.optim.Optimizer):
-    """An optimizer of matrices alone, such as Muon, beside AdamW for what is none.
+class MuonWithAdamW(torch.optim.Optimizer):
+    """Muon for matrices, combined with AdamW for all other parameters.
 
     Parameters
     ----------
-    of_matrices, of_others : torch.optim.Optimizer
-        Step the two kinds of parameters.
+    muon, adamw : torch.optim.Optimizer
+        The two optimizers.
     """
 
-    def __init__(self, of_matrices, of_others):
-        self._both = (of_matrices, of_others)
+    def __init__(self, muon: torch.optim.Optimizer, adamw: torch.optim.Optimizer):
+        self._both = (muon, adamw)
         groups = [group for each in self._both for group in each.param_groups]
         super().__init__(groups, {})
-        # The same dicts: a changed learning rate reaches the optimizer that uses it.
+        # The same dicts, so that a changed learning rate reaches both optimizers.
         self.param_groups = groups
 
-    def step(self, closure=None):
+    def step(self, closure: Any = None) -> Any:
         """Take a step; ``closure``, if given, computes the loss and the gradient."""
-        loss = _evaluated(closure)
+        loss = _evaluate_closure(closure)
         for each in self._both:
             each.step()
         return loss
 
-    def state_dict(self):
-        """Return the states of both."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return the states of both optimizers."""
         first, second = (each.state_dict() for each in self._both)
         groups = [*first["param_groups"], *second["param_groups"]]
         return {"state": [first["state"], second["state"]], "param_groups": groups}
 
-    def load_state_dict(self, state_dict):
-        """Put back what ``state_dict`` gave."""
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what ``state_dict`` returned."""
         groups = list(state_dict["param_groups"])
         for each, state in zip(self._both, state_dict["state"], strict=True):
             own = [groups.pop(0) for _ in each.param_groups]
@@ -166,20 +174,20 @@ class MatricesAndOthers(torch.optim.Optimizer):
         self.param_groups = [g for each in self._both for g in each.param_groups]
 
 
-def adam_settings(options) -> dict:
-    """Return the settings of Adam and its relatives."""
+def adam_settings(options: TrainingOptions) -> dict[str, Any]:
+    """Return the settings of Adam and its variants."""
     return dict(betas=(options.beta_1, options.beta_2), eps=options.epsilon)
 
 
-def sgd_settings(options) -> dict:
+def sgd_settings(options: TrainingOptions) -> dict[str, Any]:
     """Return the settings of gradient descent."""
     nesterov = options.nesterovs_momentum and options.momentum > 0
     return dict(momentum=options.momentum, nesterov=nesterov)
 
 
-# Each takes the options and gives the class and its settings. The learner decays the
-# weights of adamw itself, since biases are spared.
-OPTIMIZERS: dict[str, Callable[[Any], tuple[Any, dict]]] = {
+# Class and settings of each named solver. For adamw the learner itself decays the
+# weights, because biases are not decayed.
+OPTIMIZERS: dict[str, Callable[[TrainingOptions], tuple[Any, dict[str, Any]]]] = {
     "sgd": lambda o: (SGD, sgd_settings(o)),
     "adam": lambda o: (Adam, adam_settings(o)),
     "adamw": lambda o: (Adam, adam_settings(o)),
@@ -194,48 +202,53 @@ OPTIMIZERS: dict[str, Callable[[Any], tuple[Any, dict]]] = {
 STOCHASTIC_SOLVERS = list(OPTIMIZERS)
 
 
-def make_optimizer(options, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    """Make the optimizer that ``options.solver`` names, or makes itself.
+def make_optimizer(
+    options: Any, parameters: list[nn.Parameter]
+) -> torch.optim.Optimizer:
+    """Create the optimizer that ``options.solver`` names or, if callable, returns.
 
     Raises
     ------
     ValueError
-        If a solver of the user's cannot be made, or cannot take a step by itself.
+        If a callable solver does not return an optimizer that can be used.
     """
     rate = options.learning_rate_init
     if isinstance(options.solver, str):
         factory, settings = OPTIMIZERS[options.solver](options)
-        return factory(parameters, lr=rate, **settings)
+        named: torch.optim.Optimizer = factory(parameters, lr=rate, **settings)
+        return named
     solver, settings = options.solver, dict(options.solver_params or {})
     if _takes_learning_rate(solver):
         settings.setdefault("lr", rate)
     try:
-        optimizer = _made_by(solver, parameters, settings)
+        optimizer: torch.optim.Optimizer = _call_solver(solver, parameters, settings)
     except Exception as error:  # whatever the user's code may raise
-        if is_of_memory(error):
+        if is_memory_error(error):
             raise
         raise ValueError(
-            f"solver={solver!r} cannot make an optimizer of the network's parameters "
-            f"with {settings}: {error}"
+            f"solver={solver!r} failed to create an optimizer with {settings}: {error}"
         ) from error
     _check_optimizer(solver, optimizer)
     return optimizer
 
 
-def _made_by(solver, parameters: list[nn.Parameter], settings: dict):
+def _call_solver(
+    solver: Any, parameters: list[nn.Parameter], settings: dict[str, Any]
+) -> Any:
     kind = solver.func if isinstance(solver, functools.partial) else solver
     if kind is getattr(torch.optim, "Muon", None):
         others = [p for p in parameters if p.ndim != 2]
         matrices = [p for p in parameters if p.ndim == 2]
         if others and matrices:
-            of_matrices = solver(matrices, **settings)
-            rate = of_matrices.param_groups[0]["lr"]
-            return MatricesAndOthers(of_matrices, torch.optim.AdamW(others, lr=rate))
+            # Muon accepts matrices only.
+            muon = solver(matrices, **settings)
+            rate = muon.param_groups[0]["lr"]
+            return MuonWithAdamW(muon, torch.optim.AdamW(others, lr=rate))
     return solver(parameters, **settings)
 
 
-def _takes_learning_rate(solver) -> bool:
-    """Say whether a solver is to be given ``lr``: it can, and has none of its own."""
+def _takes_learning_rate(solver: Any) -> bool:
+    """Return whether a solver takes ``lr`` and does not set it itself."""
     if isinstance(solver, functools.partial) and "lr" in solver.keywords:
         return False
     try:
@@ -244,37 +257,37 @@ def _takes_learning_rate(solver) -> bool:
         return isinstance(solver, type)
 
 
-def _check_optimizer(solver, optimizer) -> None:
+def _check_optimizer(solver: Any, optimizer: Any) -> None:
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise ValueError(
-            f"solver={solver!r} must make a torch.optim.Optimizer of the parameters, "
-            f"got {type(optimizer).__name__}."
+            f"solver={solver!r} must return a torch.optim.Optimizer, got "
+            f"{type(optimizer).__name__}."
         )
     if not all("lr" in group for group in optimizer.param_groups):
         raise ValueError(
-            f"solver={solver!r} must make an optimizer with a learning rate, lr, which "
-            "schedules can change."
+            f"solver={solver!r} must return an optimizer with a learning rate 'lr', "
+            "which schedules change."
         )
     step = inspect.signature(optimizer.step).parameters.values()
     if any(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in step):
         raise ValueError(
-            f"solver={solver!r} cannot be used: its step needs a closure. Use a solver "
-            "that takes a step from the gradients alone, or solver='lbfgs'."
+            f"solver={solver!r} cannot be used, because its step needs a closure. Use "
+            "another solver, or solver='lbfgs'."
         )
 
 
 class MovingAverage:
     """The exponential moving average of parameters over the steps.
 
-    It predicts better than the last parameters, which the last batches have pushed
-    about (Polyak & Juditsky, 1992). While there are few steps it looks less far back.
+    It predicts better than the last parameters, which are noisy because of the last
+    batches (Polyak & Juditsky, 1992). In the first steps the average is shorter.
 
     Parameters
     ----------
     tensors : sequence of Tensor
-        What is averaged.
+        The parameters to average.
     decay : float
-        Weight of the past in each step.
+        Weight of the previous average in each step.
     """
 
     def __init__(self, tensors: Sequence[Tensor], decay: float):
@@ -285,14 +298,14 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take in the parameters after a step."""
+        """Update the average after a step."""
         self.n_steps += 1
         decay = min(self.decay, (1 + self.n_steps) / (10 + self.n_steps))
         torch._foreach_lerp_(self.values, self.tensors, 1 - decay)
 
     @contextlib.contextmanager
-    def in_place(self) -> Iterator[None]:
-        """Swap in the averaged parameters, and the latest again at the end."""
+    def swapped_in(self) -> Iterator[None]:
+        """Temporarily swap in the averaged parameters."""
         latest = [tensor.clone() for tensor in self.tensors]
         self._set(self.values)
         try:
@@ -304,45 +317,45 @@ class MovingAverage:
         with torch.no_grad():
             torch._foreach_copy_(self.tensors, values)
 
-    def state(self) -> dict:
-        """Return where the average stands."""
+    def state(self) -> dict[str, Any]:
+        """Return the state of the average as numpy arrays."""
         return {
             "values": [v.cpu().numpy().copy() for v in self.values],
             "n_steps": self.n_steps,
         }
 
-    def load_state(self, state: dict) -> None:
-        """Put back what ``state`` gave."""
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Restore what ``state`` returned."""
         self.n_steps = state["n_steps"]
         for value, array in zip(self.values, state["values"], strict=True):
             value.copy_(torch.from_numpy(array))
 
 
-def _converted(tree, leaf_type: type, convert: Callable):
-    """Copy nested dicts and lists, with ``convert`` applied to the leaves of a type."""
+def _map_leaves(tree: Any, leaf_type: type, convert: Callable[[Any], Any]) -> Any:
+    """Copy nested dicts and lists; apply ``convert`` to the leaves of a type."""
     if isinstance(tree, leaf_type):
         return convert(tree)
     if isinstance(tree, dict):
-        return {key: _converted(v, leaf_type, convert) for key, v in tree.items()}
+        return {key: _map_leaves(v, leaf_type, convert) for key, v in tree.items()}
     if isinstance(tree, (list, tuple)):
-        return type(tree)(_converted(v, leaf_type, convert) for v in tree)
+        return type(tree)(_map_leaves(v, leaf_type, convert) for v in tree)
     return tree
 
 
-def as_arrays(tree):
-    """Return nested dicts and lists with numpy arrays in the place of tensors."""
-    return _converted(tree, Tensor, lambda tensor: tensor.cpu().numpy().copy())
+def as_arrays(tree: Any) -> Any:
+    """Return nested dicts and lists with tensors replaced by numpy arrays."""
+    return _map_leaves(tree, Tensor, lambda tensor: tensor.cpu().numpy().copy())
 
 
-def as_tensors(tree):
-    """Return nested dicts and lists with tensors in the place of numpy arrays."""
-    return _converted(tree, np.ndarray, torch.tensor)
+def as_tensors(tree: Any) -> Any:
+    """Return nested dicts and lists with numpy arrays replaced by tensors."""
+    return _map_leaves(tree, np.ndarray, torch.tensor)
 
 
-def restore_optimizer(optimizer, state: dict) -> None:
-    """Put back the ``state_dict`` of an optimizer, given in numpy arrays.
+def restore_optimizer(optimizer: Any, state: dict[str, Any]) -> None:
+    """Load the ``state_dict`` of an optimizer, whose tensors are numpy arrays.
 
-    Without "param_groups" the optimizer keeps its own, with their learning rates.
+    Without "param_groups" the optimizer keeps its own groups and learning rates.
     """
     tensors = as_tensors(state)
     if "param_groups" not in tensors:
@@ -352,11 +365,11 @@ def restore_optimizer(optimizer, state: dict) -> None:
         keep_dtypes(optimizer, tensors["state"])
 
 
-def keep_dtypes(optimizer, states: dict[int, dict]) -> None:
-    """Undo the conversions that torch makes in loading an optimizer's state.
+def keep_dtypes(optimizer: Any, states: dict[int, dict[str, Any]]) -> None:
+    """Undo the conversion of dtypes that torch does in ``load_state_dict``.
 
-    It gives numbers, such as a product that is kept in float32, the precision of the
-    parameter; the steps that follow would then be rounded in another way.
+    torch converts all floats, such as a running product in float32, to the dtype of the
+    parameter. The following steps would then be rounded differently.
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for position, parameter in enumerate(parameters):

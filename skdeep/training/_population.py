@@ -1,9 +1,8 @@
-"""Many dense networks trained as one.
+"""Training of many dense networks together, as a population.
 
-Fits of one kind, whose networks have the same shape, are stepped together by the
-arithmetic of ``_dense``. Each keeps its own data, order of rows, learning rate,
-penalty, dropout and end: what comes out is what each would have come to alone, to
-rounding.
+Fits whose networks have the same shape take their steps together, with the arithmetic
+of ``_dense``. Each has its own data, order of rows, learning rate, penalty, dropout and
+stopping. The results are those of separate fits, up to rounding.
 """
 
 from __future__ import annotations
@@ -26,62 +25,71 @@ from skdeep.training._device import on_threads
 from skdeep.training._epochs import Fit
 from skdeep.training._graph import StepGraphs
 from skdeep.training._grouping import Member, make_chunks
-from skdeep.training._passes import Pass, StackedBatch
-from skdeep.training._stacked import AdamOfMany, Layout, SGDOfMany, squared_norms
+from skdeep.training._stacked_batches import StackedBatch, StackedEpoch
+from skdeep.training._stacked_optimizers import (
+    StackedAdam,
+    StackedLayout,
+    StackedSGD,
+    squared_norms,
+)
 from skdeep.training._task import TrainingOptions
 
 
 class _Chunk:
-    """Fits of one kind that are stepped together."""
+    """Fits whose networks take their steps together."""
 
     def __init__(self, members: list[Member]):
         self.members = members
-        self._lay_out()
+        self._stack()
 
-    def _lay_out(self) -> None:
-        """Stack the networks, or those that are left, in one buffer."""
+    def _stack(self) -> None:
+        """Stack the networks of the remaining members in one buffer."""
         fits = [member.fit for member in self.members]
         groups = itertools.groupby(self.members, key=lambda member: member.stream)
         self.streams = [list(members) for _, members in groups]
-        # For few members each it is quicker to copy the rows.
+        # With few members in each stream it is faster to copy the rows.
         self.is_shared = 2 * len(self.streams) <= len(fits)
         first = fits[0].task
         network: Any = first.learner.module
         weights = [tuple(layer.weight.shape) for layer in network.layers]
         biases = [tuple(layer.bias.shape) for layer in network.layers]
-        self.layout = Layout([*weights, *biases], len(fits))
+        self.layout = StackedLayout([*weights, *biases], len(fits))
         self.values = self.layout.stack([f.learner.flat.values.data for f in fits])
         self.gradient = torch.zeros_like(self.values)
-        steps = SGDOfMany if first.options.solver == "sgd" else AdamOfMany
+        steps = StackedSGD if first.options.solver == "sgd" else StackedAdam
         self.solver: Any = steps(fits, self.layout, self.gradient)
-        parts, slopes = map(self.layout.parts, (self.values, self.gradient))
+        parts, gradients = map(self.layout.parts, (self.values, self.gradient))
         n_layers = len(weights)
         self.step = DenseStep(
             parts[:n_layers],
             [bias.unsqueeze(1) for bias in parts[n_layers:]],
-            slopes[:n_layers],
-            [bias.unsqueeze(1) for bias in slopes[n_layers:]],
+            gradients[:n_layers],
+            [bias.unsqueeze(1) for bias in gradients[n_layers:]],
             network.activation,
             first.learner.objective.loss,
             [f.learner.module.dropout for f in fits] if network.dropout.p else [],
             [len(stream) for stream in self.streams] if self.is_shared else [],
         )
         n_weights = self.layout.n_weights
-        self._weights, self._slopes = self.values[:n_weights], self.gradient[:n_weights]
-        self._weight_parts, self._slope_parts = parts[:n_layers], slopes
-        self._take_options([fit.options for fit in fits])
+        self._weights = self.values[:n_weights]
+        self._weight_gradient = self.gradient[:n_weights]
+        self._weight_parts, self._gradient_parts = parts[:n_layers], gradients
+        self._stack_options([fit.options for fit in fits])
         self.is_curve = any(fit.learning_rate.is_curve for fit in fits)
         self.rates = torch.empty_like(self.values)
         self._kept = torch.empty_like(self._weights)
         self._graphs = StepGraphs() if self._can_be_graphed() else None
 
     def _can_be_graphed(self) -> bool:
-        """Say whether steps may run as CUDA graphs, which can neither draw nor copy."""
+        """Return whether steps can be captured as CUDA graphs.
+
+        A graph can neither draw from a generator nor copy from the CPU.
+        """
         copies = self.step.loss.copies_to_device
         return self.values.is_cuda and not self.step.dropout and not copies
 
-    def _take_options(self, options: list[TrainingOptions]) -> None:
-        """Lay out the penalties and the largest norms of gradients."""
+    def _stack_options(self, options: list[TrainingOptions]) -> None:
+        """Stack the penalties and the maximum norms of the gradients."""
         new = self.values.new_tensor
         self.alphas = new([o.alpha for o in options])
         self.has_penalty = any(o.alpha for o in options)
@@ -93,23 +101,23 @@ class _Chunk:
             self.max_norms = new([o.max_grad_norm for o in options])
 
     def run(self, is_cancelled: Callable[[Fit], bool]) -> None:
-        """Train until each fit has come to its end."""
+        """Train until each fit has ended."""
         while self.members:
             losses = self._run_epoch()
-            stays = [
-                not self._is_over(k, loss) and not is_cancelled(member.fit)
+            continues = [
+                not self._end_epoch(k, loss) and not is_cancelled(member.fit)
                 for k, (member, loss) in enumerate(
                     zip(self.members, losses, strict=True)
                 )
             ]
-            if not all(stays):
-                self._let_go(stays)
+            if not all(continues):
+                self._remove_finished(continues)
 
-    def _is_over(self, k: int, loss: float) -> bool:
-        """End the epoch of one fit; say whether it was the last."""
+    def _end_epoch(self, k: int, loss: float) -> bool:
+        """End the epoch of one fit; return whether it was the last."""
         fit = self.members[k].fit
         if fit.task.valid is not None or not math.isfinite(loss):
-            self._write_back(k)  # somebody will look
+            self._write_back(k)  # end_epoch reads the parameters
         try:
             fit.end_epoch([loss])
         except Exception as error:
@@ -117,27 +125,29 @@ class _Chunk:
         return fit.is_over or fit.error is not None
 
     def _write_back(self, k: int) -> None:
+        """Copy the parameters of one network to its fit."""
         flat = self.members[k].fit.learner.flat
         flat.values.data.copy_(self.layout.pick(self.values, k))
 
-    def _let_go(self, stays: list[bool]) -> None:
-        """Take out the fits that are over."""
+    def _remove_finished(self, continues: list[bool]) -> None:
+        """Write all networks back, remove ended fits and stack the others again."""
         for k, member in enumerate(self.members):
             self._write_back(k)
             for name, tensor in self.solver.state(self.layout, k).items():
                 member.fit.learner.optimizer.put(name, tensor)
         for leader, *others in self.streams:
+            # Only the leader of a stream has drawn the orders of the rows.
             for member in others:
                 member.fit.task.rng.set_state(
                     leader.fit.task.rng.get_state(legacy=False)
                 )
-        self.members = list(itertools.compress(self.members, stays))
+        self.members = list(itertools.compress(self.members, continues))
         if self.members:
-            self._lay_out()
+            self._stack()
 
     def _run_epoch(self) -> list[float]:
-        """Take a step for each batch; return each network's mean loss."""
-        data = Pass(self.streams, self._orders(), self.is_shared)
+        """Take a step for each batch; return the mean loss of each network."""
+        data = StackedEpoch(self.streams, self._orders(), self.is_shared)
         results = []
         for i, batch in enumerate(data):
             if i == 0 or self.is_curve:
@@ -154,7 +164,7 @@ class _Chunk:
         return (total / data.lengths).tolist()
 
     def _take_step(self, batch: StackedBatch) -> tuple[Tensor, ...]:
-        """Take a step; return the losses and, if there are such, the penalties."""
+        """Take a step; return the losses and, if there is a penalty, its norms."""
         results = [self._gradient(batch)]
         if self.has_penalty:
             results.append(self._penalise(batch))
@@ -173,18 +183,19 @@ class _Chunk:
         return orders
 
     def _set_rates(self, share: float) -> None:
-        """Set the learning rates for when this share of the epoch is done."""
+        """Set the learning rates when ``share`` of the epoch is completed."""
         for member in self.members:
             member.fit.set_rates(share)
-        of_each = [member.fit.learner.rate for member in self.members]
-        rates = self.values.new_tensor(of_each)
+        rates = self.values.new_tensor(
+            [member.fit.learner.rate for member in self.members]
+        )
         self.rates.copy_(self.layout.spread(rates))
         if self.decays:
             kept = self.layout.spread(1 - rates * self.alphas)
             self._kept.copy_(kept[: len(self._kept)])
 
     def _gradient(self, batch: StackedBatch) -> Tensor:
-        """Compute the gradient; return the losses as they count, (K, size)."""
+        """Compute the gradient; return the weighted losses, (K, size)."""
         counts = batch.counts if self.step.dropout else None
         losses = self.step.gradient(batch.inputs, batch.target, batch.scale, counts)
         if isinstance(batch.scale, float):
@@ -192,22 +203,24 @@ class _Chunk:
         return losses * batch.scale.squeeze(2) * batch.sizes.unsqueeze(1)
 
     def _penalise(self, batch: StackedBatch) -> Tensor:
-        """Add the L2 penalties; return twice what they are, times the rows, (K,)."""
+        """Add the L2 penalties; return the squared norms times the rows, (K,)."""
         norms = squared_norms(self._weight_parts)
         share = batch.sizes / batch.weight_sums
         if self.decays:
             self._weights.mul_(self._kept)
         elif isinstance(share, float):
             factor = 1 / batch.weight_sums
-            self._slopes.addcmul_(self._weights, self._spread_alphas, value=factor)
+            self._weight_gradient.addcmul_(
+                self._weights, self._spread_alphas, value=factor
+            )
         else:
             factors = self.layout.spread(self.alphas / batch.weight_sums)
-            self._slopes.addcmul_(self._weights, factors[: len(self._weights)])
+            self._weight_gradient.addcmul_(self._weights, factors[: len(self._weights)])
         return norms if isinstance(share, float) else norms * share
 
     def _clip(self) -> None:
-        """Shorten each gradient to its own largest norm."""
-        norms = squared_norms(self._slope_parts).sqrt()
+        """Clip the gradient of each network to its maximum norm."""
+        norms = squared_norms(self._gradient_parts).sqrt()
         factors = (self.max_norms / (norms + 1e-6)).clamp_max(1.0)
         self.gradient.mul_(self.layout.spread(factors))
 
@@ -217,24 +230,24 @@ def run_population(
     n_threads: int,
     is_cancelled: Callable[[Fit], bool] = lambda fit: False,
 ) -> None:
-    """Run the epochs of fits that have started; an error is kept in the fit.
+    """Run the epochs of started fits; exceptions are stored in the fits.
 
     Parameters
     ----------
     fits : sequence of Fit
         Fits of tasks that ``can_join``.
     n_threads : int
-        Threads that run a chunk at a time each.
+        Number of threads; each trains one chunk at a time.
     is_cancelled : callable
-        Says of a fit, after an epoch, whether nobody wants it any more.
+        Called with a fit after each epoch; returns whether the fit was cancelled.
     """
     interrupted = threading.Event()
 
     def run(members: list[Member]) -> None:
         device = members[0].inputs.device
         try:
-            # One thread for each chunk: threads that share a step wait for each other
-            # spinning, which takes many times as long where the machine has other work.
+            # One thread for each chunk. Threads that share a step wait for each other
+            # by spinning, which takes many times as long on a busy machine.
             with torch.no_grad(), on_threads(1, device):
                 _Chunk(members).run(lambda f: interrupted.is_set() or is_cancelled(f))
         except Exception as error:
@@ -248,10 +261,12 @@ def run_population(
         for chunk in chunks:
             run(chunk)
         return
+    # scikit-learn's configuration is local to each thread.
     configure = functools.partial(set_config, **get_config())
     with ThreadPoolExecutor(n_threads, initializer=configure) as pool:
         try:
             list(pool.map(run, chunks))
         except BaseException:
+            # Otherwise the pool would train all fits before the exception is raised.
             interrupted.set()
             raise

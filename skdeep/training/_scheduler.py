@@ -446,14 +446,14 @@ class PopulationScheduler:
             event.wait()
 
     def _next_job(self, call: ParallelCall) -> Job | None:
-        """Return a pending job of the call; if there is none, count the thread out."""
+        """Return a pending job of the call; if there is none, end the thread."""
         with self._lock:
             if call.pending:
                 return call.pending.popleft()
             call.n_active -= 1
             self._n_busy -= 1
             if call.caller is not None:
-                # Update the caller's count now, so grouping is deterministic. The
+                # Update the caller's count now, so that grouping is deterministic: the
                 # caller itself would do so only when its thread runs next.
                 self._update_busy(call.caller)
             self._wake()

@@ -1,10 +1,15 @@
-"""Learning rates over the course of training."""
+"""Learning-rate schedules."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from skdeep.training._task import TrainingOptions
 
 LEARNING_RATES = [
     "constant",
@@ -36,44 +41,50 @@ def _one_cycle(progress: float) -> float:
 
 
 def _exponential(progress: float) -> float:
-    """Fall by an equal factor in every step, to 1 % at the end."""
-    return _EXPONENTIAL_END**progress
+    """Fall by the same factor in every step, to 1 % at the end."""
+    return float(_EXPONENTIAL_END**progress)
 
 
-_CURVES = {"cosine": _cosine, "one_cycle": _one_cycle, "exponential": _exponential}
+_CURVES: dict[str, Callable[[float], float]] = {
+    "cosine": _cosine,
+    "one_cycle": _one_cycle,
+    "exponential": _exponential,
+}
 
 
 class LearningRate:
-    """The learning rate now, and how it changes.
+    """The current learning rate and its schedule.
 
     Parameters
     ----------
     options : TrainingOptions
-        What the user asked for.
+        Options with the schedule.
     current : float or None, default=None
-        Where an earlier training left off.
+        The last rate of an earlier training that is continued.
     n_epochs : int, default=0
-        Number of epochs of it that count.
+        Number of its epochs.
     """
 
-    def __init__(self, options, current: float | None = None, n_epochs: int = 0):
+    def __init__(
+        self, options: TrainingOptions, current: float | None = None, n_epochs: int = 0
+    ):
         self.options = options
         self.current = options.learning_rate_init if current is None else current
         self.n_epochs = n_epochs
         self._curve = _CURVES.get(options.learning_rate)
-        # As in scikit-learn, these two are for sgd alone.
+        # As in scikit-learn, these two apply to sgd only.
         sgd = options.solver == "sgd"
         self._invscaling = sgd and options.learning_rate == "invscaling"
         self._adaptive = sgd and options.learning_rate == "adaptive"
         self._plateau = options.learning_rate == "plateau"
         self._stalled_epochs = 0
 
-    def state(self) -> tuple:
-        """Return where the schedule stands."""
+    def state(self) -> tuple[float, int, int]:
+        """Return the state of the schedule."""
         return self.current, self.n_epochs, self._stalled_epochs
 
-    def load_state(self, state: tuple) -> None:
-        """Put back what ``state`` gave."""
+    def load_state(self, state: tuple[float, int, int]) -> None:
+        """Restore what ``state`` returned."""
         self.current, self.n_epochs, self._stalled_epochs = state
 
     @property
@@ -82,29 +93,29 @@ class LearningRate:
         return self._curve is not None
 
     def within_epoch(self, share: float) -> float:
-        """Return the rate when the given share of the epoch is done."""
+        """Return the rate when ``share`` of the epoch is completed."""
         if self._curve is not None:
             progress = min((self.n_epochs + share) / self.options.max_iter, 1.0)
             self.current = self.options.learning_rate_init * self._curve(progress)
         return self.current
 
     def end_epoch(self, n_samples_seen: int, improved: bool) -> None:
-        """Change the rate between two epochs."""
+        """Update the rate after an epoch."""
         self.n_epochs += 1
         if self._invscaling:
-            # Not by Python's own powers: those of large ints fill the memory.
+            # In floats: a power of large Python ints would exhaust the memory.
             with np.errstate(over="ignore"):
                 decay = np.float64(n_samples_seen + 1) ** self.options.power_t
             self.current = float(self.options.learning_rate_init / decay)
         self._stalled_epochs = 0 if improved else self._stalled_epochs + 1
-        # n_iter_no_change may be infinite, of which floor division makes NaN.
+        # n_iter_no_change may be infinite, and inf // 2 is NaN.
         patience = max(1, math.floor(min(self.options.n_iter_no_change, 2**60)) // 2)
         if self._plateau and self._stalled_epochs >= patience:
             self.current *= _PLATEAU_FACTOR
             self._stalled_epochs = 0
 
     def lower_instead_of_stopping(self) -> bool:
-        """Lower the rate where training would stop; say whether it goes on."""
+        """Lower the rate of an adaptive schedule; return whether it was lowered."""
         if not self._adaptive or self.current <= _ADAPTIVE_SMALLEST:
             return False
         self.current /= _ADAPTIVE_DIVISOR

@@ -1,4 +1,4 @@
-"""When to stop, and which epoch was the best."""
+"""Early stopping."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ class Stopping:
     Parameters
     ----------
     tol : float
-        The least improvement that counts.
+        Minimum improvement.
     patience : int or inf
-        Training stops after more than this many epochs in a row without one.
+        Maximum number of consecutive epochs without such an improvement.
     best : float, default=-inf
         The best value of an earlier training that is continued.
     count : int, default=0
-        The epochs without improvement at its end.
+        Number of epochs without improvement at its end.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class Stopping:
         self.count = count
 
     def update(self, value: float) -> bool:
-        """Take the value of an epoch, the higher the better; say if it is the best."""
+        """Add the value of an epoch (higher is better); return if it is the best."""
         self.count = self.count + 1 if value < self.best + self.tol else 0
         is_best = value > self.best
         if is_best:
@@ -38,7 +38,7 @@ class Stopping:
 
     @property
     def improved(self) -> bool:
-        """Whether the last epoch was better than the best before it by ``tol``."""
+        """Whether the last epoch improved on the best one by at least ``tol``."""
         return self.count == 0
 
     @property

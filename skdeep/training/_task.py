@@ -1,4 +1,4 @@
-"""What goes into a training and what comes out of it."""
+"""The input and the state of a training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from skdeep.training._learner import Learner
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """The training parameters of an estimator, by the same names and meanings."""
+    """The training parameters of an estimator, with the same names and meanings."""
 
     solver: Any = "adam"
     solver_params: Mapping[str, Any] | None = None
@@ -45,69 +45,87 @@ class TrainingOptions:
 
 @dataclass
 class TrainingState:
-    """Where a training stands: all that is needed to go on, in plain Python and numpy.
+    """The state of a training, in plain Python and numpy.
 
-    ``optimizers`` are the states of the optimizers that ``solver`` names, by the names
-    of their learners; ``watched`` says what early stopping looks at, ``best`` is the
-    best value of it (the higher the better) and ``stalled`` the epochs since it
-    improved; ``n_iter`` are the epochs of the last training.
+    A later training can continue from it.
+
+    Parameters
+    ----------
+    optimizers : dict of str to dict
+        State of the optimizer of each learner, by name of the learner.
+    solver : str or None
+        Description of the solver that these states belong to.
+    learning_rate : float or None
+        The current learning rate.
+    n_samples_seen : int
+        Number of rows in all steps so far.
+    best : float
+        Best value of the monitored quantity (higher is better).
+    stalled : int
+        Number of epochs since it improved.
+    watched : bool or str
+        The monitored quantity, as ``early_stopping`` names it.
+    history : list of dict
+        The records of all epochs.
+    n_iter : int
+        Number of epochs of the last training.
     """
 
-    optimizers: dict[str, dict] = field(default_factory=dict)
+    optimizers: dict[str, dict[str, Any]] = field(default_factory=dict)
     solver: str | None = None
     learning_rate: float | None = None
     n_samples_seen: int = 0
     best: float = -np.inf
     stalled: int = 0
     watched: bool | str = False
-    history: list[dict] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
     n_iter: int = 0
 
 
 @dataclass
 class Task:
-    """A training.
+    """What to train, on which data and how.
 
     Parameters
     ----------
     learners : sequence of Learner
-        The networks with their objectives. In each batch they take their steps in turn.
+        The networks and their objectives. They take a step in turn on each batch.
     train : Source
-        Rows to train on.
+        Training rows.
     options : TrainingOptions
-        The user's training parameters.
+        Training parameters.
     valid : Source, optional
-        Rows to watch. The first learner's objective gives their loss.
+        Validation rows. The objective of the first learner computes their loss.
     score : callable, optional
-        Raw scores of the validation rows -> their score.
+        Computes the score from the raw scores of the validation rows.
     decode : callable, optional
-        Raw scores -> codes of the predicted classes, or predicted values.
+        Computes codes of the predicted classes, or predicted values, from raw scores.
     probabilities : callable, optional
-        Raw scores -> what ``predict_proba`` of the skorch net gives.
+        Computes the result of the skorch net's ``predict_proba`` from raw scores.
     n_classes : int or None
-        Number of classes, if the network tells classes apart.
+        Number of classes of a classifier.
     is_partial : bool
-        Whether to train for one epoch only, of a training given part by part.
+        Whether to train for one epoch only (``partial_fit``).
     rng : numpy.random.RandomState
-        Orders the rows.
+        Shuffles the rows.
     generator : torch.Generator
         Draws dropout masks.
     state : TrainingState
-        A new one, or that of the training to continue.
+        A new state, or the state of the training to continue.
     draws_globally : bool
-        Whether a user's code may draw from torch's global generators.
+        Whether modules or callbacks may draw from torch's global generators.
     work : int or None
-        Multiply-adds of a batch, if known.
+        Number of multiply-adds of a batch, if known.
     callbacks : sequence of skorch.callbacks.Callback
-        Called in the course of training.
+        Called during training.
     begin_epoch, end_epoch : callable
-        Called before and after each epoch; the latter says whether to stop.
+        Called before and after each epoch; the latter returns whether to stop.
     is_observed : bool
-        Whether these do anything.
+        Whether ``begin_epoch`` and ``end_epoch`` are set.
     checkpoint : object, optional
-        Keeps the state of the training after epochs: see ``skdeep.callbacks``.
+        The file to save the training to, and to resume it from.
     device : torch.device
-        Where the networks are.
+        Device of the networks.
     """
 
     learners: Sequence[Learner]
@@ -126,7 +144,7 @@ class Task:
     state: TrainingState = field(default_factory=TrainingState)
     draws_globally: bool = True
     work: int | None = None
-    callbacks: Sequence = ()
+    callbacks: Sequence[Any] = ()
     begin_epoch: Callable[[], None] = lambda: None
     end_epoch: Callable[[], bool] = lambda: False
     is_observed: bool = False
@@ -135,15 +153,15 @@ class Task:
 
     @property
     def n_epochs(self) -> int:
-        """Passes over the data at most."""
+        """Maximum number of epochs."""
         return 1 if self.is_partial else self.options.max_iter
 
     @property
     def learner(self) -> Any:
-        """The first learner, whose loss and score are watched."""
+        """The first learner, whose validation loss and score are monitored."""
         return self.learners[0]
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        """The modules by the names of their learners."""
+        """The modules by name of the learner."""
         return {learner.name: learner.module for learner in self.learners}

@@ -402,7 +402,7 @@ def test_solver_without_a_learning_rate():
         ("", "device=''"),
         ("cuda:-1", "device='cuda:-1'"),
         ("meta", "device='meta'.*'cpu', 'cuda' and 'mps' only"),
-        ("cuda:99", "device='cuda:99' was asked for, but torch finds"),
+        ("cuda:99", "device='cuda:99' is not available: torch finds"),
     ],
 )
 def test_devices(make, device, message):
@@ -413,7 +413,7 @@ def test_devices(make, device, message):
 def test_cuda_where_there_is_none(make, data):
     assert_refused(
         lambda: make(device="cuda").fit(X, y),
-        "device='cuda' was asked for, but torch finds no CUDA device",
+        "device='cuda' is not available: torch finds no CUDA device",
     )
     # What was trained elsewhere predicts on the CPU.
     model = make().fit(*data)

@@ -1,4 +1,4 @@
-"""Losses against autograd and against scikit-learn's metrics and torch's functions."""
+"""Losses, compared with autograd, scikit-learn's metrics and torch's functions."""
 
 from types import SimpleNamespace
 
@@ -25,7 +25,7 @@ def build(name, target, **params):
 
 
 def draw(loss, seed=0, leading=()):
-    """Raw scores and targets of the kind that a loss takes, in float64."""
+    """Return raw scores and targets in the form that a loss takes, in float64."""
     rng = np.random.default_rng(seed)
     raw = rng.normal(scale=2, size=(*leading, N, C * loss.scores_per_target))
     target = {

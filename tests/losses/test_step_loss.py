@@ -1,4 +1,4 @@
-"""The loss of sequences against a loop over their steps."""
+"""The loss of sequences, compared with a loop over their steps."""
 
 from types import SimpleNamespace
 
@@ -22,8 +22,7 @@ KINDS = {
     "labels": BINARY_LOSSES,
     "classes": MULTICLASS_LOSSES,
 }
-# Numbers have no classes, whose weights the loss might multiply by. A loss of pairs is
-# not the sum of its steps taken one by one.
+# Numbers have no class weights. A pairwise loss is not a sum over single steps.
 CASES = [
     (kind, name, is_weighted)
     for kind, names in KINDS.items()
@@ -34,7 +33,7 @@ CASES = [
 
 
 def draw(loss):
-    """Raw scores and targets, with the classes of the steps; NaN or -1 where none."""
+    """Return raw scores, targets with padding, and the classes of the steps."""
     rng = np.random.default_rng(0)
     n_scores = C if loss.target_kind in ("codes", "distributions") else 1
     raw = rng.normal(scale=2, size=(N, T, n_scores * loss.scores_per_target))
@@ -73,7 +72,7 @@ def test_loss_and_gradient_of_a_sequence(kind, name, is_weighted):
         assert (gradient[i, length:] == 0).all()
 
 
-def test_padding_is_no_target_to_check():
+def test_padding_is_not_checked():
     loss = StepLoss(make_loss(SimpleNamespace(loss="poisson", **PARAMS), "values"))
     target = torch.tensor([[[1.0], [torch.nan]]])
     loss.check_target(target)

@@ -1,4 +1,4 @@
-"""Activations: the closed form against the module and its gradient by autograd."""
+"""Hand-written activations, compared with modules and autograd."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Tools for modules find in ``module_`` what they find in an ``nn.Sequential``."""
+"""Tools for modules work with ``module_`` as with an ``nn.Sequential``."""
 
 import contextlib
 import copy
@@ -31,7 +31,7 @@ RNG = np.random.default_rng(0)
 X = RNG.normal(size=(200, 4)).astype("float32")
 LABELS = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0.5)
 VALUES = X[:, 0] - X[:, 1] * X[:, 2]
-# More than go through the network at once.
+# More rows than fit one chunk.
 MANY = RNG.normal(size=(5000, 4)).astype("float32")
 SOME, BASELINE = torch.from_numpy(X[:5]), torch.from_numpy(X[100:150])
 
@@ -53,7 +53,7 @@ def fit(request):
 
 @pytest.fixture(autouse=True)
 def _without_convergence_warning():
-    """Fits of a few epochs have not converged."""
+    """Ignore the warnings of fits that have not converged."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning)
         yield
@@ -75,7 +75,7 @@ def sequential(module, make_activation):
 
 
 def called(module):
-    """Return the modules in the order in which a call of the network calls them."""
+    """Return the modules in the order of the forward pass."""
     parts = []
     for i, layer in enumerate(module.layers):
         parts.append(layer)
@@ -86,7 +86,7 @@ def called(module):
 
 @contextlib.contextmanager
 def recorded(modules, method="register_forward_hook"):
-    """Record what hooks of the modules are called with."""
+    """Record the arguments of the hooks of modules."""
     records = []
 
     def record(module, before, after):
@@ -169,7 +169,7 @@ def test_hooks_are_called_in_predict(rows, part):
     with recorded([hooked]) as records:
         np.testing.assert_allclose(model.predict_proba(rows), expected, rtol=1e-5)
     n_calls = 2 if part == "dropout" else 1
-    # A row may go through alone first, to measure its memory.
+    # A call on one row may come first, to measure its memory.
     extra = sum(len(out) for *_, out in records) - n_calls * len(rows)
     assert extra in (0, n_calls)
     np.testing.assert_array_equal(model.predict_proba(rows), expected)
@@ -301,7 +301,7 @@ def test_quantized_layers_are_used_in_predict(rows):
     quantize(model.module_, {nn.Linear}, inplace=True)
     after = model.predict_proba(rows)
     assert not np.allclose(after, before, rtol=1e-5)
-    # Inputs are rounded by the range of the rows that go through together.
+    # Inputs are quantized by the range of the rows in a chunk.
     probabilities = expected(torch.from_numpy(rows)).softmax(-1)
     np.testing.assert_allclose(after, probabilities, atol=0.05)
 
@@ -390,7 +390,7 @@ def test_captum_deep_lift(fit, name):
     results = []
     for net in (module, expected):
         with warnings.catch_warnings():
-            # Captum tells that it sets hooks.
+            # Captum warns that it sets hooks.
             warnings.filterwarnings("ignore", category=UserWarning)
             results.append(
                 attr.DeepLift(net).attribute(

@@ -1,4 +1,4 @@
-"""Recurrent networks: how they start, and what they put out."""
+"""Recurrent networks: initial weights and outputs."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def draw(*shape):
 
 @every_cell
 def test_first_weights(cell):
-    """Each gate's recurrent matrix is a rotation; nothing is biased but to remember."""
+    """Recurrent weights are orthogonal, and only the forget gate has a bias."""
     network = make(cell=cell, num_layers=2, bidirectional=True)
     layers = [*network.forwards, *network.backwards]
     assert len(layers) == 4
@@ -42,7 +42,7 @@ def test_first_weights(cell):
         torch.testing.assert_close(bias, expected)
 
 
-def test_weights_are_drawn_from_the_given_generator_alone():
+def test_weights_are_drawn_from_the_given_generator_only():
     before = torch.get_rng_state()
     first, second, other = make(0), make(0), make(1)
     assert torch.equal(torch.get_rng_state(), before)
@@ -53,7 +53,7 @@ def test_weights_are_drawn_from_the_given_generator_alone():
 
 @every_cell
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_steps_after_the_end_have_no_scores_and_do_not_count(cell, bidirectional):
+def test_padding_has_zero_scores_and_no_effect(cell, bidirectional):
     network = make(cell=cell, bidirectional=bidirectional, return_sequences=True)
     x, lengths = draw(3, 8, 3), torch.tensor([2, 6, 1])
     raw = network(x, lengths)
@@ -78,16 +78,16 @@ def test_two_axes():
     torch.testing.assert_close(network(x), network(x[:, :, None]))
 
 
-def test_long_sequences_are_read_a_few_at_once():
+def test_long_sequences_have_small_chunks():
     network = make()
     short, long = torch.zeros(1, 10, 3), torch.zeros(1, 100_000, 3)
-    assert network.rows_at_once(short) > 1000
-    assert 1 <= network.rows_at_once(long) < 100
-    assert network.rows_at_once(torch.zeros(1, 1, 3).expand(1, 10**9, 3)) == 1
+    assert network.rows_per_chunk(short) > 1000
+    assert 1 <= network.rows_per_chunk(long) < 100
+    assert network.rows_per_chunk(torch.zeros(1, 1, 3).expand(1, 10**9, 3)) == 1
 
 
-def test_dropout_between_layers_before_the_last_and_after_the_embedding():
-    """Half of the values are gone there in training, and the rest doubled."""
+def test_dropout_between_layers_before_the_head_and_after_the_embedding():
+    """In training half of the values are dropped, and the others doubled."""
     network = make(dropout=0.5, num_layers=3, embedding=(7, 4)).train()
     dropped = []
     network.dropout.register_forward_hook(

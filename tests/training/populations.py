@@ -16,7 +16,7 @@ from sklearn.base import clone
 import skdeep.training._population as population
 import skdeep.training._scheduler as scheduler
 
-# To rounding, which some epochs of training have magnified.
+# Rounding errors, magnified by some epochs of training.
 TOLERANCES = {
     "float64": {"rtol": 1e-9, "atol": 1e-11},
     "float32": {"rtol": 1e-4, "atol": 1e-5},
@@ -25,7 +25,7 @@ TOLERANCES = {
 
 @dataclass
 class Job:
-    """A model to be fitted, and to what."""
+    """A model to fit, and its data."""
 
     model: Any
     X: Any
@@ -40,7 +40,7 @@ def fit_once(job):
 
 @contextlib.contextmanager
 def n_cores(count):
-    """Let torch, and so the backend, have so many cores meanwhile."""
+    """Set torch's number of threads, which is the backend's number of cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -49,8 +49,8 @@ def n_cores(count):
         torch.set_num_threads(before)
 
 
-def together(function, *, seconds=30, cores=1, **options):
-    """Call a function with the backend on; fail, with all stacks, if it hangs."""
+def together(function, *, seconds=120, cores=1, **options):
+    """Call a function with the backend; fail, and show all stacks, if it hangs."""
     with n_cores(cores):
         return _watched(function, seconds, options)
 
@@ -69,14 +69,14 @@ def _watched(function, seconds, options):
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
-        pytest.fail(f"Nothing came of it in {seconds} s.\n{_stacks()}", pytrace=False)
+        pytest.fail(f"No result in {seconds} s.\n{_stacks()}", pytrace=False)
     if "error" in outcome:
         raise outcome["error"]
     return outcome["result"]
 
 
 def _stacks():
-    """Return where each thread stands, but for the one that asks."""
+    """Return the stacks of all threads except the calling one."""
     frames = sys._current_frames()
     del frames[threading.get_ident()]
     return "\n".join(
@@ -92,7 +92,7 @@ def fit_together(jobs, run=fit_once, **options):
 
 
 def record_chunks(monkeypatch):
-    """Return a list that will hold how many fits each chunk begins with."""
+    """Return a list to which the size of each chunk will be appended."""
     sizes = []
 
     class Recorded(population._Chunk):
@@ -117,7 +117,7 @@ def record_populations(monkeypatch):
 
 
 def assert_same_fit(found, expected, X):
-    """Compare all that two fitted networks hold and say of some rows."""
+    """Compare the attributes of two fitted networks and their predictions."""
     assert type(found) is type(expected)
     close = TOLERANCES[np.dtype(expected._dtype).name]
     for name in ("coefs_", "intercepts_"):
@@ -152,7 +152,7 @@ def _assert_close(one, two, close):
 
 
 def assert_together_as_apart(jobs, run=fit_once, **options):
-    """Compare fits of the backend with the same fits one after another."""
+    """Compare fits in the backend with the same fits one after another."""
     expected = [run(job) for job in jobs]
     found = fit_together(jobs, run, **options)
     for one, two, job in zip(found, expected, jobs, strict=True):

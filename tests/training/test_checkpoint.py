@@ -1,11 +1,8 @@
-"""Trainings that are killed go on from their checkpoint, to the last bit."""
+"""Killed trainings are resumed from their checkpoint, with bit-identical results."""
 
 import os
 import pickle
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 import warnings
 from functools import partial
@@ -39,6 +36,13 @@ y_numbers = y_numbers / y_numbers.std()
 FEW = {"max_iter": 6, "batch_size": 16}
 
 
+def needs_fork(test):
+    """Mark a test that forks; torch has threads, which Python warns about."""
+    ignored = "ignore:.*multi-threaded.*fork:DeprecationWarning"
+    test = pytest.mark.filterwarnings(ignored)(test)
+    return pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")(test)
+
+
 class Annealed(nn.Module):
     """A module with dropout, batch normalisation and state in plain attributes."""
 
@@ -69,7 +73,7 @@ class ScaledLoss(nn.Module):
         return nn.functional.cross_entropy(raw * self.t, target, reduction="none")
 
 
-# One of each kind of training, of optimizer and of what an epoch leaves behind.
+# All kinds of training, optimizers and states after an epoch.
 MODELS = {
     "dense": lambda: MLPClassifier((8,), dropout=0.2, random_state=0, **FEW),
     "early stopping": lambda: MLPClassifier(
@@ -130,11 +134,11 @@ def data_for(model):
 
 
 class Killed(BaseException):
-    """As far as a fit goes, the process is gone."""
+    """Ends a fit as if the process were killed."""
 
 
 class KillsAfter:
-    """A callback of scikit-learn that ends the process' work in an epoch."""
+    """A scikit-learn callback that kills a fit after some epochs."""
 
     def __init__(self, n_epochs):
         self.n_left = n_epochs
@@ -156,7 +160,7 @@ class KillsAfter:
 
 
 def fit_with_kills(make, path, kills, every=1):
-    """Fit; of each run a new process makes the estimator again and goes on."""
+    """Fit, kill the fit several times, and resume it with a new estimator."""
     for n_epochs in kills:
         model = make().set_callbacks(Checkpoint(path, every), KillsAfter(n_epochs))
         with pytest.raises(Killed):
@@ -170,7 +174,7 @@ def without_times(history):
 
 
 def outcome(model):
-    """Return all that a fit has come to, in a form that can be compared."""
+    """Return the results of a fit in a form that can be compared."""
     arrays = [p.detach().numpy() for p in model.module_.parameters()]
     arrays += [b.numpy() for b in model.module_.buffers()]
     optimizer = pickle.dumps(model._state.optimizers)
@@ -189,20 +193,20 @@ def assert_equal_to_the_bit(found, expected):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_killed_fit_goes_on_to_the_bit(name, tmp_path):
+def test_a_killed_fit_is_resumed_bit_identically(name, tmp_path):
     make = MODELS[name]
     model = make()
     state = np.random.get_state()  # noqa: NPY002
     expected = model.fit(*data_for(model))
     np.random.set_state(state)  # noqa: NPY002
-    # Without a random_state the seed is known from the first checkpoint on.
+    # Without a random_state, the seed is stored in the first checkpoint.
     kills = [2, 1] if name == "no random_state" else [0, 2, 1]
     found = fit_with_kills(make, tmp_path / "fit.ckpt", kills)
     assert_equal_to_the_bit(found, expected)
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_every_second_epoch_is_enough(tmp_path):
+def test_a_checkpoint_every_second_epoch(tmp_path):
     make = MODELS["dense"]
     found = fit_with_kills(make, tmp_path / "fit.ckpt", [3, 1], every=2)
     assert_equal_to_the_bit(found, make().fit(X, y))
@@ -215,7 +219,7 @@ def test_a_finished_fit_returns_at_once(tmp_path):
     assert_equal_to_the_bit(found, expected)
 
 
-def test_interrupted_by_hand_it_can_go_on(tmp_path):
+def test_resume_after_ctrl_c(tmp_path):
     class Interrupts(KillsAfter):
         def on_fit_task_begin(self, estimator, context):
             try:
@@ -245,7 +249,7 @@ def test_interrupted_by_hand_it_can_go_on(tmp_path):
         ({"solver": torch.optim.Adam}, (X, y), "solver"),
     ],
 )
-def test_another_fit_is_refused(tmp_path, change, data, message):
+def test_the_checkpoint_of_another_fit(tmp_path, change, data, message):
     make, path = MODELS["dense"], tmp_path / "fit.ckpt"
     make().set_callbacks(Checkpoint(path)).fit(X, y)
     before = path.read_bytes()
@@ -256,7 +260,7 @@ def test_another_fit_is_refused(tmp_path, change, data, message):
     assert not hasattr(model, "n_iter_")
 
 
-def test_weights_and_validation_rows_are_told_apart(tmp_path):
+def test_other_sample_weights_or_validation_rows(tmp_path):
     make, path = MODELS["dense"], tmp_path / "fit.ckpt"
     weight = np.ones(90)
     make().set_callbacks(Checkpoint(path)).fit(X, y, weight, X[:9], y[:9])
@@ -276,7 +280,7 @@ class OtherWidth(Annealed):
         self.extra = nn.Linear(self.width, 2)
 
 
-def test_a_module_whose_code_has_changed_is_refused(tmp_path, monkeypatch):
+def test_a_module_whose_code_has_changed(tmp_path, monkeypatch):
     path = tmp_path / "fit.ckpt"
 
     def model():
@@ -295,10 +299,10 @@ def test_verbose_may_change(tmp_path, capsys):
     make().set_params(verbose=True).set_callbacks(Checkpoint(path)).fit(X, y)
 
 
-# -- inside of cross-validation and searches -----------------------------------------
+# -- in cross-validation and searches ------------------------------------------------
 
 
-def test_clones_have_files_of_their_own(tmp_path):
+def test_clones_have_separate_files(tmp_path):
     path = tmp_path / "fit.ckpt"
     model = MODELS["dense"]().set_callbacks(Checkpoint(path))
     pipeline = make_pipeline(StandardScaler(), model)
@@ -331,7 +335,15 @@ def test_a_killed_search_trains_only_what_is_left(tmp_path):
     assert_equal_to_the_bit(found.best_estimator_, expected.best_estimator_)
 
 
-@pytest.mark.slow
+def test_unpickled_copies_have_separate_files(tmp_path):
+    """They may be in other processes, which must not write to the same file."""
+    model = MODELS["dense"]().set_callbacks(Checkpoint(tmp_path / "fit.ckpt"))
+    pickle.loads(pickle.dumps(model)).fit(X, y)
+    (path,) = tmp_path.iterdir()
+    assert path.name.startswith("fit-")
+
+
+@pytest.mark.nightly
 def test_in_other_processes(tmp_path):
     model = MODELS["module"]().set_callbacks(Checkpoint(tmp_path / "fit.ckpt"))
     scores = cross_val_score(model, X, y, cv=2, n_jobs=2)
@@ -344,7 +356,7 @@ def test_in_other_processes(tmp_path):
 # -- files ---------------------------------------------------------------------------
 
 
-def test_a_file_that_is_no_checkpoint_is_never_written_to(tmp_path):
+def test_other_files_are_not_overwritten(tmp_path):
     path = tmp_path / "data.csv"
     path.write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="is not a checkpoint of skdeep"):
@@ -353,7 +365,7 @@ def test_a_file_that_is_no_checkpoint_is_never_written_to(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["cut", "byte"])
-def test_a_damaged_file_is_refused(tmp_path, damage):
+def test_a_damaged_file(tmp_path, damage):
     make, path = MODELS["dense"], tmp_path / "fit.ckpt"
     make().set_callbacks(Checkpoint(path)).fit(X, y)
     data = bytearray(path.read_bytes())
@@ -366,7 +378,7 @@ def test_a_damaged_file_is_refused(tmp_path, damage):
         make().set_callbacks(Checkpoint(path)).fit(X, y)
 
 
-def test_where_nothing_can_be_written(tmp_path):
+def test_a_folder_that_cannot_be_made(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(OSError, match="checkpoint .* cannot be written"):
@@ -383,7 +395,7 @@ def test_where_nothing_can_be_written(tmp_path):
         ("", "must name a file"),
     ],
 )
-def test_what_is_no_file(path, message):
+def test_bad_paths(path, message):
     with pytest.raises(ValueError, match=f"path must name a file.*{message}|path must"):
         Checkpoint(path)
     with pytest.raises(TypeError, match="path must be a str or path-like, got 3"):
@@ -397,44 +409,56 @@ def test_a_folder_made_after_the_checkpoint(tmp_path):
         MODELS["dense"]().set_callbacks(checkpoint).fit(X, y)
 
 
-def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path, monkeypatch):
-    """The system's own error: a limit on the size of files."""
+def in_a_fork(function):
+    """Return the text that a function returns in a child process."""
+    reader, writer = os.pipe()
+    process = os.fork()
+    if not process:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                os.write(writer, function().encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(process, 0)
+    with open(reader) as file:
+        return file.read()
+
+
+def fit_with_small_files(make, path):
+    """Return the error of a fit that cannot write more than 1000 bytes to a file."""
+    resource = pytest.importorskip("resource")
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+    try:
+        make().set_callbacks(Checkpoint(path)).fit(X, y)
+    except OSError as error:
+        return str(error)
+    return "no error"
+
+
+@needs_fork
+def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path):
+    """The size of files is limited, so that the system raises the error."""
     make, path = MODELS["dense"], tmp_path / "fit.ckpt"
     with pytest.raises(Killed):
         make().set_callbacks(Checkpoint(path), KillsAfter(2)).fit(X, y)
     before = path.read_bytes()
-    script = f"""
-        import resource, signal
-        import numpy as np
-        from skdeep.callbacks import Checkpoint
-        from test_checkpoint import MODELS, X, y
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-        try:
-            MODELS["dense"]().set_callbacks(Checkpoint({str(path)!r})).fit(X, y)
-        except OSError as error:
-            print(error)
-    """
-    found = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(script)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": os.path.dirname(__file__)},
-    )
-    assert "cannot be written: File too large. An earlier one is" in found.stdout
+    message = in_a_fork(lambda: fit_with_small_files(make, path))
+    assert "cannot be written: File too large. An earlier one is" in message
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
     resumed = make().set_callbacks(Checkpoint(path)).fit(X, y)
     assert_equal_to_the_bit(resumed, make().fit(X, y))
 
 
-# -- what is refused -----------------------------------------------------------------
+# -- bad use -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("every", [0, -1, 1.5, True, "2"])
 def test_bad_every(every):
-    with pytest.raises(ValueError, match="every must be an int from 1 on"):
+    with pytest.raises(ValueError, match="every must be an int >= 1"):
         Checkpoint("x", every)
 
 
@@ -456,7 +480,7 @@ def test_partial_fit_writes_nothing(tmp_path):
 
 
 def fit_in_a_fork(make, checkpoint, result):
-    """Fit in a process of its own; return its number."""
+    """Fit in a child process; return its id."""
     process = os.fork()
     if process:
         return process
@@ -472,9 +496,10 @@ def fit_in_a_fork(make, checkpoint, result):
         os._exit(0)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-@pytest.mark.parametrize("name", ["dense", "module"])
+@needs_fork
+@pytest.mark.parametrize(
+    "name", [pytest.param("dense", marks=pytest.mark.nightly), "module"]
+)
 def test_kill_9(tmp_path, name):
     def make():
         return MODELS[name]().set_params(max_iter=60, n_iter_no_change=60, tol=0)

@@ -1,4 +1,4 @@
-"""Families without a given target, on top of the training core's public names.
+"""Models without given targets, built from the classes of ``skdeep.training``.
 
 Each is written as its author would write it, from ``skdeep.training`` alone; a test
 counts the lines.
@@ -37,7 +37,7 @@ FOREVER = math.inf
 
 
 def matrix(n_rows=60, n_columns=6, seed=0):
-    """Rows with axes of clearly different lengths."""
+    """Return rows whose principal components have clearly different variances."""
     rng = np.random.RandomState(seed)
     basis = np.linalg.qr(rng.randn(n_columns, n_columns))[0]
     lengths = np.array([3.0, 2.0, 0.7, 0.5, 0.3, 0.2])[:n_columns]
@@ -45,7 +45,7 @@ def matrix(n_rows=60, n_columns=6, seed=0):
 
 
 def layers(*sizes, seed=0, activation=nn.Tanh):
-    """A dense network in double precision, its first weights the same each time."""
+    """Return a dense network in float64, with the same initial weights each time."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         found = []
@@ -71,7 +71,7 @@ class Rows(Source):
 
 
 class Reconstruction(Objective):
-    """How far a network's outputs are from its inputs."""
+    """The squared distance between the outputs and the inputs of a network."""
 
     def losses(self, networks, batch):
         (x,) = batch.inputs
@@ -109,7 +109,7 @@ def test_a_linear_autoencoder_finds_the_principal_components(options):
 
 
 class NoiseAndRows(Source):
-    """Noise to start from, and true rows to resemble."""
+    """Noise as input, and real rows."""
 
     def __init__(self, real):
         self.real = real
@@ -125,7 +125,7 @@ class NoiseAndRows(Source):
 
 
 class Deceive(Objective):
-    """Low where the discriminator takes generated rows for true ones."""
+    """Low if the discriminator classifies generated rows as real."""
 
     def losses(self, networks, batch):
         fake = networks["generator"](*batch.inputs)
@@ -133,7 +133,7 @@ class Deceive(Objective):
 
 
 class TellApart(Objective):
-    """Low where true rows score high and generated ones low."""
+    """Low if real rows have high scores and generated rows low ones."""
 
     def losses(self, networks, batch):
         fake, judge = networks["generator"](*batch.inputs), networks["discriminator"]
@@ -164,12 +164,12 @@ def test_a_generator_learns_a_gaussian_from_its_discriminator():
     noise = torch.from_numpy(rng.normal(size=(4000, 1)))
     with torch.no_grad():
         samples = generator(noise)
-    # Of ten seeds nine came as near; in one all samples had become the mean.
+    # Nine of ten seeds are as close; with one, all samples become the mean.
     assert samples.mean().item() == pytest.approx(3.0, abs=0.15)
     assert samples.std().item() == pytest.approx(0.5, abs=0.2)
     for key in ("train_loss", "discriminator_loss"):
         assert np.isfinite([record[key] for record in state.history]).all()
-    # Who cannot tell apart says 1/2: the losses are those of a fair coin.
+    # A discriminator that cannot distinguish them predicts 1/2.
     assert state.history[-1]["train_loss"] == pytest.approx(math.log(2), abs=0.1)
     assert state.history[-1]["discriminator_loss"] == pytest.approx(
         2 * math.log(2), abs=0.1
@@ -182,7 +182,7 @@ CAPITAL_SHARE, PATIENCE = 0.36, 0.9
 
 
 class SimulatedEconomy(Source):
-    """Capital and productivity, simulated with the present policy.
+    """Capital and productivity, simulated with the current policy.
 
     Each epoch has more of them than the last.
     """
@@ -211,7 +211,7 @@ class SimulatedEconomy(Source):
 
 
 class EulerEquation(Objective):
-    """What consuming a little more today would gain, squared: 0 at the optimum."""
+    """The squared gain of consuming a little more today, which is 0 at the optimum."""
 
     def losses(self, networks, batch):
         (state,) = batch.inputs
@@ -229,8 +229,8 @@ def fit_economy(**options):
     return network, source, train(Task([learner], source, TrainingOptions(**options)))
 
 
-def test_a_policy_is_solved_on_states_it_has_led_to():
-    """Brock & Mirman (1972): with logarithmic utility a fixed share is saved."""
+def test_a_policy_is_solved_on_states_that_it_leads_to():
+    """With logarithmic utility, a fixed share is saved (Brock & Mirman, 1972)."""
     network, source, state = fit_economy(
         learning_rate_init=0.05,
         learning_rate="cosine",
@@ -260,7 +260,7 @@ def test_skorch_callbacks_need_a_loss_between_outputs_and_targets():
 
 
 class Mirrored(Source):
-    """Rows of which half are turned around at random while a network learns."""
+    """Rows of which a random half are mirrored in training."""
 
     def __init__(self, x, y):
         self.x, self.y = x, y
@@ -295,7 +295,7 @@ def fit_mirrored(x, y, x_valid, y_valid, **options):
     return network, train(task)
 
 
-def test_rows_are_augmented_in_training_alone():
+def test_rows_are_augmented_in_training_only():
     x = torch.from_numpy(np.random.RandomState(0).uniform(0, 1, (200, 1)))
     y = 2 * x - 1
     network, state = fit_mirrored(
@@ -310,7 +310,7 @@ def test_rows_are_augmented_in_training_alone():
         n_iter_no_change=FOREVER,
     )
     with torch.no_grad():
-        # The network has learned of the other side, which no row is on.
+        # The network has learned the mirrored side, which has no original rows.
         assert (network(-x) - y).abs().mean() < 0.1
         valid = (network(x[150:]) - y[150:]).square().mean().item()
     assert state.history[-1]["valid_loss"] == pytest.approx(valid, rel=1e-9)
@@ -320,7 +320,7 @@ def test_rows_are_augmented_in_training_alone():
 
 
 class GaussianWithOneDeviation(Objective):
-    """Minus the logarithm of a normal density, whose deviation is learned."""
+    """The negative log-likelihood of a normal distribution with learned deviation."""
 
     def __init__(self):
         self.log_sd = nn.Parameter(torch.zeros((), dtype=torch.float64))
@@ -385,9 +385,9 @@ def test_parameters_of_an_objective_are_trained_too(options):
 
 
 def test_early_stopping_restores_the_parameters_of_the_objective():
-    """Those that go with the best weights, not those of a later epoch."""
+    """They are those of the best epoch, like the weights."""
     x, y = noisy_line()
-    # Rows of another kind: at first the loss falls, and soon it does not.
+    # With a different target, the validation loss soon stops falling.
     valid = Pairs(x, y - 3 * x[:, :1])
     seen = []
 
@@ -414,8 +414,7 @@ def test_early_stopping_restores_the_parameters_of_the_objective():
     assert loss.mean().item() == pytest.approx(min(losses), rel=1e-9)
 
 
-def test_averaging_takes_in_the_parameters_of_the_objective():
-    """The average of one without that of the other would be of two times."""
+def test_parameters_of_the_objective_are_averaged_too():
     x, y = noisy_line()
     network, objective, _ = fit_gaussian(
         x, y, solver="sgd", momentum=0.0, max_iter=3, weight_averaging=0.5
@@ -457,7 +456,7 @@ def fit_two(x, y, options, others, valid=None, **arguments):
 
 
 @pytest.mark.parametrize("learning_rate", ["constant", "cosine"])
-def test_learners_have_solvers_and_rates_of_their_own(learning_rate):
+def test_learners_have_separate_solvers_and_rates(learning_rate):
     x, y = noisy_line()
     common = dict(batch_size=20, max_iter=5, shuffle=False)
     one, two, state = fit_two(
@@ -547,8 +546,8 @@ def test_early_stopping_restores_all_learners(early_stopping):
         torch.testing.assert_close(tensor.detach(), kept, rtol=0, atol=0)
 
 
-def test_networks_with_different_inputs_can_be_watched():
-    """A generator reads noise of another width than the rows that are judged."""
+def test_validation_of_networks_with_different_inputs():
+    """The noise of a generator has another width than the rows."""
 
     class Wide(NoiseAndRows):
         def batch(self, index, *, training=False):
@@ -569,7 +568,7 @@ def test_networks_with_different_inputs_can_be_watched():
     assert np.isfinite([record["valid_loss"] for record in train(task).history]).all()
 
 
-def test_an_average_of_the_second_learner_alone_is_kept():
+def test_averaged_weights_of_the_second_learner_alone_are_kept():
     x, y = noisy_line()
     common = dict(solver="sgd", momentum=0.0, max_iter=4, learning_rate_init=0.05)
     _, averaged, _ = fit_two(
@@ -667,7 +666,7 @@ def test_the_hook_comes_after_the_gradient_and_before_penalty_and_step():
     torch.testing.assert_close(weight, reference[0].weight.detach())
     torch.testing.assert_close(gradient, reference[0].weight.grad)
     torch.testing.assert_close(bias_gradient, reference[0].bias.grad)
-    # What the hook has left, nothing, is stepped, and the penalty.
+    # The hook has set the gradient to zero, so only the penalty changes the weights.
     torch.testing.assert_close(network[0].bias.detach(), bias)
     torch.testing.assert_close(
         network[0].weight.detach(), weight * (1 - 0.1 * 8.0 / len(x))
@@ -687,7 +686,7 @@ FAMILIES = {
 
 
 def count_lines(thing):
-    """Return the lines of code, without those of docstrings and empty ones."""
+    """Return the number of lines of code, without docstrings and empty lines."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
@@ -704,8 +703,8 @@ def test_a_family_takes_less_than_forty_lines(family):
     assert sum(map(count_lines, FAMILIES[family])) < 40
 
 
-def test_supervised_learning_is_one_objective_among_others():
-    """``RowSource`` and ``Supervised`` do what the estimators are made of."""
+def test_supervised_learning_with_the_public_classes():
+    """The estimators use ``RowSource`` and ``Supervised``."""
 
     class Tensors:
         def __init__(self, x):
@@ -718,12 +717,12 @@ def test_supervised_learning_is_one_objective_among_others():
             return (self.x[index],)
 
     class Squares:
-        """The half squared error, as the core wants losses."""
+        """Half the squared error, with the members that training expects."""
 
         couples_rows = takes_outputs = gives_mean = False
         raw_axes, target_kind = 2, "numbers"
 
-        def per_sample_among(self, raw, target, weight):
+        def per_sample_in_batch(self, raw, target, weight):
             return (raw - target).square().mean(1) / 2
 
         def parameters(self):

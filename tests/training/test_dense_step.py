@@ -1,4 +1,4 @@
-"""The written-out gradient of dense networks against autograd."""
+"""The hand-written gradient of dense networks, compared with autograd."""
 
 from types import SimpleNamespace
 
@@ -25,7 +25,7 @@ LOSSES = [
 
 
 def draw_targets(kind, rng):
-    """Draw targets for K networks of the kind that a loss takes."""
+    """Draw targets for K networks in the form that a loss takes."""
     return torch.from_numpy(
         {
             "values": lambda: rng.gamma(2, size=(K, N, N_OUT)),
@@ -37,7 +37,7 @@ def draw_targets(kind, rng):
 
 
 def networks(loss, sizes, dropout, **params):
-    """K networks of one shape with weights of their own, in float64."""
+    """Return K networks of the same shape with different weights, in float64."""
     made = []
     for seed in range(K):
         n_scores = N_OUT * loss.scores_per_target
@@ -49,7 +49,7 @@ def networks(loss, sizes, dropout, **params):
 
 
 def step_of(nets, loss, parts=()):
-    """Stack the networks' parameters for one step of all of them."""
+    """Return the step of all networks, with stacked parameters."""
     layers = range(len(nets[0].layers))
     weights = [torch.stack([n.layers[i].weight.data for n in nets]) for i in layers]
     biases = [torch.stack([n.layers[i].bias.data[None] for n in nets]) for i in layers]
@@ -67,7 +67,7 @@ def step_of(nets, loss, parts=()):
 
 
 def assert_gradients_equal(nets, loss, *, equal_weights=False, n_steps=1, parts=()):
-    """Compare a step of all networks at once with autograd of one after another."""
+    """Compare a step of all networks with autograd of each."""
     rng = np.random.default_rng(0)
     step = step_of(nets, loss, parts)
     for _ in range(n_steps):
@@ -85,7 +85,7 @@ def assert_gradients_equal(nets, loss, *, equal_weights=False, n_steps=1, parts=
             net.train().zero_grad()
             rows = scale if equal_weights else weight[k, :, 0]
             among = None if equal_weights else rows
-            expected = loss.per_sample_among(net(x[k]), target[k], among)
+            expected = loss.per_sample_in_batch(net(x[k]), target[k], among)
             (expected * rows).sum().backward()
             torch.testing.assert_close(losses[k], expected.detach())
             for i, layer in enumerate(net.layers):

@@ -1,4 +1,4 @@
-"""Fits that draw from torch's global generators: each as if they were its own."""
+"""Fits that draw from torch's global generators do not affect each other."""
 
 import threading
 
@@ -30,14 +30,14 @@ def linear(n_features, n_outputs):
 
 
 class Draws(Callback):
-    """A callback of skorch that draws, too."""
+    """A skorch callback that draws, too."""
 
     def on_epoch_end(self, net, **kwargs):
         torch.rand(5)
 
 
 class Hook:
-    """A callback of scikit-learn that calls a function after each epoch."""
+    """A scikit-learn callback that calls a function after each epoch."""
 
     def __init__(self, function):
         self.function = function
@@ -58,7 +58,7 @@ class Hook:
 
 
 class HeldThroughout(ModuleClassifier):
-    """The reference: the generators are seeded once and nobody else is there."""
+    """The reference: the generators are seeded once and not shared."""
 
     def _prepare(self, *arguments):
         plan, task = super()._prepare(*arguments)
@@ -87,7 +87,7 @@ def global_state():
 
 @pytest.fixture(autouse=True)
 def _generators_as_before():
-    """No fit may leave the global generator anywhere else than it was."""
+    """Check that fits restore the state of the global generator."""
     torch.manual_seed(5)
     before = global_state()
     yield
@@ -97,13 +97,13 @@ def _generators_as_before():
 @pytest.mark.parametrize(
     "parameters", [{}, {"callbacks": [Draws()]}], ids=["plain", "callback"]
 )
-def test_same_as_with_generators_that_nobody_else_has(parameters):
+def test_same_as_with_generators_that_are_not_shared(parameters):
     expected = make(HeldThroughout, **parameters).fit(X, y)
     found = make(**parameters).fit(X, y)
     np.testing.assert_array_equal(weights(found), weights(expected))
 
 
-def test_scikit_learns_callbacks_see_the_process_own_generators():
+def test_scikit_learn_callbacks_see_the_original_generators():
     outside, seen = global_state(), []
     hook = Hook(lambda: seen.append(torch.equal(global_state(), outside)))
     make().set_callbacks(hook).fit(X, y)
@@ -119,7 +119,7 @@ def test_scikit_learns_callbacks_see_the_process_own_generators():
     ],
 )
 @pytest.mark.filterwarnings("ignore:lbfgs failed to converge:UserWarning")
-def test_what_others_draw_between_epochs_changes_nothing(kind, parameters):
+def test_other_draws_between_epochs_change_nothing(kind, parameters):
     expected = make(kind, **parameters).fit(X, y)
     before = global_state()
     hook = Hook(lambda: bool(torch.rand(7).sum() < 0))
@@ -129,13 +129,13 @@ def test_what_others_draw_between_epochs_changes_nothing(kind, parameters):
     torch.random.default_generator.set_state(before)
     for _ in range(found.n_iter_):
         torch.rand(7)
-    # What was drawn in between came from the process' own sequence, which goes on.
+    # The draws in between continued the original sequence of the process.
     assert torch.equal(global_state(), after)
     torch.random.default_generator.set_state(before)
 
 
 class Turns:
-    """A baton: of several threads one goes on, until it passes the baton on."""
+    """Lets several threads run in turns, one at a time."""
 
     def __init__(self, n_threads):
         self.changed = threading.Condition()
@@ -163,7 +163,10 @@ class Turns:
 
 
 def fit_in_turns(models):
-    """Fit the models in threads, epoch by epoch in turns; return order and errors."""
+    """Fit models in threads, which take turns after each epoch.
+
+    Return the order of the epochs and the errors.
+    """
     turns, errors = Turns(len(models)), {}
 
     def fit(i):
@@ -189,7 +192,7 @@ def fit_in_turns(models):
 @pytest.mark.parametrize(
     "parameters", [{}, {"callbacks": [Draws()]}], ids=["plain", "callback"]
 )
-def test_fits_in_turns_are_as_fits_alone(parameters):
+def test_fits_in_turns_equal_separate_fits(parameters):
     alone = [make(seed=seed, **parameters).fit(X, y) for seed in range(3)]
     models = [make(seed=seed, **parameters) for seed in range(3)]
     order, errors = fit_in_turns(models)
@@ -205,15 +208,15 @@ class FailsInThird(nn.Linear):
     def forward(self, x):
         self.calls = getattr(self, "calls", 0) + 1
         if self.calls > 2 * 3:
-            raise RuntimeError("the moon is in the wrong phase")
+            raise RuntimeError("error of the test")
         return super().forward(torch.nn.functional.dropout(x, 0.3))
 
 
-def test_a_fit_that_fails_lets_the_others_go_on():
+def test_a_fit_that_fails_does_not_block_others():
     models = [make(module=FailsInThird), make(seed=1)]
     order, errors = fit_in_turns(models)
     assert list(errors) == [0]
-    assert "the moon" in str(errors[0])
+    assert "error of the test" in str(errors[0])
     assert order == [0, 1, 0, 1, 1, 1]
     np.testing.assert_array_equal(weights(models[1]), weights(make(seed=1).fit(X, y)))
 
@@ -221,7 +224,7 @@ def test_a_fit_that_fails_lets_the_others_go_on():
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_error_in_a_callback_of_scikit_learn(error):
     def fail():
-        raise error("the moon is in the wrong phase")
+        raise error("error of the test")
 
     model = make().set_callbacks(Hook(fail))
     if error is KeyboardInterrupt:
@@ -229,14 +232,14 @@ def test_error_in_a_callback_of_scikit_learn(error):
             model.fit(X, y)
         assert model.n_iter_ == 1
     else:
-        with pytest.raises(error, match="the moon"):
+        with pytest.raises(error, match="error of the test"):
             model.fit(X, y)
     # The lock is free: another thread can fit.
     assert fit_in_turns([make()]) == ([0] * EPOCHS, {})
 
 
 class InterruptedWait:
-    """A lock; Ctrl-C comes when it is waited for again."""
+    """A lock whose fourth wait is interrupted by Ctrl-C."""
 
     def __init__(self):
         self.count = 0
@@ -247,11 +250,11 @@ class InterruptedWait:
             raise KeyboardInterrupt
 
     def release(self):
-        assert self.count < 4, "released, but not had"
+        assert self.count < 4, "released, but not acquired"
 
 
 def test_interrupt_while_another_fit_has_the_generators(monkeypatch):
-    # Building takes them, then the fit, then the fit again after each of its hooks.
+    # Building the module acquires them, then the fit, and again after each hook.
     monkeypatch.setattr("skdeep.training._device._lock", InterruptedWait())
     with pytest.warns(UserWarning, match="interrupted"):
         make().fit(X, y)
@@ -259,11 +262,11 @@ def test_interrupt_while_another_fit_has_the_generators(monkeypatch):
 
 class Breaks(Callback):
     def on_epoch_begin(self, net, **kwargs):
-        raise RuntimeError("the moon is in the wrong phase")
+        raise RuntimeError("error of the test")
 
 
 def test_error_under_the_lock():
-    with pytest.raises(RuntimeError, match="the moon"):
+    with pytest.raises(RuntimeError, match="error of the test"):
         make(callbacks=[Breaks()]).fit(X, y)
     assert fit_in_turns([make()]) == ([0] * EPOCHS, {})
 

@@ -1,8 +1,7 @@
-"""Steps that are captured once and replayed: what a GPU does, on a CPU.
+"""Captured and replayed steps: CUDA graphs, emulated on a CPU.
 
-Here a capture takes down each operation with the tensors and the numbers that it was
-given. As on a GPU, a replay sees what has been written into these tensors since, but
-neither another number nor another tensor.
+The emulated capture records each operation with its tensors and numbers. As on a GPU, a
+replay reads the current values of these tensors, but no other numbers or tensors.
 """
 
 import pytest
@@ -29,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning
 
 
 class Recorder(TorchDispatchMode):
-    """Takes down operations, and what the tensors held that they wrote to."""
+    """Records operations, and the values of tensors before they are overwritten."""
 
     def __init__(self):
         super().__init__()
@@ -37,7 +36,7 @@ class Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        assert func is not torch.ops.aten._local_scalar_dense.default, "it waits"
+        assert func is not torch.ops.aten._local_scalar_dense.default, "synchronizes"
         for tensor in written_by(func, args, kwargs):
             self.overwritten.append((tensor, tensor.clone()))
         result = func(*args, **kwargs)
@@ -104,20 +103,21 @@ def replays(monkeypatch):
     ],
     ids=str,
 )
-def test_same_as_apart(replays, params):
+def test_same_as_separate_fits(replays, params):
+    params = {"max_iter": 5, **params}
     models = [classifier(**params, learning_rate_init=rate) for rate in (0.003, 0.03)]
     assert_together_as_apart(jobs_of(models))
     assert len(replays) > 5
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "huber", "gaussian"])
-def test_numbers(replays, loss):
+def test_regressors(replays, loss):
     parts = folds(X_numbers, y_numbers)
-    assert_together_as_apart(jobs_of([regressor(loss=loss)], parts))
+    assert_together_as_apart(jobs_of([regressor(loss=loss, max_iter=5)], parts))
     assert len(replays) > 5
 
 
-def test_weights_and_rows_of_their_own(replays):
+def test_sample_weights_and_different_rows(replays):
     parts = resampled(3)
     weight = torch.linspace(0.5, 2, len(parts[0][0])).numpy()
     models = [classifier(alpha=alpha) for alpha in (0.0, 1.0)]
@@ -125,17 +125,17 @@ def test_weights_and_rows_of_their_own(replays):
     assert len(replays) > 5
 
 
-def test_a_row_that_one_of_the_last_batches_lacks(replays):
+def test_last_batches_of_different_sizes(replays):
     parts = [(X[:n], y[:n]) for n in (95, 96)]
     assert_together_as_apart(jobs_of([classifier(max_iter=8)], parts))
     assert len(replays) > 5
 
 
-def test_what_cannot_be_captured_runs_call_by_call(monkeypatch):
+def test_a_step_that_cannot_be_captured_runs_normally(monkeypatch):
     def fails(function, device):
         raise RuntimeError("operation not permitted when stream is capturing")
 
     monkeypatch.setattr(graph, "capture", fails)
     monkeypatch.setattr(population._Chunk, "_can_be_graphed", lambda chunk: True)
     with pytest.warns(RuntimeWarning, match="not permitted when stream"):
-        assert_together_as_apart(jobs_of([classifier()]))
+        assert_together_as_apart(jobs_of([classifier(max_iter=6)]))

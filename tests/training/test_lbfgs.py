@@ -1,4 +1,4 @@
-"""L-BFGS: the whole of the rows in every step."""
+"""L-BFGS uses all rows in every step."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:lbfgs failed to converge:UserWar
 
 
 def test_pairs_are_found_in_rows_sorted_by_class():
-    # A chunk of 4,096 rows of one class, one of the others: no pairs in either.
+    # The first chunk of 4,096 rows has one class only, hence no pairs.
     X, y = make_classification(12000, 5, weights=[0.8], flip_y=0.05, random_state=0)
     rows = np.r_[np.flatnonzero(y == 0)[:4096], np.flatnonzero(y == 1)[:400]]
     model = MLPClassifier(

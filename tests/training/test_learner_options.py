@@ -1,4 +1,4 @@
-"""What a learner does around its step: parts, averages, clipping, precision."""
+"""Options of learners: accumulation, averaging, clipping and precision."""
 
 import copy
 
@@ -36,7 +36,7 @@ def network():
 
 
 class Watch(Callback):
-    """Does nothing; its presence takes a dense network to autograd."""
+    """Does nothing, but with a callback dense networks are trained by autograd."""
 
 
 # An estimator, its rows and its target.
@@ -82,7 +82,7 @@ def assert_same_weights(one, two, rtol=1e-9):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("case", CASES)
 def test_parts_of_a_batch_add_up(case, weighted):
-    """96 rows: four batches of 24, or of 3 parts of 8; then with a remainder, too."""
+    """Batches of 24 rows equal batches of 3 parts of 8, also with a remainder."""
     kind, params, rows, target = CASES[case]
     for n_rows in (96, 83):
         fit_params = {"sample_weight": weight[:n_rows]} if weighted else {}
@@ -106,7 +106,7 @@ def test_more_parts_than_fit_evenly(accumulate):
 
 
 class Record(nn.Module):
-    """A linear model that keeps the sizes of the batches it sees."""
+    """A linear model that records the sizes of its batches."""
 
     def __init__(self, n_features, n_outputs):
         super().__init__()
@@ -282,7 +282,7 @@ FOUR = {
 
 
 def single(rows):
-    """Rows that autocast computes with: it leaves double precision alone."""
+    """Return rows in float32, since autocast does not convert float64."""
     return rows.astype(np.float32)
 
 
@@ -308,8 +308,15 @@ def test_half_precision_scores_as_full_precision_does(case):
         assert np.isfinite(predicted).all()
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("case", FOUR)
+DTYPES = [
+    ("mlp", np.float64),
+    ("lstm", np.float32),
+    ("module", np.float64),
+    ("forecaster", np.float32),
+]
+
+
+@pytest.mark.parametrize(("case", "dtype"), DTYPES)
 def test_half_precision_predicts_in_the_type_of_the_rows(case, dtype):
     make, rows, target = FOUR[case]
     model = make(precision="bf16").set_params(max_iter=2)
@@ -324,14 +331,16 @@ def test_half_precision_predicts_in_the_type_of_the_rows(case, dtype):
 
 
 @pytest.mark.parametrize("case", FOUR)
-def test_half_precision_needs_a_solver_that_goes_by_steps(case):
+def test_half_precision_does_not_work_with_lbfgs(case):
     make, rows, target = FOUR[case]
     with pytest.raises(ValueError, match="precision='bf16'"):
         fit_and_score(make(precision="bf16", solver="lbfgs"), rows, target)
 
 
-@pytest.mark.parametrize("precision", [None, "bf16"])
-@pytest.mark.parametrize("case", FOUR)
+@pytest.mark.parametrize(
+    ("case", "precision"),
+    [("mlp", None), ("lstm", "bf16"), ("module", "bf16"), ("forecaster", None)],
+)
 def test_estimators_work_under_the_users_autocast(case, precision):
     make, rows, target = FOUR[case]
     rows = single(rows)
@@ -358,8 +367,7 @@ def test_predictions_under_autocast_are_near_those_without(case):
     assert half.dtype == full.dtype
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("case", FOUR)
+@pytest.mark.parametrize(("case", "dtype"), DTYPES)
 def test_half_precision_is_half_whatever_type_the_rows_have(case, dtype):
     make, rows, target = FOUR[case]
     rows = rows.astype(dtype)
@@ -373,7 +381,7 @@ def test_half_precision_is_half_whatever_type_the_rows_have(case, dtype):
     assert one.dtype == dtype
 
 
-def test_training_in_half_precision_goes_on_in_full():
+def test_training_in_half_precision_is_continued_in_full():
     rows = single(X)
     model = ModuleRegressor(network(), **COMMON, precision="bf16").fit(rows, y)
     model.set_params(precision=None).partial_fit(rows, y)

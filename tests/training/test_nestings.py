@@ -27,7 +27,7 @@ from tests.training.populations import record_populations, together
 X, y = load_iris(return_X_y=True)
 ROWS = np.random.default_rng(0).permutation(len(X))[:60]
 X, y = X[ROWS], y[ROWS]
-N_NESTINGS, N_BLOCKS, MOST_FITS = 200, 10, 20
+MOST_FITS = 20
 
 
 def network(rng, **params):
@@ -149,14 +149,14 @@ def outcome(model, by_folds):
             return type(error)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("cores", [1, 2])
-@pytest.mark.parametrize("block", range(N_BLOCKS // 2))
-def test_random_nestings(block, cores, monkeypatch):
-    """Equal to what comes of them one fit after another, or the same error."""
+def check_nestings(block, cores, n_nestings, monkeypatch):
+    """Compare nestings with the same fits one after another; count the errors.
+
+    Each has the same result or the same error.
+    """
     populations = record_populations(monkeypatch)
     errors = 0
-    for i in range(N_NESTINGS // N_BLOCKS):
+    for i in range(n_nestings):
         rng = np.random.default_rng([cores, block, i])
         model, by_folds = nesting(rng), rng.random() < 0.3
         options = [{}, {}, {"n_jobs": 3}, {"memory_budget": 1}][rng.integers(4)]
@@ -167,8 +167,21 @@ def test_random_nestings(block, cores, monkeypatch):
         errors += isinstance(expected, type)
         left = [t for t in threading.enumerate() if t.name == "skdeep"]
         assert not left, model
-    assert errors > 0
     assert max(populations) > 5
+    return errors
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cores", [1, 2])
+def test_some_random_nestings(cores, monkeypatch):
+    assert check_nestings(0, cores, 6, monkeypatch) > 0
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize("block", range(5))
+def test_random_nestings(block, cores, monkeypatch):
+    assert check_nestings(block, cores, 20, monkeypatch) > 0
 
 
 def _assert_same(found, expected, model):

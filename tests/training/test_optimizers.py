@@ -1,4 +1,4 @@
-"""Optimizers of torch's own behind ``solver``, against plain loops over torch.optim."""
+"""torch's optimizers as ``solver``, compared with plain loops over torch.optim."""
 
 import copy
 import functools
@@ -35,7 +35,7 @@ def network():
 
 
 def model_of(solver, module=None, **params):
-    """An estimator that takes the rows in their order, with nothing to stop it."""
+    """Return an estimator that does not shuffle rows and does not stop early."""
     params = {
         "alpha": 0.0,
         "batch_size": BATCH,
@@ -53,7 +53,7 @@ def model_of(solver, module=None, **params):
 def train_by_torch(
     make_optimizer, *, module=None, n_epochs=EPOCHS, curve=None, before_epoch=None
 ):
-    """Train by a loop as torch's tutorials have it."""
+    """Train by a plain loop, as in torch's tutorials."""
     module = network() if module is None else module
     optimizers = make_optimizer(list(module.parameters()))
     optimizers = optimizers if isinstance(optimizers, tuple) else (optimizers,)
@@ -92,7 +92,7 @@ def grouped(params):
 
 
 def muon(params):
-    """Muon steps the matrices, AdamW the rest."""
+    """Return Muon for the matrices and AdamW for the rest."""
     return (
         torch.optim.Muon([p for p in params if p.ndim == 2], lr=RATE),
         torch.optim.AdamW([p for p in params if p.ndim != 2], lr=RATE),
@@ -239,8 +239,15 @@ class WatchRates(Callback):
         self.rates.append([group["lr"] for group in net.optimizer_.param_groups])
 
 
-@pytest.mark.parametrize("schedule", CURVES)
-@pytest.mark.parametrize("name", ["groups", "Muon", "partial with a rate"])
+@pytest.mark.parametrize(
+    ("name", "schedule"),
+    [
+        ("groups", "constant"),
+        ("groups", "cosine"),
+        ("Muon", "one_cycle"),
+        ("partial with a rate", "exponential"),
+    ],
+)
 def test_schedules_scale_each_group(name, schedule):
     solver, _, reference = SOLVERS[name]
     watch = WatchRates()
@@ -279,9 +286,10 @@ def test_plateau_lowers_all_groups_alike():
 LASTING = ["partial", "Adafactor", "Muon", "groups", "params", "ASGD", "Rprop"]
 
 
-@pytest.mark.parametrize("pickled", [False, True])
-@pytest.mark.parametrize("name", LASTING)
-def test_partial_fit_goes_on_with_the_optimizer(name, pickled):
+@pytest.mark.parametrize(
+    ("name", "pickled"), [("groups", False), *((name, True) for name in LASTING)]
+)
+def test_partial_fit_continues_with_the_optimizer(name, pickled):
     solver, solver_params, reference = SOLVERS[name]
     model = model_of(solver, solver_params=solver_params, max_iter=2).fit(X, y)
     for _ in range(EPOCHS - 2):
@@ -292,7 +300,7 @@ def test_partial_fit_goes_on_with_the_optimizer(name, pickled):
 
 
 @pytest.mark.parametrize("solver", STOCHASTIC_SOLVERS)
-def test_partial_fit_goes_on_with_a_named_solver(solver):
+def test_partial_fit_continues_with_a_named_solver(solver):
     parts = model_of(solver, max_iter=1).fit(X, y)
     for _ in range(EPOCHS - 1):
         parts = pickle.loads(pickle.dumps(parts)).partial_fit(X, y)
@@ -300,8 +308,8 @@ def test_partial_fit_goes_on_with_a_named_solver(solver):
 
 
 @pytest.mark.parametrize("solver", STOCHASTIC_SOLVERS)
-def test_state_goes_from_one_path_to_the_other_and_back(solver):
-    """A callback takes a dense network off the path of the written-out gradient."""
+def test_optimizer_state_is_passed_between_paths(solver):
+    """With a callback, a dense network is trained by autograd."""
     paths = [None, [Callback()], None, [Callback()]]
     model, reference = (
         MLPRegressor(
@@ -326,8 +334,8 @@ def test_state_goes_from_one_path_to_the_other_and_back(solver):
 
 
 @pytest.mark.parametrize("solver", STOCHASTIC_SOLVERS)
-def test_dense_path_goes_on_after_a_layer_was_frozen(solver):
-    """The optimizer then has no state of that layer, which begins as if new."""
+def test_dense_path_continues_after_a_layer_was_frozen(solver):
+    """The optimizer has no state for that layer, which starts from zero."""
     model = MLPRegressor(
         hidden_layer_sizes=(6,),
         solver=solver,
@@ -350,8 +358,8 @@ def test_a_fit_and_a_warm_start_begin_with_a_new_optimizer():
     )
 
 
-def test_another_function_of_the_same_name_begins_anew():
-    """Two lambdas: the momentum of the first is of no use to the second."""
+def test_another_function_of_the_same_name_gets_a_new_state():
+    """The state of one lambda must not be passed to another."""
     model = model_of(lambda p: torch.optim.SGD(p, lr=RATE, momentum=0.9), max_iter=2)
     model.fit(X, y)
     after = copy.deepcopy(model.module_)
@@ -366,7 +374,7 @@ def test_another_function_of_the_same_name_begins_anew():
 
 
 class PartlyFrozen(nn.Module):
-    """A first layer that does not learn, a second that nothing reads gradients of."""
+    """Has a frozen, a detached and an unused layer; only the head learns."""
 
     def __init__(self, n_features, n_outputs):
         super().__init__()
@@ -382,9 +390,11 @@ class PartlyFrozen(nn.Module):
 
 
 @pytest.mark.filterwarnings("ignore:lbfgs failed to converge:UserWarning")
-@pytest.mark.parametrize("accumulate", [1, 2])
-@pytest.mark.parametrize("solver", [*STOCHASTIC_SOLVERS, "lbfgs"])
-def test_what_gets_no_gradient_does_not_move(solver, accumulate):
+@pytest.mark.parametrize(
+    ("solver", "accumulate"),
+    [*((s, 1 + i % 2) for i, s in enumerate(STOCHASTIC_SOLVERS)), ("lbfgs", 1)],
+)
+def test_parameters_without_a_gradient_do_not_change(solver, accumulate):
     params = dict(batch_size=10) if solver != "lbfgs" else {}
     model = model_of(
         solver, PartlyFrozen, alpha=1.0, accumulate=accumulate, **params
@@ -397,7 +407,7 @@ def test_what_gets_no_gradient_does_not_move(solver, accumulate):
         assert moved == name.startswith("head"), name
 
 
-# Named solvers, as torch has them where their epsilon is tiny.
+# Named solvers equal torch's if epsilon is tiny.
 NAMED = {
     "adam": lambda p: torch.optim.Adam(p, RATE, eps=TINY),
     "sgd": lambda p: torch.optim.SGD(p, RATE, momentum=0.9, nesterov=True),
@@ -413,7 +423,7 @@ NAMED = {
 
 @pytest.mark.parametrize("solver", NAMED, ids=str)
 def test_layers_that_are_unfrozen_start_to_learn(solver):
-    """Their optimizer's clock starts then, as torch's does."""
+    """Their optimizer counts steps from then on, as in torch."""
 
     def unfreeze(module, epoch):
         module[0].requires_grad_(epoch >= 2)
@@ -430,7 +440,7 @@ def test_layers_that_are_unfrozen_start_to_learn(solver):
 
 
 class NowAndThen(nn.Module):
-    """The second branch is read in every third step of training."""
+    """Uses the second branch in every third step of training."""
 
     def __init__(self):
         super().__init__()
@@ -452,14 +462,14 @@ def test_parameters_that_get_a_gradient_in_some_steps_only(solver):
     model = model_of(solver, NowAndThen(), epsilon=TINY).fit(X, y)
     expected = train_by_torch(NAMED[solver], module=NowAndThen())
     assert_same_weights(model.module_, expected)
-    # What has been counted goes on in a later part, too.
+    # The counts of steps are kept in later calls, too.
     model = model_of(solver, NowAndThen(), epsilon=TINY, max_iter=2).fit(X, y)
     for _ in range(2):
         model = pickle.loads(pickle.dumps(model)).partial_fit(X, y)
     assert_same_weights(model.module_, expected)
 
 
-# -- what cannot be used ---------------------------------------------------------------
+# -- bad solvers -----------------------------------------------------------------------
 
 
 class NoRate(torch.optim.Optimizer):
@@ -496,13 +506,13 @@ BAD = {
 
 @pytest.mark.parametrize("kind", [ModuleRegressor, MLPRegressor])
 @pytest.mark.parametrize("name", BAD)
-def test_bad_solvers_are_refused_by_name(name, kind):
+def test_bad_solvers(name, kind):
     arguments = (network(),) if kind is ModuleRegressor else ()
     with pytest.raises(ValueError, match="solver"):
         kind(*arguments, max_iter=2, **BAD[name]).fit(X, y)
 
 
-def test_a_name_that_is_none_is_refused():
+def test_unknown_name_of_a_solver():
     with pytest.raises(ValueError, match="solver"):
         model_of("adamax").fit(X, y)
 
@@ -517,7 +527,7 @@ def _no_memory(parameters):
 
 
 @pytest.mark.parametrize("solver", [_OutOfMemory, _no_memory])
-def test_want_of_memory_is_no_fault_of_the_solver(solver):
+def test_memory_errors_of_a_solver_are_not_changed(solver):
     model = MLPClassifier((2,), solver=solver, max_iter=1)
     with pytest.raises(MemoryError, match="no memory for the"):
         model.fit([[0.0], [1.0]], [0, 1])

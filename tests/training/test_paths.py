@@ -1,4 +1,4 @@
-"""Training by the written-out gradient and through skorch gives one network."""
+"""The hand-written gradient and autograd with skorch callbacks give equal networks."""
 
 import numpy as np
 import pytest
@@ -24,22 +24,22 @@ y_numbers = np.abs(y_numbers) / 100
 
 
 class WatchEpochs(Callback):
-    """Does nothing; its presence takes training through skorch."""
+    """Does nothing, but with a callback training uses autograd."""
 
 
 class WatchBatches(Callback):
-    """The same, called in every batch too."""
+    """Is called in every batch, too."""
 
     def on_batch_end(self, net, **kwargs):
         assert kwargs["loss"].isfinite().all()
 
 
 def assert_same_on_both_paths(estimator_class, X, y, fit_params=None, **params):
-    """Fit with the same seed on both paths, and through skorch with batch hooks."""
+    """Compare fits with the same seed without and with skorch callbacks."""
     params = {
         "hidden_layer_sizes": (6, 5),
         "random_state": 3,
-        "max_iter": 6,
+        "max_iter": 4,
         "batch_size": 16,
         "learning_rate_init": 0.01,
         **params,
@@ -58,7 +58,7 @@ def assert_same_on_both_paths(estimator_class, X, y, fit_params=None, **params):
 
 
 def test_dense_path_is_taken_unless_callbacks_ask_otherwise(monkeypatch):
-    """Guard the tests below: they would pass idly if one path were always taken."""
+    """Otherwise the tests below would compare a path with itself."""
     taken = []
     import skdeep.estimators._base as base
 
@@ -82,11 +82,14 @@ def test_solvers(solver):
 
 def test_lbfgs():
     dense = assert_same_on_both_paths(MLPClassifier, X, y, solver="lbfgs", alpha=1.0)
-    assert dense.n_iter_ == 6
+    assert dense.n_iter_ == 4
 
 
-@pytest.mark.parametrize("learning_rate", LEARNING_RATES)
-@pytest.mark.parametrize("solver", ["sgd", "adam"])
+# "invscaling" and "adaptive" are for sgd.
+@pytest.mark.parametrize(
+    ("solver", "learning_rate"),
+    [("adam" if i in (0, 4, 6) else "sgd", n) for i, n in enumerate(LEARNING_RATES)],
+)
 def test_schedules(solver, learning_rate):
     assert_same_on_both_paths(
         MLPClassifier, X, y, solver=solver, learning_rate=learning_rate

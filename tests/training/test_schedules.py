@@ -1,4 +1,4 @@
-"""Learning rates, as the history tells them, against closed forms."""
+"""Learning rates in the history, compared with closed forms."""
 
 import math
 
@@ -51,7 +51,7 @@ def test_curve(name, solver):
     assert got == pytest.approx(expected)
 
 
-def test_curve_goes_on_within_an_epoch():
+def test_curve_continues_within_an_epoch():
     got = rates(learning_rate="cosine", batch_size=10, max_iter=1)
     assert got == pytest.approx([CURVES["cosine"](2 / 3)])
 
@@ -63,15 +63,15 @@ def test_invscaling():
     assert got == pytest.approx(expected.tolist())
 
 
-def test_adaptive_divides_by_five_where_training_would_stop():
-    # No epoch improves by so much: three in a row and training would stop.
+def test_adaptive_divides_by_five_when_training_would_stop():
+    # No epoch improves by tol, so training would stop after three epochs.
     got = rates(solver="sgd", learning_rate="adaptive", tol=1e9, n_iter_no_change=2)
-    # The first epoch always improves on nothing.
+    # The first epoch always counts as an improvement.
     falls = [max(0, epoch - 1) // 3 for epoch in range(EPOCHS)]
     assert got == pytest.approx([RATE / 5**n for n in falls])
 
 
-def test_adaptive_is_for_sgd_alone():
+def test_adaptive_is_for_sgd_only():
     got = rates(solver="adam", learning_rate="adaptive", tol=1e9, n_iter_no_change=2)
     assert set(got) == {RATE}
 
@@ -91,7 +91,7 @@ def test_plateau_does_not_fall_while_training_improves():
     assert set(got) == {1e-4}
 
 
-def test_every_fit_begins_the_schedule_anew():
+def test_every_fit_restarts_the_schedule():
     model = MLPRegressor(
         hidden_layer_sizes=(),
         learning_rate="cosine",

@@ -1,4 +1,4 @@
-"""skorch's callbacks do for an estimator what they do for a net of skorch."""
+"""skorch's callbacks work in an estimator as in a skorch net."""
 
 import copy
 import json
@@ -67,7 +67,7 @@ class Keep(Callback):
 
 
 class Log:
-    """Stands for a logger's client: notes what is done with it, and is not copied."""
+    """A client of a logger that records its calls and is not copied."""
 
     def __init__(self, folder=None):
         self.calls, self.dir = [], folder
@@ -86,7 +86,7 @@ class Log:
 
 
 class NeptuneRun(Log):
-    """A run of neptune: a tree of fields."""
+    """A neptune run, which is a tree of fields."""
 
     def __init__(self, calls=None, path=""):
         super().__init__()
@@ -121,7 +121,7 @@ def by_skorch(callbacks, module, *, y=classes, loss=nn.CrossEntropyLoss, **param
 
 
 def by_skdeep(callbacks, module, *, y=classes, **parameters):
-    """Train the same module by the same rows; return its net and its callbacks."""
+    """Train the same module on the same rows; return its net and its callbacks."""
     make = ModuleClassifier if y is classes else ModuleRegressor
     settings = {
         "solver": torch.optim.SGD,
@@ -140,7 +140,7 @@ def by_skdeep(callbacks, module, *, y=classes, **parameters):
 
 
 def assert_same(mine, other):
-    """Compare nested values: numbers to rounding, all else exactly."""
+    """Compare nested values: numbers up to rounding, other values exactly."""
     if isinstance(other, dict):
         assert mine.keys() == other.keys()
         mine, other = list(mine.values()), list(other.values())
@@ -170,12 +170,12 @@ def assert_same_history(mine, other, *, with_batches):
 
 
 # -- each callback -------------------------------------------------------------------
-# Each maker takes a folder and returns the callbacks; what each ``look`` returns of
-# the net, the callbacks and the folder has to be the same for skorch and for skdeep.
+# Each case has a function that makes the callbacks, and one that returns properties of
+# the net, the callbacks and the folder, which must be equal for skorch and skdeep.
 
 
 def files(net, callbacks, folder):
-    """Read what a checkpoint has written."""
+    """Read the files of a checkpoint."""
     found = {path.name: path for path in sorted(folder.iterdir())}
     tensors = [torch.load(p) for name, p in found.items() if name.endswith(".pt")]
     histories = [
@@ -202,12 +202,12 @@ def rate(net, callbacks, folder):
     return net.optimizer_.param_groups[0]["lr"]
 
 
-# What skdeep's records and names have of their own, and what takes its time.
+# Words in calls that only skdeep makes, or that contain durations.
 OWN = ("learning_rate", "learning/", "score", "/criterion", "dur", "skorch_mlflow")
 
 
 def logged(net, callbacks, folder):
-    """Return the calls of a log, without what is skdeep's own."""
+    """Return the calls of a log that skorch makes, too."""
     logs = [v for v in vars(callbacks[0]).values() if isinstance(v, Log)]
     log = next(log for log in logs if log.calls)
     rows = []
@@ -391,7 +391,7 @@ def saved_checkpoint(kind, folder, prefix):
 
 @pytest.fixture
 def neptune(monkeypatch):
-    """What NeptuneLogger imports of neptune."""
+    """Provide the parts of neptune that NeptuneLogger imports."""
     file = types.SimpleNamespace(from_content=lambda text, extension: text)
     for name, content in {
         "neptune": {},
@@ -553,12 +553,12 @@ def test_scores_with_lbfgs():
 
 
 @pytest.mark.parametrize("freezer", [sc.Freezer("*0*"), sc.Unfreezer("*")])
-def test_lbfgs_cannot_change_which_parameters_it_trains(freezer):
+def test_callbacks_of_lbfgs_cannot_freeze_parameters(freezer):
     module = Net(1).double()
     module.body.requires_grad_(isinstance(freezer, sc.Freezer))
     freezer.patterns = "body*"
     model = ModuleRegressor(module, solver="lbfgs", callbacks=[freezer], max_iter=3)
-    with pytest.raises(ValueError, match="same parameters from first to last"):
+    with pytest.raises(ValueError, match="same parameters throughout"):
         model.fit(WIDE, WIDE[:, 0])
 
 
@@ -569,7 +569,7 @@ def test_scores_are_of_averaged_weights():
     assert mine == model.validation_scores_[-1]
 
 
-# -- what is left of a training ------------------------------------------------------
+# -- after training ------------------------------------------------------------------
 
 
 def fitted(*callbacks, **parameters):
@@ -579,7 +579,7 @@ def fitted(*callbacks, **parameters):
     return model.fit(X, classes(X), X_val=X_VAL, y_val=classes(X_VAL))
 
 
-def test_callbacks_of_the_fit_are_kept_and_those_given_are_not_touched():
+def test_callbacks_of_the_fit_are_kept_and_the_parameter_is_not_changed():
     given = [
         sc.EarlyStopping("valid_loss", threshold=0.5),
         sc.LRScheduler("StepLR", step_size=1, gamma=0.5),
@@ -625,7 +625,7 @@ def test_load_init_state_continues_the_history(tmp_path):
 
 
 @pytest.mark.parametrize("incremental", [False, True])
-def test_scheduler_goes_on_in_the_next_fit(incremental):
+def test_scheduler_continues_in_the_next_fit(incremental):
     scheduler = sc.LRScheduler("StepLR", step_size=1, gamma=0.5)
     model = ModuleClassifier(nn.Linear, callbacks=[scheduler], warm_start=True)
     model.set_params(solver="sgd", learning_rate_init=0.8, max_iter=2)
@@ -638,7 +638,7 @@ def test_scheduler_goes_on_in_the_next_fit(incremental):
     assert rates == pytest.approx([0.8, 0.4, 0.2, 0.1])
 
 
-def test_best_values_outlast_a_fit():
+def test_best_values_are_kept_after_a_fit():
     monitor = sc.Checkpoint("train_loss_best", f_params=None, f_optimizer=None)
     monitor.set_params(f_history=None, f_criterion=None)
     model = fitted(monitor, warm_start=True, solver="sgd", learning_rate_init=0.1)
@@ -646,7 +646,7 @@ def test_best_values_outlast_a_fit():
     assert [record["event_cp"] for record in model.history_] == [True] * 3 + [False] * 3
 
 
-def test_pickled_net_needs_no_file_of_its_own(tmp_path):
+def test_pickled_net(tmp_path):
     model = fitted(sc.Checkpoint(None, dirname=str(tmp_path), f_pickle="net.pickle"))
     net = pickle.loads((tmp_path / "net.pickle").read_bytes())
     np.testing.assert_allclose(net.predict_proba(X), model.predict_proba(X), rtol=1e-5)
@@ -654,7 +654,7 @@ def test_pickled_net_needs_no_file_of_its_own(tmp_path):
     assert pickle.loads(pickle.dumps(model.net_)).history == model.net_.history
 
 
-def test_print_log_prints_unless_it_is_not_there(capsys):
+def test_print_log(capsys):
     fitted(sc.EarlyStopping(patience=1, threshold=1.0))
     assert capsys.readouterr().out == ""
     fitted(sc.PrintLog())
@@ -664,7 +664,7 @@ def test_print_log_prints_unless_it_is_not_there(capsys):
 # -- steps ---------------------------------------------------------------------------
 
 
-def test_outputs_of_a_batch_that_goes_through_in_parts():
+def test_outputs_of_accumulated_batches():
     scores = [
         accuracy(on_train=True),
         sc.BatchScoring("accuracy", name="by_batch", on_train=True),
@@ -677,7 +677,7 @@ def test_outputs_of_a_batch_that_goes_through_in_parts():
 
 
 class UsesNet(Callback):
-    """Predicts and computes gradients within an epoch, as one may in skorch."""
+    """Predicts and computes gradients within an epoch, as skorch allows."""
 
     def on_batch_begin(self, net, batch, training, **kwargs):
         net.predict(batch[0])

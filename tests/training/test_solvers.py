@@ -1,4 +1,4 @@
-"""Named solvers against torch.optim, step by step on the same batches."""
+"""Named solvers, compared with torch.optim on the same batches."""
 
 import numpy as np
 import pytest
@@ -15,8 +15,7 @@ ALPHA, RATE, BATCH, EPOCHS, HIDDEN = 0.3, 0.02, 20, 5, 6
 X, y = make_regression(n_samples=70, n_features=4, noise=1.0, random_state=0)
 y = y / 50
 
-# What each solver is in torch. scikit-learn's Adam puts epsilon elsewhere, so that a
-# tiny one is compared.
+# The solvers in torch. scikit-learn's Adam adds epsilon elsewhere, so it is tiny here.
 EPS = 1e-14
 REFERENCES = {
     "sgd": lambda p: torch.optim.SGD(p, RATE, momentum=0.9, nesterov=True),
@@ -32,7 +31,7 @@ REFERENCES = {
 
 
 def torch_network(coefs, intercepts):
-    """Two layers of torch's own with given weights."""
+    """Return torch's own layers with given weights."""
     network = nn.Sequential(
         nn.Linear(4, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1)
     ).double()
@@ -44,7 +43,7 @@ def torch_network(coefs, intercepts):
 
 
 def train_by_torch(network, make_optimizer, *, decoupled):
-    """Train as the documentation of ``alpha`` and ``batch_size`` says."""
+    """Train as documented for ``alpha`` and ``batch_size``."""
     weights, biases = zip(*((m.weight, m.bias) for m in network[::2]), strict=True)
     groups = [
         {"params": weights, "weight_decay": ALPHA if decoupled else 0.0},
@@ -98,7 +97,7 @@ def test_weight_decay_spares_biases_of_modules():
     ).fit(X, y)
     weight = model.module_.weight.detach().clone()
     bias = model.module_.bias.detach().clone()
-    # At its optimum the gradient is zero, and only the decay moves the network.
+    # At the optimum the gradient is zero, and only the decay changes the network.
     rows = np.zeros((10, 4))
     model.fit(rows, np.full(10, bias.item()))
     torch.testing.assert_close(model.module_.weight, weight * (1 - 0.5 * 1e-2))
@@ -107,7 +106,7 @@ def test_weight_decay_spares_biases_of_modules():
 
 @pytest.mark.parametrize("largest", [0.01, 1.0])
 def test_max_grad_norm_bounds_the_step(largest):
-    """A step of plain gradient descent is as long as the gradient, times the rate."""
+    """The length of a step is the norm of the gradient times the rate."""
     params = dict(
         solver="sgd",
         momentum=0.0,

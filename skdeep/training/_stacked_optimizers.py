@@ -1,4 +1,4 @@
-"""Parameters and optimizers of many networks of one shape, side by side."""
+"""Stacked parameters and optimizers of many networks of the same shape."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from torch import Tensor
 from skdeep.training._epochs import Fit
 
 
-class Layout:
-    """K networks' parameters in one buffer, each layer's of all networks side by side.
+class StackedLayout:
+    """Layout of the parameters of K networks in one buffer, layer by layer.
 
-    ``shapes`` are those of one network, its weights before its biases, as
-    ``FlatParameters`` has them.
+    ``shapes`` are the shapes of one network's parameters, weights before biases, as in
+    ``FlatParameters``.
     """
 
     def __init__(self, shapes: list[tuple[int, ...]], k: int):
@@ -29,7 +29,7 @@ class Layout:
         )
 
     def parts(self, buffer: Tensor) -> list[Tensor]:
-        """Return each layer's part, (K, ...)."""
+        """Return the part of each layer, (K, ...)."""
         flat = buffer.split([self.k * size for size in self.sizes])
         return [
             part.view(self.k, *shape)
@@ -37,7 +37,7 @@ class Layout:
         ]
 
     def stack(self, flats: Sequence[Tensor]) -> Tensor:
-        """Return one buffer for the flat buffers of all networks."""
+        """Return one buffer with the flat buffers of all networks."""
         layers = zip(*(flat.split(self.sizes) for flat in flats), strict=True)
         return torch.cat([torch.cat(layer) for layer in layers])
 
@@ -45,27 +45,28 @@ class Layout:
         """Return the flat buffer of one network."""
         return torch.cat([part[k].reshape(-1) for part in self.parts(buffer)])
 
-    def spread(self, of_each: Tensor) -> Tensor:
-        """Return a buffer that holds each network's number, (K,), in all its places."""
-        return torch.cat([of_each.repeat_interleave(size) for size in self.sizes])
+    def spread(self, values: Tensor) -> Tensor:
+        """Return a buffer in which each network's parameters have its value in (K,)."""
+        return torch.cat([values.repeat_interleave(size) for size in self.sizes])
 
 
 def squared_norms(parts: list[Tensor]) -> Tensor:
-    """Return each network's squared norm, (K,), over some of its parts."""
+    """Return the squared norm of each network, (K,), over some layers."""
     norms = [torch.linalg.vector_norm(part.flatten(1), dim=1) for part in parts]
     return torch.stack(norms).square_().sum(0)
 
 
-class AdamOfMany:
+class StackedAdam:
     """Adam for all networks at once.
 
-    torch's fused kernel knows one learning rate: it takes its step from zero, and what
-    each network makes of that is up to its own rate. The kernel's own correction of
-    the moments is left out, as after endlessly many steps, and made up for: with it,
-    ``eps`` would have to change from step to step, which a CUDA graph cannot follow.
+    torch's fused kernel takes one learning rate. Therefore the kernel computes an
+    update from zero with rate 1, which is then multiplied by the rate of each network.
+    The kernel's bias correction is disabled, by an "infinite" number of steps, and
+    applied here instead: with it, ``eps``, a Python number, would have to change in
+    each step, which is not possible in a CUDA graph.
     """
 
-    def __init__(self, fits: list[Fit], layout: Layout, gradient: Tensor):
+    def __init__(self, fits: list[Fit], layout: StackedLayout, gradient: Tensor):
         (group,) = fits[0].learner.optimizer.param_groups
         self._betas, self._eps = group["betas"], group["eps"]
         states: list[Any] = [fit.learner.optimizer.state for fit in fits]
@@ -76,26 +77,26 @@ class AdamOfMany:
         self._is_on_cpu = gradient.device.type == "cpu"
         precision = torch.float64 if self._is_on_cpu else gradient.dtype
         self._correction = gradient.new_ones((), dtype=precision)
-        endless = torch.full_like(states[0]["step"], torch.finfo(torch.float32).max)
+        infinite = torch.full_like(states[0]["step"], torch.finfo(torch.float32).max)
         moments = [self._means], [self._squares]
-        # The kernel's arguments, laid out once.
+        # The arguments of the kernel: making the lists in each step takes time.
         self._tensors: tuple[Any, ...] = (
             [self._update],
             [gradient],
             *moments,
             [],
-            [endless],
+            [infinite],
         )
 
     def advance(self) -> None:
-        """Count a step."""
+        """Count a step and update the bias correction."""
         self._n_steps += 1
         beta_1, beta_2 = self._betas
         correction = math.sqrt(1 - beta_2**self._n_steps) / (1 - beta_1**self._n_steps)
         self._correction.fill_(correction)
 
     def step(self, values: Tensor, rates: Tensor) -> None:
-        """Take the step; ``rates`` are the learning rates, in every place."""
+        """Take a step; ``rates`` has the learning rate of each parameter."""
         self._update.zero_()
         torch._fused_adam_(
             *self._tensors,
@@ -108,12 +109,12 @@ class AdamOfMany:
             maximize=False,
         )
         if not self._is_on_cpu:
-            # As a learning rate a GPU's kernel would read it in single precision.
+            # Passed as the learning rate, the GPU's kernel would read it in float32.
             self._update.mul_(self._correction)
         values.addcmul_(self._update, rates)
 
-    def state(self, layout: Layout, k: int) -> dict[str, Tensor]:
-        """Return what one network's optimizer remembers."""
+    def state(self, layout: StackedLayout, k: int) -> dict[str, Tensor]:
+        """Return the optimizer state of one network."""
         return {
             "step": torch.tensor(float(self._n_steps)),
             "exp_avg": layout.pick(self._means, k),
@@ -121,10 +122,10 @@ class AdamOfMany:
         }
 
 
-class SGDOfMany:
-    """Gradient descent with momentum for all networks at once, as ``FlatSGD``."""
+class StackedSGD:
+    """``FlatSGD`` for all networks at once."""
 
-    def __init__(self, fits: list[Fit], layout: Layout, gradient: Tensor):
+    def __init__(self, fits: list[Fit], layout: StackedLayout, gradient: Tensor):
         self._gradient = gradient
         states: list[Any] = [fit.learner.optimizer.state for fit in fits]
         self._velocity = layout.stack([state["velocity"] for state in states])
@@ -134,10 +135,10 @@ class SGDOfMany:
         self._nesterov = groups[0]["nesterov"]
 
     def advance(self) -> None:
-        """Count a step, which means nothing here."""
+        """Do nothing: the step does not depend on the number of steps."""
 
     def step(self, values: Tensor, rates: Tensor) -> None:
-        """Take the step; ``rates`` are the learning rates, in every place."""
+        """Take a step; ``rates`` has the learning rate of each parameter."""
         gradient, velocity = self._gradient, self._velocity
         velocity.mul_(self._momentum).addcmul_(gradient, rates, value=-1)
         if self._nesterov:
@@ -146,6 +147,6 @@ class SGDOfMany:
         else:
             values.add_(velocity)
 
-    def state(self, layout: Layout, k: int) -> dict[str, Tensor]:
-        """Return what one network's optimizer remembers."""
+    def state(self, layout: StackedLayout, k: int) -> dict[str, Tensor]:
+        """Return the optimizer state of one network."""
         return {"velocity": layout.pick(self._velocity, k)}
