@@ -1,4 +1,4 @@
-"""Encoding: the user's arrays in, tensors out; predictions back."""
+"""Encoding: from the user's arrays to tensors, and from predictions back."""
 
 from skdeep._input_checks import naming, refuse_text, tensor_to_numpy
 from skdeep.encoding._arrays import (
@@ -20,6 +20,11 @@ from skdeep.encoding._costs import (
     matrix_labels,
     positive_code,
     refuse_large,
+)
+from skdeep.encoding._forecast_targets import (
+    ErrorQuantiles,
+    ForecastTargets,
+    known_r2,
 )
 from skdeep.encoding._inputs import (
     InputEncoder,
@@ -57,21 +62,9 @@ from skdeep.encoding._targets import (
     kind_of_labels,
     refuse_missing,
 )
-from skdeep.encoding._time_axis import (
-    Origin,
-    TimeAxis,
-    learn_time_axis,
-    numbered_rows,
-    times_of,
-)
-from skdeep.encoding._windows import (
-    UNSEEN,
-    ErrorQuantiles,
-    ForecastTargets,
-    WindowEncoder,
-    Windows,
-    known_r2,
-)
+from skdeep.encoding._time_axis import TimeAxis, learn_time_axis, numbered_rows
+from skdeep.encoding._time_index import Origin, times_of
+from skdeep.encoding._windows import UNSEEN, WindowEncoder, Windows
 
 __all__ = [
     "CONTEXTS",

@@ -117,7 +117,7 @@ def _draw(name: str, value, rng: np.random.RandomState):
 
 def make_features(hyper: dict, encoder: TableEncoder, x, importance, rng) -> Features:
     """Make the features of encoded rows that the hyperparameters ask for."""
-    columns = encoder.manifold_
+    columns = encoder.expandable_
     relevance = _relevance(importance, hyper["relevance"])
     if hyper["embedding"] == "raw" or not len(columns):
         return PlainFeatures(relevance)
