@@ -34,7 +34,7 @@ from skdeep.encoding._inputs import (
     float_dtype,
     split_columns,
 )
-from skdeep.encoding._numbers import (
+from skdeep.encoding._numeric_checks import (
     check_holds_numbers,
     check_row_weight,
     holding_numbers,

@@ -98,7 +98,7 @@ class RowContext:
             return nothing
         if self._follows(times, context):
             return self.tail
-        self._warn(caller, times, context)
+        self._warn(caller, times)
         return nothing
 
     def _is_training_start(self, rows, times) -> bool:
@@ -123,22 +123,22 @@ class RowContext:
         """Return whether the training rows and these have times of the same kind."""
         return self.axis is not None and self.axis.is_like(times)
 
-    def _warn(self, caller: str, times, context: str) -> None:
+    def _warn(self, caller: str, times) -> None:
         if self.has_warned:
             return
         self.has_warned = True
         remedy = ""
-        if context == "train":
-            reason = "these rows start before the training rows end"
-        elif self._has_times_like(times):
-            reason = "these rows do not start right after the training rows"
-            remedy = "Set context='train' to put the training rows before them anyway. "
-        else:
+        if not self._has_times_like(times):
             reason = "cannot tell whether these rows follow the training rows"
             remedy = (
                 "If they do, pass DataFrames with an index of dates, or set "
                 "context='train'. "
             )
+        elif self.axis.is_before(times):
+            reason = "these rows do not start right after the training rows"
+            remedy = "Set context='train' to put the training rows before them anyway. "
+        else:
+            reason = "these rows start before the training rows end"
         warn(
             f"{caller}: {reason}, so the first rows have no history. {remedy}Set "
             "context='pad' to silence this warning."
