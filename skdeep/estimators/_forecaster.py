@@ -94,23 +94,24 @@ class LSTMForecaster(ForecasterNetwork):
     >>> import numpy as np
     >>> import pandas as pd
     >>> from skdeep import LSTMForecaster
-    >>> hours = pd.date_range("2024-01-01", periods=600, freq="h")
-    >>> day = np.sin(2 * np.pi * np.arange(600) / 24)
+    >>> hours = pd.date_range("2024-01-01", periods=200, freq="h")
+    >>> day = np.sin(2 * np.pi * np.arange(200) / 24)
     >>> load = pd.DataFrame({"load": 10 + 3 * day}, index=hours)
     >>> model = LSTMForecaster(
-    ...     window=48,
+    ...     window=24,
     ...     horizon=3,
-    ...     hidden_size=16,
-    ...     learning_rate_init=0.003,
+    ...     hidden_size=8,
+    ...     learning_rate_init=0.03,
+    ...     max_iter=4,
     ...     random_state=0,
-    ... ).fit(load[:500])
+    ... ).fit(load[:152])
     >>> model.forecast().round(1)
-    2024-01-21 20:00:00    7.4
-    2024-01-21 21:00:00    7.9
-    2024-01-21 22:00:00    8.5
+    2024-01-07 08:00:00    12.5
+    2024-01-07 09:00:00    12.1
+    2024-01-07 10:00:00    11.6
     Freq: h, Name: load, dtype: float64
-    >>> round(model.score(load[500:]), 2)
-    1.0
+    >>> round(model.score(load[152:]), 2)
+    0.99
     """
 
     _parameter_constraints: dict = CONSTRAINTS
