@@ -145,11 +145,13 @@ def _drop_days_without_prices(
         raw = raw.drop(columns="volume")
     for name, column in raw.items():
         if column.isna().any():
-            remedy = "(0 if nothing was traded) or remove the column"
+            remedy = "or remove the row"
+            if name == "volume":
+                remedy = "(0 if nothing was traded) or remove the column"
             raise file.error(
                 column.isna().idxmax(),
                 f"column {names[name]!r} has no number, but other columns of the day "
-                f"do. Fill it in {remedy if name == 'volume' else 'or remove the row'}.",
+                f"do. Fill it in {remedy}.",
             )
     return raw, skipped
 

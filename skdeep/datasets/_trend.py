@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, validate_params
 
 from skdeep.datasets._prices import FILE_OPTIONS, load_stock_prices
 from skdeep.preprocessing import TrendFeatures
+from skdeep.preprocessing._trend_features import LONGEST_SPAN, ROUNDING
 
 DESCRIPTION = """\
 Direction of the trend of {source}
@@ -32,9 +33,6 @@ FILE_DESCRIPTION = """
 The file was read with sep={sep!r}, decimal={decimal!r}, dates {dates} (the day
 {day_of}), {order}; {n_skipped} lines without prices were left out.
 """
-
-# Adjusted prices are products: equal ones may differ in the last bits.
-ROUNDING = 1e-9
 
 
 def _label_moves(close: pd.Series, horizon: int) -> pd.Series:
@@ -172,7 +170,7 @@ def load_stock_trend(
     if len(prices) <= n_start + horizon:
         raise ValueError(
             f"ticker={str(ticker)!r} has {len(prices)} days; the indicators and "
-            f"horizon={horizon} need at least {n_start + horizon + 1}."
+            f"horizon={horizon} need at least {LONGEST_SPAN + horizon + 1}."
         )
     target = _label_moves(prices["close"], horizon).iloc[n_start:]
     data = indicators.loc[target.index]

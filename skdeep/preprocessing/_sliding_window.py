@@ -178,8 +178,8 @@ class SlidingWindow(
             axis = learn_time_axis(times, self.freq)
             if self.window > len(rows):
                 warn(
-                    f"{type(self).__name__}: X has {len(rows)} rows, fewer than "
-                    f"window={self.window}, so every window is padded with copies of "
+                    f"{type(self).__name__}: window={self.window} is longer than the "
+                    f"{len(rows)} row(s) of X, so every window begins with copies of "
                     "the first row."
                 )
             self._context = RowContext(rows, axis, self.window - 1)

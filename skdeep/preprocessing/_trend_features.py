@@ -42,6 +42,9 @@ EVENTS = frozenset(
 # by 13/14 per step: after 512 steps, nothing of it is left in a float64.
 N_SETTLING_ROWS = 512
 
+# The first rows of a series, over the longest span, have no indicators.
+LONGEST_SPAN = 60
+
 # Adjusted prices are products: equal ones may differ in the last bits.
 ROUNDING = 1e-9
 

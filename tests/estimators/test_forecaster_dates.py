@@ -551,7 +551,7 @@ def test_dates_of_a_column_go_on_from_the_training_rows():
     found = model.predict(X[40:])
     assert_array_equal(found, expected.predict(values(days)[40:]))
     assert_array_equal(found.index, days[40:])
-    with pytest.warns(UserWarning, match="not known to follow"):
+    with pytest.warns(UserWarning, match="do not start right after"):
         model.predict(X[50:])
 
 

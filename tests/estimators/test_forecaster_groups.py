@@ -281,7 +281,7 @@ def test_groups_without_dates(container, keys):
 def test_series_that_do_not_follow_are_padded_with_one_warning():
     X = make_groups()
     model = small(groups="series").fit(X[:90])
-    with pytest.warns(UserWarning, match="not known to follow") as caught:
+    with pytest.warns(UserWarning, match="do not start right after") as caught:
         forecasts = model.predict(X[105:])
     assert len(caught) == 1
     assert_array_equal(forecasts, model.set_params(context="pad").predict(X[105:]))

@@ -122,7 +122,7 @@ def test_validation_rows_that_do_not_follow_are_read_alone():
     model = small(context="pad").fit(X[:60], X_val=X[70:])
     expected = score_of_windows(model, X[70:], X[70:].to_numpy(), WINDOW)
     assert model.validation_scores_[-1] == pytest.approx(expected)
-    with pytest.warns(UserWarning, match="not known to follow") as caught:
+    with pytest.warns(UserWarning, match="do not start right after") as caught:
         small().fit(X[:60], X_val=X[70:])
     assert [w.filename for w in caught] == [__file__]
 

@@ -294,7 +294,7 @@ def test_a_copy_gives_the_same_ids(copied, documents):
         (b"one document", ValueError, "got a single string"),
         (5, TypeError, "X must be an iterable of documents, got 5"),
         (None, TypeError, "X must be an iterable of documents, got None"),
-        ([], ValueError, "one document or more, got none"),
+        ([], ValueError, "at least one document, got none"),
         (["a", 3], ValueError, "Document 1 of X must be text .* got 3"),
         (["aa", None], ValueError, "Document 1 of X must be text .* got None"),
         (pd.Series(["aa", np.nan]), ValueError, "Document 1 of X must be text"),
@@ -319,7 +319,7 @@ def test_bad_documents(X, error, message):
         ({"min_df": 2}, ["one", "two"], "no terms remain"),
         ({"max_df": 1, "min_df": 2}, ["aa", "bb"], "max_df corresponds to <"),
         ({"ngram_range": (2, 1)}, ["aa bb"], r"ngram_range=\(2, 1\)"),
-        ({"vocabulary": []}, ["aa"], "vocabulary is empty"),
+        ({"vocabulary": []}, ["aa"], "vocabulary must hold at least one term"),
         ({"vocabulary": "words"}, ["aa"], "got a single string: 'words'"),
         ({"vocabulary": ["aa", "bb", "aa"]}, ["aa"], "'aa' more than once"),
         ({"vocabulary": {"aa": 0, "bb": 1}}, ["aa"], r"ids 2 to 3, .* ids from 0 to 1"),
@@ -350,8 +350,8 @@ def test_parameters_without_effect_are_named():
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        ([[2, 4]], "id 4, but the ids are 0 to 3"),
-        ([[-1]], "id -1, but the ids are 0 to 3"),
+        ([[2, 4]], "from 0 to 3, got 4"),
+        ([[-1]], "from 0 to 3, got -1"),
         ([2, 3], "Expected 2D array"),
     ],
 )
