@@ -45,7 +45,7 @@ def targets_of(series: Series, target, layout: Layout) -> np.ndarray:
     target = target.reshape(len(target), -1)
     if target.shape[1] != layout.n_targets:
         raise ValueError(
-            f"y must have {layout.n_targets} targets, as in training, got "
+            f"y must have {layout.n_targets} target(s), as in training, got "
             f"{target.shape[1]}."
         )
     return target

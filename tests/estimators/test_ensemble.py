@@ -461,10 +461,10 @@ def test_bad_parameters(params, message):
 @pytest.mark.parametrize(
     ("X", "y", "message"),
     [
-        ([[1.0]], [0], "2 samples at least, got n_samples=1"),
+        ([[1.0]], [0], "at least 2 samples, got n_samples=1"),
         ([[1.0], [np.inf]], [0, 1], "Input X contains infinity"),
         ([[1.0], [2.0]], [0.5, 1.7], "Unknown label type: continuous"),
-        ([[1.0], [2.0]], [[0, 1], [1, 1]], "one label for each sample"),
+        ([[1.0], [2.0]], [[0, 1], [1, 1]], "one label per sample"),
         ([["a"], ["b"]], [0, 1], "convert string to float"),
         ([[1.0], [2.0]], [0, 1, 2], "inconsistent numbers of samples"),
     ],

@@ -13,31 +13,13 @@ from sklearn.model_selection import TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdeep import LSTMForecaster
-
-WINDOW, HORIZON = 6, 3
-
-
-def small(**parameters):
-    """Make a forecaster that is trained in no time."""
-    few = dict(window=WINDOW, horizon=HORIZON, hidden_size=4, max_iter=1)
-    return LSTMForecaster(**{**few, "random_state": 0, **parameters})
-
-
-def make_frame(n_rows=80, columns=("a", "b"), seed=0, start="2024-01-01"):
-    """Make random walks, by the hour."""
-    steps = np.random.default_rng(seed).normal(size=(n_rows, len(columns)))
-    hours = pd.date_range(start, periods=n_rows, freq="h", name="time")
-    return pd.DataFrame(steps.cumsum(0), hours, list(columns))
-
-
-def make_groups(n_rows=40, names=("x", "y", "z"), columns=("a", "b")):
-    """Make several series, hour by hour one row of each."""
-    parts = [
-        make_frame(n_rows, columns, seed).assign(series=name)
-        for seed, name in enumerate(names)
-    ]
-    return pd.concat(parts).sort_index(kind="stable")
+from tests.estimators.forecaster_data import (
+    HORIZON,
+    WINDOW,
+    make_frame,
+    make_groups,
+    small,
+)
 
 
 def changed(X, rows, columns, seed=0):
@@ -265,12 +247,16 @@ def test_rows_that_go_on_get_the_training_rows_by_number_too():
     assert_allclose(model.predict(X[60:]), one_by_one(model, X, range(60, 80)))
 
 
-@pytest.mark.parametrize("skipped", [1, 5, -5])
-def test_rows_after_a_gap_are_padded_with_one_warning(skipped):
+@pytest.mark.parametrize(
+    ("skipped", "reason"),
+    [(1, "do not start right after"), (-5, "start before the training rows end")],
+)
+def test_rows_after_a_gap_are_padded_with_one_warning(skipped, reason):
     X = make_frame()
     model = small().fit(X[:60])
     later = X[60 + skipped :]
-    with pytest.warns(UserWarning, match="LSTMForecaster: .* follow") as caught:
+    message = f"LSTMForecaster: these rows {reason}"
+    with pytest.warns(UserWarning, match=message) as caught:
         forecasts = model.predict(later)
         model.predict(later)
     assert len(caught) == 1

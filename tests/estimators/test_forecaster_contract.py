@@ -28,29 +28,13 @@ from sklearn.utils import get_tags
 from skorch import NeuralNet
 from torch import nn
 
-from skdeep import LSTMForecaster
-
-WINDOW, HORIZON = 6, 3
-
-
-def small(**parameters):
-    """Make a forecaster that is trained in no time."""
-    few = dict(window=WINDOW, horizon=HORIZON, hidden_size=4, max_iter=1)
-    return LSTMForecaster(**{**few, "random_state": 0, **parameters})
-
-
-def make_frame(n_rows=80, columns=("a", "b"), seed=0):
-    """Make random walks, by the hour."""
-    steps = np.random.default_rng(seed).normal(size=(n_rows, len(columns)))
-    hours = pd.date_range("2024-01-01", periods=n_rows, freq="h", name="time")
-    return pd.DataFrame(steps.cumsum(0), hours, list(columns))
-
-
-def make_groups(n_rows=40):
-    """Make two series, hour by hour one row of each."""
-    parts = [make_frame(n_rows, seed=i).assign(series="xy"[i]) for i in range(2)]
-    return pd.concat(parts).sort_index(kind="stable")
-
+from tests.estimators.forecaster_data import (
+    HORIZON,
+    WINDOW,
+    make_frame,
+    make_groups,
+    small,
+)
 
 X = make_frame()
 ARRAY = X.to_numpy()
@@ -77,7 +61,7 @@ def test_score_wants_y_if_fit_was_given_one():
     for columns in (None, "a"):
         model = small(target_columns=columns).fit(X[:60], y[:60])
         assert np.isfinite(model.score(X[60:], y[60:]))
-        with pytest.raises(ValueError, match="y is needed"):
+        with pytest.raises(ValueError, match="y is required"):
             model.score(X[60:])
 
 
@@ -194,7 +178,9 @@ def test_float_type_is_kept(dtype):
             model.backtest(rows),
         ]
         assert {np.asarray(output).dtype for output in outputs} == {np.dtype(dtype)}
-    grouped = small(groups="series").fit(make_groups().astype({"a": dtype, "b": dtype}))
+    grouped = small(groups="series").fit(
+        make_groups(names="xy").astype({"a": dtype, "b": dtype})
+    )
     assert set(grouped.forecast().dtypes) == {np.dtype(dtype)}
     forced = small(dtype="float32").fit(X[:60].astype(dtype))
     assert forced.forecast().to_numpy().dtype == dtype
@@ -264,7 +250,7 @@ def test_fitted_attributes():
     assert isinstance(model.net_, NeuralNet)
     assert [record["train_loss"] for record in model.history_] == model.loss_curve_
     assert model.target_columns_ == [0, 1]
-    groups = make_groups()[["series", "a", "b"]]
+    groups = make_groups(names="xy")[["series", "a", "b"]]
     grouped = small(groups="series", target_columns="b").fit(groups)
     assert grouped.n_features_in_ == 3
     assert grouped.target_columns_ == [2]
@@ -311,7 +297,7 @@ ROWS = {
     "time zone": X.tz_localize("Europe/Berlin"),
     "periods": X.to_period("h"),
     "array": ARRAY,
-    "groups": make_groups(),
+    "groups": make_groups(names="xy"),
     "known": KNOWN[:80],
 }
 MODELS = {

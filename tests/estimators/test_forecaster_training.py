@@ -12,30 +12,13 @@ from sklearn.metrics import r2_score
 from skorch.callbacks import Callback
 
 from skdeep import LSTMForecaster
-
-WINDOW, HORIZON = 6, 3
-
-
-def small(**parameters):
-    """Make a forecaster that is trained in no time."""
-    few = dict(window=WINDOW, horizon=HORIZON, hidden_size=4, max_iter=1)
-    return LSTMForecaster(**{**few, "random_state": 0, **parameters})
-
-
-def make_frame(n_rows=80, columns=("a", "b"), seed=0, start="2024-01-01"):
-    """Make random walks, by the hour."""
-    steps = np.random.default_rng(seed).normal(size=(n_rows, len(columns)))
-    hours = pd.date_range(start, periods=n_rows, freq="h", name="time")
-    return pd.DataFrame(steps.cumsum(0), hours, list(columns))
-
-
-def make_groups(n_rows=40, names=("x", "y", "z")):
-    """Make several series, hour by hour one row of each."""
-    parts = [
-        make_frame(n_rows, seed=seed).assign(series=name)
-        for seed, name in enumerate(names)
-    ]
-    return pd.concat(parts).sort_index(kind="stable")
+from tests.estimators.forecaster_data import (
+    HORIZON,
+    WINDOW,
+    make_frame,
+    make_groups,
+    small,
+)
 
 
 def autoregression(n_rows, seed=0):
@@ -421,7 +404,7 @@ def test_failed_fit_leaves_the_earlier_one():
     X = make_frame()
     model = small().fit(X)
     before = model.forecast()
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="at least 9"):
         model.fit(X[["a"]][:5])
     pd.testing.assert_frame_equal(model.forecast(), before)
 
