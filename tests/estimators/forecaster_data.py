@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from skdeep import LSTMForecaster
 
@@ -28,3 +29,11 @@ def make_groups(n_rows=40, names=("x", "y", "z"), columns=("a", "b")):
         for seed, name in enumerate(names)
     ]
     return pd.concat(parts).sort_index(kind="stable")
+
+
+def some_nightly(values, n_daily):
+    """Return parameters of which all but the first are marked as nightly."""
+    return [
+        value if i < n_daily else pytest.param(value, marks=pytest.mark.nightly)
+        for i, value in enumerate(values)
+    ]
