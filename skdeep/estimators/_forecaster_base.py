@@ -188,7 +188,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         try:
             series, y, _ = self._check(X_val, y_val, dtype=dtype, schema=plan.schema)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"Invalid X_val or y_val: {error}") from error
+            raise ValueError(f"X_val and y_val do not fit: {error}") from error
         check_times(pasts, series)
         rows, values, starts, codes, spans, n_rows = [], [], [], [], [], 0
         for group in series.groups:

@@ -374,7 +374,10 @@ def write_prices(prices, generator):
     return prices, text.to_csv(sep=generator.choice([",", ";", "\t"]))
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize(
+    "seed",
+    [*range(12), *(pytest.param(i, marks=pytest.mark.nightly) for i in range(12, 40))],
+)
 def test_random_styles_are_read_correctly_or_reported_as_ambiguous(tmp_path, seed):
     generator = np.random.default_rng(seed)
     n_days, size = int(generator.integers(1, 30)), 10.0 ** generator.integers(1, 5)

@@ -32,7 +32,7 @@ def changed(X, rows, columns, seed=0):
     return X
 
 
-# --- no forecast depends on later rows -------------------------------------------------
+# --- no forecast depends on later rows ----------------------------------------------
 
 
 def random_problem(seed):
@@ -119,7 +119,7 @@ def test_other_columns_are_read_up_to_the_horizon():
         assert_array_equal(after[:10], before[:10])
 
 
-# --- predict compared with single forecasts ---------------------------------------------
+# --- predict compared with single forecasts -----------------------------------------
 
 
 def one_by_one(model, X, rows):
@@ -141,9 +141,7 @@ def test_every_fold_is_forecast_from_the_rows_before_it(context, columns):
         forecasts = np.asarray(model.predict(rows[test]))
         expected = one_by_one(model, X, test)
         assert_allclose(forecasts, expected, rtol=1e-9)
-        assert (
-            len(np.unique(expected)) == expected.size
-        )  # or equality would prove little
+        assert len(np.unique(expected)) == expected.size
 
 
 def test_with_known_columns_every_fold_is_forecast_from_the_right_rows():

@@ -1,4 +1,4 @@
-"""SequenceVectorizer against scikit-learn's CountVectorizer: the same tokens, in order.
+"""SequenceVectorizer compared with scikit-learn's CountVectorizer.
 
 Counting the ids of a row must give the row that CountVectorizer gives.
 """
@@ -28,7 +28,7 @@ from skdeep import LSTMClassifier
 from skdeep.preprocessing import SequenceVectorizer
 
 
-# scikit-learn has few checks for what takes text, and says so.
+# scikit-learn has few checks for estimators of text, and warns about that.
 @pytest.mark.filterwarnings("ignore:Can't test estimator")
 def test_scikit_learn_checks():
     results = check_estimator(SequenceVectorizer(), on_skip=None)
@@ -198,7 +198,7 @@ def test_containers_of_documents(documents):
         assert_array_equal(SequenceVectorizer().fit_transform(each), expected)
 
 
-def test_tokens_made_elsewhere():
+def test_documents_that_are_already_tokens():
     vectorizer = SequenceVectorizer(analyzer=tuple)
     assert_array_equal(vectorizer.fit_transform([["b", "a"], ["a"]]), [[3, 2], [2, 0]])
 
@@ -206,7 +206,7 @@ def test_tokens_made_elsewhere():
 # --- in scikit-learn ---------------------------------------------------------------
 
 
-def test_pipeline_learns_which_text_a_line_is_from():
+def test_pipeline_learns_the_source_of_a_line():
     texts = [load_iris().DESCR, load_breast_cancer().DESCR]
     lines = [[line for line in text.splitlines() if line.strip()] for text in texts]
     X = lines[0][:50] + lines[1][:50]
@@ -218,6 +218,7 @@ def test_pipeline_learns_which_text_a_line_is_from():
     search = GridSearchCV(
         model,
         {"sequencevectorizer__min_df": [1, 2], "lstmclassifier__max_iter": [30]},
+        cv=2,
     )
     with pytest.warns(ConvergenceWarning):
         search.fit(X, y)
@@ -384,7 +385,7 @@ def test_an_analyzer_without_tokens():
         SequenceVectorizer(analyzer=lambda text: None).fit(["a text"])
 
 
-def test_errors_of_the_users_own_function_are_left_alone():
+def test_errors_of_user_functions_are_not_changed():
     def tokenize(text):
         raise KeyError("of my own")
 
