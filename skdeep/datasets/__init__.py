@@ -1,4 +1,4 @@
-"""Real stock prices, and the task of forecasting their trend."""
+"""Real stock prices, and their trend as a classification task."""
 
 from skdeep.datasets._prices import load_stock_prices
 from skdeep.datasets._trend import load_stock_trend

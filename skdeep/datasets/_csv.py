@@ -1,4 +1,4 @@
-"""A text file of prices, unpacked and decoded, as rows of cells with line numbers."""
+"""Text files: decompressed, decoded and split into rows of cells with line numbers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple
 
-LONGEST_QUOTE = 100  # characters of a line that an error repeats
+LONGEST_QUOTE = 100  # number of characters of a line that an error message quotes
 
-# UTF-32 first: its mark for little-endian text begins with that of UTF-16.
+# UTF-32 before UTF-16: its little-endian mark begins with that of UTF-16.
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -25,8 +25,8 @@ _BYTE_ORDER_MARKS = (
 )
 
 
-class Row(NamedTuple):
-    """The cells of one record, and the line of the file it starts in, from 1."""
+class CsvRow(NamedTuple):
+    """The cells of one record, and the number of its first line, counted from 1."""
 
     line: int
     cells: list[str]
@@ -38,8 +38,14 @@ class TextFile:
     Parameters
     ----------
     path : Path
-        The file. A folder or a missing file raises the matching `OSError`, anything
-        else that cannot be read as text a `ValueError`.
+        The file.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError
+        If there is no such file, or it is a folder.
+    ValueError
+        If it cannot be read as text.
     """
 
     def __init__(self, path: Path):
@@ -49,35 +55,35 @@ class TextFile:
         text = data.decode(self.encoding, errors="replace")
         if not text.strip():
             raise ValueError(f"{self.name} is empty.")
-        # Universal newlines, but not str.splitlines: it also splits at form feeds and
-        # the like, and line numbers would differ from those of an editor.
+        # Universal newlines. str.splitlines would also split at form feeds and similar
+        # characters, and line numbers would differ from those of an editor.
         self.lines = list(io.StringIO(text, newline=None))
 
     def error(self, line: int, problem: str, date: str = "") -> ValueError:
-        """Return the error that names a line, what is wrong and what it reads."""
+        """Return an error that names a line and the problem, and quotes the line."""
         content = self.lines[line - 1].rstrip("\n")
         if len(content) > LONGEST_QUOTE:
             content = content[:LONGEST_QUOTE] + "..."
         where = f"{self.name}, line {line}" + (f", {date}" if date else "")
         return ValueError(f"{where}: {problem} The line reads: {content!r}")
 
-    def split(self, sep: str, n_lines: int | None = None) -> list[Row]:
-        """Split the lines into cells; rows in which every cell is empty are left out.
+    def split(self, sep: str, n_lines: int | None = None) -> list[CsvRow]:
+        """Split the lines into cells, without rows whose cells are all empty.
 
         Parameters
         ----------
         sep : str
             The character between two cells.
         n_lines : int or None
-            How many lines to read; None reads all.
+            Number of lines to read; None reads all.
         """
         if len(sep) != 1 or sep in '\r\n"':
-            raise ValueError(f"sep={sep!r} must be one character between two fields.")
+            raise ValueError(f"sep must be a single character, got {sep!r}.")
         reader = csv.reader(self.lines[:n_lines], delimiter=sep, skipinitialspace=True)
         rows, start = [], 1
         try:
             for cells in reader:
-                rows.append(Row(start, [cell.strip() for cell in cells]))
+                rows.append(CsvRow(start, [cell.strip() for cell in cells]))
                 start = reader.line_num + 1
         except csv.Error as error:
             raise self.error(start, f"is not CSV: {error}.") from error
@@ -88,10 +94,10 @@ def _read_bytes(path: Path) -> bytes:
     name = repr(str(path))
     try:
         if not path.exists():
-            raise FileNotFoundError(f"There is no file {name} to read prices from.")
+            raise FileNotFoundError(f"There is no file {name}.")
         if path.is_dir():
             raise IsADirectoryError(f"{name} is a folder, not a CSV file of prices.")
-        if not path.is_file():  # a device may never end
+        if not path.is_file():  # reading a device may never end
             raise ValueError(f"{name} is not a regular file.")
         return path.read_bytes()
     except (FileNotFoundError, IsADirectoryError):
@@ -102,7 +108,7 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _unpack(data: bytes, name: str) -> bytes:
-    """Decompress gzip, bzip2, xz and zip, told by their first bytes."""
+    """Decompress gzip, bzip2, xz and zip, recognised by their first bytes."""
     unpackers = {
         b"\x1f\x8b": gzip.decompress,
         b"BZh": bz2.decompress,
@@ -125,11 +131,11 @@ def _unzip(data: bytes, name: str) -> bytes:
         files = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
         files = [file for file in files if not file.startswith("__MACOSX/")]
         if "xl/workbook.xml" in files:
-            raise ValueError(f"{name} is an Excel workbook: save it as a CSV file.")
+            raise ValueError(f"{name} is an Excel workbook; save it as a CSV file.")
         if len(files) != 1:
             raise ValueError(
-                f"{name} holds {len(files)} files ({', '.join(files[:5])}): unpack it, "
-                "and give the path of one of them."
+                f"{name} holds {len(files)} files ({', '.join(files[:5])}); unpack it "
+                "and pass the path of one of them."
             )
         return archive.read(files[0])
 

@@ -1,4 +1,4 @@
-"""Which column of a file of prices holds what: the names that vendors use."""
+"""The header of a price file: the names that vendors use for the columns."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from skdeep.datasets._csv import Row, TextFile
-from skdeep.datasets._numbers import is_missing, looks_like_number
+from skdeep.datasets._csv import CsvRow, TextFile
+from skdeep.datasets._number_format import is_missing, looks_like_number
 
 SEPARATORS = (",", ";", "\t", "|")
-N_SEARCHED = 50  # lines at the start of a file among which the header is looked for
+N_SEARCHED = 50  # number of lines at the start of a file that may be the header
 REQUIRED = ("date", "open", "high", "low", "close")
 PRICES = ("open", "high", "low", "close")
 
 NEEDED = (
-    "Needed are Date, Open, High, Low and Close; Volume and Adj Close are optional."
+    "Date, Open, High, Low and Close are required; Volume and Adj Close are optional."
 )
 
-# In the order of preference: a file with "Close" and "Last" has its close in "Close".
-# Spelled freely: case, accents, blanks and punctuation do not count. Beside English
-# stand the names that investing.com, Stooq, ariva.de and Boursorama use in German,
-# French, Spanish, Italian, Portuguese, Dutch, Polish, Russian, Japanese and Chinese.
+# In order of preference: if a file has "Close" and "Last", its close is "Close". Case,
+# accents, blanks and punctuation are ignored. The names in German, French, Spanish,
+# Italian, Portuguese, Dutch, Polish, Russian, Japanese and Chinese are those of
+# investing.com, Stooq, ariva.de and Boursorama.
 NAMES = {
     "date": (
         *("Date", "Datetime", "Trade date", "Trading day", "Day", "Open time"),
@@ -51,7 +51,7 @@ NAMES = {
         *("Ostatnio", "Цена", "終値", "收盘"),
     ),
     "volume": (
-        # Of ariva.de, "Stücke" are shares and "Volumen" is money.
+        # In files of ariva.de, "Stücke" is in shares and "Volumen" in money.
         *("Volume", "Vol.", "Stücke", "Stuecke", "Volumen", "Wolumen", "Wol."),
         *("Объём", "出来高", "交易量"),
         *("Total volume", "Share volume", "Shares volume", "Volume from"),
@@ -67,19 +67,19 @@ NAMES = {
     "symbol": ("Ticker", "Symbol", "Name", "Stock code", "Stock", "Code"),
 }
 
-# "Volume BTC" and "Volume USDT" of coins: the first is that in coins.
+# "Volume BTC" and "Volume USDT" of cryptocurrencies: the first is in coins.
 _VOLUME_OF = re.compile(r"(?i)volume[ _][a-z]{2,6}")
 
-# Other names of what may be the adjusted close, which must not be left out unseen.
+# Other names that may mean the adjusted close, which must not be ignored silently.
 _ADJUSTED = re.compile(r"(?<!un)adj|ajust|bereinigt")
 _NOT_CLOSE = re.compile(r"open|high|low|vol|factor|ratio")
 
-# What stands over an index that has no name.
+# Headers of an index without a name.
 _NO_NAMES = ("", "unnamed0", "index", "price", "ticker")
 
 
 def _key(name: str) -> str:
-    """Reduce a name to its letters and digits, without accents and case."""
+    """Reduce a name to its letters and digits, without accents, in lowercase."""
     name = re.sub(r"^\d+\. |\(.*?\)", "", name)  # "1. open", "Close (USD)"
     letters = unicodedata.normalize("NFKD", name.replace("ł", "l").casefold())
     return "".join(letter for letter in letters if letter.isalnum())
@@ -88,25 +88,25 @@ def _key(name: str) -> str:
 _KEYS = {role: [_key(name) for name in names] for role, names in NAMES.items()}
 
 
-class Table(NamedTuple):
-    """A file of prices, its header read.
+class PriceTable(NamedTuple):
+    """The rows of a price file, and the columns that its header names.
 
     Attributes
     ----------
     sep : str
         The separator.
     names : dict of str to str
-        The role of each column that is used, and how the file spells its name.
+        Name in the file of the column of each role.
     columns : dict of str to int
-        The role of each column that is used, and its position.
+        Position of the column of each role.
     ignored : list of str
         The names of the other columns.
     n_columns : int
-        How many columns the header names.
-    rows : list of Row
+        Number of columns in the header.
+    rows : list of CsvRow
         The rows below the header.
     symbol : str
-        The stock that the columns are of, where the header names it; else empty.
+        The stock of the columns if the header names it, else empty.
     """
 
     sep: str
@@ -114,11 +114,11 @@ class Table(NamedTuple):
     columns: dict[str, int]
     ignored: list[str]
     n_columns: int
-    rows: list[Row]
+    rows: list[CsvRow]
     symbol: str
 
 
-def find_table(file: TextFile, sep: str | None, symbol: str | None) -> Table:
+def find_table(file: TextFile, sep: str | None, symbol: str | None) -> PriceTable:
     """Find the separator, the header and the columns of one stock.
 
     Parameters
@@ -126,9 +126,9 @@ def find_table(file: TextFile, sep: str | None, symbol: str | None) -> Table:
     file : TextFile
         The file.
     sep : str or None
-        The separator; None takes the one that splits the header best.
+        The separator; None takes the one with which the header names most columns.
     symbol : str or None
-        Which stock to take where the header names several, as yfinance writes it.
+        Which stock to take if the header names several, as in files of yfinance.
     """
     sep, header_line = _find_header(file, sep)
     rows = file.split(sep)
@@ -144,7 +144,7 @@ def find_table(file: TextFile, sep: str | None, symbol: str | None) -> Table:
     _check_columns(file, names, columns)
     spelled = {role: names[column] for role, column in columns.items()}
     ignored = [name for name in names if name and name not in spelled.values()]
-    return Table(sep, spelled, columns, ignored, len(names), rows[below:], chosen)
+    return PriceTable(sep, spelled, columns, ignored, len(names), rows[below:], chosen)
 
 
 def choose_symbol(file: TextFile, symbols: list[str], symbol: str | None) -> str:
@@ -154,8 +154,8 @@ def choose_symbol(file: TextFile, symbols: list[str], symbol: str | None) -> str
         if len(symbols) == 1:
             return symbols[0]
         raise ValueError(
-            f"{file.name} holds the prices of {len(symbols)} stocks: {listed}. Choose "
-            f"one of them: symbol={symbols[0]!r}."
+            f"{file.name} holds the prices of {len(symbols)} stocks: {listed}. Select "
+            f"one of them, such as symbol={symbols[0]!r}."
         )
     for found in symbols:
         if found.casefold() == symbol.strip().casefold():
@@ -175,14 +175,14 @@ def _find_header(file: TextFile, sep: str | None) -> tuple[str, int]:
         hint = f", split at sep={sep!r}," if sep else ""
         raise ValueError(
             f"{file.name} is not a CSV file of prices with a header: none of its first "
-            f"{N_SEARCHED} lines{hint} names the columns. {NEEDED} It begins with "
-            f"{''.join(file.lines).strip()[:60]!r}."
+            f"{N_SEARCHED} lines{hint} names the columns. {NEEDED} The file begins "
+            f"with {''.join(file.lines).strip()[:60]!r}."
         )
     return best
 
 
 def _find_columns(names: list[str]) -> dict[str, int]:
-    """Return the position of the column of each role, by the first name that fits."""
+    """Return the position of the column of each role, by the first matching name."""
     keys = [_key(name) for name in names]
     columns = {}
     for role, known in _KEYS.items():
@@ -207,22 +207,22 @@ def _check_columns(file: TextFile, names: list[str], columns: dict[str, int]) ->
     keys = [_key(name) for name in names]
     for role, column in columns.items():
         if keys[column] and keys.count(keys[column]) > 1:
-            raise ValueError(f"{file.name} has two columns named {role!r}.")
+            raise ValueError(f"{file.name} has several columns named {role!r}.")
     for name, key in zip(names, keys, strict=True):
         is_adjusted = _ADJUSTED.search(key) and not _NOT_CLOSE.search(key)
         if is_adjusted and "adj_close" not in columns:
             raise ValueError(
-                f"{file.name} has a column {name!r}. If it is the adjusted close, call "
-                "it Adj Close in the file; if not, give it another name."
+                f"{file.name} has a column {name!r}. If it is the adjusted close, "
+                "rename it to Adj Close in the file; otherwise give it another name."
             )
 
 
-def _read_levels(rows: list[Row], at: int) -> tuple[list[str], list[str], int]:
-    """Read the header's names, the stock of each column, and where the data begin.
+def _read_levels(rows: list[CsvRow], at: int) -> tuple[list[str], list[str], int]:
+    """Return the names in the header, the stock of each column, and the first data row.
 
     pandas writes the columns of ``yfinance.download`` as three lines: the names of the
-    prices, the tickers, and the name of the index, alone. The first two may come in
-    either order, and the third is missing after ``reset_index``.
+    prices, the tickers, and the name of the index. The first two may come in either
+    order, and the third is missing after ``reset_index``.
     """
     names, symbols, below = list(rows[at].cells), [], at + 1
     columns = _find_columns(names)
@@ -239,7 +239,7 @@ def _read_levels(rows: list[Row], at: int) -> tuple[list[str], list[str], int]:
 
 
 def _names_symbols(cells: list[str], columns: dict[str, int], n_columns: int) -> bool:
-    """Whether a line holds a symbol for each price, as yfinance's second line does."""
+    """Return whether a line holds a symbol for each price, as in files of yfinance."""
     if len(cells) != n_columns or _key(cells[0]) not in _NO_NAMES:
         return False
     symbols = [cells[columns[role]] for role in PRICES if role in columns]

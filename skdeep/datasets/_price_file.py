@@ -1,4 +1,4 @@
-"""From the file of a vendor to the raw prices of one stock, oldest day first."""
+"""Reading of a vendor's price file: the raw prices of one stock, oldest day first."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from skdeep.datasets._csv import Row, TextFile
-from skdeep.datasets._dates import looks_like_date, parse_days
-from skdeep.datasets._header import PRICES, Table, choose_symbol, find_table
-from skdeep.datasets._numbers import (
+from skdeep.datasets._csv import CsvRow, TextFile
+from skdeep.datasets._date_format import looks_like_date, parse_days
+from skdeep.datasets._header import PRICES, PriceTable, choose_symbol, find_table
+from skdeep.datasets._number_format import (
     choose_style,
     looks_like_number,
     parse_numbers,
@@ -35,15 +35,15 @@ def read_price_file(
     path : Path
         The file.
     sep, decimal, thousands, dayfirst, tz, symbol : optional
-        As `load_stock_prices` documents them.
+        See `load_stock_prices`.
 
     Returns
     -------
     raw : DataFrame of shape (n_days, n_columns)
-        "open", "high", "low", "close" and, where the file has them, "volume" and
-        "adj_close", by "date".
+        "open", "high", "low", "close" and, if the file has them, "volume" and
+        "adj_close", indexed by "date".
     read_as : dict
-        The options given and inferred, as `load_stock_prices` documents them.
+        The format as passed or inferred, see `load_stock_prices`.
     """
     file = TextFile(path)
     table = find_table(file, sep, symbol)
@@ -72,17 +72,19 @@ def read_price_file(
     }
 
 
-def _select_cells(file: TextFile, table: Table, symbol: str | None) -> pd.DataFrame:
-    """Return the text of the columns used, by line, of the rows of one stock."""
+def _select_cells(
+    file: TextFile, table: PriceTable, symbol: str | None
+) -> pd.DataFrame:
+    """Return the text of the used columns, by line, in the rows of one stock."""
     rows = _drop_notes_at_the_end(table)
     if not rows:
-        raise ValueError(f"{file.name} has no rows, only column names.")
+        raise ValueError(f"{file.name} has a header but no rows.")
     for row in rows:
         if any(row.cells[table.n_columns :]):
             raise file.error(
                 row.line,
-                f"it has {len(row.cells)} fields, and the header {table.n_columns}. A "
-                f"field with {table.sep!r} in it must be in quotes.",
+                f"it has {len(row.cells)} fields, but the header has "
+                f"{table.n_columns}. Quote fields that contain {table.sep!r}.",
             )
     index = pd.Index([row.line for row in rows], name="line")
     cells = pd.DataFrame(
@@ -94,20 +96,20 @@ def _select_cells(file: TextFile, table: Table, symbol: str | None) -> pd.DataFr
     return _select_stock(file, cells, symbol, bool(table.symbol))
 
 
-def _get(row: Row, column: int) -> str:
-    """Return a cell; a short row ends with empty ones."""
+def _get(row: CsvRow, column: int) -> str:
+    """Return a cell, empty if the row is shorter."""
     return row.cells[column] if column < len(row.cells) else ""
 
 
-def _drop_notes_at_the_end(table: Table) -> list[Row]:
-    """Drop lines such as "Downloaded from ..." below the last day."""
+def _drop_notes_at_the_end(table: PriceTable) -> list[CsvRow]:
+    """Drop lines such as "Downloaded from ..." after the last day."""
     rows = list(table.rows)
     while rows and _is_note(rows[-1], table.columns):
         rows.pop()
     return rows
 
 
-def _is_note(row: Row, columns: dict[str, int]) -> bool:
+def _is_note(row: CsvRow, columns: dict[str, int]) -> bool:
     prices = [_get(row, columns[role]) for role in PRICES]
     has_date = looks_like_date(_get(row, columns["date"]))
     return not has_date and not any(looks_like_number(cell) for cell in prices)
@@ -116,25 +118,25 @@ def _is_note(row: Row, columns: dict[str, int]) -> bool:
 def _select_stock(
     file: TextFile, cells: pd.DataFrame, symbol: str | None, is_selected: bool
 ) -> pd.DataFrame:
-    """Return the rows of one stock, where the file has a column of symbols."""
+    """Return the rows of one stock if the file has a column of symbols."""
     found = list(dict.fromkeys(cells.get("symbol", [])))
     if not any(found):
         if symbol is not None and not is_selected:
             raise ValueError(
-                f"symbol={symbol!r} cannot be looked up: {file.name} has no column of "
-                "symbols, such as Ticker, Symbol or Name."
+                f"symbol={symbol!r} requires a column of symbols, such as Ticker, "
+                f"Symbol or Name, but {file.name} has none."
             )
         return cells
     if "" in found:
         line = cells.index[cells["symbol"] == ""][0]
-        raise file.error(line, "it does not say of which stock it is.")
+        raise file.error(line, "the symbol of the stock is missing.")
     return cells[cells["symbol"] == choose_symbol(file, found, symbol)]
 
 
 def _drop_days_without_prices(
     file: TextFile, raw: pd.DataFrame, names: dict[str, str]
 ) -> tuple[pd.DataFrame, list[int]]:
-    """Drop rows without any price (holidays); refuse those that lack some."""
+    """Drop rows without any price (holidays); raise if a row lacks some."""
     is_holiday = raw[list(PRICES)].isna().all(axis=1)
     skipped, raw = raw.index[is_holiday].tolist(), raw[~is_holiday]
     if raw.empty:
@@ -143,17 +145,19 @@ def _drop_days_without_prices(
         raw = raw.drop(columns="volume")
     for name, column in raw.items():
         if column.isna().any():
-            remedy = "(0 if nothing was traded) or remove the column"
+            remedy = "or remove the row"
+            if name == "volume":
+                remedy = "(0 if nothing was traded) or remove the column"
             raise file.error(
                 column.isna().idxmax(),
-                f"column {names[name]!r} has no number, though the day has prices. "
-                f"Fill it in {remedy if name == 'volume' else 'or remove the row'}.",
+                f"column {names[name]!r} has no number, but other columns of the day "
+                f"do. Fill it in {remedy}.",
             )
     return raw, skipped
 
 
 def _check_prices(file: TextFile, raw: pd.DataFrame, days: pd.DatetimeIndex) -> None:
-    """Refuse what no market quotes: prices of 0 or less, a high below a low."""
+    """Raise for impossible prices: 0 or less, or a high below the low."""
     dates = dict(zip(raw.index, days.strftime("%Y-%m-%d"), strict=True))
     for name, column in raw.items():
         is_bad = column < 0 if name == "volume" else column <= 0
@@ -172,8 +176,8 @@ def _check_prices(file: TextFile, raw: pd.DataFrame, days: pd.DatetimeIndex) -> 
 def _sort(
     file: TextFile, raw: pd.DataFrame, days: pd.DatetimeIndex
 ) -> tuple[pd.DataFrame, str]:
-    """Put the oldest day first; the file must have it at one of its ends."""
-    # Built anew: normalize() may have given the days a frequency.
+    """Put the oldest day first; the file must be sorted in either direction."""
+    # A new index, because normalize() may have given the days a frequency.
     index = pd.DatetimeIndex(days.to_numpy(), name="date").as_unit("us")
     lines, raw = raw.index, raw.set_index(index)
     if days.has_duplicates:
@@ -181,8 +185,8 @@ def _sort(
         first = lines[days.get_indexer_for(days[[again]])[0]]
         raise file.error(
             lines[again],
-            f"it has the date {days[again].date()} more than once: line {first} has it "
-            "too. Each day must have one row.",
+            f"the date {days[again].date()} occurs more than once, first in line "
+            f"{first}. Each day must have one row.",
         )
     if days.is_monotonic_increasing:
         return raw, "oldest first"
@@ -192,7 +196,7 @@ def _sort(
     raise file.error(
         lines[late],
         f"the file is not sorted by date: {days[late].date()} comes after "
-        f"{days[late - 1].date()}. Sort it by date.",
+        f"{days[late - 1].date()}. Sort the file by date.",
     )
 
 

@@ -1,4 +1,4 @@
-"""The task of the trend: indicators of today, the direction of the next days."""
+"""load_stock_trend: indicators of each day, and the direction of the next days."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, validate_params
 
 from skdeep.datasets._prices import FILE_OPTIONS, load_stock_prices
 from skdeep.preprocessing import TrendFeatures
+from skdeep.preprocessing._trend_features import LONGEST_SPAN, ROUNDING
 
 DESCRIPTION = """\
 Direction of the trend of {source}
@@ -23,9 +24,9 @@ Target        "increase" if the adjusted close of {later} is above that
               of the day, else "decrease" (no change counts as "decrease")
 Increases     {share:.1%} of the days
 
-A row holds what was known at the close of its day. Left out are the first {n_start}
-days, whose indicators lack a past, and the end, whose future is unknown. Prices are
-adjusted for splits and dividends.
+Each row holds what was known at the close of its day. The first {n_start} days are
+left out, because their indicators need earlier days, and so are the last, because
+their future is unknown. Prices are adjusted for splits and dividends.
 """
 
 FILE_DESCRIPTION = """
@@ -33,12 +34,9 @@ The file was read with sep={sep!r}, decimal={decimal!r}, dates {dates} (the day
 {day_of}), {order}; {n_skipped} lines without prices were left out.
 """
 
-# Adjusted prices are products, and two equal ones may differ in the last bits.
-ROUNDING = 1e-9
-
 
 def _label_moves(close: pd.Series, horizon: int) -> pd.Series:
-    """Label each day whose future is known with the direction of the next days."""
+    """Return the direction of the next days, for all days whose future is known."""
     later = close.to_numpy()[horizon:]
     change = later / close.to_numpy()[:-horizon] - 1.0
     labels = np.where(change > ROUNDING, "increase", "decrease")
@@ -63,7 +61,7 @@ def _describe(source: str, frame: pd.DataFrame, horizon: int, n_start: int) -> s
 
 
 def _describe_file(prices: pd.DataFrame) -> str:
-    """Tell how a file was read; nothing for a bundled stock."""
+    """Describe how a file was read; empty for a bundled stock."""
     read_as = prices.attrs.get("read_as")
     if read_as is None:
         return ""
@@ -100,10 +98,10 @@ def load_stock_trend(
         A stock or the path of a CSV file, as `load_stock_prices` takes it.
 
     horizon : int, default=1
-        How many trading days ahead the direction is asked for.
+        Number of trading days ahead for which to give the direction.
 
     return_X_y : bool, default=False
-        Return ``(data, target)`` instead of a Bunch.
+        Whether to return ``(data, target)`` instead of a Bunch.
 
     sep, decimal, thousands, dayfirst, tz, symbol : default=None
         The format of a file, as in `load_stock_prices`; None infers it.
@@ -113,16 +111,16 @@ def load_stock_trend(
     data : Bunch
         With the attributes
 
-        - ``data``: DataFrame of shape (n_days, n_indicators), by date: the indicators
-          of `TrendFeatures`, from the prices of that day and the days before it alone
-          (25; 23 of a file without volumes).
+        - ``data``: DataFrame of shape (n_days, n_indicators), indexed by date: the
+          indicators of `TrendFeatures`, computed from that day and earlier days only
+          (25, or 23 for a file without volumes).
         - ``target``: Series of shape (n_days,): "increase" if the adjusted close is
           higher `horizon` trading days later, else "decrease". No change counts as
-          "decrease": there was nothing to gain.
-        - ``frame``: both, the target in the last column, "trend".
+          "decrease", since there was no gain.
+        - ``frame``: both, with the target in the last column, "trend".
         - ``feature_names``: list of str; ``target_names``: list of the two labels.
-        - ``prices``: the adjusted prices of all days, those without indicators or
-          target too.
+        - ``prices``: the adjusted prices of all days, including those without
+          indicators or target.
         - ``DESCR``: a description of the data.
 
     (data, target) : tuple of DataFrame and Series, if `return_X_y`
@@ -131,8 +129,8 @@ def load_stock_trend(
     Raises
     ------
     ValueError
-        If there are too few days for one indicator and one label, or the prices are
-        refused by `load_stock_prices`.
+        If there are too few days for one row of indicators and one label, or if
+        `load_stock_prices` raises an error.
     ImportError
         If TA-Lib or, for a ticker, bokeh_sampledata is not installed.
 
@@ -143,9 +141,10 @@ def load_stock_trend(
 
     Notes
     -----
-    The labels of the last `horizon` days before a test period reach into it. Leave
-    these days out of the training rows (`validation_gap` does so for validation rows),
-    and split by time, never at random: neighbouring rows share most of their past.
+    The labels of the last `horizon` days before a test period depend on its prices.
+    Leave these days out of the training rows (`validation_gap` does so for validation
+    rows), and split by time, not at random: the indicators of neighbouring rows are
+    computed from mostly the same prices.
 
     Examples
     --------
@@ -170,8 +169,8 @@ def load_stock_trend(
     n_start = int(indicators.isna().any(axis=1).sum())
     if len(prices) <= n_start + horizon:
         raise ValueError(
-            f"ticker={str(ticker)!r} has {len(prices)} days; the indicators need "
-            f"{n_start} days of past and the label horizon={horizon} of future."
+            f"ticker={str(ticker)!r} has {len(prices)} days; the indicators and "
+            f"horizon={horizon} need at least {LONGEST_SPAN + horizon + 1}."
         )
     target = _label_moves(prices["close"], horizon).iloc[n_start:]
     data = indicators.loc[target.index]

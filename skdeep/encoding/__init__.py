@@ -1,4 +1,4 @@
-"""Encoding: the user's arrays in, tensors out; predictions back."""
+"""Encoding: from the user's arrays to tensors, and from predictions back."""
 
 from skdeep._input_checks import naming, refuse_text, tensor_to_numpy
 from skdeep.encoding._arrays import (
@@ -21,6 +21,11 @@ from skdeep.encoding._costs import (
     positive_code,
     refuse_large,
 )
+from skdeep.encoding._forecast_targets import (
+    ErrorQuantiles,
+    ForecastTargets,
+    known_r2,
+)
 from skdeep.encoding._inputs import (
     InputEncoder,
     Table,
@@ -29,7 +34,7 @@ from skdeep.encoding._inputs import (
     float_dtype,
     split_columns,
 )
-from skdeep.encoding._numbers import (
+from skdeep.encoding._numeric_checks import (
     check_holds_numbers,
     check_row_weight,
     holding_numbers,
@@ -57,21 +62,9 @@ from skdeep.encoding._targets import (
     kind_of_labels,
     refuse_missing,
 )
-from skdeep.encoding._time_axis import (
-    Origin,
-    TimeAxis,
-    learn_time_axis,
-    numbered_rows,
-    times_of,
-)
-from skdeep.encoding._windows import (
-    UNSEEN,
-    ErrorQuantiles,
-    ForecastTargets,
-    WindowEncoder,
-    Windows,
-    known_r2,
-)
+from skdeep.encoding._time_axis import TimeAxis, learn_time_axis, numbered_rows
+from skdeep.encoding._time_index import Origin, times_of
+from skdeep.encoding._windows import UNSEEN, WindowEncoder, Windows
 
 __all__ = [
     "CONTEXTS",

@@ -1,4 +1,4 @@
-"""Inputs of modules that are no table: several arrays, integers, data sets of torch."""
+"""Inputs of modules other than tables: several arrays, integers, torch data sets."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Arrays:
     Parameters
     ----------
     arrays : dict of str to ndarray
-        By the names of the module's arguments, or by "0", "1", … for positions.
+        By the names of the module's arguments, or by the positions "0", "1", ….
     is_named : bool
-        Whether the module takes them by name.
+        Whether they are passed to the module by name.
     """
 
     arrays: dict[str, np.ndarray]
@@ -40,7 +40,7 @@ class Arrays:
 
     @property
     def dtype(self) -> np.dtype:
-        """The float type to compute in; integers alone have torch's default."""
+        """The float type to compute in; float32, torch's default, for integers."""
         floats = [a.dtype for a in self.arrays.values() if a.dtype.kind == "f"]
         return np.result_type(*floats) if floats else np.dtype(np.float32)
 
@@ -51,19 +51,19 @@ class Arrays:
 
 
 class ArrayEncoder:
-    """Turns checked arrays into tensors, numbers in the precision of the network.
+    """Turns checked arrays into tensors of the network's precision.
 
     Parameters
     ----------
     keeps_integers : bool
-        Whether integers stay as they are: pixels, token ids.
+        Whether to leave integers, such as pixels and token ids, unchanged.
     """
 
     def __init__(self, keeps_integers: bool = True):
         self.keeps_integers = keeps_integers
 
     def fit(self, table: Arrays) -> ArrayEncoder:
-        """Do nothing: there is nothing to learn."""
+        """Do nothing: arrays need no fitting."""
         return self
 
     def encode(self, table: Arrays, dtype: torch.dtype, device: torch.device):
@@ -83,27 +83,27 @@ class ArrayEncoder:
 
 
 class NamedRows(DenseRows):
-    """Rows of several tensors, by name."""
+    """Rows of several named tensors."""
 
     def __init__(self, names: list[str], *tensors: Tensor):
         super().__init__(*tensors)
         self.names = names
 
     def take(self, index, out=None):
-        """Return the tensors of some rows by their names."""
+        """Return some rows of each tensor, as a dict by name."""
         return dict(zip(self.names, super().take(index), strict=True))
 
 
 @dataclass
 class Items:
-    """Some items of a data set of torch.
+    """Some items of a torch data set.
 
     Parameters
     ----------
     dataset : torch.utils.data.Dataset
-        Gives an item for a number.
+        Returns an item for an index.
     index : ndarray of shape (n_samples,)
-        Numbers of the items.
+        Indices of the items.
     is_labelled : bool
         Whether the last part of each item is its target.
     """
@@ -117,7 +117,7 @@ class Items:
 
     @property
     def numeric(self) -> np.ndarray:
-        """What tells the number of rows."""
+        """An array with one entry per item, for checks of lengths."""
         return self.index
 
     @property
@@ -133,7 +133,7 @@ class Items:
         return Items(self.dataset, self.index[index], self.is_labelled)
 
     def inputs(self, i: int) -> Any:
-        """Return the inputs of an item: a dict, or a tuple."""
+        """Return the inputs of an item, as a dict or a tuple."""
         item: Any = self.dataset[int(self.index[i])]
         if self.is_labelled:
             item = tuple(item[:-1])
@@ -143,26 +143,27 @@ class Items:
         return tuple(map(_writable, parts))
 
     def labels(self) -> np.ndarray:
-        """Return the targets in the items."""
+        """Return the targets of all items."""
         targets = [self.dataset[int(i)][-1] for i in self.index]
         return np.stack([np.asarray(target) for target in targets])
 
     def __getstate__(self):
-        # What tells items from others, for a checkpoint, without reading them all.
+        # A checkpoint hashes this to recognise the data; reading every item would
+        # take too long.
         return {"kind": type(self.dataset).__qualname__, "index": self.index}
 
 
 def _writable(part):
-    """Return a copy of a read-only array, which torch would warn of."""
+    """Return a copy of a read-only array, about which torch would warn."""
     is_locked = isinstance(part, np.ndarray) and not part.flags.writeable
     return part.copy() if is_locked else part
 
 
 class ItemEncoder:
-    """Turns items of a data set into batches when they are needed."""
+    """Reads the items of a data set batch by batch."""
 
     def fit(self, table: Items) -> ItemEncoder:
-        """Do nothing: there is nothing to learn."""
+        """Do nothing: items need no fitting."""
         return self
 
     def encode(self, table: Items, dtype: torch.dtype, device: torch.device):
@@ -195,12 +196,12 @@ class ItemRows:
 
 
 class ShapedTargets(ValueTargets):
-    """Numbers of any shape a row, such as images, for losses of the user's.
+    """Targets of any shape, such as images, for losses that the user has written.
 
     Parameters
     ----------
     shape : tuple of int
-        Shape of a row.
+        Shape of the target of one row.
     """
 
     def __init__(self, shape: tuple[int, ...]):
@@ -209,7 +210,7 @@ class ShapedTargets(ValueTargets):
         self.flat = False
 
     def encode(self, y: np.ndarray) -> np.ndarray:
-        """Return the values as they are, checked."""
+        """Check the shape of the values and return them."""
         if y.shape[1:] != self.shape:
             raise ValueError(
                 f"y must have shape (n_samples, {', '.join(map(str, self.shape))}), as "
@@ -218,13 +219,13 @@ class ShapedTargets(ValueTargets):
         return y
 
     def learn_scale(self, values, weight):
-        """Learn one mean and one spread over all values."""
+        """Learn a single mean and spread from all values."""
         if weight is not None:
             weight = np.repeat(weight, np.prod(self.shape))
         super().learn_scale(values.reshape(-1, 1), weight)
 
     def score(self, values, expected, weight):
-        """Return R² over all values, each column weighted by its variance."""
+        """Return R² over all values, with the columns weighted by their variance."""
         predicted = values.cpu().double().numpy()
         expected, predicted = (
             v.reshape(len(v), -1) for v in (self._seen(expected), predicted)
@@ -233,9 +234,9 @@ class ShapedTargets(ValueTargets):
 
 
 class ShapedClassTargets(ClassTargets):
-    """Classes of any shape a row, such as a class for each pixel.
+    """Classes of any shape, such as a class for each pixel.
 
-    The scores of the classes are on axis 1, as torch's losses have them.
+    The classes are on axis 1 of the raw scores, as in torch's losses.
     """
 
     def encode(self, y: np.ndarray) -> np.ndarray:
@@ -247,11 +248,11 @@ class ShapedClassTargets(ClassTargets):
         return raw.argmax(1)
 
     def probabilities(self, values: np.ndarray) -> np.ndarray:
-        """Return them as the loss gives them, the classes on axis 1."""
+        """Return the probabilities of the loss, with the classes on axis 1."""
         return values
 
     def margins(self, raw: np.ndarray) -> np.ndarray:
-        """Return the raw scores as they are."""
+        """Return the raw scores unchanged."""
         return raw
 
     @staticmethod

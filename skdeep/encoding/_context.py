@@ -1,8 +1,8 @@
-"""The rows before the first row: what an estimator of time-ordered rows remembers.
+"""The context of rows: the training rows to put before the first of them.
 
-A moving average, a sliding window or a recurrent forecaster needs the rows before the
-one it looks at. For the first rows of new data those are the last training rows, if
-the new data follow them, and nobody knows them if it does not.
+A moving average, a sliding window or a recurrent forecaster reads the rows before each
+row. For the first rows of new data, these are the last training rows if the new data
+follow them; otherwise they are unknown.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from skdeep.encoding._time_axis import TimeAxis
 
 CONTEXTS = ("auto", "train", "pad")
 
-# Equal rows, computed from other neighbours or in float32, may differ by this share of
-# the largest number in their column.
+# The same rows, computed from other neighbours or in float32, may differ by this share
+# of the largest number in their column.
 ROUNDING = 1e-6
 
 
 def _are_close(rows: np.ndarray, others: np.ndarray) -> bool:
-    """Whether rows are equal to rounding; a missing number equals a missing one."""
+    """Return whether rows are equal up to rounding, where NaN equals NaN."""
     largest = np.abs(np.nan_to_num(others)).max(axis=0, initial=0)
     close = np.isclose(rows, others, rtol=0, atol=ROUNDING * largest, equal_nan=True)
     return bool(close.all())
 
 
 class RowContext:
-    """The ends of the training rows, and whether other rows follow them.
+    """The first and last training rows, and whether other rows follow them.
 
-    Everything stored is a numpy array or a plain Python object, so that the estimator
-    that keeps it can be pickled and written by skops.
+    All attributes are numpy arrays or plain objects, so that the estimator that keeps
+    it can be pickled and stored by skops.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class RowContext:
     axis : TimeAxis or None
         Their times.
     n_kept : int
-        How many rows of either end to keep.
+        How many rows to keep at either end.
     """
 
     def __init__(self, rows: np.ndarray, axis: TimeAxis | None, n_kept: int):
@@ -52,7 +52,10 @@ class RowContext:
         self.has_warned = False
 
     def check(self, times: pd.Index | None) -> None:
-        """Check that the times of later rows are on the calendar of these."""
+        """Check that the times of later rows are on the calendar of the training rows.
+
+        See `TimeAxis.check` for errors and warnings.
+        """
         if self.axis is not None:
             self.axis.check(times)
 
@@ -63,19 +66,19 @@ class RowContext:
         context: str,
         caller: str,
     ) -> np.ndarray:
-        """Return the training rows to put before `rows`; there may be none.
+        """Return the training rows to put before `rows`, possibly none.
 
         Parameters
         ----------
         rows : ndarray of shape (n_rows, ...)
             The rows to transform, in time order.
         times : Index of length n_rows or None
-            The time of each, as `times_of` gives it.
+            Their times, as `times_of` returns them.
         context : {"auto", "train", "pad"}
-            "auto": only where the times show that `rows` follow the training rows.
+            "auto": only if the times show that `rows` follow the training rows.
             "train": unless the times show that they do not. "pad": never.
         caller : str
-            Who asks, for the warning.
+            Name of the estimator, for the warning.
 
         Returns
         -------
@@ -85,8 +88,8 @@ class RowContext:
         Warns
         -----
         UserWarning
-            Once, when "auto" or "train" finds that `rows` do not follow the training
-            rows and are not these themselves.
+            Once, if `rows` are not the training rows, and for "auto" or "train" do not
+            follow them either.
         """
         nothing = rows[:0]
         if context == "pad" or not len(self.tail):
@@ -95,11 +98,14 @@ class RowContext:
             return nothing
         if self._follows(times, context):
             return self.tail
-        self._warn(caller)
+        self._warn(caller, times)
         return nothing
 
     def _is_training_start(self, rows, times) -> bool:
-        """Whether `rows` begin as the training rows did: they are the training rows."""
+        """Return whether `rows` begin with the first training rows.
+
+        They are then training data, and must not be given their own end as context.
+        """
         n = min(len(rows), len(self.head))
         if self._has_times_like(times) and not self.axis.begins_with(times):
             return False
@@ -108,21 +114,32 @@ class RowContext:
     def _follows(self, times, context: str) -> bool:
         if not self._has_times_like(times):
             return context == "train"
-        if context == "train":  # unless a row were handed its own future
+        if context == "train":
+            # Rows from within the training rows must not be given their own future.
             return self.axis.is_before(times)
         return self.axis.follows(times)
 
     def _has_times_like(self, times) -> bool:
-        """Whether the training rows and these have times of one kind."""
+        """Return whether the training rows and these have times of the same kind."""
         return self.axis is not None and self.axis.is_like(times)
 
-    def _warn(self, caller: str) -> None:
+    def _warn(self, caller: str, times) -> None:
         if self.has_warned:
             return
         self.has_warned = True
+        remedy = ""
+        if not self._has_times_like(times):
+            reason = "cannot tell whether these rows follow the training rows"
+            remedy = (
+                "If they do, pass DataFrames with an index of dates, or set "
+                "context='train'. "
+            )
+        elif self.axis.is_before(times):
+            reason = "these rows do not start right after the training rows"
+            remedy = "Set context='train' to put the training rows before them anyway. "
+        else:
+            reason = "these rows start before the training rows end"
         warn(
-            f"{caller}: these rows are not known to follow the training rows, so "
-            "nothing is put before the first of them. If they do follow, pass "
-            "DataFrames with an index of dates or set context='train'; "
-            "context='pad' asks for this and does not warn."
+            f"{caller}: {reason}, so the first rows have no history. {remedy}Set "
+            "context='pad' to silence this warning."
         )

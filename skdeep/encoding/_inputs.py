@@ -1,4 +1,4 @@
-"""Tables into the inputs of a network."""
+"""Tables as the inputs of a network: numbers, missing values and categories."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from skdeep.encoding._rows import DenseRows, SparseRows, as_tensor
 
 
 def _dtypes(X) -> list:
-    """Return the column types of a data frame, none for anything else."""
+    """Return the column types of a data frame, an empty list for anything else."""
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     return list(frame.schema.values()) if isinstance(frame, nw.DataFrame) else []
 
@@ -26,7 +26,7 @@ _NARROW = {"Float32", "Int8", "Int16", "UInt8", "UInt16", "Boolean"}
 
 
 def float_dtype(X) -> str | None:
-    """Return the name of the float type that X has, None if it has none.
+    """Return the name of the float type of X, None if X is not of a float type.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def find_categorical(categorical_features, X, n_features: int) -> list[int]:
     Parameters
     ----------
     categorical_features : "from_dtype", None or array-like
-        Columns of a categorical type; none; or a mask, positions or names.
+        All columns of a categorical type; none; or a mask, positions or names.
     X : array-like
         The user's data.
     n_features : int
@@ -58,7 +58,7 @@ def find_categorical(categorical_features, X, n_features: int) -> list[int]:
     Raises
     ------
     ValueError
-        If a column is named or counted that X has not.
+        If a requested column is not in X.
     """
     if categorical_features is None:
         return []
@@ -69,7 +69,7 @@ def find_categorical(categorical_features, X, n_features: int) -> list[int]:
 
 
 def find_columns(asked, X, n_features: int, parameter: str) -> list[int]:
-    """Return the positions of columns of X, in the order in which they are asked for.
+    """Return the positions of columns of X, in the order in which they are requested.
 
     Parameters
     ----------
@@ -80,12 +80,12 @@ def find_columns(asked, X, n_features: int, parameter: str) -> list[int]:
     n_features : int
         Number of its columns.
     parameter : str
-        Which parameter asks.
+        Name of the parameter, for messages.
 
     Raises
     ------
     ValueError
-        If a column is named or counted that X has not.
+        If a requested column is not in X.
     """
     columns = np.asarray(tensor_to_numpy(asked, parameter))
     if columns.ndim == 0:
@@ -95,13 +95,13 @@ def find_columns(asked, X, n_features: int, parameter: str) -> list[int]:
     if columns.dtype == bool:
         if columns.shape != (n_features,):
             raise ValueError(
-                f"{parameter} as a mask must have {n_features} entries, one for each "
+                f"A boolean {parameter} must have {n_features} entries, one for each "
                 f"column of X, got shape {columns.shape}."
             )
         return np.flatnonzero(columns).tolist()
     if np.issubdtype(columns.dtype, np.integer):
         return _checked_positions(columns, n_features, parameter)
-    # Names of several levels are tuples, which numpy takes for an axis.
+    # Names of several levels are tuples, which numpy turns into a second axis.
     names = [tuple(n) if isinstance(n, list) else n for n in columns.tolist()]
     return _positions_of_names(names, X, parameter)
 
@@ -112,7 +112,7 @@ def _checked_positions(
     wrong = positions[(positions < 0) | (positions >= n_features)]
     if wrong.size:
         raise ValueError(
-            f"{parameter} holds {wrong.tolist()}, but X has columns 0 to "
+            f"{parameter} holds {wrong.tolist()}, but the columns of X are 0 to "
             f"{n_features - 1}."
         )
     return positions.tolist()
@@ -130,7 +130,7 @@ def _positions_of_names(names: list, X, parameter: str) -> list[int]:
 
 
 def split_columns(X, categorical: list[int]):
-    """Return the other columns of X, as they are, and these as an array of objects."""
+    """Split X into the other columns, unchanged, and these as an array of objects."""
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     if isinstance(frame, nw.DataFrame):
         names = [frame.columns[i] for i in categorical]
@@ -144,7 +144,7 @@ def split_columns(X, categorical: list[int]):
 class Table:
     """Checked inputs: numbers, and objects of categorical columns if there are any.
 
-    ``is_finite`` tells that the numbers are known to hold no NaN.
+    ``is_finite`` is True if the numbers are known to hold no NaN.
     """
 
     numeric: Any
@@ -166,14 +166,14 @@ class Table:
 
 
 class InputEncoder:
-    """Turns checked columns into rows that a network takes.
+    """Turns checked columns into the inputs of a network.
 
     Missing numbers are replaced by the column's mean over the training rows; columns
-    in which training rows missed some get an indicator beside them. Categories become
+    with missing numbers in the training rows get an indicator column. Categories become
     codes: 0 for a missing one, 1 for one not seen in training, then the known ones.
 
-    A column that training rows missed entirely tells nothing: whatever later rows have
-    there counts as missing.
+    A column without any value in the training rows carries no information: its values
+    in later rows are treated as missing.
     """
 
     def fit(self, table: Table) -> InputEncoder:
@@ -244,7 +244,7 @@ class InputEncoder:
 
 
 def _has_nan(numeric: np.ndarray) -> bool:
-    """Say whether there is a NaN, without a mask as large as the rows if not."""
+    """Return whether there is a NaN; finite rows need no mask of their size."""
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(numeric.sum()):
             return False
@@ -261,12 +261,12 @@ def _means_of_large(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def _known_values(column: np.ndarray) -> np.ndarray:
-    """Return the different values of a column of categories, sorted."""
+    """Return the distinct values of a column of categories, sorted."""
     values = column[~pd.isna(column)]
     try:
         return np.unique(pd.unique(values))
     except TypeError as error:
-        raise TypeError(_ODD_CATEGORIES.format(kinds=_kinds_in(values))) from error
+        raise TypeError(_MIXED_CATEGORIES.format(kinds=_type_names(values))) from error
 
 
 def _codes_of(column: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -278,17 +278,17 @@ def _codes_of(column: np.ndarray, known: np.ndarray) -> np.ndarray:
             pd.Index(column, dtype=object)
         )
     except TypeError as error:
-        raise TypeError(_ODD_CATEGORIES.format(kinds=_kinds_in(column))) from error
+        raise TypeError(_MIXED_CATEGORIES.format(kinds=_type_names(column))) from error
     codes = codes.astype(np.int64) + 2
     codes[pd.isna(column)] = 0
     return codes
 
 
-_ODD_CATEGORIES = (
+_MIXED_CATEGORIES = (
     "A categorical column must hold values of one kind, strings or numbers, got "
     "{kinds}."
 )
 
 
-def _kinds_in(values: np.ndarray) -> str:
+def _type_names(values: np.ndarray) -> str:
     return " and ".join(sorted({type(value).__name__ for value in values}))

@@ -1,4 +1,4 @@
-"""Inputs of a network, row by row."""
+"""Rows of tensors or of a sparse matrix, from which batches are taken."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from scipy import sparse
 from torch import Tensor
 
 
-class _Readable:
-    """Passes an array's memory on as writable.
+class _AsWritable:
+    """Exposes the memory of a read-only array as writable.
 
-    ``torch.from_numpy`` warns of read-only arrays, which pandas and memory maps give;
-    skdeep never writes to a user's data, and copying them may not fit the memory.
+    ``torch.from_numpy`` warns about read-only arrays, which pandas and memory maps
+    return. skdeep never writes to the user's data, and a copy may not fit into memory.
     """
 
     def __init__(self, array: np.ndarray):
@@ -27,14 +27,14 @@ class _Readable:
 def as_tensor(array: np.ndarray) -> Tensor:
     """Return a tensor that shares the array's memory where it can."""
     if not array.flags.writeable:
-        array = np.asarray(_Readable(array))
-    if any(stride < 0 for stride in array.strides):
+        array = np.asarray(_AsWritable(array))
+    if any(stride < 0 for stride in array.strides):  # torch does not support these
         array = array.copy()
     return torch.from_numpy(array)
 
 
 class DenseRows:
-    """Rows of one tensor or several of the same length."""
+    """Rows of one or more tensors of the same length."""
 
     def __init__(self, *tensors: Tensor):
         self.tensors = tensors
@@ -45,6 +45,7 @@ class DenseRows:
     def take(
         self, index: Tensor | slice, out: Sequence[Tensor] | None = None
     ) -> tuple[Tensor, ...]:
+        """Return some rows of each tensor, in the memory of ``out`` if given."""
         if isinstance(index, Tensor) and out is not None:
             return tuple(
                 torch.index_select(tensor, 0, index, out=memory[: len(index)])
@@ -58,7 +59,7 @@ class DenseRows:
 
 
 class SparseRows:
-    """Rows of a sparse matrix, made dense a batch at a time."""
+    """Rows of a sparse matrix, made dense one batch at a time."""
 
     def __init__(self, matrix, dtype: torch.dtype, device: torch.device):
         self.matrix = sparse.csr_array(matrix)
@@ -71,6 +72,7 @@ class SparseRows:
     def take(
         self, index: Tensor | slice, out: Sequence[Tensor] | None = None
     ) -> tuple[Tensor, ...]:
+        """Return some rows as a dense tensor."""
         rows = index.cpu().numpy() if isinstance(index, Tensor) else index
         dense = torch.from_numpy(self.matrix[rows].toarray())
         return (dense.to(self.device, self.dtype),)

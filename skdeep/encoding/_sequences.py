@@ -1,4 +1,4 @@
-"""Sequences, which may differ in length, into the inputs of a network; their steps."""
+"""Sequences of different lengths as inputs, and targets for each of their steps."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from skdeep.encoding._targets import ClassTargets, ValueTargets, r2
 class Sequences(Table):
     """Checked sequences: ``numeric`` is (n_samples, n_timesteps, n_features).
 
-    ``lengths``, (n_samples,), tells how many steps of each are there; None means all.
-    ``token_dtype`` is the float type to compute in where these are token ids.
+    ``lengths``, (n_samples,), is the number of steps before the padding; None if there
+    is no padding. ``token_dtype`` is the float type to compute in for token ids.
     """
 
     lengths: np.ndarray | None = None
@@ -32,14 +32,14 @@ class Sequences(Table):
     def rows(self, index) -> Sequences:
         """Return some of the sequences."""
         if np.array_equal(index, index[0] + np.arange(len(index))):
-            # Of windows that overlap in memory, a slice does not make copies.
+            # A slice does not copy windows that overlap in memory.
             index = slice(index[0], index[-1] + 1)
         lengths = None if self.lengths is None else self.lengths[index]
         return replace(self, numeric=self.numeric[index], lengths=lengths)
 
     @property
     def is_padding(self) -> np.ndarray:
-        """Which steps are not there, (n_samples, n_timesteps)."""
+        """Which steps are padding, (n_samples, n_timesteps)."""
         n_samples, n_steps = self.numeric.shape[:2]
         if self.lengths is None:
             return np.zeros((n_samples, n_steps), dtype=bool)
@@ -47,12 +47,12 @@ class Sequences(Table):
 
 
 class SequenceEncoder:
-    """Turns checked sequences into rows that a recurrent network takes.
+    """Turns checked sequences into the inputs of a recurrent network.
 
     Parameters
     ----------
     n_tokens : int or None
-        How many token ids there are, if the sequences hold such.
+        Size of the vocabulary for sequences of token ids; None for numbers.
     """
 
     def __init__(self, n_tokens: int | None = None):
@@ -64,7 +64,7 @@ class SequenceEncoder:
         return self
 
     def encode(self, table: Sequences, dtype: torch.dtype, device: torch.device):
-        """Return the sequences, and how long they are if they differ, as tensors."""
+        """Return the sequences, and their lengths if they differ, as tensors."""
         x = as_tensor(table.numeric)
         x = x.to(device, dtype if self.n_tokens is None else torch.int64)
         if table.lengths is None:
@@ -74,22 +74,22 @@ class SequenceEncoder:
 
 
 def _by_step(flat: np.ndarray, n_steps: int) -> np.ndarray:
-    """Lay rows of steps out by sequence: (n * T, ...) -> (n, T, ...)."""
+    """Group rows of steps by sequence: (n * T, ...) -> (n, T, ...)."""
     return flat.reshape(-1, n_steps, *flat.shape[1:])
 
 
 class StepClassTargets(ClassTargets):
-    """A label for each step; -1, of text the empty one, where there is no step.
+    """A label for each step; padding is -1, or the empty string for text.
 
     Parameters
     ----------
     classes : array-like
-        Every class there is, and perhaps padding.
+        All classes, possibly with padding, which is left out.
 
     Attributes
     ----------
     class_weight : ndarray or None
-        Weights of the classes, where a loss is to know them.
+        Weights of the classes, if the loss applies them.
     """
 
     class_weight: np.ndarray | None = None
@@ -100,23 +100,23 @@ class StepClassTargets(ClassTargets):
 
     @staticmethod
     def padding(labels: np.ndarray):
-        """Return what stands for a step that is not there."""
+        """Return the label of padding."""
         return -1 if labels.dtype.kind in "biuf" else ""
 
     @classmethod
     def of(cls, y: np.ndarray, classes=None) -> StepClassTargets:
-        """Return what encodes y, (n_samples, n_timesteps).
+        """Return the encoder of y, (n_samples, n_timesteps).
 
         Raises
         ------
         ValueError
-            If y holds no labels, or what stands for padding is named as a class.
+            If y does not hold labels, or ``classes`` holds the label of padding.
         """
         targets = cls(y if classes is None else classes)
         if classes is not None and len(targets.classes_) < len(np.unique(classes)):
             raise ValueError(
-                f"classes={classes!r} names {cls.padding(targets.classes_)!r}, which "
-                "in y stands for a step that is not there."
+                f"classes={classes!r} must not hold {cls.padding(targets.classes_)!r}, "
+                "which marks padding in y."
             )
         kind = type_of_target(targets.classes_, input_name="y")
         if kind not in ("binary", "multiclass"):
@@ -128,9 +128,9 @@ class StepClassTargets(ClassTargets):
 
     def encode(self, y):
         """Return the index of each label, -1 for padding: (n_samples, n_timesteps)."""
-        there = y != self.padding(y)
+        is_step = y != self.padding(y)
         codes = np.full(y.shape, -1)
-        codes[there] = super().encode(y[there])
+        codes[is_step] = super().encode(y[is_step])
         return codes
 
     def as_tensor(self, codes, kind, dtype):
@@ -141,15 +141,17 @@ class StepClassTargets(ClassTargets):
         return flat.reshape(*codes.shape, -1)
 
     def codes_from(self, raw):
-        """Return the index of each step's class; raw scores of NaN are padding: -1."""
+        """Return the index of each step's class, -1 for padding (raw scores of NaN)."""
         codes = super().codes_from(raw.flatten(0, 1)).view(raw.shape[:2])
         return codes.masked_fill(raw.isnan().any(-1), -1)
 
     def decode(self, codes):
-        labels, gone = self.classes_[codes], codes < 0
-        if gone.any() and labels.dtype.kind in "bu":
-            labels = labels.astype(np.result_type(labels.dtype, np.int8))  # has a -1
-        return np.where(gone, self.padding(labels), labels) if gone.any() else labels
+        labels, is_padding = self.classes_[codes], codes < 0
+        if not is_padding.any():
+            return labels
+        if labels.dtype.kind in "bu":  # these types cannot hold -1
+            labels = labels.astype(np.result_type(labels.dtype, np.int8))
+        return np.where(is_padding, self.padding(labels), labels)
 
     def probabilities(self, values):
         flat = values.reshape(-1, values.shape[-1])
@@ -163,16 +165,16 @@ class StepClassTargets(ClassTargets):
 
     @staticmethod
     def score(codes, expected, weight):
-        """Return the accuracy over the steps that are there."""
-        there = expected >= 0
+        """Return the accuracy over all steps but padding."""
+        is_step = expected >= 0
         right = codes.cpu().numpy() == expected
         if weight is not None:
-            weight = np.broadcast_to(weight[:, np.newaxis], there.shape)[there]
-        return float(np.average(right[there], weights=weight))
+            weight = np.broadcast_to(weight[:, np.newaxis], is_step.shape)[is_step]
+        return float(np.average(right[is_step], weights=weight))
 
 
 class StepValueTargets(ValueTargets):
-    """A number for each step, NaN where there is none."""
+    """A number for each step, NaN for padding."""
 
     def __init__(self):
         super().__init__(1, flat=True)
@@ -185,24 +187,25 @@ class StepValueTargets(ValueTargets):
         return values[..., 0]
 
     def learn_scale(self, values, weight):
-        """Learn mean and spread over the steps that are there."""
-        there, weight = _steps_there(values, weight)
-        super().learn_scale(values[there][:, np.newaxis], weight)
+        """Learn mean and spread over all steps but padding."""
+        is_step, weight = _mask_padding(values, weight)
+        super().learn_scale(values[is_step][:, np.newaxis], weight)
 
     def tells_apart(self, expected):
-        """Say whether R² over the steps tells a better network from a worse one."""
+        """Return whether the targets of the steps vary, so that R² is meaningful."""
         return super().tells_apart(expected[~np.isnan(expected)])
 
     def score(self, values, expected, weight):
-        """Return R² over the steps that are there."""
-        there, weight = _steps_there(expected, weight)
-        predicted = values.cpu().double().numpy()[there]
-        return r2(self._seen(expected)[there], predicted, weight)
+        """Return R² over all steps but padding."""
+        is_step, weight = _mask_padding(expected, weight)
+        predicted = values.cpu().double().numpy()[is_step]
+        return r2(self._seen(expected)[is_step], predicted, weight)
 
 
-def _steps_there(values: np.ndarray, weight) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return which steps (n_samples, n_timesteps, 1) are there, and their weights."""
-    there = ~np.isnan(values)
+def _mask_padding(values: np.ndarray, weight) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return a mask of the steps (n_samples, n_timesteps, 1), and their weights."""
+    is_step = ~np.isnan(values)
     if weight is not None:
-        weight = np.broadcast_to(weight[:, np.newaxis, np.newaxis], there.shape)[there]
-    return there, weight
+        shape = is_step.shape
+        weight = np.broadcast_to(weight[:, np.newaxis, np.newaxis], shape)[is_step]
+    return is_step, weight

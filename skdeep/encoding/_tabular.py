@@ -1,7 +1,7 @@
-"""Tables into fixed features that a network reads well from the start.
+"""Tables as fixed features, so that a plain dense network can read them.
 
 Nothing here is trained: numbers are scaled, squashed and expanded, categories become
-columns of 0 and 1. What follows can then be a plain dense network.
+columns of 0 and 1.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from torch import Tensor
 from skdeep.encoding._inputs import InputEncoder, Table
 from skdeep.encoding._rows import as_tensor
 
-# Scaled numbers end here; the further out, the more they are squeezed.
+# Scaled numbers are squashed smoothly to below this absolute value.
 _LIMIT = 3.0
-# How often values that many rows have are counted down.
-_ROUNDS = 8
+# How many times the counts of frequent values are clipped.
+_N_CLIPS = 8
 
 
 class ColumnScaler:
-    """Scales numbers by median and quartiles, and squeezes outliers smoothly.
+    """Scales numbers by median and quartiles, and squashes outliers smoothly.
 
-    The scaled number x becomes x / sqrt(1 + (x / 3)**2), which is x near 0 and never
-    leaves (-3, 3) (Holzmüller et al., 2024).
+    The scaled number x becomes x / sqrt(1 + (x / 3)**2), which is close to x near 0 and
+    lies in (-3, 3) (Holzmüller et al., 2024).
     """
 
     def fit(self, numbers: np.ndarray) -> ColumnScaler:
         """Learn median and spread of each column."""
-        # Halves, lest the difference of two large numbers overflow.
+        # Half of each: the difference of two large numbers would overflow.
         self.half_median_ = np.median(numbers / 2, axis=0)
         self.half_spread_ = np.array([_spread(column / 2) for column in numbers.T])
         return self
 
     def transform(self, numbers: np.ndarray) -> np.ndarray:
-        """Return the squeezed numbers."""
+        """Return the scaled and squashed numbers."""
         with np.errstate(over="ignore"):
             scaled = (numbers / 2 - self.half_median_) / self.half_spread_
         scaled = scaled.clip(-1e6, 1e6)
@@ -46,26 +46,26 @@ class ColumnScaler:
 
 
 def _spread(column: np.ndarray) -> float:
-    """Return how far apart the quartiles are; where most values are equal, others'."""
+    """Return the interquartile range, of the distinct values if it is 0."""
     distinct = np.unique(column)
     for values in (column, distinct):
         low, high = np.quantile(values, [0.25, 0.75])
         if high > low:
             return high - low
-    return np.inf  # a column of one value says nothing: it becomes 0
+    return np.inf  # scales a constant column to 0
 
 
 def bin_edges(numbers: np.ndarray, n_bins: int) -> np.ndarray:
-    """Return ends of bins that hold as many rows each, (n_columns, n_bins + 1).
+    """Return the edges of bins with equally many rows, (n_columns, n_bins + 1).
 
-    A value counts for one bin at most: of a column that is 0 in most rows, the bins
-    tell apart the others.
+    A value counts for no more than one bin, so that the bins of a column that is mostly
+    0 divide the other values.
     """
     levels = np.linspace(0, 1, n_bins + 1)
     edges = []
     for column in numbers.T:
         values, counts = np.unique(column, return_counts=True)
-        for _ in range(_ROUNDS):  # the fewer rows count, the fewer fill a bin
+        for _ in range(_N_CLIPS):  # each clip reduces the total, and so the limit
             counts = counts.clip(max=-(-counts.sum() // n_bins))
         edges.append(np.quantile(np.repeat(values, counts), levels))
     return np.array(edges)
@@ -74,17 +74,17 @@ def bin_edges(numbers: np.ndarray, n_bins: int) -> np.ndarray:
 class CategoryColumns:
     """A column of 0 and 1 for each frequent category, and one for all rare ones.
 
-    A category that training has not seen is one of the rare ones, if there are such,
-    and else none of all.
+    A category that was not in the training rows counts as rare if there are rare ones,
+    and otherwise gets zeros.
 
     Parameters
     ----------
-    most : int
-        Categories of a column that get one of their own.
+    n_frequent : int
+        Largest number of categories of a column with an output of their own.
     """
 
-    def __init__(self, most: int = 24):
-        self.most = most
+    def __init__(self, n_frequent: int = 24):
+        self.n_frequent = n_frequent
 
     def fit(self, codes: np.ndarray, n_codes: list[int]) -> CategoryColumns:
         """Learn which codes (n_samples, n_columns) are frequent."""
@@ -97,17 +97,17 @@ class CategoryColumns:
         return self
 
     def _places(self, counts: np.ndarray) -> np.ndarray:
-        """Return the place of each code among its column's outputs, -1 for none."""
+        """Return the output of each code among those of its column, -1 for none."""
         seen = np.flatnonzero(counts)
         order = seen[np.argsort(-counts[seen], kind="stable")]
-        has_rare = len(order) > self.most
-        table = np.full(len(counts), self.most if has_rare else -1)
-        frequent = order[: self.most]
+        has_rare = len(order) > self.n_frequent
+        table = np.full(len(counts), self.n_frequent if has_rare else -1)
+        frequent = order[: self.n_frequent]
         table[frequent] = np.arange(len(frequent))
         return table
 
     def transform(self, codes: np.ndarray) -> np.ndarray:
-        """Return 0 and 1, (n_samples, n_outputs_)."""
+        """Return the columns of 0 and 1, (n_samples, n_outputs_)."""
         columns = []
         for column, table in zip(codes.T, self.tables_, strict=True):
             places = np.arange(table.max(initial=-1) + 1)
@@ -116,10 +116,10 @@ class CategoryColumns:
 
 
 class TableEncoder:
-    """Turns checked columns into numbers near 0, for networks and further features.
+    """Turns checked columns into numbers near 0, which `Features` expand.
 
-    Missing numbers are replaced by the mean, with an indicator beside them; numbers
-    are scaled and squeezed; categories become columns of 0 and 1.
+    Missing numbers are replaced by the mean and marked by an indicator column; numbers
+    are scaled and squashed; categories become columns of 0 and 1.
     """
 
     def fit(self, table: Table) -> TableEncoder:
@@ -127,9 +127,9 @@ class TableEncoder:
         self.inputs_ = InputEncoder().fit(table)
         numbers, codes = self._split(table)
         self.scaler_ = ColumnScaler().fit(numbers)
-        # Of two values a network makes anything without further features.
+        # Any function of two values is linear: more features would add nothing.
         numeric = numbers[:, : self.inputs_.n_numeric_]
-        self.manifold_ = np.flatnonzero([len(np.unique(c)) > 2 for c in numeric.T])
+        self.expandable_ = np.flatnonzero([len(np.unique(c)) > 2 for c in numeric.T])
         self.categories_: CategoryColumns | None = None
         if codes is not None:
             self.categories_ = CategoryColumns().fit(codes, self.inputs_.n_codes_)
@@ -145,8 +145,8 @@ class TableEncoder:
     def transform(self, table: Table) -> np.ndarray:
         """Return the encoded rows, (n_samples, n_outputs) in float64.
 
-        The columns of X that hold numbers come first, in their order; ``manifold_``
-        are the positions of those with more than two values.
+        The numeric columns of X come first, in their order; ``expandable_`` holds the
+        positions of those with more than two values.
         """
         numbers, codes = self._split(table)
         n_numeric = self.inputs_.n_numeric_
@@ -159,15 +159,14 @@ class TableEncoder:
 
 
 class Features(ABC):
-    """Encoded rows and, beside them, what is made of some of their columns.
+    """Encoded rows together with further features of some of their columns.
 
     Parameters
     ----------
     relevance : ndarray of shape (n_columns,)
-        What each column, and what is made of it, is multiplied by: a network learns
-        first what is large.
+        Factor of each column and of its features. A network learns large inputs first.
     columns : ndarray of shape (n_expanded,)
-        Positions of the numbers that more is made of.
+        Positions of the numeric columns to expand.
     """
 
     def __init__(self, relevance: np.ndarray, columns: np.ndarray):
@@ -175,7 +174,7 @@ class Features(ABC):
         self.columns = columns
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return a network's inputs, (n_samples, n_columns) -> (n_samples, n)."""
+        """Return the inputs of a network, (n_samples, n_columns) -> (n_samples, n)."""
         relevance = as_tensor(self.relevance).to(x)
         columns = as_tensor(self.columns).to(x.device)
         more = self.expand(x[:, columns])
@@ -188,12 +187,12 @@ class Features(ABC):
 
 
 class PlainFeatures(Features):
-    """The rows as they are.
+    """The rows without further features.
 
     Parameters
     ----------
     relevance : ndarray of shape (n_columns,)
-        What each column is multiplied by.
+        Factor of each column.
     """
 
     def __init__(self, relevance: np.ndarray):
@@ -209,9 +208,9 @@ class PeriodicFeatures(Features):
     Parameters
     ----------
     relevance, columns : ndarray
-        As for all features.
+        As in `Features`.
     frequencies : ndarray of shape (n_expanded, n_each)
-        Periods in a unit of each number.
+        Number of periods per unit of each column.
     """
 
     def __init__(self, relevance, columns, frequencies: np.ndarray):
@@ -225,16 +224,16 @@ class PeriodicFeatures(Features):
 
 
 class PiecewiseFeatures(Features):
-    """How far each number has come through each bin (Gorishniy et al., 2022).
+    """Piecewise linear encoding of each number (Gorishniy et al., 2022).
 
-    0 below a bin, 1 above, and linear inside.
+    Each bin has a feature: 0 below the bin, 1 above it, and linear inside.
 
     Parameters
     ----------
     relevance, columns : ndarray
-        As for all features.
+        As in `Features`.
     edges : ndarray of shape (n_expanded, n_bins + 1)
-        Ends of the bins.
+        Edges of the bins.
     """
 
     def __init__(self, relevance, columns, edges: np.ndarray):
@@ -244,6 +243,6 @@ class PiecewiseFeatures(Features):
     def expand(self, x):
         edges = as_tensor(self.edges).to(x)
         widths = edges.diff(dim=1)
-        # A bin of no width, where many numbers are equal, stays at 0.
+        # A bin of width 0, where many numbers are equal, stays at 0.
         widths = torch.where(widths > 0, widths, torch.inf)
         return ((x.unsqueeze(2) - edges[:, :-1]) / widths).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""Targets into tensors, predictions back into what the user gave."""
+"""Encoders of labels, numbers and distributions, which also decode predictions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from skdeep.encoding._rows import as_tensor
 
 
 class ClassTargets:
-    """Labels of one output: a choice among two classes or more.
+    """Labels of one output, each one of the classes.
 
     Parameters
     ----------
     classes : array-like
-        Every class there is.
+        All classes, possibly repeated.
     """
 
     is_multilabel = False
@@ -39,8 +39,8 @@ class ClassTargets:
         """
         if y.ndim != 1:
             raise ValueError(
-                "y must be one label for each sample, as in training, got shape "
-                f"{y.shape}."
+                "y must have shape (n_samples,), one label per sample as in training, "
+                f"got shape {y.shape}."
             )
         codes = np.searchsorted(self.classes_, y)
         codes = np.minimum(codes, len(self.classes_) - 1)
@@ -53,7 +53,10 @@ class ClassTargets:
         return codes
 
     def as_tensor(self, codes: np.ndarray, kind: str, dtype: torch.dtype) -> Tensor:
-        """Return encoded targets of the kind that a loss wants."""
+        """Return encoded targets in the form that the loss expects.
+
+        ``kind`` is "codes", "indicators" (of the second class), or else one-hot rows.
+        """
         if kind == "codes":
             return torch.from_numpy(codes.astype(np.int64))
         if kind == "indicators":
@@ -68,11 +71,11 @@ class ClassTargets:
         return (raw[:, 0] > 0).long().clamp_max(len(self.classes_) - 1)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
-        """Return the labels of indices."""
+        """Return the labels of the indices."""
         return self.classes_[codes]
 
     def probabilities(self, values: np.ndarray) -> np.ndarray:
-        """Return a column for each class from what the loss gives."""
+        """Return the probabilities of all classes from those of the loss."""
         if len(self.classes_) == 1:
             return np.ones((len(values), 1), dtype=values.dtype)
         if values.shape[1] > 1:
@@ -83,7 +86,7 @@ class ClassTargets:
         return both
 
     def margins(self, raw: np.ndarray) -> np.ndarray:
-        """Return raw scores as scikit-learn lays out a decision function."""
+        """Return raw scores in the shape of scikit-learn's decision functions."""
         if raw.shape[1] == 1:
             return raw[:, 0]
         if len(self.classes_) == 2:
@@ -110,12 +113,12 @@ class DistributionTargets(ClassTargets):
         super().__init__(np.arange(n_classes))
 
     def encode(self, y: np.ndarray) -> np.ndarray:
-        """Return the rows, checked.
+        """Check the rows and return them.
 
         Raises
         ------
         ValueError
-            If a row is no distribution over the classes.
+            If a row is not a distribution over the classes.
         """
         if y.ndim != 2 or y.shape[1] != len(self.classes_):
             raise ValueError(
@@ -125,8 +128,8 @@ class DistributionTargets(ClassTargets):
         if y.min() < 0 or not np.allclose(y.sum(axis=1), 1, atol=1e-3):
             worst = np.argmax(np.abs(y.sum(axis=1) - 1))
             raise ValueError(
-                "Rows of y must be class probabilities, not negative and summing to "
-                f"1; row {worst} is {y[worst]}."
+                "Rows of y must be class probabilities, non-negative and summing to 1; "
+                f"row {worst} is {y[worst]}."
             )
         return y
 
@@ -158,7 +161,7 @@ class LabelTargets:
         Raises
         ------
         ValueError
-            If they are not as long as in training.
+            If they do not have as many columns as in training.
         """
         rows = y.toarray() if sparse.issparse(y) else np.asarray(y)
         if rows.ndim != 2 or rows.shape[1] != len(self.classes_):
@@ -173,11 +176,11 @@ class LabelTargets:
         return as_tensor(np.ascontiguousarray(rows)).to(dtype)
 
     def codes_from(self, raw: Tensor) -> Tensor:
-        """Return 1 for the labels that are present, else 0."""
+        """Return 1 for labels that are present, 0 for others."""
         return (raw > 0).long()
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
-        """Return the rows as they are."""
+        """Return the rows unchanged."""
         return codes
 
     def probabilities(self, values: np.ndarray) -> np.ndarray:
@@ -190,7 +193,7 @@ class LabelTargets:
 
     @staticmethod
     def score(codes: Tensor, expected: np.ndarray, weight: np.ndarray | None) -> float:
-        """Return the share of rows with every label right."""
+        """Return the subset accuracy: the share of rows with all labels correct."""
         right = (codes.cpu().numpy() == expected).all(axis=1)
         return float(np.average(right, weights=weight))
 
@@ -201,14 +204,15 @@ class ValueTargets:
     Parameters
     ----------
     n_outputs : int
-        Number of values a row.
+        Number of values per row.
     flat : bool
         Whether predictions are (n_samples,).
 
     Attributes
     ----------
     scale : TargetScale or None
-        What networks see the values by, after ``learn_scale``; None: as they are.
+        Scale of the network's targets, set by ``learn_scale``; None leaves them as they
+        are.
     """
 
     scale: TargetScale | None = None
@@ -223,7 +227,7 @@ class ValueTargets:
         Raises
         ------
         ValueError
-            If there are more or fewer outputs than in training, or no numbers.
+            If y is not numeric, or has a different number of outputs than in training.
         """
         if y.dtype.kind not in "biuf":
             raise ValueError(f"y must hold numbers, got {y.ravel()[0]!r} ({y.dtype}).")
@@ -236,24 +240,24 @@ class ValueTargets:
         return values
 
     def learn_scale(self, values: np.ndarray, weight: np.ndarray | None) -> None:
-        """Learn where encoded values of training rows lie and how far they spread."""
+        """Learn the mean and the spread of the encoded targets of the training rows."""
         self.scale = TargetScale.of(values, weight)
 
     def as_tensor(self, values: np.ndarray, kind: str, dtype: torch.dtype) -> Tensor:
-        """Return encoded targets as networks see them."""
+        """Return encoded targets, scaled for the network."""
         return torch.from_numpy(np.array(self._seen(values), np.float64)).to(dtype)
 
     def _seen(self, values: np.ndarray) -> np.ndarray:
         return values if self.scale is None else self.scale.scaled(values)
 
     def restored(self, values: np.ndarray, dtype) -> np.ndarray:
-        """Return what networks predict in the unit of the target."""
+        """Return predictions of the network in units of the target."""
         if self.scale is None:
             return values.astype(dtype, copy=False)
         return self.scale.restored(values, dtype)
 
     def restored_std(self, std: np.ndarray, dtype) -> np.ndarray:
-        """Return standard deviations of predictions in the unit of the target."""
+        """Return standard deviations of predictions in units of the target."""
         if self.scale is None:
             return std.astype(dtype, copy=False)
         return self.scale.restored_std(std, dtype)
@@ -263,19 +267,19 @@ class ValueTargets:
         return values[:, 0] if self.flat else values
 
     def tells_apart(self, expected: np.ndarray) -> bool:
-        """Say whether R² on these rows tells a better network from a worse one."""
+        """Return whether the targets vary, so that R² on them is meaningful."""
         values = expected.reshape(len(expected), -1)
         return bool((values != values[:1]).any())
 
     def score(
         self, values: Tensor, expected: np.ndarray, weight: np.ndarray | None
     ) -> float:
-        """Return R² of values as networks predict them; NaN of a single row."""
+        """Return R² of scaled predictions; NaN for a single row."""
         return r2(self._seen(expected), values.cpu().double().numpy(), weight)
 
 
 def r2(expected, predicted, weight, multioutput="uniform_average") -> float:
-    """Return R², NaN of a single row."""
+    """Return R²; NaN for a single row."""
     if len(expected) < 2:
         return math.nan
     with np.errstate(over="ignore", invalid="ignore"):
@@ -285,10 +289,10 @@ def r2(expected, predicted, weight, multioutput="uniform_average") -> float:
 
 
 class TargetScale:
-    """Where targets lie and how far they spread.
+    """Mean and spread of targets.
 
-    A network starts near 0 and moves by steps of about the learning rate: it learns
-    what lies around 0 and spreads by about 1.
+    The outputs of a network start near 0 and change by about the learning rate in each
+    step, so that it learns targets of mean 0 and spread 1 best.
 
     Parameters
     ----------
@@ -302,16 +306,16 @@ class TargetScale:
 
     @classmethod
     def of(cls, values: np.ndarray, weight: np.ndarray | None = None) -> TargetScale:
-        """Return that of values of any magnitude, (n_samples, n_outputs).
+        """Return the scale of values of any magnitude, (n_samples, n_outputs).
 
-        Sums are of numbers divided by a power of two, which changes nothing but that
-        they neither overflow nor vanish. Values that are all the same, but for
-        rounding, get a spread that is small beside them: then so are the errors.
+        Values are divided by a power of two before they are summed. This is exact, and
+        keeps sums from overflowing or underflowing. If all values are equal up to
+        rounding, the spread is a small share of them, so that errors are small too.
 
         Raises
         ------
         ValueError
-            If the values are too far apart to be subtracted.
+            If the difference of two values overflows.
         """
         values = np.asarray(values, dtype=np.float64)
         unit = _exponent(values)
@@ -327,8 +331,8 @@ class TargetScale:
             largest = np.abs(values - mean).max()
         if not np.isfinite(largest):
             raise ValueError(
-                "y holds values too large to be scaled, from "
-                f"{values.min():.3g} to {values.max():.3g}."
+                "y holds values too large to be scaled: "
+                f"they range from {values.min():.3g} to {values.max():.3g}."
             )
         guess = _GUESS * np.where(mean == 0, 1.0, np.abs(mean))
         spread = np.where(is_constant | (spread == 0), guess, spread)
@@ -339,7 +343,7 @@ class TargetScale:
         return (values - self.mean) / self.spread
 
     def restored(self, values: np.ndarray, dtype) -> np.ndarray:
-        """Return scaled values in their unit, in a type that tells them apart."""
+        """Return scaled values in their unit, in a sufficiently precise float type."""
         with np.errstate(over="ignore"):
             restored = values.astype(np.float64) * self.spread + self.mean
         return _within_floats(restored).astype(self._type_for(dtype), copy=False)
@@ -351,7 +355,7 @@ class TargetScale:
         return _within_floats(restored).astype(self._type_for(dtype), copy=False)
 
     def _type_for(self, dtype) -> np.dtype:
-        """Return the type, or float64 where its digits or its range do not suffice."""
+        """Return ``dtype``, or float64 if its precision or range is too small."""
         limits = np.finfo(dtype)
         with np.errstate(over="ignore"):
             largest = np.abs(self.mean) + 1e3 * self.spread
@@ -363,14 +367,14 @@ class TargetScale:
         return np.dtype(dtype) if suffices.all() else np.dtype(np.float64)
 
 
-# The spread of values that are all the same, as a part of them.
+# Assumed spread of values that are all equal, as a share of them.
 _GUESS = 0.01
-# Predictions are told apart in steps of this part of a standard deviation.
+# Predictions must resolve differences of this share of a standard deviation.
 _FINE = 1e-3
 
 
 def _within_floats(values: np.ndarray) -> np.ndarray:
-    """Return values with the largest float in place of what is beyond it."""
+    """Return values with infinities replaced by the largest float."""
     largest = np.finfo(values.dtype).max
     return np.clip(values, -largest, largest)
 
@@ -381,41 +385,41 @@ def _exponent(values: np.ndarray) -> np.ndarray:
 
 
 def refuse_missing(y) -> None:
-    """Refuse labels that are not there: None, NaN, or what pandas calls missing."""
+    """Raise if y holds missing values: None, NaN or pandas' NA."""
     missing = 0 if sparse.issparse(y) else np.sum(pd.isna(y))
     if missing:
         raise ValueError(f"y must not hold missing values, got {missing}.")
 
 
 def kind_of_labels(y) -> str:
-    """Return what scikit-learn calls a classifier's targets, such as "binary".
+    """Return scikit-learn's type of a classifier's targets, such as "binary".
 
     Raises
     ------
     ValueError
-        If y holds missing values, or what are no labels.
+        If y holds missing values, or is not a classification target.
     """
     refuse_missing(y)
-    with np.errstate(invalid="ignore"):  # of numbers too large to be whole
+    with np.errstate(invalid="ignore"):  # numbers too large to convert to int
         return type_of_target(y, input_name="y", raise_unknown=True)
 
 
 def class_targets(y, classes=None, *, distributions: bool):
-    """Return the encoder that fits a classifier's y.
+    """Return the encoder for the targets of a classifier.
 
     Parameters
     ----------
     y : array-like or sparse matrix
         The target, checked for missing values.
     classes : array-like, optional
-        Every class there is, if y may hold only some of them.
+        All classes, if y may hold only some of them.
     distributions : bool
         Whether a 2-D y holds rows of probabilities.
 
     Raises
     ------
     ValueError
-        If y is no classification target.
+        If y is not a classification target.
     """
     if distributions and getattr(y, "ndim", 1) == 2:
         return DistributionTargets(y.shape[1])

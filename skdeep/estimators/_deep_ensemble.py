@@ -1,4 +1,4 @@
-"""Ensembles of networks with different hyperparameters, for tables as they come."""
+"""Ensembles of networks with different hyperparameters, for raw tables."""
 
 from __future__ import annotations
 
@@ -35,70 +35,71 @@ _CONSTRAINTS: dict = {
 
 _ENSEMBLE_DOC = """\
 n_members : int, default=32
-    Number of networks, rounded up to whole sets of ``n_folds``. The networks of a set
-    have the same hyperparameters, each set its own.
+    Number of networks, rounded up to a multiple of ``n_folds``. They form sets of
+    ``n_folds`` networks with the same hyperparameters.
 n_folds : int, default=4
-    Number of parts that the training rows are cut into. Each network of a set is
-    stopped by another part, which it is not trained on, so that a set is judged by all
-    rows and the ensemble is trained on all rows.
+    Number of folds of the training rows. Each network of a set is trained on all folds
+    but one, which is used for early stopping, so that together the networks of a set
+    are trained and validated on all rows.
 max_iter : int, default=40
-    Largest number of epochs. The learning rate rises and falls over as many.
+    Largest number of epochs, over which the learning rate rises and falls.
 batch_size : int or 'auto', default='auto'
-    Number of samples in a batch; 'auto' is 32 to 256, the more the more samples.
+    Number of samples in a batch; 'auto' is 32 to 256, depending on the number of
+    samples.
 n_iter_no_change : int, default=10
-    Number of epochs in a row without a lower validation loss after which a network
-    that is stopped by it ends. The weights of the best epoch are kept."""
+    Number of consecutive epochs without a lower validation loss after which the
+    training of a network that is stopped by the loss ends. The weights of the best
+    epoch are kept."""
 
 _LAST_DOC = """\
 categorical_features : 'from_dtype', array-like or None, default='from_dtype'
-    Columns that hold categories: those of a data frame whose type is categorical; or
-    a mask, positions or names; or none.
+    Columns that hold categories: those of a categorical type in a data frame; or a
+    mask, positions or names; or none.
 random_state : int, RandomState instance, default=None
     Determines the hyperparameters, the folds, the initial weights and the order of
-    samples. An int gives the same ensemble on every run.
+    samples. Pass an int for reproducible results.
 device : str, default='auto'
-    Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps', or 'auto' for an accelerator
-    where there is one."""
+    Device to compute on: 'cpu', 'cuda', 'cuda:1', 'mps', or 'auto' for an accelerator
+    if there is one."""
 
 _FITTED_DOC = """\
 members_ : list of EnsembleMember
-    The networks. Each has its ``hyperparameters`` (a dict), the ``fold`` that it was
-    stopped by, ``n_iter`` and ``validation_loss``.
+    The networks. Each has ``hyperparameters`` (a dict), the held-out ``fold``,
+    ``n_iter`` and ``validation_loss``.
 member_weights_ : ndarray of shape (n_members,)
-    What share each has in a prediction; the members of a set have equal ones.
+    Weight of each network in the average; equal for the networks of a set.
 validation_loss_ : float
-    {loss} of the ensemble on the training rows, each predicted by the members that
+    {loss} of the ensemble on the training rows, each predicted by the networks that
     were not trained on it.
 validation_score_ : float
-    {score} on them.
+    {score} of the same predictions.
 n_iter_ : int
-    Number of epochs of the network that was trained longest.
+    Largest number of epochs of any network.
 n_features_in_ : int
     Number of features seen in ``fit``.
 feature_names_in_ : ndarray of shape (n_features_in_,)
     Names of the features, if X has names that are all strings."""
 
 _NOTES = """\
-Missing numbers (NaN) are replaced by the mean, with an indicator beside them. Numbers
-are scaled by median and quartiles and squeezed smoothly into (-3, 3), so that outliers
-do no harm; they need no scaling before. Categories become columns of 0 and 1; rare ones
-share one.
+Missing numbers (NaN) are replaced by the mean, and an indicator column is added.
+Numbers need no scaling: they are scaled by median and quartiles and squashed smoothly
+into (-3, 3), so that outliers do no harm. Categories are one-hot encoded; rare ones
+share a column.
 
-Sets are of different kinds, each of which suits other tables. Most read, beside the
-numbers, fixed features of each: sines and cosines of frequencies that are drawn anew
-for each set, or how far the number has come through each of some bins. Columns are
-multiplied by how relevant trees of random cuts find them, to some power: a network
-learns first what is large. The learning rate, the penalty and the scale of frequencies
-are drawn. Some kinds are stopped by the loss; some by the score, later: alone they are
-too sure of themselves, averaged they are not.
+Sets follow different templates, which suit different tables. In addition to the
+numbers, most read fixed features of each: sines and cosines of random frequencies, or a
+piecewise linear encoding. Columns are multiplied by a power of their importance in a
+forest of extremely randomized trees, since a network learns large inputs first. The
+learning rate, the penalty and the scale of the frequencies are drawn at random. Some
+sets are stopped by the loss, others later, by the score: these are overconfident on
+their own, but not when averaged.
 
-What suits the data is for the data to say: sets are chosen greedily, the same one again
-if that is best, such that their average has the lowest loss on the rows that each was
-not trained on.
+Sets are then selected greedily, with replacement, so that their average has the lowest
+loss on the rows that each network was not trained on.
 
-The scores of validation rows are slightly too good, since networks are stopped and
-chosen by them, and slightly too bad, since a row is predicted by one network of each
-set where new rows are predicted by all."""
+The validation score is slightly optimistic, since networks are stopped and selected by
+it, and slightly pessimistic, since one network of each set predicts a held-out row,
+while all of them predict new rows."""
 
 _REFERENCES = """\
 Caruana, Niculescu-Mizil, Crew & Ksikes (2004). "Ensemble selection from libraries of
@@ -124,17 +125,17 @@ boosted trees on tabular data." NeurIPS. arXiv:2407.04491."""
     references=_REFERENCES,
 )
 class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
-    """Many networks with different hyperparameters, averaged, for classification.
+    """Average of many networks with different hyperparameters, for classification.
 
-    It takes tables as they come, with numbers of any scale, categories and missing
-    values, and is meant to be used without tuning.
+    It takes raw tables, with numbers of any scale, categories and missing values, and
+    works well without tuning.
 
     Parameters
     ----------
     {ensemble}
     class_weight : dict or 'balanced', default=None
-        Weights of the classes, which multiply those of the samples; 'balanced' makes
-        them inversely proportional to the classes' frequencies.
+        Weights of the classes, which multiply the sample weights; 'balanced' makes
+        them inversely proportional to the class frequencies.
     {last}
 
     Attributes
@@ -145,7 +146,7 @@ class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
 
     See Also
     --------
-    DeepEnsembleRegressor : The same for numbers.
+    DeepEnsembleRegressor : The same for regression.
     MLPClassifier : A single network.
 
     Notes
@@ -163,7 +164,7 @@ class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
     >>> from sklearn.model_selection import train_test_split
     >>> X, y = load_breast_cancer(return_X_y=True, as_frame=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
-    >>> model = DeepEnsembleClassifier(n_members=8, random_state=0)
+    >>> model = DeepEnsembleClassifier(n_members=4, max_iter=10, random_state=0)
     >>> model.fit(X_train, y_train).score(X_test, y_test) > 0.95
     True
     """
@@ -200,7 +201,8 @@ class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
         targets = class_targets(y, distributions=False)
         if targets.is_multilabel:
             raise ValueError(
-                f"y must hold one label for each sample, got shape {y.shape}."
+                f"y must have shape (n_samples,), one label per sample, got shape "
+                f"{y.shape}."
             )
         self._targets, self.classes_ = targets, targets.classes_
         form = "labels" if len(self.classes_) <= 2 else "classes"
@@ -231,28 +233,28 @@ class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
         return self._targets.probabilities(self._loss.predict(raw.double()).numpy())
 
     def _parts(self, predictions, target):
-        """Return the probability of the class that a row is of."""
+        """Return the predicted probability of the true class of each row."""
         return predictions[..., np.arange(len(target)), target]
 
     def _row_losses(self, parts):
         return -np.log(np.maximum(parts, _LEAST_PROBABILITY))
 
-    def _look_back(self, held_out, chosen, target, weight):
+    def _set_scores(self, held_out, chosen, target, weight):
         codes = np.tensordot(chosen, held_out, 1).argmax(axis=1)
         self.validation_score_ = accuracy_score(target, codes, sample_weight=weight)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
-        """Train the networks and choose among them.
+        """Train the networks and select the best sets.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Training rows, which may hold categories and missing values.
         y : array-like of shape (n_samples,)
-            Classes.
+            Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights, none negative. A row of weight 0 counts as if it were not there.
+            Non-negative sample weights. Rows of weight 0 are ignored.
 
         Returns
         -------
@@ -262,12 +264,21 @@ class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
         Raises
         ------
         ValueError
-            If the data are not as they should be.
+            If X, y or sample_weight are invalid.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skdeep import DeepEnsembleClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = DeepEnsembleClassifier(n_members=2, n_folds=2, max_iter=1)
+        >>> len(model.fit(X, y).members_)
+        2
         """
         return self._fit(X, y, sample_weight)
 
     def predict_proba(self, X):
-        """Predict probabilities of the classes.
+        """Predict class probabilities.
 
         Parameters
         ----------
@@ -277,12 +288,21 @@ class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
         Returns
         -------
         p : ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``.
+            Probabilities, in the order of ``classes_``.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skdeep import DeepEnsembleClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = DeepEnsembleClassifier(n_members=2, n_folds=2, max_iter=1)
+        >>> model.fit(X, y).predict_proba(X).shape
+        (150, 3)
         """
         return self._moments(X)[0].astype(self._dtype, copy=False)
 
     def predict_log_proba(self, X):
-        """Predict the logarithms of the probabilities of the classes.
+        """Predict the logarithms of the class probabilities.
 
         Parameters
         ----------
@@ -293,13 +313,22 @@ class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
         -------
         log_p : ndarray of shape (n_samples, n_classes)
             ``log(predict_proba(X))``.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skdeep import DeepEnsembleClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = DeepEnsembleClassifier(n_members=2, n_folds=2, max_iter=1)
+        >>> model.fit(X, y).predict_log_proba(X).shape
+        (150, 3)
         """
         p = self.predict_proba(X)
         with np.errstate(divide="ignore"):
             return np.log(p, out=p)
 
     def predict(self, X):
-        """Predict classes.
+        """Predict class labels.
 
         Parameters
         ----------
@@ -309,7 +338,16 @@ class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
         Returns
         -------
         y : ndarray of shape (n_samples,)
-            The likeliest classes.
+            The most probable classes.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skdeep import DeepEnsembleClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = DeepEnsembleClassifier(n_members=2, n_folds=2, max_iter=1)
+        >>> model.fit(X, y).predict(X).shape
+        (150,)
         """
         codes = self.predict_proba(X).argmax(axis=1)
         return self.classes_[codes]
@@ -319,17 +357,17 @@ class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
     ensemble=_ENSEMBLE_DOC,
     last=_LAST_DOC,
     fitted=_FITTED_DOC.format(
-        loss="The mean squared error, in units of the target's variance,",
+        loss="The mean squared error, in units of the variance of the target,",
         score="R²",
     ),
     notes=_NOTES,
     references=_REFERENCES,
 )
 class DeepEnsembleRegressor(RegressorMixin, DeepEnsemble):
-    """Many networks with different hyperparameters, averaged, for regression.
+    """Average of many networks with different hyperparameters, for regression.
 
-    It takes tables as they come, with numbers of any scale, categories and missing
-    values, a target of any scale, and is meant to be used without tuning.
+    It takes raw tables, with numbers of any scale, categories and missing values, and
+    targets of any scale, and works well without tuning.
 
     Parameters
     ----------
@@ -342,7 +380,7 @@ class DeepEnsembleRegressor(RegressorMixin, DeepEnsemble):
 
     See Also
     --------
-    DeepEnsembleClassifier : The same for classes.
+    DeepEnsembleClassifier : The same for classification.
     MLPRegressor : A single network.
 
     Notes
@@ -360,7 +398,7 @@ class DeepEnsembleRegressor(RegressorMixin, DeepEnsemble):
     >>> from sklearn.model_selection import train_test_split
     >>> X, y = load_diabetes(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
-    >>> model = DeepEnsembleRegressor(n_members=8, random_state=0)
+    >>> model = DeepEnsembleRegressor(n_members=4, max_iter=15, random_state=0)
     >>> model.fit(X_train, y_train).score(X_test, y_test) > 0.3
     True
     >>> mean, std = model.predict(X_test, return_std=True)
@@ -419,13 +457,13 @@ class DeepEnsembleRegressor(RegressorMixin, DeepEnsemble):
         return raw.double().numpy()
 
     def _parts(self, predictions, target):
-        """Return the errors."""
+        """Return the errors of the predictions."""
         return predictions - target
 
     def _row_losses(self, parts):
         return (parts**2).mean(axis=-1)
 
-    def _look_back(self, held_out, chosen, target, weight):
+    def _set_scores(self, held_out, chosen, target, weight):
         mean = np.tensordot(chosen, held_out, 1)
         self.validation_score_ = r2_score(target, mean, sample_weight=weight)
         spread = np.tensordot(chosen, (held_out - mean) ** 2, 1)
@@ -434,7 +472,7 @@ class DeepEnsembleRegressor(RegressorMixin, DeepEnsemble):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
-        """Train the networks and choose among them.
+        """Train the networks and select the best sets.
 
         Parameters
         ----------
@@ -443,7 +481,7 @@ class DeepEnsembleRegressor(RegressorMixin, DeepEnsemble):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights, none negative. A row of weight 0 counts as if it were not there.
+            Non-negative sample weights. Rows of weight 0 are ignored.
 
         Returns
         -------
@@ -453,7 +491,16 @@ class DeepEnsembleRegressor(RegressorMixin, DeepEnsemble):
         Raises
         ------
         ValueError
-            If the data are not as they should be.
+            If X, y or sample_weight are invalid.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from skdeep import DeepEnsembleRegressor
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> model = DeepEnsembleRegressor(n_members=2, n_folds=2, max_iter=1)
+        >>> len(model.fit(X, y).members_)
+        2
         """
         return self._fit(X, y, sample_weight)
 
@@ -471,10 +518,21 @@ class DeepEnsembleRegressor(RegressorMixin, DeepEnsemble):
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions.
-        std : ndarray shaped as ``y``
-            How far the target is likely to be off, if asked for. The variance is that
-            of the members' predictions, which grows where they know little, plus that
-            of the noise: what the squared errors on validation rows had left over.
+        std : ndarray of the shape of ``y``
+            Standard deviation of the target, if ``return_std``. Its square is the
+            variance of the members' predictions, which is larger far from the training
+            rows, plus the variance of the noise: the mean squared error on held-out
+            rows that the first does not account for.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from skdeep import DeepEnsembleRegressor
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> model = DeepEnsembleRegressor(n_members=2, n_folds=2, max_iter=1)
+        >>> mean, std = model.fit(X, y).predict(X, return_std=True)
+        >>> mean.shape, std.shape
+        ((442,), (442,))
         """
         return_std = check_flag(return_std, "return_std")
         mean, variance = self._moments(X)

@@ -1,4 +1,4 @@
-"""The training of an ensemble of networks, and what it predicts."""
+"""Base class of deep ensembles: training of the networks, and their average."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ from skdeep.training import (
     train_together,
 )
 
-# How often the greedy choice adds a set of members.
+# Number of sets that the greedy selection adds.
 _N_ROUNDS = 40
-# Rows that are predicted together.
+# Number of rows predicted at a time, to limit the memory.
 _CHUNK = 8000
 _TREES: dict = {"n_estimators": 50, "min_samples_leaf": 5, "max_features": 0.5}
 _FLOATS = (np.float64, np.float32)
@@ -57,22 +57,31 @@ class EnsembleMember:
     Parameters
     ----------
     hyperparameters : dict
-        What was drawn for it.
+        The hyperparameters that were drawn for it.
     fold : int
-        Which part of the training rows it has not been trained on.
+        The fold of the training rows that was held out.
     features : Features
-        What it reads.
+        Its inputs.
     network : TrainedNetwork
-        Its weights.
+        The network with its weights.
     history : list of dict
         A record of each epoch.
 
     Attributes
     ----------
     n_iter : int
-        Number of epochs that it was trained for.
+        Number of epochs.
     validation_loss : float
-        Its loss on the rows of its fold.
+        Its loss on the held-out fold.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdeep import DeepEnsembleClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = DeepEnsembleClassifier(n_members=2, n_folds=2, max_iter=1)
+    >>> model.fit(X, y).members_[1].fold
+    1
     """
 
     def __init__(self, hyperparameters, fold, features, network, history):
@@ -88,8 +97,8 @@ class EnsembleMember:
         self.validation_loss = kept["valid_loss"]
 
     def __repr__(self) -> str:
-        told = ", ".join(f"{k}={v!r}" for k, v in self.hyperparameters.items())
-        return f"EnsembleMember({told}, fold={self.fold})"
+        listed = ", ".join(f"{k}={v!r}" for k, v in self.hyperparameters.items())
+        return f"EnsembleMember({listed}, fold={self.fold})"
 
 
 def _build(config: dict) -> DenseNetwork:
@@ -97,7 +106,7 @@ def _build(config: dict) -> DenseNetwork:
 
 
 def _config(task: Task) -> dict:
-    """Return what a network like the task's is built from."""
+    """Return the arguments that build the task's network, for `_build`."""
     network: Any = task.learner.module
     sizes = [layer.in_features for layer in network.layers]
     return {
@@ -110,14 +119,14 @@ def _config(task: Task) -> dict:
 
 @dataclass
 class _Set:
-    """Members with the same hyperparameters and features, one a fold."""
+    """Members with the same hyperparameters and features, one for each fold."""
 
     hyperparameters: dict
     features: Features
     tasks: list[Task]
 
     def members(self) -> list[EnsembleMember]:
-        """Return them as they are kept."""
+        """Return the trained members."""
         return [
             EnsembleMember(
                 self.hyperparameters,
@@ -131,12 +140,12 @@ class _Set:
 
 
 class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
-    """Fit and predict of an ensemble; a subclass knows the targets."""
+    """Base class of deep ensembles; subclasses encode the targets."""
 
-    #: Factor of the penalties that are drawn.
+    #: Factor of all penalties that are drawn.
     _penalty = 1.0
 
-    # -- what a kind of target says ------------------------------------------------
+    # -- what subclasses define ----------------------------------------------------
 
     @abstractmethod
     def _start(self, y: np.ndarray) -> np.ndarray:
@@ -144,15 +153,15 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
 
     @abstractmethod
     def _class_weight(self, y: np.ndarray, codes: np.ndarray) -> np.ndarray | None:
-        """Return the weight of each row by its class, if there are such."""
+        """Return the class weight of each row, None without class weights."""
 
     @abstractmethod
     def _scale(self, codes: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
-        """Return the target as networks are to learn it."""
+        """Return the encoded target scaled for the networks."""
 
     @abstractmethod
     def _make_trees(self, parameters: dict):
-        """Return a forest that judges how relevant columns are."""
+        """Return a forest whose feature importances rank the columns."""
 
     @property
     @abstractmethod
@@ -161,19 +170,27 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
 
     @abstractmethod
     def _scores(self, raw: Tensor, target: Tensor) -> Tensor:
-        """Return how good the scores of each row are, (n_samples,)."""
+        """Return the validation score of each row, (n_samples,)."""
 
     @abstractmethod
     def _predictions(self, raw: Tensor) -> np.ndarray:
-        """Return what is averaged: probabilities or scaled values, (n_samples, n)."""
+        """Return probabilities or scaled values, which are averaged, (n_samples, n)."""
 
     @abstractmethod
     def _parts(self, predictions: np.ndarray, target: np.ndarray) -> np.ndarray:
-        """Return what the loss of an average is computed from, (..., n_samples)."""
+        """Return a linear part of the predictions that determines the loss.
+
+        The part of an average is the average of the parts, which are smaller than the
+        predictions: (..., n_samples, n) -> (..., n_samples[, n]).
+        """
 
     @abstractmethod
     def _row_losses(self, parts: np.ndarray) -> np.ndarray:
-        """Return the loss of each row, (n_samples,)."""
+        """Return the loss of each row from the parts, (n_samples,)."""
+
+    @abstractmethod
+    def _set_scores(self, held_out, chosen, target, weight) -> None:
+        """Set the attributes that come from the predictions of held-out rows."""
 
     # -- fit -----------------------------------------------------------------------
 
@@ -189,7 +206,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         n_samples = len(sample)
         if n_samples < 2:
             raise ValueError(
-                f"An ensemble needs 2 samples at least, got n_samples={n_samples}."
+                f"An ensemble needs at least 2 samples, got n_samples={n_samples}."
             )
         target = self._scale(sample.codes, sample.weight)
         folds = assign_folds(target, min(int(self.n_folds), n_samples), rng)
@@ -198,24 +215,23 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         self._keep(sets, target, folds, sample.weight)
 
     def _sample(self, X, y, sample_weight) -> Sample:
-        """Return the checked rows that have a weight above zero."""
+        """Return the checked rows without those of weight zero."""
         table, y, schema = check_inputs(self, X, y, dtype=_FLOATS)
         self._schema = schema
         self.__dict__.pop("feature_names_in_", None)
         self.__dict__.update(schema.attributes())
         self._dtype = float_dtype(X) or table.dtype.name
-        # Networks are trained in float32, whatever X is of.
+        # Networks are trained in float32 whatever the type of X.
         weight = check_weight(sample_weight, table, np.float32)
         with naming("y"):
             codes = self._start(y)
         by_class = self._class_weight(y, codes)
         if by_class is not None:
-            given = self.class_weight
-            weight = times_class_weight(weight, by_class, given, np.float32)
+            weight = times_class_weight(weight, by_class, self.class_weight, np.float32)
         return Sample(table, codes, weight).without_weightless()
 
     def _sets(self, sample: Sample, target, folds, device, rng) -> list[_Set]:
-        """Lay out all networks and what they are trained on."""
+        """Make all networks and their training data."""
         self._encoder = TableEncoder().fit(sample.table)
         x = self._encoder.transform(sample.table)
         trees = self._make_trees(_TREES | {"random_state": _seed(rng)})
@@ -227,11 +243,11 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
             inputs = features.encode(torch.from_numpy(x).to(torch.float32))
             tasks = []
             for fold in range(n_folds):
-                learnt, watched = (
+                train, valid = (
                     self._data(inputs, target, sample.weight, rows, device)
                     for rows in (folds != fold, folds == fold)
                 )
-                tasks.append(self._task(hyper, learnt, watched, _seed(rng)))
+                tasks.append(self._task(hyper, train, valid, _seed(rng)))
             sets.append(_Set(hyper, features, tasks))
         return sets
 
@@ -252,14 +268,12 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         weights = torch.from_numpy(weight[rows]).to(device, torch.float32)
         return RowSource(chosen, wanted.to(device), weights)
 
-    def _task(
-        self, hyper: dict, train_data: RowSource, valid: RowSource, seed: int
-    ) -> Task:
-        """Return the training of one network."""
-        target: Any = train_data.target
+    def _task(self, hyper: dict, train: RowSource, valid: RowSource, seed: int) -> Task:
+        """Return the training task of one network."""
+        target: Any = train.target
         device = target.device
         rng = np.random.RandomState(seed)
-        (inputs,) = train_data.rows.take(slice(0, 1))
+        (inputs,) = train.rows.take(slice(0, 1))
         network = DenseNetwork(
             inputs.shape[1],
             hyper["hidden_layer_sizes"],
@@ -267,12 +281,12 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
             activation=hyper["activation"],
         )
         network.initialize("he_normal", rng)
-        batch_size = self._batch_size(len(train_data.rows))
+        batch_size = self._batch_size(len(train.rows))
         return Task(
             learners=[
                 DenseLearner(network.to(device), Supervised(self._loss, self._n_scores))
             ],
-            train=train_data,
+            train=train,
             valid=valid,
             options=self._options(hyper, batch_size),
             rng=rng,
@@ -285,7 +299,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         )
 
     def _mean_score(self, raw: Tensor, data: RowSource) -> float:
-        """Return the weighted mean of the scores of rows."""
+        """Return the weighted mean of the validation scores of the rows."""
         target: Any = data.target
         scores = self._scores(raw, target)
         if data.weight is None:
@@ -294,7 +308,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
 
     def _batch_size(self, n_samples: int) -> int:
         if self.batch_size == "auto":
-            # At first a network learns by the number of its steps.
+            # Small tables need small batches, or an epoch has too few steps.
             return min(2 ** int(np.log2(n_samples / 12).clip(5, 8)), n_samples)
         return min(int(self.batch_size), n_samples)
 
@@ -313,7 +327,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         )
 
     def _keep(self, sets: list[_Set], target, folds, weight) -> None:
-        """Keep the trained networks, and choose among them."""
+        """Select members and store them with their weights and scores."""
         held_out = np.stack([self._held_out(each, folds) for each in sets])
         parts = self._parts(held_out, target)
 
@@ -326,10 +340,10 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         n_folds = len(self.members_) // len(sets)
         self.member_weights_ = np.repeat(chosen, n_folds) / n_folds
         self.validation_loss_ = mean_loss(np.tensordot(chosen, parts, 1))
-        self._look_back(held_out, chosen, target, weight)
+        self._set_scores(held_out, chosen, target, weight)
 
     def _held_out(self, each: _Set, folds: np.ndarray) -> np.ndarray:
-        """Return what each row is predicted by the member not trained on it."""
+        """Return the prediction of each row by the member not trained on it."""
         predicted: Any = None
         for fold, task in enumerate(each.tasks):
             network = task.learner.module.eval()
@@ -340,10 +354,6 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
                 predicted = np.empty((len(folds), part.shape[1]))
             predicted[folds == fold] = part
         return predicted
-
-    @abstractmethod
-    def _look_back(self, held_out, chosen, target, weight) -> None:
-        """Set what the predictions of held-out rows tell of the ensemble."""
 
     # -- predict -------------------------------------------------------------------
 
@@ -367,7 +377,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         return mean, np.maximum(square - mean**2, 0)
 
     def _weighted_predictions(self, table):
-        """Yield the weight and the predictions of each member that has a weight."""
+        """Yield the weight and the predictions of each member of non-zero weight."""
         device = resolve_device(self.device, fall_back=True)
         dtype = getattr(torch, self._dtype if device.type == "cpu" else "float32")
         x = torch.from_numpy(self._encoder.transform(table)).to(device, dtype)
@@ -376,7 +386,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
             if not weight:
                 continue
             if member.features is not features:
-                # The members of a set read the same.
+                # The members of a set share their features: encode once per set.
                 features = member.features
                 inputs = features.encode(x)
             network = member.network.module(_build, device).to(dtype)
@@ -392,7 +402,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
 
 
 def _train_all(tasks: list[Task]) -> None:
-    """Train all networks; raise what hinders one of them."""
+    """Train all networks together; raise the first error."""
     for error in train_together(tasks):
         if error is not None:
             raise error

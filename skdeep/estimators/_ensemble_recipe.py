@@ -1,4 +1,4 @@
-"""What an ensemble draws for its members, and how it chooses among them."""
+"""Hyperparameters, features, folds and selection of the members of an ensemble."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from skdeep.encoding import (
     bin_edges,
 )
 
-# Columns that get the full number of features; of more columns each gets fewer, for
-# the first layer to be fast.
+# Up to this many columns get the full number of features. With more columns each gets
+# fewer, which keeps the first layer fast.
 _FULLY_EXPANDED = 8
 _LEAST_RELEVANCE = 0.05
 
-# Kinds of sets, each good at other tables; a number range is drawn from evenly on a
-# logarithmic scale. The first sets are of the first kinds.
-_KINDS: list[dict] = [
+# Hyperparameter templates, which suit different tables and are used in this order.
+# Tuples are log-uniform ranges, except hidden_layer_sizes.
+_TEMPLATES: list[dict] = [
     {
         "embedding": "raw",
         "relevance": 1.0,
@@ -100,24 +100,24 @@ _COMMON: dict = {"learning_rate_init": (7e-3, 1.5e-2)}
 
 
 def draw_hyperparameters(n_sets: int, rng: np.random.RandomState) -> list[dict]:
-    """Draw hyperparameters for each set, of one kind after the other."""
-    kinds = [_KINDS[i % len(_KINDS)] for i in range(n_sets)]
+    """Draw hyperparameters for each set, going round the templates."""
+    templates = [_TEMPLATES[i % len(_TEMPLATES)] for i in range(n_sets)]
     return [
-        {name: _draw(name, value, rng) for name, value in (kind | _COMMON).items()}
-        for kind in kinds
+        {name: _draw(name, value, rng) for name, value in (template | _COMMON).items()}
+        for template in templates
     ]
 
 
 def _draw(name: str, value, rng: np.random.RandomState):
-    """Return the value, or one from its range."""
+    """Return the value, or one drawn from its range."""
     if name == "hidden_layer_sizes" or not isinstance(value, tuple):
         return value
     return float(np.exp(rng.uniform(*np.log(value))))
 
 
 def make_features(hyper: dict, encoder: TableEncoder, x, importance, rng) -> Features:
-    """Make the features of encoded rows that the hyperparameters ask for."""
-    columns = encoder.manifold_
+    """Return the features of encoded rows that the hyperparameters specify."""
+    columns = encoder.expandable_
     relevance = _relevance(importance, hyper["relevance"])
     if hyper["embedding"] == "raw" or not len(columns):
         return PlainFeatures(relevance)
@@ -134,22 +134,26 @@ def make_features(hyper: dict, encoder: TableEncoder, x, importance, rng) -> Fea
 
 
 def column_importance(trees, x: np.ndarray, target: np.ndarray, weight) -> np.ndarray:
-    """Return how much each column tells ``trees`` of the target, 1 for the most."""
+    """Return the feature importances of ``trees``, relative to the largest."""
     flat = target[:, 0] if target.ndim == 2 and target.shape[1] == 1 else target
-    with np.errstate(invalid="ignore"):  # where no split tells anything
+    with np.errstate(invalid="ignore"):  # 0 / 0 if no split improves the forest
         importance = trees.fit(x, flat, weight).feature_importances_
     importance = np.nan_to_num(importance)
     return importance / max(importance.max(), np.finfo(float).tiny)
 
 
 def _relevance(importance: np.ndarray, power: float) -> np.ndarray:
-    """Return factors of columns that grow with importance, 1 in the mean square."""
+    """Return factors of the columns that grow with importance, of mean square 1."""
     relevance = (importance**power).clip(_LEAST_RELEVANCE)
     return relevance / np.sqrt(np.mean(relevance**2))
 
 
 def assign_folds(target: np.ndarray, n_folds: int, rng) -> np.ndarray:
-    """Return the fold of each row; every fold has its share of all of the target."""
+    """Return the fold of each row, stratified by the target, whether class or number.
+
+    Rows are sorted by target, and each block of ``n_folds`` rows is spread over all
+    folds.
+    """
     n_samples = len(target)
     key = target if target.ndim == 1 else target[:, 0]
     blocks = [rng.permutation(n_folds) for _ in range(-(-n_samples // n_folds))]
@@ -162,17 +166,17 @@ def assign_folds(target: np.ndarray, n_folds: int, rng) -> np.ndarray:
 def choose_greedily(parts: np.ndarray, mean_loss, n_rounds: int) -> np.ndarray:
     """Return weights of models whose average has a low loss (Caruana et al., 2004).
 
-    Models are added one by one, the same again if that is best; the best of the
-    averages on the way is taken.
+    Models are added one by one, with replacement; the best average on the way is
+    returned.
 
     Parameters
     ----------
     parts : ndarray of shape (n_models, ...)
-        What each model gives.
+        The predictions of each model, or a linear part of them.
     mean_loss : callable
-        The loss of an average.
+        Maps an average of the parts to a loss.
     n_rounds : int
-        How many are added.
+        How many models to add.
     """
     total = np.zeros_like(parts[0])
     counts = np.zeros(len(parts))

@@ -1,4 +1,4 @@
-"""Checks of time series that a user passes to a forecaster, and of their columns."""
+"""Checks of the rows and columns of time series that are passed to a forecaster."""
 
 from __future__ import annotations
 
@@ -34,22 +34,36 @@ from skdeep.encoding import (
 )
 from skdeep.estimators._validation import Schema, check_target, stand_in
 
-_DATES = "Name the column of the rows' dates in date_column, or make it the index."
-_NAMES = "The name of a series goes into the column that groups names."
+_DATES = "Name the column of dates by date_column, or make it the index."
+_NAMES = "Name the column that holds the names of several series by groups."
+_GROUPS = "If they are several series, name the column that tells them apart by groups."
 
-# Parameters that name columns which hold no numbers.
+# Parameters that name columns that are not numeric.
 LABEL_PARAMETERS = ("groups", "date_column")
 
 
 @dataclass
 class Layout:
-    """Which columns are what, as positions among those that hold numbers.
+    """The roles of the columns.
 
-    ``own`` are the columns of the targets' own past, ``known`` those known in advance;
-    ``names`` are the names of the targets, if they have some; ``has_y`` tells whether
-    they were given as y. ``columns`` are the positions of ``own`` among all columns.
-    ``numeric`` are the positions of all columns that hold numbers, ``labels`` the names
-    of all columns of X, if they have some.
+    Parameters
+    ----------
+    own : list of int
+        Positions, among the numeric columns, of those that hold the targets' past.
+    known : list of int
+        Positions, among the numeric columns, of those known in advance.
+    n_targets : int
+        Number of targets.
+    names : list or None
+        Names of the targets, if they have names.
+    has_y : bool
+        Whether the targets were passed as y.
+    columns : list of int
+        Positions of ``own`` among all columns of X.
+    numeric : list of int
+        Positions of the numeric columns among all columns of X.
+    labels : list or None
+        Names of all columns of X, if they have names.
     """
 
     own: list[int]
@@ -62,12 +76,15 @@ class Layout:
     labels: list | None
 
     def name_of(self, column: int) -> Any:
-        """Return the name, or position, of a column that holds numbers."""
+        """Return the name of a numeric column, or its position in X."""
         place = self.numeric[column]
         return place if self.labels is None else self.labels[place]
 
     def shaped(self, forecasts: np.ndarray, index: pd.Index | None):
-        """Return forecasts (n, n_targets) shaped as the target, framed by an index."""
+        """Return forecasts (n, n_targets) in the shape of the target.
+
+        With an index, they are a Series or a DataFrame.
+        """
         is_flat = self.n_targets == 1
         if index is None:
             return forecasts[:, 0] if is_flat else forecasts
@@ -77,7 +94,10 @@ class Layout:
         return pd.DataFrame(forecasts, index=index, columns=self.names)
 
     def interval(self, ends: np.ndarray, index: pd.Index | None):
-        """Return intervals (n, n_targets, 2) likewise."""
+        """Return intervals (n, n_targets, 2) in the shape of the target.
+
+        With an index, they are a DataFrame with columns "lower" and "upper".
+        """
         is_flat = self.n_targets == 1
         if index is None:
             return ends[:, 0] if is_flat else ends
@@ -90,9 +110,9 @@ class Layout:
 
 @dataclass
 class Group:
-    """One of several series: where its rows are, and their times if they have some.
+    """One series: its key, the positions of its rows, and their times if any.
 
-    ``origin`` tells where the times were found.
+    ``origin`` is where the times were found. The key of an only series is None.
     """
 
     key: Any
@@ -102,12 +122,12 @@ class Group:
 
     @property
     def has_dates(self) -> bool:
-        """Whether the times are more than numbers."""
+        """Whether the times are dates, periods or time differences."""
         return self.times is not None and not is_numeric_dtype(self.times.dtype)
 
     @property
-    def has_numbers_of_its_own(self) -> bool:
-        """Whether the times are numbers that pandas did not count up itself."""
+    def has_own_numbers(self) -> bool:
+        """Whether the times are numbers other than the default row numbers."""
         if self.times is None or self.has_dates:
             return False
         if self.origin.column is not None:
@@ -116,7 +136,7 @@ class Group:
         return self.key is None and not is_counted
 
     def time_axis(self, freq, n_ahead: int) -> TimeAxis | None:
-        """Learn how the times go on."""
+        """Return the time axis of the series; None without times."""
         is_index = self.origin.column is None and self.times is not None
         if is_index and freq is None and self.key is not None and not self.has_dates:
             return numbered_rows(self.times)
@@ -128,11 +148,11 @@ class Group:
 
 @dataclass
 class Series:
-    """Checked rows of one series or several.
+    """Checked rows of one or more series.
 
-    ``numeric`` is (n_rows, n_columns) without the columns of names and dates, NaN where
-    a value is missing; ``index`` are the dates of the rows, if they have some;
-    ``float_type`` names the type that the user's numbers have.
+    ``numeric`` is (n_rows, n_columns) without the columns of names and dates, with NaN
+    for missing values; ``index`` holds the dates of the rows, if any; ``float_type`` is
+    the name of the float type of the user's numbers.
     """
 
     numeric: np.ndarray
@@ -150,17 +170,17 @@ def as_rows(X, takes_arrays: bool = True, name: str = "X"):
     """Return a single series, which has one axis, as rows of one column.
 
     A list of numbers, a one-dimensional array and a Series of pandas or polars are
-    series; all else is returned as it is. What a mask hides becomes NaN.
+    series; anything else is returned unchanged. Masked values become NaN.
 
     Parameters
     ----------
     X : array-like
         The user's rows.
     takes_arrays : bool, default=True
-        Whether an array or a list of numbers, which could be a single row of several
-        columns as well, is a series.
+        Whether an array or a list of numbers is a series; it could also be a single row
+        of several columns.
     name : str, default="X"
-        What the rows are called.
+        Name of the rows in messages.
     """
     X = tensor_to_numpy(X, name)
     if isinstance(X, np.ma.MaskedArray):
@@ -185,53 +205,60 @@ def check_series(
     Parameters
     ----------
     estimator : estimator
-        Tells by ``groups`` and ``date_column`` which columns hold no numbers.
+        Its ``groups`` and ``date_column`` name the columns that are not numeric.
     X : array-like of shape (n_rows, n_features)
         The user's rows.
     dtype : sequence of type
-        Types that X may keep, the first being what it is converted to.
+        Types that X may keep; any other is converted to the first.
     schema : Schema or None
-        What was found in the training rows. None if these are the training rows.
+        The columns of the training rows. None if these are the training rows.
     name : str, default="X"
-        What the rows are called.
+        Name of the rows in messages.
     known : list of int, optional
-        The columns that alone are to be read, of rows that a user passes as future; the
-        others may hold NaN, and give 0.
+        For future rows: the only columns to read. The others may hold NaN; they become
+        0.
     """
     reset = schema is None
     estimator = stand_in(estimator, schema)
-    _refuse_repeated_columns(X, name)
+    _check_unique_columns(X, name)
     _check_feature_names(estimator, X, reset=reset)
     rest, keys, times, labels = _split_labels(estimator, X, reset, name)
     if hasattr(rest, "columns") and not len(rest.columns):
         raise ValueError(
             f"Found array with 0 feature(s) (shape={rest.shape}) while a minimum of 1 "
-            f"is required: {name} has no column of numbers."
+            f"is required: {name} has no numeric column."
         )
     arguments = dict(dtype=dtype, input_name=name, estimator=estimator)
     with naming(name), holding_numbers(rest, name, dates=_DATES, text=_NAMES):
         numeric = _check_numbers(rest, known, arguments)
-    if times is X:  # else the number of columns is known to be right
+    if times is X:  # otherwise `_split_labels` has checked the number of columns
         _check_n_features(estimator, X, reset=reset)
-    origin = Origin(name, estimator.date_column)
-    groups = _groups(times, keys, len(numeric), origin)
+    groups = _split_series(times, keys, len(numeric), _origin(estimator, name))
     if known is None:
-        _look_at_missing(numeric, groups, labels, is_training=reset)
+        _check_missing(numeric, groups, labels, is_training=reset)
     index = times.index if groups[0].has_dates else None
     float_type = float_dtype(rest) or numeric.dtype.name
     series = Series(numeric, groups, index, float_type)
     return series, schema or Schema.of(estimator)
 
 
-def _refuse_repeated_columns(X, name: str) -> None:
+def _origin(estimator, name: str) -> Origin:
+    """Return where the times of rows are found, for messages."""
+    advice = _GROUPS if estimator.groups is None else ""
+    return Origin(name, estimator.date_column, advice)
+
+
+def _check_unique_columns(X, name: str) -> None:
     columns = list(getattr(X, "columns", ()))
     repeated = [c for i, c in enumerate(columns) if c in columns[:i]]
     if repeated:
-        raise ValueError(f"{name} has several columns of one name: {repeated}.")
+        raise ValueError(
+            f"The column names of {name} must be unique, got {repeated} more than once."
+        )
 
 
 def _split_labels(estimator, X, reset: bool, name: str) -> tuple[Any, Any, Any, list]:
-    """Split off the columns that hold no numbers.
+    """Split off the columns named by ``groups`` and ``date_column``.
 
     Returns
     -------
@@ -240,7 +267,7 @@ def _split_labels(estimator, X, reset: bool, name: str) -> tuple[Any, Any, Any, 
     keys : ndarray or None
         The series of each row, if X holds several.
     times : object
-        Its index holds the rows' times, if they have some.
+        Its index holds the times of the rows, if any.
     labels : list
         Names or positions of the other columns.
     """
@@ -251,35 +278,35 @@ def _split_labels(estimator, X, reset: bool, name: str) -> tuple[Any, Any, Any, 
         return X, None, X, list(getattr(X, "columns", ()))
     _check_n_features(estimator, X, reset=reset)
     n_features = estimator.n_features_in_
-    columns = {p: _columns(estimator, p, X, n_features)[0] for p in asked}
+    columns = {p: _requested_columns(estimator, p, X, n_features)[0] for p in asked}
     if len(set(columns.values())) < len(asked):
         raise ValueError(
             f"groups={estimator.groups!r} and date_column={estimator.date_column!r} "
-            "name the same column."
+            "must name different columns."
         )
     keys, times = None, X
     rest, _ = split_columns(X, sorted(columns.values()))
     if "groups" in columns:
-        keys = _keys(estimator, split_columns(X, [columns["groups"]])[1][:, 0])
+        keys = _check_keys(estimator, split_columns(X, [columns["groups"]])[1][:, 0])
     if "date_column" in columns:
-        column = _column(X, columns["date_column"])
-        times = pd.DataFrame(index=as_times(column, estimator.date_column, name))
+        column = _get_column(X, columns["date_column"])
+        times = pd.DataFrame(index=_dates_index(column, estimator.date_column, name))
     names = list(getattr(X, "columns", range(n_features)))
     labels = [n for i, n in enumerate(names) if i not in columns.values()]
     return rest, keys, times, labels
 
 
-def _keys(estimator, keys: np.ndarray) -> np.ndarray:
-    """Return the names of the series of the rows, none of which may be missing."""
+def _check_keys(estimator, keys: np.ndarray) -> np.ndarray:
+    """Check that no name of a series is missing, and return the names."""
     if pd.isna(keys).any():
         raise ValueError(
             f"The column groups={estimator.groups!r} must name the series of every "
-            f"row; row {int(np.flatnonzero(pd.isna(keys))[0])} has no name."
+            f"row; it is missing in row {int(np.flatnonzero(pd.isna(keys))[0])}."
         )
     return keys
 
 
-def _column(X, place: int) -> pd.Series:
+def _get_column(X, place: int) -> pd.Series:
     """Return a column with the type that pandas gives it."""
     if hasattr(X, "iloc"):
         return X.iloc[:, place]
@@ -288,22 +315,22 @@ def _column(X, place: int) -> pd.Series:
     return pd.Series(list(X[:, place]), name=name, dtype=object).infer_objects()
 
 
-def as_times(column: pd.Series, parameter, name: str) -> pd.Index:
-    """Return the index that a column of dates makes.
+def _dates_index(column: pd.Series, parameter, name: str) -> pd.Index:
+    """Convert a column of dates to an index.
 
     Parameters
     ----------
     column : Series
         Dates, periods, text in ISO 8601, or numbers.
     parameter : str or int
-        What ``date_column`` names.
+        Value of the parameter ``date_column``, for messages.
     name : str
-        What the rows are called.
+        Name of the rows in messages.
     """
     if column.isna().any():
         raise ValueError(
-            f"The column date_column={parameter!r} of {name} must give the date of "
-            f"every row; row {int(np.flatnonzero(column.isna())[0])} has none."
+            f"The column date_column={parameter!r} of {name} must hold the date of "
+            f"every row; it is missing in row {int(np.flatnonzero(column.isna())[0])}."
         )
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
@@ -312,11 +339,10 @@ def as_times(column: pd.Series, parameter, name: str) -> pd.Index:
         try:
             column = pd.to_datetime(column, format="ISO8601")
         except (ValueError, TypeError) as error:
-            told = str(error).partition(". ")[0]
+            reason = str(error).partition(". ")[0]
             raise ValueError(
-                f"The column date_column={parameter!r} of {name} holds text that is no "
-                f"date in ISO 8601 ({told}). Pass dates, as pandas.to_datetime gives "
-                "them."
+                f"The column date_column={parameter!r} of {name} holds text that is "
+                f"not a date in ISO 8601 ({reason}). Convert it by pandas.to_datetime."
             ) from error
     index = pd.Index(column)
     if index.dtype.kind not in "iufmM" and not isinstance(index, pd.PeriodIndex):
@@ -327,13 +353,13 @@ def as_times(column: pd.Series, parameter, name: str) -> pd.Index:
     return index
 
 
-def _look_at_missing(
+def _check_missing(
     numeric: np.ndarray, groups: list[Group], labels: list, is_training: bool
 ) -> None:
-    """Refuse columns without any value; warn of values missing inside a series.
+    """Raise if a column has no value; warn of values missing inside a series.
 
-    A series may begin later than its rows. After training it may also end earlier:
-    what is to be forecast has no value yet.
+    A column may begin with missing values. In prediction it may also end with them: the
+    rows to forecast have no value yet.
     """
     is_missing = np.isnan(numeric)
     if not is_missing.any():
@@ -349,42 +375,44 @@ def _look_at_missing(
             if is_training and missing[:, column].all():
                 where = "X" if group.key is None else f"the series {group.key!r}"
                 raise ValueError(
-                    f"The column {label!r} of {where} has no value: all of its "
-                    f"{len(missing)} rows hold NaN."
+                    f"The column {label!r} of {where} has no value: all its "
+                    f"{len(missing)} rows are NaN."
                 )
             if n:
                 counts[label] = counts.get(label, 0) + int(n)
     if counts:
-        told = ", ".join(f"{n} in {label!r}" for label, n in counts.items())
+        listed = ", ".join(f"{n} in {label!r}" for label, n in counts.items())
         warn(
-            f"X has missing values (NaN) inside its series: {told}. Each is read as "
-            "the value before it, and is not learnt as a target. Fill gaps before if "
-            "something else is known of them."
+            f"X has missing values (NaN) inside its series: {listed}. As inputs they "
+            "are replaced by the value before; as targets they are ignored. Fill them "
+            "first if you know better values."
         )
 
 
 def _check_numbers(X, known: list[int] | None, arguments: dict) -> np.ndarray:
-    """Check the columns that hold numbers, or of these only what is known."""
+    """Check the numeric columns, or only those known in advance."""
     if known is None:
         return check_array(X, ensure_all_finite="allow-nan", **arguments)
     rows = check_array(X, ensure_all_finite=False, **arguments)
     numeric = np.zeros_like(rows)
-    if rows.shape[1] > max(known):  # if not, the number of columns is refused next
+    if rows.shape[1] > max(known):  # otherwise `_check_n_features` raises next
         numeric[:, known] = check_array(rows[:, known], **arguments)
     return numeric
 
 
-def groups_of(estimator, future, schema: Schema) -> list[Group]:
-    """Return which rows of a future, of which nothing else is read, are of a series."""
+def split_future(estimator, future, schema: Schema) -> list[Group]:
+    """Split future rows by series, reading their dates but none of their numbers."""
     estimator = stand_in(estimator, schema)
     _, keys, times, _ = _split_labels(estimator, future, False, "future")
-    return _groups(times, keys, 0, Origin("future", estimator.date_column))
+    return _split_series(times, keys, 0, _origin(estimator, "future"))
 
 
-def _groups(times, keys: np.ndarray | None, n_rows: int, origin: Origin) -> list[Group]:
-    """Sort rows by series, the series in the order in which they first come.
+def _split_series(
+    times, keys: np.ndarray | None, n_rows: int, origin: Origin
+) -> list[Group]:
+    """Split rows by series, in the order in which the series first occur.
 
-    The index of ``times`` holds their times, if they have some.
+    The index of ``times`` holds the times of the rows, if any.
     """
     if keys is None:
         return [Group(None, np.arange(n_rows), times_of(times, origin), origin)]
@@ -408,26 +436,29 @@ def check_series_target(estimator, y, series: Series) -> np.ndarray:
 
 
 def find_layout(estimator, X, y, target: np.ndarray | None, n_features: int) -> Layout:
-    """Find out which columns of X are what.
+    """Find the roles of the columns of X.
 
     Parameters
     ----------
     estimator : estimator
-        Names columns by ``target_columns``, ``known_columns`` and ``groups``.
+        Names columns by ``target_columns``, ``known_columns``, ``groups`` and
+        ``date_column``.
     X, y : array-like
         The user's data.
     target : ndarray or None
-        y checked, if it was given.
+        The checked y, if given.
     n_features : int
         Number of columns of X.
     """
     names = list(getattr(X, "columns", range(n_features)))
-    labelling = [_columns(estimator, p, X, n_features) for p in LABEL_PARAMETERS]
+    labelling = [
+        _requested_columns(estimator, p, X, n_features) for p in LABEL_PARAMETERS
+    ]
     numeric = [i for i in range(n_features) if [i] not in labelling]
     own, known = (
         [
-            _place(i, numeric, parameter, estimator)
-            for i in _columns(estimator, parameter, X, n_features)
+            _numeric_position(i, numeric, parameter, estimator)
+            for i in _requested_columns(estimator, parameter, X, n_features)
         ]
         for parameter in ("target_columns", "known_columns")
     )
@@ -439,21 +470,24 @@ def find_layout(estimator, X, y, target: np.ndarray | None, n_features: int) -> 
         own = [numeric.index(names.index(name)) for name in target_names]
     if len(set(own)) < len(own):
         raise ValueError(
-            f"target_columns={estimator.target_columns!r} names a column twice."
+            f"target_columns={estimator.target_columns!r} must not name a column twice."
         )
     n_targets = len(own) if target is None else target.reshape(len(target), -1).shape[1]
     if own and len(own) != n_targets:
         raise ValueError(
-            f"target_columns={estimator.target_columns!r} names {len(own)} columns as "
-            f"the past of y, which has {n_targets}."
+            f"target_columns={estimator.target_columns!r} must name one column for "
+            f"each target of y: it names {len(own)}, but y has {n_targets}."
         )
     if n_targets == 0:
-        raise ValueError("X has no column left to forecast.")
+        raise ValueError(
+            f"X has no column to forecast: known_columns={estimator.known_columns!r} "
+            "names all of them."
+        )
     shared = [names[numeric[i]] for i in own if i in known]
     if shared:
         raise ValueError(
-            f"known_columns={estimator.known_columns!r} holds targets, {shared}: "
-            "what is forecast is not known in advance."
+            f"known_columns={estimator.known_columns!r} must not name targets, got "
+            f"{shared}: a target is not known in advance."
         )
     if target is None and is_named:
         target_names = [names[numeric[i]] for i in own]
@@ -471,26 +505,26 @@ def find_layout(estimator, X, y, target: np.ndarray | None, n_features: int) -> 
 
 
 def complete_future(future, estimator, layout: Layout):
-    """Return rows of the future with all columns of X, if they hold but some.
+    """Return future rows with all columns of X, NaN in those that are not read.
 
-    Needed are those known in advance, and those of the series and of the dates.
+    Required are the columns known in advance, and those of the series and the dates.
 
     Parameters
     ----------
     future : array-like
-        Of a frame the columns are found by name; further ones are not read. An array
-        holds all columns of X, or those known in advance in their order.
+        A data frame, whose columns are found by name and may be more; or an array of
+        all columns of X, or of the columns known in advance in their order.
     estimator : estimator
         Names the columns.
     layout : Layout
-        Of the training rows.
+        The columns of the training rows.
     """
     rows = as_rows(future, name="future")
     known = [layout.numeric[i] for i in layout.known]
     n_features = estimator.n_features_in_
-    is_flat = rows is not future and len(known) == 1  # needs no name
+    is_flat = rows is not future and len(known) == 1  # a single series needs no name
     if hasattr(rows, "columns") and layout.labels is not None and not is_flat:
-        return _by_name(rows, estimator, layout, known)
+        return _fill_columns(rows, estimator, layout, known)
     if not hasattr(rows, "shape"):
         rows = np.array(rows, dtype=object)
     is_part = len(rows.shape) == 2 and rows.shape[1] == len(known) < n_features
@@ -503,22 +537,23 @@ def complete_future(future, estimator, layout: Layout):
     return pd.DataFrame(full, getattr(rows, "index", None), layout.labels)
 
 
-def _by_name(future, estimator, layout: Layout, known: list[int]) -> pd.DataFrame:
+def _fill_columns(future, estimator, layout: Layout, known: list[int]) -> pd.DataFrame:
     """Return a frame with all columns of X, NaN in those that are not read."""
     labels: Any = layout.labels
     asked = [
-        _columns(estimator, p, _Named(labels), len(labels)) for p in LABEL_PARAMETERS
+        _requested_columns(estimator, p, _Named(labels), len(labels))
+        for p in LABEL_PARAMETERS
     ]
     needed = [labels[i] for part in (known, *asked) for i in part]
     names = list(future.columns)
     missing = [name for name in needed if name not in names]
     if missing:
         raise ValueError(
-            f"future must hold the columns {needed}, which are known in advance or "
-            f"name the series or date of a row; {missing} are missing among {names}."
+            f"future must hold the columns {needed} (those of known_columns, groups "
+            f"and date_column); {missing} are missing, got {names}."
         )
-    _refuse_repeated_columns(future, "future")
-    columns = {name: _column(future, names.index(name)) for name in needed}
+    _check_unique_columns(future, "future")
+    columns = {name: _get_column(future, names.index(name)) for name in needed}
     index = getattr(future, "index", pd.RangeIndex(len(future)))
     frame = pd.DataFrame(columns, index=index)
     return frame.reindex(columns=labels)
@@ -531,7 +566,7 @@ class _Named:
     columns: list
 
 
-def _columns(estimator, parameter: str, X, n_features: int) -> list[int]:
+def _requested_columns(estimator, parameter: str, X, n_features: int) -> list[int]:
     """Return the positions of the columns of X that a parameter names."""
     asked = getattr(estimator, parameter)
     if asked is None:
@@ -540,8 +575,10 @@ def _columns(estimator, parameter: str, X, n_features: int) -> list[int]:
     return find_columns(asked, X, n_features, parameter)
 
 
-def _place(column: int, numeric: list[int], parameter: str, estimator) -> int:
-    """Return the position of a column among those that hold numbers."""
+def _numeric_position(
+    column: int, numeric: list[int], parameter: str, estimator
+) -> int:
+    """Return the position of a column among the numeric columns."""
     if column not in numeric:
         named = [
             f"{other}={getattr(estimator, other)!r}"
@@ -549,15 +586,15 @@ def _place(column: int, numeric: list[int], parameter: str, estimator) -> int:
             if getattr(estimator, other) is not None
         ]
         raise ValueError(
-            f"{parameter}={getattr(estimator, parameter)!r} holds a column that "
-            f"{' or '.join(named)} names."
+            f"{parameter}={getattr(estimator, parameter)!r} must not name the column "
+            f"of {' or '.join(named)}."
         )
     return numeric.index(column)
 
 
 def _names_of(y) -> list | None:
-    """Return the names of the columns of y, if it has some."""
+    """Return the names of the columns of y, None if it has none."""
     if hasattr(y, "columns"):
         return list(y.columns)
     name = getattr(y, "name", None)
-    return None if name is None or name == "" else [name]  # polars says ""
+    return None if name is None or name == "" else [name]  # "" is polars' no name

@@ -1,4 +1,4 @@
-"""What transformers have in common."""
+"""Base classes and checks that the transformers share."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from sklearn.utils.validation import validate_data
 from skdeep._failed_fits import all_or_nothing
 from skdeep.encoding import holding_numbers, naming, tensor_to_numpy
 
-_DATES = "The dates of the rows belong in the index."
+_DATES = "Put the dates of the rows into the index."
 
 
 class ObservedFit(CallbackSupportMixin):
-    """Takes scikit-learn's callbacks, such as the bar of a pipeline."""
+    """Supports scikit-learn's callbacks, such as the progress bar of a pipeline."""
 
     @contextlib.contextmanager
     def _observed(self, X, y=None) -> Iterator[None]:
-        """Tell the callbacks that a fit begins and ends; undo one that fails."""
+        """Notify the callbacks when a fit begins and ends; undo a fit that fails."""
         context = self._init_callback_context()
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         with all_or_nothing(self):
@@ -30,16 +30,16 @@ class ObservedFit(CallbackSupportMixin):
 
 
 def check_rows(transformer, X, **options) -> np.ndarray:
-    """Check rows in time order, which hold numbers.
+    """Check that rows are numeric, and return them as an array.
 
     Parameters
     ----------
     transformer : transformer
-        Learns, or has learnt, the columns.
+        Its ``n_features_in_`` and ``feature_names_in_`` are set or compared.
     X : array-like of shape (n_rows, n_features)
-        The user's rows.
+        The user's rows, in time order.
     **options : dict
-        For scikit-learn's ``validate_data``.
+        Options of scikit-learn's ``validate_data``.
     """
     X = tensor_to_numpy(X, "X")
     with naming("X"), holding_numbers(X, dates=_DATES):
@@ -47,19 +47,19 @@ def check_rows(transformer, X, **options) -> np.ndarray:
 
 
 class ArrayOutput(TransformerMixin):
-    """Takes ``set_output`` and goes on returning arrays.
+    """Accepts ``set_output``, but always returns arrays.
 
-    Without the method, ``pipeline.set_output(transform="pandas")``, which keeps the
-    dates for a step like `SlidingWindow`, would refuse the whole pipeline.
+    Without the method, ``pipeline.set_output(transform="pandas")``, by which the other
+    steps keep the dates, would raise an error for the whole pipeline.
     """
 
     def __init_subclass__(cls):
         super().__init_subclass__(auto_wrap_output_keys=None)
 
     def set_output(self, *, transform=None):
-        """Do nothing: the output is an array, whatever is asked for.
+        """Do nothing: the output is always an array.
 
-        Here so that a pipeline can be asked for data frames from its other steps.
+        Present so that ``set_output`` of a pipeline applies to its other steps.
 
         Parameters
         ----------
@@ -70,5 +70,12 @@ class ArrayOutput(TransformerMixin):
         -------
         self : transformer
             The transformer.
+
+        Examples
+        --------
+        >>> from skdeep.preprocessing import SlidingWindow
+        >>> windows = SlidingWindow(window=2).set_output(transform="pandas")
+        >>> type(windows.fit_transform([[1.0], [2.0]])).__name__
+        'ndarray'
         """
         return self

@@ -1,4 +1,4 @@
-"""Documents into sequences of token ids, as a scikit-learn transformer."""
+"""SequenceVectorizer: a transformer of documents to sequences of token ids."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from skdeep.preprocessing._base import ArrayOutput, ObservedFit
 PADDING, UNKNOWN, FIRST_TERM = 0, 1, 2
 _UNKNOWN_TERM = "[unknown]"
 
-# CountVectorizer's parameters: those that cut a document into tokens, and those that
-# choose the tokens to know.
-_CUTTING = (
+# CountVectorizer's parameters: those that split a document into tokens, and those that
+# select the vocabulary.
+_TOKENIZING = (
     "input",
     "encoding",
     "decode_error",
@@ -39,11 +39,11 @@ _CUTTING = (
     "ngram_range",
     "analyzer",
 )
-_CHOOSING = ("max_df", "min_df", "max_features", "vocabulary")
+_SELECTING = ("max_df", "min_df", "max_features", "vocabulary")
 
 
-def _as_is(tokens: list[str]) -> list[str]:
-    """Analyze a document that has been analyzed before."""
+def _identity(tokens: list[str]) -> list[str]:
+    """Return a document that is already a list of tokens."""
     return tokens
 
 
@@ -54,15 +54,15 @@ def _check_documents(X) -> None:
         )
     if len(getattr(X, "shape", (0,))) != 1:
         raise ValueError(
-            "X must hold one document an entry, such as a list or one column of a data "
-            f"frame, got shape {X.shape}."
+            "X must be one-dimensional, such as a list of documents or one column of a "
+            f"data frame, got shape {X.shape}."
         )
     if not hasattr(X, "__iter__"):
         raise TypeError(f"X must be an iterable of documents, got {X!r}.")
 
 
 def _texts(X: Iterable) -> Iterator[str | bytes]:
-    """Go through documents that must be text."""
+    """Yield the documents, checking that they are text."""
     for row, document in enumerate(X):
         if not isinstance(document, (str, bytes)):
             raise ValueError(
@@ -72,15 +72,16 @@ def _texts(X: Iterable) -> Iterator[str | bytes]:
 
 
 def _files(X: Iterable, kind: str) -> Iterator:
-    """Go through documents that must be files, or names of files.
+    """Yield the documents, checking that they are files or names of files.
 
-    ``open`` takes numbers, too, and closes what they stand for: standard output, say.
+    ``open`` accepts numbers too, and would close a file descriptor such as standard
+    output.
     """
     for row, document in enumerate(X):
         is_name = isinstance(document, (str, bytes, os.PathLike))
         if not (is_name if kind == "filename" else hasattr(document, "read")):
             raise ValueError(
-                f"Document {row} of X must be a {kind}, as input={kind!r} says, got "
+                f"Document {row} of X must be a {kind}, since input={kind!r}; got "
                 f"{document!r}."
             )
         yield document
@@ -97,43 +98,43 @@ def _tokens_of(document, analyze) -> Iterable:
 
 
 @contextlib.contextmanager
-def _telling_whose_function() -> Iterator[None]:
-    """Tell in errors that a function of the user's own has been called."""
+def _noting_user_functions() -> Iterator[None]:
+    """Note in errors that a function that the user has passed was called."""
     try:
         yield
     except Exception as error:
         error.add_note(
-            "It was raised where the functions that were given as analyzer, tokenizer "
-            "or preprocessor cut the documents of X into tokens."
+            "It was raised while the functions passed as analyzer, tokenizer or "
+            "preprocessor split the documents of X into tokens."
         )
         raise
 
 
-def _given_terms(vocabulary) -> list[str] | None:
-    """Return the terms of the user's own vocabulary in the order of their ids."""
+def _user_terms(vocabulary) -> list[str] | None:
+    """Return the terms of the user's vocabulary in the order of their ids."""
     if vocabulary is None:
         return None
     if isinstance(vocabulary, str):
         raise ValueError(
-            f"vocabulary must be several terms, got a single string: {vocabulary!r}."
+            f"vocabulary must be a list of terms, got a single string: {vocabulary!r}."
         )
     if not isinstance(vocabulary, Mapping):
-        # Sets have no order of their own.
+        # The order of a set of strings changes from one Python process to the next.
         is_set = isinstance(vocabulary, (set, frozenset))
         terms = sorted(vocabulary) if is_set else list(vocabulary)
         vocabulary = {term: i for i, term in enumerate(terms, FIRST_TERM)}
         if len(vocabulary) < len(terms):
-            twice = next(t for t in terms if terms.count(t) > 1)
-            raise ValueError(f"vocabulary holds the term {twice!r} more than once.")
+            repeated = next(t for t in terms if terms.count(t) > 1)
+            raise ValueError(f"vocabulary holds the term {repeated!r} more than once.")
     if not vocabulary:
-        raise ValueError("vocabulary is empty: it must hold one term or more.")
+        raise ValueError("vocabulary must hold at least one term, got none.")
     ids = sorted(vocabulary.values())
     if ids != list(range(FIRST_TERM, FIRST_TERM + len(ids))):
         raise ValueError(
             f"vocabulary must map its {len(ids)} terms to the ids {FIRST_TERM} to "
-            f"{FIRST_TERM + len(ids) - 1}, each once, as 0 is padding and 1 an unknown "
-            f"token; got ids from {ids[0]} to {ids[-1]}. Pass a list of terms to have "
-            "them numbered."
+            f"{FIRST_TERM + len(ids) - 1}, each once (0 is padding, 1 an unknown "
+            f"token); got ids from {ids[0]} to {ids[-1]}. Pass a list of terms to "
+            "number them automatically."
         )
     return sorted(vocabulary, key=vocabulary.__getitem__)
 
@@ -143,9 +144,9 @@ def _has_capitals(term: str) -> bool:
 
 
 def _pad(sequences: list[list[int]], width: int | None) -> np.ndarray:
-    """Lay sequences out one below another: (n_sequences, width or the longest)."""
+    """Return the padded sequences, (n_sequences, width or the longest length)."""
     lengths = np.array([len(sequence) for sequence in sequences])
-    width = int(lengths.max() if width is None else width)  # True is 1
+    width = int(lengths.max() if width is None else width)  # scikit-learn takes True
     padded = np.full((len(sequences), width), PADDING)
     is_token = np.arange(width) < lengths[:, np.newaxis]
     padded[is_token] = np.fromiter(chain.from_iterable(sequences), padded.dtype)
@@ -155,69 +156,71 @@ def _pad(sequences: list[list[int]], width: int | None) -> np.ndarray:
 class SequenceVectorizer(
     ObservedFit, ArrayOutput, ExplainedParameters, VersionedPickle, BaseEstimator
 ):
-    r"""Turn documents into sequences of token ids, for networks that read in order.
+    r"""Turn documents into sequences of token ids, for networks that read sequences.
 
-    Documents are cut into tokens as by
-    :class:`sklearn.feature_extraction.text.CountVectorizer`, whose parameters these
-    are. Where that counts the tokens, this keeps their order: each becomes its id in
-    the vocabulary. Id 0 is padding at the end of a short document, id 1 a token that is
-    not in the vocabulary, and the vocabulary has the ids from 2 on.
+    Documents are split into tokens as by
+    :class:`sklearn.feature_extraction.text.CountVectorizer`, with the same parameters.
+    While that counts the tokens, this keeps their order: each token becomes its id in
+    the vocabulary. Id 0 is padding at the end of short documents, id 1 is a token that
+    is not in the vocabulary, and the terms of the vocabulary have the ids from 2 on.
 
     Parameters
     ----------
     input : {"content", "filename", "file"}, default="content"
-        What X holds: documents, names of files, or open files.
+        Whether X holds documents, names of files, or open files.
 
     encoding : str, default="utf-8"
-        How to decode bytes and files.
+        Encoding of bytes and files.
 
     decode_error : {"strict", "ignore", "replace"}, default="strict"
-        What to do about bytes that cannot be decoded.
+        What to do with bytes that cannot be decoded.
 
     strip_accents : {"ascii", "unicode"}, callable or None, default=None
-        Whether and how to take accents off letters.
+        Method to remove accents; None keeps them.
 
     lowercase : bool, default=True
-        Whether to turn capital letters into small ones.
+        Whether to convert all characters to lowercase.
 
     preprocessor : callable or None, default=None
-        Called with a document in place of `strip_accents` and `lowercase`.
+        Applied to each document instead of `strip_accents` and `lowercase`.
 
     tokenizer : callable or None, default=None
-        Called with a preprocessed document in place of `token_pattern`; returns a list
+        Applied to each preprocessed document instead of `token_pattern`; returns a list
         of tokens.
 
     stop_words : {"english"}, list of str or None, default=None
-        Words to leave out.
+        Words to remove.
 
     token_pattern : str or None, default="(?u)\\b\\w\\w+\\b"
         Regular expression of a token: by default two or more letters or digits.
-        ``r"\w+|[^\w\s]"`` also keeps short words and punctuation marks.
+        ``r"\w+|[^\w\s]"`` also keeps short words and punctuation.
 
     ngram_range : tuple of int, default=(1, 1)
-        Least and greatest number of words, or of characters, in a token.
+        Smallest and largest number of words, or of characters, in a token.
 
     analyzer : {"word", "char", "char_wb"} or callable, default="word"
-        What tokens are made of; or a function from a document to a list of tokens, in
-        place of all of the above.
+        Whether tokens are n-grams of words or of characters; or a function that maps a
+        document to a list of tokens, instead of all of the above.
 
     max_df : float or int, default=1.0
-        Leave out terms that are in more documents than this share, or number.
+        Ignore terms that occur in more documents than this share (float) or number
+        (int).
 
     min_df : float or int, default=1
-        Leave out terms that are in fewer documents than this share, or number.
+        Ignore terms that occur in fewer documents than this share (float) or number
+        (int).
 
     max_features : int or None, default=None
-        Keep the most frequent terms only, so many.
+        Keep only this many terms, the most frequent ones.
 
     vocabulary : mapping, iterable of str or None, default=None
-        The terms to know, in place of those of the training documents. A mapping goes
-        from a term to its id, from 2 on without gaps, as `vocabulary_` does.
+        The vocabulary; None learns it from the training documents. A mapping assigns
+        each term its id, from 2 on without gaps, like `vocabulary_`.
 
     max_length : int or None, default=None
-        Number of columns. Longer documents lose what comes after, for the vocabulary
-        too. None is no limit: there are as many columns as the longest document given
-        to `transform` has tokens.
+        Number of columns. Longer documents are truncated, also when the vocabulary is
+        learned. With None there are as many columns as the longest document passed to
+        `transform` has tokens.
 
     Attributes
     ----------
@@ -225,30 +228,30 @@ class SequenceVectorizer(
         The id of each term, from 2 on; in alphabetical order if learned.
 
     fixed_vocabulary_ : bool
-        Whether the vocabulary is the user's own.
+        Whether the vocabulary was passed as a parameter.
 
     See Also
     --------
     sklearn.feature_extraction.text.CountVectorizer : Counts tokens.
     skdeep.LSTMClassifier : Classifies such sequences, given an ``embedding_dim``.
-    SlidingWindow : Sequences from rows of numbers.
+    SlidingWindow : Turns rows of numbers into sequences.
 
     Notes
     -----
-    A document without a token becomes one unknown token, as no network reads a sequence
-    of length 0.
+    A document without tokens becomes a single unknown token, since networks cannot read
+    sequences of length 0.
 
-    By default every token of the training documents is in the vocabulary, and so a
-    network never sees id 1 in training and does not learn what to make of it. With
-    ``min_df=2`` the words that occur in one document alone teach it that.
+    By default, every token of the training documents is in the vocabulary, so a network
+    never sees id 1 in training and does not learn to handle it. With ``min_df=2``,
+    words that occur in one document only are unknown tokens.
 
-    The number of ids, padding and unknown included, is ``len(vocabulary_) + 2``. The
-    largest occurs in the training documents unless the vocabulary is the user's own: an
-    estimator behind has to be told their number then, as by
+    The number of ids, including padding and unknown, is ``len(vocabulary_) + 2``. The
+    largest id occurs in the training documents unless `vocabulary` is given. In that
+    case pass the number to the next estimator, as in
     ``LSTMClassifier(embedding_dim=64, vocabulary_size=...)``.
 
-    The output has one axis of samples and one of time, and with `max_length` of None a
-    width that varies; its columns have no names, and `set_output` leaves it an array.
+    The columns of the output are time steps without names, and their number varies if
+    `max_length` is None, so `set_output` leaves it an array.
 
     Examples
     --------
@@ -269,7 +272,7 @@ class SequenceVectorizer(
     _parameter_constraints: dict = {
         **{
             name: CountVectorizer._parameter_constraints[name]
-            for name in _CUTTING + _CHOOSING
+            for name in _TOKENIZING + _SELECTING
         },
         "max_length": [Interval(Integral, 1, None, closed="left"), None],
     }
@@ -320,21 +323,27 @@ class SequenceVectorizer(
             The documents.
 
         y : Ignored
-            Here so that the transformer can stand in a pipeline.
+            Not used, present for API consistency.
 
         Returns
         -------
         self : SequenceVectorizer
             The fitted transformer.
+
+        Examples
+        --------
+        >>> from skdeep.preprocessing import SequenceVectorizer
+        >>> SequenceVectorizer().fit(["good film", "bad film"]).vocabulary_
+        {'bad': 2, 'film': 3, 'good': 4}
         """
         self.fit_transform(X)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(self, X, y=None):
-        """Learn the vocabulary and return the documents' ids: `fit`, then `transform`.
+        """Learn the vocabulary and return the ids of the documents' tokens.
 
-        The documents are read once.
+        Equivalent to `fit` followed by `transform`, but the documents are read once.
 
         Parameters
         ----------
@@ -342,42 +351,49 @@ class SequenceVectorizer(
             The documents.
 
         y : Ignored
-            Here so that the transformer can stand in a pipeline.
+            Not used, present for API consistency.
 
         Returns
         -------
         ids : ndarray of int64 of shape (n_documents, n_timesteps)
             The ids of the tokens; see `transform`.
+
+        Examples
+        --------
+        >>> from skdeep.preprocessing import SequenceVectorizer
+        >>> SequenceVectorizer().fit_transform(["good film", "film"])
+        array([[3, 2],
+               [2, 0]])
         """
         with self._observed(X, y):
             documents = self._learn(X)
         return self._encode(documents)
 
     def _learn(self, X) -> list:
-        """Learn the vocabulary; return the documents cut in tokens."""
-        counter = self._counter(_CUTTING)
+        """Learn the vocabulary; return the tokens of the documents."""
+        counter = self._counter(_TOKENIZING)
         with naming("ngram_range"):
             counter._validate_ngram_range()
         counter._warn_for_unused_params()
         with naming("vocabulary"):
-            terms = _given_terms(self.vocabulary)
-        documents = self._cut(X)
+            terms = _user_terms(self.vocabulary)
+        documents = self._tokenize(X)
         self.fixed_vocabulary_ = terms is not None
         if terms is None:
-            terms = self._choose(documents)
+            terms = self._select_terms(documents)
         elif self.lowercase:
             with naming("vocabulary"):
                 has_capitals = any(map(_has_capitals, terms))
             if has_capitals:
                 warn(
-                    "vocabulary has terms with capital letters, which no document has "
-                    "where lowercase=True."
+                    "vocabulary has terms with capital letters, which never occur in "
+                    "documents with lowercase=True."
                 )
         self.vocabulary_ = {term: i for i, term in enumerate(terms, FIRST_TERM)}
         return documents
 
     def transform(self, X):
-        """Return the ids of the tokens of each document, in their order.
+        """Return the ids of the tokens of each document, in order.
 
         Parameters
         ----------
@@ -387,12 +403,20 @@ class SequenceVectorizer(
         Returns
         -------
         ids : ndarray of int64 of shape (n_documents, n_timesteps)
-            0 after the end of a document; 1 for a token that is not in the vocabulary;
-            from 2 on as in `vocabulary_`. `n_timesteps` is `max_length`, or without one
-            the number of tokens of the longest of these documents.
+            0 after the end of a document, 1 for a token that is not in the vocabulary,
+            otherwise the id in `vocabulary_`. `n_timesteps` is `max_length`, or the
+            number of tokens of the longest document if that is None.
+
+        Examples
+        --------
+        >>> from skdeep.preprocessing import SequenceVectorizer
+        >>> vectorizer = SequenceVectorizer().fit(["good film", "film"])
+        >>> vectorizer.transform(["film", "a very good film"])
+        array([[2, 0, 0],
+               [1, 3, 2]])
         """
         check_is_fitted(self)
-        return self._encode(self._cut(X))
+        return self._encode(self._tokenize(X))
 
     def inverse_transform(self, X):
         """Return the tokens of sequences of ids.
@@ -400,12 +424,19 @@ class SequenceVectorizer(
         Parameters
         ----------
         X : array-like of int of shape (n_documents, n_timesteps)
-            Ids, as `transform` gives them.
+            Ids, as returned by `transform`.
 
         Returns
         -------
         tokens : list of list of str
-            The terms of each document, "[unknown]" for id 1, none for padding.
+            The terms of each document, "[unknown]" for id 1, without padding.
+
+        Examples
+        --------
+        >>> from skdeep.preprocessing import SequenceVectorizer
+        >>> vectorizer = SequenceVectorizer().fit(["good film", "film"])
+        >>> vectorizer.inverse_transform([[1, 3, 2], [2, 0, 0]])
+        [['[unknown]', 'good', 'film'], ['film']]
         """
         check_is_fitted(self)
         X = tensor_to_numpy(X, "X")
@@ -415,39 +446,39 @@ class SequenceVectorizer(
         wrong = ids[(ids < 0) | (ids >= n_ids)]
         if wrong.size:
             raise ValueError(
-                f"X holds the id {wrong[0]}, but the ids are 0 to {n_ids - 1}."
+                f"The ids in X must be from 0 to {n_ids - 1}, got {wrong[0]}."
             )
         terms = ["", _UNKNOWN_TERM, *self.vocabulary_]
         return [[terms[i] for i in row if i != PADDING] for row in ids]
 
-    def _cut(self, X) -> list[list[str]]:
-        """Cut documents into tokens, no more than `max_length` of each."""
+    def _tokenize(self, X) -> list[list[str]]:
+        """Split documents into tokens, at most `max_length` of each."""
         with naming("X"):
             _check_documents(X)
-        analyze = self._counter(_CUTTING).build_analyzer()
+        analyze = self._counter(_TOKENIZING).build_analyzer()
         takes_anything = callable(self.analyzer) or self.preprocessor is not None
         if self.input == "content" and not takes_anything:
             X = _texts(X)
         elif self.input != "content":
             X = _files(X, self.input)
-        # What a user's own function raises, is not the fault of X.
-        is_own = takes_anything or self.tokenizer is not None
-        with _telling_whose_function() if is_own else naming("X"):
+        # An error raised by the user's function must not be reported as one of X.
+        has_user_function = takes_anything or self.tokenizer is not None
+        with _noting_user_functions() if has_user_function else naming("X"):
             documents = [
                 list(islice(_tokens_of(each, analyze), self.max_length)) for each in X
             ]
         if not documents:
-            raise ValueError("X must hold one document or more, got none.")
+            raise ValueError("X must hold at least one document, got none.")
         return documents
 
-    def _choose(self, documents: list[list[str]]) -> list[str]:
-        """Choose the terms to know, in alphabetical order."""
+    def _select_terms(self, documents: list[list[str]]) -> list[str]:
+        """Return the terms of the vocabulary, in alphabetical order."""
         counter = self._counter(("max_df", "min_df", "max_features"))
-        counter.set_params(analyzer=_as_is).fit(documents)
+        counter.set_params(analyzer=_identity).fit(documents)
         return sorted(counter.vocabulary_)
 
     def _counter(self, names) -> CountVectorizer:
-        """Return scikit-learn's vectorizer with the parameters so named."""
+        """Return scikit-learn's vectorizer with the named parameters."""
         return CountVectorizer(**{name: getattr(self, name) for name in names})
 
     def _encode(self, documents: list[list[str]]) -> np.ndarray:

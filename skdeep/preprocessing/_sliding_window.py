@@ -1,4 +1,4 @@
-"""Rows in time order into windows of rows, as a scikit-learn transformer."""
+"""SlidingWindow: a transformer of rows in time order to windows of rows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from skdeep.encoding import (
 from skdeep.preprocessing._base import ArrayOutput, ObservedFit, check_rows
 
 
-def _windows(rows: np.ndarray, before: np.ndarray, window: int) -> np.ndarray:
+def _cut_windows(rows: np.ndarray, before: np.ndarray, window: int) -> np.ndarray:
     """Return the window that ends at each row.
 
     Parameters
@@ -35,22 +35,22 @@ def _windows(rows: np.ndarray, before: np.ndarray, window: int) -> np.ndarray:
     rows : ndarray of shape (n_rows, n_features)
         Rows, in time order.
     before : ndarray of shape (n_before, n_features)
-        Rows before the first of these. Where they do not fill a window, the first row
-        of all is repeated.
+        The context: rows before the first of ``rows``. If they do not fill a window,
+        the very first row is repeated.
     window : int
-        Rows in a window.
+        Number of rows in a window.
 
     Returns
     -------
     windows : ndarray of shape (n_rows, window, n_features)
-        A view, which numpy makes read-only.
+        A read-only view of one padded copy.
     """
     before = before[max(len(before) - window + 1, 0) :].astype(rows.dtype)
     first = before[:1] if len(before) else rows[:1]
     try:
         edge = np.repeat(first, window - 1 - len(before), axis=0)
     except (OverflowError, ValueError) as error:
-        raise MemoryError(f"There is no memory for window={window} rows.") from error
+        raise MemoryError(f"Not enough memory for window={window} rows.") from error
     padded = np.concatenate([edge, before, rows])
     windows = np.lib.stride_tricks.sliding_window_view(padded, window, axis=0)
     return windows.transpose(0, 2, 1)  # from (n_rows, n_features, window)
@@ -59,36 +59,36 @@ def _windows(rows: np.ndarray, before: np.ndarray, window: int) -> np.ndarray:
 class SlidingWindow(
     ObservedFit, ArrayOutput, ExplainedParameters, VersionedPickle, BaseEstimator
 ):
-    """Give each row the rows before it: a time axis for networks that read sequences.
+    """Turn each row into a window of the rows up to it, for networks of sequences.
 
-    Row t becomes rows t - window + 1 to t, oldest first. The number of rows stays, so
-    the transformer stands in a pipeline before an estimator of sequences, and y needs
-    no change. A window ends with its own row and holds no later one.
+    Row t becomes rows t - window + 1 to t, oldest first. The number of rows does not
+    change, so the transformer can precede an estimator of sequences in a pipeline, and
+    y stays as it is. A window ends with its own row and contains no later one.
 
     Parameters
     ----------
     window : int, default=30
-        Rows in a window, at least 1.
+        Number of rows in a window, at least 1.
 
     context : {"auto", "train", "pad"}, default="auto"
-        What stands before the first row given to `transform`. `fit` stores the last
+        Which rows `transform` puts before the first row of X. `fit` stores the last
         ``window - 1`` training rows.
 
-        - "auto": the stored rows, if the index of X (dates or numbers) goes on where
-          that of the training rows ended, with no more dates of their calendar left
-          out than between two training rows; else as "pad", with a warning, once.
-          Arrays have no index, so they are padded.
+        - "auto": the stored rows, if the index of X (dates or numbers) continues that
+          of the training rows, with no longer gap than the training rows have;
+          otherwise padding as with "pad", with a warning the first time. Arrays have no
+          index, so they are padded.
         - "train": the stored rows, unless the index of X starts within or before
           the training rows.
-        - "pad": the first row, repeated.
+        - "pad": copies of the first row of X.
 
-        X that begins with the first training rows is the training data, and never has
-        its own end put before it.
+        X that begins with the first training rows is treated as the training data, and
+        is always padded.
 
     freq : str or pandas offset, default=None
-        The calendar of the index of X, such as ``"B"``, ``"MS"`` or
-        ``pd.offsets.CustomBusinessDay(holidays=...)``; each date must be on it. None
-        takes the ``freq`` of the index, or infers it.
+        The frequency of the index of X, such as ``"B"``, ``"MS"`` or
+        ``pd.offsets.CustomBusinessDay(holidays=...)``; every date must conform to it.
+        None takes the ``freq`` of the index, or infers it.
 
     Attributes
     ----------
@@ -96,28 +96,27 @@ class SlidingWindow(
         Number of columns of X.
 
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns of X, if X has names that are all text.
+        Names of the columns of X, if they are all strings.
 
     See Also
     --------
-    TrendFeatures : Indicators of prices, each computed from a window of its own.
+    TrendFeatures : Technical indicators of prices, each computed over its own window.
     skdeep.model_selection.PurgedTimeSeriesSplit : Folds for rows in time order.
 
     Notes
     -----
-    The windows are a view of one copy of X with `window` - 1 rows before it: 10,000
+    The windows are a view of one copy of X with ``window - 1`` rows before it: 10,000
     windows of 30 rows take the memory of 10,029 rows. As windows share rows, the view
-    is read-only; ``windows.copy()`` may be written to.
+    is read-only; ``windows.copy()`` is writable.
 
-    The output has three axes, which no data frame can hold: `set_output` leaves it an
-    array. A step before this one drops the dates unless it is asked to keep them, as by
+    The output has three axes, which a data frame cannot hold: `set_output` does not
+    change it. Preceding steps drop the dates unless told to keep them, by
     ``StandardScaler().set_output(transform="pandas")`` or by ``set_output`` of the
     whole pipeline.
 
-    Missing values (NaN) are passed on: whether a window may hold one is for the
-    estimator behind to say. Rows of one series follow each other; windows of several
-    series below one another would reach from one into the next, so transform them one
-    by one.
+    Missing values (NaN) are passed on to the next estimator. X must be a single series:
+    windows of several stacked series would reach from one into the next, so transform
+    each one separately.
 
     Examples
     --------
@@ -132,7 +131,7 @@ class SlidingWindow(
            [1., 2., 3.],
            [2., 3., 4.]])
 
-    The day after the training rows finds them:
+    The day after the training rows has them as its context:
 
     >>> windows.transform(series[4:])[:, :, 0]
     array([[3., 4., 5.]])
@@ -151,21 +150,27 @@ class SlidingWindow(
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Learn the columns, and keep the ends of the training rows.
+        """Learn the columns, and store the first and last training rows.
 
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            Rows, in time order, oldest first. An index of dates must not repeat one;
-            gaps in it are a warning.
+            Rows in time order, oldest first. Dates in the index must be unique; gaps
+            raise a warning.
 
         y : Ignored
-            Here so that the transformer can stand in a pipeline.
+            Not used, present for API consistency.
 
         Returns
         -------
         self : SlidingWindow
             The fitted transformer.
+
+        Examples
+        --------
+        >>> from skdeep.preprocessing import SlidingWindow
+        >>> SlidingWindow(window=2).fit([[1.0], [2.0], [3.0]]).n_features_in_
+        1
         """
         with self._observed(X, y):
             times = times_of(X)
@@ -174,8 +179,8 @@ class SlidingWindow(
             if self.window > len(rows):
                 warn(
                     f"{type(self).__name__}: window={self.window} is longer than the "
-                    f"{len(rows)} rows of X, so that every window begins with copies "
-                    "of the first row."
+                    f"{len(rows)} row(s) of X, so every window begins with copies of "
+                    "the first row."
                 )
             self._context = RowContext(rows, axis, self.window - 1)
         return self
@@ -186,12 +191,20 @@ class SlidingWindow(
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            Rows, in time order, oldest first.
+            Rows in time order, oldest first.
 
         Returns
         -------
         windows : ndarray of shape (n_rows, window, n_features)
-            A read-only view, in the float type of X; float64 if X has none.
+            A read-only view, in the float type of X; float64 if X is not of floats.
+
+        Examples
+        --------
+        >>> from skdeep.preprocessing import SlidingWindow
+        >>> windows = SlidingWindow(window=2, context="train").fit([[1.0], [2.0]])
+        >>> windows.transform([[3.0], [4.0]])[:, :, 0]
+        array([[2., 3.],
+               [3., 4.]])
         """
         check_is_fitted(self)
         times = times_of(X)
@@ -199,21 +212,27 @@ class SlidingWindow(
         self._context.check(times)
         name = type(self).__name__
         before = self._context.rows_before(rows, times, self.context, name)
-        return _windows(rows, before, int(self.window))
+        return _cut_windows(rows, before, int(self.window))
 
     def get_feature_names_out(self, input_features=None):
-        """Return the names of the last axis of the windows: those of the columns of X.
+        """Return the names of the columns of X, which are the last axis of the windows.
 
         Parameters
         ----------
         input_features : array-like of str or None, default=None
-            Names of the columns of X, if it had none in `fit`; if it had, the same
-            names.
+            Names of the columns, if X had none in `fit`; otherwise the same names.
 
         Returns
         -------
         names : ndarray of shape (n_features,)
             The names.
+
+        Examples
+        --------
+        >>> from skdeep.preprocessing import SlidingWindow
+        >>> windows = SlidingWindow(window=2).fit([[1.0], [2.0]])
+        >>> windows.get_feature_names_out(["price"])
+        array(['price'], dtype=object)
         """
         check_is_fitted(self)
         with naming("input_features"):

@@ -1,4 +1,4 @@
-"""Technical indicators of prices, as a scikit-learn transformer."""
+"""TrendFeatures: a transformer of prices to technical indicators."""
 
 from __future__ import annotations
 
@@ -27,22 +27,25 @@ from skdeep.encoding import (
 from skdeep.preprocessing._adjustment import adjust
 from skdeep.preprocessing._base import ObservedFit, check_rows
 
-# By the letters of their names: "Adj Close", "adj_close" and "adjClose" are the same.
+# Roles of columns by the letters of their names: "Adj Close", "adj_close" and
+# "adjClose" are the same.
 ROLES = {name: name for name in ("open", "high", "low", "close", "volume")}
 ROLES |= {"adjclose": "adj_close", "adjustedclose": "adj_close"}
 
-# What stands beside the prices of a day in the tables of yfinance, Alpha Vantage and
-# Tiingo, and is no price.
+# Columns of yfinance, Alpha Vantage and Tiingo that are not prices.
 EVENTS = frozenset(
     ["dividends", "stocksplits", "capitalgains", "repaired"]
     + ["dividendamount", "splitcoefficient", "divcash", "splitfactor"]
 )
 
-# The slowest averages (Wilder's, over 14 rows, twice in a row for the ADX) forget a row
-# by a factor of 13/14 a step: after 512 steps nothing of it is left in a float64.
+# The slowest averages (Wilder's over 14 rows, applied twice for the ADX) discount a row
+# by 13/14 per step: after 512 steps, nothing of it is left in a float64.
 N_SETTLING_ROWS = 512
 
-# Adjusted prices are products, and two equal ones may differ in the last bits.
+# The first rows of a series, over the longest span, have no indicators.
+LONGEST_SPAN = 60
+
+# Adjusted prices are products: equal ones may differ in the last bits.
 ROUNDING = 1e-9
 
 
@@ -51,8 +54,7 @@ def _import_talib():
         import talib
     except ImportError as error:
         raise ImportError(
-            "TrendFeatures computes its indicators with TA-Lib, which is not "
-            "installed: pip install TA-Lib."
+            "TrendFeatures needs TA-Lib: pip install 'scikit-deep[stocks]'."
         ) from error
     return talib
 
@@ -68,7 +70,7 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
 
 def _volatility(ta, close, days):
     returns = ta.ROCP(close, 1)
-    if np.isnan(returns).all():  # TA-Lib refuses a series without one number
+    if np.isnan(returns).all():  # TA-Lib raises for a series of NaN alone
         return returns
     return ta.STDDEV(returns, days)
 
@@ -79,13 +81,13 @@ def _distance_to_average(ta, close, days):
 
 
 def _bollinger(ta, close, days):
-    """Tell where in its Bollinger band the price is: -1 lower edge, 1 upper edge."""
+    """Return the price's place in its Bollinger band: -1 lower edge, 1 upper edge."""
     upper, middle, _ = ta.BBANDS(close, days)
     return _ratio(close - middle, upper - middle)
 
 
 def _channel(ta, close, days):
-    """Tell where between the lowest and the highest of the last days the price is."""
+    """Return the price's place between the lowest (0) and highest (1) of some days."""
     lowest, highest = ta.MIN(close, days), ta.MAX(close, days)
     return _ratio(close - lowest, highest - lowest)
 
@@ -105,17 +107,17 @@ def _direction(ta, high, low, close):
 
 
 def _volume_balance(ta, close, volume, days):
-    """Share of the volume traded on rising days minus that on falling days."""
+    """Return the share of volume on rising days minus that on falling days."""
     change = ta.ROCP(close, 1)
     change[np.abs(change) < ROUNDING] = 0.0
     signed = np.sign(change) * volume
-    if np.isnan(signed).all():
+    if np.isnan(signed).all():  # TA-Lib raises, as above
         return signed
     return _ratio(ta.SMA(signed, days), ta.SMA(volume, days))
 
 
 class _Indicator(NamedTuple):
-    """What an indicator reads, and how it is computed by `compute(talib, *reads)`."""
+    """The columns that an indicator reads, and `compute(talib, *columns)`."""
 
     reads: tuple[str, ...]
     compute: Callable[..., np.ndarray]
@@ -155,14 +157,14 @@ _INDICATORS = {
 }
 
 
-class _Series(NamedTuple):
-    """One traded thing: the prefix of its features and the column of each role."""
+class _PriceSeries(NamedTuple):
+    """One security: the prefix of its feature names and the column of each role."""
 
     prefix: str
     columns: dict[str, int]
 
     def indicators(self) -> dict[str, _Indicator]:
-        """Return the indicators whose columns are all there, by feature name."""
+        """Return the indicators that the columns suffice for, by feature name."""
         return {
             self.prefix + name: indicator
             for name, indicator in _INDICATORS.items()
@@ -170,7 +172,7 @@ class _Series(NamedTuple):
         }
 
     def read(self, columns: list[np.ndarray]) -> dict[str, np.ndarray]:
-        """Return the prices and the volume by role, adjusted if X tells how."""
+        """Return prices and volume by role, adjusted if there is an adjusted close."""
         values = {role: columns[column] for role, column in self.columns.items()}
         return adjust(values, volume_in="first") if "adj_close" in values else values
 
@@ -180,47 +182,48 @@ def _letters(name: str) -> str:
 
 
 def _find_roles(names: Iterable[str]) -> dict[str, int]:
-    """Find open, high, low, close, volume and the adjusted close, in any spelling."""
+    """Return the columns of open, high, low, close, volume and the adjusted close."""
     roles: dict[str, int] = {}
     for column, name in enumerate(names):
         role = ROLES.get(_letters(name))
         if role in roles:
             raise ValueError(
-                f"X has two columns for the role {role!r}: {name!r} and another one."
+                f"X must have one column named {role!r} (in any spelling); {name!r} "
+                "repeats it."
             )
         if role:
             roles[role] = column
-    if roles.keys() == {"adj_close"}:  # a price like any other
+    if roles.keys() == {"adj_close"}:  # on its own, a price like any other
         return {}
     if roles and "close" not in roles:
         raise ValueError(
-            f"X has a column for {', '.join(roles)} but none named 'close', which "
-            "every indicator of a traded day needs."
+            f"X has the columns {', '.join(roles)} but no 'close', which the "
+            "indicators of a day's prices need."
         )
     return roles
 
 
-def _split_series(names: list[str], are_real: bool) -> list[_Series]:
-    """Sort the columns into the one traded day and other prices."""
+def _split_series(names: list[str], are_real: bool) -> list[_PriceSeries]:
+    """Split the columns into the prices of one security and other, single prices."""
     roles = _find_roles(names) if are_real else {}
     if not roles:
-        return [_Series(f"{name}_", {"close": i}) for i, name in enumerate(names)]
-    return [_Series("", roles)] + [
-        _Series(f"{name}_", {"close": column})
+        return [_PriceSeries(f"{name}_", {"close": i}) for i, name in enumerate(names)]
+    return [_PriceSeries("", roles)] + [
+        _PriceSeries(f"{name}_", {"close": column})
         for column, name in enumerate(names)
         if column not in roles.values() and _letters(name) not in EVENTS
     ]
 
 
 def _drop_tickers(X):
-    """Return X with the names of its prices alone, of ``yfinance.download``.
+    """Return a table of ``yfinance.download`` with the names of prices as columns.
 
     Its columns have two levels, (price, ticker) or (ticker, price).
     """
     if not isinstance(X, pd.DataFrame) or not len(X.columns):
         return X
     columns = X.columns
-    if all(isinstance(name, tuple) for name in columns):  # also of to_flat_index
+    if all(isinstance(name, tuple) for name in columns):  # of to_flat_index, too
         columns = pd.MultiIndex.from_tuples(columns)
     if not isinstance(columns, pd.MultiIndex):
         return X
@@ -237,46 +240,46 @@ def _check_one_ticker(tickers: pd.Index, level: int) -> None:
     if len(found) > 1:
         raise ValueError(
             f"X has the prices of {len(found)} tickers, such as {found[0]} and "
-            f"{found[1]}. Give those of one, "
-            f"X.xs({found[0]!r}, axis=1, level={1 - level}), or the "
-            "closing prices alone, a column each, named by the tickers."
+            f"{found[1]}. Pass those of one, "
+            f"X.xs({found[0]!r}, axis=1, level={1 - level}), or only the closing "
+            "prices, one column per ticker."
         )
 
 
 class TrendFeatures(
     ObservedFit, TransformerMixin, ExplainedParameters, VersionedPickle, BaseEstimator
 ):
-    """Turn prices into indicators of their trend.
+    """Turn prices into technical indicators of their trend.
 
     Each row becomes returns over several spans, volatilities, distances to moving
-    averages, oscillators (RSI, MACD, stochastic, ...), and, where high, low, open and
-    volume are known, indicators of the day's range and of the volume. They are ratios
-    and so free of scale: doubling every price changes none, and a network can read them
-    across decades. TA-Lib computes them. A row reads itself and the rows before it,
-    never a later one.
+    averages, oscillators (RSI, MACD, stochastic, ...), and, if high, low, open and
+    volume are known, indicators of the day's range and of the volume. TA-Lib computes
+    them. They are ratios and so independent of scale: doubling every price changes
+    none, and they are comparable across decades. A row is computed from itself and
+    earlier rows, never from later ones.
 
     Parameters
     ----------
     context : {"auto", "train", "pad"}, default="auto"
-        What stands before the first row given to `transform`. Indicators look back,
-        and exponential averages depend on where their series starts, so `fit` stores
-        the last training rows (512: more than any indicator remembers).
+        Which rows `transform` puts before the first row of X. Indicators look back, and
+        exponential averages depend on where a series starts, so `fit` stores the last
+        training rows (512, more than any indicator remembers).
 
-        - "auto": the stored rows, if the index of X (dates or numbers) goes on where
-          that of the training rows ended, with no more dates of their calendar left
-          out than between two training rows; else as "pad", with a warning, once.
-          Arrays have no index, so they are padded.
+        - "auto": the stored rows, if the index of X (dates or numbers) continues that
+          of the training rows, with no longer gap than the training rows have;
+          otherwise none as with "pad", with a warning the first time. Arrays have no
+          index, so they have no context.
         - "train": the stored rows, unless the index of X starts within or before
           the training rows.
-        - "pad": nothing. The first rows, which lack a past, are NaN.
+        - "pad": none. The first rows are NaN.
 
-        X that begins with the first training rows is the training data, and never has
-        its own end put before it.
+        X that begins with the first training rows is treated as the training data, and
+        never has a context.
 
     freq : str or pandas offset, default=None
-        The calendar of the index of X, such as ``"B"``, ``"MS"`` or
-        ``pd.offsets.CustomBusinessDay(holidays=...)``; each date must be on it. None
-        takes the ``freq`` of the index, or infers it.
+        The frequency of the index of X, such as ``"B"``, ``"MS"`` or
+        ``pd.offsets.CustomBusinessDay(holidays=...)``; every date must conform to it.
+        None takes the ``freq`` of the index, or infers it.
 
     Attributes
     ----------
@@ -284,7 +287,7 @@ class TrendFeatures(
         Number of columns of X.
 
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns of X, if X has names that are all text.
+        Names of the columns of X, if they are all strings.
 
     See Also
     --------
@@ -293,21 +296,22 @@ class TrendFeatures(
     Notes
     -----
     Columns are found by their names: "open", "high", "low", "close", "volume" and
-    "adj close", in upper or lower case, with or without blanks and underscores. The
-    columns of ``yfinance.download``, which have two levels, are taken by the names of
-    the prices, if they hold one ticker. If there is an adjusted close, prices are
-    adjusted by it for splits and dividends, and volumes for splits, as in
-    `load_stock_prices`. Columns of dividends and splits, as yfinance gives them beside
-    the prices, are left out.
+    "adj close", in upper or lower case, with or without blanks and underscores. In a
+    table of ``yfinance.download``, whose columns have two levels, they are found by the
+    names of the prices; it must hold a single ticker. If there is an adjusted close,
+    prices are adjusted by it for splits and dividends, and volumes for splits, as in
+    `load_stock_prices`. Columns of dividends and splits, which yfinance adds to the
+    prices, are ignored.
 
-    Any other column, and each column of an array, is a price of its own and gets the
+    Any other column, and each column of an array, is a price of its own. It gets the
     indicators that need only a closing price, their names prefixed with that of the
-    column. Any finite number is taken for a price; a ratio whose denominator is 0 is 0.
+    column. Any finite number is accepted as a price; a ratio whose denominator is 0 is
+    0.
 
-    The first 60 rows of a series are NaN: the longest span. Wilder's averages (RSI,
-    ATR, ADX) and the MACD go on settling: at row 200 of Apple's prices the start of the
-    series moves no indicator by more than 1e-4 of its standard deviation, at row 500 by
-    no more than rounding does.
+    The first 60 rows of a series, the longest span, are NaN. Wilder's averages (RSI,
+    ATR, ADX) and the MACD take longer to settle: for Apple's prices, the start of the
+    series changes no indicator by more than 1e-4 of its standard deviation at row 200,
+    and by no more than rounding at row 500.
 
     References
     ----------
@@ -343,21 +347,29 @@ class TrendFeatures(
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Learn the columns, and keep the ends of the training rows.
+        """Learn the columns, and store the first and last training rows.
 
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            Prices, in time order, oldest first. An index of dates must not repeat one;
-            gaps in it are a warning.
+            Prices in time order, oldest first. Dates in the index must be unique; gaps
+            raise a warning.
 
         y : Ignored
-            Here so that the transformer can stand in a pipeline.
+            Not used, present for API consistency.
 
         Returns
         -------
         self : TrendFeatures
             The fitted transformer.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from skdeep.preprocessing import TrendFeatures
+        >>> prices = pd.DataFrame({"close": [1.0, 1.1, 1.2]})
+        >>> TrendFeatures().fit(prices).n_features_in_
+        1
         """
         with self._observed(X, y):
             _import_talib()
@@ -365,7 +377,7 @@ class TrendFeatures(
             times = times_of(X)
             prices = check_rows(self, X, dtype=np.float64)
             axis = learn_time_axis(times, self.freq)
-            self._series()  # refuse names that make no sense now, not in transform
+            self._series()  # raises here, not in transform, if names are invalid
             self._context = RowContext(prices, axis, N_SETTLING_ROWS)
         return self
 
@@ -375,13 +387,25 @@ class TrendFeatures(
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            Prices, in time order, oldest first.
+            Prices in time order, oldest first.
 
         Returns
         -------
         indicators : ndarray of shape (n_rows, n_indicators)
-            In float64; NaN in the first rows of a series, where an indicator lacks a
-            past. A DataFrame after ``set_output(transform="pandas")``.
+            Indicators in float64; NaN in the first rows of a series, for which they
+            have too few earlier rows. A DataFrame after
+            ``set_output(transform="pandas")``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skdeep.preprocessing import TrendFeatures
+        >>> prices = 1.01 ** np.arange(100).reshape(-1, 1)
+        >>> indicators = TrendFeatures().fit(prices).transform(prices)
+        >>> indicators.shape
+        (100, 15)
+        >>> f"{indicators[-1, 0]:.2f}"  # the return over one row
+        '0.01'
         """
         check_is_fitted(self)
         X = _drop_tickers(X)
@@ -400,13 +424,20 @@ class TrendFeatures(
         Parameters
         ----------
         input_features : array-like of str or None, default=None
-            Names of the columns of X, if it had none in `fit`; each of them is then
-            the prefix of an unnamed price. If it had, the same names.
+            Names of the columns, if X had none in `fit`: the prefixes of the names of
+            the indicators. Otherwise the same names.
 
         Returns
         -------
         names : ndarray of shape (n_indicators,)
             The names, in the order of the columns of `transform`.
+
+        Examples
+        --------
+        >>> from skdeep.preprocessing import TrendFeatures
+        >>> features = TrendFeatures().fit([[1.0], [1.1]])
+        >>> features.get_feature_names_out(["gold"])[0]
+        'gold_return_1'
         """
         check_is_fitted(self)
         with naming("input_features"):
@@ -414,8 +445,8 @@ class TrendFeatures(
         series = self._series(names)
         return np.asarray([n for s in series for n in s.indicators()], dtype=object)
 
-    def _series(self, names=None) -> list[_Series]:
-        """Return what X holds; only names that came with X tell the roles."""
+    def _series(self, names=None) -> list[_PriceSeries]:
+        """Return the series in X; roles are found only by names that came with X."""
         real = getattr(self, "feature_names_in_", None)
         if names is None:
             names = range(self.n_features_in_) if real is None else real

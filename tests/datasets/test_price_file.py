@@ -1,4 +1,4 @@
-"""load_stock_prices of files as vendors write them, each against numbers by hand."""
+"""load_stock_prices of files in many formats, compared with the prices they hold."""
 
 # ruff: noqa: E501 (the lines of the files are as long as the vendors write them)
 
@@ -13,336 +13,7 @@ import pandas as pd
 import pytest
 
 from skdeep.datasets import load_stock_prices, load_stock_trend
-
-# Three days of one stock, as every file below has them unless it says otherwise.
-DAYS = ["2024-03-22", "2024-03-25", "2024-03-26"]
-OPEN, HIGH = [1010.5, 1020.25, 1030.0], [1015.75, 1031.0, 1042.5]
-LOW, CLOSE = [1001.0, 1015.5, 1025.25], [1012.25, 1030.5, 1040.75]
-VOLUME = [1200000.0, 2500000.0, 3400000.0]
-HALVED = [price / 2 for price in CLOSE]  # an adjusted close
-
-
-def expect(days=DAYS, open=OPEN, high=HIGH, low=LOW, close=CLOSE, volume=VOLUME):
-    columns = {"open": open, "high": high, "low": low, "close": close}
-    if volume is not None:
-        columns["volume"] = volume
-    index = pd.DatetimeIndex(days, name="date")
-    return pd.DataFrame(columns, index=index, dtype=np.float64)
-
-
-def expect_halved():
-    def halve(prices):
-        return [price / 2 for price in prices]
-
-    return expect(DAYS, halve(OPEN), halve(HIGH), halve(LOW), halve(CLOSE))
-
-
-def read(folder, text, name="prices.csv", encoding="utf-8", **options):
-    path = folder / name
-    path.write_bytes(text.encode(encoding))
-    return load_stock_prices(path, **options)
-
-
-def check(prices, expected):
-    pd.testing.assert_frame_equal(prices, expected, check_index_type=False, rtol=1e-12)
-
-
-YAHOO = """Date,Open,High,Low,Close,Adj Close,Volume
-2024-03-22,1010.5,1015.75,1001.0,1012.25,506.125,1200000
-2024-03-25,1020.25,1031.0,1015.5,1030.5,515.25,2500000
-2024-03-26,1030.0,1042.5,1025.25,1040.75,520.375,3400000
-"""
-
-PLAIN = """Date,Open,High,Low,Close,Volume
-2024-03-22,1010.5,1015.75,1001,1012.25,1200000
-2024-03-25,1020.25,1031,1015.5,1030.5,2500000
-2024-03-26,1030,1042.5,1025.25,1040.75,3400000
-"""
-
-FORMATS = {
-    "Yahoo, adjusted": (YAHOO, expect_halved()),
-    "Yahoo, null rows on holidays": (
-        YAHOO.replace(
-            "2024-03-25", "2024-03-24,null,null,null,null,null,null\n2024-03-25"
-        ),
-        expect_halved(),
-    ),
-    "yfinance, three header lines": (
-        """Price,Close,High,Low,Open,Volume
-Ticker,AAPL,AAPL,AAPL,AAPL,AAPL
-Date,,,,,
-2024-03-22,1012.25,1015.75,1001,1010.5,1200000
-2024-03-25,1030.5,1031,1015.5,1020.25,2500000
-2024-03-26,1040.75,1042.5,1025.25,1030,3400000
-""",
-        expect(),
-    ),
-    "yfinance, by ticker, adjusted": (
-        """Ticker,AAPL,AAPL,AAPL,AAPL,AAPL,AAPL
-Price,Open,High,Low,Close,Adj Close,Volume
-Date,,,,,,
-2024-03-22,1010.5,1015.75,1001.0,1012.25,506.125,1200000
-2024-03-25,1020.25,1031.0,1015.5,1030.5,515.25,2500000
-2024-03-26,1030.0,1042.5,1025.25,1040.75,520.375,3400000
-""",
-        expect_halved(),
-    ),
-    "yfinance, reset_index": (
-        """Price,Date,Close,High,Low,Open,Volume
-Ticker,,AAPL,AAPL,AAPL,AAPL,AAPL
-0,2024-03-22,1012.25,1015.75,1001,1010.5,1200000
-1,2024-03-25,1030.5,1031,1015.5,1020.25,2500000
-2,2024-03-26,1040.75,1042.5,1025.25,1030,3400000
-""",
-        expect(),
-    ),
-    "yfinance Ticker.history, across the change of the clock": (
-        """Date,Open,High,Low,Close,Volume,Dividends,Stock Splits
-2024-03-08 00:00:00-05:00,1010.5,1015.75,1001,1012.25,1200000,0.0,0.0
-2024-03-11 00:00:00-04:00,1020.25,1031,1015.5,1030.5,2500000,0.24,0.0
-2024-03-12 00:00:00-04:00,1030,1042.5,1025.25,1040.75,3400000,0.0,0.0
-""",
-        expect(["2024-03-08", "2024-03-11", "2024-03-12"]),
-    ),
-    "Stooq": (PLAIN.replace("\n", "\r\n"), expect()),
-    "Stooq, index without volume": (
-        "\n".join(line.rpartition(",")[0] for line in PLAIN.splitlines()),
-        expect(volume=None),
-    ),
-    "Stooq, Polish": (
-        PLAIN.replace(
-            "Date,Open,High,Low,Close,Volume",
-            "Data,Otwarcie,Najwyzszy,Najnizszy,Zamkniecie,Wolumen",
-        ),
-        expect(),
-    ),
-    "Stooq, bulk": (
-        """<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>
-AAPL.US,D,20240322,000000,1010.5,1015.75,1001,1012.25,1200000,0
-AAPL.US,D,20240325,000000,1020.25,1031,1015.5,1030.5,2500000,0
-AAPL.US,D,20240326,000000,1030,1042.5,1025.25,1040.75,3400000,0
-""",
-        expect(),
-    ),
-    "Alpha Vantage, newest first": (
-        """timestamp,open,high,low,close,volume
-2024-03-26,1030.0000,1042.5000,1025.2500,1040.7500,3400000
-2024-03-25,1020.2500,1031.0000,1015.5000,1030.5000,2500000
-2024-03-22,1010.5000,1015.7500,1001.0000,1012.2500,1200000
-""",
-        expect(),
-    ),
-    "Alpha Vantage, adjusted": (
-        """timestamp,open,high,low,close,adjusted_close,volume,dividend_amount,split_coefficient
-2024-03-26,1030.0,1042.5,1025.25,1040.75,520.375,3400000,0.0000,1.0
-2024-03-25,1020.25,1031.0,1015.5,1030.5,515.25,2500000,0.2400,1.0
-2024-03-22,1010.5,1015.75,1001.0,1012.25,506.125,1200000,0.0000,1.0
-""",
-        expect_halved(),
-    ),
-    "Alpha Vantage, numbered names": (
-        PLAIN.replace(
-            "Date,Open,High,Low,Close,Volume",
-            "date,1. open,2. high,3. low,4. close,5. volume",
-        ),
-        expect(),
-    ),
-    "Nasdaq": (
-        """Date,Close/Last,Volume,Open,High,Low
-03/26/2024,$1040.75,3400000,$1030.00,$1042.50,$1025.25
-03/25/2024,$1030.50,2500000,$1020.25,$1031.00,$1015.50
-03/22/2024,$1012.25,1200000,$1010.50,$1015.75,$1001.00
-""",
-        expect(),
-    ),
-    "investing.com": (
-        """\ufeff"Date","Price","Open","High","Low","Vol.","Change %"
-"03/26/2024","1,040.75","1,030.00","1,042.50","1,025.25","3.40M","0.99%"
-"03/25/2024","1,030.50","1,020.25","1,031.00","1,015.50","2.50M","1.80%"
-"03/22/2024","1,012.25","1,010.50","1,015.75","1,001.00","1.20M","-0.10%"
-""",
-        expect(),
-    ),
-    "investing.com, months by name": (
-        """"Date","Price","Open","High","Low","Vol.","Change %"
-"Mar 26, 2024","1,040.75","1,030.00","1,042.50","1,025.25","3,400.00K","0.99%"
-"Mar 25, 2024","1,030.50","1,020.25","1,031.00","1,015.50","0.0025B","1.80%"
-"Mar 22, 2024","1,012.25","1,010.50","1,015.75","1,001.00","1.20M","-0.10%"
-""",
-        expect(),
-    ),
-    "investing.com, German": (
-        """"Datum","Zuletzt","Eröffn.","Hoch","Tief","Vol.","+/- %"
-"26.03.2024","1.040,75","1.030,00","1.042,50","1.025,25","3,40M","0,99%"
-"25.03.2024","1.030,50","1.020,25","1.031,00","1.015,50","2,50M","1,80%"
-"22.03.2024","1.012,25","1.010,50","1.015,75","1.001,00","1,20M","-0,10%"
-""",
-        expect(),
-    ),
-    "investing.com, French": (
-        """"Date","Dernier","Ouv."," Plus Haut","Plus Bas","Vol.","Variation %"
-"26/03/2024","1.040,75","1.030,00","1.042,50","1.025,25","3,40M","0,99%"
-"25/03/2024","1.030,50","1.020,25","1.031,00","1.015,50","2,50M","1,80%"
-"22/03/2024","1.012,25","1.010,50","1.015,75","1.001,00","1,20M","-0,10%"
-""",
-        expect(),
-    ),
-    "Tiingo": (
-        """date,close,high,low,open,volume,adjClose,adjHigh,adjLow,adjOpen,adjVolume,divCash,splitFactor
-2024-03-22T00:00:00.000Z,1012.25,1015.75,1001,1010.5,1200000,506.125,507.875,500.5,505.25,1200000,0.0,1.0
-2024-03-25T00:00:00.000Z,1030.5,1031,1015.5,1020.25,2500000,515.25,515.5,507.75,510.125,2500000,0.0,1.0
-2024-03-26T00:00:00.000Z,1040.75,1042.5,1025.25,1030,3400000,520.375,521.25,512.625,515,3400000,0.0,1.0
-""",
-        expect_halved(),
-    ),
-    "EODHD": (YAHOO.replace("Adj Close", "Adjusted_close"), expect_halved()),
-    "Quandl": (
-        """Date,Open,High,Low,Close,Volume,Ex-Dividend,Split Ratio,Adj. Open,Adj. High,Adj. Low,Adj. Close,Adj. Volume
-2024-03-22,1010.5,1015.75,1001,1012.25,1200000.0,0.0,1.0,505.25,507.875,500.5,506.125,1200000.0
-2024-03-25,1020.25,1031,1015.5,1030.5,2500000.0,0.0,1.0,510.125,515.5,507.75,515.25,2500000.0
-2024-03-26,1030,1042.5,1025.25,1040.75,3400000.0,0.0,1.0,515,521.25,512.625,520.375,3400000.0
-""",
-        expect_halved(),
-    ),
-    "Google Sheets": (
-        """Date,Open,High,Low,Close,Volume
-3/22/2024 16:00:00,1010.5,1015.75,1001,1012.25,1200000
-3/25/2024 16:00:00,1020.25,1031,1015.5,1030.5,2500000
-3/26/2024 16:00:00,1030,1042.5,1025.25,1040.75,3400000
-""",
-        expect(),
-    ),
-    "Google Finance": (
-        """Date,Open,High,Low,Close,Volume
-26-Mar-24,1030,1042.5,1025.25,1040.75,3400000
-25-Mar-24,1020.25,1031,1015.5,1030.5,2500000
-22-Mar-24,1010.5,1015.75,1001,1012.25,1200000
-""",
-        expect(),
-    ),
-    "MetaTrader": (
-        """<DATE>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\t<VOL>\t<SPREAD>
-2024.03.22\t1010.5\t1015.75\t1001\t1012.25\t12\t1200000\t1
-2024.03.25\t1020.25\t1031\t1015.5\t1030.5\t25\t2500000\t1
-2024.03.26\t1030\t1042.5\t1025.25\t1040.75\t34\t3400000\t1
-""",
-        expect(),
-    ),
-    "TradingView, seconds": (
-        """time,open,high,low,close,Volume
-1711114200,1010.5,1015.75,1001,1012.25,1200000
-1711373400,1020.25,1031,1015.5,1030.5,2500000
-1711459800,1030,1042.5,1025.25,1040.75,3400000
-""",
-        expect(),
-    ),
-    "Binance, milliseconds": (
-        """Open time,Open,High,Low,Close,Volume,Close time,Quote asset volume
-1711065600000,1010.5,1015.75,1001,1012.25,1200000,1711151999999,5
-1711324800000,1020.25,1031,1015.5,1030.5,2500000,1711411199999,5
-1711411200000,1030,1042.5,1025.25,1040.75,3400000,1711497599999,5
-""",
-        expect(),
-    ),
-    "CryptoDataDownload": (
-        """https://www.CryptoDataDownload.com
-unix,date,symbol,open,high,low,close,Volume BTC,Volume USD
-1711411200,2024-03-26 00:00:00,BTC/USD,1030,1042.5,1025.25,1040.75,3400000,9
-1711324800,2024-03-25 00:00:00,BTC/USD,1020.25,1031,1015.5,1030.5,2500000,9
-1711065600,2024-03-22 00:00:00,BTC/USD,1010.5,1015.75,1001,1012.25,1200000,9
-""",
-        expect(),
-    ),
-    "CoinMarketCap": (
-        """timeOpen;timeClose;timeHigh;timeLow;name;open;high;low;close;volume;marketCap;timestamp
-"2024-03-26T00:00:00.000Z";"2024-03-26T23:59:59.999Z";"";"";"2781";1030;1042.5;1025.25;1040.75;3400000;7;"2024-03-26T23:59:59.999Z"
-"2024-03-25T00:00:00.000Z";"2024-03-25T23:59:59.999Z";"";"";"2781";1020.25;1031;1015.5;1030.5;2500000;7;"2024-03-25T23:59:59.999Z"
-"2024-03-22T00:00:00.000Z";"2024-03-22T23:59:59.999Z";"";"";"2781";1010.5;1015.75;1001;1012.25;1200000;7;"2024-03-22T23:59:59.999Z"
-""",
-        expect(),
-    ),
-    "Barchart, with a note": (
-        """Time,Open,High,Low,Latest,Change,%Change,Volume
-03/26/2024,1030,1042.5,1025.25,1040.75,1,+0.99%,3400000
-03/25/2024,1020.25,1031,1015.5,1030.5,1,+1.80%,2500000
-03/22/2024,1010.5,1015.75,1001,1012.25,1,-0.10%,1200000
-"Downloaded from Barchart.com as of 03-27-2024 09:16am CDT"
-""",
-        expect(),
-    ),
-    "ariva.de": (
-        """Datum;Erster;Hoch;Tief;Schlusskurs;Stuecke;Volumen
-2024-03-26;1.030;1.042,5;1.025,25;1.040,75;3.400.000;9
-2024-03-25;1.020,25;1.031;1.015,5;1.030,5;2.500.000;9
-2024-03-22;1.010,5;1.015,75;1.001;1.012,25;1.200.000;9
-""",
-        expect(),
-    ),
-    "Boursorama": (
-        """date\touv\thaut\tbas\tclot\tvol\tdevise\t
-22/03/2024 00:00\t1010.5\t1015.75\t1001\t1012.25\t1200000\tEUR\t
-25/03/2024 00:00\t1020.25\t1031\t1015.5\t1030.5\t2500000\tEUR\t
-26/03/2024 00:00\t1030\t1042.5\t1025.25\t1040.75\t3400000\tEUR\t
-""",
-        expect(),
-    ),
-    "NSE India": (
-        """"Date ","series ","OPEN ","HIGH ","LOW ","PREV. CLOSE ","ltp ","close ","VOLUME "
-"26-Mar-2024","EQ","1,030.00","1,042.50","1,025.25","1,030.50","1,041.00","1,040.75","34,00,000"
-"25-Mar-2024","EQ","1,020.25","1,031.00","1,015.50","1,012.25","1,030.00","1,030.50","25,00,000"
-"22-Mar-2024","EQ","1,010.50","1,015.75","1,001.00","1,000.25","1,012.00","1,012.25","12,00,000"
-""",
-        expect(),
-    ),
-    "Excel, German": (
-        """sep=;
-Datum;Eröffnung;Hoch;Tief;Schluss;Volumen
-22.03.24;1010,5;1015,75;1001;1012,25;1200000
-25.03.24;1020,25;1031;1015,5;1030,5;2500000
-26.03.24;1030;1042,5;1025,25;1040,75;3400000
-;;;;;
-Quelle: Börse;;;;;
-""",
-        expect(),
-    ),
-    "Swiss and French thousands": (
-        """Date;Open;High;Low;Close;Volume
-2024-03-22;1'010.5;1\u00a0015.75;1 001;1\u202f012.25;1'200'000
-2024-03-25;1'020.25;1\u00a0031;1 015.5;1\u202f030.5;2'500'000
-2024-03-26;1'030;1\u00a0042.5;1 025.25;1\u202f040.75;3'400'000
-""",
-        expect(),
-    ),
-    "index without a name": (PLAIN.replace("Date,", ","), expect()),
-    "row numbers without a name": (
-        "Unnamed: 0," + PLAIN.replace("\n2024-03-", "\n1,2024-03-"),
-        expect(),
-    ),
-    "Tokyo, in UTC": (
-        """Date,Open,High,Low,Close,Volume
-2024-03-21T15:00:00Z,1010.5,1015.75,1001,1012.25,1200000
-2024-03-24T15:00:00Z,1020.25,1031,1015.5,1030.5,2500000
-2024-03-25T15:00:00Z,1030,1042.5,1025.25,1040.75,3400000
-""",
-        expect(),
-    ),
-    "closes in New York, in UTC": (
-        """Date,Open,High,Low,Close,Volume
-2024-03-22 20:00:00+00:00,1010.5,1015.75,1001,1012.25,1200000
-2024-03-25 20:00:00+00:00,1020.25,1031,1015.5,1030.5,2500000
-2024-03-26 20:00:00+00:00,1030,1042.5,1025.25,1040.75,3400000
-""",
-        expect(),
-    ),
-    "London, across the change of the clock, in UTC": (
-        """Date,Open,High,Low,Close,Volume
-2024-03-28T00:00:00Z,1010.5,1015.75,1001,1012.25,1200000
-2024-03-31T23:00:00Z,1020.25,1031,1015.5,1030.5,2500000
-2024-04-01T23:00:00Z,1030,1042.5,1025.25,1040.75,3400000
-""",
-        expect(["2024-03-28", "2024-04-01", "2024-04-02"]),
-    ),
-}
+from tests.datasets.price_files import FORMATS, PLAIN, YAHOO, check, expect, read
 
 
 @pytest.mark.parametrize("vendor", FORMATS)
@@ -371,10 +42,10 @@ def test_languages_of_investing_com(tmp_path, header):
     assert prices.iloc[0].tolist() == [12, 14, 11, 13, 5000]
 
 
-# --- what is found out, and what is said -----------------------------------------
+# --- what is inferred, and what errors say ----------------------------------------
 
 
-def test_what_was_chosen_is_told(tmp_path):
+def test_inferred_format_is_in_attrs(tmp_path):
     text, _ = FORMATS["Nasdaq"]
     prices = read(tmp_path, text + "01/02/2023,N/A,0,N/A,N/A,N/A\n\nData by Nasdaq\n")
     assert prices.attrs["read_as"] == {
@@ -463,12 +134,12 @@ def test_volumes_tell_the_mark_of_prices(tmp_path):
     assert read(tmp_path, rows.format("12.345"))["volume"].iloc[0] == 12345
     assert read(tmp_path, rows.format("12.345"))["close"].iloc[0] == 1.234
     assert read(tmp_path, rows.format("12,345,678"))["close"].iloc[0] == 1234
-    with pytest.raises(ValueError, match="line 2: a mark before .*pass decimal='.' or"):
+    with pytest.raises(ValueError, match="line 2: a mark before .*Pass decimal='.' or"):
         read(tmp_path, rows.format("12,345"))
     for options, close in [({"decimal": ","}, 1.234), ({"thousands": ","}, 1234.0)]:
         prices = read(tmp_path, rows.format("12,345"), **options)
         assert prices["close"].iloc[0] == close
-    with pytest.raises(ValueError, match="decimal='.' and thousands='.' are equal"):
+    with pytest.raises(ValueError, match="decimal='.' and thousands='.' must be diff"):
         read(tmp_path, rows.format("1"), decimal=".", thousands=".")
 
 
@@ -511,8 +182,8 @@ def test_days_that_may_be_months(tmp_path):
     text = write_dates(["01/02/2024", "01/03/2024", "01/04/2024"])
     with pytest.raises(
         ValueError,
-        match="line 2: '01/02/2024' may be 01 February 2024 or 02 January 2024.*"
-        "pass dayfirst=True or dayfirst=False.*The line reads: '01/02/2024,2,3,1,2'",
+        match="line 2: '01/02/2024' .* may be 01 February 2024 or 02 January 2024.*"
+        "Pass dayfirst=True or dayfirst=False.*The line reads: '01/02/2024,2,3,1,2'",
     ):
         read(tmp_path, text)
     assert list(read(tmp_path, text, dayfirst=True).index.month) == [2, 3, 4]
@@ -526,7 +197,7 @@ def test_the_day_of_a_time_stamp_in_utc(tmp_path):
     assert list(read(tmp_path, new_year).index) == [pd.Timestamp("2024-01-02")]
     text = write_dates(["2024-01-08", "2024-01-09"], "T15:00:00Z")
     with pytest.raises(
-        ValueError, match="line 2: .*08 January or of 09 January.*pass tz, such as"
+        ValueError, match="line 2: .*day is 08 January or 09 January.*such as tz="
     ):
         read(tmp_path, text)
     for tz, days in [("Asia/Tokyo", [9, 10]), ("America/New_York", [8, 9])]:
@@ -537,7 +208,7 @@ def test_the_day_of_a_time_stamp_in_utc(tmp_path):
         read(tmp_path, text, tz="Tokio")
     local = write_dates(["2024-01-01", "2024-01-02"], " 15:00")
     assert list(read(tmp_path, local).index.day) == [1, 2]
-    with pytest.raises(ValueError, match="line 2: .* no offset from UTC, and tz=Asia"):
+    with pytest.raises(ValueError, match="line 2: .* no offset from UTC, which tz=Asi"):
         read(tmp_path, local, tz="Asia/Tokyo")
 
 
@@ -567,7 +238,7 @@ def test_several_stocks_in_a_file(tmp_path, text):
         read(tmp_path, text)
     with pytest.raises(ValueError, match="symbol='IBM' is not in .*AAL, AAPL"):
         read(tmp_path, text, symbol="IBM")
-    with pytest.raises(ValueError, match="symbol='IBM' cannot be looked up"):
+    with pytest.raises(ValueError, match="symbol='IBM' requires a column"):
         read(tmp_path, PLAIN, symbol="IBM")
 
 
@@ -584,15 +255,15 @@ def test_adjusted_volumes_and_a_split(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (PLAIN.replace("1031", "1,031"), "line 3: it has 7 fields, and the header 6"),
+        (PLAIN.replace("1031", "1,031"), "line 3: it has 7 fields, but the header has 6"),
         (PLAIN.replace("1031,", "1031 points,"), "line 3: column 'High' holds '1031 p"),
-        (PLAIN.replace("1031,", '"1,03",'), "line 3: a number has the decimal mark ',', and one of line 2"),
+        (PLAIN.replace("1031,", '"1,03",'), "line 3: a number has the decimal mark ',', but one in line 2"),
         (PLAIN.replace(",1200000", ',"1,20.0"'), "line 2: column 'Volume' holds '1,20.0', which is not a number with dec"),
         (PLAIN + "2024-03-27,1030,1042.5\n", "line 5: column 'Low' has no number"),
         (YAHOO + "2024-03-27,0.24 Dividend\n", "line 5: column 'Open' holds '0.24 Div"),
         (PLAIN.replace("Volume", "Adj Last"), "has a column 'Adj Last'. If it is the adj"),
-        (LONG.replace("5,6,40,AAPL", "5,6,40,"), "line 5: it does not say of which stock"),
-        ("Date,Open,High,Low,Close\n13/01/2024,1,2,1,2\n01/15/2024,1,2,1,2\n", "line 2: '13/01/2024' does not have day and month in the order of other lines"),
+        (LONG.replace("5,6,40,AAPL", "5,6,40,"), "line 5: the symbol of the stock is missing"),
+        ("Date,Open,High,Low,Close\n13/01/2024,1,2,1,2\n01/15/2024,1,2,1,2\n", "line 2: '13/01/2024' is not a date, or has day and month in another order"),
         (write_dates(["9999999999999999999"]), "line 2: .* is not a time before 2200"),
         (write_dates(["0024-01-02"]), "line 2: '0024-01-02' is not a date"),
         ("Date;Open;High;Low;Close;Volume\n2024-01-02;1.234;1.240;1.200;1.230;12.345\n", "line 2: a mark before three digits"),
@@ -604,7 +275,7 @@ def test_adjusted_volumes_and_a_split(tmp_path):
         ("Date,Close\n2024-01-02,1\n", "lacks the column.s. open, high, low; it has"),
         (write_dates(["2024-01-02"]).replace("2,3,1,2", "-,-,-,-"), "no rows with prices"),
         (write_dates(["2024-01-02", "2024-01-02"], " 10:00"), "line 3: .*more than once"),
-        (write_dates(["2024-01-02"]) + "2024-01-03 10:00Z,2,3,1,2\n2024-01-04 10:00,2,3,1,2\n", "line 4: .* no offset from UTC, unlike"),
+        (write_dates(["2024-01-02"]) + "2024-01-03 10:00Z,2,3,1,2\n2024-01-04 10:00,2,3,1,2\n", "line 4: .* no offset from UTC, unlike other lines"),
         ('Date,Open,High,Low,Close\n2024-01-02,"2,3,1,2\n', "line 2: column 'Open' has no|line 2: "),
         (PLAIN.replace("1012.25", "1012,25").replace(",1200000", ";1200000"), "line 2: "),
         ("Date;Open;High;Low;Close\n2024-01-02;1,5;2,5;1,5;2.5\n", "line 2: a number has the decimal mark '.'"),
@@ -616,7 +287,7 @@ def test_errors_name_the_line(tmp_path, text, message):
     assert "prices.csv" in str(caught.value)
 
 
-def test_files_that_are_no_files(tmp_path):
+def test_paths_that_cannot_be_read(tmp_path):
     for text, encoding in [("\n \n", "utf-8"), ("", "utf-16")]:
         with pytest.raises(ValueError, match="prices.csv' is empty"):
             read(tmp_path, text, encoding=encoding)
@@ -624,31 +295,33 @@ def test_files_that_are_no_files(tmp_path):
         load_stock_prices("x" * 5000 + ".csv")
     with pytest.raises(ValueError, match="'/dev/null' is not a regular file"):
         load_stock_prices("/dev/null")
-    with pytest.raises(ValueError, match="'https://x.org/p.csv' is a URL: download it"):
+    with pytest.raises(ValueError, match="'https://x.org/p.csv' is a URL; download"):
         load_stock_prices("https://x.org/p.csv")
     with pytest.raises(ValueError, match="cannot be unpacked"):
         read(tmp_path, "\x1f\x8b broken", "p.csv.gz", "latin-1")
     with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
         archive.writestr("a.csv", PLAIN)
         archive.writestr("b.csv", PLAIN)
-    with pytest.raises(ValueError, match="holds 2 files .a.csv, b.csv.: unpack it"):
+    with pytest.raises(ValueError, match="holds 2 files .a.csv, b.csv.; unpack it"):
         load_stock_prices(tmp_path / "two.zip")
     with zipfile.ZipFile(tmp_path / "book.xlsx", "w") as archive:
         archive.writestr("xl/workbook.xml", "")
-    with pytest.raises(ValueError, match="is an Excel workbook: save it as a CSV"):
+    with pytest.raises(ValueError, match="is an Excel workbook; save it as a CSV"):
         load_stock_prices(tmp_path / "book.xlsx")
 
 
-def test_options_are_for_files_and_are_checked(tmp_path):
+def test_options_apply_to_files_and_are_checked(tmp_path):
     with pytest.raises(
-        ValueError, match="dayfirst=True is for files, and ticker='IBM'"
+        ValueError, match="dayfirst=True applies to files, but ticker='IBM'"
     ):
         load_stock_prices("IBM", dayfirst=True)
     for option, value in {"decimal": ";", "dayfirst": "yes", "sep": 1}.items():
         with pytest.raises(ValueError, match=f"The '{option}' parameter of load_stock"):
             read(tmp_path, PLAIN, **{option: value})
     for sep in ("::", ""):
-        with pytest.raises(ValueError, match=f"sep='{sep}' must be one character"):
+        with pytest.raises(
+            ValueError, match=f"sep must be a single character, got '{sep}'"
+        ):
             read(tmp_path, PLAIN, sep=sep)
     with pytest.raises(ValueError, match="split at sep=';', names the columns"):
         read(tmp_path, PLAIN, sep=";")
@@ -701,8 +374,11 @@ def write_prices(prices, generator):
     return prices, text.to_csv(sep=generator.choice([",", ";", "\t"]))
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_any_style_is_read_right_or_refused_as_unclear(tmp_path, seed):
+@pytest.mark.parametrize(
+    "seed",
+    [*range(12), *(pytest.param(i, marks=pytest.mark.nightly) for i in range(12, 40))],
+)
+def test_random_styles_are_read_correctly_or_reported_as_ambiguous(tmp_path, seed):
     generator = np.random.default_rng(seed)
     n_days, size = int(generator.integers(1, 30)), 10.0 ** generator.integers(1, 5)
     days = pd.bdate_range("2023-12-01", periods=90)[-n_days:]

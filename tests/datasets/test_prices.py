@@ -102,7 +102,7 @@ def test_unknown_ticker_and_wrong_type():
 
 def test_without_the_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "bokeh_sampledata", None)
-    with pytest.raises(ImportError, match="pip install bokeh_sampledata"):
+    with pytest.raises(ImportError, match=r"pip install 'scikit-deep\[stocks\]'"):
         load_stock_prices("AAPL")
 
 
@@ -174,15 +174,15 @@ def replace(row, old, new):
 
 FAULTS = {
     "missing column": (replace(0, "Low,", "Lowest,"), "lacks the column.* low; it has"),
-    "repeated column": (replace(0, "Adj Close", "close"), "two columns named 'close'"),
-    "no rows": ([HEADER], "has no rows"),
+    "repeated column": (replace(0, "Adj Close", "close"), "several columns named 'clo"),
+    "no rows": ([HEADER], "has a header but no rows"),
     "unsorted": (
         [HEADER, ROWS[1], ROWS[0], ROWS[2]],
         "line 3: .*not sorted by date: 2020-01-01 comes after 2020-01-02",
     ),
     "repeated date": (
         [HEADER, ROWS[0], *ROWS],
-        "line 3: .*date 2020-01-01 more than once: line 2 has",
+        "line 3: the date 2020-01-01 occurs more than once, first in line 2",
     ),
     "no date": (
         replace(2, "2020-01-02", "yesterday"),
@@ -203,7 +203,7 @@ FAULTS = {
     ),
     "one price missing": (
         replace(2, "13", "null"),
-        "line 3: column 'High' has no number, though",
+        "line 3: column 'High' has no number, but other columns of the day do",
     ),
     "empty cell": (replace(2, "2000", ""), "line 3: column 'Volume' has no number"),
     "infinite": (replace(2, "6.0", "inf"), "line 3: column 'Adj Close' holds 'inf'"),

@@ -238,9 +238,9 @@ def test_categorical_features_none_takes_numbers_as_they_are(columns):
     ("asked", "message"),
     [
         (["colour", "shape"], r"names \['shape'\].*'colour', 'n', 'size'"),
-        ([0, 3], r"holds \[3\].*columns 0 to 2"),
+        ([0, 3], r"holds \[3\].*columns of X are 0 to 2"),
         ([-1], r"holds \[-1\]"),
-        ([True, False], r"mask must have 3 entries.*\(2,\)"),
+        ([True, False], r"boolean categorical_features must have 3 entries.*\(2,\)"),
     ],
 )
 def test_wrong_columns_are_named(columns, asked, message):
@@ -266,11 +266,11 @@ def test_text_among_the_numbers_is_named(columns, library):
     colour, number, size, y = columns
     X = library.DataFrame({"colour": colour.tolist(), "n": number, "size": size})
     with pytest.raises(
-        ValueError, match=r"columns \['colour'\] of X hold no numbers.*categor"
+        ValueError, match=r"Columns \['colour'\] of X must be numeric.*categor"
     ):
         small().fit(X, y)
     model = MLPRegressor(max_iter=1).fit(np.column_stack([size, number, size]), y)
-    with pytest.raises(ValueError, match=r"columns \['colour'\] of X hold no numbers"):
+    with pytest.raises(ValueError, match=r"Columns \['colour'\] of X must be numeric"):
         with pytest.warns(UserWarning, match="feature names"):
             model.predict(X)
 

@@ -86,7 +86,7 @@ ARRAYS = {
 @pytest.mark.parametrize("kind", TABLES)
 def test_columns_are_named(kind):
     X, told = TABLES[kind]
-    message = f"The columns ['when'] of X hold no numbers but .*{re.escape(told)}"
+    message = f"Columns ['when'] of X must be numeric, got .*{re.escape(told)}"
     with pytest.raises(ValueError, match=message.replace("['when']", r"\['when'\]")):
         ESTIMATORS["MLPClassifier"].fit(X, y)
 
@@ -94,14 +94,14 @@ def test_columns_are_named(kind):
 @pytest.mark.parametrize("kind", ARRAYS)
 def test_arrays(kind):
     X, told = ARRAYS[kind]
-    with pytest.raises(ValueError, match=f"X holds no numbers but {re.escape(told)}"):
+    with pytest.raises(ValueError, match=f"X must be numeric, got {re.escape(told)}"):
         ESTIMATORS["MLPClassifier"].fit(X, y)
 
 
 def test_columns_of_an_array_of_objects():
     X = np.array([[1.0, day, "2.5"] for day in DATES], dtype=object)
     for given in (X, X.tolist()):
-        message = r"The columns \[1\] of X hold no numbers but dates \(object\)"
+        message = r"Columns \[1\] of X must be numeric, got dates \(object\)"
         with pytest.raises(ValueError, match=message):
             ESTIMATORS["MLPRegressor"].fit(given, y)
     categories = MLPRegressor(max_iter=1, categorical_features=[1])
@@ -113,28 +113,28 @@ def test_every_estimator(name):
     estimator = ESTIMATORS[name]
     tables = [TABLES[k][0] for k in ("dates", "periods", "objects", "polars dates")]
     for X in [*tables, ARRAYS["dates"][0], ARRAYS["durations"][0]]:
-        with pytest.raises(ValueError, match="no numbers but (dates|durations)"):
+        with pytest.raises(ValueError, match="must be numeric, got (dates|durations)"):
             estimator.fit(X, y)
-    with pytest.raises(ValueError, match="columns \\['when'\\] of X hold no numbers"):
+    with pytest.raises(ValueError, match="Columns \\['when'\\] of X must be numeric"):
         estimator.fit(frame(["a"] * N), y)
 
 
 @pytest.mark.parametrize("name", ["LSTMClassifier", "ModuleRegressor"])
 def test_three_axes(name):
     X = np.zeros((N, 3, 2), "datetime64[s]")
-    with pytest.raises(ValueError, match="X holds no numbers but dates"):
+    with pytest.raises(ValueError, match="X must be numeric, got dates"):
         ESTIMATORS[name].fit(X, y)
 
 
 def test_sequences_of_different_lengths():
     X = [np.arange(1 + i % 3).astype("datetime64[s]") for i in range(N)]
-    with pytest.raises(ValueError, match="X holds no numbers but dates"):
+    with pytest.raises(ValueError, match="X must be numeric, got dates"):
         ESTIMATORS["LSTMClassifier"].fit(X, y)
 
 
 def test_several_inputs_of_a_module():
     X = {"a": np.zeros((N, 1)), "b": ARRAYS["dates"][0]}
-    with pytest.raises(ValueError, match=r"X\['b'\] holds no numbers but dates"):
+    with pytest.raises(ValueError, match=r"X\['b'\] must be numeric, got dates"):
         ESTIMATORS["ModuleClassifier"].fit(X, y)
 
 
@@ -142,13 +142,13 @@ def test_dates_in_prediction_only():
     for name in ("MLPClassifier", "DeepEnsembleRegressor", "SlidingWindow"):
         fitted = ESTIMATORS[name].fit(pd.DataFrame({"when": y * 1.0}), y)
         method = getattr(fitted, "predict", getattr(fitted, "transform", None))
-        with pytest.raises(ValueError, match=r"\['when'\] of X hold no numbers but"):
+        with pytest.raises(ValueError, match=r"\['when'\] of X must be numeric, got"):
             method(frame(DAYS))
 
 
 def test_several_columns_of_several_kinds_in_one_error():
     X = pd.DataFrame({"n": y, 3: DAYS, "lag": LAGS})
-    with pytest.raises(ValueError, match=r"columns \[3, 'lag'\].*dates.*and durations"):
+    with pytest.raises(ValueError, match=r"Columns \[3, 'lag'\].*dates.*and durations"):
         MLPRegressor().fit(X.rename(columns=str).rename(columns={"3": 3}), y)
 
 
@@ -158,7 +158,7 @@ def test_dates_may_be_categories():
     assert np.isfinite(model.predict_proba(X)).all()
     named = MLPClassifier((4,), max_iter=1, categorical_features=["when"])
     named.fit(X.astype({"when": "datetime64[us]"}), y)
-    with pytest.raises(ValueError, match="no numbers but dates"):
+    with pytest.raises(ValueError, match="must be numeric, got dates"):
         model.set_params(categorical_features=None).fit(X, y)
 
 
@@ -171,14 +171,14 @@ def test_numbers_as_text_are_read():
 
 def test_only_columns_that_cannot_be_read_are_named():
     X = pd.DataFrame({"a": [str(i) for i in range(N)], "b": ["x"] * N})
-    with pytest.raises(ValueError, match=r"columns \['b'\] of X.*Encode text"):
+    with pytest.raises(ValueError, match=r"Columns \['b'\] of X.*Encode text"):
         MLPRegressor().fit(X, y)
 
 
 def test_weights_and_targets():
     X = np.arange(N * 1.0).reshape(-1, 1)
-    with pytest.raises(ValueError, match="sample_weight holds no numbers but dates"):
+    with pytest.raises(ValueError, match="sample_weight must be numeric, got dates"):
         MLPRegressor().fit(X, y, sample_weight=DAYS.to_numpy())
     steps = LSTMRegressor(return_sequences=True)
-    with pytest.raises(ValueError, match="y holds no numbers but dates"):
+    with pytest.raises(ValueError, match="y must be numeric, got dates"):
         steps.fit(X, DAYS.to_numpy().reshape(-1, 1))

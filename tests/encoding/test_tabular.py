@@ -47,7 +47,7 @@ def test_constant_and_huge_columns():
 def test_frequent_categories_are_one_hot_as_in_scikit_learn():
     column = np.repeat(np.arange(40), np.arange(40, 0, -1))
     codes = np.column_stack([column, column[::-1] + 2])
-    ours = CategoryColumns(most=5).fit(codes, [42, 42]).transform(codes)
+    ours = CategoryColumns(n_frequent=5).fit(codes, [42, 42]).transform(codes)
     theirs = OneHotEncoder(max_categories=6, sparse_output=False).fit_transform(codes)
     assert ours.shape == theirs.shape == (820, 12)
     # Of each column the rare share the last place; the others' order differs.
@@ -58,9 +58,9 @@ def test_frequent_categories_are_one_hot_as_in_scikit_learn():
 
 def test_unseen_category_is_a_rare_one_if_there_are_such():
     codes = np.array([[2], [2], [3], [3], [4]])
-    with_rare = CategoryColumns(most=2).fit(codes, [5])
+    with_rare = CategoryColumns(n_frequent=2).fit(codes, [5])
     np.testing.assert_array_equal(with_rare.transform(np.array([[1]])), [[0, 0, 1]])
-    without = CategoryColumns(most=3).fit(codes, [5])
+    without = CategoryColumns(n_frequent=3).fit(codes, [5])
     np.testing.assert_array_equal(without.transform(np.array([[1]])), [[0, 0, 0]])
 
 
@@ -92,7 +92,7 @@ def test_missing_numbers_have_indicators(rng):
 
 def test_columns_of_two_values_are_not_expanded(rng):
     X = np.column_stack([rng.normal(size=20), rng.randint(2, size=20)])
-    assert TableEncoder().fit(Table(X)).manifold_.tolist() == [0]
+    assert TableEncoder().fit(Table(X)).expandable_.tolist() == [0]
 
 
 RELEVANCE = np.array([1.0, 0.5, 2.0])

@@ -1,4 +1,4 @@
-"""Ensembles: what they predict, by references of their own; how they are chosen."""
+"""Deep ensembles compared with references in NumPy; folds and selection of members."""
 
 import copy
 import io
@@ -17,9 +17,6 @@ from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, make_classification
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
-from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from skdeep import DeepEnsembleClassifier, DeepEnsembleRegressor
 from skdeep.estimators._ensemble_recipe import assign_folds, choose_greedily
@@ -60,7 +57,7 @@ def silu(z):
 
 
 def expanded(member, x):
-    """Make a member's features, column by column."""
+    """Compute a member's features, column by column."""
     features, kind = member.features, member.hyperparameters["embedding"]
     parts = [x * features.relevance]
     for i, column in enumerate(features.columns):
@@ -75,7 +72,7 @@ def expanded(member, x):
 
 
 def forward(member, x):
-    """Go through a member's network as its arrays and its features say."""
+    """Compute the forward pass of a member from its weights and its features."""
     x, arrays = expanded(member, x), member.network.arrays
     n_layers = len(arrays) // 2
     for i in range(n_layers):
@@ -88,7 +85,7 @@ def forward(member, x):
 
 
 def scaled(X):
-    """Scale and squeeze the columns of X by its own quartiles."""
+    """Scale the columns of X by their quartiles, and squash them."""
     low, middle, high = np.quantile(X, [0.25, 0.5, 0.75], axis=0)
     x = (X - middle) / (high - low)
     return x / np.sqrt(1 + (x / 3) ** 2)
@@ -115,28 +112,28 @@ def test_mean_and_std_are_those_of_the_members():
     predicted, std = model.predict(X, return_std=True)
     np.testing.assert_allclose(predicted, mean, rtol=1e-9)
     np.testing.assert_array_equal(predicted, model.predict(X))
-    # The rest is noise, as large for all rows.
+    # The remaining variance is that of the noise, the same for all rows.
     noise = std**2 - variance
     np.testing.assert_allclose(noise, noise[0], rtol=1e-6)
     assert noise[0] > 0
 
 
-# -- folds and choice ----------------------------------------------------------------
+# -- folds and selection -------------------------------------------------------------
 
 
-def test_each_fold_has_its_share_of_each_class():
+def test_folds_are_stratified():
     y = np.repeat([0, 1, 2], [41, 8, 3])
     folds = assign_folds(y, 4, np.random.RandomState(0))
     table = pd.crosstab(y, folds).to_numpy()
     assert (np.ptp(table, axis=1) <= 2).all()
     assert np.ptp(np.bincount(folds)) <= 1
-    # Of a number, folds have as many low as high values.
+    # Numbers are stratified too: each fold has low and high values.
     values = np.arange(40.0)[:, np.newaxis]
     folds = assign_folds(values, 4, np.random.RandomState(0))
     assert all(abs(values[folds == f].mean() - 19.5) < 2 for f in range(4))
 
 
-def test_greedy_choice_is_no_worse_than_the_best_model():
+def test_greedy_selection_is_no_worse_than_the_best_model():
     rng = np.random.RandomState(0)
     target = rng.normal(size=200)
     models = target + rng.normal(size=(5, 200)) * np.array([[1.0, 1.1, 1.2, 3, 9]]).T
@@ -149,7 +146,7 @@ def test_greedy_choice_is_no_worse_than_the_best_model():
     assert weights.sum() == pytest.approx(1)
     assert loss(weights @ models) < min(map(loss, models))
     assert weights[4] == 0
-    # Unless others help, the best model stands alone.
+    # If no other model helps, the best one is selected alone.
     alone = np.array([target, target + 1])
     np.testing.assert_array_equal(choose_greedily(alone, loss, 10), [1, 0])
 
@@ -188,20 +185,20 @@ def test_hyperparameters_differ():
     assert "learning_rate_init" in repr(model.members_[0])
 
 
-# -- what is learnt ------------------------------------------------------------------
+# -- what is learned -----------------------------------------------------------------
 
 
-def test_a_line_is_learnt():
-    X, y = line()
-    model = regressor(max_iter=60).fit(X, y)
+def test_linear_target_is_learned():
+    X, y = line(250)
+    model = regressor(max_iter=30).fit(X, y)
     X_new, y_new = line(seed=1)
     assert model.score(X_new, y_new) > 0.98
     assert model.validation_score_ > 0.98
 
 
 def test_standard_deviations_cover():
-    X, y = line(600, noise=2.0)
-    model = regressor(max_iter=40).fit(X, y)
+    X, y = line(400, noise=2.0)
+    model = regressor(max_iter=30).fit(X, y)
     X_new, y_new = line(2000, noise=2.0, seed=1)
     mean, std = model.predict(X_new, return_std=True)
     assert np.median(std) == pytest.approx(2.0, rel=0.2)
@@ -209,35 +206,27 @@ def test_standard_deviations_cover():
     assert 0.92 < inside.mean() < 0.98
 
 
-def test_classes_are_learnt_no_worse_than_by_a_single_network():
+def test_classifier_is_no_worse_than_a_single_network():
     X, y = load_breast_cancer(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
-    single = make_pipeline(
-        StandardScaler(), MLPClassifier(random_state=0, max_iter=400)
-    )
-    single.fit(X_train, y_train)
-    model = classifier(n_folds=4, max_iter=30).fit(X_train, y_train)
-    assert model.score(X_test, y_test) >= single.score(X_test, y_test) - 0.01
-    losses = [log_loss(y_test, m.predict_proba(X_test)) for m in (model, single)]
-    assert losses[0] < losses[1] + 0.01
+    model = classifier(n_folds=4, max_iter=12).fit(X_train, y_train)
+    # scikit-learn's MLPClassifier, on scaled columns: accuracy 0.972, log loss 0.108.
+    assert model.score(X_test, y_test) > 0.962
+    assert log_loss(y_test, model.predict_proba(X_test)) < 0.108
 
 
-def test_numbers_are_learnt_no_worse_than_by_a_single_network():
+def test_regressor_is_no_worse_than_a_single_network():
     X, y = load_diabetes(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
-    single = make_pipeline(
-        StandardScaler(),
-        MLPRegressor(random_state=0, early_stopping=True, max_iter=2000),
-    )
-    single.fit(X_train, y_train)
     model = regressor(max_iter=20).fit(X_train, y_train)
-    assert model.score(X_test, y_test) > max(single.score(X_test, y_test) - 0.02, 0.3)
+    # scikit-learn's MLPRegressor, on scaled columns with early stopping: R² of 0.29.
+    assert model.score(X_test, y_test) > 0.3
 
 
 def test_several_outputs():
-    X, y = line(300)
+    X, y = line(250)
     Y = np.column_stack([y, 1000 * X[:, 0]])
-    model = regressor(max_iter=40).fit(X, Y)
+    model = regressor(max_iter=25).fit(X, Y)
     predicted, std = model.predict(X, return_std=True)
     assert predicted.shape == std.shape == Y.shape
     assert (model.score(X, Y)) > 0.97
@@ -257,11 +246,11 @@ def test_constant_target():
     np.testing.assert_allclose(predicted, 7.0, atol=2.0)
 
 
-# -- tables as they come -------------------------------------------------------------
+# -- raw tables ----------------------------------------------------------------------
 
 
 def mixed_table(n_samples=240):
-    """A frame whose target hangs on a category and on whether a number is missing."""
+    """A frame whose target depends on a category and on missing numbers."""
     rng = np.random.RandomState(0)
     frame = pd.DataFrame(
         {
@@ -333,7 +322,7 @@ def test_huge_and_constant_columns():
 
 
 @pytest.mark.parametrize("make", [classifier, regressor])
-def test_a_row_of_weight_zero_is_not_there(make):
+def test_rows_of_weight_zero_are_ignored(make):
     X, y = classes()
     weight = np.random.RandomState(0).randint(0, 3, len(y)).astype(float)
     kept = weight > 0
@@ -461,10 +450,10 @@ def test_bad_parameters(params, message):
 @pytest.mark.parametrize(
     ("X", "y", "message"),
     [
-        ([[1.0]], [0], "2 samples at least, got n_samples=1"),
+        ([[1.0]], [0], "at least 2 samples, got n_samples=1"),
         ([[1.0], [np.inf]], [0, 1], "Input X contains infinity"),
         ([[1.0], [2.0]], [0.5, 1.7], "Unknown label type: continuous"),
-        ([[1.0], [2.0]], [[0, 1], [1, 1]], "one label for each sample"),
+        ([[1.0], [2.0]], [[0, 1], [1, 1]], "one label per sample"),
         ([["a"], ["b"]], [0, 1], "convert string to float"),
         ([[1.0], [2.0]], [0, 1, 2], "inconsistent numbers of samples"),
     ],

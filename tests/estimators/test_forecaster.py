@@ -1,4 +1,4 @@
-"""What forecasts are made from, which rows they are for, and in what units."""
+"""What forecasts read, which rows they are for, and in which units."""
 
 import warnings
 from decimal import Decimal
@@ -13,31 +13,14 @@ from sklearn.model_selection import TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdeep import LSTMForecaster
-
-WINDOW, HORIZON = 6, 3
-
-
-def small(**parameters):
-    """Make a forecaster that is trained in no time."""
-    few = dict(window=WINDOW, horizon=HORIZON, hidden_size=4, max_iter=1)
-    return LSTMForecaster(**{**few, "random_state": 0, **parameters})
-
-
-def make_frame(n_rows=80, columns=("a", "b"), seed=0, start="2024-01-01"):
-    """Make random walks, by the hour."""
-    steps = np.random.default_rng(seed).normal(size=(n_rows, len(columns)))
-    hours = pd.date_range(start, periods=n_rows, freq="h", name="time")
-    return pd.DataFrame(steps.cumsum(0), hours, list(columns))
-
-
-def make_groups(n_rows=40, names=("x", "y", "z"), columns=("a", "b")):
-    """Make several series, hour by hour one row of each."""
-    parts = [
-        make_frame(n_rows, columns, seed).assign(series=name)
-        for seed, name in enumerate(names)
-    ]
-    return pd.concat(parts).sort_index(kind="stable")
+from tests.estimators.forecaster_data import (
+    HORIZON,
+    WINDOW,
+    make_frame,
+    make_groups,
+    small,
+    some_nightly,
+)
 
 
 def changed(X, rows, columns, seed=0):
@@ -49,7 +32,7 @@ def changed(X, rows, columns, seed=0):
     return X
 
 
-# --- no forecast knows what comes later --------------------------------------------
+# --- no forecast depends on later rows ----------------------------------------------
 
 
 def random_problem(seed):
@@ -76,7 +59,7 @@ def random_problem(seed):
     return model, X[cut:], [c for c in columns if c not in known], known, generator
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", some_nightly(range(16), 6))
 def test_no_forecast_changes_when_later_rows_do(seed):
     model, X, unknown, known, generator = random_problem(seed)
     before = np.asarray(model.predict(X))
@@ -93,8 +76,8 @@ def test_no_forecast_changes_when_later_rows_do(seed):
     assert (after[places[t + 1]] != before[places[t + 1]]).all()
 
 
-@pytest.mark.parametrize("seed", range(0, 16, 2))
-def test_nothing_after_the_origin_changes_a_path(seed):
+@pytest.mark.parametrize("seed", some_nightly(range(0, 16, 2), 3))
+def test_no_path_changes_when_rows_after_its_origin_do(seed):
     model, X, unknown, known, generator = random_problem(seed)
     paths = model.backtest(X)
     n_origins = len(X) - model.window - model.horizon + 1
@@ -136,7 +119,7 @@ def test_other_columns_are_read_up_to_the_horizon():
         assert_array_equal(after[:10], before[:10])
 
 
-# --- predict against forecasts made one by one ----------------------------------------
+# --- predict compared with single forecasts -----------------------------------------
 
 
 def one_by_one(model, X, rows):
@@ -145,24 +128,25 @@ def one_by_one(model, X, rows):
     return np.array([np.asarray(path)[-1] for path in ends])
 
 
-@pytest.mark.parametrize("columns", [["a"], ["a", "b", "c"]])
-@pytest.mark.parametrize("context", ["auto", "train"])
+@pytest.mark.parametrize(
+    ("context", "columns"), [("auto", ["a", "b", "c"]), ("train", ["a"])]
+)
 def test_every_fold_is_forecast_from_the_rows_before_it(context, columns):
-    X = make_frame(90, columns)
+    X = make_frame(72, columns)
     if context == "train":
         X = X.to_numpy()
-    for train, test in TimeSeriesSplit(3).split(X):
+    for train, test in TimeSeriesSplit(2).split(X):
         rows = X.iloc if hasattr(X, "iloc") else X
         model = small(context=context, validation_fraction=0.2).fit(rows[train])
         forecasts = np.asarray(model.predict(rows[test]))
         expected = one_by_one(model, X, test)
         assert_allclose(forecasts, expected, rtol=1e-9)
-        assert len(np.unique(expected)) == expected.size  # else this shows little
+        assert len(np.unique(expected)) == expected.size
 
 
 def test_with_known_columns_every_fold_is_forecast_from_the_right_rows():
-    X = make_frame(90, "abk")
-    for train, test in TimeSeriesSplit(3).split(X):
+    X = make_frame(72, "abk")
+    for train, test in TimeSeriesSplit(2).split(X):
         model = small(known_columns="k", validation_fraction=0.2).fit(X.iloc[train])
         forecasts = model.predict(X.iloc[test])
         for t in test:
@@ -192,15 +176,15 @@ def test_backtest_is_a_forecast_from_every_origin(stride):
     X = make_frame(90)
     model = small().fit(X[:60])
     paths = model.backtest(X, stride=stride)
+    forecasts = model.predict(X)
     origins = range(WINDOW - 1, 90 - HORIZON, stride)
     assert len(paths) == len(origins)
     for path, origin in zip(paths, origins, strict=True):
         assert_allclose(path, model.forecast(X=X[: origin + 1]), rtol=1e-9)
-        row = model.predict(X).iloc[origin + HORIZON]
-        assert_allclose(path[-1], row, rtol=1e-9)
+        assert_allclose(path[-1], forecasts.iloc[origin + HORIZON], rtol=1e-9)
 
 
-def test_many_rows_are_forecast_as_few():
+def test_chunks_do_not_change_forecasts():
     X = make_frame(9000)
     model = small(context="pad").fit(X[:100])
     for predict in (model.predict, model.predict_interval):
@@ -219,14 +203,13 @@ def test_forecast_after_fit_is_that_from_the_training_rows():
 
 
 def test_learns_a_series_that_repeats():
-    n_rows = 600
-    hours = pd.date_range("2024-01-01", periods=n_rows, freq="h")
-    wave = 50 + 10 * np.sin(2 * np.pi * np.arange(n_rows) / 24)
+    hours = pd.date_range("2024-01-01", periods=200, freq="h")
+    wave = 50 + 10 * np.sin(2 * np.pi * np.arange(200) / 24)
     X = pd.DataFrame({"load": wave}, hours)
-    model = small(window=48, hidden_size=16, max_iter=8, learning_rate_init=0.01)
-    model.fit(X[:500])
-    assert model.score(X[500:]) > 0.95
-    assert_allclose(model.forecast(), wave[500 : 500 + HORIZON], atol=3)
+    few = dict(window=24, hidden_size=8, max_iter=4, batch_size="auto")
+    model = small(**few, learning_rate_init=0.03).fit(X[:152])
+    assert model.score(X[152:]) > 0.95
+    assert_allclose(model.forecast(), wave[152 : 152 + HORIZON], atol=1)
 
 
 # --- the rows before the first -------------------------------------------------------
@@ -248,8 +231,16 @@ def as_list(X):
     return X.to_numpy().tolist()
 
 
-@pytest.mark.parametrize("container", [as_frame, as_numbered, as_array, as_list])
-@pytest.mark.parametrize("context", ["auto", "train"])
+@pytest.mark.parametrize(
+    ("container", "context"),
+    [
+        (as_frame, "auto"),
+        (as_frame, "train"),
+        (as_numbered, "auto"),
+        (as_array, "train"),
+        (as_list, "train"),
+    ],
+)
 def test_training_rows_are_never_given_their_own_end(container, context):
     X = make_frame()
     model = small(context=context).fit(container(X))
@@ -259,18 +250,22 @@ def test_training_rows_are_never_given_their_own_end(container, context):
         assert_array_equal(given, alone)
 
 
-def test_rows_that_go_on_get_the_training_rows_by_number_too():
+def test_numbered_rows_that_follow_get_the_training_rows():
     X = as_numbered(make_frame())
     model = small().fit(X[:60])
     assert_allclose(model.predict(X[60:]), one_by_one(model, X, range(60, 80)))
 
 
-@pytest.mark.parametrize("skipped", [1, 5, -5])
-def test_rows_after_a_gap_are_padded_with_one_warning(skipped):
+@pytest.mark.parametrize(
+    ("skipped", "reason"),
+    [(1, "do not start right after"), (-5, "start before the training rows end")],
+)
+def test_rows_after_a_gap_are_padded_with_one_warning(skipped, reason):
     X = make_frame()
     model = small().fit(X[:60])
     later = X[60 + skipped :]
-    with pytest.warns(UserWarning, match="LSTMForecaster: .* follow") as caught:
+    message = f"LSTMForecaster: these rows {reason}"
+    with pytest.warns(UserWarning, match=message) as caught:
         forecasts = model.predict(later)
         model.predict(later)
     assert len(caught) == 1
@@ -289,7 +284,7 @@ def test_arrays_are_padded_with_one_warning():
     assert_array_equal(forecasts, model.set_params(context="pad").predict(X[60:]))
 
 
-def test_forecast_from_few_rows_that_go_on():
+def test_forecast_from_few_rows_that_follow():
     X = make_frame()
     model = small().fit(X[:60])
     for end in (61, 63, 70):
@@ -322,7 +317,7 @@ SERIES = {
 
 
 @pytest.mark.parametrize("kind", SERIES)
-def test_one_axis_is_a_series(kind):
+def test_one_dimensional_X_is_a_series(kind):
     X = make_frame(columns=["a"]).round()
     y, y_new = (SERIES[kind](part) for part in (X["a"][:60], X["a"][60:]))
     model = small(context="train").fit(y, X_val=y_new)
@@ -353,7 +348,7 @@ def test_names_and_dates_of_a_series():
 # --- missing values -------------------------------------------------------------------
 
 
-def test_gaps_are_read_as_the_value_before_and_not_learnt():
+def test_gaps_repeat_the_value_before_and_are_no_targets():
     X = make_frame(100)
     holed = X.copy()
     holed.iloc[[20, 21, 50], 0] = np.nan
@@ -420,7 +415,7 @@ def test_other_columns_may_begin_later_too():
     assert_array_equal(model.predict(changed)[: 30 + HORIZON], before[: 30 + HORIZON])
 
 
-def test_rows_to_be_forecast_may_hold_nan():
+def test_rows_to_forecast_may_hold_nan():
     X = make_frame()
     model = small().fit(X[:60])
     coming = X[60 : 60 + HORIZON] * np.nan
@@ -428,7 +423,7 @@ def test_rows_to_be_forecast_may_hold_nan():
     pd.testing.assert_frame_equal(model.predict(coming), expected)
 
 
-def test_score_is_that_of_the_values_there_are():
+def test_score_ignores_missing_targets():
     X = make_frame(columns=["a"])
     model = small().fit(X[:60])
     rows = X[60:].copy()
@@ -442,9 +437,15 @@ def test_score_is_that_of_the_values_there_are():
 
 
 @pytest.mark.parametrize(
-    ("factor", "offset"), [(1e-300, 0), (1e-3, 1.7e9), (1e100, 0), (1e-9, 0)]
+    ("factor", "offset", "dtype"),
+    [
+        (1e-300, 0, None),
+        (1e-300, 0, "float32"),
+        (1e-3, 1.7e9, "float32"),
+        (1e100, 0, None),
+        (1e100, 0, "float32"),
+    ],
 )
-@pytest.mark.parametrize("dtype", [None, "float32"])
 def test_tiny_and_huge_units_do_not_matter(factor, offset, dtype):
     X = make_frame(columns=["a"]).round(1)
     model = small(dtype=dtype, symmetric=False).fit(X)
@@ -500,20 +501,20 @@ def test_name_of_y_in_another_library():
     assert (unnamed != expected).all()
 
 
-def test_name_of_y_is_no_position_in_an_array():
+def test_name_of_y_is_not_a_position_in_an_array():
     X = make_frame().to_numpy()
     y = pd.Series(X[:, 0] ** 2, name=1)
     named, unnamed = (small().fit(X, each) for each in (y, y.to_numpy()))
     assert_array_equal(named.forecast(), unnamed.forecast())
 
 
-def test_y_that_is_no_column_is_forecast_from_the_columns():
-    X = make_frame(500, ["a"])
-    X["a"] = np.random.default_rng(0).normal(size=500)
+def test_y_outside_X_is_forecast_from_the_columns():
+    X = make_frame(300, ["a"])
+    X["a"] = np.random.default_rng(0).normal(size=300)
     y = 7 + 3 * X["a"].shift(HORIZON, fill_value=0).rename("later")
-    model = small(hidden_size=16, max_iter=15, learning_rate_init=0.01, dropout=0)
-    model.fit(X[:400], y[:400])
-    assert model.score(X[400:], y[400:]) > 0.9
+    few = dict(hidden_size=8, max_iter=8, batch_size=16, dropout=0)
+    model = small(**few, learning_rate_init=0.03).fit(X[:240], y[:240])
+    assert model.score(X[240:], y[240:]) > 0.9
     # Far from where y was in training, its level is still that of the columns.
     assert 0 < model.forecast(1).iloc[0] < 14
 

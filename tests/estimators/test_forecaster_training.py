@@ -12,34 +12,17 @@ from sklearn.metrics import r2_score
 from skorch.callbacks import Callback
 
 from skdeep import LSTMForecaster
-
-WINDOW, HORIZON = 6, 3
-
-
-def small(**parameters):
-    """Make a forecaster that is trained in no time."""
-    few = dict(window=WINDOW, horizon=HORIZON, hidden_size=4, max_iter=1)
-    return LSTMForecaster(**{**few, "random_state": 0, **parameters})
-
-
-def make_frame(n_rows=80, columns=("a", "b"), seed=0, start="2024-01-01"):
-    """Make random walks, by the hour."""
-    steps = np.random.default_rng(seed).normal(size=(n_rows, len(columns)))
-    hours = pd.date_range(start, periods=n_rows, freq="h", name="time")
-    return pd.DataFrame(steps.cumsum(0), hours, list(columns))
-
-
-def make_groups(n_rows=40, names=("x", "y", "z")):
-    """Make several series, hour by hour one row of each."""
-    parts = [
-        make_frame(n_rows, seed=seed).assign(series=name)
-        for seed, name in enumerate(names)
-    ]
-    return pd.concat(parts).sort_index(kind="stable")
+from tests.estimators.forecaster_data import (
+    HORIZON,
+    WINDOW,
+    make_frame,
+    make_groups,
+    small,
+)
 
 
 def autoregression(n_rows, seed=0):
-    """Make a series of which the best forecast, and its error, are known."""
+    """Make a series whose best forecast and its error are known."""
     noise = np.random.default_rng(seed).normal(size=n_rows)
     series = np.zeros(n_rows)
     for t in range(1, n_rows):
@@ -52,7 +35,7 @@ def autoregression(n_rows, seed=0):
 
 
 def paths_from(model):
-    """Forecast from rows that have nothing to do with those of training."""
+    """Forecast from rows that are unrelated to the training rows."""
     return model.backtest(make_frame(40, seed=99))
 
 
@@ -72,7 +55,7 @@ def test_validation_rows_are_the_last_a_horizon_apart():
     assert (paths_from(small(**parameters).fit(changed)) != paths_from(model)).all()
 
 
-def test_of_each_series_the_last_rows_are_set_aside():
+def test_last_rows_of_each_series_are_held_out():
     X = make_groups()
     parameters = dict(groups="series", validation_fraction=0.2, max_iter=2)
     model = small(**parameters).fit(X)
@@ -104,7 +87,7 @@ def test_validation_scores_are_those_of_the_last_rows():
 
 
 @pytest.mark.parametrize("with_y", [False, True])
-def test_given_validation_rows_reach_back_into_the_training_rows(with_y):
+def test_X_val_reaches_back_into_the_training_rows(with_y):
     X = make_frame(100)
     truth = 3 * X + 1 if with_y else X
     y, y_val = (truth[:80], truth[80:]) if with_y else (None, None)
@@ -117,12 +100,12 @@ def test_given_validation_rows_reach_back_into_the_training_rows(with_y):
     assert np.isfinite(model.validation_scores_).all()
 
 
-def test_validation_rows_that_do_not_follow_are_read_alone():
+def test_X_val_that_does_not_follow_has_no_context():
     X = make_frame(100)
     model = small(context="pad").fit(X[:60], X_val=X[70:])
     expected = score_of_windows(model, X[70:], X[70:].to_numpy(), WINDOW)
     assert model.validation_scores_[-1] == pytest.approx(expected)
-    with pytest.warns(UserWarning, match="not known to follow") as caught:
+    with pytest.warns(UserWarning, match="do not start right after") as caught:
         small().fit(X[:60], X_val=X[70:])
     assert [w.filename for w in caught] == [__file__]
 
@@ -171,6 +154,13 @@ def test_early_stopping_restores_the_best_weights(watched):
 
 
 @pytest.fixture(scope="module")
+def default_forecasts():
+    """Forecasts of a forecaster without further parameters, for comparison."""
+    X = make_frame(80)
+    return small().fit(X[:60]).predict(X[60:])
+
+
+@pytest.fixture(scope="module")
 def autoregressive():
     """A forecaster of a series with known noise, and rows that follow."""
     X = autoregression(4000)
@@ -184,7 +174,7 @@ def share_inside(intervals, values):
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9])
-def test_intervals_hold_as_many_values_as_they_promise(autoregressive, coverage):
+def test_intervals_have_their_nominal_coverage(autoregressive, coverage):
     model, X = autoregressive
     share = share_inside(model.predict_interval(X, coverage), X["value"])
     assert share == pytest.approx(coverage, abs=0.05)
@@ -221,7 +211,7 @@ def test_more_coverage_takes_wider_intervals(autoregressive):
     assert np.isfinite(widths).all()
 
 
-def test_intervals_of_rows_of_which_nothing_is_known_are_no_narrower(autoregressive):
+def test_intervals_of_padded_windows_are_not_narrower(autoregressive):
     model, X = autoregressive
     padded = model.set_params(context="pad").predict_interval(X)
     widths = np.ptp(padded.to_numpy(), axis=1)
@@ -273,42 +263,39 @@ def test_intervals_of_given_validation_rows_and_of_lbfgs():
         {"solver": "sgd"},
         {"batch_size": 7, "shuffle": False},
         {"max_grad_norm": 0.1},
-        {"max_iter": "auto"},
         {"weight_averaging": 0},
     ],
     ids=str,
 )
-def test_parameters(parameters):
+def test_parameters(parameters, default_forecasts):
     X = make_frame(80)
     model, again = (small(**parameters).fit(X[:60]) for _ in range(2))
     forecasts = model.predict(X[60:])
     assert np.isfinite(forecasts).all(axis=None)
     assert_array_equal(again.predict(X[60:]), forecasts)
-    default = small().fit(X[:60]).predict(X[60:])
-    assert (np.reshape(forecasts, (20, -1)) != default.iloc[:, : model.n_outputs_]).all(
-        axis=None
-    )
+    default = default_forecasts.iloc[:, : model.n_outputs_]
+    assert (np.reshape(forecasts, (20, -1)) != default).all(axis=None)
 
 
-def test_number_of_epochs_suits_the_number_of_windows():
+def test_auto_max_iter_depends_on_the_number_of_windows():
     epochs = []
-    for n_rows, batch_size in ((60, "auto"), (200, "auto"), (3000, 8)):
+    for n_rows, batch_size in ((60, "auto"), (130, 2), (130, 1)):
         X = make_frame(n_rows)
         model = small(max_iter="auto", batch_size=batch_size, validation_fraction=0)
         model.fit(X)
         assert model.t_ == model.n_iter_ * (n_rows - WINDOW - HORIZON + 1)
         epochs.append(model.n_iter_)
-    assert epochs[0] > epochs[1] > epochs[2] == 2
+    assert epochs == [22, 4, 2]  # of 7, 61 and 122 steps
 
 
-def weekly(n_rows=300):
-    """Make a series of which a week ago is a good forecast, and no other day."""
+def weekly(n_rows=200):
+    """Make a series whose best naive forecast is the value of a week ago."""
     days = pd.date_range("2024-01-01", periods=n_rows)
     noise = np.random.default_rng(0).normal(size=n_rows)
     return pd.Series(np.sin(2 * np.pi * np.arange(n_rows) / 7) + 0.05 * noise, days)
 
 
-@pytest.mark.parametrize("hidden_size", [4, 16, 32])
+@pytest.mark.parametrize("hidden_size", [4, 32])
 def test_narrow_networks_learn_by_default(hidden_size):
     y = weekly()
     model = LSTMForecaster(14, 7, hidden_size=hidden_size, random_state=0).fit(y[:-7])
@@ -320,15 +307,14 @@ def test_narrow_networks_learn_by_default(hidden_size):
 @pytest.mark.parametrize(
     ("parameters", "rate"),
     [
-        ({"hidden_size": 128}, 0.001),
-        ({"hidden_size": 256}, 0.001),
+        ({"hidden_size": 130}, 0.001),
         ({"hidden_size": 32}, 0.004),
         ({"hidden_size": 1}, 0.032),
         ({"hidden_size": 32, "solver": "sgd"}, 0.001),
     ],
     ids=str,
 )
-def test_learning_rate_suits_the_width(parameters, rate):
+def test_auto_learning_rate_depends_on_the_width(parameters, rate):
     X = make_frame()
     model = small(**parameters).fit(X)
     same = small(**parameters, learning_rate_init=rate).fit(X)
@@ -346,7 +332,7 @@ def each_absolute_error(forecasts, targets):
 
 
 @pytest.mark.parametrize("loss", [mean_absolute_error, each_absolute_error])
-def test_loss_of_ones_own(loss):
+def test_custom_loss(loss):
     X = make_frame()
     expected = small(symmetric=False).fit(X).forecast()
     assert_allclose(small(loss=loss).fit(X).forecast(), expected, rtol=1e-6)
@@ -354,7 +340,8 @@ def test_loss_of_ones_own(loss):
 
 def test_quantiles():
     X = autoregression(800)
-    parameters = dict(loss="quantile", horizon=1, max_iter=10, learning_rate_init=0.02)
+    parameters = dict(loss="quantile", horizon=1, max_iter=4, batch_size=16)
+    parameters["learning_rate_init"] = 0.05
     low, high = (
         small(quantile=q, **parameters).fit(X[:600]).predict(X[600:])
         for q in (0.1, 0.9)
@@ -364,7 +351,7 @@ def test_quantiles():
     assert (values < high).mean() == pytest.approx(0.9, abs=0.1)
 
 
-def test_dropout_is_for_training_alone():
+def test_dropout_applies_to_training_only():
     X = make_frame()
     model = small(dropout=0.9).fit(X)
     assert_array_equal(model.forecast(), model.forecast())
@@ -401,7 +388,7 @@ def test_global_generators_do_not_matter():
     assert_array_equal(*forecasts)
 
 
-def test_warm_start_goes_on():
+def test_warm_start_continues_training():
     X = make_frame()
     model = small(warm_start=True).fit(X)
     first = model.forecast()
@@ -417,17 +404,17 @@ def test_warm_start_goes_on():
 HOURS = pd.to_timedelta([1, 2, 3], unit="h")
 
 
-def test_failed_fit_leaves_the_earlier_one():
+def test_failed_fit_keeps_the_earlier_model():
     X = make_frame()
     model = small().fit(X)
     before = model.forecast()
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="at least 9"):
         model.fit(X[["a"]][:5])
     pd.testing.assert_frame_equal(model.forecast(), before)
 
 
 class Counter(Callback):
-    """Counts the epochs of which it is told."""
+    """Counts the epochs."""
 
     epochs = 0
 
@@ -435,7 +422,7 @@ class Counter(Callback):
         Counter.epochs += 1
 
 
-def test_callbacks_are_told_of_epochs():
+def test_callbacks_are_called_after_each_epoch():
     Counter.epochs = 0
     small(max_iter=3, callbacks=[Counter()]).fit(make_frame())
     assert Counter.epochs == 3
@@ -451,7 +438,7 @@ def test_verbose_prints_each_epoch(capsys):
 
 
 def test_known_columns_are_learnt():
-    """White noise that a known column gives away: all else leaves an error of 0.8."""
+    """White noise that equals a known column; without it the error would be 0.8."""
     noise = np.random.RandomState(0).normal(size=1200)
     X = pd.DataFrame({"noise": noise, "told": noise})
     model = LSTMForecaster(

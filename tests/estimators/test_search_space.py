@@ -1,4 +1,4 @@
-"""The values that each estimator thinks worth trying."""
+"""The default search space of each estimator."""
 
 import inspect
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning
 EPOCH = {"max_iter": 1, "random_state": 0}
 rng = np.random.default_rng(0)
 X = rng.normal(size=(300, 6))
-SERIES = rng.normal(size=(300, 2)).cumsum(0)
+SERIES = rng.normal(size=(60, 2)).cumsum(0)
 
 
 # A new estimator joins with a line.
@@ -44,7 +44,7 @@ MEMBERS = {
 
 @pytest.fixture(params=MEMBERS)
 def member(request):
-    """Each estimator, to be trained for an epoch."""
+    """Each estimator, with a single epoch of training."""
     return MEMBERS[request.param](**EPOCH)
 
 
@@ -103,7 +103,7 @@ def test_same_order_and_same_draws_each_time(member):
     assert draws(first, 5) == draws(second, 5)
 
 
-def test_made_anew_at_each_call(member):
+def test_each_call_returns_a_new_space(member):
     first, expected = member.default_search_space(), member.default_search_space()
     for name, values in first.items():
         if isinstance(values, list):
@@ -117,7 +117,7 @@ def test_made_anew_at_each_call(member):
 
 
 @pytest.mark.filterwarnings("ignore:lbfgs failed to converge:UserWarning")
-def test_for_lbfgs_only_what_it_takes(member):
+def test_lbfgs_has_only_parameters_that_it_supports(member):
     member.set_params(solver="lbfgs")
     if "dropout" in member.get_params():
         member.set_params(dropout=0.0)
@@ -128,7 +128,7 @@ def test_for_lbfgs_only_what_it_takes(member):
     member.set_params(**draws(space, 1)[0]).fit(rows, y)
 
 
-def test_randomized_search_takes_it_as_it_is(make, data):
+def test_randomized_search_accepts_it(make, data):
     model = make(max_iter=2)
     space = model.default_search_space()
     rows, y = data
@@ -142,7 +142,7 @@ def test_randomized_search_takes_it_as_it_is(make, data):
 # -- around another estimator --------------------------------------------------------
 
 
-def test_cost_sensitive_hands_it_on():
+def test_cost_sensitive_prefixes_that_of_its_estimator():
     inner = MLPClassifier(solver="lbfgs")
     model = CostSensitiveClassifier(inner)
     names = [f"estimator__{name}" for name in inner.default_search_space()]
@@ -161,7 +161,7 @@ def test_randomized_search_around_cost_sensitive():
 
 
 @pytest.mark.parametrize("inner", [None, RandomForestClassifier()], ids=str)
-def test_cost_sensitive_around_what_has_none(inner):
+def test_cost_sensitive_around_an_estimator_without_one(inner):
     model = CostSensitiveClassifier(inner)
     assert not hasattr(model, "default_search_space")
     with pytest.raises(AttributeError) as caught:

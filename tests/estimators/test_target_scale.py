@@ -1,4 +1,4 @@
-"""Targets far from 0 and 1: trained on in their own scale, or warned of."""
+"""Targets far from 0 and 1: scale_target, or a warning."""
 
 import copy
 import pickle
@@ -100,7 +100,7 @@ def test_weighted_rows_are_repeated_rows():
     np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-6)
 
 
-def test_validation_rows_are_scaled_alike():
+def test_validation_targets_are_scaled_like_training_targets():
     inside = network(scale_target=True, early_stopping="loss")
     inside.fit(X[:40], FAR[:40], X_val=X[40:], y_val=FAR[40:])
     mean, std = FAR[:40].mean(), FAR[:40].std()
@@ -184,7 +184,7 @@ def test_stored_networks_keep_the_scale(regressor):
         np.testing.assert_array_equal(loaded.predict(X), expected)
 
 
-def test_trained_together_with_others():
+def test_backend_trains_it_together_with_others():
     search = GridSearchCV(network(), {"scale_target": [True, False]}, cv=3)
     alone = search.fit(X, z + 3).cv_results_["mean_test_score"]
     with joblib.parallel_config(backend="skdeep"):
@@ -275,7 +275,7 @@ def test_targets_too_far_apart():
 
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "gaussian"])
 @pytest.mark.parametrize("y", [1e6 + 100 * z, 1e-4 * z], ids=["far", "small"])
-def test_network_that_is_no_better_than_a_constant_is_told_of(regressor, loss, y):
+def test_network_no_better_than_a_constant_raises_a_warning(regressor, loss, y):
     with pytest.warns(ConvergenceWarning, match="mean .*standard dev.*scale_target"):
         regressor(loss=loss).fit(X, y)
     with warnings.catch_warnings():
@@ -286,7 +286,7 @@ def test_network_that_is_no_better_than_a_constant_is_told_of(regressor, loss, y
         regressor(loss=loss).partial_fit(X, y)
 
 
-def test_no_warning_where_the_network_has_learnt():
+def test_no_warning_if_the_network_has_learned():
     model = network(solver="lbfgs", max_iter=300)
     assert model.fit(X, 100 + 30 * z).score(X, 100 + 30 * z) > 0.5
 
@@ -312,7 +312,7 @@ def test_validation_target_on_another_scale(regressor, kind):
 
 
 def test_transformed_target_regressor():
-    """It leaves y_val as it is; the network's own scaling takes it along."""
+    """It does not transform y_val, while scale_target does."""
     valid = dict(X_val=X[40:], y_val=FAR[40:])
     model = TransformedTargetRegressor(network(), transformer=StandardScaler())
     with pytest.warns(UserWarning, match="TransformedTargetRegressor.*scale_target"):

@@ -1,4 +1,4 @@
-"""SequenceVectorizer against scikit-learn's CountVectorizer: the same tokens, in order.
+"""SequenceVectorizer compared with scikit-learn's CountVectorizer.
 
 Counting the ids of a row must give the row that CountVectorizer gives.
 """
@@ -28,7 +28,7 @@ from skdeep import LSTMClassifier
 from skdeep.preprocessing import SequenceVectorizer
 
 
-# scikit-learn has few checks for what takes text, and says so.
+# scikit-learn has few checks for estimators of text, and warns about that.
 @pytest.mark.filterwarnings("ignore:Can't test estimator")
 def test_scikit_learn_checks():
     results = check_estimator(SequenceVectorizer(), on_skip=None)
@@ -198,7 +198,7 @@ def test_containers_of_documents(documents):
         assert_array_equal(SequenceVectorizer().fit_transform(each), expected)
 
 
-def test_tokens_made_elsewhere():
+def test_documents_that_are_already_tokens():
     vectorizer = SequenceVectorizer(analyzer=tuple)
     assert_array_equal(vectorizer.fit_transform([["b", "a"], ["a"]]), [[3, 2], [2, 0]])
 
@@ -206,7 +206,7 @@ def test_tokens_made_elsewhere():
 # --- in scikit-learn ---------------------------------------------------------------
 
 
-def test_pipeline_learns_which_text_a_line_is_from():
+def test_pipeline_learns_the_source_of_a_line():
     texts = [load_iris().DESCR, load_breast_cancer().DESCR]
     lines = [[line for line in text.splitlines() if line.strip()] for text in texts]
     X = lines[0][:50] + lines[1][:50]
@@ -218,6 +218,7 @@ def test_pipeline_learns_which_text_a_line_is_from():
     search = GridSearchCV(
         model,
         {"sequencevectorizer__min_df": [1, 2], "lstmclassifier__max_iter": [30]},
+        cv=2,
     )
     with pytest.warns(ConvergenceWarning):
         search.fit(X, y)
@@ -294,7 +295,7 @@ def test_a_copy_gives_the_same_ids(copied, documents):
         (b"one document", ValueError, "got a single string"),
         (5, TypeError, "X must be an iterable of documents, got 5"),
         (None, TypeError, "X must be an iterable of documents, got None"),
-        ([], ValueError, "one document or more, got none"),
+        ([], ValueError, "at least one document, got none"),
         (["a", 3], ValueError, "Document 1 of X must be text .* got 3"),
         (["aa", None], ValueError, "Document 1 of X must be text .* got None"),
         (pd.Series(["aa", np.nan]), ValueError, "Document 1 of X must be text"),
@@ -319,7 +320,7 @@ def test_bad_documents(X, error, message):
         ({"min_df": 2}, ["one", "two"], "no terms remain"),
         ({"max_df": 1, "min_df": 2}, ["aa", "bb"], "max_df corresponds to <"),
         ({"ngram_range": (2, 1)}, ["aa bb"], r"ngram_range=\(2, 1\)"),
-        ({"vocabulary": []}, ["aa"], "vocabulary is empty"),
+        ({"vocabulary": []}, ["aa"], "vocabulary must hold at least one term"),
         ({"vocabulary": "words"}, ["aa"], "got a single string: 'words'"),
         ({"vocabulary": ["aa", "bb", "aa"]}, ["aa"], "'aa' more than once"),
         ({"vocabulary": {"aa": 0, "bb": 1}}, ["aa"], r"ids 2 to 3, .* ids from 0 to 1"),
@@ -350,8 +351,8 @@ def test_parameters_without_effect_are_named():
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        ([[2, 4]], "id 4, but the ids are 0 to 3"),
-        ([[-1]], "id -1, but the ids are 0 to 3"),
+        ([[2, 4]], "from 0 to 3, got 4"),
+        ([[-1]], "from 0 to 3, got -1"),
         ([2, 3], "Expected 2D array"),
     ],
 )
@@ -384,7 +385,7 @@ def test_an_analyzer_without_tokens():
         SequenceVectorizer(analyzer=lambda text: None).fit(["a text"])
 
 
-def test_errors_of_the_users_own_function_are_left_alone():
+def test_errors_of_user_functions_are_not_changed():
     def tokenize(text):
         raise KeyError("of my own")
 

@@ -1,4 +1,4 @@
-"""TrendFeatures against pandas formulas, and its rows against their own future."""
+"""TrendFeatures compared with formulas in pandas; no row depends on later ones."""
 
 import copy
 import pickle
@@ -29,11 +29,11 @@ EXEMPT = {
 
 
 @parametrize_with_checks(
-    [TrendFeatures(context=context) for context in ("auto", "train", "pad")],
+    [TrendFeatures(context=context) for context in ("auto", "train")],
     expected_failed_checks=lambda estimator: EXEMPT,
 )
-# Checks transform rows that do not follow the training rows, which "auto" says.
-@pytest.mark.filterwarnings("ignore:TrendFeatures. these rows:UserWarning")
+# Checks transform rows that do not follow the training rows, so "auto" warns.
+@pytest.mark.filterwarnings("ignore:TrendFeatures. cannot tell:UserWarning")
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
@@ -137,7 +137,7 @@ def test_first_rows_are_nan_and_no_later_one(indicators):
     assert np.isfinite(indicators.iloc[60:].to_numpy()).all()
 
 
-@pytest.mark.parametrize("cut", [1, 61, 500, 3000])
+@pytest.mark.parametrize("cut", [1, 61, 3000])
 def test_no_row_reads_a_later_one(prices, indicators, cut):
     changed = prices.copy()
     generator = np.random.default_rng(cut)
@@ -220,8 +220,8 @@ def test_one_row_has_no_indicators_yet():
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        (["open", "high"], "none named 'close'"),
-        (["Close", "close"], "two columns for the role 'close'"),
+        (["open", "high"], "columns open, high but no 'close'"),
+        (["Close", "close"], "must have one column named 'close'"),
     ],
 )
 def test_columns_that_make_no_sense(columns, message):
@@ -240,7 +240,7 @@ def test_wrong_parameter_and_missing_library(monkeypatch):
     with pytest.raises(ValueError, match="'context' parameter of TrendFeatures"):
         TrendFeatures(context="future").fit([[1.0]])
     monkeypatch.setitem(sys.modules, "talib", None)
-    with pytest.raises(ImportError, match="pip install TA-Lib"):
+    with pytest.raises(ImportError, match=r"pip install 'scikit-deep\[stocks\]'"):
         TrendFeatures().fit([[1.0]])
 
 
@@ -382,14 +382,14 @@ def test_training_data_never_gets_its_own_end(prices, indicators):
 def test_rows_from_within_training_never_see_its_end(prices, context, start):
     features = TrendFeatures(context=context).fit(prices[:CUT])
     alone = TrendFeatures(context="pad").fit_transform(prices[start:])
-    with pytest.warns(UserWarning, match="not known to follow the training rows"):
+    with pytest.warns(UserWarning, match="start before the training rows end"):
         assert_array_equal(features.transform(prices[start:]), alone)
 
 
 def test_a_gap_is_not_bridged_unless_asked(prices, indicators):
     later = prices[CUT + 10 :]  # more days than ever were between two training rows
     alone = TrendFeatures(context="pad").fit_transform(later)
-    with pytest.warns(UserWarning, match="not known to follow"):
+    with pytest.warns(UserWarning, match="do not start right after"):
         result = TrendFeatures().fit(prices[:CUT]).transform(later)
     assert_array_equal(result, alone)
     bridged = TrendFeatures(context="train").fit(prices[:CUT]).transform(later)
@@ -410,10 +410,10 @@ def test_arrays_have_no_labels(prices, indicators):
 
 def test_text_labels_and_labels_of_another_kind_are_no_labels(prices):
     train = prices[:CUT].reset_index(drop=True)
-    with pytest.warns(UserWarning, match="not known to follow"):
+    with pytest.warns(UserWarning, match="cannot tell whether"):
         TrendFeatures().fit(train).transform(prices[CUT:])
     named = prices.set_axis([f"day {i}" for i in range(len(prices))])
-    with pytest.warns(UserWarning, match="not known to follow"):
+    with pytest.warns(UserWarning, match="cannot tell whether"):
         TrendFeatures().fit(named[:CUT]).transform(named[CUT:])
 
 
@@ -425,7 +425,7 @@ def test_dates_as_text_are_read_or_refused(prices, indicators):
     with pytest.raises(ValueError, match="2013-02-28.* comes after 2013-03-01"):
         TrendFeatures().fit(text[::-1])
     other = prices.set_axis(prices.index.strftime("%d %b %Y"))
-    with pytest.raises(ValueError, match=r"'01 Mar 2000' the first.*to_datetime"):
+    with pytest.raises(ValueError, match=r"such as '01 Mar 2000'.*to_datetime"):
         TrendFeatures().fit(other)
 
 
@@ -447,7 +447,7 @@ def test_fewer_training_rows_than_are_kept(prices, indicators):
 
 
 def test_one_training_row_shows_no_step(prices):
-    with pytest.warns(UserWarning, match="not known to follow"):
+    with pytest.warns(UserWarning, match="do not start right after"):
         TrendFeatures().fit(prices[:1]).transform(prices[1:])
 
 
@@ -459,7 +459,7 @@ def test_the_training_rows_are_not_shared(prices):
     assert_array_equal(features.transform(array[CUT:]), before)
 
 
-# --- a good scikit-learn citizen -------------------------------------------------
+# --- persistence and pipelines ---------------------------------------------------
 
 
 def test_copies_and_files_give_the_same(prices):

@@ -1,4 +1,4 @@
-"""Numbers as the vendors of prices write them: $1,234.50, 1.234,50 or 1.2M."""
+"""Parsing of numbers in the formats of price vendors: $1,234.50, 1.234,50 or 1.2M."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from skdeep.datasets._csv import TextFile
 MISSING = frozenset(
     ["", "-", "--", "–", "—", ".", "null", "nan", "na", "n/a", "#n/a", "none", "nil"]
 )
-SUFFIXES = {"K": "e3", "M": "e6", "B": "e9"}  # of volumes
-FAR_APART = 50.0  # how much farther apart prices are if a mark is misread
+SUFFIXES = {"K": "e3", "M": "e6", "B": "e9"}  # for volumes only
+# Ratio by which the range of prices grows if a mark is misread.
+FAR_APART = 50.0
 
 _CURRENCY = "[$€£¥₹]"
-_SPACES = " \u00a0\u202f'’"  # group thousands in any style
+_SPACES = " \u00a0\u202f'’"  # thousands separators in every style
 
 
 class NumberStyle(NamedTuple):
@@ -29,7 +30,7 @@ class NumberStyle(NamedTuple):
 
 def _compile(style: NumberStyle) -> re.Pattern:
     mark, group = re.escape(style.decimal), f"[{re.escape(style.thousands)}{_SPACES}]"
-    # Groups of two digits stand before the last of three in India: 12,34,567.
+    # Indian numbers have groups of two digits before the last three: 12,34,567.
     whole = rf"[1-9]\d{{0,2}}(?P<group>{group})(?:\d{{2,3}}(?P=group))*\d{{3}}|\d+"
     return re.compile(
         rf"(?:[A-Z]{{0,3}}{_CURRENCY} ?)?(?P<sign>[+-]?)"
@@ -44,17 +45,17 @@ _PATTERNS = {mark: _compile(style) for mark, style in _STYLES.items()}
 
 
 def is_missing(cell: str) -> bool:
-    """Whether a cell says that there is no number."""
+    """Return whether a cell marks a missing number."""
     return cell.casefold() in MISSING
 
 
 def looks_like_number(cell: str) -> bool:
-    """Whether a cell is a number in one of the usual styles."""
+    """Return whether a cell is a number in one of the usual styles."""
     return bool(_read_both(cell))
 
 
 def _read_both(cell: str) -> dict[str, float]:
-    """Return the number that a cell is with each decimal mark, if it is one."""
+    """Return the number in a cell by decimal mark, without invalid readings."""
     matches = {mark: pattern.fullmatch(cell) for mark, pattern in _PATTERNS.items()}
     return {mark: _to_float(match) for mark, match in matches.items() if match}
 
@@ -71,27 +72,29 @@ def choose_style(
     cells : DataFrame of shape (n_rows, n_columns)
         The text of the prices and of "volume", if there is one, by line.
     decimal, thousands : str or None
-        What the user says; one follows from the other.
+        The user's options; one of them determines the other.
     """
     if decimal is None and thousands in _STYLES:
         decimal = _STYLES[thousands].thousands
     if decimal is None:
         decimal = _choose_decimal(file, cells)
     if thousands == decimal:
-        raise ValueError(f"decimal={decimal!r} and thousands={thousands!r} are equal.")
+        raise ValueError(
+            f"decimal={decimal!r} and thousands={thousands!r} must be different."
+        )
     return NumberStyle(decimal, thousands or _STYLES[decimal].thousands)
 
 
 def _choose_decimal(file: TextFile, cells: pd.DataFrame) -> str:
-    """Infer the decimal mark from cells that have one reading only.
+    """Infer the decimal mark from cells with a single reading.
 
     "1.5", "0,123", "1,234.5" and "1,234,567" have one; "1.234" and "1,234" have two.
     If all cells have two, prices without a mark may decide: 998 is near 1,002 and far
-    from 1.002. Else a point in prices is the decimal mark, the convention of CSV files,
-    and a mark in volumes, which are whole numbers, is the thousands separator. It is an
-    error if the two disagree, or if prices have commas.
+    from 1.002. Otherwise a point in prices is the decimal mark, as usual in CSV files,
+    and a mark in volumes, which are integers, is the thousands separator. It is an
+    error if these two disagree, or if prices have commas.
     """
-    told: dict[str, int] = {}
+    clear: dict[str, int] = {}
     unclear: dict[str, dict[str, int]] = {"prices": {}, "volume": {}}
     prices = []
     for name, column in cells.items():
@@ -100,30 +103,30 @@ def _choose_decimal(file: TextFile, cells: pd.DataFrame) -> str:
             if name != "volume" and readings:
                 prices.append(readings)
             if len(readings) == 1:
-                told.setdefault(next(iter(readings)), line)
+                clear.setdefault(next(iter(readings)), line)
             elif len(set(readings.values())) == 2 and cell[-1].isdigit():
                 place = "volume" if name == "volume" else "prices"
                 unclear[place].setdefault("," if "," in cell else ".", line)
-    if len(told) == 2:
-        raise _disagree(file, told)
-    if told:
-        return next(iter(told))
+    if len(clear) == 2:
+        raise _two_marks_error(file, clear)
+    if clear:
+        return next(iter(clear))
     return _compare_spreads(prices) or _choose_by_custom(file, **unclear)
 
 
-def _disagree(file: TextFile, told: dict[str, int]) -> ValueError:
-    (mark, first), (other, line) = sorted(told.items(), key=lambda item: item[1])
+def _two_marks_error(file: TextFile, marks: dict[str, int]) -> ValueError:
+    (mark, first), (other, line) = sorted(marks.items(), key=lambda item: item[1])
     return file.error(
         line,
-        f"a number has the decimal mark {other!r}, and one of line {first} has "
-        f"{mark!r}. A file must keep to one.",
+        f"a number has the decimal mark {other!r}, but one in line {first} has "
+        f"{mark!r}. All numbers must have the same.",
     )
 
 
 def _compare_spreads(prices: list[dict[str, float]]) -> str:
-    """Return the decimal mark with which the prices are much nearer to each other.
+    """Return the decimal mark with which the prices are much closer together.
 
-    It is empty if neither is.
+    Empty if there is no clear difference.
     """
     if not prices:
         return ""
@@ -146,26 +149,26 @@ def _choose_by_custom(
         return ","
     raise file.error(
         min([*prices.values(), *volume.values()]),
-        "a mark before three digits may stand for decimals or thousands, and no other "
-        "line tells: pass decimal='.' or decimal=','.",
+        "a mark before three digits is ambiguous: it may be the decimal mark or the "
+        "thousands separator. Pass decimal='.' or decimal=','.",
     )
 
 
 def parse_numbers(
     file: TextFile, cells: pd.Series, spelled: str, style: NumberStyle
 ) -> np.ndarray:
-    """Return the numbers of a column, NaN where a cell says that there is none.
+    """Return the numbers of a column, NaN for cells that mark missing ones.
 
     Parameters
     ----------
     file : TextFile
         The file, for errors.
     cells : Series of shape (n_rows,)
-        The text, by line. If its name is "volume", "1.2M" is a number too.
+        The text, by line. Suffixes such as "1.2M" are allowed if its name is "volume".
     spelled : str
         The name of the column in the file.
     style : NumberStyle
-        How the numbers are written.
+        The style of the numbers.
     """
     pattern, has_suffix = _compile(style), cells.name == "volume"
     numbers = np.full(len(cells), np.nan)
@@ -187,6 +190,6 @@ def parse_numbers(
 def _to_float(match: re.Match) -> float:
     part = match.groupdict(default="")
     whole = "".join(digit for digit in part["whole"] if digit.isdigit())
-    # A power of ten in the text, not a product: the float is the nearest one.
+    # Append the power of ten to the text: a product would not be correctly rounded.
     power = part["power"] or SUFFIXES.get(part["suffix"].upper(), "")
     return float(f"{part['sign']}{whole}.{part['rest'] or part['only_rest']}{power}")

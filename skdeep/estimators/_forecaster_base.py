@@ -1,8 +1,8 @@
-"""How a forecaster fits and predicts: windows of series, in order of time."""
+"""Fitting and predicting of forecasters: windows of series in time order."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -12,7 +12,6 @@ import torch
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep._messages import warn
 from skdeep.encoding import (
     UNSEEN,
     ErrorQuantiles,
@@ -25,51 +24,42 @@ from skdeep.encoding import (
 from skdeep.estimators._base import BaseNetwork, Plan, Sample
 from skdeep.estimators._series import (
     Group,
-    Layout,
     Series,
     as_rows,
     check_series,
     check_series_target,
     complete_future,
     find_layout,
-    groups_of,
+    split_future,
+)
+from skdeep.estimators._series_windows import (
+    KnownRows,
+    SeriesPast,
+    check_times,
+    long_enough,
+    target_spreads,
+    targets_of,
+    windows_inside,
+    with_calendar,
 )
 from skdeep.estimators._validation import Checked
 from skdeep.losses import StepLoss, make_loss
 from skdeep.training import raw_scores, resolve_device
 
-# Windows whose paths are held at a time; and rows, where windows are copied.
+# Number of windows predicted at a time, and of rows if windows are copied. Both limit
+# the memory.
 _CHUNK, _COPIED_ROWS = 4000, 2**20
-# Rows keep their type until they are scaled: a large offset leaves float32 no digits.
+# Rows keep float64 until they are scaled: with a large offset, differences between them
+# would be lost in float32.
 _KEPT_TYPES = (np.float64, np.float32)
 
 
-@dataclass
-class _Past:
-    """What is remembered of a series: its last rows and their times, and its code."""
-
-    key: Any
-    context: RowContext
-    code: int
-
-    @property
-    def axis(self) -> TimeAxis | None:
-        """How its times go on."""
-        return self.context.axis
-
-
-@dataclass
-class _Known:
-    """What is known of a series when its future is forecast."""
-
-    key: Any
-    rows: np.ndarray
-    axis: TimeAxis | None
-    code: int
-
-
 class ForecasterNetwork(RegressorMixin, BaseNetwork):
-    """The part of a forecaster that knows of rows in order of time."""
+    """Base class of forecasters, whose rows are in time order.
+
+    A subclass builds the network (see `BaseNetwork`) and has the parameters of
+    `LSTMForecaster`.
+    """
 
     # -- fit ---------------------------------------------------------------------------
 
@@ -83,7 +73,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             )
         if X_val is not None and (y is None) != (y_val is None):
             raise ValueError(
-                "y_val must be given with X_val if y is given with X, and only then."
+                "Pass y_val with X_val if y was passed with X, and only then."
             )
         return X_val is not None
 
@@ -107,7 +97,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         return self._schema.layout
 
     def _float_type(self, X, table):
-        return table.float_type  # X may hold a column of names, too
+        return table.float_type  # that of the user's X, which may hold names too
 
     def _make_targets(self, y, classes):
         return ForecastTargets(int(self.window), int(self.horizon))
@@ -117,39 +107,40 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             asked, fitted = getattr(self, name), getattr(self._targets, name)
             if asked != fitted:
                 raise ValueError(
-                    f"warm_start goes on with {name}={fitted}, got {name}={asked}."
+                    f"With warm_start=True, {name} cannot change from {fitted} to "
+                    f"{asked}."
                 )
         return self._targets
 
     def _sample(self, series, y, sample_weight, plan, incremental):
         targets, layout = plan.targets, plan.schema.layout
         needed = targets.window + targets.horizon
-        groups = _long_enough(series.groups, targets.window, targets.horizon)
+        groups = long_enough(series.groups, targets.window, targets.horizon)
         codes = self._codes(groups, targets)
         axes = [group.time_axis(self.freq, targets.horizon) for group in series.groups]
         plan.fitted["_pasts"] = [
-            _Past(
+            SeriesPast(
                 group.key,
                 RowContext(series.numeric[group.rows], axis, needed - 1),
                 codes.get(group.key, UNSEEN),
             )
             for group, own in zip(series.groups, axes, strict=True)
-            for axis in [_with_calendar(own, group, axes)]
+            for axis in [with_calendar(own, group, axes)]
         ]
-        windows = _windows_inside(series, y, groups, codes, layout.own, targets)
+        windows = windows_inside(series, y, groups, codes, layout.own, targets)
         windows = windows.with_targets(targets.horizon)
         return Sample(windows, windows)
 
     def _codes(self, groups: list[Group], targets: ForecastTargets) -> dict:
-        """Return the code of each series, by which its scale is found."""
-        if targets.is_fitted:  # a warm start keeps the scales
+        """Return the code of each series: the index of its scale."""
+        if targets.is_fitted:  # a warm start keeps the scales, so the codes too
             return {past.key: past.code for past in self._pasts}
         return {group.key: code for code, group in enumerate(groups)}
 
     def _hold_out(self, sample, targets, rng):
-        """Set the last rows of each series aside, a horizon after the training rows.
+        """Split off the last rows of each series, a horizon after the training rows.
 
-        One of several series that is too short for that is trained on whole.
+        One of several series that is too short to be split is used for training only.
         """
         windows = sample.table
         starts, stops = np.array(windows.spans).T
@@ -159,34 +150,37 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             n_rows - n_valid >= self.window + 2 * self.horizon
         )
         if not is_split.any():
-            self._refuse_split(n_rows.max(), n_valid.max())
+            self._raise_split_error(n_rows.max(), n_valid.max())
         which = np.searchsorted(starts, windows.starts, side="right") - 1
         first_valid, is_split = (stops - n_valid)[which], is_split[which]
+        # A horizon lies between the last training and the first validation target, so
+        # that no target of training is read as an input of validation.
         is_before = windows.futures + 2 * self.horizon <= first_valid
         train = ~is_split | is_before
         valid = is_split & (windows.futures >= first_valid)
         for part, name in ((train, "training"), (valid, "validation")):
             if not part.any():
                 raise ValueError(
-                    f"The {name} rows of X hold no value of a target. Drop rows that "
-                    "have none, or change validation_fraction="
+                    f"The {name} rows of X hold no target values, only NaN. Drop rows "
+                    "without targets, or change validation_fraction="
                     f"{self.validation_fraction}."
                 )
         parts = [windows.some(np.flatnonzero(part)) for part in (train, valid)]
         return tuple(Sample(part, part) for part in parts)
 
-    def _refuse_split(self, n_rows: int, n_valid: int) -> None:
+    def _raise_split_error(self, n_rows: int, n_valid: int) -> None:
         if n_valid < self.horizon:
             raise ValueError(
-                f"horizon={self.horizon} is longer than the validation block of "
-                f"{n_valid} rows, validation_fraction={self.validation_fraction} "
-                f"of {n_rows}. Raise validation_fraction, or set it to 0, or "
-                "give X_val."
+                f"validation_fraction={self.validation_fraction} of {n_rows} rows "
+                f"leaves {n_valid} validation rows; horizon={self.horizon} needs at "
+                f"least {self.horizon}. Increase validation_fraction, set it to 0, or "
+                "pass X_val."
             )
         raise ValueError(
-            f"No window is left for training: window={self.window} and twice "
-            f"horizon={self.horizon} must fit into the rows before the validation "
-            f"block; n_samples={n_rows}."
+            f"validation_fraction={self.validation_fraction} of {n_rows} rows leaves "
+            f"{n_rows - n_valid} training rows; window={self.window} and "
+            f"horizon={self.horizon} need at least {self.window + 2 * self.horizon}. "
+            "Decrease validation_fraction, or pass X_val."
         )
 
     def _validation_sample(self, X_val, y_val, plan, dtype):
@@ -195,13 +189,13 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             series, y, _ = self._check(X_val, y_val, dtype=dtype, schema=plan.schema)
         except (TypeError, ValueError) as error:
             raise ValueError(f"X_val and y_val do not fit: {error}") from error
-        _check_times(pasts, series)
+        check_times(pasts, series)
         rows, values, starts, codes, spans, n_rows = [], [], [], [], [], 0
         for group in series.groups:
             before = self._rows_before(pasts, series, group)
             first = n_rows + max(len(before) - self.window, 0)
             rows += [before, series.numeric[group.rows]]
-            # Nothing is forecast for the rows before.
+            # Placeholders: no window starts early enough to forecast these rows.
             values += [np.zeros((len(before), y.shape[1]), y.dtype), y[group.rows]]
             stop = n_rows + len(before) + len(group.rows)
             spans.append((n_rows, stop))
@@ -211,10 +205,10 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         joined = np.concatenate(starts)
         if not len(joined):
             raise ValueError(
-                f"X_val has n_samples={len(series.numeric)}, too few for one forecast "
-                f"with horizon={self.horizon} and window={self.window}: a window may "
-                "reach back only into training rows that the index shows to come "
-                "before."
+                f"X_val has {len(series.numeric)} rows, too few for a forecast with "
+                f"window={self.window} and horizon={self.horizon}. (Windows reach back "
+                "into the training rows only if the index shows that X_val follows "
+                "them.)"
             )
         windows = Windows(
             np.concatenate(rows),
@@ -226,7 +220,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         ).filled(plan.schema.layout.own)
         windows = windows.with_targets(self.horizon)
         if not len(windows):
-            raise ValueError("X_val holds no value of a target.")
+            raise ValueError("X_val holds no target values, only NaN.")
         return Sample(windows, windows)
 
     def _lay_out(self, plan, sample, first):
@@ -240,7 +234,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
 
     def _make_inputs(self, schema):
         layout = schema.layout
-        window, horizon = int(self.window), int(self.horizon)  # True is 1
+        window, horizon = int(self.window), int(self.horizon)  # scikit-learn takes True
         return WindowEncoder(layout.own, layout.known, window, horizon)
 
     def _make_loss(self, targets):
@@ -259,11 +253,11 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         attributes["target_columns_"] = [] if layout.has_y else layout.columns
         attributes["_error_quantiles"] = None
         if task.valid is not None:
-            attributes["_error_quantiles"] = self._compare(task, plan)
+            attributes["_error_quantiles"] = self._validation_errors(task, plan)
         return attributes
 
-    def _compare(self, task, plan: Plan) -> ErrorQuantiles:
-        """Return how far from the truth forecasts of the validation rows are."""
+    def _validation_errors(self, task, plan: Plan) -> ErrorQuantiles:
+        """Return quantiles of the errors of the forecasts of the validation rows."""
         targets = plan.targets
         network, rows = task.learner.module.eval(), task.valid.rows
         raw = raw_scores(
@@ -271,7 +265,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         )
         errors = (raw - task.valid.target).abs().cpu().numpy()
         shape = (len(errors), targets.horizon, targets.n_targets)
-        spreads = _spreads(rows, plan.schema.layout)
+        spreads = target_spreads(rows, plan.schema.layout)
         n_series = targets.scaling_.n_series
         return ErrorQuantiles(errors.reshape(shape), spreads, rows.series, n_series)
 
@@ -286,8 +280,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             before = self._rows_before(pasts, series, group)
             rows = series.numeric[group.rows]
             windows = self._windows_before(before, rows, self._code(group.key, pasts))
-            # Of each path the last step alone is wanted: whole, they may fill the
-            # memory.
+            # Keep the last step of each path only: whole paths may fill the memory.
             parts += [part[:, -1] for part in self._in_chunks(windows, coverage)]
         order = np.concatenate([group.rows for group in series.groups])
         forecasts = np.empty((len(order), *parts[0].shape[1:]), parts[0].dtype)
@@ -296,13 +289,13 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         return series, forecasts
 
     def _series_of(self, X) -> Series:
-        """Return the checked rows of series that go on as the training rows do."""
+        """Return the checked rows of X, on the calendar of the training rows."""
         series: Any = self._table(X)
-        _check_times(self._pasts_by_key(), series)
+        check_times(self._pasts_by_key(), series)
         return series
 
     def _in_chunks(self, windows: Windows, coverage=None):
-        """Yield the paths from windows, some at a time."""
+        """Yield the paths from windows, a chunk at a time."""
         size = _CHUNK
         if windows.series == UNSEEN:
             size = max(1, _COPIED_ROWS // (self._inputs.window + self._inputs.horizon))
@@ -310,15 +303,15 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             yield self._paths(windows.some(slice(start, start + size)), coverage)
 
     def _backtest(self, X, stride: int) -> np.ndarray:
-        """Return the paths from every so manyth full window of X."""
+        """Return the paths from every ``stride``-th full window of X."""
         check_is_fitted(self)
         check_count("stride", stride)
         series = self._series_of(X)
         pasts, paths = self._pasts_by_key(), []
         inputs, targets, nothing = self._inputs, self._targets, series.numeric[:, :0]
-        for group in _long_enough(series.groups, inputs.window, inputs.horizon, True):
+        for group in long_enough(series.groups, inputs.window, inputs.horizon, True):
             codes = {group.key: self._code(group.key, pasts)}
-            windows = _windows_inside(
+            windows = windows_inside(
                 series, nothing, [group], codes, inputs.own, targets
             )
             step = min(stride, max(len(windows), 1))
@@ -331,28 +324,28 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
     def _windows_before(
         self, before: np.ndarray, rows: np.ndarray, code: int
     ) -> Windows:
-        """Return a window for each row, a horizon before it."""
+        """Return a window for each row, which ends a horizon before it."""
         inputs = self._inputs
         unknown = inputs.scaling_.of(code)[0]
         return Windows.before_each(
             before, rows, unknown, inputs.window, inputs.horizon, inputs.own, code
         )
 
-    def _pasts_by_key(self) -> dict[Any, _Past]:
+    def _pasts_by_key(self) -> dict[Any, SeriesPast]:
         return {past.key: past for past in self._pasts}
 
-    def _code(self, key, pasts: dict[Any, _Past]) -> int:
+    def _code(self, key, pasts: dict[Any, SeriesPast]) -> int:
         """Return the code of a series."""
         return pasts[key].code if key in pasts else UNSEEN
 
     def _rows_before(
-        self, pasts: dict[Any, _Past], series: Series, group: Group
+        self, pasts: dict[Any, SeriesPast], series: Series, group: Group
     ) -> np.ndarray:
         """Return the training rows to put before the first row of a series."""
         rows = series.numeric[group.rows]
         if group.key not in pasts:
             return rows[:0]
-        # One warning is enough for all series.
+        # Warn once, not once for each series.
         context = pasts[group.key].context
         context.has_warned = any(p.context.has_warned for p in pasts.values())
         name = type(self).__name__
@@ -361,13 +354,14 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
     def _paths(self, windows: Windows, coverage=None) -> np.ndarray:
         """Return forecasts from windows of one series, (n_windows, horizon, n_targets).
 
-        With ``coverage`` these are the two ends of intervals, on one more axis.
+        With ``coverage``, return the ends of intervals on one more axis.
         """
         if windows.series == UNSEEN:
-            windows = windows.apart(self._inputs.window, self._inputs.horizon)
+            windows = windows.separate(self._inputs.window, self._inputs.horizon)
         mean, scale = self._target_scaling(windows)
         scores = self._targets.as_paths(self._scores_of(windows).numpy())
-        with np.errstate(over="ignore", invalid="ignore"):  # looked at by the caller
+        # The caller checks that the forecasts are finite.
+        with np.errstate(over="ignore", invalid="ignore"):
             paths = scores * scale + mean
             is_unknown = windows.is_unknown
             if is_unknown is not None and is_unknown.shape[1]:
@@ -381,9 +375,10 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         """Return mean and scale of the targets, which broadcast to paths."""
         mean, scale = self._targets.scaling_.of(windows.series)
         own = self._layout.own
-        if not windows.is_apart or not own:
+        if not windows.is_separate or not own:
             return mean, scale
-        # As the targets of training go with their own past.
+        # A target and its past may be on different scales (y, and a column of X). The
+        # relation between them in training is applied to the scale of the window.
         usual_mean, usual_scale = (p[own] for p in self._inputs.scaling_.of(UNSEEN))
         ratio = scale / usual_scale
         own_mean, own_scale = self._inputs.own_scaling(windows)
@@ -391,33 +386,33 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         return mean[:, np.newaxis], (own_scale * ratio)[:, np.newaxis]
 
     def _radius(self, windows: Windows, coverage: float) -> np.ndarray:
-        """Return half the widths of intervals, scaled as the targets are."""
+        """Return half the widths of intervals, in units of the scaled targets."""
         rows = self._inputs.encode(windows, torch.float64, torch.device("cpu"))
-        spreads = _spreads(rows, self._layout)
-        for is_made_up in (windows.is_padded, windows.is_unknown):
-            if is_made_up is not None and is_made_up.size:
-                # Copies of a row do not move, which is no reason to be sure.
-                spreads[is_made_up] = spreads[is_made_up].clip(min=1)
+        spreads = target_spreads(rows, self._layout)
+        for is_padding in (windows.is_padded, windows.is_unknown):
+            if is_padding is not None and is_padding.size:
+                # Padding is constant, which must not make the interval narrow.
+                spreads[is_padding] = spreads[is_padding].clip(min=1)
         return self._error_quantiles.radius(coverage, spreads, windows.series)
 
     def _is_defined(self, raw):
-        return True  # `_check_finite` looks at the forecasts, and names the row
+        return True  # `_check_finite` checks the forecasts, and names the row
 
-    def _check_finite(self, forecasts: np.ndarray, **given: Series) -> None:
-        """Refuse forecasts that are not finite: name the value that led to them."""
+    def _check_finite(self, forecasts: np.ndarray, **inputs: Series) -> None:
+        """Raise if forecasts are not finite, naming the value that caused it."""
         if np.isfinite(forecasts).all():
             return
-        found = [self._largest(series, name) for name, series in given.items()]
-        where = max(found)[1] if found else "The training rows hold values"
+        found = [self._most_distant(series, name) for name, series in inputs.items()]
+        where = max(found)[1] if found else "The training rows hold values that are"
         raise ValueError(
-            f"{where} too far from those of the training rows to be forecast from: "
-            "the forecasts would not be finite numbers."
+            f"{where} too far from the training rows: the forecasts would not be "
+            "finite."
         )
 
-    def _largest(self, series: Series, name: str) -> tuple[float, str]:
-        """Return how far the most distant value is from the training rows, and where.
+    def _most_distant(self, series: Series, name: str) -> tuple[float, str]:
+        """Return the distance of the value farthest from the training rows, and where.
 
-        In units of their spread.
+        The distance is in units of the spread of the training rows.
         """
         pasts, found = self._pasts_by_key(), []
         for group in series.groups:
@@ -426,23 +421,23 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             with np.errstate(over="ignore"):
                 distance = np.nan_to_num(np.abs(rows / 2 - mean / 2) / scale, nan=-1)
             row, column = np.unravel_index(distance.argmax(), distance.shape)
-            told = (
+            where = (
                 f"{name} holds the value {rows[row, column]:.6g} (row "
-                f"{group.rows[row]}, column {self._layout.name_of(column)!r}),"
+                f"{group.rows[row]}, column {self._layout.name_of(column)!r}), which is"
             )
-            found.append((float(distance[row, column]), told))
+            found.append((float(distance[row, column]), where))
         return max(found)
 
     def _forecast_paths(self, steps, X, future, coverage=None) -> list[tuple]:
-        """Return the name, the path and the following dates of each series."""
+        """Return the name, the path and the next dates of each series."""
         check_is_fitted(self)
         horizon = self._inputs.horizon
         steps = horizon if steps is None else steps
         check_count("steps", steps)
         if steps > horizon:
             raise ValueError(
-                f"steps={steps} is more than horizon={horizon}, which is what the "
-                "network was trained to forecast."
+                f"steps={steps} is more than horizon={horizon}, the number of rows "
+                "that the network forecasts."
             )
         known, given = self._known_rows(X)
         ahead, planned = self._read_future(future, steps, known)
@@ -454,13 +449,15 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             paths.append((past.key, path, dates))
         return paths
 
-    def _known_rows(self, X) -> tuple[list[_Known], dict[str, Series]]:
-        """Return the rows known of each series, and the checked X they are from.
+    def _known_rows(self, X) -> tuple[list[KnownRows], dict[str, Series]]:
+        """Return the last known rows of each series, and the checked X if given.
 
-        They are the last of X, or of those of fit.
+        They are those of X, or those of ``fit``.
         """
         if X is None:
-            pasts = [_Known(p.key, p.context.tail, p.axis, p.code) for p in self._pasts]
+            pasts = [
+                KnownRows(p.key, p.context.tail, p.axis, p.code) for p in self._pasts
+            ]
             return pasts, {}
         series = self._series_of(X)
         by_key, known = self._pasts_by_key(), []
@@ -471,31 +468,31 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
                 rows = np.concatenate([before, rows])
             axis = self._axis_of(group, by_key.get(group.key))
             code = self._code(group.key, by_key)
-            known.append(_Known(group.key, rows, axis, code))
+            known.append(KnownRows(group.key, rows, axis, code))
         return known, {"X": series}
 
-    def _axis_of(self, group: Group, past: _Past | None) -> TimeAxis | None:
-        """Return how the times of a series go on: as those of the training rows do."""
+    def _axis_of(self, group: Group, past: SeriesPast | None) -> TimeAxis | None:
+        """Return the axis of a series, on the training rows' calendar if it fits."""
         if group.times is None:
             return None
         fitted = None if past is None else past.axis
         moved = None if fitted is None else fitted.moved_to(group.times)
         own = moved or group.time_axis(self.freq, self._inputs.horizon)
-        return _with_calendar(own, group, [past.axis for past in self._pasts])
+        return with_calendar(own, group, [past.axis for past in self._pasts])
 
     def _read_future(
-        self, future, steps: int, known: list[_Known]
+        self, future, steps: int, known: list[KnownRows]
     ) -> tuple[list[tuple], dict[str, Series]]:
-        """Return ``horizon`` rows of each series that follow those known, and dates.
+        """Return the next ``horizon`` rows of each series and ``steps`` dates or None.
 
-        Only what is known in advance is read of the rows, all else is 0. What is known
-        of fewer rows stays as it is in the last. There are ``steps`` dates, or None.
-        The checked future comes second, if its numbers were read.
+        Only the columns known in advance are read; the others are 0. If future has
+        fewer rows, the last one is repeated. The second result is the checked future,
+        if its numbers were read.
         """
         if future is None and self._layout.known:
             raise ValueError(
                 f"known_columns={self.known_columns!r} are read up to the forecast "
-                f"row: pass their next {steps} rows as future."
+                f"row: pass the next {steps} rows as future."
             )
         series, groups = (None, {}) if future is None else self._future_rows(future)
         dtype = known[0].rows.dtype if series is None else series.dtype
@@ -515,10 +512,10 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         return ahead, {} if series is None else {"future": series}
 
     def _future_rows(self, future) -> tuple[Series | None, dict[Any, Group]]:
-        """Return what is known in advance, if anything, and where each series is."""
+        """Return the checked rows, None if no column is read, and their series."""
         future = complete_future(future, self, self._layout)
         if not self._layout.known:
-            groups = groups_of(self, future, self._schema)
+            groups = split_future(self, future, self._schema)
             return None, {group.key: group for group in groups}
         series, _ = check_series(
             self,
@@ -530,19 +527,20 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         )
         return series, {group.key: group for group in series.groups}
 
-    def _index_of(self, group: Group | None, axis: TimeAxis | None, steps, of: str):
-        """Return the index of a path: the dates of the future, if they follow."""
+    def _index_of(self, group: Group | None, axis: TimeAxis | None, steps, name: str):
+        """Return the index of a path: the dates of future, or else the next dates."""
         if group is None or group.times is None or not len(group.times) or axis is None:
             return self._index_after(axis, steps)
-        is_counted = not group.has_dates and not group.has_numbers_of_its_own
+        # Default row numbers, or an index of another kind, say nothing about dates.
+        is_default = not group.has_dates and not group.has_own_numbers
         is_other = self.date_column is None and axis.has_dates != group.has_dates
-        if is_counted or is_other:
+        if is_default or is_other:
             return self._index_after(axis, steps)
-        dates = axis.check_future(group.times, steps, of)
+        dates = axis.check_future(group.times, steps, name)
         return dates if axis.has_dates else self._index_after(axis, steps)
 
     def _index_after(self, axis: TimeAxis | None, steps: int) -> pd.Index | None:
-        """Return the index of a path whose future has no dates."""
+        """Return the next dates, or the numbers of the steps."""
         dates = axis.after(steps) if axis is not None and axis.has_dates else None
         if dates is None and self.groups is not None:
             return pd.RangeIndex(1, steps + 1, name="step")
@@ -554,8 +552,8 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             raise ValueError(f"coverage must be between 0 and 1, got {coverage!r}.")
         if self._error_quantiles is None:
             raise ValueError(
-                "Intervals need validation rows, whose errors they are made of: fit "
-                "with validation_fraction above 0, or pass X_val."
+                "Intervals are computed from the errors on validation rows: fit with "
+                "validation_fraction above 0, or pass X_val."
             )
 
     def __sklearn_tags__(self):
@@ -564,101 +562,13 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         tags.input_tags.allow_nan = True
         tags.target_tags.required = False
         tags.target_tags.multi_output = True
-        # A row is forecast from those before it, which in scikit-learn's checks say
-        # nothing of it.
+        # A row is forecast from the rows before it; in scikit-learn's checks these are
+        # unrelated to it.
         tags.regressor_tags.poor_score = True
         return tags
 
 
-def targets_of(series: Series, target, layout: Layout) -> np.ndarray:
-    """Return what is forecast, (n_rows, n_targets)."""
-    if target is None and layout.has_y:
-        raise ValueError("y is needed, which was given when the network was fitted.")
-    if target is None:
-        return series.numeric[:, layout.own]
-    target = target.reshape(len(target), -1)
-    if target.shape[1] != layout.n_targets:
-        raise ValueError(
-            f"y must have {layout.n_targets} targets, as in training, got "
-            f"{target.shape[1]}."
-        )
-    return target
-
-
-def _with_calendar(
-    axis: TimeAxis | None, group: Group, others: list[TimeAxis | None]
-) -> TimeAxis | None:
-    """Return the axis of a series: a single date goes on as other series do."""
-    if axis is None or axis.calendar is not None or not axis.has_dates:
-        return axis
-    usual = next((other for other in others if other and other.calendar), None)
-    moved = None if usual is None else usual.moved_to(group.times)
-    if moved is None:
-        return axis
-    moved.place = axis.place
-    return moved
-
-
-def _check_times(pasts: dict[Any, _Past], series: Series) -> None:
-    """Check that each series is on the calendar of its training rows."""
-    for group in series.groups:
-        if group.key in pasts:
-            pasts[group.key].context.check(group.times)
-
-
-def _spreads(rows, layout: Layout) -> np.ndarray:
-    """Return the spread of each target in each window, (n_windows, n_targets)."""
-    n_own, n_targets = len(layout.own), layout.n_targets
-    return rows.spreads(n_own) if n_own else np.ones((len(rows), n_targets))
-
-
-def _long_enough(
-    groups: list[Group], window: int, horizon: int, is_silent: bool = False
-) -> list[Group]:
-    """Return the series that hold a window and its future; warn of others."""
-    needed = window + horizon
-    short = [group for group in groups if len(group.rows) < needed]
-    if not short:
-        return groups
-    lengths = ", ".join(
-        f"{group.key!r} ({len(group.rows)} rows)" for group in short[:5]
-    )
-    told = (
-        f"window={window} and horizon={horizon} need {needed} rows of a series; too "
-        f"short are {lengths}{', …' if len(short) > 5 else ''}."
-    )
-    if groups[0].key is None:
-        raise ValueError(
-            "X is shorter than a window and what is to be forecast from it: "
-            f"n_samples={len(groups[0].rows)}, but window={window} and "
-            f"horizon={horizon} need {needed} rows."
-        )
-    if len(short) == len(groups):
-        raise ValueError(f"No series is long enough: {told}")
-    if not is_silent:
-        warn(f"{len(short)} of {len(groups)} series are not learnt from: {told}")
-    return [group for group in groups if len(group.rows) >= needed]
-
-
-def _windows_inside(
-    series: Series, targets, groups: list[Group], codes: dict, own: list[int], sizes
-) -> Windows:
-    """Return all windows that lie with their futures within one series."""
-    order = np.concatenate([group.rows for group in groups])
-    ends = np.cumsum([len(group.rows) for group in groups]).tolist()
-    spans = list(zip([0, *ends[:-1]], ends, strict=True))
-    return Windows.inside(
-        series.numeric[order],
-        targets[order],
-        spans,
-        sizes.window,
-        sizes.horizon,
-        own,
-        [codes.get(group.key, UNSEEN) for group in groups],
-    )
-
-
 def check_count(name: str, value) -> None:
-    """Refuse what is no whole number from 1 on."""
+    """Raise if a value is not a positive integer."""
     if type(value) is bool or not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name} must be a whole number from 1 on, got {value!r}.")
+        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")

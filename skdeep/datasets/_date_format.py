@@ -1,4 +1,4 @@
-"""The trading day of each row, from dates and timestamps as vendors write them."""
+"""Parsing of dates and timestamps in the formats of price vendors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TIME = (
 _WEEKDAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,?\s+)?"
 _MONTH = r"(?P<month>[A-Za-z]{3,9})\.?"
 
-# Each way of writing a date. A file keeps to one.
+# The formats of dates. A file uses one of them throughout.
 FORMATS = {
     "year-month-day": r"(?P<year>\d{4})([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})",
     "yearmonthday": r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})",
@@ -42,22 +42,22 @@ _MONTHS = (
     *("september", "october", "november", "december"),
 )
 
-# Seconds are below the first until the year 5138, milliseconds below the second, ...
+# Unix times by their upper limits: seconds stay below 1e11 until the year 5138.
 _UNITS = {1e11: "s", 1e14: "ms", 1e17: "us", np.inf: "ns"}
 
-YEARS = range(1700, 2200)  # any other is a mistake
+YEARS = range(1700, 2200)  # other years are errors
 LATEST_OF_SHORT_YEARS = 68  # "68" is 2068 and "69" is 1969, as in the C library
 
 
 def looks_like_date(cell: str) -> bool:
-    """Whether a cell starts as a date does, be it a date or not."""
+    """Return whether a cell starts like a date, even if it is not a valid one."""
     return re.match(rf"\d|{_WEEKDAY}[A-Za-z]{{3,9}}\.? \d{{1,2}}\b", cell) is not None
 
 
 def parse_days(
     file: TextFile, cells: pd.Series, dayfirst: bool | None, tz: str | None
 ) -> tuple[pd.DatetimeIndex, dict]:
-    """Return the day of each row at its exchange, and how the dates were read.
+    """Return the trading day of each row, and how the dates were read.
 
     Parameters
     ----------
@@ -68,8 +68,15 @@ def parse_days(
     dayfirst : bool or None
         Whether 1/2/2024 is the first of February; None infers it.
     tz : str or None
-        The time zone of the exchange; None takes the day as written, or infers it
-        where the timestamps are in UTC.
+        The time zone of the exchange; None takes the day as written, or infers it if
+        the timestamps are in UTC.
+
+    Returns
+    -------
+    days : DatetimeIndex of shape (n_rows,)
+        The trading days.
+    read_as : dict
+        "dates", the format, and "day_of", how the day of a timestamp was chosen.
     """
     zone = None if tz is None else _find_zone(tz)
     name, parts = _match(file, cells)
@@ -97,7 +104,7 @@ def _find_zone(tz: str) -> tzinfo:
 
 
 def _match(file: TextFile, cells: pd.Series) -> tuple[str, list[dict]]:
-    """Return the format that most dates have, and their parts; refuse any other."""
+    """Return the format of the dates and their parts; raise if they have several."""
     found = [_match_one(cell) for cell in cells]
     formats = [name for name, _ in found]
     commonest = Counter(filter(None, formats)).most_common(1)
@@ -114,7 +121,7 @@ def _match(file: TextFile, cells: pd.Series) -> tuple[str, list[dict]]:
 
 
 def _match_one(cell: str) -> tuple[str, dict]:
-    """Return the format of a date and its parts; both empty if it is none."""
+    """Return the format of a date and its parts; both are empty if it is not a date."""
     for name, pattern in _PATTERNS.items():
         match = pattern.fullmatch(cell)
         if match is not None:
@@ -137,7 +144,7 @@ def _read_unix(
 def _order_numbers(
     file: TextFile, cells: pd.Series, parts: list[dict], dayfirst: bool | None
 ) -> tuple[str, list[dict]]:
-    """Name the two numbers before the year day and month."""
+    """Decide which of the two numbers before the year is the day."""
     orders = {True: ("day", "month"), False: ("month", "day")}
     readings = {
         key: [part | {a: part["first"], b: part["second_"]} for part in parts]
@@ -151,7 +158,7 @@ def _order_numbers(
 def _choose_dayfirst(
     file: TextFile, cells: pd.Series, readings: dict[bool, list[dict]]
 ) -> bool:
-    """Infer the order: the dates must exist, be in order, and be trading days."""
+    """Infer the order: the dates must exist, be sorted, and be trading days."""
     dates = {key: _read_dates(parts) for key, parts in readings.items()}
     if dates[True].equals(dates[False]):
         return True
@@ -162,20 +169,20 @@ def _choose_dayfirst(
         bad = cells[(dates[True].isna() | dates[False].isna()).to_numpy()]
         raise file.error(
             bad.index[0],
-            f"{bad.iloc[0]!r} does not have day and month in the order of other lines, "
-            "or is not a date.",
+            f"{bad.iloc[0]!r} is not a date, or has day and month in another order "
+            "than other lines.",
         )
     for makes_sense in (_are_in_order, _are_trading_days):
         fitting = [key for key, found in dates.items() if makes_sense(found)]
         if len(fitting) == 1:
             return fitting[0]
-    if "." in cells.iloc[0]:  # 25.03.2024: no country writes the month first
+    if "." in cells.iloc[0]:  # 25.03.2024: with points, the day always comes first
         return True
     ways = " or ".join(f"{found.iloc[0]:%d %B %Y}" for found in dates.values())
     raise file.error(
         cells.index[0],
-        f"{cells.iloc[0]!r} may be {ways}, and the other dates do not tell: pass "
-        "dayfirst=True or dayfirst=False.",
+        f"{cells.iloc[0]!r} is ambiguous: it may be {ways}. Pass dayfirst=True or "
+        "dayfirst=False.",
     )
 
 
@@ -185,13 +192,13 @@ def _are_in_order(dates: pd.Series) -> bool:
 
 
 def _are_trading_days(dates: pd.Series | pd.DatetimeIndex) -> bool:
-    """Whether all dates are weekdays, and none the first of January."""
+    """Return whether all dates are weekdays other than the first of January."""
     days = pd.DatetimeIndex(dates)
     return bool(((days.day_of_week < 5) & (days.day_of_year > 1)).all())
 
 
 def _read_dates(parts: list[dict]) -> pd.Series:
-    """Return the dates; NaT where there is no such day."""
+    """Return the dates; NaT for days that do not exist."""
     years = pd.Series([_read_year(part["year"]) for part in parts])
     frame = pd.DataFrame(
         {
@@ -211,7 +218,7 @@ def _read_year(text: str) -> int:
 
 
 def _read_month(text: str) -> int:
-    """Return the number of a month; 0, which none has, where there is no such."""
+    """Return the number of a month, 0 if there is no such month."""
     if text.isdigit():
         return int(text)
     name = text.lower()
@@ -223,7 +230,7 @@ def _read_month(text: str) -> int:
 def _read_times(
     file: TextFile, cells: pd.Series, parts: list[dict]
 ) -> pd.DatetimeIndex:
-    """Return the dates and times as they are written."""
+    """Return the dates with their times, as written."""
     seconds = np.array([_read_clock(part) for part in parts])
     times = _read_dates(parts) + pd.to_timedelta(seconds, unit="s").to_series(
         index=range(len(parts))
@@ -236,7 +243,7 @@ def _read_times(
 
 
 def _read_clock(part: dict) -> float:
-    """Return the seconds since midnight; NaN where there is no such time."""
+    """Return the seconds since midnight; NaN if there is no such time."""
     hour, minute, second = (int(part[k] or 0) for k in ("hour", "minute", "second"))
     if part["half"]:
         hour = hour % 12 + (12 if part["half"].lower() == "pm" else 0)
@@ -246,7 +253,7 @@ def _read_clock(part: dict) -> float:
 
 
 def _read_offset(zone: str | None) -> float:
-    """Return how many seconds a zone is ahead of UTC; NaN for none."""
+    """Return how many seconds a zone is ahead of UTC; NaN without a zone."""
     if not zone:
         return np.nan
     digits = re.sub(r"\D", "", zone).ljust(4, "0")
@@ -261,20 +268,20 @@ def _choose_days(
     offsets: np.ndarray,
     zone: tzinfo | None,
 ) -> tuple[pd.DatetimeIndex, str]:
-    """Return the day of each timestamp at the exchange, and how it was found."""
+    """Return the day of each timestamp at the exchange, and how it was chosen."""
     days, is_local = times.normalize(), np.isnan(offsets)
     if is_local.all() and zone is None:
         return days, "as written"
     unclear = np.flatnonzero(is_local & (days != times))
     if unclear.size:
-        what = "unlike the others" if zone is None else f"and tz={zone} needs one"
+        what = "unlike other lines" if zone is None else f"which tz={zone} requires"
         raise file.error(
             cells.index[unclear[0]],
             f"{cells.iloc[unclear[0]]!r} has no offset from UTC, {what}.",
         )
     if zone is not None:
         return _move(times, offsets, zone), str(zone)
-    if np.nan_to_num(offsets).any():  # those of the exchange
+    if np.nan_to_num(offsets).any():  # the offsets are those of the exchange
         return days, "as written"
     return _choose_utc_days(file, cells, times)
 
@@ -282,7 +289,7 @@ def _choose_days(
 def _move(
     times: pd.DatetimeIndex, offsets: np.ndarray, zone: tzinfo
 ) -> pd.DatetimeIndex:
-    """Return the day in a time zone; a date without a time keeps its own."""
+    """Return the day in a time zone; dates without a time do not change."""
     moments = times - pd.to_timedelta(np.nan_to_num(offsets), unit="s")
     moved = moments.tz_localize("UTC").tz_convert(zone).tz_localize(None)
     return moved.where(~np.isnan(offsets), times).normalize()
@@ -294,9 +301,10 @@ def _choose_utc_days(
     """Infer the trading day of timestamps in UTC.
 
     Daily prices are stamped with the start of the day at the exchange, or with its
-    opening or close. East of Greenwich the first two may fall on the day before in UTC:
-    2024-01-02T15:00Z is the start of 3 January in Tokyo, but 2024-01-02T21:00Z is the
-    close of 2 January in New York. Only one of the two falls on trading days alone.
+    opening or close. East of Greenwich, the first two may be on the previous day in
+    UTC: 2024-01-02T15:00Z is the start of 3 January in Tokyo, while 2024-01-02T21:00Z
+    is the close of 2 January in New York. Choose the reading in which all days are
+    trading days.
     """
     same, nearest = times.normalize(), (times + pd.Timedelta(hours=12)).normalize()
     if same.equals(nearest) or same.has_duplicates:
@@ -309,6 +317,7 @@ def _choose_utc_days(
     late = int(np.flatnonzero(same != nearest)[0])
     raise file.error(
         cells.index[late],
-        f"the timestamp may be of {same[late]:%d %B} or of {nearest[late]:%d %B}, "
-        "by the time zone of the exchange: pass tz, such as tz='Asia/Tokyo'.",
+        f"the timestamp is ambiguous: depending on the time zone of the exchange, its "
+        f"day is {same[late]:%d %B} or {nearest[late]:%d %B}. Pass the time zone, such "
+        "as tz='Asia/Tokyo'.",
     )

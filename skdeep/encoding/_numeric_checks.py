@@ -1,8 +1,7 @@
-"""What is given in place of numbers: dates, durations, intervals, complex numbers.
+"""Checks for values that are not numeric: dates, durations, intervals, complex numbers.
 
-numpy turns dates and durations into counts of their unit without a word where no other
-column hinders it, and complex numbers into their real parts. A network that is trained
-on such numbers looks right and is not.
+numpy silently converts dates and durations to counts of their unit, and complex numbers
+to their real parts. A network trained on these would fit without an error and be wrong.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ _REMEDIES = {
         "Derive numbers from dates, such as the day of the week or the days since a "
         "start, or drop them."
     ),
-    "durations": "Give durations as numbers, such as seconds, or drop them.",
-    "intervals": "Give the middle of each interval, or make intervals categories.",
+    "durations": "Convert durations to numbers, such as seconds, or drop them.",
+    "intervals": "Use the middle of each interval, or make intervals categories.",
     "complex values": (
-        "Complex data not supported: give real and imaginary parts as two columns."
+        "Complex data not supported: pass real and imaginary parts as two columns."
     ),
 }
-# By the kinds of numpy's types, by pandas' names of what objects are, and by the types
-# of other data frames.
+# Kinds of values by numpy's type codes, by pandas' inferred types of objects, and by
+# the column types of other data frames.
 _BY_KIND = {"M": "dates", "m": "durations", "c": "complex values"}
 _BY_OBJECTS = {
     "datetime64": "dates",
@@ -50,8 +49,8 @@ _BY_TYPE = {
     nw.Duration: "durations",
 }
 
-# What numpy's and scikit-learn's errors of values that are no numbers speak of.
-_OF_CONVERSION = ("convert", "promote", "float()")
+# Substrings of the conversion errors of NumPy and scikit-learn.
+_CONVERSION_ERRORS = ("convert", "promote", "float()")
 
 
 @contextlib.contextmanager
@@ -63,93 +62,94 @@ def holding_numbers(
     dates: str = "",
     text: str = "Encode text as numbers, or drop it.",
 ) -> Iterator[None]:
-    """Refuse what holds no numbers, before and while it is converted into numbers.
+    """Raise a clear error if data that are converted inside are not numeric.
 
-    Text is refused only if the conversion fails: it reads "1.5".
+    Text is an error only if its conversion fails: "1.5" is converted.
 
     Parameters
     ----------
     X : array-like
         The user's data, of any shape.
     name : str, default="X"
-        What they are called.
+        Name of the data in messages.
     skip : collection of int, default=()
-        Positions of columns of a table that need not hold numbers.
+        Positions of columns of a table that need not be numeric.
     dates, text : str
-        What else to advise where there are dates, and what where there is text.
+        Further advice if there are dates, and advice if there is text.
 
     Raises
     ------
     ValueError, TypeError
-        If there are no numbers. The error names the columns, their types and a remedy.
+        If the data are not numeric. Names the columns, their types and a remedy.
     """
     check_holds_numbers(X, name, skip=skip, remedy=dates)
     try:
         yield
     except (ValueError, TypeError) as error:
-        if not any(word in str(error) for word in _OF_CONVERSION):
+        if not any(word in str(error) for word in _CONVERSION_ERRORS):
             raise
-        columns = _unreadable_columns(X, skip)
+        columns = _non_numeric_columns(X, skip)
         if columns:
-            message = f"The columns {columns} of {name} hold no numbers: {error}. "
+            message = f"Columns {columns} of {name} must be numeric: {error}. "
             raise ValueError(message + text) from error
-        if _is_frame(X) or _is_readable(X):  # then it is y
+        if _is_frame(X) or _is_numeric(X):  # X is fine, so the error is about y
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{name} holds no numbers: {error}. {text}") from error
+        raise kind(f"{name} must be numeric: {error}. {text}") from error
 
 
 def check_holds_numbers(
     X, name: str = "X", *, skip: Collection[int] = (), remedy: str = ""
 ) -> None:
-    """Refuse dates, durations, intervals and complex numbers in place of numbers."""
+    """Raise if there are dates, durations, intervals or complex numbers."""
     if not _is_frame(X):
         _check_array(X, name, skip, remedy)
         return
     found = list(_columns_found(X, skip))
     if found:
-        columns = f"The columns {[column for column, _, _ in found]} of {name} hold"
+        columns = f"Columns {[column for column, _, _ in found]} of {name}"
         raise ValueError(_message(columns, {(k, str(t)) for _, k, t in found}, remedy))
 
 
 def check_row_weight(sample_weight, rows, dtype=np.float64) -> np.ndarray:
-    """Return sample weights as numbers, (n_samples,), one a row, none negative.
+    """Return sample weights as numbers, one per row, (n_samples,).
 
     Parameters
     ----------
     sample_weight : array-like of shape (n_samples,)
-        What the user has given.
+        The user's sample weights.
     rows : array-like of shape (n_samples, ...)
-        What they are the weights of.
+        The weighted rows.
     dtype : type, default=numpy.float64
         The type of the result.
 
     Raises
     ------
     ValueError, TypeError
-        Naming ``sample_weight``, if these are no weights.
+        If they are not numeric, negative, or not one per row.
     """
     weight = tensor_to_numpy(sample_weight, "sample_weight")
-    with naming("sample_weight"), np.errstate(over="ignore"):  # the sum is looked at
+    # scikit-learn sums the weights; callers check that the sum is finite.
+    with naming("sample_weight"), np.errstate(over="ignore"):
         check_holds_numbers(weight, "sample_weight")
         refuse_text(np.asarray(weight), "sample_weight")
         return _check_sample_weight(weight, rows, dtype=dtype, ensure_non_negative=True)
 
 
-def _unreadable_columns(X, skip) -> list:
-    """Return the names of the columns of a data frame that are not read as numbers."""
+def _non_numeric_columns(X, skip) -> list:
+    """Return the names of the columns of a data frame that cannot be converted."""
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     if not isinstance(frame, nw.DataFrame):
         return []
     return [
         name
         for i, name in enumerate(frame.columns)
-        if i not in skip and not _is_readable(frame.get_column(name).to_numpy())
+        if i not in skip and not _is_numeric(frame.get_column(name).to_numpy())
     ]
 
 
-def _is_readable(values) -> bool:
-    """Say whether values become numbers."""
+def _is_numeric(values) -> bool:
+    """Return whether values can be converted to numbers."""
     try:
         np.asarray(values).astype(np.float64)
     except (ValueError, TypeError):
@@ -159,10 +159,13 @@ def _is_readable(values) -> bool:
 
 def _message(subject: str, found: set[tuple[str, str]], remedy: str) -> str:
     kinds = sorted({kind for kind, _ in found})
-    told = [f"{k} ({', '.join(sorted(t for o, t in found if o == k))})" for k in kinds]
+    listed = " and ".join(
+        f"{kind} ({', '.join(sorted(t for other, t in found if other == kind))})"
+        for kind in kinds
+    )
     advice = [_REMEDIES[kind] for kind in kinds]
     return " ".join(
-        [f"{subject} no numbers but {' and '.join(told)}.", *advice, remedy]
+        [f"{subject} must be numeric, got {listed}.", *advice, remedy]
     ).strip()
 
 
@@ -174,7 +177,7 @@ def _is_frame(X) -> bool:
 
 
 def _columns_found(X, skip) -> Iterator[tuple[Any, str, Any]]:
-    """Yield name, kind and type of each column of a data frame that is refused."""
+    """Yield name, kind and type of each non-numeric column of a data frame."""
     if isinstance(X, pd.DataFrame):
         columns = _pandas_columns(X)
     else:
@@ -185,7 +188,7 @@ def _columns_found(X, skip) -> Iterator[tuple[Any, str, Any]]:
 
 
 def _pandas_columns(X: pd.DataFrame) -> Iterator[tuple[Any, str | None, Any]]:
-    """Yield name, kind and type of each column; names may occur twice."""
+    """Yield name, kind and type of each column; names may be repeated."""
     for i, (column, dtype) in enumerate(zip(X.columns, X.dtypes, strict=True)):
         if dtype.kind in "biuf":
             yield column, None, dtype
@@ -206,7 +209,7 @@ def _other_columns(X) -> Iterator[tuple[Any, str | None, Any]]:
 
 
 def _kind_of(values) -> str | None:
-    """Return what values are, if they are of a kind that is refused."""
+    """Return the kind of values that are not numeric, such as "dates", else None."""
     kind = values.dtype.kind
     if kind != "O":
         return _BY_KIND.get(kind)
@@ -218,11 +221,11 @@ def _kind_of(values) -> str | None:
 
 
 def _check_array(X, name: str, skip, remedy: str) -> None:
-    """Refuse an array, or a list of arrays of different lengths."""
+    """Check an array, or a list of arrays of different lengths."""
     if isinstance(X, (list, tuple)):
         with contextlib.suppress(ValueError, TypeError):
             X = np.asarray(X)
-        if isinstance(X, (list, tuple)):  # ragged
+        if isinstance(X, (list, tuple)):  # of different lengths
             for part in X:
                 _check_array(part, name, skip, remedy)
             return
@@ -235,8 +238,8 @@ def _check_array(X, name: str, skip, remedy: str) -> None:
         kinds = {0: _kind_of(X)}
     found = {j: kind for j, kind in kinds.items() if kind is not None}
     if found:
-        subject = f"{name} holds"
+        subject = name
         if len(found) < len(kinds):
-            subject = f"The columns {list(found)} of {name} hold"
-        told = {(kind, str(dtype)) for kind in found.values()}
-        raise ValueError(_message(subject, told, remedy))
+            subject = f"Columns {list(found)} of {name}"
+        types = {(kind, str(dtype)) for kind in found.values()}
+        raise ValueError(_message(subject, types, remedy))

@@ -1,0 +1,135 @@
+"""The parameters of LSTMForecaster: their documentation and their valid values."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from numbers import Integral, Real
+
+import pandas as pd
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from skdeep.encoding import CONTEXTS
+from skdeep.estimators._parameters import (
+    REGRESSOR_CONSTRAINTS,
+    TRAINING_CONSTRAINTS,
+    TRAINING_DOC,
+    adapted,
+)
+from skdeep.networks import CELLS
+
+_LOSSES = {"squared_error", "absolute_error", "huber", "quantile"}
+# Not parameters of a forecaster: validation rows are always the last, after a horizon.
+_FIXED = ("validation_split", "validation_gap")
+# Parameters whose meaning differs from that in the other estimators.
+_OWN_MEANING = (
+    *_FIXED,
+    "batch_size",
+    "learning_rate_init",
+    "max_iter",
+    "validation_fraction",
+)
+
+OWN_DOC = """\
+window : int, default=30
+    Number of rows that a forecast reads.
+horizon : int, default=1
+    Number of rows ahead to forecast, all at once.
+target_columns : str, int or list of these, default=None
+    Columns of X to forecast, by names or positions; None means all. If y is given, the
+    columns that hold the past of y; None means those with y's names.
+known_columns : str, int or list of these, default=None
+    Columns of X that are known in advance, such as the hour or a holiday. They are
+    read up to the forecast row.
+groups : str or int, default=None
+    The column of X that names the series of each row, if X holds several. Each series
+    is forecast from its own rows, scaled by its own mean and spread.
+date_column : str or int, default=None
+    The column of X that holds the date of each row, if the index does not: dates,
+    periods or text such as "2024-01-31".
+context : {'auto', 'train', 'pad'}, default='auto'
+    Which rows ``predict`` puts before the first row of X. 'auto': the last training
+    rows if the index of X (dates or numbers) continues that of the training rows,
+    otherwise padding, with a warning. 'train': the last training rows, unless the index
+    shows that X starts earlier. 'pad': padding. X that begins with the first training
+    rows is always padded.
+freq : str or pandas offset, default=None
+    The frequency of the index or the ``date_column`` of X, such as ``"B"``, ``"MS"`` or
+    ``pd.offsets.CustomBusinessDay(holidays=...)``; every date must conform to it. None
+    takes the ``freq`` of the index, or infers it from the dates.
+cell : {'lstm', 'gru', 'rnn'}, default='lstm'
+    Type of the recurrent layer.
+hidden_size : int, default=128
+    Number of units of the recurrent layer.
+segment_length : int or 'auto', default='auto'
+    Number of rows that the recurrent layer reads, or forecasts, in one step. 'auto' is
+    24, or a third of the window if that is less.
+dropout : float, default=0.5
+    Share of the recurrent layer's values set to zero in each training step.
+symmetric : bool or 'auto', default='auto'
+    Whether to make the forecast of a negated window the negated forecast, so that a
+    drift in the training rows is not extrapolated. 'auto' does so if only targets are
+    read and the loss treats errors above and below alike.
+loss : {'squared_error', 'absolute_error', 'huber', 'quantile'} or callable, \
+default='absolute_error'
+    Loss to minimise, averaged over steps and targets, in units of the training rows'
+    standard deviation. A callable takes forecasts and targets, both (n, 1), and returns
+    a tensor with a value for each, or their mean.
+quantile : float, default=0.5
+    The quantile that the loss 'quantile' predicts.
+huber_delta : float, default=1.0
+    The error beyond which the loss 'huber' is linear.
+batch_size : int or 'auto', default='auto'
+    Number of windows in a batch. 'auto' is 64, or less if that would make fewer than 32
+    batches.
+learning_rate_init : float or 'auto', default='auto'
+    The highest learning rate. 'auto' is 0.001, and more for networks of fewer than 128
+    units: 0.128 / ``hidden_size``, at most 0.032, unless the solver is 'sgd',
+    'adagrad', 'adadelta' or a custom optimizer.
+max_iter : int or 'auto', default='auto'
+    Number of epochs. 'auto' is 2, or as many as make 200 steps (for several series, 200
+    for each of up to four). Windows overlap, so that an epoch shows each row many
+    times. With ``solver='lbfgs'`` it is the largest number of iterations, and 'auto' is
+    200.
+validation_fraction : float, default=0.1
+    Share of the rows of each series, from its end, that is held out unless ``X_val`` is
+    given. Prediction intervals and ``early_stopping`` use the errors on these rows. 0
+    holds none out."""
+
+_OWN_CONSTRAINTS: dict = {
+    "window": [Interval(Integral, 1, None, closed="left")],
+    "horizon": [Interval(Integral, 1, None, closed="left")],
+    "target_columns": [None, str, Integral, "array-like"],
+    "known_columns": [None, str, Integral, "array-like"],
+    "groups": [None, str, Integral],
+    "date_column": [None, str, Integral],
+    "context": [StrOptions(set(CONTEXTS))],
+    "freq": [None, str, timedelta, pd.offsets.BaseOffset],
+    "cell": [StrOptions(set(CELLS))],
+    "hidden_size": [Interval(Integral, 1, None, closed="left")],
+    "segment_length": [
+        StrOptions({"auto"}),
+        Interval(Integral, 1, None, closed="left"),
+    ],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "symmetric": [StrOptions({"auto"}), "boolean"],
+}
+
+FORECASTER_TRAINING_DOC = adapted(
+    TRAINING_DOC,
+    without=_OWN_MEANING,
+    alpha=0.0,
+    learning_rate="one_cycle",
+    weight_averaging=0.99,
+)
+
+CONSTRAINTS: dict = {
+    **_OWN_CONSTRAINTS,
+    **{k: v for k, v in TRAINING_CONSTRAINTS.items() if k not in _FIXED},
+    **REGRESSOR_CONSTRAINTS,
+    "loss": [StrOptions(_LOSSES), callable],
+    "learning_rate_init": [
+        StrOptions({"auto"}),
+        *TRAINING_CONSTRAINTS["learning_rate_init"],
+    ],
+    "max_iter": [StrOptions({"auto"}), *TRAINING_CONSTRAINTS["max_iter"]],
+}

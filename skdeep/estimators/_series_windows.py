@@ -1,0 +1,126 @@
+"""What a forecaster remembers of each series, and the windows cut from series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skdeep._messages import warn
+from skdeep.encoding import UNSEEN, RowContext, TimeAxis, Windows
+from skdeep.estimators._series import Group, Layout, Series
+
+
+@dataclass
+class SeriesPast:
+    """What a forecaster keeps of a series: its context, time axis and code."""
+
+    key: Any
+    context: RowContext
+    code: int
+
+    @property
+    def axis(self) -> TimeAxis | None:
+        """The time axis of the series."""
+        return self.context.axis
+
+
+@dataclass
+class KnownRows:
+    """The last rows of a series, from which its future is forecast."""
+
+    key: Any
+    rows: np.ndarray
+    axis: TimeAxis | None
+    code: int
+
+
+def targets_of(series: Series, target, layout: Layout) -> np.ndarray:
+    """Return the targets, (n_rows, n_targets)."""
+    if target is None and layout.has_y:
+        raise ValueError("y is required, because fit was given y.")
+    if target is None:
+        return series.numeric[:, layout.own]
+    target = target.reshape(len(target), -1)
+    if target.shape[1] != layout.n_targets:
+        raise ValueError(
+            f"y must have {layout.n_targets} target(s), as in training, got "
+            f"{target.shape[1]}."
+        )
+    return target
+
+
+def with_calendar(
+    axis: TimeAxis | None, group: Group, others: list[TimeAxis | None]
+) -> TimeAxis | None:
+    """Return the axis of a series; one of a single date uses another's calendar."""
+    if axis is None or axis.calendar is not None or not axis.has_dates:
+        return axis
+    usual = next((other for other in others if other and other.calendar), None)
+    moved = None if usual is None else usual.moved_to(group.times)
+    if moved is None:
+        return axis
+    moved.place = axis.place
+    return moved
+
+
+def check_times(pasts: dict[Any, SeriesPast], series: Series) -> None:
+    """Check that each series is on the calendar of its training rows."""
+    for group in series.groups:
+        if group.key in pasts:
+            pasts[group.key].context.check(group.times)
+
+
+def target_spreads(rows, layout: Layout) -> np.ndarray:
+    """Return the spread of each target in each window, (n_windows, n_targets)."""
+    n_own, n_targets = len(layout.own), layout.n_targets
+    return rows.spreads(n_own) if n_own else np.ones((len(rows), n_targets))
+
+
+def long_enough(
+    groups: list[Group], window: int, horizon: int, is_silent: bool = False
+) -> list[Group]:
+    """Return the series with room for a window and its future; warn of the others."""
+    needed = window + horizon
+    short = [group for group in groups if len(group.rows) < needed]
+    if not short:
+        return groups
+    lengths = ", ".join(
+        f"{group.key!r} ({len(group.rows)} rows)" for group in short[:5]
+    )
+    if groups[0].key is None:
+        raise ValueError(
+            f"X has {len(groups[0].rows)} rows; window={window} and "
+            f"horizon={horizon} need at least {needed}."
+        )
+    reason = (
+        f"window={window} and horizon={horizon} need at least {needed} rows per "
+        f"series, got {lengths}{', …' if len(short) > 5 else ''}."
+    )
+    if len(short) == len(groups):
+        raise ValueError(f"All series are too short: {reason}")
+    if not is_silent:
+        warn(
+            f"{len(short)} of {len(groups)} series are too short to learn from: "
+            f"{reason}"
+        )
+    return [group for group in groups if len(group.rows) >= needed]
+
+
+def windows_inside(
+    series: Series, targets, groups: list[Group], codes: dict, own: list[int], sizes
+) -> Windows:
+    """Return all windows that lie, with their futures, within one series."""
+    order = np.concatenate([group.rows for group in groups])
+    ends = np.cumsum([len(group.rows) for group in groups]).tolist()
+    spans = list(zip([0, *ends[:-1]], ends, strict=True))
+    return Windows.inside(
+        series.numeric[order],
+        targets[order],
+        spans,
+        sizes.window,
+        sizes.horizon,
+        own,
+        [codes.get(group.key, UNSEEN) for group in groups],
+    )

@@ -1,0 +1,39 @@
+"""Small forecasters and random series for the tests of LSTMForecaster."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skdeep import LSTMForecaster
+
+WINDOW, HORIZON = 6, 3
+
+
+def small(**parameters):
+    """Make a forecaster that trains in a few milliseconds."""
+    few = dict(window=WINDOW, horizon=HORIZON, hidden_size=4, max_iter=1)
+    return LSTMForecaster(**{**few, "random_state": 0, **parameters})
+
+
+def make_frame(n_rows=80, columns=("a", "b"), seed=0, start="2024-01-01"):
+    """Make hourly random walks."""
+    steps = np.random.default_rng(seed).normal(size=(n_rows, len(columns)))
+    hours = pd.date_range(start, periods=n_rows, freq="h", name="time")
+    return pd.DataFrame(steps.cumsum(0), hours, list(columns))
+
+
+def make_groups(n_rows=40, names=("x", "y", "z"), columns=("a", "b")):
+    """Make several hourly series, with one row of each per hour."""
+    parts = [
+        make_frame(n_rows, columns, seed).assign(series=name)
+        for seed, name in enumerate(names)
+    ]
+    return pd.concat(parts).sort_index(kind="stable")
+
+
+def some_nightly(values, n_daily):
+    """Return parameters of which all but the first are marked as nightly."""
+    return [
+        value if i < n_daily else pytest.param(value, marks=pytest.mark.nightly)
+        for i, value in enumerate(values)
+    ]
