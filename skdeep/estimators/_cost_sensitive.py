@@ -39,11 +39,11 @@ from skdeep._versions import VersionedPickle
 from skdeep.encoding import (
     check_alpha,
     check_cost_matrix,
+    check_magnitude,
     check_row_weight,
     cost_table,
     kind_of_labels,
-    positive_code,
-    refuse_large,
+    positive_index,
     refuse_missing,
 )
 from skdeep.estimators._decisions import (
@@ -384,7 +384,7 @@ default='auto'
             X=X,
             y=y,
             classes=classes,
-            positive=positive_code(classes, self.pos_label),
+            positive=positive_index(classes, self.pos_label),
             known=Known(codes, costs, np.ones(len(y)) if weight is None else weight),
             weight=weight,
             row_costs=row_costs,
@@ -412,7 +412,7 @@ default='auto'
         if sample_weight is None:
             return None
         weight = check_row_weight(sample_weight, X)
-        refuse_large(weight, "sample_weight")
+        check_magnitude(weight, "sample_weight")
         return weight
 
     def _check_classes(self, classes) -> None:
