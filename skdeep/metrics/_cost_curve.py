@@ -206,7 +206,7 @@ class CostCurveDisplay:
         >>> X, y = [[0], [1], [2], [3]], [0, 1, 0, 1]
         >>> model = LogisticRegression().fit(X, y)
         >>> display = CostCurveDisplay.from_estimator(model, X, y, against="alpha")
-        >>> display.alphas.min(), display.alphas.max()
+        >>> float(display.alphas.min()), float(display.alphas.max())
         (0.1, 10.0)
         >>> plt.close(display.figure_)
         """

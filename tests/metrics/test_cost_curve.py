@@ -233,11 +233,11 @@ def test_what_gives_no_probabilities():
     for model in (LinearSVC().fit(X, y), LinearRegression().fit(X, y)):
         name = type(model).__name__
         with pytest.raises(
-            TypeError, match=f"estimator .* probabilities .* got {name}"
+            TypeError, match=f"estimator must predict .* probabilities, got {name}"
         ):
             from_estimator(model, X, y)
     iris = load_iris(return_X_y=True)
-    with pytest.raises(ValueError, match="two classes, got LogisticRegression of 3"):
+    with pytest.raises(ValueError, match="binary classifier, got LogisticRegression with 3"):
         from_estimator(LogisticRegression(max_iter=1000).fit(*iris), *iris)
 
 
@@ -297,7 +297,7 @@ BAD = {
     "against": (dict(against="x"), "against must be .* got 'x'"),
     "alpha": (dict(alpha=-1), "alpha must be .* got -1"),
     "many alphas": (dict(alpha=[1, 2]), r"alpha must be a number .* got \[1, 2\]"),
-    "one alpha": (dict(against="alpha", alpha=3), "alpha must hold two .* got 3"),
+    "one alpha": (dict(against="alpha", alpha=3), "alpha must hold at least two .* got 3"),
     "bad alphas": (dict(against="alpha", alpha=[1, 0]), r"alpha .* got \[1, 0\]"),
     "text": (dict(against="alpha", alpha="ab"), "alpha .* got 'ab'"),
     "pos_label": (dict(pos_label=5), "pos_label=5 is not a class: .* 0, 1"),
@@ -320,7 +320,7 @@ def test_bad_input(case):
 @pytest.mark.parametrize(
     ("truth", "score", "message"),
     [
-        ([0, 1], [0.5], "y_score holds 1 rows, but y_true holds 2"),
+        ([0, 1], [0.5], "y_score has 1 rows, but y_true has 2"),
         (
             [0, 1],
             [0.5, 1.5],
@@ -328,9 +328,9 @@ def test_bad_input(case):
         ),
         ([0, 1], [np.nan, 1], "y_score must hold probabilities .* got nan"),
         ([0, 1], ["a", "b"], "y_score must hold numbers"),
-        ([0, 1], np.eye(2), "y_score must be one probability a row"),
+        ([0, 1], np.eye(2), "y_score must be one probability per row"),
         ([0, 1, 2], [0, 0, 1], "y_true must hold two classes, got 3: 0, 1, 2"),
-        (["a", "a"], [0, 1], "pos_label must tell .* one class in y_true: 'a'"),
+        (["a", "a"], [0, 1], "Set pos_label to .* y_true holds only one class, 'a'"),
     ],
     ids=["short", "range", "nan", "text", "columns", "three", "one"],
 )
@@ -346,7 +346,7 @@ def test_bad_ways_of_drawing():
         from_predictions(y, P, curve_kwargs=3)
     with pytest.raises(ValueError, match="y holds 6, 5, but the classes are 0, 1"):
         from_estimator(MODEL, X, y[np.argsort(-y)] + 5)
-    with pytest.raises(ValueError, match="y_score holds 150 rows, but y holds 5"):
+    with pytest.raises(ValueError, match="y_score has 150 rows, but y has 5"):
         from_estimator(MODEL, X, y[:5])
 
 

@@ -132,7 +132,7 @@ def test_matrix_where_a_class_is_not_met():
     matrix = np.array([[0, 1, 5], [2, 0, 3], [1, 9, 0]])
     cost = expected_cost([0, 2], [2, 0], cost_matrix=matrix, labels=[0, 1, 2])
     assert cost == (5 + 1) / 2
-    with pytest.raises(ValueError, match="is of 3 classes, .* hold 2: 0, 2"):
+    with pytest.raises(ValueError, match="has 3 classes, .* hold 2: 0, 2"):
         expected_cost([0, 2], [2, 0], cost_matrix=matrix)
 
 
@@ -204,7 +204,7 @@ def test_a_labelled_matrix_tells_the_classes():
         (FRAME.rename(columns={"low": "lo"}), "columns .* missing: 'low', unknown"),
         (FRAME.iloc[:2, :2], "missing: 'middle'"),
         (FRAME.reset_index(drop=True), "missing: 'high', .* unknown: 0, 1, 2"),
-        (FRAME.rename(index={"low": "high"}), "given twice: 'high'"),
+        (FRAME.rename(index={"low": "high"}), "repeated: 'high'"),
         (FRAME.set_axis(pd.Index(["high", pd.NA, "middle"], dtype=object)), "<NA>"),
         (
             FRAME.set_axis(pd.MultiIndex.from_product([["a"], NAMES])),
@@ -297,12 +297,12 @@ def test_index_of_a_series_means_nothing():
 
 
 BAD = {
-    "short y_pred": (dict(y_pred=[0]), "y_pred holds 1 rows, but y_true holds 2"),
-    "no rows": (dict(y_true=[], y_pred=[]), "y_true holds no rows"),
+    "short y_pred": (dict(y_pred=[0]), "y_pred has 1 rows, but y_true has 2"),
+    "no rows": (dict(y_true=[], y_pred=[]), "y_true is empty"),
     "two columns": (dict(y_true=[[0, 1], [1, 0]]), r"y_true .* got \[\[0, 1\]"),
     "probabilities": (dict(y_pred=[0.2, 0.7]), "y_pred must hold classes, got 0.2"),
-    "missing": (dict(y_true=[0, np.nan]), "y_true must not be missing, got nan"),
-    "kinds": (dict(y_pred=["a", "b"]), "labels of one kind, got 0, 1, 'a', 'b'"),
+    "missing": (dict(y_true=[0, np.nan]), "y_true must not hold missing values, got nan"),
+    "kinds": (dict(y_pred=["a", "b"]), "labels of one type, got 0, 1, 'a', 'b'"),
     "alpha 0": (dict(alpha=0), "alpha must be .* got 0"),
     "alpha infinite": (dict(alpha=np.inf), "alpha must be .* got inf"),
     "short fp_cost": (dict(fp_cost=[1.0]), "fp_cost .* each of the 2 rows, got 1"),
@@ -310,7 +310,7 @@ BAD = {
     "NaN fp_cost": (dict(fp_cost=[np.nan, 1]), "fp_cost .* got nan at position 0"),
     "2-D fp_cost": (
         dict(fp_cost=[[1], [2]]),
-        r"fp_cost .* 1-D, got the shape \(2, 1\)",
+        r"fp_cost .* \(1-D\), got shape \(2, 1\)",
     ),
     "text fn_cost": (dict(fn_cost=["1", "2"]), r"fn_cost must hold a number .*'1'"),
     "objects": (dict(fp_cost=np.array([1, "2"], object)), "fp_cost must hold a number"),
@@ -322,8 +322,8 @@ BAD = {
         dict(alpha=1e100, fp_cost=[1e100, 1]),
         r"alpha=1e\+100 times fp_cost .* got 1e\+200 at position 0",
     ),
-    "alpha large": (dict(alpha=1.7e308), r"alpha .* 1e\+150 at most, got 1.7e\+308"),
-    "alpha huge": (dict(alpha=10**400), "alpha .* at most, got 1000"),
+    "alpha large": (dict(alpha=1.7e308), r"alpha .* at most 1e\+150, got 1.7e\+308"),
+    "alpha huge": (dict(alpha=10**400), "alpha .* at most .*, got 1000"),
     "alpha complex": (dict(alpha=1j), "alpha .* got 1j"),
     "matrix large": (
         dict(cost_matrix=[[0, 1e200], [1, 0]]),
@@ -343,14 +343,14 @@ BAD = {
     "matrix of one": (dict(cost_matrix=3), "cost_matrix .* got 3"),
     "matrix too large": (
         dict(cost_matrix=1 - np.eye(3)),
-        "cost_matrix is of 3 classes, .* hold 2: 0, 1",
+        "cost_matrix has 3 classes, .* hold 2: 0, 1",
     ),
     "matrix and alpha": (
         dict(cost_matrix=1 - np.eye(2), alpha=2),
         "alpha=2 cannot be given too",
     ),
-    "labels repeat": (dict(labels=[0, 1, 1]), "labels must not repeat, got 0, 1, 1"),
-    "one of labels": (dict(labels=[0]), r"labels .* two classes or more, got \[0\]"),
+    "labels repeat": (dict(labels=[0, 1, 1]), "labels must be distinct, got 0, 1, 1"),
+    "one of labels": (dict(labels=[0]), r"labels .* at least two classes, got \[0\]"),
     "labels lack one": (
         dict(labels=[0, 2]),
         "y_true holds 1, but the classes are 0, 2",
@@ -372,7 +372,7 @@ BAD = {
     ),
     "abstains unasked": (
         dict(y_pred=[0, -1], alpha=3),
-        "y_pred holds -1, but the classes are 0, 1. .* give an abstain_cost",
+        "y_pred holds -1, but the classes are 0, 1. .* set abstain_cost",
     ),
     "unknown": (dict(y_pred=[0, 5], labels=[0, 1]), "y_pred holds 5, but the classes"),
     "weights": (dict(sample_weight=[1, 1, 1]), r"sample_weight .* \(3,\)"),
@@ -383,11 +383,11 @@ BAD = {
     "pos_label missing": (dict(pos_label=pd.NA), "pos_label must be a label"),
     "complex tensor": (
         dict(y_pred=torch.ones(2, dtype=torch.complex64).conj()),
-        "y_pred must be one label a row",
+        "y_pred must be one label per row",
     ),
     "fields": (
         dict(y_true=np.zeros(2, dtype=[("a", int), ("b", int)])),
-        "y_true must be one label a row, got the fields",
+        "y_true must be one label per row, got the fields",
     ),
 }
 
@@ -784,7 +784,7 @@ BAD_SETTINGS = {
         "alpha=2 cannot be given too",
     ),
     "negative cost": (dict(cost_matrix=[[0, -1], [1, 0]]), "cost_matrix .* got -1.0"),
-    "labels": (dict(labels=[1, 1]), "labels must not repeat"),
+    "labels": (dict(labels=[1, 1]), "labels must be distinct"),
     "three labels": (dict(alpha=2, labels=[0, 1, 2]), "alpha=2 .* holds 3"),
     "abstain_cost": (dict(abstain_cost="a"), "abstain_cost .* got 'a'"),
 }

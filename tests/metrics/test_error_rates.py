@@ -110,9 +110,9 @@ def test_abstentions_are_neither_error():
     display = from_predictions(truth, guess, ["a"] * 6, abstain_label=9)
     assert display.rates_.loc["a"].tolist() == [3, 3, 1 / 3, 1 / 3]
     for ax, text in zip(
-        display.axes_, ["on 1 of the negatives", "on 2 of the positives"], strict=True
+        display.axes_, ["on 1 negatives", "on 2 positives"], strict=True
     ):
-        assert f"abstained {text}: no errors" in ax.get_xlabel()
+        assert f"abstained {text} (not errors)" in ax.get_xlabel()
     nobody = from_predictions(truth, truth, ["a"] * 6, abstain_label=9)
     assert "abstained" not in nobody.ax_.get_xlabel()
 
@@ -277,13 +277,13 @@ BAD = {
     "three classes": (dict(y_pred=[0, 1, 2]), "must hold two classes, got 3: 0, 1, 2"),
     "one class": (
         dict(y_true=["a"] * 3, y_pred=["a"] * 3),
-        "pos_label must tell .* one class in y_true and y_pred: 'a'",
+        "Set pos_label to .* y_true and y_pred holds only one class, 'a'",
     ),
     "probabilities": (dict(y_pred=[0.1, 0.5, 1]), "y_pred must hold classes, got 0.1"),
-    "short y_pred": (dict(y_pred=[0, 1]), "y_pred holds 2 rows, but y_true holds 3"),
-    "short groups": (dict(groups=[1]), "groups holds 1 rows, but y_true holds 3"),
-    "no groups": (dict(groups=None), "groups must be one group a row, got None"),
-    "columns": (dict(groups=np.eye(3)), "groups must be one group a row"),
+    "short y_pred": (dict(y_pred=[0, 1]), "y_pred has 2 rows, but y_true has 3"),
+    "short groups": (dict(groups=[1]), "groups has 1 rows, but y_true has 3"),
+    "no groups": (dict(groups=None), "groups must be one group per row, got None"),
+    "columns": (dict(groups=np.eye(3)), "groups must be one group per row"),
     "pos_label": (dict(pos_label=5), "pos_label=5 is not a class"),
     "abstain_label": (dict(abstain_label=1), "abstain_label=1 must not be a class"),
 }
@@ -312,7 +312,7 @@ def test_bad_axes():
 
 def test_groups_too_many_to_draw():
     groups = np.linspace(0, 1, 501)
-    with pytest.raises(ValueError, match="groups holds 501 different groups, too many"):
+    with pytest.raises(ValueError, match="groups has 501 distinct values, more than the 500"):
         from_predictions(np.arange(501) % 2, np.zeros(501, int), groups)
 
 
@@ -332,7 +332,7 @@ def test_bad_estimators():
         from_estimator(LogisticRegression(), X, y, GROUPS)
     with pytest.raises(TypeError, match="must be a classifier, got LinearRegression"):
         from_estimator(LinearRegression().fit(X, y), X, y, GROUPS)
-    with pytest.raises(ValueError, match="groups holds 2 rows, but y holds 240"):
+    with pytest.raises(ValueError, match="groups has 2 rows, but y has 240"):
         from_estimator(MODEL, X, y, [1, 2])
     with pytest.raises(ValueError, match="y holds 5, but the classes are 0, 1"):
         from_estimator(MODEL, X, np.where(y == 0, 5, 1), GROUPS)
