@@ -1,4 +1,4 @@
-"""Callbacks, in scikit-learn's sense, that are called after each epoch."""
+"""scikit-learn callbacks that are called after each epoch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class EndOfEpoch:
+class EpochCallback:
     """A callback that passes the network to a function after each epoch.
 
     Parameters
@@ -34,7 +34,7 @@ class EndOfEpoch:
         return self.function(fitted_estimator)
 
 
-class StopAfter:
+class StopAfterEpochs:
     """A callback that stops training after a number of epochs.
 
     Parameters
@@ -60,14 +60,14 @@ class StopAfter:
         return context.task_name == "epoch" and context.task_id + 1 >= self.n_epochs
 
 
-def last_step(estimator):
-    """Return the last step of a Pipeline, also of nested ones, or the estimator."""
+def last_pipeline_step(estimator):
+    """Return the last step of a Pipeline, also if nested, or the estimator itself."""
     while hasattr(estimator, "steps"):
         estimator = estimator.steps[-1][1]
     return estimator
 
 
-class watched:
+class added_callback:
     """Context manager that adds a callback to the last step of an estimator.
 
     Parameters
@@ -79,7 +79,7 @@ class watched:
     """
 
     def __init__(self, estimator, callback):
-        self.network, self.callback = last_step(estimator), callback
+        self.network, self.callback = last_pipeline_step(estimator), callback
 
     def __enter__(self):
         self.before = list(getattr(self.network, "_skl_callbacks", []))
@@ -89,6 +89,6 @@ class watched:
         self.network.set_callbacks(*self.before)
 
 
-def takes_callbacks(estimator) -> bool:
+def supports_callbacks(estimator) -> bool:
     """Return whether the last step of an estimator supports callbacks."""
-    return hasattr(last_step(estimator), "set_callbacks")
+    return hasattr(last_pipeline_step(estimator), "set_callbacks")

@@ -61,7 +61,7 @@ class ProgressBar(SearchProgress):
 
 
 def make_progress(verbose, n_trials: int) -> SearchProgress:
-    """Return a progress bar on a terminal, else lines; nothing without `verbose`."""
+    """Return a bar on a terminal, otherwise lines; nothing if not `verbose`."""
     if not verbose:
         return SearchProgress()
     return ProgressBar(n_trials) if sys.stdout.isatty() else PrintedLines(n_trials)

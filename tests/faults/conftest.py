@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from skdeep.model_selection import _storage, _study
+from skdeep.model_selection import _storage, _trial_ledger
 from tests.faults.helpers import X as rows
 from tests.faults.helpers import results, search
 from tests.faults.helpers import y as targets
@@ -22,9 +22,9 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def _impatience(monkeypatch):
     """Wait for less long for those who may be dead; processes inherit this."""
-    monkeypatch.setattr(_storage, "_PATIENCE", 0.3)
+    monkeypatch.setattr(_storage, "_INFO_TIMEOUT", 0.3)
     monkeypatch.setattr(_storage, "_GRACE_PERIOD", 1)
-    monkeypatch.setattr(_study, "_UNSIGNED", 0.3)
+    monkeypatch.setattr(_trial_ledger, "_UNSIGNED_TIMEOUT", 0.3)
     # Optuna tries five times to write into a database, after pauses of random length.
     monkeypatch.setattr("random.random", lambda: 0.01)
 

@@ -39,7 +39,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from skdeep import MLPClassifier, OptunaSearchCV
 from skdeep.model_selection._search_space import make_space
-from skdeep.model_selection._study import Ledger
+from skdeep.model_selection._trial_ledger import TrialLedger
 
 X, Y = load_iris(return_X_y=True)
 FOLDS = KFold(3, shuffle=True, random_state=0)
@@ -755,37 +755,37 @@ def test_processes_share_a_storage(tmp_path, kind):
 
 
 def test_others_may_be_a_batch_ahead(tmp_path, monkeypatch):
-    storage, claim = str(tmp_path / "search"), Ledger.claim
+    storage, claim = str(tmp_path / "search"), TrialLedger.claim
 
     def claim_late(ledger, places, limit):
-        monkeypatch.setattr(Ledger, "claim", claim)
+        monkeypatch.setattr(TrialLedger, "claim", claim)
         linear(storage=storage, n_trials=4).fit(X, Y)
         claim(ledger, range(4, 8), 0)
         return claim(ledger, places, limit)
 
-    monkeypatch.setattr(Ledger, "claim", claim_late)
+    monkeypatch.setattr(TrialLedger, "claim", claim_late)
     found = linear(storage=storage, n_trials=9).fit(X, Y)
     assert_same_results(found, linear(n_trials=9).fit(X, Y))
 
 
 @pytest.mark.parametrize("kind", ["sqlite:///{}", "{}"])
 def test_nothing_waits_when_processes_have_queued_the_same(tmp_path, monkeypatch, kind):
-    url, trials = kind.format(tmp_path / "search"), Ledger._trials
+    url, trials = kind.format(tmp_path / "search"), TrialLedger._trials
 
     def late(ledger):
         """See the trials as they were before another search ran."""
-        monkeypatch.setattr(Ledger, "_trials", trials)
+        monkeypatch.setattr(TrialLedger, "_trials", trials)
         before = trials(ledger)
         linear(storage=url, n_trials=3).fit(X, Y)
         return before
 
-    def claim(ledger, places, limit, claim=Ledger.claim):
-        monkeypatch.setattr(Ledger, "claim", claim)
-        monkeypatch.setattr(Ledger, "_trials", late)
-        ledger._queue(list(places))
+    def claim(ledger, places, limit, claim=TrialLedger.claim):
+        monkeypatch.setattr(TrialLedger, "claim", claim)
+        monkeypatch.setattr(TrialLedger, "_trials", late)
+        ledger._enqueue(list(places))
         return []
 
-    monkeypatch.setattr(Ledger, "claim", claim)
+    monkeypatch.setattr(TrialLedger, "claim", claim)
     found = linear(storage=url, n_trials=3).fit(X, Y)
     assert len(found.study_.trials) == 6
     assert all(trial.state.is_finished() for trial in found.study_.trials)

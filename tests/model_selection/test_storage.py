@@ -22,7 +22,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skdeep import OptunaSearchCV
-from skdeep.model_selection import _lock, _storage
+from skdeep.model_selection import _journal_lock, _storage
 from skdeep.model_selection._processes import this_process
 
 X, y = make_classification(60, 5, random_state=0)
@@ -166,7 +166,7 @@ def test_a_lock_that_tells_nothing_is_broken(journal, monkeypatch, content):
 
 
 def test_a_lock_that_an_interruption_has_left_is_broken(journal):
-    lock = _lock.JournalLock(str(journal), 60)
+    lock = _journal_lock.JournalLock(str(journal), 60)
     lock._create("of nobody")
     assert len(search(journal, n_trials=3).fit(X, y).study_.trials) == 3
 
@@ -174,8 +174,8 @@ def test_a_lock_that_an_interruption_has_left_is_broken(journal):
 def test_a_lock_that_is_held_is_waited_for_and_told_of(journal, monkeypatch):
     """Also longer than the grace period, if its process is alive."""
     monkeypatch.setattr(_storage, "_GRACE_PERIOD", 0.1)
-    monkeypatch.setattr(_lock, "_PATIENCE", 0.2)
-    lock = _lock.JournalLock(str(journal), 0.1)
+    monkeypatch.setattr(_journal_lock, "_WARN_AFTER", 0.2)
+    lock = _journal_lock.JournalLock(str(journal), 0.1)
     with lock.held():
         end = threading.Timer(1, os.unlink, [lock.path])
         end.start()
@@ -216,7 +216,7 @@ def test_a_folder_in_the_place_of_the_lock(journal):
 
 def test_locks_are_broken_once(journal):
     """Two that find the same dead process do not both believe to hold the lock."""
-    lock = _lock.JournalLock(str(journal), 60)
+    lock = _journal_lock.JournalLock(str(journal), 60)
     dead = {**this_process(), "pid": 2**22 + 1, "token": "x"}
     inside, most = [], []
 
@@ -224,7 +224,7 @@ def test_locks_are_broken_once(journal):
         for _ in range(30):
             with contextlib.suppress(FileExistsError), open(lock.path, "x") as file:
                 json.dump(dead, file)
-            with _lock.JournalLock(str(journal), 60).held():
+            with _journal_lock.JournalLock(str(journal), 60).held():
                 inside.append(1)
                 most.append(len(inside))
                 inside.pop()
@@ -339,7 +339,7 @@ def test_a_loaded_search_asks_for_the_password(monkeypatch):
     from skdeep.model_selection import _private_url
 
     state = pickle.dumps(search(URLS["a driver's"]))
-    monkeypatch.setattr(_private_url, "_known", {})  # as in another process
+    monkeypatch.setattr(_private_url, "_unmasked_urls", {})  # as in another process
     loaded = pickle.loads(state)
     assert loaded.storage == "postgresql+psycopg2://me:***@localhost:1/db"
     with pytest.raises(ValueError, match="lost its password.*set_params.*PGPASSWORD"):

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
-import optuna
 from sklearn.utils.validation import check_is_fitted
-
-from skdeep.model_selection._sampling import quiet
 
 
 class SearchPlots:
     """What a fitted search can draw; mixed into it."""
 
-    study_: optuna.Study
+    study_: Any
     _objectives: list[str]
 
     def plot_history(self, metric=None):
@@ -72,7 +70,9 @@ class SearchPlots:
         """Draw by a function of Optuna, and leave matplotlib's settings alone."""
         check_is_fitted(self, "study_")
         import matplotlib.pyplot as plt
-        from optuna.visualization import matplotlib as drawings
+        from optuna.visualization import matplotlib as optuna_plots
+
+        from skdeep.model_selection._sampling import quiet_optuna
 
         names = self._objectives
         if metric is not None and metric not in names:
@@ -84,9 +84,9 @@ class SearchPlots:
         sign = -1 if turn else 1
         if len(names) > 1:
             options["target"] = lambda trial: sign * trial.values[position]
-        with quiet(), plt.rc_context():
+        with quiet_optuna(), plt.rc_context():
             warnings.filterwarnings("ignore", "PedAnova.*to achieve low `target`")
             # What few trials have tried is known inexactly: true of all pictures.
             warnings.filterwarnings("ignore", "Some regimes for parameter")
-            draw = getattr(drawings, name)
+            draw = getattr(optuna_plots, name)
             return draw(self.study_, target_name=names[position], **options)
