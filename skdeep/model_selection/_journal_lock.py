@@ -135,7 +135,7 @@ class JournalLock:
         return unchanged > self._grace_period if dead is None else dead
 
     def _remove_stale(self, sign: tuple) -> None:
-        """Remove a stale lock, unless another process has replaced it meanwhile."""
+        """Remove a stale lock, unless another process has replaced it."""
         with _exclusive(self._journal):
             if self._state() == sign:
                 os.unlink(self.path)

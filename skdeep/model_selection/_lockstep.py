@@ -185,7 +185,7 @@ class FoldFit:
         self._may_train.release()
 
     def record(self, epoch: int) -> FoldScores:
-        """Return the scores after an epoch, or the last ones of a fold that has ended."""
+        """Return the scores after an epoch; those of the last if the fold has ended."""
         return self.records[min(epoch, len(self.records) - 1)]
 
     def _resume_thread(self) -> None:
