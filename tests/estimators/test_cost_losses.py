@@ -378,8 +378,8 @@ def test_early_stopping_partial_fit_and_cross_validation(loss):
 @pytest.mark.parametrize(
     ("costs", "error"),
     [
-        ([[0, 1], [1, 0]], r"cost_matrix must be of shape \(3, 3\).*shape \(2, 2\)"),
-        ([0, 1, 1], r"cost_matrix must be of shape \(3, 3\).*shape \(3,\)"),
+        ([[0, 1], [1, 0]], r"cost_matrix must have shape \(3, 3\).*shape \(2, 2\)"),
+        ([0, 1, 1], r"cost_matrix must have shape \(3, 3\).*shape \(3,\)"),
         ([[0, 1, np.nan], [1, 0, 1], [1, 1, 0]], "cost_matrix .* got nan at"),
         ([[0, 1, 1], [np.inf, 0, 1], [1, 1, 0]], "cost_matrix .* got inf at"),
         ([[0, 1, 1], [1, 0, -2], [1, 1, 0]], r"cost_matrix .* got -2\.0 at"),

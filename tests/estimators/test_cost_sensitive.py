@@ -357,7 +357,7 @@ def test_alpha_after_fit_moves_what_was_weighted():
 def test_alpha_after_fit_is_refused_where_costs_were_the_loss():
     model = CostSensitiveClassifier(network(), 2, strategy="direct").fit(X, y)
     before = model.predict(X)
-    with pytest.raises(ValueError, match=r"alpha=5 needs another fit.*'direct'.*=2"):
+    with pytest.raises(ValueError, match=r"alpha has changed to 5 since fit.*'direct'.*=2"):
         model.set_params(alpha=5).predict(X)
     np.testing.assert_array_equal(model.set_params(alpha=2).predict(X), before)
 
@@ -554,7 +554,7 @@ def test_few_rows_of_a_class_that_is_never_decided_are_warned_of(strategy, n):
     model = CostSensitiveClassifier(
         LogisticRegression(), strategy=strategy, random_state=0
     )
-    words = f"decide 'no' on every row, .* only {n} rows .* 'yes'"
+    words = f"predict 'no' for every row, .* only {n} rows .* 'yes'"
     with pytest.warns(UserWarning, match=words) as caught:
         model.fit(rows, labels)
     assert caught[0].filename == __file__
@@ -778,7 +778,7 @@ def test_auto_may_abstain_on_all_rows():
     ).fit(noise, truth)
     assert model.strategy_ == "abstain"
     assert (model.predict(noise) == -1).all()
-    with pytest.raises(ValueError, match=r"alpha=3 needs another fit.*'abstain'"):
+    with pytest.raises(ValueError, match=r"alpha has changed to 3 since fit.*'abstain'"):
         model.set_params(alpha=3).predict(noise)
 
 
@@ -868,7 +868,7 @@ def test_direct_cannot_follow_other_costs(name):
     model = CostSensitiveClassifier(network, strategy="direct", abstain_cost=0.05)
     model.fit(X, y)
     model.set_params(**{name: {"cost_matrix": [[0, 2], [1, 0]]}.get(name)})
-    with pytest.raises(ValueError, match=f"{name}=.* needs another fit"):
+    with pytest.raises(ValueError, match=f"{name} has changed to .* since fit"):
         model.predict(X)
 
 
@@ -909,7 +909,7 @@ def test_a_class_that_costs_nothing_cannot_be_weighted():
     model = CostSensitiveClassifier(
         LogisticRegression(), strategy="weighted", cost_matrix=[[0, 0], [1, 0]]
     )
-    with pytest.raises(ValueError, match="on the class 0 they cost nothing"):
+    with pytest.raises(ValueError, match="errors on class 0 cost nothing"):
         model.fit(X, y)
     model.set_params(strategy="auto").fit(X, y)
     assert "weighted" not in model.cv_costs_.index

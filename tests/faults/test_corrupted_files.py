@@ -91,7 +91,7 @@ def test_a_journal_damaged_at_random(seed, tmp_path, journal, unbroken):
         try:
             found = results(search(path).fit(X, y))
         except ValueError as error:
-            assert str(error).startswith(f"storage={str(path)!r} is no journal"), damage
+            assert str(error).startswith(f"storage={str(path)!r} is not an Optuna journal"), damage
             assert path.read_bytes() == damaged
         else:
             assert found == unbroken, damage
@@ -101,14 +101,14 @@ def test_a_journal_damaged_at_random(seed, tmp_path, journal, unbroken):
     ("damage", "line", "what"),
     [
         (lambda lines: [*lines[:9], *lines[10:]], 10, "lines before it are missing"),
-        (lambda lines: [*lines[:9], lines[8], *lines[9:]], 10, "doubled"),
-        (lambda lines: lines + lines[-1:], None, "doubled"),
+        (lambda lines: [*lines[:9], lines[8], *lines[9:]], 10, "duplicated"),
+        (lambda lines: lines + lines[-1:], None, "duplicated"),
         (lambda lines: lines[1:], 1, "checksum is wrong"),
         (lambda lines: lines[:1] + lines, 2, "checksum is wrong"),
-        (lambda lines: [*lines[:4], lines[4][:30] + b"\n"], 5, "is not JSON, but"),
-        (lambda lines: [*lines[:4], b"[1, 2]\n"], 5, "is not an entry of a journal"),
-        (lambda lines: [*lines[:4], b"\n", *lines[4:]], 5, "is not JSON, but empty"),
-        (lambda lines: [*lines, b"my own notes"], None, "but 'my own notes'"),
+        (lambda lines: [*lines[:4], lines[4][:30] + b"\n"], 5, "is not JSON: "),
+        (lambda lines: [*lines[:4], b"[1, 2]\n"], 5, "is not a journal entry"),
+        (lambda lines: [*lines[:4], b"\n", *lines[4:]], 5, "is not JSON: empty"),
+        (lambda lines: [*lines, b"my own notes"], None, "is not a journal entry: 'my own notes'"),
         (
             lambda lines: [lines[0].replace(b'"check"', b'"chekc"'), *lines[1:]],
             2,
@@ -182,7 +182,7 @@ def test_optuna_reads_and_writes_the_journal(tmp_path, journal, unbroken):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:-200]), "was cut off"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-200]), "was truncated during use"),
         (lambda path: path.unlink(), "No such file"),
         (lambda path: path.write_text("my notes\n" * 10**4), "is not JSON"),
     ],
@@ -265,7 +265,7 @@ def test_a_file_that_is_no_longer_a_database(tmp_path, database, damage):
     path = tmp_path / "trials.db"
     path.write_bytes(damage(database))
     message = error_of(path, f"sqlite:///{path}")
-    assert "is damaged or not a database of Optuna" in message
+    assert "is damaged or not an Optuna database" in message
     assert f"sqlite3 {path} .recover" in message
 
 

@@ -40,7 +40,7 @@ def check(found, unbroken, storage, reason):
     message, n_kept, resumed = found
     assert message.startswith(f"storage={storage!r} cannot be ")
     assert any(text in message for text in reason), message
-    assert "the same search goes on" in message
+    assert "run the same search again to resume it" in message
     assert n_kept >= 3
     assert resumed == unbroken
 

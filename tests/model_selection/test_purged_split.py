@@ -217,10 +217,10 @@ def test_bad_parameters(name, value):
         (3, {}, r"n_splits=5 .* need at least 6 rows, got n_samples=3"),
         (4, {"train_after": True}, r"n_splits=5 .* at least 5 rows, got n_samples=4"),
         (9, {"test_size": 2}, r"test_size=2 need at least 10 rows, got n_samples=9"),
-        (10, {"test_size": 2}, r"Fold 0 has no row to train on: n_splits=5"),
-        (12, {"purge": 2}, r"Fold 0 .* purge=2, .* blocks of 2 rows .* n_samples=12"),
+        (10, {"test_size": 2}, r"Fold 0 has no training rows: .* n_splits=5"),
+        (12, {"purge": 2}, r"Fold 0 .* n_samples=12 .* purge=2, .* blocks of 2 rows"),
         (10, {"embargo": 8, "train_after": True}, r"Fold 0 .* embargo=8"),
-        (10, {"n_splits": 3, "purge": 5, "train_after": True}, "Fold 1 has no row"),
+        (10, {"n_splits": 3, "purge": 5, "train_after": True}, "Fold 1 has no training rows"),
     ],
 )
 def test_too_few_rows(n_samples, params, message):

@@ -629,14 +629,14 @@ def test_parameters_that_are_none(params, name):
     [
         ({}, ValueError, "is empty"),
         ({"C": []}, ValueError, r"\['C'\] has no values"),
-        ({"D": [1.0]}, ValueError, "'D', which is no parameter of LogisticRegression"),
-        ({**C, "model__C": [1]}, ValueError, "'model__C', which is no parameter"),
-        ({3: [1]}, ValueError, "3, which is no parameter"),
+        ({"D": [1.0]}, ValueError, "'D', which is not a parameter of LogisticRegression"),
+        ({**C, "model__C": [1]}, ValueError, "'model__C', which is not a parameter"),
+        ({3: [1]}, ValueError, "3, which is not a parameter"),
         ({"C": 1.0}, TypeError, r"\['C'\] must be a list .* got 1\.0"),
         ({"C": "abc"}, TypeError, r"\['C'\] must be a list .* got 'abc'"),
         ({"C": {1, 2}}, TypeError, "must be a list"),
         ({"C": None}, TypeError, "must be a list .* got None"),
-        ("auto", ValueError, "no default space in LogisticRegression"),
+        ("auto", ValueError, "needs a default search space, which LogisticRegression"),
         (lambda trial: [1], TypeError, r"must return a dict .* got \[1\]"),
         (lambda trial: {"D": 1.0}, ValueError, "Invalid parameter 'D'"),
     ],
@@ -649,7 +649,7 @@ def test_spaces_that_are_none(space, error, message):
 def test_parameters_that_are_unknown_to_a_pipeline_are_named_before_any_fit():
     model = make_pipeline(StandardScaler(), Stubborn())
     space = {"stubborn__bad": [1], "mlp__alpha": uniform(0, 1)}
-    with pytest.raises(ValueError, match="'mlp__alpha', which is no parameter of Pip"):
+    with pytest.raises(ValueError, match="'mlp__alpha', which is not a parameter of Pip"):
         search(model, space).fit(X, y)
 
 
@@ -667,7 +667,7 @@ def test_parameters_that_are_unknown_to_a_pipeline_are_named_before_any_fit():
 )
 def test_a_misspelt_parameter_is_told_which_one_it_may_be(name, meant):
     model = make_pipeline(StandardScaler(), MLPClassifier((4,), max_iter=2))
-    with pytest.raises(ValueError, match="is no parameter of Pipeline") as caught:
+    with pytest.raises(ValueError, match="is not a parameter of Pipeline") as caught:
         search(model, {name: [1.0]}).fit(X, y)
     assert meant in str(caught.value)
     assert len(str(caught.value)) < 250
@@ -698,7 +698,7 @@ def test_many_trials_take_no_memory():
 
 @pytest.mark.parametrize("callback", [1, "print", print.__class__])
 def test_callbacks_that_are_none(callback):
-    with pytest.raises(TypeError, match="callbacks must be functions .*, got"):
+    with pytest.raises(TypeError, match="callbacks must be functions that take the study and the trial, got"):
         search(callbacks=[callback]).fit(X, y)
 
 
@@ -707,7 +707,7 @@ def test_callbacks_that_are_none(callback):
     [
         ([], "'maximize' or 'minimize'"),
         (["up"], r"\['up'\]"),
-        (["roc_auc"], r"got \['roc_auc'\]: one for each metric of scoring"),
+        (["roc_auc"], r"for each metric of scoring, .* got \['roc_auc'\]"),
         ([["maximize"]], r"got \[\['maximize'\]\]"),
         (["maximize", "minimize"], r"2 entries, .* \['score'\]"),
     ],
@@ -826,7 +826,7 @@ def test_train_scores_may_be_asked_for_later(tmp_path):
 
 
 def test_samplers_that_are_none():
-    with pytest.raises(TypeError, match="must return a sampler, got"):
+    with pytest.raises(TypeError, match="must return an Optuna sampler, got"):
         search(sampler=lambda seed: seed).fit(X, y)
 
 
@@ -844,16 +844,16 @@ class Twice(KFold):
     ("cv", "message"),
     [
         ([], "empty"),
-        ([(np.arange(60), np.arange(50, 90))], "Fold 0 .* 10 rows both .* row 50"),
+        ([(np.arange(60), np.arange(50, 90))], "Fold 0 .* 10 rows in both .* row 50"),
         ([(np.arange(60), np.arange(60, 90)), (np.arange(60), NONE)], "1 .* no test"),
         ([(NONE, np.arange(60, 90))], "Fold 0 of cv has no training rows"),
-        ([(y == 0, y >= 0)], "rows both for training and for testing"),
+        ([(y == 0, y >= 0)], "rows in both the training and the test set"),
         (Twice(3), "inconsistent"),
         (KFold(91), "n_splits=91"),
         (1, "k-fold|n_splits"),
         ([1, 2], "must be an iterable of pairs, .* fold 0 is 1"),
         ([(y == 0, y == 1, y == 1)], "must be an iterable of pairs"),
-        ([(np.arange(60.0), np.arange(60, 90))], "hold numbers of rows.* float64"),
+        ([(np.arange(60.0), np.arange(60, 90))], "hold row positions .* float64"),
     ],
     ids=[
         *["none", "shared", "no test", "no train", "masks", "fewer", "more", "one"],
@@ -866,7 +866,7 @@ def test_folds_that_are_none(cv, message):
 
 
 def test_negative_rows_are_the_same_rows():
-    with pytest.raises(ValueError, match="1 rows both .* such as row 89"):
+    with pytest.raises(ValueError, match="1 rows in both .* such as row 89"):
         search(cv=[(np.arange(60), [89]), ([89, 3], [-1])]).fit(X, y)
 
 
@@ -922,7 +922,7 @@ def test_a_database_that_is_not_there(url, message):
 def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is(tmp_path, content):
     path = tmp_path / "notes.txt"
     path.write_text(content)
-    with pytest.raises(ValueError, match="no journal of Optuna, or it is corrupted"):
+    with pytest.raises(ValueError, match="not an Optuna journal, or it is corrupted"):
         search(storage=path).fit(X, y)
     assert path.read_text() == content
 
@@ -978,7 +978,7 @@ def test_a_storage_of_another_search(tmp_path, change, what):
     rows, targets = change.pop("rows", X), change.pop("targets", y)
     weights = change.pop("weights", None)
     given = {} if weights is None else {"sample_weight": weights}
-    with pytest.raises(ValueError, match=f"begun with another (.* )?{what}( and|:)"):
+    with pytest.raises(ValueError, match=f"started with another (.* )?{what}(,|:)"):
         search(storage=path, study_name="mine", **change).fit(rows, targets, **given)
     other = search(storage=path, study_name="another", n_trials=2, **change)
     assert len(other.fit(rows, targets, **given).cv_results_["params"]) == 2
@@ -1104,7 +1104,7 @@ def test_options_are_explained(changed, message):
 def test_errors_of_a_given_sampler_tell_of_it():
     with pytest.raises(ZeroDivisionError) as caught:
         search(sampler=lambda seed: 1 / 0).fit(X, y)
-    assert "raised by sampler" in caught.value.__notes__[0]
+    assert "Raised by sampler" in caught.value.__notes__[0]
 
 
 def test_more_jobs_than_there_can_be():

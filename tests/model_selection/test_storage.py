@@ -82,7 +82,7 @@ def test_a_sqlite_file_is_given_by_its_url(tmp_path):
     path = tmp_path / "trials.db"
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE a (b)")
-    assert f"Write it as a URL: storage='sqlite:///{path}'" in error_of(path)
+    assert f"Pass it as a URL: storage='sqlite:///{path}'" in error_of(path)
     for url in ("sqlite:/trials.db", "sqlite:trials.db", "postgresql+psycopg2:/x/y"):
         assert "is not a URL" in error_of(url)
 
