@@ -66,7 +66,7 @@ def test_breast_cancer(loss, solver):
     assert roc_auc_score(y_test, model.decision_function(X_test)) > 0.97
 
 
-def test_pairs_order_rare_rows_as_well_as_the_log_loss():
+def test_pairwise_loss_ranks_as_well_as_log_loss():
     areas = {"log_loss": [], "pairwise_auc": []}
     for seed in range(4):
         data = make_classification(
@@ -119,7 +119,7 @@ def test_costs_of_classes_lower_the_cost():
     assert paid["expected_cost"] < 0.8 * paid["log_loss"]
 
 
-def test_costs_are_in_the_sorted_order_of_labels():
+def test_cost_matrix_is_in_sorted_label_order():
     numbers = MLPClassifier(
         loss="expected_cost", cost_matrix=COSTS, max_iter=20, random_state=0
     ).fit(X, y)
@@ -131,13 +131,13 @@ def test_costs_are_in_the_sorted_order_of_labels():
     np.testing.assert_array_equal(framed.predict_proba(X), named.predict_proba(X))
 
 
-def test_no_matrix_is_a_cost_of_one_for_every_error():
+def test_default_cost_matrix_has_unit_costs():
     model = MLPClassifier(loss="expected_cost", max_iter=20, random_state=0).fit(X, y)
     given = clone(model).set_params(cost_matrix=1 - np.eye(3)).fit(X, y)
     np.testing.assert_array_equal(model.predict_proba(X), given.predict_proba(X))
 
 
-def test_matrix_is_only_for_the_expected_cost():
+def test_cost_matrix_is_ignored_by_other_losses():
     model = MLPClassifier(max_iter=20, random_state=0).fit(X, y)
     given = clone(model).set_params(cost_matrix=COSTS).fit(X, y)
     np.testing.assert_array_equal(model.predict_proba(X), given.predict_proba(X))
@@ -155,7 +155,7 @@ def _pairwise_objective(theta, X, is_positive, weight, alpha):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_pairs_equal_the_minimum_that_scipy_finds(weighted):
+def test_pairwise_loss_reaches_scipys_minimum(weighted):
     is_positive = y == 1
     rng = np.random.default_rng(0)
     weight = rng.uniform(0.1, 3, size=len(y)) if weighted else np.ones(len(y))
@@ -178,7 +178,7 @@ def test_weighted_rows_on_both_paths(loss):
     np.testing.assert_allclose(plain.coefs_[0], watched.coefs_[0], rtol=1e-6)
 
 
-def test_class_weight_moves_the_mean_of_pairs_but_not_their_order():
+def test_class_weight_shifts_pairwise_scores_without_reordering():
     is_positive = y == 1
     weight = np.where(is_positive, 20, 1)
     model = MLPClassifier(
@@ -196,7 +196,7 @@ def test_class_weight_moves_the_mean_of_pairs_but_not_their_order():
 
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("form", ["dense", "watched", "lbfgs", "labels"])
-def test_row_of_weight_k_is_k_rows(form, classes):
+def test_weight_k_equals_k_copies(form, classes):
     weight = np.random.default_rng(0).integers(0, 4, size=len(y))
     labels = y % classes
     if form == "labels":
@@ -221,7 +221,7 @@ def test_row_of_weight_k_is_k_rows(form, classes):
         np.testing.assert_allclose(got, expected)
 
 
-def test_reported_losses_are_of_weighted_pairs():
+def test_reported_losses_use_sample_weights():
     is_positive, train, valid = y == 1, slice(0, 60), slice(60, 90)
     weight = np.random.default_rng(0).uniform(0.1, 3, size=len(y))
     model = MLPClassifier((), loss="pairwise_auc", max_iter=20, random_state=0)
@@ -245,7 +245,7 @@ def test_reported_losses_are_of_weighted_pairs():
 
 @pytest.mark.parametrize("check", ["dense", "sparse"])
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_scikit_learn_finds_weights_equivalent_to_rows(solver, check):
+def test_passes_scikit_learns_weight_equivalence(solver, check):
     model = MLPClassifier(loss="pairwise_auc", solver=solver, max_iter=100)
     run = {
         "dense": check_sample_weight_equivalence_on_dense_data,
@@ -258,7 +258,7 @@ def test_scikit_learn_finds_weights_equivalent_to_rows(solver, check):
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_expected_cost_predicts_the_likelier_decision(classes):
+def test_expected_cost_predicts_the_more_probable_class(classes):
     labels = y % classes
     model = MLPClassifier(loss="expected_cost", max_iter=30, random_state=0)
     p = model.fit(X, labels).predict_proba(X)
@@ -267,7 +267,7 @@ def test_expected_cost_predicts_the_likelier_decision(classes):
 
 
 @pytest.mark.parametrize("method", ["predict_proba", "predict_log_proba"])
-def test_pairs_give_no_probabilities(method):
+def test_pairwise_loss_has_no_probabilities(method):
     model = MLPClassifier(loss="pairwise_auc", max_iter=5, random_state=0)
     assert not hasattr(model, method)
     model.fit(X, y)
@@ -395,7 +395,7 @@ def test_bad_matrix(costs, error):
         model.fit(X, y)
 
 
-def test_matrix_is_not_for_several_labels():
+def test_cost_matrix_with_multilabel_targets():
     model = MLPClassifier(loss="expected_cost", cost_matrix=[[0, 1], [1, 0]])
     with pytest.raises(ValueError, match="cost_matrix .* 2 labels.*got \\[\\[0, 1\\]"):
         model.fit(X, np.column_stack([y == 1, y == 2]).astype(int))

@@ -136,7 +136,7 @@ def best_boundary(alpha):
 
 @pytest.mark.parametrize("alpha", ALPHAS)
 @pytest.mark.parametrize("strategy", ["threshold", "weighted"])
-def test_boundary_of_a_line_is_the_cheapest(known, strategy, alpha):
+def test_logistic_regression_decides_at_the_cheapest_boundary(known, strategy, alpha):
     line = LogisticRegression(C=1e6)
     model = CostSensitiveClassifier(line, alpha, strategy=strategy).fit(*known)
     assert model.threshold_ == pytest.approx(cheapest(alpha))
@@ -147,7 +147,7 @@ def test_boundary_of_a_line_is_the_cheapest(known, strategy, alpha):
 
 @pytest.mark.parametrize("alpha", ALPHAS)
 @pytest.mark.parametrize("strategy", ["tuned", "auto"])
-def test_boundary_that_is_tuned_is_the_cheapest(known, strategy, alpha):
+def test_tuned_threshold_is_near_the_cheapest_boundary(known, strategy, alpha):
     model = CostSensitiveClassifier(
         LogisticRegression(), alpha, strategy=strategy, random_state=0
     ).fit(*known)
@@ -159,14 +159,14 @@ def test_boundary_that_is_tuned_is_the_cheapest(known, strategy, alpha):
 
 @pytest.mark.parametrize("alpha", ALPHAS)
 @pytest.mark.parametrize("strategy", ["threshold", "weighted"])
-def test_boundary_of_a_network_is_the_cheapest(known, strategy, alpha):
+def test_network_decides_at_the_cheapest_boundary(known, strategy, alpha):
     model = CostSensitiveClassifier(network(), alpha, strategy=strategy).fit(*known)
     error = error_of_a_network(alpha)
     assert boundary(model) == pytest.approx(best_boundary(alpha), abs=3 * error)
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)
-def test_boundary_of_a_network_trained_on_the_cost_is_the_cheapest(known, alpha):
+def test_direct_network_decides_at_the_cheapest_boundary(known, alpha):
     model = CostSensitiveClassifier(network(), alpha, strategy="direct").fit(*known)
     error = error_of_the_least_cost(alpha)
     assert boundary(model) == pytest.approx(best_boundary(alpha), abs=error)
@@ -183,14 +183,14 @@ def tuned_network(request, known):
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)
-def test_boundary_of_a_tuned_network_is_the_cheapest(tuned_network, alpha):
+def test_tuned_network_decides_at_the_cheapest_boundary(tuned_network, alpha):
     tuned_network.set_params(alpha=alpha)
     error = error_of_the_least_cost(alpha, FEWER)
     assert boundary(tuned_network) == pytest.approx(best_boundary(alpha), abs=error)
 
 
 @pytest.mark.parametrize("alpha", [0.2, 5])
-def test_boundary_of_a_chosen_network_is_the_cheapest(known, alpha):
+def test_auto_network_decides_at_the_cheapest_boundary(known, alpha):
     x, labels = known
     model = CostSensitiveClassifier(network(), alpha, cv=2, random_state=0)
     model.fit(x[:FEWER], labels[:FEWER])
@@ -205,7 +205,7 @@ def test_boundary_of_a_chosen_network_is_the_cheapest(known, alpha):
 @pytest.mark.parametrize(
     "estimator", [LogisticRegression(C=1e6), network()], ids=["line", "network"]
 )
-def test_weighted_training_leaves_probabilities_true(known, estimator, alpha):
+def test_weighted_training_keeps_probabilities_calibrated(known, estimator, alpha):
     model = CostSensitiveClassifier(estimator, alpha, strategy="weighted").fit(*known)
     p, truth = model.predict_proba(GRID)[:, 1], true_probability(GRID)
     n_parameters = 2 if isinstance(estimator, LogisticRegression) else 25
@@ -225,7 +225,7 @@ def true_cost(positive, alpha):
 
 # By true probabilities it is 8 % more at alpha = 2, 17 % at 3.
 @pytest.mark.parametrize(("alpha", "more"), [(2, 1.08), (3, 1.17)])
-def test_counting_costs_twice_would_cost_more(known, alpha, more):
+def test_costs_are_counted_once(known, alpha, more):
     x, labels = known
     weight = np.where(labels == 1, 1.0, alpha)
     twice = LogisticRegression().fit(x, labels, sample_weight=weight)
@@ -260,7 +260,7 @@ def test_decisions_follow_the_probabilities(strategy):
     ],
     ids=["line", "forest", "network"],
 )
-def test_threshold_equals_a_fixed_threshold(estimator, pos_label, alpha):
+def test_threshold_strategy_equals_fixed_threshold_classifier(estimator, pos_label, alpha):
     model = CostSensitiveClassifier(
         estimator, alpha, strategy="threshold", pos_label=pos_label
     ).fit(X, y)
@@ -303,7 +303,7 @@ def test_tuned_threshold_costs_least_out_of_fold(alpha, weighted):
     assert np.mean(paid) <= 1.02 * plain
 
 
-def test_tuned_threshold_mends_probabilities_that_are_wrong():
+def test_tuned_threshold_corrects_uncalibrated_probabilities():
     columns = np.repeat(X, 4, axis=1)  # naive Bayes counts each of them four times
     train, test = slice(0, 250), slice(250, 400)
     paid = {}
@@ -336,7 +336,7 @@ def test_alpha_after_fit(strategy, calibration):
     assert model.set_params(alpha=1).fit(X, y).threshold_ != anew.threshold_
 
 
-def test_alpha_after_fit_moves_what_was_trained_to_rank():
+def test_alpha_after_fit_retunes_auc():
     model = CostSensitiveClassifier(network(), strategy="auc", random_state=0)
     model.fit(X, y)
     anew = clone(model).set_params(alpha=5).fit(X, y)
@@ -346,7 +346,7 @@ def test_alpha_after_fit_moves_what_was_trained_to_rank():
     assert model.predict(X).sum() < before.sum()
 
 
-def test_alpha_after_fit_moves_what_was_weighted():
+def test_alpha_after_fit_moves_the_weighted_threshold():
     model = CostSensitiveClassifier(LogisticRegression(), 2, strategy="weighted")
     p = model.fit(X, y).predict_proba(X)
     model.set_params(alpha=5)
@@ -354,7 +354,7 @@ def test_alpha_after_fit_moves_what_was_weighted():
     np.testing.assert_array_equal(model.predict(X), p[:, 1] >= cheapest(5))
 
 
-def test_alpha_after_fit_is_refused_where_costs_were_the_loss():
+def test_alpha_after_fit_raises_for_direct():
     model = CostSensitiveClassifier(network(), 2, strategy="direct").fit(X, y)
     before = model.predict(X)
     with pytest.raises(ValueError, match=r"alpha has changed to 5 since fit.*'direct'.*=2"):
@@ -389,7 +389,7 @@ def test_labels(labels, strategy):
 
 
 @pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted", "direct"])
-def test_the_first_class_as_the_positive_one(strategy):
+def test_first_class_can_be_positive(strategy):
     model = CostSensitiveClassifier(network(), 3, strategy=strategy, cv=FOLDS)
     first = clone(model).set_params(pos_label=0).fit(X, y)
     # One false positive of class 0 is a false negative of class 1.
@@ -402,7 +402,7 @@ def test_the_first_class_as_the_positive_one(strategy):
 
 
 @pytest.mark.parametrize("pos_label", ["no", "yes"])
-def test_margin_is_the_cost_that_a_decision_saves(pos_label):
+def test_decision_function_is_the_cost_saved(pos_label):
     labels = np.array(["no", "yes"])[y]
     model = CostSensitiveClassifier(
         LogisticRegression(), 3, strategy="threshold", pos_label=pos_label
@@ -417,7 +417,7 @@ def test_margin_is_the_cost_that_a_decision_saves(pos_label):
 
 @pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted", "auto"])
 @pytest.mark.parametrize("pos_label", [0, 1])
-def test_margin_is_zero_where_the_decision_turns(strategy, pos_label):
+def test_decision_function_is_zero_at_the_boundary(strategy, pos_label):
     model = CostSensitiveClassifier(
         LogisticRegression(), 3, strategy=strategy, pos_label=pos_label, random_state=0
     ).fit(X, y)
@@ -432,7 +432,7 @@ def test_margin_is_zero_where_the_decision_turns(strategy, pos_label):
 
 
 @pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted", "direct"])
-def test_matrix_of_two_classes_equals_alpha(strategy):
+def test_binary_cost_matrix_equals_alpha(strategy):
     model = CostSensitiveClassifier(network(), 3, strategy=strategy, cv=FOLDS)
     matrix = clone(model).set_params(alpha=1, cost_matrix=[[0, 3], [1, 0]]).fit(X, y)
     model.fit(X, y)
@@ -442,7 +442,7 @@ def test_matrix_of_two_classes_equals_alpha(strategy):
 
 
 @pytest.mark.parametrize("strategy", ["threshold", "weighted"])
-def test_right_decisions_of_two_classes_may_cost(strategy):
+def test_correct_decisions_can_have_costs(strategy):
     costs = np.array([[1.0, 5.0], [3.0, 0.5]])
     model = CostSensitiveClassifier(
         LogisticRegression(), strategy=strategy, cost_matrix=costs
@@ -463,7 +463,7 @@ def test_right_decisions_of_two_classes_may_cost(strategy):
 @pytest.mark.parametrize(
     "labels", [np.array([2, 5, 9]), np.array(["ant", "bee", "cow"])], ids=["int", "str"]
 )
-def test_several_classes_by_hand(costs, labels):
+def test_multiclass_decisions_match_expected_costs(costs, labels):
     model = CostSensitiveClassifier(
         LogisticRegression(), strategy="threshold", cost_matrix=costs
     ).fit(X3, labels[y3])
@@ -476,7 +476,7 @@ def test_several_classes_by_hand(costs, labels):
 
 
 @pytest.mark.parametrize("strategy", ["threshold", "weighted", "direct"])
-def test_a_labelled_matrix_goes_by_its_labels(strategy):
+def test_cost_matrix_frame_is_matched_by_label(strategy):
     names = np.array(["ant", "bee", "cow"])
     order = ["cow", "ant", "bee"]
     frame = pd.DataFrame(COSTS, index=names, columns=names).loc[order, names[::-1]]
@@ -492,7 +492,7 @@ def test_a_labelled_matrix_goes_by_its_labels(strategy):
 
 
 @pytest.mark.parametrize("strategy", ["weighted", "direct"])
-def test_several_classes_trained_by_cost_cost_less(strategy):
+def test_multiclass_cost_training_lowers_the_cost(strategy):
     data = make_classification(
         3000, n_informative=6, n_classes=3, class_sep=0.5, random_state=0
     )
@@ -508,7 +508,7 @@ def test_several_classes_trained_by_cost_cost_less(strategy):
     assert paid[1] < 0.8 * paid[0]
 
 
-def test_weights_of_several_classes_leave_probabilities_true():
+def test_multiclass_weighted_training_keeps_probabilities_calibrated():
     model = CostSensitiveClassifier(
         LogisticRegression(C=1e6), strategy="weighted", cost_matrix=COSTS
     ).fit(X3, y3)
@@ -524,7 +524,7 @@ def test_weights_of_several_classes_leave_probabilities_true():
     ids=["trees", "boosting"],
 )
 @pytest.mark.parametrize("alpha", [5, 0.2])
-def test_answers_that_do_not_follow_the_weights_are_free_of_them_too(forest, alpha):
+def test_weighted_forests_are_calibrated(forest, alpha):
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(2000, 3))
     true = expit(1.5 * rows[:, 0] - rows[:, 1] - 1)
@@ -539,7 +539,7 @@ def test_answers_that_do_not_follow_the_weights_are_free_of_them_too(forest, alp
     assert log_loss(truth[test], p) < log_loss(truth[test], true[test]) + 0.1
 
 
-def test_answers_of_a_forest_without_weights_are_left_alone():
+def test_forests_without_weights_are_not_calibrated():
     forest = ExtraTreesClassifier(5, random_state=0)
     model = CostSensitiveClassifier(forest, strategy="weighted").fit(X, y)
     p = forest.fit(X, y).predict_proba(X)
@@ -548,7 +548,7 @@ def test_answers_of_a_forest_without_weights_are_left_alone():
 
 @pytest.mark.parametrize("n", [2, 5])
 @pytest.mark.parametrize("strategy", ["tuned", "auto"])
-def test_few_rows_of_a_class_that_is_never_decided_are_warned_of(strategy, n):
+def test_constant_decision_with_a_rare_class_warns(strategy, n):
     rows = np.random.default_rng(0).normal(size=(80, 3))
     labels = np.where(np.arange(80) < n, "yes", "no")
     model = CostSensitiveClassifier(
@@ -576,7 +576,7 @@ def test_few_rows_of_a_class_that_is_never_decided_are_warned_of(strategy, n):
     ],
     ids=["int", "text", "object", "float", "trade"],
 )
-def test_abstains_where_that_is_the_cheapest(labels, abstain):
+def test_abstains_where_cheapest(labels, abstain):
     model = CostSensitiveClassifier(
         LogisticRegression(),
         3,
@@ -595,7 +595,7 @@ def test_abstains_where_that_is_the_cheapest(labels, abstain):
     assert model.score(X, labels[y]) == pytest.approx(right.mean())
 
 
-def test_abstains_among_several_classes():
+def test_abstains_with_several_classes():
     model = CostSensitiveClassifier(
         LogisticRegression(), strategy="threshold", cost_matrix=COSTS, abstain_cost=0.6
     ).fit(X3, y3)
@@ -607,7 +607,7 @@ def test_abstains_among_several_classes():
 
 
 @pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted"])
-def test_what_it_costs_to_abstain_decides_how_often(strategy):
+def test_abstain_cost_sets_the_abstention_rate(strategy):
     model = CostSensitiveClassifier(
         LogisticRegression(), 3, strategy=strategy, random_state=0
     ).fit(X, y)
@@ -627,7 +627,7 @@ def test_what_it_costs_to_abstain_decides_how_often(strategy):
 
 
 @pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
-def test_calibration_is_that_of_scikit_learn(method):
+def test_calibration_agrees_with_scikit_learn(method):
     # Naive Bayes that counts each column twice.
     columns = np.repeat(X, 2, axis=1)
     model = CostSensitiveClassifier(
@@ -644,7 +644,7 @@ def test_calibration_is_that_of_scikit_learn(method):
 
 
 @pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
-def test_calibration_rises_with_the_model_and_mends_it(method):
+def test_calibration_is_monotonic_and_lowers_the_brier_score(method):
     columns = np.repeat(X, 2, axis=1)
     train, test = slice(0, 250), slice(250, 400)
     model = CostSensitiveClassifier(
@@ -679,7 +679,7 @@ def test_calibration_of_several_classes(method):
 
 @pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted", "auto"])
 @pytest.mark.parametrize("calibration", ["sigmoid", "isotonic"])
-def test_rows_without_weight_count_for_nothing(strategy, calibration):
+def test_rows_of_weight_zero_are_ignored(strategy, calibration):
     weight = np.tile([1.0, 0.0, 2.0, 1.0], 100)
     labels = np.where(weight > 0, y, 1 - y)
     counts, position = weight > 0, np.cumsum(weight > 0) - 1
@@ -700,7 +700,7 @@ def test_rows_without_weight_count_for_nothing(strategy, calibration):
 # -- what cross-validation tells -------------------------------------------------------
 
 
-def test_table_of_costs_by_hand():
+def test_cv_costs_match_manual_costs():
     alpha = 3
     model = CostSensitiveClassifier(LogisticRegression(), alpha, cv=FOLDS).fit(X, y)
     p = cross_val_predict(LogisticRegression(), X, y, cv=FOLDS, method="predict_proba")[
@@ -723,7 +723,7 @@ def test_table_of_costs_by_hand():
     assert model.strategy_ in table.index
 
 
-def test_table_tells_of_the_positive_class():
+def test_cv_costs_respect_pos_label():
     model = CostSensitiveClassifier(
         LogisticRegression(), 3, strategy="tuned", pos_label=0, cv=FOLDS
     )
@@ -734,7 +734,7 @@ def test_table_tells_of_the_positive_class():
     assert costs["always"] == pytest.approx(3 * (1 - costs["never"]))
 
 
-def test_table_is_there_only_after_cross_validation():
+def test_cv_costs_need_cross_validation():
     model = CostSensitiveClassifier(LogisticRegression(), strategy="threshold")
     assert not hasattr(model, "cv_costs_")
     assert not hasattr(model.fit(X, y), "cv_costs_")
@@ -743,7 +743,7 @@ def test_table_is_there_only_after_cross_validation():
 
 
 @pytest.mark.parametrize("alpha", [0.5, 2, 20])
-def test_auto_of_noise_costs_no_more_than_to_decide_alike(alpha):
+def test_auto_on_noise_costs_no_more_than_a_constant_decision(alpha):
     paid = []
     for seed in range(8):
         rng = np.random.default_rng(seed)
@@ -755,7 +755,7 @@ def test_auto_of_noise_costs_no_more_than_to_decide_alike(alpha):
     assert np.mean(paid) <= 1.02 * min(alpha, 1) / 2
 
 
-def test_auto_may_decide_alike_on_all_rows():
+def test_auto_can_choose_a_constant_class():
     rng = np.random.default_rng(0)
     noise, labels = rng.normal(size=(200, 4)), np.array(["a", "b", "c"])
     truth = labels[rng.integers(3, size=200)]
@@ -770,7 +770,7 @@ def test_auto_may_decide_alike_on_all_rows():
     assert model.predict_proba(noise).argmax(axis=1).std() > 0
 
 
-def test_auto_may_abstain_on_all_rows():
+def test_auto_can_choose_to_abstain_always():
     rng = np.random.default_rng(0)
     noise, truth = rng.normal(size=(200, 4)), rng.integers(2, size=200)
     model = CostSensitiveClassifier(
@@ -783,7 +783,7 @@ def test_auto_may_abstain_on_all_rows():
 
 
 @pytest.mark.parametrize("strategy", ["direct", "auc", "auto"])
-def test_default_is_a_network(strategy):
+def test_default_estimator_is_a_network(strategy):
     model = CostSensitiveClassifier(alpha=2, strategy=strategy, cv=2, random_state=0)
     model.set_params(estimator=None).fit(X, y)
     assert all(isinstance(m, MLPClassifier) for m in model.estimators_)
@@ -798,7 +798,7 @@ def test_default_is_a_network(strategy):
 
 
 @pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted", "auto"])
-def test_a_rare_class_leaves_rows_to_abstain_on(strategy):
+def test_abstains_with_a_rare_class(strategy):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(4000, 1))
     p = expit(0.5 * x[:, 0] - 1.5)
@@ -810,7 +810,7 @@ def test_a_rare_class_leaves_rows_to_abstain_on(strategy):
     assert np.mean(model.predict(x) == -1) > 0.99
 
 
-def test_weights_that_even_out_the_costs_are_weights_all_the_same():
+def test_sample_weights_that_cancel_the_costs_are_used():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(600, 2))
     labels = (rng.uniform(size=600) < expit(x[:, 0])).astype(int)
@@ -827,7 +827,7 @@ def test_weights_that_even_out_the_costs_are_weights_all_the_same():
 
 @pytest.mark.parametrize("unit", [1e-8, 1e8])
 @pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted", "auto"])
-def test_the_unit_of_costs_does_not_matter(strategy, unit):
+def test_unit_of_costs_has_no_effect(strategy, unit):
     matrix = np.array([[0, 5], [1, 0]])
     model = CostSensitiveClassifier(
         LogisticRegression(), strategy=strategy, cost_matrix=matrix, random_state=0
@@ -838,7 +838,7 @@ def test_the_unit_of_costs_does_not_matter(strategy, unit):
 
 
 @pytest.mark.parametrize("seed", [None, 0, np.random.RandomState(0)])
-def test_networks_that_are_averaged_differ(seed):
+def test_averaged_networks_differ(seed):
     network = MLPClassifier((4,), solver="lbfgs", max_iter=20, random_state=seed)
     model = CostSensitiveClassifier(network, strategy="tuned", cv=2, random_state=0)
     answers = [each.predict_proba(X) for each in model.fit(X, y).estimators_]
@@ -850,7 +850,7 @@ def test_networks_that_are_averaged_differ(seed):
 @pytest.mark.parametrize(
     "new", [{"cost_matrix": [[0, 9], [1, 0]]}, {"abstain_cost": 0.1}]
 )
-def test_costs_that_are_set_after_fit_are_those_of_another_fit(strategy, new):
+def test_changed_costs_equal_a_new_fit(strategy, new):
     model = CostSensitiveClassifier(
         GaussianNB(), strategy=strategy, cost_matrix=[[0, 2], [1, 0]], cv=3
     ).fit(X, y)
@@ -863,7 +863,7 @@ def test_costs_that_are_set_after_fit_are_those_of_another_fit(strategy, new):
 
 
 @pytest.mark.parametrize("name", ["cost_matrix", "abstain_cost"])
-def test_direct_cannot_follow_other_costs(name):
+def test_direct_raises_after_a_change_of_costs(name):
     network = MLPClassifier((4,), solver="lbfgs", max_iter=20, random_state=0)
     model = CostSensitiveClassifier(network, strategy="direct", abstain_cost=0.05)
     model.fit(X, y)
@@ -872,7 +872,7 @@ def test_direct_cannot_follow_other_costs(name):
         model.predict(X)
 
 
-def test_costs_in_the_network_itself_do_not_count_twice():
+def test_cost_matrix_of_the_network_is_ignored():
     network = MLPClassifier((4,), solver="lbfgs", max_iter=20, random_state=0)
     model = CostSensitiveClassifier(network, 5, strategy="direct").fit(X, y)
     told = clone(network).set_params(cost_matrix=[[0, 5], [1, 0]])
@@ -888,7 +888,7 @@ def test_costs_in_the_network_itself_do_not_count_twice():
         ("threshold", {"loss": "expected_cost"}),
     ],
 )
-def test_costs_in_the_network_itself_are_warned_of(strategy, parameters):
+def test_distorted_probabilities_warn(strategy, parameters):
     network = MLPClassifier((4,), solver="lbfgs", max_iter=20, **parameters)
     (name,) = parameters
     with pytest.warns(UserWarning, match=f"{name}=.* distorts") as caught:
@@ -897,7 +897,7 @@ def test_costs_in_the_network_itself_are_warned_of(strategy, parameters):
 
 
 @pytest.mark.parametrize("strategy", ["threshold", "weighted", "auto"])
-def test_default_network_is_validated_in_time_order(strategy):
+def test_default_network_uses_last_validation_rows_in_time_order(strategy):
     model = CostSensitiveClassifier(
         strategy=strategy, cv=TimeSeriesSplit(2), random_state=0
     )
@@ -905,7 +905,7 @@ def test_default_network_is_validated_in_time_order(strategy):
     assert {each.validation_split for each in networks} == {"last"}
 
 
-def test_a_class_that_costs_nothing_cannot_be_weighted():
+def test_free_class_cannot_be_weighted():
     model = CostSensitiveClassifier(
         LogisticRegression(), strategy="weighted", cost_matrix=[[0, 0], [1, 0]]
     )

@@ -82,7 +82,7 @@ def line(alpha=2, strategy="threshold", **parameters):
 
 @pytest.mark.parametrize("given", [("fp_cost",), ("fn_cost",), ("fp_cost", "fn_cost")])
 @pytest.mark.parametrize("pos_label", ["no", "yes"])
-def test_costs_of_rows_by_hand(given, pos_label):
+def test_row_costs_match_manual_decisions(given, pos_label):
     labels = np.array(["no", "yes"])[y]
     costs = {name: {"fp_cost": FP, "fn_cost": FN}[name] for name in given}
     model = line(pos_label=pos_label).fit(X, labels, **costs)
@@ -103,7 +103,7 @@ def test_costs_of_rows_by_hand(given, pos_label):
 
 
 @pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted"])
-def test_costs_of_rows_that_are_all_one_change_nothing(strategy):
+def test_unit_row_costs_have_no_effect(strategy):
     model = line(3, strategy, random_state=0)
     plain = clone(model).fit(X, y)
     ones = {"fp_cost": np.ones(300), "fn_cost": [1] * 300}
@@ -125,7 +125,7 @@ def test_alpha_multiplies_false_positives(strategy):
 @pytest.mark.parametrize(
     "kind", [list, pd.Series, lambda c: pd.Series(c, index=range(500, 800)), np.float32]
 )
-def test_costs_of_rows_of_any_kind(kind):
+def test_row_costs_of_any_type(kind):
     expected = line().fit(X, y, fn_cost=FN).predict(X, fn_cost=FN)
     predicted = line().fit(X, y, fn_cost=kind(FN)).predict(X, fn_cost=kind(FN))
     np.testing.assert_array_equal(predicted, expected)
@@ -149,7 +149,7 @@ def told(n, seed):
 
 @pytest.mark.parametrize("data", [independent, told])
 @pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted", "auto"])
-def test_costs_of_rows_come_near_the_least_cost(strategy, data):
+def test_row_costs_approach_the_lowest_cost(strategy, data):
     rows, _, labels, costs = data(2000, 0)
     model = line(2, strategy, random_state=0).fit(rows, labels, **costs)
     rows, p, _, costs = data(20000, 1)
@@ -162,7 +162,7 @@ def test_costs_of_rows_come_near_the_least_cost(strategy, data):
 
 
 @pytest.mark.parametrize("strategy", ["direct", "auc"])
-def test_networks_learn_costs_that_the_rows_tell(strategy):
+def test_networks_learn_predictable_row_costs(strategy):
     rows, _, labels, costs = told(2000, 0)
     model = CostSensitiveClassifier(
         network(alpha=1.0), 2, strategy=strategy, cv=2, random_state=0
@@ -173,7 +173,7 @@ def test_networks_learn_costs_that_the_rows_tell(strategy):
     assert paid < 1.05 * np.minimum(2 * (1 - p), costs["fn_cost"] * p).mean()
 
 
-def test_a_network_trained_on_costs_of_rows_has_decided():
+def test_direct_ignores_row_costs_in_predict():
     rows, _, labels, costs = told(2000, 0)
     model = CostSensitiveClassifier(network(), 2, strategy="direct", random_state=0)
     model.fit(rows, labels, **costs)
@@ -182,7 +182,7 @@ def test_a_network_trained_on_costs_of_rows_has_decided():
     )
 
 
-def test_costs_of_rows_with_abstaining():
+def test_row_costs_with_abstaining():
     model = line(abstain_cost=0.3).fit(X, y, fp_cost=FP)
     p = LogisticRegression().fit(X, y).predict_proba(X)
     expected = np.column_stack([p[:, 1], 2 * FP * p[:, 0], np.full(300, 0.3)])
@@ -191,7 +191,7 @@ def test_costs_of_rows_with_abstaining():
 
 
 @pytest.mark.parametrize("strategy", ["tuned", "auto"])
-def test_costs_of_rows_in_the_table(strategy):
+def test_row_costs_in_cv_costs(strategy):
     model = line(2, strategy, cv=FOLDS).fit(X, y, fp_cost=FP, fn_cost=FN)
     table = model.cv_costs_
     for name, positive in {"never": 0, "always": 1}.items():
@@ -208,7 +208,7 @@ def test_costs_of_rows_in_the_table(strategy):
 
 
 @pytest.mark.parametrize("strategy", ["threshold", "tuned"])
-def test_alpha_after_fit_with_costs_of_rows(strategy):
+def test_alpha_after_fit_with_row_costs(strategy):
     costs = {"fp_cost": FP, "fn_cost": FN}
     model = line(1, strategy, cv=FOLDS).fit(X, y, **costs)
     anew = clone(model).set_params(alpha=4).fit(X, y, **costs)
@@ -220,7 +220,7 @@ def test_alpha_after_fit_with_costs_of_rows(strategy):
 # -- metadata routing ------------------------------------------------------------------
 
 
-def test_costs_of_rows_through_a_pipeline_without_routing():
+def test_row_costs_through_a_pipeline_without_routing():
     model = make_pipeline(StandardScaler(), line())
     name = "costsensitiveclassifier__"
     model.fit(X, y, **{f"{name}fp_cost": FP})
@@ -233,7 +233,7 @@ def test_costs_of_rows_through_a_pipeline_without_routing():
 
 @pytest.mark.usefixtures("routing")
 @pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted"])
-def test_costs_of_rows_through_a_pipeline(strategy):
+def test_row_costs_through_a_pipeline(strategy):
     costs = {"fp_cost": FP, "fn_cost": FN}
     inner = line(2, strategy, cv=FOLDS)
     model = make_pipeline(StandardScaler(), inner).fit(X, y, **costs)
@@ -276,7 +276,7 @@ class Scaled:
 
 @pytest.mark.usefixtures("routing")
 @pytest.mark.parametrize("strategy", ["threshold", "weighted"])
-def test_costs_of_rows_through_cross_validation(strategy):
+def test_row_costs_through_cross_validation(strategy):
     found = cross_validate(
         make_pipeline(StandardScaler(), line(2, strategy)),
         X,
@@ -291,7 +291,7 @@ def test_costs_of_rows_through_cross_validation(strategy):
 
 
 @pytest.mark.usefixtures("routing")
-def test_costs_of_rows_through_a_search():
+def test_row_costs_through_a_search():
     grid = {"estimator__C": [1e-4, 1e-2, 1.0]}
     search = GridSearchCV(
         line(), grid, cv=FOLDS, scoring=make_cost_scorer(2), error_score="raise"
@@ -332,7 +332,7 @@ def test_groups_reach_the_folds():
 
 @pytest.mark.usefixtures("routing")
 @pytest.mark.parametrize("asks", [True, False])
-def test_weights_of_rows_with_routing(asks):
+def test_sample_weights_with_routing(asks):
     weight = FP
     with config_context(enable_metadata_routing=False):
         plain = line(3, "weighted").fit(X, y, sample_weight=weight)
@@ -347,7 +347,7 @@ def test_weights_of_rows_with_routing(asks):
 
 
 @pytest.mark.usefixtures("routing")
-def test_weights_of_rows_go_where_they_are_asked_for():
+def test_sample_weights_go_where_requested():
     plain = LogisticRegression()
     asks = LogisticRegression().set_fit_request(sample_weight=True)
     refuses = LogisticRegression().set_fit_request(sample_weight=False)
@@ -376,7 +376,7 @@ class Noticing(TransformerMixin, BaseEstimator):
 
 @pytest.mark.usefixtures("routing")
 @pytest.mark.parametrize("strategy", ["threshold", "weighted", "direct", "auc"])
-def test_metadata_of_other_steps_arrive_beside_the_weights(strategy):
+def test_metadata_reaches_other_pipeline_steps(strategy):
     noticing = Noticing().set_fit_request(notes=True)
     inner = make_pipeline(noticing, StandardScaler(), network())
     model = CostSensitiveClassifier(inner, 3, strategy=strategy, cv=2)
@@ -414,7 +414,7 @@ def costs_of_two_folds(model):
     ],
     ids=["time", "purged", "backwards", "lists"],
 )
-def test_nothing_is_learnt_from_later_folds(cv):
+def test_thresholds_use_earlier_folds_only(cv):
     rows, labels = drifting()
     model = CostSensitiveClassifier(LogisticRegression(), 4, strategy="tuned", cv=cv)
     model.fit(rows, labels)
@@ -436,7 +436,7 @@ FOLDS_OF_TWO = [
 ]
 
 
-def test_rows_of_a_time_splitter_train_one_model_on_all_rows():
+def test_time_series_folds_refit_on_all_rows():
     model = line(3, "tuned", cv=TimeSeriesSplit(3)).fit(X, y)
     plain = LogisticRegression().fit(X, y)
     np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
@@ -480,7 +480,7 @@ def test_inside_cross_validation_in_time(strategy):
 
 @pytest.mark.parametrize("strategy", ["threshold", "weighted", "direct", "auc"])
 @pytest.mark.parametrize("nested", [False, True])
-def test_the_network_is_found_at_the_end_of_a_pipeline(strategy, nested):
+def test_network_inside_a_pipeline(strategy, nested):
     scaled = StandardScaler().fit_transform(X)
     last = make_pipeline(network()) if nested else network()
     model = CostSensitiveClassifier(
@@ -550,7 +550,7 @@ def test_module(strategy):
 
 
 @pytest.mark.parametrize("strategy", ["direct", "auc"])
-def test_networks_of_a_loss_without_probabilities(strategy):
+def test_loss_of_the_network_is_replaced(strategy):
     model = CostSensitiveClassifier(
         network(loss="hinge"), 2, strategy=strategy, cv=2, random_state=0
     ).fit(X, y)
@@ -558,7 +558,7 @@ def test_networks_of_a_loss_without_probabilities(strategy):
     np.testing.assert_array_equal(model.predict(X), same.predict(X))
 
 
-def test_classifier_without_weights_counts_them_in_the_costs():
+def test_weights_count_in_costs_without_sample_weight_support():
     model = CostSensitiveClassifier(
         KNeighborsClassifier(15), 3, strategy="tuned", cv=FOLDS
     )
@@ -668,7 +668,7 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", MODELS)
-def test_round_trip_keeps_everything(name, way):
+def test_serialisation_round_trip(name, way):
     model = MODELS[name]()
     rows = X[:, : model.n_features_in_]
     loaded = WAYS[way](model)
@@ -691,7 +691,7 @@ def test_pickle_names_no_torch(name):
 
 
 @pytest.mark.parametrize("strategy", ["weighted", "direct", "auc", "auto"])
-def test_random_state_decides_everything(strategy):
+def test_random_state_determines_the_result(strategy):
     quick = MLPClassifier((6,), max_iter=4, learning_rate_init=0.05)
     found = []
     for seed in (0, 1):
@@ -706,7 +706,7 @@ def test_random_state_decides_everything(strategy):
     assert (other.predict_proba(X) != found[0][0]).any()
 
 
-def test_no_random_state_takes_numpys_own():
+def test_without_random_state_numpys_global_seed_counts():
     quick = MLPClassifier((6,), max_iter=2)
     model = CostSensitiveClassifier(quick, 2, strategy="tuned", cv=2)
     found = []
@@ -717,7 +717,7 @@ def test_no_random_state_takes_numpys_own():
     assert (model.fit(X, y).predict_proba(X) != found[0]).any()
 
 
-def test_threads_change_nothing():
+def test_threads_have_no_effect():
     model = CostSensitiveClassifier(network(), 2, cv=2, random_state=0)
     expected = clone(model).fit(X, y).predict_proba(X)
     with joblib.parallel_config(backend="threading", n_jobs=2):
@@ -726,7 +726,7 @@ def test_threads_change_nothing():
 
 
 @pytest.mark.parametrize("strategy", ["threshold", "weighted", "direct", "auto"])
-def test_the_given_estimator_stays_as_it_is(strategy):
+def test_estimator_is_not_modified(strategy):
     estimator = network()
     before = str(estimator.get_params())
     model = CostSensitiveClassifier(estimator, 2, strategy=strategy, cv=2).fit(X, y)
@@ -748,14 +748,14 @@ def test_the_given_estimator_stays_as_it_is(strategy):
     ids=lambda changed: next(iter(changed)),
 )
 @pytest.mark.parametrize("strategy", ["weighted", "tuned"])
-def test_parameters_after_fit_leave_probabilities_alone(strategy, changed):
+def test_changed_parameters_keep_probabilities(strategy, changed):
     model = line(3, strategy, cv=FOLDS).fit(X, y)
     before = model.predict_proba(X)
     model.set_params(**changed)
     np.testing.assert_array_equal(model.predict_proba(X), before)
 
 
-def test_a_fit_that_fails_loses_nothing():
+def test_failed_fit_keeps_the_earlier_fit():
     model = line(3, "tuned", cv=FOLDS).fit(X, y)
     expected = model.predict(X), model.threshold_, model.cv_costs_.loc["tuned", "mean"]
     with pytest.raises(ValueError, match="NaN"):
@@ -765,7 +765,7 @@ def test_a_fit_that_fails_loses_nothing():
     assert found == expected[1:]
 
 
-def test_fit_again_forgets_the_earlier_fit():
+def test_refit_forgets_the_earlier_fit():
     frame = pd.DataFrame(X, columns=list("abcdef"))
     model = line(3, "auto", cv=3, random_state=0).fit(frame, y, fp_cost=FP)
     model.set_params(strategy="threshold").fit(X[:, :3], y)

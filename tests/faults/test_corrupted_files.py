@@ -82,7 +82,7 @@ DAMAGES = [flip, flip, overwrite, delete, double, swap, cut, lose_power]
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_journal_damaged_at_random(seed, tmp_path, journal, unbroken):
+def test_randomly_damaged_journal(seed, tmp_path, journal, unbroken):
     """Eight a test: a search that goes on finds what it would have found."""
     rng, path = random.Random(seed), tmp_path / "trials.journal"
     for damage in DAMAGES:
@@ -121,7 +121,7 @@ def test_a_journal_damaged_at_random(seed, tmp_path, journal, unbroken):
         ),
     ],
 )
-def test_the_error_tells_what_can_be_saved(tmp_path, journal, damage, line, what):
+def test_error_says_which_lines_are_intact(tmp_path, journal, damage, line, what):
     lines = journal.splitlines(keepends=True)
     n_lines = len(lines)
     path = tmp_path / "trials.journal"
@@ -135,7 +135,7 @@ def test_the_error_tells_what_can_be_saved(tmp_path, journal, damage, line, what
         assert f"head -n {number - 1} {path} > saved.journal" in message
 
 
-def test_what_can_be_saved_goes_on(tmp_path, journal, unbroken):
+def test_intact_lines_can_be_resumed(tmp_path, journal, unbroken):
     lines = journal.splitlines(keepends=True)
     path, saved = tmp_path / "trials.journal", tmp_path / "saved.journal"
     path.write_bytes(b"".join([*lines[:25], *lines[26:]]))
@@ -146,13 +146,13 @@ def test_what_can_be_saved_goes_on(tmp_path, journal, unbroken):
     assert results(search(saved).fit(X, y)) == unbroken
 
 
-def test_a_journal_whose_line_ends_were_changed(tmp_path, journal, unbroken):
+def test_journal_with_changed_line_ends(tmp_path, journal, unbroken):
     path = tmp_path / "trials.journal"
     path.write_bytes(journal.replace(b"\n", b"\r\n"))
     assert results(search(path).fit(X, y)) == unbroken
 
 
-def test_a_journal_without_checks_goes_on_and_has_them_then(
+def test_journal_without_checksums_is_continued_with_them(
     tmp_path, journal, unbroken
 ):
     """As an earlier release or Optuna itself has written it."""
@@ -187,7 +187,7 @@ def test_optuna_reads_and_writes_the_journal(tmp_path, journal, unbroken):
         (lambda path: path.write_text("my notes\n" * 10**4), "is not JSON"),
     ],
 )
-def test_a_journal_damaged_while_it_is_used(tmp_path, damage, message):
+def test_journal_damaged_during_use(tmp_path, damage, message):
     path = tmp_path / "trials.journal"
 
     def meddle(study, trial):
@@ -240,7 +240,7 @@ WITH_KEY = (
         ("DELETE FROM study_directions", "has the directions"),
     ],
 )
-def test_a_database_that_is_not_what_was_written(tmp_path, database, command, message):
+def test_modified_database_is_detected(tmp_path, database, command, message):
     path = tmp_path / "trials.db"
     path.write_bytes(database)
     change(path, command)
@@ -261,7 +261,7 @@ def test_a_database_that_is_not_what_was_written(tmp_path, database, command, me
     ],
     ids=["half", "its begin", "another file", "zeros", "garbage"],
 )
-def test_a_file_that_is_no_longer_a_database(tmp_path, database, damage):
+def test_damaged_database_file(tmp_path, database, damage):
     path = tmp_path / "trials.db"
     path.write_bytes(damage(database))
     message = error_of(path, f"sqlite:///{path}")
@@ -269,7 +269,7 @@ def test_a_file_that_is_no_longer_a_database(tmp_path, database, damage):
     assert f"sqlite3 {path} .recover" in message
 
 
-def test_a_database_damaged_at_random(tmp_path, database, unbroken):
+def test_randomly_damaged_database(tmp_path, database, unbroken):
     rng, path = random.Random(0), tmp_path / "trials.db"
     used = [i for i, byte in enumerate(database) if byte]
     for _ in range(6):
@@ -285,7 +285,7 @@ def test_a_database_damaged_at_random(tmp_path, database, unbroken):
             assert found == unbroken
 
 
-def test_a_database_deleted_while_it_is_used(tmp_path):
+def test_database_tables_dropped_during_use(tmp_path):
     path = tmp_path / "trials.db"
 
     def meddle(study, trial):

@@ -46,7 +46,7 @@ def check(found, unbroken, storage, reason):
 
 
 @pytest.mark.parametrize("kind", STORAGES)
-def test_a_disk_of_one_megabyte(kind, tmp_path, unbroken):
+def test_full_disk(kind, tmp_path, unbroken):
     disk = tmp_path / "disk"
     disk.mkdir()
     storage = STORAGES[kind].format(disk)
@@ -62,7 +62,7 @@ def test_a_disk_of_one_megabyte(kind, tmp_path, unbroken):
 
 
 @pytest.mark.parametrize("kind", STORAGES)
-def test_a_limit_on_the_size_of_files(kind, tmp_path, unbroken):
+def test_file_size_limit(kind, tmp_path, unbroken):
     storage = STORAGES[kind].format(tmp_path)
 
     def limit(size):

@@ -11,7 +11,7 @@ from tests.faults.helpers import STORAGES, X, in_a_process, results, search, sta
 
 
 @pytest.mark.parametrize("kind", STORAGES)
-def test_a_search_killed_again_and_again_finds_the_same(kind, tmp_path, unbroken):
+def test_repeatedly_killed_search_gives_the_same_result(kind, tmp_path, unbroken):
     storage, outcome = STORAGES[kind].format(tmp_path), tmp_path / "outcome"
     for delay in np.random.default_rng(0).uniform(0.03, 0.3, 4):
         process = start(lambda: search(storage).fit(X, y), outcome)
@@ -22,7 +22,7 @@ def test_a_search_killed_again_and_again_finds_the_same(kind, tmp_path, unbroken
 
 
 @pytest.mark.parametrize("n_writes", [1, 2, 7, 20])
-def test_a_lock_of_a_killed_process_is_broken(
+def test_lock_of_a_killed_process_is_removed(
     n_writes, tmp_path, monkeypatch, unbroken
 ):
     """Killed while it writes, by a relative path, as most scripts name their files."""

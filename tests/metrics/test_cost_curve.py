@@ -57,7 +57,7 @@ def test_every_threshold(alpha, rows):
     assert display.always == pytest.approx(brute_force([-np.inf], alpha, **rows)[0])
 
 
-def test_rates_of_scikit_learn_give_the_same_costs():
+def test_costs_agree_with_roc_curve():
     display = from_predictions(y, P, alpha=3)
     fpr, tpr, thresholds = roc_curve(y, P, drop_intermediate=False)
     costs = 3 * fpr * (y == 0).mean() + (1 - tpr) * (y == 1).mean()
@@ -65,7 +65,7 @@ def test_rates_of_scikit_learn_give_the_same_costs():
     np.testing.assert_allclose(display.costs, costs[::-1], atol=1e-12)
 
 
-def test_what_is_drawn_holds_between_the_probabilities_too():
+def test_drawn_steps_hold_between_probabilities():
     """The steps are read off at thresholds that no row has."""
     display = from_predictions(y, P, alpha=3)
     x, heights = display.line_.get_data()
@@ -77,7 +77,7 @@ def test_what_is_drawn_holds_between_the_probabilities_too():
     np.testing.assert_allclose(drawn, brute_force(asked, 3), atol=1e-12)
 
 
-def test_never_always_and_the_bayes_threshold():
+def test_constants_and_bayes_threshold_are_drawn():
     display = from_predictions(y, P, alpha=3, name="mine")
     never, always = display.constant_lines_
     assert set(never.get_ydata()) == {display.never}
@@ -96,7 +96,7 @@ def test_never_always_and_the_bayes_threshold():
     assert display.figure_ is display.ax_.figure
 
 
-def test_rows_with_thresholds_of_their_own():
+def test_row_costs_give_row_thresholds():
     display = from_predictions(y, P, alpha=3, fp_cost=FP, fn_cost=FN)
     decided = np.where(P >= 3 * FP / (3 * FP + FN), 1, 0)
     expected = expected_cost(y, decided, alpha=3, fp_cost=FP, fn_cost=FN)
@@ -106,7 +106,7 @@ def test_rows_with_thresholds_of_their_own():
     assert "each row's own threshold" in legend(display)
 
 
-def test_row_where_no_error_costs_anything():
+def test_row_with_free_errors():
     display = from_predictions([0, 1], [0.2, 0.7], fp_cost=[0, 1], fn_cost=[0, 1])
     assert display.bayes_cost == 0
     np.testing.assert_array_equal(display.costs, [0, 0, 0.5])
@@ -126,7 +126,7 @@ def test_positive_class_by_name():
 
 
 @pytest.mark.parametrize(("label", "positive"), [(0, 1), (1, 1), (-1, 1)])
-def test_only_one_class_is_there(label, positive):
+def test_single_class(label, positive):
     display = from_predictions([label, label], [0.2, 0.6], alpha=3)
     expected = [0, 0.5, 1] if label == positive else [3, 1.5, 0]
     np.testing.assert_allclose(display.costs, expected)
@@ -140,7 +140,7 @@ def test_only_one_class_is_there(label, positive):
     [{}, {"fp_cost": FP, "fn_cost": FN, "sample_weight": WEIGHT}],
     ids=["plain", "all"],
 )
-def test_bayes_decisions_at_every_price(rows):
+def test_bayes_costs_at_every_alpha(rows):
     display = from_predictions(y, P, against="alpha", **rows)
     assert display.alphas[[0, -1]] == pytest.approx([0.1, 10])
     fp, fn = rows.get("fp_cost", np.ones(N)), rows.get("fn_cost", np.ones(N))
@@ -155,7 +155,7 @@ def test_bayes_decisions_at_every_price(rows):
             assert getattr(display, name)[i] == pytest.approx(cost), name
 
 
-def test_drawn_by_the_price_of_both_errors():
+def test_alpha_curve_is_normalised():
     display = from_predictions(y, P, against="alpha", alpha=[5, 0.5, 2])
     np.testing.assert_array_equal(display.alphas, [0.5, 2, 5])
     scale = [1.5, 3, 6]
@@ -176,7 +176,7 @@ def test_drawn_by_the_price_of_both_errors():
 
 @pytest.mark.parametrize("against", ["threshold", "alpha"])
 @pytest.mark.parametrize("pos_label", [None, 0])
-def test_estimator_is_asked_for_probabilities(against, pos_label):
+def test_from_estimator_uses_predict_proba(against, pos_label):
     column = 1 if pos_label is None else pos_label
     p = MODEL.predict_proba(X)[:, column]
     settings = dict(against=against, pos_label=pos_label, fp_cost=FP)
@@ -188,7 +188,7 @@ def test_estimator_is_asked_for_probabilities(against, pos_label):
 
 
 @pytest.mark.parametrize("how", ["alone", "pipeline", "search"])
-def test_threshold_of_the_estimator_is_marked(how):
+def test_estimator_threshold_is_marked(how):
     """The mark stands at the cost of what the estimator decides."""
     model = CostSensitiveClassifier(
         LogisticRegression(), 3, strategy="tuned", random_state=0
@@ -227,7 +227,7 @@ def test_threshold_that_no_probability_reaches():
     assert display.threshold_mark_ is None
 
 
-def test_what_gives_no_probabilities():
+def test_estimators_without_probabilities():
     with pytest.raises(NotFittedError):
         from_estimator(LogisticRegression(), X, y)
     for model in (LinearSVC().fit(X, y), LinearRegression().fit(X, y)):
@@ -260,7 +260,7 @@ def test_curves_share_axes(against):
     assert len(plt.get_fignums()) == 1
 
 
-def test_curve_that_equals_a_constant_does_not_hide_it():
+def test_curve_equal_to_a_constant():
     display = from_predictions([0, 1], [0, 0], against="alpha")
     assert len(display.constant_lines_) == 2
 
@@ -287,7 +287,7 @@ def test_data_frames():
     np.testing.assert_allclose(one.costs, from_estimator(MODEL, X, y).costs)
 
 
-def test_state_of_matplotlib_is_left_alone():
+def test_matplotlib_settings_are_unchanged():
     before = dict(plt.rcParams)
     from_predictions(y, P)
     assert dict(plt.rcParams) == before
@@ -339,7 +339,7 @@ def test_bad_predictions(truth, score, message):
         from_predictions(truth, score)
 
 
-def test_bad_ways_of_drawing():
+def test_invalid_drawing_arguments():
     with pytest.raises(TypeError, match="ax must be matplotlib Axes, got 3"):
         from_predictions(y, P, ax=3)
     with pytest.raises(TypeError, match="curve_kwargs must be a dict, got 3"):
@@ -350,7 +350,7 @@ def test_bad_ways_of_drawing():
         from_estimator(MODEL, X, y[:5])
 
 
-def test_positive_class_is_what_the_classifier_was_told():
+def test_pos_label_of_the_estimator_is_used():
     X, y = load_breast_cancer(return_X_y=True)
     y = np.where(y == 0, "malignant", "benign")
     model = CostSensitiveClassifier(
@@ -375,7 +375,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("case", ODD)
-def test_odd_ways_of_drawing(case):
+def test_invalid_keyword_arguments(case):
     given, error, message = ODD[case]
     with pytest.raises(error, match=message):
         from_predictions(y, P, **given)
@@ -383,6 +383,6 @@ def test_odd_ways_of_drawing(case):
         from_estimator(MODEL, X, y, **given)
 
 
-def test_a_class_is_no_estimator():
+def test_class_instead_of_estimator():
     with pytest.raises(TypeError, match="Invalid estimator: .* is a class"):
         from_estimator(LogisticRegression, X, y)

@@ -43,7 +43,7 @@ def names(display):
 
 
 @pytest.mark.parametrize("pos_label", [None, 0])
-def test_rates_are_those_of_confusion_matrices(pos_label):
+def test_rates_match_confusion_matrices(pos_label):
     display = from_predictions(y, GUESS, GROUPS, pos_label=pos_label)
     assert list(display.rates_.index) == ["east", "north", "south"]
     assert display.rates_.index.name == "group"
@@ -58,14 +58,14 @@ def test_rates_are_those_of_confusion_matrices(pos_label):
         assert row["false_negative_rate"] == fn / (fn + tp)
 
 
-def test_differences_are_of_the_largest_and_the_smallest():
+def test_differences_are_max_minus_min():
     display = from_predictions(y, GUESS, GROUPS)
     for rate in RATES:
         values = sorted(display.rates_[rate])
         assert display.differences_[rate] == values[-1] - values[0]
 
 
-def test_intervals_are_wilson_s():
+def test_intervals_are_wilson_intervals():
     truth = [0] * 10 + [1] * 7 + [0] * 3 + [1]
     guess = [0] * 10 + [0] * 3 + [1] * 4 + [1] * 3 + [1]
     display = from_predictions(truth, guess, [1] * 17 + [2] * 4)
@@ -98,14 +98,14 @@ def test_group_without_positives():
     assert "difference" not in display.axes_[1].get_xlabel()
 
 
-def test_no_negatives_at_all():
+def test_no_negatives():
     display = from_predictions([1, 1], [1, 0], ["a", "b"])
     assert display.rates_["false_positive_rate"].isna().all()
     assert texts(display.axes_[0]).count("no negatives") == 2
     assert display.rates_["false_negative_rate"].tolist() == [0, 1]
 
 
-def test_abstentions_are_neither_error():
+def test_abstentions_are_not_errors():
     truth, guess = [0, 0, 0, 1, 1, 1], [0, 1, 9, 9, 9, 0]
     display = from_predictions(truth, guess, ["a"] * 6, abstain_label=9)
     assert display.rates_.loc["a"].tolist() == [3, 3, 1 / 3, 1 / 3]
@@ -120,7 +120,7 @@ def test_abstentions_are_neither_error():
 # -- groups --------------------------------------------------------------------------
 
 
-def test_missing_group_is_a_group():
+def test_missing_values_form_a_group():
     groups = ["a", None, "b", None]
     display = from_predictions([0, 0, 1, 1], [0, 1, 1, 1], groups)
     assert display.rates_["n_negatives"].tolist() == [1, 0, 1]
@@ -147,7 +147,7 @@ def test_any_container_of_groups(groups):
     pd.testing.assert_frame_equal(display.rates_, expected)
 
 
-def test_groups_that_cannot_be_put_in_order():
+def test_groups_of_mixed_types():
     display = from_predictions([0, 0, 1], [0, 1, 1], np.array([2, "a", 1], object))
     assert sorted(names(display)) == ["1", "2", "a"]
 
@@ -156,7 +156,7 @@ def test_groups_that_cannot_be_put_in_order():
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
-def test_column_of_the_rows(library):
+def test_groups_from_a_column(library):
     drop = make_column_transformer(("drop", ["region"]), remainder="passthrough")
     model = make_pipeline(drop, LogisticRegression())
     frame = FRAME
@@ -170,7 +170,7 @@ def test_column_of_the_rows(library):
     assert display.ax_.get_title(loc="left") == "Pipeline\npositive: 1"
 
 
-def test_groups_beside_the_rows():
+def test_groups_from_an_array():
     display = from_estimator(MODEL, X, y, GROUPS, name="mine")
     expected = from_predictions(y, GUESS, GROUPS)
     pd.testing.assert_frame_equal(display.rates_, expected.rates_)
@@ -179,7 +179,7 @@ def test_groups_beside_the_rows():
 
 
 @pytest.mark.parametrize("in_pipeline", [False, True])
-def test_estimator_that_abstains_and_knows_costs(in_pipeline):
+def test_estimator_with_abstentions_and_row_costs(in_pipeline):
     costs = dict(zip(["fp_cost", "fn_cost"], rng.lognormal(size=(2, N)), strict=True))
     model = CostSensitiveClassifier(
         LogisticRegression(),
@@ -245,7 +245,7 @@ def test_names_do_not_overlap(n_groups):
     assert all(below[1] < above[0] for below, above in itertools.pairwise(tops))
 
 
-def test_nothing_is_drawn_over_anything():
+def test_texts_do_not_overlap():
     """Numbers of rows stand between the two axes, and inside the figure."""
     display = from_predictions(y, GUESS, GROUPS, name="a name of some length")
     display.figure_.canvas.draw()
@@ -265,7 +265,7 @@ def test_on_given_axes():
     assert display.axes_[0] is not axes[0]
 
 
-def test_state_of_matplotlib_is_left_alone():
+def test_matplotlib_settings_are_unchanged():
     before = dict(plt.rcParams)
     from_predictions(y, GUESS, GROUPS)
     assert dict(plt.rcParams) == before
@@ -297,7 +297,7 @@ def test_bad_predictions(case):
         from_predictions(**given)
 
 
-def test_labels_that_cannot_be_such():
+def test_invalid_labels():
     for name in ("pos_label", "abstain_label"):
         with pytest.raises(TypeError, match=rf"{name} must be a label, got \[1\]"):
             from_predictions([0, 1], [0, 1], [1, 1], **{name: [1]})
@@ -310,13 +310,13 @@ def test_bad_axes():
         from_predictions(y, GUESS, GROUPS, ax=[1, 2])
 
 
-def test_groups_too_many_to_draw():
+def test_too_many_groups():
     groups = np.linspace(0, 1, 501)
     with pytest.raises(ValueError, match="groups has 501 distinct values, more than the 500"):
         from_predictions(np.arange(501) % 2, np.zeros(501, int), groups)
 
 
-def test_columns_that_are_not_there():
+def test_unknown_group_column():
     with pytest.raises(
         ValueError, match="groups='age' is not a column of X, which has"
     ):

@@ -93,7 +93,7 @@ def fitted():
     return search().fit(X, Y)
 
 
-def test_results_are_those_of_a_search_of_scikit_learn(fitted):
+def test_results_have_scikit_learns_format(fitted):
     results = fitted.cv_results_
     assert {"params", "mean_fit_time", "std_test_score", "split2_test_score"} <= set(
         results
@@ -112,7 +112,7 @@ def test_results_are_those_of_a_search_of_scikit_learn(fitted):
     assert len(fitted.study_.trials) == 10
 
 
-def test_repeats_and_does_not_depend_on_n_jobs(fitted):
+def test_reproducible_for_any_n_jobs(fitted):
     assert_same_results(fitted, search().fit(X, Y))
     assert_same_results(fitted, search(n_jobs=2).fit(X, Y))
 
@@ -128,14 +128,14 @@ def test_scores_are_those_after_the_best_epoch(fitted):
         assert_array_equal(found, expected)
 
 
-def test_refits_for_as_many_epochs_as_won(fitted):
+def test_refit_uses_the_best_number_of_epochs(fitted):
     last = fitted.best_estimator_[-1]
     assert last.n_iter_ == fitted.best_n_epochs_
     assert fitted.best_n_epochs_ == fitted.cv_results_["n_epochs"][fitted.best_index_]
     assert not hasattr(last, "_skl_callbacks")
 
 
-def test_early_stopping_chooses_for_itself():
+def test_early_stopping_selects_the_epoch():
     model = network(early_stopping=True, max_iter=200, learning_rate_init=0.02)
     found = search(model, {RATE: [0.01, 0.02]}, n_trials=2, pruner=None).fit(X, Y)
     assert found.best_n_epochs_ is None
@@ -151,7 +151,7 @@ def test_pickles_clones_and_nests(fitted):
     assert cross_val_score(linear(n_trials=3), X, Y, cv=FOLDS).mean() > 0.9
 
 
-def test_leaves_nothing_changed_and_says_nothing(capfd):
+def test_optuna_logging_is_silent_and_restored(capfd):
     optuna.logging.set_verbosity(optuna.logging.INFO)
     linear(n_trials=5).fit(X, Y)
     assert optuna.logging.get_verbosity() == optuna.logging.INFO
@@ -245,7 +245,7 @@ def test_samplers(sampler):
     ],
     ids=["quasi-random", "grid", "random"],
 )
-def test_a_sampler_is_used_as_it_is(make):
+def test_sampler_instances_keep_their_state(make):
     space = {"C": FloatDistribution(0.1, 2)}
     found = linear(space, n_trials=11, sampler=make()).fit(X, Y)
     assert len(set(found.cv_results_["param_C"][1:])) == 10
@@ -271,14 +271,14 @@ def test_distributions(given, distribution):
     assert entry.distribution == distribution
 
 
-def test_any_scipy_distribution_by_its_quantile():
+def test_scipy_distributions_are_sampled_by_quantile():
     found = linear({"C": stats.gamma(2)}, n_trials=4).fit(X, Y)
     values = found.cv_results_["param_C"]
     quantile = found.study_.trials[2].params["C (quantile)"]
     assert values[2] == stats.gamma(2).ppf(quantile)
 
 
-def test_own_values_outside_of_the_space_are_tried():
+def test_current_values_outside_the_space_are_tried():
     found = linear({"C": stats.loguniform(10, 100)}, n_trials=2).fit(X, Y)
     assert found.cv_results_["param_C"][0] == 1.0
     assert found.study_.trials[0].user_attrs["outside"] == ["C"]
@@ -376,13 +376,13 @@ def test_failing_fits():
         linear(space, error_score="raise", **options).fit(X, Y)
 
 
-def test_all_fits_failing_is_an_error():
+def test_all_fits_failing_raises():
     model = LogisticRegression(C=-1.0)
     with pytest.raises(ValueError, match="(?s)All the 3 fits failed.*'C' parameter"):
         search(model, {"C": [-1.0]}, n_trials=3).fit(X, Y)
 
 
-def test_a_metric_that_is_no_number_is_an_error():
+def test_nan_metric_raises():
     with pytest.raises(ValueError, match="score of a fold is not a number"):
         linear(scoring=lambda *args: np.nan, n_trials=2).fit(X, Y)
 
@@ -415,7 +415,7 @@ def test_bad_input(changed, message):
         linear().set_params(**changed).fit(X, Y)
 
 
-def test_families_of_distributions():
+def test_distributions_without_parameters():
     def entry(given):
         return make_space({"C": given}, LogisticRegression()).entries["C"]
 
@@ -426,12 +426,12 @@ def test_families_of_distributions():
 
 
 @pytest.mark.skipif(find_spec("cmaes") is not None, reason="cmaes is there")
-def test_the_package_of_a_sampler_is_named():
+def test_missing_sampler_package_is_named():
     with pytest.raises(ImportError, match="sampler='cmaes' needs cmaes: pip install cmaes"):
         linear(sampler="cmaes").fit(X, Y)
 
 
-def test_a_text_is_no_list_of_values():
+def test_str_instead_of_a_list():
     with pytest.raises(TypeError, match="must be a list of values.* got 'relu'"):
         linear({"C": "relu"}).fit(X, Y)
 
@@ -439,7 +439,7 @@ def test_a_text_is_no_list_of_values():
 # -- storage ---------------------------------------------------------------------------
 
 
-def test_goes_on_from_a_storage(tmp_path, fitted):
+def test_resumes_from_a_journal(tmp_path, fitted):
     path = tmp_path / "search.log"
     search(storage=path, n_trials=3).fit(X, Y)
     resumed = search(storage=path).fit(X, Y)
@@ -448,7 +448,7 @@ def test_goes_on_from_a_storage(tmp_path, fitted):
     assert_same_results(fitted, search(storage=path, n_trials=1).fit(X, Y))
 
 
-def test_database(tmp_path):
+def test_resumes_from_a_database(tmp_path):
     url = f"sqlite:///{tmp_path / 'search.db'}"
     linear(storage=url, n_trials=2).fit(X, Y)
     found = linear(storage=url, n_trials=6).fit(X, Y)
@@ -472,7 +472,7 @@ if __name__ == "__main__":
 """
 
 
-def test_killed_and_resumed_equals_unbroken(tmp_path, fitted):
+def test_killed_and_resumed_equals_uninterrupted(tmp_path, fitted):
     path = str(tmp_path / "search.log")
     folder = os.path.dirname(__file__)
     root = os.path.dirname(os.path.dirname(folder))
@@ -497,7 +497,7 @@ def test_killed_and_resumed_equals_unbroken(tmp_path, fitted):
         ({"param_distributions": {"C": [1.0]}}, slice(None), "another search space"),
     ],
 )
-def test_refuses_another_search(tmp_path, options, rows, message):
+def test_another_search_raises(tmp_path, options, rows, message):
     options_of_first = {"storage": tmp_path / "search.log", "study_name": "mine"}
     found = linear(n_trials=1, **options_of_first).fit(X, Y)
     with pytest.raises(ValueError, match=message):
@@ -526,13 +526,13 @@ def test_waits_for_a_locked_database(tmp_path):
     other.close()
 
 
-def test_a_driver_that_is_missing_is_named(monkeypatch):
+def test_missing_driver_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg2", None)
     with pytest.raises(ValueError, match="is not installed: psycopg2. .* can name"):
         linear(storage="postgresql+psycopg2://me@localhost/x").fit(X, Y)
 
 
-def test_a_file_that_is_no_journal_is_left_alone(tmp_path):
+def test_file_that_is_not_a_journal_is_not_modified(tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("hello\n")
     with pytest.raises(ValueError, match="not an Optuna journal, or it is corrupted"):
@@ -540,7 +540,7 @@ def test_a_file_that_is_no_journal_is_left_alone(tmp_path):
     assert path.read_text() == "hello\n"
 
 
-def test_another_studys_storage(tmp_path):
+def test_study_of_another_program(tmp_path):
     url = f"sqlite:///{tmp_path / 'search.db'}"
     study = optuna.create_study(
         storage=url, study_name="OptunaSearchCV", direction="maximize"
@@ -577,7 +577,7 @@ def interrupted_in(number, **options):
 
 
 @pytest.mark.parametrize("storage", [None, "search.log"])
-def test_an_interrupted_search_keeps_what_is_done(tmp_path, storage):
+def test_interrupted_search_keeps_complete_trials(tmp_path, storage):
     if storage is not None:
         storage = tmp_path / storage
     whole = linear(n_trials=5).fit(X, Y)
@@ -597,7 +597,7 @@ def test_an_interrupted_search_keeps_what_is_done(tmp_path, storage):
         assert len(ran) == 3
 
 
-def test_an_interrupted_network_is_no_trial():
+def test_interrupted_training_is_not_a_trial():
     """The folds train in threads of their own; Ctrl-C comes in one of them."""
 
     def space(trial):
@@ -619,14 +619,14 @@ def test_an_interrupted_network_is_no_trial():
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_an_interrupt_before_the_first_score_goes_up(number):
+def test_interrupt_before_the_first_score_raises(number):
     found = interrupted_in(number)
     with pytest.raises(KeyboardInterrupt):
         found.fit(X, Y)
     assert not hasattr(found, "cv_results_")
 
 
-def test_an_interrupt_of_the_refit_goes_up_and_leaves_the_results():
+def test_interrupted_refit_raises_and_keeps_results():
     found = interrupted_in(7, n_trials=2)
     with pytest.raises(KeyboardInterrupt):
         found.fit(X, Y)
@@ -635,7 +635,7 @@ def test_an_interrupt_of_the_refit_goes_up_and_leaves_the_results():
 
 
 @pytest.mark.parametrize("storage", [None, "search.log"])
-def test_an_interrupted_search_inside_of_another_fit_goes_up(tmp_path, storage):
+def test_interrupted_nested_search_raises(tmp_path, storage):
     if storage is not None:
         storage = tmp_path / storage
     found = linear(n_trials=2, storage=storage, callbacks=[interrupt])
@@ -658,7 +658,7 @@ def counted(**options):
 
 
 @pytest.mark.parametrize("kind, name", [("sqlite:///{}", None), ("{}", "mine")])
-def test_nested_in_a_cross_validation_each_fold_has_a_study(tmp_path, kind, name):
+def test_cross_validation_gives_each_fold_a_study(tmp_path, kind, name):
     url = kind.format(tmp_path / "search")
     found, ran = counted(storage=url, study_name=name)
     expected = cross_val_score(counted()[0], X, Y, cv=FOLDS)
@@ -672,7 +672,7 @@ def test_nested_in_a_cross_validation_each_fold_has_a_study(tmp_path, kind, name
 
 
 @pytest.mark.slow
-def test_nested_in_a_cross_validation_in_processes(tmp_path):
+def test_cross_validation_in_processes(tmp_path):
     expected = cross_val_score(counted()[0], X, Y, cv=FOLDS)
     found, ran = counted(storage=tmp_path / "search.log")
     jobs = clone(found).set_params(callbacks=None)
@@ -681,7 +681,7 @@ def test_nested_in_a_cross_validation_in_processes(tmp_path):
     assert ran == []
 
 
-def test_nested_in_a_grid_search_each_candidate_has_a_study(tmp_path):
+def test_grid_search_gives_each_candidate_a_study(tmp_path):
     found, ran = counted(storage=tmp_path / "search.log")
     grid = {"estimator__fit_intercept": [True, False]}
     one, two = (GridSearchCV(found, grid, cv=2).fit(X, Y) for _ in range(2))
@@ -692,7 +692,7 @@ def test_nested_in_a_grid_search_each_candidate_has_a_study(tmp_path):
         assert_array_equal(one.cv_results_["mean_test_score"], scores)
 
 
-def test_a_name_that_is_taken_is_kept_by_its_search(tmp_path):
+def test_study_name_stays_with_its_first_search(tmp_path):
     """A search of the release before, which had one name, is gone on with."""
     path = tmp_path / "search.log"
     first = linear(storage=path, n_trials=2).fit(X, Y)
@@ -708,7 +708,7 @@ def test_a_name_that_is_taken_is_kept_by_its_search(tmp_path):
     assert len(ran) == 2
 
 
-def test_folds_that_are_drawn_anew_cannot_be_resumed(tmp_path):
+def test_folds_that_vary_warn(tmp_path):
     found = linear(storage=tmp_path / "search.log", n_trials=1)
     found.set_params(cv=KFold(3, shuffle=True))
     with pytest.warns(UserWarning, match="random_state of cv.* cannot be resumed"):
@@ -725,7 +725,7 @@ def test_callbacks_and_timeout():
     assert 1 <= len(found.cv_results_["params"]) < 10**4
 
 
-def test_one_trial_is_run_however_short_the_time_is():
+def test_one_trial_runs_with_a_tiny_timeout():
     found = linear(timeout=1e-9).fit(X, Y)
     assert list(found.cv_results_["state"]) == ["complete"]
 
@@ -754,7 +754,7 @@ def test_processes_share_a_storage(tmp_path, kind):
     assert_same_results(found, linear(n_trials=9).fit(X, Y))
 
 
-def test_others_may_be_a_batch_ahead(tmp_path, monkeypatch):
+def test_another_process_may_be_a_batch_ahead(tmp_path, monkeypatch):
     storage, claim = str(tmp_path / "search"), TrialLedger.claim
 
     def claim_late(ledger, places, limit):
@@ -769,7 +769,7 @@ def test_others_may_be_a_batch_ahead(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["sqlite:///{}", "{}"])
-def test_nothing_waits_when_processes_have_queued_the_same(tmp_path, monkeypatch, kind):
+def test_no_trial_waits_after_a_double_enqueue(tmp_path, monkeypatch, kind):
     url, trials = kind.format(tmp_path / "search"), TrialLedger._trials
 
     def late(ledger):
@@ -791,7 +791,7 @@ def test_nothing_waits_when_processes_have_queued_the_same(tmp_path, monkeypatch
     assert all(trial.state.is_finished() for trial in found.study_.trials)
 
 
-def test_callbacks_of_scikit_learn_see_trials_and_epochs(capsys):
+def test_scikit_learn_callbacks_see_trials_and_epochs(capsys):
     pytest.importorskip("rich")
     found = search(n_trials=2).set_callbacks(ProgressBar()).fit(X, Y)
     shown = capsys.readouterr().out
@@ -815,7 +815,7 @@ def test_plots(fitted):
         fitted.plot_history("speed")
 
 
-def test_importances_of_what_few_have_tried():
+def test_importances_of_a_rare_parameter():
     def space(trial):
         if trial.suggest_categorical("kind", ["a", "b", "c", "d"]) == "a":
             return {"C": trial.suggest_float("C", 0.1, 1)}

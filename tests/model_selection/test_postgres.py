@@ -304,7 +304,7 @@ def error_of(database, **options):
     return str(caught.value)
 
 
-def test_a_database_that_is_lost_while_it_is_used(database, execute):
+def test_database_dropped_during_use(database, execute):
     name = database.rpartition("/")[2]
 
     def lose(study, trial):
@@ -324,13 +324,13 @@ def test_a_database_that_is_lost_while_it_is_used(database, execute):
         ("UPDATE trial_user_attributes SET value_json = '{'", "cannot be used"),
     ],
 )
-def test_a_database_that_is_not_what_was_written(database, execute, command, message):
+def test_modified_database_is_detected(database, execute, command, message):
     small_search(database)
     execute(command, database.rpartition("/")[2])
     assert message in error_of(database)
 
 
-def test_a_server_that_is_not_there(start):
+def test_server_is_unreachable(start):
     pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
     worker = start(f"postgresql+psycopg2://me:secret@127.0.0.1:{free_port()}/trials")
     printed, _ = worker.communicate()

@@ -46,7 +46,7 @@ def random_case(seed):
 
 
 @pytest.mark.parametrize("seed", range(24))
-def test_same_as_scikit_learns_split_with_a_gap(seed):
+def test_equals_time_series_split_with_a_gap(seed):
     n_samples, params = random_case(seed)
     gap, _ = params["purge"], params.pop("embargo")
     found = folds(n_samples, embargo=3, **params)
@@ -56,7 +56,7 @@ def test_same_as_scikit_learns_split_with_a_gap(seed):
 
 
 @pytest.mark.parametrize("n_splits", [2, 3, 5])
-def test_same_as_k_fold_if_labels_do_not_look_ahead(n_splits):
+def test_equals_k_fold_without_purge(n_splits):
     found = folds(60, n_splits, train_after=True)
     assert_same_folds(found, list(KFold(n_splits).split(np.zeros(60))))
 
@@ -85,7 +85,7 @@ def test_no_training_label_overlaps_the_test_block(seed, train_after):
 
 @pytest.mark.parametrize("train_after", [False, True])
 @pytest.mark.parametrize("seed", range(0, 24, 2))
-def test_no_row_is_left_out_without_need(seed, train_after):
+def test_no_more_rows_than_necessary_are_left_out(seed, train_after):
     n_samples, params = random_case(seed)  # even seeds: no max_train_size
     reach = params["purge"]
     for train, test in folds(n_samples, train_after=train_after, **params):
@@ -111,7 +111,7 @@ def test_nearest_rows_are_kept(train_after):
         assert all(abs(test - row).min() >= farthest for row in dropped)
 
 
-def test_purging_takes_away_what_overlapping_labels_gave_away():
+def test_purging_removes_the_leak_of_overlapping_labels():
     """On a random walk nothing can be learned: only a leak predicts."""
     steps = np.random.default_rng(0).normal(size=2000)
     time = np.arange(1980.0).reshape(-1, 1)
@@ -138,7 +138,7 @@ def make_data():
     return X, X @ [1.0, -2.0, 0.5] + generator.normal(size=120)
 
 
-def test_scikit_learn_takes_it():
+def test_works_in_scikit_learn():
     X, y = make_data()
     cv = PurgedTimeSeriesSplit(4, purge=3)
     assert check_cv(cv) is cv
@@ -150,7 +150,7 @@ def test_scikit_learn_takes_it():
     assert cross_val_predict(Ridge(), X, y, cv=all_rows).shape == (120,)
 
 
-def test_metadata_routing_sends_it_no_groups():
+def test_metadata_routing_requests_no_groups():
     X, y = make_data()
     cv = PurgedTimeSeriesSplit(3, purge=2)
     assert not hasattr(cv, "set_split_request")
@@ -169,7 +169,7 @@ def test_groups_are_ignored_with_a_warning():
     assert_same_folds(list(found), folds(120, 3))
 
 
-def test_text_and_number_of_folds():
+def test_repr_and_get_n_splits():
     cv = PurgedTimeSeriesSplit(7, purge=2)
     assert cv.get_n_splits() == cv.get_n_splits(np.ones(3)) == 7
     assert repr(cv) == (

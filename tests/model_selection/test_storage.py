@@ -61,7 +61,7 @@ CONTENTS = {
 
 
 @pytest.mark.parametrize("kind", CONTENTS)
-def test_a_file_that_is_no_journal_is_not_written_to(kind, tmp_path):
+def test_files_of_other_kinds_are_not_modified(kind, tmp_path):
     path = tmp_path / "precious"
     path.write_bytes(CONTENTS[kind])
     for given in (path, str(path), f"sqlite:///{path}"):
@@ -71,14 +71,14 @@ def test_a_file_that_is_no_journal_is_not_written_to(kind, tmp_path):
     assert os.listdir(tmp_path) == ["precious"]
 
 
-def test_an_empty_file_and_half_a_line_of_ours_are_used(tmp_path):
+def test_empty_file_and_incomplete_first_line(tmp_path):
     path = tmp_path / "trials.journal"
     for content in (b"", b'{"op_code":0,"worker_id":"abc'):
         path.write_bytes(content)
         assert len(search(path).fit(X, y).study_.trials) == 2
 
 
-def test_a_sqlite_file_is_given_by_its_url(tmp_path):
+def test_sqlite_files_need_a_url(tmp_path):
     path = tmp_path / "trials.db"
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE a (b)")
@@ -104,7 +104,7 @@ def odd_paths(folder):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a POSIX system")
-def test_what_is_no_file(tmp_path):
+def test_paths_that_are_not_files(tmp_path):
     for path in odd_paths(tmp_path):
         message = error_of(path)
         assert message.startswith(f"storage={path!r} cannot be opened as a journal")
@@ -113,14 +113,14 @@ def test_what_is_no_file(tmp_path):
 @pytest.mark.skipif(
     not hasattr(os, "getuid") or os.getuid() == 0, reason="root may read everything"
 )
-def test_a_file_that_may_not_be_read(tmp_path):
+def test_unreadable_file(tmp_path):
     path = tmp_path / "trials.journal"
     path.write_text("")
     path.chmod(0)
     assert "Permission denied" in error_of(path)
 
 
-def test_the_journal_stays_where_it_was_when_the_folder_changes(tmp_path, monkeypatch):
+def test_relative_journal_path_survives_chdir(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "elsewhere").mkdir()
     found = search(
@@ -147,7 +147,7 @@ def journal(tmp_path):
     ["runs/trials.journal", "./runs/../runs/trials.journal", "link/trials.journal"],
 )
 @pytest.mark.parametrize("target", ["runs/trials.journal", "nowhere", "/"])
-def test_a_lock_of_optunas_that_nobody_holds_is_broken(
+def test_stale_lock_of_optuna_is_removed(
     journal, monkeypatch, given, target
 ):
     monkeypatch.setattr(_storage, "_GRACE_PERIOD", 0.2)
@@ -159,19 +159,19 @@ def test_a_lock_of_optunas_that_nobody_holds_is_broken(
 
 
 @pytest.mark.parametrize("content", ["", "no json", "[]", '{"pid": 1}'])
-def test_a_lock_that_tells_nothing_is_broken(journal, monkeypatch, content):
+def test_stale_lock_without_an_owner_is_removed(journal, monkeypatch, content):
     monkeypatch.setattr(_storage, "_GRACE_PERIOD", 0.2)
     journal.with_name("trials.journal.lock").write_text(content)
     assert len(search(journal, n_trials=3).fit(X, y).study_.trials) == 3
 
 
-def test_a_lock_that_an_interruption_has_left_is_broken(journal):
+def test_lock_left_by_an_interruption_is_removed(journal):
     lock = _journal_lock.JournalLock(str(journal), 60)
     lock._create("of nobody")
     assert len(search(journal, n_trials=3).fit(X, y).study_.trials) == 3
 
 
-def test_a_lock_that_is_held_is_waited_for_and_told_of(journal, monkeypatch):
+def test_held_lock_is_waited_for_with_a_warning(journal, monkeypatch):
     """Also longer than the grace period, if its process is alive."""
     monkeypatch.setattr(_storage, "_GRACE_PERIOD", 0.1)
     monkeypatch.setattr(_journal_lock, "_WARN_AFTER", 0.2)
@@ -187,7 +187,7 @@ def test_a_lock_that_is_held_is_waited_for_and_told_of(journal, monkeypatch):
         end.join()
 
 
-def test_a_lock_that_changes_is_waited_for(journal, monkeypatch):
+def test_changing_lock_is_waited_for(journal, monkeypatch):
     """That of another machine, which cannot be asked, is left while it is touched."""
     monkeypatch.setattr(_storage, "_GRACE_PERIOD", 1)
     lock = journal.with_name("trials.journal.lock")
@@ -208,13 +208,13 @@ def test_a_lock_that_changes_is_waited_for(journal, monkeypatch):
     thread.join()
 
 
-def test_a_folder_in_the_place_of_the_lock(journal):
+def test_folder_with_the_name_of_the_lock(journal):
     journal.with_name("trials.journal.lock").mkdir()
     message = error_of(journal, n_trials=3)
     assert f"{journal}.lock': a folder has the name of its lock" in message
 
 
-def test_locks_are_broken_once(journal):
+def test_stale_lock_is_removed_by_one_process_only(journal):
     """Two that find the same dead process do not both believe to hold the lock."""
     lock = _journal_lock.JournalLock(str(journal), 60)
     dead = {**this_process(), "pid": 2**22 + 1, "token": "x"}
@@ -273,7 +273,7 @@ def everything_shown(one):
 
 
 @pytest.mark.parametrize("kind", URLS)
-def test_a_password_is_not_shown(kind):
+def test_passwords_are_not_shown(kind):
     url = URLS[kind]
     given = search(url)
     grid = GridSearchCV(make_pipeline(given), {"optunasearchcv__n_trials": [1]})
@@ -291,7 +291,7 @@ def test_a_password_is_not_shown(kind):
 
 
 @pytest.mark.parametrize("kind", URLS)
-def test_a_url_works_as_it_was_given(kind):
+def test_private_url_works_as_a_url(kind):
     url = URLS[kind]
     value = search(url).get_params()["storage"]
     assert value == url and value[:] == url
@@ -312,7 +312,7 @@ def test_a_url_works_as_it_was_given(kind):
         "runs/a:b@c.journal",
     ],
 )
-def test_what_is_no_password_is_shown(url):
+def test_urls_without_passwords_are_shown(url):
     given = search(url)
     assert given.get_params()["storage"] is url
     assert pickle.loads(pickle.dumps(given)).storage == url
@@ -326,7 +326,7 @@ class Database(optuna.storages.RDBStorage):
         self.url = url
 
 
-def test_a_password_of_a_storage_of_optuna_is_not_shown():
+def test_password_of_an_optuna_storage_is_not_shown():
     fitted = search(Database(URLS["plain"])).fit(X, y)
     texts = everything_shown(fitted)
     assert not any(SECRET in text for text in texts)
@@ -335,7 +335,7 @@ def test_a_password_of_a_storage_of_optuna_is_not_shown():
     assert pickle.loads(state).storage == "nobase://me:***@localhost:1/db"
 
 
-def test_a_loaded_search_asks_for_the_password(monkeypatch):
+def test_loaded_search_needs_the_password_again(monkeypatch):
     from skdeep.model_selection import _private_url
 
     state = pickle.dumps(search(URLS["a driver's"]))
@@ -346,7 +346,7 @@ def test_a_loaded_search_asks_for_the_password(monkeypatch):
         loaded.fit(X, y)
 
 
-def test_a_copy_in_the_same_process_knows_the_password(tmp_path):
+def test_copies_in_the_same_process_keep_the_password(tmp_path):
     given = search(URLS["plain"])
     for one in (copy.deepcopy(given), pickle.loads(pickle.dumps(given))):
         with pytest.raises(ValueError, match="Can't load plugin"):
