@@ -1,4 +1,4 @@
-"""Classifiers that are trained on costs, or on the order of pairs."""
+"""Classifiers trained on expected cost or on a pairwise ranking loss."""
 
 import pickle
 
@@ -40,18 +40,18 @@ def network(n_features, n_outputs):
 
 
 class _Watch(Callback):
-    """Does nothing; its presence takes training through autograd."""
+    """A callback that does nothing, but makes training use autograd."""
 
 
 def sequences(n_samples=200, seed=0):
-    """Sequences of one feature that rise, or fall."""
+    """Return rising and falling sequences of one feature."""
     rng = np.random.RandomState(seed)
     rises = rng.randint(2, size=n_samples)
     slope = np.where(rises, 1, -1)[:, np.newaxis]
     return slope * np.linspace(0, 1, 12) + rng.normal(size=(n_samples, 12)) / 2, rises
 
 
-# -- what is learnt --------------------------------------------------------------------
+# -- learning --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
@@ -66,6 +66,7 @@ def test_breast_cancer(loss, solver):
     assert roc_auc_score(y_test, model.decision_function(X_test)) > 0.97
 
 
+@pytest.mark.nightly
 def test_pairwise_loss_ranks_as_well_as_log_loss():
     areas = {"log_loss": [], "pairwise_auc": []}
     for seed in range(4):
@@ -82,7 +83,10 @@ def test_pairwise_loss_ranks_as_well_as_log_loss():
     assert np.mean(areas["pairwise_auc"]) > np.mean(areas["log_loss"]) - 0.005
 
 
-@pytest.mark.parametrize("cost", [0.2, 0.5, 1, 2, 5, 10])
+@pytest.mark.parametrize(
+    "cost",
+    [0.2, 5, *(pytest.param(c, marks=pytest.mark.nightly) for c in (0.5, 1, 10))],
+)
 def test_costs_move_the_boundary_to_the_cheapest_decision(cost):
     rng = np.random.default_rng(0)
     x = rng.uniform(-3, 3, size=(6000, 1))
@@ -254,7 +258,7 @@ def test_passes_scikit_learns_weight_equivalence(solver, check):
     run("MLPClassifier", model)
 
 
-# -- what is predicted -----------------------------------------------------------------
+# -- prediction -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -372,7 +376,7 @@ def test_early_stopping_partial_fit_and_cross_validation(loss):
     assert model.t_ == 90
 
 
-# -- bad matrices ----------------------------------------------------------------------
+# -- invalid matrices ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

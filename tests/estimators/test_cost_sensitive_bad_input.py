@@ -1,4 +1,4 @@
-"""Bad input of CostSensitiveClassifier: errors that name the argument and the value."""
+"""Invalid input of CostSensitiveClassifier: errors name the argument and the value."""
 
 from fractions import Fraction
 from functools import partial
@@ -39,7 +39,7 @@ WEIGHT = np.linspace(0.5, 2, 60)
 
 
 def replaced(at, value):
-    """Return costs of rows, one of them another."""
+    """Return row costs of 1 with one other value."""
     costs = np.ones(60)
     costs[at] = value
     return costs
@@ -202,7 +202,7 @@ def test_missing_row_costs_in_predict(strategy, name):
     model = CostSensitiveClassifier(network(), strategy=strategy, cv=2)
     model.fit(X, y, **{name: replaced(0, 2)})
     if model.strategy_ in ("direct", "never", "always"):
-        # What is decided at 1/2, or without looking, needs no costs.
+        # Decisions at 1/2, and constant ones, need no costs.
         np.testing.assert_array_equal(
             model.predict(X), model.predict(X, fp_cost=ONES, fn_cost=5 * ONES)
         )
@@ -330,7 +330,7 @@ def test_abstain_label(labels, label, error):
     model = line(abstain_cost=0.3, abstain_label=label)
     with pytest.raises(ValueError, match=error):
         model.fit(X, classes)
-    # Without a cost nobody abstains, and the label is not read.
+    # Without abstain_cost the label is ignored.
     model.set_params(abstain_cost=None).fit(X, classes)
     with pytest.raises(ValueError, match=error):
         model.set_params(abstain_cost=0.3).predict(X)
@@ -379,7 +379,7 @@ def test_strategy_needs_a_skdeep_classifier(estimator, strategy):
 
 
 class Answers(GaussianNB):
-    """Answers what it is told in place of the first row's probabilities."""
+    """Predicts given values as the probabilities of the first row."""
 
     def __init__(self, answer=None):
         super().__init__()
@@ -421,7 +421,7 @@ def test_class_weight_warns():
     error = "class_weight='balanced' of LogisticRegression distorts"
     with pytest.warns(UserWarning, match=error):
         model.fit(X, y)
-    model.set_params(calibration="sigmoid").fit(X, y)  # which mends that
+    model.set_params(calibration="sigmoid").fit(X, y)  # no warning
 
 
 @pytest.mark.parametrize("strategy", ["best", None, 3])
@@ -457,7 +457,10 @@ def test_cv(cv):
         ([], r"cv=\[\] yields no folds"),
         ([(np.arange(50), [])], r"(?s)cv=\[.* without test rows"),
         ([([], np.arange(50))], r"fold 0 of cv .* got \[\]"),
-        ([(np.flatnonzero(y == 1), np.flatnonzero(y == 0))], r"fold 0 of cv .* got \[1\]"),
+        (
+            [(np.flatnonzero(y == 1), np.flatnonzero(y == 0))],
+            r"fold 0 of cv .* got \[1\]",
+        ),
         (100, "n_splits=100 .* n_samples=60|n_splits=100"),
         (TimeSeriesSplit(100), "number of folds=101 .* number of samples=60"),
     ],
@@ -568,7 +571,7 @@ def test_no_attributes_before_fit(name):
         getattr(line(), name)
 
 
-# -- what a failing fit leaves ---------------------------------------------------------
+# -- failing fits ---------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The picture of costs: against brute force over thresholds, and roc_curve."""
+"""Cost curves, against brute force over thresholds and scikit-learn's roc_curve."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,7 +32,7 @@ def legend(display):
 
 
 def brute_force(thresholds, alpha, **rows):
-    """Return the cost of each threshold from the decisions that it makes."""
+    """Return the cost at each threshold from its decisions."""
     return [
         expected_cost(y, (P >= t).astype(int), alpha=alpha, labels=[0, 1], **rows)
         for t in thresholds
@@ -66,13 +66,13 @@ def test_costs_agree_with_roc_curve():
 
 
 def test_drawn_steps_hold_between_probabilities():
-    """The steps are read off at thresholds that no row has."""
+    """The drawn steps are checked at thresholds between the probabilities."""
     display = from_predictions(y, P, alpha=3)
     x, heights = display.line_.get_data()
     assert display.line_.get_drawstyle() == "steps-pre"
     assert (x[0], x[-1]) == (0, 1)
     asked = np.linspace(0.005, 0.995, 100)
-    # With steps-pre, a height holds from the point before, up to its own.
+    # With steps-pre, a height applies from the previous point to its own.
     drawn = heights[np.searchsorted(x, asked)]
     np.testing.assert_allclose(drawn, brute_force(asked, 3), atol=1e-12)
 
@@ -171,7 +171,7 @@ def test_alpha_curve_is_normalised():
     assert display.threshold_mark_ is None
 
 
-# -- of estimators -------------------------------------------------------------------
+# -- estimators -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("against", ["threshold", "alpha"])
@@ -189,7 +189,7 @@ def test_from_estimator_uses_predict_proba(against, pos_label):
 
 @pytest.mark.parametrize("how", ["alone", "pipeline", "search"])
 def test_estimator_threshold_is_marked(how):
-    """The mark stands at the cost of what the estimator decides."""
+    """The mark is at the cost of the estimator's decisions."""
     model = CostSensitiveClassifier(
         LogisticRegression(), 3, strategy="tuned", random_state=0
     )
@@ -206,12 +206,12 @@ def test_estimator_threshold_is_marked(how):
     assert x == inner.threshold_
     assert height == pytest.approx(expected_cost(y, model.predict(X), alpha=3))
     assert f"threshold_ = {x:.3g}" in legend(display)
-    # It is on the probability of the other class.
+    # The threshold applies to the probability of the other class.
     assert from_estimator(model, X, y, pos_label=0).threshold_mark_ is None
 
 
 def test_probability_at_the_threshold_is_positive():
-    """Of the rows' own thresholds, and of the one that is marked."""
+    """For row thresholds and for the marked threshold."""
     rows = dict(fp_cost=[1, 1], fn_cost=[3, 3])
     display = from_predictions([0, 1], [0.25, 0.25], **rows)
     assert display.bayes_cost == 0.5
@@ -237,7 +237,9 @@ def test_estimators_without_probabilities():
         ):
             from_estimator(model, X, y)
     iris = load_iris(return_X_y=True)
-    with pytest.raises(ValueError, match="binary classifier, got LogisticRegression with 3"):
+    with pytest.raises(
+        ValueError, match="binary classifier, got LogisticRegression with 3"
+    ):
         from_estimator(LogisticRegression(max_iter=1000).fit(*iris), *iris)
 
 
@@ -246,7 +248,7 @@ def test_estimators_without_probabilities():
 
 @pytest.mark.parametrize("against", ["threshold", "alpha"])
 def test_curves_share_axes(against):
-    """Constants and the Bayes threshold are drawn once, those of other rows again."""
+    """Constants and the Bayes threshold are drawn once per set of rows."""
     one = from_predictions(y, P, against=against, name="one")
     two = from_predictions(y, np.sqrt(P), against=against, name="two", ax=one.ax_)
     assert two.ax_ is one.ax_
@@ -297,7 +299,10 @@ BAD = {
     "against": (dict(against="x"), "against must be .* got 'x'"),
     "alpha": (dict(alpha=-1), "alpha must be .* got -1"),
     "many alphas": (dict(alpha=[1, 2]), r"alpha must be a number .* got \[1, 2\]"),
-    "one alpha": (dict(against="alpha", alpha=3), "alpha must hold at least two .* got 3"),
+    "one alpha": (
+        dict(against="alpha", alpha=3),
+        "alpha must hold at least two .* got 3",
+    ),
     "bad alphas": (dict(against="alpha", alpha=[1, 0]), r"alpha .* got \[1, 0\]"),
     "text": (dict(against="alpha", alpha="ab"), "alpha .* got 'ab'"),
     "pos_label": (dict(pos_label=5), "pos_label=5 is not a class: .* 0, 1"),

@@ -1,4 +1,4 @@
-"""What decisions cost: against costs added up by hand, and scikit-learn's matrices."""
+"""Expected cost, against manual sums and scikit-learn's confusion matrices."""
 
 import copy
 import pickle
@@ -87,7 +87,7 @@ def test_row_costs_and_sample_weights(given):
 
 
 def test_business_metric_of_scikit_learns_example():
-    """Gains of credits, in the manner of its example on cost-sensitive learning."""
+    """Credit losses, as in its example on cost-sensitive learning."""
     amount = 1000 * FP
     truth = np.where(TRUTH == 1, "bad", "good")
     guess = np.where(GUESS == 1, "bad", "good")
@@ -150,7 +150,7 @@ def test_cost_matrix_frame_is_matched_by_label(rows, columns, metric):
     expected = metric(truth, guess, cost_matrix=MATRIX)
     frame = FRAME.loc[rows, columns]
     assert metric(truth, guess, cost_matrix=frame) == expected
-    # Whatever the order of the labels that are given beside it.
+    # The order of `labels` has no effect.
     cost = metric(truth, guess, cost_matrix=frame, labels=["low", "high", "middle"])
     assert cost == expected
     assert make_cost_scorer(cost_matrix=frame)._kwargs["cost_matrix"] is frame
@@ -158,7 +158,7 @@ def test_cost_matrix_frame_is_matched_by_label(rows, columns, metric):
 
 def test_numeric_labels_of_a_frame():
     frame = pd.DataFrame([[0, 3], [1, 0]], index=[1, 0], columns=[1, 0])
-    # A true 1 called 0 costs 3, a true 0 called 1 costs 1.
+    # A true 1 predicted as 0 costs 3, a true 0 predicted as 1 costs 1.
     assert expected_cost([0, 1], [1, 1], cost_matrix=frame) == 0.5
     assert expected_cost([0, 1], [0, 0], cost_matrix=frame) == 1.5
     truth, guess = np.array([False, True]), np.array([True, True])
@@ -191,7 +191,7 @@ def test_polars_frame_rows_follow_its_columns():
 
 def test_cost_matrix_frame_defines_the_classes():
     assert expected_cost(["low"], ["high"], cost_matrix=FRAME) == 2
-    # To say "high" always costs 2, to say "low" nothing.
+    # Always predicting "high" costs 2, always predicting "low" costs 0.
     assert savings_score(["low"], ["high"], cost_matrix=FRAME) == 0.0
     with pytest.raises(ValueError, match="cost_matrix must name .* missing: 'lowest'"):
         expected_cost(["lowest"], ["high"], cost_matrix=FRAME)
@@ -301,7 +301,10 @@ BAD = {
     "no rows": (dict(y_true=[], y_pred=[]), "y_true is empty"),
     "two columns": (dict(y_true=[[0, 1], [1, 0]]), r"y_true .* got \[\[0, 1\]"),
     "probabilities": (dict(y_pred=[0.2, 0.7]), "y_pred must hold classes, got 0.2"),
-    "missing": (dict(y_true=[0, np.nan]), "y_true must not hold missing values, got nan"),
+    "missing": (
+        dict(y_true=[0, np.nan]),
+        "y_true must not hold missing values, got nan",
+    ),
     "kinds": (dict(y_pred=["a", "b"]), "labels of one type, got 0, 1, 'a', 'b'"),
     "alpha 0": (dict(alpha=0), "alpha must be .* got 0"),
     "alpha infinite": (dict(alpha=np.inf), "alpha must be .* got inf"),
@@ -449,7 +452,7 @@ def test_savings_of_constant_and_perfect_decisions():
 
 @pytest.mark.parametrize("alpha", [1, 4])
 def test_nothing_to_save(alpha):
-    """As with scikit-learn's D2 scores."""
+    """As for scikit-learn's D² scores."""
     assert savings_score([0, 0], [0, 0], alpha=alpha) == 1.0
     assert savings_score([0, 0], [0, 1], alpha=alpha) == 0.0
     assert savings_score(["a", "a"], ["a", "a"], alpha=alpha) == 1.0
@@ -459,7 +462,7 @@ def test_nothing_to_save(alpha):
 
 
 def by_hand(model, cv, *, alpha=1.0, fit_costs=False, predict_costs=False, costs=None):
-    """Return minus the cost in each fold, fitted and predicted without a scorer."""
+    """Return the negative cost in each fold, without using a scorer."""
     costs, scores = costs or {}, []
     for train, test in cv.split(X, y):
         here = {name: values[train] for name, values in costs.items()}
@@ -588,7 +591,7 @@ def cost_sensitive(**params):
 
 
 def test_row_costs_are_requested_by_default(routed):
-    """They follow the folds, weigh the decisions, and reach fit and predict."""
+    """They follow the folds, enter the cost, and reach fit and predict."""
     model = cost_sensitive()
     found = cross_validate(
         model, X, y, scoring=make_cost_scorer(), cv=KFold(3), params=ROW_COSTS
@@ -597,9 +600,9 @@ def test_row_costs_are_requested_by_default(routed):
         model, KFold(3), fit_costs=True, predict_costs=True, costs=ROW_COSTS
     )
     np.testing.assert_allclose(found["test_score"], expected)
-    # A scorer that hands nothing on scores other decisions.
-    deaf = by_hand(clone(LOGISTIC), KFold(3), costs=ROW_COSTS)
-    assert np.abs(np.subtract(found["test_score"], deaf)).min() > 1e-3
+    # Without passing them on, other decisions would be scored.
+    without = by_hand(clone(LOGISTIC), KFold(3), costs=ROW_COSTS)
+    assert np.abs(np.subtract(found["test_score"], without)).min() > 1e-3
 
 
 def test_row_costs_reach_the_last_step_of_a_pipeline(routed):

@@ -1,4 +1,4 @@
-"""Error rates of groups: against confusion matrices, and scipy's Wilson intervals."""
+"""Error rates by group, against confusion matrices and scipy's Wilson intervals."""
 
 import itertools
 
@@ -233,7 +233,9 @@ def test_what_is_drawn():
         assert ax.get_ylim()[0] > ax.get_ylim()[1]
 
 
-@pytest.mark.parametrize("n_groups", [2, 40, 150])
+@pytest.mark.parametrize(
+    "n_groups", [2, 40, pytest.param(150, marks=pytest.mark.nightly)]
+)
 def test_names_do_not_overlap(n_groups):
     groups = np.arange(600) % n_groups
     truth = np.arange(600) // 150 % 2
@@ -246,7 +248,7 @@ def test_names_do_not_overlap(n_groups):
 
 
 def test_texts_do_not_overlap():
-    """Numbers of rows stand between the two axes, and inside the figure."""
+    """The numbers of rows are between the two axes, and inside the figure."""
     display = from_predictions(y, GUESS, GROUPS, name="a name of some length")
     display.figure_.canvas.draw()
     left, right = display.axes_
@@ -312,7 +314,9 @@ def test_bad_axes():
 
 def test_too_many_groups():
     groups = np.linspace(0, 1, 501)
-    with pytest.raises(ValueError, match="groups has 501 distinct values, more than the 500"):
+    with pytest.raises(
+        ValueError, match="groups has 501 distinct values, more than the 500"
+    ):
         from_predictions(np.arange(501) % 2, np.zeros(501, int), groups)
 
 
