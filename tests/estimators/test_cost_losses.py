@@ -51,7 +51,7 @@ def sequences(n_samples=200, seed=0):
     return slope * np.linspace(0, 1, 12) + rng.normal(size=(n_samples, 12)) / 2, rises
 
 
-# -- learning --------------------------------------------------------------------
+# -- learning --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
@@ -258,7 +258,7 @@ def test_passes_scikit_learns_weight_equivalence(solver, check):
     run("MLPClassifier", model)
 
 
-# -- prediction -----------------------------------------------------------------
+# -- prediction ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -376,7 +376,7 @@ def test_early_stopping_partial_fit_and_cross_validation(loss):
     assert model.t_ == 90
 
 
-# -- invalid matrices ----------------------------------------------------------------------
+# -- invalid matrices ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -704,7 +704,7 @@ def test_rows_of_weight_zero_are_ignored(strategy, calibration):
     np.testing.assert_allclose(model.cv_costs_, without.cv_costs_)
 
 
-# -- cross-validated costs -------------------------------------------------------
+# -- cross-validated costs -------------------------------------------------------------
 
 
 def test_cv_costs_match_manual_costs():
@@ -812,7 +812,7 @@ def test_default_estimator_is_a_network(strategy):
     assert cost < 0.6 * np.mean(labels)
 
 
-# -- interactions -----------------------------------------------------------
+# -- interactions ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted", "auto"])

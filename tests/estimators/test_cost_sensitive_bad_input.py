@@ -571,7 +571,7 @@ def test_no_attributes_before_fit(name):
         getattr(line(), name)
 
 
-# -- failing fits ---------------------------------------------------------
+# -- failing fits ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -623,7 +623,7 @@ def test_search_over_parameters_of_the_classifier(strategy):
     np.testing.assert_allclose(search.cv_results_["mean_test_score"], expected)
 
 
-# -- estimator conventions ----------------------------------------------------------
+# -- estimator conventions -------------------------------------------------------------
 
 MODELS = {
     "threshold": lambda: line(3).fit(X, y),

@@ -1,4 +1,4 @@
-"""Files that are damaged: the same result, or one error that names the file."""
+"""Damaged files: the same result, or one error that names the file."""
 
 import json
 import random
@@ -28,7 +28,7 @@ def database(tmp_path_factory):
 
 
 def error_of(path, storage=None):
-    """Return the text of the error that a damaged file gives, and that alone."""
+    """Return the message of the error for a damaged file, which must not change."""
     before = path.read_bytes()
     with pytest.raises(ValueError) as caught:
         search(storage or path).fit(X, y)
@@ -81,9 +81,11 @@ def lose_power(lines, rng):
 DAMAGES = [flip, flip, overwrite, delete, double, swap, cut, lose_power]
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(i, marks=pytest.mark.nightly) for i in range(1, 8))]
+)
 def test_randomly_damaged_journal(seed, tmp_path, journal, unbroken):
-    """Eight a test: a search that goes on finds what it would have found."""
+    """Eight kinds of damage; a search that resumes finds the same as without."""
     rng, path = random.Random(seed), tmp_path / "trials.journal"
     for damage in DAMAGES:
         damaged = b"".join(damage(journal.splitlines(keepends=True), rng))
@@ -91,7 +93,9 @@ def test_randomly_damaged_journal(seed, tmp_path, journal, unbroken):
         try:
             found = results(search(path).fit(X, y))
         except ValueError as error:
-            assert str(error).startswith(f"storage={str(path)!r} is not an Optuna journal"), damage
+            assert str(error).startswith(
+                f"storage={str(path)!r} is not an Optuna journal"
+            ), damage
             assert path.read_bytes() == damaged
         else:
             assert found == unbroken, damage
@@ -108,7 +112,11 @@ def test_randomly_damaged_journal(seed, tmp_path, journal, unbroken):
         (lambda lines: [*lines[:4], lines[4][:30] + b"\n"], 5, "is not JSON: "),
         (lambda lines: [*lines[:4], b"[1, 2]\n"], 5, "is not a journal entry"),
         (lambda lines: [*lines[:4], b"\n", *lines[4:]], 5, "is not JSON: empty"),
-        (lambda lines: [*lines, b"my own notes"], None, "is not a journal entry: 'my own notes'"),
+        (
+            lambda lines: [*lines, b"my own notes"],
+            None,
+            "is not a journal entry: 'my own notes'",
+        ),
         (
             lambda lines: [lines[0].replace(b'"check"', b'"chekc"'), *lines[1:]],
             2,
@@ -152,10 +160,8 @@ def test_journal_with_changed_line_ends(tmp_path, journal, unbroken):
     assert results(search(path).fit(X, y)) == unbroken
 
 
-def test_journal_without_checksums_is_continued_with_them(
-    tmp_path, journal, unbroken
-):
-    """As an earlier release or Optuna itself has written it."""
+def test_journal_without_checksums_is_continued_with_them(tmp_path, journal, unbroken):
+    """A journal written by an earlier release, or by Optuna."""
     path = tmp_path / "trials.journal"
     plain = [json.loads(line) for line in journal.splitlines()]
     for entry in plain:
@@ -182,7 +188,10 @@ def test_optuna_reads_and_writes_the_journal(tmp_path, journal, unbroken):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:-200]), "was truncated during use"),
+        (
+            lambda path: path.write_bytes(path.read_bytes()[:-200]),
+            "was truncated during use",
+        ),
         (lambda path: path.unlink(), "No such file"),
         (lambda path: path.write_text("my notes\n" * 10**4), "is not JSON"),
     ],
@@ -269,10 +278,11 @@ def test_damaged_database_file(tmp_path, database, damage):
     assert f"sqlite3 {path} .recover" in message
 
 
-def test_randomly_damaged_database(tmp_path, database, unbroken):
+@pytest.mark.parametrize("n_damages", [1, pytest.param(6, marks=pytest.mark.nightly)])
+def test_randomly_damaged_database(tmp_path, database, unbroken, n_damages):
     rng, path = random.Random(0), tmp_path / "trials.db"
     used = [i for i, byte in enumerate(database) if byte]
-    for _ in range(6):
+    for _ in range(n_damages):
         data = bytearray(database)
         for position in rng.sample(used, 20):
             data[position] ^= 1 << rng.randrange(8)

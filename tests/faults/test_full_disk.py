@@ -1,4 +1,4 @@
-"""Disks that are full: one error that names the file, and nothing is lost."""
+"""Full disks: one error that names the file, and no trial is lost."""
 
 import resource
 import signal
@@ -21,7 +21,7 @@ from tests.faults.helpers import (
 
 
 def run_out_of_room(storage, fill, free):
-    """Search until there is no room, which a callback sees to, and go on."""
+    """Search until a callback fills the disk, then free it and resume."""
 
     def after(study, trial):
         if trial.number == 2:
@@ -61,6 +61,7 @@ def test_full_disk(kind, tmp_path, unbroken):
     check(found, unbroken, storage, ["No space left", "disk is full"])
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("kind", STORAGES)
 def test_file_size_limit(kind, tmp_path, unbroken):
     storage = STORAGES[kind].format(tmp_path)
@@ -87,7 +88,7 @@ def test_a_checkpoint(tmp_path):
     disk.mkdir()
 
     class Fills:
-        """A callback of scikit-learn that leaves no room after two epochs."""
+        """A scikit-learn callback that fills the disk after two epochs."""
 
         n_epochs = 0
 

@@ -39,7 +39,7 @@ def brute_force(thresholds, alpha, **rows):
     ]
 
 
-# -- against the threshold -----------------------------------------------------------
+# -- against the threshold -------------------------------------------------------------
 
 
 @pytest.mark.parametrize("alpha", [0.3, 1, 4])
@@ -132,7 +132,7 @@ def test_single_class(label, positive):
     np.testing.assert_allclose(display.costs, expected)
 
 
-# -- against alpha -------------------------------------------------------------------
+# -- against alpha ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_alpha_curve_is_normalised():
     assert display.threshold_mark_ is None
 
 
-# -- estimators -------------------------------------------------------------------
+# -- estimators ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("against", ["threshold", "alpha"])
@@ -243,7 +243,7 @@ def test_estimators_without_probabilities():
         from_estimator(LogisticRegression(max_iter=1000).fit(*iris), *iris)
 
 
-# -- drawing -------------------------------------------------------------------------
+# -- drawing ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("against", ["threshold", "alpha"])

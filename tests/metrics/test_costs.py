@@ -58,7 +58,7 @@ def added_up(truth, guess, fp, fn, weight):
     return paid / sum(weight)
 
 
-# -- expected_cost -------------------------------------------------------------------
+# -- expected_cost ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1, 7.5])
@@ -412,7 +412,7 @@ def test_invalid_label(name):
         make_cost_scorer(**{name: [1]})
 
 
-# -- savings_score -------------------------------------------------------------------
+# -- savings_score ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("alpha", [0.1, 1, 10])
@@ -458,7 +458,7 @@ def test_nothing_to_save(alpha):
     assert savings_score(["a", "a"], ["a", "a"], alpha=alpha) == 1.0
 
 
-# -- the scorer ----------------------------------------------------------------------
+# -- the scorer ------------------------------------------------------------------------
 
 
 def by_hand(model, cv, *, alpha=1.0, fit_costs=False, predict_costs=False, costs=None):
@@ -583,7 +583,7 @@ def test_abstaining_estimator():
         make_cost_scorer(3)(model, X, y)
 
 
-# -- costs of rows through the scorer ------------------------------------------------
+# -- costs of rows through the scorer --------------------------------------------------
 
 
 def cost_sensitive(**params):
@@ -735,7 +735,7 @@ def test_requests_need_routing():
         make_cost_scorer().set_score_request(sample_weight=True)
 
 
-# -- the scorer as an object ---------------------------------------------------------
+# -- the scorer as an object -----------------------------------------------------------
 
 
 @pytest.mark.parametrize(

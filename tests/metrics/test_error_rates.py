@@ -39,7 +39,7 @@ def names(display):
     return [label.get_text() for label in display.ax_.get_yticklabels()]
 
 
-# -- rates ---------------------------------------------------------------------------
+# -- rates -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("pos_label", [None, 0])
@@ -117,7 +117,7 @@ def test_abstentions_are_not_errors():
     assert "abstained" not in nobody.ax_.get_xlabel()
 
 
-# -- groups --------------------------------------------------------------------------
+# -- groups ----------------------------------------------------------------------------
 
 
 def test_missing_values_form_a_group():
@@ -152,7 +152,7 @@ def test_groups_of_mixed_types():
     assert sorted(names(display)) == ["1", "2", "a"]
 
 
-# -- of estimators -------------------------------------------------------------------
+# -- of estimators ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
@@ -201,7 +201,7 @@ def test_estimator_with_abstentions_and_row_costs(in_pipeline):
         from_estimator(model, X, y, GROUPS)
 
 
-# -- drawing -------------------------------------------------------------------------
+# -- drawing ---------------------------------------------------------------------------
 
 
 def test_what_is_drawn():
@@ -273,7 +273,7 @@ def test_matplotlib_settings_are_unchanged():
     assert dict(plt.rcParams) == before
 
 
-# -- bad input -----------------------------------------------------------------------
+# -- bad input -------------------------------------------------------------------------
 
 BAD = {
     "three classes": (dict(y_pred=[0, 1, 2]), "must hold two classes, got 3: 0, 1, 2"),

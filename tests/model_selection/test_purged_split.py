@@ -1,4 +1,4 @@
-"""PurgedTimeSeriesSplit against scikit-learn's splitters and its own definition."""
+"""PurgedTimeSeriesSplit, against scikit-learn's splitters and its definition."""
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ def assert_same_folds(found, expected):
 
 
 def random_case(seed):
-    """Draw parameters, and enough rows for them."""
+    """Draw parameters and a sufficient number of rows."""
     generator = np.random.default_rng(seed)
     params = {
         "n_splits": int(generator.integers(2, 7)),
@@ -112,10 +112,10 @@ def test_nearest_rows_are_kept(train_after):
 
 
 def test_purging_removes_the_leak_of_overlapping_labels():
-    """On a random walk nothing can be learned: only a leak predicts."""
+    """A random walk is unpredictable, except through a leak."""
     steps = np.random.default_rng(0).normal(size=2000)
     time = np.arange(1980.0).reshape(-1, 1)
-    # The sum of the 20 steps ahead: two labels near in time share most of it.
+    # Sums of the next 20 steps: neighbouring labels share most of them.
     y = np.array([steps[row + 1 : row + 21].sum() for row in range(1980)])
     neighbour = KNeighborsRegressor(n_neighbors=1)
 
@@ -129,7 +129,7 @@ def test_purging_removes_the_leak_of_overlapping_labels():
     assert error() < 1.6 < error(purge=20)
 
 
-# --- in scikit-learn ---------------------------------------------------------------
+# -- in scikit-learn -------------------------------------------------------------------
 
 
 def make_data():
@@ -187,7 +187,7 @@ def test_only_the_number_of_rows_is_read(X):
     assert_same_folds(list(PurgedTimeSeriesSplit(3).split(X)), folds(30, 3))
 
 
-# --- bad input ---------------------------------------------------------------------
+# -- bad input -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,11 @@ def test_bad_parameters(name, value):
         (10, {"test_size": 2}, r"Fold 0 has no training rows: .* n_splits=5"),
         (12, {"purge": 2}, r"Fold 0 .* n_samples=12 .* purge=2, .* blocks of 2 rows"),
         (10, {"embargo": 8, "train_after": True}, r"Fold 0 .* embargo=8"),
-        (10, {"n_splits": 3, "purge": 5, "train_after": True}, "Fold 1 has no training rows"),
+        (
+            10,
+            {"n_splits": 3, "purge": 5, "train_after": True},
+            "Fold 1 has no training rows",
+        ),
     ],
 )
 def test_too_few_rows(n_samples, params, message):

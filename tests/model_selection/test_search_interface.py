@@ -1,4 +1,4 @@
-"""OptunaSearchCV is one of scikit-learn's searches, and refuses what is no search."""
+"""OptunaSearchCV has scikit-learn's search API, and raises on invalid input."""
 
 import json
 import pickle
@@ -50,7 +50,7 @@ C = {"C": loguniform(1e-3, 1e2)}
 
 
 def search(estimator=None, space=C, **params):
-    """A small search, of LogisticRegression unless told otherwise."""
+    """A small search, by default of LogisticRegression."""
     estimator = LogisticRegression() if estimator is None else estimator
     params = {"n_trials": 5, "cv": 3, "random_state": 0, **params}
     return OptunaSearchCV(estimator, space, **params)
@@ -77,7 +77,7 @@ class Stubborn(ClassifierMixin, BaseEstimator):
         return np.nan if self.nan > 4 else 0.25 + self.bad / 100
 
 
-# -- one of scikit-learn's searches ----------------------------------------------------
+# -- the API of scikit-learn's searches ------------------------------------------------
 
 
 def test_is_a_scikit_learn_search():
@@ -269,7 +269,7 @@ def test_targets_of_several_columns():
     assert found.predict(rows).shape == targets.shape
 
 
-# -- inside of other estimators --------------------------------------------------------
+# -- inside other estimators -----------------------------------------------------------
 
 
 def test_nested_cross_validation():
@@ -345,12 +345,12 @@ def test_kinds_of_search_space(values):
 
 
 def own_score(estimator, X, y):
-    """A scorer of one's own."""
+    """A custom scorer."""
     return -abs(np.log10(estimator.C) - 1)
 
 
 def two_scores(estimator, X, y):
-    """A scorer of one's own that returns two metrics."""
+    """A custom scorer that returns two metrics."""
     right = accuracy_score(y, estimator.predict(X))
     return {"right": right, "wrong": right - 1}
 
@@ -457,7 +457,7 @@ def test_groups_reach_the_splitter():
 
 
 class Watching(LogisticRegression):
-    """Notes the weights it is given."""
+    """Records the weights it gets."""
 
     seen: list = []
 
@@ -509,7 +509,7 @@ def test_metadata_are_routed_through_nested_searches():
     assert None not in Watching.seen
 
 
-# -- fits that fail --------------------------------------------------------------------
+# -- failing fits ----------------------------------------------------------------------
 
 BAD = {"bad": randint(0, 10)}
 
@@ -574,7 +574,7 @@ def test_failing_scorer():
     with pytest.raises(RuntimeError, match="no such metric today"):
         search(scoring=broken, error_score="raise").fit(X, y)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # scikit-learn's, of each scoring
+        warnings.simplefilter("ignore")  # scikit-learn warns for each scoring
         with pytest.raises(ValueError, match="not a number|no such metric"):
             search(scoring=broken).fit(X, y)
 
@@ -587,7 +587,7 @@ def test_error_in_refit_is_raised():
         search(cv=folds).fit(rows, y)
 
 
-# -- bad input -------------------------------------------------------------------------
+# -- invalid input ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -617,6 +617,8 @@ def test_error_in_refit_is_raised():
         ({"space": "all"}, "param_distributions"),
         ({"space": [C]}, "param_distributions"),
         ({"estimator": "MLP"}, "estimator"),
+        ({"pruner": optuna.pruners.NopPruner}, "pruner"),
+        ({"storage": optuna.storages.InMemoryStorage}, "storage"),
     ],
 )
 def test_invalid_parameters(params, name):
@@ -629,7 +631,11 @@ def test_invalid_parameters(params, name):
     [
         ({}, ValueError, "is empty"),
         ({"C": []}, ValueError, r"\['C'\] has no values"),
-        ({"D": [1.0]}, ValueError, "'D', which is not a parameter of LogisticRegression"),
+        (
+            {"D": [1.0]},
+            ValueError,
+            "'D', which is not a parameter of LogisticRegression",
+        ),
         ({**C, "model__C": [1]}, ValueError, "'model__C', which is not a parameter"),
         ({3: [1]}, ValueError, "3, which is not a parameter"),
         ({"C": 1.0}, TypeError, r"\['C'\] must be a list .* got 1\.0"),
@@ -637,6 +643,7 @@ def test_invalid_parameters(params, name):
         ({"C": {1, 2}}, TypeError, "must be a list"),
         ({"C": None}, TypeError, "must be a list .* got None"),
         ("auto", ValueError, "needs a default search space, which LogisticRegression"),
+        (dict, TypeError, "must be 'auto', a dict or a function, got the class dict"),
         (lambda trial: [1], TypeError, r"must return a dict .* got \[1\]"),
         (lambda trial: {"D": 1.0}, ValueError, "Invalid parameter 'D'"),
     ],
@@ -649,7 +656,9 @@ def test_invalid_search_spaces(space, error, message):
 def test_unknown_pipeline_parameters_raise_before_any_fit():
     model = make_pipeline(StandardScaler(), Stubborn())
     space = {"stubborn__bad": [1], "mlp__alpha": uniform(0, 1)}
-    with pytest.raises(ValueError, match="'mlp__alpha', which is not a parameter of Pip"):
+    with pytest.raises(
+        ValueError, match="'mlp__alpha', which is not a parameter of Pip"
+    ):
         search(model, space).fit(X, y)
 
 
@@ -698,7 +707,10 @@ def test_huge_n_trials_and_timeout():
 
 @pytest.mark.parametrize("callback", [1, "print", print.__class__])
 def test_invalid_callbacks(callback):
-    with pytest.raises(TypeError, match="callbacks must be functions that take the study and the trial, got"):
+    with pytest.raises(
+        TypeError,
+        match="callbacks must be functions that take the study and the trial, got",
+    ):
         search(callbacks=[callback]).fit(X, y)
 
 
@@ -724,7 +736,7 @@ def test_several_metrics_need_a_valid_refit(refit):
 
 
 def test_refit_name_with_a_single_metric():
-    """As in scikit-learn's searches, which do not look at it."""
+    """As in scikit-learn's searches, which ignore the name."""
     expected = search(scoring="accuracy").fit(X, y)
     for scoring in ("accuracy", make_scorer(accuracy_score)):
         for refit in ("accuracy", "roc_auc"):
@@ -734,7 +746,7 @@ def test_refit_name_with_a_single_metric():
 
 
 def three(estimator, X, y):
-    """A scorer that returns another metric each time."""
+    """A scorer that returns a different metric each time."""
     three.n += 1
     return {f"metric {three.n % 3}": 1.0}
 
@@ -767,7 +779,7 @@ def test_invalid_metrics_of_a_callable(params, message):
 
     with pytest.raises(ValueError, match=message):
         search(**{"scoring": scoring, **params}).fit(X, y)
-    assert n_scored <= 3  # it is told of at once, not after all trials
+    assert n_scored <= 3  # raised at once, not after all trials
 
 
 def test_directions_with_a_callable_of_several_metrics():
@@ -834,7 +846,7 @@ NONE = np.array([], dtype=int)
 
 
 class Twice(KFold):
-    """Says that it splits more often than it does."""
+    """Yields fewer splits than get_n_splits returns."""
 
     def split(self, X, y=None, groups=None):
         return list(super().split(X, y, groups))[:2]
@@ -889,7 +901,7 @@ def test_data_that_no_trial_can_fit():
         search().fit(np.where(X > 1, np.nan, X), y)
 
 
-# -- storages that are none ------------------------------------------------------------
+# -- invalid storages ------------------------------------------------------------------
 
 
 def test_missing_folder(tmp_path):
@@ -982,7 +994,7 @@ def test_storage_of_another_search(tmp_path, change, what):
         search(storage=path, study_name="mine", **change).fit(rows, targets, **given)
     other = search(storage=path, study_name="another", n_trials=2, **change)
     assert len(other.fit(rows, targets, **given).cv_results_["params"]) == 2
-    # Without a name each search has a study of its own.
+    # Without a name each search has its own study.
     search(storage=path, n_trials=2).fit(X, y)
     other = search(storage=path, n_trials=2, **change).fit(rows, targets, **given)
     assert other.study_.study_name.startswith("OptunaSearchCV-")
@@ -1036,11 +1048,11 @@ def test_r2_of_a_regressor():
     assert found.score(rows, targets) == r2_score(targets, found.predict(rows))
 
 
-# -- searches that fail ----------------------------------------------------------------
+# -- failing searches ------------------------------------------------------------------
 
 
 class OnceOnly(LogisticRegression):
-    """Fails where it is fitted to all rows."""
+    """Fails if it is fitted to all rows."""
 
     def fit(self, X, y):
         if len(X) == 90:
@@ -1108,5 +1120,6 @@ def test_errors_of_a_sampler_callable_are_noted():
 
 
 def test_huge_n_jobs():
-    found = search(n_trials=1, n_jobs=2**40).fit(X, y)
+    with joblib.parallel_config("threading"):
+        found = search(n_trials=1, n_jobs=2**40).fit(X, y)
     assert found.best_score_ == search(n_trials=1).fit(X, y).best_score_

@@ -147,9 +147,7 @@ def journal(tmp_path):
     ["runs/trials.journal", "./runs/../runs/trials.journal", "link/trials.journal"],
 )
 @pytest.mark.parametrize("target", ["runs/trials.journal", "nowhere", "/"])
-def test_stale_lock_of_optuna_is_removed(
-    journal, monkeypatch, given, target
-):
+def test_stale_lock_of_optuna_is_removed(journal, monkeypatch, given, target):
     monkeypatch.setattr(_storage, "_GRACE_PERIOD", 0.2)
     monkeypatch.chdir(journal.parent.parent)
     lock = journal.with_name("trials.journal.lock")
