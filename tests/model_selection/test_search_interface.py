@@ -634,7 +634,7 @@ def test_invalid_parameters(params, name):
         (
             {"D": [1.0]},
             ValueError,
-            "'D', which is not a parameter of LogisticRegression",
+            "'D', which is not a parameter of Logistic",
         ),
         ({**C, "model__C": [1]}, ValueError, "'model__C', which is not a parameter"),
         ({3: [1]}, ValueError, "3, which is not a parameter"),
@@ -656,9 +656,7 @@ def test_invalid_search_spaces(space, error, message):
 def test_unknown_pipeline_parameters_raise_before_any_fit():
     model = make_pipeline(StandardScaler(), Stubborn())
     space = {"stubborn__bad": [1], "mlp__alpha": uniform(0, 1)}
-    with pytest.raises(
-        ValueError, match="'mlp__alpha', which is not a parameter of Pip"
-    ):
+    with pytest.raises(ValueError, match="'mlp__alpha', which is not a parameter"):
         search(model, space).fit(X, y)
 
 
@@ -709,7 +707,7 @@ def test_huge_n_trials_and_timeout():
 def test_invalid_callbacks(callback):
     with pytest.raises(
         TypeError,
-        match="callbacks must be functions that take the study and the trial, got",
+        match="callbacks must be functions .* got",
     ):
         search(callbacks=[callback]).fit(X, y)
 
