@@ -229,6 +229,7 @@ def check_numbers(values, name: str, what: str = "numbers") -> np.ndarray:
         if not _is_real(array):
             raise TypeError(f"it holds {array.dtype} values")
         return array.astype(np.float64)
+    # RuntimeError: torch tensors that cannot be converted.
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise ValueError(
             f"{name} must hold {what}, got {short(values)}: {error}"

@@ -405,6 +405,8 @@ class CostCurveDisplay:
         (self.line_,) = self.ax_.plot(x, y, **style)
         mark = self.decision_threshold
         if mark is not None and 0 <= mark <= 1:
+            # The cost at a threshold is that of the next probability above or equal to
+            # it.
             at = np.searchsorted(self.thresholds, mark)
             (self.threshold_mark_,) = self.ax_.plot(
                 [mark],

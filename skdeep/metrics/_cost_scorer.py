@@ -182,6 +182,7 @@ class _CostScorer(_Scorer):
         """
         asked = dict(sample_weight=sample_weight, fp_cost=fp_cost, fn_cost=fn_cost)
         asked = {name: value for name, value in asked.items() if value != UNCHANGED}
+        # scikit-learn's method replaces all requests, also those not passed.
         before = self.get_metadata_routing().score.requests
         return super().set_score_request(**{**before, **asked})
 

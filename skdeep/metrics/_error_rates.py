@@ -449,6 +449,7 @@ def _write_counts(ax, n) -> None:
     kind = n.name.removeprefix("n_")
     style = dict(color="grey", va="center")
     for at, count in enumerate(n):
+        # x in fractions of the axes, y in data units: to the right of each group.
         place = ax.get_yaxis_transform()
         ax.text(1.02, at, f"{count:,}", transform=place, fontsize="small", **style)
         if count == 0:

@@ -237,6 +237,7 @@ class _DecisionCosts:
 
     def cost(self) -> float:
         """Return the mean cost of the decisions."""
+        # x
         return float(self._mean(self._cost_by_decision()[self._rows, self.decisions]))
 
     def constant_costs(self) -> np.ndarray:

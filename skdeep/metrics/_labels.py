@@ -160,6 +160,7 @@ def encode_labels(
     advice : dict, optional
         By unknown label, a sentence to append to the message.
     """
+    # pandas factorizes mixed types, which np.unique cannot sort.
     where, found = pd.factorize(y)
     found = found.tolist()
     unknown = [label for label in found if label not in codes]

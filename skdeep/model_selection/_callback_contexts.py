@@ -35,6 +35,7 @@ class SearchContexts:
         return self
 
     def __exit__(self, kind, error, trace):
+        # scikit-learn does not end the context of a fit that raises.
         if kind is None:
             self.root.call_on_fit_task_end(**self.fit_data)
 

@@ -29,6 +29,7 @@ class EpochCallback:
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
         """Call the function after an epoch."""
+        # Callbacks are called for nested tasks too, such as the folds of a search.
         if context.task_name != "epoch" or fitted_estimator is None:
             return False
         return self.function(fitted_estimator)
@@ -86,6 +87,7 @@ class added_callback:
         self.network.set_callbacks(*self.before, self.callback)
 
     def __exit__(self, *error):
+        # Estimators are kept and pickled after the fit; the callback must not be.
         self.network.set_callbacks(*self.before)
 
 

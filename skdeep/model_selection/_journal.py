@@ -71,6 +71,7 @@ class CheckedJournal(BaseJournalBackend):
         self.path = _resolve(path)
         self._grace_period = grace_period
         self._lock = JournalLock(self.path, grace_period)
+        # The heartbeat thread uses the journal too.
         self._mutex = threading.RLock()
         self._held: list[dict[str, Any]] | None = None
         # Number of the line last passed to Optuna, for its errors.
@@ -98,6 +99,7 @@ class CheckedJournal(BaseJournalBackend):
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """Return the entries from a number on."""
         with self._mutex, self._naming_file("read"):
+            # Entries that were passed on are dropped; read the file again.
             if log_number_from < self._first:
                 self._reset()
             self._read_new_lines_with_retry()
@@ -118,6 +120,8 @@ class CheckedJournal(BaseJournalBackend):
             with open(self.path, "r+b", buffering=0) as file:
                 tail = self._tail(file)
                 self._check_tail(tail)
+                # The lock is held and the tail is the start of an entry, so its writer
+                # is dead.
                 if tail:
                     file.truncate(self._offset)
                 file.seek(self._offset)
@@ -133,6 +137,7 @@ class CheckedJournal(BaseJournalBackend):
         try:
             yield
         finally:
+            # Reset before appending, or append_logs would collect the entries again.
             held, self._held = self._held, None
             if held:
                 self.append_logs(held)
@@ -155,6 +160,8 @@ class CheckedJournal(BaseJournalBackend):
         try:
             self._read_new_lines()
         except StorageError:
+            # Readers take no lock. Half-written data of another process looks like
+            # damage.
             time.sleep(0.1)
             self._read_new_lines()
 
@@ -300,8 +307,10 @@ def _write_atomically(file, data: bytes) -> None:
     try:
         while rest:
             rest = rest[file.write(rest) :]
+        # A trial counts as stored only if it survives a power failure.
         os.fsync(file.fileno())
     except BaseException:
+        # A full disk may have taken a part of the line; remove it.
         with contextlib.suppress(OSError):
             file.truncate(start)
         raise

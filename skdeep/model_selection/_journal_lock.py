@@ -83,11 +83,13 @@ class JournalLock:
                 warn_after *= 2
                 self._warn(owner, now - began)
             time.sleep(pause)
+            # Exponential back-off: most writes take milliseconds.
             pause = min(2 * pause, 0.25)
 
     def _create(self, token: str) -> bool:
         """Create the lock; return False if there is one."""
         try:
+            # O_EXCL makes creation atomic, also on network file systems.
             number = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         except FileExistsError:
             return False
@@ -114,6 +116,7 @@ class JournalLock:
             raise IsADirectoryError(
                 None, "a folder has the name of its lock; delete the folder", self.path
             )
+        # A process that writes for long changes the journal but not its lock.
         journal = os.stat(self._journal)
         return found.st_ino, found.st_mtime_ns, journal.st_size, journal.st_mtime_ns
 
@@ -129,6 +132,7 @@ class JournalLock:
         return found if isinstance(found, dict) else {}
 
     def _is_stale(self, owner: dict, unchanged: float) -> bool:
+        # The process is this one: only a lock of a live `held` block counts.
         if owner.get("pid") == os.getpid() and is_dead(owner) is False:
             return owner.get("token") not in _held
         dead = is_dead(owner)

@@ -153,6 +153,8 @@ class FoldFit:
         self._thread_error: BaseException | None = None
         self._waited = 0.0
         self._rows: _HeldOutRows | None = None
+        # Semaphores that pass the turn to the thread and back. They count, so a release
+        # before the acquire is not lost.
         self._may_train, self._has_paused = (
             threading.Semaphore(0),
             threading.Semaphore(0),
@@ -168,6 +170,7 @@ class FoldFit:
             self._fit_and_score()
             self.is_done = True
             return
+        # The calling thread waits here, so that only one thread computes at a time.
         self._resume_thread()
         self._has_paused.acquire()
         if self._thread_error is not None:
@@ -190,6 +193,8 @@ class FoldFit:
 
     def _resume_thread(self) -> None:
         self._may_train.release()
+        # Started with the first turn: a trial pruned or interrupted before has no
+        # threads.
         if self._thread.ident is None:
             self._thread.start()
 
@@ -202,6 +207,8 @@ class FoldFit:
             ):
                 self._fit_and_score()
         except BaseException as error:
+            # BaseException: Ctrl-C may be raised in this thread; train_epoch raises it
+            # again.
             self._thread_error = error
         finally:
             self.is_done = True
@@ -237,6 +244,7 @@ class FoldFit:
             callback_ctx=self.context,
         )
         self.error = result["fit_error"]
+        # The time of the fit includes scoring and waiting for the other folds.
         self.fit_time = result["fit_time"] - self._waited - self.score_time
         # Unless it restores its best epoch, the scores after the last epoch are final.
         if self.error is None and not (self.stop or self._has_final_scores()):
@@ -255,6 +263,7 @@ class FoldFit:
 
     def _split(self, rows, is_test: bool = False):
         shared = self.cross_validation
+        # Estimators with precomputed kernels need the training rows to slice columns.
         against = (self.train,) if is_test else ()
         return _safe_split(self.estimator, shared.X, shared.y, rows, *against)
 
@@ -325,6 +334,7 @@ def _replace_last_step(estimator, network):
     """Return a copy of a Pipeline with another last step."""
     if not hasattr(estimator, "steps"):
         return network
+    # A shallow copy: the fitted steps are shared, and the original keeps its last step.
     made = copy.copy(estimator)
     name, last = estimator.steps[-1]
     made.steps = [*estimator.steps[:-1], (name, _replace_last_step(last, network))]

@@ -383,6 +383,8 @@ None, default='median'
             SearchContexts(self, X, y, params) as contexts,
         ):
             with all_or_nothing(self):
+                # Folds are made once: a splitter with random_state=None would differ by
+                # trial.
                 cross_validation = self._make_cross_validation(X, y, scorers, routed)
                 with contexts.trials(self.n_trials, self.n_splits_) as make_contexts:
                     found = run_search(self, cross_validation, routed, make_contexts)
@@ -440,6 +442,7 @@ None, default='median'
             )
             self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
         self.best_params_ = results["params"][self.best_index_]
+        # NaN if epochs were not tuned.
         n_epochs = results["n_epochs"][self.best_index_]
         self.best_n_epochs_ = None if np.isnan(n_epochs) else int(n_epochs)
         if self.refit:
@@ -450,6 +453,7 @@ None, default='median'
     def _refit(self, X, y, fit_params: dict) -> None:
         """Fit the best parameters on all rows, for the best number of epochs."""
         model: Any = self.best_estimator_
+        # Some unsupervised estimators take no y at all.
         target = () if y is None else (y,)
         started = time.time()
         if self.best_n_epochs_ is None:

@@ -79,6 +79,7 @@ def _split(url: str) -> tuple[str, str]:
 
 def mask_passwords_in(text: str, url: str) -> str:
     """Return a text with the passwords of a URL masked."""
+    # Longest first: a password may contain another as a part.
     for secret in sorted(find_passwords(url), key=len, reverse=True):
         text = text.replace(secret, _MASK)
     return text

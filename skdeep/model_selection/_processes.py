@@ -21,6 +21,8 @@ def is_dead(process: dict) -> bool | None:
     process : dict
         What ``this_process`` returned in it.
     """
+    # Process ids are reused, so an id alone does not identify a process; the start time
+    # does.
     if process.get("host") != _host() or process.get("start") is None:
         return None
     return _start_of(process.get("pid")) != process["start"]
@@ -43,4 +45,6 @@ def _start_of(pid) -> str | None:
         return None
     # The name of the process, in parentheses, may itself contain parentheses.
     state, *fields = text.rpartition(")")[2].split()
+    # A zombie has ended, though its entry remains. Field 22 of the line is the start
+    # time.
     return None if state == "Z" else fields[18]

@@ -190,6 +190,7 @@ class PurgedTimeSeriesSplit(BaseCrossValidator):
             (X,) = indexable(X)
             n_samples = _num_samples(X)
         size = self._test_size(n_samples)
+        # The blocks are aligned with the last row, as in TimeSeriesSplit.
         starts = range(n_samples - self.n_splits * size, n_samples, size)
         tests = [np.arange(start, start + size) for start in starts]
         trains = [self._train(n_samples, start, start + size) for start in starts]
@@ -220,5 +221,6 @@ class PurgedTimeSeriesSplit(BaseCrossValidator):
         after = np.arange(first_after if self.train_after else n_samples, n_samples)
         train = np.concatenate([before, after])
         distance = np.where(train < start, start - train, train - stop + 1)
+        # Stable: at equal distance the rows before the block are kept, on any platform.
         nearest = np.argsort(distance, kind="stable")[: self.max_train_size]
         return np.sort(train[nearest])

@@ -50,6 +50,8 @@ def quiet_optuna() -> Iterator[None]:
         if _depth == 0:
             _before = optuna.logging.get_verbosity()
             optuna.logging.set_verbosity(optuna.logging.ERROR)
+        # Verbosity is process-wide. With nested and concurrent searches, only the
+        # outermost one restores it.
         _depth += 1
     try:
         with warnings.catch_warnings():
@@ -177,6 +179,7 @@ class TrialSampler:
         if position == 0:
             study.add_trial(self._running_initial_trial())
             return self.initial
+        # A sampler per trial: a shared one would depend on the order of the calls.
         study.sampler = make_sampler(self.sampler, trial_seed(self.seed, position))
         trial = study.ask()
         params = self.space(trial)

@@ -86,6 +86,7 @@ class SearchGoal:
 
     def best(self, values: list[float]) -> int | None:
         """Return the position of the (first) best value; None if all are NaN."""
+        # nanargmax raises if all values are NaN.
         if np.isnan(values).all():
             return None
         best = np.nanargmax if self.directions[0] == "maximize" else np.nanargmin

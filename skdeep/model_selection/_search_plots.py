@@ -121,6 +121,7 @@ class SearchPlots:
         # Optuna's importances look for parameters that make a target small, and warn
         # about it.
         turn = name == "plot_param_importances" and direction == "MAXIMIZE"
+        # Importances regard small targets as good, so negate those to be maximised.
         sign = -1 if turn else 1
         if len(names) > 1:
             options["target"] = lambda trial: sign * trial.values[position]

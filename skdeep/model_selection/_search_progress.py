@@ -33,6 +33,7 @@ class ProgressBar(SearchProgress):
     """Displays a progress bar with the best score and the remaining time."""
 
     def __init__(self, n_trials: int):
+        # rich is optional and slow to import.
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,

@@ -56,6 +56,7 @@ def _hash(value) -> str:
 
 def _hash_parts(value) -> list[str]:
     """Return strings that are equal for equal values, whatever their memory layout."""
+    # By column: frames of mixed types have no array without a conversion to objects.
     if hasattr(value, "columns") and hasattr(value, "shape"):
         columns = [np.asarray(value[name]) for name in value.columns]
         return [str(list(value.columns)), *(t for c in columns for t in _hash_parts(c))]
@@ -71,6 +72,7 @@ def _hash_parts(value) -> list[str]:
         with contextlib.suppress(ValueError):
             value = np.array(value)
     if hasattr(value, "__array__"):
+        # joblib hashes the memory layout too; equal arrays must have equal hashes.
         value = np.ascontiguousarray(value)
         return [str(value.shape), str(value.dtype), joblib.hash(value)]
     try:
@@ -96,6 +98,7 @@ def _describe(value):
         return _qualified_name(value)
     if value is None or isinstance(value, str | bool | int | float):
         return repr(value)
+    # A repr with an address differs in each process.
     text = repr(value)
     return _qualified_name(type(value)) if " at 0x" in text else text
 

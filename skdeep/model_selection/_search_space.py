@@ -232,6 +232,7 @@ def _make_entry(name: str, given):
     if isinstance(given, BaseDistribution):
         return _NumberEntry(name, given)
     if isinstance(given, rv_continuous | rv_discrete):
+        # `scipy.stats.uniform` without a call; it has ppf, but no parameters.
         given = _freeze(name, given)
     if hasattr(given, "ppf") or hasattr(given, "icdf"):
         return _scipy_entry(name, given)

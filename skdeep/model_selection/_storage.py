@@ -85,6 +85,7 @@ def open_storage(given) -> BaseStorage:
     """
     if given is None or isinstance(given, InMemoryStorage):
         return given or InMemoryStorage()
+    # Wrapping it again would hide the backend from batch_writes.
     if isinstance(given, CheckedStorage):  # of another search's study
         return given  # type: ignore[return-value]
     storage = given if isinstance(given, BaseStorage) else _open_by_name(url_of(given))
@@ -210,6 +211,7 @@ def _check_sqlite(url: str) -> None:
             raise _sqlite_corruption_error(url, path, "file is not a database")
     try:
         connection = sqlite3.connect(path, timeout=_SQLITE_TIMEOUT)
+        # sqlite3 connections are not closed by their context manager.
         with contextlib.closing(connection):
             [found] = connection.execute("PRAGMA integrity_check(1)").fetchone()
             names = connection.execute("SELECT name FROM sqlite_master").fetchall()
@@ -273,6 +275,8 @@ class CheckedStorage:
         self.shown = display_name(given)
 
     def __getattr__(self, name: str):
+        # Special methods must not be forwarded: copy and pickle look them up on the
+        # class.
         if name.startswith("__"):
             raise AttributeError(name)
         found = getattr(self._storage, name)
@@ -365,6 +369,7 @@ def open_study(
     if fallback_name is not None and _has_study(storage, fallback_name):
         name, fallback_name = fallback_name, None
     is_new = _create(storage, name, directions)
+    # Not optuna.load_study: it returns a plain Study.
     study = SearchStudy(name, storage)
     if is_new or not _wait_for_info(study):
         study.set_user_attr("search", {**info, "check": checksum(info)})

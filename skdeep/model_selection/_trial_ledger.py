@@ -81,6 +81,7 @@ class TrialLedger:
         self._claims: dict[int, optuna.Trial] = {}
         self._seen: dict[int, tuple] = {}
         self._verified: set[int] = set()
+        # Parameters are sampled by TrialSampler; the study only records them.
         self._sampler = study.sampler = _FixedValues()
         study.pruner = optuna.pruners.NopPruner()
         self._end = threading.Event()
@@ -114,6 +115,8 @@ class TrialLedger:
             # trial without it comes from a process that was killed while writing.
             if trial.state == _STATES.get(str(trial.user_attrs.get("state"))):
                 self._verify(trial)
+                # "place" is the stored name of the position. If two processes have run
+                # the same position, the first trial counts.
                 found.setdefault(trial.user_attrs["place"], trial)
         return dict(sorted(found.items()))
 
@@ -270,6 +273,7 @@ class TrialLedger:
             if dead is not None:
                 return dead
         sign = trial.user_attrs.get("beat"), owner is None
+        # Clocks of machines differ, so changes of heartbeats are timed on this clock.
         now = time.monotonic()
         last, since = self._seen.get(trial.number, (None, now))
         if last != sign:

@@ -64,7 +64,7 @@ class TrialLoop:
         """Run trials; return all finished ones by position."""
         width = effective_n_jobs(self.n_jobs)
         done = self.ledger.finished()
-        # No more of them than a batch has trials.
+        # A batch must end before the next begins, so more processes would be idle.
         n_jobs = self.n_jobs if width <= BATCH_SIZE else BATCH_SIZE
         with Parallel(n_jobs=n_jobs, return_as="generator_unordered") as parallel:
             while (missing := self._missing(done)) and not self._is_over(done):

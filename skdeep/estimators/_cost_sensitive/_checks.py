@@ -116,6 +116,7 @@ def make_folds(
                 f"strategy={strategy!r} needs cross-validation, but y holds a class "
                 "with one row only. Use 'threshold' without calibration."
             )
+        # An int seed: folds must be the same if the splitter is called again.
         seed = rng.randint(np.iinfo(np.int32).max)
         splitter = StratifiedKFold(
             min(rarest, n_folds), shuffle=True, random_state=seed
@@ -131,6 +132,8 @@ def make_folds(
         raise ValueError(f"cv={cv!r} yields no folds, or a fold without test rows.")
     for number, (train, _) in enumerate(folds):
         found = np.unique(rows.y[train]).tolist()
+        # Classifiers fit a single class without complaint, and then have one
+        # probability.
         if len(found) < 2:
             raise ValueError(
                 f"The training rows of fold {number} of cv must hold at least two "

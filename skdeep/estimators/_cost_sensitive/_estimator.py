@@ -371,6 +371,7 @@ default='auto'
         self._fitted_costs = self._cost_parameters()
         self._has_row_costs = {n: c is not None for n, c in rows.row_costs.items()}
         for name in ("n_features_in_", "feature_names_in_"):
+            # An earlier fit may have set it on data with feature names.
             self.__dict__.pop(name, None)
             if hasattr(self.estimators_[0], name):
                 setattr(self, name, getattr(self.estimators_[0], name))
@@ -521,6 +522,8 @@ default='auto'
         rule, p, costs = self._decision_inputs(X, fp_cost, fn_cost)
         labels = self.classes_
         if self.abstain_cost is not None:
+            # Otherwise numpy chooses a dtype that fits all labels, such as a longer
+            # str.
             kind = object if labels.dtype == object else None
             labels = np.array([*labels.tolist(), self.abstain_label], dtype=kind)
         return labels[rule.decide(p, costs)]
@@ -648,6 +651,7 @@ default='auto'
         """
         y_pred = self.predict(X, fp_cost, fn_cost)
         y = check_class_labels(self, y)
+        # Checked against y_pred, since X may be of any type here.
         weight = check_sample_weight(sample_weight, y_pred)
         with naming("y"), np.errstate(invalid="ignore"):
             return accuracy_score(y, y_pred, sample_weight=weight)
@@ -655,6 +659,7 @@ default='auto'
     def _decision_inputs(self, X, fp_cost, fn_cost):
         """Return the rule, the probabilities and the costs that a decision needs."""
         p = self.predict_proba(X)
+        # Before the row costs are checked: a changed alpha is the more useful error.
         rule = self._current_rule()
         self._check_abstain_label(self.classes_)
         if rule.constant is None and rule.costs is None:
@@ -772,6 +777,7 @@ default='auto'
         tags.input_tags = inner.input_tags
         if inner.classifier_tags is not None:
             multi_class = inner.classifier_tags.multi_class
+            # Strategies with one tuned threshold are binary.
             tags.classifier_tags.multi_class = multi_class and self.strategy not in (
                 "tuned",
                 "auc",

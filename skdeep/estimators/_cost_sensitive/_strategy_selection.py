@@ -164,6 +164,7 @@ def cheapest(by_fold: dict[str, np.ndarray], default: str) -> str:
     folds. It also wins if the default costs half as much again, even if a single fold
     is the reason.
     """
+    # A fold whose rows all have weight 0 has no cost (NaN).
     costs = {name: np.nanmean(found) for name, found in by_fold.items()}
     best = min(costs, key=costs.__getitem__)
     if costs[default] == costs[best]:
@@ -202,6 +203,7 @@ def warn_of_constant_rule(strategy: str, rule: DecisionRule, rows: TrainingRows)
     code, labels = rule.only_decision, rows.classes.tolist()
     has_weight = rows.labelled.weight > 0
     counts = np.bincount(rows.labelled.codes[has_weight], minlength=len(labels))
+    # A code beyond the classes means to abstain.
     if code is None or code >= len(labels) or counts.min() >= _MIN_ROWS_OF_CLASS:
         return
     warn(
