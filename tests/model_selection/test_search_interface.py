@@ -926,17 +926,6 @@ def test_unavailable_databases(url, message):
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "content", ["hello\nworld\n", '{"op_code": 99}\n', "[1, 2]\n", '"text"\n']
-)
-def test_file_that_is_not_a_journal_is_not_modified(tmp_path, content):
-    path = tmp_path / "notes.txt"
-    path.write_text(content)
-    with pytest.raises(ValueError, match="not an Optuna journal, or it is corrupted"):
-        search(storage=path).fit(X, y)
-    assert path.read_text() == content
-
-
 def test_journal_damaged_in_the_middle(tmp_path):
     path = tmp_path / "trials.log"
     search(storage=path).fit(X, y)

@@ -1,4 +1,4 @@
-"""Where trials are kept: files that are none of ours, locks, passwords."""
+"""Storages: files of other kinds, locks, passwords."""
 
 import contextlib
 import copy
@@ -41,7 +41,7 @@ def error_of(storage, **options):
     return str(caught.value)
 
 
-# -- files that are no journals --------------------------------------------------------
+# -- files that are not journals -------------------------------------------------------
 
 CONTENTS = {
     "json": b'{"accuracy": 0.93}',
@@ -49,6 +49,9 @@ CONTENTS = {
     "json with a key of ours": b'{"op_code": 3, "mine": "precious"}',
     "another json": b'{"op_code":3,"mine":"precious"}',
     "a brace": b"{",
+    "an unknown operation": b'{"op_code": 99}\n',
+    "a json list": b"[1, 2]\n",
+    "a json string": b'"text"\n',
     "pickle": pickle.dumps({"weeks": "of work"}),
     "text": b"hello",
     "csv": b"a,b\n1,2\n",
@@ -88,7 +91,7 @@ def test_sqlite_files_need_a_url(tmp_path):
 
 
 def odd_paths(folder):
-    """Return paths at which there is no file, or none that can be a journal."""
+    """Return paths without a file, or with one that cannot be a journal."""
     os.mkfifo(folder / "pipe")
     (folder / "text").write_text("hello")
     (folder / "to a device").symlink_to("/dev/null")
@@ -135,7 +138,7 @@ def test_relative_journal_path_survives_chdir(tmp_path, monkeypatch):
 
 @pytest.fixture
 def journal(tmp_path):
-    """A folder with a journal in it."""
+    """A journal in a folder that also has a link."""
     (tmp_path / "runs").mkdir()
     search(tmp_path / "runs" / "trials.journal").fit(X, y)
     (tmp_path / "link").symlink_to("runs")
@@ -170,7 +173,7 @@ def test_lock_left_by_an_interruption_is_removed(journal):
 
 
 def test_held_lock_is_waited_for_with_a_warning(journal, monkeypatch):
-    """Also longer than the grace period, if its process is alive."""
+    """Even for longer than the grace period, if its process is alive."""
     monkeypatch.setattr(_storage, "_GRACE_PERIOD", 0.1)
     monkeypatch.setattr(_journal_lock, "_WARN_AFTER", 0.2)
     lock = _journal_lock.JournalLock(str(journal), 0.1)
@@ -186,7 +189,7 @@ def test_held_lock_is_waited_for_with_a_warning(journal, monkeypatch):
 
 
 def test_changing_lock_is_waited_for(journal, monkeypatch):
-    """That of another machine, which cannot be asked, is left while it is touched."""
+    """A lock of another machine is kept as long as it changes."""
     monkeypatch.setattr(_storage, "_GRACE_PERIOD", 1)
     lock = journal.with_name("trials.journal.lock")
     lock.symlink_to("elsewhere")
@@ -213,7 +216,7 @@ def test_folder_with_the_name_of_the_lock(journal):
 
 
 def test_stale_lock_is_removed_by_one_process_only(journal):
-    """Two that find the same dead process do not both believe to hold the lock."""
+    """Two processes that find a stale lock never both hold the new one."""
     lock = _journal_lock.JournalLock(str(journal), 60)
     dead = {**this_process(), "pid": 2**22 + 1, "token": "x"}
     inside, most = [], []
@@ -259,7 +262,7 @@ URLS = {
 
 
 def everything_shown(one):
-    """Return all texts that show an estimator."""
+    """Return all texts that display an estimator."""
     texts = [pprint.pformat(one.get_params()), str(one.get_params())]
     texts += [f"{value} {value!s}" for value in one.get_params().values()]
     for changed in (True, False):
@@ -317,7 +320,7 @@ def test_urls_without_passwords_are_shown(url):
 
 
 class Database(optuna.storages.RDBStorage):
-    """One of SQLite, with the URL of another."""
+    """A SQLite storage with another URL."""
 
     def __init__(self, url):
         super().__init__("sqlite://")
