@@ -162,7 +162,9 @@ def test_row_costs_approach_the_lowest_cost(strategy, data):
     assert np.abs(model.predict_proba(rows)[:, 1] - p).mean() < 0.025
 
 
-@pytest.mark.parametrize("strategy", ["direct", "auc"])
+@pytest.mark.parametrize(
+    "strategy", ["direct", pytest.param("auc", marks=pytest.mark.nightly)]
+)
 def test_networks_learn_predictable_row_costs(strategy):
     rows, _, labels, costs = told(2000, 0)
     model = CostSensitiveClassifier(
@@ -449,7 +451,7 @@ def test_time_series_folds_refit_on_all_rows():
 def test_classes_that_come_late():
     labels = np.where(np.arange(300) < 250, y, 2)
     costs = [[0, 1, 2], [3, 0, 1], [1, 2, 0]]
-    for strategy in ("threshold", "weighted", "direct", "auto"):
+    for strategy in ("weighted", "auto"):
         model = CostSensitiveClassifier(
             network(),
             strategy=strategy,
@@ -479,8 +481,10 @@ def test_inside_cross_validation_in_time(strategy):
 # -- pipelines -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("strategy", ["threshold", "weighted", "direct", "auc"])
-@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize(
+    ("strategy", "nested"),
+    [("threshold", True), ("weighted", False), ("direct", True), ("auc", False)],
+)
 def test_network_inside_a_pipeline(strategy, nested):
     scaled = StandardScaler().fit_transform(X)
     last = make_pipeline(network()) if nested else network()
@@ -510,7 +514,15 @@ def test_weights_reach_the_last_step_of_a_pipeline():
 
 
 @pytest.mark.parametrize(
-    "strategy", ["threshold", "tuned", "weighted", "direct", "auc"]
+    "strategy",
+    [
+        "threshold",
+        "direct",
+        *(
+            pytest.param(s, marks=pytest.mark.nightly)
+            for s in ("tuned", "weighted", "auc")
+        ),
+    ],
 )
 def test_windows_and_an_lstm(strategy):
     pipeline = make_pipeline(
@@ -536,7 +548,9 @@ def test_sequences(strategy):
     assert model.decision_function(sequences).shape == (300,)
 
 
-@pytest.mark.parametrize("strategy", ["weighted", "direct", "auc"])
+@pytest.mark.parametrize(
+    "strategy", ["weighted", "direct", pytest.param("auc", marks=pytest.mark.nightly)]
+)
 def test_module(strategy):
     model = CostSensitiveClassifier(
         ModuleClassifier(two_layers, max_iter=40, learning_rate_init=0.02),
@@ -602,7 +616,10 @@ def test_frames_with_categories_and_missing_values(strategy):
 
 @pytest.mark.parametrize(
     "strategy",
-    ["threshold", "tuned", pytest.param("auto", marks=pytest.mark.nightly)],
+    [
+        "threshold",
+        *(pytest.param(s, marks=pytest.mark.nightly) for s in ("tuned", "auto")),
+    ],
 )
 def test_search_over_parameters_of_the_classifier(strategy):
     search = GridSearchCV(

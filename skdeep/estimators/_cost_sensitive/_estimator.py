@@ -554,7 +554,7 @@ default='auto'
         >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
         >>> model = CostSensitiveClassifier(LogisticRegression(), strategy="threshold")
         >>> model.fit(X, y).decision_function([[1.5], [3.0]]).round(2)
-        array([0.  , 0.68])
+        array([0.  , 0.62])
         """
         rule, p, costs = self._decision_inputs(X, fp_cost, fn_cost)
         return rule.margins(p, costs)
