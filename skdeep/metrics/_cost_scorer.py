@@ -88,10 +88,10 @@ def make_cost_scorer(
     """
     check_label(pos_label, "pos_label")
     check_label(abstain_label, "abstain_label")
-    prices = dict(alpha=alpha, cost_matrix=cost_matrix, abstain_cost=abstain_cost)
-    cost_table(_known_classes(labels, cost_matrix), **prices)
-    told = dict(pos_label=pos_label, labels=labels, abstain_label=abstain_label)
-    return _CostScorer(expected_cost, -1, {**prices, **told})
+    costs = dict(alpha=alpha, cost_matrix=cost_matrix, abstain_cost=abstain_cost)
+    cost_table(_known_classes(labels, cost_matrix), **costs)
+    labelling = dict(pos_label=pos_label, labels=labels, abstain_label=abstain_label)
+    return _CostScorer(expected_cost, -1, {**costs, **labelling})
 
 
 def _known_classes(labels, cost_matrix) -> list:

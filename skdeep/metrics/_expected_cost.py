@@ -258,41 +258,45 @@ class _DecisionCosts:
 
 
 def _decision_costs(
-    y_true, y_pred, *, labels, abstain_label, sample_weight, **prices
+    y_true, y_pred, *, labels, abstain_label, sample_weight, **cost_options
 ) -> _DecisionCosts:
     """Check and encode the arguments of a metric."""
     y_true, y_pred = check_labels(y_true, "y_true"), check_labels(y_pred, "y_pred")
     check_same_length(y_true=y_true, y_pred=y_pred)
-    check_alpha(prices["alpha"])
-    check_label(prices["pos_label"], "pos_label")
+    check_alpha(cost_options["alpha"])
+    check_label(cost_options["pos_label"], "pos_label")
     check_label(abstain_label, "abstain_label")
-    abstains = prices["abstain_cost"] is not None
+    abstains = cost_options["abstain_cost"] is not None
     if abstains:
         check_true_labels(y_true, abstain_label)
     if labels is not None:
-        classes = check_classes(labels, prices["cost_matrix"])
+        classes = check_classes(labels, cost_options["cost_matrix"])
     else:
-        classes = _infer_classes(y_true, y_pred, [abstain_label] * abstains, prices)
+        classes = _infer_classes(
+            y_true, y_pred, [abstain_label] * abstains, cost_options
+        )
     if len(classes) == 1:
         # A cost table needs two classes. There are no errors, so any second class will
         # do.
-        classes = [*classes, _other_class(classes[0], prices["pos_label"])]
+        classes = [*classes, _other_class(classes[0], cost_options["pos_label"])]
     truth, decisions = _encode(y_true, y_pred, classes, abstain_label, abstains)
-    costs = cost_table(classes, n_samples=len(y_true), **prices)
+    costs = cost_table(classes, n_samples=len(y_true), **cost_options)
     return _DecisionCosts(truth, decisions, costs, check_weight(sample_weight, y_true))
 
 
-def _infer_classes(y_true, y_pred, ignored, prices: dict) -> list:
+def _infer_classes(y_true, y_pred, ignored, cost_options: dict) -> list:
     """Return the sorted classes found in the rows and in the labels of the matrix."""
     classes = sorted_labels(y_true, name="y_true")
     one_sided = ("fp_cost", "fn_cost", "pos_label")
-    is_binary = prices["alpha"] != 1 or any(prices[x] is not None for x in one_sided)
+    is_binary = cost_options["alpha"] != 1 or any(
+        cost_options[x] is not None for x in one_sided
+    )
     if len(classes) == 2 and is_binary:
         # Another label in y_pred is an error, which `encode_labels` reports, not a
         # third class.
         return classes
     found = sorted_labels(y_true, y_pred, name="y_true and y_pred", ignored=ignored)
-    matrix = prices["cost_matrix"]
+    matrix = cost_options["cost_matrix"]
     named = matrix_labels(matrix)
     if named is not None:
         # y may lack some of the labels. Labels that the matrix lacks are reported by

@@ -123,13 +123,13 @@ class TrialLedger:
     def claim(self, positions: Iterable[int], limit: int) -> list[int]:
         """Claim up to ``limit`` of these positions; return those claimed."""
         self._fail_dead_trials()
-        open_to_all = self._enqueue(list(positions))
-        mine: list[int] = []
-        for _ in range(min(limit, open_to_all)):
+        n_waiting = self._enqueue(list(positions))
+        claimed: list[int] = []
+        for _ in range(min(limit, n_waiting)):
             position = self._take_waiting()
             if position is not None:
-                mine.append(position)
-        return sorted(mine)
+                claimed.append(position)
+        return sorted(claimed)
 
     def finish(
         self, position: int, suggestion: Suggestion, outcome: TrialOutcome
@@ -139,12 +139,12 @@ class TrialLedger:
         try:
             with batch_writes(self.study._storage):
                 self._write(trial, suggestion, outcome)
-            told = self._finish_trial(
+            is_ours = self._finish_trial(
                 trial.number, outcome.values, _STATES[outcome.state]
             )
         except UpdateFinishedTrialError:
-            told = False
-        return self._trials()[trial.number] if told else None
+            is_ours = False
+        return self._trials()[trial.number] if is_ours else None
 
     def _write(
         self, trial: optuna.Trial, suggestion: Suggestion, outcome: TrialOutcome
