@@ -117,14 +117,13 @@ def test_results_have_scikit_learns_format(fitted):
 
 def test_reproducible_for_any_n_jobs(fitted):
     assert_same_results(fitted, search().fit(X, Y))
-    with joblib.parallel_config("threading"):
+    with joblib.parallel_config("multiprocessing"):  # forks, which start quickly
         assert_same_results(fitted, search(n_jobs=2).fit(X, Y))
 
 
-@pytest.mark.slow
-def test_reproducible_in_processes():
-    expected = linear(n_trials=5).fit(X, Y)
-    assert_same_results(expected, linear(n_trials=5, n_jobs=2).fit(X, Y))
+@pytest.mark.nightly
+def test_reproducible_in_loky_processes(fitted):
+    assert_same_results(fitted, search(n_jobs=2).fit(X, Y))
 
 
 def test_scores_are_those_after_the_best_epoch(fitted):
@@ -206,9 +205,9 @@ def test_pruners_compare_best_scores_so_far(scoring):
             return False
 
     space = {RATE: [0.05, 0.2, 0.5]}  # scores fluctuate
-    found = search(None, space, n_trials=6, pruner=Look(), scoring=scoring).fit(X, Y)
+    found = search(None, space, n_trials=5, pruner=Look(), scoring=scoring).fit(X, Y)
     told = [list(t.intermediate_values.values()) for t in found.study_.trials]
-    assert len(seen) == 6
+    assert len(seen) == 5
     for number, values in enumerate(told):  # the study stores the scores themselves
         best = np.maximum.accumulate(values)
         assert_array_equal(list(seen[number].values()), best[: len(seen[number])])
@@ -229,9 +228,12 @@ def test_folds_advance_together():
     assert sizes == [20, 30, 40] * 8
 
 
-@pytest.mark.parametrize("pruner", ["hyperband", "successive_halving", "none", None])
-def test_pruners_by_name(pruner):
-    found = search(n_trials=6, pruner=pruner).fit(X, Y)
+@pytest.mark.parametrize(
+    ("pruner", "n_trials"),
+    [("hyperband", 5), ("successive_halving", 5), ("none", 2), (None, 2)],
+)
+def test_pruners_by_name(pruner, n_trials):
+    found = search(n_trials=n_trials, pruner=pruner).fit(X, Y)
     assert found.cv_results_["state"][0] == "complete"
 
 
@@ -712,13 +714,13 @@ def test_processes_share_a_storage(tmp_path, kind):
     url = kind.format(tmp_path / "search")
 
     def fit():
-        return linear(storage=url, n_trials=6).fit(X, Y).best_score_
+        return linear(storage=url, n_trials=5).fit(X, Y).best_score_
 
     outcomes = [tmp_path / f"outcome {i}" for i in range(2)]
     for process in [start(fit, outcome) for outcome in outcomes]:
         os.waitpid(process, 0)
-    found = linear(storage=url, n_trials=6).fit(X, Y)
-    assert_same_results(found, linear(n_trials=6).fit(X, Y))
+    found = linear(storage=url, n_trials=5).fit(X, Y)
+    assert_same_results(found, linear(n_trials=5).fit(X, Y))
     for outcome in outcomes:
         assert pickle.loads(outcome.read_bytes()) == found.best_score_
 

@@ -30,7 +30,6 @@ from tests.faults.helpers import start
 
 pytestmark = [
     pytest.mark.postgres,
-    pytest.mark.slow,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork"),
 ]
 
@@ -227,6 +226,7 @@ def uninterrupted():
     return work()
 
 
+@pytest.mark.nightly
 def test_a_killed_process_loses_no_trial(database, begin, uninterrupted):
     victim, folder = begin("victim", database, hangs=4)  # second fold, second trial
     wait_for_file(folder / "hangs")
@@ -247,6 +247,7 @@ def test_a_killed_process_loses_no_trial(database, begin, uninterrupted):
     assert lost.user_attrs["owner"]["pid"] == victim
 
 
+@pytest.mark.nightly
 def test_two_processes_that_begin_together_share_the_trials(
     database, begin, uninterrupted
 ):
@@ -294,6 +295,7 @@ def error_of(database, **options):
     return str(caught.value)
 
 
+@pytest.mark.nightly
 def test_database_dropped_during_use(database, execute):
     name = database.rpartition("/")[2]
 
@@ -305,6 +307,7 @@ def test_database_dropped_during_use(database, execute):
     assert f'database "{name}" does not exist' in message
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("command", "message"),
     [

@@ -275,20 +275,27 @@ def everything_shown(one):
 
 @pytest.mark.parametrize("kind", URLS)
 def test_passwords_are_not_shown(kind):
-    url = URLS[kind]
-    given = search(url)
+    given = search(URLS[kind])
+    assert SECRET not in repr(given) and "***" in repr(given)
+    assert SECRET not in str(given.get_params())
+    for pickled in (given, given.get_params()):
+        assert SECRET.encode() not in pickle.dumps(pickled)
+    with pytest.raises(ValueError) as caught:
+        given.fit(X, y)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert SECRET not in shown
+    assert "***" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["plain", "an option"])
+def test_passwords_are_not_shown_by_meta_estimators(kind):
+    given = search(URLS[kind])
     grid = GridSearchCV(make_pipeline(given), {"optunasearchcv__n_trials": [1]})
     for one in (given, clone(given), make_pipeline(given), grid):
         for text in everything_shown(one):
             assert SECRET not in text
         assert "***" in repr(one)
         assert SECRET.encode() not in pickle.dumps(one)
-    assert SECRET.encode() not in pickle.dumps(given.get_params())
-    with pytest.raises(ValueError) as caught:
-        given.fit(X, y)
-    shown = "".join(traceback.format_exception(caught.value))
-    assert SECRET not in shown
-    assert "***" in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", URLS)
