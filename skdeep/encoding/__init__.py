@@ -10,16 +10,16 @@ from skdeep.encoding._arrays import (
     ShapedTargets,
 )
 from skdeep.encoding._context import CONTEXTS, RowContext
-from skdeep.encoding._costs import (
+from skdeep.encoding._cost_table import (
     bayes_threshold,
     check_alpha,
     check_cost_matrix,
+    check_magnitude,
     check_numbers,
     cost_table,
-    listed,
+    join_labels,
     matrix_labels,
-    positive_code,
-    refuse_large,
+    positive_index,
 )
 from skdeep.encoding._forecast_targets import (
     ErrorQuantiles,
@@ -103,6 +103,7 @@ __all__ = [
     "check_alpha",
     "check_cost_matrix",
     "check_holds_numbers",
+    "check_magnitude",
     "check_numbers",
     "check_row_weight",
     "class_targets",
@@ -111,15 +112,14 @@ __all__ = [
     "find_columns",
     "float_dtype",
     "holding_numbers",
+    "join_labels",
     "kind_of_labels",
     "known_r2",
     "learn_time_axis",
-    "listed",
     "matrix_labels",
     "naming",
     "numbered_rows",
-    "positive_code",
-    "refuse_large",
+    "positive_index",
     "refuse_missing",
     "refuse_text",
     "split_columns",

@@ -1,4 +1,4 @@
-"""What decisions cost, as a picture: by threshold, or by the price of an error."""
+"""Plot of the expected cost against the threshold or against alpha."""
 
 from __future__ import annotations
 
@@ -10,62 +10,63 @@ from skdeep._input_checks import check_fitted, check_flag, check_name, naming
 from skdeep.encoding import (
     bayes_threshold,
     check_alpha,
+    check_magnitude,
     check_numbers,
     cost_table,
-    refuse_large,
 )
-from skdeep.metrics._estimators import last_step, pos_label_of
 from skdeep.metrics._labels import (
     check_axes,
     check_column,
     check_labels,
     check_same_length,
     check_weight,
-    codes_of,
+    encode_labels,
     positive_label,
     sorted_labels,
 )
+from skdeep.metrics._wrapped_estimators import final_predictor, find_pos_label
 
-# From ten cheap false positives for a false negative to the opposite.
-_ALPHAS = np.geomspace(0.1, 10, 101)
+# The default range is symmetric: errors of either kind cost up to ten times the other.
+_DEFAULT_ALPHAS = np.geomspace(0.1, 10, 101)
 
 
 class CostCurveDisplay:
-    """What decisions cost, against the threshold or against ``alpha``.
+    """Expected cost against the decision threshold or against ``alpha``.
 
-    Use :meth:`from_estimator` or :meth:`from_predictions` to make one.
+    Create a display with :meth:`from_estimator` or :meth:`from_predictions`.
 
-    Against the threshold: the mean cost of deciding "positive" where the probability
-    reaches it. The same picture shows what it costs never and always to decide
-    "positive"; a threshold that lies above both lines is worse than no model.
+    Against the threshold, the curve is the mean cost of deciding "positive" where the
+    probability is at least the threshold. Two lines show the cost of never and of
+    always deciding "positive"; at a threshold where the curve lies above either line,
+    the model is worse than that constant decision.
 
-    Against ``alpha``, the price of a false positive: the mean cost of the Bayes
-    decision at each price [1]_, divided by ``1 + alpha``, as otherwise all lines would
-    rise with the price alone [2]_. A model is worth something at the prices where its
-    curve is below both lines. Where it is above, its probabilities are not calibrated.
+    Against ``alpha``, the cost of a false positive, the curve is the mean cost of the
+    Bayes decision [1]_ divided by ``1 + alpha``, since otherwise all lines would rise
+    with ``alpha`` [2]_. The model is useful for values of ``alpha`` where its curve
+    lies below both lines. Where it lies above one, the probabilities are not
+    calibrated.
 
     Parameters
     ----------
     costs : ndarray of shape (n_points,)
-        Mean costs of a row.
+        Mean costs per row.
     never, always : float or ndarray of shape (n_points,)
-        Mean cost of deciding "positive" never, and always; arrays against ``alpha``.
+        Mean cost of never and of always deciding "positive"; arrays against ``alpha``.
     thresholds : ndarray of shape (n_points,), default=None
-        The thresholds that the costs are of, rising. Each different probability is one,
-        and infinity the last.
+        Thresholds of the costs, ascending: the distinct probabilities, and infinity.
     alphas : ndarray of shape (n_points,), default=None
-        The prices that the costs are of, rising; in place of ``thresholds``.
+        Values of ``alpha`` of the costs, ascending; instead of ``thresholds``.
     bayes_threshold : float, default=None
-        The best threshold of true probabilities, ``alpha / (1 + alpha)``.
+        The best threshold for true probabilities, ``alpha / (1 + alpha)``.
     bayes_cost : float, default=None
-        In place of it, where each row has a threshold of its own by its costs: the mean
-        cost of deciding by these.
+        If each row has its own costs, and so its own threshold: the mean cost of
+        deciding by these thresholds. Replaces ``bayes_threshold``.
     decision_threshold : float, default=None
-        The threshold that the estimator decides by.
+        The threshold that the estimator uses.
     estimator_name : str, default=None
-        The name of the curve.
+        Name of the curve.
     pos_label : object, default=None
-        The positive class, for the name of the axis.
+        The positive class, shown in the axis label.
 
     Attributes
     ----------
@@ -76,17 +77,16 @@ class CostCurveDisplay:
     line_ : matplotlib Line2D
         The curve. Against the threshold it has steps, from 0 to 1.
     constant_lines_ : list of matplotlib Line2D
-        What "never" and "always" cost, as far as they were not drawn before.
+        The costs of "never" and "always", unless the axes show them already.
     bayes_line_ : matplotlib Line2D or None
-        The mark at the best threshold of true probabilities, or at what it costs to
-        decide each row by a threshold of its own.
+        The line at ``bayes_threshold`` or ``bayes_cost``.
     threshold_mark_ : matplotlib Line2D or None
-        The mark on the curve where the estimator decides.
+        The mark on the curve at ``decision_threshold``.
 
     See Also
     --------
     skdeep.metrics.expected_cost : The cost of one set of decisions.
-    skdeep.CostSensitiveClassifier : Makes the decisions that cost least.
+    skdeep.CostSensitiveClassifier : Classifier that minimises the expected cost.
 
     References
     ----------
@@ -154,64 +154,77 @@ class CostCurveDisplay:
         Parameters
         ----------
         estimator : classifier
-            A fitted classifier of two classes that has ``predict_proba``. A
-            ``threshold_``, as that of :class:`~skdeep.CostSensitiveClassifier`, is
-            marked on the curve.
+            A fitted binary classifier with ``predict_proba``. If it has a
+            ``threshold_``, as :class:`~skdeep.CostSensitiveClassifier` has, the curve
+            shows it.
         X : array-like of shape (n_samples, n_features)
-            Rows that the classifier has not been trained on.
+            Held-out rows.
         y : array-like of shape (n_samples,)
             Their classes.
         against : {'threshold', 'alpha'}, default='threshold'
-            What the axis shows.
+            Quantity on the horizontal axis.
         alpha : float or array-like of shape (n_points,), default=None
-            What a false positive costs, where a false negative costs 1. Against the
-            threshold a number, None being 1; against ``alpha`` the numbers to draw,
-            None being 101 from 0.1 to 10.
+            Cost of a false positive; a false negative costs 1. Against the threshold, a
+            number (default 1); against ``alpha``, the values to draw (default: 101
+            values from 0.1 to 10).
         pos_label : object, default=None
-            The positive class; None is the ``pos_label`` that the estimator was given,
-            or else the greater class, ``classes_[1]``.
+            The positive class. None is the estimator's ``pos_label`` if it has one, or
+            else the greater class, ``classes_[1]``.
         fp_cost : array-like of shape (n_samples,), default=None
-            What a false positive costs in each row, times ``alpha``. None is 1.
+            Cost of a false positive in each row, multiplied by ``alpha``. None is 1.
         fn_cost : array-like of shape (n_samples,), default=None
-            What a false negative costs in each row. None is 1.
+            Cost of a false negative in each row. None is 1.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows in the means.
         name : str, default=None
-            The name of the curve; that of the class if None.
+            Name of the curve; by default the class name of the estimator.
         ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
+            Axes to draw on; by default those of a new figure.
         plot_constants : bool, default=True
-            Whether to draw what "never" and "always" cost, if this is not yet there.
+            Whether to draw the costs of "never" and "always", unless the axes show them
+            already.
         curve_kwargs : dict, default=None
-            Keywords for the curve, of matplotlib's ``plot``.
+            Keyword arguments for the curve, passed to matplotlib's ``plot``.
 
         Returns
         -------
         display : CostCurveDisplay
-            With the curve drawn.
+            The display, with the curve drawn.
 
         Raises
         ------
         TypeError
-            If the estimator gives no probabilities.
+            If the estimator does not predict probabilities.
         ValueError
-            If there are not two classes, or costs are not as they should be.
+            If there are not two classes, or costs are invalid.
+
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skdeep.metrics import CostCurveDisplay
+        >>> X, y = [[0], [1], [2], [3]], [0, 1, 0, 1]
+        >>> model = LogisticRegression().fit(X, y)
+        >>> display = CostCurveDisplay.from_estimator(model, X, y, against="alpha")
+        >>> float(display.alphas.min()), float(display.alphas.max())
+        (0.1, 10.0)
+        >>> plt.close(display.figure_)
         """
         rows = dict(fp_cost=fp_cost, fn_cost=fn_cost)
         check_name(name)
         classes = _check_classifier(estimator)
         if pos_label is None:
-            pos_label = pos_label_of(estimator)
+            pos_label = find_pos_label(estimator)
         pos_label = positive_label(classes, pos_label, "estimator.classes_")
         codes = {label: code for code, label in enumerate(classes)}
-        codes_of(check_labels(y, "y"), codes, "y")
+        encode_labels(check_labels(y, "y"), codes, "y")
         y_score = estimator.predict_proba(X)[:, codes[pos_label]]
-        display = cls._of(
+        display = cls._from_scores(
             y, y_score, against, alpha, pos_label, sample_weight, rows, "y"
         )
         display.estimator_name = name or type(estimator).__name__
         if against == "threshold":
-            display.decision_threshold = _threshold_of(estimator, classes, pos_label)
+            display.decision_threshold = _read_threshold(estimator, classes, pos_label)
         return display.plot(
             ax=ax, plot_constants=plot_constants, curve_kwargs=curve_kwargs
         )
@@ -233,51 +246,62 @@ class CostCurveDisplay:
         plot_constants=True,
         curve_kwargs=None,
     ):
-        """Draw the cost curve of probabilities.
+        """Draw the cost curve of predicted probabilities.
 
         Parameters
         ----------
         y_true : array-like of shape (n_samples,)
-            True classes, one or two different ones.
+            True classes, at most two distinct ones.
         y_score : array-like of shape (n_samples,)
             Probabilities of the positive class.
         against : {'threshold', 'alpha'}, default='threshold'
-            What the axis shows.
+            Quantity on the horizontal axis.
         alpha : float or array-like of shape (n_points,), default=None
-            What a false positive costs, where a false negative costs 1. Against the
-            threshold a number, None being 1; against ``alpha`` the numbers to draw,
-            None being 101 from 0.1 to 10.
+            Cost of a false positive; a false negative costs 1. Against the threshold, a
+            number (default 1); against ``alpha``, the values to draw (default: 101
+            values from 0.1 to 10).
         pos_label : object, default=None
             The positive class; None is the greater one.
         fp_cost : array-like of shape (n_samples,), default=None
-            What a false positive costs in each row, times ``alpha``. None is 1.
+            Cost of a false positive in each row, multiplied by ``alpha``. None is 1.
         fn_cost : array-like of shape (n_samples,), default=None
-            What a false negative costs in each row. None is 1.
+            Cost of a false negative in each row. None is 1.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows in the means.
         name : str, default=None
-            The name of the curve.
+            Name of the curve.
         ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
+            Axes to draw on; by default those of a new figure.
         plot_constants : bool, default=True
-            Whether to draw what "never" and "always" cost, if this is not yet there.
+            Whether to draw the costs of "never" and "always", unless the axes show them
+            already.
         curve_kwargs : dict, default=None
-            Keywords for the curve, of matplotlib's ``plot``.
+            Keyword arguments for the curve, passed to matplotlib's ``plot``.
 
         Returns
         -------
         display : CostCurveDisplay
-            With the curve drawn.
+            The display, with the curve drawn.
 
         Raises
         ------
         ValueError
-            If there are more than two classes, what is given are no probabilities, or
-            costs are not as they should be.
+            If there are more than two classes, ``y_score`` does not hold probabilities,
+            or costs are invalid.
+
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> from skdeep.metrics import CostCurveDisplay
+        >>> y_true, y_score = [0, 1, 0, 1], [0.2, 0.4, 0.6, 0.8]
+        >>> display = CostCurveDisplay.from_predictions(y_true, y_score, alpha=3)
+        >>> display.costs
+        array([1.5 , 0.75, 1.  , 0.25, 0.5 ])
+        >>> plt.close(display.figure_)
         """
         check_name(name)
         rows = dict(fp_cost=fp_cost, fn_cost=fn_cost)
-        display = cls._of(
+        display = cls._from_scores(
             y_true, y_score, against, alpha, pos_label, sample_weight, rows, "y_true"
         )
         display.estimator_name = name
@@ -286,8 +310,10 @@ class CostCurveDisplay:
         )
 
     @classmethod
-    def _of(cls, y, y_score, against, alpha, pos_label, weight, row_costs, y_name):
-        """Compute a curve; ``y_name`` is what the user calls the true classes."""
+    def _from_scores(
+        cls, y, y_score, against, alpha, pos_label, weight, row_costs, y_name
+    ):
+        """Compute a curve; ``y_name`` is the user's argument for the true classes."""
         if not isinstance(against, str) or against not in ("threshold", "alpha"):
             raise ValueError(
                 f"against must be 'threshold' or 'alpha', got {against!r}."
@@ -297,22 +323,24 @@ class CostCurveDisplay:
         labels = sorted_labels(y, name=y_name)
         pos_label = positive_label(labels, pos_label, y_name)
         codes = {label: label == pos_label for label in labels}
-        is_positive = codes_of(y, codes, y_name)
+        is_positive = encode_labels(y, codes, y_name)
         weight = check_weight(weight, y)
         share = np.ones(len(y)) if weight is None else weight
         share = share / share.sum()
         if against == "alpha":
             alphas = _check_alphas(alpha)
-            fp, fn = _errors(1.0, row_costs, len(y))
-            curve = _over_alphas(is_positive, y_score, fp, fn, share, alphas)
+            fp, fn = _error_costs(1.0, row_costs, len(y))
+            curve = _costs_by_alpha(is_positive, y_score, fp, fn, share, alphas)
             return cls(**curve, alphas=alphas, pos_label=pos_label)
         alpha = _check_alpha(alpha)
-        fp, fn = _errors(alpha, row_costs, len(y))
-        curve = _over_thresholds(is_positive, y_score, fp * share, fn * share)
+        fp, fn = _error_costs(alpha, row_costs, len(y))
+        curve = _costs_by_threshold(is_positive, y_score, fp * share, fn * share)
         bayes: dict = {"bayes_threshold": alpha / (1 + alpha)}
         if any(costs is not None for costs in row_costs.values()):
             decided = y_score >= bayes_threshold(fp, fn)
-            bayes = {"bayes_cost": _cost(decided, is_positive, fp * share, fn * share)}
+            bayes = {
+                "bayes_cost": _mean_cost(decided, is_positive, fp * share, fn * share)
+            }
         return cls(**curve, **bayes, pos_label=pos_label)
 
     def plot(self, *, ax=None, name=None, plot_constants=True, curve_kwargs=None):
@@ -321,18 +349,30 @@ class CostCurveDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
+            Axes to draw on; by default those of a new figure.
         name : str, default=None
-            The name of the curve; ``estimator_name`` if None.
+            Name of the curve; by default ``estimator_name``.
         plot_constants : bool, default=True
-            Whether to draw what "never" and "always" cost, if this is not yet there.
+            Whether to draw the costs of "never" and "always", unless the axes show them
+            already.
         curve_kwargs : dict, default=None
-            Keywords for the curve, of matplotlib's ``plot``.
+            Keyword arguments for the curve, passed to matplotlib's ``plot``.
 
         Returns
         -------
         display : CostCurveDisplay
-            Itself.
+            The display.
+
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> from skdeep.metrics import CostCurveDisplay
+        >>> y_true, y_score = [0, 1, 0, 1], [0.2, 0.4, 0.6, 0.8]
+        >>> display = CostCurveDisplay.from_predictions(y_true, y_score)
+        >>> _, ax = plt.subplots()
+        >>> display.plot(ax=ax, name="model").line_.get_label()
+        'model'
+        >>> plt.close("all")
         """
         import matplotlib.pyplot as plt
 
@@ -358,13 +398,15 @@ class CostCurveDisplay:
         return self
 
     def _plot_thresholds(self, style):
-        """Draw the steps: a threshold's cost holds down to the probability below it."""
+        """Draw the steps: a cost holds between a threshold and the one below it."""
         x = np.concatenate([[0.0], self.thresholds[:-1], [1.0]])
         y = np.concatenate([self.costs[:1], self.costs])
         style = {"drawstyle": "steps-pre", **style}
         (self.line_,) = self.ax_.plot(x, y, **style)
         mark = self.decision_threshold
         if mark is not None and 0 <= mark <= 1:
+            # The cost at a threshold is that of the next probability above or equal to
+            # it.
             at = np.searchsorted(self.thresholds, mark)
             (self.threshold_mark_,) = self.ax_.plot(
                 [mark],
@@ -378,7 +420,7 @@ class CostCurveDisplay:
         self.ax_.set(xlabel=f"threshold on the probability{what}", ylabel="mean cost")
 
     def _plot_bayes(self):
-        """Mark the threshold that true probabilities call for, or its cost."""
+        """Draw a line at the Bayes threshold, or at the cost of per-row thresholds."""
         if self.bayes_cost is not None:
             color, label = self.line_.get_color(), "each row's own threshold"
             style = dict(color=color, linestyle=":", label=label)
@@ -394,7 +436,7 @@ class CostCurveDisplay:
     def _plot_alphas(self, style):
         (self.line_,) = self.ax_.plot(self.alphas, self.costs / self._scale, **style)
         self.ax_.set_xscale("log")
-        # Numbers beside the powers of ten would overlap, and are no powers here.
+        # Matplotlib's labels of minor ticks overlap, and it formats them as powers.
         self.ax_.xaxis.set_major_formatter("{x:g}")
         if self.alphas[-1] < 10 * self.alphas[0]:
             self.ax_.set_xticks(np.geomspace(self.alphas[0], self.alphas[-1], 5))
@@ -410,7 +452,7 @@ class CostCurveDisplay:
         return 1.0 if self.alphas is None else 1.0 + self.alphas
 
     def _plot_constants(self):
-        """Draw what constant decisions cost, once on an axes for the same rows."""
+        """Draw the costs of constant decisions, once per axes for the same rows."""
         x = (0.0, 1.0) if self.alphas is None else self.alphas
         lines = []
         styles = {"never": "--", "always": "-."}
@@ -424,39 +466,39 @@ class CostCurveDisplay:
 
 
 def _is_drawn(ax, label: str, heights) -> bool:
-    """Tell if a line of these heights, but for rounding, is there under this name."""
+    """Check whether the axes have an (almost) identical line with this label."""
     drawn = [line.get_ydata() for line in ax.lines if line.get_label() == label]
     return any(len(y) == len(heights) and np.allclose(y, heights) for y in drawn)
 
 
 def _check_classifier(estimator) -> list:
-    """Return the two classes of a fitted classifier."""
+    """Return the classes of a fitted binary classifier."""
     check_fitted(estimator)
     name = type(estimator).__name__
     if not hasattr(estimator, "classes_") or not hasattr(estimator, "predict_proba"):
-        raise TypeError(f"estimator must give probabilities of classes, got {name}.")
+        raise TypeError(f"estimator must predict class probabilities, got {name}.")
     classes = np.asarray(estimator.classes_).tolist()
     if len(classes) != 2:
         raise ValueError(
-            f"estimator must be a classifier of two classes, got {name} of "
-            f"{len(classes)}."
+            f"estimator must be a binary classifier, got {name} with {len(classes)} "
+            "classes."
         )
     return classes
 
 
-def _threshold_of(estimator, classes: list, pos_label) -> float | None:
-    """Return the threshold that an estimator decides by, if it tells."""
-    step = last_step(estimator)
+def _read_threshold(estimator, classes: list, pos_label) -> float | None:
+    """Return the ``threshold_`` of an estimator, None if it has none."""
+    step = final_predictor(estimator)
     threshold = getattr(step, "threshold_", None)
-    about = pos_label_of(estimator)
-    about = classes[1] if about is None else about
-    if not isinstance(threshold, Real) or about != pos_label:
-        return None  # of the other class's probability
+    positive = find_pos_label(estimator)
+    positive = classes[1] if positive is None else positive
+    if not isinstance(threshold, Real) or positive != pos_label:
+        return None  # it is a threshold on the probability of the other class
     return float(threshold)
 
 
 def _check_probabilities(y_score) -> np.ndarray:
-    y_score = check_column(y_score, "y_score", "one probability a row")
+    y_score = check_column(y_score, "y_score", "one probability per row")
     y_score = check_numbers(y_score, "y_score")
     bad = ~((y_score >= 0) & (y_score <= 1))  # NaN is neither
     if bad.any():
@@ -469,20 +511,20 @@ def _check_probabilities(y_score) -> np.ndarray:
 
 
 def _check_alpha(alpha) -> float:
-    """Return the one price that a curve against thresholds is drawn at."""
+    """Return the cost of a false positive for a curve against the threshold."""
     if alpha is None:
         return 1.0
     if not isinstance(alpha, Real):
         raise ValueError(
-            f"alpha must be a number where against='threshold', got {alpha!r}."
+            f"alpha must be a number if against='threshold', got {alpha!r}."
         )
     return check_alpha(alpha)
 
 
 def _check_alphas(alpha) -> np.ndarray:
-    """Return the prices that a curve is drawn over, rising."""
+    """Return the ascending values of alpha that a curve is drawn over."""
     if alpha is None:
-        return _ALPHAS.copy()
+        return _DEFAULT_ALPHAS.copy()
     try:
         alphas = check_numbers(alpha, "alpha")
     except ValueError:
@@ -490,29 +532,30 @@ def _check_alphas(alpha) -> np.ndarray:
     good = alphas.ndim == 1 and len(alphas) > 1
     if not good or not ((alphas > 0) & (alphas < np.inf)).all():
         raise ValueError(
-            "alpha must hold two or more finite numbers above 0 where against='alpha', "
+            "alpha must hold at least two finite numbers above 0 if against='alpha', "
             f"got {alpha!r}."
         )
-    refuse_large(alphas, "alpha")
+    check_magnitude(alphas, "alpha")
     return np.sort(alphas)
 
 
-def _errors(alpha, row_costs: dict, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return what a false positive and a false negative cost in each row, (n,)."""
+def _error_costs(alpha, row_costs: dict, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the costs of false positives and of false negatives, both (n,)."""
     table = cost_table([False, True], alpha=alpha, n_samples=n, **row_costs)
     return np.broadcast_to(table[:, 0, 1], n), np.broadcast_to(table[:, 1, 0], n)
 
 
-def _over_thresholds(is_positive, y_score, fp, fn) -> dict:
-    """Return the cost of deciding "positive" from each probability on.
+def _costs_by_threshold(is_positive, y_score, fp, fn) -> dict:
+    """Return the mean cost at each threshold.
 
-    ``fp`` and ``fn``, (n_samples,), are a row's part in the mean.
+    ``fp`` and ``fn``, (n_samples,), are costs multiplied by the rows' shares in the
+    mean.
     """
     thresholds, where = np.unique(y_score, return_inverse=True)
     n = len(thresholds)
     refused = np.bincount(where, np.where(is_positive, fn, 0.0), minlength=n)
     accepted = np.bincount(where, np.where(is_positive, 0.0, fp), minlength=n)
-    # At the k-th threshold those of the first k probabilities are decided negative.
+    # At the k-th threshold, rows with the k smallest probabilities are negative.
     missed = np.append(0.0, np.cumsum(refused))
     false_alarms = np.append(np.cumsum(accepted[::-1])[::-1], 0.0)
     costs = missed + false_alarms
@@ -524,11 +567,11 @@ def _over_thresholds(is_positive, y_score, fp, fn) -> dict:
     )
 
 
-def _over_alphas(is_positive, y_score, fp, fn, share, alphas) -> dict:
-    """Return the cost of the Bayes decisions at each price of a false positive."""
+def _costs_by_alpha(is_positive, y_score, fp, fn, share, alphas) -> dict:
+    """Return the mean cost of the Bayes decisions for each alpha."""
     fp_part, fn_part = fp * share, fn * share
     costs = [
-        _cost(
+        _mean_cost(
             y_score >= bayes_threshold(alpha * fp, fn),
             is_positive,
             alpha * fp_part,
@@ -543,6 +586,6 @@ def _over_alphas(is_positive, y_score, fp, fn, share, alphas) -> dict:
     )
 
 
-def _cost(decided, is_positive, fp, fn) -> float:
-    """Return what decisions cost, where fp and fn are a row's part in the mean."""
+def _mean_cost(decided, is_positive, fp, fn) -> float:
+    """Return the mean cost; fp and fn are multiplied by the rows' shares in it."""
     return float(fp[decided & ~is_positive].sum() + fn[~decided & is_positive].sum())

@@ -1,4 +1,4 @@
-"""Whom the errors fall on: error rates of groups, as a picture."""
+"""Plot of false-positive and false-negative rates by group."""
 
 from __future__ import annotations
 
@@ -9,40 +9,45 @@ import pandas as pd
 from scipy.stats import norm
 
 from skdeep._input_checks import check_fitted, check_name, tensor_to_numpy
-from skdeep.encoding import listed
-from skdeep.metrics._estimators import costs_for, last_step, pos_label_of
+from skdeep.encoding import join_labels
 from skdeep.metrics._labels import (
     check_axes,
     check_column,
     check_label,
     check_labels,
     check_same_length,
-    check_truth,
-    codes_of,
+    check_true_labels,
+    encode_labels,
     positive_label,
     sorted_labels,
 )
+from skdeep.metrics._wrapped_estimators import (
+    accepted_costs,
+    final_predictor,
+    find_pos_label,
+)
 
-# Each rate, by the name of its column: its errors, and the rows that it is a share of.
+# For each rate the columns of its numerator and its denominator.
 _RATES = {
     "false_positive_rate": ("false_positives", "n_negatives"),
     "false_negative_rate": ("false_negatives", "n_positives"),
 }
 _COVERAGE = 0.95
-# A picture of more groups cannot be read, and would be of a hundred feet.
-_MOST_GROUPS = 500
+# More groups make an unreadable figure.
+_MAX_GROUPS = 500
 _INCHES_PER_GROUP = 0.3
 
 
 class ErrorRatesDisplay:
-    """False-positive and false-negative rates of groups: whom do the errors fall on.
+    """False-positive and false-negative rates by group.
 
-    Use :meth:`from_estimator` or :meth:`from_predictions` to make one.
+    Create a display with :meth:`from_estimator` or :meth:`from_predictions`.
 
-    The false-positive rate of a group is the share of its negatives that were decided
-    "positive"; the false-negative rate the share of its positives that were decided
-    "negative". Each is drawn with its Wilson 95 % interval [1]_, as rates of few rows
-    say little. An abstention is neither error, but its row is counted.
+    The false-positive rate of a group is the fraction of its negative rows that were
+    predicted "positive"; the false-negative rate is the fraction of its positive rows
+    that were predicted "negative". Each rate is drawn with its 95 % Wilson interval
+    [1]_, because rates of small groups are uncertain. Rows on which the classifier
+    abstained count in the denominator but are not errors.
 
     Parameters
     ----------
@@ -51,7 +56,7 @@ class ErrorRatesDisplay:
         "n_positives", "false_positives", "false_negatives", "abstained_negatives" and
         "abstained_positives".
     group_name : str, default=None
-        What the groups are of, for the name of the axis.
+        Name of the grouping, shown as the axis label.
     estimator_name : str, default=None
         Shown as the title.
     pos_label : object, default=None
@@ -64,11 +69,11 @@ class ErrorRatesDisplay:
         "n_positives", "false_positive_rate" and "false_negative_rate". A rate is NaN in
         a group without negatives, or without positives.
     intervals_ : DataFrame
-        The ends of the Wilson intervals: its columns are pairs of a rate and "lower" or
+        Limits of the Wilson intervals; the columns are pairs of a rate and "lower" or
         "upper".
     differences_ : Series
-        The largest rate of a group minus the smallest, for each of the two rates; NaN
-        where fewer than two groups have it.
+        For each of the two rates, the largest value of a group minus the smallest; NaN
+        if fewer than two groups have the rate.
     axes_ : ndarray of matplotlib Axes, (2,)
         The axes of the false-positive and of the false-negative rates.
     ax_ : matplotlib Axes
@@ -80,13 +85,13 @@ class ErrorRatesDisplay:
 
     See Also
     --------
-    CostCurveDisplay : What the errors cost.
+    CostCurveDisplay : Expected cost of the decisions.
 
     Notes
     -----
-    Where groups differ in how common the positive class is, a classifier cannot have
-    equal error rates and be calibrated in every group [2]_: which difference is the
-    lesser evil is for people to decide.
+    If the frequency of the positive class differs between groups, no classifier can
+    both have equal error rates and be calibrated in every group [2]_. Which difference
+    is acceptable depends on the application.
 
     References
     ----------
@@ -132,37 +137,52 @@ class ErrorRatesDisplay:
         Parameters
         ----------
         estimator : classifier
-            A fitted classifier of two classes. What it answers where it abstains is
-            read from its ``abstain_label``.
+            A fitted binary classifier. If it has an ``abstain_label``, predictions of
+            this label are abstentions.
         X : array-like of shape (n_samples, n_features)
-            Rows to decide on.
+            Rows to predict.
         y : array-like of shape (n_samples,)
             Their classes.
         groups : str or array-like of shape (n_samples,)
-            The group of each row, or the column of X that tells it.
+            The group of each row, or the name of a column of X that holds it.
         pos_label : object, default=None
-            The positive class; None is the ``pos_label`` that the estimator was given,
-            or else the greater class, ``classes_[1]``.
+            The positive class. None is the estimator's ``pos_label`` if it has one, or
+            else the greater class, ``classes_[1]``.
         fp_cost : array-like of shape (n_samples,), default=None
-            What a false positive costs in each row, for an estimator that asks for it.
+            Cost of a false positive in each row, passed to ``predict`` of an estimator
+            that requests it.
         fn_cost : array-like of shape (n_samples,), default=None
-            What a false negative costs in each row, for an estimator that asks for it.
+            Cost of a false negative in each row, passed likewise.
         name : str, default=None
-            The title; the name of the class if None.
+            Title; by default the class name of the estimator.
         ax : array-like of two matplotlib Axes, default=None
-            Where to draw; a new figure if None.
+            Axes to draw on; by default those of a new figure.
 
         Returns
         -------
         display : ErrorRatesDisplay
-            With the rates drawn.
+            The display, with the rates drawn.
 
         Raises
         ------
         TypeError
-            If the estimator is no classifier.
+            If the estimator is not a classifier.
         ValueError
-            If there are not two classes, or the groups are not told for each row.
+            If there are not two classes, or ``groups`` does not hold one group per row.
+
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> import pandas as pd
+        >>> from sklearn.dummy import DummyClassifier
+        >>> from skdeep.metrics import ErrorRatesDisplay
+        >>> X = pd.DataFrame({"age": [25, 40, 31, 58], "region": ["n", "n", "s", "s"]})
+        >>> y = [0, 1, 1, 1]
+        >>> model = DummyClassifier(strategy="constant", constant=1).fit(X, y)
+        >>> display = ErrorRatesDisplay.from_estimator(model, X, y, "region")
+        >>> display.rates_["false_positive_rate"].to_dict()
+        {'n': 1.0, 's': nan}
+        >>> plt.close(display.figure_)
         """
         check_name(name)
         check_fitted(estimator)
@@ -171,15 +191,15 @@ class ErrorRatesDisplay:
             raise TypeError(f"estimator must be a classifier, got {found}.")
         labels = np.asarray(estimator.classes_).tolist()
         if pos_label is None:
-            pos_label = pos_label_of(estimator)
+            pos_label = find_pos_label(estimator)
         pos_label = positive_label(labels, pos_label, "estimator.classes_")
         costs = dict(fp_cost=fp_cost, fn_cost=fn_cost)
         y = check_labels(y, "y")
-        codes_of(y, dict.fromkeys(labels, 0), "y")
-        y_pred = estimator.predict(X, **costs_for(estimator, "predict", costs))
-        step = last_step(estimator)
+        encode_labels(y, dict.fromkeys(labels, 0), "y")
+        y_pred = estimator.predict(X, **accepted_costs(estimator, "predict", costs))
+        step = final_predictor(estimator)
         abstains = getattr(step, "abstain_cost", None) is not None
-        groups, group_name = _groups_of(X, groups)
+        groups, group_name = _find_groups(X, groups)
         check_same_length(y=y, y_pred=y_pred, groups=groups)
         display = cls(
             counts=_counts(
@@ -217,32 +237,43 @@ class ErrorRatesDisplay:
         y_pred : array-like of shape (n_samples,)
             Decisions: classes, or ``abstain_label``.
         groups : array-like of shape (n_samples,)
-            The group of each row. Its name, if it is a Series, names the axis.
+            The group of each row. The name of a Series becomes the axis label.
         pos_label : object, default=None
             The positive class; None is the greater one.
         abstain_label : object, default=None
-            What stands in ``y_pred`` where the decision is to abstain. None: nobody
-            abstains.
+            Label in ``y_pred`` that means to abstain. None does not allow it.
         name : str, default=None
-            The title.
+            Title.
         ax : array-like of two matplotlib Axes, default=None
-            Where to draw; a new figure if None.
+            Axes to draw on; by default those of a new figure.
 
         Returns
         -------
         display : ErrorRatesDisplay
-            With the rates drawn.
+            The display, with the rates drawn.
 
         Raises
         ------
         ValueError
-            If there are more than two classes, or the arrays do not fit together.
+            If there are more than two classes, or the arrays differ in length.
+
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> from skdeep.metrics import ErrorRatesDisplay
+        >>> y_true, y_pred = ["a", "a", "b", "b"], ["a", "?", "a", "b"]
+        >>> display = ErrorRatesDisplay.from_predictions(
+        ...     y_true, y_pred, groups=[1, 1, 2, 2], pos_label="b", abstain_label="?"
+        ... )
+        >>> display.rates_["false_negative_rate"].to_dict()
+        {1: nan, 2: 0.5}
+        >>> plt.close(display.figure_)
         """
         check_name(name)
         check_label(abstain_label, "abstain_label")
         y_true, y_pred = check_labels(y_true, "y_true"), check_labels(y_pred, "y_pred")
         if abstain_label is not None:
-            check_truth(y_true, abstain_label)
+            check_true_labels(y_true, abstain_label)
         found = "y_true and y_pred"
         ignored = () if abstain_label is None else (abstain_label,)
         labels = sorted_labels(y_true, y_pred, name=found, ignored=ignored)
@@ -251,7 +282,7 @@ class ErrorRatesDisplay:
         check_same_length(y_true=y_true, y_pred=y_pred, groups=codes)
         display = cls(
             counts=_counts(y_true, y_pred, codes, labels, pos_label, abstain_label),
-            group_name=_name_of(groups),
+            group_name=_series_name(groups),
             estimator_name=name,
             pos_label=pos_label,
         )
@@ -287,30 +318,30 @@ class ErrorRatesDisplay:
         self.rates_ = self.counts[["n_negatives", "n_positives"]].copy()
         ends = {}
         for rate, (errors, n) in _RATES.items():
-            made, of = self.counts[errors], self.counts[n]
-            self.rates_[rate] = made / of  # NaN of no rows
-            ends[rate, "lower"], ends[rate, "upper"] = _wilson(made, of)
+            n_errors, n_rows = self.counts[errors], self.counts[n]
+            self.rates_[rate] = n_errors / n_rows  # NaN if there are no rows
+            ends[rate, "lower"], ends[rate, "upper"] = _wilson(n_errors, n_rows)
         self.intervals_ = pd.DataFrame(ends, index=self.counts.index)
         rates = self.rates_[list(_RATES)]
         differences = (rates.max() - rates.min()).where(rates.count() > 1)
         self.differences_ = differences.rename("difference")
 
     def _draw(self, ax, rate):
-        """Draw one rate of all groups, the first of them on top."""
+        """Draw one rate for all groups, the first group on top."""
         errors, n = (self.counts[column] for column in _RATES[rate])
         values, ends = self.rates_[rate], self.intervals_[rate]
         sides = np.array([values - ends["lower"], ends["upper"] - values])
         style = dict(fmt="o", capsize=2, color="C0" if ax is self.ax_ else "C1")
-        # Rounding may put an end on the wrong side of its rate.
+        # Rounding may put a limit on the wrong side of the rate; errorbar would raise.
         drawn = ax.errorbar(values, np.arange(len(n)), xerr=sides.clip(0), **style)
         overall = errors.sum() / n.sum() if n.sum() else np.nan
         ax.axvline(overall, color="grey", linestyle=":", zorder=0)
-        ax.set(xlim=(-0.02, 1.02), xlabel=self._explained(rate, overall))
+        ax.set(xlim=(-0.02, 1.02), xlabel=self._axis_label(rate, overall))
         _write_counts(ax, n)
         return drawn
 
-    def _explained(self, rate, overall) -> str:
-        """Return what is written below the axes of a rate."""
+    def _axis_label(self, rate, overall) -> str:
+        """Return the text below the axes of a rate."""
         what = rate.removesuffix("_rate").replace("_", "-")
         kind = _RATES[rate][1].removeprefix("n_")
         lines = [f"{what} rate, of n {kind}", f"all rows: {overall:.3f}"]
@@ -319,40 +350,44 @@ class ErrorRatesDisplay:
             lines[1] += f", largest difference: {difference:.3f}"
         abstained = int(self.counts[f"abstained_{kind}"].sum())
         if abstained:
-            lines.append(f"abstained on {abstained} of the {kind}: no errors")
+            lines.append(f"abstained on {abstained} {kind} (not errors)")
         return "\n".join(lines)
 
 
-def _groups_of(X, groups) -> tuple[np.ndarray, str | None]:
-    """Return the group of each row, and what the groups are of."""
+def _find_groups(X, groups) -> tuple[np.ndarray, str | None]:
+    """Return the group of each row and the name of the grouping."""
     if not isinstance(groups, Hashable) or not np.isscalar(groups):
-        return _check_groups(groups), _name_of(groups)
+        return _check_groups(groups), _series_name(groups)
     columns = list(getattr(X, "columns", ()))
     if groups not in columns:
-        known = f"has the columns {listed(columns)}" if columns else "has no names"
+        known = (
+            f"has the columns {join_labels(columns)}"
+            if columns
+            else "has no column names"
+        )
         raise ValueError(f"groups={groups!r} is not a column of X, which {known}.")
     return _check_groups(X[groups]), str(groups)
 
 
-def _name_of(groups) -> str | None:
+def _series_name(groups) -> str | None:
     name = getattr(groups, "name", None)
     return None if name is None else str(name)
 
 
 def _check_groups(groups) -> pd.Categorical:
-    """Return the group of each row, the groups in order; missing ones are last."""
+    """Return the group of each row; groups are ordered, the missing group is last."""
     if isinstance(getattr(groups, "dtype", None), pd.CategoricalDtype):
         return pd.Categorical(groups)
-    return pd.Categorical(check_column(groups, "groups", "one group a row"))
+    return pd.Categorical(check_column(groups, "groups", "one group per row"))
 
 
 def _counts(y_true, y_pred, groups, labels, pos_label, abstain_label) -> pd.DataFrame:
-    """Count rows and errors of each group."""
+    """Count the rows and errors of each group."""
     codes = {label: int(label == pos_label) for label in labels}
-    truth = codes_of(y_true, codes, "y_true").astype(bool)
+    truth = encode_labels(y_true, codes, "y_true").astype(bool)
     if abstain_label is not None:
         codes[abstain_label] = 2
-    decided = codes_of(y_pred, codes, "y_pred")
+    decided = encode_labels(y_pred, codes, "y_pred")
     rows = pd.DataFrame(
         {
             "n_negatives": ~truth,
@@ -368,24 +403,24 @@ def _counts(y_true, y_pred, groups, labels, pos_label, abstain_label) -> pd.Data
 
 
 def _wilson(errors, n) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ends of Wilson's interval for errors among n rows; NaN of none."""
+    """Return the limits of Wilson's interval for errors in n rows; NaN if n is 0."""
     n = np.where(n > 0, n, np.nan)
     z, share = norm.ppf((1 + _COVERAGE) / 2), errors / n
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     spread = np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) * z / (1 + z**2 / n)
-    # Exact at the ends, where rounding would leave the range.
+    # Rounding would give limits slightly outside [0, 1].
     lower, upper = centre - spread, centre + spread
     return np.where(share == 0, 0.0, lower), np.where(share == 1, 1.0, upper)
 
 
 def _two_axes(ax, n_groups: int) -> np.ndarray:
-    """Return the axes of the two rates, in a figure as high as the groups need."""
+    """Return the axes of the two rates; a new figure grows with the groups."""
     import matplotlib.pyplot as plt
 
-    if n_groups > _MOST_GROUPS:
+    if n_groups > _MAX_GROUPS:
         raise ValueError(
-            f"groups holds {n_groups} different groups, too many to draw: at most "
-            f"{_MOST_GROUPS}. Numbers become groups by pandas.cut or pandas.qcut."
+            f"groups has {n_groups} distinct values, more than the {_MAX_GROUPS} that "
+            "can be drawn. Use pandas.cut or pandas.qcut to bin numbers."
         )
     if ax is None:
         size = (8, 1.8 + _INCHES_PER_GROUP * max(n_groups, 3))
@@ -399,7 +434,7 @@ def _two_axes(ax, n_groups: int) -> np.ndarray:
 
 
 def _name_groups(axes, names, title) -> None:
-    """Write the names of the groups on the left, and order them downwards."""
+    """Label the groups on the left, with the first group on top."""
     for ax in axes:
         ax.set(ylim=(len(names) - 0.5, -0.5))
     shown = ["missing" if pd.isna(name) else str(name) for name in names]
@@ -410,10 +445,11 @@ def _name_groups(axes, names, title) -> None:
 
 
 def _write_counts(ax, n) -> None:
-    """Write on the right of how many rows each rate is a share; say where of none."""
+    """Write the number of rows of each group on the right."""
     kind = n.name.removeprefix("n_")
     style = dict(color="grey", va="center")
     for at, count in enumerate(n):
+        # x in fractions of the axes, y in data units: to the right of each group.
         place = ax.get_yaxis_transform()
         ax.text(1.02, at, f"{count:,}", transform=place, fontsize="small", **style)
         if count == 0:

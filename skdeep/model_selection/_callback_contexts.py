@@ -35,6 +35,7 @@ class SearchContexts:
         return self
 
     def __exit__(self, kind, error, trace):
+        # scikit-learn does not end the context of a fit that raises.
         if kind is None:
             self.root.call_on_fit_task_end(**self.fit_data)
 
@@ -42,7 +43,7 @@ class SearchContexts:
     def trials(self, n_trials: int, n_splits: int) -> Iterator[Callable]:
         """Open the context of all trials; yield a function to call for each trial.
 
-        The function returns the contexts of the folds of the trial, or ``None`` if the
+        The function returns the contexts of the folds of the trial, or None if the
         search has no callbacks or all contexts are used.
         """
         context = self.root.subcontext(
@@ -55,8 +56,8 @@ class SearchContexts:
 
         def make_contexts() -> list | None:
             nonlocal n_made
-            # A trial is repeated if its process seems to be dead, so there may be more
-            # than `n_trials` calls; scikit-learn allows `max_subtasks` contexts.
+            # A trial runs again if its process seems to be dead, so there may be more
+            # than `n_trials` calls; scikit-learn allows only `max_subtasks` contexts.
             is_full = n_made >= n_trials * n_splits
             if is_full or not hasattr(self.caller, "_skl_callbacks"):
                 return None

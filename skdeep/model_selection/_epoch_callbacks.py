@@ -1,4 +1,4 @@
-"""Callbacks, in scikit-learn's sense, that are called after each epoch."""
+"""scikit-learn callbacks that are called after each epoch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class EndOfEpoch:
+class EpochCallback:
     """A callback that passes the network to a function after each epoch.
 
     Parameters
@@ -29,12 +29,13 @@ class EndOfEpoch:
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
         """Call the function after an epoch."""
+        # Callbacks are called for nested tasks too, such as the folds of a search.
         if context.task_name != "epoch" or fitted_estimator is None:
             return False
         return self.function(fitted_estimator)
 
 
-class StopAfter:
+class StopAfterEpochs:
     """A callback that stops training after a number of epochs.
 
     Parameters
@@ -60,14 +61,14 @@ class StopAfter:
         return context.task_name == "epoch" and context.task_id + 1 >= self.n_epochs
 
 
-def last_step(estimator):
-    """Return the last step of a Pipeline, also of nested ones, or the estimator."""
+def last_pipeline_step(estimator):
+    """Return the last step of a Pipeline, also if nested, or the estimator itself."""
     while hasattr(estimator, "steps"):
         estimator = estimator.steps[-1][1]
     return estimator
 
 
-class watched:
+class added_callback:
     """Context manager that adds a callback to the last step of an estimator.
 
     Parameters
@@ -79,16 +80,17 @@ class watched:
     """
 
     def __init__(self, estimator, callback):
-        self.network, self.callback = last_step(estimator), callback
+        self.network, self.callback = last_pipeline_step(estimator), callback
 
     def __enter__(self):
         self.before = list(getattr(self.network, "_skl_callbacks", []))
         self.network.set_callbacks(*self.before, self.callback)
 
     def __exit__(self, *error):
+        # Estimators are kept and pickled after the fit; the callback must not be.
         self.network.set_callbacks(*self.before)
 
 
-def takes_callbacks(estimator) -> bool:
+def supports_callbacks(estimator) -> bool:
     """Return whether the last step of an estimator supports callbacks."""
-    return hasattr(last_step(estimator), "set_callbacks")
+    return hasattr(last_pipeline_step(estimator), "set_callbacks")

@@ -1,7 +1,7 @@
-"""Fits of several folds that advance together, epoch by epoch.
+"""Fits of the folds of a trial, which train in lockstep, epoch by epoch.
 
-Only a fit in a thread of its own can be paused after an epoch and resumed. Each fold
-that reports its epochs has such a thread. The threads take turns: no two of them
+Only a fit that runs in its own thread can be paused after an epoch and resumed. Each
+fold that reports its epochs has such a thread. The threads take turns: no two of them
 compute at the same time.
 """
 
@@ -27,16 +27,16 @@ from sklearn.model_selection._validation import _fit_and_score, _score
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
-from skdeep.model_selection._epoch_callbacks import EndOfEpoch, watched
+from skdeep.model_selection._epoch_callbacks import EpochCallback, added_callback
 
 Scores = dict[str, float]
-# Name of the metric of a scorer that returns a number.
-SINGLE = "score"
+# Name of the metric of a scorer that returns a single number.
+SINGLE_METRIC = "score"
 
 
 @dataclass
 class CrossValidation:
-    """The cross-validation that all trials of a search have in common.
+    """The cross-validation that all trials of a search share.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class CrossValidation:
     X, y : array-like
         All rows.
     folds : list of (train, test)
-        Row indices of each fold.
+        Row positions of each fold.
     scorers : callable
         Scorer, as made by scikit-learn's searches.
     fit_params, score_params : dict
@@ -71,22 +71,22 @@ class CrossValidation:
 
 
 @dataclass
-class Record:
+class FoldScores:
     """Scores of a fold after an epoch, or after the fit."""
 
     test: Scores
     train: Scores | None = None
 
 
-def as_dict(scores) -> Scores:
+def scores_to_dict(scores) -> Scores:
     """Return scores as a dict by metric.
 
     Raises
     ------
     ValueError
-        If there are none, or if they are no real numbers.
+        If there are none, or they are not real numbers.
     """
-    found = dict(scores) if isinstance(scores, dict) else {SINGLE: scores}
+    found = dict(scores) if isinstance(scores, dict) else {SINGLE_METRIC: scores}
     if not found:
         raise ValueError("scoring must return at least one metric, got an empty dict.")
     for name, value in found.items():
@@ -95,37 +95,37 @@ def as_dict(scores) -> Scores:
     return {str(name): float(value) for name, value in found.items()}
 
 
-def names_of(scores: list[dict]) -> list[str]:
+def metric_names(scores: list[dict]) -> list[str]:
     """Return the names of the metrics; a fold whose scoring failed has only one."""
     return max(map(list, scores), key=len)
 
 
-def metric(scores: Scores, name: str) -> float:
-    """Return a score; where scoring failed, that is the same for all metrics."""
-    if name not in scores and list(scores) != [SINGLE]:
+def metric_score(scores: Scores, name: str) -> float:
+    """Return a score; if scoring failed, it is the same for all metrics."""
+    if name not in scores and list(scores) != [SINGLE_METRIC]:
         raise ValueError(
-            "scoring must return the same metrics each time: it has returned "
+            "scoring must return the same metrics each time: it returned "
             f"{list(scores)}, without {name!r}."
         )
-    return scores.get(name, scores.get(SINGLE, np.nan))
+    return scores.get(name, scores.get(SINGLE_METRIC, np.nan))
 
 
-class Fold:
-    """The fit of one fold, which trains one epoch for each call of ``advance``.
+class FoldFit:
+    """The fit of one fold, which trains one epoch per call of ``train_epoch``.
 
     Parameters
     ----------
     cross_validation : CrossValidation
-        The cross-validation to which the fold belongs.
+        The cross-validation of the fold.
     params : dict
         Parameters of the estimator.
     number : int
         Index of the fold.
-    reports : bool
+    scores_epochs : bool
         Whether to score after every epoch, if the estimator reports its epochs.
-    keeps_best : bool
-        Whether the estimator itself restores the weights of its best epoch, so that it
-        must be scored again after the fit.
+    restores_best : bool
+        Whether the estimator restores the weights of its best epoch, so that it must be
+        scored again after the fit.
     context : CallbackContext or None
         Callback context of the fit.
     """
@@ -135,71 +135,84 @@ class Fold:
         cross_validation: CrossValidation,
         params: dict,
         number: int,
-        reports: bool,
-        keeps_best: bool,
+        scores_epochs: bool,
+        restores_best: bool,
         context=None,
     ):
         self.cross_validation = cross_validation
         self.params, self.number, self.context = params, number, context
         self.train, self.test = cross_validation.folds[number]
-        self.reports, self.keeps_best = reports, keeps_best
+        self.scores_epochs, self.restores_best = scores_epochs, restores_best
         self.estimator = clone(cross_validation.estimator)
         self.estimator.set_params(**clone(params, safe=False))
-        self.records: list[Record] = []
-        self.final: Record | None = None
+        self.records: list[FoldScores] = []
+        self.final_scores: FoldScores | None = None
         self.error: str | None = None
         self.fit_time = self.score_time = 0.0
         self.is_done = self.stop = False
-        self._broken: BaseException | None = None
+        self._thread_error: BaseException | None = None
         self._waited = 0.0
-        self._rows: _TestRows | None = None
-        self._turn, self._pause = threading.Semaphore(0), threading.Semaphore(0)
-        # The settings of the calling thread hold in this one too.
+        self._rows: _HeldOutRows | None = None
+        # Semaphores that pass the turn to the thread and back. They count, so a release
+        # before the acquire is not lost.
+        self._may_train, self._has_paused = (
+            threading.Semaphore(0),
+            threading.Semaphore(0),
+        )
+        # Threads do not inherit context variables, such as joblib's and numpy's.
         context = contextvars.copy_context()
-        self._thread = threading.Thread(target=context.run, args=(self._run,))
+        self._thread = threading.Thread(target=context.run, args=(self._run_thread,))
         self._config = _thread_config()
 
-    def advance(self) -> None:
+    def train_epoch(self) -> None:
         """Train until the end of the next epoch, or of the fit."""
-        if not self.reports:
+        if not self.scores_epochs:
             self._fit_and_score()
             self.is_done = True
             return
-        self._go()
-        self._pause.acquire()
-        if self._broken is not None:
-            raise self._broken
+        # The calling thread waits here, so that only one thread computes at a time.
+        self._resume_thread()
+        self._has_paused.acquire()
+        if self._thread_error is not None:
+            raise self._thread_error
 
-    def abandon(self) -> None:
-        """End training, if it has not ended."""
+    def cancel(self) -> None:
+        """Stop training and wait until it has stopped."""
         self.stop_training()
         if self._thread.ident is not None:
             self._thread.join()
 
     def stop_training(self) -> None:
-        """Let training end after the current epoch, without waiting for it."""
+        """Stop training after the current epoch, without waiting for it."""
         self.stop = True
-        self._turn.release()
+        self._may_train.release()
 
-    def record(self, epoch: int) -> Record:
-        """Return the scores after an epoch; a fold that has stopped keeps its last."""
+    def record(self, epoch: int) -> FoldScores:
+        """Return the scores after an epoch; those of the last if the fold has ended."""
         return self.records[min(epoch, len(self.records) - 1)]
 
-    def _go(self) -> None:
-        self._turn.release()
+    def _resume_thread(self) -> None:
+        self._may_train.release()
+        # Started with the first turn: a trial pruned or interrupted before has no
+        # threads.
         if self._thread.ident is None:
             self._thread.start()
 
-    def _run(self) -> None:
-        self._turn.acquire()
+    def _run_thread(self) -> None:
+        self._may_train.acquire()
         try:
-            with self._config(), watched(self.estimator, EndOfEpoch(self._end_epoch)):
+            with (
+                self._config(),
+                added_callback(self.estimator, EpochCallback(self._end_epoch)),
+            ):
                 self._fit_and_score()
         except BaseException as error:
-            self._broken = error
+            # BaseException: Ctrl-C may be raised in this thread; train_epoch raises it
+            # again.
+            self._thread_error = error
         finally:
             self.is_done = True
-            self._pause.release()
+            self._has_paused.release()
 
     def _fit_and_score(self) -> None:
         try:
@@ -207,7 +220,7 @@ class Fold:
         except Exception as error:
             kind = type(self.estimator).__name__
             error.add_note(
-                f"It was raised where estimator={kind} was fitted and scored with the "
+                f"Raised while fitting and scoring estimator={kind} with the "
                 f"parameters {self.params}, in fold {self.number} of X and y."
             )
             raise
@@ -218,7 +231,7 @@ class Fold:
             self.estimator,
             shared.X,
             shared.y,
-            scorer=lambda *rows, **params: 0.0,  # scored below
+            scorer=lambda *rows, **params: 0.0,  # real scoring is below
             train=self.train,
             test=self.test,
             verbose=0,
@@ -231,24 +244,26 @@ class Fold:
             callback_ctx=self.context,
         )
         self.error = result["fit_error"]
+        # The time of the fit includes scoring and waiting for the other folds.
         self.fit_time = result["fit_time"] - self._waited - self.score_time
-        # The scores after the last epoch are those after the fit, but for the latter.
-        if self.error is None and not (self.stop or self._is_scored()):
-            self._score_at_last()
+        # Unless it restores its best epoch, the scores after the last epoch are final.
+        if self.error is None and not (self.stop or self._has_final_scores()):
+            self._score_final()
 
-    def _is_scored(self) -> bool:
-        return bool(self.records) and not self.keeps_best
+    def _has_final_scores(self) -> bool:
+        return bool(self.records) and not self.restores_best
 
-    def _score_at_last(self) -> None:
+    def _score_final(self) -> None:
         started = time.time()
         scores_train = self.cross_validation.return_train_score
         train = self._split(self.train) if scores_train else None
         test = self._split(self.test, is_test=True)
-        self.final = self._score(self.estimator, test, train)
+        self.final_scores = self._score(self.estimator, test, train)
         self.score_time += time.time() - started
 
     def _split(self, rows, is_test: bool = False):
         shared = self.cross_validation
+        # Estimators with precomputed kernels need the training rows to slice columns.
         against = (self.train,) if is_test else ()
         return _safe_split(self.estimator, shared.X, shared.y, rows, *against)
 
@@ -258,78 +273,83 @@ class Fold:
             return True
         started = time.time()
         if self._rows is None:
-            self._rows = _TestRows(self)
+            self._rows = _HeldOutRows(self)
         self.records.append(self._rows.score(network))
         self.score_time += time.time() - started
         started = time.time()
-        self._pause.release()
-        self._turn.acquire()
+        self._has_paused.release()
+        self._may_train.acquire()
         self._waited += time.time() - started
         return self.stop
 
-    def _score(self, estimator, test, train) -> Record:
+    def _score(self, estimator, test, train) -> FoldScores:
         def scores(rows, indices):
             shared = self.cross_validation
             params = _check_method_params(shared.X, shared.score_params, indices)
-            return as_dict(
+            return scores_to_dict(
                 _score(estimator, *rows, shared.scorers, params, shared.error_score)
             )
 
-        return Record(
+        return FoldScores(
             scores(test, self.test),
             None if train is None else scores(train, self.train),
         )
 
 
-class _TestRows:
-    """Rows that a network in the midst of its fit is scored on.
+class _HeldOutRows:
+    """Rows for scoring a network during its fit.
 
-    The steps before it in a Pipeline are fitted by then. What they make of the rows is
-    kept, and the network is scored alone; a user's own scorer, which may look at any
-    step, is given all of them.
+    The earlier steps of a Pipeline are fitted by then. The rows are transformed once,
+    and the network is scored alone. A user's scorer may inspect any step and gets the
+    whole Pipeline.
     """
 
-    def __init__(self, fold: Fold):
+    def __init__(self, fold: FoldFit):
         self.fold = fold
-        self.alone = _looks_at_predictions_only(fold.cross_validation.scorers)
+        self.network_only = _use_predictions_only(fold.cross_validation.scorers)
         self.test = self._transformed(*fold._split(fold.test, is_test=True))
         self.train = None
         if fold.cross_validation.return_train_score:
             self.train = self._transformed(*fold._split(fold.train))
 
-    def score(self, network) -> Record:
+    def score(self, network) -> FoldScores:
         """Return the scores of a network."""
-        estimator = network if self.alone else _with_last(self.fold.estimator, network)
+        estimator = (
+            network
+            if self.network_only
+            else _replace_last_step(self.fold.estimator, network)
+        )
         return self.fold._score(estimator, self.test, self.train)
 
     def _transformed(self, X, y):
         estimator = self.fold.estimator
-        while self.alone and hasattr(estimator, "steps"):
+        while self.network_only and hasattr(estimator, "steps"):
             if len(estimator.steps) > 1:
                 X = estimator[:-1].transform(X)
             estimator = estimator.steps[-1][1]
         return X, y
 
 
-def _with_last(estimator, network):
-    """Return a Pipeline like another one, with another last step."""
+def _replace_last_step(estimator, network):
+    """Return a copy of a Pipeline with another last step."""
     if not hasattr(estimator, "steps"):
         return network
+    # A shallow copy: the fitted steps are shared, and the original keeps its last step.
     made = copy.copy(estimator)
     name, last = estimator.steps[-1]
-    made.steps = [*estimator.steps[:-1], (name, _with_last(last, network))]
+    made.steps = [*estimator.steps[:-1], (name, _replace_last_step(last, network))]
     return made
 
 
-def _looks_at_predictions_only(scorers) -> bool:
-    """Say whether scorers are scikit-learn's, to which any predictor is good."""
+def _use_predictions_only(scorers) -> bool:
+    """Check whether scorers are scikit-learn's, which use only predictions."""
     if isinstance(scorers, _MultimetricScorer):
-        return all(map(_looks_at_predictions_only, scorers._scorers.values()))
+        return all(map(_use_predictions_only, scorers._scorers.values()))
     return isinstance(scorers, _BaseScorer | _PassthroughScorer)
 
 
 def _thread_config():
-    """Return what gives another thread scikit-learn's settings of this one."""
+    """Return a context manager with this thread's scikit-learn configuration."""
     from sklearn import config_context, get_config
 
     config = get_config()

@@ -1,9 +1,8 @@
-"""Optuna behind the interface of scikit-learn's searches."""
+"""Hyperparameter search with Optuna and scikit-learn's search API."""
 
 from __future__ import annotations
 
 import copy
-import math
 import os
 import time
 import warnings
@@ -11,181 +10,167 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial
 from sklearn.base import _fit_context, clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics._scorer import _MultimetricScorer
 from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
-from sklearn.utils import check_random_state, get_tags
+from sklearn.utils import get_tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_method_params, _num_samples
 
-from skdeep._failed_fits import all_or_nothing, is_outermost_fit
+from skdeep._failed_fits import all_or_nothing
 from skdeep._input_checks import indexable_rows, naming
-from skdeep._messages import warn
 from skdeep._param_validation import ExplainedParameters
 from skdeep._versions import VersionedPickle
 from skdeep.model_selection._callback_contexts import SearchContexts
-from skdeep.model_selection._epoch_callbacks import StopAfter, watched
-from skdeep.model_selection._lockstep import SINGLE, CrossValidation
-from skdeep.model_selection._plots import SearchPlots
-from skdeep.model_selection._private_url import private
-from skdeep.model_selection._results import make_results, params_of
-from skdeep.model_selection._sampling import (
+from skdeep.model_selection._epoch_callbacks import StopAfterEpochs, added_callback
+from skdeep.model_selection._fold_checks import (
+    check_cv_iterable,
+    check_folds,
+    warn_if_folds_vary,
+)
+from skdeep.model_selection._lockstep import SINGLE_METRIC, CrossValidation
+from skdeep.model_selection._optuna_import import (
     PRUNERS,
     SAMPLERS,
-    Drawing,
-    make_pruner,
-    make_sampler,
-    memory_study,
-    quiet,
+    OptunaInstance,
+    import_optuna,
 )
-from skdeep.model_selection._search_progress import make_progress
-from skdeep.model_selection._search_space import make_space
-from skdeep.model_selection._signature import digest, signature
-from skdeep.model_selection._storage import (
-    DEFAULT_NAME,
-    facts_of,
-    open_storage,
-    open_study,
-    pickled,
-    plain_errors,
+from skdeep.model_selection._private_url import (
+    storage_without_passwords,
+    to_private_url,
 )
-from skdeep.model_selection._study import Ledger
-from skdeep.model_selection._trial import Goal
-from skdeep.model_selection._trial_loop import TrialLoop, has_scores
-
-# Seconds; a larger integer may not have a float.
-_LONGEST = 1e12
-_DIRECTIONS = ("maximize", "minimize")
+from skdeep.model_selection._search_goal import SearchGoal
+from skdeep.model_selection._search_plots import SearchPlots
 
 
 class OptunaSearchCV(ExplainedParameters, SearchPlots, VersionedPickle, BaseSearchCV):
-    """Search of parameters by Optuna, scored by cross-validation.
+    """Hyperparameter search with Optuna, scored by cross-validation.
 
     Like :class:`sklearn.model_selection.RandomizedSearchCV`, but each trial learns from
-    those before it, a trial that does worse than most is given up early, and a search
-    can be stopped at any moment and gone on with.
+    earlier ones, unpromising trials are pruned (stopped early), and a search can be
+    interrupted at any time and resumed. Needs Optuna:
+    ``pip install 'scikit-deep[tune]'``.
 
-    The first trial is the estimator's own parameters. A network of skdeep, also at the
-    end of a Pipeline, is scored after every epoch on the test rows of all folds, which
-    advance together. The mean over folds is what the pruner sees. It also chooses the
-    number of epochs: a trial is worth what it was after its best epoch, and the refit
-    trains for as many. With ``early_stopping`` the network chooses for itself. Other
-    estimators are scored, and pruned, after each fold.
+    The first trial uses the estimator's current parameters. If the estimator is a
+    network of skdeep, or a Pipeline that ends in one, the folds train in lockstep and
+    are scored on their test rows after every epoch. The pruner sees the mean over the
+    folds. The number of epochs is tuned too: the score of a trial is that of its best
+    epoch, and the refit trains for this number of epochs. With ``early_stopping``, the
+    network itself chooses the epoch. Other estimators are scored, and may be pruned,
+    after each fold.
 
     Parameters
     ----------
     estimator : estimator
-        What is tuned. It is not changed.
+        The estimator to tune. It is cloned, not modified.
 
     param_distributions : 'auto', dict or callable, default='auto'
-        For each parameter, or ``step__parameter``, a distribution of Optuna, one of
-        scipy, or a list of values. A callable takes a trial of Optuna and returns a
-        dict of parameters: for spaces where one parameter depends on another. 'auto'
-        is the estimator's own ``default_search_space()``, found inside of a
-        Pipeline, a CostSensitiveClassifier or a TransformedTargetRegressor too.
+        The search space. A dict maps each parameter, or ``step__parameter``, to an
+        Optuna distribution, a scipy distribution or a list of values. A callable takes
+        an Optuna trial and returns a dict of parameters, for spaces where one parameter
+        depends on another. 'auto' is the estimator's ``default_search_space()``, also
+        if the estimator is inside a Pipeline, a CostSensitiveClassifier or a
+        TransformedTargetRegressor.
 
     n_trials : int, default=50
-        Number of trials. Those that a resumed search finds count, those that a killed
-        one has left unfinished do not.
+        Number of trials, including those found when a study is resumed. Unfinished
+        trials of a killed process do not count.
 
     timeout : float, default=None
-        Seconds after which no trial is begun. One is always run.
+        Seconds after which no new trial starts. At least one trial runs.
 
     scoring : str, callable, list, tuple or dict, default=None
-        How to score, as in scikit-learn's searches; None is the estimator's ``score``.
+        Scoring, as in scikit-learn's searches; None is the estimator's ``score``.
 
     directions : list of {'maximize', 'minimize'}, default=None
-        With several metrics, the direction of each: all are objectives then, and the
-        best trials form a Pareto front, ``study_.best_trials``. None has one objective,
-        to be maximised: the metric that `refit` names, or the first. With several
-        objectives trials are not pruned, and train for all their epochs.
+        The direction of each metric. With several metrics all become objectives, and
+        the best trials form a Pareto front, ``study_.best_trials``; trials are not
+        pruned and train for all epochs. None maximises one objective: the metric named
+        by `refit`, or the first.
 
     cv : int, splitter or iterable, default=None
-        Folds, as in scikit-learn's searches. They are made once, for all trials.
+        Cross-validation, as in scikit-learn's searches. All trials use the same folds.
 
     refit : bool, str or callable, default=True
-        Whether to fit the best parameters on all rows; with several metrics, the name
-        of the one to choose by, or a callable that takes ``cv_results_`` and returns
-        an index.
+        Whether to refit with the best parameters on all rows. With several metrics, the
+        name of the metric to choose by, or a callable that takes ``cv_results_`` and
+        returns an index.
 
-    sampler : {'tpe', 'random', 'cmaes', 'gp', 'nsgaii'}, callable or sampler of \
-Optuna, default=None
-        What draws parameters; None is 'tpe'. A callable takes a seed and returns a
-        sampler. A sampler itself is used as it is, with a state of its own: a search
-        with it need not repeat, least of all when it is resumed.
+    sampler : {'tpe', 'random', 'cmaes', 'gp', 'nsgaii'}, callable or Optuna sampler, \
+default=None
+        Samples the parameters; None is 'tpe'. A callable takes a seed and returns a
+        sampler. A sampler instance has a state of its own, so a search that uses one
+        may not be reproducible, in particular after resuming.
 
-    pruner : {'median', 'hyperband', 'successive_halving', 'none'}, pruner of Optuna \
-or None, default='median'
-        What gives trials up. Steps are epochs, from 0 on, or folds. 'median' begins
-        with the second batch of trials, and with the fifth epoch.
+    pruner : {'median', 'hyperband', 'successive_halving', 'none'}, Optuna pruner or \
+None, default='median'
+        Decides which trials to stop early. Its steps are epochs, counted from 0, or
+        folds. 'median' starts with the second batch of trials and the fifth epoch.
 
-    storage : str, path or storage of Optuna, default=None
-        Where trials are kept: None in memory, a file name in a journal file of
-        Optuna's, a URL in a database. Several processes, on several machines, may
-        share one. It holds any number of searches, each in a study of its own. A file
-        that is not a journal is never written to. The password of a URL is neither
-        shown nor pickled; better give it by the environment (``PGPASSWORD``).
+    storage : str, path or Optuna storage, default=None
+        Where trials are stored: None in memory, a file name in an Optuna journal file,
+        a URL in a database. Processes on several machines can share a storage. It can
+        hold any number of searches, each as a study. An existing file that is not a
+        journal is never written to. The password of a URL is neither shown nor
+        pickled; it is safer in the environment (``PGPASSWORD``).
 
     study_name : str, default=None
-        Name of the study in the storage. None is "OptunaSearchCV"; if another search
-        has that name, a hash of the data, folds, parameters and scores follows it. A
-        name that is given is refused if another search has it. Inside of another
-        estimator or a cross-validation, which fit the search to several sets of rows,
-        the hash follows it instead.
+        Name of the study in the storage. None is "OptunaSearchCV", followed by a hash
+        of the data, folds, search space and scoring if another search has that name. A
+        given name that belongs to another search raises an error, except inside another
+        estimator or a cross-validation, which fit the search to several sets of rows:
+        then the hash is appended.
 
     n_jobs : int, default=None
-        Number of trials at a time, in processes of joblib's. It changes nothing else.
+        Number of trials that run in parallel, as joblib processes. It does not affect
+        the results.
 
     random_state : int, RandomState instance or None, default=None
-        Decides what is drawn. A resumed search goes on with the seed it began with.
-        Repeated results need an estimator with a ``random_state`` too.
+        Seed of the sampler. A resumed study keeps its seed. For reproducible results,
+        set ``random_state`` of the estimator too.
 
     error_score : 'raise' or float, default=np.nan
-        Score of a trial in which a fit fails. If all fail an error is raised.
+        Score of a trial in which a fit fails. If all trials fail, an error is raised.
 
     return_train_score : bool, default=False
         Whether to score the training rows too.
 
     verbose : int, default=0
-        Above 0, a bar shows the best score and the time left.
+        If above 0, a progress bar shows the best score and the time left.
 
     callbacks : list of callable, default=None
-        Called with the study and the trial, as Optuna's are, when a trial of this
-        process is done. ``study.stop()`` ends the search.
+        Functions called with the study and the trial after each trial of this process,
+        like callbacks of Optuna. ``study.stop()`` ends the search.
 
     Attributes
     ----------
     cv_results_ : dict of ndarray
-        As of :class:`sklearn.model_selection.RandomizedSearchCV`, in the order in which
-        trials are drawn, with "state" ('complete', 'pruned' or 'failed') and "n_epochs"
-        (the best, or the last of a pruned trial; NaN where epochs are not chosen).
-        Trials that are not complete have NaN for scores, or `error_score`, and the last
-        rank.
+        As in :class:`sklearn.model_selection.RandomizedSearchCV`, in the order of the
+        trials, with "state" ('complete', 'pruned' or 'failed') and "n_epochs" (of the
+        best epoch, of a pruned trial of the last; NaN if epochs are not tuned). Trials
+        that are not complete have NaN scores, or `error_score`, and the last rank.
 
     study_ : optuna.Study
-        The study, for Optuna's own analysis.
+        The study, for analysis with Optuna.
 
     best_estimator_ : estimator
-        Fitted with the best parameters on all rows, if `refit` is.
+        Estimator fitted with the best parameters on all rows, if `refit` is set.
 
     best_score_ : float
-        Mean cross-validated score of the best trial. As the best of many, and of many
-        epochs, it is too good a forecast: score other rows, or nest the search.
+        Mean cross-validated score of the best trial. It is optimistic, as the best of
+        many trials and epochs: to estimate performance, score held-out rows or nest the
+        search in a cross-validation.
 
     best_params_ : dict
         Parameters of the best trial.
 
     best_index_ : int
-        Row of the best trial in ``cv_results_``.
+        Position of the best trial in ``cv_results_``.
 
     best_n_epochs_ : int or None
-        Epochs that the refit trains for; None if it is not bound to a number.
+        Number of epochs of the refit; None if it is not fixed.
 
     scorer_ : callable or dict
         The scorers.
@@ -194,48 +179,47 @@ or None, default='median'
         Number of folds.
 
     refit_time_ : float
-        Seconds the refit took.
+        Duration of the refit in seconds.
 
     multimetric_ : bool
         Whether there are several metrics.
 
     classes_ : ndarray of shape (n_classes,)
-        Labels of the classes, if `refit` is and it is a classifier.
+        Class labels, if `refit` is set and the estimator is a classifier.
 
     n_features_in_ : int
-        Number of columns, if `refit` is.
+        Number of features, if `refit` is set.
 
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, if they have names.
+        Feature names, if X has them.
 
     See Also
     --------
-    sklearn.model_selection.GridSearchCV : Every combination of listed values.
-    sklearn.model_selection.RandomizedSearchCV : Combinations drawn at random.
+    sklearn.model_selection.GridSearchCV : Exhaustive search over lists of values.
+    sklearn.model_selection.RandomizedSearchCV : Search over random parameters.
 
     Notes
     -----
-    Differences from scikit-learn's searches: `n_jobs` counts trials, not fits, since
-    the folds of a trial advance together; the number of epochs is chosen; a trial in
-    which one fold fails is a failed trial; when no trial succeeds an error is raised
-    instead of the first parameters being used.
+    Differences from scikit-learn's searches: `n_jobs` counts trials, not fits, because
+    the folds of a trial train in lockstep; the number of epochs is tuned; a trial fails
+    if one of its folds does; if no trial succeeds, an error is raised.
 
-    Trials are drawn in batches of four that know the batches before. So the same
-    trials are drawn for any `n_jobs`, in any number of processes, and after any number
-    of interruptions, and the same are pruned.
+    Parameters are sampled in batches of four trials, from the results of earlier
+    batches. Therefore the trials, and which of them are pruned, do not depend on
+    `n_jobs`, the number of processes or interruptions.
 
-    A search is resumed if the data, folds, parameters, scores and the estimator are the
-    same; `n_trials`, `sampler`, `pruner` and `random_state` do not count. A trial whose
-    process is dead is run again: at once if it was on this machine, after two minutes
-    without a sign of life if it was on another.
+    A study is resumed if the data, folds, search space, scoring and estimator are the
+    same; `n_trials`, `sampler`, `pruner` and `random_state` may differ. The trial of a
+    dead process runs again: at once if the process was on this machine, otherwise after
+    two minutes without a heartbeat.
 
-    A search that ends in an error, in the refit too, leaves its attributes as they were
-    before; trials in a `storage` are kept there and not run again.
+    If a search or its refit raises an error, the attributes of an earlier fit are
+    kept; trials in a `storage` are kept too and do not run again.
 
-    Ctrl-C ends the search. If a trial is complete by then, a warning says how many are
-    done, their results are kept and the best parameters are refitted; a second Ctrl-C
-    ends the refit, and leaves the results without a fitted estimator. Otherwise, and
-    inside of another estimator or a cross-validation, `KeyboardInterrupt` is raised.
+    Ctrl-C ends the search. If a trial is complete by then, a warning is issued, the
+    results so far are kept and the best parameters are refitted; a second Ctrl-C ends
+    the refit and leaves the results without a fitted estimator. Otherwise, and inside
+    another estimator or a cross-validation, `KeyboardInterrupt` is raised.
 
     References
     ----------
@@ -250,17 +234,18 @@ or None, default='median'
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skdeep import MLPClassifier, OptunaSearchCV
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = make_pipeline(StandardScaler(), MLPClassifier((8,), random_state=0))
+    >>> network = MLPClassifier((8,), max_iter=20, random_state=0)
+    >>> model = make_pipeline(StandardScaler(), network)
     >>> space = {
     ...     "mlpclassifier__learning_rate_init": loguniform(1e-3, 1e-1),
     ...     "mlpclassifier__activation": ["relu", "tanh"],
     ... }
-    >>> search = OptunaSearchCV(model, space, n_trials=4, cv=3, random_state=0)
+    >>> search = OptunaSearchCV(model, space, n_trials=3, cv=2, random_state=0)
     >>> search = search.fit(X, y)
-    >>> round(float(search.best_score_), 1)
-    1.0
     >>> search.cv_results_["state"][0]
     'complete'
+    >>> search.best_estimator_[-1].n_iter_ == search.best_n_epochs_
+    True
     """
 
     _parameter_constraints: dict = {
@@ -273,9 +258,18 @@ or None, default='median'
             Interval(Real, 0, None, closed="neither"),
         ],
         "directions": [None, list, tuple],
-        "sampler": [None, StrOptions(set(SAMPLERS)), callable, BaseSampler],
-        "pruner": [None, StrOptions(set(PRUNERS)), BasePruner],
-        "storage": [None, str, os.PathLike, BaseStorage],
+        "sampler": [
+            None,
+            StrOptions(set(SAMPLERS)),
+            callable,
+            OptunaInstance("samplers", "BaseSampler"),
+        ],
+        "pruner": [
+            None,
+            StrOptions(set(PRUNERS)),
+            OptunaInstance("pruners", "BasePruner"),
+        ],
+        "storage": [None, str, os.PathLike, OptunaInstance("storages", "BaseStorage")],
         "study_name": [None, str],
         "random_state": ["random_state"],
         "callbacks": [None, list, tuple],
@@ -325,7 +319,7 @@ or None, default='median'
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        # Whatever the estimator takes, missing values too.
+        # BaseSearchCV copies only some input tags; `allow_nan` is not among them.
         tags.input_tags = copy.deepcopy(get_tags(self.estimator).input_tags)
         return tags
 
@@ -333,17 +327,17 @@ or None, default='median'
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, **params):
-        """Search, and fit the best parameters on all rows.
+        """Run the search and refit the best parameters on all rows.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows, of whatever shape the estimator takes.
+            Training rows, of any shape that the estimator takes.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Their targets.
+            Targets.
         **params : dict
-            Passed to the estimator's ``fit``, the scorers and the splitter, as by
-            scikit-learn's searches: ``groups``, ``sample_weight`` and others.
+            Metadata passed to the estimator's ``fit``, the scorers and the splitter, as
+            in scikit-learn's searches: ``groups``, ``sample_weight`` and others.
 
         Returns
         -------
@@ -352,30 +346,51 @@ or None, default='median'
 
         Raises
         ------
+        ImportError
+            If Optuna is not installed.
         ValueError
-            If the space is empty or names unknown parameters, if a fold is empty, if
-            the storage cannot be opened, written or read, is damaged, if `study_name`
-            is that of another search, or if every trial fails.
+            If the search space is empty or has unknown parameters, a fold is empty, the
+            storage cannot be used or is damaged, `study_name` belongs to another
+            search, or every trial fails.
         KeyboardInterrupt
             On Ctrl-C, unless the results of complete trials can be kept.
+
+        Examples
+        --------
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skdeep import OptunaSearchCV
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]
+        >>> space = {"C": [0.1, 1.0]}
+        >>> search = OptunaSearchCV(LogisticRegression(), space, n_trials=2, cv=2)
+        >>> search.fit(X, y).cv_results_["params"][0]
+        {'C': 1.0}
         """
+        import_optuna()
+        from skdeep.model_selection._search_run import run_search
+
         with naming("scoring"):
             scorers, refit_metric = self._get_scorers()
         _check_callbacks(self.callbacks)
         if self.n_jobs is not None and not self.n_jobs:
-            raise ValueError(f"n_jobs must not be 0, got {self.n_jobs!r}.")
+            raise ValueError("n_jobs must not be 0.")
         X, y = indexable_rows(X, y)
         params = _check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
-        # An interrupt of the refit leaves what the search has found, an error nothing.
+        # The outer context restores all attributes after an error in the refit, the
+        # inner one also after Ctrl-C in the search; Ctrl-C in the refit keeps results.
         with (
             all_or_nothing(self, Exception),
             SearchContexts(self, X, y, params) as contexts,
         ):
             with all_or_nothing(self):
+                # Folds are made once: a splitter with random_state=None would differ by
+                # trial.
                 cross_validation = self._make_cross_validation(X, y, scorers, routed)
                 with contexts.trials(self.n_trials, self.n_splits_) as make_contexts:
-                    self._search(cross_validation, routed, refit_metric, make_contexts)
+                    found = run_search(self, cross_validation, routed, make_contexts)
+                self._set_results(found.cv_results, found.goal)
+                self._set_best(refit_metric, cross_validation.estimator)
+                self.study_ = found.study
                 is_several = isinstance(scorers, _MultimetricScorer)
                 self.scorer_ = scorers._scorers if is_several else scorers
             if self.refit:
@@ -384,14 +399,14 @@ or None, default='median'
         return self
 
     def _make_cross_validation(self, X, y, scorers, routed) -> CrossValidation:
-        """Make the folds and return the cross-validation of all trials."""
+        """Return the cross-validation of all trials, with its folds."""
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        _check_pairs(self.cv, cv)
+        check_cv_iterable(self.cv, cv)
         folds = list(cv.split(X, y, **routed.splitter.split))
         self.n_splits_ = cv.get_n_splits(X, y, **routed.splitter.split)
-        _check_folds(folds, self.n_splits_, _num_samples(X))
+        check_folds(folds, self.n_splits_, _num_samples(X))
         if self.storage is not None:
-            _check_folds_repeat(cv)
+            warn_if_folds_vary(cv)
         return CrossValidation(
             clone(self.estimator),
             X,
@@ -405,167 +420,29 @@ or None, default='median'
             self if hasattr(self, "_skl_callbacks") else None,
         )
 
-    def _search(
-        self,
-        cross_validation: CrossValidation,
-        routed,
-        refit_metric: str,
-        make_contexts,
-    ) -> None:
-        """Run the trials and choose the best."""
-        estimator = cross_validation.estimator
-        space = make_space(self.param_distributions, estimator)
-        goal = self._make_goal(cross_validation.scorers)
-        own = space.own(estimator)
-        with quiet(), plain_errors():
-            study, seed = self._open(cross_validation, routed, space, goal)
-            drawing = Drawing(
-                space, own, self.sampler, self.pruner, goal.directions, seed
-            )
-            trials = self._run(study, drawing, cross_validation, goal, make_contexts)
-        found = [params_of(trial, space, own) for trial in trials.values()]
-        self._keep_results(trials, found, goal)
-        self._keep_best(refit_metric, estimator)
-        study.sampler = make_sampler(self.sampler, seed)
-        study.pruner = make_pruner(self.pruner)
-        self.study_ = study
-
-    def _make_goal(self, scorers) -> Goal:
-        """Return the objectives."""
-        names = None
-        if isinstance(scorers, _MultimetricScorer):
-            names = list(scorers._scorers)
-        refit = self.refit
-        if not isinstance(refit, str):
-            refit = bool(refit) and not callable(refit)
-        if self.directions is None:
-            if names is not None:
-                names = [refit] if isinstance(refit, str) else names[:1]
-            return Goal(names, ["maximize"], refit)
-        directions = list(self.directions)
-        if not directions or any(given not in _DIRECTIONS for given in directions):
-            raise ValueError(
-                f"directions must hold 'maximize' or 'minimize', got {directions!r}: "
-                "one for each metric of scoring, in their order."
-            )
-        goal = Goal(names, directions, refit)
-        if names is not None or not callable(self.scoring):
-            goal.metrics(names or [SINGLE])
-        return goal
-
-    def _open(self, cross_validation: CrossValidation, routed, space, goal: Goal):
-        """Return the study, new or resumed, and the seed of its draws."""
-        rng = check_random_state(self.random_state)
-        marks: dict[str, str] = {}
-        if self.storage is not None:
-            given = {**routed.estimator.fit, **routed.splitter.split}
-            names = goal.names
-            if names is None and callable(self.scoring) and self.directions is None:
-                names = [self.refit] if isinstance(self.refit, str) else None
-            scoring = [self.scoring, names, goal.directions]
-            marks = signature(
-                cross_validation.estimator,
-                cross_validation.X,
-                cross_validation.y,
-                given,
-                cross_validation.folds,
-                space,
-                scoring,
-            )
-        facts = {"seed": int(rng.randint(2**31 - 1)), "signature": marks}
-        storage = open_storage(self.storage)
-        study = open_study(
-            storage, self.study_name, goal.directions, facts, self._other_name(marks)
-        )
-        return study, facts_of(study)["seed"]
-
-    def _other_name(self, marks: dict[str, str]) -> str | None:
-        """Return the name to use if that of the study is taken by another search.
-
-        A name that the user has given is kept, unless the search is fitted to rows that
-        another estimator, or a cross-validation, has chosen.
-        """
-        if self.storage is None or (self.study_name and is_outermost_fit()):
-            return None
-        return f"{self.study_name or DEFAULT_NAME}-{digest(marks)}"
-
-    def _run(
-        self,
-        study,
-        drawing: Drawing,
-        cross_validation: CrossValidation,
-        goal: Goal,
-        make_contexts,
-    ):
-        """Run the trials; return the finished ones, by place."""
-        until = math.inf
-        if self.timeout is not None:
-            until = time.monotonic() + min(self.timeout, _LONGEST)
-        progress = make_progress(self.verbose, self.n_trials)
-        try:
-            with Ledger(study) as ledger:
-                loop = TrialLoop(
-                    ledger,
-                    drawing,
-                    cross_validation,
-                    goal,
-                    self.n_trials,
-                    until,
-                    self.n_jobs,
-                    list(self.callbacks or ()),
-                    progress,
-                    make_contexts,
-                )
-                try:
-                    return loop.run()
-                except KeyboardInterrupt:
-                    done = ledger.finished()
-                    if not (has_scores(done) and is_outermost_fit()):
-                        raise
-                    self._tell_of_interrupt(len(done))
-                    return done
-        finally:
-            progress.close()
-
-    def _tell_of_interrupt(self, n_done: int) -> None:
-        next_step = " Now the best parameters are refitted." if self.refit else ""
-        warn(
-            f"Search interrupted by user: the results are those of {n_done} of "
-            f"{self.n_trials} trials.{next_step}",
-        )
-
-    def _keep_results(self, trials: dict[int, FrozenTrial], params, goal: Goal) -> None:
-        self.cv_results_ = make_results(
-            trials,
-            params,
-            self.n_splits_,
-            self.error_score,
-            goal,
-            self._format_results,
-        )
+    def _set_results(self, results: dict, goal: SearchGoal) -> None:
+        self.cv_results_ = results
         prefix = "mean_test_"
-        results = self.cv_results_
         names = [n.removeprefix(prefix) for n in results if n.startswith(prefix)]
-        self.multimetric_ = goal.names is not None or names != [SINGLE]
+        self.multimetric_ = goal.names is not None or names != [SINGLE_METRIC]
         self._objectives = goal.metrics(names)
 
-    def _keep_best(self, refit_metric: str, estimator) -> None:
-        """Choose the best trial, if there is a way to."""
+    def _set_best(self, refit_metric: str, estimator) -> None:
+        """Choose the best trial, unless there are several metrics and no `refit`."""
         results = self.cv_results_
         if callable(self.scoring) and self.multimetric_:
             refit_metric = self.refit
         if not (self.refit or not self.multimetric_):
             return
         if callable(self.refit):
-            self.best_index_ = _checked_index(
-                self.refit(results), len(results["params"])
-            )
+            self.best_index_ = _check_index(self.refit(results), len(results["params"]))
         else:
             self.best_index_ = self._select_best_index(
                 self.refit, refit_metric, results
             )
             self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
         self.best_params_ = results["params"][self.best_index_]
+        # NaN if epochs were not tuned.
         n_epochs = results["n_epochs"][self.best_index_]
         self.best_n_epochs_ = None if np.isnan(n_epochs) else int(n_epochs)
         if self.refit:
@@ -574,17 +451,18 @@ or None, default='median'
             )
 
     def _refit(self, X, y, fit_params: dict) -> None:
-        """Fit the best parameters on all rows, for as many epochs as were best."""
+        """Fit the best parameters on all rows, for the best number of epochs."""
         model: Any = self.best_estimator_
+        # Some unsupervised estimators take no y at all.
         target = () if y is None else (y,)
         started = time.time()
         if self.best_n_epochs_ is None:
             model.fit(X, *target, **fit_params)
         else:
             with warnings.catch_warnings():
-                # It is we who stop the training.
+                # Training is stopped on purpose, at the best number of epochs.
                 warnings.simplefilter("ignore", ConvergenceWarning)
-                with watched(model, StopAfter(self.best_n_epochs_)):
+                with added_callback(model, StopAfterEpochs(self.best_n_epochs_)):
                     model.fit(X, *target, **fit_params)
         self.refit_time_ = time.time() - started
         if hasattr(model, "feature_names_in_"):
@@ -593,41 +471,52 @@ or None, default='median'
     # -- parameters and pickling -------------------------------------------------------
 
     def get_params(self, deep=True):
-        """Get parameters for this estimator.
+        """Get the parameters of this search.
 
         Parameters
         ----------
         deep : bool, default=True
-            Whether to return those of the estimator inside, too.
+            Whether to include the parameters of the wrapped estimator.
 
         Returns
         -------
         params : dict
-            Names and values. A `storage` that is a URL with a password is a str that
-            works as the URL and is shown without the password.
+            Parameter names and values. A `storage` that is a URL with a password is
+            returned as a str subclass that hides the password when printed.
+
+        Examples
+        --------
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skdeep import OptunaSearchCV
+        >>> url = "postgresql://me:secret@localhost/trials"
+        >>> search = OptunaSearchCV(LogisticRegression(), storage=url)
+        >>> print(search.get_params()["storage"])
+        postgresql://me:***@localhost/trials
         """
         params = super().get_params(deep)
-        return params | {"storage": private(params["storage"])}
+        return params | {"storage": to_private_url(params["storage"])}
 
     def __getstate__(self):
         state = super().__getstate__()
-        state["storage"] = pickled(self.storage)
+        state["storage"] = storage_without_passwords(self.storage)
         if "study_" in state:
-            # A copy in memory: files and databases may not be where it is loaded.
+            from skdeep.model_selection._sampling import memory_study, quiet_optuna
+
+            # A copy in memory: the storage may not exist where the search is loaded.
             study = state["study_"]
-            with quiet():
+            with quiet_optuna():
                 state["study_"] = memory_study(
                     study.directions, study.sampler, study.pruner, study.trials
                 )
         return state
 
 
-def _checked_index(index: Any, n_trials: int) -> int:
-    """Return what `refit`, a callable, gives as the index of the best trial."""
+def _check_index(index: Any, n_trials: int) -> int:
+    """Check the index of the best trial that a callable `refit` returned."""
     if not isinstance(index, int | np.integer):
         raise TypeError(
-            "best_index_ returned is not an integer: refit must return a position in "
-            f"cv_results_, got {index!r}."
+            "best_index_ returned is not an integer: a callable refit must return a "
+            f"position in cv_results_, got {index!r}."
         )
     if not 0 <= index < n_trials:
         raise IndexError(
@@ -638,74 +527,10 @@ def _checked_index(index: Any, n_trials: int) -> int:
 
 
 def _check_callbacks(callbacks) -> None:
-    """Refuse, before any trial is run, what cannot be called after one."""
+    """Raise if a callback is not callable, before any trial runs."""
     for callback in callbacks or ():
         if not callable(callback) or isinstance(callback, type):
             raise TypeError(
-                "callbacks must be functions of the study and the trial, got "
+                "callbacks must be functions that take the study and the trial, got "
                 f"{callback!r}."
             )
-
-
-def _check_pairs(given, cv) -> None:
-    """Refuse what gives no folds, and an iterable of folds that are no pairs."""
-    if not hasattr(cv, "get_n_splits"):  # a tensor has a split too
-        raise ValueError(f"cv must be a splitter or an iterable of folds, got {cv!r}.")
-    folds = [] if hasattr(given, "split") else getattr(cv, "cv", [])
-    for number, fold in enumerate(folds):
-        if not hasattr(fold, "__len__") or len(fold) != 2:
-            raise ValueError(
-                "cv must be an iterable of pairs, the rows for training and those for "
-                f"testing, but fold {number} is {fold!r}."
-            )
-
-
-def _check_folds(folds: list, n_splits: int, n_samples: int) -> None:
-    """Refuse folds that cannot be scored or that would tell nothing."""
-    if not folds:
-        raise ValueError(
-            "cv gives no folds. No fits were performed: the CV iterator is empty."
-        )
-    if len(folds) != n_splits:
-        raise ValueError(
-            "cv.split and cv.get_n_splits return inconsistent results. Expected "
-            f"{n_splits} splits, got {len(folds)}"
-        )
-    for number, fold in enumerate(folds):
-        train, test = (_rows(part, n_samples, number) for part in fold)
-        for name, part in (("training", train), ("test", test)):
-            if not len(part):
-                raise ValueError(f"Fold {number} of cv has no {name} rows.")
-        shared = np.intersect1d(train, test)
-        if len(shared):
-            raise ValueError(
-                f"Fold {number} of cv has {len(shared)} rows both for training and for "
-                f"testing, such as row {shared[0]}: scores would be too good."
-            )
-
-
-def _check_folds_repeat(cv) -> None:
-    """Warn of a splitter that draws other folds whenever the search is run."""
-    is_drawn = getattr(cv, "shuffle", True) and hasattr(cv, "random_state")
-    if is_drawn and cv.random_state is None:
-        warn(
-            f"The random_state of cv={cv} is None: its folds are drawn anew each time, "
-            "so the study in the storage cannot be resumed. Give it a number.",
-        )
-
-
-def _rows(part, n_samples: int, number: int) -> np.ndarray:
-    """Return the rows of one part of a fold, given by their numbers or as a mask."""
-    part = np.asarray(part)
-    if part.size and part.dtype.kind not in "iub":
-        raise ValueError(
-            f"Fold {number} of cv must hold numbers of rows, or a mask, got "
-            f"{part.dtype} values."
-        )
-    try:
-        return np.arange(n_samples)[part if part.size else part.astype(int)]
-    except IndexError as error:
-        raise ValueError(
-            f"Fold {number} of cv has rows that are not among the {n_samples} of X: "
-            f"{error}."
-        ) from error

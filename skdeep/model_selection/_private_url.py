@@ -1,13 +1,14 @@
-"""URLs of databases that do not show their passwords."""
+"""Database URLs that do not show their passwords."""
 
 from __future__ import annotations
 
+import os
 import re
 from urllib.parse import unquote, unquote_plus
 
-_HIDDEN = "***"
-# user:password@ after the scheme, up to the last @: a password may hold one. Without
-# any @ what is not the number of a port may be a password.
+_MASK = "***"
+# user:password@ after the scheme, up to the last @, as a password may contain one.
+# Without an @, anything that is not a port number may be a password.
 _LOGIN = re.compile(
     r"^([\w+.-]{2,}:/{1,2}(?!/)[^:/@\[]*):(?:(?P<known>.+)@|(?P<likely>\D.*)$)",
     re.DOTALL,
@@ -19,26 +20,30 @@ _OPTION = re.compile(
     re.IGNORECASE,
 )
 
-# URLs by what is shown of them, for copies of a search within this process.
-_known: dict[str, str] = {}
+# Complete URLs by their masked form: a copy of a search, made by pickling within this
+# process, must still work.
+_unmasked_urls: dict[str, str] = {}
 
 
 class PrivateUrl(str):
-    """A URL that is used as it is, and shown and pickled without its password."""
+    """A URL whose password is hidden when it is printed or pickled.
+
+    Its value as a str is the complete URL, so it works wherever the URL does.
+    """
 
     __slots__ = ()
 
     def __repr__(self):
-        return repr(hide(self))
+        return repr(mask_passwords(self))
 
     def __str__(self):
-        return hide(self)
+        return mask_passwords(self)
 
     def __format__(self, spec):
-        return format(hide(self), spec)
+        return format(mask_passwords(self), spec)
 
     def __reduce__(self):
-        return str, (remember(self),)
+        return str, (mask_and_remember(self),)
 
     def __copy__(self):
         return self
@@ -47,42 +52,43 @@ class PrivateUrl(str):
         return self
 
 
-def private(value):
-    """Return a value that hides its password, if it is a URL with one."""
+def to_private_url(value):
+    """Return a URL with a password as a PrivateUrl, and anything else unchanged."""
     if not isinstance(value, str) or isinstance(value, PrivateUrl):
         return value
-    return value if hide(value) == value else PrivateUrl(value)
+    return value if mask_passwords(value) == value else PrivateUrl(value)
 
 
-def hide(url: str) -> str:
-    """Return a URL with ``***`` in the place of passwords."""
+def mask_passwords(url: str) -> str:
+    """Return a URL with ``***`` in place of its passwords."""
     login, query = _split(str.__str__(url))
     match = _LOGIN.match(login)
     if match:
         rest = "@" + login[match.end() :] if match["known"] else ""
-        login = f"{match[1]}:{_HIDDEN}{rest}"
-    return login + _OPTION.sub(rf"\1{_HIDDEN}", query)
+        login = f"{match[1]}:{_MASK}{rest}"
+    return login + _OPTION.sub(rf"\1{_MASK}", query)
 
 
 def _split(url: str) -> tuple[str, str]:
-    """Return a URL up to its query, and the query."""
-    # A question mark before the first @ may belong to the password.
+    """Split a URL into the part before the query, and the query."""
+    # A question mark before the first @ may be part of the password.
     login = _LOGIN.match(url)
     query = _QUERY.search(url, max(url.find("@", login.end(1)), 0) if login else 0)
     return (url, "") if query is None else (url[: query.start()], url[query.start() :])
 
 
-def hide_in(text: str, url: str) -> str:
-    """Return a text about a URL without the passwords of the URL."""
-    for secret in sorted(secrets(url), key=len, reverse=True):
-        text = text.replace(secret, _HIDDEN)
+def mask_passwords_in(text: str, url: str) -> str:
+    """Return a text with the passwords of a URL masked."""
+    # Longest first: a password may contain another as a part.
+    for secret in sorted(find_passwords(url), key=len, reverse=True):
+        text = text.replace(secret, _MASK)
     return text
 
 
-def secrets(url: str) -> set[str]:
-    """Return the passwords of a URL, as they are and as they are decoded.
+def find_passwords(url: str) -> set[str]:
+    """Return the passwords of a URL, both as written and URL-decoded.
 
-    An ``@`` that is not encoded ends a password for some, so its parts count too.
+    Some drivers end a password at an ``@`` that is not encoded, so parts count too.
     """
     login, query = _split(str.__str__(url))
     match = _LOGIN.match(login)
@@ -95,23 +101,40 @@ def secrets(url: str) -> set[str]:
         text
         for secret in found
         for text in (secret, unquote(secret), unquote_plus(secret))
-        if text and text != _HIDDEN
+        if text and text != _MASK
     }
 
 
-def remember(url: str) -> str:
-    """Return what is shown of a URL, which ``recall`` knows again in this process."""
-    hidden = hide(url)
-    _known[hidden] = str.__str__(url)
+def mask_and_remember(url: str) -> str:
+    """Return a masked URL, which ``unmask`` reverses within this process."""
+    hidden = mask_passwords(url)
+    _unmasked_urls[hidden] = str.__str__(url)
     return hidden
 
 
-def recall(url: str) -> str:
-    """Return the URL itself, if only what is shown of it is left."""
+def unmask(url: str) -> str:
+    """Return the complete URL of a masked one, if this process has masked it."""
     url = str.__str__(url)
-    return _known.get(url, url)
+    return _unmasked_urls.get(url, url)
 
 
-def is_hidden(url: str) -> bool:
-    """Say whether a URL has lost its password."""
-    return _HIDDEN in url and hide(url) == url
+def is_masked(url: str) -> bool:
+    """Check whether a URL has lost its password."""
+    return _MASK in url and mask_passwords(url) == url
+
+
+def url_of(storage) -> str:
+    """Return the URL or file name of a storage; an empty string if it has none."""
+    if isinstance(storage, str | os.PathLike):
+        return str.__str__(os.fspath(storage))
+    return getattr(storage, "url", "")
+
+
+def storage_without_passwords(storage):
+    """Return what a pickle keeps of a storage: the same, without passwords.
+
+    An Optuna storage whose URL holds a password is replaced by the masked URL.
+    """
+    if storage is None or not find_passwords(url_of(storage)):
+        return storage
+    return mask_and_remember(url_of(storage))

@@ -1,4 +1,4 @@
-"""Which process is which, and whether it is still alive."""
+"""Identifying processes, and checking whether they are alive."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ from pathlib import Path
 
 
 def this_process() -> dict:
-    """Return what tells this process from all others, on any machine."""
+    """Return what identifies this process among those of all machines."""
     pid = os.getpid()
     return {"host": _host(), "pid": pid, "start": _start_of(pid)}
 
 
 def is_dead(process: dict) -> bool | None:
-    """Say whether a process has ended; None if that cannot be known here.
+    """Return whether a process has ended; None if that cannot be known.
 
     Parameters
     ----------
     process : dict
         What ``this_process`` returned in it.
     """
+    # Process ids are reused, so an id alone does not identify a process; the start time
+    # does.
     if process.get("host") != _host() or process.get("start") is None:
         return None
     return _start_of(process.get("pid")) != process["start"]
 
 
 def _host() -> str:
-    """Return a name for what numbers processes: a machine since it was started."""
+    """Return an identifier of a process namespace: a machine since its last boot."""
     parts = [socket.gethostname()]
     boot = Path("/proc/sys/kernel/random/boot_id")
     if boot.exists():
@@ -36,11 +38,13 @@ def _host() -> str:
 
 
 def _start_of(pid) -> str | None:
-    """Return when a process was started; None if it is no more, or cannot be known."""
+    """Return the start time of a process; None if it has ended or is unknown."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    # The name, in parentheses, may hold anything.
+    # The name of the process, in parentheses, may itself contain parentheses.
     state, *fields = text.rpartition(")")[2].split()
+    # A zombie has ended, though its entry remains. Field 22 of the line is the start
+    # time.
     return None if state == "Z" else fields[18]

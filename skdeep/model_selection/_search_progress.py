@@ -33,6 +33,7 @@ class ProgressBar(SearchProgress):
     """Displays a progress bar with the best score and the remaining time."""
 
     def __init__(self, n_trials: int):
+        # rich is optional and slow to import.
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -61,7 +62,7 @@ class ProgressBar(SearchProgress):
 
 
 def make_progress(verbose, n_trials: int) -> SearchProgress:
-    """Return a progress bar on a terminal, else lines; nothing without `verbose`."""
+    """Return a bar on a terminal, otherwise lines; nothing if not `verbose`."""
     if not verbose:
         return SearchProgress()
     return ProgressBar(n_trials) if sys.stdout.isatty() else PrintedLines(n_trials)

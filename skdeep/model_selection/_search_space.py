@@ -1,4 +1,4 @@
-"""What is searched: from `param_distributions` to the parameters of a trial."""
+"""Search spaces: from `param_distributions` to the parameters of a trial."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from optuna.distributions import (
 )
 from scipy.stats import rv_continuous, rv_discrete
 
-# The ends of (0, 1), where a quantile may be infinite, are left out.
+# Quantiles are sampled from [_TAIL, 1 - _TAIL], as those of 0 and 1 may be infinite.
 _TAIL = 1e-6
-# Longer texts say less than a position does.
+# Labels of choices are cut at this length.
 _LONGEST_LABEL = 40
-# Names to suggest in place of a wrong one.
+# Maximum number of names to suggest.
 _N_MEANT = 3
-# Where estimators that wrap another one keep it.
+# Parameters that hold the estimator in meta-estimators.
 _INNER = ("estimator", "regressor")
 
 
 @dataclass
-class Draw:
-    """What is tried in a trial.
+class Suggestion:
+    """The parameters of a trial.
 
     Parameters
     ----------
     params : dict
         Parameters of the estimator.
     values : dict
-        The same as Optuna keeps it.
+        The values that Optuna stores for them.
     distributions : dict
-        What the values are drawn from.
+        The distributions of the values.
     system_attrs : dict
-        Notes of the sampler.
+        Attributes stored by the sampler.
     outside : list of str
-        Parameters with values that the space does not hold.
+        Parameters whose values are not in the search space.
     """
 
     params: dict
@@ -71,18 +71,18 @@ def suggest(trial, name: str, distribution: Any):
 # -- one parameter ---------------------------------------------------------------------
 
 
-class _Numbers:
+class _NumberEntry:
     """A range of numbers."""
 
     def __init__(self, name: str, distribution):
         self.key, self.distribution = name, distribution
 
     def decode(self, value):
-        """Return the parameter that a value of Optuna's stands for."""
+        """Return the parameter for a value of Optuna's."""
         return value
 
     def encode(self, value):
-        """Return Optuna's value for a parameter; ``ValueError`` if it has none."""
+        """Return Optuna's value for a parameter; raise ValueError if it has none."""
         kind = Integral if isinstance(self.distribution, IntDistribution) else Real
         if isinstance(value, bool) or not isinstance(value, kind):
             raise ValueError
@@ -94,21 +94,23 @@ class _Numbers:
         return float(value) if kind is Real else int(value)  # type: ignore
 
     def describe(self) -> str:
-        """Return a text that another range does not have."""
+        """Return a text that identifies the range."""
         return distribution_to_json(self.distribution)
 
 
 _BOUNDS = ("low", "high", "step")
 
 
-class _Choice(_Numbers):
-    """One of several values, any objects; Optuna keeps labels where it must."""
+class _ChoiceEntry(_NumberEntry):
+    """One of several values of any type; Optuna stores labels for those it cannot."""
 
     def __init__(self, name: str, choices: Iterable):
         self.choices = list(choices)
         if not self.choices:
-            raise ValueError(f"param_distributions[{name!r}] has no values to choose.")
-        self.labels = _labels(self.choices)
+            raise ValueError(
+                f"param_distributions[{name!r}] has no values to choose from."
+            )
+        self.labels = _choice_labels(self.choices)
         super().__init__(name, CategoricalDistribution(self.labels))
 
     def decode(self, value):
@@ -125,15 +127,15 @@ class _Choice(_Numbers):
         raise ValueError
 
 
-class _Quantile(_Numbers):
-    """A distribution that Optuna has none of its own for: it draws the quantile."""
+class _QuantileEntry(_NumberEntry):
+    """A distribution that Optuna lacks; Optuna samples its quantile."""
 
     def __init__(self, name: str, frozen):
         self.frozen = frozen
         self.is_discrete = not hasattr(frozen, "pdf") and not hasattr(frozen, "icdf")
         # scipy's older distributions have ppf, its newer ones icdf.
         self.inverse = frozen.ppf if hasattr(frozen, "ppf") else frozen.icdf
-        _finite_ends(name, lambda: self.inverse(np.array([_TAIL, 1 - _TAIL])))
+        _finite_range(name, lambda: self.inverse(np.array([_TAIL, 1 - _TAIL])))
         super().__init__(f"{name} (quantile)", FloatDistribution(_TAIL, 1 - _TAIL))
 
     def decode(self, value):
@@ -148,104 +150,107 @@ class _Quantile(_Numbers):
     def describe(self) -> str:
         frozen = self.frozen
         if not hasattr(frozen, "args"):
-            return _text(frozen)
+            return _short_repr(frozen)
         return repr((frozen.dist.name, frozen.args, sorted(frozen.kwds.items())))
 
 
 def _equal(one, other) -> bool:
-    """Say whether two objects are equal, even if they are arrays."""
+    """Check whether two objects are equal; they may be arrays."""
     try:
         return bool(np.all(one == other))
     except (TypeError, ValueError):
         return False
 
 
-def _labels(choices: list) -> list:
-    """Return what stands for the choices where Optuna can keep plain values only."""
+def _choice_labels(choices: list) -> list:
+    """Return the values that Optuna stores for choices: plain ones, or labels."""
     plain = (type(None), bool, int, float, str)
     different = len({repr(choice) for choice in choices}) == len(choices)
     if all(type(choice) in plain for choice in choices) and different:
         return choices
-    texts = [_text(choice) for choice in choices]
+    texts = [_short_repr(choice) for choice in choices]
     if len(set(texts)) == len(texts) and max(map(len, texts)) <= _LONGEST_LABEL:
         return texts
     return [f"{i}: {text}"[:_LONGEST_LABEL] for i, text in enumerate(texts)]
 
 
-def _text(value) -> str:
-    """Return a short text for a value that is the same in every process."""
+def _short_repr(value) -> str:
+    """Return a short text for a value, the same in every process."""
     if callable(value) and hasattr(value, "__qualname__"):
         return value.__qualname__
     text = " ".join(repr(value).split())
     return type(value).__name__ if " at 0x" in text else text
 
 
-def _from_scipy(name: str, frozen):
+def _scipy_entry(name: str, frozen):
     """Return the entry for a scipy distribution."""
     kind = getattr(getattr(frozen, "dist", None), "name", None)
     if kind == "uniform":
-        low, high = _finite_ends(name, frozen.support)
-        return _Numbers(name, FloatDistribution(low, high))
-    if kind in ("loguniform", "reciprocal") and not _shift(frozen):
-        low, high = _finite_ends(name, frozen.support)
-        return _Numbers(name, FloatDistribution(low, high, log=True))
+        low, high = _finite_range(name, frozen.support)
+        return _NumberEntry(name, FloatDistribution(low, high))
+    if kind in ("loguniform", "reciprocal") and not _scipy_loc(frozen):
+        low, high = _finite_range(name, frozen.support)
+        return _NumberEntry(name, FloatDistribution(low, high, log=True))
     if kind == "randint":
-        first, last = map(int, _finite_ends(name, frozen.support))
-        return _Numbers(name, IntDistribution(first, last))
-    return _Quantile(name, frozen)
+        first, last = map(int, _finite_range(name, frozen.support))
+        return _NumberEntry(name, IntDistribution(first, last))
+    return _QuantileEntry(name, frozen)
 
 
-def _finite_ends(name: str, find: Callable[[], Any]) -> tuple[float, float]:
-    """Return the ends of a range; refuse a distribution that has no such range."""
+def _finite_range(name: str, find: Callable[[], Any]) -> tuple[float, float]:
+    """Return the limits of a distribution; raise if they are not finite."""
     with np.errstate(invalid="ignore"):
         low, high = map(float, find())
     if not (np.isfinite([low, high]).all() and low <= high):
         raise ValueError(
-            f"param_distributions[{name!r}] has no finite range of values to draw "
-            f"from: it reaches from {low} to {high}. Look at its parameters."
+            f"param_distributions[{name!r}] has no finite range of values: it reaches "
+            f"from {low} to {high}. Check its parameters."
         )
     return low, high
 
 
 def _freeze(name: str, family):
-    """Return a family of scipy's with its defaults, if it has some."""
+    """Return a scipy distribution with its default parameters; raise if it has none."""
     try:
         return family()
     except TypeError as error:
         raise TypeError(
-            f"param_distributions[{name!r}] is a family of distributions: "
-            f"scipy.stats.{family.name} needs its parameters, {family.shapes}."
+            f"param_distributions[{name!r}] is a distribution without parameters: "
+            f"scipy.stats.{family.name} needs {family.shapes}."
         ) from error
 
 
-def _shift(frozen) -> float:
-    """Return by how much a loguniform distribution is shifted."""
+def _scipy_loc(frozen) -> float:
+    """Return the shift of a loguniform distribution."""
     return frozen.args[2] if len(frozen.args) > 2 else frozen.kwds.get("loc", 0)
 
 
-def _entry(name: str, given):
-    """Return the entry of a parameter, whatever way its values are given."""
+def _make_entry(name: str, given):
+    """Return the entry for the distribution or the values of a parameter."""
     if isinstance(given, CategoricalDistribution):
-        return _Choice(name, given.choices)
+        return _ChoiceEntry(name, given.choices)
     if isinstance(given, BaseDistribution):
-        return _Numbers(name, given)
+        return _NumberEntry(name, given)
     if isinstance(given, rv_continuous | rv_discrete):
+        # `scipy.stats.uniform` without a call; it has ppf, but no parameters.
         given = _freeze(name, given)
     if hasattr(given, "ppf") or hasattr(given, "icdf"):
-        return _from_scipy(name, given)
+        return _scipy_entry(name, given)
     is_text = isinstance(given, str | bytes)
     if isinstance(given, Mapping | set) or is_text or not np.iterable(given):
         raise TypeError(
-            f"param_distributions[{name!r}] must be a list of values, a distribution "
-            f"of Optuna or one of scipy with `ppf`, got {given!r}."
+            f"param_distributions[{name!r}] must be a list of values, an Optuna "
+            f"distribution or a scipy distribution with `ppf`, got {given!r}."
         )
-    return _Choice(name, given.tolist() if isinstance(given, np.ndarray) else given)
+    return _ChoiceEntry(
+        name, given.tolist() if isinstance(given, np.ndarray) else given
+    )
 
 
 # -- all parameters --------------------------------------------------------------------
 
 
-class TableSpace:
+class DictSpace:
     """A space of parameters that do not depend on each other.
 
     Parameters
@@ -253,28 +258,30 @@ class TableSpace:
     given : dict
         For each parameter its distribution or values.
     estimator : estimator
-        Whose parameters these are.
+        The estimator that has the parameters.
     """
 
     def __init__(self, given: Mapping, estimator):
         if not given:
-            raise ValueError(
-                "param_distributions is empty: there is nothing to search."
-            )
+            raise ValueError("param_distributions is empty.")
         _check_names(given, estimator)
-        self.entries = {name: _entry(name, values) for name, values in given.items()}
+        self.entries = {
+            name: _make_entry(name, values) for name, values in given.items()
+        }
 
     def __call__(self, trial) -> dict:
-        """Return the parameters of a trial."""
+        """Return the parameters for a trial."""
         return {
             name: entry.decode(suggest(trial, entry.key, entry.distribution))
             for name, entry in self.entries.items()
         }
 
-    def own(self, estimator) -> Draw:
-        """Return the estimator's own parameters."""
+    def initial(self, estimator) -> Suggestion:
+        """Return the estimator's current parameters."""
         current = estimator.get_params()
-        draw = Draw({name: current[name] for name in self.entries if name in current})
+        draw = Suggestion(
+            {name: current[name] for name in self.entries if name in current}
+        )
         for name, entry in self.entries.items():
             try:
                 draw.values[entry.key] = entry.encode(draw.params[name])
@@ -284,74 +291,75 @@ class TableSpace:
         return draw
 
     def describe(self) -> str:
-        """Return a text that another space does not have."""
+        """Return a text that identifies the space."""
         return json.dumps({n: e.describe() for n, e in sorted(self.entries.items())})
 
 
 @dataclass
 class CallableSpace:
-    """A space that a function of the trial lays out, step by step."""
+    """A space defined by a function of the trial."""
 
     function: Callable[[Any], Mapping]
 
     def __call__(self, trial) -> dict:
-        """Return the parameters of a trial."""
+        """Return the parameters for a trial."""
         params = self.function(trial)
         if not isinstance(params, Mapping):
             raise TypeError(
-                "param_distributions, being a callable, must return a dict of "
-                f"parameters for a trial, got {params!r}."
+                "A callable param_distributions must return a dict of parameters, got "
+                f"{params!r}."
             )
         for name in params:
             if not isinstance(name, str):
                 raise TypeError(
-                    "param_distributions, being a callable, must return names of "
-                    f"parameters, got {name!r}."
+                    "A callable param_distributions must return a dict with parameter "
+                    f"names as keys, got {name!r}."
                 )
         return dict(params)
 
-    def own(self, estimator) -> Draw:
-        """Return the estimator's own parameters: nothing is changed."""
-        return Draw({}, outside=["*"])
+    def initial(self, estimator) -> Suggestion:
+        """Return the estimator's current parameters: no changes."""
+        return Suggestion({}, outside=["*"])
 
     def describe(self) -> str:
-        """Return a text that another function does not have."""
+        """Return a text that identifies the function."""
         return repr(_code_of(self.function))
 
 
 def _code_of(function) -> tuple:
-    """Return what a function does, so far as it can be told."""
+    """Return the name and code of a function, as far as they are known."""
     name = getattr(function, "__qualname__", type(function).__qualname__)
     if not hasattr(function, "__code__"):
         function = type(function).__dict__.get("__call__", function)
     code = getattr(function, "__code__", None)
-    return (name, *_parts(code)) if code is not None else (name,)
+    return (name, *_code_parts(code)) if code is not None else (name,)
 
 
-def _parts(code: types.CodeType) -> tuple:
-    """Return a code's instructions and constants, those of inner functions too."""
+def _code_parts(code: types.CodeType) -> tuple:
+    """Return the instructions and constants of a code object, with inner functions."""
     consts = [
-        _parts(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts
+        _code_parts(c) if isinstance(c, types.CodeType) else repr(c)
+        for c in code.co_consts
     ]
     return code.co_code.hex(), tuple(consts), code.co_names
 
 
 def _check_names(given: Mapping, estimator) -> None:
-    """Refuse parameters that the estimator does not have."""
+    """Raise if the estimator lacks a parameter."""
     known = estimator.get_params()
     for name in given:
-        # A step that is searched too may have other parameters than the one there now.
+        # If a step is searched too, its alternatives may have other parameters.
         if name in known or (
             isinstance(name, str) and any(name.startswith(f"{n}__") for n in given)
         ):
             continue
         raise ValueError(
-            f"param_distributions has {name!r}, which is no parameter of "
-            f"{type(estimator).__name__}. {_what_was_meant(str(name), list(known))}"
+            f"param_distributions has {name!r}, which is not a parameter of "
+            f"{type(estimator).__name__}. {_suggest_names(str(name), list(known))}"
         )
 
 
-def _what_was_meant(name: str, known: list[str]) -> str:
+def _suggest_names(name: str, known: list[str]) -> str:
     """Return a sentence on the parameters that a wrong name may stand for."""
     of_steps: dict[str, list[str]] = {}
     for other in known:
@@ -365,7 +373,7 @@ def _what_was_meant(name: str, known: list[str]) -> str:
     if meant:
         return f"Did you mean {' or '.join(map(repr, meant[:_N_MEANT]))}?"
     own = sorted(other for other in known if "__" not in other)
-    inner = ", and those of each after '__'" if len(own) < len(known) else ""
+    inner = ", and nested ones after '__'" if len(own) < len(known) else ""
     return f"Its parameters are {own}{inner}."
 
 
@@ -384,17 +392,23 @@ def default_space(estimator, prefix: str = "") -> dict:
     return {}
 
 
-def make_space(given, estimator) -> TableSpace | CallableSpace:
-    """Return the space that `param_distributions` means for an estimator."""
+def make_space(given, estimator) -> DictSpace | CallableSpace:
+    """Return the search space that `param_distributions` defines."""
+    if isinstance(given, type):
+        # A class is callable too, but `dict` for `{}` is a likely slip.
+        raise TypeError(
+            "param_distributions must be 'auto', a dict or a function, got the class "
+            f"{given.__name__}."
+        )
     if callable(given):
         return CallableSpace(given)
     if isinstance(given, str):
         given = default_space(estimator)
         if not given:
             raise ValueError(
-                "param_distributions='auto' finds no default space in "
-                f"{type(estimator).__name__}: estimators of skdeep have one, also at "
-                "the end of a Pipeline or inside of CostSensitiveClassifier or "
-                "TransformedTargetRegressor. Pass a dict of distributions."
+                "param_distributions='auto' needs a default search space, which "
+                f"{type(estimator).__name__} does not have. Estimators of skdeep have "
+                "one, also at the end of a Pipeline or inside CostSensitiveClassifier "
+                "or TransformedTargetRegressor. Otherwise pass a dict of distributions."
             )
-    return TableSpace(given, estimator)
+    return DictSpace(given, estimator)

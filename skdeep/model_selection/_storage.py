@@ -1,4 +1,4 @@
-"""Where trials are kept: in memory, in a journal file or in a database."""
+"""Storages of trials: memory, a journal file or a database."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBSto
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from skdeep.model_selection._journal import Journal, StorageError
+from skdeep.model_selection._journal import CheckedJournal, StorageError
 from skdeep.model_selection._private_url import (
-    hide,
-    hide_in,
-    is_hidden,
-    recall,
-    remember,
-    secrets,
+    find_passwords,
+    is_masked,
+    mask_passwords,
+    mask_passwords_in,
+    unmask,
+    url_of,
 )
 
 DEFAULT_NAME = "OptunaSearchCV"
-# Seconds after which the lock of a process that cannot be asked is taken to be stale.
+# Seconds after which the lock of a process that cannot be checked is stale.
 _GRACE_PERIOD = 10
-# Processes that begin together may all find a database without tables.
+# Attempts to open a database: processes that start together may all create its tables.
 _N_TRIES = 5
 _SQLITE_HEADER = b"SQLite format 3\0"
-# Seconds to wait for others that write into a SQLite file; it is locked as a whole.
-_SQLITE_PATIENCE = 60.0
+# Seconds to wait while others write to a SQLite file, which is locked as a whole.
+_SQLITE_TIMEOUT = 60.0
 _NEARLY_A_URL = re.compile(r"(sqlite|postgresql|mysql|mariadb)(\+\w+)?:(?!//)", re.I)
-# Seconds that the process which made a study is given to say what it searches.
-_PATIENCE = 10.0
+# Seconds to wait for the process that created a study to store its info.
+_INFO_TIMEOUT = 10.0
 
 
 @contextlib.contextmanager
-def together(storage: BaseStorage) -> Iterator[None]:
-    """Write what comes meanwhile at once, where the storage can."""
+def batch_writes(storage: BaseStorage) -> Iterator[None]:
+    """Write everything at once at the end, if the storage is a journal."""
     backend = getattr(storage, "_backend", None)
-    with backend.together() if isinstance(backend, Journal) else _nothing():
+    with backend.batch_writes() if isinstance(backend, CheckedJournal) else _nothing():
         yield
 
 
@@ -61,7 +61,7 @@ def _nothing():
 
 
 def checksum(value) -> str:
-    """Return a checksum of what can be written as JSON, equal when it is read again."""
+    """Return a checksum of a JSON-serialisable value, unchanged by a round trip."""
     plain = json.loads(json.dumps(value))
     text = json.dumps(plain, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
@@ -71,117 +71,102 @@ def checksum(value) -> str:
 
 
 def open_storage(given) -> BaseStorage:
-    """Return the storage that is meant.
+    """Open a storage.
 
     Parameters
     ----------
     given : None, str, path or optuna.storages.BaseStorage
-        None for memory, a database's URL or the name of a journal file.
+        None for memory, the URL of a database or the name of a journal file.
 
     Raises
     ------
     StorageError
-        If it cannot be opened, is no journal, or is damaged.
+        If it cannot be opened, is not a journal, or is damaged.
     """
     if given is None or isinstance(given, InMemoryStorage):
         return given or InMemoryStorage()
+    # Wrapping it again would hide the backend from batch_writes.
     if isinstance(given, CheckedStorage):  # of another search's study
         return given  # type: ignore[return-value]
-    storage = given if isinstance(given, BaseStorage) else _open(_url(given))
-    # Optuna's own way of keeping what has been read from a database.
+    storage = given if isinstance(given, BaseStorage) else _open_by_name(url_of(given))
+    # Adds Optuna's cache to database storages.
     cached = optuna.storages.get_storage(storage)
     return CheckedStorage(cached, given)  # type: ignore[return-value]
 
 
-def shown(given) -> str:
-    """Return what messages call a storage, without passwords."""
+def display_name(given) -> str:
+    """Return the name of a storage for messages, without passwords."""
     if isinstance(given, JournalStorage):
         backend = given._backend
         return getattr(backend, "_file_path", type(backend).__name__)
-    return hide(_url(given)) or type(given).__name__
+    return mask_passwords(url_of(given)) or type(given).__name__
 
 
-def _url(given) -> str:
-    """Return the URL or the name of a storage; an empty text if it has none."""
-    if isinstance(given, BaseStorage):
-        return getattr(given, "url", "")
-    return str.__str__(os.fspath(given))
-
-
-def pickled(given):
-    """Return what a pickle keeps of a storage: the same, without passwords.
-
-    A storage of Optuna that holds one is replaced by its URL.
-    """
-    if given is None or not secrets(_url(given)):
-        return given
-    return remember(_url(given))
-
-
-def _open(given: str) -> BaseStorage:
-    url = recall(given)
+def _open_by_name(given: str) -> BaseStorage:
+    url = unmask(given)
     if _NEARLY_A_URL.match(url):
         raise StorageError(
-            f"storage={hide(url)!r} is not a URL. One of a database has two slashes "
-            "after the colon, and of a SQLite file three: sqlite:///file.db."
+            f"storage={mask_passwords(url)!r} is not a URL. A database URL has two "
+            "slashes after the colon, that of a SQLite file three: sqlite:///file.db."
         )
     return _open_database(url) if "://" in url else _open_journal(url)
 
 
 def _open_journal(path: str) -> BaseStorage:
-    journal = Journal(path, _GRACE_PERIOD)
+    journal = CheckedJournal(path, _GRACE_PERIOD)
     try:
         return JournalStorage(journal)
     except StorageError:
         raise
     except Exception as error:
         what = f"cannot be used, {type(error).__name__}: {error}"
-        raise journal.damage(what, journal.line) from error
+        raise journal.corruption_error(what, journal.last_line_read) from error
 
 
 def _open_database(url: str) -> BaseStorage:
-    if is_hidden(url):
+    if is_masked(url):
         raise StorageError(
             f"storage={url!r} has lost its password: pickles do not keep passwords. "
-            "Give it again, set_params(storage=...), or leave it out of the URL and "
-            "give it by the environment, as PGPASSWORD or ~/.pgpass for PostgreSQL."
+            "Set it again with set_params(storage=...), or leave it out of the URL and "
+            "use the environment, such as PGPASSWORD or ~/.pgpass for PostgreSQL."
         )
     for attempt in range(_N_TRIES):
         try:
             _check_sqlite(url)
-            # Optuna fills in what stands in braces.
+            # Optuna formats the URL, so braces must be escaped.
             escaped = url.replace("{", "{{").replace("}", "}}")
             return RDBStorage(escaped, engine_kwargs=_engine_options(url))
         except StorageError:
             raise
         except Exception as error:
-            if attempt == _N_TRIES - 1 or not _was_made_meanwhile(error):
-                cause = _unless_secret(error, url)
-                raise _not_opened(error, url) from cause
+            if attempt == _N_TRIES - 1 or not _is_creation_race(error):
+                cause = _cause_without_passwords(error, url)
+                raise _open_error(error, url) from cause
             time.sleep(0.2 * (attempt + 1))
     raise AssertionError
 
 
-def _not_opened(error: Exception, url: str) -> StorageError:
+def _open_error(error: Exception, url: str) -> StorageError:
     if isinstance(error, ImportError):
         driver = getattr(error.__cause__, "name", None) or error
         return StorageError(
-            f"storage={hide(url)!r} needs a package that is not installed: {driver}. "
-            "A URL may name another driver, as postgresql+psycopg2:// does."
+            f"storage={mask_passwords(url)!r} needs a package that is not installed: "
+            f"{driver}. A URL can name another driver, such as postgresql+psycopg2://."
         )
     advice = ""
-    if "@" in next(iter(sorted(secrets(url), key=len, reverse=True)), ""):
+    if "@" in next(iter(sorted(find_passwords(url), key=len, reverse=True)), ""):
         advice = (
-            " A password with @ : / ? # or % in it must be encoded: "
+            " A password that contains @ : / ? # or % must be encoded: "
             "urllib.parse.quote(password, safe='')."
         )
     return StorageError(
-        f"storage={hide(url)!r} cannot be opened: {_reason(error, url)}.{advice}"
+        f"storage={mask_passwords(url)!r} cannot be opened: "
+        f"{_error_summary(error, url)}.{advice}"
     )
 
 
-def _reason(error: BaseException, url: str = "") -> str:
-    """Return what went wrong, in a line and without passwords."""
+def _error_summary(error: BaseException, url: str = "") -> str:
+    """Return the reason of an error in one line, without passwords."""
     if isinstance(error, StorageInternalError) and error.__cause__:
         error = error.__cause__
     text = str(error).strip().split("\n")[0].rstrip(".")
@@ -189,14 +174,14 @@ def _reason(error: BaseException, url: str = "") -> str:
         return "a study or a trial that it held has been deleted"
     if isinstance(error, KeyError | AssertionError | AttributeError | TypeError):
         text = f"{type(error).__name__}: {text}"
-    return hide_in(text or type(error).__name__, url)
+    return mask_passwords_in(text or type(error).__name__, url)
 
 
-def _unless_secret(error: BaseException, url: str) -> BaseException | None:
-    """Return an error to be shown as a cause, None if it tells a password."""
+def _cause_without_passwords(error: BaseException, url: str) -> BaseException | None:
+    """Return an error to chain as a cause, None if its texts hold a password."""
     found: BaseException | None = error
     while found is not None:
-        if any(secret in str(found) + repr(found) for secret in secrets(url)):
+        if any(secret in str(found) + repr(found) for secret in find_passwords(url)):
             return None
         found = found.__cause__ or found.__context__
     return error
@@ -205,55 +190,57 @@ def _unless_secret(error: BaseException, url: str) -> BaseException | None:
 def _engine_options(url: str) -> dict[str, Any]:
     options: dict[str, Any] = {"pool_pre_ping": True}
     if url.startswith("sqlite"):
-        options["connect_args"] = {"timeout": _SQLITE_PATIENCE}
+        options["connect_args"] = {"timeout": _SQLITE_TIMEOUT}
     return options
 
 
-def _was_made_meanwhile(error: Exception) -> bool:
-    """Say whether another process has created the tables at the same time."""
+def _is_creation_race(error: Exception) -> bool:
+    """Check whether an error means that another process is creating the tables."""
     text = str(error).lower()
     return any(sign in text for sign in ("exists", "unique", "duplicate", "is locked"))
 
 
 def _check_sqlite(url: str) -> None:
-    """Refuse a SQLite file that is damaged; Optuna would make lost tables anew."""
+    """Raise if a SQLite file is damaged; Optuna would recreate missing tables."""
     path = _sqlite_file(url)
     if path is None:
         return
     with contextlib.suppress(OSError), open(path, "rb") as file:
-        # SQLite itself takes a file of a single byte for an empty one.
+        # SQLite takes a file of one byte to be empty, and would overwrite it.
         if file.read(len(_SQLITE_HEADER)) not in (b"", _SQLITE_HEADER):
-            raise _sqlite_damage(url, path, "file is not a database")
+            raise _sqlite_corruption_error(url, path, "file is not a database")
     try:
-        connection = sqlite3.connect(path, timeout=_SQLITE_PATIENCE)
+        connection = sqlite3.connect(path, timeout=_SQLITE_TIMEOUT)
+        # sqlite3 connections are not closed by their context manager.
         with contextlib.closing(connection):
             [found] = connection.execute("PRAGMA integrity_check(1)").fetchone()
             names = connection.execute("SELECT name FROM sqlite_master").fetchall()
     except sqlite3.DatabaseError as error:
         if "locked" in str(error):
             raise
-        raise _sqlite_damage(url, path, str(error)) from error
+        raise _sqlite_corruption_error(url, path, str(error)) from error
     if found != "ok":
-        raise _sqlite_damage(url, path, " ".join(found.split()))
+        raise _sqlite_corruption_error(url, path, " ".join(found.split()))
     tables = {name for (name,) in names}
     missing = set(optuna.storages._rdb.models.BaseModel.metadata.tables) - tables
-    # Optuna makes this table last.
+    # Optuna creates "alembic_version" last. Without it, creation was interrupted and
+    # Optuna completes it.
     if missing and "alembic_version" in tables:
         what = f"it lacks the tables {', '.join(sorted(missing))}"
-        raise _sqlite_damage(url, path, what)
+        raise _sqlite_corruption_error(url, path, what)
 
 
-def _sqlite_damage(url: str, path: str, what: str) -> StorageError:
+def _sqlite_corruption_error(url: str, path: str, what: str) -> StorageError:
     return StorageError(
-        f"storage={hide(url)!r} cannot be opened: it is damaged or not a database of "
-        f"Optuna: {what}. The file is left as it is. What can still be read of a "
-        "damaged database is saved by: "
+        f"storage={mask_passwords(url)!r} cannot be opened: it is damaged or not an "
+        f"Optuna database: {what}. The file has not been modified. To recover what is "
+        "readable, run: "
         f"sqlite3 {shlex.quote(path)} .recover | sqlite3 saved.db"
     )
 
 
 def _sqlite_file(url: str) -> str | None:
-    """Return the file of a SQLite database, if it is one and is there."""
+    """Return the file of a SQLite database; None if there is none yet."""
     if not url.startswith("sqlite"):
         return None
     try:
@@ -265,35 +252,37 @@ def _sqlite_file(url: str) -> str | None:
 
 # -- failures --------------------------------------------------------------------------
 
-# What methods of a storage raise to say something else than that they failed.
+# Errors that pass unchanged: they are results, or already name the storage.
 _MEANT = (DuplicatedStudyError, UpdateFinishedTrialError, StorageError)
-# What they raise when they failed, whatever they were asked.
+# Errors that mean a failure in any method.
 _FAILURES = (OSError, SQLAlchemyError, StorageInternalError, JSONDecodeError)
 
 
 class CheckedStorage:
-    """A storage of Optuna whose failures are one kind of error, which names it.
+    """An Optuna storage whose failures are StorageErrors that name it.
 
     Parameters
     ----------
     storage : BaseStorage
-        It does the work.
+        The storage.
     given : str, path or BaseStorage
-        What it was opened from.
+        The parameter of the search.
     """
 
     def __init__(self, storage: BaseStorage, given):
         self._storage = storage
-        self.url = _url(given)
-        self.shown = shown(given)
+        self.url = url_of(given)
+        self.shown = display_name(given)
 
     def __getattr__(self, name: str):
+        # Special methods must not be forwarded: copy and pickle look them up on the
+        # class.
         if name.startswith("__"):
             raise AttributeError(name)
         found = getattr(self._storage, name)
-        return self._checked(found, name) if callable(found) else found
+        return self._wrap(found, name) if callable(found) else found
 
-    def _checked(self, method, name: str):
+    def _wrap(self, method, name: str):
         @functools.wraps(method)
         def call(*args, **kwargs):
             try:
@@ -301,21 +290,21 @@ class CheckedStorage:
             except _MEANT:
                 raise
             except Exception as error:
-                if _says_something_else(error, name):
+                if _is_expected_error(error, name):
                     raise
                 text = (
                     f"storage={self.shown!r} cannot be used: "
-                    f"{_reason(error, self.url)}. What is written in it is kept: when "
-                    "this is put right, the same search goes on from there."
+                    f"{_error_summary(error, self.url)}. Its trials are kept: solve "
+                    "the problem and run the same search again to resume it."
                 )
-                raise StorageError(text) from _unless_secret(error, self.url)
+                raise StorageError(text) from _cause_without_passwords(error, self.url)
 
         return call
 
 
 @contextlib.contextmanager
-def plain_errors() -> Iterator[None]:
-    """Raise a ValueError for whatever is wrong with a storage."""
+def as_value_errors() -> Iterator[None]:
+    """Convert StorageErrors into plain ValueErrors."""
     try:
         yield
     except StorageError as error:
@@ -325,70 +314,71 @@ def plain_errors() -> Iterator[None]:
 BaseStorage.register(CheckedStorage)
 
 
-def _says_something_else(error: Exception, name: str) -> bool:
-    """Say whether a method of a storage raised an error without having failed."""
+def _is_expected_error(error: Exception, name: str) -> bool:
+    """Check whether a method raised an error as its result and has not failed."""
     if name == "get_study_id_from_name":
         return isinstance(error, KeyError)
-    # What has been read makes no sense, or it has not been read.
+    # A getter that raises has failed: what it read is missing or makes no sense.
     return not name.startswith("get_") and not isinstance(error, _FAILURES)
 
 
-def damage(storage, what: str) -> StorageError:
-    """Return the error for something in a storage that is not what was written."""
+def corruption_error(storage, what: str) -> StorageError:
+    """Return the error for a study or trial that was changed after it was written."""
     name = getattr(storage, "shown", type(storage).__name__)
     return StorageError(
-        f"storage={name!r} is damaged: {what} is not what was written there. The "
-        "search would not be what it was, so it does not go on. Choose another "
-        "study_name or storage; optuna.load_study reads what is left of this one."
+        f"storage={name!r} is damaged: {what} has changed since it was written, so the "
+        "study cannot be resumed. Use another study_name or storage. "
+        "optuna.load_study may still read this one."
     )
 
 
 class SearchStudy(optuna.Study):
-    """A study whose callbacks may stop the search."""
+    """A study whose callbacks can stop the search."""
 
     is_stopped = False
 
     def stop(self):
-        """Let the search begin no more trials."""
+        """Start no more trials."""
         self.is_stopped = True
 
 
 def open_study(
-    storage: BaseStorage, name, directions, facts: dict, other_name: str | None = None
+    storage: BaseStorage, name, directions, info: dict, fallback_name: str | None = None
 ) -> SearchStudy:
-    """Return the study of a name, new or as it was left.
+    """Create a study, or load an existing one to resume it.
 
     Parameters
     ----------
     storage : BaseStorage
-        Where it is kept.
+        The storage.
     name : str or None
-        Its name.
+        Name of the study.
     directions : list of str
-        Of the objectives.
-    facts : dict
-        What is written into a new study: the seed, and what must not change.
-    other_name : str or None
-        Name to use if ``name`` is taken by another search; None raises then.
+        Directions of the objectives.
+    info : dict
+        Stored in a new study: the seed and the signature of the search.
+    fallback_name : str or None
+        Name to use if ``name`` belongs to another search; None raises then.
 
     Raises
     ------
     ValueError
-        If there is such a study that is not of this class, or of another search.
+        If the study was not made by this class, or belongs to another search.
     """
     name = name or DEFAULT_NAME
-    if other_name is not None and _has_study(storage, other_name):
-        name, other_name = other_name, None
+    if fallback_name is not None and _has_study(storage, fallback_name):
+        name, fallback_name = fallback_name, None
     is_new = _create(storage, name, directions)
+    # Not optuna.load_study: it returns a plain Study.
     study = SearchStudy(name, storage)
-    if is_new or not _wait_for_facts(study):
-        study.set_user_attr("search", {**facts, "check": checksum(facts)})
-    before, now = facts_of(study)["signature"], facts["signature"]
+    if is_new or not _wait_for_info(study):
+        study.set_user_attr("search", {**info, "check": checksum(info)})
+    before, now = study_info(study)["signature"], info["signature"]
     changed = [what for what in now if now[what] != before.get(what)]
-    if changed and other_name is not None:
-        return open_study(storage, other_name, directions, facts)
+    if changed and fallback_name is not None:
+        return open_study(storage, fallback_name, directions, info)
     _check_directions(study, directions)
-    _refuse_another(name, changed)
+    _check_same_search(name, changed)
     return study
 
 
@@ -401,7 +391,7 @@ def _has_study(storage: BaseStorage, name: str) -> bool:
 
 
 def _create(storage: BaseStorage, name: str, directions) -> bool:
-    """Make a study; False if there is one, and then nothing is written."""
+    """Create a study; return False, and write nothing, if it exists."""
     if _has_study(storage, name):
         return False
     try:
@@ -411,30 +401,30 @@ def _create(storage: BaseStorage, name: str, directions) -> bool:
     return True
 
 
-def facts_of(study: SearchStudy) -> dict:
-    """Return the facts that a study was made with.
+def study_info(study: SearchStudy) -> dict:
+    """Return the seed and the signature of a study.
 
     Raises
     ------
     StorageError
         If they are damaged.
     """
-    facts = dict(study.user_attrs["search"])
-    check = facts.pop("check", None)
-    if set(facts) != {"seed", "signature"} or check not in (None, checksum(facts)):
+    info = dict(study.user_attrs["search"])
+    check = info.pop("check", None)
+    if set(info) != {"seed", "signature"} or check not in (None, checksum(info)):
         what = f"the description of the study {study.study_name!r}"
-        raise damage(study._storage, what)
-    return facts
+        raise corruption_error(study._storage, what)
+    return info
 
 
-def _wait_for_facts(study: SearchStudy) -> bool:
-    """Wait for the process that made the study to say what it searches."""
+def _wait_for_info(study: SearchStudy) -> bool:
+    """Wait until the process that created the study has stored its info."""
     if study.get_trials(deepcopy=False) and "search" not in study.user_attrs:
         raise ValueError(
             f"The study {study.study_name!r} in this storage was not made by "
-            "OptunaSearchCV. Choose another study_name or storage."
+            "OptunaSearchCV. Use another study_name or storage."
         )
-    until = time.monotonic() + _PATIENCE
+    until = time.monotonic() + _INFO_TIMEOUT
     while "search" not in study.user_attrs and time.monotonic() < until:
         time.sleep(0.1)
     return "search" in study.user_attrs
@@ -445,18 +435,18 @@ def _check_directions(study: SearchStudy, directions) -> None:
     if found != list(directions):
         raise ValueError(
             f"The study {study.study_name!r} has the directions {found}, not "
-            f"{list(directions)}. Choose another study_name or storage."
+            f"{list(directions)}. Use another study_name or storage."
         )
 
 
-def _refuse_another(name: str, changed: list[str]) -> None:
-    """Refuse to go on with another search than the one that was begun."""
+def _check_same_search(name: str, changed: list[str]) -> None:
+    """Raise if the study belongs to another search."""
     if not changed:
         return
     raise ValueError(
-        f"The study {name!r} in this storage was begun with another "
-        f"{', '.join(changed)}: its trials cannot be gone on with. Choose another "
-        "study_name or storage, delete the old study, or leave study_name=None: then "
-        "each search has a study of its own. (Folds that are shuffled need a "
-        "random_state to be the same each time.)"
+        f"The study {name!r} in this storage was started with another "
+        f"{', '.join(changed)}: the study cannot be resumed. Use another study_name or "
+        "storage, delete the old study, or leave study_name=None, which gives each "
+        "search its own study. (Shuffled folds need a random_state to be the same in "
+        "each run.)"
     )

@@ -1,4 +1,4 @@
-"""One trial: the folds in lockstep, reports after every epoch, an early end."""
+"""One trial: its folds in lockstep, reports after every epoch, pruning."""
 
 from __future__ import annotations
 
@@ -12,97 +12,23 @@ from optuna.trial import FrozenTrial
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from skdeep.model_selection._epoch_callbacks import last_step, takes_callbacks
-from skdeep.model_selection._lockstep import (
-    SINGLE,
-    CrossValidation,
-    Fold,
-    Record,
-    metric,
-    names_of,
+from skdeep.model_selection._epoch_callbacks import (
+    last_pipeline_step,
+    supports_callbacks,
 )
-from skdeep.model_selection._sampling import Judge, quiet
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What is to be made large or small.
-
-    Parameters
-    ----------
-    names : list of str or None
-        Metrics, one for each direction. ``None`` if only a call of `scoring` tells
-        which there are; `refit` then chooses.
-    directions : list of str
-        "maximize" or "minimize".
-    refit : str or bool
-        The parameter of the search; a callable counts as ``False``.
-    """
-
-    names: list[str] | None
-    directions: list[str]
-    refit: str | bool = False
-
-    @property
-    def is_single(self) -> bool:
-        """Whether there is one objective, so that trials can be pruned."""
-        return len(self.directions) == 1
-
-    def metrics(self, found: list[str]) -> list[str]:
-        """Return the names of the objectives among the metrics of `scoring`.
-
-        Raises
-        ------
-        ValueError
-            If `scoring`, being a callable, has returned other metrics than `refit` and
-            `directions` need.
-        """
-        names = self.names or self._chosen(found)
-        missing = [name for name in names if name not in found]
-        if missing:
-            raise ValueError(
-                "scoring must return the same metrics each time: it has returned "
-                f"{found}, without {missing[0]!r}."
-            )
-        if len(names) != len(self.directions):
-            raise ValueError(
-                f"directions has {len(self.directions)} entries, but the metrics of "
-                f"scoring are {names}."
-            )
-        return names
-
-    def _chosen(self, found: list[str]) -> list[str]:
-        """Return the metrics to optimise of a scorer that is a callable."""
-        if len(self.directions) > 1 or found == [SINGLE]:
-            return found
-        if self.refit is False:
-            return found[:1]
-        if self.refit not in found:
-            raise ValueError(
-                "For multi-metric scoring, the parameter refit must be set to a scorer "
-                "key or a callable that returns the index of the best trial. If this "
-                "is not needed, refit should be set to False explicitly. "
-                f"{self.refit!r} was passed, and scoring returned {found}."
-            )
-        return [str(self.refit)]
-
-    def values(self, records: list[Record]) -> list[float]:
-        """Return the mean over folds of each objective."""
-        tests = [record.test for record in records]
-        names = self.metrics(names_of(tests))
-        return [float(np.mean([metric(t, name) for t in tests])) for name in names]
-
-    def best(self, values: list[float]) -> int | None:
-        """Return the position of the best value, the first of them; None if all NaN."""
-        if np.isnan(values).all():
-            return None
-        best = np.nanargmax if self.directions[0] == "maximize" else np.nanargmin
-        return int(best(values))
+from skdeep.model_selection._lockstep import (
+    CrossValidation,
+    FoldFit,
+    metric_names,
+    metric_score,
+)
+from skdeep.model_selection._sampling import TrialPruner, quiet_optuna
+from skdeep.model_selection._search_goal import SearchGoal
 
 
 @dataclass
-class Outcome:
-    """What came of a trial, in plain Python.
+class TrialOutcome:
+    """The result of a trial, in plain Python types.
 
     Parameters
     ----------
@@ -117,7 +43,7 @@ class Outcome:
     fit_times, score_times : list of float
         Seconds, for each fold.
     n_epochs : int or None
-        Epochs after which the values were the best.
+        The best number of epochs, or the epochs of a pruned trial.
     error : str or None
         Why it failed.
     """
@@ -133,23 +59,23 @@ class Outcome:
     error: str | None = None
 
     def to_dict(self) -> dict:
-        """Return all but what a trial of Optuna keeps itself."""
+        """Return everything that an Optuna trial does not store itself."""
         kept = dataclasses.asdict(self)
         return {k: v for k, v in kept.items() if k not in ("values", "reports")}
 
 
-class Trial:
-    """A trial of a search.
+class TrialRun:
+    """A run of a trial.
 
     Parameters
     ----------
     cross_validation : CrossValidation
-        Fits and scores that all trials have in common.
+        The cross-validation of all trials.
     params : dict
         Parameters of the estimator.
-    goal : Goal
+    goal : SearchGoal
         The objectives.
-    judge : Judge or None
+    trial_pruner : TrialPruner or None
         Decides when to prune; None never prunes.
     contexts : list of CallbackContext or None
         Callback context of the fit of each fold.
@@ -159,59 +85,67 @@ class Trial:
         self,
         cross_validation: CrossValidation,
         params: dict,
-        goal: Goal,
-        judge: Judge | None,
+        goal: SearchGoal,
+        trial_pruner: TrialPruner | None,
         contexts=None,
     ):
-        self.cross_validation, self.goal, self.judge = cross_validation, goal, judge
+        self.cross_validation, self.goal = cross_validation, goal
+        self.trial_pruner = trial_pruner
         estimator = clone(cross_validation.estimator).set_params(
             **clone(params, safe=False)
         )
-        keeps_best = bool(getattr(last_step(estimator), "early_stopping", False))
-        reports = goal.is_single and takes_callbacks(estimator)
-        reports = reports and (judge is not None or not keeps_best)
-        self.chooses_epochs = reports and not keeps_best
+        restores_best = bool(
+            getattr(last_pipeline_step(estimator), "early_stopping", False)
+        )
+        reports = goal.is_single and supports_callbacks(estimator)
+        reports = reports and (trial_pruner is not None or not restores_best)
+        self.selects_epoch = reports and not restores_best
         contexts = contexts or [None] * len(cross_validation.folds)
         self.folds = [
-            Fold(cross_validation, params, number, reports, keeps_best, context)
+            FoldFit(cross_validation, params, number, reports, restores_best, context)
             for number, context in enumerate(contexts)
         ]
         self.reports: dict[int, float] = {}
 
-    def run(self) -> Outcome:
-        """Fit and score all folds, or as much of that as is worth it."""
+    def run(self) -> TrialOutcome:
+        """Fit and score all folds, until the end or until the trial is pruned."""
         try:
             with warnings.catch_warnings():
-                if self.chooses_epochs:
-                    # Nobody asks whether training converges: the best epoch counts.
+                if self.selects_epoch:
+                    # Convergence does not matter: the best epoch counts.
                     warnings.simplefilter("ignore", ConvergenceWarning)
-                pruned = any(self._give_up(*report) for report in self._advance())
-                self._abandon()
-                return self._end(pruned)
+                pruned = any(self._report(*report) for report in self._train_epochs())
+                self._cancel_folds()
+                return self._make_outcome(pruned)
         finally:
-            self._abandon()
+            self._cancel_folds()
 
-    def _abandon(self) -> None:
+    def _cancel_folds(self) -> None:
         try:
             for fold in self.folds:
-                fold.abandon()
+                fold.cancel()
         finally:
-            # If Ctrl-C ends the wait for one of them, none waits for its turn for ever.
+            # If Ctrl-C interrupts the wait for one thread, the others must not wait for
+            # their turn forever.
             for fold in self.folds:
                 fold.stop_training()
 
-    def _advance(self) -> Iterator[tuple[int, float]]:
-        """Train all folds by an epoch, and again; give each step and its value."""
+    def _train_epochs(self) -> Iterator[tuple[int, float]]:
+        """Train the folds in turns, one epoch each; yield each step and its value."""
         while not all(fold.is_done for fold in self.folds):
             for i, fold in enumerate(self.folds):
                 if fold.is_done:
                     continue
-                fold.advance()
+                fold.train_epoch()
                 if fold.error is not None:
                     return
-                if fold.final is not None and not fold.records and self.goal.is_single:
-                    # It cannot tell of epochs: the folds are the steps.
-                    yield i, self._value([f.final for f in self.folds[: i + 1]])
+                if (
+                    fold.final_scores is not None
+                    and not fold.records
+                    and self.goal.is_single
+                ):
+                    # The estimator does not report epochs: the steps are the folds.
+                    yield i, self._value([f.final_scores for f in self.folds[: i + 1]])
             if all(fold.records for fold in self.folds):
                 epoch = max(len(fold.records) for fold in self.folds) - 1
                 yield epoch, self._value([f.record(epoch) for f in self.folds])
@@ -219,26 +153,26 @@ class Trial:
     def _value(self, records) -> float:
         return self.goal.values(records)[0]
 
-    def _give_up(self, step: int, value: float) -> bool:
-        """Take note of a value; say whether to prune, if there is something left."""
+    def _report(self, step: int, value: float) -> bool:
+        """Record a value; return whether to prune, if any training is left."""
         if step in self.reports:
-            return False  # folds that end after their last epoch train no more
+            return False  # folds that have ended do not add an epoch
         self.reports[step] = value
         is_epoch = bool(self.folds[0].records)
-        worthless = self.judge is not None and self.judge.gives_up(
+        prunes = self.trial_pruner is not None and self.trial_pruner.should_prune(
             value, step, is_epoch
         )
-        return worthless and not all(fold.is_done for fold in self.folds)
+        return prunes and not all(fold.is_done for fold in self.folds)
 
-    def _end(self, pruned: bool) -> Outcome:
+    def _make_outcome(self, pruned: bool) -> TrialOutcome:
         if pruned:
             n_epochs = len(self.folds[0].records)
             return self._outcome("pruned", n_epochs=n_epochs or None)
         failed = [fold.error for fold in self.folds if fold.error is not None]
         if failed:
             return self._outcome("failed", error=failed[0])
-        if not self.chooses_epochs or not self.folds[0].records:
-            return self._complete([fold.final for fold in self.folds], None)
+        if not self.selects_epoch or not self.folds[0].records:
+            return self._complete([fold.final_scores for fold in self.folds], None)
         n_epochs = max(len(fold.records) for fold in self.folds)
         rounds = [[f.record(e) for f in self.folds] for e in range(n_epochs)]
         best = self.goal.best([self._value(records) for records in rounds])
@@ -246,10 +180,10 @@ class Trial:
             return self._complete(rounds[0], None)
         return self._complete(rounds[best], best + 1)
 
-    def _complete(self, records: list, n_epochs: int | None) -> Outcome:
+    def _complete(self, records: list, n_epochs: int | None) -> TrialOutcome:
         values = self.goal.values(records)
         if np.isnan(values).any():
-            names = self.goal.metrics(names_of([record.test for record in records]))
+            names = self.goal.metrics(metric_names([record.test for record in records]))
             return self._outcome(
                 "failed", error=f"The score of a fold is not a number ({names})."
             )
@@ -260,8 +194,8 @@ class Trial:
             outcome.train_scores = _by_metric([record.train for record in records])
         return outcome
 
-    def _outcome(self, state: str, **given) -> Outcome:
-        return Outcome(
+    def _outcome(self, state: str, **given) -> TrialOutcome:
+        return TrialOutcome(
             state,
             reports={k: v for k, v in self.reports.items() if not np.isnan(v)},
             fit_times=[fold.fit_time for fold in self.folds],
@@ -272,44 +206,46 @@ class Trial:
 
 def _by_metric(scores: list[dict]) -> dict[str, list[float]]:
     """Return for each metric the scores of all folds."""
-    return {name: [metric(s, name) for s in scores] for name in names_of(scores)}
+    return {
+        name: [metric_score(s, name) for s in scores] for name in metric_names(scores)
+    }
 
 
 def run_trial(
     cross_validation: CrossValidation,
     params: dict,
-    goal: Goal,
+    goal: SearchGoal,
     pruner,
     earlier: list[FrozenTrial],
-    place: int,
+    position: int,
     contexts=None,
-) -> Outcome:
-    """Run a trial, in whatever process.
+) -> TrialOutcome:
+    """Run a trial, in any process.
 
     Parameters
     ----------
     cross_validation : CrossValidation
-        Fits and scores that all trials have in common.
+        The cross-validation of all trials.
     params : dict
         Parameters of the estimator.
-    goal : Goal
+    goal : SearchGoal
         The objectives.
-    pruner : str, pruner of Optuna or None
-        As given by the user.
+    pruner : str, Optuna pruner or None
+        Parameter of the search.
     earlier : list of FrozenTrial
-        The trials of earlier batches, in order of place.
-    place : int
-        Place of this trial.
+        The trials of earlier batches, in order.
+    position : int
+        Position of the trial.
     contexts : list of CallbackContext or None
         Callback context of the fit of each fold.
 
     Returns
     -------
-    outcome : Outcome
+    outcome : TrialOutcome
         Result of the trial.
     """
-    with quiet():
-        judge = None
+    with quiet_optuna():
+        trial_pruner = None
         if pruner not in (None, "none") and goal.is_single:
-            judge = Judge(pruner, goal.directions, earlier, place)
-        return Trial(cross_validation, params, goal, judge, contexts).run()
+            trial_pruner = TrialPruner(pruner, goal.directions, earlier, position)
+        return TrialRun(cross_validation, params, goal, trial_pruner, contexts).run()

@@ -11,10 +11,11 @@ from optuna.trial import FrozenTrial, TrialState
 from sklearn.utils.parallel import Parallel, delayed
 
 from skdeep.model_selection._lockstep import CrossValidation
-from skdeep.model_selection._sampling import BATCH_SIZE, Drawing
+from skdeep.model_selection._sampling import BATCH_SIZE, TrialSampler
+from skdeep.model_selection._search_goal import SearchGoal
 from skdeep.model_selection._search_progress import SearchProgress
-from skdeep.model_selection._study import Ledger
-from skdeep.model_selection._trial import Goal, Outcome, run_trial
+from skdeep.model_selection._trial import TrialOutcome, run_trial
+from skdeep.model_selection._trial_ledger import TrialLedger
 
 # Seconds between checks of trials that other processes run.
 _WAIT = 0.2
@@ -26,13 +27,13 @@ class TrialLoop:
 
     Parameters
     ----------
-    ledger : Ledger
+    ledger : TrialLedger
         The trials and the processes that run them.
-    drawing : Drawing
-        Draws the parameters of the trials.
+    trial_sampler : TrialSampler
+        Samples the parameters of the trials.
     cross_validation : CrossValidation
-        Fits and scores that all trials have in common.
-    goal : Goal
+        The cross-validation of all trials.
+    goal : SearchGoal
         The objectives.
     n_trials : int
         Number of trials.
@@ -45,13 +46,13 @@ class TrialLoop:
     progress : SearchProgress
         Displays the progress.
     make_contexts : callable
-        Returns the callback contexts of the folds of a trial, or ``None``.
+        Returns the callback contexts of the folds of a trial, or None.
     """
 
-    ledger: Ledger
-    drawing: Drawing
+    ledger: TrialLedger
+    trial_sampler: TrialSampler
     cross_validation: CrossValidation
-    goal: Goal
+    goal: SearchGoal
     n_trials: int
     until: float
     n_jobs: int | None
@@ -60,18 +61,18 @@ class TrialLoop:
     make_contexts: Callable[[], list | None]
 
     def run(self) -> dict[int, FrozenTrial]:
-        """Run trials; return all finished ones, by place."""
+        """Run trials; return all finished ones by position."""
         width = effective_n_jobs(self.n_jobs)
         done = self.ledger.finished()
-        # No more of them than a batch has trials.
+        # A batch must end before the next begins, so more processes would be idle.
         n_jobs = self.n_jobs if width <= BATCH_SIZE else BATCH_SIZE
         with Parallel(n_jobs=n_jobs, return_as="generator_unordered") as parallel:
             while (missing := self._missing(done)) and not self._is_over(done):
                 self._show(done)
                 claimed = self.ledger.claim(missing, width)
                 if claimed:
-                    # Other processes may have finished trials meanwhile, and the
-                    # claimed trials may belong to a later batch.
+                    # Read the finished trials again: other processes may have finished
+                    # some, so that the claimed ones belong to a later batch.
                     self._run_batch(parallel, claimed, self.ledger.finished())
                 else:
                     time.sleep(_WAIT)
@@ -80,37 +81,39 @@ class TrialLoop:
         return done
 
     def _missing(self, done: Mapping[int, FrozenTrial]) -> list[int]:
-        """Return the unfinished places of the first batch that has any."""
-        # n_trials may be huge: a timeout is to end the search then.
-        places = range(self.n_trials)
-        first = next((place for place in places if place not in done), self.n_trials)
+        """Return the unfinished positions of the first batch that has any."""
+        # No list of all positions: n_trials may be huge, with a timeout to end it.
+        positions = range(self.n_trials)
+        first = next(
+            (position for position in positions if position not in done), self.n_trials
+        )
         end = (first // BATCH_SIZE + 1) * BATCH_SIZE
-        return [place for place in places[first:end] if place not in done]
+        return [position for position in positions[first:end] if position not in done]
 
     def _is_over(self, done: Mapping[int, FrozenTrial]) -> bool:
-        # At least one trial is run, however short the time.
+        # At least one trial runs, however short the time.
         is_late = bool(done) and time.monotonic() >= self.until
         return is_late or self.ledger.study.is_stopped
 
-    def _run_batch(self, parallel, places: list[int], done) -> None:
+    def _run_batch(self, parallel, positions: list[int], done) -> None:
         """Run some trials of a batch and store their outcomes."""
-        start = places[0] // BATCH_SIZE * BATCH_SIZE
-        draws = self.drawing.batch(start, done)
-        earlier = [done[place] for place in range(start)]
+        start = positions[0] // BATCH_SIZE * BATCH_SIZE
+        suggestions = self.trial_sampler.batch(start, done)
+        earlier = [done[position] for position in range(start)]
         jobs = (
             delayed(_run)(
                 self.cross_validation,
-                draws[place].params,
+                suggestions[position].params,
                 self.goal,
-                self.drawing.pruner,
+                self.trial_sampler.pruner,
                 earlier,
-                place,
+                position,
                 self.make_contexts(),
             )
-            for place in places
+            for position in positions
         )
-        for place, outcome in parallel(jobs):
-            trial = self.ledger.finish(place, draws[place], outcome)
+        for position, outcome in parallel(jobs):
+            trial = self.ledger.finish(position, suggestions[position], outcome)
             if trial is not None:
                 self._call_back(trial)
             self._show(self.ledger.finished())
@@ -124,21 +127,21 @@ class TrialLoop:
 
 
 def _run(
-    cross_validation, params, goal, pruner, earlier, place, contexts
-) -> tuple[int, Outcome]:
-    """Run a trial; return its place and its outcome."""
+    cross_validation, params, goal, pruner, earlier, position, contexts
+) -> tuple[int, TrialOutcome]:
+    """Run a trial; return its position and its outcome."""
     outcome = run_trial(
-        cross_validation, params, goal, pruner, earlier, place, contexts
+        cross_validation, params, goal, pruner, earlier, position, contexts
     )
-    return place, outcome
+    return position, outcome
 
 
 def has_scores(done: Mapping[int, FrozenTrial]) -> bool:
-    """Return whether there is a complete trial among the finished ones."""
+    """Return whether any of the finished trials is complete."""
     return any(trial.state == TrialState.COMPLETE for trial in done.values())
 
 
-def _best(done: Mapping[int, FrozenTrial], goal: Goal) -> str:
+def _best(done: Mapping[int, FrozenTrial], goal: SearchGoal) -> str:
     """Describe the best score or, with several objectives, the number of scores."""
     complete = [t.values for t in done.values() if t.state == TrialState.COMPLETE]
     if not complete:

@@ -1,4 +1,4 @@
-"""Bad input of CostSensitiveClassifier: errors that name the argument and the value."""
+"""Invalid input of CostSensitiveClassifier: errors name the argument and the value."""
 
 from fractions import Fraction
 from functools import partial
@@ -39,7 +39,7 @@ WEIGHT = np.linspace(0.5, 2, 60)
 
 
 def replaced(at, value):
-    """Return costs of rows, one of them another."""
+    """Return row costs of 1 with one other value."""
     costs = np.ones(60)
     costs[at] = value
     return costs
@@ -101,24 +101,24 @@ def test_one_class(strategy, label):
         model.fit(X, [label] * 60)
 
 
-def test_several_classes_with_alpha():
+def test_alpha_with_several_classes():
     with pytest.raises(ValueError, match="alpha=3 .*two classes.* 3: 0, 1, 2.*matrix"):
         line(alpha=3).fit(X, y3)
 
 
 @pytest.mark.parametrize("given", [{"fp_cost": ONES}, {"fn_cost": ONES}])
-def test_several_classes_with_costs_of_rows(given):
+def test_row_costs_with_several_classes(given):
     with pytest.raises(ValueError, match=f"{next(iter(given))} .*two classes.* 3"):
         line().fit(X, y3, **given)
 
 
-def test_several_classes_with_a_positive_one():
+def test_pos_label_with_several_classes():
     with pytest.raises(ValueError, match="pos_label can only be given for two classes"):
         line(pos_label=1).fit(X, y3)
 
 
 @pytest.mark.parametrize("strategy", ["tuned", "auc"])
-def test_several_classes_with_a_threshold(strategy):
+def test_tuned_with_several_classes(strategy):
     model = CostSensitiveClassifier(network(), strategy=strategy)
     error = f"Only binary classification is supported by strategy='{strategy}'.* 3 "
     with pytest.raises(ValueError, match=error):
@@ -150,7 +150,7 @@ def test_pos_label(pos_label):
 
 
 @pytest.mark.parametrize("pos_label", [[0], np.array([0, 1]), {}])
-def test_pos_label_that_is_no_label(pos_label):
+def test_invalid_pos_label(pos_label):
     with pytest.raises(ValueError, match="'pos_label' parameter .* Got "):
         line(pos_label=pos_label).fit(X, y)
 
@@ -161,7 +161,7 @@ BAD_COSTS = [
     (np.ones(59), "a cost for each of the 60 rows, got 59"),
     (np.ones(61), "a cost for each of the 60 rows, got 61"),
     ([], "a cost for each of the 60 rows, got 0"),
-    (replaced(7, -1), r"0 or above.*got -1\.0 at position 7"),
+    (replaced(7, -1), r"numbers >= 0.*got -1\.0 at position 7"),
     (replaced(3, np.nan), "finite.*got nan at position 3"),
     (replaced(3, np.inf), "finite.*got inf at position 3"),
     (5.0, "a number for each row"),
@@ -182,7 +182,7 @@ BAD_IDS = [
 @pytest.mark.parametrize(("costs", "error"), BAD_COSTS, ids=BAD_IDS)
 @pytest.mark.parametrize("name", ["fp_cost", "fn_cost"])
 @pytest.mark.parametrize("strategy", ["threshold", "auto"])
-def test_costs_in_fit(strategy, name, costs, error):
+def test_invalid_row_costs_in_fit(strategy, name, costs, error):
     with pytest.raises(ValueError, match=f"{name} must hold .*{error}"):
         line(strategy=strategy).fit(X, y, **{name: costs})
 
@@ -190,7 +190,7 @@ def test_costs_in_fit(strategy, name, costs, error):
 @pytest.mark.parametrize(("costs", "error"), BAD_COSTS, ids=BAD_IDS)
 @pytest.mark.parametrize("name", ["fp_cost", "fn_cost"])
 @pytest.mark.parametrize("method", ["predict", "decision_function"])
-def test_costs_in_predict(method, name, costs, error):
+def test_invalid_row_costs_in_predict(method, name, costs, error):
     model = line().fit(X, y, **{name: ONES})
     with pytest.raises(ValueError, match=f"{name} must hold .*{error}"):
         getattr(model, method)(X, **{name: costs})
@@ -198,11 +198,11 @@ def test_costs_in_predict(method, name, costs, error):
 
 @pytest.mark.parametrize("name", ["fp_cost", "fn_cost"])
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_costs_missing_in_predict(strategy, name):
+def test_missing_row_costs_in_predict(strategy, name):
     model = CostSensitiveClassifier(network(), strategy=strategy, cv=2)
     model.fit(X, y, **{name: replaced(0, 2)})
     if model.strategy_ in ("direct", "never", "always"):
-        # What is decided at 1/2, or without looking, needs no costs.
+        # Decisions at 1/2, and constant ones, need no costs.
         np.testing.assert_array_equal(
             model.predict(X), model.predict(X, fp_cost=ONES, fn_cost=5 * ONES)
         )
@@ -217,7 +217,7 @@ def test_costs_missing_in_predict(strategy, name):
         model.predict(X, **{other: ONES})
 
 
-def test_costs_of_fit_are_no_longer_needed_after_another_fit():
+def test_row_costs_are_optional_after_refitting_without():
     model = line().fit(X, y, fp_cost=ONES)
     assert model.fit(X, y).predict(X).shape == (60,)
 
@@ -229,9 +229,9 @@ def test_costs_of_fit_are_no_longer_needed_after_another_fit():
 @pytest.mark.parametrize(
     ("costs", "error"),
     [
-        (np.eye(2), r"shape \(3, 3\).*got the shape \(2, 2\)"),
-        (np.ones((3, 2)), r"shape \(3, 3\).*got the shape \(3, 2\)"),
-        (np.ones(3), r"shape \(3, 3\).*got the shape \(3,\)"),
+        (np.eye(2), r"shape \(3, 3\).*got shape \(2, 2\)"),
+        (np.ones((3, 2)), r"shape \(3, 3\).*got shape \(3, 2\)"),
+        (np.ones(3), r"shape \(3, 3\).*got shape \(3,\)"),
         ([[0, 1, 1], [1, 0, -2], [1, 1, 0]], r"got -2\.0 at position 5"),
         ([[0, np.nan, 1], [1, 0, 1], [1, 1, 0]], "got nan at position 1"),
         ([[0, 1, 1], [np.inf, 0, 1], [1, 1, 0]], "got inf at position 3"),
@@ -243,7 +243,7 @@ def test_costs_of_fit_are_no_longer_needed_after_another_fit():
 )
 def test_cost_matrix(strategy, costs, error):
     model = CostSensitiveClassifier(network(), strategy=strategy, cost_matrix=costs)
-    with pytest.raises(ValueError, match=f"cost_matrix must .*{error}"):
+    with pytest.raises(ValueError, match=f"cost_matrix.*{error}"):
         model.fit(X, y3)
 
 
@@ -268,18 +268,18 @@ def test_labels_of_a_cost_matrix(strategy, axis):
     ],
     ids=["dense", "recurrent", "module"],
 )
-def test_cost_matrix_of_a_network_whatever_its_loss(make, rows, loss):
+def test_invalid_cost_matrix_of_a_network(make, rows, loss):
     for costs, error in [
         ([[0, -1], [1, 0]], "got -1.0 at position 1"),
-        ([[1]], r"of shape \(2, 2\), .* got the shape \(1, 1\)"),
+        ([[1]], r"have shape \(2, 2\), .* got shape \(1, 1\)"),
         ([[0, 1], [1, np.nan]], "got nan at position 3"),
         (pd.DataFrame(1 - np.eye(2), index=[0, 2], columns=[0, 1]), "missing: 1"),
     ]:
-        with pytest.raises(ValueError, match=f"cost_matrix must .*{error}"):
+        with pytest.raises(ValueError, match=f"cost_matrix.*{error}"):
             make(loss=loss, cost_matrix=costs).fit(rows, y)
 
 
-def test_cost_matrix_that_is_none():
+def test_scalar_cost_matrix():
     with pytest.raises(ValueError, match=r"'cost_matrix' parameter .* Got 3\.0"):
         line(cost_matrix=3.0).fit(X, y)
 
@@ -290,7 +290,7 @@ def test_cost_matrix_and_alpha():
 
 
 @pytest.mark.parametrize("name", ["fp_cost", "fn_cost"])
-def test_cost_matrix_and_costs_of_rows(name):
+def test_cost_matrix_and_row_costs(name):
     model = line(cost_matrix=1 - np.eye(2))
     with pytest.raises(ValueError, match=f"cost_matrix .*{name} cannot be given too"):
         model.fit(X, y, **{name: ONES})
@@ -298,7 +298,7 @@ def test_cost_matrix_and_costs_of_rows(name):
         model.fit(X, y).predict(X, **{name: ONES})
 
 
-def test_cost_matrix_of_zeros_leaves_nothing_to_decide():
+def test_cost_matrix_of_zeros():
     model = CostSensitiveClassifier(
         network(), strategy="direct", cost_matrix=np.zeros((3, 3)), random_state=0
     ).fit(X, y3)
@@ -330,14 +330,14 @@ def test_abstain_label(labels, label, error):
     model = line(abstain_cost=0.3, abstain_label=label)
     with pytest.raises(ValueError, match=error):
         model.fit(X, classes)
-    # Without a cost nobody abstains, and the label is not read.
+    # Without abstain_cost the label is ignored.
     model.set_params(abstain_cost=None).fit(X, classes)
     with pytest.raises(ValueError, match=error):
         model.set_params(abstain_cost=0.3).predict(X)
 
 
 @pytest.mark.parametrize("label", [None, [1], {}])
-def test_abstain_label_that_is_no_label(label):
+def test_invalid_abstain_label(label):
     with pytest.raises(ValueError, match="'abstain_label' parameter .* Got "):
         line(abstain_cost=0.3, abstain_label=label).fit(X, y)
 
@@ -353,14 +353,14 @@ def test_abstain_label_that_is_no_label(label):
     ids=["LinearSVC", "SVC", "LinearRegression", "MLPClassifier"],
 )
 @pytest.mark.parametrize("piped", [False, True])
-def test_no_probabilities(estimator, strategy, calibration, piped):
+def test_estimator_without_probabilities(estimator, strategy, calibration, piped):
     name = type(estimator).__name__
     if piped:
         estimator = make_pipeline(StandardScaler(), estimator)
     model = CostSensitiveClassifier(
         estimator, strategy=strategy, calibration=calibration
     )
-    error = f"estimator={name} gives no probabilities.*strategy='{strategy}'.*Calib"
+    error = f"estimator={name} has no predict_proba.*strategy='{strategy}'.*Calib"
     with pytest.raises(ValueError, match=error):
         model.fit(X, y)
 
@@ -371,15 +371,15 @@ def test_no_probabilities(estimator, strategy, calibration, piped):
     [LogisticRegression(), make_pipeline(StandardScaler(), LogisticRegression())],
     ids=["line", "pipeline"],
 )
-def test_no_loss_of_the_strategy(estimator, strategy):
+def test_strategy_needs_a_skdeep_classifier(estimator, strategy):
     model = CostSensitiveClassifier(estimator, strategy=strategy)
-    error = f"strategy='{strategy}' trains a network of skdeep.*LogisticRegression"
+    error = f"strategy='{strategy}' needs a classifier of skdeep.*LogisticRegression"
     with pytest.raises(ValueError, match=error):
         model.fit(X, y)
 
 
 class Answers(GaussianNB):
-    """Answers what it is told in place of the first row's probabilities."""
+    """Predicts given values as the probabilities of the first row."""
 
     def __init__(self, answer=None):
         super().__init__()
@@ -396,14 +396,14 @@ class Answers(GaussianNB):
     ("answer", "shown"),
     [(np.nan, "nan, nan"), (np.inf, "inf"), ([-1, 2], "-1.0, 2.0"), (0, "0.0, 0.0")],
 )
-def test_answers_that_are_no_probabilities(strategy, answer, shown):
+def test_invalid_probabilities(strategy, answer, shown):
     model = line(estimator=Answers(answer), strategy=strategy)
-    error = rf"estimator=Answers must give probabilities, .*\[{shown}.* in row 0"
+    error = rf"estimator=Answers must return probabilities, got .*\[{shown}.* in row 0"
     with pytest.raises(ValueError, match=error):
         model.fit(X, y).predict(X)
 
 
-def test_no_weights():
+def test_estimator_without_sample_weight():
     model = line(estimator=KNeighborsClassifier(), alpha=3, strategy="weighted")
     error = "strategy='weighted' .* KNeighborsClassifier takes no sample_weight"
     with pytest.raises(ValueError, match=error):
@@ -411,17 +411,17 @@ def test_no_weights():
 
 
 @pytest.mark.parametrize("estimator", ["line", 3, StandardScaler()])
-def test_no_classifier(estimator):
+def test_invalid_estimator(estimator):
     with pytest.raises(ValueError, match="'estimator' parameter .* Got "):
         line(estimator=estimator).fit(X, y)
 
 
-def test_class_weight_distorts():
+def test_class_weight_warns():
     model = line(estimator=LogisticRegression(class_weight="balanced"))
     error = "class_weight='balanced' of LogisticRegression distorts"
     with pytest.warns(UserWarning, match=error):
         model.fit(X, y)
-    model.set_params(calibration="sigmoid").fit(X, y)  # which mends that
+    model.set_params(calibration="sigmoid").fit(X, y)  # no warning
 
 
 @pytest.mark.parametrize("strategy", ["best", None, 3])
@@ -454,17 +454,20 @@ def test_cv(cv):
 @pytest.mark.parametrize(
     ("cv", "error"),
     [
-        ([], r"cv=\[\] gives no fold"),
-        ([(np.arange(50), [])], r"(?s)cv=\[.* without rows"),
-        ([([], np.arange(50))], r"cv leaves .* fold 0: \[\]"),
-        ([(np.flatnonzero(y == 1), np.flatnonzero(y == 0))], r"fold 0: \[1\]"),
+        ([], r"cv=\[\] yields no folds"),
+        ([(np.arange(50), [])], r"(?s)cv=\[.* without test rows"),
+        ([([], np.arange(50))], r"fold 0 of cv .* got \[\]"),
+        (
+            [(np.flatnonzero(y == 1), np.flatnonzero(y == 0))],
+            r"fold 0 of cv .* got \[1\]",
+        ),
         (100, "n_splits=100 .* n_samples=60|n_splits=100"),
         (TimeSeriesSplit(100), "number of folds=101 .* number of samples=60"),
     ],
     ids=["none", "no test", "no train", "one class", "many", "time"],
 )
 @pytest.mark.parametrize("strategy", ["tuned", "auto"])
-def test_folds_that_cannot_be(cv, error, strategy):
+def test_invalid_folds(cv, error, strategy):
     with pytest.raises(ValueError, match=error):
         line(strategy=strategy, cv=cv).fit(X, y)
 
@@ -476,8 +479,8 @@ def test_one_row_of_a_class(strategy):
     line(strategy="threshold").fit(X, np.arange(60) == 0)
 
 
-def test_classes_in_blocks_in_time():
-    error = r"training rows of fold 0: \[False\]"
+def test_training_rows_of_one_class():
+    error = r"training rows of fold 0 of cv .* got \[False\]"
     with pytest.raises(ValueError, match=error):
         line(strategy="tuned", cv=TimeSeriesSplit(3)).fit(X, np.arange(60) > 40)
 
@@ -501,7 +504,7 @@ def test_sample_weight(strategy, weight, error):
         line(strategy=strategy, alpha=2).fit(X, y, sample_weight=weight)
 
 
-def test_sample_weights_whose_sum_is_infinite():
+def test_sample_weight_overflow():
     with pytest.raises(ValueError, match=r"sample_weight .* got 1.7e\+308 at pos"):
         line().fit(X, y, sample_weight=np.full(60, 1.7e308))
 
@@ -512,7 +515,7 @@ def test_metadata_without_routing():
 
 
 @pytest.mark.parametrize("name", ["groups", "colour"])
-def test_metadata_that_nobody_asks_for(name):
+def test_unrequested_metadata(name):
     with (
         config_context(enable_metadata_routing=True),
         pytest.raises(TypeError, match=f"fit got unexpected.*{name}"),
@@ -540,13 +543,13 @@ def test_rows(strategy, rows, error):
 
 
 @pytest.mark.parametrize("strategy", ["threshold", "tuned"])
-def test_rows_of_another_width(strategy):
+def test_wrong_number_of_features(strategy):
     model = line(strategy=strategy).fit(X, y)
     with pytest.raises(ValueError, match="X has 3 features, but .* expecting 4"):
         model.predict(X[:, :3])
 
 
-def test_rows_of_other_names():
+def test_wrong_feature_names():
     frame = pd.DataFrame(X, columns=list("abcd"))
     model = line().fit(frame, y)
     with pytest.raises(ValueError, match="feature names should match"):
@@ -568,7 +571,7 @@ def test_no_attributes_before_fit(name):
         getattr(line(), name)
 
 
-# -- what a failing fit leaves ---------------------------------------------------------
+# -- failing fits ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -585,7 +588,7 @@ def test_no_attributes_before_fit(name):
     ],
     ids="alpha direct matrix nan weighted auto costs folds".split(),
 )
-def test_a_fit_that_fails_loses_nothing(changed, rows, given):
+def test_failed_fit_keeps_the_earlier_fit(changed, rows, given):
     model = line(alpha=3, strategy="tuned", cv=3)
     parameters = model.get_params()
     model.fit(X, y)
@@ -637,13 +640,13 @@ def test_missing_labels(missing):
     ],
     ids=["complex", "text", "dicts", "huge", "meta"],
 )
-def test_weights_that_are_none(weight):
+def test_invalid_weights(weight):
     for method in (line().fit, line().fit(X, y).score):
         with pytest.raises((TypeError, ValueError), match="sample_weight"):
             method(X, y, sample_weight=weight)
 
 
-def test_tensors_are_rows_labels_and_weights():
+def test_tensors_as_input():
     rows, labels, weight = (
         torch.tensor(values, dtype=torch.float64, requires_grad=True)
         for values in (X, y, WEIGHT)
@@ -654,7 +657,7 @@ def test_tensors_are_rows_labels_and_weights():
     assert model.score(rows, labels, weight) == same.score(X, y, WEIGHT)
 
 
-def test_options_that_are_misspelled():
+def test_misspelled_options():
     with pytest.raises(ValueError, match=r"'auc', 'auto', .* Did you mean 'tuned'\?"):
         line(strategy="tunned").fit(X, y)
     with pytest.raises(ValueError, match=r"'alpha' parameter .* Got Fraction\(1, 2\)"):
@@ -669,7 +672,7 @@ def test_options_that_are_misspelled():
         (dict(abstain_cost=0.1, abstain_label=[1]), r"abstain_label .* got \[1\]"),
     ],
 )
-def test_costs_changed_into_what_is_none(changed, message):
+def test_invalid_costs_after_fit(changed, message):
     model = line().fit(X, y).set_params(**changed)
     with pytest.raises((TypeError, ValueError), match=message):
         model.predict(X)

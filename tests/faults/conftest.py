@@ -1,17 +1,17 @@
-"""What the tests of faults share."""
+"""Fixtures of the fault tests."""
 
 import os
 
 import pytest
 
-from skdeep.model_selection import _storage, _study
+from skdeep.model_selection import _storage, _trial_ledger
 from tests.faults.helpers import X as rows
 from tests.faults.helpers import results, search
 from tests.faults.helpers import y as targets
 
 
 def pytest_collection_modifyitems(items):
-    """Skip where a process cannot be copied."""
+    """Skip where processes cannot be forked."""
     if hasattr(os, "fork"):
         return
     for item in items:
@@ -21,15 +21,15 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def _impatience(monkeypatch):
-    """Wait for less long for those who may be dead; processes inherit this."""
-    monkeypatch.setattr(_storage, "_PATIENCE", 0.3)
+    """Shorten the waits for dead processes; forked processes inherit this."""
+    monkeypatch.setattr(_storage, "_INFO_TIMEOUT", 0.3)
     monkeypatch.setattr(_storage, "_GRACE_PERIOD", 1)
-    monkeypatch.setattr(_study, "_UNSIGNED", 0.3)
-    # Optuna tries five times to write into a database, after pauses of random length.
+    monkeypatch.setattr(_trial_ledger, "_UNSIGNED_TIMEOUT", 0.3)
+    # Optuna retries a failed write five times, after pauses of random length.
     monkeypatch.setattr("random.random", lambda: 0.01)
 
 
 @pytest.fixture(scope="session")
 def unbroken():
-    """What a search finds that nothing happens to."""
+    """Results of an uninterrupted search."""
     return results(search().fit(rows, targets))

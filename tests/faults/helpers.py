@@ -1,4 +1,4 @@
-"""A small search, and processes of its own for faults that a test cannot survive."""
+"""A small search, and forked processes for faults that would end the tests."""
 
 import ctypes
 import json
@@ -27,7 +27,7 @@ def search(storage=None, n_trials=6, **options):
 
 
 def results(fitted):
-    """Return what a search has found, in a form that can be compared."""
+    """Return the results of a search as a str, for comparisons."""
     found = {
         name: np.ma.filled(column, 0).tolist()
         for name, column in fitted.cv_results_.items()
@@ -37,7 +37,7 @@ def results(fitted):
 
 
 def start(function, outcome):
-    """Run a function in a process of its own, which writes down what it returns."""
+    """Run a function in a forked process that pickles its result to a file."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)
         process = os.fork()
@@ -54,7 +54,7 @@ def start(function, outcome):
 
 
 def in_a_process(function, outcome):
-    """Return what a function returns in a process of its own, or raise its error."""
+    """Run a function in a forked process; return its result or raise its error."""
     os.waitpid(start(function, outcome), 0)
     found = pickle.loads(outcome.read_bytes())
     if isinstance(found, BaseException):
@@ -62,15 +62,15 @@ def in_a_process(function, outcome):
     return found
 
 
-# Of <sched.h> and <sys/mount.h>.
+# From <sched.h> and <sys/mount.h>.
 _NEW_USER, _NEW_MOUNTS = 0x10000000, 0x20000
 _READ_ONLY, _REMOUNT = 1, 32
 
 
 def mount_small_disk(folder):
-    """Mount a disk of 1 MB that this process alone sees; skip where that is forbidden.
+    """Mount a disk of 1 MB that only this process sees; skip if that is forbidden.
 
-    Root need not be asked where a process may have a name space of its own.
+    User namespaces make this possible without root.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     user, group = os.getuid(), os.getgid()
@@ -98,7 +98,7 @@ def _mount(libc, folder, flags):
 
 
 def fill(folder):
-    """Leave no room on the disk of a folder."""
+    """Fill the disk of a folder."""
     with open(folder / "filler", "wb", buffering=0) as file:
         try:
             while True:

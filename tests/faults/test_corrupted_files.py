@@ -1,4 +1,4 @@
-"""Files that are damaged: the same result, or one error that names the file."""
+"""Damaged files: the same result, or one error that names the file."""
 
 import json
 import random
@@ -28,7 +28,7 @@ def database(tmp_path_factory):
 
 
 def error_of(path, storage=None):
-    """Return the text of the error that a damaged file gives, and that alone."""
+    """Return the message of the error for a damaged file, which must not change."""
     before = path.read_bytes()
     with pytest.raises(ValueError) as caught:
         search(storage or path).fit(X, y)
@@ -81,9 +81,11 @@ def lose_power(lines, rng):
 DAMAGES = [flip, flip, overwrite, delete, double, swap, cut, lose_power]
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_a_journal_damaged_at_random(seed, tmp_path, journal, unbroken):
-    """Eight a test: a search that goes on finds what it would have found."""
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(i, marks=pytest.mark.nightly) for i in range(1, 8))]
+)
+def test_randomly_damaged_journal(seed, tmp_path, journal, unbroken):
+    """Eight kinds of damage; a search that resumes finds the same as without."""
     rng, path = random.Random(seed), tmp_path / "trials.journal"
     for damage in DAMAGES:
         damaged = b"".join(damage(journal.splitlines(keepends=True), rng))
@@ -91,7 +93,9 @@ def test_a_journal_damaged_at_random(seed, tmp_path, journal, unbroken):
         try:
             found = results(search(path).fit(X, y))
         except ValueError as error:
-            assert str(error).startswith(f"storage={str(path)!r} is no journal"), damage
+            assert str(error).startswith(
+                f"storage={str(path)!r} is not an Optuna journal"
+            ), damage
             assert path.read_bytes() == damaged
         else:
             assert found == unbroken, damage
@@ -101,14 +105,18 @@ def test_a_journal_damaged_at_random(seed, tmp_path, journal, unbroken):
     ("damage", "line", "what"),
     [
         (lambda lines: [*lines[:9], *lines[10:]], 10, "lines before it are missing"),
-        (lambda lines: [*lines[:9], lines[8], *lines[9:]], 10, "doubled"),
-        (lambda lines: lines + lines[-1:], None, "doubled"),
+        (lambda lines: [*lines[:9], lines[8], *lines[9:]], 10, "duplicated"),
+        (lambda lines: lines + lines[-1:], None, "duplicated"),
         (lambda lines: lines[1:], 1, "checksum is wrong"),
         (lambda lines: lines[:1] + lines, 2, "checksum is wrong"),
-        (lambda lines: [*lines[:4], lines[4][:30] + b"\n"], 5, "is not JSON, but"),
-        (lambda lines: [*lines[:4], b"[1, 2]\n"], 5, "is not an entry of a journal"),
-        (lambda lines: [*lines[:4], b"\n", *lines[4:]], 5, "is not JSON, but empty"),
-        (lambda lines: [*lines, b"my own notes"], None, "but 'my own notes'"),
+        (lambda lines: [*lines[:4], lines[4][:30] + b"\n"], 5, "is not JSON: "),
+        (lambda lines: [*lines[:4], b"[1, 2]\n"], 5, "is not a journal entry"),
+        (lambda lines: [*lines[:4], b"\n", *lines[4:]], 5, "is not JSON: empty"),
+        (
+            lambda lines: [*lines, b"my own notes"],
+            None,
+            "is not a journal entry: 'my own notes'",
+        ),
         (
             lambda lines: [lines[0].replace(b'"check"', b'"chekc"'), *lines[1:]],
             2,
@@ -121,7 +129,7 @@ def test_a_journal_damaged_at_random(seed, tmp_path, journal, unbroken):
         ),
     ],
 )
-def test_the_error_tells_what_can_be_saved(tmp_path, journal, damage, line, what):
+def test_error_says_which_lines_are_intact(tmp_path, journal, damage, line, what):
     lines = journal.splitlines(keepends=True)
     n_lines = len(lines)
     path = tmp_path / "trials.journal"
@@ -135,7 +143,7 @@ def test_the_error_tells_what_can_be_saved(tmp_path, journal, damage, line, what
         assert f"head -n {number - 1} {path} > saved.journal" in message
 
 
-def test_what_can_be_saved_goes_on(tmp_path, journal, unbroken):
+def test_intact_lines_can_be_resumed(tmp_path, journal, unbroken):
     lines = journal.splitlines(keepends=True)
     path, saved = tmp_path / "trials.journal", tmp_path / "saved.journal"
     path.write_bytes(b"".join([*lines[:25], *lines[26:]]))
@@ -146,16 +154,14 @@ def test_what_can_be_saved_goes_on(tmp_path, journal, unbroken):
     assert results(search(saved).fit(X, y)) == unbroken
 
 
-def test_a_journal_whose_line_ends_were_changed(tmp_path, journal, unbroken):
+def test_journal_with_changed_line_ends(tmp_path, journal, unbroken):
     path = tmp_path / "trials.journal"
     path.write_bytes(journal.replace(b"\n", b"\r\n"))
     assert results(search(path).fit(X, y)) == unbroken
 
 
-def test_a_journal_without_checks_goes_on_and_has_them_then(
-    tmp_path, journal, unbroken
-):
-    """As an earlier release or Optuna itself has written it."""
+def test_journal_without_checksums_is_continued_with_them(tmp_path, journal, unbroken):
+    """A journal written by an earlier release, or by Optuna."""
     path = tmp_path / "trials.journal"
     plain = [json.loads(line) for line in journal.splitlines()]
     for entry in plain:
@@ -182,12 +188,15 @@ def test_optuna_reads_and_writes_the_journal(tmp_path, journal, unbroken):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:-200]), "was cut off"),
+        (
+            lambda path: path.write_bytes(path.read_bytes()[:-200]),
+            "was truncated during use",
+        ),
         (lambda path: path.unlink(), "No such file"),
         (lambda path: path.write_text("my notes\n" * 10**4), "is not JSON"),
     ],
 )
-def test_a_journal_damaged_while_it_is_used(tmp_path, damage, message):
+def test_journal_damaged_during_use(tmp_path, damage, message):
     path = tmp_path / "trials.journal"
 
     def meddle(study, trial):
@@ -240,7 +249,7 @@ WITH_KEY = (
         ("DELETE FROM study_directions", "has the directions"),
     ],
 )
-def test_a_database_that_is_not_what_was_written(tmp_path, database, command, message):
+def test_modified_database_is_detected(tmp_path, database, command, message):
     path = tmp_path / "trials.db"
     path.write_bytes(database)
     change(path, command)
@@ -261,18 +270,19 @@ def test_a_database_that_is_not_what_was_written(tmp_path, database, command, me
     ],
     ids=["half", "its begin", "another file", "zeros", "garbage"],
 )
-def test_a_file_that_is_no_longer_a_database(tmp_path, database, damage):
+def test_damaged_database_file(tmp_path, database, damage):
     path = tmp_path / "trials.db"
     path.write_bytes(damage(database))
     message = error_of(path, f"sqlite:///{path}")
-    assert "is damaged or not a database of Optuna" in message
+    assert "is damaged or not an Optuna database" in message
     assert f"sqlite3 {path} .recover" in message
 
 
-def test_a_database_damaged_at_random(tmp_path, database, unbroken):
+@pytest.mark.parametrize("n_damages", [1, pytest.param(6, marks=pytest.mark.nightly)])
+def test_randomly_damaged_database(tmp_path, database, unbroken, n_damages):
     rng, path = random.Random(0), tmp_path / "trials.db"
     used = [i for i, byte in enumerate(database) if byte]
-    for _ in range(6):
+    for _ in range(n_damages):
         data = bytearray(database)
         for position in rng.sample(used, 20):
             data[position] ^= 1 << rng.randrange(8)
@@ -285,7 +295,7 @@ def test_a_database_damaged_at_random(tmp_path, database, unbroken):
             assert found == unbroken
 
 
-def test_a_database_deleted_while_it_is_used(tmp_path):
+def test_database_tables_dropped_during_use(tmp_path):
     path = tmp_path / "trials.db"
 
     def meddle(study, trial):

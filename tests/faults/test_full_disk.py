@@ -1,4 +1,4 @@
-"""Disks that are full: one error that names the file, and nothing is lost."""
+"""Full disks: one error that names the file, and no trial is lost."""
 
 import resource
 import signal
@@ -21,7 +21,7 @@ from tests.faults.helpers import (
 
 
 def run_out_of_room(storage, fill, free):
-    """Search until there is no room, which a callback sees to, and go on."""
+    """Search until a callback fills the disk, then free it and resume."""
 
     def after(study, trial):
         if trial.number == 2:
@@ -40,13 +40,13 @@ def check(found, unbroken, storage, reason):
     message, n_kept, resumed = found
     assert message.startswith(f"storage={storage!r} cannot be ")
     assert any(text in message for text in reason), message
-    assert "the same search goes on" in message
+    assert "run the same search again to resume it" in message
     assert n_kept >= 3
     assert resumed == unbroken
 
 
 @pytest.mark.parametrize("kind", STORAGES)
-def test_a_disk_of_one_megabyte(kind, tmp_path, unbroken):
+def test_full_disk(kind, tmp_path, unbroken):
     disk = tmp_path / "disk"
     disk.mkdir()
     storage = STORAGES[kind].format(disk)
@@ -61,8 +61,9 @@ def test_a_disk_of_one_megabyte(kind, tmp_path, unbroken):
     check(found, unbroken, storage, ["No space left", "disk is full"])
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("kind", STORAGES)
-def test_a_limit_on_the_size_of_files(kind, tmp_path, unbroken):
+def test_file_size_limit(kind, tmp_path, unbroken):
     storage = STORAGES[kind].format(tmp_path)
 
     def limit(size):
@@ -87,7 +88,7 @@ def test_a_checkpoint(tmp_path):
     disk.mkdir()
 
     class Fills:
-        """A callback of scikit-learn that leaves no room after two epochs."""
+        """A scikit-learn callback that fills the disk after two epochs."""
 
         n_epochs = 0
 

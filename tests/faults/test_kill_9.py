@@ -1,4 +1,4 @@
-"""Processes that are killed at any moment: nothing that was done is lost."""
+"""Processes killed at any moment lose no finished trial."""
 
 import os
 import signal
@@ -11,9 +11,12 @@ from tests.faults.helpers import STORAGES, X, in_a_process, results, search, sta
 
 
 @pytest.mark.parametrize("kind", STORAGES)
-def test_a_search_killed_again_and_again_finds_the_same(kind, tmp_path, unbroken):
+@pytest.mark.parametrize("n_kills", [1, pytest.param(4, marks=pytest.mark.nightly)])
+def test_repeatedly_killed_search_gives_the_same_result(
+    kind, n_kills, tmp_path, unbroken
+):
     storage, outcome = STORAGES[kind].format(tmp_path), tmp_path / "outcome"
-    for delay in np.random.default_rng(0).uniform(0.03, 0.3, 4):
+    for delay in np.random.default_rng(0).uniform(0.03, 0.3, n_kills):
         process = start(lambda: search(storage).fit(X, y), outcome)
         time.sleep(delay)
         os.kill(process, signal.SIGKILL)
@@ -21,11 +24,11 @@ def test_a_search_killed_again_and_again_finds_the_same(kind, tmp_path, unbroken
     assert results(search(storage).fit(X, y)) == unbroken
 
 
-@pytest.mark.parametrize("n_writes", [1, 2, 7, 20])
-def test_a_lock_of_a_killed_process_is_broken(
-    n_writes, tmp_path, monkeypatch, unbroken
-):
-    """Killed while it writes, by a relative path, as most scripts name their files."""
+@pytest.mark.parametrize(
+    "n_writes", [1, 7, *(pytest.param(n, marks=pytest.mark.nightly) for n in (2, 20))]
+)
+def test_lock_of_a_killed_process_is_removed(n_writes, tmp_path, monkeypatch, unbroken):
+    """Killed during a write; the path is relative, as in most scripts."""
     monkeypatch.chdir(tmp_path)
     os.mkdir("runs")
     storage, writes = "runs/trials.journal", []
@@ -48,11 +51,12 @@ def test_a_lock_of_a_killed_process_is_broken(
     assert os.listdir("runs") == ["trials.journal"]
 
 
-def test_killed_at_any_byte_of_a_write(tmp_path, unbroken):
+@pytest.mark.parametrize("n_kills", [2, pytest.param(12, marks=pytest.mark.nightly)])
+def test_killed_at_any_byte_of_a_write(n_kills, tmp_path, unbroken):
     path = tmp_path / "trials.journal"
     search(path, n_trials=5).fit(X, y)
     whole = path.read_bytes()
     facts = whole.index(b"\n", whole.index(b"signature"))
-    for end in np.random.default_rng(0).integers(facts + 1, len(whole), 12):
+    for end in np.random.default_rng(0).integers(facts + 1, len(whole), n_kills):
         path.write_bytes(whole[:end])
         assert results(search(path).fit(X, y)) == unbroken

@@ -1,4 +1,4 @@
-"""Folders that may be read alone: what is in them can be used, but not gone on with."""
+"""Read-only folders: finished studies can be read, but not continued."""
 
 import pytest
 
@@ -17,7 +17,7 @@ from tests.faults.helpers import (
 
 
 def error_of(function):
-    """Return the text of an error."""
+    """Return the message of an error."""
     with pytest.raises((ValueError, OSError)) as caught:
         function()
     return str(caught.value)
@@ -32,7 +32,7 @@ def test_a_storage(kind, tmp_path, unbroken):
 
     def read_only():
         mount_small_disk(tmp_path)
-        # A process that is gone has no file open for writing.
+        # In a process of its own, so that no file stays open for writing.
         in_a_process(lambda: bool(search(storage).fit(X, y)), outcome)
         make_read_only(tmp_path)
         return (

@@ -1,4 +1,4 @@
-"""The picture of costs: against brute force over thresholds, and roc_curve."""
+"""Cost curves, against brute force over thresholds and scikit-learn's roc_curve."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,14 +32,14 @@ def legend(display):
 
 
 def brute_force(thresholds, alpha, **rows):
-    """Return the cost of each threshold from the decisions that it makes."""
+    """Return the cost at each threshold from its decisions."""
     return [
         expected_cost(y, (P >= t).astype(int), alpha=alpha, labels=[0, 1], **rows)
         for t in thresholds
     ]
 
 
-# -- against the threshold -----------------------------------------------------------
+# -- against the threshold -------------------------------------------------------------
 
 
 @pytest.mark.parametrize("alpha", [0.3, 1, 4])
@@ -57,7 +57,7 @@ def test_every_threshold(alpha, rows):
     assert display.always == pytest.approx(brute_force([-np.inf], alpha, **rows)[0])
 
 
-def test_rates_of_scikit_learn_give_the_same_costs():
+def test_costs_agree_with_roc_curve():
     display = from_predictions(y, P, alpha=3)
     fpr, tpr, thresholds = roc_curve(y, P, drop_intermediate=False)
     costs = 3 * fpr * (y == 0).mean() + (1 - tpr) * (y == 1).mean()
@@ -65,19 +65,19 @@ def test_rates_of_scikit_learn_give_the_same_costs():
     np.testing.assert_allclose(display.costs, costs[::-1], atol=1e-12)
 
 
-def test_what_is_drawn_holds_between_the_probabilities_too():
-    """The steps are read off at thresholds that no row has."""
+def test_drawn_steps_hold_between_probabilities():
+    """The drawn steps are checked at thresholds between the probabilities."""
     display = from_predictions(y, P, alpha=3)
     x, heights = display.line_.get_data()
     assert display.line_.get_drawstyle() == "steps-pre"
     assert (x[0], x[-1]) == (0, 1)
     asked = np.linspace(0.005, 0.995, 100)
-    # With steps-pre, a height holds from the point before, up to its own.
+    # With steps-pre, a height applies from the previous point to its own.
     drawn = heights[np.searchsorted(x, asked)]
     np.testing.assert_allclose(drawn, brute_force(asked, 3), atol=1e-12)
 
 
-def test_never_always_and_the_bayes_threshold():
+def test_constants_and_bayes_threshold_are_drawn():
     display = from_predictions(y, P, alpha=3, name="mine")
     never, always = display.constant_lines_
     assert set(never.get_ydata()) == {display.never}
@@ -96,7 +96,7 @@ def test_never_always_and_the_bayes_threshold():
     assert display.figure_ is display.ax_.figure
 
 
-def test_rows_with_thresholds_of_their_own():
+def test_row_costs_give_row_thresholds():
     display = from_predictions(y, P, alpha=3, fp_cost=FP, fn_cost=FN)
     decided = np.where(P >= 3 * FP / (3 * FP + FN), 1, 0)
     expected = expected_cost(y, decided, alpha=3, fp_cost=FP, fn_cost=FN)
@@ -106,7 +106,7 @@ def test_rows_with_thresholds_of_their_own():
     assert "each row's own threshold" in legend(display)
 
 
-def test_row_where_no_error_costs_anything():
+def test_row_with_free_errors():
     display = from_predictions([0, 1], [0.2, 0.7], fp_cost=[0, 1], fn_cost=[0, 1])
     assert display.bayes_cost == 0
     np.testing.assert_array_equal(display.costs, [0, 0, 0.5])
@@ -126,13 +126,13 @@ def test_positive_class_by_name():
 
 
 @pytest.mark.parametrize(("label", "positive"), [(0, 1), (1, 1), (-1, 1)])
-def test_only_one_class_is_there(label, positive):
+def test_single_class(label, positive):
     display = from_predictions([label, label], [0.2, 0.6], alpha=3)
     expected = [0, 0.5, 1] if label == positive else [3, 1.5, 0]
     np.testing.assert_allclose(display.costs, expected)
 
 
-# -- against alpha -------------------------------------------------------------------
+# -- against alpha ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_only_one_class_is_there(label, positive):
     [{}, {"fp_cost": FP, "fn_cost": FN, "sample_weight": WEIGHT}],
     ids=["plain", "all"],
 )
-def test_bayes_decisions_at_every_price(rows):
+def test_bayes_costs_at_every_alpha(rows):
     display = from_predictions(y, P, against="alpha", **rows)
     assert display.alphas[[0, -1]] == pytest.approx([0.1, 10])
     fp, fn = rows.get("fp_cost", np.ones(N)), rows.get("fn_cost", np.ones(N))
@@ -155,7 +155,7 @@ def test_bayes_decisions_at_every_price(rows):
             assert getattr(display, name)[i] == pytest.approx(cost), name
 
 
-def test_drawn_by_the_price_of_both_errors():
+def test_alpha_curve_is_normalised():
     display = from_predictions(y, P, against="alpha", alpha=[5, 0.5, 2])
     np.testing.assert_array_equal(display.alphas, [0.5, 2, 5])
     scale = [1.5, 3, 6]
@@ -171,12 +171,12 @@ def test_drawn_by_the_price_of_both_errors():
     assert display.threshold_mark_ is None
 
 
-# -- of estimators -------------------------------------------------------------------
+# -- estimators ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("against", ["threshold", "alpha"])
 @pytest.mark.parametrize("pos_label", [None, 0])
-def test_estimator_is_asked_for_probabilities(against, pos_label):
+def test_from_estimator_uses_predict_proba(against, pos_label):
     column = 1 if pos_label is None else pos_label
     p = MODEL.predict_proba(X)[:, column]
     settings = dict(against=against, pos_label=pos_label, fp_cost=FP)
@@ -188,8 +188,8 @@ def test_estimator_is_asked_for_probabilities(against, pos_label):
 
 
 @pytest.mark.parametrize("how", ["alone", "pipeline", "search"])
-def test_threshold_of_the_estimator_is_marked(how):
-    """The mark stands at the cost of what the estimator decides."""
+def test_estimator_threshold_is_marked(how):
+    """The mark is at the cost of the estimator's decisions."""
     model = CostSensitiveClassifier(
         LogisticRegression(), 3, strategy="tuned", random_state=0
     )
@@ -206,12 +206,12 @@ def test_threshold_of_the_estimator_is_marked(how):
     assert x == inner.threshold_
     assert height == pytest.approx(expected_cost(y, model.predict(X), alpha=3))
     assert f"threshold_ = {x:.3g}" in legend(display)
-    # It is on the probability of the other class.
+    # The threshold applies to the probability of the other class.
     assert from_estimator(model, X, y, pos_label=0).threshold_mark_ is None
 
 
 def test_probability_at_the_threshold_is_positive():
-    """Of the rows' own thresholds, and of the one that is marked."""
+    """For row thresholds and for the marked threshold."""
     rows = dict(fp_cost=[1, 1], fn_cost=[3, 3])
     display = from_predictions([0, 1], [0.25, 0.25], **rows)
     assert display.bayes_cost == 0.5
@@ -227,26 +227,28 @@ def test_threshold_that_no_probability_reaches():
     assert display.threshold_mark_ is None
 
 
-def test_what_gives_no_probabilities():
+def test_estimators_without_probabilities():
     with pytest.raises(NotFittedError):
         from_estimator(LogisticRegression(), X, y)
     for model in (LinearSVC().fit(X, y), LinearRegression().fit(X, y)):
         name = type(model).__name__
         with pytest.raises(
-            TypeError, match=f"estimator .* probabilities .* got {name}"
+            TypeError, match=f"estimator must predict .* probabilities, got {name}"
         ):
             from_estimator(model, X, y)
     iris = load_iris(return_X_y=True)
-    with pytest.raises(ValueError, match="two classes, got LogisticRegression of 3"):
+    with pytest.raises(
+        ValueError, match="binary classifier, got LogisticRegression with 3"
+    ):
         from_estimator(LogisticRegression(max_iter=1000).fit(*iris), *iris)
 
 
-# -- drawing -------------------------------------------------------------------------
+# -- drawing ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("against", ["threshold", "alpha"])
 def test_curves_share_axes(against):
-    """Constants and the Bayes threshold are drawn once, those of other rows again."""
+    """Constants and the Bayes threshold are drawn once per set of rows."""
     one = from_predictions(y, P, against=against, name="one")
     two = from_predictions(y, np.sqrt(P), against=against, name="two", ax=one.ax_)
     assert two.ax_ is one.ax_
@@ -260,7 +262,7 @@ def test_curves_share_axes(against):
     assert len(plt.get_fignums()) == 1
 
 
-def test_curve_that_equals_a_constant_does_not_hide_it():
+def test_curve_equal_to_a_constant():
     display = from_predictions([0, 1], [0, 0], against="alpha")
     assert len(display.constant_lines_) == 2
 
@@ -287,7 +289,7 @@ def test_data_frames():
     np.testing.assert_allclose(one.costs, from_estimator(MODEL, X, y).costs)
 
 
-def test_state_of_matplotlib_is_left_alone():
+def test_matplotlib_settings_are_unchanged():
     before = dict(plt.rcParams)
     from_predictions(y, P)
     assert dict(plt.rcParams) == before
@@ -297,7 +299,10 @@ BAD = {
     "against": (dict(against="x"), "against must be .* got 'x'"),
     "alpha": (dict(alpha=-1), "alpha must be .* got -1"),
     "many alphas": (dict(alpha=[1, 2]), r"alpha must be a number .* got \[1, 2\]"),
-    "one alpha": (dict(against="alpha", alpha=3), "alpha must hold two .* got 3"),
+    "one alpha": (
+        dict(against="alpha", alpha=3),
+        "alpha must hold at least two .* got 3",
+    ),
     "bad alphas": (dict(against="alpha", alpha=[1, 0]), r"alpha .* got \[1, 0\]"),
     "text": (dict(against="alpha", alpha="ab"), "alpha .* got 'ab'"),
     "pos_label": (dict(pos_label=5), "pos_label=5 is not a class: .* 0, 1"),
@@ -320,7 +325,7 @@ def test_bad_input(case):
 @pytest.mark.parametrize(
     ("truth", "score", "message"),
     [
-        ([0, 1], [0.5], "y_score holds 1 rows, but y_true holds 2"),
+        ([0, 1], [0.5], "y_score has 1 rows, but y_true has 2"),
         (
             [0, 1],
             [0.5, 1.5],
@@ -328,9 +333,9 @@ def test_bad_input(case):
         ),
         ([0, 1], [np.nan, 1], "y_score must hold probabilities .* got nan"),
         ([0, 1], ["a", "b"], "y_score must hold numbers"),
-        ([0, 1], np.eye(2), "y_score must be one probability a row"),
+        ([0, 1], np.eye(2), "y_score must be one probability per row"),
         ([0, 1, 2], [0, 0, 1], "y_true must hold two classes, got 3: 0, 1, 2"),
-        (["a", "a"], [0, 1], "pos_label must tell .* one class in y_true: 'a'"),
+        (["a", "a"], [0, 1], "Set pos_label to .* y_true holds only one class, 'a'"),
     ],
     ids=["short", "range", "nan", "text", "columns", "three", "one"],
 )
@@ -339,18 +344,18 @@ def test_bad_predictions(truth, score, message):
         from_predictions(truth, score)
 
 
-def test_bad_ways_of_drawing():
+def test_invalid_drawing_arguments():
     with pytest.raises(TypeError, match="ax must be matplotlib Axes, got 3"):
         from_predictions(y, P, ax=3)
     with pytest.raises(TypeError, match="curve_kwargs must be a dict, got 3"):
         from_predictions(y, P, curve_kwargs=3)
     with pytest.raises(ValueError, match="y holds 6, 5, but the classes are 0, 1"):
         from_estimator(MODEL, X, y[np.argsort(-y)] + 5)
-    with pytest.raises(ValueError, match="y_score holds 150 rows, but y holds 5"):
+    with pytest.raises(ValueError, match="y_score has 150 rows, but y has 5"):
         from_estimator(MODEL, X, y[:5])
 
 
-def test_positive_class_is_what_the_classifier_was_told():
+def test_pos_label_of_the_estimator_is_used():
     X, y = load_breast_cancer(return_X_y=True)
     y = np.where(y == 0, "malignant", "benign")
     model = CostSensitiveClassifier(
@@ -375,7 +380,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("case", ODD)
-def test_odd_ways_of_drawing(case):
+def test_invalid_keyword_arguments(case):
     given, error, message = ODD[case]
     with pytest.raises(error, match=message):
         from_predictions(y, P, **given)
@@ -383,6 +388,6 @@ def test_odd_ways_of_drawing(case):
         from_estimator(MODEL, X, y, **given)
 
 
-def test_a_class_is_no_estimator():
+def test_class_instead_of_estimator():
     with pytest.raises(TypeError, match="Invalid estimator: .* is a class"):
         from_estimator(LogisticRegression, X, y)

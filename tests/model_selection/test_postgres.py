@@ -1,72 +1,78 @@
-"""Processes that share a search in a real PostgreSQL, one of which is killed."""
+"""Processes that share a study in a PostgreSQL database, one of which is killed."""
 
 import contextlib
+import functools
 import glob
 import json
 import os
+import pickle
 import re
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import traceback
+import warnings
 from pathlib import Path
 
 import optuna
 import pytest
-from sklearn.datasets import load_iris
-from sklearn.linear_model import LogisticRegression
-
-from skdeep import OptunaSearchCV
-
-pytestmark = [pytest.mark.postgres, pytest.mark.slow]
-
-N_TRIALS = 10
-
-# Run as a program of its own: a network that hangs in its Nth fit, if it is told so.
-WORKER = """
-import itertools, json, sys, time, warnings
 from scipy.stats import loguniform
 from sklearn.datasets import load_iris
-from skdeep import MLPClassifier, OptunaSearchCV
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
 
-warnings.simplefilter("ignore")
-storage, n_trials, hangs = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-fits = itertools.count(1)
+from skdeep import MLPClassifier, OptunaSearchCV
+from tests.faults.helpers import start
+
+pytestmark = [
+    pytest.mark.postgres,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork"),
+]
+
+N_TRIALS = 6
+X, y = load_iris(return_X_y=True)
+X, y = X[::2], y[::2]
 
 
 class Network(MLPClassifier):
+    """A network that hangs in one of its fits."""
+
+    n_fits, hangs, folder = 0, 0, None
+
     def fit(self, X, y):
-        if next(fits) == hangs:
-            print("hangs", flush=True)
+        Network.n_fits += 1
+        if Network.n_fits == Network.hangs:
+            (Network.folder / "hangs").touch()
             time.sleep(600)
         return super().fit(X, y)
 
 
-X, y = load_iris(return_X_y=True)
-model = Network((4,), max_iter=5, random_state=0)
-search = OptunaSearchCV(
-    model,
-    {"learning_rate_init": loguniform(1e-3, 1e-1), "activation": ["relu", "tanh"]},
-    n_trials=n_trials,
-    cv=2,
-    storage=storage or None,
-    random_state=0,
-    callbacks=[lambda study, trial: print("did", trial.number, flush=True)],
-).fit(X[::2], y[::2])
-found = {n: v.tolist() for n, v in search.cv_results_.items() if hasattr(v, "tolist")}
-kept = ("param_", "split", "mean_test", "rank", "state", "n_epochs")
-found = {n: v for n, v in found.items() if n.startswith(kept)}
-print("found", json.dumps([found, search.best_params_]), flush=True)
-"""
+def work(storage=None, folder=None, hangs=0):
+    """Search, and return what was found; hang in a fit if asked to."""
+    Network.n_fits, Network.hangs, Network.folder = 0, hangs, folder
+    search = OptunaSearchCV(
+        Network((4,), max_iter=4, random_state=0),
+        {"learning_rate_init": loguniform(1e-3, 1e-1), "activation": ["relu", "tanh"]},
+        n_trials=N_TRIALS,
+        cv=2,
+        storage=storage,
+        random_state=0,
+        callbacks=[lambda *_: folder is None or (folder / "did").touch()],
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = search.fit(X, y).cv_results_
+    kept = ("param_", "split", "mean_test", "rank", "state", "n_epochs")
+    kept = {n: v.tolist() for n, v in found.items() if n.startswith(kept)}
+    return json.dumps([kept, search.best_params_])
 
 
 def programs():
-    """Return the folder of the server's programs, or None."""
+    """Return the folder of PostgreSQL's programs, None if it is not installed."""
     found = shutil.which("initdb")
     folders = [Path(found).parent] if found else []
     folders += map(Path, sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True))
@@ -74,7 +80,7 @@ def programs():
 
 
 def account():
-    """Return whose the server is: it refuses to be root's."""
+    """Return the user that runs the server, which refuses to run as root."""
     if os.getuid() != 0:
         return {}
     import pwd
@@ -87,7 +93,7 @@ def account():
 
 
 def give(paths, owner):
-    """Give files to another user, if there is one who must have them."""
+    """Change the owner of files, if the server runs as another user."""
     try:
         for path in paths if owner else ():
             os.chown(path, owner["user"], owner["group"])
@@ -104,13 +110,13 @@ def free_port():
 
 @pytest.fixture(scope="module")
 def server():
-    """A server on loopback, in a folder that is removed; what URLs say of it."""
+    """A server on the loopback interface; yields the credentials and address."""
     psycopg2 = pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
     folder_of_programs = programs()
     if folder_of_programs is None:
         pytest.skip("PostgreSQL is not installed")
     owner = account()
-    # Not in pytest's own folder, which another user may not enter.
+    # Not pytest's folder, which other users cannot enter.
     folder = Path(tempfile.mkdtemp(prefix="skdeep-postgres-"))
     password = secrets.token_hex(16)
     try:
@@ -136,7 +142,7 @@ def server():
             wait_for(psycopg2, url, process, folder / "log")
             yield account_at
         finally:
-            process.send_signal(signal.SIGINT)  # ends it at once, but in order
+            process.send_signal(signal.SIGINT)  # a fast but clean shutdown
             process.wait(30)
     finally:
         shutil.rmtree(folder)
@@ -157,7 +163,7 @@ def wait_for(psycopg2, url, process, log):
 
 @pytest.fixture
 def database(server, request):
-    """The URL of a database of the test's own."""
+    """The URL of a new database."""
     import psycopg2
 
     name = f"db_{secrets.token_hex(4)}"
@@ -165,46 +171,41 @@ def database(server, request):
     connection.autocommit = True
     with contextlib.closing(connection), connection.cursor() as cursor:
         cursor.execute(f"CREATE DATABASE {name}")
-    # Without the driver's name SQLAlchemy 2.1 wants psycopg, older ones psycopg2.
+    # The default driver depends on the version of SQLAlchemy.
     return f"postgresql+psycopg2://{server}{name}"
 
 
 @pytest.fixture
-def start(tmp_path):
-    """A function that starts a worker; all of them end with the test."""
-    path = tmp_path / "worker.py"
-    path.write_text(WORKER)
-    workers = []
+def begin(tmp_path):
+    """A function that starts a worker process; all of them end with the test."""
+    processes = []
 
-    def start(storage="", hangs=0):
-        command = [sys.executable, path, storage, str(N_TRIALS), str(hangs)]
-        workers.append(
-            subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-            )
-        )
-        return workers[-1]
+    def begin(name, database, hangs=0):
+        folder = tmp_path / name
+        folder.mkdir()
+        work_here = functools.partial(work, database, folder, hangs)
+        processes.append(start(work_here, folder / "outcome"))
+        return processes[-1], folder
 
-    yield start
-    for worker in workers:
-        worker.kill()
-        worker.wait()
-        worker.stdout.close()
+    yield begin
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
 
 
-def wait_for_line(worker, word):
-    """Read what a worker prints until a line begins with a word."""
-    lines = []
-    for line in worker.stdout:
-        lines.append(line)
-        if line.startswith(word):
-            return line
-    raise AssertionError("".join(lines))
+def wait_for_file(path):
+    """Wait until a worker has created a file."""
+    until = time.monotonic() + 120
+    while not path.exists():
+        assert time.monotonic() < until, path
+        time.sleep(0.02)
 
 
-def found_by(worker):
+def found_by(process, folder):
     """Return what a worker has found when it is done."""
-    return json.loads(wait_for_line(worker, "found").removeprefix("found "))
+    os.waitpid(process, 0)
+    return pickle.loads((folder / "outcome").read_bytes())
 
 
 def trials_in(database):
@@ -213,57 +214,48 @@ def trials_in(database):
 
 
 def counted(trials):
-    """Return the trials that count, by place."""
+    """Return the trials that count, by position."""
     done = [t for t in trials if "result" in t.user_attrs and t.state.is_finished()]
     assert len({t.user_attrs["place"] for t in done}) == len(done)
     return {t.user_attrs["place"]: t for t in done}
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory):
+def uninterrupted():
     """What one process finds alone, in memory."""
-    path = tmp_path_factory.mktemp("unbroken") / "worker.py"
-    path.write_text(WORKER)
-    done = subprocess.run(
-        [sys.executable, path, "", str(N_TRIALS), "0"], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1].removeprefix("found "))
+    return work()
 
 
-def test_a_killed_process_loses_no_trial(database, start, unbroken):
-    victim = start(database, hangs=4)  # the second fold of its second trial
-    wait_for_line(victim, "hangs")
-    other = start(database)
-    wait_for_line(other, "did")
-    states = [t.state.name for t in trials_in(database)]
-    assert "RUNNING" in states
-    victim.send_signal(signal.SIGKILL)
-    victim.wait()
-    assert same(found_by(other), unbroken)
+@pytest.mark.nightly
+def test_a_killed_process_loses_no_trial(database, begin, uninterrupted):
+    victim, folder = begin("victim", database, hangs=4)  # second fold, second trial
+    wait_for_file(folder / "hangs")
+    other, other_folder = begin("other", database)
+    wait_for_file(other_folder / "did")
+    assert "RUNNING" in [t.state.name for t in trials_in(database)]
+    os.kill(victim, signal.SIGKILL)
+    os.waitpid(victim, 0)
+    assert found_by(other, other_folder) == uninterrupted
     trials = trials_in(database)
     done = counted(trials)
     assert sorted(done) == list(range(N_TRIALS))
     owners = [t.user_attrs["owner"]["pid"] for t in done.values()]
-    assert owners.count(victim.pid) == 1
-    assert owners.count(other.pid) == N_TRIALS - 1
+    assert owners.count(victim) == 1
+    assert owners.count(other) == N_TRIALS - 1
     [lost] = [t for t in trials if t not in done.values()]
     assert lost.state.name == "FAIL"
-    assert lost.user_attrs["owner"]["pid"] == victim.pid
+    assert lost.user_attrs["owner"]["pid"] == victim
 
 
-def test_two_processes_that_begin_together_share_the_trials(database, start, unbroken):
-    workers = [start(database) for _ in range(2)]
-    for worker in workers:
-        assert same(found_by(worker), unbroken)
+@pytest.mark.nightly
+def test_two_processes_that_begin_together_share_the_trials(
+    database, begin, uninterrupted
+):
+    for worker in [begin(name, database) for name in ("one", "two")]:
+        assert found_by(*worker) == uninterrupted
     trials = trials_in(database)
     assert sorted(counted(trials)) == list(range(N_TRIALS))
     assert all(trial.state.is_finished() for trial in trials)
-
-
-def same(one, other):
-    """Say whether two results are equal, NaN included."""
-    return json.dumps(one) == json.dumps(other)
 
 
 @pytest.fixture
@@ -281,7 +273,6 @@ def execute(server):
 
 
 def small_search(database, **options):
-    X, y = load_iris(return_X_y=True)
     return OptunaSearchCV(
         LogisticRegression(max_iter=500),
         {"C": [0.1, 1.0]},
@@ -290,11 +281,11 @@ def small_search(database, **options):
         storage=database,
         random_state=0,
         **options,
-    ).fit(X[::2], y[::2])
+    ).fit(X, y)
 
 
 def error_of(database, **options):
-    """Return the text of the one error that a search ends with."""
+    """Return the message of the error of a search."""
     with pytest.raises(ValueError) as caught:
         small_search(database, **options)
     shown = re.sub(r"(skdeep):\w+@", r"\1:***@", database)
@@ -304,7 +295,8 @@ def error_of(database, **options):
     return str(caught.value)
 
 
-def test_a_database_that_is_lost_while_it_is_used(database, execute):
+@pytest.mark.nightly
+def test_database_dropped_during_use(database, execute):
     name = database.rpartition("/")[2]
 
     def lose(study, trial):
@@ -315,6 +307,7 @@ def test_a_database_that_is_lost_while_it_is_used(database, execute):
     assert f'database "{name}" does not exist' in message
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("command", "message"),
     [
@@ -324,17 +317,16 @@ def test_a_database_that_is_lost_while_it_is_used(database, execute):
         ("UPDATE trial_user_attributes SET value_json = '{'", "cannot be used"),
     ],
 )
-def test_a_database_that_is_not_what_was_written(database, execute, command, message):
+def test_modified_database_is_detected(database, execute, command, message):
     small_search(database)
     execute(command, database.rpartition("/")[2])
     assert message in error_of(database)
 
 
-def test_a_server_that_is_not_there(start):
+def test_server_is_unreachable():
     pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
-    worker = start(f"postgresql+psycopg2://me:secret@127.0.0.1:{free_port()}/trials")
-    printed, _ = worker.communicate()
-    assert worker.returncode == 1
-    assert "ValueError: storage='postgresql+psycopg2://me:***@127.0.0.1" in printed
-    assert "cannot be opened" in printed
-    assert "secret" not in printed[printed.index("ValueError: storage=") :]
+    url = f"postgresql+psycopg2://me:secret@127.0.0.1:{free_port()}/trials"
+    with pytest.raises(ValueError, match="cannot be opened") as caught:
+        small_search(url)
+    assert str(caught.value).startswith("storage='postgresql+psycopg2://me:***@127.0.0")
+    assert "secret" not in "".join(traceback.format_exception(caught.value))

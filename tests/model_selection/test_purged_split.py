@@ -1,4 +1,4 @@
-"""PurgedTimeSeriesSplit against scikit-learn's splitters and its own definition."""
+"""PurgedTimeSeriesSplit, against scikit-learn's splitters and its definition."""
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ def assert_same_folds(found, expected):
 
 
 def random_case(seed):
-    """Draw parameters, and enough rows for them."""
+    """Draw parameters and a sufficient number of rows."""
     generator = np.random.default_rng(seed)
     params = {
         "n_splits": int(generator.integers(2, 7)),
@@ -46,7 +46,7 @@ def random_case(seed):
 
 
 @pytest.mark.parametrize("seed", range(24))
-def test_same_as_scikit_learns_split_with_a_gap(seed):
+def test_equals_time_series_split_with_a_gap(seed):
     n_samples, params = random_case(seed)
     gap, _ = params["purge"], params.pop("embargo")
     found = folds(n_samples, embargo=3, **params)
@@ -56,7 +56,7 @@ def test_same_as_scikit_learns_split_with_a_gap(seed):
 
 
 @pytest.mark.parametrize("n_splits", [2, 3, 5])
-def test_same_as_k_fold_if_labels_do_not_look_ahead(n_splits):
+def test_equals_k_fold_without_purge(n_splits):
     found = folds(60, n_splits, train_after=True)
     assert_same_folds(found, list(KFold(n_splits).split(np.zeros(60))))
 
@@ -85,7 +85,7 @@ def test_no_training_label_overlaps_the_test_block(seed, train_after):
 
 @pytest.mark.parametrize("train_after", [False, True])
 @pytest.mark.parametrize("seed", range(0, 24, 2))
-def test_no_row_is_left_out_without_need(seed, train_after):
+def test_no_more_rows_than_necessary_are_left_out(seed, train_after):
     n_samples, params = random_case(seed)  # even seeds: no max_train_size
     reach = params["purge"]
     for train, test in folds(n_samples, train_after=train_after, **params):
@@ -111,11 +111,11 @@ def test_nearest_rows_are_kept(train_after):
         assert all(abs(test - row).min() >= farthest for row in dropped)
 
 
-def test_purging_takes_away_what_overlapping_labels_gave_away():
-    """On a random walk nothing can be learned: only a leak predicts."""
+def test_purging_removes_the_leak_of_overlapping_labels():
+    """A random walk is unpredictable, except through a leak."""
     steps = np.random.default_rng(0).normal(size=2000)
     time = np.arange(1980.0).reshape(-1, 1)
-    # The sum of the 20 steps ahead: two labels near in time share most of it.
+    # Sums of the next 20 steps: neighbouring labels share most of them.
     y = np.array([steps[row + 1 : row + 21].sum() for row in range(1980)])
     neighbour = KNeighborsRegressor(n_neighbors=1)
 
@@ -129,7 +129,7 @@ def test_purging_takes_away_what_overlapping_labels_gave_away():
     assert error() < 1.6 < error(purge=20)
 
 
-# --- in scikit-learn ---------------------------------------------------------------
+# -- in scikit-learn -------------------------------------------------------------------
 
 
 def make_data():
@@ -138,7 +138,7 @@ def make_data():
     return X, X @ [1.0, -2.0, 0.5] + generator.normal(size=120)
 
 
-def test_scikit_learn_takes_it():
+def test_works_in_scikit_learn():
     X, y = make_data()
     cv = PurgedTimeSeriesSplit(4, purge=3)
     assert check_cv(cv) is cv
@@ -150,7 +150,7 @@ def test_scikit_learn_takes_it():
     assert cross_val_predict(Ridge(), X, y, cv=all_rows).shape == (120,)
 
 
-def test_metadata_routing_sends_it_no_groups():
+def test_metadata_routing_requests_no_groups():
     X, y = make_data()
     cv = PurgedTimeSeriesSplit(3, purge=2)
     assert not hasattr(cv, "set_split_request")
@@ -169,7 +169,7 @@ def test_groups_are_ignored_with_a_warning():
     assert_same_folds(list(found), folds(120, 3))
 
 
-def test_text_and_number_of_folds():
+def test_repr_and_get_n_splits():
     cv = PurgedTimeSeriesSplit(7, purge=2)
     assert cv.get_n_splits() == cv.get_n_splits(np.ones(3)) == 7
     assert repr(cv) == (
@@ -187,7 +187,7 @@ def test_only_the_number_of_rows_is_read(X):
     assert_same_folds(list(PurgedTimeSeriesSplit(3).split(X)), folds(30, 3))
 
 
-# --- bad input ---------------------------------------------------------------------
+# -- bad input -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -217,10 +217,14 @@ def test_bad_parameters(name, value):
         (3, {}, r"n_splits=5 .* need at least 6 rows, got n_samples=3"),
         (4, {"train_after": True}, r"n_splits=5 .* at least 5 rows, got n_samples=4"),
         (9, {"test_size": 2}, r"test_size=2 need at least 10 rows, got n_samples=9"),
-        (10, {"test_size": 2}, r"Fold 0 has no row to train on: n_splits=5"),
-        (12, {"purge": 2}, r"Fold 0 .* purge=2, .* blocks of 2 rows .* n_samples=12"),
+        (10, {"test_size": 2}, r"Fold 0 has no training rows: .* n_splits=5"),
+        (12, {"purge": 2}, r"Fold 0 .* n_samples=12 .* purge=2, .* blocks of 2 rows"),
         (10, {"embargo": 8, "train_after": True}, r"Fold 0 .* embargo=8"),
-        (10, {"n_splits": 3, "purge": 5, "train_after": True}, "Fold 1 has no row"),
+        (
+            10,
+            {"n_splits": 3, "purge": 5, "train_after": True},
+            "Fold 1 has no training rows",
+        ),
     ],
 )
 def test_too_few_rows(n_samples, params, message):

@@ -1,4 +1,4 @@
-"""Where trials are kept: files that are none of ours, locks, passwords."""
+"""Storages: files of other kinds, locks, passwords."""
 
 import contextlib
 import copy
@@ -22,7 +22,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skdeep import OptunaSearchCV
-from skdeep.model_selection import _lock, _storage
+from skdeep.model_selection import _journal_lock, _storage
 from skdeep.model_selection._processes import this_process
 
 X, y = make_classification(60, 5, random_state=0)
@@ -41,7 +41,7 @@ def error_of(storage, **options):
     return str(caught.value)
 
 
-# -- files that are no journals --------------------------------------------------------
+# -- files that are not journals -------------------------------------------------------
 
 CONTENTS = {
     "json": b'{"accuracy": 0.93}',
@@ -49,6 +49,9 @@ CONTENTS = {
     "json with a key of ours": b'{"op_code": 3, "mine": "precious"}',
     "another json": b'{"op_code":3,"mine":"precious"}',
     "a brace": b"{",
+    "an unknown operation": b'{"op_code": 99}\n',
+    "a json list": b"[1, 2]\n",
+    "a json string": b'"text"\n',
     "pickle": pickle.dumps({"weeks": "of work"}),
     "text": b"hello",
     "csv": b"a,b\n1,2\n",
@@ -61,7 +64,7 @@ CONTENTS = {
 
 
 @pytest.mark.parametrize("kind", CONTENTS)
-def test_a_file_that_is_no_journal_is_not_written_to(kind, tmp_path):
+def test_files_of_other_kinds_are_not_modified(kind, tmp_path):
     path = tmp_path / "precious"
     path.write_bytes(CONTENTS[kind])
     for given in (path, str(path), f"sqlite:///{path}"):
@@ -71,24 +74,24 @@ def test_a_file_that_is_no_journal_is_not_written_to(kind, tmp_path):
     assert os.listdir(tmp_path) == ["precious"]
 
 
-def test_an_empty_file_and_half_a_line_of_ours_are_used(tmp_path):
+def test_empty_file_and_incomplete_first_line(tmp_path):
     path = tmp_path / "trials.journal"
     for content in (b"", b'{"op_code":0,"worker_id":"abc'):
         path.write_bytes(content)
         assert len(search(path).fit(X, y).study_.trials) == 2
 
 
-def test_a_sqlite_file_is_given_by_its_url(tmp_path):
+def test_sqlite_files_need_a_url(tmp_path):
     path = tmp_path / "trials.db"
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE a (b)")
-    assert f"Write it as a URL: storage='sqlite:///{path}'" in error_of(path)
+    assert f"Pass it as a URL: storage='sqlite:///{path}'" in error_of(path)
     for url in ("sqlite:/trials.db", "sqlite:trials.db", "postgresql+psycopg2:/x/y"):
         assert "is not a URL" in error_of(url)
 
 
 def odd_paths(folder):
-    """Return paths at which there is no file, or none that can be a journal."""
+    """Return paths without a file, or with one that cannot be a journal."""
     os.mkfifo(folder / "pipe")
     (folder / "text").write_text("hello")
     (folder / "to a device").symlink_to("/dev/null")
@@ -104,7 +107,7 @@ def odd_paths(folder):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a POSIX system")
-def test_what_is_no_file(tmp_path):
+def test_paths_that_are_not_files(tmp_path):
     for path in odd_paths(tmp_path):
         message = error_of(path)
         assert message.startswith(f"storage={path!r} cannot be opened as a journal")
@@ -113,14 +116,14 @@ def test_what_is_no_file(tmp_path):
 @pytest.mark.skipif(
     not hasattr(os, "getuid") or os.getuid() == 0, reason="root may read everything"
 )
-def test_a_file_that_may_not_be_read(tmp_path):
+def test_unreadable_file(tmp_path):
     path = tmp_path / "trials.journal"
     path.write_text("")
     path.chmod(0)
     assert "Permission denied" in error_of(path)
 
 
-def test_the_journal_stays_where_it_was_when_the_folder_changes(tmp_path, monkeypatch):
+def test_relative_journal_path_survives_chdir(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "elsewhere").mkdir()
     found = search(
@@ -135,7 +138,7 @@ def test_the_journal_stays_where_it_was_when_the_folder_changes(tmp_path, monkey
 
 @pytest.fixture
 def journal(tmp_path):
-    """A folder with a journal in it."""
+    """A journal in a folder that also has a link."""
     (tmp_path / "runs").mkdir()
     search(tmp_path / "runs" / "trials.journal").fit(X, y)
     (tmp_path / "link").symlink_to("runs")
@@ -147,9 +150,7 @@ def journal(tmp_path):
     ["runs/trials.journal", "./runs/../runs/trials.journal", "link/trials.journal"],
 )
 @pytest.mark.parametrize("target", ["runs/trials.journal", "nowhere", "/"])
-def test_a_lock_of_optunas_that_nobody_holds_is_broken(
-    journal, monkeypatch, given, target
-):
+def test_stale_lock_of_optuna_is_removed(journal, monkeypatch, given, target):
     monkeypatch.setattr(_storage, "_GRACE_PERIOD", 0.2)
     monkeypatch.chdir(journal.parent.parent)
     lock = journal.with_name("trials.journal.lock")
@@ -159,23 +160,23 @@ def test_a_lock_of_optunas_that_nobody_holds_is_broken(
 
 
 @pytest.mark.parametrize("content", ["", "no json", "[]", '{"pid": 1}'])
-def test_a_lock_that_tells_nothing_is_broken(journal, monkeypatch, content):
+def test_stale_lock_without_an_owner_is_removed(journal, monkeypatch, content):
     monkeypatch.setattr(_storage, "_GRACE_PERIOD", 0.2)
     journal.with_name("trials.journal.lock").write_text(content)
     assert len(search(journal, n_trials=3).fit(X, y).study_.trials) == 3
 
 
-def test_a_lock_that_an_interruption_has_left_is_broken(journal):
-    lock = _lock.JournalLock(str(journal), 60)
+def test_lock_left_by_an_interruption_is_removed(journal):
+    lock = _journal_lock.JournalLock(str(journal), 60)
     lock._create("of nobody")
     assert len(search(journal, n_trials=3).fit(X, y).study_.trials) == 3
 
 
-def test_a_lock_that_is_held_is_waited_for_and_told_of(journal, monkeypatch):
-    """Also longer than the grace period, if its process is alive."""
+def test_held_lock_is_waited_for_with_a_warning(journal, monkeypatch):
+    """Even for longer than the grace period, if its process is alive."""
     monkeypatch.setattr(_storage, "_GRACE_PERIOD", 0.1)
-    monkeypatch.setattr(_lock, "_PATIENCE", 0.2)
-    lock = _lock.JournalLock(str(journal), 0.1)
+    monkeypatch.setattr(_journal_lock, "_WARN_AFTER", 0.2)
+    lock = _journal_lock.JournalLock(str(journal), 0.1)
     with lock.held():
         end = threading.Timer(1, os.unlink, [lock.path])
         end.start()
@@ -187,8 +188,8 @@ def test_a_lock_that_is_held_is_waited_for_and_told_of(journal, monkeypatch):
         end.join()
 
 
-def test_a_lock_that_changes_is_waited_for(journal, monkeypatch):
-    """That of another machine, which cannot be asked, is left while it is touched."""
+def test_changing_lock_is_waited_for(journal, monkeypatch):
+    """A lock of another machine is kept as long as it changes."""
     monkeypatch.setattr(_storage, "_GRACE_PERIOD", 1)
     lock = journal.with_name("trials.journal.lock")
     lock.symlink_to("elsewhere")
@@ -208,15 +209,15 @@ def test_a_lock_that_changes_is_waited_for(journal, monkeypatch):
     thread.join()
 
 
-def test_a_folder_in_the_place_of_the_lock(journal):
+def test_folder_with_the_name_of_the_lock(journal):
     journal.with_name("trials.journal.lock").mkdir()
     message = error_of(journal, n_trials=3)
     assert f"{journal}.lock': a folder has the name of its lock" in message
 
 
-def test_locks_are_broken_once(journal):
-    """Two that find the same dead process do not both believe to hold the lock."""
-    lock = _lock.JournalLock(str(journal), 60)
+def test_stale_lock_is_removed_by_one_process_only(journal):
+    """Two processes that find a stale lock never both hold the new one."""
+    lock = _journal_lock.JournalLock(str(journal), 60)
     dead = {**this_process(), "pid": 2**22 + 1, "token": "x"}
     inside, most = [], []
 
@@ -224,7 +225,7 @@ def test_locks_are_broken_once(journal):
         for _ in range(30):
             with contextlib.suppress(FileExistsError), open(lock.path, "x") as file:
                 json.dump(dead, file)
-            with _lock.JournalLock(str(journal), 60).held():
+            with _journal_lock.JournalLock(str(journal), 60).held():
                 inside.append(1)
                 most.append(len(inside))
                 inside.pop()
@@ -261,7 +262,7 @@ URLS = {
 
 
 def everything_shown(one):
-    """Return all texts that show an estimator."""
+    """Return all texts that display an estimator."""
     texts = [pprint.pformat(one.get_params()), str(one.get_params())]
     texts += [f"{value} {value!s}" for value in one.get_params().values()]
     for changed in (True, False):
@@ -273,16 +274,12 @@ def everything_shown(one):
 
 
 @pytest.mark.parametrize("kind", URLS)
-def test_a_password_is_not_shown(kind):
-    url = URLS[kind]
-    given = search(url)
-    grid = GridSearchCV(make_pipeline(given), {"optunasearchcv__n_trials": [1]})
-    for one in (given, clone(given), make_pipeline(given), grid):
-        for text in everything_shown(one):
-            assert SECRET not in text
-        assert "***" in repr(one)
-        assert SECRET.encode() not in pickle.dumps(one)
-    assert SECRET.encode() not in pickle.dumps(given.get_params())
+def test_passwords_are_not_shown(kind):
+    given = search(URLS[kind])
+    assert SECRET not in repr(given) and "***" in repr(given)
+    assert SECRET not in str(given.get_params())
+    for pickled in (given, given.get_params()):
+        assert SECRET.encode() not in pickle.dumps(pickled)
     with pytest.raises(ValueError) as caught:
         given.fit(X, y)
     shown = "".join(traceback.format_exception(caught.value))
@@ -290,8 +287,19 @@ def test_a_password_is_not_shown(kind):
     assert "***" in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["plain", "an option"])
+def test_passwords_are_not_shown_by_meta_estimators(kind):
+    given = search(URLS[kind])
+    grid = GridSearchCV(make_pipeline(given), {"optunasearchcv__n_trials": [1]})
+    for one in (given, clone(given), make_pipeline(given), grid):
+        for text in everything_shown(one):
+            assert SECRET not in text
+        assert "***" in repr(one)
+        assert SECRET.encode() not in pickle.dumps(one)
+
+
 @pytest.mark.parametrize("kind", URLS)
-def test_a_url_works_as_it_was_given(kind):
+def test_private_url_works_as_a_url(kind):
     url = URLS[kind]
     value = search(url).get_params()["storage"]
     assert value == url and value[:] == url
@@ -312,21 +320,21 @@ def test_a_url_works_as_it_was_given(kind):
         "runs/a:b@c.journal",
     ],
 )
-def test_what_is_no_password_is_shown(url):
+def test_urls_without_passwords_are_shown(url):
     given = search(url)
     assert given.get_params()["storage"] is url
     assert pickle.loads(pickle.dumps(given)).storage == url
 
 
 class Database(optuna.storages.RDBStorage):
-    """One of SQLite, with the URL of another."""
+    """A SQLite storage with another URL."""
 
     def __init__(self, url):
         super().__init__("sqlite://")
         self.url = url
 
 
-def test_a_password_of_a_storage_of_optuna_is_not_shown():
+def test_password_of_an_optuna_storage_is_not_shown():
     fitted = search(Database(URLS["plain"])).fit(X, y)
     texts = everything_shown(fitted)
     assert not any(SECRET in text for text in texts)
@@ -335,18 +343,18 @@ def test_a_password_of_a_storage_of_optuna_is_not_shown():
     assert pickle.loads(state).storage == "nobase://me:***@localhost:1/db"
 
 
-def test_a_loaded_search_asks_for_the_password(monkeypatch):
+def test_loaded_search_needs_the_password_again(monkeypatch):
     from skdeep.model_selection import _private_url
 
     state = pickle.dumps(search(URLS["a driver's"]))
-    monkeypatch.setattr(_private_url, "_known", {})  # as in another process
+    monkeypatch.setattr(_private_url, "_unmasked_urls", {})  # as in another process
     loaded = pickle.loads(state)
     assert loaded.storage == "postgresql+psycopg2://me:***@localhost:1/db"
     with pytest.raises(ValueError, match="lost its password.*set_params.*PGPASSWORD"):
         loaded.fit(X, y)
 
 
-def test_a_copy_in_the_same_process_knows_the_password(tmp_path):
+def test_copies_in_the_same_process_keep_the_password(tmp_path):
     given = search(URLS["plain"])
     for one in (copy.deepcopy(given), pickle.loads(pickle.dumps(given))):
         with pytest.raises(ValueError, match="Can't load plugin"):

@@ -1,4 +1,4 @@
-"""From finished trials to `cv_results_`."""
+"""Making `cv_results_` from finished trials."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from optuna.trial import FixedTrial, FrozenTrial
 from scipy.stats import rankdata
 from sklearn.model_selection._validation import _warn_or_raise_about_fit_failures
 
-from skdeep.model_selection._lockstep import SINGLE, names_of
-from skdeep.model_selection._trial import Goal
+from skdeep.model_selection._lockstep import SINGLE_METRIC, metric_names
+from skdeep.model_selection._search_goal import SearchGoal
 
 
-def params_of(trial: FrozenTrial, space, own) -> dict:
-    """Return the parameters that the estimator had in a trial."""
+def trial_params(trial: FrozenTrial, space, initial) -> dict:
+    """Return the parameters of the estimator in a trial."""
     if trial.user_attrs["place"] == 0:
-        return own.params
+        return initial.params
     return space(FixedTrial(trial.params, number=trial.number))
 
 
@@ -27,22 +27,22 @@ def make_results(
     params: list[dict],
     n_splits: int,
     error_score,
-    goal: Goal,
+    goal: SearchGoal,
     format_results: Callable,
 ) -> dict:
-    """Return the results of all trials, in the form of scikit-learn's searches.
+    """Return the results of all trials, in the format of scikit-learn's searches.
 
     Parameters
     ----------
     trials : dict of int to FrozenTrial
-        The finished trials, by place.
+        The finished trials, by position.
     params : list of dict
         Their parameters.
     n_splits : int
         Number of folds.
     error_score : float or 'raise'
-        What failed trials score.
-    goal : Goal
+        Score of failed trials.
+    goal : SearchGoal
         The objectives.
     format_results : callable
         ``BaseSearchCV._format_results``.
@@ -50,23 +50,25 @@ def make_results(
     Returns
     -------
     results : dict
-        With "state" and "n_epochs" of each trial beside scikit-learn's entries.
+        scikit-learn's entries, and "state" and "n_epochs" of each trial.
 
     Raises
     ------
     ValueError
-        If no trial has come to its end.
+        If no trial is complete.
     """
     outcomes = [json.loads(trial.user_attrs["result"]) for trial in trials.values()]
     state = np.array([outcome["state"] for outcome in outcomes], dtype=object)
-    _tell_of_failures(outcomes, n_splits, error_score)
+    _report_failures(outcomes, n_splits, error_score)
     complete = [outcome for outcome in outcomes if outcome["state"] == "complete"]
     kinds = ("test_scores", "train_scores")
-    names = {kind: names_of([outcome[kind] for outcome in complete]) for kind in kinds}
-    folds = [fold for outcome in outcomes for fold in _folds(outcome, names)]
+    names = {
+        kind: metric_names([outcome[kind] for outcome in complete]) for kind in kinds
+    }
+    folds = [fold for outcome in outcomes for fold in _fold_results(outcome, names)]
     # Scores near the largest float have no standard deviation.
     with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
-        # Trials that were pruned have no scores, and that is as it should be.
+        # Pruned trials have no scores; scikit-learn warns about them.
         warnings.filterwarnings("ignore", "One or more of the .* scores")
         results = format_results(params, n_splits, folds)
     objectives = goal.metrics(names["test_scores"])
@@ -74,35 +76,35 @@ def make_results(
         if direction == "minimize":
             results[f"rank_test_{name}"] = _ranks(-results[f"mean_test_{name}"])
     if error_score != "raise":
-        _fill_in(results, state == "failed", error_score)
+        _fill_error_score(results, state == "failed", error_score)
     n_epochs = [outcome["n_epochs"] for outcome in outcomes]
     results["state"] = state
     results["n_epochs"] = np.array(n_epochs, dtype=float)
     return results
 
 
-def _tell_of_failures(outcomes: list[dict], n_splits: int, error_score) -> None:
-    """Warn of trials that failed; raise if all did."""
+def _report_failures(outcomes: list[dict], n_splits: int, error_score) -> None:
+    """Warn about failed trials; raise if all failed."""
     errors = [outcome["error"] for outcome in outcomes]
     fits = [{"fit_error": error} for error in errors]
     _warn_or_raise_about_fit_failures(fits, error_score)
     if not any(outcome["state"] == "complete" for outcome in outcomes):
         raise ValueError(
-            f"None of the {len(outcomes)} trials has come to its end: all are pruned, "
-            f"but for failed ones ({next(filter(None, errors), 'there are none')})."
+            f"None of the {len(outcomes)} trials is complete: all were pruned or "
+            f"failed (error: {next(filter(None, errors), 'none')})."
         )
 
 
-def _folds(outcome: dict, names: Mapping[str, list[str]]) -> list[dict]:
-    """Return what scikit-learn's own loop would have of a trial: a dict a fold."""
+def _fold_results(outcome: dict, names: Mapping[str, list[str]]) -> list[dict]:
+    """Return the results of each fold as scikit-learn's own loop does."""
     missing = [np.nan] * len(outcome["fit_times"])
 
     def scores(kind: str, fold: int):
         found = outcome[kind]
-        # Where a scorer failed there is one score for all of its metrics.
-        instead = found.get(SINGLE, missing)
+        # If a scorer failed, there is one score for all metrics.
+        instead = found.get(SINGLE_METRIC, missing)
         values = {name: found.get(name, instead)[fold] for name in names[kind]}
-        return values[SINGLE] if list(values) == [SINGLE] else values
+        return values[SINGLE_METRIC] if list(values) == [SINGLE_METRIC] else values
 
     made = []
     for fold, times in enumerate(
@@ -116,12 +118,12 @@ def _folds(outcome: dict, names: Mapping[str, list[str]]) -> list[dict]:
 
 
 def _ranks(means: np.ndarray) -> np.ndarray:
-    """Return ranks, 1 for the highest; all that are NaN share the last."""
+    """Return ranks, 1 for the highest; NaN values share the last rank."""
     return rankdata(-np.nan_to_num(means, nan=-np.inf), method="min").astype(np.int32)
 
 
-def _fill_in(results: dict, failed: np.ndarray, error_score: float) -> None:
-    """Give failed trials the score they are to have; their rank remains the last."""
+def _fill_error_score(results: dict, failed: np.ndarray, error_score: float) -> None:
+    """Set the scores of failed trials to the error score; their rank stays the last."""
     for name, column in results.items():
         if name.startswith(("split", "mean_test", "mean_train")):
             column[failed] = error_score

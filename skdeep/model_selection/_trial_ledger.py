@@ -1,9 +1,9 @@
-"""Who runs which trial: places, claims, and processes that are dead.
+"""The ledger of trials: which process runs which trial, and which processes are dead.
 
-The trials of a search have places, 0 to n_trials - 1. A place is free until a process
-takes a trial that waits for it; whoever is killed leaves a trial that runs for ever,
-which is failed and whose place is free again. So any number of processes, killed at any
-moment, together do what one would have done.
+The trials of a search have positions 0 to n_trials - 1. A position is free until a
+process claims a waiting trial for it. A process that is killed leaves a trial that
+seems to run forever; it is failed, and its position becomes free again. So any number
+of processes, killed at any time, together do the work of a single one.
 """
 
 from __future__ import annotations
@@ -23,15 +23,22 @@ from optuna.trial import FrozenTrial, TrialState
 
 from skdeep.model_selection._journal import StorageError
 from skdeep.model_selection._processes import is_dead, this_process
-from skdeep.model_selection._search_space import Draw, suggest
-from skdeep.model_selection._storage import SearchStudy, checksum, damage, together
-from skdeep.model_selection._trial import Outcome
+from skdeep.model_selection._search_space import Suggestion, suggest
+from skdeep.model_selection._storage import (
+    SearchStudy,
+    batch_writes,
+    checksum,
+    corruption_error,
+)
+from skdeep.model_selection._trial import TrialOutcome
 
-# Seconds between two signs of life, and after how many without one a process is dead.
-_BEAT = 20.0
-_SILENCE = 120.0
-# The same for a trial that has been taken, but not yet signed.
-_UNSIGNED = 10.0
+# Seconds between heartbeats, and seconds without one after which a process counts as
+# dead.
+_HEARTBEAT_INTERVAL = 20.0
+_HEARTBEAT_TIMEOUT = 120.0
+# The same for a trial that is running but has no owner yet: a process may be killed
+# between the two writes.
+_UNSIGNED_TIMEOUT = 10.0
 
 _STATES = {
     "complete": TrialState.COMPLETE,
@@ -39,12 +46,12 @@ _STATES = {
     "failed": TrialState.FAIL,
 }
 
-# Searches that are going on in this process.
+# Tokens of the searches that are running in this process.
 _active: set[str] = set()
 
 
-class _Given(optuna.samplers.BaseSampler):
-    """Writes down the values that have been drawn elsewhere."""
+class _FixedValues(optuna.samplers.BaseSampler):
+    """A sampler that records values sampled elsewhere."""
 
     def __init__(self):
         self.values: dict = {}
@@ -59,13 +66,13 @@ class _Given(optuna.samplers.BaseSampler):
         return self.values[param_name]
 
 
-class Ledger:
-    """The trials of a search, and who runs them.
+class TrialLedger:
+    """The trials of a search and the processes that run them.
 
     Parameters
     ----------
     study : SearchStudy
-        Where they are written.
+        Where the trials are stored.
     """
 
     def __init__(self, study: SearchStudy):
@@ -74,10 +81,11 @@ class Ledger:
         self._claims: dict[int, optuna.Trial] = {}
         self._seen: dict[int, tuple] = {}
         self._verified: set[int] = set()
-        self._sampler = study.sampler = _Given()
+        # Parameters are sampled by TrialSampler; the study only records them.
+        self._sampler = study.sampler = _FixedValues()
         study.pruner = optuna.pruners.NopPruner()
         self._end = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._thread = threading.Thread(target=self._send_heartbeats, daemon=True)
 
     def __enter__(self):
         _active.add(self.token)
@@ -91,73 +99,82 @@ class Ledger:
             self._thread.join()
         try:
             for trial in list(self._claims.values()):
-                self._lose(trial.number)
-            self._clear()
+                self._fail(trial.number)
+            self._fail_superfluous()
         except StorageError:
-            if error[0] is None:  # else it has been told of
+            if error[0] is None:  # otherwise the earlier error is the one to raise
                 raise
         finally:
             _active.discard(self.token)
 
     def finished(self) -> dict[int, FrozenTrial]:
-        """Return the trial that counts for each place that is done, in their order."""
+        """Return the finished trial of each position, in order."""
         found: dict[int, FrozenTrial] = {}
         for trial in self._trials():
-            # A process may be killed after it has written half of the outcome down.
+            # The attribute "state" is written last but one, before the state itself. A
+            # trial without it comes from a process that was killed while writing.
             if trial.state == _STATES.get(str(trial.user_attrs.get("state"))):
                 self._verify(trial)
+                # "place" is the stored name of the position. If two processes have run
+                # the same position, the first trial counts.
                 found.setdefault(trial.user_attrs["place"], trial)
         return dict(sorted(found.items()))
 
-    def claim(self, places: Iterable[int], limit: int) -> list[int]:
-        """Take up to ``limit`` of these places; return those that are now ours."""
-        self._free_the_dead()
-        open_to_all = self._queue(list(places))
-        mine: list[int] = []
-        for _ in range(min(limit, open_to_all)):
-            place = self._take()
-            if place is not None:
-                mine.append(place)
-        return sorted(mine)
+    def claim(self, positions: Iterable[int], limit: int) -> list[int]:
+        """Claim up to ``limit`` of these positions; return those claimed."""
+        self._fail_dead_trials()
+        n_waiting = self._enqueue(list(positions))
+        claimed: list[int] = []
+        for _ in range(min(limit, n_waiting)):
+            position = self._take_waiting()
+            if position is not None:
+                claimed.append(position)
+        return sorted(claimed)
 
-    def finish(self, place: int, draw: Draw, outcome: Outcome) -> FrozenTrial | None:
-        """Write down what came of a trial; None if it was thought dead meanwhile."""
-        trial = self._claims.pop(place)
+    def finish(
+        self, position: int, suggestion: Suggestion, outcome: TrialOutcome
+    ) -> FrozenTrial | None:
+        """Store the outcome of a trial; return None if another process failed it."""
+        trial = self._claims.pop(position)
         try:
-            with together(self.study._storage):
-                self._write(trial, draw, outcome)
-            told = self._tell(trial.number, outcome.values, _STATES[outcome.state])
+            with batch_writes(self.study._storage):
+                self._write(trial, suggestion, outcome)
+            is_ours = self._finish_trial(
+                trial.number, outcome.values, _STATES[outcome.state]
+            )
         except UpdateFinishedTrialError:
-            told = False
-        return self._trials()[trial.number] if told else None
+            is_ours = False
+        return self._trials()[trial.number] if is_ours else None
 
-    def _write(self, trial: optuna.Trial, draw: Draw, outcome: Outcome) -> None:
-        self._sampler.values = draw.values
-        for name, distribution in draw.distributions.items():
+    def _write(
+        self, trial: optuna.Trial, suggestion: Suggestion, outcome: TrialOutcome
+    ) -> None:
+        self._sampler.values = suggestion.values
+        for name, distribution in suggestion.distributions.items():
             suggest(trial, name, distribution)
-        for name, value in draw.system_attrs.items():
+        for name, value in suggestion.system_attrs.items():
             trial.storage.set_trial_system_attr(trial._trial_id, name, value)
         for step, value in outcome.reports.items():
             trial.report(value, step)
-        if draw.outside:
-            trial.set_user_attr("outside", draw.outside)
+        if suggestion.outside:
+            trial.set_user_attr("outside", suggestion.outside)
         attrs = {"result": json.dumps(outcome.to_dict()), "state": outcome.state}
         for name, value in attrs.items():
             trial.set_user_attr(name, value)
         trial.set_user_attr(
             "check",
-            _check(
+            _trial_checksum(
                 {**trial.user_attrs, **attrs},
                 outcome.values,
                 trial.params,
                 trial.distributions,
                 outcome.reports,
-                draw.system_attrs,
+                suggestion.system_attrs,
             ),
         )
 
-    def _tell(self, number: int, values, state: TrialState) -> bool:
-        """End a trial; say whether it was ours to end."""
+    def _finish_trial(self, number: int, values, state: TrialState) -> bool:
+        """End a trial; return False if another process has ended it."""
         try:
             self.study.tell(number, values, state=state)
         except (ValueError, UpdateFinishedTrialError):
@@ -167,12 +184,12 @@ class Ledger:
         return True
 
     def _verify(self, trial: FrozenTrial) -> None:
-        """Refuse a finished trial that is not what was written when it ended."""
+        """Raise if a finished trial is not what was written when it ended."""
         if trial.number in self._verified:
             return
         attrs = trial.user_attrs
         try:
-            found = _check(
+            found = _trial_checksum(
                 attrs,
                 trial.values,
                 trial.params,
@@ -180,33 +197,36 @@ class Ledger:
                 trial.intermediate_values,
                 trial.system_attrs,
             )
-        except (TypeError, ValueError):  # a value that its distribution does not have
+        except (TypeError, ValueError):  # a value outside its distribution
             found = ""
-        # Trials of earlier releases have no check.
+        # Trials of earlier releases have no checksum.
         check = attrs.get("check", found)
         if not found or check != found or not {"place", "result"} <= set(attrs):
             what = f"trial {trial.number} of the study {self.study.study_name!r}"
-            raise damage(self.study._storage, what)
+            raise corruption_error(self.study._storage, what)
         self._verified.add(trial.number)
 
-    def _lose(self, number: int) -> None:
-        """End a trial that came to nothing."""
-        self._tell(number, None, TrialState.FAIL)
+    def _fail(self, number: int) -> None:
+        """End a trial as failed."""
+        self._finish_trial(number, None, TrialState.FAIL)
 
     def _trials(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)
 
-    def _queue(self, places: list[int]) -> int:
-        """Let trials wait for places that nobody has; return how many wait."""
+    def _enqueue(self, positions: list[int]) -> int:
+        """Enqueue a trial for each free position; return how many trials wait."""
         trials = [t for t in self._trials() if not t.state.is_finished()]
         taken = {trial.user_attrs.get("place") for trial in trials}
-        for place in places:
-            if place not in taken:
-                self.study.enqueue_trial({}, user_attrs={"place": place})
+        for position in positions:
+            if position not in taken:
+                self.study.enqueue_trial({}, user_attrs={"place": position})
         return sum(t.state == TrialState.WAITING for t in self._trials())
 
-    def _clear(self) -> None:
-        """End what waits for a place that is done: two processes may have queued it."""
+    def _fail_superfluous(self) -> None:
+        """Fail waiting trials whose position is done.
+
+        Two processes may have enqueued the same position.
+        """
         done = self.finished()
         for trial in self._trials():
             is_idle = trial.state == TrialState.WAITING
@@ -216,29 +236,33 @@ class Ledger:
                         trial._trial_id, TrialState.FAIL
                     )
 
-    def _take(self) -> int | None:
-        """Take the first trial that waits; None if somebody else was quicker."""
+    def _take_waiting(self) -> int | None:
+        """Claim the first waiting trial; return None if its position is taken."""
         trial = self.study.ask()
-        place = trial.user_attrs.get("place")
-        if place is None or place in self.finished() or self._runs(place, trial.number):
-            self._lose(trial.number)
+        position = trial.user_attrs.get("place")
+        if (
+            position is None
+            or position in self.finished()
+            or self._is_running(position, trial.number)
+        ):
+            self._fail(trial.number)
             return None
         trial.set_user_attr("owner", {**this_process(), "token": self.token})
-        self._claims[place] = trial
-        return place
+        self._claims[position] = trial
+        return position
 
-    def _runs(self, place: int, number: int) -> bool:
-        """Say whether an earlier trial runs for a place already."""
+    def _is_running(self, position: int, number: int) -> bool:
+        """Return whether an earlier trial is running for a position."""
         return any(
-            t.state == TrialState.RUNNING and t.user_attrs.get("place") == place
+            t.state == TrialState.RUNNING and t.user_attrs.get("place") == position
             for t in self._trials()[:number]
         )
 
-    def _free_the_dead(self) -> None:
-        """Fail the trials of processes that are no more."""
+    def _fail_dead_trials(self) -> None:
+        """Fail the running trials of dead processes."""
         for trial in self._trials():
             if trial.state == TrialState.RUNNING and self._is_dead(trial):
-                self._lose(trial.number)
+                self._fail(trial.number)
 
     def _is_dead(self, trial: FrozenTrial) -> bool:
         owner = trial.user_attrs.get("owner")
@@ -249,26 +273,29 @@ class Ledger:
             if dead is not None:
                 return dead
         sign = trial.user_attrs.get("beat"), owner is None
+        # Clocks of machines differ, so changes of heartbeats are timed on this clock.
         now = time.monotonic()
         last, since = self._seen.get(trial.number, (None, now))
         if last != sign:
             since = now
         self._seen[trial.number] = sign, since
-        return now - since > (_UNSIGNED if owner is None else _SILENCE)
+        return now - since > (
+            _UNSIGNED_TIMEOUT if owner is None else _HEARTBEAT_TIMEOUT
+        )
 
-    def _beat(self) -> None:
-        """Give a sign of life for every trial that is ours, for those elsewhere."""
+    def _send_heartbeats(self) -> None:
+        """Write heartbeats for our trials, for processes on other machines."""
         count = 0
-        while not self._end.wait(_BEAT):
+        while not self._end.wait(_HEARTBEAT_INTERVAL):
             count += 1
             for trial in list(self._claims.values()):
-                # The search itself meets a storage that fails.
+                # A failing storage raises in the search itself.
                 with suppress(StorageError, UpdateFinishedTrialError):
                     trial.set_user_attr("beat", count)
 
 
-def _check(attrs: dict, values, params, distributions, reports, notes) -> str:
-    """Return a checksum of all that is read of a finished trial."""
+def _trial_checksum(attrs: dict, values, params, distributions, reports, notes) -> str:
+    """Return a checksum of everything that is read from a finished trial."""
     return checksum(
         [
             [attrs.get(name) for name in ("place", "state", "result", "outside")],

@@ -1,4 +1,4 @@
-"""Folds of rows in time order whose labels look ahead."""
+"""Folds of rows in time order, for labels that look ahead."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _CONSTRAINTS: dict = {
 
 
 class PurgedTimeSeriesSplit(BaseCrossValidator):
-    """Folds of rows in time order, for labels that look ahead.
+    """Cross-validation folds of rows in time order, for labels that look ahead.
 
-    A label such as "higher in five days" is known five rows after its own. Then the
-    last training rows before a test block have labels that are made of the test rows:
-    a model that learns them has seen its examination paper. They are left out.
+    A label such as "higher in five days" is known only five rows later. The labels of
+    the last training rows before a test block then depend on rows of the block, and a
+    model that learns them leaks information about the test rows. This splitter leaves
+    such training rows out.
 
-    Without `purge` and `train_after` the folds are those of
-    :class:`sklearn.model_selection.TimeSeriesSplit`: as many test blocks of one size as
-    there are splits, at the end of the rows and in their order, and all rows before a
-    block to train on.
+    Without `purge` and `train_after`, the folds are those of
+    :class:`sklearn.model_selection.TimeSeriesSplit`: consecutive test blocks of equal
+    size at the end of the rows, each with all earlier rows for training.
 
     Parameters
     ----------
@@ -45,48 +45,50 @@ class PurgedTimeSeriesSplit(BaseCrossValidator):
 
     purge : int, default=0
         How many rows ahead a label looks: the label of row i is known at row i +
-        `purge`. A row is trained on only if its label and those of the test block look
-        at no row in common: `purge` rows before the block are left out, and as many
-        after it.
+        `purge`. A row is used for training only if its label and the labels of the test
+        block depend on no common row: `purge` rows before the block are left out, and
+        as many after it.
 
     embargo : int, default=0
-        How many rows more are left out after a test block. What a row after the block
-        reads, such as an average of the days before it, may still resemble the block.
-        Rows before the block know nothing of it, so they have no embargo, and without
-        `train_after` this changes nothing.
+        Number of further rows to leave out after a test block. The features of a row
+        after the block, such as an average of earlier days, may still depend on the
+        block. Rows before the block do not, so without `train_after` this has no
+        effect.
 
     train_after : bool, default=False
-        Whether to train on rows after the test block too. Off, a fold asks how well a
-        model predicts the future. On, every fold has almost all rows to train on, and
-        asks how well a model predicts a time it has not seen, past or future.
+        Whether to train on rows after the test block too. Without, a fold measures how
+        well a model predicts the future. With it, every fold has almost all rows for
+        training, and measures how well a model predicts any period it has not seen.
 
     max_train_size : int or None, default=None
-        Number of training rows at most: those nearest to the test block.
+        Maximum number of training rows; those nearest to the test block are kept.
 
     test_size : int or None, default=None
-        Rows in a test block. By default ``n_samples // (n_splits + 1)``, so that there
-        are rows before the first block; with `train_after` ``n_samples // n_splits``,
-        so that every row, but for a remainder of the first, is tested once.
+        Number of rows in a test block. By default ``n_samples // (n_splits + 1)``, so
+        that there are rows before the first block. With `train_after`, by default
+        ``n_samples // n_splits``: then every row is tested once, except for the first
+        few if the division has a remainder.
 
     Attributes
     ----------
     n_splits : int
-        As given, like all parameters.
+        The parameter, like all others.
 
     See Also
     --------
     sklearn.model_selection.TimeSeriesSplit : The same without rows after the block;
         its ``gap`` is `purge`.
-    skdeep.preprocessing.SlidingWindow : Rows into windows of rows.
+    skdeep.preprocessing.SlidingWindow : Turns rows into windows of rows.
 
     Notes
     -----
-    All lengths are in rows, whatever time lies between two of them. The embargo comes
-    after the purged rows: training goes on `purge` + `embargo` rows after the block.
-    López de Prado gives the embargo as a share of all rows; here it is a number.
+    All lengths are numbers of rows, whatever the time between rows. The
+    embargo follows the purged rows: training continues `purge` + `embargo` rows after
+    the block. López de Prado defines the embargo as a fraction of all rows; here it is
+    a number of rows.
 
-    Rows at the end of the data whose label is not yet known have to be dropped before;
-    no splitter can tell which they are.
+    Rows at the end of the data whose labels are not yet known must be dropped before; a
+    splitter cannot detect them.
 
     References
     ----------
@@ -140,16 +142,22 @@ class PurgedTimeSeriesSplit(BaseCrossValidator):
         -------
         n_splits : int
             The number of folds.
+
+        Examples
+        --------
+        >>> from skdeep.model_selection import PurgedTimeSeriesSplit
+        >>> PurgedTimeSeriesSplit(n_splits=3).get_n_splits()
+        3
         """
         return self.n_splits
 
     def split(self, X, y=None, groups=None):
-        """Give the rows to train on and the rows to test on, fold by fold.
+        """Generate the training and the test rows of each fold.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            Rows, in time order, oldest first. Only their number is read.
+            Rows in time order, oldest first. Only their number is used.
 
         y : array-like of shape (n_samples,), default=None
             Ignored.
@@ -160,13 +168,21 @@ class PurgedTimeSeriesSplit(BaseCrossValidator):
         Returns
         -------
         folds : iterator of (train, test)
-            For each fold the positions of the rows to train on and of those to test
-            on: two ndarrays of integers, ascending.
+            For each fold the positions of the training rows and of the test rows: two
+            ascending ndarrays of integers.
 
         Raises
         ------
         ValueError
-            If there are too few rows for a fold to have some of both.
+            If there are too few rows for training or test rows in a fold.
+
+        Examples
+        --------
+        >>> from skdeep.model_selection import PurgedTimeSeriesSplit
+        >>> for train, test in PurgedTimeSeriesSplit(2, purge=1).split(range(6)):
+        ...     print(train, test)
+        [0] [2 3]
+        [0 1 2] [4 5]
         """
         if groups is not None:
             warn(f"The groups parameter is ignored by {type(self).__name__}")
@@ -174,15 +190,16 @@ class PurgedTimeSeriesSplit(BaseCrossValidator):
             (X,) = indexable(X)
             n_samples = _num_samples(X)
         size = self._test_size(n_samples)
+        # The blocks are aligned with the last row, as in TimeSeriesSplit.
         starts = range(n_samples - self.n_splits * size, n_samples, size)
         tests = [np.arange(start, start + size) for start in starts]
         trains = [self._train(n_samples, start, start + size) for start in starts]
         for fold, train in enumerate(trains):
             if not train.size:
                 raise ValueError(
-                    f"Fold {fold} has no row to train on: n_splits={self.n_splits}, "
-                    f"purge={self.purge}, embargo={self.embargo} and test blocks of "
-                    f"{size} rows are too much for n_samples={n_samples}."
+                    f"Fold {fold} has no training rows: n_samples={n_samples} is too "
+                    f"small for n_splits={self.n_splits}, purge={self.purge}, "
+                    f"embargo={self.embargo} and test blocks of {size} rows."
                 )
         return zip(trains, tests, strict=True)
 
@@ -198,11 +215,12 @@ class PurgedTimeSeriesSplit(BaseCrossValidator):
         return size
 
     def _train(self, n_samples: int, start: int, stop: int) -> np.ndarray:
-        """Return the rows to train on if those from `start` to `stop` are tested."""
+        """Return the training rows for a test block from `start` to `stop`."""
         before = np.arange(max(start - self.purge, 0))
         first_after = stop + self.purge + self.embargo
         after = np.arange(first_after if self.train_after else n_samples, n_samples)
         train = np.concatenate([before, after])
         distance = np.where(train < start, start - train, train - stop + 1)
+        # Stable: at equal distance the rows before the block are kept, on any platform.
         nearest = np.argsort(distance, kind="stable")[: self.max_train_size]
         return np.sort(train[nearest])

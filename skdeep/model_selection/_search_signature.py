@@ -1,4 +1,4 @@
-"""What makes a search the same search: hashes of all that its scores depend on."""
+"""Signatures: hashes that tell whether a study belongs to the same search."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ import numpy as np
 from scipy import sparse
 
 
-def signature(estimator, X, y, params: Mapping, folds, space, scoring) -> dict:
-    """Return a short hash of each thing that must not change between two runs.
+def search_signature(estimator, X, y, params: Mapping, folds, space, scoring) -> dict:
+    """Return a short hash of everything that must not change when a study is resumed.
 
     Parameters
     ----------
     estimator : estimator
-        Its class and parameters count.
+        Its class and parameters are hashed.
     X, y : array-like
         The data.
     params : dict
-        What else is given to fit.
+        Other arguments of ``fit``.
     folds : list of (train, test)
         Rows of each fold.
-    space : TableSpace or CallableSpace
-        What is searched.
+    space : DictSpace or CallableSpace
+        The search space.
     scoring : object
-        Any description of the scores and objectives.
+        A description of the scoring and the objectives.
 
     Returns
     -------
     signature : dict of str to str
-        By names for a message.
+        Hashes by name, for messages.
     """
     return {
         "X": _hash(X),
@@ -40,8 +40,8 @@ def signature(estimator, X, y, params: Mapping, folds, space, scoring) -> dict:
         "set of fit parameters": _hash(dict(params)),
         "set of folds": _hash([list(fold) for fold in folds]),
         "search space": _hash(space.describe()),
-        "scoring": _hash(_plain(scoring)),
-        "estimator": _hash(_plain(estimator)),
+        "scoring": _hash(_describe(scoring)),
+        "estimator": _hash(_describe(estimator)),
     }
 
 
@@ -51,51 +51,59 @@ def digest(marks: Mapping[str, str]) -> str:
 
 
 def _hash(value) -> str:
-    return hashlib.sha256("|".join(_tokens(value)).encode()).hexdigest()[:16]
+    return hashlib.sha256("|".join(_hash_parts(value)).encode()).hexdigest()[:16]
 
 
-def _tokens(value) -> list[str]:
-    """Return texts that equal values share, whatever way they lie in memory."""
+def _hash_parts(value) -> list[str]:
+    """Return strings that are equal for equal values, whatever their memory layout."""
+    # By column: frames of mixed types have no array without a conversion to objects.
     if hasattr(value, "columns") and hasattr(value, "shape"):
         columns = [np.asarray(value[name]) for name in value.columns]
-        return [str(list(value.columns)), *(t for c in columns for t in _tokens(c))]
+        return [str(list(value.columns)), *(t for c in columns for t in _hash_parts(c))]
     if sparse.issparse(value):
         rows = value.tocsr()
         parts = (np.array(rows.shape), rows.data, rows.indices, rows.indptr)
-        return [t for part in parts for t in _tokens(part)]
+        return [t for part in parts for t in _hash_parts(part)]
     if isinstance(value, Mapping):
-        return [t for k in sorted(value, key=str) for t in (str(k), *_tokens(value[k]))]
+        return [
+            t for k in sorted(value, key=str) for t in (str(k), *_hash_parts(value[k]))
+        ]
     if isinstance(value, list | tuple):
         with contextlib.suppress(ValueError):
             value = np.array(value)
     if hasattr(value, "__array__"):
+        # joblib hashes the memory layout too; equal arrays must have equal hashes.
         value = np.ascontiguousarray(value)
         return [str(value.shape), str(value.dtype), joblib.hash(value)]
     try:
         return [joblib.hash(value)]
     except Exception:
-        # What cannot be pickled is known by its kind.
+        # Objects that cannot be pickled are identified by their class only.
         return [type(value).__qualname__]
 
 
-def _plain(value):
-    """Return what a parameter is, in texts and numbers."""
+def _describe(value):
+    """Return a parameter value as strings and numbers."""
     if hasattr(value, "get_params") and not isinstance(value, type):
         params = value.get_params(deep=False)
-        return [_name(type(value)), {k: _plain(v) for k, v in sorted(params.items())}]
+        return [
+            _qualified_name(type(value)),
+            {k: _describe(v) for k, v in sorted(params.items())},
+        ]
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): _describe(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [_describe(v) for v in value]
     if callable(value) and not hasattr(value, "_score_func"):
-        return _name(value)
+        return _qualified_name(value)
     if value is None or isinstance(value, str | bool | int | float):
         return repr(value)
+    # A repr with an address differs in each process.
     text = repr(value)
-    return _name(type(value)) if " at 0x" in text else text
+    return _qualified_name(type(value)) if " at 0x" in text else text
 
 
-def _name(value) -> str:
+def _qualified_name(value) -> str:
     """Return where a class or function is found."""
     name = getattr(value, "__qualname__", type(value).__qualname__)
     return f"{getattr(value, '__module__', '')}.{name}"

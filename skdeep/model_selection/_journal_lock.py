@@ -1,4 +1,4 @@
-"""The lock of a journal: one process writes at a time, and a dead one blocks nobody."""
+"""The lock of a journal: one process writes at a time, and dead ones do not block."""
 
 from __future__ import annotations
 
@@ -19,24 +19,26 @@ fcntl: Any = None
 with contextlib.suppress(ImportError):  # Windows has none
     fcntl = importlib.import_module("fcntl")
 
-# Seconds of waiting after which a warning says what is waited for.
-_PATIENCE = 5.0
-# Locks that this process holds: others of its number were left by an interruption.
+# Seconds of waiting after which a warning names the holder of the lock.
+_WARN_AFTER = 5.0
+# Tokens of the locks that this process holds. A lock with its process id but another
+# token was left by an interruption.
 _held: set[str] = set()
 
 
 class JournalLock:
-    """A file beside a journal that exists while a process writes to the journal.
+    """A lock file that exists while a process writes to the journal.
 
-    It holds the number of that process. So a lock whose process has ended is removed at
-    once; one that cannot be asked about, since its process runs on another machine or
-    is not of skdeep, after it has not changed for a grace period. Optuna's own locks
-    have the same name and are respected, and respect this one.
+    It holds the id of that process. If the process has ended, the lock is removed at
+    once. If the process cannot be checked, because it runs on another machine or is not
+    from skdeep, the lock is removed when neither it nor the journal has changed for a
+    grace period. Optuna's locks have the same file name, so either program respects the
+    other's.
 
     Parameters
     ----------
     journal : str
-        The absolute path of the journal.
+        Absolute path of the journal.
     grace_period : float
         In seconds.
     """
@@ -48,12 +50,12 @@ class JournalLock:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the lock meanwhile.
+        """Hold the lock inside the ``with`` statement.
 
         Raises
         ------
         OSError
-            If it can neither be made nor be waited for.
+            If the lock can be neither created nor waited for.
         """
         token = uuid.uuid4().hex
         _held.add(token)
@@ -66,26 +68,28 @@ class JournalLock:
 
     def _acquire(self, token: str) -> None:
         began = since = time.monotonic()
-        seen, pause, patience = None, 0.001, _PATIENCE
+        seen, pause, warn_after = None, 0.001, _WARN_AFTER
         while not self._create(token):
-            now, sign = time.monotonic(), self._sign()
+            now, sign = time.monotonic(), self._state()
             if sign != seen:
                 seen, since = sign, now
             if sign is None:
                 continue
             owner = self._owner()
             if self._is_stale(owner, now - since):
-                self._break(sign)
+                self._remove_stale(sign)
                 continue
-            if now - began > patience:
-                patience *= 2
+            if now - began > warn_after:
+                warn_after *= 2
                 self._warn(owner, now - began)
             time.sleep(pause)
+            # Exponential back-off: most writes take milliseconds.
             pause = min(2 * pause, 0.25)
 
     def _create(self, token: str) -> bool:
-        """Make the lock; False if there is one."""
+        """Create the lock; return False if there is one."""
         try:
+            # O_EXCL makes creation atomic, also on network file systems.
             number = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         except FileExistsError:
             return False
@@ -98,12 +102,12 @@ class JournalLock:
         return True
 
     def _release(self, token: str) -> None:
-        """Remove the lock, unless it is another's: ours may have been broken."""
+        """Remove the lock, unless another process has broken it and holds its own."""
         if self._owner().get("token") == token:
             os.unlink(self.path)
 
-    def _sign(self) -> tuple | None:
-        """Return what changes while somebody writes; None if there is no lock."""
+    def _state(self) -> tuple | None:
+        """Return a value that changes during writing; None if there is no lock."""
         try:
             found = os.lstat(self.path)
         except FileNotFoundError:
@@ -112,11 +116,12 @@ class JournalLock:
             raise IsADirectoryError(
                 None, "a folder has the name of its lock; delete the folder", self.path
             )
+        # A process that writes for long changes the journal but not its lock.
         journal = os.stat(self._journal)
         return found.st_ino, found.st_mtime_ns, journal.st_size, journal.st_mtime_ns
 
     def _owner(self) -> dict:
-        """Return what the lock tells of its process, which may be nothing."""
+        """Return what the lock says about its process, possibly nothing."""
         try:
             if not stat.S_ISREG(os.lstat(self.path).st_mode):
                 return {}
@@ -127,38 +132,39 @@ class JournalLock:
         return found if isinstance(found, dict) else {}
 
     def _is_stale(self, owner: dict, unchanged: float) -> bool:
+        # The process is this one: only a lock of a live `held` block counts.
         if owner.get("pid") == os.getpid() and is_dead(owner) is False:
             return owner.get("token") not in _held
         dead = is_dead(owner)
         return unchanged > self._grace_period if dead is None else dead
 
-    def _break(self, sign: tuple) -> None:
-        """Remove a lock, unless another process has just done so and holds its own."""
-        with _alone(self._journal):
-            if self._sign() == sign:
+    def _remove_stale(self, sign: tuple) -> None:
+        """Remove a stale lock, unless another process has replaced it."""
+        with _exclusive(self._journal):
+            if self._state() == sign:
                 os.unlink(self.path)
 
     def _warn(self, owner: dict, seconds: float) -> None:
         if is_dead(owner) is False:
-            who = f"process {owner['pid']}, which is alive; end it if it hangs"
+            holder = f"process {owner['pid']}, which is alive; end it if it hangs"
         else:
-            who = (
-                "a process that cannot be asked whether it is alive; the lock is "
-                f"removed when nothing has changed for {self._grace_period:g} s"
+            holder = (
+                "a process that cannot be checked from here; the lock is removed if "
+                f"nothing changes for {self._grace_period:g} s"
             )
         warn(
             f"Waiting for {seconds:.0f} s to write to {self._journal!r}: its lock "
-            f"{self.path!r} is held by {who}.",
+            f"{self.path!r} is held by {holder}.",
         )
 
 
 @contextlib.contextmanager
-def _alone(path: str) -> Iterator[None]:
-    """Let no other process of this machine do the same meanwhile, where that works."""
+def _exclusive(path: str) -> Iterator[None]:
+    """Keep other processes of this machine out, if the file system supports it."""
     if fcntl is None:
         yield
         return
     with open(path, "rb") as file:
-        with contextlib.suppress(OSError):  # not on every network
+        with contextlib.suppress(OSError):  # some network file systems have no flock
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,15 +1,14 @@
-"""What metrics ask of an estimator, by its public methods alone."""
+"""What metrics read from an estimator, also inside pipelines and searches."""
 
 from __future__ import annotations
 
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 
-def costs_for(estimator, method: str, costs: dict) -> dict:
-    """Return those of the costs of rows that a method of an estimator asks for.
+def accepted_costs(estimator, method: str, costs: dict) -> dict:
+    """Return the row costs that a method of an estimator requests as metadata.
 
-    Most classifiers know nothing of costs, and a pipeline asks for what its last step
-    does: their metadata requests tell.
+    Most classifiers request none; a pipeline requests what its last step does.
     """
     given = {name: value for name, value in costs.items() if value is not None}
     routing = get_routing_for_object(estimator)
@@ -17,13 +16,13 @@ def costs_for(estimator, method: str, costs: dict) -> dict:
     return {name: value for name, value in given.items() if name in wanted}
 
 
-def pos_label_of(estimator):
-    """Return which class an estimator was told to be the positive one, if it was."""
-    return getattr(last_step(estimator), "pos_label", None)
+def find_pos_label(estimator):
+    """Return the ``pos_label`` parameter of an estimator, None if it has none."""
+    return getattr(final_predictor(estimator), "pos_label", None)
 
 
-def last_step(estimator):
-    """Return what decides in the end: in a pipeline, and in a fitted search."""
+def final_predictor(estimator):
+    """Return the last step of a pipeline and the best estimator of a fitted search."""
     while True:
         if hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
