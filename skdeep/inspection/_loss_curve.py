@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from skdeep._input_checks import check_fitted, check_name
-from skdeep.inspection._lime_drawing import axes_for
+from skdeep.inspection._axes import get_axes
 
 
 class LossCurveDisplay:
@@ -127,7 +127,7 @@ class LossCurveDisplay:
         display : LossCurveDisplay
             Itself.
         """
-        ax = axes_for(ax)
+        ax = get_axes(ax)
         self.ax_, self.figure_, self.score_ax_ = ax, ax.figure, None
         self.lines_ = ax.plot(self.epochs, self.train_loss, label="training loss")
         if self.valid_loss is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from skdeep.inspection._lime_draws import Drawn, draw_switches
+from skdeep.inspection._lime.perturbations import Drawn, draw_switches
 
 
 class CellRows:

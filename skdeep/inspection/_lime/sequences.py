@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from skdeep.inspection._lime_cells import REPLACEMENTS, CellRows, mean_cells
-from skdeep.inspection._lime_checks import (
+from skdeep.inspection._lime.cells import REPLACEMENTS, CellRows, mean_cells
+from skdeep.inspection._lime.user_input import (
     as_floats,
     feature_names,
     has_labels,

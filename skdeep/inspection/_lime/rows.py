@@ -5,8 +5,13 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from skdeep.inspection._lime_cells import CellRows, PartRows
-from skdeep.inspection._lime_checks import (
+from skdeep.inspection._lime.cells import CellRows, PartRows
+from skdeep.inspection._lime.documents import document_rows
+from skdeep.inspection._lime.images import SUPERPIXEL, image_rows
+from skdeep.inspection._lime.outputs import innermost, is_forecaster
+from skdeep.inspection._lime.sequences import sequence_rows, window_rows
+from skdeep.inspection._lime.tables import TableRows, sparse_rows
+from skdeep.inspection._lime.user_input import (
     are_documents,
     check_background,
     feature_names,
@@ -17,11 +22,6 @@ from skdeep.inspection._lime_checks import (
     positions,
     read_rows,
 )
-from skdeep.inspection._lime_documents import document_rows
-from skdeep.inspection._lime_images import SUPERPIXEL, image_rows
-from skdeep.inspection._lime_outputs import innermost, is_forecaster
-from skdeep.inspection._lime_sequences import sequence_rows, window_rows
-from skdeep.inspection._lime_tables import TableRows, sparse_rows
 
 
 def make_rows(estimator, X, background, options) -> TableRows | CellRows | PartRows:

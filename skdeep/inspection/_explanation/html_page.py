@@ -6,8 +6,8 @@ import html
 
 import numpy as np
 
-from skdeep.inspection import _explanation_svg as svg
-from skdeep.inspection._explanation_parts import (
+from skdeep.inspection._explanation import svg
+from skdeep.inspection._explanation.parts import (
     Line,
     are_many_poor,
     clean,
@@ -30,7 +30,7 @@ from skdeep.inspection._explanation_parts import (
     warn_of_row,
     warn_of_rows,
 )
-from skdeep.inspection._explanation_svg import escape
+from skdeep.inspection._explanation.svg import escape
 
 _ROOM = 58_000  # in bytes: what the summary and the first rows may take
 _MOST_ROWS, _MOST_LINES, _MOST_LETTERS = 3, 20, 2_000

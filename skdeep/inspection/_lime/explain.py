@@ -13,16 +13,17 @@ from sklearn.utils.validation import _num_samples
 from skdeep._input_checks import tensor_to_numpy
 from skdeep._messages import warn
 from skdeep._param_validation import validate_arguments
-from skdeep.inspection._explanation import R2_TO_TRUST, LimeExplanation
-from skdeep.inspection._lime_cells import REPLACEMENTS
-from skdeep.inspection._lime_checks import labels_of, make_converter
-from skdeep.inspection._lime_draws import N_TOGETHER, Drawn
-from skdeep.inspection._lime_local import (
+from skdeep.inspection._explanation.explanation import LimeExplanation
+from skdeep.inspection._explanation.parts import R2_TO_TRUST
+from skdeep.inspection._lime.cells import REPLACEMENTS
+from skdeep.inspection._lime.local_model import (
     LocalFit,
     default_kernel_width,
 )
-from skdeep.inspection._lime_outputs import Output, find_output
-from skdeep.inspection._lime_rows import make_rows
+from skdeep.inspection._lime.outputs import Output, find_output
+from skdeep.inspection._lime.perturbations import N_TOGETHER, Drawn
+from skdeep.inspection._lime.rows import make_rows
+from skdeep.inspection._lime.user_input import labels_of, make_converter
 
 # Draws of a row to begin with, at least, and for each unit; so many times as many are
 # made until the effects are as stable as this.

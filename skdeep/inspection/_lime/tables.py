@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from skdeep.inspection._lime_cells import PartRows
-from skdeep.inspection._lime_columns import Columns, stacked
-from skdeep.inspection._lime_draws import Drawn, draw_normal, draw_switches
+from skdeep.inspection._lime.cells import PartRows
+from skdeep.inspection._lime.columns import Columns, stacked
+from skdeep.inspection._lime.perturbations import Drawn, draw_normal, draw_switches
 
 _BINS = {"quartile": 4, "decile": 10}
 

@@ -10,7 +10,7 @@ import zlib
 
 import numpy as np
 
-from skdeep.inspection._explanation_parts import (
+from skdeep.inspection._explanation.parts import (
     clean,
     describe_value,
     n_labels,

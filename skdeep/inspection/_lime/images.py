@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from skdeep.inspection._lime_cells import CellRows, replace_by_color
-from skdeep.inspection._lime_checks import as_floats, is_name, numbered_groups
+from skdeep.inspection._lime.cells import CellRows, replace_by_color
+from skdeep.inspection._lime.user_input import as_floats, is_name, numbered_groups
 
 SUPERPIXEL = "superpixel"
 

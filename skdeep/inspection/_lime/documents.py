@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skdeep.inspection._lime_cells import PartRows
-from skdeep.inspection._lime_checks import is_name
+from skdeep.inspection._lime.cells import PartRows
+from skdeep.inspection._lime.user_input import is_name
 
 _WORD = re.compile(r"\w+")
 _GROUPS = ("word", "position")

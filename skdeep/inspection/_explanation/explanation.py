@@ -9,14 +9,13 @@ import numpy as np
 import pandas as pd
 
 from skdeep._input_checks import check_file_name, check_flag
-from skdeep.inspection._explanation_html import write_fragment, write_page
-from skdeep.inspection._explanation_parts import R2_TO_TRUST as R2_TO_TRUST
-from skdeep.inspection._explanation_parts import (
+from skdeep.inspection._explanation.display import LimeDisplay
+from skdeep.inspection._explanation.html_page import write_fragment, write_page
+from skdeep.inspection._explanation.parts import (
     count_rows,
     describe_output,
     describe_range,
 )
-from skdeep.inspection._lime_display import LimeDisplay
 
 
 class LimeExplanation:

@@ -6,24 +6,12 @@ import textwrap
 
 import numpy as np
 
-from skdeep.inspection._explanation_parts import outlines, spaced
+from skdeep.inspection._explanation.parts import outlines, spaced
 
 NO_UNIT = (0.5, 0.5, 0.5, 0.25)  # the colour of cells that the row doesn't have
 _LINE_HEIGHT = 13  # of the small text above the axes, in points
 _TITLE_WIDTH = 44  # in letters
 _MOST_OUTLINES = 4000  # more lines than that hide the cells between them
-
-
-def axes_for(ax, size=None):
-    """Return the axes to draw on: those given, or those of a new figure."""
-    import matplotlib.pyplot as plt
-    from matplotlib.axes import Axes
-
-    if ax is None:
-        return plt.subplots(figsize=size, layout="constrained")[1]
-    if not isinstance(ax, Axes):
-        raise TypeError(f"ax must be a matplotlib Axes, got {type(ax).__name__}.")
-    return ax
 
 
 def two_lines(numbers: dict) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 from lime.lime_base import LimeBase
 from scipy.linalg import cho_factor, cho_solve
 
-from skdeep.inspection._lime_draws import N_PARTS, Drawn
+from skdeep.inspection._lime.perturbations import N_PARTS, Drawn
 
 # The width of lime's kernel, for one unit; it grows with the root of their number.
 _KERNEL_WIDTH = 0.75

@@ -5,7 +5,24 @@ from __future__ import annotations
 import numpy as np
 
 from skdeep._input_checks import check_name
-from skdeep.inspection._explanation_parts import (
+from skdeep.inspection._axes import get_axes
+from skdeep.inspection._explanation.drawing import (
+    NO_UNIT,
+    color_limit,
+    draw_outlines,
+    ground_color,
+    inches_of,
+    make_room_for_numbers,
+    name_bars,
+    name_places,
+    one_sided_colors,
+    translucent_colors,
+    two_lines,
+    two_sided_colors,
+    value_colors,
+    write_above,
+)
+from skdeep.inspection._explanation.parts import (
     are_many_poor,
     clean,
     count_rows,
@@ -26,23 +43,6 @@ from skdeep.inspection._explanation_parts import (
     value_ranks,
     warn_of_row,
     warn_of_rows,
-)
-from skdeep.inspection._lime_drawing import (
-    NO_UNIT,
-    axes_for,
-    color_limit,
-    draw_outlines,
-    ground_color,
-    inches_of,
-    make_room_for_numbers,
-    name_bars,
-    name_places,
-    one_sided_colors,
-    translucent_colors,
-    two_lines,
-    two_sided_colors,
-    value_colors,
-    write_above,
 )
 
 _MUTED = 0.35  # opacity of effects that are not to be trusted
@@ -214,7 +214,7 @@ class LimeDisplay:
         draw = self._find_drawing()
         self.bars_, self.image_, self.colorbar_ = None, None, None
         self.points_ = []
-        self.ax_ = axes_for(ax, self._size())
+        self.ax_ = get_axes(ax, self._size())
         self.figure_ = self.ax_.figure
         draw()
         self._write_title()
