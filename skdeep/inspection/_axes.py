@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 
-def get_axes(ax, size=None):
-    """Return the axes of the user, or those of a new figure if ``ax`` is None.
+from skdeep._optional_dependencies import import_optional
+
+
+def import_pyplot(display):
+    """Return ``matplotlib.pyplot`` for a display.
 
     Raises
     ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    user = f"{type(display).__name__}.plot"
+    return import_optional("matplotlib.pyplot", extra="plot", user=user)
+
+
+def get_axes(display, ax, size=None):
+    """Return the axes given to a display, or those of a new figure if there are none.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
     TypeError
         If ``ax`` is not a matplotlib Axes.
     """
-    import matplotlib.pyplot as plt
+    plt = import_pyplot(display)
     from matplotlib.axes import Axes
 
     if ax is None:

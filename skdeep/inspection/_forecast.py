@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep._input_checks import check_name, naming, tensor_to_numpy
+from skdeep.inspection._axes import import_pyplot
 
 # As many dates as matplotlib likes need so many inches.
 _ROOM_FOR_DATES = 6
@@ -175,7 +176,7 @@ class ForecastDisplay:
         display : ForecastDisplay
             Itself.
         """
-        self.axes_ = _axes_for(self.tables, ax)
+        self.axes_ = self._get_axes(ax)
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
         self.lines_, self.bands_ = [], []
         for axes, (label, table) in zip(self.axes_, self.tables.items(), strict=True):
@@ -186,6 +187,23 @@ class ForecastDisplay:
         self.ax_.set_title(self.estimator_name or "")
         self.ax_.legend(loc="best")
         return self
+
+    def _get_axes(self, ax):
+        """Return an axes for each table."""
+        plt, n = import_pyplot(self), len(self.tables)
+        if ax is None:
+            # Forecasts that end at different times cannot share an axis.
+            shared = len({table.index[-1] for table in self.tables.values()}) == 1
+            size = (8, 1 + 2.4 * n)
+            _, ax = plt.subplots(n, figsize=size, sharex=shared, layout="constrained")
+        axes = np.asarray(tensor_to_numpy(ax, "ax"), dtype=object)
+        axes = np.atleast_1d(axes).ravel()
+        if len(axes) != n:
+            raise ValueError(
+                f"ax must hold {n} axes, one for each of {list(self.tables)}, got "
+                f"{len(axes)}. target= and group= choose one of them."
+            )
+        return axes
 
     def _draw(self, ax, table):
         """Draw a table: what follows starts at the last row known."""
@@ -392,24 +410,6 @@ def _as_dates(index: pd.Index) -> pd.Index:
 
 def _has_dates(index: pd.Index) -> bool:
     return isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex))
-
-
-def _axes_for(tables: dict, ax) -> np.ndarray:
-    """Return an axes for each table."""
-    import matplotlib.pyplot as plt
-
-    n = len(tables)
-    if ax is None:
-        ends = {table.index[-1] for table in tables.values()}
-        share, size = len(ends) == 1, (8, 1 + 2.4 * n)
-        _, ax = plt.subplots(n, figsize=size, sharex=share, layout="constrained")
-    axes = np.atleast_1d(np.asarray(tensor_to_numpy(ax, "ax"), dtype=object)).ravel()
-    if len(axes) != n:
-        raise ValueError(
-            f"ax must hold {n} axes, one for each of {list(tables)}, got {len(axes)}. "
-            "target= and group= choose one of them."
-        )
-    return axes
 
 
 def _drawable(index: pd.Index) -> np.ndarray:

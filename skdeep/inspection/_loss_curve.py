@@ -127,7 +127,7 @@ class LossCurveDisplay:
         display : LossCurveDisplay
             Itself.
         """
-        ax = get_axes(ax)
+        ax = get_axes(self, ax)
         self.ax_, self.figure_, self.score_ax_ = ax, ax.figure, None
         self.lines_ = ax.plot(self.epochs, self.train_loss, label="training loss")
         if self.valid_loss is not None:

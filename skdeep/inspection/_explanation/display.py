@@ -214,7 +214,7 @@ class LimeDisplay:
         draw = self._find_drawing()
         self.bars_, self.image_, self.colorbar_ = None, None, None
         self.points_ = []
-        self.ax_ = get_axes(ax, self._size())
+        self.ax_ = get_axes(self, ax, self._size())
         self.figure_ = self.ax_.figure
         draw()
         self._write_title()

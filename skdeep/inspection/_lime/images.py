@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from skdeep._optional_dependencies import import_optional
 from skdeep.inspection._lime.cells import CellRows, replace_by_color
 from skdeep.inspection._lime.user_input import as_floats, is_name, numbered_groups
 
@@ -68,8 +69,6 @@ def _drawn_images(pictures: np.ndarray) -> np.ndarray:
 
 def _superpixels(pictures: np.ndarray, options: dict) -> np.ndarray:
     """Return the superpixel of each pixel, (n, height, width)."""
-    from skimage.segmentation import slic
-
     groups, shape = options["groups"], pictures.shape[:3]
     if groups is not None and not is_name(groups, SUPERPIXEL):
         if isinstance(groups, (str, dict)):
@@ -77,12 +76,14 @@ def _superpixels(pictures: np.ndarray, options: dict) -> np.ndarray:
                 f"groups={groups!r} must be {SUPERPIXEL!r} or integers for images."
             )
         return np.broadcast_to(numbered_groups(groups, shape[1:], "an image"), shape)
+    user = "lime_explain of images (unless groups numbers their pixels)"
+    segmentation = import_optional("skimage.segmentation", extra="explain", user=user)
     n_pixels = shape[1] * shape[2]
     n_segments = options["n_segments"] or min(
         _N_SUPERPIXELS, max(2, n_pixels // _PIXELS_OF_ONE)
     )
     found = [
-        slic(
+        segmentation.slic(
             _between_0_and_1(picture),  # by its own scale: others have no say
             n_segments=n_segments,
             compactness=_COMPACTNESS,

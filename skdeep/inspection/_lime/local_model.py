@@ -6,16 +6,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from lime.lime_base import LimeBase
 from scipy.linalg import cho_factor, cho_solve
 
 from skdeep.inspection._lime.perturbations import N_PARTS, Drawn
+from skdeep.inspection._lime.selection import select_units
 
 # The width of lime's kernel, for one unit; it grows with the root of their number.
 _KERNEL_WIDTH = 0.75
-
-# For lime, which draws nothing here and would make a generator for every row.
-_UNUSED = np.random.RandomState(0)
 
 # Half of the parts of the draws against the other half tells how far chance decides.
 _HALVES = np.array([[[0, 1], [2, 3]], [[0, 2], [1, 3]], [[0, 3], [1, 2]]])
@@ -69,7 +66,6 @@ class LocalFit:
         self._sum_of_squares = 1.0  # of the weights; the row itself counts 1
         self._least = self._most = answer
         self._is_single = answer == np.float32(answer)
-        self._kept: list[tuple] = [(row[np.newaxis], np.ones(1), np.array([answer]))]
         self.n_draws = 0
 
     def add(self, drawn: Drawn, outputs: np.ndarray) -> None:
@@ -87,8 +83,6 @@ class LocalFit:
         # (N_PARTS, n_units + 2, n_units + 2), large: not made before it is needed.
         self._moments = self._moments + moments if self.n_draws else moments
         self.n_draws += len(outputs)
-        if self._selection is not None:
-            self._kept.append((1.0 * drawn.units, weights, outputs))
 
     def _products(self, units, outputs, weights) -> np.ndarray:
         """Return the weighted products of 1, the units and the output."""
@@ -130,27 +124,19 @@ class LocalFit:
         weights = np.zeros(len(self._row))
         if self._is_constant():
             return LocalModel(weights, self._answer, 1.0)
-        units = self._select(num_features)
+        moments, units = self._all_moments(), np.arange(len(self._row))
+        if self._selection is not None:
+            units = select_units(
+                moments, self._row, self.n_draws + 1, num_features, self._selection
+            )
         kept = np.r_[0, 1 + units, len(self._row) + 1]
-        moments = self._all_moments()[np.ix_(kept, kept)]
+        moments = moments[np.ix_(kept, kept)]
         solution = _solve(moments)
         weights[units] = solution[1:]
         # What rounding leaves of units without any weight.
         weights[np.abs(weights) <= _NOTHING * np.abs(weights).max(initial=0)] = 0
         r2 = self._adjusted_r2(moments, solution)
         return LocalModel(weights, self._answer + solution[0], r2)
-
-    def _select(self, num_features: int) -> np.ndarray:
-        """Return the units of the local model: all, or those that lime selects."""
-        if self._selection is None:
-            return np.arange(len(self._row))
-        columns = zip(*self._kept, strict=True)
-        units, weights, outputs = (np.concatenate(column) for column in columns)
-        lime = LimeBase(None, random_state=_UNUSED)
-        chosen = lime.feature_selection(
-            units, outputs, weights, num_features, self._selection
-        )
-        return np.sort(chosen)
 
     def _all_moments(self) -> np.ndarray:
         """Return the moments of all draws and the row, which has weight 1."""
