@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from skdeep._optional_dependencies import import_optional
 
 
@@ -14,7 +13,8 @@ def import_pyplot(display):
     ImportError
         If matplotlib is not installed.
     """
-    user = f"{type(display).__name__}.plot"
+    owner = display if isinstance(display, type) else type(display)
+    user = f"{owner.__name__}.plot"
     return import_optional("matplotlib.pyplot", extra="plot", user=user)
 
 

@@ -12,6 +12,8 @@ import pandas as pd
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
+from skdeep.inspection._nested import innermost
+
 MARGIN = "margin"
 _LEAST_CHANCE = 1e-6
 
@@ -164,19 +166,6 @@ def _refuse_log_odds(link: str) -> None:
 def _predicts_steps(estimator) -> bool:
     """Return whether an estimator answers each step of a sequence."""
     return bool(getattr(innermost(estimator), "return_sequences", False))
-
-
-def innermost(estimator):
-    """Return what answers in the end: in a pipeline, a search, a wrapper."""
-    while True:
-        if hasattr(estimator, "steps"):
-            estimator = estimator.steps[-1][1]
-        elif hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        elif hasattr(estimator, "estimators_") and hasattr(estimator, "estimator"):
-            estimator = estimator.estimator
-        else:
-            return estimator
 
 
 def _refuse_step(estimator, step) -> None:

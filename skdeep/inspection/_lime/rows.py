@@ -8,7 +8,7 @@ from scipy import sparse
 from skdeep.inspection._lime.cells import CellRows, PartRows
 from skdeep.inspection._lime.documents import document_rows
 from skdeep.inspection._lime.images import SUPERPIXEL, image_rows
-from skdeep.inspection._lime.outputs import innermost, is_forecaster
+from skdeep.inspection._lime.outputs import is_forecaster
 from skdeep.inspection._lime.sequences import sequence_rows, window_rows
 from skdeep.inspection._lime.tables import TableRows, sparse_rows
 from skdeep.inspection._lime.user_input import (
@@ -22,6 +22,7 @@ from skdeep.inspection._lime.user_input import (
     positions,
     read_rows,
 )
+from skdeep.inspection._nested import innermost
 
 
 def make_rows(estimator, X, background, options) -> TableRows | CellRows | PartRows:
