@@ -195,9 +195,9 @@ class LossCurveDisplay:
         >>> len(display.plot().lines_)
         1
         """
+        ax = get_axes(self, ax)
         from matplotlib.ticker import MaxNLocator
 
-        ax = get_axes(self, ax)
         self.ax_, self.figure_, self.score_ax_ = ax, ax.figure, None
         # A single epoch is a line of no length: a marker shows it.
         style = {"marker": "o"} if len(self.epochs) == 1 else {}

@@ -1,4 +1,4 @@
-"""What an explanation holds, and its pages; for pictures see test_lime_display.py."""
+"""LimeExplanation and its HTML; for plots see test_lime_display.py."""
 
 import datetime
 import re
