@@ -156,7 +156,7 @@ def test_a_row_out_of_range(method, row):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("row", [True, 1.0, "0", [0], np.bool_(True)])
 def test_a_row_that_is_no_position(method, row):
-    with pytest.raises(TypeError, match="row must be a whole number.* 2 rows"):
+    with pytest.raises(TypeError, match="row must be an integer.* 2 explained rows"):
         METHODS[method](KINDS["table"], row)
 
 
@@ -238,7 +238,7 @@ def test_only_a_page_of_its_own_has_a_ground():
 def test_the_numbers_are_those_held():
     explanation = table([[0.3, -0.2004, 0.05, 0.01]], num_features=2, rows=[17])
     page = Page(explanation.to_html(row=0))
-    # The last three are the intercept, the local model and the model itself.
+    # The last three are the intercept, the local model and the model.
     effects, sums = ["+0.300", "−0.200", "+0.060"], ["0.400", "0.560", "0.570"]
     assert page.numbers == effects + sums
     for part in ["P(up) · row 17", "unit 0", "2 others", "R² 0.90", "Stability 0.95"]:
@@ -359,7 +359,7 @@ def test_so_many_rows_as_are_asked_for():
     assert shown(n_rows=np.int64(7)) == (7, True)
     assert shown(n_rows=50) == (20, False)
     alone = Page(table([[0.3, -0.2]]).to_html(n_rows=0))
-    assert "mean size of effects" in alone.text
+    assert "mean absolute effect" in alone.text
 
 
 @pytest.mark.parametrize("n_rows", [-1, True, 1.0, "all"])
@@ -369,7 +369,7 @@ def test_numbers_of_rows_that_are_none(n_rows):
 
 
 def test_rows_and_a_row_exclude_each_other():
-    with pytest.raises(ValueError, match="n_rows=2 was given, but row=0 is one row"):
+    with pytest.raises(ValueError, match="n_rows=2 cannot be combined with row=0"):
         KINDS["table"].to_html(row=0, n_rows=2)
 
 
@@ -520,7 +520,7 @@ def test_sequences_too_long_for_a_page_are_drawn_coarser():
     explanation.effects_[0, 7] = 50.0
     text = explanation.to_html()
     assert size_of(text) <= 30_000
-    assert "Drawn: 32 of 50 features. Each column shows the largest effects of" in text
+    assert "Showing 32 of 50 features. Each column shows the largest effect in" in text
     svg = next(p for p in pictures(text) if p.get("class") == "map")
     (full,) = [p.get("d") for p in svg.find("g") if p.get("fill-opacity") == "1"]
     assert full.count("M") == 1  # the largest effect isn't lost

@@ -61,7 +61,7 @@ def test_dates():
     known, future = LOAD[:KNOWN], LOAD[KNOWN:]
     display = ForecastDisplay.from_estimator(MODEL, known, future=future)
     drawn = curves(display.ax_)
-    assert list(drawn) == ["history", "what came", "forecast"]
+    assert list(drawn) == ["history", "actual", "forecast"]
     np.testing.assert_array_equal(drawn["history"].get_ydata(), known["load"][-10:])
     np.testing.assert_array_equal(
         times(drawn["history"]), mdates.date2num(known.index[-10:])
@@ -73,7 +73,7 @@ def test_dates():
         times(drawn["forecast"]), mdates.date2num(LOAD.index[KNOWN - 1 :][: STEPS + 1])
     )
     came = [last, *future["load"][:STEPS]]
-    np.testing.assert_array_equal(drawn["what came"].get_ydata(), came)
+    np.testing.assert_array_equal(drawn["actual"].get_ydata(), came)
     (band,) = display.bands_
     interval = MODEL.forecast_interval(X=known)
     lower, upper = ends(band)
@@ -98,7 +98,7 @@ def test_tables():
     )
     assert list(table) == ["history", "forecast", "lower", "upper", "truth"]
     assert list(table.count()) == [10, STEPS, STEPS, STEPS, 2]
-    assert len(curves(display.ax_)["what came"].get_ydata()) == STEPS + 1
+    assert len(curves(display.ax_)["actual"].get_ydata()) == STEPS + 1
 
 
 def test_steps_rows_and_coverage_are_the_users():
@@ -152,8 +152,8 @@ def test_arrays_count_steps():
         drawn["forecast"].get_ydata()[1:], model.forecast(X=X[:KNOWN])
     )
     came = X[KNOWN - 1 :, 0][: STEPS + 1]
-    np.testing.assert_array_equal(drawn["what came"].get_ydata(), came)
-    assert display.ax_.get_xlabel() == "steps after the last row known"
+    np.testing.assert_array_equal(drawn["actual"].get_ydata(), came)
+    assert display.ax_.get_xlabel() == "steps after the last known row"
     assert display.ax_.get_ylabel() == ""
 
 
@@ -227,7 +227,7 @@ def test_targets_beside_the_columns():
     np.testing.assert_array_equal(
         table["forecast"].dropna(), model.forecast(X=X[:KNOWN])
     )
-    with pytest.raises(ValueError, match="y is needed: what was fitted is no column"):
+    with pytest.raises(ValueError, match="y is needed: the fitted target is not a column"):
         ForecastDisplay.from_estimator(model, X[:KNOWN])
     with pytest.raises(
         ValueError, match=r"of 130 rows, as X does; got shape \(150, 1\)"
@@ -260,7 +260,7 @@ def test_known_columns_are_read_from_the_future():
         display.tables["load"]["forecast"].dropna(),
         model.forecast(X=X[:KNOWN], future=future),
     )
-    assert "what came" not in curves(display.ax_)  # nobody knows it yet
+    assert "actual" not in curves(display.ax_)  # nobody knows it yet
     with pytest.raises(ValueError, match="next 4 rows as future"):
         ForecastDisplay.from_estimator(model, X[:KNOWN])
 
@@ -298,7 +298,7 @@ def test_a_group_is_chosen():
     )
     with pytest.raises(ValueError, match=r"one of \['A', 'B'\], got 'C'"):
         ForecastDisplay.from_estimator(model, X, group="C")
-    with pytest.raises(ValueError, match="group='A' was given, but X holds one"):
+    with pytest.raises(ValueError, match="group='A' was given, but X has one"):
         ForecastDisplay.from_estimator(MODEL, LOAD, group="A")
 
 
@@ -413,7 +413,7 @@ def test_what_is_no_table_of_rows(arguments, message):
 def test_what_makes_no_forecasts():
     with pytest.raises(NotFittedError):
         ForecastDisplay.from_estimator(LSTMForecaster(), LOAD)
-    with pytest.raises(TypeError, match="LinearRegression makes no forecasts"):
+    with pytest.raises(TypeError, match="LinearRegression is not a forecaster"):
         ForecastDisplay.from_estimator(LinearRegression().fit(LOAD, LOAD), LOAD)
     scaler = StandardScaler().set_output(transform="pandas")
     pipeline = make_pipeline(scaler, LSTMForecaster(**SETTINGS)).fit(LOAD[:120])
@@ -479,7 +479,7 @@ def test_one_array_of_what_is_known_of_several_columns():
     model = fitted(X[:120], known_columns=[1], target_columns=0)
     future = X[KNOWN:, [1]]
     display = ForecastDisplay.from_estimator(model, X[:KNOWN], future=future)
-    assert "what came" not in curves(display.ax_)
+    assert "actual" not in curves(display.ax_)
     np.testing.assert_array_equal(
         display.tables[""]["forecast"].dropna(),
         model.forecast(X=X[:KNOWN], future=future),

@@ -305,7 +305,7 @@ def test_summary_of_sequences():
     cells = display.image_.get_array().filled(99)
     np.testing.assert_array_equal(cells, [[2, 0], [2, 99]])
     assert display.image_.get_clim() == (0, 2)
-    assert "mean size of the effects of a\ncell" in display.colorbar_.ax.get_ylabel()
+    assert "mean absolute effect of a\ncell" in display.colorbar_.ax.get_ylabel()
 
 
 # ----------------------------------------------------------------------------- images
@@ -365,7 +365,7 @@ def test_rows_that_are_none():
     display = LimeDisplay(explanation=table([[0.3, -0.2]]), row=5)
     with pytest.raises(IndexError, match="row must be .* got 5"):
         display.plot()
-    with pytest.raises(TypeError, match="row must be a whole number"):
+    with pytest.raises(TypeError, match="row must be an integer"):
         table([[0.3]]).plot(None)
     assert plt.get_fignums() == []
 
