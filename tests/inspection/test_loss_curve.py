@@ -28,7 +28,7 @@ def fitted(**params):
 
 
 def curves(display):
-    """Return what is drawn, by its name in the legend."""
+    """Return the curves, by their labels."""
     return {line.get_label(): line.get_ydata() for line in display.lines_}
 
 
@@ -79,7 +79,7 @@ def test_on_given_axes_with_a_name():
     assert len(plt.get_fignums()) == 1
 
 
-def test_plot_again_elsewhere():
+def test_plot_twice():
     display = LossCurveDisplay.from_estimator(fitted())
     first = display.ax_
     assert display.plot() is display
@@ -92,7 +92,7 @@ def test_lbfgs():
     np.testing.assert_array_equal(curves(display)["training loss"], model.loss_curve_)
 
 
-def test_after_a_warm_start_that_watches_something_else():
+def test_warm_start_with_another_early_stopping():
     """Only some of the epochs have a validation part."""
     model = fitted(warm_start=True)
     model.set_params(early_stopping=True).fit(X, y)
@@ -104,7 +104,7 @@ def test_after_a_warm_start_that_watches_something_else():
     assert LossCurveDisplay.from_estimator(model).best_epoch is None
 
 
-def test_what_has_no_curve():
+def test_estimators_without_history():
     with pytest.raises(NotFittedError):
         LossCurveDisplay.from_estimator(MLPClassifier())
     with pytest.raises(TypeError, match="LogisticRegression has no history_"):
