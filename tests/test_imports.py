@@ -34,11 +34,12 @@ SHARED = {
     "_failed_fits",
     "_input_checks",
     "_messages",
+    "_optional_dependencies",
     "_param_validation",
     "_versions",
 }
 # Libraries that one part alone imports.
-HOMES = {"skorch": "training", "optuna": "model_selection", "lime": "inspection"}
+HOMES = {"skorch": "training", "optuna": "model_selection", "skimage": "inspection"}
 STANDARD = set(__import__("sys").stdlib_module_names)
 
 

@@ -1,9 +1,8 @@
-"""Inspection: looking at trained networks, and at what they forecast."""
+"""Inspection: plots of training and forecasts, and explanations of predictions."""
 
-from skdeep.inspection._explanation import LimeExplanation
+from skdeep.inspection._explanation import LimeDisplay, LimeExplanation
 from skdeep.inspection._forecast import ForecastDisplay
 from skdeep.inspection._lime import lime_explain
-from skdeep.inspection._lime_display import LimeDisplay
 from skdeep.inspection._loss_curve import LossCurveDisplay
 
 __all__ = [

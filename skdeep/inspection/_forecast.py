@@ -1,4 +1,4 @@
-"""A forecast as a picture: what was, what comes, and how sure it is."""
+"""Plots of forecasts with the history before them and their prediction intervals."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep._input_checks import check_name, naming, tensor_to_numpy
+from skdeep.inspection._axes import import_pyplot
 
-# As many dates as matplotlib likes need so many inches.
+# Narrower axes, in inches, get fewer dates than matplotlib's locator prefers.
 _ROOM_FOR_DATES = 6
 
 
 class ForecastDisplay:
-    """Series, their forecasts and the intervals around these.
+    """Plot of forecasts, the history before them, and their prediction intervals.
 
     Use :meth:`from_estimator` to make one.
 
     Parameters
     ----------
     tables : dict of DataFrame
-        What is drawn, a table for each axes under the name that is written beside it.
-        Its index are dates, or steps (0 is the last row known); its columns "history",
-        "forecast", and if there are such "lower" and "upper", the ends of the
-        interval, and "truth", what came. They hold NaN where they say nothing.
+        One table for each axes, by the label of its y axis. The index holds dates, or
+        steps (0 is the last known row). The columns are "history", "forecast" and, if
+        they are known, "lower" and "upper" (the ends of the prediction interval) and
+        "truth" (the actual values), with NaN in the rows that they do not cover.
     coverage : float, default=None
-        Share of cases that the intervals are to hold, for the legend.
+        Coverage of the prediction intervals, for the legend.
     estimator_name : str, default=None
-        Shown as the title.
+        The title.
 
     Attributes
     ----------
@@ -40,13 +41,13 @@ class ForecastDisplay:
     figure_ : matplotlib Figure
         The figure.
     lines_ : list of matplotlib Line2D
-        The curves. Those after the last row known start there.
+        The curves. Those of the future start at the last known row.
     bands_ : list of matplotlib PolyCollection
-        The intervals.
+        The prediction intervals.
 
     See Also
     --------
-    skdeep.LSTMForecaster : What forecasts.
+    skdeep.LSTMForecaster : The forecaster.
 
     Examples
     --------
@@ -58,8 +59,8 @@ class ForecastDisplay:
     >>> hours = pd.date_range("2024-01-01", periods=600, freq="h")
     >>> day = np.sin(2 * np.pi * np.arange(600) / 24)
     >>> load = pd.DataFrame({"load": 10 + 3 * day}, index=hours)
-    >>> model = LSTMForecaster(window=48, horizon=12, hidden_size=16, random_state=0)
-    >>> model = model.fit(load[:500])
+    >>> model = LSTMForecaster(window=24, horizon=6, hidden_size=8, random_state=0)
+    >>> model = model.set_params(max_iter=5).fit(load[:500])
     >>> display = ForecastDisplay.from_estimator(
     ...     model, load[:550], future=load[550:]
     ... )
@@ -87,30 +88,31 @@ class ForecastDisplay:
         ax=None,
         name=None,
     ):
-        """Forecast what follows the rows of X, and draw it after them.
+        """Draw the forecast of the rows that follow X, after the last rows of X.
 
         Parameters
         ----------
         estimator : estimator
             A fitted :class:`~skdeep.LSTMForecaster`.
         X : array-like of shape (n_rows, n_features)
-            The rows known, in order of time.
+            The known rows, in order of time.
         y : array-like of shape (n_rows,) or (n_rows, n_targets), default=None
-            The targets of these rows; needed if ``fit`` was given a y.
+            The targets of these rows; needed if y was passed to ``fit``.
         steps : int, default=None
             Number of rows to forecast; None means the ``horizon``.
         future : array-like of shape (n_future, n_features), default=None
-            The rows that follow. ``known_columns`` are read from them, and may stand
-            alone. What they hold of targets that are columns of X is drawn as what
-            came; the forecast does not know it.
+            The rows that follow. The forecaster reads ``known_columns`` from them;
+            other columns may be left out. Targets in these rows are drawn as actual
+            values; the forecast does not use them.
         n_history : int, default=None
-            Number of rows of X to draw; None means the ``window``, or twice the steps
-            if that is more.
+            Number of rows of X to draw; None means the ``window``, or twice the number
+            of steps if that is more.
         coverage : float, default=0.9
-            Share of cases that each interval is to hold; None draws no interval. A fit
-            without validation rows has none either.
+            Coverage of the prediction interval of each step; None draws no interval.
+            There is none either if the fit had no validation rows.
         target : str or int, default=None
-            The target to draw, by name or position; None draws all, on axes each.
+            The target to draw, by name or position; None draws each target on axes of
+            its own.
         group : object, default=None
             The series to draw, by its name in the column ``groups``; None draws all.
         ax : matplotlib Axes or array-like of these, default=None
@@ -126,10 +128,21 @@ class ForecastDisplay:
         Raises
         ------
         TypeError
-            If the estimator makes no forecasts.
+            If the estimator is not a forecaster.
         ValueError
-            If there is no such target or series, y is needed, or the axes are too few
-            or too many.
+            If there is no such target or series, if y is needed, or if the number of
+            axes is wrong.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skdeep import LSTMForecaster
+        >>> from skdeep.inspection import ForecastDisplay
+        >>> X = np.sin(np.arange(80.0))[:, np.newaxis]
+        >>> model = LSTMForecaster(window=8, horizon=2, hidden_size=4, max_iter=2)
+        >>> display = ForecastDisplay.from_estimator(model.fit(X), X)
+        >>> [line.get_label() for line in display.lines_]
+        ['history', 'forecast']
         """
         _check_forecaster(estimator)
         _check_n_history(n_history)
@@ -139,7 +152,7 @@ class ForecastDisplay:
         asked = (steps, X, future)
         paths = _by_series(estimator.forecast(*asked), estimator.groups)
         ends: dict = {}
-        if coverage is not None and _makes_intervals(estimator):
+        if coverage is not None and _has_intervals(estimator):
             intervals = estimator.forecast_interval(*asked, coverage)
             ends = _by_series(intervals, estimator.groups)
         past = _targets(estimator, X, y)
@@ -174,8 +187,26 @@ class ForecastDisplay:
         -------
         display : ForecastDisplay
             Itself.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from skdeep.inspection import ForecastDisplay
+        >>> table = pd.DataFrame(
+        ...     {"history": [1.0, 2.0, np.nan], "forecast": [np.nan, np.nan, 3.0]},
+        ...     index=[-1, 0, 1],
+        ... )
+        >>> display = ForecastDisplay(tables={"load": table}).plot()
+        >>> display.ax_.get_ylabel()
+        'load'
         """
-        self.axes_ = _axes_for(self.tables, ax)
+        self.axes_ = self._get_axes(ax)
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
         self.lines_, self.bands_ = [], []
         for axes, (label, table) in zip(self.axes_, self.tables.items(), strict=True):
@@ -187,8 +218,25 @@ class ForecastDisplay:
         self.ax_.legend(loc="best")
         return self
 
+    def _get_axes(self, ax):
+        """Return an axes for each table."""
+        plt, n = import_pyplot(self), len(self.tables)
+        if ax is None:
+            # Forecasts that end at different times cannot share an axis.
+            shared = len({table.index[-1] for table in self.tables.values()}) == 1
+            size = (8, 1 + 2.4 * n)
+            _, ax = plt.subplots(n, figsize=size, sharex=shared, layout="constrained")
+        axes = np.asarray(tensor_to_numpy(ax, "ax"), dtype=object)
+        axes = np.atleast_1d(axes).ravel()
+        if len(axes) != n:
+            raise ValueError(
+                f"ax must hold {n} axes, one for each of {list(self.tables)}, got "
+                f"{len(axes)}. target= and group= choose one of them."
+            )
+        return axes
+
     def _draw(self, ax, table):
-        """Draw a table: what follows starts at the last row known."""
+        """Draw a table. The curves of the future start at the last known value."""
         n_known = len(table) - int(table["forecast"].count())
         times, history = _drawable(table.index), table["history"].to_numpy()[:n_known]
         self.lines_ += ax.plot(times[:n_known], history, "C0", label="history")
@@ -199,7 +247,7 @@ class ForecastDisplay:
 
         if "truth" in table:
             truth = onward("truth")
-            self.lines_ += ax.plot(times, truth, "C0", alpha=0.5, label="what came")
+            self.lines_ += ax.plot(times, truth, "C0", alpha=0.5, label="actual")
         self.lines_ += ax.plot(times, onward("forecast"), "C1", label="forecast")
         if "lower" in table:
             lower, upper = onward("lower"), onward("upper")
@@ -212,9 +260,9 @@ class ForecastDisplay:
 def _check_forecaster(estimator) -> None:
     if not hasattr(estimator, "forecast_interval"):
         raise TypeError(
-            f"{type(estimator).__name__} makes no forecasts: pass a fitted "
-            "LSTMForecaster. Of a Pipeline, pass the last step, with rows that the "
-            "steps before it have transformed."
+            f"{type(estimator).__name__} is not a forecaster. Pass a fitted "
+            "LSTMForecaster; of a Pipeline, pass pipeline[-1] and "
+            "pipeline[:-1].transform(X)."
         )
     check_is_fitted(estimator)
 
@@ -224,18 +272,16 @@ def _check_n_history(n_history) -> None:
         return
     is_whole = isinstance(n_history, Integral) and type(n_history) is not bool
     if not is_whole or n_history < 1:
-        raise ValueError(
-            f"n_history must be a whole number from 1 on, got {n_history!r}."
-        )
+        raise ValueError(f"n_history must be a positive integer, got {n_history!r}.")
 
 
-def _makes_intervals(estimator) -> bool:
-    """Whether the last epoch had validation rows, whose errors make intervals."""
+def _has_intervals(estimator) -> bool:
+    """Return whether the last fit had validation rows, whose errors make intervals."""
     return "valid_loss" in estimator.history_[-1]
 
 
 def _by_series(forecasts, groups) -> dict:
-    """Return the forecasts of each series, under None where X holds but one."""
+    """Return the forecasts by series; a single series has the key None."""
     if groups is None:
         return {None: forecasts}
     keys = forecasts.index.unique(level=0)
@@ -243,7 +289,7 @@ def _by_series(forecasts, groups) -> dict:
 
 
 def _frame(rows, name: str = "X") -> pd.DataFrame:
-    """Return rows as a DataFrame, with the names and the index that they have."""
+    """Return rows as a DataFrame that keeps their names and their index."""
     if hasattr(rows, "iloc"):
         return pd.DataFrame(rows)
     if hasattr(rows, "columns"):
@@ -258,9 +304,9 @@ def _frame(rows, name: str = "X") -> pd.DataFrame:
 
 
 def _with_columns_of(X, future, estimator) -> pd.DataFrame:
-    """Return a future with the columns of X, NaN in those that it lacks.
+    """Return the future rows with the columns of X, NaN in columns that they lack.
 
-    It may hold the columns known in advance alone.
+    They may consist of the known columns only.
     """
     rows, columns = _frame(future, "future"), _frame(X).columns
     if list(rows.columns) == list(columns):
@@ -278,18 +324,18 @@ def _with_columns_of(X, future, estimator) -> pd.DataFrame:
 
 
 def _targets(estimator, X, y, name: str = "X") -> pd.DataFrame:
-    """Return what is forecast, of the rows of X, indexed as these are."""
+    """Return the target columns of X, or y, with the index of X."""
     rows = _frame(X)
     if y is None and not estimator.target_columns_:
-        raise ValueError("y is needed: what was fitted is no column of X.")
+        raise ValueError("y is needed: the fitted target is not a column of X.")
     if y is None:
         targets = rows.iloc[:, estimator.target_columns_]
     else:
         targets = _frame(y, "y")
         if targets.shape != (len(rows), estimator.n_outputs_):
             raise ValueError(
-                f"y must hold {estimator.n_outputs_} target(s), as in fit, of "
-                f"{len(rows)} rows, as X does; got shape {targets.shape}."
+                f"y must have {len(rows)} rows, like X, and {estimator.n_outputs_} "
+                f"target(s), as in fit; got shape {targets.shape}."
             )
         targets = targets.set_axis(rows.index)
     if estimator.date_column is not None:
@@ -300,7 +346,7 @@ def _targets(estimator, X, y, name: str = "X") -> pd.DataFrame:
 
 
 def _shown_names(targets: pd.DataFrame) -> list[str]:
-    """Return the names of targets; the numbers of columns are none."""
+    """Return the names of targets; columns with numbers for names have none."""
     if all(isinstance(name, str) for name in targets.columns):
         return list(targets.columns)
     n = targets.shape[1]
@@ -308,7 +354,7 @@ def _shown_names(targets: pd.DataFrame) -> list[str]:
 
 
 def _are_of(key, X, estimator) -> np.ndarray:
-    """Return which rows of X belong to a series."""
+    """Return a mask of the rows of X that belong to a series."""
     rows = _frame(X)
     if key is None:
         return np.ones(len(rows), bool)
@@ -316,7 +362,7 @@ def _are_of(key, X, estimator) -> np.ndarray:
 
 
 def _column(rows: pd.DataFrame, column) -> pd.Series:
-    """Return a column of rows, by its name or position."""
+    """Return a column by its name or position."""
     return rows.iloc[:, column] if isinstance(column, Integral) else rows[column]
 
 
@@ -340,19 +386,19 @@ def _chosen_series(asked, keys: list) -> list:
     if asked is None:
         return keys
     if keys == [None]:
-        raise ValueError(f"group={asked!r} was given, but X holds one series only.")
+        raise ValueError(f"group={asked!r} was given, but X has one series only.")
     if asked not in keys:
         raise ValueError(f"group must be one of {keys}, got {asked!r}.")
     return [asked]
 
 
 def _label(key, target: str) -> str:
-    """Return the name of a series and a target, as far as they have one."""
+    """Return the names of a series and a target, if they have one."""
     return ": ".join(str(part) for part in (key, target) if part not in (None, ""))
 
 
 def _outlook(path, ends, came: pd.DataFrame | None, place: int) -> pd.DataFrame:
-    """Return the forecast of a target, its interval, and what came."""
+    """Return the forecast of a target with its interval and the actual values."""
     steps = len(path)
     index = getattr(path, "index", None)
     if index is None or not _has_dates(index):
@@ -363,14 +409,14 @@ def _outlook(path, ends, came: pd.DataFrame | None, place: int) -> pd.DataFrame:
         sides = np.asarray(ends).reshape(steps, -1, 2)[:, place]
         outlook["lower"], outlook["upper"] = sides.T
     if came is not None and came.iloc[:steps, place].notna().any():
-        # Row by row: forecast has checked that the future follows.
+        # By position: forecast has checked that the future rows follow X.
         truth = came.iloc[:, place].reset_index(drop=True)
         outlook["truth"] = truth.reindex(range(steps)).to_numpy()
     return outlook
 
 
 def _joined(past: pd.Series, outlook: pd.DataFrame) -> pd.DataFrame:
-    """Put what follows below what was."""
+    """Return the history and the outlook below each other."""
     history = past.to_frame("history")
     if _has_dates(outlook.index):
         history.index = _as_dates(history.index)
@@ -380,9 +426,9 @@ def _joined(past: pd.Series, outlook: pd.DataFrame) -> pd.DataFrame:
 
 
 def _as_dates(index: pd.Index) -> pd.Index:
-    """Return the dates of rows whose index holds them as text or as one of its levels.
+    """Return the dates of an index that holds them as text or in one of its levels.
 
-    The estimator has read them as dates, else the forecast had none.
+    There are dates: otherwise the forecast would have none.
     """
     if isinstance(index, pd.MultiIndex):
         is_dates = [_has_dates(level) for level in index.levels]
@@ -394,26 +440,8 @@ def _has_dates(index: pd.Index) -> bool:
     return isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex))
 
 
-def _axes_for(tables: dict, ax) -> np.ndarray:
-    """Return an axes for each table."""
-    import matplotlib.pyplot as plt
-
-    n = len(tables)
-    if ax is None:
-        ends = {table.index[-1] for table in tables.values()}
-        share, size = len(ends) == 1, (8, 1 + 2.4 * n)
-        _, ax = plt.subplots(n, figsize=size, sharex=share, layout="constrained")
-    axes = np.atleast_1d(np.asarray(tensor_to_numpy(ax, "ax"), dtype=object)).ravel()
-    if len(axes) != n:
-        raise ValueError(
-            f"ax must hold {n} axes, one for each of {list(tables)}, got {len(axes)}. "
-            "target= and group= choose one of them."
-        )
-    return axes
-
-
 def _drawable(index: pd.Index) -> np.ndarray:
-    """Return the times of rows as matplotlib takes them: dates in UTC, or steps."""
+    """Return the times of rows for matplotlib: dates in UTC, or steps."""
     if isinstance(index, pd.PeriodIndex):
         index = index.to_timestamp()
     if getattr(index, "tz", None) is not None:
@@ -422,14 +450,14 @@ def _drawable(index: pd.Index) -> np.ndarray:
 
 
 def _name_times(ax, index: pd.Index) -> None:
-    """Write dates, or steps, below an axes."""
+    """Label the time axis with dates or steps."""
     import matplotlib.dates as mdates
     from matplotlib.ticker import MaxNLocator
 
     if _has_dates(index):
         zone = getattr(index, "tz", None)
         inches = ax.get_window_extent().width / ax.figure.dpi
-        # A date takes up to half an inch. Fewer than five are not always possible.
+        # Up to five dates fit into narrow axes; fewer are not always possible.
         few = {"minticks": 2, "maxticks": 5} if inches < _ROOM_FOR_DATES else {}
         locator = mdates.AutoDateLocator(tz=zone, **few)
         ax.xaxis.set_major_locator(locator)
@@ -437,7 +465,7 @@ def _name_times(ax, index: pd.Index) -> None:
         return
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if ax.xaxis.get_tick_params().get("labelbottom", True):
-        ax.set_xlabel("steps after the last row known")
+        ax.set_xlabel("steps after the last known row")
 
 
 def _interval_name(coverage) -> str:

@@ -1,17 +1,25 @@
-"""The course of training as a picture."""
+"""Loss curves, of a fitted network or while it trains."""
 
 from __future__ import annotations
+
+import io
+import sys
+import threading
+import time
+from typing import Any
 
 import numpy as np
 
 from skdeep._input_checks import check_fitted, check_name
-from skdeep.inspection._lime_drawing import axes_for
+from skdeep.inspection._axes import get_axes, import_pyplot
+from skdeep.inspection._nested import innermost, innermost_unfitted
 
 
 class LossCurveDisplay:
     """Training and validation curves over the epochs.
 
-    Use :meth:`from_estimator` to make one.
+    Use :meth:`from_estimator` to draw the curves of a fitted network, or :meth:`live`
+    to watch them grow in a notebook while a network trains.
 
     Parameters
     ----------
@@ -42,12 +50,19 @@ class LossCurveDisplay:
     Examples
     --------
     >>> import matplotlib.pyplot as plt
-    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
     >>> from skdeep import MLPClassifier
     >>> from skdeep.inspection import LossCurveDisplay
-    >>> X, y = load_digits(return_X_y=True)
-    >>> model = MLPClassifier(early_stopping=True, random_state=0).fit(X, y)
-    >>> display = LossCurveDisplay.from_estimator(model)
+    >>> X, y = load_iris(return_X_y=True)
+    >>> network = MLPClassifier(early_stopping=True, random_state=0)
+    >>> model = make_pipeline(StandardScaler(), network)
+
+    In a notebook, ``model.set_callbacks(LossCurveDisplay.live())`` draws the curves
+    while ``fit`` runs. Afterwards:
+
+    >>> display = LossCurveDisplay.from_estimator(model.fit(X, y))
     >>> plt.show()
     """
 
@@ -75,11 +90,12 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimator : estimator
-            A fitted network of skdeep.
+            A fitted network of skdeep, or a Pipeline, a search or another
+            meta-estimator around one.
         ax : matplotlib Axes, default=None
             Where to draw; a new figure if None.
         name : str, default=None
-            The title; the name of the class if None.
+            The title; the name of the network's class if None.
 
         Returns
         -------
@@ -90,29 +106,74 @@ class LossCurveDisplay:
         ------
         TypeError
             If the estimator keeps no history of its training.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skdeep import MLPClassifier
+        >>> from skdeep.inspection import LossCurveDisplay
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = MLPClassifier(solver="lbfgs", random_state=0).fit(X, y)
+        >>> LossCurveDisplay.from_estimator(model).ax_.get_title()
+        'MLPClassifier'
         """
         check_name(name)
         check_fitted(estimator)
-        if not hasattr(estimator, "history_"):
+        network = innermost(estimator)
+        if not hasattr(network, "history_"):
             raise TypeError(
-                f"estimator={type(estimator).__name__} has no history_ of its "
-                "training. Of a Pipeline, pass the last step."
+                f"estimator={type(network).__name__} has no history_ of its training. "
+                "Pass a fitted network of skdeep, or a Pipeline that ends in one."
             )
-        history = estimator.history_
+        return cls._of_network(network, name).plot(ax=ax)
+
+    @classmethod
+    def _of_network(cls, network, name=None):
+        history = network.history_
 
         def column(key):
             values = [record.get(key, np.nan) for record in history]
             return None if np.isnan(values).all() else np.array(values)
 
-        display = cls(
+        return cls(
             epochs=column("epoch"),
             train_loss=column("train_loss"),
             valid_loss=column("valid_loss"),
             valid_score=column("valid_score"),
-            best_epoch=_best_epoch(estimator),
-            estimator_name=name or type(estimator).__name__,
+            best_epoch=_best_epoch(network),
+            estimator_name=name or type(network).__name__,
         )
-        return display.plot(ax=ax)
+
+    @staticmethod
+    def live(*, name=None):
+        """Return a callback that draws the curves while a network trains.
+
+        Pass it to ``set_callbacks`` of a network, or of a Pipeline or a search around
+        one. In a notebook it shows one picture below the cell and updates it in place,
+        at most twice a second and for at most a fifth of the time. Elsewhere it draws
+        nothing.
+
+        Parameters
+        ----------
+        name : str, default=None
+            The title; the name of the network's class if None.
+
+        Returns
+        -------
+        callback : callback
+            For ``set_callbacks``.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skdeep import MLPClassifier
+        >>> from skdeep.inspection import LossCurveDisplay
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = MLPClassifier(early_stopping=True, random_state=0)
+        >>> model = model.set_callbacks(LossCurveDisplay.live()).fit(X, y)
+        """
+        check_name(name)
+        return _LiveLossCurve(name)
 
     def plot(self, *, ax=None):
         """Draw the curves.
@@ -126,13 +187,26 @@ class LossCurveDisplay:
         -------
         display : LossCurveDisplay
             Itself.
+
+        Examples
+        --------
+        >>> from skdeep.inspection import LossCurveDisplay
+        >>> display = LossCurveDisplay(epochs=[1, 2, 3], train_loss=[0.7, 0.5, 0.4])
+        >>> len(display.plot().lines_)
+        1
         """
-        ax = axes_for(ax)
+        ax = get_axes(self, ax)
+        from matplotlib.ticker import MaxNLocator
+
         self.ax_, self.figure_, self.score_ax_ = ax, ax.figure, None
-        self.lines_ = ax.plot(self.epochs, self.train_loss, label="training loss")
+        # A single epoch is a line of no length: a marker shows it.
+        style = {"marker": "o"} if len(self.epochs) == 1 else {}
+        self.lines_ = ax.plot(
+            self.epochs, self.train_loss, label="training loss", **style
+        )
         if self.valid_loss is not None:
             self.lines_ += ax.plot(
-                self.epochs, self.valid_loss, label="validation loss"
+                self.epochs, self.valid_loss, label="validation loss", **style
             )
         if self.valid_score is not None:
             self.score_ax_ = ax.twinx()
@@ -144,18 +218,20 @@ class LossCurveDisplay:
                 "--",
                 color="C2",
                 label="validation score",
+                **style,
             )
         handles = list(self.lines_)
         if self.best_epoch is not None:
             handles.append(
                 ax.axvline(
                     self.best_epoch,
-                    color="grey",
+                    color="0.5",  # in contrast to light and dark backgrounds
                     linestyle=":",
                     label=f"best epoch: {self.best_epoch:g}",
                 )
             )
         ax.set(xlabel="epoch", ylabel="loss", title=self.estimator_name or "")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         # On top, and where falling losses and rising scores leave room.
         top = self.score_ax_ or ax
         top.legend(handles=handles, loc="center right", frameon=True, framealpha=0.9)
@@ -167,9 +243,131 @@ def _best_epoch(estimator):
     how = getattr(estimator, "early_stopping", False)
     if not how or estimator.validation_scores_ is None:
         return None
-    # A fit that a warm start went on from may have had no validation rows.
+    # With warm_start, earlier fits in the history may have had no validation rows.
     if how == "loss":
         values = [-record.get("valid_loss", np.nan) for record in estimator.history_]
     else:
         values = [record.get("valid_score", np.nan) for record in estimator.history_]
     return estimator.history_[int(np.nanargmax(values))]["epoch"]
+
+
+# Seconds between two drawings, at least, and as a multiple of the time a drawing takes.
+_PAUSE, _PAUSES_PER_DRAWING = 0.5, 4
+
+
+class _LiveLossCurve:
+    """Callback of scikit-learn's protocol that draws loss curves in a notebook.
+
+    It is not auto-propagated: then it could not be set on a network in a Pipeline, and
+    each transformer without callbacks would warn. Set on a meta-estimator, it adds
+    itself to the network inside for the time of the fit.
+
+    Parameters
+    ----------
+    name : str or None
+        The title.
+    """
+
+    def __init__(self, name=None):
+        self.name = name
+        self._reset()
+
+    def _reset(self) -> None:
+        # Fits in other threads share the callback: clones keep it by reference.
+        self._lock = threading.RLock()
+        self._hosts: list[Any] = []  # networks that a meta-estimator's fit lent it to
+        self._n_fits = 0  # under way, one inside the other or side by side
+        self._cell: Any = None  # the cell that the output belongs to
+        self._output: Any = None
+        self._drawing: LossCurveDisplay | None = None
+        self._next_time = 0.0
+
+    def __repr__(self):
+        return "LossCurveDisplay.live()"
+
+    def __getstate__(self):
+        # Neither locks nor outputs of a notebook can be pickled.
+        return {"name": self.name}
+
+    def __setstate__(self, state):
+        self.__init__(state["name"])  # type: ignore[misc]
+
+    def setup(self, estimator, context):
+        """Prepare for a fit, and attach to the network inside a meta-estimator."""
+        with self._lock:
+            self._n_fits += 1  # first: teardown is called even if this raises
+            network = innermost_unfitted(estimator)
+            if not hasattr(network, "set_callbacks"):
+                raise TypeError(
+                    "LossCurveDisplay.live() needs a network of skdeep, got "
+                    f"{type(network).__name__} in {type(estimator).__name__}."
+                )
+            callbacks = getattr(network, "_skl_callbacks", [])
+            if not any(callback is self for callback in callbacks):
+                network.set_callbacks(*callbacks, self)
+                self._hosts.append(network)
+            shell = _notebook()
+            if shell is not None:
+                import_pyplot(LossCurveDisplay)
+                if shell.execution_count != self._cell:
+                    self._cell, self._output = shell.execution_count, None
+                    self._next_time = 0.0
+
+    def teardown(self, estimator, context):
+        """Draw the last state once the outermost fit is over, and detach."""
+        with self._lock:
+            self._n_fits -= 1
+            if self._n_fits:
+                return
+            self._draw()
+            for network in self._hosts:
+                callbacks = getattr(network, "_skl_callbacks", [])
+                network.set_callbacks(*(c for c in callbacks if c is not self))
+            self._hosts.clear()
+
+    def on_fit_task_begin(self, estimator, context):
+        """Do nothing."""
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        """Draw after an epoch if it is time for it; note the state otherwise."""
+        if not getattr(fitted_estimator, "history_", None) or _notebook() is None:
+            return
+        with self._lock:
+            self._drawing = LossCurveDisplay._of_network(fitted_estimator, self.name)
+            if time.monotonic() >= self._next_time:
+                self._draw()
+
+    def _draw(self) -> None:
+        """Draw the noted state, and say when the next drawing is due."""
+        if self._drawing is None or _notebook() is None:
+            return
+        from IPython.display import Image, display
+
+        start = time.monotonic()
+        picture = Image(_as_png(self._drawing), format="png", alt="Loss curves")
+        if self._output is None:
+            self._output = display(picture, display_id=True)
+        else:
+            self._output.update(picture)
+        self._drawing = None
+        end = time.monotonic()
+        self._next_time = end + max(_PAUSE, _PAUSES_PER_DRAWING * (end - start))
+
+
+def _notebook():
+    """Return the shell of a notebook, or None if this is not one."""
+    # Not imported: without IPython there is no notebook.
+    module = sys.modules.get("IPython")
+    shell = None if module is None else module.get_ipython()
+    # IPython in a terminal has no kernel, and cannot show pictures.
+    return shell if hasattr(shell, "kernel") else None
+
+
+def _as_png(display: LossCurveDisplay) -> bytes:
+    """Draw on a figure that pyplot does not know of, so that nothing is left open."""
+    from matplotlib.figure import Figure
+
+    figure, buffer = Figure(layout="constrained"), io.BytesIO()
+    display.plot(ax=figure.add_subplot())
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()

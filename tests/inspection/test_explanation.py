@@ -1,4 +1,4 @@
-"""What an explanation holds, and its pages; for pictures see test_lime_display.py."""
+"""LimeExplanation and its HTML; for plots see test_lime_display.py."""
 
 import datetime
 import re
@@ -16,7 +16,7 @@ VOID = {"meta", "br", "hr", "img", "input", "link"}
 
 
 def explain(kind, effects, **changes):
-    """Return an explanation with these effects, the rest of it made up."""
+    """Return an explanation with these effects and arbitrary other values."""
     effects = np.asarray(effects, float)
     n_rows, n_units = effects.shape
     names = [f"unit {k}" for k in range(n_units)]
@@ -123,14 +123,14 @@ def size_of(text):
 # ---------------------------------------------------------------------------- numbers
 
 
-def test_top_are_the_largest_effects_and_no_zeros():
+def test_top_returns_the_largest_effects_without_zeros():
     explanation = table([[0.1, -0.5, 0.0, np.nan, 0.3]])
     np.testing.assert_array_equal(explanation.top(0), [1, 4, 0])
     explanation.num_features = 2
     np.testing.assert_array_equal(explanation.top(), [1, 4])
 
 
-def test_to_frame_has_the_effects_of_all_rows():
+def test_to_frame():
     explanation = table([[0.1, -0.5], [0.0, 0.3]], rows=["a", "b"])
     frame = explanation.to_frame()
     assert list(frame["row"]) == ["a", "a", "b"]
@@ -148,24 +148,24 @@ METHODS = {
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("row", [2, -1, np.int64(7), 10**30])
-def test_a_row_out_of_range(method, row):
+def test_row_out_of_range(method, row):
     with pytest.raises(IndexError, match=f"row must be .* below 2, .* got {row}"):
         METHODS[method](KINDS["table"], row)
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("row", [True, 1.0, "0", [0], np.bool_(True)])
-def test_a_row_that_is_no_position(method, row):
-    with pytest.raises(TypeError, match="row must be a whole number.* 2 rows"):
+def test_invalid_row(method, row):
+    with pytest.raises(TypeError, match="row must be an integer.* 2 explained rows"):
         METHODS[method](KINDS["table"], row)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_row_may_be_a_numpy_integer(method):
+def test_row_as_a_numpy_integer(method):
     assert METHODS[method](KINDS["table"], np.uint8(1)) is not None
 
 
-def test_how_an_explanation_is_printed():
+def test_repr():
     explanation = table([[0.1], [0.2]], r2=np.array([0.5, -0.25]))
     assert repr(explanation) == "<LimeExplanation of 2 rows: P(up), R² −0.25 to 0.50>"
     one = table([[0.1]], r2=np.array([np.nan]))
@@ -178,7 +178,7 @@ def test_how_an_explanation_is_printed():
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("row", [0, 1, None])
 @pytest.mark.parametrize("full_page", [True, False])
-def test_pages_are_whole_small_and_need_nothing_else(kind, row, full_page):
+def test_pages_are_valid_small_and_self_contained(kind, row, full_page):
     text = KINDS[kind].to_html(row=row, full_page=full_page)
     page = Page(text)
     assert size_of(text) <= (60_000 if row is None else 30_000)
@@ -193,13 +193,13 @@ def test_pages_are_whole_small_and_need_nothing_else(kind, row, full_page):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_picture_says_what_it_is(kind):
+def test_every_picture_has_a_label(kind):
     for svg in pictures(KINDS[kind].to_html()):
         assert svg.get("role") == "img"
         assert svg.get("aria-label")
 
 
-def test_styles_are_light_and_dark_and_stay_inside():
+def test_styles_are_light_and_dark_and_scoped():
     text = KINDS["table"]._repr_html_()
     style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)[1]
     assert "@media (prefers-color-scheme:dark)" in style
@@ -220,11 +220,11 @@ def test_styles_are_light_and_dark_and_stay_inside():
 
 
 @pytest.mark.parametrize("theme", ["data-theme=dark", "data-jp-theme-light=false"])
-def test_styles_follow_the_switches_of_notebooks_and_documentation(theme):
+def test_styles_follow_the_themes_of_notebooks_and_documentation(theme):
     assert f"[{theme}] .skdeep-lime" in KINDS["table"]._repr_html_()
 
 
-def test_only_a_page_of_its_own_has_a_ground():
+def test_only_complete_pages_have_a_background():
     explanation = KINDS["table"]
     assert explanation.to_html().startswith("<!DOCTYPE html>")
     tags = [tag for tag, _ in Page(explanation.to_html()).tags]
@@ -235,10 +235,10 @@ def test_only_a_page_of_its_own_has_a_ground():
     assert part in explanation.to_html()
 
 
-def test_the_numbers_are_those_held():
+def test_numbers_in_the_page():
     explanation = table([[0.3, -0.2004, 0.05, 0.01]], num_features=2, rows=[17])
     page = Page(explanation.to_html(row=0))
-    # The last three are the intercept, the local model and the model itself.
+    # The last three are the intercept, the local model and the model.
     effects, sums = ["+0.300", "−0.200", "+0.060"], ["0.400", "0.560", "0.570"]
     assert page.numbers == effects + sums
     for part in ["P(up) · row 17", "unit 0", "2 others", "R² 0.90", "Stability 0.95"]:
@@ -252,7 +252,7 @@ def test_the_numbers_are_those_held():
     assert [bar.get("class") for bar in bars] == ["p", "n", "p o"]
 
 
-def test_the_map_shows_each_cell_in_the_shade_of_its_effect():
+def test_heat_map_shades():
     effects = np.zeros((1, 6))
     effects[0, [0, 3, 5]] = [1.0, -0.5, np.nan]
     explanation = sequence(3, 2, 1, effects=effects)
@@ -282,7 +282,7 @@ def test_segments_fill_their_cells():
 
 
 @pytest.mark.parametrize("row", [0, None])
-def test_segments_of_time_are_one_line(row):
+def test_time_segments_are_drawn_as_one_line(row):
     units = np.repeat([0, 1], 4)[:, np.newaxis].repeat(3, axis=1)
     effects = np.array([[0.0, 2.0], [0.0, -2.0]])
     text = sequence(8, 3, effects=effects, units=units).to_html(row=row)
@@ -293,14 +293,14 @@ def test_segments_of_time_are_one_line(row):
         assert svg.find("text").text == "all features"
 
 
-def test_whole_features_need_no_map():
+def test_whole_features_have_no_heat_map():
     units = np.arange(3)[np.newaxis].repeat(8, axis=0)
     text = sequence(8, 3, effects=np.ones((2, 3)), units=units).to_html()
     assert not [p for p in pictures(text) if p.get("class") == "map"]
     assert [p for p in pictures(text) if p.get("class") == "bar"]
 
 
-def test_an_image_shows_the_largest_superpixels_alone():
+def test_image_shows_only_the_largest_superpixels():
     explanation = image(num_features=3)
     text = explanation.to_html(row=1)
     svg = next(p for p in pictures(text) if p.get("class").startswith("img"))
@@ -313,7 +313,7 @@ def test_an_image_shows_the_largest_superpixels_alone():
 
 
 @pytest.mark.parametrize("shape", [(500, 40), (40, 500), (1, 300), (3, 3)])
-def test_large_images_are_drawn_smaller(shape):
+def test_large_images_are_reduced(shape):
     units = np.zeros((1, *shape), int)
     images = np.full((1, *shape, 3), 0.5)
     explanation = image(n_rows=1, units=units, images=images, effects=np.ones((1, 1)))
@@ -325,7 +325,7 @@ def test_large_images_are_drawn_smaller(shape):
     assert width > height if shape[1] > shape[0] else height >= width
 
 
-def test_a_poor_fit_is_said():
+def test_poor_fit_has_a_warning():
     explanation = table([[0.3, -0.2], [0.1, 0.0]], r2=np.array([0.31, 0.8]))
     warning = "R² 0.31: the model is not linear here; do not trust these effects"
     assert warning in Page(explanation.to_html(row=0)).text
@@ -336,7 +336,7 @@ def test_a_poor_fit_is_said():
     assert "output does not change near this row" in Page(unknown.to_html()).text
 
 
-def test_many_rows_are_a_summary_and_the_first_rows():
+def test_page_of_many_rows():
     effects = np.random.default_rng(0).normal(size=(200, 30))
     page = Page(table(effects)._repr_html_())
     assert [tag for tag, _ in page.tags].count("details") == 3
@@ -347,7 +347,7 @@ def test_many_rows_are_a_summary_and_the_first_rows():
     assert f"unit {sizes.argmax()}" in page.text
 
 
-def test_so_many_rows_as_are_asked_for():
+def test_n_rows():
     explanation = table(np.random.default_rng(0).normal(size=(20, 5)))
 
     def shown(**options):
@@ -359,21 +359,21 @@ def test_so_many_rows_as_are_asked_for():
     assert shown(n_rows=np.int64(7)) == (7, True)
     assert shown(n_rows=50) == (20, False)
     alone = Page(table([[0.3, -0.2]]).to_html(n_rows=0))
-    assert "mean size of effects" in alone.text
+    assert "mean absolute effect" in alone.text
 
 
 @pytest.mark.parametrize("n_rows", [-1, True, 1.0, "all"])
-def test_numbers_of_rows_that_are_none(n_rows):
+def test_invalid_n_rows(n_rows):
     with pytest.raises(ValueError, match=f"n_rows must be .* got {n_rows!r}"):
         KINDS["table"].to_html(n_rows=n_rows)
 
 
-def test_rows_and_a_row_exclude_each_other():
-    with pytest.raises(ValueError, match="n_rows=2 was given, but row=0 is one row"):
+def test_n_rows_cannot_be_combined_with_row():
+    with pytest.raises(ValueError, match="n_rows=2 cannot be combined with row=0"):
         KINDS["table"].to_html(row=0, n_rows=2)
 
 
-def test_few_poor_rows_are_said_quietly():
+def test_few_poor_rows_get_a_note():
     r2 = np.full(300, 0.9)
     r2[7] = 0.1
     explanation = table(np.ones((300, 2)), r2=r2)
@@ -384,12 +384,12 @@ def test_few_poor_rows_are_said_quietly():
     assert '<p class="w"' in explanation.to_html(n_rows=0)
 
 
-def test_one_row_has_no_summary():
+def test_page_of_one_row_has_no_summary():
     explanation = table([[0.3, -0.2]])
     assert explanation._repr_html_() == explanation.to_html(row=0, full_page=False)
 
 
-def test_of_several_outputs_each_row_names_its_own():
+def test_rows_name_their_outputs():
     explanation = table(np.eye(4), outputs=["P(a)", "P(b)", "P(a)", "P(c)"])
     text = Page(explanation.to_html()).text
     assert "P(a), P(b), P(c) · 4 rows" in text
@@ -411,7 +411,7 @@ NASTY = [
 
 
 @pytest.mark.parametrize("name", NASTY)
-def test_texts_from_users_are_only_texts(name, tmp_path):
+def test_text_is_escaped(name, tmp_path):
     effects = np.linspace(1, 2, 30)[np.newaxis].repeat(4, axis=0)
     changes = {
         "rows": [name] * 4,
@@ -436,7 +436,7 @@ def test_texts_from_users_are_only_texts(name, tmp_path):
             assert written == text
 
 
-def test_the_whole_of_a_name_that_is_not_too_long_is_in_the_page():
+def test_full_names_are_in_the_page():
     name = "a name of more letters than the forty that fit"
     text = table([[1.0]], unit_names=[name], feature_names=[name]).to_html()
     assert f'title="{name}"' in text
@@ -466,7 +466,7 @@ VALUES = {
     "text, value",
     [(text, value) for text, values in VALUES.items() for value in values],
 )
-def test_how_values_are_written(text, value):
+def test_value_formats(text, value):
     values = np.empty((1, 1), object)
     values[0, 0] = value
     assert text in Page(table([[0.5]], values=values).to_html()).words
@@ -482,12 +482,12 @@ def test_how_values_are_written(text, value):
         ([123.4, 5.0], ["+123", "+5"]),
     ],
 )
-def test_how_effects_are_written(effects, texts):
+def test_effect_formats(effects, texts):
     page = Page(explain("table", [effects], feature_names=[]).to_html())
     assert page.numbers[:2] == texts
 
 
-def test_nothing_has_an_effect():
+def test_no_effects():
     for explanation in [table(np.zeros((3, 2))), sequence(effects=np.zeros((2, 36)))]:
         for row in (0, None):
             assert "No unit has an effect." in Page(explanation.to_html(row=row)).text
@@ -495,7 +495,7 @@ def test_nothing_has_an_effect():
     assert "No unit has an effect." in Page(blank.to_html(row=0)).text
 
 
-def test_units_that_a_row_does_not_have():
+def test_units_missing_in_a_row():
     explanation = sequence()
     explanation.effects_[0, -9:] = np.nan
     explanation.effects_[:, 0] = np.nan  # and one that no row has
@@ -505,7 +505,7 @@ def test_units_that_a_row_does_not_have():
         assert 'class="x"' in text
 
 
-def test_a_page_of_600_units_is_small():
+def test_page_of_600_units_is_small():
     effects = np.random.default_rng(0).normal(size=(30, 600))
     wide = table(effects, num_features=600)
     assert size_of(wide.to_html(row=0)) <= 30_000
@@ -515,12 +515,12 @@ def test_a_page_of_600_units_is_small():
     assert size_of(long._repr_html_()) <= 60_000
 
 
-def test_sequences_too_long_for_a_page_are_drawn_coarser():
+def test_long_sequences_are_reduced():
     explanation = sequence(400, 50, n_rows=1)
     explanation.effects_[0, 7] = 50.0
     text = explanation.to_html()
     assert size_of(text) <= 30_000
-    assert "Drawn: 32 of 50 features. Each column shows the largest effects of" in text
+    assert "Showing 32 of 50 features. Each column shows the largest effect in" in text
     svg = next(p for p in pictures(text) if p.get("class") == "map")
     (full,) = [p.get("d") for p in svg.find("g") if p.get("fill-opacity") == "1"]
     assert full.count("M") == 1  # the largest effect isn't lost
@@ -528,7 +528,7 @@ def test_sequences_too_long_for_a_page_are_drawn_coarser():
 
 
 @pytest.mark.parametrize("n_timesteps", [1, 3, 48, 200])
-def test_labels_of_times_do_not_overlap(n_timesteps):
+def test_time_labels_do_not_overlap(n_timesteps):
     hours = list(pd.date_range("2024-01-01", periods=n_timesteps, freq="h"))
     text = sequence(n_timesteps, 2, 1, times=hours).to_html()
     svg = next(p for p in pictures(text) if p.get("class") == "map")
@@ -550,7 +550,7 @@ class ReadsThreeCells(RegressorMixin, BaseEstimator):
         return X[:, 1, 1] - 2 * X[:, 4, 2] + 0.5 * X[:, 5, 0]
 
 
-def test_the_page_of_a_sequence_that_was_explained():
+def test_page_of_an_explained_sequence():
     X = np.random.default_rng(0).normal(size=(50, 6, 3))
     explanation = lime_explain(
         ReadsThreeCells().fit(X), X[:2], background=X, num_features=3, random_state=0
@@ -563,7 +563,7 @@ def test_the_page_of_a_sequence_that_was_explained():
     assert explanation.plot(1).image_.get_array().shape == (3, 6)
 
 
-def test_the_page_of_an_image_that_was_explained():
+def test_page_of_an_explained_image():
     X = np.random.default_rng(0).random((3, 16, 16))
     model = ReadsThreeCells().fit(X)
     explanation = lime_explain(model, X, groups="superpixel", random_state=0)
@@ -571,19 +571,19 @@ def test_the_page_of_an_image_that_was_explained():
     assert explanation.plot(2).image_.get_array().shape == (16, 16)
 
 
-def test_predictions_that_are_no_numbers():
+def test_predictions_that_are_not_numbers():
     explanation = table([[0.5, 0.1]], prediction=np.array(["good"], object))
     assert "good" in Page(explanation.to_html()).text
 
 
-def test_pages_are_the_same_each_time():
+def test_pages_are_deterministic():
     assert KINDS["table"].to_html() == KINDS["table"].to_html()
 
 
 # ------------------------------------------------------------------------------- files
 
 
-def test_writing_a_file(tmp_path):
+def test_write_to_a_file(tmp_path):
     explanation = KINDS["table"]
     for path in (tmp_path / "a.html", str(tmp_path / "b.html")):
         assert explanation.to_html(path, row=1) is None
@@ -592,12 +592,12 @@ def test_writing_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["", "  "])
-def test_an_empty_path(path):
+def test_empty_path(path):
     with pytest.raises(ValueError, match=f"path must name a file, got '{path}'"):
         KINDS["table"].to_html(path)
 
 
-def test_a_path_that_is_no_file(tmp_path):
+def test_path_of_a_folder(tmp_path):
     with pytest.raises(ValueError, match="path must name a file"):
         KINDS["table"].to_html(tmp_path)
     with pytest.raises(TypeError):

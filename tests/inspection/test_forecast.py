@@ -1,4 +1,4 @@
-"""The picture of a forecast: what it shows is what the estimator says."""
+"""ForecastDisplay draws what the forecaster returns."""
 
 from itertools import pairwise
 
@@ -22,7 +22,7 @@ SETTINGS = dict(window=10, horizon=STEPS, hidden_size=4, max_iter=1, context="pa
 
 
 def series(n_columns, seed=0):
-    """Random walks around 10, (N, n_columns)."""
+    """Return random walks around 10, (N, n_columns)."""
     return 10 + np.random.default_rng(seed).normal(size=(N, n_columns)).cumsum(axis=0)
 
 
@@ -37,12 +37,12 @@ def fitted(X, y=None, **params):
 
 
 def curves(ax):
-    """Return what is drawn in an axes, by its name in the legend."""
+    """Return the lines of an axes, by their labels."""
     return {line.get_label(): line for line in ax.lines}
 
 
 def ends(band):
-    """Return the lower and the upper ends that a band is drawn between."""
+    """Return the lower and the upper ends of a band."""
     corners = band.get_paths()[0].vertices
     times = np.unique(corners[:, 0])
     heights = [corners[corners[:, 0] == time, 1] for time in times]
@@ -61,7 +61,7 @@ def test_dates():
     known, future = LOAD[:KNOWN], LOAD[KNOWN:]
     display = ForecastDisplay.from_estimator(MODEL, known, future=future)
     drawn = curves(display.ax_)
-    assert list(drawn) == ["history", "what came", "forecast"]
+    assert list(drawn) == ["history", "actual", "forecast"]
     np.testing.assert_array_equal(drawn["history"].get_ydata(), known["load"][-10:])
     np.testing.assert_array_equal(
         times(drawn["history"]), mdates.date2num(known.index[-10:])
@@ -73,7 +73,7 @@ def test_dates():
         times(drawn["forecast"]), mdates.date2num(LOAD.index[KNOWN - 1 :][: STEPS + 1])
     )
     came = [last, *future["load"][:STEPS]]
-    np.testing.assert_array_equal(drawn["what came"].get_ydata(), came)
+    np.testing.assert_array_equal(drawn["actual"].get_ydata(), came)
     (band,) = display.bands_
     interval = MODEL.forecast_interval(X=known)
     lower, upper = ends(band)
@@ -89,7 +89,7 @@ def test_dates():
 
 
 def test_tables():
-    """What is drawn can be had as numbers."""
+    """The numbers are available as tables."""
     future = LOAD[KNOWN : KNOWN + 2]  # the last two steps are still to come
     display = ForecastDisplay.from_estimator(MODEL, LOAD[:KNOWN], future=future)
     (table,) = display.tables.values()
@@ -98,10 +98,10 @@ def test_tables():
     )
     assert list(table) == ["history", "forecast", "lower", "upper", "truth"]
     assert list(table.count()) == [10, STEPS, STEPS, STEPS, 2]
-    assert len(curves(display.ax_)["what came"].get_ydata()) == STEPS + 1
+    assert len(curves(display.ax_)["actual"].get_ydata()) == STEPS + 1
 
 
-def test_steps_rows_and_coverage_are_the_users():
+def test_steps_n_history_and_coverage():
     display = ForecastDisplay.from_estimator(
         MODEL, LOAD[:KNOWN], steps=2, n_history=25, coverage=0.5
     )
@@ -132,13 +132,13 @@ def test_no_interval():
     assert list(display.tables["load"]) == ["history", "forecast"]
 
 
-def test_interval_of_validation_rows_given():
+def test_interval_from_user_validation_rows():
     model = LSTMForecaster(random_state=0, **SETTINGS)
     model.fit(LOAD[:100], X_val=LOAD[100:])
     assert len(ForecastDisplay.from_estimator(model, LOAD).bands_) == 1
 
 
-def test_arrays_count_steps():
+def test_arrays_have_steps():
     X = series(1)
     model = fitted(X[:120])
     display = ForecastDisplay.from_estimator(model, X[:KNOWN], future=X[KNOWN:])
@@ -152,8 +152,8 @@ def test_arrays_count_steps():
         drawn["forecast"].get_ydata()[1:], model.forecast(X=X[:KNOWN])
     )
     came = X[KNOWN - 1 :, 0][: STEPS + 1]
-    np.testing.assert_array_equal(drawn["what came"].get_ydata(), came)
-    assert display.ax_.get_xlabel() == "steps after the last row known"
+    np.testing.assert_array_equal(drawn["actual"].get_ydata(), came)
+    assert display.ax_.get_xlabel() == "steps after the last known row"
     assert display.ax_.get_ylabel() == ""
 
 
@@ -171,7 +171,7 @@ TWO = dated(["load", "wind", "price"])
 TWO_MODEL = fitted(TWO[:120], target_columns=["price", "load"])
 
 
-def test_several_targets_have_axes_each():
+def test_several_targets():
     display = ForecastDisplay.from_estimator(TWO_MODEL, TWO[:KNOWN])
     path = TWO_MODEL.forecast(X=TWO[:KNOWN])
     interval = TWO_MODEL.forecast_interval(X=TWO[:KNOWN])
@@ -187,7 +187,7 @@ def test_several_targets_have_axes_each():
 
 
 @pytest.mark.parametrize(("target", "name"), [("load", "load"), (0, "price")])
-def test_a_target_is_chosen(target, name):
+def test_target(target, name):
     display = ForecastDisplay.from_estimator(TWO_MODEL, TWO[:KNOWN], target=target)
     assert list(display.tables) == [name]
     assert len(display.figure_.axes) == 1
@@ -218,7 +218,7 @@ def test_polars():
     np.testing.assert_array_equal(history, frame["wind"].to_numpy()[120:KNOWN])
 
 
-def test_targets_beside_the_columns():
+def test_targets_that_are_not_columns():
     X, y = dated(["wind", "sun"]), dated(["yield"], seed=1)["yield"]
     model = fitted(X[:120], y[:120])
     display = ForecastDisplay.from_estimator(model, X[:KNOWN], y[:KNOWN])
@@ -227,7 +227,9 @@ def test_targets_beside_the_columns():
     np.testing.assert_array_equal(
         table["forecast"].dropna(), model.forecast(X=X[:KNOWN])
     )
-    with pytest.raises(ValueError, match="y is needed: what was fitted is no column"):
+    with pytest.raises(
+        ValueError, match="y is needed: the fitted target is not a column"
+    ):
         ForecastDisplay.from_estimator(model, X[:KNOWN])
     with pytest.raises(
         ValueError, match=r"of 130 rows, as X does; got shape \(150, 1\)"
@@ -240,7 +242,7 @@ def test_targets_beside_the_columns():
 
 
 @pytest.mark.parametrize("n_columns", [1, 2])
-def test_array_target_beside_the_columns(n_columns):
+def test_array_target_that_is_not_a_column(n_columns):
     X, y = series(n_columns), series(1, seed=1).ravel()
     model = fitted(X[:120], y[:120])
     display = ForecastDisplay.from_estimator(model, X[:KNOWN], y[:KNOWN])
@@ -260,7 +262,7 @@ def test_known_columns_are_read_from_the_future():
         display.tables["load"]["forecast"].dropna(),
         model.forecast(X=X[:KNOWN], future=future),
     )
-    assert "what came" not in curves(display.ax_)  # nobody knows it yet
+    assert "actual" not in curves(display.ax_)  # nobody knows it yet
     with pytest.raises(ValueError, match="next 4 rows as future"):
         ForecastDisplay.from_estimator(model, X[:KNOWN])
 
@@ -288,7 +290,7 @@ def test_groups(with_dates):
         np.testing.assert_array_equal(table["truth"].dropna(), came[:STEPS])
 
 
-def test_a_group_is_chosen():
+def test_group():
     X = groups()
     model = fitted(X, groups="town")
     display = ForecastDisplay.from_estimator(model, X, group="B")
@@ -298,11 +300,11 @@ def test_a_group_is_chosen():
     )
     with pytest.raises(ValueError, match=r"one of \['A', 'B'\], got 'C'"):
         ForecastDisplay.from_estimator(model, X, group="C")
-    with pytest.raises(ValueError, match="group='A' was given, but X holds one"):
+    with pytest.raises(ValueError, match="group='A' was given, but X has one"):
         ForecastDisplay.from_estimator(MODEL, LOAD, group="A")
 
 
-def test_time_zone_is_that_of_the_rows():
+def test_time_zone():
     X = dated(["load"], start="2024-03-01", tz="America/New_York")
     display = ForecastDisplay.from_estimator(fitted(X[:120]), X[:KNOWN])
     line = curves(display.ax_)["history"]
@@ -344,7 +346,7 @@ def test_on_given_axes_with_a_name():
         ForecastDisplay.from_estimator(TWO_MODEL, TWO[:KNOWN], ax=axes[0])
 
 
-def test_plot_again_elsewhere():
+def test_plot_twice():
     display = ForecastDisplay.from_estimator(MODEL, LOAD[:KNOWN])
     first = display.ax_
     assert display.plot() is display
@@ -355,7 +357,7 @@ def test_plot_again_elsewhere():
     )
 
 
-def test_drawn_from_tables_alone():
+def test_plot_from_tables():
     table = pd.DataFrame(
         {
             "history": [1.0, 2.0, np.nan],
@@ -390,7 +392,7 @@ def test_bad_target(bad):
         ({"coverage": 1.5}, "coverage must be between 0 and 1, got 1.5"),
     ],
 )
-def test_errors_of_the_estimator_come_through(params, message):
+def test_errors_of_the_estimator(params, message):
     with pytest.raises(ValueError, match=message):
         ForecastDisplay.from_estimator(MODEL, LOAD, **params)
 
@@ -405,19 +407,19 @@ def test_errors_of_the_estimator_come_through(params, message):
         ({"future": TWO[["wind"]]}, r"X's columns, \['load'\], got \['wind'\]"),
     ],
 )
-def test_what_is_no_table_of_rows(arguments, message):
+def test_invalid_rows(arguments, message):
     with pytest.raises(ValueError, match=message):
         ForecastDisplay.from_estimator(MODEL, **{"X": LOAD[:KNOWN]} | arguments)
 
 
-def test_what_makes_no_forecasts():
+def test_invalid_estimator():
     with pytest.raises(NotFittedError):
         ForecastDisplay.from_estimator(LSTMForecaster(), LOAD)
-    with pytest.raises(TypeError, match="LinearRegression makes no forecasts"):
+    with pytest.raises(TypeError, match="LinearRegression is not a forecaster"):
         ForecastDisplay.from_estimator(LinearRegression().fit(LOAD, LOAD), LOAD)
     scaler = StandardScaler().set_output(transform="pandas")
     pipeline = make_pipeline(scaler, LSTMForecaster(**SETTINGS)).fit(LOAD[:120])
-    with pytest.raises(TypeError, match="Of a Pipeline, pass the last step"):
+    with pytest.raises(TypeError, match=r"of a Pipeline, pass pipeline\[-1\]"):
         ForecastDisplay.from_estimator(pipeline, LOAD)
     rows = pipeline[:-1].transform(LOAD[:KNOWN])
     display = ForecastDisplay.from_estimator(pipeline[-1], rows)
@@ -439,12 +441,21 @@ def test_state_of_matplotlib_is_left_alone():
     assert dict(plt.rcParams) == before
 
 
-@pytest.mark.parametrize("freq", ["min", "h", "D", "MS"])
-@pytest.mark.parametrize("width", [3, 9])
-def test_dates_do_not_run_into_each_other(freq, width):
+@pytest.mark.parametrize(
+    ("freq", "width", "lengths"),
+    [
+        ("min", 3, (10, 100)),
+        ("h", 3, (50,)),
+        ("D", 3, (10, 100)),
+        ("MS", 3, (50,)),
+        ("h", 9, (100,)),
+        ("MS", 9, (10,)),
+    ],
+)
+def test_date_labels_do_not_overlap(freq, width, lengths):
     X = dated(["load"], freq=freq)
     model = fitted(X[:120])
-    for n_history in (10, 50, 100):
+    for n_history in lengths:
         fig, ax = plt.subplots(figsize=(width, 3), layout="constrained")
         ForecastDisplay.from_estimator(model, X, n_history=n_history, ax=ax)
         fig.canvas.draw()
@@ -454,7 +465,7 @@ def test_dates_do_not_run_into_each_other(freq, width):
         assert not any(a.overlaps(b) for a, b in pairwise(boxes))
 
 
-def test_known_columns_may_stand_alone_in_the_future():
+def test_future_of_known_columns_only():
     X = dated(["load", "hour", "wind"])
     X["hour"] = X.index.hour
     model = fitted(X[:120], known_columns="hour", target_columns="load")
@@ -474,21 +485,23 @@ def test_known_columns_may_stand_alone_in_the_future():
     pd.testing.assert_frame_equal(display.tables["load"], expected.tables["load"])
 
 
-def test_one_array_of_what_is_known_of_several_columns():
+def test_future_array_of_one_known_column():
     X = series(3)
     model = fitted(X[:120], known_columns=[1], target_columns=0)
     future = X[KNOWN:, [1]]
     display = ForecastDisplay.from_estimator(model, X[:KNOWN], future=future)
-    assert "what came" not in curves(display.ax_)
+    assert "actual" not in curves(display.ax_)
     np.testing.assert_array_equal(
         display.tables[""]["forecast"].dropna(),
         model.forecast(X=X[:KNOWN], future=future),
     )
 
 
-@pytest.mark.parametrize("kind", ["dates", "text", "periods", "polars"])
-@pytest.mark.parametrize("column", ["time", 0])
-def test_dates_of_a_column(kind, column):
+@pytest.mark.parametrize(
+    ("kind", "column"),
+    [("dates", 0), ("text", "time"), ("periods", 0), ("polars", "time")],
+)
+def test_date_column(kind, column):
     indexed = groups().rename_axis("time"), groups(slice(KNOWN, None))
     by_index = fitted(indexed[0], groups="town")
     expected = ForecastDisplay.from_estimator(

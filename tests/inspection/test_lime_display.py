@@ -1,4 +1,4 @@
-"""Explanations as pictures."""
+"""Plots of explanations."""
 
 import inspect
 
@@ -14,7 +14,7 @@ from skdeep.inspection import LimeDisplay, LimeExplanation
 
 
 def explain(kind, effects, **changes):
-    """Return an explanation with these effects, the rest of it made up."""
+    """Return an explanation with these effects and arbitrary other values."""
     effects = np.asarray(effects, float)
     n_rows, n_units = effects.shape
     names = [f"unit {k}" for k in range(n_units)]
@@ -53,7 +53,7 @@ def sequence(units, effects, **changes):
 
 
 def image(effects, **changes):
-    """Return the explanation of pictures of 8 × 8 with four superpixels."""
+    """Return an explanation of images of 8 × 8 pixels with four superpixels."""
     n_rows = len(effects)
     units = np.kron([[0, 1], [2, 3]], np.ones((4, 4), int))
     pictures = np.random.default_rng(0).random((n_rows, 8, 8))
@@ -62,7 +62,7 @@ def image(effects, **changes):
 
 
 def words(display):
-    """Return all that is written in a picture."""
+    """Return all text in a plot."""
     texts = display.figure_.findobj(mpl.text.Text)
     return "\n".join(text.get_text() for text in texts)
 
@@ -80,7 +80,7 @@ def drawn(display):
 # ----------------------------------------------------------------------------- tables
 
 
-def test_bars_are_the_effects_largest_first():
+def test_bars_show_the_largest_effects_first():
     effects = [[0.1, -0.5, 0.0, np.nan, 0.3]]
     display = table(effects, values=np.array([[1, 2.5, 3, None, "b"]], object)).plot()
     assert isinstance(display, LimeDisplay)
@@ -99,7 +99,7 @@ def test_signs_have_colors_of_the_style():
     assert same_color(colors[0], "C1") and same_color(colors[1], "C0")
 
 
-def test_the_others_are_summed():
+def test_other_effects_are_summed():
     effects = np.array([[5.0, 4.0, -0.5, 0.25, 0.0, np.nan]])
     display = table(effects, num_features=2).plot()
     assert [bar.get_width() for bar in display.bars_] == [5.0, 4.0, -0.25]
@@ -110,7 +110,7 @@ def test_the_others_are_summed():
     assert len(table(effects, num_features=4).plot().bars_) == 4
 
 
-def test_what_is_written_above():
+def test_title_and_notes():
     display = table([[0.1, -0.5], [0.2, 0.3]], rows=["a", "b"]).plot(1)
     assert display.ax_.get_title(loc="left") == "P(up) · row b"
     assert display.ax_.get_xlabel() == "effect on P(up)"
@@ -128,7 +128,7 @@ def test_long_names_keep_both_ends():
 
 
 @pytest.mark.parametrize("name", ["$x_{", "a $x$ b", r"$\nothing$", "a\nb", "100 %"])
-def test_names_are_no_formulas(name):
+def test_names_are_not_parsed_as_math(name):
     changes = {"unit_names": [name], "feature_names": [name], "outputs": [name]}
     display = drawn(table([[1.0]], rows=[name], **changes).plot())
     assert names(display) == [f"{' '.join(name.split())} = 0"]
@@ -137,7 +137,7 @@ def test_names_are_no_formulas(name):
     drawn(sequence(units, [[1.0]], rows=[name], **rest).plot_summary())
 
 
-def test_nothing_has_an_effect():
+def test_no_effects():
     for display in [table(np.zeros((2, 3))).plot(), table([[0.0], [0]]).plot_summary()]:
         assert "No unit has an effect." in words(drawn(display))
         assert len(display.bars_) == 0
@@ -155,12 +155,12 @@ def test_effects_of_any_size(scale):
 
 
 def test_many_units_fit():
-    effects = np.random.default_rng(0).normal(size=(3, 600))
+    effects = np.random.default_rng(0).normal(size=(3, 200))
     assert len(drawn(table(effects).plot()).bars_) == 11
-    assert len(table(effects, num_features=600).plot().bars_) == 600
+    assert len(table(effects, num_features=200).plot().bars_) == 200
 
 
-def test_predictions_that_are_no_numbers():
+def test_predictions_that_are_not_numbers():
     display = table([[0.5]], prediction=np.array(["good"], object)).plot()
     assert "Model good" in words(display)
 
@@ -169,14 +169,14 @@ def test_predictions_that_are_no_numbers():
 
 
 def everything(r2):
-    """Return a picture of each kind, from explanations of this quality."""
+    """Yield a plot of each kind of explanation, with this R²."""
     r2 = np.array([r2])
     yield table([[0.3, -0.2]], r2=r2).plot()
     yield sequence(np.arange(6).reshape(3, 2), np.ones((1, 6)), r2=r2).plot()
     yield image([[0.1, 0.2, -0.3, 0.0]], r2=r2).plot()
 
 
-def test_poor_fits_are_said_and_muted():
+def test_poor_fits_have_a_warning_and_pale_colors():
     for display in everything(0.31):
         assert "R² 0.31: the model is not linear here" in words(drawn(display))
         assert "do not trust these effects" in words(display)
@@ -220,7 +220,7 @@ def test_summary_without_numbers_has_no_colors():
     assert display.colorbar_ is None
 
 
-def test_summary_of_one_row_of_missing_values_and_of_units_that_rows_lack():
+def test_summary_with_missing_values_and_units():
     drawn(table([[1.0, 2.0]]).plot_summary())
     effects = np.array([[1.0, np.nan], [3.0, np.nan], [np.nan, np.nan]])
     values = np.array([[1, None], [np.nan, None], [3, None]], object)
@@ -230,7 +230,7 @@ def test_summary_of_one_row_of_missing_values_and_of_units_that_rows_lack():
     ]  # of the rows that have it
 
 
-def test_summary_says_how_many_rows_are_not_linear():
+def test_summary_warns_of_many_poor_fits():
     effects = np.ones((4, 2))
     display = table(effects, r2=np.array([0.9, 0.1, 0.2, np.nan])).plot_summary()
     assert "R² below 0.5 in 3 of 4 rows (75 %)" in words(drawn(display))
@@ -238,7 +238,7 @@ def test_summary_says_how_many_rows_are_not_linear():
     assert "not linear" not in words(table(effects).plot_summary())
 
 
-def test_summary_says_quietly_that_few_rows_are_not_linear():
+def test_summary_notes_few_poor_fits():
     r2 = np.full(300, 0.9)
     r2[0] = 0.1
     display = table(np.ones((300, 2)), r2=r2).plot_summary()
@@ -257,7 +257,7 @@ def test_summary_of_several_outputs():
 # --------------------------------------------------------------------------- sequences
 
 
-def test_cells_are_the_effects():
+def test_cells_show_the_effects():
     units = np.arange(6).reshape(3, 2)
     effects = np.array([[1.0, -2.0, 3.0, 4.0, np.nan, 0.0]])
     display = drawn(sequence(units, effects).plot())
@@ -286,8 +286,8 @@ def test_segments_fill_their_cells(units, kind, cells):
     assert display.colorbar_.ax.get_ylabel().startswith(f"effect of a {kind} on")
 
 
-@pytest.mark.parametrize("n_timesteps", [1, 2, 7, 30, 365])
-def test_the_last_time_is_named_and_few_others(n_timesteps):
+@pytest.mark.parametrize("n_timesteps", [1, 7, 365])
+def test_last_time_and_few_others_are_labeled(n_timesteps):
     dates = list(pd.date_range("2024-01-01", periods=n_timesteps))
     units = np.arange(n_timesteps)[:, np.newaxis]
     effects = np.ones((1, n_timesteps))
@@ -305,7 +305,7 @@ def test_summary_of_sequences():
     cells = display.image_.get_array().filled(99)
     np.testing.assert_array_equal(cells, [[2, 0], [2, 99]])
     assert display.image_.get_clim() == (0, 2)
-    assert "mean size of the effects of a\ncell" in display.colorbar_.ax.get_ylabel()
+    assert "mean absolute effect of a\ncell" in display.colorbar_.ax.get_ylabel()
 
 
 # ----------------------------------------------------------------------------- images
@@ -322,7 +322,7 @@ def test_superpixels_with_the_largest_effects():
     assert opacity[0] > opacity[1] and opacity[3] > opacity[2]
 
 
-def test_images_are_drawn_in_grey():
+def test_images_are_drawn_in_gray():
     pictures = np.random.default_rng(0).random((1, 8, 8, 3))
     display = drawn(image([[0.1, 0.2, 0.3, 0.4]], images=pictures).plot())
     below = display.ax_.get_images()[0]
@@ -330,7 +330,7 @@ def test_images_are_drawn_in_grey():
 
 
 def test_images_have_no_summary():
-    with pytest.raises(ValueError, match="superpixels differ from row to row"):
+    with pytest.raises(ValueError, match="superpixels differ"):
         image([[0.1, 0.2, 0.3, 0.4]]).plot_summary()
     assert plt.get_fignums() == []
 
@@ -349,35 +349,35 @@ def test_on_given_axes():
 
 
 @pytest.mark.parametrize("ax", ["here", 3, np.array([None])])
-def test_axes_that_are_none(ax):
+def test_invalid_axes(ax):
     explanation = table([[0.3, -0.2]])
     for draw in (explanation.plot, explanation.plot_summary):
         with pytest.raises(TypeError, match="ax must be a matplotlib Axes, got"):
             draw(ax=ax)
 
 
-def test_a_figure_is_no_axes():
+def test_figure_instead_of_axes():
     with pytest.raises(TypeError, match="ax must be a matplotlib Axes, got Figure"):
         table([[0.3]]).plot(ax=plt.figure())
 
 
-def test_rows_that_are_none():
+def test_rows_out_of_range():
     display = LimeDisplay(explanation=table([[0.3, -0.2]]), row=5)
     with pytest.raises(IndexError, match="row must be .* got 5"):
         display.plot()
-    with pytest.raises(TypeError, match="row must be a whole number"):
+    with pytest.raises(TypeError, match="row must be an integer"):
         table([[0.3]]).plot(None)
     assert plt.get_fignums() == []
 
 
-def test_plot_again_elsewhere():
+def test_plot_twice():
     display = table([[0.3, -0.2]]).plot()
     first = display.ax_
     assert display.plot() is display
     assert display.ax_ is not first
 
 
-def test_a_name_in_the_title():
+def test_name_in_the_title():
     explanation = table([[0.3, -0.2]])
     display = LimeDisplay(explanation=explanation, estimator_name="$mine$").plot()
     assert display.ax_.get_title(loc="left") == "$mine$: P(up) · row 0"
@@ -391,7 +391,7 @@ def test_state_of_matplotlib_is_left_alone():
     assert dict(mpl.rcParams) == before
 
 
-def test_pictures_on_dark_ground():
+def test_dark_style():
     with plt.style.context("dark_background"):
         cells = sequence(np.arange(4).reshape(2, 2), [[0.0, 1.0, 2.0, -1.0]]).plot()
         np.testing.assert_allclose(cells.image_.cmap(0.5), (0, 0, 0, 1), atol=0.01)
@@ -403,7 +403,7 @@ def test_pictures_on_dark_ground():
 # ---------------------------------------------------------------------- from_estimator
 
 
-def test_parameters_are_those_of_lime_explain():
+def test_parameters_match_lime_explain():
     from skdeep.inspection import lime_explain
 
     theirs = inspect.signature(lime_explain).parameters

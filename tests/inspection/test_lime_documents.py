@@ -72,7 +72,7 @@ def test_words_of_a_linear_model(linear):
     assert counts == (DOCS[0].split().count("good") or None)
 
 
-def test_words_in_the_order_of_lime(linear):
+def test_word_order_matches_the_lime_package(linear):
     document = "good good great dull film"
     explanation = explain(linear, [document])
     package = LimeTextExplainer(random_state=0, feature_selection="none")
@@ -116,7 +116,7 @@ def test_documents_keep_their_type(regressor):
 
 
 @pytest.mark.parametrize("network", ["dense", "recurrent"])
-def test_words_behind_vectorizers(network):
+def test_words_before_any_vectorizer(network):
     options = dict(max_iter=6, learning_rate_init=0.05, random_state=0)
     model = (
         make_pipeline(CountVectorizer(), MLPClassifier((8,), **options))
@@ -142,7 +142,7 @@ def test_unknown_words_have_no_effect(linear):
     assert by_word(explanation, 1)["qqq"] == pytest.approx(0, abs=1e-9)
 
 
-def test_words_are_the_same_in_capitals_where_the_vectorizer_says_so(linear):
+def test_case_is_ignored_if_the_vectorizer_ignores_it(linear):
     text = "Good, good: GOOD! Über größer"
     assert explain(linear, [text]).unit_names_ == ["good", "über", "größer"]
     minds = make_pipeline(CountVectorizer(lowercase=False), LogisticRegression())
@@ -164,7 +164,7 @@ def test_words_by_position():
     assert by_word(explanation)["good (2)"] == pytest.approx(0, abs=1e-9)
 
 
-def test_what_stands_between_words_is_kept():
+def test_separators_are_kept():
     asked = []
 
     def ask(documents):
@@ -180,7 +180,7 @@ def test_what_stands_between_words_is_kept():
     }
 
 
-def test_a_document_is_explained_alike_whatever_else_is(linear):
+def test_document_is_explained_independently_of_others(linear):
     together = explain(linear, DOCS[:4])
     for row in range(4):
         alone = by_word(explain(linear, DOCS[row : row + 1]))
@@ -239,7 +239,7 @@ def test_entries_of_sparse_rows(linear, kind, make):
     np.testing.assert_array_equal(values, X.toarray()[:, columns])
 
 
-def test_sparse_rows_stay_sparse_and_wide_ones_are_asked_for_in_parts():
+def test_sparse_rows_stay_sparse_and_wide_ones_are_predicted_in_batches():
     asked = []
 
     def total(X):
@@ -259,7 +259,7 @@ def test_sparse_rows_stay_sparse_and_wide_ones_are_asked_for_in_parts():
 X = rng.normal(size=(80, 3))
 
 
-def test_a_function_of_rows():
+def test_function_of_rows():
     explanation = explain(lambda X: X @ [1.0, 2.0, -1.0], X[:2], background=X)
     np.testing.assert_allclose(
         explanation.effects_, (X[:2] - X.mean(axis=0)) * [1, 2, -1], rtol=1e-6
@@ -285,7 +285,7 @@ def test_a_function_of_rows():
     ],
 )
 @pytest.mark.parametrize("link", ["identity", "logit"])
-def test_a_function_of_several_outputs(options, column, name, link):
+def test_function_of_several_outputs(options, column, name, link):
     model = LogisticRegression().fit(X, X[:, 0] > 0)
     explanation = explain(
         model.predict_proba, X[:2], background=X, link=link, **options
@@ -297,7 +297,7 @@ def test_a_function_of_several_outputs(options, column, name, link):
     assert explanation.outputs_ == [f"{prefix}{name}"] * 2
 
 
-def test_of_many_outputs_of_a_function_the_largest_of_each_row():
+def test_default_of_many_outputs_is_the_largest_of_each_row():
     explanation = explain(lambda X: X, X[:5], background=X)
     assert explanation.outputs_ == [f"output {k}" for k in X[:5].argmax(axis=1)]
 
@@ -305,7 +305,7 @@ def test_of_many_outputs_of_a_function_the_largest_of_each_row():
 # -- metadata --------------------------------------------------------------------------
 
 
-def test_margins_with_costs_of_rows():
+def test_margins_with_costs_per_row():
     labels = (X[:, 0] + rng.normal(size=80) > 0).astype(int)
     fp, fn = rng.lognormal(size=(2, 80))
     model = CostSensitiveClassifier(LogisticRegression(), strategy="threshold")
@@ -331,7 +331,7 @@ def test_margins_with_costs_of_rows():
 # -- tools -----------------------------------------------------------------------------
 
 
-def test_a_pipeline_that_reads_a_series(linear):
+def test_pipeline_of_a_series(linear):
     lowered = FunctionTransformer(lambda series: series.str.lower())
     model = make_pipeline(lowered, linear)
     explanation = explain(model, pd.Series(["GREAT film"]), link="logit")

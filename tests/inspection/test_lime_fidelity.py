@@ -1,10 +1,11 @@
-"""How good explanations are, and whether they say so."""
+"""Fidelity and stability of explanations, and their warnings."""
 
 import warnings
 from functools import partial
 
 import numpy as np
 import pytest
+from lime.lime_base import LimeBase
 from scipy.special import expit
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
@@ -22,14 +23,14 @@ LINEAR = LinearRegression().fit(X, X @ COEFFICIENTS + 5)
 
 
 def quietly(*arguments, **parameters):
-    """Explain what cannot be explained well."""
+    """Explain without warnings about poor fits."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return explain(*arguments, **parameters)
 
 
 def noise(X):
-    """Answer at random, but always the same."""
+    """Return pseudo-random numbers that depend on the rows only."""
     return np.sin(1e6 * X.sum(axis=1))
 
 
@@ -46,7 +47,7 @@ def saddle(X):
 
 @pytest.mark.parametrize("spread", [0.01, 0.5, 2])
 @pytest.mark.parametrize("kernel_width", [None, 0.7, 10])
-def test_linear_models_are_explained_wholly(spread, kernel_width):
+def test_linear_models_are_explained_completely(spread, kernel_width):
     explanation = explain(
         LINEAR, X[:2], background=X, spread=spread, kernel_width=kernel_width
     )
@@ -78,7 +79,7 @@ def test_r2_of_a_parabola(regressor, kernel_width):
 
 @pytest.mark.parametrize("kind", ["table", "sequence"])
 @pytest.mark.parametrize("kernel_width", [None, 0.7])
-def test_switches_as_in_all_their_combinations(regressor, kind, kernel_width):
+def test_switches_match_a_fit_to_all_combinations(regressor, kind, kernel_width):
     answers = np.random.default_rng(3).normal(size=(2, 2, 2))
 
     def look_up(X):
@@ -106,14 +107,14 @@ def test_switches_as_in_all_their_combinations(regressor, kind, kernel_width):
 @pytest.mark.parametrize(
     "function", [noise, xor, lambda X: X[:, 0] * X[:, 1]], ids=["noise", "xor", "x·y"]
 )
-def test_a_poor_fit_is_warned_of(regressor, function):
+def test_poor_fit_warns(regressor, function):
     model = regressor(function)
     with pytest.warns(UserWarning, match=r"of 1 of 1 rows .* for row 0\)"):
         explanation = explain(model, MIDDLE, background=X)
     assert explanation.r2_[0] < 0.2
 
 
-def test_the_warning_counts_rows_and_names_the_worst(regressor):
+def test_warning_counts_rows_and_names_the_worst(regressor):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(np.r_[MIDDLE, MIDDLE + 1, MIDDLE], index=list("abc"))
     model = regressor(lambda X: np.where(np.abs(X[0] - MEAN[0]) < 0.5, 0, X[0] * 9.0))
@@ -158,14 +159,14 @@ def test_r2_of_noise_is_not_inflated_by_a_narrow_kernel(regressor, kernel_width)
 
 
 @pytest.mark.parametrize("n_columns", [1, 5, 40])
-def test_as_many_draws_as_are_asked_for_determine_the_model(n_columns):
-    # Either too few are refused, or they do: R² must not be 1 where weights are wrong.
+def test_smallest_num_samples_determines_the_model(n_columns):
+    # R² must never be 1 with wrong weights because there are too few draws.
     wide = np.random.default_rng(1).normal(size=(200, n_columns))
     coefficients = np.linspace(1, 2, n_columns)
     model = LinearRegression().fit(wide, wide @ coefficients)
     with pytest.raises(ValueError, match="num_samples=2 ") as error:
         explain(model, wide[:1], background=wide, num_samples=2)
-    fewest = int(str(error.value).split("at least ")[1].split()[0])
+    fewest = int(str(error.value).split("at least ")[1].rstrip("."))
     with pytest.raises(ValueError, match=f"num_samples={fewest - 1} "):
         explain(model, wide[:1], background=wide, num_samples=fewest - 1)
     explanation = explain(model, wide[:1], background=wide, num_samples=fewest)
@@ -176,7 +177,7 @@ def test_as_many_draws_as_are_asked_for_determine_the_model(n_columns):
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -1e9])
-def test_a_constant_answer(regressor, value):
+def test_constant_output(regressor, value):
     explanation = explain(
         regressor(lambda X: np.full(len(X), value)), X[:2], background=X
     )
@@ -186,13 +187,13 @@ def test_a_constant_answer(regressor, value):
     np.testing.assert_allclose(explanation.local_prediction_, value)
 
 
-def test_what_varies_little_beside_a_large_number_is_no_constant(regressor):
+def test_small_variation_around_a_large_number_is_not_constant(regressor):
     model = regressor(lambda X: 1.7e9 + 100 * xor(X))
     assert quietly(model, MIDDLE, background=X).r2_[0] < 0.2
 
 
 @pytest.mark.parametrize("kernel_width", [0.2, 0.05, 0.02, 1e-3, 1e-9])
-def test_a_narrow_kernel_explains_or_is_refused(kernel_width):
+def test_narrow_kernel_explains_or_raises(kernel_width):
     try:
         explanation = quietly(LINEAR, X[:1], background=X, kernel_width=kernel_width)
     except ValueError as error:
@@ -223,7 +224,7 @@ def test_more_draws_are_more_stable(regressor):
     assert stability[2] > 0.8
 
 
-def test_stability_tells_how_far_effects_differ_between_draws(regressor):
+def test_stability_measures_differences_between_seeds(regressor):
     def agreement(model):
         effects = [
             quietly(model, X[1:2], background=X, num_samples=257, random_state=s)
@@ -268,12 +269,12 @@ def test_stability_is_that_of_the_effects_shown(regressor):
 # -- the number of draws ---------------------------------------------------------------
 
 
-def test_auto_draws_few_where_these_are_stable():
+def test_auto_stops_at_once_if_effects_are_stable():
     explanation = explain(LINEAR, X[:2], background=X)
     np.testing.assert_array_equal(explanation.num_samples_, 513)
 
 
-def test_auto_draws_at_most_eight_times_as_many(regressor):
+def test_auto_draws_at_most_eight_times_the_minimum(regressor):
     explanation = quietly(regressor(noise), X[:2], background=X)
     np.testing.assert_array_equal(explanation.num_samples_, 8 * 512 + 1)
     assert (explanation.stability_ < 0.9).all()
@@ -288,7 +289,7 @@ def test_auto_draws_more_for_the_rows_that_need_it(regressor):
     assert many > few
 
 
-def test_auto_draws_four_times_the_units():
+def test_auto_draws_at_least_four_per_unit():
     wide = np.random.default_rng(1).normal(size=(100, 200))
     model = LinearRegression().fit(wide, wide[:, 0])
     explanation = explain(model, wide[:1], background=wide)
@@ -297,7 +298,7 @@ def test_auto_draws_four_times_the_units():
 
 
 @pytest.mark.parametrize("num_samples", [20, 21, 99, 1000])
-def test_a_given_number_of_draws(regressor, num_samples):
+def test_num_samples(regressor, num_samples):
     model = regressor(saddle)
     explanation = quietly(model, X[:3], background=X, num_samples=num_samples)
     np.testing.assert_array_equal(explanation.num_samples_, num_samples)
@@ -306,7 +307,7 @@ def test_a_given_number_of_draws(regressor, num_samples):
     assert asked <= 3 * num_samples + 3 + 6
 
 
-def test_all_draws_are_answered_in_few_calls(regressor):
+def test_draws_are_predicted_in_few_calls(regressor):
     model = regressor(saddle)
     quietly(model, X[:50], background=X)
     assert len(model.asked_) <= 8
@@ -317,7 +318,7 @@ def test_all_draws_are_answered_in_few_calls(regressor):
 
 @pytest.mark.parametrize("selection", [None, "highest_weights", "forward_selection"])
 @pytest.mark.parametrize("link", ["identity", "logit"])
-def test_intercept_and_effects_are_the_local_prediction(classifier, selection, link):
+def test_effects_add_up_to_the_local_prediction(classifier, selection, link):
     model = classifier(lambda X: expit(saddle(X)))
     explanation = quietly(
         model,
@@ -349,6 +350,54 @@ def test_selection_keeps_the_units_that_matter(selection):
     )
 
 
+@pytest.mark.parametrize("num_features", [1, 3, 6])
+@pytest.mark.parametrize(
+    "selection", ["highest_weights", "forward_selection", "lasso_path"]
+)
+def test_selection_matches_the_lime_package(regressor, selection, num_features):
+    wide = np.random.default_rng(2).normal(size=(50, 7))
+    wide[:, 1] += 2 * wide[:, 0]
+
+    def smooth(X):
+        return X[:, 0] + np.sin(2 * X[:, 1]) + 0.5 * X[:, 2] * X[:, 3] + 0.1 * X[:, 4]
+
+    model = regressor(smooth)
+    options = {"feature_selection": selection, "num_features": num_features}
+    for row in range(4):
+        model.asked_.clear()
+        explanation = quietly(
+            model, wide[[row]], background=wide, num_samples=200, **options
+        )
+        # The row itself first, then the draws; between them rows of another check.
+        rows = np.concatenate([wide[[row]], *model.asked_[2:]])
+        assert len(rows) == 200
+        units = (rows - wide.mean(axis=0)) / wide.std(axis=0)
+        distances = np.linalg.norm((units - units[0]) / 0.5, axis=1)
+        weights = np.exp(-(distances**2) / (2 * 0.75**2 * 7))
+        chosen = LimeBase(None).feature_selection(
+            units, smooth(rows), weights, num_features, selection
+        )
+        np.testing.assert_array_equal(
+            np.flatnonzero(explanation.weights_[0]), np.sort(chosen)
+        )
+
+
+def test_forward_selection_of_copies():
+    """A copy of a selected column explains nothing more, and must not be selected."""
+    copies = X[:, [0, 0, 0, 1]]
+    model = LinearRegression().fit(copies, 3 * X[:, 0] + X[:, 1])
+    explanation = explain(
+        model,
+        copies[:1],
+        background=copies,
+        groups={"copies": [0], "copy": [1], "third": [2], "other": [3]},
+        num_features=4,
+        feature_selection="forward_selection",
+    )
+    assert np.isfinite(explanation.weights_).all()
+    assert explanation.r2_[0] > 0.99
+
+
 @pytest.mark.parametrize("selection", ["highest_weights", "forward_selection"])
 def test_selection_gives_the_others_no_weight(selection):
     row = MEAN + [[0.1, 0.1, 0.1, 1]]  # has its largest effect in the last column
@@ -361,7 +410,7 @@ def test_selection_gives_the_others_no_weight(selection):
     assert explanation.r2_[0] == pytest.approx(9 / (1 + 4 + 9), abs=0.1)
 
 
-def test_the_number_shown_does_not_change_the_local_model():
+def test_num_features_does_not_change_the_local_model():
     few, many = (explain(LINEAR, X[:2], background=X, num_features=n) for n in (1, 100))
     np.testing.assert_array_equal(few.weights_, many.weights_)
     assert len(few.top(0)) == 1
@@ -371,7 +420,7 @@ def test_the_number_shown_does_not_change_the_local_model():
 # -- locality --------------------------------------------------------------------------
 
 
-def test_near_rows_get_near_explanations(regressor):
+def test_similar_rows_get_similar_explanations(regressor):
     model = regressor(lambda X: np.tanh(X[:, 0]) + np.sin(X[:, 1]) * X[:, 2])
     rows = np.repeat([[0.3, 0.5, -0.5, 0.2]], 3, axis=0)
     rows[1] += 1e-3
@@ -392,7 +441,7 @@ def test_a_small_spread_gives_the_gradient(regressor):
     )
 
 
-def test_curvature_does_not_blur_slopes(regressor):
+def test_curvature_does_not_bias_slopes(regressor):
     # Draws on opposite sides cancel what is even, however strong it is.
     model = regressor(lambda X: X[:, 0] + 50 * (X - MEAN)[:, 1] ** 2)
     explanation = quietly(

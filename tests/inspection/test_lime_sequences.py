@@ -1,4 +1,4 @@
-"""Explanations of sequences, images and forecasts, against effects that are known."""
+"""Explanations of sequences, images and forecasts with known effects."""
 
 from functools import partial
 
@@ -51,7 +51,7 @@ def cells(explanation, row=0):
 # -- sequences -------------------------------------------------------------------------
 
 
-def test_cells_beside_their_means(regressor):
+def test_cells_compared_with_their_means(regressor):
     explanation = explain(regressor(linear), X[:3], background=X)
     for row in range(3):
         np.testing.assert_allclose(
@@ -129,7 +129,7 @@ def test_groups_of_cells(regressor, options, units, names):
     np.testing.assert_allclose(explanation.effects_[1], expected, rtol=0.01)
 
 
-def test_ten_segments_unless_told(regressor):
+def test_ten_segments_by_default(regressor):
     long = rng.normal(size=(20, 25, 1))
     model = regressor(lambda X: X.sum(axis=(1, 2)))
     explanation = explain(model, long[:1], background=long, groups="time")
@@ -137,7 +137,7 @@ def test_ten_segments_unless_told(regressor):
 
 
 @pytest.mark.parametrize("groups", ["cell", "feature", "time"])
-def test_a_level_line_is_interpolated_away(regressor, groups):
+def test_interpolation_of_a_constant_changes_nothing(regressor, groups):
     level = np.full((4, T, F), 3.0)
     explanation = explain(
         regressor(linear),
@@ -149,7 +149,7 @@ def test_a_level_line_is_interpolated_away(regressor, groups):
     np.testing.assert_allclose(explanation.effects_, 0, atol=1e-9)
 
 
-def test_what_interpolation_puts_in(regressor):
+def test_interpolated_values(regressor):
     row = rng.normal(size=(1, 6, 2))
     model = regressor(lambda X: X.sum(axis=(1, 2)))
     explain(model, row, background=X[:, :6, :2], replacement="interpolation")
@@ -165,7 +165,7 @@ def test_what_interpolation_puts_in(regressor):
             np.testing.assert_allclose(drawn[:, j], expected)
 
 
-def test_noise_puts_in_sequences_of_the_background(regressor):
+def test_noise_comes_from_background_sequences(regressor):
     model = regressor(linear)
     explanation = explain(
         model, X[:1], background=X, replacement="noise", num_samples=20_001
@@ -180,7 +180,7 @@ def test_noise_puts_in_sequences_of_the_background(regressor):
 
 @pytest.mark.parametrize("shape", [(10, 4), (30, 10)])
 @pytest.mark.parametrize("seed", range(3))
-def test_three_cells_that_are_read_are_found(classifier, shape, seed):
+def test_finds_the_three_cells_the_model_reads(classifier, shape, seed):
     generator = np.random.default_rng(seed)
     read = generator.choice(shape[0] * shape[1], 3, replace=False)
     background = generator.normal(size=(100, *shape))
@@ -235,7 +235,7 @@ def test_padding(regressor, replacement, groups):
 @pytest.mark.parametrize(
     "selection", ["highest_weights", "forward_selection", "lasso_path"]
 )
-def test_selection_of_cells_beside_padding(regressor, selection):
+def test_selection_of_cells_with_padding(regressor, selection):
     padded = X.copy()
     padded[:, 5:] = np.nan
     model = regressor(lambda X: 3 * X[:, 1, 0] - 2 * X[:, 4, 2])
@@ -249,7 +249,7 @@ def test_selection_of_cells_beside_padding(regressor, selection):
     np.testing.assert_allclose(cells(explanation), expected, rtol=0.01)
 
 
-def test_a_sequence_of_missing_values_alone(regressor):
+def test_sequence_of_missing_values_only(regressor):
     empty = X[:2].copy()
     empty[0] = np.nan
     explanation = explain(regressor(linear), empty, background=X)
@@ -257,7 +257,7 @@ def test_a_sequence_of_missing_values_alone(regressor):
     np.testing.assert_allclose(explanation.local_prediction_, linear(empty))
 
 
-def test_cells_that_the_background_never_has(regressor):
+def test_cells_missing_in_the_whole_background(regressor):
     short = X.copy()
     short[:, 6:] = np.nan
     explanation = explain(regressor(linear), X[:1], background=short)
@@ -287,7 +287,7 @@ def test_sequences_keep_their_dtype(regressor, dtype):
     ],
     ids=["list", "transposed", "strided", "object"],
 )
-def test_sequences_of_any_make(regressor, change):
+def test_sequences_of_any_memory_layout(regressor, change):
     model = regressor(linear)
     np.testing.assert_allclose(
         explain(model, change(X[:2]), background=change(X)).effects_,
@@ -295,7 +295,7 @@ def test_sequences_of_any_make(regressor, change):
     )
 
 
-def test_whole_numbers_in_sequences(regressor):
+def test_integer_sequences(regressor):
     whole = rng.integers(0, 9, size=(40, T, F))
     explanation = explain(regressor(linear), whole[:1], background=whole)
     np.testing.assert_allclose(
@@ -309,7 +309,7 @@ def saturating(X):
 
 @pytest.mark.parametrize("groups", ["cell", "feature"])
 @pytest.mark.parametrize("replacement", ["mean", "interpolation", "noise"])
-def test_a_sequence_is_explained_alike_whatever_else_is(regressor, groups, replacement):
+def test_sequence_is_explained_independently_of_others(regressor, groups, replacement):
     model = regressor(saturating)
     options = {"background": X, "groups": groups, "replacement": replacement}
     together = explain(model, X[:4], **options)
@@ -321,7 +321,7 @@ def test_a_sequence_is_explained_alike_whatever_else_is(regressor, groups, repla
             assert alone.num_samples_[0] == other.num_samples_[place]
 
 
-def test_nothing_given_is_changed(regressor):
+def test_input_is_not_changed(regressor):
     rows, background = X[:3].copy(), X.copy()
     rows.flags.writeable = background.flags.writeable = False
     for replacement in ["mean", "interpolation", "noise"]:
@@ -356,7 +356,7 @@ def test_recurrent_networks(make):
     assert sizes.argmax() == 1
 
 
-def test_an_estimator_of_several_classes_says_which(classifier):
+def test_outputs_name_the_class(classifier):
     def chances(X):
         scores = np.exp(X[:, 0])
         return scores / scores.sum(axis=1, keepdims=True)
@@ -366,15 +366,15 @@ def test_an_estimator_of_several_classes_says_which(classifier):
     assert explanation.outputs_ == [f"P({label})" for label in model.predict(X[:6])]
 
 
-def test_the_network_behind_windows_is_explained_by_windows():
+def test_network_after_sliding_windows_is_explained_by_windows():
     rows = rng.normal(size=(60, 2))
     pipeline = make_pipeline(
         SlidingWindow(window=4, context="pad"),
         LSTMRegressor(hidden_size=3, max_iter=2, random_state=0),
     ).fit(rows, rows[:, 0])
-    with pytest.raises(ValueError, match="reads windows of rows, make them first"):
+    with pytest.raises(ValueError, match="make the windows first"):
         explain(pipeline, rows[9:10], background=rows)
-    with pytest.raises(ValueError, match="reads windows of rows, make them first"):
+    with pytest.raises(ValueError, match="make the windows first"):
         explain(pipeline, rows[:5], background=rows)
     windows = pipeline[:-1].transform(rows)
     explanation = explain(pipeline[-1], windows[9:11], background=windows)
@@ -389,7 +389,7 @@ def test_a_pipeline_of_sequences(regressor):
     np.testing.assert_allclose(cells(explanation), 2 * W * (X[0] - MEAN), rtol=0.01)
 
 
-def test_names_of_features_and_rows(regressor):
+def test_feature_and_row_names(regressor):
     explanation = explain(
         regressor(linear),
         X[:2],
@@ -414,7 +414,7 @@ IN_PATCH = rng.normal(size=(4, 4, 1))
 
 
 def patch(X):
-    """Read the bright patch of images, wherever their colours are."""
+    """Return the brightness of a patch of images, for any axis of colors."""
     X = X[..., np.newaxis] if X.ndim == 3 else X
     X = np.moveaxis(X, 1, -1) if X.shape[1] in (1, 3) else X
     return (IN_PATCH * X[:, 4:8, 8:12]).sum(axis=(1, 2, 3))
@@ -429,7 +429,7 @@ def coloured(n_colors, axis):
     [IMAGES, coloured(1, 1), coloured(3, 1), coloured(1, 3), coloured(3, 3)],
     ids=["gray", "1 first", "3 first", "1 last", "3 last"],
 )
-def test_superpixels_over_the_patch_that_is_read(regressor, images):
+def test_superpixels_over_the_patch_the_model_reads(regressor, images):
     model = regressor(patch)
     explanation = explain(model, images[:2], groups="superpixel", n_segments=12)
     assert explanation.kind == "image"
@@ -454,7 +454,7 @@ def test_images_are_drawn_between_0_and_1(regressor, low, high):
     np.testing.assert_allclose(drawn, (images - images.min()) / span, atol=1e-12)
 
 
-def test_the_effect_of_a_superpixel_is_what_its_mean_colour_changes(regressor):
+def test_effect_of_a_superpixel_compared_with_its_mean_color(regressor):
     weights = rng.normal(size=(16, 16))
     model = regressor(lambda X: (X * weights).sum(axis=(1, 2)))
     explanation = explain(model, IMAGES[:2], groups="superpixel")
@@ -466,7 +466,7 @@ def test_the_effect_of_a_superpixel_is_what_its_mean_colour_changes(regressor):
             assert explanation.effects_[row, unit] == pytest.approx(expected, abs=1e-6)
 
 
-def test_superpixels_by_hand(regressor):
+def test_user_defined_superpixels(regressor):
     quarters = 2 * (np.arange(16)[:, np.newaxis] // 8) + np.arange(16) // 8
     explanation = explain(regressor(patch), IMAGES[:, np.newaxis], groups=5 * quarters)
     np.testing.assert_array_equal(explanation.units_, [quarters] * 4)
@@ -476,7 +476,7 @@ def test_superpixels_by_hand(regressor):
     np.testing.assert_allclose(np.delete(explanation.effects_, 1, axis=1), 0, atol=1e-8)
 
 
-def test_images_with_fewer_superpixels_lack_some(regressor):
+def test_images_with_fewer_superpixels(regressor):
     images = np.stack([IMAGES[0], np.zeros((16, 16))])
     images[1, :, 8:] = 1
     explanation = explain(regressor(patch), images, groups="superpixel", n_segments=30)
@@ -486,7 +486,7 @@ def test_images_with_fewer_superpixels_lack_some(regressor):
 
 
 @pytest.mark.parametrize("n_segments", [None, 150])
-def test_an_image_is_explained_alike_whatever_else_is(regressor, n_segments):
+def test_image_is_explained_independently_of_others(regressor, n_segments):
     model = regressor(lambda X: np.tanh(3 * patch(X)))
     others = np.stack([IMAGES[0], 1e3 * IMAGES[2], np.ones((16, 16))])
     options = {"groups": "superpixel", "n_segments": n_segments}
@@ -507,7 +507,7 @@ def test_images_of_any_dtype(regressor, dtype):
     assert {rows.dtype for rows in model.asked_} == {np.dtype(dtype)}
 
 
-def test_images_of_bytes_are_asked_as_bytes(regressor):
+def test_images_of_bytes_are_predicted_as_bytes(regressor):
     # Many networks take bytes from 0 to 255, and floats from 0 to 1.
     model = regressor(lambda X: patch(X / 255.0 if X.dtype == np.uint8 else X))
     images = (255 * IMAGES[:2, np.newaxis]).astype(np.uint8)
@@ -525,7 +525,7 @@ def test_small_images(regressor, shape):
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, 7.5])
-def test_images_of_one_colour(regressor, value):
+def test_images_of_one_color(regressor, value):
     explanation = explain(regressor(patch), np.full((1, 1, 16, 16), value))
     np.testing.assert_allclose(explanation.effects_, 0, atol=1e-8)
     np.testing.assert_allclose(explanation.prediction_, value * IN_PATCH.sum())
@@ -587,7 +587,7 @@ def of_load():
 
 @pytest.mark.parametrize("target", ["load", "temp"])
 @pytest.mark.parametrize("step", [None, 1, 2, np.int64(3)])
-def test_what_is_explained_is_the_forecast(of_both, target, step):
+def test_explained_output_is_the_forecast(of_both, target, step):
     explanation = explain(of_both, LOAD, target=(target, step) if step else target)
     step = step or HORIZON
     path = of_both.forecast(X=LOAD)
@@ -618,7 +618,7 @@ def test_times_are_dates(of_load):
 
 
 @pytest.mark.parametrize("made", [pd.DataFrame, pl.DataFrame])
-def test_rows_without_labels_are_named_by_their_distance(of_load, made):
+def test_times_without_dates_are_relative(of_load, made):
     frame = made(LOAD.reset_index(drop=True))
     explanation = explain(of_load, frame[:50])
     assert explanation.unit_names_[-2:] == ["load t", "temp t"]
@@ -640,7 +640,7 @@ def test_arrays_and_windows(of_load):
     assert of_windows.unit_names_[-2:] == ["load t", "temp t"]
 
 
-def test_columns_go_by_name(of_load):
+def test_columns_are_matched_by_name(of_load):
     expected = explain(of_load, LOAD, background=LOAD)
     for swapped in [LOAD[["temp", "load"]], LOAD.assign(more=1.0)]:
         try:
@@ -661,7 +661,7 @@ def test_a_series_of_one_target():
     assert explanation.effects_.shape == (1, WINDOW)
 
 
-def test_columns_known_in_advance():
+def test_known_columns():
     model = forecaster(target_columns=["load"], known_columns=["temp"])
     explanation = explain(model, LOAD)
     path = model.forecast(X=LOAD[:-HORIZON], future=LOAD[-HORIZON:])
@@ -678,7 +678,7 @@ def test_columns_known_in_advance():
 
 
 @pytest.mark.parametrize("replacement", ["mean", "interpolation", "noise"])
-def test_a_background_of_windows_or_of_rows(of_load, replacement):
+def test_background_of_windows_or_of_rows(of_load, replacement):
     windows = np.lib.stride_tricks.sliding_window_view(LOAD.to_numpy(), WINDOW, axis=0)
     of_rows, of_windows = (
         explain(of_load, LOAD, background=background, replacement=replacement)
@@ -687,7 +687,7 @@ def test_a_background_of_windows_or_of_rows(of_load, replacement):
     np.testing.assert_allclose(of_rows.effects_, of_windows.effects_)
 
 
-def test_the_effects_of_a_forecast_that_repeats_a_row():
+def test_effects_of_a_forecaster_that_repeats_a_row():
     class LastValues(LSTMForecaster):
         """Repeats the sum of the first column."""
 
@@ -712,7 +712,7 @@ def test_the_effects_of_a_forecast_that_repeats_a_row():
     )
 
 
-def test_token_ids_are_switched_not_moved(regressor):
+def test_token_ids_are_switched(regressor):
     tokens = np.random.default_rng(0).integers(1, 9, size=(200, 3))
     model = regressor(lambda X: 1.0 * (X[:, 1] == 5))
     model.embedding_dim = 4  # as networks of skdeep say that they read token ids
@@ -728,7 +728,7 @@ IDS[np.arange(6) >= np.random.default_rng(1).integers(2, 7, size=(200, 1))] = 0
 
 
 class Reader(BaseEstimator):
-    """Reads token ids as networks of skdeep do; answers where 5 stands."""
+    """Reads token ids as networks of skdeep do; predicts the position of token 5."""
 
     embedding_dim = 4
 
@@ -745,7 +745,7 @@ class Reader(BaseEstimator):
 
 
 @pytest.mark.parametrize("width", [6, 3])
-def test_padding_of_token_ids_stays(width):
+def test_padding_tokens_are_not_changed(width):
     row = np.array([[5, 2, 5, 0, 0, 0]])[:, :width]
     background = np.vstack([np.where(IDS == 5, 4, IDS), np.zeros((3, 6), dtype=int)])
     explanation = explain(Reader().fit(), row, background=background)
@@ -754,7 +754,7 @@ def test_padding_of_token_ids_stays(width):
     assert explanation.plot().ax_ is not None
 
 
-def test_token_ids_that_the_background_has_no_others_for_become_unknown():
+def test_token_ids_without_alternatives_become_unknown():
     row = np.array([[2, 5, 5, 5, 5, 5, 5, 5]])
     background = np.where(IDS == 5, 4, IDS)  # of six columns
     explanation = explain(Reader().fit(), row, background=background)
@@ -802,7 +802,7 @@ def test_lists_of_sequences():
 
 
 class Steps(BaseEstimator):
-    """Answers each step: a sum of what came until then; NaN where it is padding."""
+    """Predicts every step: the sum up to it; NaN for padding."""
 
     return_sequences = True
 
@@ -815,7 +815,7 @@ class Steps(BaseEstimator):
 
 
 class StepClasses(ClassifierMixin, Steps):
-    """Two classes, or three, by the same sums."""
+    """Classifies every step into two or three classes by the same sums."""
 
     def __init__(self, n_classes=2):
         self.n_classes = n_classes
@@ -852,7 +852,7 @@ PADDED = np.where(np.arange(T)[:, np.newaxis] < 5, X[:2], np.nan)
         (0, 0, "step 0"),
     ],
 )
-def test_one_step_of_a_sequence(step, last, name):
+def test_step_of_a_sequence(step, last, name):
     explanation = explain(Steps().fit(), PADDED, background=X, step=step)
     expected = (PADDED[0] - MEAN) * [1, -1, 2]
     expected[last + 1 : 5] = 0
@@ -861,7 +861,7 @@ def test_one_step_of_a_sequence(step, last, name):
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_classes_of_a_step(n_classes):
+def test_classes_at_a_step(n_classes):
     model = StepClasses(n_classes).fit()
     explanation = explain(model, PADDED, background=X, step=1)
     chances = model.predict_proba(PADDED)[:, 1]
@@ -892,18 +892,18 @@ def test_steps_of_a_recurrent_network():
 @pytest.mark.parametrize(
     ("step", "words"),
     [
-        (5, "^step=5 is none of the 5 steps"),
-        (-6, "^step=-6 is none of the 5 steps"),
+        (5, "^step=5 is out of range: a sequence in X has only 5 steps"),
+        (-6, "^step=-6 is out of range: a sequence in X has only 5 steps"),
         (1.0, "^step must be the position .* got 1.0"),
         ("last", "^step must be the position .* got 'last'"),
         (True, "^step must be the position .* got True"),
     ],
 )
-def test_steps_that_are_none(step, words):
+def test_invalid_steps(step, words):
     with pytest.raises(ValueError, match=words):
         explain(Steps().fit(), PADDED, background=X, step=step)
 
 
-def test_a_step_of_what_answers_once(regressor):
-    with pytest.raises(ValueError, match="^step=1 is for what answers each step"):
+def test_step_of_an_estimator_with_one_prediction_per_row(regressor):
+    with pytest.raises(ValueError, match="^step=1 is for forecasters and for networks"):
         explain(regressor(linear), X[:1], background=X, step=1)

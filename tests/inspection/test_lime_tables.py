@@ -1,4 +1,4 @@
-"""Explanations of tables, against effects that are known, for columns of any type."""
+"""Explanations of tables with known effects, for columns of all types."""
 
 import datetime
 import re
@@ -57,13 +57,13 @@ GOOD = np.where((FRAME["age"] > 50) ^ (FRAME["job"] == "cook"), "good", "bad")
 
 
 def network(estimator=MLPClassifier, **parameters):
-    """A network that is trained in a moment."""
+    """Return a small network that trains in milliseconds."""
     few = {"solver": "lbfgs", "max_iter": 1000, "alpha": 1.0, "random_state": 0}
     return estimator(hidden_layer_sizes=(4,), **{**few, **parameters})
 
 
 def assert_same(first, second, rtol=1e-7):
-    """Whether two explanations say the same."""
+    """Check that two explanations are equal."""
     assert first.unit_names_ == second.unit_names_
     assert list(first.outputs_) == list(second.outputs_)
     for name in ["weights_", "effects_", "intercept_", "r2_", "stability_"]:
@@ -92,7 +92,7 @@ def test_linear_effects(spread, n_rows):
     assert explanation.unit_names_ == ["x0", "x1", "x2", "x3"]
 
 
-def test_as_the_lime_package_at_spread_1(regressor):
+def test_matches_the_lime_package_at_spread_1(regressor):
     def smooth(X):
         z = (X - MEAN) / SD
         return np.tanh(z[:, 0]) + np.sin(z[:, 1]) * z[:, 2]
@@ -118,7 +118,7 @@ def test_as_the_lime_package_at_spread_1(regressor):
 
 
 @pytest.mark.parametrize("spread", [0.1, 1, 10])
-def test_rows_drawn_stay_in_the_range_of_the_background(regressor, spread):
+def test_draws_stay_in_the_range_of_the_background(regressor, spread):
     model = regressor(lambda X: X @ COEFFICIENTS)
     row = X[:1].copy()
     row[0, 1] = 99.0  # itself beyond
@@ -133,7 +133,7 @@ def test_rows_drawn_stay_in_the_range_of_the_background(regressor, spread):
         )
 
 
-def test_a_row_far_from_the_background():
+def test_row_far_from_the_background():
     far = MEAN + 100 * SD
     explanation = explain(LINEAR, far[np.newaxis], background=X)
     np.testing.assert_allclose(
@@ -141,7 +141,7 @@ def test_a_row_far_from_the_background():
     )
 
 
-def test_whole_numbers_stay_whole(regressor):
+def test_integers_stay_integers(regressor):
     counts = np.random.default_rng(0).poisson(20, size=(100, 2))
     model = regressor(lambda X: X @ [1, 2])
     explanation = explain(model, counts[:2], background=counts)
@@ -182,7 +182,7 @@ def test_numbers_of_any_size(scale):
 
 @pytest.mark.parametrize("own", [0, 1])
 @pytest.mark.parametrize("dtype", [bool, int, float])
-def test_two_values_are_switched(regressor, own, dtype):
+def test_columns_of_two_values_are_switched(regressor, own, dtype):
     flags = np.random.default_rng(0).integers(0, 2, size=(100, 2)).astype(dtype)
     row = np.full((1, 2), own, dtype=dtype)
     model = regressor(lambda X: X.astype(float) @ [3, -1])
@@ -193,7 +193,7 @@ def test_two_values_are_switched(regressor, own, dtype):
     assert all(set(np.unique(rows)) <= {0, 1} for rows in model.asked_)
 
 
-def test_missing_values_are_no_third_value(regressor):
+def test_missing_values_do_not_count_as_a_third_value(regressor):
     flags = np.random.default_rng(0).choice([0.0, 1, np.nan], size=(100, 2))
     model = regressor(lambda X: np.nan_to_num(X) @ [3, -1])
     explanation = explain(model, np.ones((1, 2)), background=flags)
@@ -202,7 +202,7 @@ def test_missing_values_are_no_third_value(regressor):
     np.testing.assert_allclose(explanation.effects_[0], [3, -1], atol=1e-6)
 
 
-def test_an_object_stays_what_it_is():
+def test_objects_keep_their_type():
     # An encoder tells None from NaN.
     frame = pd.DataFrame(
         {
@@ -222,7 +222,7 @@ def test_an_object_stays_what_it_is():
 @pytest.mark.parametrize("own", ["a", "b", "unseen", None])
 @pytest.mark.parametrize("categories", [None, ["b", "a", "more", "unseen"]])
 @pytest.mark.parametrize("ordered", [False, True])
-def test_a_row_with_categories_of_its_own(regressor, own, categories, ordered):
+def test_row_with_unseen_categories(regressor, own, categories, ordered):
     dtype = pd.CategoricalDtype(["a", "b", "c"], ordered=ordered)
     frame = pd.DataFrame(
         {"c": pd.Series(rng.choice(["a", "b", "c"], N), dtype=dtype), "x": X[:, 0]}
@@ -273,7 +273,7 @@ def test_numbers_that_are_categories(regressor, given):
     assert set(model.asked_[-1]["code"]) == {1, 2, 9}
 
 
-def test_a_missing_number_is_switched(regressor):
+def test_missing_number_is_switched(regressor):
     known = X[:, :2].copy()
     known[::3, 0] = np.nan
     model = regressor(lambda X: np.where(np.isnan(X[:, 0]), 5, 2 * X[:, 0]))
@@ -308,7 +308,7 @@ def test_bins(regressor, bins):
     np.testing.assert_array_equal(explanation.effects_, explanation.weights_)
 
 
-def test_bins_of_missing_and_whole_numbers(regressor):
+def test_bins_of_missing_numbers_and_integers(regressor):
     frame = pd.DataFrame({"n": pd.array([1, 2, 3, 4, None] * 12, dtype="Int64")})
     model = regressor(lambda X: X["n"].fillna(10).to_numpy(float))
     explanation = explain(
@@ -342,7 +342,7 @@ def test_groups_of_columns_are_switched_together(regressor, groups):
     assert {tuple(pair) for pair in model.asked_[-1][:, :2]} <= pairs
 
 
-def test_groups_by_names(regressor):
+def test_groups_by_name(regressor):
     frame = pd.DataFrame(X, columns=list("abcd"))
     by_name, by_place = (
         explain(LINEAR, X[:2], background=X, groups=groups, feature_names=list("abcd"))
@@ -361,7 +361,7 @@ def test_groups_by_names(regressor):
 
 
 @pytest.mark.parametrize("columns", [["age", "pay"], list(FRAME)])
-def test_a_row_is_explained_alike_whatever_else_is(regressor, columns):
+def test_row_is_explained_independently_of_others(regressor, columns):
     frame = FRAME[columns]
     model = regressor(
         lambda X: X["age"] / 10 + (X["pay"].fillna(3) > 1) + (X.shape[1] * 0)
@@ -378,7 +378,7 @@ def test_a_row_is_explained_alike_whatever_else_is(regressor, columns):
             assert alone.num_samples_[0] == other.num_samples_[place]
 
 
-def test_a_column_is_judged_by_the_background_alone():
+def test_column_types_depend_on_the_background_only():
     flags = np.c_[X[:, 0], rng.integers(0, 2, N)]
     model = LinearRegression().fit(flags, flags @ [1, 2])
     rows = np.array([[0.3, 1], [0.2, 0.5]])
@@ -387,7 +387,7 @@ def test_a_column_is_judged_by_the_background_alone():
     np.testing.assert_allclose(alone.effects_[0], together.effects_[0])
 
 
-def test_a_row_is_explained_alike_whatever_dtype_the_others_have(regressor):
+def test_row_is_explained_independently_of_the_dtype_of_others(regressor):
     whole = pd.DataFrame({"n": np.arange(N) % 30})
     model = regressor(lambda X: X["n"].to_numpy() * 2.0)
     rows = pd.DataFrame({"n": [3, 2.5]})
@@ -396,7 +396,7 @@ def test_a_row_is_explained_alike_whatever_dtype_the_others_have(regressor):
     np.testing.assert_allclose(alone.effects_[0], together.effects_[0], rtol=0.01)
 
 
-def test_many_rows_are_explained_as_single_ones():
+def test_many_rows_are_explained_like_single_rows():
     wide = np.random.default_rng(1).normal(size=(60, 20))
     model = network(MLPRegressor).fit(wide, np.sin(wide[:, 0]) * wide[:, 1])
     together = explain(model, wide, background=wide)
@@ -485,12 +485,12 @@ def read_only(array):
         ">f8",
     ],
 )
-def test_arrays_of_any_make(change):
+def test_arrays_of_any_memory_layout(change):
     expected = explain(LINEAR, X[:2], background=X)
     assert_same(explain(LINEAR, change(X[:2]), background=change(X)), expected)
 
 
-def test_a_memory_map(tmp_path):
+def test_memory_map(tmp_path):
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     assert_same(
@@ -500,7 +500,7 @@ def test_a_memory_map(tmp_path):
 
 
 @pytest.mark.parametrize("made", [pd.DataFrame, pl.DataFrame])
-def test_frames_are_as_arrays(made):
+def test_frames_match_arrays(made):
     names = {"columns" if made is pd.DataFrame else "schema": list("abcd")}
     frame = made(X, **names)
     model = LinearRegression().fit(frame, X @ COEFFICIENTS + 7)
@@ -511,7 +511,7 @@ def test_frames_are_as_arrays(made):
 
 
 @pytest.mark.parametrize("kind", ["array", "frame"])
-def test_nothing_given_is_changed(regressor, kind):
+def test_input_is_not_changed(regressor, kind):
     given = FRAME if kind == "frame" else X
     before = given.copy()
     model = regressor(lambda X: np.asarray(X)[:, 0].astype(float))
@@ -615,7 +615,7 @@ def test_names_of_any_type(regressor, names):
 
 
 @pytest.mark.parametrize("has_background", [False, True])
-def test_names_that_occur_twice(regressor, has_background):
+def test_duplicate_names(regressor, has_background):
     frame = pd.DataFrame(X, columns=list("aabc"))
     model = regressor(lambda X: X.to_numpy() @ COEFFICIENTS)
     explanation = explain(model, frame, background=frame if has_background else None)
@@ -623,7 +623,7 @@ def test_names_that_occur_twice(regressor, has_background):
     np.testing.assert_allclose(explanation.weights_[0], COEFFICIENTS * SD, rtol=0.01)
 
 
-def test_a_constant_column(regressor):
+def test_constant_column(regressor):
     table = X.copy()
     table[:, 1] = 0.1
     model = regressor(lambda X: X @ COEFFICIENTS)
@@ -645,7 +645,7 @@ def test_missing_values_in_the_background(regressor):
     )
 
 
-def test_a_row_of_missing_values(regressor):
+def test_row_of_missing_values(regressor):
     model = regressor(lambda X: np.isnan(X) @ [1.0, 2, 3, 4])
     explanation = explain(model, np.full((1, 4), np.nan), background=X)
     np.testing.assert_allclose(explanation.effects_[0], [1, 2, 3, 4], rtol=1e-6)
@@ -655,7 +655,7 @@ def test_a_row_of_missing_values(regressor):
     "names", [["Mon", "Tue"], pd.Index([5, 7]), np.array(["a", "b"])]
 )
 @pytest.mark.parametrize("made", [np.asarray, pd.DataFrame])
-def test_names_of_rows(regressor, made, names):
+def test_row_names(regressor, made, names):
     model = regressor(lambda X: np.asarray(X) @ COEFFICIENTS)
     rows, background = made(X[:2]), made(X)
     explanation = explain(model, rows, background=background, row_names=names)
@@ -672,11 +672,11 @@ def test_rows_are_named_by_their_index(regressor):
     assert list(explain(LINEAR, X[3:5], background=X).rows_) == [0, 1]
 
 
-def test_the_rows_are_the_background_if_there_is_none():
+def test_background_defaults_to_X():
     assert_same(explain(LINEAR, X[:20]), explain(LINEAR, X[:20], background=X[:20]))
 
 
-def test_a_background_of_two_rows():
+def test_background_of_two_rows():
     explanation = explain(LINEAR, X[:1], background=X[1:3])
     assert np.isfinite(explanation.effects_).all()
 
@@ -684,7 +684,7 @@ def test_a_background_of_two_rows():
 # -- estimators ------------------------------------------------------------------------
 
 
-def test_a_pipeline_of_strings_and_numbers_with_missing_values():
+def test_pipeline_of_strings_and_missing_numbers():
     encoded = make_column_transformer(
         (make_pipeline(SimpleImputer(), StandardScaler()), ["age", "pay"]),
         (OneHotEncoder(handle_unknown="ignore"), ["job", "town", "member"]),
@@ -723,7 +723,7 @@ SPECIES = IRIS.target_names[IRIS.target]
 
 
 @pytest.mark.parametrize("species", ["setosa", "versicolor", "virginica"])
-def test_a_class_by_name(species):
+def test_class_by_name(species):
     model = LogisticRegression(C=0.1).fit(IRIS.data, SPECIES)
     explanation = explain(
         model, IRIS.data[48:52], background=IRIS.data, target=species, spread=0.1
@@ -735,7 +735,7 @@ def test_a_class_by_name(species):
     )
 
 
-def test_of_several_classes_the_most_probable():
+def test_default_of_several_classes_is_the_most_probable():
     model = LogisticRegression(C=0.1).fit(IRIS.data, SPECIES)
     rows = IRIS.data[::50]
     explanation = explain(model, rows, background=IRIS.data, spread=0.1)
@@ -746,7 +746,7 @@ def test_of_several_classes_the_most_probable():
     )
 
 
-def test_of_two_classes_the_second():
+def test_default_of_two_classes_is_the_second():
     model = LogisticRegression().fit(X / SD, np.where(X[:, 0] > 0, "up", "down"))
     explanation = explain(model, X[:5] / SD, background=X / SD)
     assert explanation.outputs_ == ["P(up)"] * 5
@@ -755,7 +755,7 @@ def test_of_two_classes_the_second():
 
 
 @pytest.mark.parametrize("target", [0, np.int64(1), True])
-def test_classes_that_are_numbers(target):
+def test_numeric_classes(target):
     model = LogisticRegression().fit(X / SD, (X[:, 0] > 0).astype(int))
     explanation = explain(model, X[:1] / SD, background=X / SD, target=target)
     np.testing.assert_allclose(
@@ -763,7 +763,7 @@ def test_classes_that_are_numbers(target):
     )
 
 
-def test_a_class_that_is_named_margin():
+def test_class_named_margin():
     model = LogisticRegression().fit(X / SD, np.where(X[:, 0] > 0, "margin", "other"))
     explanation = explain(model, X[:1] / SD, background=X / SD, target="margin")
     assert explanation.outputs_ == ["P(margin)"]
@@ -807,7 +807,7 @@ def test_margins_of_several_classes():
 
 
 @pytest.mark.parametrize("strategy", ["threshold", "direct"])
-def test_the_margin_of_a_cost_sensitive_classifier(strategy):
+def test_margin_of_a_cost_sensitive_classifier(strategy):
     scaled = (X - MEAN) / SD
     model = CostSensitiveClassifier(
         network(), alpha=3, strategy=strategy, random_state=0
@@ -846,7 +846,7 @@ def test_regressors(make):
     np.testing.assert_array_equal(np.argmax(np.abs(explanation.weights_), axis=1), 1)
 
 
-def test_a_calibrated_classifier():
+def test_calibrated_classifier():
     scaled = (X - MEAN) / SD
     model = CalibratedClassifierCV(LinearSVC(), cv=2).fit(scaled, scaled[:, 1] > 0)
     explanation = explain(model, scaled[:3], background=scaled, spread=0.2)
@@ -854,7 +854,7 @@ def test_a_calibrated_classifier():
 
 
 @pytest.mark.parametrize("target", [0, 1, np.int64(2)])
-def test_one_of_several_targets(target):
+def test_target_of_several(target):
     answers = np.c_[X[:, 0], X[:, 1], X[:, 2] * 10]
     model = LinearRegression().fit(X, answers)
     explanation = explain(model, X[:2], background=X, target=target)
@@ -864,14 +864,14 @@ def test_one_of_several_targets(target):
     assert explanation.outputs_ == [f"prediction of target {target}"] * 2
 
 
-def test_a_classifier_that_saw_one_class(classifier):
+def test_classifier_of_one_class(classifier):
     model = classifier(lambda X: np.ones((len(X), 1)), classes=("only",))
     explanation = explain(model, X[:2], background=X)
     assert explanation.outputs_ == ["P(only)"] * 2
     np.testing.assert_allclose(explanation.effects_, 0, atol=1e-9)
 
 
-def test_frames_of_polars_reach_the_estimator_as_such(regressor):
+def test_polars_frames_reach_the_estimator_unconverted(regressor):
     rng = np.random.default_rng(0)
     table = pl.DataFrame(
         {

@@ -1,15 +1,17 @@
-"""The picture of a training."""
+"""Loss curves of fitted networks. For live ones see test_live_loss_curve.py."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import make_classification
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdeep import MLPClassifier
+from skdeep import CostSensitiveClassifier, MLPClassifier, MLPRegressor
 from skdeep.inspection import LossCurveDisplay
 
 pytestmark = [
@@ -26,7 +28,7 @@ def fitted(**params):
 
 
 def curves(display):
-    """Return what is drawn, by its name in the legend."""
+    """Return the curves, by their labels."""
     return {line.get_label(): line.get_ydata() for line in display.lines_}
 
 
@@ -77,7 +79,7 @@ def test_on_given_axes_with_a_name():
     assert len(plt.get_fignums()) == 1
 
 
-def test_plot_again_elsewhere():
+def test_plot_twice():
     display = LossCurveDisplay.from_estimator(fitted())
     first = display.ax_
     assert display.plot() is display
@@ -90,7 +92,7 @@ def test_lbfgs():
     np.testing.assert_array_equal(curves(display)["training loss"], model.loss_curve_)
 
 
-def test_after_a_warm_start_that_watches_something_else():
+def test_warm_start_with_another_early_stopping():
     """Only some of the epochs have a validation part."""
     model = fitted(warm_start=True)
     model.set_params(early_stopping=True).fit(X, y)
@@ -102,15 +104,33 @@ def test_after_a_warm_start_that_watches_something_else():
     assert LossCurveDisplay.from_estimator(model).best_epoch is None
 
 
-def test_what_has_no_curve():
+def test_estimators_without_history():
     with pytest.raises(NotFittedError):
         LossCurveDisplay.from_estimator(MLPClassifier())
     with pytest.raises(TypeError, match="LogisticRegression has no history_"):
         LossCurveDisplay.from_estimator(LogisticRegression().fit(X, y))
-    pipeline = make_pipeline(StandardScaler(), MLPClassifier(max_iter=1)).fit(X, y)
-    with pytest.raises(TypeError, match="Of a Pipeline, pass the last step"):
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)
+    with pytest.raises(TypeError, match="LogisticRegression has no history_"):
         LossCurveDisplay.from_estimator(pipeline)
-    assert LossCurveDisplay.from_estimator(pipeline[-1]).lines_
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda network: make_pipeline(StandardScaler(), network),
+        lambda network: make_pipeline(make_pipeline(StandardScaler(), network)),
+        lambda network: GridSearchCV(network, {"alpha": [0.1]}, cv=2),
+        lambda network: CostSensitiveClassifier(network, strategy="threshold"),
+        lambda network: TransformedTargetRegressor(MLPRegressor(max_iter=2)),
+    ],
+    ids=["pipeline", "nested", "search", "costs", "transformed target"],
+)
+def test_networks_inside_other_estimators(wrap):
+    display = LossCurveDisplay.from_estimator(
+        wrap(MLPClassifier((5,), max_iter=2, random_state=0)).fit(X, y)
+    )
+    np.testing.assert_array_equal(display.epochs, [1, 2])
+    assert display.ax_.get_title() in {"MLPClassifier", "MLPRegressor"}
 
 
 def test_state_of_matplotlib_is_left_alone():

@@ -1,4 +1,4 @@
-"""Draws around the rows of a table."""
+"""Perturbations of the rows of a table."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from skdeep.inspection._lime_cells import PartRows
-from skdeep.inspection._lime_columns import Columns, stacked
-from skdeep.inspection._lime_draws import Drawn, draw_normal, draw_switches
+from skdeep.inspection._lime.cells import PartRows
+from skdeep.inspection._lime.columns import Columns, stacked
+from skdeep.inspection._lime.perturbations import (
+    Perturbations,
+    draw_normal,
+    draw_switches,
+)
 
 _BINS = {"quartile": 4, "decile": 10}
 
@@ -18,32 +22,32 @@ _PADDING, _UNKNOWN = 0, 1
 
 
 class TableRows:
-    """Rows of a table, and how to draw others around them.
+    """Rows of a table, and their perturbations.
 
     A unit is a column, or a group of columns. A numeric column is moved around the
-    row's value. What has nothing between its values is switched: to another value that
-    the background holds, as often as it holds it. A group of columns is switched to
-    what one row of the background holds in all of them.
+    row's value. Other columns are switched to another value from the background, with
+    the value's frequency there. A group of columns is switched to the values of one
+    background row, so that they fit together.
 
     Parameters
     ----------
     X : DataFrame or ndarray of shape (n_rows, n_features)
-        The rows explained.
+        The explained rows.
     background : DataFrame or ndarray of shape (n_background, n_features)
-        The rows that tell how the columns are distributed.
+        The background data.
     names : list
         Names of the columns.
     groups : dict
         The positions of the columns of each unit, by its name.
     categorical : list of int
-        Columns that are switched although they hold numbers.
+        Columns that are switched although they are numeric.
     discretize : {"quartile", "decile"} or None
         Bins between which numeric columns are switched.
     spread : float
-        How far columns are moved, in standard deviations of the background.
+        Standard deviation of the draws, in standard deviations of the background.
     are_tokens : bool
-        Whether the columns are token ids, in which 0 is padding: it stays where it is,
-        and nothing is switched to it.
+        Whether the columns are token ids. 0 is padding: it is never changed, and never
+        replaces another token.
     """
 
     kind = "table"
@@ -80,27 +84,27 @@ class TableRows:
         )
 
     def draw_size(self) -> int:
-        """Return how many numbers a draw takes."""
+        """Return how many numbers a draw holds in memory."""
         return len(self._units) + 2 * len(self.feature_names)
 
     def has_units(self, row: int) -> np.ndarray:
-        """Return which units a row has: all but those that are padding."""
+        """Return a mask of a row's units: all but padding."""
         there = self._are_there(self._place(row))
         return np.array([there[unit].any() for unit in self._units])
 
     def values(self, row: int) -> list:
-        """Return what a row holds in each unit, None where that is several values."""
+        """Return the value of each unit, None for units of several columns."""
         return [
             self._table.show(self._place(row), unit[0]) if len(unit) == 1 else None
             for unit in self._units
         ]
 
     def content(self, row: int) -> bytes:
-        """Return what tells a row from others."""
+        """Return the values of a row as bytes."""
         return self._table.content(self._place(row))
 
     def in_units(self, row: int) -> np.ndarray:
-        """Return a row in the terms of the local model, (n_units,)."""
+        """Return the row in units, (n_units,)."""
         own = np.ones(len(self._units))
         moved = self._moved(row)
         columns = self._only_columns(moved)
@@ -108,24 +112,24 @@ class TableRows:
         own[moved] = self._table.standardize(numbers, columns)
         return own
 
-    def draw(self, row: int, rng, n_draws: int) -> Drawn:
-        """Draw around a row; what :meth:`join` needs is numbers and their sources."""
+    def draw(self, row: int, rng, n_draws: int) -> Perturbations:
+        """Draw perturbations of a row; their content is numbers and sources."""
         place = self._place(row)
         sources = np.full((n_draws, self._table.n_others), place, dtype=np.intp)
         moved = self._moved(row)
         columns = self._only_columns(moved)
         moved_to, in_units, squares = self._move(place, rng, n_draws, columns)
         if len(columns) == len(self.feature_names):
-            return Drawn(in_units, np.sqrt(squares), (moved_to, sources))
+            return Perturbations(in_units, np.sqrt(squares), (moved_to, sources))
         has = self.has_units(row)
         numbers = np.repeat(self._table.numbers[[place]], n_draws, axis=0)
         units = np.ones((n_draws, len(self._units)))
         numbers[:, columns], units[:, moved] = moved_to, in_units
         squares += self._switch(place, rng, has & ~moved, units, numbers, sources)
-        return Drawn(units[:, has], np.sqrt(squares), (numbers, sources))
+        return Perturbations(units[:, has], np.sqrt(squares), (numbers, sources))
 
     def _move(self, place, rng, n_draws, columns) -> tuple:
-        """Move numeric columns: return them, in units, and the squared distances."""
+        """Return moved numeric columns, the same in units, and squared distances."""
         own = self._table.numbers[place, columns]
         sizes = self._table.step_sizes(self._spread, columns)
         steps = draw_normal(rng, n_draws, len(own))
@@ -136,7 +140,7 @@ class TableRows:
         return moved_to, in_units, np.einsum("ij,ij->i", away, away)
 
     def _switch(self, place, rng, switched, units, numbers, sources):
-        """Switch the other units; return how many are off."""
+        """Switch the other units in place; return how many are off in each draw."""
         switched = np.flatnonzero(switched)
         is_on = draw_switches(rng, len(units), len(switched))
         for unit, on in zip(switched, is_on.T, strict=True):
@@ -155,13 +159,13 @@ class TableRows:
         return (units[:, switched] == 0).sum(axis=1)
 
     def join(self, parts: list[tuple]) -> Any:
-        """Return all that was drawn as rows for the estimator."""
+        """Return the contents of several draws as rows for the estimator."""
         numbers = np.concatenate([numbers for numbers, _ in parts])
         sources = np.concatenate([sources for _, sources in parts])
         return self._table.rows(numbers, sources)
 
     def others(self) -> tuple:
-        """Return some other rows, from which nothing is missing, for :meth:`join`."""
+        """Return the content of some rows without missing values, for :meth:`join`."""
         background = np.arange(self._n_background)
         whole = background[
             self._table.are_whole(background) & self._are_there(background).any(axis=1)
@@ -169,44 +173,44 @@ class TableRows:
         return self.contents(whole - self._n_background)
 
     def contents(self, rows: np.ndarray) -> tuple:
-        """Return rows themselves as :meth:`join` takes what was drawn."""
+        """Return the content of unchanged rows, for :meth:`join`."""
         places = self._n_background + rows
         sources = np.repeat(places[:, np.newaxis], self._table.n_others, axis=1)
         return self._table.numbers[places], sources
 
     def _are_there(self, places) -> np.ndarray:
-        """Return which columns of some rows are not padding, (..., n_features)."""
+        """Return a mask of the values that are not padding, (..., n_features)."""
         numbers = self._table.numbers[places]
         return numbers != _PADDING if self._are_tokens else np.full(numbers.shape, True)
 
     def _others_than(self, place: int, columns) -> np.ndarray:
-        """Return the rows that some columns can be switched to."""
+        """Return the background rows that some columns can be switched to."""
         others = self._table.others(place, columns)
         if not self._are_tokens:
             return others
         return others[self._are_there(others)[:, columns].all(axis=1)]
 
     def _place(self, row: int) -> int:
-        """Return where a row stands behind the background."""
+        """Return the position of a row in the table, where the background is first."""
         return self._n_background + row
 
     def _moved(self, row: int) -> np.ndarray:
-        """Return which units are moved: none whose number is missing."""
+        """Return a mask of the units that are moved; missing numbers cannot be."""
         moved = self._is_moved.copy()
         numbers = self._table.numbers[self._place(row), self._only_columns(moved)]
         moved[moved] = ~np.isnan(numbers)
         return moved
 
     def _only_columns(self, units: np.ndarray) -> np.ndarray:
-        """Return the columns of units that have one each."""
+        """Return the columns of units with one column each."""
         columns = [self._units[unit][0] for unit in np.flatnonzero(units)]
         return np.array(columns, dtype=np.intp)
 
 
 class SparseRows(PartRows):
-    """Rows of a sparse table, and how to draw others around them.
+    """Rows of a sparse table, and their perturbations.
 
-    The entries of a row that are not 0 are its units; a draw sets some of them to 0.
+    The nonzero entries of a row are its units; a draw sets some of them to 0.
 
     Parameters
     ----------
@@ -227,20 +231,20 @@ class SparseRows(PartRows):
         super().__init__(X, of_rows, [str(names[j]) for j in self._columns], names)
 
     def draw_size(self) -> int:
-        """Return how many numbers a draw takes where an estimator makes it dense."""
+        """Return how many numbers a draw holds if an estimator makes it dense."""
         return self._entries.shape[1]
 
     def values(self, row: int) -> list:
-        """Return what a row holds in the columns in which any row holds something."""
+        """Return the value of each unit, including zeros."""
         return list(self._entries[[row]].toarray()[0, self._columns])
 
     def content(self, row: int) -> bytes:
-        """Return what tells a row from others."""
+        """Return the entries of a row as bytes."""
         entries = self._entries[[row]]
         return entries.indices.astype(np.int64).tobytes() + entries.data.tobytes()
 
     def keep(self, row: int, is_on: np.ndarray) -> sparse.csr_array:
-        """Return a row with the entries that are on, for each draw."""
+        """Return a row without the entries that are off, for each draw."""
         entries, shape = self._entries[[row]], (len(is_on), self._entries.shape[1])
         places = np.nonzero(is_on)[1]
         ends = np.r_[0, np.cumsum(is_on.sum(axis=1))]
@@ -248,27 +252,27 @@ class SparseRows(PartRows):
         return sparse.csr_array(kept, shape=shape)
 
     def contents(self, rows: np.ndarray) -> sparse.csr_array:
-        """Return rows themselves."""
+        """Return the content of unchanged rows."""
         return self._entries[rows]
 
     def join(self, parts: list) -> Any:
-        """Return rows as the estimator takes them: of the type of X."""
+        """Return rows in the type of X."""
         rows = sparse.vstack(parts, format="csr")
-        # Rows drawn at random would fill most diagonals.
+        # Random entries fill most diagonals: the DIA format would be larger than dense.
         return rows if self.X.format == "dia" else type(self.X)(rows)
 
 
 def sparse_rows(X, names: list, options: dict) -> SparseRows:
-    """Return rows of a sparse table, and how to draw around them."""
+    """Return the rows of a sparse table as rows to explain."""
     if len(X.shape) != 2 or 0 in X.shape:
         raise ValueError(
-            f"X must hold rows of a table where it is sparse, got shape {X.shape}."
+            f"X must hold rows of a table if it is sparse, got shape {X.shape}."
         )
     if X.dtype.kind not in "biuf":
         raise ValueError(f"X must hold real numbers, got {X.dtype}.")
     for name in ("groups", "discretize", "categorical_features"):
         if options[name] is not None:
             raise ValueError(
-                f"{name} is for dense tables, but X is sparse; X.toarray() is dense."
+                f"{name} is for dense tables, but X is sparse; pass X.toarray()."
             )
     return SparseRows(X, names)

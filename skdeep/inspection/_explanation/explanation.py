@@ -1,4 +1,4 @@
-"""What an explanation holds: units, their effects, and how good it is."""
+"""The result of ``lime_explain``: units, their effects, and the quality of the fit."""
 
 from __future__ import annotations
 
@@ -9,95 +9,96 @@ import numpy as np
 import pandas as pd
 
 from skdeep._input_checks import check_file_name, check_flag
-from skdeep.inspection._explanation_html import write_fragment, write_page
-from skdeep.inspection._explanation_parts import R2_TO_TRUST as R2_TO_TRUST
-from skdeep.inspection._explanation_parts import (
+from skdeep.inspection._explanation.display import LimeDisplay
+from skdeep.inspection._explanation.html_page import write_fragment, write_page
+from skdeep.inspection._explanation.parts import (
     count_rows,
     describe_output,
     describe_range,
 )
-from skdeep.inspection._lime_display import LimeDisplay
 
 
 class LimeExplanation:
-    """Local linear models of an estimator, one for each row explained.
+    """Local linear models of an estimator, one for each explained row.
 
-    :func:`~skdeep.inspection.lime_explain` makes it. A local model describes the output
-    of the estimator near a row as ``intercept_ + sum of effects``; each effect belongs
-    to a unit: a column of a table, a cell or a segment of a sequence, a superpixel of
-    an image, a word of a document. Methods take a row by its position, from 0 on.
+    It is made by :func:`~skdeep.inspection.lime_explain`. A local model describes the
+    output of the estimator near a row as ``intercept_`` plus the sum of ``effects_``.
+    Each effect belongs to a unit: a column of a table, a cell or a segment of a
+    sequence, a superpixel of an image, or a word of a document. Methods take the
+    position of a row, counted from 0.
 
     Parameters
     ----------
     kind : {"table", "sequence", "image", "document"}
-        What the rows are.
+        The kind of the rows.
     rows, outputs, unit_names, feature_names : list
-        As the attributes of these names.
+        See the attributes with these names.
     values, weights, effects : ndarray of shape (n_rows, n_units)
-        As the attributes of these names.
+        See the attributes with these names.
     intercept, local_prediction, prediction, r2, stability : ndarray of shape (n_rows,)
-        As the attributes of these names.
+        See the attributes with these names.
     num_samples : ndarray of int of shape (n_rows,)
-        As the attribute of this name.
+        See the attribute with this name.
     num_features : int
-        Number of units that pictures and tables show.
+        Number of units to show in plots and tables.
     units, times, images, documents : object, default=None
-        As the attributes of these names.
+        See the attributes with these names.
 
     Attributes
     ----------
     kind : {"table", "sequence", "image", "document"}
-        What the rows are.
+        The kind of the rows.
     rows_ : list of length n_rows
         Labels of the rows: the index of a DataFrame, or positions.
     outputs_ : list of str
-        What was explained of each row: "P(malignant)", "margin", "prediction", …
+        The explained output of each row: "P(malignant)", "margin", "prediction", …
     unit_names_ : list of length n_units
         Names of the units.
     values_ : ndarray of shape (n_rows, n_units), dtype object
-        What the row holds in each unit; None where that is more than one number. Of a
-        word how often it stands there.
+        The value of each unit; None for units of several values. The value of a word is
+        its count in the document.
     weights_ : ndarray of shape (n_rows, n_units)
-        Coefficients of the local models: for a numeric column the slope for one
-        standard deviation of the background, for a unit that is switched the change of
-        the output when it is put in place. 0 for units outside of the local model, NaN
-        for units that the row doesn't have.
+        Coefficients of the local models: the slope for one standard deviation of the
+        background for numeric columns; the change of the output when the unit is
+        switched on for all other units. 0 for units that were not selected, NaN for
+        units that the row does not have.
     effects_ : ndarray of shape (n_rows, n_units)
-        What each unit adds to the local prediction compared with the background's mean,
-        or with the unit switched. For units that are switched this is the weight.
+        What each unit adds to the local prediction, compared with the background mean
+        for numeric columns, and with the unit switched off for all others, where it
+        equals the weight.
     intercept_ : ndarray of shape (n_rows,)
-        The local model's output where no unit has an effect.
+        The local model's output without any effects.
     local_prediction_ : ndarray of shape (n_rows,)
-        The local model's output at the row: ``intercept_`` plus the effects.
+        The local model's output for the row: ``intercept_`` plus the effects.
     prediction_ : ndarray of shape (n_rows,)
-        The estimator's own output at the row.
+        The estimator's output for the row.
     r2_ : ndarray of shape (n_rows,)
-        Share of the variance of the estimator's output near the row that the local
-        model explains, adjusted for the number of units.
+        Fidelity: the share of the variance of the estimator's output near the row that
+        the local model explains, adjusted for the number of units.
     stability_ : ndarray of shape (n_rows,)
-        Agreement of the effects found by separate halves of the draws, between 0
+        Agreement between the effects found from separate halves of the draws, between 0
         and 1.
     num_samples_ : ndarray of int of shape (n_rows,)
         Number of draws for each row.
     num_features : int
-        Number of units that pictures and tables show.
+        Number of units to show in plots and tables.
     units_ : ndarray of int, or None
         The unit of each cell, -1 for none: of shape (n_timesteps, n_features) for
         sequences, (n_rows, height, width) for images.
     feature_names_ : list of str
-        Names of the features of the rows.
+        Names of the features.
     times_ : list
-        Labels of the timesteps of a sequence.
+        Labels of the timesteps of sequences.
     images_ : ndarray of shape (n_rows, height, width) or (n_rows, height, width, 3)
-        The images as they are drawn, between 0 and 1; None for what are no images.
+        The images as they are drawn, scaled to 0 to 1; None for other kinds of rows.
     documents_ : list of list of (str, int), or None
-        The pieces of each document, words and what is between them, each with its
-        unit, -1 for none.
+        The pieces of each document, words and separators, each with its unit, -1 for
+        separators.
 
     See Also
     --------
-    skdeep.inspection.lime_explain : Explains rows.
-    skdeep.inspection.LimeDisplay : The explanation of a row as a picture.
+    skdeep.inspection.lime_explain : Explain rows.
+    skdeep.inspection.LimeDisplay : Plot of an explanation.
 
     Examples
     --------
@@ -111,9 +112,8 @@ class LimeExplanation:
     >>> network = MLPClassifier(early_stopping=True, random_state=0)
     >>> model = make_pipeline(StandardScaler(), network).fit(X, y)
     >>> explanation = lime_explain(model, X[:5], background=X, random_state=0)
-    >>> len(explanation)
-    5
-    >>> frame = explanation.to_frame()
+    >>> explanation
+    <LimeExplanation of 5 rows: P(1), R² 0...>
     >>> display = explanation.plot(row=1)
     >>> plt.show()
     """
@@ -175,7 +175,7 @@ class LimeExplanation:
         Parameters
         ----------
         row : int, default=0
-            Position of the row among those explained.
+            Position of the row among the explained rows.
 
         Returns
         -------
@@ -187,6 +187,17 @@ class LimeExplanation:
         ------
         IndexError, TypeError
             If there is no such row.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skdeep.inspection import lime_explain
+        >>> X = load_iris().data
+        >>> explanation = lime_explain(
+        ...     lambda X: X[:, 0] - X[:, 2], X[:1], background=X, random_state=0
+        ... )
+        >>> explanation.top()
+        array([2, 0])
         """
         row = self._position(row)
         sizes = np.nan_to_num(np.abs(np.asarray(self.effects_[row], float)))
@@ -199,8 +210,21 @@ class LimeExplanation:
         Returns
         -------
         frame : DataFrame
-            A line for each row and unit: "row", "output", "unit", "value", "weight",
-            "effect"; within a row the largest effects first.
+            One line for each row and unit, with the columns "row", "output", "unit",
+            "value", "weight" and "effect"; the largest effects of a row come first.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skdeep.inspection import lime_explain
+        >>> X = load_iris().data
+        >>> explanation = lime_explain(
+        ...     lambda X: X[:, 0] - X[:, 2], X[:1], background=X, random_state=0
+        ... )
+        >>> explanation.to_frame()[["unit", "value", "effect"]]
+          unit value    effect
+        0   x2   1.4  2.358000
+        1   x0   5.1 -0.743333
         """
         lines = [
             (self.rows_[row], self.outputs_[row], self.unit_names_[unit])
@@ -215,15 +239,14 @@ class LimeExplanation:
     def plot(self, row=0, *, ax=None):
         """Draw the explanation of a row.
 
-        Bars of the effects for a table or a document, a map of features and times for
-        a sequence, the superpixels with the largest effects over an image. Where R² is
-        below 0.5
-        the picture says so.
+        Effects are drawn as bars for tables and documents, as a heat map of features
+        and times for sequences, and for images as superpixels over the image. If R² is
+        below 0.5, the plot carries a warning.
 
         Parameters
         ----------
         row : int, default=0
-            Position of the row among those explained.
+            Position of the row among the explained rows.
         ax : matplotlib Axes, default=None
             Where to draw; a new figure if None.
 
@@ -235,17 +258,28 @@ class LimeExplanation:
         Raises
         ------
         IndexError, TypeError
-            If there is no such row, or ``ax`` is no Axes.
+            If there is no such row, or ``ax`` is not a matplotlib Axes.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skdeep.inspection import lime_explain
+        >>> X = load_iris().data
+        >>> explanation = lime_explain(
+        ...     lambda X: X[:, 0] - X[:, 2], X[:1], background=X, random_state=0
+        ... )
+        >>> len(explanation.plot().bars_)
+        2
         """
         row = self._position(row)
         return LimeDisplay(explanation=self, row=row).plot(ax=ax)
 
     def plot_summary(self, *, ax=None):
-        """Draw the effects over all rows.
+        """Draw a summary of the effects on all rows.
 
-        For a table or documents the mean size of each unit's effects as a bar, and
-        over it the effect on each row as a point, coloured by the row's value where
-        that is a number. For sequences a map of the mean size of the effects.
+        For tables and documents, bars show the mean absolute effect of each unit, and
+        points the effects on the rows, colored by the row's value if it is a number.
+        For sequences, a heat map shows the mean absolute effects.
 
         Parameters
         ----------
@@ -260,18 +294,29 @@ class LimeExplanation:
         Raises
         ------
         TypeError
-            If ``ax`` is no Axes.
+            If ``ax`` is not a matplotlib Axes.
         ValueError
-            If images were explained: their superpixels differ from row to row.
+            If images were explained: their superpixels differ.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skdeep.inspection import lime_explain
+        >>> X = load_iris().data
+        >>> explanation = lime_explain(
+        ...     lambda X: X[:, 0] - X[:, 2], X[:5], background=X, random_state=0
+        ... )
+        >>> len(explanation.plot_summary().points_)
+        2
         """
         return LimeDisplay(explanation=self, row=None).plot(ax=ax)
 
     def to_html(self, path=None, *, row=None, n_rows=None, full_page=True):
         """Return the explanation as HTML, or write it to a file.
 
-        The page needs no JavaScript and no other file, is light or dark as its
-        reader's screen asks for, and small: at most 30 kB for one row, and 60 kB for
-        many unless more rows are asked for.
+        The page needs no JavaScript and no other files, follows the light or dark mode
+        of the browser, and is small: at most 30 kB for one row, and 60 kB for many rows
+        unless ``n_rows`` is set.
 
         Parameters
         ----------
@@ -280,10 +325,10 @@ class LimeExplanation:
         row : int, default=None
             Position of the row; None shows the summary of all rows and the first rows.
         n_rows : int, default=None
-            Number of rows below the summary, 0 for the summary alone; None shows three,
-            or fewer if these are more than 60 kB. Not together with ``row``.
+            Number of rows to show below the summary; None shows three, or fewer if
+            these have more than 60 kB. It cannot be combined with ``row``.
         full_page : bool, default=True
-            Whether to make a page of its own, or a part to put into another page.
+            Whether to return a complete page, or a fragment to insert into another one.
 
         Returns
         -------
@@ -295,7 +340,18 @@ class LimeExplanation:
         IndexError, TypeError
             If there is no such row.
         ValueError
-            If ``path`` names no file, or ``n_rows`` is no number of rows.
+            If ``path`` is not a file name, or ``n_rows`` is negative.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skdeep.inspection import lime_explain
+        >>> X = load_iris().data
+        >>> explanation = lime_explain(
+        ...     lambda X: X[:, 0] - X[:, 2], X[:1], background=X, random_state=0
+        ... )
+        >>> explanation.to_html()[:15]
+        '<!DOCTYPE html>'
         """
         row = None if row is None else self._position(row)
         _check_n_rows(n_rows, row)
@@ -312,17 +368,17 @@ class LimeExplanation:
         return write_fragment(self, None, None)
 
     def _position(self, row):
-        """Return a row's position as a plain int, if there is such a row."""
+        """Return the position of a row as an int; raise if there is no such row."""
         is_whole = isinstance(row, Integral) and type(row) is not bool
         if not is_whole:
             raise TypeError(
-                f"row must be a whole number, the position of one of the {len(self)} "
-                f"rows explained, got {row!r}."
+                f"row must be an integer, the position of one of the {len(self)} "
+                f"explained rows, got {row!r}."
             )
         if not 0 <= int(row) < len(self):
             raise IndexError(
-                f"row must be at least 0 and below {len(self)}, the number of rows "
-                f"explained, got {row}."
+                f"row must be at least 0 and below {len(self)}, the number of "
+                f"explained rows, got {row}."
             )
         return int(row)
 
@@ -332,6 +388,6 @@ def _check_n_rows(n_rows, row) -> None:
         return
     is_whole = isinstance(n_rows, Integral) and type(n_rows) is not bool
     if not is_whole or n_rows < 0:
-        raise ValueError(f"n_rows must be a whole number from 0 on, got {n_rows!r}.")
+        raise ValueError(f"n_rows must be a non-negative integer, got {n_rows!r}.")
     if row is not None:
-        raise ValueError(f"n_rows={n_rows} was given, but row={row} is one row.")
+        raise ValueError(f"n_rows={n_rows} cannot be combined with row={row}.")

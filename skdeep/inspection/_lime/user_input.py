@@ -1,4 +1,4 @@
-"""What a user passes to be explained: read, checked and named."""
+"""Reading, checking and naming of the input of ``lime_explain``."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ _PANDAS = (pd.DataFrame, pd.Series)
 def read_rows(X, name: str, padding: float | None = None) -> Any:
     """Return X as a DataFrame or an array.
 
-    ``padding`` is what fills the shorter ones of sequences in a list; None fills none.
+    Shorter sequences in a list are filled up with ``padding``, unless it is None.
     """
     if sparse.issparse(X):
-        raise TypeError(f"{name} is sparse, but X is not; {name}.toarray() is dense.")
+        raise TypeError(f"{name} is sparse, but X is not; pass {name}.toarray().")
     if isinstance(X, (str, bytes)):
         raise ValueError(
-            f"{name} must hold rows, got {short(X)}: a single document is [document]."
+            f"{name} must hold rows, got {short(X)}: pass a single document as a list, "
+            "[document]."
         )
     if padding is not None:
         X = _padded(X, padding)
     if hasattr(type(X), "collect"):
-        raise TypeError(f"{name} is a {type(X).__name__}; {name}.collect() has rows.")
+        raise TypeError(f"{name} is a {type(X).__name__}; pass {name}.collect().")
     if _is_polars(X):
         X = pd.DataFrame(X.to_dict(as_series=False))  # a DataFrame of polars
     try:
@@ -42,8 +43,8 @@ def read_rows(X, name: str, padding: float | None = None) -> Any:
     if rows.ndim not in (2, 3, 4) or 0 in rows.shape:
         raise ValueError(
             f"{name} must hold rows of a table (2-D), sequences (3-D) or images (3-D "
-            f"or 4-D), or be a list of documents, got shape {rows.shape}. A single row "
-            "is X[[i]] or X.iloc[[i]]."
+            f"or 4-D), or be a list of documents, got shape {rows.shape}. Pass a "
+            "single row as X[[i]] or X.iloc[[i]]."
         )
     return rows
 
@@ -64,13 +65,13 @@ def _padded(X, padding: float) -> Any:
     padded = padded.astype(kind)
     for row, sequence in zip(padded, sequences, strict=True):
         row[: len(sequence)] = sequence
-    # Numbers that are not of one length are no table.
+    # Lists of numbers of different lengths are sequences of one feature, not a table.
     is_numbers = padded.ndim == 2 and np.isnan(padding)
     return padded[:, :, np.newaxis] if is_numbers else padded
 
 
-def of_one_length(X, background, padding: float) -> tuple:
-    """Return sequences (n, T, ...) and those of the background with as many steps."""
+def pad_to_same_length(X, background, padding: float) -> tuple:
+    """Return sequences (n, T, ...) and background sequences with equally many steps."""
     longest = max(X.shape[1], background.shape[1])
 
     def fill(rows):
@@ -93,7 +94,7 @@ def are_documents(X) -> bool:
 
 
 def make_converter(X) -> Callable:
-    """Return what turns rows drawn into the type of X, if that is not ours."""
+    """Return a function that converts rows from pandas or NumPy to the type of X."""
     if not _is_polars(X):
         return lambda rows: rows
 
@@ -112,27 +113,27 @@ def make_converter(X) -> Callable:
 
 
 def _is_polars(X) -> bool:
-    """Return whether X is a DataFrame of polars, or one like it."""
+    """Return whether X is a polars DataFrame, or similar."""
     return hasattr(type(X), "to_dict") and not hasattr(X, "iloc")
 
 
-def labels_of(X, given) -> list:
-    """Return the names of rows: those given, the index, or positions."""
+def row_labels(X, given) -> list:
+    """Return the names of rows: the user's, the index, or positions."""
     n_rows = _num_samples(X)
     if given is not None:
-        return _names(given, n_rows, "row_names")
+        return _check_names(given, n_rows, "row_names")
     return list(X.index) if isinstance(X, _PANDAS) else list(range(n_rows))
 
 
-def _names(given, n: int, parameter: str) -> list:
-    """Return names that were given, or refuse other than so many."""
+def _check_names(given, n: int, parameter: str) -> list:
+    """Return the user's names as a list; raise if their number is not n."""
     if isinstance(given, (str, bytes)) or np.ndim(given) != 1 or len(given) != n:
         raise ValueError(f"{parameter} must be a list of {n} names, got {given!r}.")
     return list(given)
 
 
 def is_name(value, name: str) -> bool:
-    """Return whether a value, of whatever type, is a name."""
+    """Return whether a value of any type is a name."""
     return isinstance(value, str) and value == name
 
 
@@ -149,17 +150,17 @@ def as_floats(X, name: str) -> np.ndarray:
 
 
 def check_background(background, X) -> Any:
-    """Return the rows that tell how the features are distributed."""
+    """Return the background data, checked against X; X itself if it is None."""
     if background is None:
         if len(X) < 2:
             raise ValueError(
-                "background must tell how the features are distributed, as the rows of "
-                "training do: one row of X alone cannot."
+                "background is needed if X has one row only: pass rows that show how "
+                "the features are distributed, such as the training rows."
             )
         return X
     rows = read_rows(background, "background")
     if len(rows) < 2:
-        raise ValueError(f"background must hold several rows, got {len(rows)}.")
+        raise ValueError(f"background must have several rows, got {len(rows)}.")
     if isinstance(X, pd.DataFrame) and isinstance(rows, pd.DataFrame):
         if list(X.columns) == list(rows.columns):
             return rows
@@ -169,22 +170,22 @@ def check_background(background, X) -> Any:
         return rows[X.columns]
     if isinstance(X, pd.DataFrame) != isinstance(rows, pd.DataFrame):
         raise TypeError(
-            f"background must be of the type of X, a {type(X).__name__}, got a "
+            f"background must have the type of X, {type(X).__name__}, got "
             f"{type(rows).__name__}."
         )
     if rows.shape[1:] != X.shape[1:]:
         raise ValueError(
-            f"background must hold rows like those of X, of shape {X.shape[1:]}, got "
-            f"{rows.shape[1:]}."
+            f"background must have rows of the shape of those of X, {X.shape[1:]}, "
+            f"got {rows.shape[1:]}."
         )
     return rows
 
 
 def feature_names(estimator, X, given) -> list:
-    """Return the names of the last axis of X."""
+    """Return the names of the features: the user's, those of X or the estimator's."""
     n_features = X.shape[-1]
     if given is not None:
-        return _names(given, n_features, "feature_names")
+        return _check_names(given, n_features, "feature_names")
     if isinstance(X, pd.DataFrame):
         return list(X.columns)
     known = getattr(estimator, "feature_names_in_", ())
@@ -194,7 +195,7 @@ def feature_names(estimator, X, given) -> list:
 
 
 def positions(chosen, names: list, parameter: str) -> list[int]:
-    """Return the positions of features that are given by name or position."""
+    """Return the positions of features given by name or position."""
     is_single = isinstance(chosen, Hashable) and not isinstance(chosen, tuple)
     is_single |= isinstance(chosen, np.ndarray) and chosen.ndim == 0
     if is_single or isinstance(chosen, dict):
@@ -211,14 +212,14 @@ def positions(chosen, names: list, parameter: str) -> list[int]:
             positions.append(int(feature))
         else:
             raise ValueError(
-                f"{parameter} names {feature!r}, which is none of the {len(names)} "
+                f"{parameter} names {feature!r}, which is not one of the {len(names)} "
                 f"features {names[:10]}."
             )
     return positions
 
 
 def named_groups(groups: dict, names: list) -> dict[str, list[int]]:
-    """Return the features of each group, or refuse groups that leave some out."""
+    """Return the features of each group; raise if the groups are not a partition."""
     found = {
         str(name): positions(features, names, f"groups[{name!r}]")
         for name, features in groups.items()
@@ -226,7 +227,7 @@ def named_groups(groups: dict, names: list) -> dict[str, list[int]]:
     members = [j for features in found.values() for j in features]
     left_out = [name for j, name in enumerate(names) if j not in members]
     if left_out:
-        raise ValueError(f"groups must cover all features; {left_out} are in none.")
+        raise ValueError(f"groups must cover all features; {left_out} are missing.")
     twice = [names[j] for j in sorted(set(members)) if members.count(j) > 1]
     if twice:
         raise ValueError(f"groups must not overlap; {twice} are in more than one.")
@@ -237,17 +238,17 @@ def named_groups(groups: dict, names: list) -> dict[str, list[int]]:
 
 
 def numbered_groups(groups, shape: tuple, what: str) -> np.ndarray:
-    """Return an array of groups as the position of the group of each cell."""
+    """Return the group of each cell, numbered from 0 without gaps."""
     try:
         numbers = np.asarray(tensor_to_numpy(groups, "groups"))
     except ValueError as error:
         raise ValueError(
-            f"groups must number the cells of {what}, got lists of different lengths, "
-            f"{short(groups)}."
+            f"groups must have one number for each cell of {what}, got lists of "
+            f"different lengths, {short(groups)}."
         ) from error
     if numbers.shape != shape or numbers.dtype.kind not in "iu":
         raise ValueError(
-            f"groups must number the cells of {what} by integers of shape {shape}, got "
+            f"groups must have one integer for each cell of {what}, shape {shape}, got "
             f"{numbers.dtype} of shape {numbers.shape}."
         )
     if (numbers < 0).any():
@@ -264,5 +265,5 @@ def has_labels(X) -> bool:
 
 
 def labels_of_times(index: pd.Index) -> list:
-    """Return labels of times; whole numbers as text, lest they be taken for steps."""
+    """Return labels of times, integers as text: as numbers they would mean steps."""
     return [str(t) if isinstance(t, (int, np.integer)) else t for t in index]

@@ -1,4 +1,4 @@
-"""What pictures and pages of explanations share: words, numbers and shapes."""
+"""Texts, numbers and shapes that plots and HTML pages of explanations share."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-# Below this share of explained variance the local model is no explanation.
+# Local models with a smaller R² are not to be trusted.
 R2_TO_TRUST = 0.5
-_MANY = 0.05  # share of rows
-# Letters of Persian, Hindi, … and composed emoji need these joiners between them.
+_MANY = 0.05  # share of rows from which on the warning is emphasised
+# Persian, Hindi and other scripts, and composed emoji, need these between letters.
 _JOINERS = "\u200c\u200d"
 _LABEL_WIDTH, _VALUE_WIDTH = 42, 26
 _TIMES = "\u00d7"
 
 
 class Line(NamedTuple):
-    """A line of a picture or a table: a unit, or the sum of those not shown."""
+    """A bar of a plot or a line of a table: a unit, or the sum of the other units."""
 
     name: str
     value: str  # "" where a unit is more than one number
@@ -30,11 +30,11 @@ class Line(NamedTuple):
 
     @property
     def label(self):
-        """The name and the value, as short as a picture needs them."""
+        """The name and the value, shortened to fit into a plot."""
         name = shorten(self.name, max(18, _LABEL_WIDTH - len(self.value)))
         if not self.value:
             return name
-        if self.value.startswith(_TIMES):  # of a word
+        if self.value.startswith(_TIMES):  # the count of a word
             return f"{name} {self.value}"
         is_bin = "<" in self.value or "≤" in self.value
         return f"{name}: {self.value}" if is_bin else f"{name} = {self.value}"
@@ -44,12 +44,12 @@ class Line(NamedTuple):
 
 
 def clean(text) -> str:
-    """Return any text on one line, without characters that can't be printed."""
+    """Return a text on one line, with unprintable characters replaced."""
     return printable(" ".join(str(text).split()))
 
 
 def printable(text: str) -> str:
-    """Return a text, its lines kept, without characters that can't be printed."""
+    """Return a text with its line breaks, and with unprintable characters replaced."""
     spaces = {c: c if c in "\n " else " " for c in set(text) if c.isspace()}
     return "".join(
         spaces.get(c, c if c.isprintable() or c in _JOINERS else "\ufffd") for c in text
@@ -57,7 +57,7 @@ def printable(text: str) -> str:
 
 
 def shorten(text: str, width: int) -> str:
-    """Cut a long text in its middle: beginnings and ends tell names apart."""
+    """Shorten a text in the middle: names often differ at their beginnings or ends."""
     if len(text) <= width:
         return text
     n_end = (width - 1) // 2
@@ -65,7 +65,7 @@ def shorten(text: str, width: int) -> str:
 
 
 def describe_value(value) -> str:
-    """Write what a row holds in a column."""
+    """Return a value of a row as text."""
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return "missing"
     if isinstance(value, (pd.Timestamp, datetime.datetime, np.datetime64)):
@@ -78,9 +78,9 @@ def describe_value(value) -> str:
 
 
 def describe_unit_value(explanation, row: int, unit: int) -> str:
-    """Write what a row holds in a unit; nothing if that is more than one number.
+    """Return the value of a unit as text, "" for units of several values.
 
-    Of a word it is how often it stands there, if more than once.
+    The value of a word is its count, shown if it is more than one.
     """
     value = explanation.values_[row, unit]
     if explanation.kind == "document":
@@ -92,7 +92,7 @@ def describe_unit_value(explanation, row: int, unit: int) -> str:
 
 
 def describe_output(explanation, row: int | None) -> str:
-    """Say what was explained of a row, or of all rows."""
+    """Return the name of the output that was explained for a row, or for all rows."""
     if row is not None:
         return shorten(clean(explanation.outputs_[row]), 40)
     names = list(dict.fromkeys(map(clean, explanation.outputs_)))
@@ -102,18 +102,18 @@ def describe_output(explanation, row: int | None) -> str:
 
 
 def count_rows(n: int) -> str:
-    """Write how many rows there are."""
+    """Return a number of rows as text."""
     return "1 row" if n == 1 else f"{n} rows"
 
 
 def describe_row(explanation, row: int) -> str:
-    """Name a row by its label."""
+    """Return the label of a row as text."""
     kind = "document" if explanation.kind == "document" else "row"
     return f"{kind} {describe_value(explanation.rows_[row])}"
 
 
 def describe_fidelity(explanation, row: int) -> dict:
-    """Return the numbers that tell how good a local model is, by their names."""
+    """Return the predictions, R², stability and number of draws, by their names."""
     predicted, local = explanation.prediction_[row], explanation.local_prediction_[row]
     texts = format_numbers([predicted, local])
     numbers = {"Model": texts[0], "Local model": texts[1]}
@@ -123,7 +123,7 @@ def describe_fidelity(explanation, row: int) -> dict:
 
 
 def describe_range(values) -> str:
-    """Return from where to where numbers go."""
+    """Return the range of some numbers as text."""
     values = np.asarray(values, float)
     if not np.isfinite(values).any():
         return "–"
@@ -132,12 +132,12 @@ def describe_range(values) -> str:
 
 
 def is_poor(explanation) -> np.ndarray:
-    """Return which rows the local models describe badly."""
+    """Return a mask of the rows whose local models fit poorly."""
     return ~(np.asarray(explanation.r2_, float) >= R2_TO_TRUST)
 
 
 def warn_of_row(explanation, row: int) -> list[str]:
-    """Return what to say, on two lines, if the effects of a row say nothing."""
+    """Return a warning about a row on two lines, or no lines if the fit is good."""
     if not is_poor(explanation)[row]:
         return []
     r2 = explanation.r2_[row]
@@ -150,7 +150,7 @@ def warn_of_row(explanation, row: int) -> list[str]:
 
 
 def warn_of_rows(explanation) -> list[str]:
-    """Return what to say, on two lines, if some rows are described badly."""
+    """Return a warning about all rows on two lines, or nothing if all fits are good."""
     n_poor, n_rows = int(is_poor(explanation).sum()), len(explanation)
     if n_poor == 0:
         return []
@@ -163,7 +163,7 @@ def warn_of_rows(explanation) -> list[str]:
 
 
 def are_many_poor(explanation) -> bool:
-    """Whether so many rows are described badly that it is to be said loudly."""
+    """Return whether the warning about poor fits is to be emphasised."""
     return bool(is_poor(explanation).mean() >= _MANY)
 
 
@@ -193,14 +193,14 @@ def _minus(number: str) -> str:
 
 
 def format_numbers(values, sign: bool = False, like=()) -> list[str]:
-    """Write numbers so that they stand in line.
+    """Return numbers as texts with equally many decimals.
 
-    With three digits of the largest of them, or as many decimals as the numbers that
-    ``like`` are written with.
+    The largest has three digits. If ``like`` is given, the decimals are those of its
+    numbers.
     """
     try:
         values = np.asarray(values, float)
-    except (TypeError, ValueError):  # an estimator that predicts no numbers
+    except (TypeError, ValueError):  # predictions that are not numbers
         return [describe_value(value) for value in values]
     form = _form(like) if _is_plain(like) else _form(values)
     return [_minus(f"{value:{'+' if sign else ''}{form}}") for value in values]
@@ -212,12 +212,12 @@ def _largest(values) -> float:
 
 
 def _is_plain(values) -> bool:
-    """Whether numbers are neither so large nor so small that they need powers."""
+    """Return whether numbers can be written without exponents."""
     return 1e-3 <= _largest(values) < 1e7
 
 
 def _form(values) -> str:
-    """Return how to write numbers of these sizes."""
+    """Return the format for numbers of these sizes."""
     largest = _largest(values)
     if largest and not _is_plain(values):
         return ".2e"
@@ -226,7 +226,7 @@ def _form(values) -> str:
 
 
 def shown_lines(explanation, row: int, limit: int | None = None) -> list[Line]:
-    """Return the largest effects of a row, and last the sum of the others."""
+    """Return the largest effects of a row, and the sum of the others at the end."""
     effects = np.asarray(explanation.effects_[row], float)
     shown = explanation.top(row)[:limit]
     lines = [
@@ -246,7 +246,7 @@ def shown_lines(explanation, row: int, limit: int | None = None) -> list[Line]:
 
 
 def mean_sizes(explanation) -> np.ndarray:
-    """Return the mean size of each unit's effects; NaN for those that no row has."""
+    """Return the mean absolute effect of each unit, NaN for units that no row has."""
     sizes = np.abs(np.asarray(explanation.effects_, float))
     n_rows = np.isfinite(sizes).sum(axis=0)
     return np.where(n_rows > 0, np.nansum(sizes, axis=0), np.nan) / np.maximum(
@@ -255,14 +255,14 @@ def mean_sizes(explanation) -> np.ndarray:
 
 
 def largest_units(explanation, limit: int | None = None) -> np.ndarray:
-    """Return the units with the largest effects over all rows, the largest first."""
+    """Return the units with the largest mean absolute effects, the largest first."""
     sizes = np.nan_to_num(mean_sizes(explanation))
     order = np.argsort(-sizes, kind="stable")[: explanation.num_features][:limit]
     return order[sizes[order] > 0]
 
 
 def value_ranks(explanation, unit: int) -> np.ndarray:
-    """Return where each row's value stands among all, from 0 to 1; NaN if nowhere."""
+    """Return the rank of each row's value, scaled to 0 to 1; NaN if not a number."""
     values = pd.Series(list(explanation.values_[:, unit]), dtype=object)
     is_number = values.map(lambda v: isinstance(v, Real) and type(v) is not bool)
     numbers = values.where(is_number).astype(float)
@@ -276,20 +276,20 @@ def value_ranks(explanation, unit: int) -> np.ndarray:
 
 
 def row_units(explanation, row: int) -> np.ndarray:
-    """Return the unit of each cell of a row: features × times, or the picture's."""
+    """Return the unit of each cell of a row: features × times, or pixels."""
     if explanation.kind == "image":
         return np.asarray(explanation.units_[row])
     return np.asarray(explanation.units_).T
 
 
 def on_cells(units: np.ndarray, numbers) -> np.ndarray:
-    """Lay the units' numbers on their cells; NaN where there is no unit."""
+    """Return the number of each cell's unit, NaN for cells without a unit."""
     numbers = np.asarray(numbers, float)
     return np.where(units >= 0, numbers[np.maximum(units, 0)], np.nan)
 
 
 def name_units(units: np.ndarray) -> str:
-    """Return what a unit of a sequence is, by the cells that it holds."""
+    """Return what a unit of a sequence is called, depending on its cells."""
     cells = units[units >= 0]
     if len(np.unique(cells)) == len(cells):
         return "cell"
@@ -301,7 +301,7 @@ def name_units(units: np.ndarray) -> str:
 
 
 def runs(line: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yield where each run of true values starts and stops."""
+    """Yield the start and the stop of each run of true values."""
     padded = np.concatenate([[False], line, [False]]).astype(np.int8)
     steps = np.diff(padded)
     yield from zip(
@@ -312,7 +312,7 @@ def runs(line: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 def outlines(units: np.ndarray) -> list[tuple[int, int, int, int]]:
-    """Return the lines between unlike cells as (x0, y0, x1, y1), in cells."""
+    """Return the lines between cells of different units as (x0, y0, x1, y1)."""
     down = [
         (x + 1, start, x + 1, stop)
         for x in range(units.shape[1] - 1)
@@ -327,12 +327,12 @@ def outlines(units: np.ndarray) -> list[tuple[int, int, int, int]]:
 
 
 def spaced(n: int, most: int) -> list[int]:
-    """Return at most so many of n places, equally far apart; the last is one."""
+    """Return at most ``most`` of n positions, evenly spaced, including the last."""
     step = max(1, -(-n // max(1, most)))
     return list(range((n - 1) % step, n, step))
 
 
 def n_labels(labels: list[str], room: int) -> int:
-    """Return how many labels fit side by side into a line of ``room`` letters."""
+    """Return how many labels fit next to each other in ``room`` letters."""
     widest = max(map(len, labels), default=1)
     return int(np.clip(room // (widest + 3), 2, 8))

@@ -1,4 +1,4 @@
-"""What pictures of explanations are made of: axes, words around them, colours."""
+"""Elements of plots of explanations: labels, outlines and colors."""
 
 from __future__ import annotations
 
@@ -6,40 +6,29 @@ import textwrap
 
 import numpy as np
 
-from skdeep.inspection._explanation_parts import outlines, spaced
+from skdeep.inspection._explanation.parts import outlines, spaced
 
-NO_UNIT = (0.5, 0.5, 0.5, 0.25)  # the colour of cells that the row doesn't have
+NO_UNIT = (0.5, 0.5, 0.5, 0.25)  # the color of cells that the row does not have
 _LINE_HEIGHT = 13  # of the small text above the axes, in points
 _TITLE_WIDTH = 44  # in letters
-_MOST_OUTLINES = 4000  # more lines than that hide the cells between them
-
-
-def axes_for(ax, size=None):
-    """Return the axes to draw on: those given, or those of a new figure."""
-    import matplotlib.pyplot as plt
-    from matplotlib.axes import Axes
-
-    if ax is None:
-        return plt.subplots(figsize=size, layout="constrained")[1]
-    if not isinstance(ax, Axes):
-        raise TypeError(f"ax must be a matplotlib Axes, got {type(ax).__name__}.")
-    return ax
+_MOST_OUTLINES = 4000  # more lines would hide the cells between them
 
 
 def two_lines(numbers: dict) -> list[str]:
-    """Put the numbers about a local model on two lines."""
+    """Return the numbers about a local model on two lines."""
     parts = [f"{name} {text}" for name, text in numbers.items()]
     return [" · ".join(parts[:2]), " · ".join(parts[2:])]
 
 
 def write_above(ax, title, notes, warning):
-    """Write a title, small notes below it, and a warning on coloured ground."""
+    """Write a title, small notes below it, and a warning on a colored background."""
     n_lines = len(notes) + len(warning)
     pad = 8 + _LINE_HEIGHT * n_lines + (6 if warning else 0)
     style = {"loc": "left", "fontsize": "medium", "fontweight": "bold"}
     title = "\n".join(textwrap.wrap(title, _TITLE_WIDTH))
     ax.set_title(title, pad=pad, parse_math=False, **style)
-    # The title makes room for the notes, which the layout is therefore not to see.
+    # The padding of the title reserves the space for the notes. If the layout counted
+    # the notes too, it would reserve it twice.
     place: dict = {"xycoords": "axes fraction", "textcoords": "offset points"}
     place |= {"va": "bottom", "fontsize": "small", "parse_math": False}
     if warning:
@@ -54,7 +43,7 @@ def write_above(ax, title, notes, warning):
 
 
 def name_bars(ax, names):
-    """Write names beside bars, the first on top."""
+    """Label the bars, the first one at the top."""
     ax.set_yticks(range(len(names)), labels=names, parse_math=False)
     ax.set_ylim(max(len(names), 1) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
@@ -63,17 +52,17 @@ def name_bars(ax, names):
 
 
 def make_room_for_numbers(ax):
-    """Leave room for the numbers at the ends of bars, more in a narrow picture."""
+    """Leave room for the numbers at the ends of bars, more in a narrow plot."""
     ax.margins(x=float(np.clip(1.1 / inches_of(ax), 0.18, 0.45)))
 
 
 def inches_of(ax) -> float:
-    """Return the width of an axes before the words around it take their part."""
+    """Return the width of an axes, before the layout makes room for its labels."""
     return ax.get_window_extent().width / ax.figure.dpi
 
 
 def name_places(axis, names, most):
-    """Write as many names along an axis as can be read."""
+    """Label at most ``most`` places along an axis."""
     places = spaced(len(names), most)
     axis.set_ticks(places, labels=[names[k] for k in places], parse_math=False)
 
@@ -88,34 +77,36 @@ def draw_outlines(ax, units, **style):
 
 
 def color_limit(cells) -> float:
-    """Return the largest size of any cell: where the colours end."""
+    """Return the largest absolute value of a cell: the end of the color scale."""
     largest = float(np.abs(cells).max()) if cells.count() else 0.0
     return largest or 1.0
 
 
-def ground_color():
+def background_color():
     import matplotlib as mpl
 
     return mpl.rcParams["axes.facecolor"]
 
 
 def two_sided_colors():
-    """Return colours from the second of the cycle over the ground to the first."""
+    """Return a colormap from C1 over the background color to C0."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    colors = LinearSegmentedColormap.from_list("effect", ["C1", ground_color(), "C0"])
+    colors = LinearSegmentedColormap.from_list(
+        "effect", ["C1", background_color(), "C0"]
+    )
     return colors.with_extremes(bad=NO_UNIT)
 
 
 def one_sided_colors():
     from matplotlib.colors import LinearSegmentedColormap
 
-    colors = LinearSegmentedColormap.from_list("size", [ground_color(), "C0"])
+    colors = LinearSegmentedColormap.from_list("size", [background_color(), "C0"])
     return colors.with_extremes(bad=NO_UNIT)
 
 
 def translucent_colors(opacity):
-    """Return the two-sided colours, the less visible the smaller the effect."""
+    """Return a colormap from C1 to C0 that is transparent in the middle."""
     from matplotlib.colors import LinearSegmentedColormap, to_rgba
 
     ends = [to_rgba("C1", opacity), to_rgba("C1", 0), to_rgba("C0", 0)]
@@ -125,7 +116,7 @@ def translucent_colors(opacity):
 
 
 def value_colors():
-    """Return colours from low to high values that are seen on any ground."""
+    """Return a colormap for low to high values that is visible on any background."""
     import matplotlib as mpl
     from matplotlib.colors import ListedColormap
 

@@ -1,4 +1,4 @@
-"""Which output of an estimator is explained."""
+"""The output of an estimator that is explained."""
 
 from __future__ import annotations
 
@@ -12,41 +12,43 @@ import pandas as pd
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
+from skdeep.inspection._nested import innermost
+
 MARGIN = "margin"
-_LEAST_CHANCE = 1e-6
+_LEAST_PROBABILITY = 1e-6
 
 
 @dataclass(frozen=True)
 class Output:
-    """What is explained of an estimator.
+    """The outputs of an estimator, and which of them is explained.
 
     Parameters
     ----------
     evaluate : callable
-        Takes rows as the estimator does, and their metadata as keywords; returns
-        (n_rows, n_outputs).
+        Takes rows in the estimator's format and their metadata as keywords; returns
+        an array of shape (n_rows, n_outputs).
     names : list of str
         A name for each output.
     chosen : int or None
-        The output to explain; None means the largest one of each row.
+        Position of the output to explain; None means the largest output of each row.
     """
 
     evaluate: Callable[..., np.ndarray]
     names: list[str]
     chosen: int | None
 
-    def of(self, convert) -> Output:
-        """Return this output of rows that are converted first."""
+    def with_conversion(self, convert) -> Output:
+        """Return an output that converts rows before it evaluates them."""
         return replace(
             self, evaluate=lambda X, **params: self.evaluate(convert(X), **params)
         )
 
-    def named(self, n_outputs: int) -> Output:
-        """Return this output, now that it is known how many there are."""
+    def with_names(self, n_outputs: int) -> Output:
+        """Return the output with its names, once the number of outputs is known."""
         return self
 
-    def of_rows(self, outputs: np.ndarray) -> np.ndarray:
-        """Return which output is explained of each row, given their outputs."""
+    def chosen_for(self, outputs: np.ndarray) -> np.ndarray:
+        """Return the position of the explained output of each row."""
         if self.chosen is None:
             return outputs.argmax(axis=1)
         return np.full(len(outputs), self.chosen)
@@ -54,13 +56,13 @@ class Output:
 
 @dataclass(frozen=True)
 class FunctionOutput(Output):
-    """What a function of rows returns; its answers tell how many outputs there are."""
+    """The outputs of a function, whose number is known after the first call."""
 
     target: Any
     is_log_odds: bool
 
-    def named(self, n_outputs: int) -> Output:
-        """Return the output that is explained, with a name for each there is."""
+    def with_names(self, n_outputs: int) -> Output:
+        """Return the output with a name for each value that the function returns."""
         names = self.names or [f"output {k}" for k in range(n_outputs)]
         if len(names) != n_outputs:
             raise ValueError(
@@ -69,7 +71,7 @@ class FunctionOutput(Output):
             )
         if not self.names and n_outputs == 1:
             names = ["prediction"]
-        # Of two classes the second, as of a classifier.
+        # The second of two outputs, as for classifiers.
         chosen = n_outputs - 1 if n_outputs <= 2 else None
         if self.target is not None:
             chosen = self._place(names)
@@ -85,20 +87,20 @@ class FunctionOutput(Output):
         if not is_place or not 0 <= target < len(names):
             raise ValueError(
                 f"target={target!r} must be one of the outputs {names} of the "
-                "function, or its position."
+                "function, or the position of one."
             )
         return int(target)
 
 
 def find_output(estimator, target, link: str, *, step=None, class_names=None) -> Output:
-    """Return what ``target``, ``step`` and ``link`` mean for an estimator.
+    """Return the output that ``target``, ``step`` and ``link`` select.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     TypeError, ValueError
-        If it has no such output.
+        If the estimator does not have this output.
     """
     if is_function(estimator):
         _refuse_step(estimator, step)
@@ -120,21 +122,21 @@ def find_output(estimator, target, link: str, *, step=None, class_names=None) ->
 
 
 def is_function(estimator) -> bool:
-    """Return whether this is a function of rows rather than an estimator."""
+    """Return whether this is a function of rows, not an estimator."""
     if isinstance(estimator, type) or hasattr(estimator, "predict"):
         return False
     if hasattr(estimator, "state_dict"):
         kind = type(estimator).__name__
         raise TypeError(
-            f"estimator is a {kind}, a module of torch, which takes tensors. Wrap it "
-            "in ModuleClassifier or ModuleRegressor, or in a function that takes and "
+            f"estimator is a {kind}, a torch module, which takes tensors. Wrap it in "
+            "ModuleClassifier or ModuleRegressor, or in a function that takes and "
             "returns arrays."
         )
     return callable(estimator)
 
 
 def _check_estimator(estimator, class_names) -> None:
-    """Refuse what is no fitted estimator whose answers can be explained."""
+    """Raise if this is not a fitted estimator that can be explained."""
     if isinstance(estimator, type) or not hasattr(estimator, "predict"):
         raise TypeError(
             "estimator must be a fitted classifier or regressor, or a function of X, "
@@ -143,53 +145,40 @@ def _check_estimator(estimator, class_names) -> None:
     check_is_fitted(estimator)
     if is_clusterer(estimator) or is_outlier_detector(estimator):
         raise TypeError(
-            f"estimator must be a classifier, regressor or forecaster, got "
-            f"{type(estimator).__name__}, whose answers are not to be added up."
+            "estimator must be a classifier, regressor or forecaster, got "
+            f"{type(estimator).__name__}, whose output is not additive."
         )
     if class_names is not None:
         raise ValueError(
-            f"class_names={class_names!r} is for a function; an estimator knows the "
-            "names of its classes."
+            f"class_names={class_names!r} is for functions only; an estimator has "
+            "classes_."
         )
 
 
 def _refuse_log_odds(link: str) -> None:
     if link == "logit":
-        raise ValueError("link='logit' is for the probabilities of a classifier.")
+        raise ValueError("link='logit' needs the probabilities of a classifier.")
 
 
 # -- steps of sequences ----------------------------------------------------------------
 
 
 def _predicts_steps(estimator) -> bool:
-    """Return whether an estimator answers each step of a sequence."""
+    """Return whether an estimator predicts every step of a sequence."""
     return bool(getattr(innermost(estimator), "return_sequences", False))
-
-
-def innermost(estimator):
-    """Return what answers in the end: in a pipeline, a search, a wrapper."""
-    while True:
-        if hasattr(estimator, "steps"):
-            estimator = estimator.steps[-1][1]
-        elif hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        elif hasattr(estimator, "estimators_") and hasattr(estimator, "estimator"):
-            estimator = estimator.estimator
-        else:
-            return estimator
 
 
 def _refuse_step(estimator, step) -> None:
     if step is not None:
         name = getattr(estimator, "__name__", type(estimator).__name__)
         raise ValueError(
-            f"step={step!r} is for what answers each step of a sequence "
-            f"(return_sequences=True) or forecasts; {name} gives one answer a row."
+            f"step={step!r} is for forecasters and for networks that predict every "
+            f"step (return_sequences=True); {name} makes one prediction per row."
         )
 
 
 def _checked_step(estimator, step) -> int | None:
-    """Return the step whose answer is explained, None where each row has one answer."""
+    """Return the step to explain, or None if each row has a single prediction."""
     if not _predicts_steps(estimator):
         _refuse_step(estimator, step)
         return None
@@ -197,16 +186,16 @@ def _checked_step(estimator, step) -> int | None:
         return -1
     if isinstance(step, bool) or not isinstance(step, (int, np.integer)):
         raise ValueError(
-            "step must be the position of a step, counted from 0 on, or from -1 "
-            f"backwards, got {step!r}."
+            "step must be the position of a step, counted from 0, or backwards from "
+            f"-1, got {step!r}."
         )
     return int(step)
 
 
 def _at_step(answers: np.ndarray, step: int | None) -> np.ndarray:
-    """Return the answers at one step of each sequence: (n, T, ...) -> (n, ...).
+    """Return the predictions for one step of each sequence: (n, T, ...) -> (n, ...).
 
-    Steps that are padding have no answers but NaN; the last one is before them.
+    Predictions for padding are NaN; the last step is the one before the padding.
     """
     if step is None:
         return answers
@@ -216,8 +205,8 @@ def _at_step(answers: np.ndarray, step: int | None) -> np.ndarray:
     wrong = (places < 0) | (places >= lengths)
     if wrong.any():
         raise ValueError(
-            f"step={step} is none of the {lengths[np.argmax(wrong)]} steps of a "
-            "sequence in X."
+            f"step={step} is out of range: a sequence in X has only "
+            f"{lengths[np.argmax(wrong)]} steps."
         )
     return answers[np.arange(len(answers)), places]
 
@@ -232,78 +221,77 @@ def _with_step(name: str, step: int | None) -> str:
 
 
 def _function_output(function, target, link: str, class_names) -> FunctionOutput:
-    """Explain what a function returns, (n_rows,) or (n_rows, n_outputs)."""
+    """Return the output of a function: (n_rows,) or (n_rows, n_outputs)."""
     if class_names is not None and np.ndim(class_names) != 1:
         raise ValueError(f"class_names must be a list of names, got {class_names!r}.")
 
     def evaluate(X, **params):
         outputs = _numbers(function(X, **params), X, "the function")
         outputs = outputs[:, np.newaxis] if outputs.ndim == 1 else outputs
-        return _as_log_odds(_checked_chances(outputs)) if link == "logit" else outputs
+        return _to_log_odds(_checked(outputs)) if link == "logit" else outputs
 
     names = [] if class_names is None else list(class_names)
     return FunctionOutput(evaluate, names, None, target, link == "logit")
 
 
 def _numbers(outputs, X, what: str) -> np.ndarray:
-    """Return answers as an array of numbers, one or a row of them for each row."""
+    """Return what ``what`` has returned as floats, one row of them for each row."""
     try:
         numbers = np.asarray(outputs, dtype=np.float64)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(
-            f"estimator must answer with numbers, got {short(outputs)} from {what}: "
-            f"{error}"
+            f"estimator must return numbers, got {short(outputs)} from {what}: {error}"
         ) from error
     n_rows = _num_samples(X)
     if numbers.ndim not in (1, 2) or len(numbers) != n_rows or 0 in numbers.shape:
         raise ValueError(
-            f"estimator must answer {n_rows} rows with an array of shape ({n_rows},) "
-            f"or ({n_rows}, n_outputs), got {numbers.shape} from {what}."
+            f"estimator must return an array of shape ({n_rows},) or ({n_rows}, "
+            f"n_outputs) for {n_rows} rows, got {numbers.shape} from {what}."
         )
     return numbers
 
 
-def _checked_chances(outputs: np.ndarray) -> np.ndarray:
-    """Return probabilities, or refuse other numbers."""
+def _checked(outputs: np.ndarray) -> np.ndarray:
+    """Return probabilities; raise if they are not between 0 and 1."""
     wrong = (outputs < 0) | (outputs > 1)
     if wrong.any():
         raise ValueError(
-            "link='logit' is for probabilities, but the function returns "
+            "link='logit' needs probabilities, but the function returns "
             f"{outputs[wrong][0]:g}."
         )
     return outputs
 
 
 def is_forecaster(estimator) -> bool:
-    """Return whether an estimator forecasts whole paths from windows of rows."""
+    """Return whether an estimator forecasts several steps from windows of rows."""
     return hasattr(estimator, "backtest") and hasattr(estimator, "horizon")
 
 
 def _classes(classifier) -> list:
-    """Return the classes that a classifier chooses between."""
+    """Return the classes of a classifier with a single output."""
     if not hasattr(classifier, "classes_"):
         raise TypeError(
-            f"estimator must know its classes, but {type(classifier).__name__} has no "
-            "classes_. A function, such as its predict_proba, can be explained."
+            f"estimator must have classes_, but {type(classifier).__name__} has none. "
+            "Pass a function, such as its predict_proba."
         )
     if isinstance(classifier.classes_, list):
         raise TypeError(
-            f"estimator must answer a single question; {type(classifier).__name__} "
-            f"answers {len(classifier.classes_)} at once."
+            f"estimator must predict a single output; {type(classifier).__name__} "
+            f"predicts {len(classifier.classes_)}."
         )
     return list(classifier.classes_)
 
 
 def _is_label(value, label) -> bool:
-    """Return whether a value, of whatever type, is a label."""
+    """Return whether a value of any type is a label."""
     return isinstance(value, str) and value == label
 
 
 def _margin(estimator, classes: list, step: int | None) -> Output:
-    """Explain how far the decision is from turning."""
+    """Return the output of ``decision_function``."""
     if not hasattr(estimator, "decision_function"):
         raise TypeError(
-            f"target='margin' explains decision_function, which "
+            "target='margin' explains decision_function, which "
             f"{type(estimator).__name__} does not have."
         )
 
@@ -318,8 +306,8 @@ def _margin(estimator, classes: list, step: int | None) -> Output:
         is_by_pairs = getattr(estimator, "decision_function_shape", "") == "ovo"
         if margins.shape[1] != len(names) or (is_by_pairs and not is_binary):
             raise ValueError(
-                f"target='margin' needs one margin a class; decision_function of "
-                f"{type(estimator).__name__} gives {margins.shape[1]} for the "
+                "target='margin' needs one margin per class; decision_function of "
+                f"{type(estimator).__name__} returns {margins.shape[1]} for "
                 f"{len(classes)} classes."
             )
         return margins
@@ -328,11 +316,11 @@ def _margin(estimator, classes: list, step: int | None) -> Output:
 
 
 def _probability(estimator, classes: list, target, step: int | None) -> Output:
-    """Explain the probability of a class."""
+    """Return the probabilities of the classes."""
     if not hasattr(estimator, "predict_proba"):
         raise TypeError(
-            f"{type(estimator).__name__} has no predict_proba to explain. "
-            "target='margin' explains its decision_function, if it has one."
+            f"{type(estimator).__name__} has no predict_proba to explain. Use "
+            "target='margin' to explain its decision_function, if it has one."
         )
 
     def evaluate(X, **params):
@@ -340,29 +328,30 @@ def _probability(estimator, classes: list, target, step: int | None) -> Output:
         chances = _at_step(chances, step)
         if chances.ndim != 2 or chances.shape[1] != len(classes):
             raise ValueError(
-                f"estimator must answer with a probability of each of the "
-                f"{len(classes)} classes, got the shape {chances.shape} from "
-                f"predict_proba of {type(estimator).__name__}."
+                f"estimator must return a probability for each of the {len(classes)} "
+                f"classes, got shape {chances.shape} from predict_proba of "
+                f"{type(estimator).__name__}."
             )
         return chances
 
     names = [_with_step(f"P({label})", step) for label in classes]
     if target is None:
-        # Of two classes always the same, so that rows can be compared.
+        # Always the second of two classes, so that rows can be compared.
         return Output(evaluate, names, None if len(classes) > 2 else len(classes) - 1)
     is_label = pd.api.types.is_scalar(target) and not pd.isna(target)
     if not is_label or target not in classes:
         raise ValueError(
-            f"target={target!r} is none of the classes {estimator.classes_.tolist()}."
+            f"target={target!r} is not one of the classes "
+            f"{estimator.classes_.tolist()}."
         )
     return Output(evaluate, names, classes.index(target))
 
 
 def _log_odds(probability: Output) -> Output:
-    """Explain log-odds, in which many classifiers are sums."""
+    """Return the log-odds of the classes, in which many classifiers are additive."""
 
     def evaluate(X, **params):
-        return _as_log_odds(probability.evaluate(X, **params))
+        return _to_log_odds(probability.evaluate(X, **params))
 
     # "P(up), last step" -> "log-odds of up, last step"
     parts = [name[2:].rpartition(")") for name in probability.names]
@@ -370,14 +359,15 @@ def _log_odds(probability: Output) -> Output:
     return Output(evaluate, names, probability.chosen)
 
 
-def _as_log_odds(chances: np.ndarray) -> np.ndarray:
-    # Beyond these a float32 knows no difference from 0 and 1.
-    chances = chances.clip(_LEAST_CHANCE, 1 - _LEAST_CHANCE)
+def _to_log_odds(chances: np.ndarray) -> np.ndarray:
+    # float32 hardly distinguishes values beyond these from 0 and 1, whose log-odds are
+    # infinite.
+    chances = chances.clip(_LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
     return np.log(chances) - np.log1p(-chances)
 
 
 def _prediction(estimator, target, step: int | None) -> Output:
-    """Explain what a regressor predicts."""
+    """Return the output of a regressor."""
 
     def evaluate(X, **params):
         predictions = np.asarray(estimator.predict(X, **params), dtype=np.float64)
@@ -385,13 +375,13 @@ def _prediction(estimator, target, step: int | None) -> Output:
         outputs = predictions.reshape(len(predictions), -1)
         if target is None and outputs.shape[1] > 1:
             raise ValueError(
-                f"{type(estimator).__name__} predicts {outputs.shape[1]} targets: "
-                "target must be the position of one."
+                f"{type(estimator).__name__} predicts {outputs.shape[1]} targets: set "
+                "target to the position of one."
             )
         if target is not None and target >= outputs.shape[1]:
             raise ValueError(
-                f"target={target} is beyond the {outputs.shape[1]} targets that "
-                f"{type(estimator).__name__} predicts."
+                f"target={target} is out of range: {type(estimator).__name__} "
+                f"predicts {outputs.shape[1]} targets."
             )
         return outputs[:, [target or 0]]
 
@@ -404,12 +394,12 @@ def _prediction(estimator, target, step: int | None) -> Output:
 def _check_position(name: str, value) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
         raise ValueError(
-            f"{name} of a regressor must be the position of a target, got {value!r}."
+            f"{name} must be the position of a target of the regressor, got {value!r}."
         )
 
 
 def _forecast(forecaster, target) -> Output:
-    """Explain one step of the path that follows a window."""
+    """Return one step of the forecast that follows each window."""
     if not isinstance(target, tuple):
         target = (target, forecaster.horizon)
     column, step = target if len(target) == 2 else (None, 0)
@@ -424,7 +414,7 @@ def _forecast(forecaster, target) -> Output:
 
     def evaluate(windows, **params):
         if params:
-            raise ValueError(f"params={list(params)} cannot be given for a forecaster.")
+            raise ValueError(f"params={list(params)} cannot be used with a forecaster.")
         return _paths_after(forecaster, windows)[:, step - 1, [place]]
 
     steps = "1 step" if step == 1 else f"{step} steps"
@@ -442,20 +432,20 @@ def _forecast_names(forecaster) -> list:
 
 
 def _find(target, names: list) -> int:
-    """Return the position of a target that is given by name, or of the only one."""
+    """Return the position of a target given by name, or of the only target."""
     if target is None and len(names) == 1:
         return 0
     is_name = pd.api.types.is_scalar(target) and not pd.isna(target)
     if is_name and target in names:
         return names.index(target)
-    raise ValueError(f"target={target!r} is none of the targets {names}.")
+    raise ValueError(f"target={target!r} is not one of the targets {names}.")
 
 
 def _paths_after(forecaster, windows: np.ndarray) -> np.ndarray:
-    """Return the paths after windows, (n_windows, horizon, n_targets), in one call.
+    """Return the forecasts after windows, (n_windows, horizon, n_targets), in one call.
 
-    The windows become one series, each followed by ``horizon`` rows. Nothing reads
-    these but a forecaster with ``known_columns``, whose windows come with them.
+    The windows are joined to one series, each followed by ``horizon`` rows. Only
+    forecasters with ``known_columns`` read these rows, and their windows include them.
     """
     length = forecaster.window + forecaster.horizon
     missing = length - windows.shape[1]

@@ -1,27 +1,28 @@
-"""Images and their superpixels."""
+"""Images, whose superpixels are kept or replaced by their mean color."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from skdeep.inspection._lime_cells import CellRows, replace_by_color
-from skdeep.inspection._lime_checks import as_floats, is_name, numbered_groups
+from skdeep._optional_dependencies import import_optional
+from skdeep.inspection._lime.cells import CellRows, replace_by_color
+from skdeep.inspection._lime.user_input import as_floats, is_name, numbered_groups
 
 SUPERPIXEL = "superpixel"
 
-# A superpixel of fewer pixels shows nothing.
+# Default number of superpixels, and the least mean number of pixels in one.
 _N_SUPERPIXELS, _PIXELS_OF_ONE = 50, 4
-# How far slic heeds nearness beside color, both between 0 and 1.
+# Weight of distance relative to color in SLIC, for colors between 0 and 1.
 _COMPACTNESS = 0.1
 _N_COLORS = (1, 3, 4)
 
 
 def image_rows(X: np.ndarray, options: dict) -> CellRows:
-    """Return images, and draws around them: superpixels in their mean colors."""
-    # Whole numbers stay what they are: a model may tell 0 to 255 from 0 to 1 by them.
+    """Return images as rows to explain."""
+    # Integers stay integers: a model may recognise the range 0 to 255 by the dtype.
     X = X if X.dtype.kind in "iu" else as_floats(X, "X")
     if not np.isfinite(X).all():
-        raise ValueError("X must hold no NaN or infinity where it holds images.")
+        raise ValueError("X must not contain NaN or infinity if it holds images.")
     axis = _color_axis(X.shape)
     canonical = X[..., np.newaxis] if axis is None else np.moveaxis(X, axis, -1)
     pictures = _between_0_and_1(canonical)
@@ -43,12 +44,12 @@ def image_rows(X: np.ndarray, options: dict) -> CellRows:
         kind="image",
         unit_names=[f"superpixel {k}" for k in range(n_units)],
         feature_names=[],
-        drawing={"units": units, "images": _drawn_images(pictures)},
+        drawing={"units": units, "images": _gray_or_rgb(pictures)},
     )
 
 
 def _color_axis(shape: tuple) -> int | None:
-    """Return the axis of the colors of images: the first, unless only the last fits."""
+    """Return the axis of the colors: the first, unless only the last one fits."""
     if len(shape) == 3:
         return None
     return 3 if shape[3] in _N_COLORS and shape[1] not in _N_COLORS else 1
@@ -60,16 +61,14 @@ def _between_0_and_1(images: np.ndarray) -> np.ndarray:
     return (images - low) / (high - low if high > low else 1)
 
 
-def _drawn_images(pictures: np.ndarray) -> np.ndarray:
-    """Return images (n, height, width, n_colors) in gray, or in three colors."""
+def _gray_or_rgb(pictures: np.ndarray) -> np.ndarray:
+    """Return images (n, height, width, n_colors) in gray or RGB."""
     n_colors = pictures.shape[-1]
     return pictures[..., :3] if n_colors in (3, 4) else pictures.mean(axis=-1)
 
 
 def _superpixels(pictures: np.ndarray, options: dict) -> np.ndarray:
     """Return the superpixel of each pixel, (n, height, width)."""
-    from skimage.segmentation import slic
-
     groups, shape = options["groups"], pictures.shape[:3]
     if groups is not None and not is_name(groups, SUPERPIXEL):
         if isinstance(groups, (str, dict)):
@@ -77,13 +76,16 @@ def _superpixels(pictures: np.ndarray, options: dict) -> np.ndarray:
                 f"groups={groups!r} must be {SUPERPIXEL!r} or integers for images."
             )
         return np.broadcast_to(numbered_groups(groups, shape[1:], "an image"), shape)
+    user = "lime_explain of images (unless groups numbers their pixels)"
+    segmentation = import_optional("skimage.segmentation", extra="explain", user=user)
     n_pixels = shape[1] * shape[2]
     n_segments = options["n_segments"] or min(
         _N_SUPERPIXELS, max(2, n_pixels // _PIXELS_OF_ONE)
     )
     found = [
-        slic(
-            _between_0_and_1(picture),  # by its own scale: others have no say
+        segmentation.slic(
+            # Scaled alone, so that the other images do not change its superpixels.
+            _between_0_and_1(picture),
             n_segments=n_segments,
             compactness=_COMPACTNESS,
             start_label=0,

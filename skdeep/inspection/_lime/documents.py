@@ -9,31 +9,31 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skdeep.inspection._lime_cells import PartRows
-from skdeep.inspection._lime_checks import is_name
+from skdeep.inspection._lime.cells import PartRows
+from skdeep.inspection._lime.user_input import is_name
 
 _WORD = re.compile(r"\w+")
 _GROUPS = ("word", "position")
 
 
 class DocumentRows(PartRows):
-    """Documents, and how to draw others around them: with some words left out.
+    """Documents, and their perturbations, in which some words are left out.
 
     Parameters
     ----------
     X : list, ndarray or Series of str
         The documents.
     groups : {"word", "position"}
-        Whether a word is left out wherever it stands, or at each place by itself.
+        Whether all occurrences of a word are one unit, or each is a unit of its own.
     ignores_case : bool
-        Whether a word is the same in capitals and in small letters.
+        Whether words that differ only in case are the same unit.
     """
 
     kind = "document"
 
     def __init__(self, X, groups: str, ignores_case: bool):
         self._texts = list(X)
-        self._pieces = [_cut(text) for text in self._texts]
+        self._pieces = [_split(text) for text in self._texts]
         names: dict[str, int] = {}
         self._of_pieces = [
             _number(pieces, names, groups == "position", ignores_case)
@@ -48,39 +48,39 @@ class DocumentRows(PartRows):
         self.drawing = {"documents": drawn}
 
     def draw_size(self) -> int:
-        """Return how many numbers a draw takes: eight letters are as large as one."""
+        """Return the size of a draw in memory; eight letters count as one number."""
         both = zip(self._texts, self._units, strict=True)
         return max(len(text) // 8 + len(units) + 1 for text, units in both)
 
     def values(self, row: int) -> list:
-        """Return how often each word stands in a document, None for others."""
+        """Return how often each word occurs in a document, None for other words."""
         values = np.full(len(self.unit_names), None, dtype=object)
         units, counts = np.unique(self._of_pieces[row][1::2], return_counts=True)
         values[units] = counts
         return list(values)
 
     def content(self, row: int) -> bytes:
-        """Return what tells a document from others."""
+        """Return a document as bytes."""
         return self._texts[row].encode("utf-8", "surrogatepass")
 
     def keep(self, row: int, is_on: np.ndarray) -> list[str]:
-        """Return a document with the words that are on, for each draw."""
+        """Return a document without the words that are off, for each draw."""
         pieces, numbers = self._pieces[row], self._of_pieces[row]
         kept = np.ones((len(is_on), len(pieces)), dtype=bool)
         kept[:, 1::2] = is_on[:, pd.factorize(numbers[1::2])[0]]
         return ["".join(compress(pieces, draw.tobytes())) for draw in kept]
 
     def contents(self, rows: np.ndarray) -> list[str]:
-        """Return documents themselves."""
+        """Return the content of unchanged documents."""
         return [self._texts[row] for row in rows]
 
     def join(self, parts: list[list[str]]) -> Any:
-        """Return documents as the estimator takes them: of the type of X."""
+        """Return documents in the type of X."""
         texts = [text for part in parts for text in part]
         if isinstance(self.X, np.ndarray):
             return np.array(texts, dtype=self.X.dtype)
         if isinstance(self.X, pd.Series):
-            # Of categories there are no more than those of X.
+            # Perturbed documents are not among the categories of X.
             is_category = isinstance(self.X.dtype, pd.CategoricalDtype)
             dtype = None if is_category else self.X.dtype
             return pd.Series(texts, dtype=dtype, name=self.X.name)
@@ -94,16 +94,16 @@ class DocumentRows(PartRows):
 
 
 def document_rows(estimator, X, options: dict) -> DocumentRows:
-    """Return documents, and how to draw around them."""
+    """Return documents as rows to explain."""
     for place, document in enumerate(X):
         if not isinstance(document, str):
             raise ValueError(
-                f"X must hold text alone where it holds documents, got {document!r} at "
-                f"position {place}."
+                "X must contain nothing but text if it holds documents, got "
+                f"{document!r} at position {place}."
             )
     for name in ("discretize", "categorical_features", "feature_names"):
         if options[name] is not None:
-            raise ValueError(f"{name} is for tables, but X holds documents.")
+            raise ValueError(f"{name} is for tables, but X contains documents.")
     groups = options["groups"]
     if groups is not None and not any(is_name(groups, name) for name in _GROUPS):
         raise ValueError(
@@ -113,7 +113,7 @@ def document_rows(estimator, X, options: dict) -> DocumentRows:
 
 
 def _ignores_case(estimator) -> bool:
-    """Return whether a vectorizer within turns capital letters into small ones."""
+    """Return whether a vectorizer in the estimator converts text to lower case."""
     get_params = getattr(estimator, "get_params", dict)
     return any(
         name.split("__")[-1] == "lowercase" and value is True
@@ -121,8 +121,8 @@ def _ignores_case(estimator) -> bool:
     )
 
 
-def _cut(text: str) -> list[str]:
-    """Return what is before the first word, the word, what is behind it, and so on."""
+def _split(text: str) -> list[str]:
+    """Return the pieces of a text: separators at even positions, words at odd ones."""
     pieces, end = [], 0
     for match in _WORD.finditer(text):
         pieces += [text[end : match.start()], match.group()]
@@ -131,7 +131,7 @@ def _cut(text: str) -> list[str]:
 
 
 def _number(pieces, names: dict, by_position: bool, ignores_case: bool) -> np.ndarray:
-    """Return the unit of each piece, -1 between words; add those that have no name."""
+    """Return the unit of each piece, -1 for separators; add new units to ``names``."""
     numbers, counts = np.full(len(pieces), -1), dict[str, int]()
     for place, word in enumerate(pieces[1::2]):
         name = word.lower() if ignores_case else word

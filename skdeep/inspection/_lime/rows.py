@@ -1,31 +1,32 @@
-"""What X is: a table, sequences, images or documents; and how to draw around rows."""
+"""Rows of all kinds: X is a table, sequences, images or documents."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy import sparse
 
-from skdeep.inspection._lime_cells import CellRows, PartRows
-from skdeep.inspection._lime_checks import (
+from skdeep.inspection._lime.cells import CellRows, PartRows
+from skdeep.inspection._lime.documents import document_rows
+from skdeep.inspection._lime.images import SUPERPIXEL, image_rows
+from skdeep.inspection._lime.outputs import is_forecaster
+from skdeep.inspection._lime.sequences import sequence_rows, window_rows
+from skdeep.inspection._lime.tables import TableRows, sparse_rows
+from skdeep.inspection._lime.user_input import (
     are_documents,
     check_background,
     feature_names,
     is_name,
     named_groups,
     numbered_groups,
-    of_one_length,
+    pad_to_same_length,
     positions,
     read_rows,
 )
-from skdeep.inspection._lime_documents import document_rows
-from skdeep.inspection._lime_images import SUPERPIXEL, image_rows
-from skdeep.inspection._lime_outputs import innermost, is_forecaster
-from skdeep.inspection._lime_sequences import sequence_rows, window_rows
-from skdeep.inspection._lime_tables import TableRows, sparse_rows
+from skdeep.inspection._nested import innermost
 
 
 def make_rows(estimator, X, background, options) -> TableRows | CellRows | PartRows:
-    """Return the rows to explain, and how to draw around them."""
+    """Return the rows to explain, of the class that draws their perturbations."""
     if are_documents(X):
         return document_rows(estimator, X, options)
     if sparse.issparse(X):
@@ -46,11 +47,11 @@ def make_rows(estimator, X, background, options) -> TableRows | CellRows | PartR
     if background is not None and padding is not None and (are_tokens or X.ndim == 3):
         background = read_rows(background, "background", padding)
         if background.ndim == X.ndim:
-            X, background = of_one_length(X, background, padding)
+            X, background = pad_to_same_length(X, background, padding)
     background = check_background(background, X)
     names = feature_names(estimator, X, options["feature_names"])
     if are_tokens:
-        # There is nothing between token ids.
+        # Token ids are labels: a number between two of them means nothing.
         options = options | {"categorical_features": list(range(X.shape[1]))}
     if X.ndim == 2:
         return _table(X, background, names, options, are_tokens)
@@ -58,7 +59,7 @@ def make_rows(estimator, X, background, options) -> TableRows | CellRows | PartR
 
 
 def _padding(estimator) -> float | None:
-    """Return what fills up short sequences of an estimator, None if it reads none."""
+    """Return the padding of an estimator of sequences, None for other estimators."""
     network = innermost(estimator)
     if not hasattr(network, "embedding_dim"):
         return None
@@ -70,7 +71,7 @@ def _table(
 ) -> TableRows:
     groups = options["groups"]
     if groups is None:
-        # Two columns of one name are two units.
+        # Columns with equal names stay separate units.
         columns = {str(name): [j] for j, name in enumerate(names)}
         if len(columns) < len(names):
             columns = {f"{name} ({j})": [j] for j, name in enumerate(names)}
@@ -78,8 +79,8 @@ def _table(
         columns = named_groups(groups, names)
     elif isinstance(groups, str):
         raise ValueError(
-            f"groups={groups!r} is for sequences and images; of a table it is a dict "
-            "of the columns that belong together."
+            f"groups={groups!r} is for sequences and images; for a table, pass a dict "
+            "of lists of columns."
         )
     else:
         numbers = numbered_groups(groups, (len(names),), "a row")

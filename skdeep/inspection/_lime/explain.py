@@ -1,4 +1,4 @@
-"""Local linear explanations of single answers."""
+"""Local linear explanations of single predictions."""
 
 from __future__ import annotations
 
@@ -13,28 +13,30 @@ from sklearn.utils.validation import _num_samples
 from skdeep._input_checks import tensor_to_numpy
 from skdeep._messages import warn
 from skdeep._param_validation import validate_arguments
-from skdeep.inspection._explanation import R2_TO_TRUST, LimeExplanation
-from skdeep.inspection._lime_cells import REPLACEMENTS
-from skdeep.inspection._lime_checks import labels_of, make_converter
-from skdeep.inspection._lime_draws import N_TOGETHER, Drawn
-from skdeep.inspection._lime_local import (
+from skdeep.inspection._explanation.explanation import LimeExplanation
+from skdeep.inspection._explanation.parts import R2_TO_TRUST
+from skdeep.inspection._lime.cells import REPLACEMENTS
+from skdeep.inspection._lime.local_model import (
     LocalFit,
     default_kernel_width,
 )
-from skdeep.inspection._lime_outputs import Output, find_output
-from skdeep.inspection._lime_rows import make_rows
+from skdeep.inspection._lime.outputs import Output, find_output
+from skdeep.inspection._lime.perturbations import N_TOGETHER, Perturbations
+from skdeep.inspection._lime.rows import make_rows
+from skdeep.inspection._lime.user_input import make_converter, row_labels
 
-# Draws of a row to begin with, at least, and for each unit; so many times as many are
-# made until the effects are as stable as this.
+# num_samples="auto" starts with this many draws, or this many per unit if that is more,
+# and doubles them up to this factor until the effects reach this stability.
 _N_DRAWS, _N_DRAWS_OF_UNIT, _MOST_TIMES = 512, 4, 8
 _STABLE = 0.9
-# More of a row would be drawn for days.
+# More would take days per row.
 _MOST_DRAWS = 10**7
 
-# Numbers that are held at a time.
+# Bounds the memory: how many numbers the perturbations of one batch may have.
 _N_NUMBERS = 2**24
 
-# As far predictions may differ because of rounding.
+# Relative difference between predictions that rounding explains: a network in float32
+# sums in another order when other rows are in its batch.
 _ROUNDING = 1e-4
 
 
@@ -83,79 +85,89 @@ def lime_explain(
     params=None,
     random_state=None,
 ):
-    """Explain answers of an estimator by local linear models (LIME).
+    """Explain predictions of an estimator by local linear models (LIME).
 
-    Many rows are drawn near the row to explain, the estimator answers all of them, and
-    a linear model is fitted to the answers, the nearest counting most. Its coefficients
-    tell what each unit (a column, a cell, a superpixel, a word) does to the answer
-    there.
+    Perturbations of the row are drawn, the estimator predicts all of them, and a linear
+    model is fitted to its predictions, weighted by how near the perturbations are. The
+    coefficients show how each unit (a column, a cell, a superpixel, a word) changes the
+    prediction near the row.
 
     Parameters
     ----------
     estimator : estimator or callable
-        A fitted classifier with ``predict_proba``, regressor or forecaster, of
-        scikit-learn's manner; a pipeline is explained by its own input columns, or by
-        the words of documents. Or a function that takes X and returns numbers,
-        (n_rows,) or (n_rows, n_outputs).
+        A fitted classifier with ``predict_proba``, regressor or forecaster that follows
+        the scikit-learn API; a pipeline is explained in terms of its input columns, or
+        of the words of documents. Or a function that takes X and returns numbers of
+        shape (n_rows,) or (n_rows, n_outputs).
     X : DataFrame, array-like or sparse matrix of shape (n_rows, n_features), \
             (n_rows, n_timesteps, n_features) or (n_rows, height, width[, n_colors]); \
             or list, array or Series of str
-        The rows to explain: of a table, sequences, images (their colors may also
-        come first), or documents. Sequences of different lengths end in NaN, token ids
-        in 0, or come as a list of arrays. For a forecaster rows in order of time, after
-        the last of which it forecasts, or windows of rows, (n_rows, window,
+        The rows to explain: rows of a table, sequences, images (the colors may also
+        come first), or documents. Shorter sequences are padded with NaN at the end,
+        token ids with 0; or pass a list of arrays. For a forecaster, rows in order of
+        time, the last of which is the origin, or windows of shape (n_rows, window,
         n_features).
     background : DataFrame or array-like, default=None
-        Rows like those of X, the training rows say, that tell how features are
+        Rows like those of X, such as the training rows, that show how the features are
         distributed; None means X. Images, documents and sparse rows do not need it.
     target : object, default=None
-        What to explain. Of a classifier a class, whose probability is meant: None means
-        the second of two classes, and of several the one that each row most probably
-        has; or "margin", the ``decision_function``: how far the decision is from
-        turning. Of a regressor with several targets the position of one. Of a
-        forecaster a target or (target, step), a step from 1 to ``horizon``. Of a
-        function with several outputs the position of one, or a name of ``class_names``;
-        None means of two the second, and of several the largest at each row.
+        The output to explain.
+
+        - Classifiers: a class, whose probability is explained; None means the second of
+          two classes, and the most probable class of each row if there are more. Or
+          "margin", the ``decision_function``: the distance from the decision boundary.
+        - Regressors with several targets: the position of one.
+        - Forecasters: a target or (target, step), with a step from 1 to ``horizon``.
+        - Functions with several outputs: the position of one or a name in
+          ``class_names``; None means the second of two outputs, and the largest output
+          of each row if there are more.
     step : int, default=None
-        Where there is an answer for each step of a sequence (``return_sequences``):
-        the step whose answer is explained, counted from 0, or backwards from -1. None
-        is the last one that is not padding. For a forecaster the step of ``target``.
+        If the estimator predicts every step of a sequence (``return_sequences``), the
+        step to explain, counted from 0, or backwards from -1; None means the last step
+        that is not padding. For a forecaster, the step of ``target``.
     link : {"identity", "logit"}, default="identity"
-        "logit" explains the log-odds of a class, of which linear and many other
-        classifiers are sums where probabilities are close to 0 or 1.
+        "logit" explains the log-odds of a class. Linear classifiers, and many others,
+        are closer to additive in log-odds if probabilities are close to 0 or 1.
     num_samples : int or "auto", default="auto"
-        Number of draws for each row, the row itself among them. "auto" begins with 512,
-        or four a unit if that is more, and makes as many again until ``stability_``
-        reaches 0.9, at most eight times as many. Ten million at most.
+        Number of draws for each row, the row itself included, at most ten million.
+        "auto" starts with 512, or four per unit if that is more, and doubles them until
+        ``stability_`` reaches 0.9, up to eight times as many.
     num_features : int, default=10
-        Number of units to show, those with the largest effects.
+        Number of units to show: those with the largest effects.
     spread : float, default=0.5
-        How far numeric columns are moved: the standard deviation of the draws in
-        standard deviations of the background.
+        Standard deviation of the perturbations of numeric columns, in standard
+        deviations of the background.
     kernel_width : float, default=None
-        Width of lime's kernel: a draw counts by exp(-distance² / (2 kernel_width²)).
-        What is moved by ``spread``, or switched, is at distance 1. None means 0.75
-        times the root of the number of units, as in lime.
+        Width of lime's kernel: a draw has the weight exp(-distance² / (2
+        kernel_width²)). Moving a column by ``spread`` and switching a unit off are both
+        at distance 1. None means 0.75 times the square root of the number of units, as
+        in lime.
     discretize : {"quartile", "decile"}, default=None
-        Explains by which of four or ten bins numeric columns are in, instead of moving
+        Explains which of four or ten bins numeric columns are in, instead of moving
         them.
     groups : str, dict or array-like of int, default=None
-        What is switched together. Sequences: "cell" (default), "feature" or "time".
-        Images: "superpixel" (default; of 3-D X it tells that these are images).
-        Documents: "word" (default), left out wherever it stands, or "position". Tables
-        and features of sequences: a dict of lists of columns, by name or position. Any:
-        an array of numbers of groups with the shape of a row.
+        What is switched together.
+
+        - Sequences: "cell" (default), "feature" or "time".
+        - Images: "superpixel" (default). Pass it if X is 3-D: images without an axis
+          for colors look like sequences.
+        - Documents: "word" (default), which leaves a word out wherever it occurs, or
+          "position".
+        - Tables, and features of sequences: a dict of lists of columns, by name or
+          position.
+        - All but documents: an array with the shape of a row that holds the number of
+          each group.
     replacement : {"mean", "interpolation", "noise"}, default="mean"
-        What stands in for cells of sequences that are switched off: their mean over the
-        background, a line between the nearest cells kept, or the cells of a sequence of
-        the background. For a forecaster without background the mean is the window's.
-        Superpixels always become their mean color.
+        What replaces the cells of sequences that are switched off: their mean over the
+        background, a line between the nearest cells kept, or the cells of a sequence
+        from the background. For a forecaster without background the mean is taken over
+        the window. Superpixels are always replaced by their mean color.
     n_segments : int, default=None
-        Number of segments of time, 10 if None; or of superpixels, 50 if None, or fewer
-        in small images.
+        Number of time segments, 10 if None; or of superpixels, 50 if None, or fewer in
+        small images.
     categorical_features : list of str or int, default=None
-        Columns that are switched although they hold numbers. Columns that hold no
-        numbers, or no more than two different ones, always are, and token ids.
+        Columns that are switched although they are numeric. Other columns, columns with
+        at most two distinct values, and token ids are always switched.
     feature_names : list of str, default=None
         Names of the features, if X has none.
     row_names : list, default=None
@@ -164,15 +176,16 @@ def lime_explain(
         Names of the outputs of a function.
     feature_selection : {"highest_weights", "forward_selection", "lasso_path"}, \
             default=None
-        How lime chooses ``num_features`` units for the local model. None: the local
-        model has all of them.
+        How the ``num_features`` units of the local model are selected, with lime's
+        methods. None fits all units.
     params : dict, default=None
-        Metadata of the rows, by name, a value a row, which the estimator's method is
-        given with each draw of the row: the ``fp_cost`` and ``fn_cost`` that
-        ``target="margin"`` of a :class:`~skdeep.CostSensitiveClassifier` may need.
+        Metadata by name, with one value per row. The estimator's method gets the value
+        of a row with each of its perturbations: for example the ``fp_cost`` and
+        ``fn_cost`` that ``target="margin"`` of a
+        :class:`~skdeep.CostSensitiveClassifier` may need.
     random_state : int, RandomState instance or None, default=None
-        Decides the draws, together with what a row holds: a row has the same draws
-        whatever else is explained.
+        Seed of the draws. It is combined with the values of each row, so that the draws
+        for a row do not depend on the other rows.
 
     Returns
     -------
@@ -184,8 +197,11 @@ def lime_explain(
     NotFittedError
         If the estimator is not fitted.
     TypeError, ValueError
-        If it has no such output, or answers to a row depend on other rows; if X and the
-        background do not fit each other, or groups leave features out.
+        If the estimator does not have this output, or if its predictions for a row
+        depend on other rows; if X and the background do not match, or if groups leave
+        features out.
+    ImportError
+        If X holds images and scikit-image is not installed.
 
     Warns
     -----
@@ -194,25 +210,25 @@ def lime_explain(
 
     See Also
     --------
-    LimeDisplay : An explanation, drawn.
-    sklearn.inspection.permutation_importance : What matters over a whole data set.
+    LimeDisplay : Draws an explanation.
+    sklearn.inspection.permutation_importance : Importance over a whole data set.
 
     Notes
     -----
     A numeric column is moved around the row's value, within the range of the
-    background; ``weights_`` are slopes for a standard deviation, ``effects_`` these
-    times how far the row is from the mean. Everything else is switched, in half of the
-    draws, to another value that the background holds; effect and weight are what the
-    row's own value changes. A word, or an entry of a sparse row, is left out, or set to
-    0, instead. Draws come in pairs on opposite sides of the row, so that curvature does
-    not blur the effects.
+    background. Its entry in ``weights_`` is the slope for one standard deviation, and
+    its effect is this slope times the row's distance from the mean in standard
+    deviations. All other units are switched to another value from the background in
+    half of the draws; weight and effect are the change that the row's own value makes.
+    Words are left out, and entries of sparse rows are set to 0. Draws come in pairs on
+    opposite sides of the row, so that curvature does not bias the effects.
 
-    Each answer must depend on its row alone. Of a pipeline that makes windows of rows,
-    explain the last step by windows.
+    Each prediction must depend on its row alone. If a pipeline makes windows of rows,
+    explain its last step and pass windows.
 
-    Like every LIME this explains the estimator, not the world, and one unit at a time:
-    draws ignore that columns go together. A superpixel of a single color is replaced by
-    itself, and has no effect whatever the estimator makes of it.
+    Like all LIME methods this explains the estimator, not the data, and treats units as
+    independent: the draws ignore correlations between columns. A superpixel of a single
+    color is replaced by itself, so its effect is always 0.
 
     References
     ----------
@@ -250,12 +266,12 @@ def lime_explain(
         raise TypeError(f"num_features must be an integer, got {num_features}.")
     X, background = tensor_to_numpy(X, "X"), tensor_to_numpy(background, "background")
     rows = make_rows(estimator, X, background, options)
-    output = output.of(make_converter(X))
+    output = output.with_conversion(make_converter(X))
     n_rows = _num_samples(rows.X)
     metadata = _Metadata(params, n_rows)
     answers = _answers(output, rows.X, metadata, np.arange(n_rows))
-    output = output.named(answers.shape[1])
-    _check_rows_stand_alone(output, rows, answers, metadata)
+    output = output.with_names(answers.shape[1])
+    _check_rows_are_independent(output, rows, answers, metadata)
     sampling = {
         "num_samples": num_samples,
         "num_features": num_features,
@@ -263,21 +279,21 @@ def lime_explain(
         "feature_selection": feature_selection,
     }
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    around = [
-        _Around(rows, row, chosen, answers[row], sampling, seed)
-        for row, chosen in enumerate(output.of_rows(answers))
+    explainers = [
+        _RowExplainer(rows, row, chosen, answers[row], sampling, seed)
+        for row, chosen in enumerate(output.chosen_for(answers))
     ]
-    # A multiple of what draws come in.
+    # Whole groups of pairs, so that the parts of the draws are of equal size.
     limit = N_TOGETHER * max(1, _N_NUMBERS // rows.draw_size() // N_TOGETHER)
-    _draw_until_stable(rows, output, around, limit, metadata)
-    names = labels_of(rows.X, row_names)
-    explanation = _describe(rows, names, output, answers, around, num_features)
+    _draw_until_stable(rows, output, explainers, limit, metadata)
+    names = row_labels(rows.X, row_names)
+    explanation = _describe(rows, names, output, answers, explainers, num_features)
     _warn_of_poor_fits(explanation)
     return explanation
 
 
 class _Metadata:
-    """The metadata of rows, for the rows and for what is drawn around them.
+    """Metadata of the rows, repeated for their perturbations.
 
     Parameters
     ----------
@@ -292,32 +308,32 @@ class _Metadata:
         for name, column in self._columns.items():
             if column.shape[:1] != (n_rows,):
                 raise ValueError(
-                    f"params[{name!r}] must hold a value for each of the {n_rows} rows "
-                    f"of X, got shape {column.shape}."
+                    f"params[{name!r}] must have one value for each of the {n_rows} "
+                    f"rows of X, got shape {column.shape}."
                 )
 
-    def of(self, rows: np.ndarray) -> dict:
-        """Return the metadata of rows by their positions, which may repeat."""
+    def take(self, rows: np.ndarray) -> dict:
+        """Return the metadata of the rows at some positions, which may repeat."""
         return {name: column[rows] for name, column in self._columns.items()}
 
 
-class _Around:
-    """Draws around a row, and the local model that they give.
+class _RowExplainer:
+    """Draws perturbations of one row, and fits the local model to them.
 
     Parameters
     ----------
     rows : TableRows, CellRows or PartRows
         All rows.
     row : int
-        The row, by its position.
+        The position of the row.
     chosen : int
-        Which output is explained.
+        Position of the explained output.
     answer : ndarray of shape (n_outputs,)
         The outputs at the row.
     options : dict
         ``num_samples``, ``kernel_width``, ``feature_selection``, ``num_features``.
     seed : int
-        Decides the draws together with what the row holds.
+        Seed of the draws, combined with the values of the row.
     """
 
     def __init__(self, rows, row, chosen, answer, options, seed):
@@ -333,14 +349,14 @@ class _Around:
         digest = hashlib.blake2b(rows.content(row), digest_size=16).digest()
         self._rng = np.random.default_rng([seed, *digest])
 
-    def draw(self, limit: int) -> Drawn:
-        """Draw what is missing, but no more than the limit."""
+    def draw(self, limit: int) -> Perturbations:
+        """Make the missing draws, but no more than the limit."""
         return self._rows.draw(self.row, self._rng, min(self.n_missing, limit))
 
-    def learn(self, drawn: Drawn, answers: np.ndarray) -> None:
-        """Take the answers to what was drawn, (n_draws, n_outputs).
+    def learn(self, drawn: Perturbations, answers: np.ndarray) -> None:
+        """Add the outputs for some perturbations, of shape (n_draws, n_outputs).
 
-        If the effects are not stable yet then, as many draws as there are are missing.
+        If the effects are not stable once all draws are made, request as many again.
         """
         self.fit.add(drawn, answers[:, self.chosen])
         self.n_missing -= len(answers)
@@ -352,7 +368,7 @@ class _Around:
             self.n_missing = self.fit.n_draws
 
     def conclude(self) -> None:
-        """Solve for the local model; what it was made of is no longer held."""
+        """Solve for the local model, and free the sums that it was made from."""
         self.model = self.fit.solve(self._num_features)
         weights = np.full(len(self._has), np.nan)
         weights[self._has] = self.model.weights
@@ -362,21 +378,24 @@ class _Around:
 
 
 def _answers(output: Output, X, metadata: _Metadata, of_rows) -> np.ndarray:
-    """Return all outputs for rows, or refuse what no local model can describe.
+    """Return all outputs for rows; raise if they are not finite.
 
-    ``of_rows`` tells which row explained each of them belongs to.
+    ``of_rows`` holds the position of the explained row that each row of X belongs to.
     """
-    answers = output.evaluate(X, **metadata.of(of_rows))
+    answers = output.evaluate(X, **metadata.take(of_rows))
     if not np.isfinite(answers).all():
         raise ValueError(
-            f"estimator answers {answers[~np.isfinite(answers)][0]} to rows of X or to "
+            f"estimator predicts {answers[~np.isfinite(answers)][0]} for rows of X or "
             "rows near them, which cannot be explained."
         )
     return answers
 
 
-def _check_rows_stand_alone(output: Output, rows, answers, metadata) -> None:
-    """Refuse an estimator whose answer to a row depends on the rows around it."""
+def _check_rows_are_independent(output: Output, rows, answers, metadata) -> None:
+    """Raise if the prediction for a row depends on the rows around it.
+
+    The rows are predicted again in reverse order, between other rows.
+    """
     backwards = np.arange(len(answers))[::-1]
     beside = rows.others()
     joined = rows.join([beside, rows.contents(backwards), beside])
@@ -388,33 +407,36 @@ def _check_rows_stand_alone(output: Output, rows, answers, metadata) -> None:
     tolerance = _ROUNDING * np.abs(answers).max()
     if np.abs(others - answers).max() > tolerance:
         raise ValueError(
-            "estimator answers differently to a row of X when other rows stand beside "
+            "estimator predicts differently for a row of X if other rows are next to "
             "it, so single rows cannot be explained. If it reads windows of rows, make "
-            "them first and explain the network alone: lime_explain(pipeline[-1], "
-            "pipeline[:-1].transform(X))."
+            "the windows first and explain the network alone: "
+            "lime_explain(pipeline[-1], pipeline[:-1].transform(X))."
         )
 
 
 def _numbers_of_draws(num_samples, n_units: int) -> tuple[int, int]:
-    """Return how many draws to make of a row at first, and at most."""
+    """Return the number of draws to start with, and the maximum."""
     if num_samples == "auto":
         fewest = max(_N_DRAWS, _N_DRAWS_OF_UNIT * n_units)
         return fewest, _MOST_TIMES * fewest
-    # Draws come in pairs, and a pair tells what one draw does of the linear part.
+    # The two draws of a pair are mirror images: they determine one coefficient only.
     needed = 2 * n_units + 3
     if num_samples < needed:
         raise ValueError(
-            f"num_samples={num_samples} are too few to tell {n_units} units apart; at "
-            f"least {needed} are needed."
+            f"num_samples={num_samples} is too small to separate {n_units} units; use "
+            f"at least {needed}."
         )
     return num_samples - 1, num_samples - 1  # the row itself is a sample too
 
 
-def _draw_until_stable(rows, output, around: list, limit: int, metadata) -> None:
-    """Draw around rows, of as many at a time as have no more draws than the limit."""
-    waiting = around[::-1]
+def _draw_until_stable(rows, output, explainers: list, limit: int, metadata) -> None:
+    """Draw around all rows, in batches of rows with at most ``limit`` draws together.
+
+    The estimator is called once per batch, which is much faster than once per row.
+    """
+    waiting = explainers[::-1]
     while waiting:
-        some: list[_Around] = []
+        some: list[_RowExplainer] = []
         n_draws = 0
         while waiting and (not some or n_draws + waiting[-1].n_missing <= limit):
             some.append(waiting.pop())
@@ -434,14 +456,14 @@ def _draw_until_stable(rows, output, around: list, limit: int, metadata) -> None
                 a.conclude()
 
 
-def _describe(rows, names, output, answers, around, num_features):
-    """Return what was found."""
-    every = range(len(around))
-    models = [a.model for a in around]
+def _describe(rows, names, output, answers, explainers, num_features):
+    """Return the explanation of all rows."""
+    every = range(len(explainers))
+    models = [a.model for a in explainers]
     weights = np.array([model.weights for model in models])
     effects = weights * [rows.in_units(row) for row in every]
     local_prediction = np.array([model.prediction for model in models])
-    chosen = [a.chosen for a in around]
+    chosen = [a.chosen for a in explainers]
     return LimeExplanation(
         kind=rows.kind,
         rows=names,
@@ -454,8 +476,8 @@ def _describe(rows, names, output, answers, around, num_features):
         local_prediction=local_prediction,
         prediction=answers[every, chosen],
         r2=np.array([model.r2 for model in models]),
-        stability=np.array([a.stability for a in around]),
-        num_samples=np.array([a.n_draws + 1 for a in around]),
+        stability=np.array([a.stability for a in explainers]),
+        num_samples=np.array([a.n_draws + 1 for a in explainers]),
         num_features=num_features,
         feature_names=rows.feature_names,
         **rows.drawing,
@@ -463,7 +485,7 @@ def _describe(rows, names, output, answers, around, num_features):
 
 
 def _as_objects(rows: list[list]) -> np.ndarray:
-    """Return values of whatever type as an array, (n_rows, n_units)."""
+    """Return values of any type as an array of shape (n_rows, n_units)."""
     values = np.empty((len(rows), len(rows[0])), dtype=object)
     for place, row in zip(values, rows, strict=True):
         place[:] = row
@@ -471,23 +493,23 @@ def _as_objects(rows: list[list]) -> np.ndarray:
 
 
 def _advice(explanation: LimeExplanation) -> str:
-    """Return what may help against a poor fit."""
+    """Return what may improve a poor fit."""
     advice = ""
     if explanation.outputs_[0].startswith("P("):
-        advice += " link='logit' explains log-odds, which may be."
+        advice += " Log-odds may fit better: link='logit'."
     if explanation.kind == "table":
-        advice += " A smaller spread looks nearer at numeric columns."
+        advice += " A smaller spread keeps numeric columns closer to the row."
     return advice
 
 
 def _warn_of_poor_fits(explanation: LimeExplanation) -> None:
-    """Warn of rows near which the estimator is not linear."""
+    """Warn if the estimator is not linear near some rows."""
     poor = np.flatnonzero(explanation.r2_ < R2_TO_TRUST)
     if len(poor):
         worst = poor[explanation.r2_[poor].argmin()]
         warn(
             f"The local models of {len(poor)} of {len(explanation)} rows explain less "
-            f"than half of how the estimator varies near them (R² is "
-            f"{explanation.r2_[worst]:.2f} for row {explanation.rows_[worst]}): there "
-            f"its answers are not a sum of effects.{_advice(explanation)}",
+            f"than half of the variance of the predictions near them (R² is "
+            f"{explanation.r2_[worst]:.2f} for row {explanation.rows_[worst]}): do not "
+            f"trust their effects.{_advice(explanation)}",
         )

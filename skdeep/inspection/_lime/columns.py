@@ -1,4 +1,4 @@
-"""The columns of a table: as numbers, as codes, and back as the user's own."""
+"""The columns of a table: as numbers, as codes, and back in the user's types."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ import pandas as pd
 
 from skdeep._input_checks import naming
 
-# A column with no more values than this has nothing between them.
+# Numeric columns with at most this many distinct values are switched like categories.
 _FEW = 2
 
-# The square of this and of its like is still a number.
+# Larger values overflow when they are squared.
 _LARGEST = 1e150
 
-# Of draws with this standard deviation a third reach the next integer.
+# The least standard deviation of draws of integers: a third reach the next integer.
 _TO_NEXT_INTEGER = 0.5
 
 
 class Columns:
-    """Columns of whatever type, whose rows can be taken apart and joined anew.
+    """Columns of any type, from whose values new rows can be made.
 
     Parameters
     ----------
     table : DataFrame or ndarray of shape (n_rows, n_features)
         The rows.
     n_background : int
-        How many of them, the first ones, tell how the columns are distributed.
+        Number of background rows, which come first.
 
     Attributes
     ----------
     numbers : ndarray of shape (n_rows, n_features)
         The values of numeric columns; NaN in others.
     is_continuous : ndarray of bool of shape (n_features,)
-        Which columns are numeric, with something between their values.
+        Which columns are numeric with more than two distinct values.
     """
 
     def __init__(self, table, n_background: int):
@@ -43,7 +43,8 @@ class Columns:
         frame = table if isinstance(table, pd.DataFrame) else pd.DataFrame(table)
         columns = [frame.iloc[:, j] for j in range(frame.shape[1])]
         if frame is not table:
-            # An array of objects may hold numbers; a column of objects means it.
+            # Arrays of objects may hold numbers. Object columns of a user's DataFrame
+            # keep their dtype: the user has chosen it.
             columns = [column.infer_objects() for column in columns]
         self._columns = columns
         self.numbers = np.column_stack([_as_numbers(c) for c in self._columns])
@@ -55,43 +56,43 @@ class Columns:
         self.is_continuous = is_numeric & (self._n_values > _FEW) & (self._sd > 0)
         self._bins: dict[int, np.ndarray] = {}
 
-    def _refuse_large(self) -> None:
-        """Refuse numbers that nothing can be reckoned with."""
+    def _check_size(self) -> None:
+        """Raise if a value is infinite or too large to square."""
         for place in np.argwhere(np.abs(self.numbers) > _LARGEST):
             name = "background" if place[0] < self._n_background else "X"
             raise ValueError(
-                f"{name} must not hold infinity or numbers as large as "
+                f"{name} must not contain infinity or values as large as "
                 f"{self.numbers[*place]:g}."
             )
 
     def _describe(self) -> None:
         """Find mean, standard deviation and range of the background."""
-        self._refuse_large()
+        self._check_size()
         known = np.ma.masked_invalid(self.numbers[: self._n_background])
         self._mean = known.mean(axis=0).filled(0.0)
         self._sd = known.std(axis=0).filled(0.0)
         self._low = known.min(axis=0).filled(np.inf)
         self._high = known.max(axis=0).filled(-np.inf)
         self._n_values = np.array([len(np.unique(c.compressed())) for c in known.T])
-        # Where rounding is all that varies, nothing does.
+        # A constant column may vary by rounding; dividing by that would blow it up.
         self._sd[self._sd <= 1e-12 * np.abs(self._mean)] = 0
 
     def step_sizes(self, spread: float, columns) -> np.ndarray:
-        """Return how far columns are moved.
+        """Return the standard deviations of the draws of columns.
 
-        Integers are moved far enough to reach the next one.
+        Those of integers are large enough to reach the next one.
         """
         least = np.where(self._is_whole[columns], _TO_NEXT_INTEGER, 0)
         return np.maximum(spread * self._sd[columns], least)
 
     def are_whole(self, rows: np.ndarray) -> np.ndarray:
-        """Return from which rows no number is missing."""
+        """Return which rows have no missing numbers."""
         missing = np.isnan(self.numbers[rows])
         missing[:, self._others] = False
         return ~missing.any(axis=1)
 
     def cut(self, column: int, n_bins: int) -> None:
-        """Tell the values of a numeric column apart by bins of equal frequency."""
+        """Replace the codes of a numeric column by bins of equal frequency."""
         numbers = self.numbers[:, column]
         shares = np.linspace(0, 1, n_bins + 1)[1:-1]
         known = numbers[: self._n_background]
@@ -101,7 +102,7 @@ class Columns:
         self._codes[:, column] = np.where(np.isnan(numbers), -1, bins)
 
     def show(self, row: int, column: int):
-        """Return a value as it was given, or the bin that it is in."""
+        """Return a value in its original type, or its bin as text."""
         value = self._columns[column].array[row]
         if column not in self._bins or np.isnan(self.numbers[row, column]):
             return value
@@ -112,7 +113,7 @@ class Columns:
         return f"{low}{value:.4g}{high}"
 
     def content(self, row: int) -> bytes:
-        """Return what tells a row from others."""
+        """Return the values of a row as bytes."""
         others = [repr(self._columns[j].array[row]) for j in self._others]
         return self.numbers[row].tobytes() + "\0".join(others).encode()
 
@@ -123,10 +124,10 @@ class Columns:
         return away
 
     def move(self, own: np.ndarray, columns, steps: np.ndarray) -> np.ndarray:
-        """Return numbers some steps from a row's own, in place.
+        """Return a row's numbers moved by some steps, computed in place.
 
-        They stay within the range of the background and the row, and whole where
-        the column holds integers.
+        They stay within the range of the background and the row, and are rounded in
+        columns of integers.
         """
         steps += own
         for place in np.flatnonzero(self._is_whole[columns]):
@@ -135,7 +136,7 @@ class Columns:
         return np.clip(steps, np.minimum(low, own), np.maximum(high, own), out=steps)
 
     def others(self, row: int, columns) -> np.ndarray:
-        """Return the rows of the background with other values in some columns."""
+        """Return the background rows whose values differ in some columns."""
         codes = self._codes[: self._n_background, columns]
         return np.flatnonzero((codes != self._codes[row, columns]).any(axis=1))
 
@@ -145,7 +146,7 @@ class Columns:
         return len(self._others)
 
     def put(self, places, columns, taken, numbers, sources) -> None:
-        """Put values of some rows at places of what :meth:`rows` takes."""
+        """Write the values of other rows into the arguments of :meth:`rows`."""
         for column in columns:
             if column in self._others:
                 sources[places, self._others.index(column)] = taken
@@ -153,14 +154,14 @@ class Columns:
                 numbers[places, column] = self.numbers[taken, column]
 
     def rows(self, numbers: np.ndarray, sources: np.ndarray) -> Any:
-        """Make rows, typed as those given.
+        """Return rows in the user's types.
 
         Parameters
         ----------
         numbers : ndarray of shape (n_rows, n_features)
             The values of numeric columns.
         sources : ndarray of int of shape (n_rows, n_others)
-            The rows that the values of the other columns come from.
+            The rows from which the values of the other columns are taken.
         """
         is_array = isinstance(self._table, np.ndarray)
         if is_array and self._table.dtype.kind in "iuf":
@@ -179,14 +180,14 @@ class Columns:
 
 
 def stacked(first, second) -> Any:
-    """Return the rows of two tables, one below the other, typed as the first."""
+    """Return the rows of two tables below each other, in the types of the first."""
     if isinstance(first, np.ndarray):
         with naming("background"):
             return np.concatenate([first, second])
     first, second = first.copy(deep=False), second.copy(deep=False)
     for j, dtype in enumerate(first.dtypes):
         if isinstance(dtype, pd.CategoricalDtype):
-            # Columns of other categories would be joined to no categories at all.
+            # pandas joins columns of different categories to a column of objects.
             values = second.iloc[:, j].astype(object)
             unseen = values[~values.isin(dtype.categories)].dropna().unique()
             if len(unseen):
@@ -205,30 +206,31 @@ def _holds_integers(column: pd.Series) -> bool:
 
 
 def _as_numbers(column: pd.Series) -> np.ndarray:
-    """Return the values of a numeric column, NaN for others."""
+    """Return the values of a numeric column, or NaN for any other column."""
     if not _is_numeric(column):
         return np.full(len(column), np.nan)
     if pd.api.types.is_complex_dtype(column):
         raise ValueError(
-            f"Complex data not supported: the column {column.name!r} of X or the "
-            "background holds complex numbers."
+            f"Complex data not supported: the column {column.name!r} of X or "
+            "background contains complex numbers."
         )
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def _codes(column: pd.Series) -> np.ndarray:
-    """Return a number for each different value, missing ones among them."""
+    """Return an integer for each distinct value; missing values count as one."""
     try:
         return pd.factorize(column, use_na_sentinel=False)[0]
     except TypeError as error:
         raise TypeError(
-            f"X and background must hold numbers or labels: {error}."
+            f"X and background must contain numbers or labels: {error}."
         ) from error
 
 
 def _as_type(numbers: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Return floats as a type; what rounding puts beyond it is its last number."""
+    """Return floats in another dtype, clipped to its range."""
     if dtype.kind in "iu":
+        # The largest int64 is no float64; the next float is out of range.
         limits = np.iinfo(dtype)
         last = float(limits.max)
         last = last if int(last) <= limits.max else np.nextafter(last, 0)

@@ -1,7 +1,7 @@
-"""Random draws that come in mirrored pairs.
+"""Perturbations: random draws around a row, in mirrored pairs.
 
-Where a local model is linear it then has nothing to say of what is even around the
-row: curvature costs R², but does not blur the effects.
+What is even around the row cancels within a pair: curvature lowers R², but does not
+bias the linear effects.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from typing import Any
 
 import numpy as np
 
-# Draws come in so many parts, each of whole pairs, so that parts can be compared.
+# Draws are split into parts of whole pairs. Stability compares the parts.
 N_PARTS = 4
 N_TOGETHER = 2 * N_PARTS
 
 
 @dataclass
-class Drawn:
-    """Draws around a row.
+class Perturbations:
+    """Perturbations of a row.
 
     Parameters
     ----------
     units : ndarray of float or bool of shape (n_draws, n_units of the row)
-        The draws in the terms of the local model: the units that the row has.
+        The features of the local model: the units that the row has.
     distances : ndarray of shape (n_draws,)
-        How far they are from the row: the steps of what is moved, 1 for each switch
-        that is off.
+        Distances from the row: moved columns count in steps, and each unit that is
+        switched off counts 1.
     content : object
-        What the rows drawn are made of.
+        What the rows are made from, in the format of their class.
     """
 
     units: np.ndarray
@@ -38,18 +38,18 @@ class Drawn:
 
 def draw_normal(rng, n_draws: int, n_units: int) -> np.ndarray:
     """Return standard normal numbers, (n_draws, n_units), in pairs of both signs."""
-    pairs = _room_for_pairs(n_draws, n_units, float)
+    pairs = _empty_pairs(n_draws, n_units, float)
     pairs[:, 0] = rng.standard_normal(pairs[:, 0].shape)
     np.negative(pairs[:, 0], out=pairs[:, 1])
     return pairs.reshape(pairs.shape[0] * 2 * pairs.shape[2], n_units)[:n_draws]
 
 
 def draw_switches(rng, n_draws: int, n_units: int) -> np.ndarray:
-    """Return which switches are on, (n_draws, n_units).
+    """Return random switches, (n_draws, n_units), in pairs of opposites.
 
-    Half of them are, in pairs one of which has on what the other has off.
+    Half of them are on.
     """
-    pairs = _room_for_pairs(n_draws, n_units, bool)
+    pairs = _empty_pairs(n_draws, n_units, bool)
     count = pairs[:, 0].size
     bits = np.frombuffer(rng.bytes(-(-count // 8)), dtype=np.uint8)
     pairs[:, 0] = np.unpackbits(bits, count=count).reshape(pairs[:, 0].shape)
@@ -57,7 +57,7 @@ def draw_switches(rng, n_draws: int, n_units: int) -> np.ndarray:
     return pairs.reshape(pairs.shape[0] * 2 * pairs.shape[2], n_units)[:n_draws]
 
 
-def _room_for_pairs(n_draws: int, n_units: int, dtype) -> np.ndarray:
-    """Return room for pairs, as many in each part: (N_PARTS, 2, n_pairs, n_units)."""
+def _empty_pairs(n_draws: int, n_units: int, dtype) -> np.ndarray:
+    """Return an empty array of shape (N_PARTS, 2, n_pairs of a part, n_units)."""
     n_pairs = -(-n_draws // (2 * N_PARTS))
     return np.empty((N_PARTS, 2, n_pairs, n_units), dtype)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from skdeep.inspection._lime_cells import REPLACEMENTS, CellRows, mean_cells
-from skdeep.inspection._lime_checks import (
+from skdeep.inspection._lime.cells import REPLACEMENTS, CellRows, mean_cells
+from skdeep.inspection._lime.user_input import (
     as_floats,
     feature_names,
     has_labels,
@@ -19,15 +19,15 @@ from skdeep.inspection._lime_checks import (
 
 _GROUPS = ("cell", "feature", "time")
 
-# As many segments of time are told apart at a glance.
+# Default number of time segments.
 _N_SEGMENTS = 10
 
 
 def sequence_rows(X, background, names: list, options: dict) -> CellRows:
-    """Return sequences, and how to draw around them."""
+    """Return sequences as rows to explain."""
     X, background = as_floats(X, "X"), as_floats(background, "background")
     if np.isnan(background).all():
-        raise ValueError("background must hold numbers, got NaN alone.")
+        raise ValueError("background must contain numbers, got only NaN.")
     means = np.broadcast_to(mean_cells(background), X.shape)
     return _sequences(X, background, means, names, options, _times(X.shape[1]))
 
@@ -77,33 +77,33 @@ def _sequence_units(times: list, names: list, options: dict) -> tuple:
 
 
 def _times(n_before: int, n_after: int = 0) -> list:
-    """Return the times of rows: 0 is the last one known."""
+    """Return the times of rows; the last known row is at 0."""
     return list(range(1 - n_before, 1 + n_after))
 
 
 def _time(time) -> str:
-    """Return the name of a timestep: its label, or how far from the last one."""
+    """Return the name of a timestep: its label, or its distance from the last one."""
     if not isinstance(time, int):
         return str(time).removesuffix(" 00:00:00")
     return f"t{time:+d}" if time else "t"
 
 
 def _span(first, last) -> str:
-    """Return the name of a segment of time."""
+    """Return the name of a time segment."""
     return _time(first) if first == last else f"{_time(first)} … {_time(last)}"
 
 
 def window_rows(forecaster, X, background, options: dict) -> CellRows:
-    """Return windows of rows, and draws around them, for a forecaster."""
+    """Return the windows of a forecaster as rows to explain."""
     if forecaster.groups is not None:
         raise ValueError(
-            "A forecaster of several series (groups) is not explained; fit one to a "
+            "Forecasters of several series (groups) cannot be explained; fit one to a "
             "single series."
         )
     if forecaster.date_column is not None:
         raise ValueError(
-            f"A forecaster with date_column={forecaster.date_column!r} is not "
-            "explained; fit one to rows whose index holds the dates."
+            f"Forecasters with date_column={forecaster.date_column!r} cannot be "
+            "explained; fit one to rows with the dates in their index."
         )
     n_ahead = forecaster.horizon if forecaster.known_columns else 0
     length = forecaster.window + n_ahead
@@ -115,21 +115,22 @@ def window_rows(forecaster, X, background, options: dict) -> CellRows:
         rows = rows[np.newaxis, -length:]
     if rows.shape[1] != length:
         raise ValueError(
-            f"X must hold the rows of a window, {length} at least, or windows of as "
-            f"many (with known_columns the rows to forecast too), got shape {X.shape}."
+            f"X must have at least {length} rows, or be windows of {length} rows each "
+            "(with known_columns these include the rows to forecast), got shape "
+            f"{X.shape}."
         )
-    _refuse_missing(rows, "X")
-    # Series wander: their mean may be far from where a window is.
+    _check_no_missing(rows, "X")
+    # Not the mean of the whole series, which may be far from the window's level.
     means = np.ma.masked_invalid(rows).mean(axis=1, keepdims=True).filled(0.0)
     others = rows
     if background is not None:
         others = _windows_of(_series(forecaster, background, "background"), length)
-        _refuse_missing(others, "background")
+        _check_no_missing(others, "background")
         means = mean_cells(others)
     elif options["replacement"] == "noise":
         raise ValueError(
-            "background must hold the rows that replacement='noise' takes for a "
-            "forecaster, got None."
+            "background must be given for a forecaster if replacement='noise': the "
+            "replacements come from its rows."
         )
     known = getattr(forecaster, "feature_names_in_", None)
     given = options["feature_names"]
@@ -138,42 +139,42 @@ def window_rows(forecaster, X, background, options: dict) -> CellRows:
     return _sequences(rows, others, means, names, options, times)
 
 
-def _refuse_missing(windows: np.ndarray, name: str) -> None:
-    """Refuse missing values: what is read instead depends on the rows before."""
+def _check_no_missing(windows: np.ndarray, name: str) -> None:
+    """Raise if values are missing: the forecaster fills them from earlier rows."""
     if np.isnan(windows).any():
         raise ValueError(
-            f"{name} must hold no missing values (NaN) in the windows of a forecaster: "
-            "fill them before."
+            f"{name} must not have missing values (NaN) in the windows of a "
+            "forecaster: fill them first."
         )
 
 
 def _series(forecaster, X, name: str) -> np.ndarray:
-    """Return the rows of a series, or windows, with the columns as in fit."""
+    """Return the rows of a series, or windows, with the columns of ``fit``."""
     rows = read_rows(X, name)
     known = getattr(forecaster, "feature_names_in_", None)
     if isinstance(rows, pd.DataFrame) and known is not None:
         if not set(known) <= set(rows.columns):
             raise ValueError(
-                f"{name} must hold the columns {list(known)}, as in fit, got "
+                f"{name} must have the columns {list(known)}, as in fit, got "
                 f"{list(rows.columns)}."
             )
         rows = rows[list(known)]
     if rows.shape[-1] != forecaster.n_features_in_:
         raise ValueError(
-            f"{name} must hold {forecaster.n_features_in_} columns, as in fit, got "
+            f"{name} must have {forecaster.n_features_in_} columns, as in fit, got "
             f"{rows.shape[-1]}."
         )
     return as_floats(rows, name)
 
 
 def _windows_of(series: np.ndarray, length: int) -> np.ndarray:
-    """Return the windows of a series, or windows that are given as such."""
+    """Return the windows of a series; windows are returned as they are."""
     if series.ndim == 2 and len(series) > length:
         windows = np.lib.stride_tricks.sliding_window_view(series, length, axis=0)
         return windows.transpose(0, 2, 1)
     if series.ndim != 3 or series.shape[1] != length or len(series) < 2:
         raise ValueError(
-            f"background must hold more than {length} rows, or several windows like "
-            f"those of X, got shape {series.shape}."
+            f"background must have more than {length} rows, or be several windows "
+            f"like those of X, got shape {series.shape}."
         )
     return series

@@ -1,4 +1,4 @@
-"""Explanations as plain HTML: no JavaScript, no other files, light and dark."""
+"""Explanations as HTML without JavaScript or other files, in light and dark."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import html
 
 import numpy as np
 
-from skdeep.inspection import _explanation_svg as svg
-from skdeep.inspection._explanation_parts import (
+from skdeep.inspection._explanation import svg
+from skdeep.inspection._explanation.parts import (
     Line,
     are_many_poor,
     clean,
@@ -30,9 +30,9 @@ from skdeep.inspection._explanation_parts import (
     warn_of_row,
     warn_of_rows,
 )
-from skdeep.inspection._explanation_svg import escape
+from skdeep.inspection._explanation.svg import escape
 
-_ROOM = 58_000  # in bytes: what the summary and the first rows may take
+_MOST_BYTES = 58_000  # of the summary and the first rows
 _MOST_ROWS, _MOST_LINES, _MOST_LETTERS = 3, 20, 2_000
 
 _LIGHT = (
@@ -45,9 +45,10 @@ _DARK = (
     "--plus:#6cb0ff;--minus:#f2a364;--alarm:#ffb4a9;--alarm-ground:#3d1c1a;"
     "--low:#a08cf0;--middle:#e673b0;--high:#ffc65c"
 )
-# Every rule is about what is inside the class: the page around it stays as it is. It
-# has its own ground, so that it can be read whatever the page's is. Notebooks and
-# documentation that switch to dark by themselves say so in the attributes named here.
+# Every rule is limited to the class, so that the page around it does not change. The
+# fragment has its own background, and stays readable on any page. Notebooks and
+# documentation with a dark mode of their own set one of the attributes below, which
+# takes precedence over the system's preference.
 _STYLE = (
     f"""
 .skdeep-lime{{{_LIGHT}}}
@@ -153,7 +154,7 @@ background:#fff}}@media (prefers-color-scheme:dark){{body{{background:#161b22}}}
 
 
 def write_page(explanation, row: int | None, n_rows: int | None) -> str:
-    """Return a page of its own about a row, or about all."""
+    """Return a complete HTML page about a row, or about all rows."""
     title = describe_output(explanation, row)
     if row is not None:
         title += f" · {describe_row(explanation, row)}"
@@ -162,12 +163,12 @@ def write_page(explanation, row: int | None, n_rows: int | None) -> str:
 
 
 def write_fragment(explanation, row: int | None, n_rows: int | None) -> str:
-    """Return a part of a page about a row, or about all and the first rows."""
+    """Return an HTML fragment about a row, or about all rows and the first ones."""
     if row is None and n_rows is None and len(explanation) == 1:
         row = 0
     if row is None:
         content = _summary(explanation)
-        room = _ROOM - len((_STYLE + content).encode())
+        room = _MOST_BYTES - len((_STYLE + content).encode())
         content += _first_rows(explanation, n_rows, room)
     else:
         content = _headline(explanation, row) + _row(explanation, row)
@@ -184,7 +185,7 @@ def _headline(explanation, row) -> str:
 
 
 def _first_rows(explanation, n_rows: int | None, room: int) -> str:
-    """Return the first rows, or as many as there is room for, the first unfolded."""
+    """Return the first rows, as many as fit, with the first one unfolded."""
     parts: list[str] = []
     most = _MOST_ROWS if n_rows is None else n_rows
     for row in range(min(most, len(explanation))):
@@ -204,7 +205,7 @@ def _first_rows(explanation, n_rows: int | None, room: int) -> str:
 
 
 def _folded_row(explanation, row: int) -> str:
-    """Return a row below a line that unfolds it."""
+    """Return a row that unfolds below its headline."""
     numbers = describe_fidelity(explanation, row)
     output = describe_output(explanation, row)
     title = f"{describe_row(explanation, row)} · {output} {numbers['Model']}"
@@ -232,7 +233,7 @@ def _row(explanation, row) -> str:
 
 
 def _facts(numbers: dict) -> str:
-    """Return a few numbers beside each other, each under its name."""
+    """Return some numbers next to each other, each below its name."""
     items = "".join(
         f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in numbers.items()
     )
@@ -246,12 +247,12 @@ def _warning(lines: list[str], quiet: bool = False) -> str:
 
 
 def _legend(explanation, row, output, has_shades: bool) -> str:
-    """Say what the colours mean."""
+    """Return the legend of the colors."""
     sizes = np.nan_to_num(np.abs(np.asarray(explanation.effects_[row], float)))
     shades = ""
     if has_shades:
         largest = format_numbers([sizes.max(initial=0.0)])[0]
-        shades = f"; full colour: an effect of {largest}"
+        shades = f"; full color: an effect of {largest}"
     return (
         f'<p class="c"><i class="p"></i>raises <i class="n"></i>lowers '
         f"{escape(output)}{shades}</p>\n"
@@ -266,7 +267,7 @@ def _sequence(explanation, row, output) -> str:
 
 
 def _map(explanation, cells, units, text) -> str:
-    """Return a map of features and times, if it says more than the table below it."""
+    """Return a heat map of features and times, unless units are whole features."""
     if name_units(units) == "feature":
         return ""
     axes = (explanation.feature_names_, explanation.times_)
@@ -282,7 +283,7 @@ def _image(explanation, row, output) -> str:
 
 
 def _document(explanation, row, output) -> str:
-    """Return the text, the words with the largest effects marked in their shades."""
+    """Return the text, with the words with the largest effects highlighted."""
     effects = np.asarray(explanation.effects_[row], float)
     shown = explanation.top(row)[:_MOST_LINES]
     largest = np.abs(effects[shown]).max(initial=0.0) or 1.0
@@ -299,7 +300,7 @@ def _document(explanation, row, output) -> str:
 
 
 def _mark(text: str, effect: float) -> str:
-    """Mark a word in the shade of its effect, between -1 and 1."""
+    """Highlight a word in the shade of its effect, between -1 and 1."""
     side = "n" if effect < 0 else "p"
     shade = 1 + int(min(2, 3 * abs(effect)))
     return f'<mark class="{side} w{shade}">{text}</mark>'
@@ -337,18 +338,18 @@ def _make_table(columns: list[str], body: str, foot: str = "") -> str:
 
 
 def _name(name: str, number: str = "") -> str:
-    """Return the cell of a name; where it is cut, pointing at it shows more."""
+    """Return the table cell of a name; hovering over a shortened one shows more."""
     short = shorten(name, 40)
     title = "" if short == name else f' title="{html.escape(shorten(name, 60))}"'
     return f'<th scope="row"{title}>{number}<bdi>{escape(short)}</bdi></th>'
 
 
 def _sums(explanation, row, effects, width: int) -> str:
-    """Return the lines that say what the effects add up to, and what was to be met."""
+    """Return the intercept, the sum of the effects and the estimator's prediction."""
     numbers = {
         "intercept": explanation.intercept_[row],
         "local model: intercept + effects": explanation.local_prediction_[row],
-        "model itself": explanation.prediction_[row],
+        "model": explanation.prediction_[row],
     }
     texts = format_numbers(list(numbers.values()), like=effects)
     return "".join(
@@ -362,7 +363,7 @@ def _sums(explanation, row, effects, width: int) -> str:
 
 
 def _summary(explanation) -> str:
-    """Return what holds over all rows."""
+    """Return the summary of all rows."""
     output = escape(describe_output(explanation, None))
     poor = ' class="poor"' if is_poor(explanation).all() else ""
     parts = {"table": _sum_up_table, "document": _sum_up_table}
@@ -383,7 +384,7 @@ def _summary(explanation) -> str:
 
 
 def _sum_up_table(explanation) -> str:
-    """Return the mean sizes of the effects, and the effects on each row as points."""
+    """Return the mean absolute effects as bars, and the effects on rows as points."""
     units = largest_units(explanation, _MOST_LINES)
     effects = np.asarray(explanation.effects_, float)[:, units]
     sizes = mean_sizes(explanation)[units]
@@ -395,20 +396,20 @@ def _sum_up_table(explanation) -> str:
         svg.strip(sizes[k], effects[:, k], ranks[k], ends, texts[k])
         for k in range(len(units))
     ]
-    legend = "bar: mean size of the effects; point: the effect on a row"
+    legend = "bar: mean absolute effect; point: the effect on a row"
     if any(np.isfinite(rank).any() for rank in ranks):
         names = enumerate(["low", "middle", "high"])
         shades = [f'<i class="d{k}"></i>{name}' for k, name in names]
-        legend += f", where its value is {' '.join(shades)}"
+        legend += f", by its value: {' '.join(shades)}"
     if poor.any():
         legend += ' <i class="d3"></i>rows with R² below 0.5'
     return f'<p class="c">{legend}</p>\n' + _sizes(explanation, units, texts, drawn)
 
 
 def _sum_up_sequence(explanation) -> str:
-    """Return the mean sizes of the effects as a map, and the largest as a table."""
+    """Return the mean absolute effects as a heat map, and the largest as a table."""
     units, sizes = row_units(explanation, 0), mean_sizes(explanation)
-    text = f"Mean size of the effects of each {name_units(units)}, features by times"
+    text = f"Mean absolute effect of each {name_units(units)}, features by times"
     drawn = _map(explanation, on_cells(units, sizes), units, text)
     shown = largest_units(explanation, _MOST_LINES)
     texts = format_numbers(sizes[shown])
@@ -418,10 +419,10 @@ def _sum_up_sequence(explanation) -> str:
 
 
 def _sizes(explanation, units, texts, pictures) -> str:
-    """Return a table of the mean sizes of effects, a picture beside each."""
+    """Return a table of mean absolute effects, each with a picture."""
     body = "".join(
         f"<tr>{_name(clean(explanation.unit_names_[unit]))}"
         f'<td class="g">{drawn}</td><td>{text}</td></tr>\n'
         for unit, text, drawn in zip(units, texts, pictures, strict=True)
     )
-    return _make_table(["unit", "", "mean size of effects"], body)
+    return _make_table(["unit", "", "mean absolute effect"], body)

@@ -1,11 +1,28 @@
-"""Explanations as pictures: bars for tables and words, heat maps, overlays."""
+"""Plots of explanations: bars for tables and words, heat maps, overlays on images."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from skdeep._input_checks import check_name
-from skdeep.inspection._explanation_parts import (
+from skdeep.inspection._axes import get_axes
+from skdeep.inspection._explanation.drawing import (
+    NO_UNIT,
+    background_color,
+    color_limit,
+    draw_outlines,
+    inches_of,
+    make_room_for_numbers,
+    name_bars,
+    name_places,
+    one_sided_colors,
+    translucent_colors,
+    two_lines,
+    two_sided_colors,
+    value_colors,
+    write_above,
+)
+from skdeep.inspection._explanation.parts import (
     are_many_poor,
     clean,
     count_rows,
@@ -27,39 +44,22 @@ from skdeep.inspection._explanation_parts import (
     warn_of_row,
     warn_of_rows,
 )
-from skdeep.inspection._lime_drawing import (
-    NO_UNIT,
-    axes_for,
-    color_limit,
-    draw_outlines,
-    ground_color,
-    inches_of,
-    make_room_for_numbers,
-    name_bars,
-    name_places,
-    one_sided_colors,
-    translucent_colors,
-    two_lines,
-    two_sided_colors,
-    value_colors,
-    write_above,
-)
 
-_MUTED = 0.35  # opacity of effects that are not to be trusted
+_MUTED = 0.35  # opacity of effects of poor fits
 
 
 class LimeDisplay:
-    """The explanation of a row as a picture, or of all rows.
+    """Plot of the explanation of one row, or of a summary of all rows.
 
     Use :meth:`from_estimator` to make one, or :meth:`LimeExplanation.plot
-    <skdeep.inspection.LimeExplanation.plot>` if there is an explanation already.
+    <skdeep.inspection.LimeExplanation.plot>` if you already have an explanation.
 
     Parameters
     ----------
     explanation : LimeExplanation
-        What is drawn.
+        The explanation to draw.
     row : int or None, default=0
-        Position of the row among those explained; None draws the summary of all rows.
+        Position of the row among the explained rows; None draws a summary of all rows.
     estimator_name : str, default=None
         Shown in the title.
 
@@ -74,14 +74,14 @@ class LimeDisplay:
     image_ : matplotlib AxesImage or None
         The effects of the cells of a sequence or of the pixels of an image.
     points_ : list of matplotlib PathCollection
-        The effects of the single rows in the summary of a table, unit by unit.
+        The effects on the rows in the summary of a table, one collection per unit.
     colorbar_ : matplotlib Colorbar or None
-        What the colours mean.
+        The legend of the colors.
 
     See Also
     --------
-    skdeep.inspection.lime_explain : Explains rows.
-    skdeep.inspection.LimeExplanation : The explanation itself, and its pages.
+    skdeep.inspection.lime_explain : Explain rows.
+    skdeep.inspection.LimeExplanation : The explanation itself, and as HTML.
 
     Examples
     --------
@@ -131,16 +131,16 @@ class LimeDisplay:
         ax=None,
         name=None,
     ):
-        """Explain the rows of X and draw one of them.
+        """Explain the rows of X and draw the explanation of one.
 
         Parameters
         ----------
         estimator : estimator or callable
             A fitted classifier, regressor or forecaster, or a function of X.
         X : array-like
-            The rows to explain. All are explained, and kept in ``explanation``.
+            The rows to explain. All are explained and kept in ``explanation``.
         row : int or None, default=0
-            Position of the row to draw; None draws the summary of all rows.
+            Position of the row to draw; None draws a summary of all rows.
         background, target, step, link, num_samples, num_features, spread : object
             As in :func:`~skdeep.inspection.lime_explain`.
         kernel_width, discretize, groups, replacement, n_segments : object
@@ -152,14 +152,28 @@ class LimeDisplay:
         ax : matplotlib Axes, default=None
             Where to draw; a new figure if None.
         name : str, default=None
-            The name in the title; that of the class if None.
+            The name in the title; the name of the class if None.
 
         Returns
         -------
         display : LimeDisplay
             With the explanation drawn.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skdeep.inspection import LimeDisplay
+        >>> X, y = load_iris(return_X_y=True, as_frame=True)
+        >>> model = LogisticRegression(max_iter=1000).fit(X, y)
+        >>> display = LimeDisplay.from_estimator(
+        ...     model, X[:1], background=X, link="logit", random_state=0
+        ... )
+        >>> len(display.bars_)
+        4
         """
-        # Here and not above: what lime_explain returns draws itself with this module.
+        # Imported here because LimeExplanation, which lime_explain returns, imports
+        # this module.
         from skdeep.inspection._lime import lime_explain
 
         check_name(name)
@@ -207,21 +221,35 @@ class LimeDisplay:
         IndexError, TypeError
             If there is no such row.
         TypeError
-            If ``ax`` is no Axes.
+            If ``ax`` is not a matplotlib Axes.
         ValueError
-            If a summary of images is asked for: their superpixels differ.
+            If ``row`` is None for images: their superpixels differ.
+        ImportError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skdeep.inspection import LimeDisplay, lime_explain
+        >>> X = load_iris().data
+        >>> explanation = lime_explain(
+        ...     lambda X: X[:, 0] - X[:, 2], X[:5], background=X, random_state=0
+        ... )
+        >>> display = LimeDisplay(explanation=explanation, row=None).plot()
+        >>> display.ax_.get_title(loc="left")
+        'prediction · 5 rows'
         """
         draw = self._find_drawing()
         self.bars_, self.image_, self.colorbar_ = None, None, None
         self.points_ = []
-        self.ax_ = axes_for(ax, self._size())
+        self.ax_ = get_axes(self, ax, self._size())
         self.figure_ = self.ax_.figure
         draw()
         self._write_title()
         return self
 
     def _find_drawing(self):
-        """Return the method that draws what is asked for."""
+        """Return the method that draws the row or the summary."""
         kind = self.explanation.kind
         if self.row is not None:
             self.explanation.top(self.row)  # raises if there is no such row
@@ -230,8 +258,8 @@ class LimeDisplay:
             return self._draw_sequence if kind == "sequence" else self._draw_table
         if kind == "image":
             raise ValueError(
-                "Images have no summary: their superpixels differ from row to row. "
-                "Draw them one by one, with plot(row)."
+                "Images have no summary, because their superpixels differ. Draw them "
+                "one by one with plot(row)."
             )
         return self._sum_up_sequence if kind == "sequence" else self._sum_up_table
 
@@ -249,7 +277,7 @@ class LimeDisplay:
         return 5.0 + 0.08 * n_letters, float(height)
 
     def _names(self):
-        """Return what is written beside the bars of a table."""
+        """Return the labels of the bars of a table."""
         explanation, row = self.explanation, self.row
         if row is not None:
             return [line.label for line in shown_lines(explanation, row)] or [""]
@@ -258,7 +286,7 @@ class LimeDisplay:
         return names or [""]
 
     def _write_title(self):
-        """Write what is explained, and how well, above the axes."""
+        """Write the explained output and the quality of the fit above the axes."""
         explanation, row = self.explanation, self.row
         output = describe_output(explanation, row)
         if row is None:
@@ -300,18 +328,18 @@ class LimeDisplay:
         sizes = mean_sizes(explanation)[units]
         ground = {"height": 0.8, "color": "0.5", "alpha": 0.3}
         self.bars_ = self.ax_.barh(range(len(units)), sizes, **ground)
-        self.bars_.set_label("mean size of the effects")
+        self.bars_.set_label("mean absolute effect")
         self.points_ = [self._scatter(k, unit) for k, unit in enumerate(units)]
         name_bars(self.ax_, self._names()[: len(units)])
         self._name_effects(describe_output(explanation, None))
         self._explain_points()
 
     def _scatter(self, place, unit):
-        """Draw the effects of a unit on the rows as points beside its bar."""
+        """Draw the effects of a unit on the rows as points over its bar."""
         explanation = self.explanation
         effects = np.asarray(explanation.effects_[:, unit], float)
         ranks = value_ranks(explanation, unit)
-        # Spread by a fixed rule, so that the picture is the same each time.
+        # Jitter by the golden ratio, not at random: plots must be reproducible.
         spread = (np.arange(len(effects)) * 0.618034) % 1 - 0.5
         color: dict = {"c": ranks, "cmap": value_colors(), "vmin": 0, "vmax": 1}
         if np.isnan(ranks).all():
@@ -329,13 +357,13 @@ class LimeDisplay:
         )
 
     def _explain_points(self):
-        """Say below the picture what bars and points are, and beside it the colours."""
+        """Explain bars and points below the plot, and colors in a color bar."""
         from matplotlib.cm import ScalarMappable
 
         label = self.ax_.get_xlabel()
         point = "document" if self.explanation.kind == "document" else "row"
         self.ax_.set_xlabel(
-            f"{label}\nbar: mean size; point: a {point}", parse_math=False
+            f"{label}\nbar: mean absolute effect; point: one {point}", parse_math=False
         )
         has_colors = [p.get_array() is not None for p in self.points_]
         if not any(has_colors):
@@ -346,12 +374,12 @@ class LimeDisplay:
         )
         self.colorbar_.ax.set_yticklabels(["low", "high"])
         of_words = self.explanation.kind == "document"
-        what = "times in the document" if of_words else "value in the row"
+        what = "count in the document" if of_words else "value in the row"
         self.colorbar_.set_label(what, labelpad=-12)
         self.colorbar_.outline.set_visible(False)
 
     def _name_effects(self, output):
-        """Write what the bars measure, and draw the line they start from."""
+        """Label the axis of the effects, and draw the line at 0."""
         ax = self.ax_
         ax.set_xlabel(f"effect on {output}", parse_math=False)
         ax.axvline(0, color="0.5", linewidth=0.8, zorder=1)
@@ -387,15 +415,13 @@ class LimeDisplay:
         colors = {"cmap": one_sided_colors(), "alpha": opacity}
         self._draw_cells(cells, units, vmin=0, vmax=color_limit(cells), **colors)
         output = describe_output(explanation, None)
-        self._name_colors(
-            f"mean size of the effects of a\n{name_units(units)} on {output}"
-        )
+        self._name_colors(f"mean absolute effect of a\n{name_units(units)} on {output}")
 
     def _draw_cells(self, cells, units, **colors):
-        """Draw a map of features × times, with lines between the units."""
+        """Draw a heat map of features × times, with lines between the units."""
         ax, explanation = self.ax_, self.explanation
         self.image_ = ax.imshow(cells, aspect="auto", interpolation="none", **colors)
-        color = ground_color() if name_units(units) == "cell" else NO_UNIT
+        color = background_color() if name_units(units) == "cell" else NO_UNIT
         draw_outlines(ax, units, colors=color, linewidths=0.8)
         times = [describe_value(time) for time in explanation.times_]
         name_places(ax.xaxis, times, n_labels(times, int(8 * inches_of(ax))))
@@ -415,9 +441,9 @@ class LimeDisplay:
         explanation, row = self.explanation, self.row
         ax, units = self.ax_, row_units(explanation, row)
         picture = np.asarray(explanation.images_[row], float)
-        # In grey, so that colours are effects alone.
-        grey = picture.mean(axis=-1) if picture.ndim == 3 else picture
-        ax.imshow(grey, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        # In gray, so that all colors are effects.
+        gray = picture.mean(axis=-1) if picture.ndim == 3 else picture
+        ax.imshow(gray, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         shown = np.where(np.isin(units, explanation.top(row)), units, -1)
         cells = np.ma.masked_invalid(on_cells(shown, explanation.effects_[row]))
         muted = is_poor(explanation)[row]

@@ -1,4 +1,4 @@
-"""Draws around sequences and images: cells that are kept or replaced."""
+"""Perturbations of sequences and images: cells that are kept or replaced."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from typing import Any
 
 import numpy as np
 
-from skdeep.inspection._lime_draws import Drawn, draw_switches
+from skdeep.inspection._lime.perturbations import Perturbations, draw_switches
 
 
 class CellRows:
-    """Rows of many cells each, and how to draw others around them.
+    """Rows of many cells, and their perturbations.
 
     A unit is one or several cells, which are kept or replaced together.
 
     Parameters
     ----------
     X : ndarray of shape (n_rows, ...)
-        The rows explained: (n_timesteps, n_features) each, or images.
+        The explained rows: (n_timesteps, n_features) each, or images.
     units : ndarray of int, broadcast against X
         The unit of each cell.
     replacement : callable
-        Takes the position of a row, which of its cells are kept, (n_draws, ...), and
-        a random generator; returns what the others become, (n_draws, ...).
+        Takes the position of a row, a mask of the cells to keep, (n_draws, ...), and a
+        random generator; returns the values of the other cells, (n_draws, ...).
     unit_names : list of str
         Names of the units.
     feature_names : list
         Names of the features.
     drawing : dict
-        What a picture of the rows needs.
+        Arguments of ``LimeExplanation`` that pictures of the rows need.
     """
 
     def __init__(
@@ -46,17 +46,17 @@ class CellRows:
         self._is_cell_each = np.array_equal(self._units[0].ravel(), every)
 
     def draw_size(self) -> int:
-        """Return how many numbers a draw takes."""
+        """Return how many numbers a draw holds in memory."""
         return len(self.unit_names) + 3 * self.X[0].size
 
     def has_units(self, row: int) -> np.ndarray:
-        """Return which units a row has: those with cells that are not missing."""
+        """Return a mask of a row's units: those with cells that are not missing."""
         has = np.zeros(len(self.unit_names), dtype=bool)
         has[self._units[row][~np.isnan(self.X[row])]] = True
         return has
 
     def values(self, row: int) -> list:
-        """Return what a row holds in each unit, None where that is several values."""
+        """Return the value of each unit, None for units of several cells."""
         cells = self._units[row].ravel()
         values = np.full(len(self.unit_names), None, dtype=object)
         is_alone = np.bincount(cells, minlength=len(values))[cells] == 1
@@ -64,15 +64,15 @@ class CellRows:
         return list(values)
 
     def content(self, row: int) -> bytes:
-        """Return what tells a row from others."""
+        """Return the values of a row as bytes."""
         return self.X[row].astype(np.float64).tobytes()
 
     def in_units(self, row: int) -> np.ndarray:
-        """Return a row in the terms of the local model, (n_units,): all are on."""
+        """Return the row in units, (n_units,): all are on."""
         return np.ones(len(self.unit_names))
 
-    def draw(self, row: int, rng, n_draws: int) -> Drawn:
-        """Draw around a row."""
+    def draw(self, row: int, rng, n_draws: int) -> Perturbations:
+        """Draw perturbations of a row."""
         has = self.has_units(row)
         units = is_on = draw_switches(rng, n_draws, int(has.sum()))
         if not has.all():
@@ -81,43 +81,44 @@ class CellRows:
         own = self.X[row]
         kept = self._spread(row, is_on) | np.isnan(own)
         other = self._replacement(row, kept, rng)
-        # As exact as np.where, and far faster where chance decides.
+        # As exact as np.where, and far faster: random masks defeat branch prediction.
         drawn = np.multiply(kept, own, dtype=self.X.dtype)
         drawn += np.multiply(~kept, other, dtype=self.X.dtype)
-        return Drawn(units, np.sqrt((~units).sum(axis=1)), drawn)
+        return Perturbations(units, np.sqrt((~units).sum(axis=1)), drawn)
 
     def _spread(self, row: int, is_on: np.ndarray) -> np.ndarray:
-        """Return what is on in each cell, (n_draws, ...)."""
+        """Return which cells are on, (n_draws, ...)."""
         cells = self._units[row]
         if self._is_cell_each:
             return is_on.reshape(-1, *cells.shape)
         return is_on[:, cells]
 
     def join(self, parts: list[np.ndarray]) -> Any:
-        """Return all that was drawn as rows for the estimator."""
+        """Return the contents of several draws as rows for the estimator."""
         return np.concatenate(parts)
 
     def others(self) -> np.ndarray:
-        """Return some other rows for :meth:`join`."""
+        """Return the content of some other rows, for :meth:`join`."""
         return self.draw(0, np.random.default_rng(0), 2).content
 
     def contents(self, rows: np.ndarray) -> np.ndarray:
-        """Return rows themselves as :meth:`join` takes what was drawn."""
+        """Return the content of unchanged rows, for :meth:`join`."""
         return self.X[rows]
 
 
 class PartRows(ABC):
-    """Rows of parts that are there or not, and how to draw others around them.
+    """Rows that consist of parts, and their perturbations.
 
-    A unit is a part, such as a word. A draw leaves some of the row's units out.
-    Subclasses say how a row is made of the parts that are left.
+    A unit is a part, such as a word. A draw leaves out some of the row's units.
+    Subclasses make a row from the remaining parts.
 
     Parameters
     ----------
     X : object
-        The rows explained, as the estimator takes them.
+        The explained rows, in the estimator's format.
     units : list of ndarray of int
-        The units that each row has, in an order that does not depend on other rows.
+        The units of each row, in an order that does not depend on other rows: the draws
+        for a row must not change if other rows are explained with it.
     unit_names : list of str
         Names of the units of all rows.
     feature_names : list
@@ -135,57 +136,57 @@ class PartRows(ABC):
 
     @abstractmethod
     def draw_size(self) -> int:
-        """Return how many numbers a draw takes."""
+        """Return how many numbers a draw holds in memory."""
 
     @abstractmethod
     def values(self, row: int) -> list:
-        """Return what a row holds in each unit."""
+        """Return the value of each unit."""
 
     @abstractmethod
     def content(self, row: int) -> bytes:
-        """Return what tells a row from others."""
+        """Return the values of a row as bytes."""
 
     @abstractmethod
     def contents(self, rows: np.ndarray) -> Any:
-        """Return rows themselves as :meth:`join` takes what was drawn."""
+        """Return the content of unchanged rows, for :meth:`join`."""
 
     @abstractmethod
     def join(self, parts: list) -> Any:
-        """Return all that was drawn as rows for the estimator."""
+        """Return the contents of several draws as rows for the estimator."""
 
     @abstractmethod
     def keep(self, row: int, is_on: np.ndarray) -> Any:
-        """Return what is left of a row for each of (n_draws, n_units of the row)."""
+        """Return a row without the parts that are off, for each draw."""
 
     def has_units(self, row: int) -> np.ndarray:
-        """Return which units a row has."""
+        """Return a mask of a row's units."""
         has = np.zeros(len(self.unit_names), dtype=bool)
         has[self._units[row]] = True
         return has
 
     def in_units(self, row: int) -> np.ndarray:
-        """Return a row in the terms of the local model, (n_units,): all are on."""
+        """Return the row in units, (n_units,): all are on."""
         return np.ones(len(self.unit_names))
 
-    def draw(self, row: int, rng, n_draws: int) -> Drawn:
-        """Draw around a row."""
+    def draw(self, row: int, rng, n_draws: int) -> Perturbations:
+        """Draw perturbations of a row."""
         is_on = draw_switches(rng, n_draws, len(self._units[row]))
         distances = np.sqrt((~is_on).sum(axis=1))
         ordered = is_on[:, np.argsort(self._units[row])]
-        return Drawn(ordered, distances, self.keep(row, is_on))
+        return Perturbations(ordered, distances, self.keep(row, is_on))
 
     def others(self) -> Any:
-        """Return some other rows for :meth:`join`."""
+        """Return the content of some other rows, for :meth:`join`."""
         return self.draw(0, np.random.default_rng(0), 2).content
 
 
 def replace_by_mean(X, background, means):
-    """Replace cells of sequences by their means."""
+    """Return a replacement of cells of sequences by their means."""
     return lambda row, kept, rng: means[row]
 
 
 def replace_by_interpolation(X, background, means):
-    """Replace cells of sequences by lines between the nearest cells kept."""
+    """Return a replacement of cells by lines between the nearest cells kept."""
 
     def replacement(row, kept, rng):
         return _interpolate(X[row], kept & ~np.isnan(X[row]), means[row])
@@ -194,7 +195,7 @@ def replace_by_interpolation(X, background, means):
 
 
 def replace_by_noise(X, background, means):
-    """Replace the cells of a draw by those of one sequence of the background."""
+    """Return a replacement of the cells of a draw by those of a background sequence."""
 
     def replacement(row, kept, rng):
         others = background[rng.integers(len(background), size=len(kept))]
@@ -211,7 +212,10 @@ REPLACEMENTS = {
 
 
 def replace_by_color(images, units):
-    """Replace superpixels of images, (n, height, width, n_colors), by their means."""
+    """Return a replacement of superpixels by their mean colors.
+
+    ``images`` is (n_rows, height, width, n_colors).
+    """
 
     def replacement(row, kept, rng):
         cells = units[row].ravel()
@@ -224,7 +228,7 @@ def replace_by_color(images, units):
 
 
 def mean_cells(background: np.ndarray) -> np.ndarray:
-    """Return the mean of each cell, or of its feature where no sequence has one."""
+    """Return the mean of each cell, or of its feature if the cell is always missing."""
     known = np.ma.masked_invalid(background)
     overall = known.mean(axis=(0, 1)).filled(0.0)
     mean = known.mean(axis=0)
@@ -234,8 +238,8 @@ def mean_cells(background: np.ndarray) -> np.ndarray:
 def _interpolate(own, kept, mean) -> np.ndarray:
     """Interpolate along time, (n_draws, n_timesteps, n_features).
 
-    Before the first cell kept and after the last one these go on; where none is kept
-    the mean stands.
+    Cells before the first and after the last cell kept repeat it; if none is kept, they
+    are the mean.
     """
     n_timesteps = len(own)
     times = np.arange(n_timesteps)[:, np.newaxis]

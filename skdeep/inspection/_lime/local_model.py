@@ -1,4 +1,4 @@
-"""The local linear model: weighted least squares on draws around a row."""
+"""The local linear model: weighted least squares on perturbations of a row."""
 
 from __future__ import annotations
 
@@ -6,29 +6,28 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from lime.lime_base import LimeBase
 from scipy.linalg import cho_factor, cho_solve
 
-from skdeep.inspection._lime_draws import N_PARTS, Drawn
+from skdeep.inspection._lime.perturbations import N_PARTS, Perturbations
+from skdeep.inspection._lime.selection import select_units
 
-# The width of lime's kernel, for one unit; it grows with the root of their number.
+# Width of lime's kernel for one unit; it grows with the square root of their number.
 _KERNEL_WIDTH = 0.75
 
-# For lime, which draws nothing here and would make a generator for every row.
-_UNUSED = np.random.RandomState(0)
-
-# Half of the parts of the draws against the other half tells how far chance decides.
+# All ways to split the four parts of the draws into two halves.
 _HALVES = np.array([[[0, 1], [2, 3]], [[0, 2], [1, 3]], [[0, 3], [1, 2]]])
 
-# Relative to the variance of each unit: keeps those apart that change together.
+# Added to the diagonal, relative to the variance of each unit: units that always change
+# together would make the system singular.
 _JITTER = 1e-10
 
-# From so many units on, Cholesky's factors pay for solving one system at a time.
+# From this number of units on, a Cholesky solve per system is faster than one stacked
+# LU solve.
 _LARGE = 100
 
-_NOTHING = 1e-9
+_NEGLIGIBLE = 1e-9
 
-# An output that varies by so many of the last bits is constant but for rounding.
+# An output whose range is at most this many units in the last place is constant.
 _ROUNDING = 16
 
 
@@ -36,7 +35,7 @@ _ROUNDING = 16
 class LocalModel:
     """A linear model near a row.
 
-    ``weights`` is (n_units,); ``prediction`` is what the model says at the row.
+    ``weights`` has the shape (n_units,); ``prediction`` is the model's at the row.
     """
 
     weights: np.ndarray
@@ -45,35 +44,35 @@ class LocalModel:
 
 
 class LocalFit:
-    """Fits a linear model to draws around a row, the near ones counting most.
+    """Fits a linear model to perturbations of a row, weighted by their distance.
 
-    Of the draws it keeps sums of products alone, a table for each part of them: any
-    union of parts, and any choice of units, is then solved at once.
+    It does not keep the draws, only their moments (weighted sums of products), one
+    matrix for each part of the draws. They suffice to solve for any union of parts and
+    any selection of units.
 
     Parameters
     ----------
     row : ndarray of shape (n_units,)
-        The row in the terms of the local model.
+        The row, in units.
     answer : float
-        What the estimator says of it.
+        The estimator's output for the row.
     kernel_width : float
         Width of the kernel.
     selection : str or None
-        How lime selects units; None takes all.
+        Method of selecting units; None fits all.
     """
 
     def __init__(self, row, answer: float, kernel_width: float, selection):
         self._row, self._answer = row, answer
         self._width, self._selection = kernel_width, selection
         self._moments = np.zeros(0)
-        self._sum_of_squares = 1.0  # of the weights; the row itself counts 1
+        self._sum_of_squares = 1.0  # of the weights; the row itself has weight 1
         self._least = self._most = answer
         self._is_single = answer == np.float32(answer)
-        self._kept: list[tuple] = [(row[np.newaxis], np.ones(1), np.array([answer]))]
         self.n_draws = 0
 
-    def add(self, drawn: Drawn, outputs: np.ndarray) -> None:
-        """Add draws and what the estimator says of them, (n_draws,)."""
+    def add(self, drawn: Perturbations, outputs: np.ndarray) -> None:
+        """Add perturbations and the estimator's outputs for them, (n_draws,)."""
         weights = _kernel(drawn.distances, self._width)
         self._sum_of_squares += weights @ weights
         self._least = min(self._least, outputs.min())
@@ -84,40 +83,39 @@ class LocalFit:
         moments = np.array(
             [self._products(drawn.units[p], outputs[p], weights[p]) for p in parts]
         )
-        # (N_PARTS, n_units + 2, n_units + 2), large: not made before it is needed.
+        # (N_PARTS, n_units + 2, n_units + 2): too large to allocate for rows that wait.
         self._moments = self._moments + moments if self.n_draws else moments
         self.n_draws += len(outputs)
-        if self._selection is not None:
-            self._kept.append((1.0 * drawn.units, weights, outputs))
 
     def _products(self, units, outputs, weights) -> np.ndarray:
         """Return the weighted products of 1, the units and the output."""
         table = np.empty((len(units), units.shape[1] + 2))
         table[:, 0] = 1
-        # Counted from the row, units that never change are 0.
+        # Relative to the row, so that units that never change are exactly 0.
         np.subtract(units, self._row, out=table[:, 1:-1])
         np.subtract(outputs, self._answer, out=table[:, -1])
         table *= np.sqrt(weights)[:, np.newaxis]
         return table.T @ table
 
     def check_kernel(self) -> None:
-        """Refuse a kernel so narrow that fewer draws count than there are units."""
+        """Raise if the kernel is so narrow that fewer draws count than units vary."""
         moments = self._all_moments()
+        # Kish's effective sample size.
         n_counting = moments[0, 0] ** 2 / self._sum_of_squares
         n_varying = self._n_varying(moments)
         if n_counting < n_varying + 2:
             raise ValueError(
-                f"kernel_width={self._width:.4g} leaves {n_counting:.1f} of "
-                f"{self.n_draws} draws to tell {n_varying} units apart; the default is "
-                f"{default_kernel_width(len(self._row)):.3g} here. A smaller spread, "
-                "too, looks nearer at numeric columns."
+                f"kernel_width={self._width:.4g} leaves {n_counting:.1f} effective "
+                f"draws of {self.n_draws} for {n_varying} units; use a larger one (the "
+                f"default is {default_kernel_width(len(self._row)):.3g} here). To keep "
+                "numeric columns closer to the row, use a smaller spread."
             )
 
     def stability(self, num_features: int) -> float:
-        """Return how far two halves of the draws agree on the largest effects.
+        """Return how well two halves of the draws agree on the largest effects.
 
-        The weighted Jaccard index of the effects found by each, mean over three ways of
-        halving: the sum of what both find over the sum of what either finds.
+        This is the weighted Jaccard index of the effects of both halves, averaged over
+        the three ways to split the draws.
         """
         if self._is_constant():
             return 1.0
@@ -130,27 +128,19 @@ class LocalFit:
         weights = np.zeros(len(self._row))
         if self._is_constant():
             return LocalModel(weights, self._answer, 1.0)
-        units = self._select(num_features)
+        moments, units = self._all_moments(), np.arange(len(self._row))
+        if self._selection is not None:
+            units = select_units(
+                moments, self._row, self.n_draws + 1, num_features, self._selection
+            )
         kept = np.r_[0, 1 + units, len(self._row) + 1]
-        moments = self._all_moments()[np.ix_(kept, kept)]
+        moments = moments[np.ix_(kept, kept)]
         solution = _solve(moments)
         weights[units] = solution[1:]
-        # What rounding leaves of units without any weight.
-        weights[np.abs(weights) <= _NOTHING * np.abs(weights).max(initial=0)] = 0
+        # Rounding leaves tiny weights of units without an effect.
+        weights[np.abs(weights) <= _NEGLIGIBLE * np.abs(weights).max(initial=0)] = 0
         r2 = self._adjusted_r2(moments, solution)
         return LocalModel(weights, self._answer + solution[0], r2)
-
-    def _select(self, num_features: int) -> np.ndarray:
-        """Return the units of the local model: all, or those that lime selects."""
-        if self._selection is None:
-            return np.arange(len(self._row))
-        columns = zip(*self._kept, strict=True)
-        units, weights, outputs = (np.concatenate(column) for column in columns)
-        lime = LimeBase(None, random_state=_UNUSED)
-        chosen = lime.feature_selection(
-            units, outputs, weights, num_features, self._selection
-        )
-        return np.sort(chosen)
 
     def _all_moments(self) -> np.ndarray:
         """Return the moments of all draws and the row, which has weight 1."""
@@ -159,7 +149,7 @@ class LocalFit:
         return moments
 
     def _adjusted_r2(self, moments: np.ndarray, solution: np.ndarray) -> float:
-        """Return R², adjusted for the number of units that vary."""
+        """Return R², adjusted for the number of varying units."""
         error = moments[-1, -1] - solution @ moments[:-1, -1]
         variation = moments[-1, -1] - moments[0, -1] ** 2 / moments[0, 0]
         n_rows = self.n_draws + 1
@@ -169,31 +159,31 @@ class LocalFit:
 
     @staticmethod
     def _n_varying(moments: np.ndarray) -> int:
-        """Return how many units vary."""
+        """Return the number of units that vary."""
         return int((np.diag(moments)[1:-1] > 0).sum())
 
     def _is_constant(self) -> bool:
-        """Return whether the outputs vary by rounding alone."""
+        """Return whether the outputs are constant up to rounding."""
         rounding = np.finfo(np.float32 if self._is_single else np.float64).eps
         size = max(abs(self._least), abs(self._most))
         return bool(self._most - self._least <= _ROUNDING * rounding * size)
 
 
 def default_kernel_width(n_units: int) -> float:
-    """Return the width of the kernel that lime takes for so many units."""
+    """Return lime's default width of the kernel for a number of units."""
     return _KERNEL_WIDTH * np.sqrt(n_units)
 
 
 def _kernel(distances: np.ndarray, width: float) -> np.ndarray:
-    """Return how much draws count by their distance: the kernel of lime."""
-    width = min(max(float(width), 1e-150), 1e150)  # its square is a float, and not 0
+    """Return the weights of draws by their distances: lime's kernel."""
+    width = min(max(float(width), 1e-150), 1e150)  # or its square is 0 or infinite
     return np.exp(-(distances**2) / (2 * width**2))
 
 
 def _solve(moments: np.ndarray) -> np.ndarray:
-    """Return the output at the row and the coefficients, by least squares.
+    """Return the least-squares intercept (at the row) and coefficients.
 
-    ``moments`` is (..., n_units + 2, n_units + 2); the result (..., n_units + 1).
+    ``moments`` is (..., n_units + 2, n_units + 2); the result is (..., n_units + 1).
     """
     squares = moments[..., :-1, :-1]
     diagonal = np.einsum("...ii->...i", squares)
@@ -220,7 +210,7 @@ def _largest(effects: np.ndarray, n: int) -> np.ndarray:
 
 
 def _overlap(first: np.ndarray, second: np.ndarray) -> float:
-    """Return the weighted Jaccard index of effects; opposite signs share nothing."""
+    """Return the weighted Jaccard index of effects; opposite signs do not overlap."""
     sizes = np.abs(first), np.abs(second)
     either = np.maximum(*sizes).sum()
     opposed = first * second < 0

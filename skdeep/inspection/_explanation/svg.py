@@ -1,4 +1,4 @@
-"""The pictures in pages of explanations: SVG that takes its colours from the page."""
+"""SVG pictures in HTML pages of explanations; their colors come from the CSS."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import zlib
 
 import numpy as np
 
-from skdeep.inspection._explanation_parts import (
+from skdeep.inspection._explanation.parts import (
     clean,
     describe_value,
     n_labels,
@@ -21,21 +21,21 @@ from skdeep.inspection._explanation_parts import (
     spaced,
 )
 
-# A page is to stay small: sequences and images beyond this are drawn coarser.
+# Larger sequences and images are drawn at a lower resolution: pages must stay small.
 _MOST_CELLS, _MOST_FEATURES, _MOST_PIXELS = 720, 32, (80, 56, 40, 28, 20)
-_ROOM = 16_000  # in bytes: what an image may take
+_MOST_BYTES = 16_000  # of an image
 _MOST_POINTS = 100
 _N_SHADES = 10
-_WIDTH, _LETTER = 652, 7.0  # of a heat map, and of a letter in it
+_WIDTH, _LETTER = 652, 7.0  # widths of a heat map and of a letter in it
 
 
 def escape(text: str) -> str:
-    """Return a text as it stands between tags."""
+    """Return a text escaped for HTML."""
     return html.escape(text, quote=False)
 
 
 def bar(value: float, ends: tuple[float, float], text: str, hollow=False) -> str:
-    """Draw a bar from 0 to a value; the ends are the least and largest value."""
+    """Draw a bar from 0 to a value; ``ends`` is the range of all bars."""
     zero, end = _place(0.0, ends), _place(value, ends)
     kind = ("n" if value < 0 else "p") + (" o" if hollow else "")
     content = (
@@ -47,11 +47,11 @@ def bar(value: float, ends: tuple[float, float], text: str, hollow=False) -> str
 
 
 def strip(size, effects, ranks, ends: tuple[float, float], text: str) -> str:
-    """Draw the mean size of effects as a bar, and each effect as a point over it."""
+    """Draw the mean absolute effect as a bar, and the effect on each row as a point."""
     chosen = spaced(len(effects), _MOST_POINTS)
     effects, ranks = np.asarray(effects)[chosen], np.asarray(ranks)[chosen]
     zero, end = _place(0.0, ends), _place(size, ends)
-    # Spread by a fixed rule, so that the picture is the same each time.
+    # Jitter by the golden ratio, not at random: pictures must be reproducible.
     heights = 4 + 8 * (0.618034 * np.arange(len(effects)) % 1)
     shades = np.where(np.isnan(ranks), 3, np.minimum(2, np.nan_to_num(ranks) * 3))
     paths = [
@@ -67,9 +67,9 @@ def strip(size, effects, ranks, ends: tuple[float, float], text: str) -> str:
 
 
 def heat_map(cells, units, features, times, text: str) -> str:
-    """Draw the numbers of features × times in shades, as one picture with its axes.
+    """Draw features × times as a heat map with axes.
 
-    Where there are too many it is drawn coarser; a line below the picture says so.
+    Large ones are drawn at a lower resolution; a line below the picture says so.
     """
     names = [shorten(clean(name), 24) for name in features]
     if name_units(units) == "time segment":  # the same for all features
@@ -95,11 +95,11 @@ def heat_map(cells, units, features, times, text: str) -> str:
 
 
 def overlay(picture, units, effects, shown, text: str) -> str:
-    """Draw the superpixels with the largest effects over an image in grey."""
-    for most in _MOST_PIXELS:  # finer shapes take more room: coarser until it is small
-        grey, pixels = _smaller(picture, units, most)
-        drawn = _overlay(grey, pixels, effects, shown, text)
-        if len(drawn) <= _ROOM:
+    """Draw the superpixels with the largest effects over the image in gray."""
+    for most in _MOST_PIXELS:  # lower the resolution until the picture is small
+        gray, pixels = _smaller(picture, units, most)
+        drawn = _overlay(gray, pixels, effects, shown, text)
+        if len(drawn) <= _MOST_BYTES:
             break
     return drawn
 
@@ -110,7 +110,7 @@ def _overlay(picture, units, effects, shown, text: str) -> str:
     shapes = numbers = ""
     for number, unit in enumerate(shown, start=1):
         mask = units == unit
-        if mask.any():  # not if it is too small for the picture
+        if mask.any():  # small superpixels may vanish at a lower resolution
             shapes += _superpixel(mask, effects[unit] / largest)
             x, y = _inside(mask)
             numbers += f'<text x="{x:.3g}" y="{y:.3g}">{number}</text>'
@@ -124,7 +124,7 @@ def _overlay(picture, units, effects, shown, text: str) -> str:
 
 
 def _superpixel(mask, effect: float) -> str:
-    """Draw a superpixel in the shade of its effect, between -1 and 1."""
+    """Draw a superpixel, as opaque as its effect, between -1 and 1, is large."""
     side = "n" if effect < 0 else "p"
     edges = _lines(outlines(np.pad(mask, 1)), shift=-1)
     opacity = abs(effect)
@@ -139,7 +139,7 @@ def _superpixel(mask, effect: float) -> str:
 
 
 def _picture(kind: str, size: str, text: str, content: str, more: str = "") -> str:
-    """Return a picture of a size, which a text describes to those who don't see it."""
+    """Return an SVG element; ``text`` describes it to screen readers."""
     return (
         f'<svg class="{kind}" viewBox="0 0 {size}"{more} role="img" '
         f'aria-label="{html.escape(text)}">{content}</svg>'
@@ -147,13 +147,13 @@ def _picture(kind: str, size: str, text: str, content: str, more: str = "") -> s
 
 
 def _place(value, ends: tuple[float, float]):
-    """Return where a value is between the ends, with room for a line on both sides."""
+    """Return the x coordinate of a value, with a margin on both sides."""
     low, high = ends
     return 4 + 192 * (np.nan_to_num(value) - low) / ((high - low) or 1.0)
 
 
 def _fill(mask: np.ndarray) -> str:
-    """Return the path of all cells of a mask, a rectangle for each run in a row."""
+    """Return a path that fills the cells of a mask, one rectangle per run."""
     return "".join(
         f"M{start} {y}h{stop - start}v1H{start}z"
         for y, line in enumerate(mask)
@@ -162,7 +162,7 @@ def _fill(mask: np.ndarray) -> str:
 
 
 def _lines(ends, shift: int = 0) -> str:
-    """Return the path of straight lines across and down."""
+    """Return a path of horizontal and vertical lines."""
     return "".join(
         f"M{x0 + shift} {y0 + shift}" + (f"h{x1 - x0}" if y0 == y1 else f"v{y1 - y0}")
         for x0, y0, x1, y1 in ends
@@ -170,13 +170,13 @@ def _lines(ends, shift: int = 0) -> str:
 
 
 def _dots(places, heights, mask) -> str:
-    """Return the path of points: lines of no length with round ends."""
+    """Return a path of points: lines of zero length, which CSS gives round ends."""
     both = zip(places[mask], heights[mask], strict=True)
     return "".join(f"M{x:.1f} {y:.0f}h0" for x, y in both)
 
 
 def _shades(cells: np.ndarray) -> str:
-    """Return a path for each shade of each sign, and one for cells without a unit."""
+    """Return one path per shade and sign, and one for cells without a unit."""
     missing = np.isnan(cells)
     largest = np.abs(cells[~missing]).max(initial=0.0) or 1.0
     levels = np.rint(_N_SHADES * np.nan_to_num(cells) / largest).astype(int)
@@ -192,7 +192,10 @@ def _shades(cells: np.ndarray) -> str:
 
 
 def _inside(mask: np.ndarray) -> tuple[float, float]:
-    """Return a point of a mask: the middle of its longest run in its middle row."""
+    """Return a point inside a mask: the middle of the longest run in the middle row.
+
+    The centre of gravity may lie outside of a superpixel that is not convex.
+    """
     rows = np.flatnonzero(mask.any(axis=1))
     y = rows[len(rows) // 2]
     start, stop = max(runs(mask[y]), key=lambda run: run[1] - run[0])
@@ -203,14 +206,13 @@ def _inside(mask: np.ndarray) -> tuple[float, float]:
 
 
 def _coarser(cells, units, names, labels):
-    """Keep the features with the largest effects, and join times, until it is small.
+    """Drop the features with the smallest effects, and join times, if there are many.
 
-    A joined cell has the largest effect of those that it is made of, and the label of
-    the last of them.
+    A joined cell has the largest effect of its cells, and the label of the last one.
     """
     note = ""
     if len(cells) > _MOST_FEATURES:
-        note = f"Drawn: {_MOST_FEATURES} of {len(cells)} features. "
+        note = f"Showing {_MOST_FEATURES} of {len(cells)} features. "
         sizes = np.nan_to_num(np.abs(cells)).max(axis=1)
         kept = np.sort(np.argsort(-sizes, kind="stable")[:_MOST_FEATURES])
         cells, units, names = cells[kept], units[kept], [names[k] for k in kept]
@@ -222,33 +224,33 @@ def _coarser(cells, units, names, labels):
     rows = np.arange(len(cells))
     largest = [p[rows, np.nan_to_num(np.abs(p), nan=-1).argmax(axis=1)] for p in parts]
     last = [min(start + step, len(labels)) - 1 for start in starts]
-    note += f"Each column shows the largest effects of {step} steps of time."
+    note += f"Each column shows the largest effect in {step} time steps."
     cells = np.stack(largest, axis=1)
     return cells, units[:, ::step], names, [labels[k] for k in last], note
 
 
 def _smaller(picture, units, most: int):
-    """Return an image in grey, and its superpixels, at no more than so many pixels."""
+    """Return an image in gray and its superpixels, at most ``most`` pixels wide."""
     picture = np.asarray(picture, float)
-    grey = picture.mean(axis=-1) if picture.ndim == 3 else picture
-    factor = min(1.0, most / max(grey.shape))
-    starts = [_starts(size, max(1, int(size * factor))) for size in grey.shape]
+    gray = picture.mean(axis=-1) if picture.ndim == 3 else picture
+    factor = min(1.0, most / max(gray.shape))
+    starts = [_starts(size, max(1, int(size * factor))) for size in gray.shape]
     for axis, start in enumerate(starts):
-        counts = np.diff([*start, grey.shape[axis]])
-        sums = np.add.reduceat(grey, start, axis=axis)
-        grey = sums / (counts if axis else counts[:, np.newaxis])
-    return grey, np.asarray(units)[np.ix_(*starts)]
+        counts = np.diff([*start, gray.shape[axis]])
+        sums = np.add.reduceat(gray, start, axis=axis)
+        gray = sums / (counts if axis else counts[:, np.newaxis])
+    return gray, np.asarray(units)[np.ix_(*starts)]
 
 
 def _starts(size: int, n: int) -> np.ndarray:
-    """Return where n parts of a length start."""
+    """Return the starts of n parts of a length."""
     return np.arange(n) * size // n
 
 
-def _png(grey: np.ndarray) -> str:
-    """Return an image in grey, between 0 and 1, as PNG in base 64."""
-    # A quarter of the shades: what is finer is noise that takes room.
-    values = np.rint(np.nan_to_num(grey).clip(0, 1) * 63).astype(np.uint8) * 4
+def _png(gray: np.ndarray) -> str:
+    """Return an image in gray, between 0 and 1, as PNG in base 64."""
+    # 64 shades are enough for the eye, and finer noise would not compress.
+    values = np.rint(np.nan_to_num(gray).clip(0, 1) * 63).astype(np.uint8) * 4
     height, width = values.shape
     # Each line as its difference from the one above: PNG's filter number 2.
     steps = np.diff(values, axis=0, prepend=np.zeros((1, width), np.uint8))
@@ -268,7 +270,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def _n_letters(text: str) -> float:
-    """Return the width of a text in letters; those of East Asia take two."""
+    """Return the width of a text in letters; wide East Asian letters count as two."""
     return sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
 
 
@@ -281,7 +283,7 @@ def _feature_labels(names, left, height) -> str:
 
 
 def _time_labels(labels, left, width, y) -> str:
-    """Name the last time, and as many before it as do not overlap."""
+    """Label the last time, and as many earlier ones as fit without overlap."""
     for most in range(n_labels(labels, int(width / _LETTER)), 0, -1):
         places = spaced(len(labels), most)
         halves = [_LETTER * _n_letters(labels[place]) / 2 for place in places]

@@ -1,0 +1,42 @@
+"""Estimators inside others."""
+
+from __future__ import annotations
+
+# Where scikit-learn's searches, TransformedTargetRegressor and threshold classifiers
+# keep their estimator before and after fit.
+_UNFITTED = ("estimator", "regressor")
+_FITTED = ("best_estimator_", "regressor_", "estimator_")
+
+
+def innermost(estimator):
+    """Return the estimator that predicts, inside pipelines, searches and wrappers.
+
+    If a wrapper has fitted several estimators, this is the one it has cloned, which may
+    not be fitted.
+    """
+    while True:
+        if hasattr(estimator, "steps"):
+            estimator = estimator.steps[-1][1]
+            continue
+        attribute = next((name for name in _FITTED if hasattr(estimator, name)), None)
+        if attribute is not None:
+            estimator = getattr(estimator, attribute)
+        elif hasattr(estimator, "estimators_") and hasattr(estimator, "estimator"):
+            members = estimator.estimators_
+            estimator = members[0] if len(members) == 1 else estimator.estimator
+        else:
+            return estimator
+
+
+def innermost_unfitted(estimator):
+    """Return the estimator that will be trained inside pipelines and wrappers."""
+    while True:
+        if hasattr(estimator, "steps"):
+            estimator = estimator.steps[-1][1]
+            continue
+        names = [
+            name for name in ("estimator", "regressor") if hasattr(estimator, name)
+        ]
+        if not names:
+            return estimator
+        estimator = getattr(estimator, names[0])
