@@ -61,7 +61,10 @@ def judge_prediction(results):
         ]
         return f"{lead}the networks disagree. {start_sentence(', '.join(parts))}."
     label = next(iter(predicted.values()))[0]
-    parts = [f"{percent(p)} ({IN_TEXT[name]})" for name, (_, p) in predicted.items()]
+    parts = [
+        f"{percent(p)} ({IN_TEXT[name].removeprefix('the ')})"
+        for name, (_, p) in predicted.items()
+    ]
     return f"{lead}{label}, with a probability of {join(parts)}."
 
 
