@@ -4,7 +4,7 @@ A grid search as one population
 
 A grid search trains many small networks, and each has so little to compute that most of
 the time goes into overhead. Under the joblib backend ``"skdeep"`` they are trained
-together, as one population: the same search with the same results, several times faster.
+together, as one population: the same search with the same results, only faster.
 """
 
 # %%

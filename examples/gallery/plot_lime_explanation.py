@@ -27,7 +27,7 @@ X_train, X_test, y_train, y_test = train_test_split(
 model = make_pipeline(
     StandardScaler(),
     MLPClassifier(
-        (32,), learning_rate_init=0.01, early_stopping="loss", random_state=0
+        (32,), alpha=1.0, learning_rate_init=0.01, early_stopping="loss", random_state=0
     ),
 )
 model.fit(X_train, y_train)
@@ -66,7 +66,7 @@ plt.show()
 
 import numpy as np
 
-many = lime_explain(model, X_test[:60], num_samples=300, **options)
+many = lime_explain(model, X_test[:50], num_samples=300, **options)
 sizes = np.abs(many.effects_).mean(axis=0)
 order = np.argsort(sizes)
 fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")

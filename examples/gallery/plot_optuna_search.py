@@ -26,7 +26,7 @@ X_train, X_test, y_train, y_test = train_test_split(
     X[:, :5], y, test_size=0.3, stratify=y, random_state=0
 )
 model = make_pipeline(
-    StandardScaler(), MLPClassifier((32,), max_iter=30, random_state=0)
+    StandardScaler(), MLPClassifier((32,), max_iter=20, random_state=0)
 )
 space = {
     "mlpclassifier__learning_rate_init": FloatDistribution(1e-4, 0.1, log=True),
@@ -39,7 +39,7 @@ space = {
 # ----------
 # The first trial is the estimator with its own parameters, so the search never ends
 # worse than it started. How long to train is our choice, so we silence the warning that
-# 30 epochs are too few to converge.
+# 20 epochs are too few to converge.
 
 import warnings
 
@@ -49,7 +49,7 @@ warnings.simplefilter("ignore", ConvergenceWarning)
 search = OptunaSearchCV(
     model,
     space,
-    n_trials=20,
+    n_trials=15,
     cv=StratifiedKFold(3, shuffle=True, random_state=0),
     scoring="neg_log_loss",
     random_state=0,

@@ -3,8 +3,8 @@ Choosing the loss: mean, quantiles, or a whole distribution
 ===========================================================
 
 The loss decides what a regressor predicts. ``"squared_error"`` predicts the mean,
-``"quantile"`` a quantile, and ``"gaussian"`` the mean and the standard deviation of each
-row. This example fits all three to data whose noise grows from left to right.
+``"quantile"`` a quantile, and ``"gaussian"`` the mean and the standard deviation of
+each row. This example fits all three to data whose noise grows from left to right.
 """
 
 # %%

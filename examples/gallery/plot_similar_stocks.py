@@ -3,9 +3,9 @@ Which stocks behave alike?
 ==========================
 
 Two stocks are usually called similar if their daily returns are correlated. The hidden
-state of an LSTM offers another view: a network that learned to predict how much a price
-will move has to tell calm stocks from restless ones, and ``transform`` returns the state
-in which it keeps that.
+state of an LSTM offers another view. A network that learned to predict how much a price
+will move has to tell calm stocks from volatile ones, and ``transform`` returns the
+state in which it keeps that.
 """
 
 # %%
@@ -37,7 +37,7 @@ day = y.index.get_level_values(-1)
 # Train on the past
 # -----------------
 # The network learns from 2007 to 2011 and is judged on 2012 and 2013. Ten days are left
-# out between them, so that no target reaches across.
+# out in between, so that no target reaches across.
 
 is_train = (day >= "2007") & (day < "2011-12-20")
 is_test = day >= "2012"
@@ -84,7 +84,7 @@ tables = {
 }
 
 # %%
-# Stocks whose returns are uncorrelated may still be equally restless.
+# Stocks whose returns are hardly correlated may still be equally volatile.
 
 import matplotlib.pyplot as plt
 

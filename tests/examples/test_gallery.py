@@ -1,4 +1,4 @@
-"""The scripts of the example gallery: what the documentation needs of them, and a run."""
+"""The scripts of the example gallery: their form, and that they run."""
 
 import runpy
 import warnings
