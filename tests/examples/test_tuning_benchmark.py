@@ -36,9 +36,27 @@ def benchmark():
         sys.modules.pop("tuning", None)
 
 
+def test_the_tables_show_each_search(benchmark, monkeypatch, capsys):
+    found = {
+        name: lambda case, n=n: benchmark.Found(n, 0.5 + n / 100, 0.7)
+        for n, name in enumerate(benchmark.SEARCHES, start=1)
+    }
+    monkeypatch.setattr(benchmark, "SEARCHES", found)
+    benchmark.main(["churn", "--seeds", "2", "--jobs", "1"])
+    printed = capsys.readouterr().out
+    searches = benchmark.installed()
+    for n, name in enumerate(searches, start=1):
+        for seed in (0, 1):
+            assert f"| churn | {seed} | {name} | {n} | 0.5{n}00 | 0.7000 |" in printed
+        assert f"| churn | {name} | {n} | 0.5{n}00 | 0.0000 | 0.7000 |" in printed
+    assert printed.endswith("| churn | 0.5, 0.5 | 0.5 |\n")
+
+
+@pytest.mark.nightly
 @pytest.mark.parametrize("table", ["churn", "wine_quality_white"])
 def test_each_search_finds_something_in_its_time(benchmark, table, capsys):
-    benchmark.main([table, "--seconds", "1", "--seeds", "1", "--jobs", "1"])
+    # Enough time for a trial on a busy machine.
+    benchmark.main([table, "--seconds", "10", "--seeds", "1", "--jobs", "1"])
     lines = [line for line in capsys.readouterr().out.splitlines() if "|" in line]
     found = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
     searches = benchmark.installed()
@@ -50,7 +68,7 @@ def test_each_search_finds_something_in_its_time(benchmark, table, capsys):
     assert float(found[-1][-1]) > 0
 
 
-def test_trials_that_end_too_late_do_not_count(benchmark):
+def test_trials_that_finish_late_do_not_count(benchmark):
     recorder = benchmark.Recorder(benchmark.make_case("churn", 0, 1e-9))
     assert recorder.run(lambda number: ScoredOnce(recorder)).n_trials == 0
 
@@ -65,11 +83,12 @@ class ScoredOnce:
         self.scorer(DummyClassifier().fit(X, y), X[:9], y[:9])
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", ["RandomizedSearchCV", "HalvingRandomSearchCV"])
 def test_scores_are_those_of_whole_candidates(benchmark, monkeypatch, name):
     kept = []
     monkeypatch.setattr(benchmark.Recorder, "found", lambda self: kept.append(self))
-    benchmark.measure("churn", 0, name, 0.3)
+    benchmark.measure("churn", 0, name, 5)
     recorder = kept[0]
     case = recorder.case
     for score, params in recorder.trials[:4]:

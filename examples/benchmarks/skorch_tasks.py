@@ -1,16 +1,13 @@
-"""Four tasks from skorch's examples
-==================================
+"""Five tasks from skorch's examples, solved with skorch and with skdeep.
 
-skorch puts a PyTorch module behind scikit-learn's interface, and its examples show what
-people do with that. Here are four such tasks with ``ModuleClassifier`` and
-``ModuleRegressor``: a module in a pipeline and a grid search, images, fine-tuning of a
-pretrained network, and a regression. Each is solved by skorch as well, with the same
-network, optimizer, learning rate, number of epochs and size of batch, and both scores
-on test rows are printed: they differ by chance alone, as they do between two seeds.
+The tasks are a module in a pipeline, the same in a grid search, images, fine-tuning of
+a pretrained network, and a regression. Both libraries get the same network, optimizer,
+learning rate, number of epochs and batch size. The script prints both scores on test
+rows; they differ by no more than two seeds do.
 
-Run it with ``python examples/skorch_examples.py [--seeds 3]``. If the environment
-variable ``SKDEEP_DATA`` names a folder with ``mnist/mnist.npz``, the images are those
-of MNIST; if not, scikit-learn's small digits.
+Run it with ``python examples/benchmarks/skorch_tasks.py [--seeds 3]``. If the
+environment variable ``SKDEEP_DATA`` names a folder with ``mnist/mnist.npz``, the images
+are MNIST's; otherwise scikit-learn's small digits.
 """
 
 # %%
@@ -35,14 +32,14 @@ from torch import nn
 from skdeep import ModuleClassifier, ModuleRegressor
 
 # %%
-# The same settings in two languages
-# ----------------------------------
-# skorch takes the sizes of the network from the user, skdeep finds them in the data:
-# it calls the module with the number of features and of outputs. skorch draws from
-# torch's global generators, which are seeded for it; skdeep has ``random_state``.
+# The same settings in both libraries
+# -----------------------------------
+# skorch takes the sizes of the network from the user; skdeep infers them from the data
+# and passes them to the module. skorch draws from torch's global generators, which are
+# seeded for it; skdeep has ``random_state``.
 #
-# skdeep would stop where the loss no longer falls, and penalise large weights a little.
-# Both are switched off here, as skorch does neither unless asked.
+# By default skdeep stops when the loss no longer falls and penalizes large weights a
+# little. Both are switched off here, as in skorch.
 
 PLAIN = {"alpha": 0, "n_iter_no_change": np.inf}
 PLAIN_SKORCH = {"train_split": None, "iterator_train__shuffle": True, "verbose": 0}
@@ -50,7 +47,7 @@ PLAIN_SKORCH = {"train_split": None, "iterator_train__shuffle": True, "verbose":
 
 @contextlib.contextmanager
 def seeded(seed):
-    """Seed torch's generators, and put them back afterwards."""
+    """Seed torch's generators and restore them afterwards."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
@@ -59,9 +56,9 @@ def seeded(seed):
 # %%
 # A pipeline and a grid search
 # ----------------------------
-# The module has two dense layers with dropout between them, and returns raw scores.
-# Its further arguments are parameters of the estimator: ``module_params`` sets them
-# together, ``module__num_units`` is one of them in ``set_params`` and in searches.
+# The module has two dense layers with dropout between them and returns raw scores. Its
+# further arguments are parameters of the estimator: ``module_params`` sets them
+# together; ``module__num_units`` sets one in ``set_params`` and in searches.
 
 
 class TwoLayers(nn.Module):
@@ -78,7 +75,7 @@ class TwoLayers(nn.Module):
 
 
 def load_table():
-    """Return rows of two classes, half of whose features say something."""
+    """Return rows of two classes; half of the features are informative."""
     X, y = make_classification(1000, 20, n_informative=10, random_state=0)
     return train_test_split(X.astype(np.float32), y, random_state=0, stratify=y)
 
@@ -121,8 +118,7 @@ def classify_table(seed=0, epochs=20):
 
 
 # %%
-# In a pipeline the name of the step comes first, then the parameter, then that of the
-# module: ``net__module__num_units``.
+# In a pipeline, prefix the names with the step: ``net__module__num_units``.
 
 
 def search_table(seed=0, epochs=(10, 20), units=(10, 30), rates=(0.003, 0.01)):
@@ -163,13 +159,13 @@ def search_table(seed=0, epochs=(10, 20), units=(10, 30), rates=(0.003, 0.01)):
 # %%
 # Handwritten digits
 # ------------------
-# One hidden layer and dropout go a long way with digits. The module is the same; only
-# the number of features differs, and skdeep is not told it. The optimizer is a class of
-# torch: its arguments are in ``solver_params``, where skorch has ``optimizer__x``.
+# The module is the same; skdeep infers the new number of features. The optimizer is a
+# torch class whose arguments are in ``solver_params``; skorch calls them
+# ``optimizer__x``.
 
 
 def load_images(n_train=10_000):
-    """Return rows of pixels from 0 to 1: of MNIST where it is at hand."""
+    """Return rows of pixels from 0 to 1: MNIST if available, otherwise digits."""
     folder = os.environ.get("SKDEEP_DATA")
     if not folder:
         X, y = load_digits(return_X_y=True)
@@ -344,10 +340,10 @@ def fine_tune(seed=0, epochs=20, head_epochs=40):
 # %%
 # A regression
 # ------------
-# Friedman's function has ten features, of which five count, one of them through a sine.
+# Friedman's function has ten features, five of them informative.
 # Networks learn a target of mean 0 and standard deviation 1 best. skdeep takes it as
-# scikit-learn does, in one axis and in any type; skorch wants float32, and a column if
-# the module returns one.
+# scikit-learn does, one-dimensional and of any type; skorch needs float32, and a column
+# if the module returns one.
 
 
 def predict_numbers(seed=0, epochs=40):
@@ -406,7 +402,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=1)
     seeds = range(parser.parse_args(arguments).seeds)
-    # How long to train is the script's own decision.
+    # The number of epochs is fixed on purpose.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         for name, (solve, measure) in TASKS.items():

@@ -1,4 +1,4 @@
-"""skorch's tasks for a few epochs: both libraries come to about the same."""
+"""skorch's tasks for a few epochs: both libraries reach about the same scores."""
 
 import importlib
 import sys
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+BENCHMARKS = Path(__file__).parents[2] / "examples" / "benchmarks"
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -16,10 +16,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 @pytest.fixture(scope="module")
 def examples():
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXAMPLES))
+        patch.syspath_prepend(str(BENCHMARKS))
         patch.delenv("SKDEEP_DATA", raising=False)
-        yield importlib.import_module("skorch_examples")
-        sys.modules.pop("skorch_examples", None)
+        yield importlib.import_module("skorch_tasks")
+        sys.modules.pop("skorch_tasks", None)
 
 
 def mean_scores(solve, n_seeds, **few):
@@ -33,31 +33,34 @@ def mean_scores(solve, n_seeds, **few):
     [
         ("classify_table", 4, {"epochs": 10}, 0.75),
         ("classify_images", 3, {"epochs": 5}, 0.9),
-        ("fine_tune", 3, {}, 0.8),
-        ("predict_numbers", 3, {"epochs": 10}, 0.8),
+        pytest.param("fine_tune", 3, {}, 0.8, marks=pytest.mark.nightly),
+        pytest.param(
+            "predict_numbers", 3, {"epochs": 10}, 0.8, marks=pytest.mark.nightly
+        ),
     ],
 )
-def test_both_libraries_come_to_the_same(examples, name, n_seeds, few, least):
+def test_both_libraries_reach_the_same_scores(examples, name, n_seeds, few, least):
     scores = mean_scores(getattr(examples, name), n_seeds, **few)
     assert scores["skdeep"] > least
     assert scores["skdeep"] == pytest.approx(scores["skorch"], abs=0.05)
 
 
-def test_searches_come_to_the_same(examples):
+@pytest.mark.nightly
+def test_searches_reach_the_same_scores(examples):
     few = {"epochs": (6,), "units": (10, 30), "rates": (0.01,)}
     scores = mean_scores(examples.search_table, 3, **few)
     assert scores["skdeep"] > 0.7
     assert scores["skdeep"] == pytest.approx(scores["skorch"], abs=0.05)
 
 
-def test_a_seed_decides_all_and_leaves_the_generators(examples):
+def test_seeds_reproduce_and_leave_the_global_generator(examples):
     before = torch.random.get_rng_state()
     first, second = (examples.classify_table(3, epochs=2) for _ in range(2))
     assert first == second
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_images_of_a_folder_are_read(examples, tmp_path, monkeypatch):
+def test_images_are_read_from_a_folder(examples, tmp_path, monkeypatch):
     monkeypatch.setenv("SKDEEP_DATA", str(tmp_path))
     (tmp_path / "mnist").mkdir()
     pixels, labels = np.full((9, 784), 255, np.uint8), np.arange(9, dtype=np.uint8)

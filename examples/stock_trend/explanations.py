@@ -1,0 +1,122 @@
+"""Why the networks predicted what they did.
+
+LIME samples many days near the one to explain, gets the network's predictions for them,
+and fits a weighted linear model. R² says how well that model describes the network
+there. Summed up over the test days, all days of an indicator are moved together, and
+then all indicators of a day: what the LSTM reads, and how far back it reads.
+"""
+
+import warnings
+from functools import partial
+
+import numpy as np
+
+from skdeep.inspection import lime_explain
+
+from .models import WINDOW
+from .names import BY_DAY, BY_INDICATOR, DENSE, LSTM
+
+
+def choose_days(y, p_increase):
+    """Choose the surest correct prediction, the surest wrong and the least sure one."""
+    sureness = (p_increase - 0.5).abs()
+    is_right = (p_increase > 0.5) == (y == "increase")
+    chosen = {"least sure": sureness.idxmin()}
+    for name, days in {"surest wrong": ~is_right, "surest right": is_right}.items():
+        if days.any():
+            chosen[name] = sureness[days].idxmax()
+    return dict(reversed(chosen.items()))
+
+
+def explain_dense(network, X, periods, days, options):
+    """Explain some days in detail and all test days in short, by indicator."""
+    ask = partial(
+        lime_explain,
+        network,
+        background=X.loc[periods.development],
+        target="increase",
+        random_state=options.seed,
+    )
+    effort = options.effort
+    summary = ask(X.loc[periods.test], num_samples=effort.summary_draws)
+    return ask(X.loc[days], num_samples=effort.draws), {BY_INDICATOR: summary}
+
+
+def explain_lstm(network, X, periods, days, options):
+    """Explain some days in detail and all test days in short, by the days read.
+
+    LIME perturbs single rows, so it explains the network behind the windows; these are
+    made first, from all days in order.
+    """
+    windows = network[:-1].transform(X)
+
+    def find(days):
+        return windows[X.index.get_indexer(days)]
+
+    ask = partial(
+        lime_explain,
+        network[-1],
+        background=find(X.loc[periods.development].index),
+        target="increase",
+        feature_names=list(X.columns),
+        random_state=options.seed,
+    )
+    effort = options.effort
+    in_short = partial(ask, find(periods.test), num_samples=effort.summary_draws)
+    return ask(find(days), row_names=days, num_samples=effort.draws), {
+        BY_INDICATOR: in_short(groups="feature"),
+        BY_DAY: in_short(groups="time", n_segments=WINDOW),
+    }
+
+
+EXPLAINERS = {DENSE: explain_dense, LSTM: explain_lstm}
+
+
+def explain(name, network, stock, periods, p_increase, options):
+    """Explain the chosen days and all test days; return explanations and numbers."""
+    chosen = choose_days(stock.target.loc[periods.test], p_increase)
+    days = list(chosen.values())
+    with warnings.catch_warnings():
+        # The report names the explanations that are not to be trusted.
+        warnings.filterwarnings("ignore", ".*local model", UserWarning)
+        explained = EXPLAINERS[name](network, stock.indicators, periods, days, options)
+    explanation, summaries = explained
+    numbers = {
+        "days": [
+            {"day": str(day.date()), "why": why, "actual": stock.target[day]}
+            | describe_row(explanation, row)
+            for row, (why, day) in enumerate(chosen.items())
+        ],
+        "summaries": {by: sum_up(summary) for by, summary in summaries.items()},
+    }
+    return explained, numbers
+
+
+def describe_row(explanation, row):
+    """Return the largest effects on a row, and how good the local model is."""
+    return {
+        "p_increase": float(explanation.prediction_[row]),
+        "local_prediction": float(explanation.local_prediction_[row]),
+        "r2": float(explanation.r2_[row]),
+        "stability": float(explanation.stability_[row]),
+        "effects": [
+            {
+                "indicator": explanation.unit_names_[unit],
+                "value": float(explanation.values_[row, unit]),
+                "weight": float(explanation.weights_[row, unit]),
+                "effect": float(explanation.effects_[row, unit]),
+            }
+            for unit in explanation.top(row)
+        ],
+    }
+
+
+def sum_up(explanation):
+    """Return the mean size of each effect, and how good the local models are."""
+    sizes = np.abs(explanation.effects_).mean(axis=0)
+    return {
+        "mean_size": dict(zip(explanation.unit_names_, sizes.tolist(), strict=True)),
+        "median_r2": float(np.median(explanation.r2_)),
+        "days_below_half": int((explanation.r2_ < 0.5).sum()),
+        "median_stability": float(np.median(explanation.stability_)),
+    }
