@@ -35,6 +35,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "alt_texts",
     "external_links",
+    "lessons",
     "mathml",
 ]
 exclude_patterns = ["_build", "**.ipynb_checkpoints", "gallery/*.ipynb"]
