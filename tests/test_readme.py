@@ -5,6 +5,8 @@ import io
 import re
 from pathlib import Path
 
+import pytest
+
 README = Path(__file__).parents[1] / "README.md"
 LINK = re.compile(r"""(?:\]\(|src="|srcset=")([^)"#]+)""")
 PICTURE = re.compile(r"<img [^>]*>|!\[[^\]]*\]")
@@ -30,6 +32,7 @@ def _run(code, namespace):
     return printed.getvalue()
 
 
+@pytest.mark.slow
 def test_readme_code_prints_what_the_readme_shows(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     examples = _examples(README.read_text(encoding="utf-8"))
