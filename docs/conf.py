@@ -20,9 +20,8 @@ from external_links import intersphinx_mapping as _intersphinx_mapping  # noqa: 
 project = "skdeep"
 author = "the skdeep developers"
 copyright = "2026, the skdeep developers"
-release = version = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"][
-    "version"
-]
+_metadata = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
+release = version = _metadata["version"]
 
 extensions = [
     "sphinx.ext.autodoc",
@@ -132,7 +131,7 @@ html_css_files = ["skdeep.css"]
 html_show_sourcelink = False
 html_theme_options = {
     "logo": {"text": "skdeep"},
-    "navbar_end": ["theme-switcher"],
+    "navbar_end": ["theme-switcher", "navbar-icon-links"],
     "navigation_with_keys": False,
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
@@ -142,6 +141,8 @@ html_theme_options = {
 }
 html_sidebars = {"index": [], "install": [], "choosing": [], "glossary": []}
 html_math_renderer = "mathml"
+if "Source" in _metadata.get("urls", {}):
+    html_theme_options["github_url"] = _metadata["urls"]["Source"]
 copybutton_exclude = ".linenos, .gp, .go"
 
 # References into scikit-learn's own pages, in docstrings that are inherited from it.

@@ -9,13 +9,16 @@ In a guide page the text is set with the cell::
     ---
 
 The notebooks keep their pictures in the outputs, so their pictures are named by the
-section that they are in.
+section that they are in. Thumbnails of the gallery are named by their script.
 """
+
+import re
 
 from docutils import nodes
 from sphinx.util import logging
 
 _LOGGER = logging.getLogger(__name__)
+_THUMBNAIL = re.compile(r"sphx_glr_(?:plot_)?(\w+)_thumb\.")
 
 
 def _heading(image):
@@ -32,8 +35,11 @@ def check_alt_texts(app, doctree):
     for image in doctree.findall(nodes.image):
         if image.get("alt"):
             continue
+        thumbnail = _THUMBNAIL.search(image["uri"])
         if docname.startswith("notebooks/"):
             image["alt"] = f"Figure: {_heading(image)}"
+        elif thumbnail:
+            image["alt"] = "Thumbnail: " + thumbnail[1].replace("_", " ")
         else:
             _LOGGER.warning("a picture has no alt text", location=image)
 

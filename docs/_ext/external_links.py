@@ -5,6 +5,7 @@ reads when it cannot fetch the project's own, and turns inline code such as
 ``GridSearchCV`` into a link to that name.
 """
 
+import functools
 import tomllib
 import zlib
 from pathlib import Path
@@ -13,7 +14,6 @@ from docutils import nodes
 
 _TABLE = Path(__file__).with_suffix(".toml")
 _ROLES = {"classes": "py:class", "functions": "py:function", "data": "py:data"}
-# A page links a name where it first occurs in a section, not each time.
 _NO_LINKS_INSIDE = (nodes.reference, nodes.title, nodes.literal_block)
 
 
@@ -55,6 +55,7 @@ def intersphinx_mapping(folder):
     return mapping
 
 
+@functools.cache
 def _urls():
     """Return the address of each name, under the short and the full name."""
     urls = {}
@@ -74,7 +75,7 @@ def _urls():
 
 
 def link_literals(app, doctree, docname):
-    """Link inline code that is the name of something listed."""
+    """Link the names listed, where each first occurs in a section."""
     urls = _urls()
     seen = set()
     for literal in list(doctree.findall(nodes.literal)):
