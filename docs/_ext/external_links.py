@@ -68,8 +68,9 @@ def _urls():
             for long, alias in [("pandas.", "pd."), ("torch.nn.", "nn.")]:
                 if name.startswith(long):
                     urls[name.replace(long, alias)] = urls[name]
-    # skdeep has these names too: in its own pages they mean its own.
-    for name in ("MLPClassifier", "MLPRegressor"):
+    # Short names that mean something else in these pages: skdeep's own networks, and
+    # skorch's progress bar.
+    for name in ("MLPClassifier", "MLPRegressor", "ProgressBar"):
         del urls[name]
     return urls
 
