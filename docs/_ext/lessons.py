@@ -1,0 +1,101 @@
+"""The cards of the lessons: level, duration and a picture of each notebook."""
+
+import base64
+import io
+from pathlib import Path
+
+import nbformat
+from PIL import Image
+from sphinx.util.docutils import SphinxDirective
+
+# Notebook, level, minutes to read it, which of its pictures, and what it is about.
+LESSONS = [
+    (
+        "01_gradient_descent", "Beginner", 25, 0,
+        "How a network learns: forward and backward pass, by hand and with PyTorch.",
+    ),
+    (
+        "02_multilayer_perceptron", "Beginner", 25, 0,
+        "Layers, neurons, activations and overfitting, from XOR to handwritten digits.",
+    ),
+    (
+        "03_apple_trend_dnn", "Intermediate", 20, 4,
+        "Predict the direction of a share price, and find out what that is worth.",
+    ),
+    (
+        "04_apple_trend_lstm", "Intermediate", 25, 1,
+        "Windows, the gates of an LSTM, and whether memory helps with the share price.",
+    ),
+    (
+        "05_forecasting", "Intermediate", 30, 2,
+        "Forecast a series without leaks, and compare with simple baselines.",
+    ),
+    (
+        "06_costly_mistakes", "Intermediate", 45, 3,
+        "Unequal costs: thresholds, training on costs, and the errors by group.",
+    ),
+    (
+        "07_explaining_the_black_box", "Intermediate", 45, 1,
+        "LIME by hand and with lime_explain, and when not to trust an explanation.",
+    ),
+    (
+        "08_tuning", "Advanced", 30, 3,
+        "Search parameters with Optuna, prune trials early, resume a killed search.",
+    ),
+    (
+        "09_populations", "Advanced", 20, 1,
+        "Train the hundred networks of a grid search together.",
+    ),
+]  # fmt: skip
+WIDTH = 480  # pixels of a thumbnail
+
+
+def _thumbnail(notebook, number, path):
+    """Write a small copy of one of the pictures that a notebook has stored."""
+    outputs = [
+        output["data"]["image/png"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
+    picture = outputs[min(number, len(outputs) - 1)]
+    image = Image.open(io.BytesIO(base64.b64decode(picture)))
+    image.thumbnail((WIDTH, WIDTH))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+
+
+class Lessons(SphinxDirective):
+    """A grid of cards, one for each lesson."""
+
+    def run(self):
+        """Return the nodes of the grid."""
+        source = Path(self.env.srcdir)
+        lines = ["::::{grid} 1 2 3 3", ":gutter: 3", ""]
+        for name, level, minutes, number, text in LESSONS:
+            path = source / "notebooks" / f"{name}.ipynb"
+            self.env.note_dependency(str(path))
+            notebook = nbformat.read(path, as_version=4)
+            title = notebook.cells[0].source.splitlines()[0].lstrip("# ")
+            thumbnail = f"_build/lessons/{name}.png"
+            _thumbnail(notebook, number, source / thumbnail)
+            lines += [
+                f":::{{grid-item-card}} {title}",
+                f":link: notebooks/{name}",
+                ":link-type: doc",
+                f":img-top: {thumbnail}",
+                f":img-alt: A figure of the lesson {title}",
+                ":class-card: lesson",
+                "",
+                text,
+                "+++",
+                f"{level} · {minutes} minutes",
+                ":::",
+            ]
+        return self.parse_text_to_nodes("\n".join([*lines, "::::"]))
+
+
+def setup(app):
+    """Register with Sphinx."""
+    app.add_directive("lessons", Lessons)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
