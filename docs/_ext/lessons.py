@@ -71,7 +71,7 @@ class Lessons(SphinxDirective):
     def run(self):
         """Return the nodes of the grid."""
         source = Path(self.env.srcdir)
-        lines = ["::::{grid} 1 2 3 3", ":gutter: 3", ""]
+        lines = [":::::{grid} 1 2 3 3", ":gutter: 3", ""]
         for name, level, minutes, number, text in LESSONS:
             path = source / "notebooks" / f"{name}.ipynb"
             self.env.note_dependency(str(path))
@@ -80,7 +80,7 @@ class Lessons(SphinxDirective):
             thumbnail = f"_build/lessons/{name}.png"
             _thumbnail(notebook, number, source / thumbnail)
             lines += [
-                f":::{{grid-item-card}} {title}",
+                f"::::{{grid-item-card}} {title}",
                 f":link: notebooks/{name}",
                 ":link-type: doc",
                 f":img-top: {thumbnail}",
@@ -88,11 +88,12 @@ class Lessons(SphinxDirective):
                 ":class-card: lesson",
                 "",
                 text,
-                "+++",
+                ":::{card-footer}",
                 f"{level} · {minutes} minutes",
                 ":::",
+                "::::",
             ]
-        return self.parse_text_to_nodes("\n".join([*lines, "::::"]))
+        return self.parse_text_to_nodes("\n".join([*lines, ":::::"]))
 
 
 def setup(app):
