@@ -43,6 +43,7 @@ templates_path = ["_templates"]
 # One page for each public name, made from its docstring.
 autosummary_generate = True
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
