@@ -122,6 +122,7 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "show_signature": False,
     "thumbnail_size": (400, 280),
+    "within_subsection_order": "gallery_order.GalleryOrder",
     "write_computation_times": False,
 }
 
