@@ -1,4 +1,4 @@
-"""The order of the examples in the gallery: networks first, then what is around them."""
+"""The order of the gallery: networks first, then the tools around them."""
 
 FIRST = [
     "plot_mlp_digits.py",
