@@ -43,6 +43,7 @@ templates_path = ["_templates"]
 # One page for each public name, made from its docstring.
 autosummary_generate = True
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
@@ -121,6 +122,7 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "show_signature": False,
     "thumbnail_size": (400, 280),
+    "within_subsection_order": "gallery_order.GalleryOrder",
     "write_computation_times": False,
 }
 

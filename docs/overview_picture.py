@@ -96,7 +96,7 @@ def main():
         with plt.rc_context(style(colours)):
             save(panels.values(), colours, f"overview-{theme}.png", width=12)
             for name, draw in panels.items():
-                save([draw], colours, f"{name}-{theme}.png", width=4.2)
+                save([draw], colours, f"{name}-{theme}.png", width=4.2, titles=False)
 
 
 def style(colours):
@@ -118,7 +118,7 @@ def style(colours):
     }
 
 
-def save(panels, colours, name, width):
+def save(panels, colours, name, width, titles=True):
     """Draw panels side by side and write the picture."""
     size = (width, 3.1)
     fig, axes = plt.subplots(
@@ -127,6 +127,7 @@ def save(panels, colours, name, width):
     fig.get_layout_engine().set(wspace=0.06)
     for draw, ax in zip(panels, axes[0], strict=True):
         draw(ax, colours)
+        ax.title.set_visible(titles)
     fig.savefig(STATIC / name, dpi=130, transparent=True)
     plt.close(fig)
 

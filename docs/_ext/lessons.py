@@ -1,52 +1,58 @@
-"""The cards of the lessons: level, duration and a picture of each notebook."""
+"""The cards of the lessons: a picture, the level and the duration of each notebook.
+
+Level and duration are read from the notebook's first cell, which says them as
+``**Level:** beginner · **Duration:** 30 minutes``.
+"""
 
 import base64
 import io
+import re
 from pathlib import Path
 
 import nbformat
 from PIL import Image
 from sphinx.util.docutils import SphinxDirective
 
-# Notebook, level, minutes to read it, which of its pictures, and what it is about.
+# Notebook, which of its pictures is shown, and what it is about.
 LESSONS = [
     (
-        "01_gradient_descent", "Beginner", 25, 0,
+        "01_gradient_descent", 0,
         "How a network learns: forward and backward pass, by hand and with PyTorch.",
     ),
     (
-        "02_multilayer_perceptron", "Beginner", 25, 0,
+        "02_multilayer_perceptron", 0,
         "Layers, neurons, activations and overfitting, from XOR to handwritten digits.",
     ),
     (
-        "03_apple_trend_dnn", "Intermediate", 20, 4,
+        "03_apple_trend_dnn", 4,
         "Predict the direction of a share price, and find out what that is worth.",
     ),
     (
-        "04_apple_trend_lstm", "Intermediate", 25, 1,
+        "04_apple_trend_lstm", 1,
         "Windows, the gates of an LSTM, and whether memory helps with the share price.",
     ),
     (
-        "05_forecasting", "Intermediate", 30, 2,
+        "05_forecasting", 2,
         "Forecast a series without leaks, and compare with simple baselines.",
     ),
     (
-        "06_costly_mistakes", "Intermediate", 45, 3,
+        "06_costly_mistakes", 3,
         "Unequal costs: thresholds, training on costs, and the errors by group.",
     ),
     (
-        "07_explaining_the_black_box", "Intermediate", 45, 1,
+        "07_explaining_the_black_box", 1,
         "LIME by hand and with lime_explain, and when not to trust an explanation.",
     ),
     (
-        "08_tuning", "Advanced", 30, 3,
+        "08_tuning", 3,
         "Search parameters with Optuna, prune trials early, resume a killed search.",
     ),
     (
-        "09_populations", "Advanced", 20, 1,
+        "09_populations", 1,
         "Train the hundred networks of a grid search together.",
     ),
 ]  # fmt: skip
+_EFFORT = re.compile(r"\*\*Level:\*\* (.+?) · \*\*Duration:\*\* (.+)")
 WIDTH = 480  # pixels of a thumbnail
 
 
@@ -65,22 +71,31 @@ def _thumbnail(notebook, number, path):
     image.save(path)
 
 
+def _footer(effort):
+    if effort is None:
+        return []
+    level, duration = effort.groups()
+    return [":::{card-footer}", f"{level.capitalize()} · {duration}", ":::"]
+
+
 class Lessons(SphinxDirective):
     """A grid of cards, one for each lesson."""
 
     def run(self):
         """Return the nodes of the grid."""
         source = Path(self.env.srcdir)
-        lines = ["::::{grid} 1 2 3 3", ":gutter: 3", ""]
-        for name, level, minutes, number, text in LESSONS:
+        lines = [":::::{grid} 1 2 3 3", ":gutter: 3", ""]
+        for name, number, text in LESSONS:
             path = source / "notebooks" / f"{name}.ipynb"
             self.env.note_dependency(str(path))
             notebook = nbformat.read(path, as_version=4)
-            title = notebook.cells[0].source.splitlines()[0].lstrip("# ")
+            start = notebook.cells[0].source
+            title = start.splitlines()[0].lstrip("# ")
+            effort = _EFFORT.search(start)
             thumbnail = f"_build/lessons/{name}.png"
             _thumbnail(notebook, number, source / thumbnail)
             lines += [
-                f":::{{grid-item-card}} {title}",
+                f"::::{{grid-item-card}} {title}",
                 f":link: notebooks/{name}",
                 ":link-type: doc",
                 f":img-top: {thumbnail}",
@@ -88,11 +103,10 @@ class Lessons(SphinxDirective):
                 ":class-card: lesson",
                 "",
                 text,
-                "+++",
-                f"{level} · {minutes} minutes",
-                ":::",
+                *_footer(effort),
+                "::::",
             ]
-        return self.parse_text_to_nodes("\n".join([*lines, "::::"]))
+        return self.parse_text_to_nodes("\n".join([*lines, ":::::"]))
 
 
 def setup(app):
