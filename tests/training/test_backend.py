@@ -49,6 +49,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 
+import skdeep.training._backend as backend
 import skdeep.training._population as population
 from skdeep import MLPClassifier, MLPRegressor, ModuleClassifier, OptunaSearchCV
 from tests.training.populations import Job, fit_once, record_populations, together
@@ -167,8 +168,8 @@ CALLS = {
             OptunaSearchCV(
                 pipeline(),
                 {"mlpclassifier__alpha": [1e-3, 1e-2, 1.0]},
-                n_trials=5,
-                cv=3,
+                n_trials=4,
+                cv=2,
                 random_state=0,
             )
         ),
@@ -179,8 +180,8 @@ CALLS = {
             OptunaSearchCV(
                 pipeline(early_stopping=True),
                 {"mlpclassifier__alpha": [1e-3, 1e-2, 1.0]},
-                n_trials=5,
-                cv=3,
+                n_trials=4,
+                cv=2,
                 pruner=None,
                 random_state=0,
             )
@@ -292,7 +293,24 @@ CALLS = {
 }
 
 
-@pytest.mark.parametrize("name", CALLS)
+# Much like the others in how they use joblib.
+NIGHTLY = {
+    "BaggingClassifier of some columns",
+    "OneVsOneClassifier",
+    "OptunaSearchCV that stops early",
+    "RandomizedSearchCV",
+    "learning_curve",
+    "validation_curve",
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.nightly] * (name in NIGHTLY))
+        for name in CALLS
+    ],
+)
 def test_same_results(name, cores, populations):
     call, n_together = CALLS[name]
     expected = call()
@@ -462,7 +480,7 @@ def test_zero_jobs(call):
 
 def test_number_of_active_jobs_is_limited(monkeypatch, populations):
     """Very many jobs do not all have a thread at the same time."""
-    monkeypatch.setattr("skdeep.training._backend._MAX_ACTIVE_JOBS", 5)
+    monkeypatch.setattr(backend, "_MAX_ACTIVE_JOBS", 5)
     assert_same_models(together(lambda: fit_all(23)), alone(23))
     assert max(populations) == 5
 
@@ -795,7 +813,7 @@ def test_population_that_fails_as_a_whole(monkeypatch):
 # -- other estimators ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize("n_jobs", [pytest.param(None, marks=pytest.mark.nightly), 2])
 def test_other_estimators(cores, n_jobs):
     def call(n_jobs):
         models = {
@@ -1040,10 +1058,10 @@ def scores_of_folds():
 @pytest.mark.parametrize(
     "options",
     [
-        {"backend": "skdeep"},
+        pytest.param({"backend": "skdeep"}, marks=pytest.mark.nightly),
         {"backend": "skdeep", "memory_budget": 1},
         {"backend": "threading", "n_jobs": 2},
-        {"n_jobs": 2},
+        pytest.param({"n_jobs": 2}, marks=pytest.mark.nightly),
         {"n_jobs": 1},
     ],
     ids=str,
@@ -1218,7 +1236,8 @@ INTERRUPTED = """
     from sklearn.datasets import load_iris
     from sklearn.ensemble import BaggingClassifier
     from sklearn.model_selection import GridSearchCV, cross_val_score
-    import skdeep.training._population as population
+    import skdeep.training._backend as backend
+import skdeep.training._population as population
     from skdeep import MLPClassifier
 
     X, y = load_iris(return_X_y=True)
