@@ -1236,8 +1236,7 @@ INTERRUPTED = """
     from sklearn.datasets import load_iris
     from sklearn.ensemble import BaggingClassifier
     from sklearn.model_selection import GridSearchCV, cross_val_score
-    import skdeep.training._backend as backend
-import skdeep.training._population as population
+    import skdeep.training._population as population
     from skdeep import MLPClassifier
 
     X, y = load_iris(return_X_y=True)

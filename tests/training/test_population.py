@@ -264,7 +264,7 @@ def test_fewer_rows_than_a_batch(chunks, batch_size):
     assert max(chunks) == 4
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 73, 74])
+@pytest.mark.parametrize("batch_size", others_nightly([1, 7, 73, 74], 1, 73))
 @pytest.mark.filterwarnings("ignore:Got batch_size:UserWarning")
 def test_sizes_of_batches(batch_size):
     jobs = jobs_of([classifier(batch_size=batch_size, max_iter=2)])
@@ -291,7 +291,7 @@ def test_without_shuffling(chunks):
     assert max(chunks) > 2
 
 
-@pytest.mark.parametrize("class_weight", [None, "balanced"])
+@pytest.mark.parametrize("class_weight", others_nightly([None, "balanced"], "balanced"))
 def test_weights_of_rows_and_classes(chunks, class_weight):
     rng = np.random.default_rng(0)
     jobs = [
@@ -330,7 +330,7 @@ def test_missing_numbers(chunks):
     assert max(chunks) > 1
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", others_nightly(["float32", "float64"], "float32"))
 def test_float_types(chunks, dtype):
     data = folds(X.astype(dtype))
     found = assert_together_as_apart(jobs_of([classifier(), classifier(alpha=1)], data))
@@ -477,7 +477,9 @@ def test_verbose_fits_train_apart_and_show_it(chunks, capsys):
     assert capsys.readouterr().out.count("Iteration 3, loss") == 2 * len(jobs)
 
 
-@pytest.mark.parametrize("make", [sparse.csr_array, sparse.csc_matrix])
+@pytest.mark.parametrize(
+    "make", others_nightly([sparse.csr_array, sparse.csc_matrix], sparse.csr_array)
+)
 def test_sparse_inputs(make):
     data = [(make(np.where(part > 0.5, part, 0)), target) for part, target in folds()]
     expected, found = (
