@@ -219,6 +219,14 @@ def test_a_finished_fit_returns_at_once(tmp_path):
     assert_equal_to_the_bit(found, expected)
 
 
+def test_the_last_epoch_is_always_saved(tmp_path):
+    make, path = MODELS["dense"], tmp_path / "fit.ckpt"
+    expected = make().set_callbacks(Checkpoint(path, every=4)).fit(X, y)
+    assert expected.n_iter_ == 6
+    found = make().set_callbacks(Checkpoint(path, every=4), KillsAfter(0)).fit(X, y)
+    assert_equal_to_the_bit(found, expected)
+
+
 def test_resume_after_ctrl_c(tmp_path):
     class Interrupts(KillsAfter):
         def on_fit_task_begin(self, estimator, context):

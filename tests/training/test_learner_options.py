@@ -76,6 +76,23 @@ def assert_same_weights(one, two, rtol=1e-9):
         torch.testing.assert_close(p, q, rtol=rtol, atol=1e-11)
 
 
+# -- sample weights --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", ["dense", "autograd"])
+def test_scale_of_sample_weights_does_not_matter(case):
+    kind, params, rows, target = CASES[case]
+    # The penalty is divided by the sum of the weights.
+    one, ten = (
+        kind(**{**COMMON, **params, "alpha": 0.0}).fit(
+            rows, target, sample_weight=scale * weight
+        )
+        for scale in (1.0, 10.0)
+    )
+    assert_same_weights(one, ten)
+    np.testing.assert_allclose(one.loss_curve_, ten.loss_curve_, rtol=1e-9)
+
+
 # -- accumulate ------------------------------------------------------------------------
 
 
