@@ -1,4 +1,4 @@
-"""Callbacks of scikit-learn's protocol, for ``set_callbacks``."""
+"""Callbacks for ``set_callbacks``, which follow scikit-learn's callback protocol."""
 
 from skdeep.training import Checkpoint
 

@@ -191,8 +191,9 @@ class CheckpointFile:
         found = f" It has {', '.join(changes)}." if changes else ""
         verb = "differs" if len(other) == 1 else "differ"
         raise ValueError(
-            f"{str(self.path)!r} is the checkpoint of another fit: {_join_names(other)} "
-            f"{verb}.{found} Pass the same data and parameters to resume it; otherwise "
+            f"{str(self.path)!r} is the checkpoint of another fit: "
+            f"{_join_names(other)} {verb}.{found} Pass "
+            "the same data and parameters to resume it; otherwise "
             "delete the file or use another path."
         )
 

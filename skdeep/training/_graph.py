@@ -33,7 +33,7 @@ def capture(
     """
     graph = torch.cuda.CUDAGraph()
     # By default torch captures on the current device, leaves the thread on another
-    # stream after an error, and fails if another thread uses the GPU meanwhile.
+    # stream after an error, and fails if another thread uses the GPU.
     with (
         _capture_lock,
         torch.cuda.stream(torch.cuda.current_stream(device)),

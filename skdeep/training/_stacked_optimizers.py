@@ -60,7 +60,7 @@ class StackedAdam:
     """Adam for all networks at once.
 
     torch's fused kernel takes one learning rate. Therefore the kernel computes an
-    update from zero with rate 1, which is then multiplied by the rate of each network.
+    update from zero, which is then multiplied by the learning rate of each network.
     The kernel's bias correction is disabled, by an "infinite" number of steps, and
     applied here instead: with it, ``eps``, a Python number, would have to change in
     each step, which is not possible in a CUDA graph.

@@ -23,6 +23,17 @@ TOLERANCES = {
 }
 
 
+def others_nightly(values, *kept):
+    """Mark all values but some as nightly.
+
+    The dense step of many networks with each loss and activation is compared with
+    autograd in ``test_dense_step``.
+    """
+    return [
+        pytest.param(v, marks=[pytest.mark.nightly] * (v not in kept)) for v in values
+    ]
+
+
 @dataclass
 class Job:
     """A model to fit, and its data."""

@@ -1,17 +1,9 @@
 """scikit-learn's searches in the joblib backend: same results, no side effects."""
 
-import contextlib
 import functools
 import gc
-import multiprocessing
 import pickle
-import subprocess
-import sys
-import textwrap
 import threading
-import time
-import traceback
-import warnings
 
 import numpy as np
 import pytest
@@ -21,14 +13,12 @@ from joblib.parallel import BACKENDS
 from sklearn import config_context, get_config
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.datasets import load_iris
 from sklearn.ensemble import (
     BaggingClassifier,
     RandomForestClassifier,
     StackingClassifier,
     VotingClassifier,
 )
-from sklearn.exceptions import FitFailedWarning
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import make_scorer
@@ -45,108 +35,35 @@ from sklearn.model_selection import (
 )
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 
-import skdeep.training._population as population
-from skdeep import MLPClassifier, MLPRegressor, ModuleClassifier, OptunaSearchCV
-from tests.training.populations import Job, fit_once, record_populations, together
+import skdeep.training._backend as backend
+from skdeep import MLPRegressor, ModuleClassifier, OptunaSearchCV
+from tests.training.backend_cases import (
+    GRID,
+    X,
+    alone,
+    assert_close,
+    assert_same_models,
+    fit_all,
+    fitted,
+    grid,
+    jobs,
+    nested_scores,
+    network,
+    numbers_of,
+    pipeline,
+    searched,
+    y,
+)
+from tests.training.populations import Job, fit_once, together
 
 pytestmark = [
+    pytest.mark.usefixtures("no_side_effects"),
     pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning"),
     pytest.mark.filterwarnings("ignore:lbfgs failed to converge:UserWarning"),
     pytest.mark.filterwarnings("ignore:One or more of the test scores:UserWarning"),
 ]
-
-X, y = load_iris(return_X_y=True)
-GRID = {"mlpclassifier__alpha": [1e-3, 1.0], "mlpclassifier__learning_rate_init": [0.1]}
-
-
-def network(**params):
-    few = {"hidden_layer_sizes": (5,), "max_iter": 4, "random_state": 0}
-    return MLPClassifier(**{**few, "learning_rate_init": 0.05, **params})
-
-
-def pipeline(**params):
-    return make_pipeline(StandardScaler(), network(**params))
-
-
-@pytest.fixture
-def populations(monkeypatch):
-    """The sizes of the populations trained so far."""
-    return record_populations(monkeypatch)
-
-
-@pytest.fixture(
-    params=[
-        pytest.param(1, id="one core", marks=pytest.mark.nightly),
-        pytest.param(2, id="two cores"),
-    ]
-)
-def cores(request):
-    """The number of cores of the backend; tests without this fixture use one."""
-    return request.param
-
-
-def _filters():
-    """Return the warning filters as text, since Python may compile their patterns."""
-    return [
-        [getattr(part, "pattern", part) for part in entry] for entry in warnings.filters
-    ]
-
-
-@pytest.fixture(autouse=True)
-def _no_trace():
-    """Check that threads, warning filters and torch's settings are as before."""
-    threads, filters = set(threading.enumerate()), str(_filters())
-    n_threads, generator = torch.get_num_threads(), torch.random.get_rng_state()
-    yield
-    left = set(threading.enumerate()) - threads
-    assert not [thread for thread in left if thread.name == "skdeep"]
-    for thread in left:
-        thread.join(5)  # joblib does not wait for the threads of its own pool
-        assert not thread.is_alive()
-    assert str(_filters()) == filters
-    assert torch.get_num_threads() == n_threads
-    assert torch.equal(torch.random.get_rng_state(), generator)
-
-
-def numbers_of(results):
-    """Return the numeric arrays in the results of a call, except times."""
-    if isinstance(results, dict):
-        items = [v for k, v in sorted(results.items()) if not k.endswith("_time")]
-        return [array for item in items for array in numbers_of(item)]
-    if isinstance(results, tuple | list):
-        return [array for item in results for array in numbers_of(item)]
-    if hasattr(results, "get_params"):
-        return [results.predict_proba(X)]
-    array = np.asarray(results)
-    return [array] if array.dtype.kind in "fiub" else []
-
-
-def assert_close(found, expected, **tolerance):
-    one, two = numbers_of(found), numbers_of(expected)
-    assert len(one) == len(two) > 0
-    tolerance = {"rtol": 1e-8, "atol": 1e-10, **tolerance}
-    for a, b in zip(one, two, strict=True):
-        np.testing.assert_allclose(a, b, **tolerance)
-
-
-def searched(search):
-    search.fit(X, y)
-    return [search.cv_results_, search.best_index_, search.best_estimator_]
-
-
-def fitted(model):
-    model.fit(X, y)
-    scores = [model.predict_proba(X)] if hasattr(model, "predict_proba") else []
-    return [*scores, model.predict(X)]
-
-
-def grid(model=None, **options):
-    options = {"cv": 2, **options}
-    return GridSearchCV(pipeline() if model is None else model, GRID, **options)
 
 
 # Each call, and the minimum size of its largest population.
@@ -167,8 +84,8 @@ CALLS = {
             OptunaSearchCV(
                 pipeline(),
                 {"mlpclassifier__alpha": [1e-3, 1e-2, 1.0]},
-                n_trials=5,
-                cv=3,
+                n_trials=4,
+                cv=2,
                 random_state=0,
             )
         ),
@@ -179,8 +96,8 @@ CALLS = {
             OptunaSearchCV(
                 pipeline(early_stopping=True),
                 {"mlpclassifier__alpha": [1e-3, 1e-2, 1.0]},
-                n_trials=5,
-                cv=3,
+                n_trials=4,
+                cv=2,
                 pruner=None,
                 random_state=0,
             )
@@ -292,7 +209,24 @@ CALLS = {
 }
 
 
-@pytest.mark.parametrize("name", CALLS)
+# Much like the others in how they use joblib.
+NIGHTLY = {
+    "BaggingClassifier of some columns",
+    "OneVsOneClassifier",
+    "OptunaSearchCV that stops early",
+    "RandomizedSearchCV",
+    "learning_curve",
+    "validation_curve",
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.nightly] * (name in NIGHTLY))
+        for name in CALLS
+    ],
+)
 def test_same_results(name, cores, populations):
     call, n_together = CALLS[name]
     expected = call()
@@ -339,40 +273,6 @@ def test_a_backend_by_name():
         np.testing.assert_allclose(
             one.predict_proba(X), fit_once(job).predict_proba(X), rtol=1e-9
         )
-
-
-def jobs(n=4, **params):
-    alphas = np.geomspace(1e-3, 1, 23)[:n]
-    return [Job(network(alpha=a, **params), X, y) for a in alphas]
-
-
-def fit_all(n=4, parallel=None, **params):
-    parallel = Parallel() if parallel is None else parallel
-    return parallel(delayed(fit_once)(job) for job in jobs(n, **params))
-
-
-def assert_same_models(found, expected):
-    assert len(found) == len(expected)
-    for one, two in zip(found, expected, strict=True):
-        np.testing.assert_allclose(
-            one.predict_proba(X), two.predict_proba(X), rtol=1e-8, atol=1e-12
-        )
-
-
-@functools.cache
-def _all_alone():
-    return [fit_once(job) for job in jobs(23)]
-
-
-def alone(n=4):
-    """Return the models of the first jobs, fitted one after another."""
-    return _all_alone()[:n]
-
-
-@functools.cache
-def nested_scores(cv=2, inner_cv=2):
-    """Return the scores of a search in cross-validation, without the backend."""
-    return cross_val_score(grid(cv=inner_cv), X, y, cv=cv)
 
 
 # -- number of jobs --------------------------------------------------------------------
@@ -462,7 +362,7 @@ def test_zero_jobs(call):
 
 def test_number_of_active_jobs_is_limited(monkeypatch, populations):
     """Very many jobs do not all have a thread at the same time."""
-    monkeypatch.setattr("skdeep.training._backend._MAX_ACTIVE_JOBS", 5)
+    monkeypatch.setattr(backend, "_MAX_ACTIVE_JOBS", 5)
     assert_same_models(together(lambda: fit_all(23)), alone(23))
     assert max(populations) == 5
 
@@ -536,266 +436,10 @@ def test_memory_budget_and_nested_searches(cores, budget):
     np.testing.assert_allclose(found, nested_scores())
 
 
-# -- errors ----------------------------------------------------------------------------
-
-BAD = {"hidden_layer_sizes": [(4,), (0,), (5,)]}
-
-
-def test_a_fit_that_raises_ends_the_search(cores):
-    search = GridSearchCV(network(), BAD, cv=3, error_score="raise")
-    with pytest.raises(ValueError, match=r"hidden_layer_sizes must be > 0, got \[0\]"):
-        together(lambda: search.fit(X, y), cores=cores)
-
-
-def test_a_fit_that_raises_has_an_error_score(cores, populations):
-    def search():
-        with pytest.warns(FitFailedWarning, match="3 fits failed out of a total of 9"):
-            return searched(GridSearchCV(network(), BAD, cv=3, error_score=np.nan))
-
-    assert_close(together(search, cores=cores), search())
-    assert sum(populations) == 6
-
-
-def test_a_search_in_which_all_fail(cores):
-    search = GridSearchCV(network(hidden_layer_sizes=(0,)), {"alpha": [0, 1]}, cv=3)
-    with pytest.raises(ValueError, match="All the 6 fits failed"):
-        together(lambda: search.fit(X, y), cores=cores)
-
-
-def test_an_inner_search_that_fails(cores):
-    """Its error reaches the outer fold, and the other folds continue."""
-    search = GridSearchCV(network(), BAD, cv=2, error_score="raise")
-    models = VotingClassifier([("bad", search), ("good", network())])
-    with pytest.warns(FitFailedWarning, match="2 fits failed out of a total of 4"):
-        found = together(
-            lambda: cross_validate(
-                GridSearchCV(
-                    models, {"bad": [search, "drop"]}, cv=2, error_score=np.nan
-                ),
-                X,
-                y,
-                cv=2,
-                error_score=np.nan,
-            ),
-            cores=cores,
-        )
-    assert np.isfinite(found["test_score"]).all()
-
-
-def job_that_fails(job):
-    raise OSError("error of the test")
-
-
-def test_an_error_has_its_traceback():
-    with pytest.raises(OSError, match="error of the test") as caught:
-        together(lambda: Parallel()(delayed(job_that_fails)(job) for job in jobs()))
-    told = "".join(traceback.format_exception(caught.value))
-    assert "in job_that_fails" in told
-
-
-ENDLESS = {"max_iter": 10**8, "tol": 0.0, "n_iter_no_change": 10**8}
-
-
-@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt, SystemExit])
-def test_a_failed_job_cancels_waiting_fits(cores, error):
-    """Fits that would take hours are not started."""
-
-    def run(i):
-        if i == 2:
-            time.sleep(0.1)
-            raise error("error of the test")
-        return network(**ENDLESS).fit(X, y)
-
-    with pytest.raises(error, match="error of the test"):
-        together(lambda: Parallel()(delayed(run)(i) for i in range(6)), cores=cores)
-
-
-def test_timeout_of_fits(cores):
-    """Fits end after the current epoch, in nested calls too."""
-    with pytest.raises(multiprocessing.TimeoutError):
-        together(lambda: fit_all(4, Parallel(timeout=0.2), **ENDLESS), cores=cores)
-    search = grid(pipeline(**ENDLESS))
-    with pytest.raises(multiprocessing.TimeoutError):
-        together(
-            lambda: Parallel(timeout=0.2)(
-                delayed(cross_val_score)(search, X, y, cv=2) for _ in range(2)
-            ),
-            cores=cores,
-        )
-
-
-def test_a_fit_after_its_call_has_failed(cores):
-    """It must not wait for fits of other jobs, which were cancelled."""
-
-    def outer(i):
-        return Parallel()(delayed(inner)(k) for k in range(3))
-
-    def inner(k):
-        if k == 0:
-            raise OSError("error of the test")
-        time.sleep(0.2)
-        return fit_once(jobs()[0])
-
-    with pytest.raises(OSError, match="error of the test"):
-        together(lambda: Parallel()(delayed(outer)(i) for i in range(2)), cores=cores)
-
-
-def test_backend_works_after_an_error(populations):
-    def run():
-        with contextlib.suppress(OSError):
-            Parallel()(delayed(job_that_fails)(job) for job in jobs())
-        with Parallel() as parallel:
-            with contextlib.suppress(OSError):
-                parallel(delayed(job_that_fails)(job) for job in jobs())
-            return fit_all(4, parallel)
-
-    assert_same_models(together(run), alone())
-    assert populations == [4]
-
-
-def test_tasks_of_a_failed_call_are_not_run_in_the_next_one():
-    """joblib prepares ``n_jobs`` tasks and dispatches one of them."""
-    prepared = threading.Event()
-
-    def old(i):
-        if i == 1:
-            assert prepared.wait(10)
-            raise OSError("error of the test")
-        if i in (2, 3):
-            network(**ENDLESS).fit(X, y)
-        return "old"
-
-    def tasks():
-        for i in range(8):
-            if i == 5:
-                prepared.set()
-            yield delayed(old)(i)
-
-    def run():
-        with Parallel(2) as parallel:
-            with pytest.raises(OSError, match="error of the test"):
-                parallel(tasks())
-            return parallel(delayed(int)(i) for i in range(8))
-
-    assert together(run, cores=2) == list(range(8))
-
-
-@pytest.mark.filterwarnings("ignore:.*tasks have been successfully executed")
-@pytest.mark.filterwarnings("ignore:.*tasks which were still being processed")
-def test_an_error_after_the_end_of_its_call():
-    """The generator of tasks raises while a finished job requests the next task."""
-    asked, closed = threading.Event(), threading.Event()
-
-    def tasks():
-        yield from (delayed(int)(i) for i in range(4))
-        asked.set()
-        assert closed.wait(10)
-        raise OSError("error of the test")
-
-    def run():
-        with Parallel(2, return_as="generator") as parallel:
-            results = parallel(tasks())
-            assert asked.wait(10)
-            threading.Timer(0.1, closed.set).start()
-            results.close()
-            return list(parallel(delayed(int)(i) for i in range(4)))
-
-    assert together(run) == list(range(4))
-
-
-def test_an_error_in_the_generator_of_tasks():
-    def tasks():
-        yield delayed(fit_once)(jobs()[0])
-        raise OSError("error of the test")
-
-    for n_jobs in (None, 2):
-        with pytest.raises(OSError, match="error of the test"):
-            together(lambda n_jobs=n_jobs: Parallel(n_jobs)(tasks()))
-
-
-def test_timeout_of_jobs():
-    with pytest.raises(multiprocessing.TimeoutError):
-        together(
-            lambda: Parallel(timeout=0.1)(delayed(time.sleep)(0.5) for _ in range(3))
-        )
-
-
-def test_system_allows_no_more_threads(monkeypatch):
-    """If no thread can be started there is an error, or the job runs later."""
-    real, started = threading.Thread.start, []
-
-    def start(self):
-        if self.name == "skdeep":
-            started.append(self)
-            if len(started) == 3:
-                raise RuntimeError("can't start new thread")
-        return real(self)
-
-    monkeypatch.setattr(threading.Thread, "start", start)
-
-    def run():
-        with contextlib.suppress(RuntimeError):
-            assert_same_models(fit_all(), alone())
-        return fit_all()
-
-    assert_same_models(together(run), alone())
-
-
-@pytest.mark.parametrize("is_started", [True, False])
-def test_an_interrupt_while_a_thread_is_started(monkeypatch, is_started):
-    """No thread outlives the call; later fits do not wait for unstarted threads."""
-    real, names = threading.Thread.start, []
-    begun, ended = threading.Event(), []
-
-    def start(self):
-        names.append(self.name)
-        if is_started or names.count("skdeep") < 2:
-            real(self)
-        if self.name == "skdeep" and names.count("skdeep") == 2:
-            assert not is_started or begun.wait(10)
-            raise KeyboardInterrupt
-
-    def job(i):
-        if i == 1:
-            begun.set()
-            time.sleep(0.2)
-            ended.append(i)
-
-    def run():
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(threading.Thread, "start", start)
-            Parallel()(delayed(job)(i) for i in range(3))
-        assert ended == [1] * is_started
-        return fit_all()
-
-    assert_same_models(together(run, cores=2), alone())
-
-
-def test_population_that_fails_as_a_whole(monkeypatch):
-    """No fit returns untrained, and the backend still works."""
-
-    def fails(*args):
-        raise MemoryError("error of the test, too large")
-
-    def run():
-        with monkeypatch.context() as patch:
-            patch.setattr(population, "make_chunks", fails)
-            try:
-                found = cross_val_score(network(), X, y, cv=4)
-            except ValueError as error:
-                assert "error of the test, too large" in str(error)
-            else:
-                np.testing.assert_allclose(found, expected)
-        return fit_all()
-
-    expected = cross_val_score(network(), X, y, cv=4)
-    assert_same_models(together(run), alone())
-
-
 # -- other estimators ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize("n_jobs", [pytest.param(None, marks=pytest.mark.nightly), 2])
 def test_other_estimators(cores, n_jobs):
     def call(n_jobs):
         models = {
@@ -907,124 +551,6 @@ def test_a_fit_within_an_epochs_end(cores):
     assert_same_models(found, [run(n) for n in sizes])
 
 
-# -- generators ------------------------------------------------------------------------
-
-
-def lazily(n=4, how="generator", **options):
-    return fit_all(n, Parallel(return_as=how, **options))
-
-
-@pytest.mark.parametrize("how", ["generator", "generator_unordered"])
-@pytest.mark.parametrize("n_jobs", [None, 2])
-def test_results_one_by_one(how, n_jobs):
-    found = together(lambda: list(lazily(6, how, n_jobs=n_jobs)))
-    found.sort(key=lambda model: model.alpha)
-    assert_same_models(found, alone(6))
-
-
-@pytest.mark.parametrize("n_used", [0, 1, 3])
-@pytest.mark.parametrize("n_jobs", [None, 2])
-@pytest.mark.filterwarnings("ignore:.*tasks have been successfully executed")
-@pytest.mark.filterwarnings("ignore:.*tasks which were still being processed")
-def test_results_abandoned(n_used, n_jobs):
-    def run():
-        results = lazily(6, n_jobs=n_jobs)
-        used = [next(results) for _ in range(n_used)]
-        results.close()
-        del results
-        return [*used, *fit_all()]
-
-    found = together(run)
-    assert_same_models(found, [*alone(6)[:n_used], *alone()])
-
-
-def test_a_call_before_the_results_of_another_are_used():
-    def run():
-        results = lazily()
-        scores = cross_val_score(network(), X, y, cv=3)
-        return list(results), scores
-
-    found, scores = together(run)
-    assert_same_models(found, alone())
-    np.testing.assert_allclose(scores, cross_val_score(network(), X, y, cv=3))
-
-
-def test_calls_between_the_results_of_another():
-    def run():
-        return [(model, fit_all(2)) for model in lazily(3)]
-
-    for (model, others), expected in zip(together(run), alone(3), strict=True):
-        assert_same_models([model], [expected])
-        assert_same_models(others, alone(2))
-
-
-@pytest.mark.parametrize("n_jobs", [None, 2])
-def test_results_of_two_calls_in_turns(n_jobs):
-    def run():
-        return list(
-            zip(lazily(5, n_jobs=n_jobs), lazily(5, n_jobs=n_jobs), strict=True)
-        )
-
-    first, second = zip(*together(run), strict=True)
-    assert_same_models(first, alone(5))
-    assert_same_models(second, alone(5))
-
-
-def test_a_job_that_fits_between_the_results_of_its_own_call():
-    def run(i):
-        return [(model, fit_once(jobs()[i])) for model in lazily(3)]
-
-    found = together(lambda: Parallel()(delayed(run)(i) for i in range(3)))
-    for i, pairs in enumerate(found):
-        models, own = zip(*pairs, strict=True)
-        assert_same_models(models, alone(3))
-        assert_same_models(own, [alone()[i]] * 3)
-
-
-def test_a_job_with_other_calls_between_the_results_of_its_own():
-    def run(i):
-        return [(model, fit_all(2)) for model in lazily(3)]
-
-    for pairs in together(lambda: Parallel()(delayed(run)(i) for i in range(3))):
-        models, others = zip(*pairs, strict=True)
-        assert_same_models(models, alone(3))
-        for few in others:
-            assert_same_models(few, alone(2))
-
-
-def test_a_job_with_results_of_two_calls_in_turns():
-    def run(i):
-        return list(zip(lazily(3), lazily(3, n_jobs=2), strict=True))
-
-    for pairs in together(lambda: Parallel()(delayed(run)(i) for i in range(3))):
-        first, second = zip(*pairs, strict=True)
-        assert_same_models(first, alone(3))
-        assert_same_models(second, alone(3))
-
-
-@pytest.mark.filterwarnings("ignore:.*tasks")
-def test_results_used_in_another_thread():
-    def run():
-        results, found = lazily(), []
-        thread = threading.Thread(target=lambda: found.extend(results), daemon=True)
-        thread.start()
-        thread.join()
-        return found
-
-    assert_same_models(together(run), alone())
-
-
-def test_jobs_whose_arguments_are_computed_in_parallel():
-    def run():
-        return Parallel()(
-            delayed(fit_once)(Job(network(alpha=model.alpha), X, y))
-            for job in jobs()
-            for model in Parallel()([delayed(fit_once)(job)])
-        )
-
-    assert_same_models(together(run), alone())
-
-
 # -- configuration and environment -----------------------------------------------------
 
 
@@ -1040,10 +566,10 @@ def scores_of_folds():
 @pytest.mark.parametrize(
     "options",
     [
-        {"backend": "skdeep"},
+        pytest.param({"backend": "skdeep"}, marks=pytest.mark.nightly),
         {"backend": "skdeep", "memory_budget": 1},
         {"backend": "threading", "n_jobs": 2},
-        {"n_jobs": 2},
+        pytest.param({"n_jobs": 2}, marks=pytest.mark.nightly),
         {"n_jobs": 1},
     ],
     ids=str,
@@ -1208,66 +734,3 @@ def test_clones_and_parameters_are_left_alone():
     assert str(clone(model)) == str(model)
     with pytest.raises(Exception, match="not fitted"):
         model.predict(X)
-
-
-# -- Ctrl-C ----------------------------------------------------------------------------
-
-INTERRUPTED = """
-    import os, signal, threading, time, warnings
-    import joblib, numpy as np
-    from sklearn.datasets import load_iris
-    from sklearn.ensemble import BaggingClassifier
-    from sklearn.model_selection import GridSearchCV, cross_val_score
-    import skdeep.training._population as population
-    from skdeep import MLPClassifier
-
-    X, y = load_iris(return_X_y=True)
-    real, begun = population._Chunk._run_epoch, []
-
-    def run_epoch(self):
-        if not begun:
-            begun.append(time.monotonic())
-            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
-        return real(self)
-
-    population._Chunk._run_epoch = run_epoch
-    model = MLPClassifier((5,), max_iter=10**8, n_iter_no_change=np.inf, random_state=0)
-    search = GridSearchCV(model, {"alpha": [0.1, 1.0]}, cv=3)
-    filters, n_done = list(warnings.filters), 0
-    for call in (
-        lambda: search.fit(X, y),
-        lambda: cross_val_score(search, X, y, cv=2),
-        lambda: cross_val_score(BaggingClassifier(model, 3), X, y, n_jobs=2, cv=3),
-    ):
-        begun.clear()
-        try:
-            with joblib.parallel_config(backend="skdeep"):
-                call()
-        except KeyboardInterrupt:
-            n_done += 1
-            threads = [t.name for t in threading.enumerate() if "Timer" not in str(t)]
-            print(f"after {time.monotonic() - begun[0]:.1f} s", threads)
-            assert time.monotonic() - begun[0] < 5
-            assert threads == ["MainThread"], threads
-            assert warnings.filters == filters
-    print("interrupted", n_done)
-    begun.clear()
-    with joblib.parallel_config(backend="skdeep"):
-        search.fit(X, y)
-"""
-
-
-@pytest.mark.slow
-def test_interrupt():
-    """Ctrl-C stops all threads within seconds."""
-    code = "import torch; torch.set_num_threads(2)\n"
-    done = subprocess.run(
-        [sys.executable, "-c", code + textwrap.dedent(INTERRUPTED)],
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
-    told = done.stdout + done.stderr
-    assert "interrupted 3" in done.stdout, told
-    assert done.stderr.rstrip().endswith("KeyboardInterrupt"), told
-    assert done.returncode == -2, told

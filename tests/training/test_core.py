@@ -149,6 +149,7 @@ def fit_adversaries(real, **options):
     return generator.module, train(task)
 
 
+@pytest.mark.nightly
 def test_a_generator_learns_a_gaussian_from_its_discriminator():
     rng = np.random.RandomState(0)
     real = torch.from_numpy(rng.normal(3.0, 0.5, (512, 1)))

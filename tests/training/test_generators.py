@@ -9,6 +9,7 @@ from sklearn.datasets import make_classification
 from skorch.callbacks import Callback
 from torch import nn
 
+import skdeep.training._device as device
 from skdeep import ModuleClassifier, ModuleRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
@@ -255,7 +256,7 @@ class InterruptedWait:
 
 def test_interrupt_while_another_fit_has_the_generators(monkeypatch):
     # Building the module acquires them, then the fit, and again after each hook.
-    monkeypatch.setattr("skdeep.training._device._lock", InterruptedWait())
+    monkeypatch.setattr(device, "_lock", InterruptedWait())
     with pytest.warns(UserWarning, match="interrupted"):
         make().fit(X, y)
 

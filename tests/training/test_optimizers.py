@@ -199,7 +199,7 @@ def test_grid_search_over_a_parameter_of_the_optimizer(kind):
         *arguments,
         solver=torch.optim.AdamW,
         learning_rate_init=RATE,
-        max_iter=30,
+        max_iter=10,
         batch_size=BATCH,
         random_state=0,
     )

@@ -22,6 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 
+import skdeep.training._grouping as grouping
 import skdeep.training._population as population
 from skdeep import MLPClassifier, MLPRegressor
 from skdeep.losses import BINARY_LOSSES, MULTICLASS_LOSSES, REGRESSION_LOSSES
@@ -33,6 +34,7 @@ from tests.training.populations import (
     assert_together_as_apart,
     fit_once,
     fit_together,
+    others_nightly,
     record_chunks,
     together,
 )
@@ -86,17 +88,6 @@ def resampled(n_parts, n_rows=110):
     rng = np.random.default_rng(0)
     rows = rng.integers(0, len(X), (n_parts, n_rows))
     return [(X[r], y[r]) for r in rows]
-
-
-def others_nightly(values, *kept):
-    """Mark all values but some as nightly.
-
-    The dense step of many networks with each loss and activation is compared with
-    autograd in ``test_dense_step``.
-    """
-    return [
-        pytest.param(v, marks=[pytest.mark.nightly] * (v not in kept)) for v in values
-    ]
 
 
 @pytest.fixture
@@ -201,8 +192,10 @@ def test_stopping_at_different_epochs(chunks, early_stopping, validation_split):
     assert len({model.n_iter_ for model in found}) > 1
 
 
-@pytest.mark.parametrize("early_stopping", [False, True, "loss"])
-def test_own_validation_rows(chunks, early_stopping):
+@pytest.mark.parametrize(
+    "early_stopping", others_nightly([False, True, "loss"], False, "loss")
+)
+def test_given_validation_rows(chunks, early_stopping):
     params = {"early_stopping": early_stopping, "n_iter_no_change": 2, "tol": 0.01}
     models = [
         classifier(**params, max_iter=30, learning_rate_init=rate)
@@ -271,7 +264,7 @@ def test_fewer_rows_than_a_batch(chunks, batch_size):
     assert max(chunks) == 4
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 73, 74])
+@pytest.mark.parametrize("batch_size", others_nightly([1, 7, 73, 74], 1, 73))
 @pytest.mark.filterwarnings("ignore:Got batch_size:UserWarning")
 def test_sizes_of_batches(batch_size):
     jobs = jobs_of([classifier(batch_size=batch_size, max_iter=2)])
@@ -298,7 +291,7 @@ def test_without_shuffling(chunks):
     assert max(chunks) > 2
 
 
-@pytest.mark.parametrize("class_weight", [None, "balanced"])
+@pytest.mark.parametrize("class_weight", others_nightly([None, "balanced"], "balanced"))
 def test_weights_of_rows_and_classes(chunks, class_weight):
     rng = np.random.default_rng(0)
     jobs = [
@@ -337,7 +330,7 @@ def test_missing_numbers(chunks):
     assert max(chunks) > 1
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", others_nightly(["float32", "float64"], "float32"))
 def test_float_types(chunks, dtype):
     data = folds(X.astype(dtype))
     found = assert_together_as_apart(jobs_of([classifier(), classifier(alpha=1)], data))
@@ -449,8 +442,10 @@ def test_members_with_settings_of_their_own(chunks):
     assert max(chunks) > 1
 
 
-@pytest.mark.parametrize("solver", ["sgd", "adam", "adamw"])
-def test_gradients_shortened(chunks, solver):
+@pytest.mark.parametrize(
+    "solver", others_nightly(["sgd", "adam", "adamw"], "sgd", "adamw")
+)
+def test_clipped_gradients(chunks, solver):
     norms = (1e-3, 0.05, 0.5, 1e3, None)
     models = [classifier(solver=solver, max_grad_norm=norm) for norm in norms]
     assert_together_as_apart(jobs_of(models))
@@ -482,7 +477,9 @@ def test_verbose_fits_train_apart_and_show_it(chunks, capsys):
     assert capsys.readouterr().out.count("Iteration 3, loss") == 2 * len(jobs)
 
 
-@pytest.mark.parametrize("make", [sparse.csr_array, sparse.csc_matrix])
+@pytest.mark.parametrize(
+    "make", others_nightly([sparse.csr_array, sparse.csc_matrix], sparse.csr_array)
+)
 def test_sparse_inputs(make):
     data = [(make(np.where(part > 0.5, part, 0)), target) for part, target in folds()]
     expected, found = (
@@ -765,7 +762,7 @@ def test_a_search_keeps_the_candidates_that_do_not_diverge(chunks):
     assert max(chunks) >= 3
 
 
-@pytest.mark.parametrize("early_stopping", [True, "loss"])
+@pytest.mark.parametrize("early_stopping", others_nightly([True, "loss"], True))
 @pytest.mark.filterwarnings("ignore:Training diverged:UserWarning")
 def test_divergence_after_good_epochs(chunks, early_stopping):
     """The best epoch is kept, and the other members continue."""
@@ -807,8 +804,10 @@ def test_as_many_warnings_as_apart(chunks):
 @pytest.mark.parametrize("filters", ["always", "error"])
 def test_a_search_warns_as_often(chunks, filters):
     """As errors, the warnings make fits fail."""
-    model = make_pipeline(StandardScaler(), classifier(max_iter=3))
-    grid = {"mlpclassifier__alpha": [0.1, 1.0], "mlpclassifier__max_iter": [3, 30]}
+    # Stops after the fifth epoch.
+    model = classifier(max_iter=3, tol=10.0, n_iter_no_change=3)
+    model = make_pipeline(StandardScaler(), model)
+    grid = {"mlpclassifier__alpha": [0.1, 1.0], "mlpclassifier__max_iter": [3, 9]}
 
     def search():
         with warnings.catch_warnings(record=True) as caught:
@@ -881,7 +880,7 @@ def test_an_error_before_any_chunk_leaves_no_fit_untrained(monkeypatch):
 
 @pytest.mark.parametrize(("cache", "cores"), [(1, 1), (1, 2), (2**15, 1), (2**40, 2)])
 def test_any_chunks_give_the_same_results(chunks, monkeypatch, cache, cores):
-    monkeypatch.setattr("skdeep.training._grouping._CACHE_BYTES", cache)
+    monkeypatch.setattr(grouping, "_CACHE_BYTES", cache)
     models = [
         classifier(alpha=alpha, dropout=dropout, early_stopping=bool(dropout))
         for alpha in (0.0, 1.0)

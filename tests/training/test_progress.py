@@ -148,6 +148,15 @@ def test_terminal_shows_lines_where_another_bar_is_live(monkeypatch):
     assert stream.getvalue().count("Iteration") == 3
 
 
+def test_standard_output_of_a_kernel_is_recognised(monkeypatch):
+    iostream = pytest.importorskip("ipykernel.iostream")
+    stream = iostream.OutStream.__new__(iostream.OutStream)
+    monkeypatch.setattr(sys, "stdout", stream)
+    is_notebook = _progress._is_notebook()
+    monkeypatch.undo()
+    assert is_notebook
+
+
 NOTEBOOK = """
 import contextlib, io
 import numpy as np
@@ -164,7 +173,7 @@ assert stream.getvalue().startswith("Iteration 1, loss = ")
 """
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_in_a_kernel():
     """One output, updated in place; lines where standard output is redirected."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK)])

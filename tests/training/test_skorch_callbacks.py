@@ -464,8 +464,7 @@ WAYS = [accuracy(), accuracy(use_caching=False)]
 
 
 @pytest.mark.parametrize("scoring", WAYS)
-@pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.parametrize("as_sparse", [False, True])
+@pytest.mark.parametrize(("n_classes", "as_sparse"), [(2, True), (3, False)])
 def test_accuracy_of_string_labels(scoring, n_classes, as_sparse):
     y = np.array(["high", "low", "mid"])[
         np.digitize(WIDE[:, 0], [0, 1][: n_classes - 1])

@@ -85,6 +85,20 @@ def test_solver_equals_torch(solver):
         np.testing.assert_allclose(w.T, layer.weight.detach(), rtol=1e-6, atol=1e-9)
 
 
+def test_a_last_step_that_overflows():
+    """The loss of the only epoch is finite, but the network predicts infinity."""
+    model = MLPRegressor(
+        hidden_layer_sizes=(HIDDEN,),
+        solver="sgd",
+        learning_rate_init=1e200,
+        batch_size=70,
+        max_iter=1,
+        random_state=0,
+    )
+    with pytest.raises(ValueError, match="Solver produced non-finite"):
+        model.fit(X, y)
+
+
 def test_weight_decay_spares_biases_of_modules():
     model = ModuleRegressor(
         nn.Linear,

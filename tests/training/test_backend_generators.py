@@ -1,0 +1,143 @@
+"""Calls of the joblib backend that return generators."""
+
+import threading
+
+import numpy as np
+import pytest
+from joblib import Parallel, delayed
+from sklearn.model_selection import (
+    cross_val_score,
+)
+
+from tests.training.backend_cases import (
+    X,
+    alone,
+    assert_same_models,
+    fit_all,
+    jobs,
+    network,
+    y,
+)
+from tests.training.populations import Job, fit_once, together
+
+pytestmark = [
+    pytest.mark.usefixtures("no_side_effects"),
+    pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning"),
+    pytest.mark.filterwarnings("ignore:lbfgs failed to converge:UserWarning"),
+    pytest.mark.filterwarnings("ignore:One or more of the test scores:UserWarning"),
+]
+
+
+def lazily(n=4, how="generator", **options):
+    return fit_all(n, Parallel(return_as=how, **options))
+
+
+@pytest.mark.parametrize("how", ["generator", "generator_unordered"])
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_results_one_by_one(how, n_jobs):
+    found = together(lambda: list(lazily(6, how, n_jobs=n_jobs)))
+    found.sort(key=lambda model: model.alpha)
+    assert_same_models(found, alone(6))
+
+
+@pytest.mark.parametrize("n_used", [0, 1, 3])
+@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.filterwarnings("ignore:.*tasks have been successfully executed")
+@pytest.mark.filterwarnings("ignore:.*tasks which were still being processed")
+def test_results_abandoned(n_used, n_jobs):
+    def run():
+        results = lazily(6, n_jobs=n_jobs)
+        used = [next(results) for _ in range(n_used)]
+        results.close()
+        del results
+        return [*used, *fit_all()]
+
+    found = together(run)
+    assert_same_models(found, [*alone(6)[:n_used], *alone()])
+
+
+def test_a_call_before_the_results_of_another_are_used():
+    def run():
+        results = lazily()
+        scores = cross_val_score(network(), X, y, cv=3)
+        return list(results), scores
+
+    found, scores = together(run)
+    assert_same_models(found, alone())
+    np.testing.assert_allclose(scores, cross_val_score(network(), X, y, cv=3))
+
+
+def test_calls_between_the_results_of_another():
+    def run():
+        return [(model, fit_all(2)) for model in lazily(3)]
+
+    for (model, others), expected in zip(together(run), alone(3), strict=True):
+        assert_same_models([model], [expected])
+        assert_same_models(others, alone(2))
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_results_of_two_calls_in_turns(n_jobs):
+    def run():
+        return list(
+            zip(lazily(5, n_jobs=n_jobs), lazily(5, n_jobs=n_jobs), strict=True)
+        )
+
+    first, second = zip(*together(run), strict=True)
+    assert_same_models(first, alone(5))
+    assert_same_models(second, alone(5))
+
+
+def test_a_job_that_fits_between_the_results_of_its_own_call():
+    def run(i):
+        return [(model, fit_once(jobs()[i])) for model in lazily(3)]
+
+    found = together(lambda: Parallel()(delayed(run)(i) for i in range(3)))
+    for i, pairs in enumerate(found):
+        models, own = zip(*pairs, strict=True)
+        assert_same_models(models, alone(3))
+        assert_same_models(own, [alone()[i]] * 3)
+
+
+def test_a_job_with_other_calls_between_the_results_of_its_own():
+    def run(i):
+        return [(model, fit_all(2)) for model in lazily(3)]
+
+    for pairs in together(lambda: Parallel()(delayed(run)(i) for i in range(3))):
+        models, others = zip(*pairs, strict=True)
+        assert_same_models(models, alone(3))
+        for few in others:
+            assert_same_models(few, alone(2))
+
+
+def test_a_job_with_results_of_two_calls_in_turns():
+    def run(i):
+        return list(zip(lazily(3), lazily(3, n_jobs=2), strict=True))
+
+    for pairs in together(lambda: Parallel()(delayed(run)(i) for i in range(3))):
+        first, second = zip(*pairs, strict=True)
+        assert_same_models(first, alone(3))
+        assert_same_models(second, alone(3))
+
+
+@pytest.mark.filterwarnings("ignore:.*tasks")
+def test_results_used_in_another_thread():
+    def run():
+        results, found = lazily(), []
+        thread = threading.Thread(target=lambda: found.extend(results), daemon=True)
+        thread.start()
+        thread.join()
+        return found
+
+    assert_same_models(together(run), alone())
+
+
+def test_jobs_whose_arguments_are_computed_in_parallel():
+    def run():
+        return Parallel()(
+            delayed(fit_once)(Job(network(alpha=model.alpha), X, y))
+            for job in jobs()
+            for model in Parallel()([delayed(fit_once)(job)])
+        )
+
+    assert_same_models(together(run), alone())
