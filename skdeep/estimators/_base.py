@@ -25,6 +25,7 @@ from skdeep._param_validation import ExplainedParameters
 from skdeep._versions import VersionedPickle
 from skdeep.encoding import InputEncoder, as_tensor, float_dtype, naming
 from skdeep.estimators._nested_parameters import NestedParameters
+from skdeep.estimators._summary import NetworkSummary, describe_inputs, summarise
 from skdeep.estimators._trained import TrainedNetwork
 from skdeep.estimators._validation import (
     Schema,
@@ -759,6 +760,7 @@ class BaseNetwork(
             "_inputs": plan.inputs,
             "_targets": plan.targets,
             "_loss": plan.loss,
+            "_input_shapes": self._input_description(task) if is_final else None,
             "_trained": self._keep(task.learner.module, plan, is_final=is_final),
             "_state": task.state,
             "callbacks_": [
@@ -824,6 +826,51 @@ class BaseNetwork(
     def _as_array(self, tensor: Tensor) -> np.ndarray:
         """Return predictions in the float type that X had."""
         return tensor.numpy().astype(self._dtype, copy=False)
+
+    def summary(self) -> NetworkSummary:
+        """Return the layers of the network, their output shapes and parameter counts.
+
+        Shapes are those of a forward pass on made-up rows shaped like the training
+        rows; "n" stands for the number of rows. A layer whose shape is "?" is not
+        called as a module, or comes after one that does not take such rows.
+
+        Returns
+        -------
+        summary : NetworkSummary
+            Prints as a table. ``layers`` holds ``name``, ``kind``, ``output_shape``,
+            ``n_trainable`` and ``n_frozen`` of each; ``n_parameters``, ``n_trainable``
+            and ``n_frozen`` are the totals.
+
+        Examples
+        --------
+        >>> from skdeep import MLPClassifier
+        >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]] * 5, [0, 1, 2, 0] * 5
+        >>> model = MLPClassifier((8,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> model.summary()
+        DenseNetwork
+        ------------------------------------------------------
+        Layer          Type    Output shape  Trainable  Frozen
+        ------------------------------------------------------
+        layers.0       Linear  (n, 8)               24       0
+        activations.0  ReLU    (n, 8)                0       0
+        layers.1       Linear  (n, 3)               27       0
+        ------------------------------------------------------
+        Parameters: 51 (51 trainable, 0 frozen)
+        """
+        check_is_fitted(self)
+        return summarise(self.module_, self._input_shapes)
+
+    def _input_description(self, task: Task) -> list:
+        """Describe what the network takes, from one training row."""
+        return describe_inputs(task.train.batch(slice(0, 1)).inputs)
+
+    def _html_repr(self) -> str:
+        """Return the HTML of a notebook: scikit-learn's diagram, then the summary."""
+        diagram = super()._html_repr()
+        if not self.__sklearn_is_fitted__():
+            return diagram
+        summary = self.summary()._repr_html_()
+        return f"{diagram}<details><summary>Network</summary>{summary}</details>"
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_trained")

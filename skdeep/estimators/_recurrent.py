@@ -29,6 +29,7 @@ from skdeep.estimators._parameters import (
 )
 from skdeep.estimators._regressor import RegressorNetwork
 from skdeep.estimators._sequences import check_sequences
+from skdeep.estimators._summary import describe_inputs
 from skdeep.estimators._validation import check_weight
 from skdeep.losses import StepLoss
 from skdeep.networks import CELLS, RecurrentNetwork
@@ -122,6 +123,10 @@ class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNe
                 f"(vocabulary_size, embedding_dim)={config['embedding']}: "
                 f"{first_line(error)}"
             ) from error
+
+    def _input_description(self, task):
+        # Without lengths: the network would cut the sequences to the longest one.
+        return describe_inputs(task.train.batch(slice(0, 1)).inputs[:1])
 
     def _search_space(self):
         # Not bidirectional: steps would be predicted from those that come later.
