@@ -4,110 +4,54 @@ from __future__ import annotations
 
 import copy
 import functools
-import math
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 import torch
 from scipy import sparse
-from scipy.stats import loguniform
 from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackSupportMixin
-from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import Tensor
 
 from skdeep._messages import warn
 from skdeep._param_validation import ExplainedParameters
 from skdeep._versions import VersionedPickle
-from skdeep.encoding import InputEncoder, as_tensor, float_dtype, naming
+from skdeep.encoding import naming
+from skdeep.estimators._fitted import FittedNetwork
+from skdeep.estimators._holdout import hold_out_rows
 from skdeep.estimators._nested_parameters import NestedParameters
-from skdeep.estimators._summary import NetworkSummary, describe_inputs, summarise
-from skdeep.estimators._trained import TrainedNetwork
-from skdeep.estimators._validation import (
-    Schema,
-    check_inputs,
-    check_validation_pair,
-    check_weight,
-)
+from skdeep.estimators._observed import ObservedFits
+from skdeep.estimators._options import check_training_options
+from skdeep.estimators._plan import Plan, Sample
+from skdeep.estimators._seeds import make_rng, peek_seed
+from skdeep.estimators._validation import check_validation_pair, check_weight
 from skdeep.networks import Dropout
 from skdeep.training import (
-    Checkpoint,
     DenseLearner,
     Learner,
-    RowSource,
     Supervised,
     Task,
     TrainingOptions,
     TrainingState,
     hidden_values,
-    make_net,
     memory_errors,
-    own_generators,
     raw_scores,
     resolve_device,
     train,
 )
-
-
-@dataclass
-class Sample:
-    """Checked rows with their encoded targets and weights, if they have any."""
-
-    table: Any
-    codes: Any
-    weight: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-    def rows(self, index: np.ndarray) -> Sample:
-        """Return some of the rows."""
-        weight = None if self.weight is None else self.weight[index]
-        return Sample(self.table.rows(index), self.codes[index], weight)
-
-    def without_weightless(self) -> Sample:
-        """Drop rows of weight zero, which a class weight may have made."""
-        if self.weight is None or self.weight.all():
-            return self
-        if not self.weight.any():
-            raise ValueError("class_weight leaves no sample a weight above zero.")
-        return self.rows(np.flatnonzero(self.weight))
-
-
-@dataclass
-class Plan:
-    """How a fit encodes inputs and targets, and which network stands between them.
-
-    ``fitted`` holds attributes that a family sets besides those of every network.
-    """
-
-    schema: Schema
-    targets: Any
-    float_type: str
-    fitted: dict[str, Any] = field(default_factory=dict)
-    inputs: Any = None
-    loss: Any = None
-    n_scores: int = 0
-    config: dict = field(default_factory=dict)
-    dtype: torch.dtype = torch.float32
-    early_stopping: Any = False
-
 
 # What 'lbfgs' does not read, or refuses.
 _NOT_FOR_LBFGS = ("batch_size", "dropout", "learning_rate_init", "max_grad_norm")
 
 
 class BaseNetwork(
+    FittedNetwork,
+    ObservedFits,
     NestedParameters,
     ExplainedParameters,
     VersionedPickle,
-    CallbackSupportMixin,
     BaseEstimator,
-    ABC,
 ):
     """Base class of all estimators around a network, and how to add one.
 
@@ -222,164 +166,6 @@ class BaseNetwork(
 
     _number_hints = {"learning_rate": "A learning rate is set by learning_rate_init."}
 
-    # The training parameters of a subclass that does not take them in __init__.
-    solver: Any = "adam"
-    solver_params: Any = None
-    alpha = 0.0001
-    batch_size: Any = "auto"
-    learning_rate = "constant"
-    learning_rate_init: Any = 0.001
-    power_t = 0.5
-    max_iter: Any = 200
-    shuffle = True
-    random_state: Any = None
-    tol = 1e-4
-    verbose: Any = False
-    warm_start = False
-    momentum = 0.9
-    nesterovs_momentum = True
-    early_stopping: Any = False
-    validation_fraction = 0.1
-    validation_split = "random"
-    validation_gap = 0
-    beta_1 = 0.9
-    beta_2 = 0.999
-    epsilon = 1e-8
-    n_iter_no_change: float = 10
-    max_fun = 15000
-    max_grad_norm: float | None = None
-    accumulate = 1
-    weight_averaging = 0.0
-    callbacks: Any = None
-    device = "auto"
-    dtype: str | None = None
-    precision: str | None = None
-    compile = False
-    loss: Any
-
-    # -- the methods of a family of networks -------------------------------------------
-
-    @abstractmethod
-    def _network_config(self, plan: Plan) -> dict:
-        """Return what the network is built from, in plain Python."""
-
-    @abstractmethod
-    def _build(self, config: dict, seed: int = 0) -> nn.Module:
-        """Build a network; ``seed`` seeds what its constructor draws."""
-
-    def _search_space(self) -> dict:
-        """Return values worth trying with the stochastic solvers, by parameter."""
-        return {
-            "learning_rate_init": loguniform(3e-4, 3e-2),
-            "alpha": loguniform(1e-5, 1.0),
-            "batch_size": [32, 64, "auto"],
-        }
-
-    def _initialize(self, network: nn.Module, rng: np.random.RandomState) -> None:
-        """Draw the initial weights, unless the constructor has drawn them."""
-
-    def _check(self, X, y="no_validation", *, dtype, schema: Schema | None = None):
-        """Return the checked rows, the checked y if there is one, and the schema."""
-        return check_inputs(self, X, y, dtype=dtype, schema=schema)
-
-    def _float_type(self, X, table) -> str:
-        """Return the name of the float type of predictions: that of X if it has one."""
-        return float_dtype(X) or table.dtype.name
-
-    def _make_inputs(self, schema: Schema):
-        """Return the encoder of inputs."""
-        return InputEncoder()
-
-    def _keep(self, network: nn.Module, plan: Plan, *, is_final: bool):
-        """Return a trained network in the form that the estimator stores.
-
-        If not ``is_final``, training continues and the network must not be changed.
-        """
-        return TrainedNetwork.of(network, plan.config, plan.dtype)
-
-    def _has_dense_gradient(self, plan: Plan) -> bool:
-        """Return whether the hand-written gradient of dense networks can be used."""
-        return False
-
-    def _draws_globally(self) -> bool:
-        """Return whether user code may draw from torch's global generators."""
-        has_user_code = callable(self.loss) or callable(self.solver)
-        return self._constructor_draws or bool(self.callbacks) or has_user_code
-
-    @property
-    def _constructor_draws(self) -> bool:
-        """Whether the network's constructor draws the weights, from torch's generator.
-
-        Layers of torch do. Such a network may draw in training too (``nn.Dropout``).
-        """
-        return type(self)._initialize is BaseNetwork._initialize
-
-    def _work(self, network: nn.Module, batch_size: int) -> int | None:
-        """Return the multiply-adds of one batch, if they are known."""
-        return None
-
-    # -- the methods of a kind of target -----------------------------------------------
-
-    def _check_classes(self, incremental: bool, classes) -> None:
-        """Check the ``classes`` passed to ``partial_fit``."""
-
-    @abstractmethod
-    def _make_targets(self, y, classes):
-        """Return the encoder of y, for a first fit."""
-
-    @abstractmethod
-    def _known_targets(self, y):
-        """Return the encoder of the previous fit; raise if y does not match it."""
-
-    @abstractmethod
-    def _make_loss(self, targets):
-        """Return the loss for these targets."""
-
-    @abstractmethod
-    def _n_scores(self, targets, loss) -> int:
-        """Return the number of raw scores of a row."""
-
-    @abstractmethod
-    def _decode(self, targets, loss, raw: Tensor) -> Tensor:
-        """Return codes of predicted classes or predicted values, (n_samples, ...)."""
-
-    def _predicted(self, targets, loss, raw: Tensor) -> Tensor:
-        """Return ``_decode`` in the unit of y."""
-        return self._decode(targets, loss, raw)
-
-    def _is_defined(self, raw: Tensor) -> bool:
-        """Return whether raw scores give predictions without NaN."""
-        if math.isfinite(raw.sum()):
-            return True
-        # A score of -inf rules a class out.
-        return not bool((raw.isnan() | (raw == torch.inf)).any())
-
-    def _check_validation_target(self, sample: Sample, valid: Sample) -> None:
-        """Warn if the validation targets are unlike the training targets."""
-
-    def _score_tells(self, targets, valid: Sample) -> bool:
-        """Return whether the score on these rows can tell networks apart."""
-        return True
-
-    def _look_back(self, task: Task, plan: Plan) -> None:
-        """Warn if the training has failed."""
-
-    def _probabilities(self, targets, loss, raw: Tensor) -> Tensor:
-        """Return the output of ``net_.predict_proba``."""
-        return raw
-
-    def _n_classes(self, targets) -> int | None:
-        """Return the number of classes of a classifier."""
-        return None
-
-    def _strata(self, sample: Sample, targets) -> np.ndarray | None:
-        """Return the labels by which a random validation part is stratified."""
-        return None
-
-    def _add_class_weight(self, weight, y, targets, incremental: bool):
-        """Multiply the sample weights by the class weights."""
-        return weight
-
     # -- search ------------------------------------------------------------------------
 
     def default_search_space(self) -> dict:
@@ -474,7 +260,7 @@ class BaseNetwork(
             valid = self._validation_sample(X_val, y_val, plan, dtype)
             self._check_validation_target(sample, valid)
         checkpoint = self._open_checkpoint(sample, valid, incremental)
-        rng = _random_state(self.random_state, checkpoint)
+        rng = make_rng(self.random_state, checkpoint)
         if not has_validation_rows and self._holds_out():
             sample, valid = self._hold_out(sample, plan.targets, rng)
 
@@ -504,40 +290,8 @@ class BaseNetwork(
         return check_validation_pair(X, X_val, y_val)
 
     def _check_options(self, incremental: bool) -> None:
-        """Refuse what does not go together."""
-        if incremental and self.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True")
-        _check_solver(self.solver, self.solver_params)
-        if isinstance(self.loss, type):
-            raise TypeError(
-                f"loss must be a name, a function or an instance of a loss, got the "
-                f"class {self.loss.__name__}; pass loss={self.loss.__name__}()."
-            )
-        if self.solver == "lbfgs":
-            self._check_lbfgs()
-        if self.precision is not None and self.dtype == "float64":
-            raise ValueError(
-                f"precision={self.precision!r} is mixed with float32; it does not go "
-                "with dtype='float64'."
-            )
-        for item in self.callbacks or ():
-            callback = item[-1] if isinstance(item, tuple) and item else item
-            if isinstance(callback, type) or not hasattr(callback, "on_epoch_end"):
-                raise TypeError(
-                    f"callbacks must be instances of skorch callbacks, got {item!r}."
-                )
-
-    def _check_lbfgs(self) -> None:
-        if getattr(self, "dropout", 0) > 0:
-            raise ValueError(
-                f"solver='lbfgs' needs a deterministic loss; dropout={self.dropout!r} "
-                "makes it random. Use another solver or dropout=0."
-            )
-        if self.precision is not None:
-            raise ValueError(
-                f"solver='lbfgs' computes in float64; precision={self.precision!r} "
-                "needs another solver."
-            )
+        """Raise if parameters contradict each other."""
+        check_training_options(self, incremental)
 
     def _accepted_dtype(self, device: torch.device):
         """Return the float types that X may keep."""
@@ -561,22 +315,14 @@ class BaseNetwork(
 
     def _hold_out(self, sample: Sample, targets, rng) -> tuple[Sample, Sample]:
         """Set validation rows aside: a random part, or the last rows."""
-        n_samples = len(sample)
-        n_valid = int(np.ceil(self.validation_fraction * n_samples))
-        gap = self.validation_gap if self.validation_split == "last" else 0
-        n_train = max(n_samples - n_valid - gap, 0)
-        if n_valid < 2 or n_train < 1:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' or "
-                f"the size of your dataset. Of {n_samples} samples, {n_train} are left "
-                f"for training and {n_valid} for validation, which needs two."
-            )
-        if self.validation_split == "last":
-            rows = np.arange(n_samples)
-            train_rows, valid_rows = rows[:n_train], rows[n_samples - n_valid :]
-        else:
-            strata = self._strata(sample, targets)
-            train_rows, valid_rows = _random_split(n_train, n_valid, strata, rng)
+        train_rows, valid_rows = hold_out_rows(
+            len(sample),
+            self.validation_fraction,
+            is_last=self.validation_split == "last",
+            gap=self.validation_gap,
+            strata=self._strata(sample, targets),
+            rng=rng,
+        )
         return sample.rows(train_rows), sample.rows(valid_rows)
 
     def _watched(self, targets, valid: Sample | None):
@@ -612,7 +358,7 @@ class BaseNetwork(
         dtype = plan.dtype
         if self.solver == "lbfgs" and device.type != "mps":
             dtype = torch.float64  # as scipy's L-BFGS computes; mps has none
-        seed = _peek(rng) + state.n_samples_seen
+        seed = peek_seed(rng) + state.n_samples_seen
         network = self._new_network(plan.config, seed).to(device, dtype)
         if first:
             self._initialize(network, rng)
@@ -636,8 +382,8 @@ class BaseNetwork(
         objective = Supervised(loss, plan.n_scores, self.precision)
         return Task(
             learners=[kind(network, objective)],
-            train=_as_source(sample, plan, dtype, device),
-            valid=None if valid is None else _as_source(valid, plan, dtype, device),
+            train=plan.encode(sample, dtype, device),
+            valid=None if valid is None else plan.encode(valid, dtype, device),
             options=options,
             is_partial=incremental,
             rng=rng,
@@ -652,13 +398,6 @@ class BaseNetwork(
             callbacks=[_copied(item) for item in self.callbacks or ()],
             device=device,
         )
-
-    def _new_network(self, config: dict, seed: int = 0) -> nn.Module:
-        """Build a network, with torch's global generator seeded if it draws there."""
-        if not self._constructor_draws:
-            return self._build(config, seed)
-        with own_generators(seed, torch.device("cpu")):
-            return self._build(config, seed)
 
     def _resumed_state(self, plan: Plan, incremental: bool) -> TrainingState:
         """Return where training left off; a warm start takes a new optimizer."""
@@ -692,55 +431,6 @@ class BaseNetwork(
 
     def _auto_batch_size(self, n_samples: int) -> int:
         return min(200, n_samples)
-
-    def _open_checkpoint(self, sample: Sample, valid, incremental: bool):
-        """Return the checkpoint of this fit, if a callback asks for one."""
-        for callback in getattr(self, "_skl_callbacks", ()):
-            if isinstance(callback, Checkpoint) and not incremental:
-                if self.solver == "lbfgs":
-                    raise ValueError(
-                        "Checkpoint needs a solver that goes by epochs: scipy's L-BFGS "
-                        "cannot be resumed. Got solver='lbfgs'."
-                    )
-                return callback.open(self, sample, valid)
-        return None
-
-    def set_callbacks(self, *callbacks):
-        """Set callbacks of scikit-learn's protocol.
-
-        Parameters
-        ----------
-        *callbacks : callback instances
-            Such as :class:`sklearn.callback.ProgressBar` or
-            :class:`skdeep.callbacks.Checkpoint`. None removes earlier ones.
-
-        Returns
-        -------
-        self : object
-            The estimator.
-        """
-        super().set_callbacks(*callbacks)
-        for callback in callbacks:
-            if isinstance(callback, Checkpoint):
-                callback.set_owner(self)
-        return self
-
-    def _observe(self, task: Task, plan: Plan, context, X, y) -> None:
-        """Have scikit-learn's callbacks told of each epoch."""
-        so_far = functools.partial(self._fitted_attributes, task, plan, is_final=False)
-        epochs = []
-
-        def begin_epoch() -> None:
-            epoch = context.subcontext(task_name="epoch")
-            epochs.append(epoch.call_on_fit_task_begin(estimator=self, X=X, y=y))
-
-        def end_epoch() -> bool:
-            return epochs.pop().call_on_fit_task_end(
-                estimator=self, X=X, y=y, reconstruction_attributes=so_far
-            )
-
-        task.begin_epoch, task.end_epoch = begin_epoch, end_epoch
-        task.is_observed = True
 
     def _set_fitted(self, attributes: dict) -> None:
         """Set the attributes of a fit; names of features may be gone."""
@@ -803,11 +493,6 @@ class BaseNetwork(
             raise ValueError(_too_large(table))
         return raw
 
-    @property
-    def _n_raw(self) -> int:
-        """Number of raw scores of a row."""
-        return self._n_scores(self._targets, self._loss)
-
     def _hidden_values(self, table, method: str) -> np.ndarray:
         """Return what a method of the network gives for checked rows."""
         with memory_errors():
@@ -827,121 +512,10 @@ class BaseNetwork(
         """Return predictions in the float type that X had."""
         return tensor.numpy().astype(self._dtype, copy=False)
 
-    def summary(self) -> NetworkSummary:
-        """Return the layers of the network, their output shapes and parameter counts.
-
-        Shapes are those of a forward pass on made-up rows shaped like the training
-        rows; "n" stands for the number of rows. A layer whose shape is "?" is not
-        called as a module, or comes after one that does not take such rows.
-
-        Returns
-        -------
-        summary : NetworkSummary
-            Prints as a table. ``layers`` holds ``name``, ``kind``, ``output_shape``,
-            ``n_trainable`` and ``n_frozen`` of each; ``n_parameters``, ``n_trainable``
-            and ``n_frozen`` are the totals.
-
-        Examples
-        --------
-        >>> from skdeep import MLPClassifier
-        >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]] * 5, [0, 1, 2, 0] * 5
-        >>> model = MLPClassifier((8,), solver="lbfgs", random_state=0).fit(X, y)
-        >>> model.summary()
-        DenseNetwork
-        ------------------------------------------------------
-        Layer          Type    Output shape  Trainable  Frozen
-        ------------------------------------------------------
-        layers.0       Linear  (n, 8)               24       0
-        activations.0  ReLU    (n, 8)                0       0
-        layers.1       Linear  (n, 3)               27       0
-        ------------------------------------------------------
-        Parameters: 51 (51 trainable, 0 frozen)
-        """
-        check_is_fitted(self)
-        return summarise(self.module_, self._input_shapes)
-
-    def _input_description(self, task: Task) -> list:
-        """Describe what the network takes, from one training row."""
-        return describe_inputs(task.train.batch(slice(0, 1)).inputs)
-
-    def _html_repr(self) -> str:
-        """Return the HTML of a notebook: scikit-learn's diagram, then the summary."""
-        diagram = super()._html_repr()
-        if not self.__sklearn_is_fitted__():
-            return diagram
-        summary = self.summary()._repr_html_()
-        return f"{diagram}<details><summary>Network</summary>{summary}</details>"
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_trained")
-
-    @property
-    def module_(self) -> nn.Module:
-        """The trained network."""
-        self._check_fitted_attribute("module_")
-        device = resolve_device(self.device, fall_back=True)
-        return self._trained.module(self._new_network, device)
-
-    @property
-    def net_(self):
-        """A skorch net around the trained network."""
-        self._check_fitted_attribute("net_")
-        targets, loss = self._targets, self._loss
-        return make_net(
-            self.module_,
-            loss,
-            self._n_raw,
-            decode=functools.partial(self._predicted, targets, loss),
-            probabilities=functools.partial(self._probabilities, targets, loss),
-            n_classes=self._n_classes(targets),
-            precision=self.precision,
-            history=self.history_,
-        )
-
-    @property
-    def criterion_(self):
-        """The loss as a module; parameters of its own are as training has left them."""
-        criterion = self.net_.criterion_
-        return criterion if criterion.module is None else criterion.module
-
-    def _check_fitted_attribute(self, name: str) -> None:
-        if not self.__sklearn_is_fitted__():
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute {name!r} before fit."
-            )
-
-    def __getstate__(self):
-        state = super().__getstate__()
-        # Callbacks hold whatever they like, such as optimizers with their tensors.
-        state.pop("callbacks_", None)
-        return state
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _random_split(n_train: int, n_valid: int, strata, rng) -> list[np.ndarray]:
-    """Return training and validation rows, each class having its share of both.
-
-    Where a class is too rare for that, or the classes are too many, each keeps a row
-    in training, if that leaves enough rows for validation.
-    """
-    n_samples = n_train + n_valid
-    if strata is not None:
-        _, codes, counts = np.unique(strata, return_inverse=True, return_counts=True)
-        if counts.min() < 2 or len(counts) > min(n_train, n_valid):
-            order = np.lexsort((rng.permutation(n_samples), codes))
-            spare = np.delete(order, counts.cumsum() - counts)
-            spare = order if len(spare) < n_valid else spare
-            # Evenly spaced among rows sorted by class.
-            steps = (np.arange(n_valid) + rng.uniform()) * len(spare) / n_valid
-            valid_rows = rng.permutation(spare[steps.astype(int)])
-            return [np.setdiff1d(order, valid_rows), valid_rows]
-    return train_test_split(
-        np.arange(n_samples), test_size=n_valid, random_state=rng, stratify=strata
-    )
 
 
 # Inputs from here on are likely to be why scores overflow.
@@ -965,62 +539,12 @@ def _too_large(table) -> str:
     )
 
 
-def _as_source(sample: Sample, plan: Plan, dtype, device) -> RowSource:
-    """Encode rows, targets and weights into tensors."""
-    rows = plan.inputs.encode(sample.table, dtype, device)
-    target = plan.targets.as_tensor(sample.codes, plan.loss.target_kind, dtype)
-    if target.isinf().any():
-        raise ValueError(f"y holds values too large for {str(dtype)[6:]}.")
-    plan.loss.check_target(target)
-    if sample.weight is None:
-        return RowSource(rows, target.to(device))
-    weight = as_tensor(sample.weight).to(device, dtype)
-    return RowSource(rows, target.to(device), weight)
-
-
 def _copied(callback):
     """Return a copy of a callback; one that cannot be copied is used as it is."""
     try:
         return copy.deepcopy(callback)
     except Exception:
         return callback
-
-
-def _check_solver(solver, solver_params) -> None:
-    """Refuse a solver that cannot make an optimizer."""
-    if isinstance(solver, type) and not issubclass(solver, torch.optim.Optimizer):
-        raise ValueError(
-            "solver must be a name, a subclass of torch.optim.Optimizer or a callable "
-            f"that makes one of the parameters, got {solver!r}."
-        )
-    if solver_params and isinstance(solver, str):
-        raise ValueError(
-            f"solver_params={solver_params!r} is for an optimizer of your own; "
-            f"solver={solver!r} has parameters of its own, such as momentum or beta_1."
-        )
-
-
-def _random_state(seed, checkpoint=None) -> np.random.RandomState:
-    """Return a generator; of numpy's global one, only a single draw is taken.
-
-    The draw is kept with a checkpoint: the fit that resumes it needs the same.
-    """
-    if seed is None:
-        seed = None if checkpoint is None else checkpoint.seed
-        if seed is None:
-            seed = int(check_random_state(None).randint(np.iinfo(np.int32).max))
-        if checkpoint is not None:
-            checkpoint.seed = seed
-    return check_random_state(seed)
-
-
-def _peek(rng: np.random.RandomState) -> int:
-    """Return a seed without moving ``rng``, whose draws are to be scikit-learn's."""
-    state = rng.get_state(legacy=False)
-    try:
-        return int(rng.randint(np.iinfo(np.int32).max))
-    finally:
-        rng.set_state(state)
 
 
 def _best_score(history: list[dict], early_stopping) -> float | None:

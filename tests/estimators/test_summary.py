@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn import config_context
 from sklearn.exceptions import NotFittedError
+from sklearn.utils import check_random_state
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -153,15 +154,21 @@ def test_module_that_does_not_take_made_up_rows():
     assert "?" in repr(model.summary())
 
 
+def global_states():
+    """Return the states of the generators of torch and numpy."""
+    torch_state = torch.random.get_rng_state().numpy()
+    return [torch_state, check_random_state(None).get_state()[1]]
+
+
 def test_summary_draws_nothing_and_changes_nothing():
     model = MLPRegressor(
         hidden_layer_sizes=(3,), dropout=0.5, max_iter=1, random_state=0
     ).fit(X, y)
-    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()
+    before = [state.copy() for state in global_states()]
     expected, names = model.predict(X), set(vars(model))
     repr(model.summary())
-    assert (torch.random.get_rng_state() == before[0]).all()
-    assert (np.random.get_state()[1] == before[1]).all()
+    for state, earlier in zip(global_states(), before, strict=True):
+        assert (state == earlier).all()
     assert (model.predict(X) == expected).all()
     assert set(vars(model)) == names
 
