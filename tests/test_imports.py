@@ -30,6 +30,7 @@ PARTS = {
 }
 # Modules in the root that any part may import.
 SHARED = {
+    "_deprecation",
     "_failed_fits",
     "_input_checks",
     "_messages",
