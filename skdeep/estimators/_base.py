@@ -1,4 +1,4 @@
-"""The order of fit and of predict, for every network."""
+"""The order of fit and predict for every estimator around a network."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from skdeep.training import (
     train,
 )
 
-# What 'lbfgs' does not read, or refuses.
+# Parameters that 'lbfgs' ignores or does not accept.
 _NOT_FOR_LBFGS = ("batch_size", "dropout", "learning_rate_init", "max_grad_norm")
 
 
@@ -164,22 +164,24 @@ class BaseNetwork(
     1.0
     """
 
-    _number_hints = {"learning_rate": "A learning rate is set by learning_rate_init."}
+    _parameter_hints = {
+        "learning_rate": "A learning rate is set by learning_rate_init.",
+    }
 
     # -- search ------------------------------------------------------------------------
 
     def default_search_space(self) -> dict:
-        """Return the parameters worth searching, and the values worth trying.
+        """Return parameters worth searching, with values worth trying.
 
-        Ranges suit the solver 'adam', the default. For ``solver="lbfgs"`` parameters
-        that it does not take are left out.
+        The ranges suit the default solver, 'adam'. For ``solver="lbfgs"``, parameters
+        that it ignores are left out.
 
         Returns
         -------
         space : dict
-            From names of parameters to lists of values and distributions of scipy, as
-            :class:`~sklearn.model_selection.RandomizedSearchCV` takes them. Made anew
-            at each call: it may be changed.
+            Maps names of parameters to lists of values or scipy distributions, as
+            :class:`~sklearn.model_selection.RandomizedSearchCV` takes them. It is a
+            new dict at each call, so it can be edited.
 
         Examples
         --------
@@ -216,7 +218,7 @@ class BaseNetwork(
     ):
         """Fit; attributes are set at the end, so that a failing fit changes none."""
         if incremental and hasattr(self, "_trained"):
-            self._validate_params()  # scikit-learn does it in the first call alone
+            self._validate_params()  # scikit-learn does so only in the first call
         with memory_errors():
             plan, task = self._prepare(
                 X, y, sample_weight, X_val, y_val, incremental, classes
@@ -227,7 +229,7 @@ class BaseNetwork(
             self._observe(task, plan, context, X, y)
         with memory_errors():
             train(task)
-        self._look_back(task, plan)
+        self._warn_of_outcome(task, plan)
         plan.loss.to(torch.device("cpu"), plan.dtype)
         fitted = self._fitted_attributes(task, plan, is_final=True)
         self._set_fitted(fitted)
@@ -239,7 +241,7 @@ class BaseNetwork(
     def _prepare(
         self, X, y, sample_weight, X_val, y_val, incremental: bool, classes
     ) -> tuple[Plan, Task]:
-        """Do all that comes before training."""
+        """Check and encode the data; return the plan and the training task."""
         self._check_classes(incremental, classes)
         has_validation_rows = self._has_validation_rows(X, y, X_val, y_val)
         self._check_options(incremental)
@@ -264,7 +266,7 @@ class BaseNetwork(
         if not has_validation_rows and self._holds_out():
             sample, valid = self._hold_out(sample, plan.targets, rng)
 
-        plan.early_stopping = self._watched(plan.targets, valid)
+        plan.early_stopping = self._monitored(plan.targets, valid)
         self._lay_out(plan, sample, first)
         task = self._task(plan, sample, valid, device, rng, first, incremental)
         task.checkpoint = checkpoint
@@ -277,7 +279,7 @@ class BaseNetwork(
         targets = plan.targets
         weight = check_weight(sample_weight, table)
         if weight is not None and not weight.all():
-            # A row of weight zero is to count for nothing at all.
+            # They must not count for statistics such as means of columns, either.
             rows = np.flatnonzero(weight)
             table, y, weight = table.rows(rows), y[rows], weight[rows]
         weight = self._add_class_weight(weight, y, targets, incremental)
@@ -286,7 +288,7 @@ class BaseNetwork(
         return Sample(table, codes, weight).without_weightless()
 
     def _has_validation_rows(self, X, y, X_val, y_val) -> bool:
-        """Say whether the user has given validation rows."""
+        """Return whether validation rows were passed."""
         return check_validation_pair(X, X_val, y_val)
 
     def _check_options(self, incremental: bool) -> None:
@@ -294,15 +296,15 @@ class BaseNetwork(
         check_training_options(self, incremental)
 
     def _accepted_dtype(self, device: torch.device):
-        """Return the float types that X may keep."""
+        """Return the float types that X may keep; others become the first."""
         if self.precision is not None:
-            return (np.float32,)  # autocast leaves float64 as it is
+            return (np.float32,)  # autocast does not cast float64
         if self.dtype is not None:
             return (np.dtype(self.dtype).type,)
         return (np.float64, np.float32) if device.type == "cpu" else (np.float32,)
 
     def _validation_sample(self, X_val, y_val, plan: Plan, dtype) -> Sample:
-        """Check and encode the user's own validation rows."""
+        """Check and encode ``X_val`` and ``y_val``."""
         try:
             table, y_val, _ = self._check(X_val, y_val, dtype=dtype, schema=plan.schema)
             return Sample(table, plan.targets.encode(y_val))
@@ -310,7 +312,7 @@ class BaseNetwork(
             raise ValueError(f"X_val and y_val do not fit: {error}") from error
 
     def _holds_out(self) -> bool:
-        """Say whether rows are set aside for validation."""
+        """Return whether training rows are set aside for validation."""
         return bool(self.early_stopping) and self.solver != "lbfgs"
 
     def _hold_out(self, sample: Sample, targets, rng) -> tuple[Sample, Sample]:
@@ -325,24 +327,24 @@ class BaseNetwork(
         )
         return sample.rows(train_rows), sample.rows(valid_rows)
 
-    def _watched(self, targets, valid: Sample | None):
-        """Return what early stopping goes by: the loss where the score says nothing."""
+    def _monitored(self, targets, valid: Sample | None):
+        """Return what early stopping monitors: the loss if the score is useless."""
         asked, is_by_epochs = self.early_stopping, self.solver != "lbfgs"
         if valid is None or not asked or asked == "loss" or not is_by_epochs:
             return asked
-        if self._score_tells(targets, valid):
+        if self._score_is_informative(targets, valid):
             return asked
         reason = "are a single row" if len(valid) == 1 else "all have the same target"
         warn(
-            f"The validation rows {reason}, so that R² does not tell a better network "
-            "from a worse one; early_stopping=True goes by the validation loss "
-            "instead, as early_stopping='loss' does. Give more validation rows: as "
-            "X_val and y_val, or by a larger validation_fraction.",
+            f"The validation rows {reason}, so R² cannot tell a better network from a "
+            "worse one; early_stopping=True monitors the validation loss instead, like "
+            "early_stopping='loss'. Provide more validation rows: pass X_val and "
+            "y_val, or increase validation_fraction.",
         )
         return "loss"
 
     def _lay_out(self, plan: Plan, sample: Sample, first: bool) -> None:
-        """Fit the encoder of inputs to the training rows; lay out the network."""
+        """Fit the input encoder to the training rows; choose loss and network size."""
         if first:
             plan.inputs = self._make_inputs(plan.schema).fit(sample.table)
         else:
@@ -353,11 +355,11 @@ class BaseNetwork(
         plan.dtype = getattr(torch, sample.table.dtype.name)
 
     def _task(self, plan: Plan, sample, valid, device, rng, first, incremental) -> Task:
-        """Turn everything into tensors, with a network to train on them."""
+        """Turn everything into tensors and build the network to train on them."""
         state = TrainingState() if first else self._resumed_state(plan, incremental)
         dtype = plan.dtype
         if self.solver == "lbfgs" and device.type != "mps":
-            dtype = torch.float64  # as scipy's L-BFGS computes; mps has none
+            dtype = torch.float64  # scipy's L-BFGS needs it; mps does not have it
         seed = peek_seed(rng) + state.n_samples_seen
         network = self._new_network(plan.config, seed).to(device, dtype)
         if first:
@@ -400,7 +402,7 @@ class BaseNetwork(
         )
 
     def _resumed_state(self, plan: Plan, incremental: bool) -> TrainingState:
-        """Return where training left off; a warm start takes a new optimizer."""
+        """Return the state to continue from; a warm start takes a new optimizer."""
         state = copy.deepcopy(self._state)
         if not incremental:
             state.optimizers, state.learning_rate = {}, None
@@ -410,11 +412,11 @@ class BaseNetwork(
         return state
 
     def _training_options(self, n_samples: int) -> TrainingOptions:
-        """Return the training parameters, the size of a batch settled."""
+        """Return the training parameters with the batch size resolved."""
         given = {
             f.name: getattr(self, f.name, f.default) for f in fields(TrainingOptions)
         }
-        # Numpy's small ints overflow without a word.
+        # Products of numpy's small ints, such as uint8, overflow silently.
         options: dict[str, Any] = {
             name: int(value) if isinstance(value, np.integer) else value
             for name, value in given.items()
@@ -433,12 +435,12 @@ class BaseNetwork(
         return min(200, n_samples)
 
     def _set_fitted(self, attributes: dict) -> None:
-        """Set the attributes of a fit; names of features may be gone."""
+        """Set the attributes of a fit; X may no longer have feature names."""
         self.__dict__.pop("feature_names_in_", None)
         self.__dict__.update(attributes)
 
     def _fitted_attributes(self, task: Task, plan: Plan, *, is_final: bool) -> dict:
-        """Return all that a fit sets, at its end or after an epoch."""
+        """Return all attributes that a fit sets, at its end or after an epoch."""
         history = task.state.history
         scores = [r["valid_score"] for r in history if "valid_score" in r]
         losses = [record["train_loss"] for record in history]
@@ -451,7 +453,7 @@ class BaseNetwork(
             "_targets": plan.targets,
             "_loss": plan.loss,
             "_input_shapes": self._input_description(task) if is_final else None,
-            "_trained": self._keep(task.learner.module, plan, is_final=is_final),
+            "_trained": self._stored(task.learner.module, plan, is_final=is_final),
             "_state": task.state,
             "callbacks_": [
                 item[-1] if isinstance(item, tuple) else item for item in task.callbacks
@@ -462,7 +464,7 @@ class BaseNetwork(
             "n_outputs_": plan.n_scores,
             "out_activation_": plan.loss.out_activation,
             "loss_curve_": losses,
-            # Nothing to tell if Ctrl-C came in the first epoch.
+            # Empty if Ctrl-C came in the first epoch.
             "loss_": losses[-1] if losses else np.nan,
             "best_loss_": None if self.early_stopping else min(losses, default=np.nan),
             "validation_scores_": scores or None,
@@ -494,7 +496,7 @@ class BaseNetwork(
         return raw
 
     def _hidden_values(self, table, method: str) -> np.ndarray:
-        """Return what a method of the network gives for checked rows."""
+        """Return the output of a method of the network for checked rows."""
         with memory_errors():
             module, rows = self._encoded(table)
             values = hidden_values(module, rows, method).cpu()
@@ -503,13 +505,13 @@ class BaseNetwork(
         return self._as_array(values)
 
     def _encoded(self, table):
-        """Return the network and the rows that it takes."""
+        """Return the network and the encoded rows."""
         device = resolve_device(self.device, fall_back=True)
         rows = self._inputs.encode(table, self._trained.dtype, device)
         return self._trained.module(self._new_network, device), rows
 
     def _as_array(self, tensor: Tensor) -> np.ndarray:
-        """Return predictions in the float type that X had."""
+        """Return predictions in the float type of the training X."""
         return tensor.numpy().astype(self._dtype, copy=False)
 
     def __sklearn_tags__(self):
@@ -518,29 +520,28 @@ class BaseNetwork(
         return tags
 
 
-# Inputs from here on are likely to be why scores overflow.
+# Larger inputs are the likely reason for an overflow.
 _LARGE_INPUT = 1e6
 
 
 def _too_large(table) -> str:
-    """Return what to say of rows for which the network gives no numbers."""
+    """Return the message for rows on which the network overflows."""
     numeric = table.numeric
     values = np.asarray(numeric.data if sparse.issparse(numeric) else numeric)
-    told = "The network gives no finite numbers for these rows"
+    text = "The network returns non-finite numbers for these rows"
     if values.dtype.kind != "f":
-        return f"{told}."
+        return f"{text}."
     largest = np.nanmax(np.abs(values), initial=0)
     if largest < _LARGE_INPUT:
-        return f"{told}. The largest value of X is {largest:.3g}."
+        return f"{text}. The largest value of X is {largest:.3g}."
     return (
-        f"{told}: values of X are too large, the largest being {largest:.3g} "
-        f"({values.dtype}). Scale X in training and here, as StandardScaler in a "
-        "pipeline does."
+        f"{text}: the largest value of X is {largest:.3g} ({values.dtype}). Scale X "
+        "in training and prediction, for example with StandardScaler in a Pipeline."
     )
 
 
 def _copied(callback):
-    """Return a copy of a callback; one that cannot be copied is used as it is."""
+    """Return a copy of a callback, or the callback if it cannot be copied."""
     try:
         return copy.deepcopy(callback)
     except Exception:
@@ -557,7 +558,7 @@ def _best_score(history: list[dict], early_stopping) -> float | None:
 
 
 def is_stochastic(estimator) -> bool:
-    """Say whether training goes by epochs; partial_fit needs that."""
+    """Return True if the solver trains in epochs, as partial_fit needs."""
     if estimator.solver == "lbfgs":
         raise AttributeError(
             "partial_fit is only available for stochastic optimizers. lbfgs is not "

@@ -99,7 +99,7 @@ class FittedNetwork(NetworkHooks):
             self.module_,
             loss,
             self._n_raw,
-            decode=functools.partial(self._predicted, targets, loss),
+            decode=functools.partial(self._decode_unscaled, targets, loss),
             probabilities=functools.partial(self._probabilities, targets, loss),
             n_classes=self._n_classes(targets),
             precision=self.precision,

@@ -89,7 +89,7 @@ class NetworkHooks(ABC):
         """Return the encoder of inputs."""
         return InputEncoder()
 
-    def _keep(self, network: nn.Module, plan: Plan, *, is_final: bool):
+    def _stored(self, network: nn.Module, plan: Plan, *, is_final: bool):
         """Return a trained network in the form that the estimator stores.
 
         If not ``is_final``, training continues and the network must not be changed.
@@ -142,12 +142,12 @@ class NetworkHooks(ABC):
     def _decode(self, targets, loss, raw: Tensor) -> Tensor:
         """Return codes of predicted classes or predicted values, (n_samples, ...)."""
 
-    def _predicted(self, targets, loss, raw: Tensor) -> Tensor:
+    def _decode_unscaled(self, targets, loss, raw: Tensor) -> Tensor:
         """Return ``_decode`` in the unit of y."""
         return self._decode(targets, loss, raw)
 
     def _is_defined(self, raw: Tensor) -> bool:
-        """Return whether raw scores give predictions without NaN."""
+        """Return whether raw scores give finite predictions."""
         if math.isfinite(raw.sum()):
             return True
         # A score of -inf rules a class out.
@@ -156,11 +156,11 @@ class NetworkHooks(ABC):
     def _check_validation_target(self, sample: Sample, valid: Sample) -> None:
         """Warn if the validation targets are unlike the training targets."""
 
-    def _score_tells(self, targets, valid: Sample) -> bool:
+    def _score_is_informative(self, targets, valid: Sample) -> bool:
         """Return whether the score on these rows can tell networks apart."""
         return True
 
-    def _look_back(self, task: Task, plan: Plan) -> None:
+    def _warn_of_outcome(self, task: Task, plan: Plan) -> None:
         """Warn if the training has failed."""
 
     def _probabilities(self, targets, loss, raw: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from skdeep.encoding import (
     ShapedTargets,
 )
 from skdeep.estimators._base import BaseNetwork
+from skdeep.estimators._calls import explaining_arguments
 from skdeep.estimators._classifier import ClassifierNetwork
 from skdeep.estimators._module_inputs import check_module_inputs, n_rows
 from skdeep.estimators._parameters import (
@@ -164,10 +165,11 @@ class _ModuleFamily(BaseNetwork):
         _warn_of_softmax(task.learner.module, self.loss)
         return task
 
-    def _keep(self, network, plan, *, is_final):
+    def _stored(self, network, plan, *, is_final):
         network = network if is_final else copy_module(network)
         return TrainedModule(network.to(plan.dtype))
 
+    @explaining_arguments
     def score(self, X, y=None, sample_weight=None):
         """Return the accuracy of a classifier, R² of a regressor.
 

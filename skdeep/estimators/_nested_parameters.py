@@ -1,13 +1,13 @@
-"""Arguments of a module or an optimizer as parameters with a double underscore."""
+"""Arguments of a module or an optimizer as nested parameters (``solver__x``)."""
 
 from __future__ import annotations
 
 
 class NestedParameters:
-    """Reaches the items of a dict parameter by ``set_params`` and ``get_params``.
+    """Exposes the items of dict parameters in ``set_params`` and ``get_params``.
 
-    ``solver__weight_decay`` is the item "weight_decay" of ``solver_params``. Searches
-    can so try values of it; the constructor takes the whole dict.
+    ``solver__weight_decay`` is the item "weight_decay" of ``solver_params``, so that
+    searches can try values of it. The constructor takes the whole dict.
     """
 
     #: The dict parameters, by the prefixes of their items.
@@ -19,8 +19,8 @@ class NestedParameters:
         Parameters
         ----------
         deep : bool, default=True
-            Whether to return the items of ``solver_params`` (and ``module_params``) as
-            ``solver__x`` (and ``module__x``) too.
+            Whether to also return the items of ``solver_params`` (and
+            ``module_params``) as ``solver__x`` (and ``module__x``).
 
         Returns
         -------

@@ -8,6 +8,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
+from skdeep.estimators._calls import explaining_arguments
 from skdeep.losses import MULTICLASS_LOSSES, REGRESSION_LOSSES
 from skdeep.training import LEARNING_RATES, STOCHASTIC_SOLVERS
 
@@ -254,9 +255,13 @@ def adapted(doc: str, without: tuple[str, ...] = (), **defaults) -> str:
 
 
 def documented(**pieces: str):
-    """Decorate a class: put the pieces where its docstring has ``{name}``."""
+    """Decorate an estimator: put the pieces where its docstring has ``{name}``.
+
+    Wrong arguments of its constructor are explained, too.
+    """
 
     def fill(cls):
+        cls.__init__ = explaining_arguments(cls.__init__)
         doc = cls.__doc__
         for name, text in pieces.items():
             doc = doc.replace(f"    {{{name}}}", _indented(text))

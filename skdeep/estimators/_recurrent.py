@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdeep._messages import first_line
 from skdeep.encoding import SequenceEncoder, StepClassTargets, StepValueTargets
 from skdeep.estimators._base import BaseNetwork
+from skdeep.estimators._calls import explaining_arguments
 from skdeep.estimators._classifier import ClassifierNetwork
 from skdeep.estimators._parameters import (
     CLASSIFIER_CONSTRAINTS,
@@ -155,6 +156,7 @@ class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNe
         padding = torch.from_numpy(sequences.is_padding)
         return raw.masked_fill(padding[:, :, None], torch.nan)
 
+    @explaining_arguments
     def transform(self, X):
         """Return the hidden state at the end of each sequence.
 
@@ -389,6 +391,7 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
             targets.class_weight[targets.encode(labels)] = by_label
         return weight
 
+    @explaining_arguments
     def score(self, X, y, sample_weight=None):
         """Return the accuracy, with ``return_sequences`` over all unpadded steps.
 
@@ -565,6 +568,7 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
         loss = super()._make_loss(targets)
         return StepLoss(loss) if self.return_sequences else loss
 
+    @explaining_arguments
     def score(self, X, y, sample_weight=None):
         """Return R², with ``return_sequences`` over all unpadded steps.
 

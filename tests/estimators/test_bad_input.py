@@ -694,6 +694,35 @@ def test_words_of_other_libraries(make, keywords, message):
     assert_refused(lambda: make().partial_fit(X, y, **keywords), call, TypeError)
 
 
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"epochs": 3}, "parameter max_iter of MLPClassifier"),
+        ({"hiden_layer_sizes": 3}, "Did you mean 'hidden_layer_sizes'?"),
+        ({"nonsense": 3}, r"no argument 'nonsense'\.$"),
+    ],
+)
+def test_words_of_other_libraries_in_the_constructor(keywords, message):
+    message = rf"^MLPClassifier\(\) has no argument.*{message}"
+    assert_refused(lambda: MLPClassifier(**keywords), message, TypeError)
+
+
+def test_wrong_arguments_of_predict(make):
+    model = make().fit(X, y)
+    name = type(model).__name__
+    message = rf"{name}.predict\(\) has no argument 'batch_size'"
+    assert_refused(lambda: model.predict(X, batch_size=3), message, TypeError)
+    message = rf"{name}.predict\(\): missing a required argument: 'X'"
+    assert_refused(lambda: model.predict(), message, TypeError)
+
+
+def test_sizes_are_not_a_loss():
+    message = r"'loss' parameter.*Pass the size of the network by name"
+    for sizes in ((100,), 100):
+        with pytest.raises(InvalidParameterError, match=message):
+            MLPRegressor(sizes).fit(X, y)
+
+
 def test_too_many_arguments(make):
     name = type(make()).__name__
     message = rf"{name}.fit\(\): too many positional"
