@@ -186,7 +186,7 @@ def test_an_interrupt_of_a_nested_fit_is_raised(fit, solver):
         fit(network(solver=solver))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_an_interrupt_in_a_joblib_process_is_raised():
     with pytest.raises(KeyboardInterrupt):
         cross_validate(network(), X, y, cv=2, n_jobs=2)

@@ -194,7 +194,7 @@ class BaseNetwork(
         >>> space["dropout"]
         [0.0, 0.1, 0.2, 0.3, 0.5]
         >>> space["dropout"] = [0.0, 0.1]
-        >>> search = RandomizedSearchCV(model, space, n_iter=4, cv=3, random_state=0)
+        >>> search = RandomizedSearchCV(model, space, n_iter=2, cv=2, random_state=0)
         >>> float(round(search.fit(X, y).best_score_, 1))
         1.0
         """

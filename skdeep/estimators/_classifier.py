@@ -190,6 +190,14 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         ------
         ValueError
             If training diverges or the data are invalid.
+
+        Examples
+        --------
+        >>> from skdeep import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> model = MLPClassifier((4,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> model.n_features_in_
+        1
         """
         return self._fit(X, y, sample_weight, X_val, y_val)
 
@@ -214,6 +222,16 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         -------
         self : object
             The fitted estimator.
+
+        Examples
+        --------
+        >>> from skdeep import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> model = MLPClassifier((4,), random_state=0)
+        >>> for _ in range(3):
+        ...     model = model.partial_fit(X, y, classes=["high", "low"])
+        >>> model.t_
+        12
         """
         return self._fit(X, y, sample_weight, incremental=True, classes=classes)
 
@@ -230,6 +248,14 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
             The predicted classes; 0 and 1 for multilabel targets.
+
+        Examples
+        --------
+        >>> from skdeep import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> model = MLPClassifier((4,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> model.predict([[0.5], [2.5]])
+        array(['low', 'high'], dtype='<U4')
         """
         raw = self._raw_scores(X)
         return self._targets.decode(self._targets.codes_from(raw).numpy())
@@ -253,6 +279,14 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         -------
         score : float
             The accuracy of ``predict(X)``.
+
+        Examples
+        --------
+        >>> from skdeep import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> model = MLPClassifier((4,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> model.score(X, y)
+        1.0
         """
         check_is_fitted(self)
         takes_rows = self._loss.target_kind == "distributions"
@@ -275,6 +309,16 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
             For two classes a single score, positive for the second class; otherwise
             one for each class.
+
+        Examples
+        --------
+        >>> from skdeep import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> model = MLPClassifier((4,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> model.classes_
+        array(['high', 'low'], dtype='<U4')
+        >>> model.decision_function([[0.0], [3.0]]) > 0
+        array([ True, False])
         """
         raw = self._as_array(self._raw_scores(X))
         return self._targets.margins(raw)
@@ -294,6 +338,15 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         p : ndarray of shape (n_samples, n_classes)
             In the order of ``classes_``. For multilabel targets the rows do not sum
             to 1.
+
+        Examples
+        --------
+        >>> from skdeep import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> model = MLPClassifier((4,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> model.predict_proba([[0.0], [3.0]]).round(1)
+        array([[0., 1.],
+               [1., 0.]])
         """
         raw = self._raw_scores(X)
         return self._targets.probabilities(self._as_array(self._loss.predict(raw)))
@@ -312,6 +365,14 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         -------
         log_p : ndarray of shape (n_samples, n_classes)
             ``log(predict_proba(X))``.
+
+        Examples
+        --------
+        >>> from skdeep import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> model = MLPClassifier((4,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> model.predict_log_proba([[0.0], [3.0]]).shape
+        (2, 2)
         """
         p = self.predict_proba(X)
         with np.errstate(divide="ignore"):

@@ -26,6 +26,15 @@ class NestedParameters:
         -------
         params : dict
             The parameters by name.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from skdeep import MLPClassifier
+        >>> options = {"weight_decay": 0.1}
+        >>> model = MLPClassifier(solver=torch.optim.AdamW, solver_params=options)
+        >>> model.get_params()["solver__weight_decay"]
+        0.1
         """
         params = super().get_params(deep=deep)  # type: ignore[misc]
         if not deep:
@@ -49,6 +58,14 @@ class NestedParameters:
         -------
         self : object
             The estimator.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from skdeep import MLPClassifier
+        >>> model = MLPClassifier(solver=torch.optim.AdamW)
+        >>> model.set_params(solver__weight_decay=0.1).solver_params
+        {'weight_decay': 0.1}
         """
         items: dict[str, dict] = {}
         known = self._get_param_names()  # type: ignore[attr-defined]

@@ -234,6 +234,16 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
         ------
         ValueError
             If training diverges or the data are invalid.
+
+        Examples
+        --------
+        >>> from skdeep import MLPRegressor
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 2.0, 4.0, 6.0]
+        >>> model = MLPRegressor(
+        ...     hidden_layer_sizes=(), solver="lbfgs", alpha=0, random_state=0
+        ... ).fit(X, y)
+        >>> round(model.score(X, y), 2)
+        1.0
         """
         return self._fit(X, y, sample_weight, X_val, y_val)
 
@@ -256,6 +266,16 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
         -------
         self : object
             The fitted estimator.
+
+        Examples
+        --------
+        >>> from skdeep import MLPRegressor
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 2.0, 4.0, 6.0]
+        >>> model = MLPRegressor(hidden_layer_sizes=(4,), random_state=0)
+        >>> for _ in range(3):
+        ...     model = model.partial_fit(X, y)
+        >>> model.t_
+        12
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
@@ -281,6 +301,23 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
         ------
         ValueError
             If ``return_std=True`` and the loss does not give standard deviations.
+
+        Examples
+        --------
+        >>> from skdeep import MLPRegressor
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 2.0, 4.0, 6.0]
+        >>> model = MLPRegressor(
+        ...     hidden_layer_sizes=(), solver="lbfgs", alpha=0, random_state=0
+        ... ).fit(X, y)
+        >>> model.predict([[1.5]]).round(1)
+        array([3.])
+
+        With standard deviations:
+
+        >>> model = MLPRegressor("gaussian", hidden_layer_sizes=(4,), random_state=0)
+        >>> mean, std = model.partial_fit(X, y).predict(X, return_std=True)
+        >>> std.shape
+        (4,)
         """
         check_is_fitted(self)
         return_std = check_flag(return_std, "return_std")

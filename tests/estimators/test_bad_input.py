@@ -699,7 +699,7 @@ def test_words_of_other_libraries(make, keywords, message):
     [
         ({"epochs": 3}, "parameter max_iter of MLPClassifier"),
         ({"hiden_layer_sizes": 3}, "Did you mean 'hidden_layer_sizes'?"),
-        ({"nonsense": 3}, r"no argument 'nonsense'\.$"),
+        ({"nonsense": 3}, r"'nonsense'\.$"),
     ],
 )
 def test_words_of_other_libraries_in_the_constructor(keywords, message):

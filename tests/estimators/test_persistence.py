@@ -162,6 +162,7 @@ np.save(sys.argv[2], model.predict_proba(np.load(sys.argv[3])))
 """
 
 
+@pytest.mark.slow
 def test_module_classifier_loads_in_a_fresh_process(tmp_path, monkeypatch):
     (tmp_path / "user_network.py").write_text(USER_MODULE)
     monkeypatch.syspath_prepend(tmp_path)

@@ -470,21 +470,29 @@ def sums_of_marked(n, n_steps, seed):
     return x, (values * marks).sum(axis=1)
 
 
-@pytest.mark.slow
+def score_of_marked_sums(n_samples, n_steps, **params):
+    model = LSTMRegressor(max_grad_norm=1.0, random_state=0, **params)
+    model.fit(*sums_of_marked(n_samples, n_steps, seed=0))
+    return model.score(*sums_of_marked(1000, n_steps, seed=1))
+
+
+@pytest.mark.parametrize(
+    ("cell", "is_solved", "max_iter"),
+    [("lstm", True, 10), ("gru", True, 4), ("rnn", False, 10)],
+)
+def test_gates_remember_what_plain_units_forget(cell, is_solved, max_iter):
+    sizes = {"hidden_size": 16, "batch_size": 50, "learning_rate_init": 0.02}
+    score = score_of_marked_sums(2000, 30, cell=cell, max_iter=max_iter, **sizes)
+    assert score > 0.95 if is_solved else score < 0.5
+
+
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("cell", "is_solved"), [("lstm", True), ("gru", True), ("rnn", False)]
 )
-def test_gates_remember_what_plain_units_forget(cell, is_solved):
-    model = LSTMRegressor(
-        hidden_size=32,
-        cell=cell,
-        learning_rate_init=0.01,
-        batch_size=64,
-        max_iter=10,
-        max_grad_norm=1.0,
-        random_state=0,
-    ).fit(*sums_of_marked(6000, 60, seed=0))
-    score = model.score(*sums_of_marked(1000, 60, seed=1))
+def test_gates_remember_over_longer_sequences(cell, is_solved):
+    sizes = {"hidden_size": 32, "batch_size": 64, "learning_rate_init": 0.01}
+    score = score_of_marked_sums(6000, 60, cell=cell, max_iter=10, **sizes)
     assert score > 0.95 if is_solved else score < 0.5
 
 
