@@ -265,12 +265,19 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
     >>> from skdeep import LSTMClassifier
     >>> rng = np.random.RandomState(0)
     >>> slopes = rng.choice([-1, 1], size=200)
-    >>> X = slopes[:, np.newaxis] * np.linspace(0, 1, 20) + rng.normal(size=(200, 20))
+    >>> X = slopes[:, np.newaxis] * np.linspace(0, 1, 10) + rng.normal(size=(200, 10))
     >>> y = np.where(slopes > 0, "up", "down")
-    >>> model = LSTMClassifier(learning_rate="one_cycle", max_iter=20, random_state=0)
+    >>> model = LSTMClassifier(
+    ...     8,
+    ...     learning_rate="one_cycle",
+    ...     learning_rate_init=0.02,
+    ...     batch_size=50,
+    ...     max_iter=10,
+    ...     random_state=0,
+    ... )
     >>> model = model.fit(X[:150], y[:150])
     >>> round(model.score(X[150:], y[150:]), 2)
-    0.9
+    0.96
     """
 
     _parameter_constraints: dict = {
@@ -460,8 +467,8 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
 
     See Also
     --------
-    LSTMClassifier : The same for classes, with notes and references.
-    LSTMForecaster : What comes next in a series.
+    LSTMClassifier : The same for classification, with notes and references.
+    LSTMForecaster : Forecasts the next values of a time series.
 
     Examples
     --------
@@ -472,7 +479,12 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
     >>> X = np.random.RandomState(0).uniform(size=(200, 10))
     >>> y = X.mean(axis=1)
     >>> model = LSTMRegressor(
-    ...     learning_rate_init=0.01, batch_size=20, random_state=0
+    ...     hidden_size=8,
+    ...     learning_rate="one_cycle",
+    ...     learning_rate_init=0.05,
+    ...     batch_size=50,
+    ...     max_iter=30,
+    ...     random_state=0,
     ... )
     >>> model = model.fit(X[:150], y[:150])
     >>> round(model.score(X[150:], y[150:]), 1)

@@ -272,15 +272,14 @@ for estimator, solver in [(MLPClassifier, "adam"), (MLPRegressor, "lbfgs")]:
 
 @pytest.mark.slow
 def test_ctrl_c_of_a_process():
-    process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True
-    )
-    for _ in ("adam", "lbfgs"):
-        assert process.stdout.readline() == "begun\n"
-        time.sleep(0.1)  # somewhere in an epoch
-        process.send_signal(signal.SIGINT)
-        assert process.stdout.readline() == "kept\n"
-    assert process.wait(timeout=30) == 0
+    command = [sys.executable, "-c", INTERRUPTED]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for _ in ("adam", "lbfgs"):
+            assert process.stdout.readline() == "begun\n"
+            time.sleep(0.1)  # somewhere in an epoch
+            process.send_signal(signal.SIGINT)
+            assert process.stdout.readline() == "kept\n"
+        assert process.wait(timeout=30) == 0
 
 
 # -- scikit-learn's callbacks --------------------------------------------------------

@@ -208,15 +208,15 @@ def test_best_weights_are_restored(stopped):
 
 
 def test_without_early_stopping_the_last_weights_are_kept(make):
-    model = make(max_iter=30, learning_rate_init=0.05)
+    model = make(max_iter=10, learning_rate_init=0.05)
     X_val, y_val = noisy_rows(model, 1)
     X, y = noisy_rows(model, 0)
     model.fit(X[:70], y[:70], X_val=X_val, y_val=y_val)
-    assert len(model.validation_scores_) == model.n_iter_ == 30
+    assert len(model.validation_scores_) == model.n_iter_ == 10
     assert model.validation_scores_[-1] == pytest.approx(model.score(X_val, y_val))
     assert model.best_validation_score_ == max(model.validation_scores_)
     # The validation rows decide nothing.
-    alone = make(max_iter=30, learning_rate_init=0.05).fit(X[:70], y[:70])
+    alone = make(max_iter=10, learning_rate_init=0.05).fit(X[:70], y[:70])
     assert alone.loss_curve_ == model.loss_curve_
     assert alone.validation_scores_ is None
     assert alone.best_validation_score_ is None

@@ -162,13 +162,28 @@ np.save(sys.argv[2], model.predict_proba(np.load(sys.argv[3])))
 """
 
 
-@pytest.mark.slow
-def test_module_classifier_loads_in_a_fresh_process(tmp_path, monkeypatch):
+@pytest.fixture
+def user_model(tmp_path, monkeypatch):
+    """A fitted model whose module can be imported from a file."""
     (tmp_path / "user_network.py").write_text(USER_MODULE)
     monkeypatch.syspath_prepend(tmp_path)
     from user_network import Network
 
-    model = ModuleClassifier(Network, max_iter=2, random_state=0).fit(X, y)
+    yield ModuleClassifier(Network, max_iter=2, random_state=0).fit(X, y)
+    sys.modules.pop("user_network", None)
+
+
+def test_module_classifier_imports_its_module(user_model):
+    pickled, expected = pickle.dumps(user_model), user_model.predict_proba(X)
+    del sys.modules["user_network"]
+    loaded = pickle.loads(pickled)
+    assert type(loaded.module_) is not type(user_model.module_)
+    np.testing.assert_array_equal(loaded.predict_proba(X), expected)
+
+
+@pytest.mark.nightly
+def test_module_classifier_loads_in_a_fresh_process(tmp_path, user_model):
+    model = user_model
     paths = [tmp_path / name for name in ("model.pkl", "p.npy", "X.npy")]
     paths[0].write_bytes(pickle.dumps(model))
     np.save(paths[2], X)

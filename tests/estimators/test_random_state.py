@@ -121,12 +121,15 @@ def test_n_jobs_does_not_matter(make, data, backend):
 def test_fits_in_threads(make, data, two_threads):
     """Concurrent fits equal those run one by one; settings are restored."""
     n_fits = 3
-    expected = [parameters_of(make(random_state=s).fit(*data)) for s in range(n_fits)]
+    few = {"max_iter": 2}
+    expected = [
+        parameters_of(make(random_state=s, **few).fit(*data)) for s in range(n_fits)
+    ]
     before, got, threads_seen = _Generators(), {}, []
 
     def fit(seed):
         start = torch.get_num_threads()
-        got[seed] = parameters_of(make(random_state=seed).fit(*data))
+        got[seed] = parameters_of(make(random_state=seed, **few).fit(*data))
         threads_seen.append((start, torch.get_num_threads()))
 
     threads = [threading.Thread(target=fit, args=(seed,)) for seed in range(n_fits)]

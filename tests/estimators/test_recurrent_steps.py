@@ -486,7 +486,7 @@ def refused(model, y, message, x=X, error=ValueError, **params):
 @pytest.mark.parametrize("make", [classifier, regressor])
 def test_shape_of_targets(make):
     y = Y if make is classifier else Y_NUMBERS
-    message = r"a value for each step, shape \(9, 6\) as X, got "
+    message = r"a value for each step, shape \(9, 6\) like X, got "
     refused(make(), y[:, 0], message + r"\(9,\)", x=np.nan_to_num(X))
     refused(make(), y[:, :4], message + r"\(9, 4\)")
     refused(make(), y[:5], message + r"\(5, 6\)")
@@ -499,9 +499,12 @@ def test_shape_of_targets(make):
 def test_gaps_elsewhere_than_in_the_sequences():
     whole = np.nan_to_num(X)
     refused(
-        classifier(), Y, "y must be -1 where X is padded .* sample 1, step 2", whole
+        classifier(),
+        Y,
+        "y must be -1 exactly where X is padded; sample 1, step 2",
+        whole,
     )
-    refused(regressor(), Y_NUMBERS, "y must be nan where .* sample 1, step 2", whole)
+    refused(regressor(), Y_NUMBERS, "y must be nan exactly where .* sample 1, step 2", whole)
     gaps = "y must be '' where .* sample 1, step 2 is ''"
     refused(classifier(), NAMES[Y + 1], gaps, whole)
     filled = np.maximum(Y, 0)
@@ -527,8 +530,8 @@ def test_values_that_are_no_targets():
 @pytest.mark.parametrize(
     ("class_weight", "message"),
     [
-        ({0: -1.0}, "finite numbers, none negative, got {0: -1.0}"),
-        ({0: np.nan}, "finite numbers, none negative"),
+        ({0: -1.0}, "finite, non-negative numbers, got {0: -1.0}"),
+        ({0: np.nan}, "finite, non-negative numbers"),
         ({7: 1.0}, "are not in class_weight"),
         (dict.fromkeys(range(3), 0.0), "class_weight leaves no step a weight"),
     ],

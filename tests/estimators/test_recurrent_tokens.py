@@ -212,14 +212,14 @@ def with_id(token, where=(1, 0)):
 
 
 BAD_IDS = {
-    "negative": (with_id(-3), "token ids, whole numbers from 0 on, got -3"),
-    "fraction": (with_id(1.5), r"token ids, .* got 1\.5 \(float64\)"),
-    "numbers": (np.linspace(0.5, 2, N * T).reshape(N, T), r"token ids, .* got 0\.5"),
-    "huge": (with_id(10**18), "token ids, .* got 10+"),
-    "huge float": (with_id(1e30), r"token ids, .* got 1e\+30"),
-    "no sign": (X.astype("uint64") + np.uint64(2**63), "token ids, .* got 922"),
-    "true": (X > 0, r"token ids, .* got True \(bool\)"),
-    "text": (X.astype(str), "token ids, .* got '8'"),
+    "negative": (with_id(-3), r"token ids \(integers >= 0\), got -3"),
+    "fraction": (with_id(1.5), r"token ids .* got 1\.5 \(float64\)"),
+    "numbers": (np.linspace(0.5, 2, N * T).reshape(N, T), r"token ids .* got 0\.5"),
+    "huge": (with_id(10**18), "token ids .* got 10+"),
+    "huge float": (with_id(1e30), r"token ids .* got 1e\+30"),
+    "no sign": (X.astype("uint64") + np.uint64(2**63), "token ids .* got 922"),
+    "true": (X > 0, r"token ids .* got True \(bool\)"),
+    "text": (X.astype(str), "token ids .* got '8'"),
     "NaN": (with_id(np.nan), "Input X contains NaN"),
     "infinity": (with_id(np.inf), "Input X contains infinity"),
     "inside": (with_id(0), "Token id 0 is padding, .* sample 1 .* at step 0"),
@@ -229,7 +229,7 @@ BAD_IDS = {
     "three axes": (X[:, :, np.newaxis], "dim 3"),
     "one axis": (X[0], "Expected 2D array, got 1D"),
     "documents": (["a b"] * N, "Expected 2D array, got 1D"),
-    "numbers in lists": ([[1.5, 2.0], *LISTED[1:]], r"token ids, .* got 1\.5"),
+    "numbers in lists": ([[1.5, 2.0], *LISTED[1:]], r"token ids .* got 1\.5"),
 }
 
 
@@ -258,6 +258,6 @@ def test_tokens_outside_the_vocabulary():
 
 
 def test_vocabulary_too_large_for_the_memory():
-    message = r"no memory for .*\(vocabulary_size, embedding_dim\)=\(1000000000000, 3\)"
+    message = r"Not enough memory for .*\(vocabulary_size, embedding_dim\)=\(1000000000000, 3\)"
     with pytest.raises(MemoryError, match=message):
         classifier(vocabulary_size=10**12).fit(X, y)

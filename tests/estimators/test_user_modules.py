@@ -567,7 +567,7 @@ def test_several_inputs_in_cross_validation():
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ((X[:, :4], X[:50, 4:]), "differ in their numbers of rows"),
+        ((X[:, :4], X[:50, 4:]), "have different numbers of rows"),
         ({}, "empty dict"),
         ({"a": X[:, :4], "b": np.where(X[:, 4:] > 1, np.nan, 1)}, r"X\['b'\]"),
         ({"a": X[:, :4], "b": np.full((80, 2), "x")}, "could not convert|X"),
