@@ -1,4 +1,4 @@
-"""Warnings at the user's line, errors of parameters, names of files."""
+"""Warnings at the user's line, parameter errors, file names."""
 
 import os
 import pickle
@@ -97,7 +97,7 @@ def test_parameters(parameters, message):
         MLPClassifier(**parameters).fit(X, y)
 
 
-def test_names_that_are_not_alike_are_not_proposed():
+def test_dissimilar_names_are_not_suggested():
     with pytest.raises(InvalidParameterError, match=r"Got 'ctc' instead\.$"):
         MLPRegressor(loss="ctc").fit(X, y)
     with pytest.raises(InvalidParameterError, match="Did you mean 'squared_error'"):
@@ -116,7 +116,7 @@ def test_parameters_are_checked_in_every_call(method):
         getattr(model.set_params(beta_2="high"), method)(X, y)
 
 
-def test_names_of_no_files(tmp_path):
+def test_invalid_file_names(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path, message in {
         "a" * 3000: "too long",
@@ -135,7 +135,7 @@ def test_names_of_no_files(tmp_path):
             check_file_name(path, "path")
 
 
-def test_names_of_files(tmp_path):
+def test_file_names(tmp_path):
     (tmp_path / "there").touch()
     check_file_name(tmp_path / "there", "path")
     check_file_name(str(tmp_path / "not there"), "path")

@@ -77,7 +77,7 @@ _TEXT = (
 )
 
 
-# -- X -------------------------------------------------------------------------------
+# -- X ---------------------------------------------------------------------------------
 
 
 def _listed(values, name: str) -> list[np.ndarray] | None:
@@ -267,7 +267,7 @@ def _check_ids(X: np.ndarray, embedding_dim) -> None:
         )
 
 
-# -- input that is probably a mistake -------------------------------------------------
+# -- input that is probably a mistake --------------------------------------------------
 
 
 def _warn_of_likely_mistakes(estimator, given, X: np.ndarray, schema: Schema) -> None:
@@ -308,7 +308,7 @@ def _look_like_ids(given, X: np.ndarray) -> bool:
 _MIN_IDS, _MAX_GAPS = 20, 10
 
 
-# -- y -------------------------------------------------------------------------------
+# -- y ---------------------------------------------------------------------------------
 
 
 def _read_steps(estimator, y, sequences: Sequences) -> np.ndarray:

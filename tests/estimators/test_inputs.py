@@ -1,4 +1,4 @@
-"""Whatever holds the same numbers gives the same network, and is left as it was."""
+"""Any container of the same numbers gives the same network and is not changed."""
 
 import joblib
 import numpy as np
@@ -41,7 +41,7 @@ def read_only(X, tmp_path):
     return X
 
 
-# Each makes another container of the same numbers.
+# Functions that put the numbers of X into another container.
 CONTAINERS = {
     "list": lambda X, p: X.tolist(),
     "nested tuple": lambda X, p: tuple(map(tuple, X)),
@@ -106,7 +106,7 @@ def test_containers_of_y(make, data, wrap):
 
 
 @pytest.mark.parametrize("dtype", [">f8", "f4", "f2", "i8", "u2", "i1", ">i4", "?"])
-def test_types_of_a_regression_target(dtype):
+def test_dtypes_of_a_regression_target(dtype):
     X, labels = make_classification(n_samples=50, random_state=0)
     y = labels.astype(dtype)
     model = MLPRegressor(max_iter=2, random_state=0).fit(X, y)
@@ -115,7 +115,7 @@ def test_types_of_a_regression_target(dtype):
 
 
 @pytest.mark.parametrize("dtype", [int, bool, "u1", "f2"])
-def test_other_numbers_compute_in_float64(make, data, dtype):
+def test_other_dtypes_compute_in_float64(make, data, dtype):
     X, y = data
     X = np.round(np.abs(X)).astype(dtype)
     model, expected = make().fit(X, y), make().fit(X.astype(float), y)
@@ -133,7 +133,7 @@ def output(model, X):
     "container", [np.asarray, pd.DataFrame], ids=["numpy", "pandas"]
 )
 def test_precision(make, data, given, computed, container):
-    """Computed in what ``dtype`` says, by default X's; predictions carry X's."""
+    """``dtype`` is the precision of training; predictions have the dtype of X."""
     X, y = data
     X = container(X.astype(given))
     model = make(dtype=computed, device="cpu").fit(X, y)
@@ -144,7 +144,7 @@ def test_precision(make, data, given, computed, container):
         assert array.dtype == given
 
 
-def test_half_precision_comes_out_as_scikit_learns(data):
+def test_half_precision_predicts_like_scikit_learn(data):
     X, y = data
     y = np.unique(y, return_inverse=True)[1]
     model = MLPRegressor(max_iter=1).fit(X.astype("f2"), y)
@@ -171,7 +171,7 @@ def test_predictions_are_not_views_of_the_network(make, data):
     np.testing.assert_array_equal(output(model, X), before)
 
 
-def test_columns_in_another_order_are_refused(make, data):
+def test_reordered_columns_raise(make, data):
     X, y = pd.DataFrame(data[0], columns=NAMES), data[1]
     model = make().fit(X, y)
     np.testing.assert_array_equal(model.feature_names_in_, NAMES)
@@ -181,8 +181,8 @@ def test_columns_in_another_order_are_refused(make, data):
         model.predict(X.to_numpy())
 
 
-def test_one_row_and_many(make, data):
-    """Rows are predicted alike alone, together and in numbers past one chunk."""
+def test_predictions_do_not_depend_on_the_number_of_rows(make, data):
+    """A row has the same prediction alone, in a batch and in several chunks."""
     X, y = data
     model = make().fit(X, y)
     together = output(model, X)
@@ -242,7 +242,7 @@ def test_forms_of_hidden_layer_sizes(sizes, data):
 
 @pytest.fixture
 def always_warn():
-    """Have torch tell of every read-only array, not only of the first."""
+    """Make torch warn about every read-only array, not only about the first."""
     torch.set_warn_always(True)
     yield
     torch.set_warn_always(False)
@@ -250,7 +250,7 @@ def always_warn():
 
 @pytest.fixture(params=["read-only", "joblib"])
 def locked(request, tmp_path):
-    """Return arrays and estimators as memory that cannot be written to."""
+    """Make arrays and estimators read-only."""
 
     def lock(value):
         if request.param == "read-only" and isinstance(value, np.ndarray):
@@ -262,7 +262,7 @@ def locked(request, tmp_path):
     return lock
 
 
-def test_read_only_memory_is_not_warned_of(make, data, locked, always_warn):
+def test_read_only_memory_does_not_warn(make, data, locked, always_warn):
     X, y = data
     weight = np.ones(len(X))
     X, y, weight = map(locked, (X, y, weight))
@@ -304,7 +304,7 @@ def test_other_read_only_memory(kind, locked, always_warn):
         ModuleClassifier(nn.Linear, **few).fit(Items(), None)
 
 
-def test_weights_of_a_network_in_a_memory_map_can_be_set(tmp_path):
+def test_coefs_of_a_memory_map_can_be_set(tmp_path):
     X, y = make_classification(n_samples=50, n_features=6, random_state=0)
     model = MLPClassifier((4,), max_iter=1, random_state=0).fit(X, y)
     joblib.dump(model, tmp_path / "model")
@@ -316,7 +316,7 @@ def test_weights_of_a_network_in_a_memory_map_can_be_set(tmp_path):
 
 
 def test_a_weight_from_a_data_frame(always_warn):
-    """pandas 3 gives arrays that cannot be written to."""
+    """pandas 3 returns read-only arrays."""
     X, y = make_classification(n_samples=50, n_features=6, random_state=0)
     frame = pd.DataFrame(X, columns=NAMES).assign(y=y, weight=1.0)
     MLPClassifier((4,), max_iter=1).fit(frame[NAMES], frame.y, frame.weight)

@@ -1,4 +1,4 @@
-"""Fitted estimators saved and loaded, in every usual way."""
+"""Saving and loading fitted estimators in every usual way."""
 
 import copy
 import io
@@ -46,7 +46,7 @@ WAYS = {
     "skops": through_skops,
 }
 
-# Every solver leaves another state behind; each loss another object.
+# Each solver leaves a different state; each loss is a different object.
 MODELS = {
     "plain": lambda: MLPClassifier(**PARAMS).fit(X, y),
     "sgd": lambda: MLPClassifier(solver="sgd", **PARAMS).fit(X, y),
@@ -82,7 +82,7 @@ def model(request):
 
 @pytest.fixture(scope="module")
 def rows():
-    """Rows that suit the model, as many columns as it knows."""
+    """Rows with as many columns as the model was fitted on."""
     return lambda model: X if model.n_features_in_ == X.shape[1] else X_numbers
 
 
@@ -107,7 +107,7 @@ def test_round_trip_keeps_everything(model, way, rows):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", ["plain", "sgd", "nadam", "adagrad", "batch norm"])
-def test_partial_fit_goes_on_after_loading(name, way):
+def test_partial_fit_continues_after_loading(name, way):
     model = MODELS[name]()
     loaded = WAYS[way](model)
     for estimator in (model, loaded):

@@ -1,4 +1,4 @@
-"""Sequences of token ids, and documents made into such."""
+"""Sequences of token ids, and documents vectorized into them."""
 
 import numpy as np
 import pandas as pd
@@ -79,7 +79,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_form_and_padding_change_nothing(form):
+def test_container_and_padding_do_not_matter(form):
     expected = classifier().fit(X, y).predict_proba(X)
     model = classifier().fit(FORMS[form], y)
     np.testing.assert_allclose(model.predict_proba(FORMS[form]), expected, rtol=1e-6)
@@ -90,7 +90,7 @@ def test_form_and_padding_change_nothing(form):
 
 
 def test_type_of_predictions():
-    """Ids have no float type: float32, unless they are floats or it is asked for."""
+    """Integer ids give float32; float ids and ``dtype`` decide otherwise."""
     assert classifier().fit(X, y).predict_proba(X).dtype == np.float32
     assert classifier(dtype="float64").fit(X, y).predict_proba(X).dtype == np.float64
     assert classifier().fit(X.astype(float), y).predict_proba(X).dtype == np.float64
@@ -106,14 +106,14 @@ def test_vocabulary():
     model.partial_fit([[2, 19]], [0])
 
 
-def test_unknown_token_says_nothing_unless_trained():
+def test_unknown_token_is_neutral_unless_trained():
     seen = np.where(X == 1, 2, X)
     table = classifier(alpha=0.0).fit(seen, y).module_.embedding.weight.detach()
     assert (table[:2] == 0).all()
     assert (table[2:] != 0).all()
 
 
-def test_dropout_of_tokens_is_for_training():
+def test_dropout_of_tokens_only_in_training():
     first, second = (classifier(dropout=0.5, max_iter=4).fit(X, y) for _ in range(2))
     np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
     with torch.no_grad():
@@ -128,7 +128,7 @@ REST = "the a film plot actor scene was and it this that one".split()
 
 
 def reviews(n, seed):
-    """Sentences of common words with a single one that tells."""
+    """Sentences of common words with one informative word."""
     rng = np.random.default_rng(seed)
     is_good = rng.integers(0, 2, n)
     texts = []
@@ -147,7 +147,7 @@ def text_classifier(**params):
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-def test_learns_what_documents_say(cell):
+def test_learns_from_documents(cell):
     texts, labels = reviews(300, seed=0)
     model = text_classifier(cell=cell).fit(texts[:200], labels[:200])
     assert model.score(texts[200:], labels[200:]) > 0.9
@@ -157,8 +157,8 @@ def test_learns_what_documents_say(cell):
     assert states.shape == (3, 16)
 
 
-def test_order_of_words_counts():
-    """That two words stand the other way round is all that tells the classes apart."""
+def test_order_of_words_matters():
+    """The classes differ only in the order of two words."""
     rng = np.random.default_rng(0)
     label = rng.integers(0, 2, 120)
     pair = np.array([["not", "so"], ["so", "not"]])[label]
@@ -234,7 +234,7 @@ BAD_IDS = {
 
 
 @pytest.mark.parametrize("kind", BAD_IDS)
-def test_what_are_no_token_ids(kind):
+def test_invalid_token_ids(kind):
     ids, message = BAD_IDS[kind]
     with pytest.raises(ValueError, match=message):
         classifier().fit(ids, y)
@@ -258,6 +258,6 @@ def test_tokens_outside_the_vocabulary():
 
 
 def test_vocabulary_too_large_for_the_memory():
-    message = r"Not enough memory for .*\(vocabulary_size, embedding_dim\)=\(1000000000000, 3\)"
+    message = r"Not enough memory for .*embedding_dim\)=\(1000000000000, 3\)"
     with pytest.raises(MemoryError, match=message):
         classifier(vocabulary_size=10**12).fit(X, y)
