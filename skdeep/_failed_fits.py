@@ -43,6 +43,7 @@ def is_outermost_fit() -> bool:
         Whether the user called ``fit``, directly or through a Pipeline or a
         TransformedTargetRegressor around the estimator.
     """
+    # Jobs run in threads of their own, but joblib's frames are at the bottom of those.
     fitted = None
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:

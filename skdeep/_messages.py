@@ -40,6 +40,7 @@ def warn(message: str | Warning, category: type[Warning] = UserWarning) -> None:
     category : type of Warning, default=UserWarning
         Category of a text.
     """
+    # Level 1 is this function and level 2 its caller, frame 1.
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_BETWEEN):
         level, frame = level + 1, frame.f_back

@@ -34,6 +34,7 @@ class ExplainedParameters:
         except InvalidParameterError as error:
             hints = self._parameter_hints
             text = _explained(str(error), params, constraints, hints)
+            # The original says the same less well.
             raise InvalidParameterError(text) from None
 
 
@@ -102,6 +103,7 @@ def _explained(
     name = found[1]
     value, hint = params[name], ""
     for options in (c for c in constraints[name] if isinstance(c, Options)):
+        # scikit-learn prints a set, whose order changes from run to run.
         names = sorted(options.options, key=str)
         in_order = f"{{{', '.join(map(repr, names))}}}"
         text = text.replace(str(options).partition(" among ")[2], in_order)

@@ -223,6 +223,7 @@ class BaseNetwork(
             plan, task = self._prepare(
                 X, y, sample_weight, X_val, y_val, incremental, classes
             )
+        # Callbacks hear of a fit only once the input is known to be valid.
         context = self._init_callback_context(max_subtasks=task.n_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         if getattr(self, "_skl_callbacks", ()):
@@ -230,6 +231,7 @@ class BaseNetwork(
         with memory_errors():
             train(task)
         self._warn_of_outcome(task, plan)
+        # A pickle must load on a machine without the device of this fit.
         plan.loss.to(torch.device("cpu"), plan.dtype)
         fitted = self._fitted_attributes(task, plan, is_final=True)
         self._set_fitted(fitted)
@@ -244,11 +246,14 @@ class BaseNetwork(
         """Check and encode the data; return the plan and the training task."""
         self._check_classes(incremental, classes)
         has_validation_rows = self._has_validation_rows(X, y, X_val, y_val)
+        # Before the data, which may take long to check and encode.
         self._check_options(incremental)
         device = resolve_device(self.device)
         dtype = self._accepted_dtype(device)
         first = not hasattr(self, "_trained") or not (self.warm_start or incremental)
 
+        # A later call keeps what the first one has learned from its rows: categories,
+        # classes, means for imputation, the scale of y.
         schema = None if first else self._schema
         table, y, schema = self._check(X, y, dtype=dtype, schema=schema)
         if first:
@@ -261,6 +266,7 @@ class BaseNetwork(
         if has_validation_rows:
             valid = self._validation_sample(X_val, y_val, plan, dtype)
             self._check_validation_target(sample, valid)
+        # Before the first draw: a resumed fit takes the seed of its checkpoint.
         checkpoint = self._open_checkpoint(sample, valid, incremental)
         rng = make_rng(self.random_state, checkpoint)
         if not has_validation_rows and self._holds_out():
@@ -360,6 +366,7 @@ class BaseNetwork(
         dtype = plan.dtype
         if self.solver == "lbfgs" and device.type != "mps":
             dtype = torch.float64  # scipy's L-BFGS needs it; mps does not have it
+        # Each call of partial_fit must draw other dropout masks than the last one.
         seed = peek_seed(rng) + state.n_samples_seen
         network = self._new_network(plan.config, seed).to(device, dtype)
         if first:
@@ -367,6 +374,7 @@ class BaseNetwork(
         else:
             network = self._trained.continued_by(network).to(device, dtype)
         plan.loss.to(device, dtype)
+        # skdeep's own dropout does not touch torch's global generator.
         generator = torch.Generator(device=device).manual_seed(seed)
         for module in network.modules():
             if isinstance(module, Dropout):
@@ -375,6 +383,7 @@ class BaseNetwork(
         targets, loss = plan.targets, plan.loss
         decode = functools.partial(self._decode, targets, loss)
 
+        # Called only if there are validation rows.
         def score(raw: Tensor) -> float:
             return targets.score(decode(raw), valid.codes, valid.weight)
 
@@ -405,6 +414,7 @@ class BaseNetwork(
         """Return the state to continue from; a warm start takes a new optimizer."""
         state = copy.deepcopy(self._state)
         if not incremental:
+            # As in scikit-learn: warm_start keeps weights, not moments and schedule.
             state.optimizers, state.learning_rate = {}, None
         if type(plan.loss) is not type(self._loss):
             # Best values of different losses are not comparable.
@@ -480,6 +490,7 @@ class BaseNetwork(
 
     def _table(self, X):
         """Return checked rows to predict on."""
+        # A model trained on a GPU may predict on a machine without one.
         device = resolve_device(self.device, fall_back=True)
         dtype = self._accepted_dtype(device)
         return self._check(X, dtype=dtype, schema=self._schema)[0]

@@ -95,6 +95,7 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
     def _make_loss(self, targets):
         form = "labels" if self._scores_labels(targets) else "classes"
         loss: Any = make_loss(self, form)
+        # Checked for every loss, so that a search over losses fails early.
         costs = self._checked_costs(targets)
         if self.loss == "expected_cost":
             loss.costs = costs
@@ -375,6 +376,7 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         (2, 2)
         """
         p = self.predict_proba(X)
+        # A probability of 0 has the logarithm -inf, as in scikit-learn.
         with np.errstate(divide="ignore"):
             return np.log(p, out=p)
 

@@ -73,6 +73,7 @@ class FittedNetwork(NetworkHooks):
 
     def _new_network(self, config: dict, seed: int = 0) -> nn.Module:
         """Build a network, with torch's global generator seeded if it draws there."""
+        # Without the lock of own_generators, threads build networks concurrently.
         if not self._constructor_draws:
             return self._build(config, seed)
         with own_generators(seed, torch.device("cpu")):

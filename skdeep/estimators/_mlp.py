@@ -108,6 +108,8 @@ class _DenseFamily(BaseNetwork):
         network.initialize(self.weight_init, rng)
 
     def _has_dense_gradient(self, plan):
+        # The hand-written gradient bypasses forward: hooks, autocast and compiled
+        # graphs would have no effect, and these layers and losses have none.
         needs_autograd = (
             self.batch_norm
             or plan.config["n_codes"]
@@ -125,6 +127,7 @@ class _DenseFamily(BaseNetwork):
     @property
     def coefs_(self):
         """The weights of each layer, (n_in, n_out)."""
+        # torch stores the transpose of scikit-learn's arrays.
         return [weight.T for weight in self._layer_arrays("coefs_", "weight")]
 
     @coefs_.setter
@@ -173,6 +176,7 @@ class _DenseFamily(BaseNetwork):
 
 def _layer_sizes(sizes) -> list[int]:
     """Return hidden_layer_sizes as a list of positive ints."""
+    # scikit-learn's constraint "array-like" does not look at the items.
     listed = [sizes] if np.ndim(sizes) == 0 else list(sizes)
     if not all(isinstance(size, Integral) and int(size) > 0 for size in listed):
         raise ValueError(f"hidden_layer_sizes must be > 0, got {listed}.")

@@ -120,6 +120,7 @@ class _ModuleFamily(BaseNetwork):
         """Return whether a module built like the trained one accepts a row."""
         cpu = torch.device("cpu")
         rows = plan.inputs.encode(sample.rows(np.arange(1)).table, torch.float32, cpu)
+        # The trial must not move torch's generators.
         with own_generators(0, cpu), torch.inference_mode():
             try:
                 self._new_network(plan.config).float().eval()(*rows.take(slice(None)))
@@ -167,6 +168,7 @@ class _ModuleFamily(BaseNetwork):
         return task
 
     def _stored(self, network, plan, *, is_final):
+        # to() changes a module in place, but training is not over.
         network = network if is_final else copy_module(network)
         return TrainedModule(network.to(plan.dtype))
 

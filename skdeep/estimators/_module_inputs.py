@@ -52,6 +52,7 @@ def check_module_inputs(
     elif _may_keep_integers(X, schema):
         table = _read_arrays((X,), is_named=False)
     else:
+        # check_inputs would reject y of more than two axes.
         if not (given_y and _is_shaped(estimator, y)):
             return check_inputs(estimator, X, y, dtype=dtype, schema=schema)
         table, _, found = check_inputs(
@@ -174,6 +175,7 @@ def _n_features(table) -> Any:
     """Return the length of the last axis of each input."""
     if isinstance(table, Items):
         first = table.inputs(0)
+        # An item is one row without the axis of the batch.
         named = isinstance(first, Mapping)
         parts = dict(first) if named else {str(i): x for i, x in enumerate(first)}
         arrays = {name: np.asarray(x)[np.newaxis] for name, x in parts.items()}

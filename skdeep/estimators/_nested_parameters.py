@@ -73,7 +73,9 @@ class NestedParameters:
             prefix, _, rest = key.partition("__")
             if rest and self._nested.get(prefix) in known:
                 items.setdefault(self._nested[prefix], {})[rest] = params.pop(key)
+        # The whole dict first, so that solver_params and solver__x can be set together.
         super().set_params(**params)  # type: ignore[misc]
         for name, changed in items.items():
+            # A new dict: the old one is the user's, perhaps shared by estimators.
             setattr(self, name, {**(getattr(self, name) or {}), **changed})
         return self

@@ -49,6 +49,7 @@ class ObservedFits(CallbackSupportMixin):
     def _observe(self, task: Task, plan: Plan, context, X, y) -> None:
         """Have each epoch reported to the callbacks."""
         so_far = functools.partial(self._fitted_attributes, task, plan, is_final=False)
+        # The context of an epoch is made at its begin and needed again at its end.
         epochs = []
 
         def begin_epoch() -> None:
@@ -68,6 +69,7 @@ class ObservedFits(CallbackSupportMixin):
         for callback in getattr(self, "_skl_callbacks", ()):
             if isinstance(callback, Checkpoint) and not incremental:
                 if self.solver == "lbfgs":
+                    # scipy keeps the state of L-BFGS to itself.
                     raise ValueError(
                         "Checkpoint needs a solver that trains in epochs: scipy's "
                         "L-BFGS cannot be resumed. Got solver='lbfgs'."

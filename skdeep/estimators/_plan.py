@@ -35,6 +35,7 @@ class Sample:
             return self
         if not self.weight.any():
             raise ValueError("class_weight leaves no sample a weight above zero.")
+        # In a batch they would still take part in batch normalisation.
         return self.rows(np.flatnonzero(self.weight))
 
 
@@ -61,6 +62,7 @@ class Plan:
         """Turn rows, targets and weights into tensors on ``device``."""
         rows = self.inputs.encode(sample.table, dtype, device)
         target = self.targets.as_tensor(sample.codes, self.loss.target_kind, dtype)
+        # y is finite in its own type, but may overflow in float32.
         if target.isinf().any():
             raise ValueError(f"y holds values too large for {str(dtype)[6:]}.")
         self.loss.check_target(target)

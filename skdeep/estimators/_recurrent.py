@@ -151,7 +151,7 @@ class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNe
     def _raw_scores(self, X):
         check_is_fitted(self)
         sequences: Any = self._table(X)
-        raw = self._scores_of(sequences)
+        raw = self._scores_of(sequences)  # which raises for NaN, so mask afterwards
         if self._loss.raw_axes == 2:
             return raw
         # For the targets, NaN marks a padded step.
@@ -397,7 +397,8 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
     def _add_class_weight(self, weight, y, targets, incremental):
         if not self.return_sequences:
             return super()._add_class_weight(weight, y, targets, incremental)
-        # Steps of a sequence differ in class, so the loss applies the weights.
+        # Sample weights belong to sequences, whose steps may differ in class: the loss
+        # must apply class weights.
         targets.class_weight = None
         labels = targets.classes_
         if self.class_weight == "balanced":

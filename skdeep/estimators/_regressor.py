@@ -150,6 +150,7 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
         return self._targets
 
     def _lay_out(self, plan, sample, first):
+        # The scale of the first call stays: weights are in its units.
         if first and self.scale_target:
             plan.targets.learn_scale(sample.codes, sample.weight)
         super()._lay_out(plan, sample, first)
@@ -175,6 +176,7 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
         """Warn if the network is no better than a constant and y far from 0 and 1."""
         losses = [record["train_loss"] for record in task.state.history]
         is_named = self.loss in _LOCATIONS
+        # After one part of the data nothing can be said.
         if task.is_partial or plan.targets.scale is not None or not losses:
             return
         if not is_named or not (found := _far_columns(task.train.target)):
@@ -203,6 +205,7 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
         return torch.from_numpy(targets.restored(values, values.dtype))
 
     def _is_defined(self, raw):
+        # Finite raw scores may overflow in the link, such as poisson's exponential.
         values = self._loss.predict(raw)
         return math.isfinite(values.sum()) or bool(values.isfinite().all())
 

@@ -192,6 +192,7 @@ def _check_shape(estimator, X: np.ndarray, schema: Schema | None) -> None:
 
 def _lengths(X: np.ndarray) -> np.ndarray | None:
     """Return the lengths of the sequences without padding, None if all are full."""
+    # The common case without any NaN costs a single pass.
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(X.sum()):
             return None
@@ -223,6 +224,7 @@ def _without_trailing(is_empty: np.ndarray) -> np.ndarray:
 
 def _read_tokens(estimator, X, dtype, schema) -> tuple[Sequences, Schema]:
     """Check sequences of token ids; zeros at the end are padding."""
+    # As given: a conversion to int would turn 1.5 into a valid id.
     X = check_array(X, dtype=None, input_name="X")
     _check_ids(X, estimator.embedding_dim)
     lengths = _without_trailing(X == 0)
@@ -330,6 +332,7 @@ def _read_steps(estimator, y, sequences: Sequences) -> np.ndarray:
         )
     if y.dtype.kind == "f" and np.isinf(y).any():
         raise ValueError("Input y contains infinity.")
+    # NaN does not equal itself, so the gaps of numbers need isnan.
     gap = StepClassTargets.padding(y) if is_classifier else np.nan
     missing = y == gap if is_classifier else np.isnan(y)
     wrong = missing != sequences.is_padding

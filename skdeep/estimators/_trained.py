@@ -85,6 +85,7 @@ class TrainedNetwork:
             self.arrays[name] = self.arrays[name].copy()
             self._cached = None
         self.arrays[name][...] = array
+        # On a CPU the module shares the array; elsewhere it holds a stale copy.
         if self._cached is not None and self._cached[0].type != "cpu":
             self._cached = None
 
@@ -119,6 +120,7 @@ class TrainedModule:
     """
 
     def __init__(self, module: nn.Module):
+        # Gradients are as large as the weights and of no use any more.
         for parameter in module.parameters():
             parameter.grad = None
         self._module = module.eval()

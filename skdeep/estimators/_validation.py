@@ -159,6 +159,7 @@ def _is_plain(schema: Schema, X, dtype) -> bool:
 
 
 def _sum_is_finite(X: np.ndarray) -> bool:
+    # NaN and infinity survive in a sum: a single pass, without a temporary array.
     with np.errstate(over="ignore", invalid="ignore"):
         return math.isfinite(X.sum())
 
@@ -178,10 +179,12 @@ def _check_table(estimator, X, arguments, schema) -> tuple[Table, Schema]:
             numeric = validate_data(checked, X, reset=reset, **arguments)
             categories = None
         else:
+            # Names and number of columns only: categories need not be numbers.
             validate_data(checked, X, reset=reset, skip_check_array=True)
             rest, categories = split_columns(X, categorical)
             if rest.shape[1] == 0:
                 rest = np.empty((len(categories), 0), dtype=arguments["dtype"][0])
+            # All columns may be categorical.
             arguments |= dict(ensure_min_features=0, estimator=estimator)
             numeric = check_array(rest, input_name="X", **arguments)
     if sparse.issparse(numeric) and np.isnan(numeric.data).any():
@@ -247,6 +250,7 @@ def flatten_column(y):
 
 def check_numeric_target(estimator, y) -> None:
     """Raise if a regressor's y holds dates or the like, which numpy would convert."""
+    # scikit-learn's own checks report a y that is None or a str.
     if y is None or isinstance(y, str) or not is_regressor(estimator):
         return
     check_holds_numbers(y, "y")
@@ -308,6 +312,7 @@ def times_class_weight(
             f"class_weight must hold finite, non-negative numbers, got "
             f"{class_weight!r}."
         )
+    # An overflow is reported below, with a remedy.
     with np.errstate(over="ignore"):
         product = by_class if weight is None else weight * by_class
         fits = product.sum(dtype=np.float64) <= np.finfo(dtype).max
