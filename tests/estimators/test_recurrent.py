@@ -666,10 +666,10 @@ def test_training_continues():
     model = regressor(warm_start=True).fit(PADDED, Y_NUMBERS).fit(LISTED, Y_NUMBERS)
     assert len(model.loss_curve_) == 4
     model.set_params(hidden_size=H + 1)
-    with pytest.raises(ValueError, match="layers are of other sizes"):
+    with pytest.raises(ValueError, match="layers have other sizes"):
         model.fit(PADDED, Y_NUMBERS)
     model.set_params(hidden_size=H, num_layers=2)
-    with pytest.raises(ValueError, match="layers are of other sizes"):
+    with pytest.raises(ValueError, match="layers have other sizes"):
         model.partial_fit(PADDED, Y_NUMBERS)
 
 

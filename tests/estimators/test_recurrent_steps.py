@@ -507,7 +507,7 @@ def test_gaps_of_y_must_match_the_padding():
     refused(
         regressor(), Y_NUMBERS, "y must be nan exactly where .* sample 1, step 2", whole
     )
-    gaps = "y must be '' where .* sample 1, step 2 is ''"
+    gaps = "y must be '' exactly where .* sample 1, step 2 is ''"
     refused(classifier(), NAMES[Y + 1], gaps, whole)
     filled = np.maximum(Y, 0)
     refused(classifier(), filled, "sample 1, step 2 is 0")
@@ -517,7 +517,7 @@ def test_gaps_of_y_must_match_the_padding():
     nothing = np.where(IS_THERE, NAMES[Y + 1].astype(object), None)
     refused(classifier(), nothing, "y must be '' .* is None")
     signs = np.where(filled > 0, 1, -1)
-    refused(classifier(), signs, "y must be -1 where X is padded", whole)
+    refused(classifier(), signs, "y must be -1 exactly where X is padded", whole)
 
 
 def test_invalid_targets():

@@ -754,5 +754,5 @@ def test_coefs_can_be_set():
     hidden = np.maximum(X @ first.coefs_[0] + first.intercepts_[0], 0)
     logit = hidden @ first.coefs_[1] + first.intercepts_[1]
     np.testing.assert_allclose(first.decision_function(X), logit[:, 0])
-    with pytest.raises(ValueError, match=r"coefs_ must be arrays of the shapes"):
+    with pytest.raises(ValueError, match=r"coefs_ must be arrays of shapes"):
         first.coefs_ = first.coefs_[:1]
