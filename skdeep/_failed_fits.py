@@ -1,4 +1,4 @@
-"""What a fit that fails or is interrupted leaves to its caller."""
+"""The state that a failed or interrupted fit leaves behind."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 
-# Packages that run many jobs, in processes of their own too.
+# Packages that run many jobs, also in worker processes.
 _RUN_JOBS = {"concurrent", "joblib", "multiprocessing", "optuna"}
-# Modules of scikit-learn that do no more than pass a call on. The others fit several
-# times, or use the fitted estimator afterwards.
+# Modules of scikit-learn that only forward a call. The others fit several times, or use
+# the fitted estimator afterwards.
 _PASS_ON = (
     "sklearn.base",
     "sklearn.callback",
@@ -23,16 +23,19 @@ _PASS_ON = (
     "sklearn.utils",
 )
 _PARALLEL = "sklearn.utils.parallel"
-# Estimators that have nothing left to do once their last step is fitted.
+# Estimators with nothing left to do after their last step is fitted.
 _WRAPPERS = (Pipeline, TransformedTargetRegressor)
 
 
 def is_outermost_fit() -> bool:
-    """Say whether the calling fit is not part of a larger computation.
+    """Return whether the calling fit is not part of a larger computation.
+
+    After Ctrl-C an outermost fit keeps the network trained so far. Within a larger
+    computation that would pass an unfinished network off as a finished one.
 
     The stack of the calling thread is searched for another estimator, such as a search
     or an ensemble, and for functions that fit repeatedly, such as `cross_val_score`.
-    A user's own loop counts for nothing: what it does with a fit is not known.
+    A loop in user code is not recognised.
 
     Returns
     -------
@@ -40,6 +43,7 @@ def is_outermost_fit() -> bool:
         Whether the user called ``fit``, directly or through a Pipeline or a
         TransformedTargetRegressor around the estimator.
     """
+    # Jobs run in threads of their own, but joblib's frames are at the bottom of those.
     fitted = None
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
@@ -55,18 +59,18 @@ def is_outermost_fit() -> bool:
 
 
 def _self_of(frame: FrameType) -> Any:
-    """Return the object whose method runs in a frame; None in a function."""
+    """Return the object whose method runs in a frame; None for a function."""
     is_method = frame.f_code.co_varnames[:1] == ("self",)
     return frame.f_locals.get("self") if is_method else None
 
 
 def _is_estimator(value) -> bool:
-    # Of the class: instances may have a costly ``__getattr__``.
+    # Looked up on the class: instances may have a costly ``__getattr__``.
     return all(hasattr(type(value), name) for name in ("fit", "get_params"))
 
 
 def _fits_repeatedly(frame: FrameType, caller) -> bool:
-    """Say whether a frame belongs to what goes on after a fit inside of it."""
+    """Return whether a frame belongs to code that continues after a nested fit."""
     module, function = frame.f_globals.get("__name__") or "", frame.f_code.co_name
     package = module.partition(".")[0]
     if package == "sklearn" and not module.startswith(_PASS_ON):
@@ -80,14 +84,14 @@ def _fits_repeatedly(frame: FrameType, caller) -> bool:
 def all_or_nothing(
     estimator, failures: type[BaseException] = BaseException
 ) -> Iterator[None]:
-    """Give an estimator its attributes back if its fit fails.
+    """Restore the attributes of an estimator if its fit fails.
 
     Parameters
     ----------
     estimator : estimator
-        Whose attributes these are.
+        The estimator whose fit runs inside the ``with`` block.
     failures : type of exception, default=BaseException
-        After which they are given back.
+        Exceptions after which the attributes are restored.
     """
     before = dict(vars(estimator))
     try:

@@ -1,4 +1,4 @@
-"""Checks of what users pass; every error names the argument."""
+"""Checks of user input; every error names the argument."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import torch
 from sklearn.utils import check_consistent_length, indexable
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-# What checks of numpy, pandas and scikit-learn raise of data that are not as they
-# should be. MemoryError is not among them: the data may be fine.
+# What numpy, pandas and scikit-learn raise for invalid data. MemoryError is not among
+# them: the data may be valid.
 _RAISED_BY_CHECKS = (
     ArithmeticError,
     AttributeError,
@@ -32,23 +32,23 @@ _RAISED_BY_CHECKS = (
 
 @contextlib.contextmanager
 def naming(argument: str) -> Iterator[None]:
-    """Name an argument in errors of its checks that do not.
+    """Add the name of an argument to errors that do not mention it.
 
     Parameters
     ----------
     argument : str
-        Name of the argument that is checked.
+        Name of the argument being checked.
 
     Raises
     ------
     ValueError, TypeError
-        As raised inside, with the name put before if it is not there; other errors
-        become a ValueError.
+        The error raised inside, prefixed with the name if it lacks it; other types of
+        errors become a ValueError.
     """
     try:
         yield
     except UnicodeError as error:
-        error.add_note(f"{argument} holds bytes, or text, of another encoding.")
+        error.add_note(f"{argument} holds bytes or text in another encoding.")
         raise
     except _RAISED_BY_CHECKS as error:
         text = str(error)
@@ -56,7 +56,7 @@ def naming(argument: str) -> Iterator[None]:
         if is_usual and re.search(rf"\b{re.escape(argument)}\b", text):
             raise
         if text.startswith("Complex data not supported"):
-            text = text.partition("\n")[0] + "."  # what follows are all the data
+            text = text.partition("\n")[0] + "."  # the rest prints all the data
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"Invalid {argument}: {text}") from error
 
@@ -65,22 +65,22 @@ _OF_NUMPY = (torch.float16, torch.float32, torch.float64)
 
 
 def tensor_to_numpy(values, argument: str) -> Any:
-    """Return a tensor as an array, and anything else as it is.
+    """Return a tensor as an array, and anything else unchanged.
 
-    Numpy's own conversion refuses tensors that require a gradient, and types that it
-    has not.
+    ``numpy.asarray`` raises for tensors that require a gradient, and for types such as
+    bfloat16.
 
     Parameters
     ----------
     values : object
-        What the user has given.
+        The user's argument.
     argument : str
         Its name, for messages.
 
     Raises
     ------
     ValueError
-        If a tensor is sparse, or holds no values.
+        If a tensor is sparse or holds no values.
     TypeError
         If a data frame is lazy.
     """
@@ -91,12 +91,12 @@ def tensor_to_numpy(values, argument: str) -> Any:
     if values.is_quantized:
         values = values.dequantize()
     if values.is_floating_point() and values.dtype not in _OF_NUMPY:
-        values = values.float()  # bfloat16, and types of 8 bits
+        values = values.float()  # bfloat16 and 8-bit types
     return values.numpy()
 
 
 def check_has_values(values, argument: str) -> None:
-    """Refuse a data frame that is lazy, and a tensor without values or with gaps.
+    """Raise for lazy data frames, and for meta and sparse tensors.
 
     Raises
     ------
@@ -119,12 +119,12 @@ def check_has_values(values, argument: str) -> None:
 
 
 def indexable_rows(X, y) -> list:
-    """Return X and y, if it is given, as something whose rows can be chosen.
+    """Return X and y (or None) as objects that can be indexed by row.
 
     Raises
     ------
     ValueError, TypeError
-        Naming X or y, if there are no rows in it, or if they are not as many.
+        Naming X or y, if it has no rows or their lengths differ.
     """
     check_has_values(X, "X")
     check_has_values(y, "y")
@@ -138,7 +138,7 @@ def indexable_rows(X, y) -> list:
 
 
 def refuse_text(values: np.ndarray, argument: str) -> None:
-    """Refuse text, which numpy would turn into numbers where it reads like some."""
+    """Raise for text, which numpy would convert if it looks like numbers."""
     if values.dtype.kind in "SU":
         raise ValueError(
             f"{argument} must hold numbers, got {values.ravel()[0]!r} ({values.dtype})."
@@ -146,44 +146,44 @@ def refuse_text(values: np.ndarray, argument: str) -> None:
 
 
 def check_flag(value, argument: str) -> bool:
-    """Refuse what is neither true nor false, such as an array."""
+    """Return a flag as a bool; raise if it is anything else, such as an array."""
     if not isinstance(value, (bool, np.bool_, Integral)):
         raise TypeError(f"{argument} must be True or False, got {short(value)}.")
     return bool(value)
 
 
 def check_name(name, argument: str = "name") -> None:
-    """Refuse what is no text to be shown in a picture; None is no name."""
+    """Raise if a name to show in a plot is neither a str nor None."""
     if not isinstance(name, (str, type(None))):
         raise TypeError(f"{argument} must be a str or None, got {short(name)}.")
 
 
 def check_fitted(estimator) -> None:
-    """Refuse what is no fitted estimator, such as a class."""
+    """Raise if the argument is not a fitted estimator, for example a class."""
     with naming("estimator"):
         check_is_fitted(estimator)
 
 
 def check_file_name(path, argument: str) -> None:
-    """Refuse what names no file: a folder, a device, a name that is too long.
+    """Raise if a path cannot name a file: a folder, a device, a name too long.
 
     Parameters
     ----------
     path : str or path-like
-        What the user has given; the file need not exist.
+        The user's argument; the file need not exist.
     argument : str
         Name of the argument, for the message.
 
     Raises
     ------
     TypeError
-        If it is no path.
+        If it is not a path.
     ValueError
-        If there can be no such file.
+        If it cannot name a file.
     """
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"{argument} must be a str or path-like, got {path!r}.")
-    reason = _why_no_file(os.fspath(path))
+    reason = _file_name_problem(os.fspath(path))
     if reason is not None:
         shown = _shorter.repr(os.fspath(path))
         raise ValueError(f"{argument} must name a file, got {shown}{reason}.")
@@ -193,16 +193,16 @@ _shorter = reprlib.Repr()
 _shorter.maxstring = 120
 
 
-def _why_no_file(path) -> str | None:
-    """Return what to say of a path that names no file, None if it may."""
+def _file_name_problem(path) -> str | None:
+    """Return why a path cannot name a file, as the end of a message, or None."""
     if not isinstance(path, str):
-        return ", which is no text"
+        return ", which is not a str"
     if not path.strip():
         return ""
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
-        # Of others, whoever opens the file tells.
+        # Other errors (missing file, no permission) are raised when it is opened.
         return ", which is too long" if error.errno == errno.ENAMETOOLONG else None
     except ValueError as error:
         return f": {error}"

@@ -1,35 +1,46 @@
-"""Warnings at the user's line, and the texts that errors share."""
+"""Warnings at the user's line, and texts that error messages share."""
 
 from __future__ import annotations
 
 import contextlib
 import difflib
+import importlib.util
 import os
+import pickle
 import re
 import sys
 import warnings
-from collections.abc import Iterable
-
-import joblib
-import sklearn
-import torch
-
-# Packages between a user's line and the warning. (Python 3.12 has skip_file_prefixes.)
-_BETWEEN = (
-    *(
-        os.path.join(os.path.dirname(os.path.abspath(file)), "")
-        for file in (__file__, sklearn.__file__, joblib.__file__, torch.__file__)
-    ),
-    contextlib.__file__,
-)
+from collections.abc import Iterable, Iterator
 
 
-def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the line of the user's that has called skdeep.
+def _folders_between() -> Iterator[str]:
+    """Yield the folders of packages whose frames lie between a user and a warning."""
+    yield os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
+    for package in ("sklearn", "joblib", "torch", "skops"):
+        # Found, not imported: this module costs nothing.
+        spec = importlib.util.find_spec(package)
+        for folder in (spec and spec.submodule_search_locations) or ():
+            yield os.path.join(os.path.abspath(folder), "")
 
-    It is the nearest one that is neither in skdeep nor in a package that calls it, such
-    as scikit-learn in a cross-validation.
+
+# Frames that are not the user's. (Python 3.12 has skip_file_prefixes.)
+_BETWEEN = (*_folders_between(), contextlib.__file__, pickle.__file__)
+
+
+def warn(message: str | Warning, category: type[Warning] = UserWarning) -> None:
+    """Warn at the line of the user's code that has called skdeep.
+
+    It is the nearest line outside skdeep and the packages that call it, such as
+    scikit-learn in a cross-validation.
+
+    Parameters
+    ----------
+    message : str or Warning
+        The text, or the warning itself, whose class is then its category.
+    category : type of Warning, default=UserWarning
+        Category of a text.
     """
+    # Level 1 is this function and level 2 its caller, frame 1.
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_BETWEEN):
         level, frame = level + 1, frame.f_back
@@ -37,11 +48,11 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """Return what an error says, without the trace that torch puts below it."""
+    """Return the message of an error without the trace that torch appends."""
     return str(error).partition("\n")[0]
 
 
-# What other libraries call losses and activations, by the letters of the names.
+# Names that other libraries give to losses and activations, without punctuation.
 _OTHER_NAMES = {
     "mse": "squarederror",
     "mae": "absoluteerror",
@@ -53,14 +64,14 @@ _OTHER_NAMES = {
 
 
 def did_you_mean(value, names: Iterable) -> str:
-    """Return a question that proposes the name most like a value, or nothing.
+    """Return a question that suggests the name most similar to a value, or "".
 
     Parameters
     ----------
     value : object
-        What the user has given.
+        The value found.
     names : iterable of object
-        What can be given; text is proposed alone.
+        The values allowed; only strings are suggested.
     """
     if not isinstance(value, str):
         return ""

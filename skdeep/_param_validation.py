@@ -1,4 +1,4 @@
-"""Checks of parameters: scikit-learn's own, with names in order and a suggestion."""
+"""Parameter validation by scikit-learn, with sorted options and a suggestion."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from skdeep._messages import did_you_mean
 
 
 class ExplainedParameters:
-    """Errors of parameters list names in order, and tell which one may be meant."""
+    """Parameter errors list the options sorted and suggest a similar one."""
 
-    #: What to say of a number where a parameter takes none, by parameter.
-    _number_hints: dict[str, str] = {}
+    #: What to add to an error if a parameter that takes none got a number or numbers.
+    _parameter_hints: dict[str, str] = {}
 
     def _validate_params(self):
         params: dict[str, Any] = self.get_params(deep=False)  # type: ignore
@@ -32,13 +32,14 @@ class ExplainedParameters:
         try:
             super()._validate_params()  # type: ignore[misc]
         except InvalidParameterError as error:
-            hints = self._number_hints
+            hints = self._parameter_hints
             text = _explained(str(error), params, constraints, hints)
+            # The original says the same less well.
             raise InvalidParameterError(text) from None
 
 
 def validate_arguments(constraints: dict):
-    """Decorate a function: check arguments as `ExplainedParameters` does parameters.
+    """Decorate a function: validate arguments as `ExplainedParameters` does parameters.
 
     Parameters
     ----------
@@ -67,10 +68,9 @@ def validate_arguments(constraints: dict):
 
 
 def _refuse_odd_numbers(owner: str, params: dict, constraints: dict) -> None:
-    """Refuse fractions, and ints that no float can hold where one is needed.
+    """Raise for fractions, and for ints too large for a float where one is needed.
 
-    scikit-learn compares them with the ends of a range and fails, or lets them pass to
-    what fails.
+    scikit-learn's interval checks fail on them, or accept what later code cannot use.
     """
     for name, value in params.items():
         is_usual = isinstance(value, (float, np.number))
@@ -88,25 +88,26 @@ def _refuse_odd_numbers(owner: str, params: dict, constraints: dict) -> None:
 
 
 def _takes_floats(constraints) -> bool:
-    """Say whether numbers become floats; where ints are named, too, they need not."""
+    """Return whether numbers are used as floats: no constraint accepts integers."""
     kinds = {c.type for c in constraints if isinstance(c, Interval)}
     return Real in kinds and Integral not in kinds
 
 
 def _explained(
-    text: str, params: dict, constraints: dict, number_hints: dict | None = None
+    text: str, params: dict, constraints: dict, hints: dict | None = None
 ) -> str:
-    """Return scikit-learn's error of a parameter with names in order, and a hint."""
+    """Return scikit-learn's parameter error with sorted options and a hint."""
     found = re.match(r"The '(\w+)' parameter", text)
     if found is None or found[1] not in params or found[1] not in constraints:
         return text
     name = found[1]
     value, hint = params[name], ""
     for options in (c for c in constraints[name] if isinstance(c, Options)):
+        # scikit-learn prints a set, whose order changes from run to run.
         names = sorted(options.options, key=str)
         in_order = f"{{{', '.join(map(repr, names))}}}"
         text = text.replace(str(options).partition(" among ")[2], in_order)
         hint = hint or did_you_mean(value, names)
-    if isinstance(value, Real) and not hint:
-        hint = (number_hints or {}).get(name, "")
+    if isinstance(value, (Real, tuple, list)) and not hint:
+        hint = (hints or {}).get(name, "")
     return f"{text} {hint}".rstrip()

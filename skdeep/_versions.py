@@ -1,30 +1,31 @@
-"""The release of skdeep, which pickled estimators carry."""
+"""The release of skdeep, which pickled estimators record."""
 
 from __future__ import annotations
 
 import inspect
-import warnings
 
 from sklearn.exceptions import InconsistentVersionWarning
+
+from skdeep._messages import warn
 
 __version__ = "0.1.0"
 
 
 class SkdeepVersionWarning(InconsistentVersionWarning):
-    """Tells that a pickled estimator comes from another release of skdeep."""
+    """Warns that a pickled estimator comes from another release of skdeep."""
 
     def __str__(self):
         return (
             f"{self.estimator_name} was saved with skdeep "
             f"{self.original_sklearn_version} and is loaded with "
             f"{self.current_sklearn_version}. Its predictions should be the same, but "
-            "that is not tested; compare some, or load it with the release that saved "
-            "it. Parameters that are new since then have their defaults."
+            "this is not tested: compare some, or load it with the release that saved "
+            "it. Parameters added since then have their defaults."
         )
 
 
 class VersionedPickle:
-    """Pickles of an estimator tell which release has made them."""
+    """Records in a pickle the release that has made it, and warns if it differs."""
 
     def __getstate__(self):
         return {**super().__getstate__(), "_skdeep_version": __version__}  # type: ignore
@@ -32,14 +33,14 @@ class VersionedPickle:
     def __setstate__(self, state):
         version = state.pop("_skdeep_version", "0.1.0 or earlier")
         if version != __version__:
-            warnings.warn(
+            warn(
                 SkdeepVersionWarning(
                     estimator_name=type(self).__name__,
                     current_sklearn_version=__version__,
                     original_sklearn_version=version,
-                ),
-                stacklevel=2,
+                )
             )
+        # Parameters that an earlier release did not have: get_params needs them all.
         signature = inspect.signature(type(self).__init__).parameters
         missing = {
             name: parameter.default

@@ -1,4 +1,4 @@
-"""Ctrl-C: a user's own fit keeps what is trained, a fit inside of another goes up."""
+"""Ctrl-C: an outermost fit keeps the trained network; a nested fit is interrupted."""
 
 import signal
 import threading
@@ -39,8 +39,32 @@ X, y = make_classification(40, 4, random_state=0)
 RATES = {"learning_rate_init": [0.01, 0.1]}
 
 
+# Held once a thread has sent a signal. Python runs the handler of a signal in the main
+# thread, and later: a second one, of another job, would arrive after the test.
+_sent_by_a_thread = threading.Lock()
+
+
+def interrupt():
+    """Send the signal that Ctrl-C sends; from threads only one in a test."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main or _sent_by_a_thread.acquire(blocking=False):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.fixture(autouse=True)
+def _end_all_jobs():
+    """Wait for jobs that were interrupted: none may send a signal to the next test."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=60)
+        assert not thread.is_alive()
+    if _sent_by_a_thread.locked():
+        _sent_by_a_thread.release()
+
+
 class CtrlC:
-    """A callback: the signal that a terminal sends comes after the second epoch."""
+    """A callback that sends Ctrl-C at the end of the second epoch."""
 
     n_epochs = 0
 
@@ -57,7 +81,7 @@ class CtrlC:
         if context.task_name == "epoch":
             CtrlC.n_epochs += 1
             if context.task_id == 1:
-                signal.raise_signal(signal.SIGINT)
+                interrupt()
 
 
 def network(kind=MLPClassifier, **options):
@@ -66,7 +90,7 @@ def network(kind=MLPClassifier, **options):
 
 
 class Wrapped(ClassifierMixin, BaseEstimator):
-    """A user's own estimator around another one."""
+    """A user-defined meta-estimator."""
 
     def __init__(self, estimator):
         self.estimator = estimator
@@ -77,15 +101,15 @@ class Wrapped(ClassifierMixin, BaseEstimator):
 
 
 class Scaled(MLPClassifier):
-    """A user's own kind of network."""
+    """A user-defined subclass."""
 
     def fit(self, X, y):
         return super().fit(X / 2, y)
 
 
-# -- a user's own fit ------------------------------------------------------------------
+# -- an outermost fit ------------------------------------------------------------------
 
-OWN = {
+OUTERMOST = {
     "alone": network,
     "lbfgs": lambda: network(solver="lbfgs"),
     "subclass": lambda: network(Scaled),
@@ -98,8 +122,8 @@ OWN = {
 }
 
 
-@pytest.mark.parametrize("make", OWN.values(), ids=OWN)
-def test_what_is_trained_is_kept(make):
+@pytest.mark.parametrize("make", OUTERMOST.values(), ids=OUTERMOST)
+def test_an_interrupted_fit_keeps_the_network(make):
     model = make()
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         model.fit(X, y)
@@ -110,14 +134,14 @@ def test_what_is_trained_is_kept(make):
     assert inner.n_iter_ in (1, 2)  # lbfgs counts an iteration once it has ended
 
 
-def test_a_users_own_loop_goes_on():
+def test_a_loop_over_fits_continues_after_an_interrupt():
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         assert [network().fit(X, y).n_iter_ for _ in range(2)] == [2, 2]
 
 
-# -- a fit inside of another -----------------------------------------------------------
+# -- a fit within another --------------------------------------------------------------
 
-INSIDE = {
+NESTED = {
     "cross_validate": lambda model: cross_validate(model, X, y, cv=2),
     "cross_val_predict": lambda model: cross_val_predict(model, X, y, cv=2),
     "learning_curve": lambda model: learning_curve(model, X, y, cv=2),
@@ -144,51 +168,51 @@ INSIDE = {
     "CostSensitiveClassifier, one network": lambda model: CostSensitiveClassifier(
         model, 2.0, strategy="direct"
     ).fit(X, y),
-    "a user's own estimator": lambda model: Wrapped(model).fit(X, y),
-    "a user's own jobs": lambda model: joblib.Parallel(2, backend="threading")(
+    "a user-defined meta-estimator": lambda model: Wrapped(model).fit(X, y),
+    "joblib threads": lambda model: joblib.Parallel(2, backend="threading")(
         joblib.delayed(clone(model).fit)(X, y) for _ in range(2)
     ),
-    "a study of Optuna": lambda model: optuna.create_study().optimize(
+    "an Optuna study": lambda model: optuna.create_study().optimize(
         lambda trial: clone(model).fit(X, y).score(X, y), n_trials=2
     ),
 }
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-@pytest.mark.parametrize("fit", INSIDE.values(), ids=INSIDE)
-def test_an_interrupt_inside_of_another_fit_goes_up(fit, solver):
+@pytest.mark.parametrize("fit", NESTED.values(), ids=NESTED)
+def test_an_interrupt_of_a_nested_fit_is_raised(fit, solver):
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with pytest.raises(KeyboardInterrupt):
         fit(network(solver=solver))
 
 
-@pytest.mark.slow
-def test_in_a_process_of_joblib_it_goes_up_too():
+@pytest.mark.nightly
+def test_an_interrupt_in_a_joblib_process_is_raised():
     with pytest.raises(KeyboardInterrupt):
         cross_validate(network(), X, y, cv=2, n_jobs=2)
 
 
-def test_an_ensemble_is_not_kept_in_part(monkeypatch):
+def test_an_interrupted_ensemble_is_not_kept(monkeypatch):
     ends = []
 
     def end_epoch(fit, losses, real=Fit.end_epoch):
         ends.append(real(fit, losses))
         if len(ends) == 3:
-            signal.raise_signal(signal.SIGINT)
+            interrupt()
 
     model = DeepEnsembleClassifier(4, max_iter=9, random_state=0)
     monkeypatch.setattr(Fit, "end_epoch", end_epoch)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, y)
     ends.clear()
-    # Nor if its networks are trained one by one.
+    # The same if its networks are trained one by one.
     monkeypatch.setattr("skdeep.training._loop.can_join", lambda task: False)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, y)
     assert len(ends) == 3
 
 
-def test_a_checkpoint_stays_and_is_resumed(tmp_path):
+def test_the_checkpoint_of_an_interrupted_fit_is_resumed(tmp_path):
     def cross_validated(*callbacks):
         model = MLPClassifier((3,), learning_rate="cosine", max_iter=9, random_state=0)
         model.set_callbacks(Checkpoint(tmp_path / "fit.checkpoint"), *callbacks)
@@ -197,11 +221,11 @@ def test_a_checkpoint_stays_and_is_resumed(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         cross_validated(CtrlC())
     assert len(list(tmp_path.iterdir())) == 1
-    assert cross_validated().tolist() == _scores_of_unbroken()
+    assert cross_validated().tolist() == _uninterrupted_scores()
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def _scores_of_unbroken():
+def _uninterrupted_scores():
     model = MLPClassifier((3,), learning_rate="cosine", max_iter=9, random_state=0)
     return cross_validate(model, X, y, cv=2)["test_score"].tolist()
 
@@ -220,7 +244,7 @@ TOGETHER = {
 
 
 @pytest.mark.parametrize("fit", TOGETHER.values(), ids=TOGETHER)
-def test_under_the_backend_all_fits_end(fit):
+def test_under_the_backend_an_interrupt_ends_all_fits(fit):
     before = set(threading.enumerate())
     with pytest.raises(KeyboardInterrupt):
         with joblib.parallel_config(backend="skdeep"):

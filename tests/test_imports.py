@@ -31,6 +31,7 @@ PARTS = {
 # Modules in the root that any part may import.
 SHARED = {
     "_distribution",
+    "_deprecation",
     "_failed_fits",
     "_input_checks",
     "_messages",

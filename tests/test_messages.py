@@ -1,10 +1,13 @@
-"""Warnings at the user's line, errors of parameters, names of files."""
+"""Warnings at the user's line, parameter errors, file names."""
 
 import os
+import pickle
 import warnings
 
+import joblib
 import numpy as np
 import pytest
+import skops.io
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -13,6 +16,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from skdeep import LSTMRegressor, MLPClassifier, MLPRegressor, SlidingWindow
 from skdeep._input_checks import check_file_name
+from skdeep._versions import SkdeepVersionWarning
 
 X = np.random.RandomState(0).normal(size=(40, 3))
 y = np.arange(40) % 2
@@ -51,6 +55,30 @@ def test_warnings_point_at_the_users_line(name):
     assert {warning.filename for warning in caught} == {__file__}
 
 
+@pytest.mark.parametrize("library", ["pickle", "joblib", "skops"])
+def test_loading_a_model_of_another_release_warns_at_the_users_line(
+    library, monkeypatch, tmp_path
+):
+    path = tmp_path / "model"
+    with monkeypatch.context() as patch:
+        patch.setattr("skdeep._versions.__version__", "0.0.1")
+        if library == "pickle":
+            path.write_bytes(pickle.dumps(SMALL))
+        elif library == "joblib":
+            joblib.dump(SMALL, path)
+        else:
+            skops.io.dump(SMALL, path)
+    with pytest.warns(SkdeepVersionWarning, match="was saved with skdeep 0.0.1") as log:
+        if library == "pickle":
+            pickle.loads(path.read_bytes())
+        elif library == "joblib":
+            joblib.load(path)
+        else:
+            trusted = skops.io.get_untrusted_types(file=path)
+            skops.io.load(path, trusted=trusted)
+    assert [warning.filename for warning in log] == [__file__]
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
@@ -69,7 +97,7 @@ def test_parameters(parameters, message):
         MLPClassifier(**parameters).fit(X, y)
 
 
-def test_names_that_are_not_alike_are_not_proposed():
+def test_dissimilar_names_are_not_suggested():
     with pytest.raises(InvalidParameterError, match=r"Got 'ctc' instead\.$"):
         MLPRegressor(loss="ctc").fit(X, y)
     with pytest.raises(InvalidParameterError, match="Did you mean 'squared_error'"):
@@ -88,7 +116,7 @@ def test_parameters_are_checked_in_every_call(method):
         getattr(model.set_params(beta_2="high"), method)(X, y)
 
 
-def test_names_of_no_files(tmp_path):
+def test_invalid_file_names(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path, message in {
         "a" * 3000: "too long",
@@ -107,7 +135,7 @@ def test_names_of_no_files(tmp_path):
             check_file_name(path, "path")
 
 
-def test_names_of_files(tmp_path):
+def test_file_names(tmp_path):
     (tmp_path / "there").touch()
     check_file_name(tmp_path / "there", "path")
     check_file_name(str(tmp_path / "not there"), "path")

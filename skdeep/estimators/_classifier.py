@@ -1,4 +1,4 @@
-"""What classifiers have in common."""
+"""The base class of classifiers."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from skdeep.losses import MULTICLASS_LOSSES, make_loss
 
 
 def _gives_probabilities(estimator) -> bool:
-    """Say whether the loss is one that is trained on probabilities."""
-    # A name that is none of these is for fit to refuse.
+    """Return True if the loss gives probabilities; raise otherwise."""
+    # An unknown name is left for fit to reject.
     is_named = isinstance(estimator.loss, str) and estimator.loss in MULTICLASS_LOSSES
     if is_named and not make_loss(estimator, "classes").gives_probabilities:
         raise AttributeError(
@@ -37,7 +37,23 @@ def _gives_probabilities(estimator) -> bool:
 
 
 class ClassifierNetwork(ClassifierMixin, BaseNetwork):
-    """What classifiers have in common."""
+    """Base class of classifiers: encodes classes, decodes raw scores.
+
+    Labels are any that scikit-learn takes; y of shape (n_samples, n_labels) holds
+    several labels. The network gives one raw score for two classes (positive for the
+    second), otherwise one for each class or label.
+
+    See Also
+    --------
+    BaseNetwork : The methods that a subclass gives, with an example.
+    """
+
+    # The parameters of a subclass that does not take them in __init__.
+    loss: Any = "log_loss"
+    focal_gamma = 2.0
+    label_smoothing = 0.0
+    cost_matrix: Any = None
+    class_weight: Any = None
 
     def _check_classes(self, incremental, classes):
         if not incremental:
@@ -47,7 +63,7 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         if classes is None:
             return
-        # scikit-learn asks whether the largest labels are whole numbers.
+        # scikit-learn casts float labels to int, which warns for huge ones.
         with naming("classes"), np.errstate(invalid="ignore"):
             found = unique_labels(tensor_to_numpy(classes, "classes"))
         if known is not None and not np.array_equal(known, found):
@@ -79,28 +95,29 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
     def _make_loss(self, targets):
         form = "labels" if self._scores_labels(targets) else "classes"
         loss: Any = make_loss(self, form)
+        # Checked for every loss, so that a search over losses fails early.
         costs = self._checked_costs(targets)
         if self.loss == "expected_cost":
             loss.costs = costs
         return loss
 
     def _scores_labels(self, targets) -> bool:
-        """Say whether raw scores are of labels that are present or not."""
-        # One score tells two classes apart, as in scikit-learn.
+        """Return whether each raw score is the logit of one label."""
+        # Two classes need only one score, as in scikit-learn.
         named = self.loss not in ("kl_divergence",) and not callable(self.loss)
         return targets.is_multilabel or (named and len(targets.classes_) <= 2)
 
     def _checked_costs(self, targets) -> np.ndarray | None:
-        """Return the cost matrix as an array of a row and a column for each class."""
+        """Return the cost matrix as an array, (n_classes, n_classes)."""
         if self.cost_matrix is None:
             return None
         if targets.is_multilabel:
             raise ValueError(
-                "cost_matrix is for classes that exclude each other, but y holds "
-                f"{len(targets.classes_)} labels, of which every error costs 1; got "
+                "cost_matrix needs mutually exclusive classes, but y is multilabel "
+                f"({len(targets.classes_)} labels), where every error costs 1; got "
                 f"{self.cost_matrix!r}."
             )
-        # A copy, since torch warns of read-only arrays.
+        # A copy: torch warns about read-only arrays.
         return np.array(check_cost_matrix(self.cost_matrix, targets.classes_))
 
     def _n_scores(self, targets, loss):
@@ -129,15 +146,15 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         if incremental and self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' is not supported for partial_fit, which sees "
-                "a part of the data. Pass the weights as a dict."
+                "only part of the data. Pass the weights as a dict."
             )
         if self.loss == "kl_divergence" and y.ndim == 2:
             raise ValueError(
-                f"class_weight={self.class_weight!r} needs labels, but y holds rows of "
-                "class probabilities. Use sample_weight."
+                f"class_weight={self.class_weight!r} needs labels, but y holds class "
+                "probabilities. Use sample_weight."
             )
         if isinstance(self.class_weight, dict) and y.ndim == 1:
-            # y need not hold every class that has a weight.
+            # compute_sample_weight raises for a class that is not in y.
             labels = targets.classes_
             table = compute_class_weight(self.class_weight, classes=labels, y=labels)
             by_class = table[targets.encode(y)]
@@ -153,15 +170,15 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows; sequences, shaped as the class says, where it reads such.
+            Training rows, or sequences as described for the class.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Classes; or 0 and 1 for several labels; or, for the loss 'kl_divergence',
-            rows of class probabilities.
+            Classes; 0 and 1 for multilabel targets; class probabilities for
+            ``loss="kl_divergence"``.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights, none negative. A row of weight 0 counts as if it were not there.
+            Non-negative weights. A row of weight 0 is ignored.
         X_val : {array-like, sparse matrix}, default=None
             Validation rows, scored after every epoch. With ``early_stopping`` they
-            decide, and no training rows are set aside.
+            replace the training rows that would be set aside.
         y_val : array-like, default=None
             Their classes.
 
@@ -173,7 +190,15 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         Raises
         ------
         ValueError
-            If training diverges, or the data are not as they should be.
+            If training diverges or the data are invalid.
+
+        Examples
+        --------
+        >>> from skdeep import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> model = MLPClassifier((4,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> model.n_features_in_
+        1
         """
         return self._fit(X, y, sample_weight, X_val, y_val)
 
@@ -186,21 +211,32 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows; sequences, shaped as the class says, where it reads such.
+            Training rows, or sequences as described for the class.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Their classes.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights, none negative.
+            Non-negative weights.
         classes : array-like of shape (n_classes,), default=None
-            Every class there is; needed in the first call.
+            All classes; required in the first call.
 
         Returns
         -------
         self : object
             The fitted estimator.
+
+        Examples
+        --------
+        >>> from skdeep import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> model = MLPClassifier((4,), random_state=0)
+        >>> for _ in range(3):
+        ...     model = model.partial_fit(X, y, classes=["high", "low"])
+        >>> model.t_
+        12
         """
         return self._fit(X, y, sample_weight, incremental=True, classes=classes)
 
+    @explaining_arguments
     def predict(self, X):
         """Predict classes.
 
@@ -212,11 +248,20 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-            The predicted classes; 0 and 1 for several labels.
+            The predicted classes; 0 and 1 for multilabel targets.
+
+        Examples
+        --------
+        >>> from skdeep import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> model = MLPClassifier((4,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> model.predict([[0.5], [2.5]])
+        array(['low', 'high'], dtype='<U4')
         """
         raw = self._raw_scores(X)
         return self._targets.decode(self._targets.codes_from(raw).numpy())
 
+    @explaining_arguments
     def score(self, X, y, sample_weight=None):
         """Return the accuracy.
 
@@ -225,9 +270,9 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows, or sequences.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Their classes; 0 and 1 for several labels, all of which must be right; or,
-            for the loss 'kl_divergence', rows of class probabilities, of which the
-            likeliest class is taken for the true one.
+            Their classes; 0 and 1 for multilabel targets, where a row is right if all
+            its labels are; or class probabilities for ``loss="kl_divergence"``, where
+            the most probable class counts as the true one.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights.
 
@@ -235,6 +280,14 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         -------
         score : float
             The accuracy of ``predict(X)``.
+
+        Examples
+        --------
+        >>> from skdeep import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> model = MLPClassifier((4,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> model.score(X, y)
+        1.0
         """
         check_is_fitted(self)
         takes_rows = self._loss.target_kind == "distributions"
@@ -243,8 +296,9 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
             y = self.classes_[rows.argmax(axis=1)]
         return super().score(X, y, sample_weight)
 
+    @explaining_arguments
     def decision_function(self, X):
-        """Return raw scores, the higher the likelier the class.
+        """Return raw scores; a higher score means a more probable class.
 
         Parameters
         ----------
@@ -254,14 +308,26 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         Returns
         -------
         scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            One score for two classes, positive for the second; else one for each.
+            For two classes a single score, positive for the second class; otherwise
+            one for each class.
+
+        Examples
+        --------
+        >>> from skdeep import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> model = MLPClassifier((4,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> model.classes_
+        array(['high', 'low'], dtype='<U4')
+        >>> model.decision_function([[0.0], [3.0]]) > 0
+        array([ True, False])
         """
         raw = self._as_array(self._raw_scores(X))
         return self._targets.margins(raw)
 
     @available_if(_gives_probabilities)
+    @explaining_arguments
     def predict_proba(self, X):
-        """Predict probabilities of the classes.
+        """Predict class probabilities.
 
         Parameters
         ----------
@@ -271,15 +337,25 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         Returns
         -------
         p : ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``. Several labels have probabilities that do
-            not sum to 1.
+            In the order of ``classes_``. For multilabel targets the rows do not sum
+            to 1.
+
+        Examples
+        --------
+        >>> from skdeep import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> model = MLPClassifier((4,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> model.predict_proba([[0.0], [3.0]]).round(1)
+        array([[0., 1.],
+               [1., 0.]])
         """
         raw = self._raw_scores(X)
         return self._targets.probabilities(self._as_array(self._loss.predict(raw)))
 
     @available_if(_gives_probabilities)
+    @explaining_arguments
     def predict_log_proba(self, X):
-        """Predict the logarithms of the probabilities of the classes.
+        """Predict log-probabilities of the classes.
 
         Parameters
         ----------
@@ -290,13 +366,22 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         -------
         log_p : ndarray of shape (n_samples, n_classes)
             ``log(predict_proba(X))``.
+
+        Examples
+        --------
+        >>> from skdeep import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> model = MLPClassifier((4,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> model.predict_log_proba([[0.0], [3.0]]).shape
+        (2, 2)
         """
         p = self.predict_proba(X)
+        # A probability of 0 has the logarithm -inf, as in scikit-learn.
         with np.errstate(divide="ignore"):
             return np.log(p, out=p)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        # Rows of y are then probabilities of classes that exclude each other.
+        # 2-D y holds probabilities of mutually exclusive classes then.
         tags.classifier_tags.multi_label = self.loss != "kl_divergence"
         return tags

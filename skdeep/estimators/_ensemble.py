@@ -16,7 +16,6 @@ from skdeep._failed_fits import all_or_nothing
 from skdeep._param_validation import ExplainedParameters
 from skdeep._versions import VersionedPickle
 from skdeep.encoding import DenseRows, Features, TableEncoder, float_dtype, naming
-from skdeep.estimators._base import Sample, _random_state
 from skdeep.estimators._ensemble_recipe import (
     assign_folds,
     choose_greedily,
@@ -24,6 +23,8 @@ from skdeep.estimators._ensemble_recipe import (
     draw_hyperparameters,
     make_features,
 )
+from skdeep.estimators._plan import Sample
+from skdeep.estimators._seeds import make_rng
 from skdeep.estimators._trained import TrainedNetwork
 from skdeep.estimators._validation import (
     check_inputs,
@@ -201,7 +202,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
 
     def _fit_members(self, X, y, sample_weight) -> None:
         device = resolve_device(self.device)
-        rng = _random_state(self.random_state)
+        rng = make_rng(self.random_state)
         sample = self._sample(X, y, sample_weight)
         n_samples = len(sample)
         if n_samples < 2:

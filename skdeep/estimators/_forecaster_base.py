@@ -21,7 +21,8 @@ from skdeep.encoding import (
     WindowEncoder,
     Windows,
 )
-from skdeep.estimators._base import BaseNetwork, Plan, Sample
+from skdeep.estimators._base import BaseNetwork
+from skdeep.estimators._plan import Plan, Sample
 from skdeep.estimators._series import (
     Group,
     Series,

@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons: drop-ins for scikit-learn's."""
+"""Multi-layer perceptrons: drop-in replacements for scikit-learn's."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ maxout_pieces : int, default=2
 dropout : float, default=0.0
     Share of the hidden values set to zero in each training step.
 batch_norm : bool, default=False
-    Whether to normalise the hidden layers over each batch, before the activation.
+    Whether to normalise hidden layers over each batch, before the activation.
 weight_init : {'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal', \
 'lecun_normal', 'orthogonal'}, default='glorot_uniform'
-    How the weights are drawn. 'glorot_uniform' draws the biases too, as scikit-learn
-    does; with the others they start at zero.
+    Distribution of the initial weights. 'glorot_uniform' also draws the biases, as
+    scikit-learn does; with the others they start at zero.
 categorical_features : 'from_dtype', array-like or None, default='from_dtype'
-    Columns that hold categories: those of a data frame whose type is categorical; or
-    a mask, positions or names; or none. Each is embedded: a learned vector stands for
-    each category, and one each for a missing and an unknown one."""
+    Categorical columns: those of categorical dtype in a data frame; or a mask,
+    positions or names; or none. Each is embedded: every category has a learned vector,
+    and so have missing and unknown categories."""
 
 _MLP_FITTED_DOC = """\
 coefs_ : list of ndarray of shape (n_in, n_out)
@@ -61,11 +61,11 @@ coefs_ : list of ndarray of shape (n_in, n_out)
 intercepts_ : list of ndarray of shape (n_out,)
     The biases of each layer.
 n_layers_ : int
-    Number of layers, those of inputs and outputs included."""
+    Number of layers, including input and output layer."""
 
 
 class _DenseFamily(BaseNetwork):
-    """The part of an estimator that knows of dense networks."""
+    """Builds dense networks."""
 
     def _network_config(self, plan):
         inputs = plan.inputs
@@ -84,10 +84,11 @@ class _DenseFamily(BaseNetwork):
         try:
             return DenseNetwork(**config)
         except (RuntimeError, TypeError, OverflowError) as error:
-            # Sizes are checked; beyond 64 bits torch raises a TypeError.
+            # The sizes are valid, so memory is short; torch raises a TypeError for
+            # sizes beyond 64 bits.
             sizes = config["hidden_layer_sizes"]
             raise MemoryError(
-                f"There is no memory for hidden_layer_sizes={sizes} on "
+                f"Not enough memory for hidden_layer_sizes={sizes} with "
                 f"{config['n_inputs']} inputs: {first_line(error)}"
             ) from error
 
@@ -98,7 +99,7 @@ class _DenseFamily(BaseNetwork):
             "activation": ["relu", "silu"],
             "learning_rate_init": loguniform(3e-4, 3e-2),
             "alpha": loguniform(1e-5, 1.0),
-            # Tables are best learnt with hardly any, or with much.
+            # On tables, the best values are close to 0 or large.
             "dropout": [0.0, 0.1, 0.2, 0.3, 0.5],
             "batch_size": [32, 64, "auto"],
         }
@@ -107,6 +108,8 @@ class _DenseFamily(BaseNetwork):
         network.initialize(self.weight_init, rng)
 
     def _has_dense_gradient(self, plan):
+        # The hand-written gradient bypasses forward: hooks, autocast and compiled
+        # graphs would have no effect, and these layers and losses have none.
         needs_autograd = (
             self.batch_norm
             or plan.config["n_codes"]
@@ -124,6 +127,7 @@ class _DenseFamily(BaseNetwork):
     @property
     def coefs_(self):
         """The weights of each layer, (n_in, n_out)."""
+        # torch stores the transpose of scikit-learn's arrays.
         return [weight.T for weight in self._layer_arrays("coefs_", "weight")]
 
     @coefs_.setter
@@ -140,21 +144,21 @@ class _DenseFamily(BaseNetwork):
         self._set_layers("intercepts_", "bias", list(intercepts))
 
     def _set_layers(self, attribute: str, part: str, arrays: list) -> None:
-        """Give each layer other weights or biases, of the same shapes."""
+        """Replace the weights or biases of each layer by others of the same shapes."""
         shapes = [np.shape(layer) for layer in self._layer_arrays(attribute, part)]
         given = [np.shape(array) for array in arrays]
         if given != shapes:
             if part == "weight":
                 shapes, given = ([s[::-1] for s in each] for each in (shapes, given))
             raise ValueError(
-                f"{attribute} must be arrays of the shapes {shapes}, got {given}."
+                f"{attribute} must be arrays of shapes {shapes}, got {given}."
             )
         for i, array in enumerate(arrays):
             self._trained.put(f"layers.{i}.{part}", array)
 
     @property
     def n_layers_(self):
-        """Number of layers, those of inputs and outputs included."""
+        """Number of layers, including input and output layer."""
         return len(self._layer_arrays("n_layers_", "bias")) + 1
 
     def _layer_arrays(self, attribute: str, part: str) -> list[np.ndarray]:
@@ -172,6 +176,7 @@ class _DenseFamily(BaseNetwork):
 
 def _layer_sizes(sizes) -> list[int]:
     """Return hidden_layer_sizes as a list of positive ints."""
+    # scikit-learn's constraint "array-like" does not look at the items.
     listed = [sizes] if np.ndim(sizes) == 0 else list(sizes)
     if not all(isinstance(size, Integral) and int(size) > 0 for size in listed):
         raise ValueError(f"hidden_layer_sizes must be > 0, got {listed}.")
@@ -188,8 +193,8 @@ def _layer_sizes(sizes) -> list[int]:
 class MLPClassifier(ClassifierNetwork, _DenseFamily):
     """Multi-layer perceptron for classification.
 
-    It takes the place of :class:`sklearn.neural_network.MLPClassifier`: the same
-    parameters give the same network, faster, and there are more of them.
+    A drop-in replacement for :class:`sklearn.neural_network.MLPClassifier`: the same
+    parameters give the same network in less time, and there are additional parameters.
 
     Parameters
     ----------
@@ -206,17 +211,17 @@ class MLPClassifier(ClassifierNetwork, _DenseFamily):
 
     See Also
     --------
-    MLPRegressor : The same for numbers.
-    ModuleClassifier : Training of a network of your own.
+    MLPRegressor : The same for regression.
+    ModuleClassifier : Trains a user-defined network.
 
     Notes
     -----
-    Missing numbers (NaN) are replaced by the mean of the training rows; columns in
-    which training rows miss some get an indicator beside them.
+    Missing numbers (NaN) are replaced by the mean of the training rows; each column
+    with missing training values gets an indicator column.
 
-    The gradient of plain dense networks is written out and computed in a dozen calls
-    of torch; callbacks, batch normalisation, categories and callable losses go through
-    skorch and autograd, with the same result.
+    Plain dense networks have a hand-written gradient of a dozen torch calls; callbacks,
+    batch normalisation, categories and callable losses use skorch and autograd, with
+    the same result.
 
     References
     ----------
@@ -349,8 +354,8 @@ class MLPClassifier(ClassifierNetwork, _DenseFamily):
 class MLPRegressor(RegressorNetwork, _DenseFamily):
     """Multi-layer perceptron for regression.
 
-    It takes the place of :class:`sklearn.neural_network.MLPRegressor`: the same
-    parameters give the same network, faster, and there are more of them.
+    A drop-in replacement for :class:`sklearn.neural_network.MLPRegressor`: the same
+    parameters give the same network in less time, and there are additional parameters.
 
     Parameters
     ----------
@@ -365,15 +370,15 @@ class MLPRegressor(RegressorNetwork, _DenseFamily):
 
     See Also
     --------
-    MLPClassifier : The same for classes.
-    ModuleRegressor : Training of a network of your own.
+    MLPClassifier : The same for classification.
+    ModuleRegressor : Trains a user-defined network.
 
     Notes
     -----
-    Of several targets the loss is the sum; scikit-learn trains on that sum too, but
-    reports the mean.
+    With several targets, the loss is their sum; scikit-learn also trains on the sum,
+    but reports the mean.
 
-    Missing numbers in X are treated as in :class:`MLPClassifier`.
+    Missing numbers in X are handled as in :class:`MLPClassifier`.
 
     References
     ----------

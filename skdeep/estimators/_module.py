@@ -1,4 +1,4 @@
-"""Training of a user's own modules."""
+"""Estimators around a user-defined module."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import loguniform
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
@@ -22,6 +21,7 @@ from skdeep.encoding import (
     ShapedTargets,
 )
 from skdeep.estimators._base import BaseNetwork
+from skdeep.estimators._calls import explaining_arguments
 from skdeep.estimators._classifier import ClassifierNetwork
 from skdeep.estimators._module_inputs import check_module_inputs, n_rows
 from skdeep.estimators._parameters import (
@@ -41,35 +41,35 @@ from skdeep.training import resolve_device, seeded_generators
 
 _MODULE_DOC = """\
 module : callable or torch.nn.Module
-    Called as ``module(n_features, n_outputs, **module_params)`` to make the network: a
-    subclass of ``torch.nn.Module``, or a function that returns one. ``n_features`` is
-    the length of the last axis of X. An instance is the network itself, perhaps a
-    pretrained one: each fit trains a copy of it. The module takes a batch of X and
-    returns raw scores of shape (n_samples, n_outputs), with no softmax or the like
+    A subclass of ``torch.nn.Module``, or a function that returns a module; called as
+    ``module(n_features, n_outputs, **module_params)`` to build the network, where
+    ``n_features`` is the length of the last axis of X. Or an instance, for example a
+    pretrained network: each fit trains a copy of it. The module takes a batch of X and
+    returns raw scores of shape (n_samples, n_outputs), without softmax or the like
     after the last layer. See the notes for other inputs and outputs.
 module_params : dict, default=None
     Further arguments of ``module``. Their items are also the parameters ``module__x``,
     in ``set_params`` and in searches.
 categorical_features : 'from_dtype', array-like or None, default='from_dtype'
-    Columns of a table that hold categories: those of a data frame whose type is
-    categorical; or a mask, positions or names; or none. If there are some, the module
-    takes two arguments, the numbers and the codes of the categories (0 stands for a
-    missing one, 1 for an unknown one), and ``n_features`` is the number of numbers and
-    the list of the numbers of codes."""
+    Categorical columns of a table: those of categorical dtype in a data frame; or a
+    mask, positions or names; or none. With categorical columns the module takes two
+    arguments, the numeric columns and the codes of the categories (0 for missing, 1 for
+    unknown), and ``n_features`` is a pair: the number of numeric columns and a list
+    with the number of codes of each categorical column."""
 
 _NOTES = """\
-X may have more than two axes: series, images. A dict or tuple of arrays gives the
-module several inputs, by name or by position; ``n_features`` is then a dict or tuple,
-too. Arrays of integers (pixels, token ids) reach a module that takes them as they are;
-for one that does not, they become floats. A ``torch.utils.data.Dataset`` as X is read
+X may have more than two axes, such as series and images. A dict or tuple of arrays
+passes several inputs to the module, by name or by position; ``n_features`` is then also
+a dict or tuple. Arrays of integers (pixels, token ids) are passed unchanged if the
+module accepts them, otherwise as floats. A ``torch.utils.data.Dataset`` as X is read
 batch by batch; its items are inputs, or (input, target) pairs if y is None.
 
-Of several outputs the scores are the first; a callable loss gets all of them. A
-callable loss takes y of any shape.
+If the module returns several outputs, the first one holds the scores; a callable loss
+gets all of them. A callable loss takes y of any shape.
 
-A module that draws from torch's global generators, as ``nn.Dropout`` does, draws what
-``random_state`` decides, and leaves the generators as they were; in threads such fits
-take turns, epoch by epoch."""
+Draws from torch's global generators, such as those of ``nn.Dropout``, are determined by
+``random_state``, and the generators are restored. In threads, such fits take turns,
+epoch by epoch."""
 
 _MODULE_CONSTRAINTS: dict = {
     "module": [callable],
@@ -79,7 +79,7 @@ _MODULE_CONSTRAINTS: dict = {
 
 
 class _ModuleFamily(BaseNetwork):
-    """The part of an estimator that knows of user's modules."""
+    """Builds user-defined modules."""
 
     _nested = {"module": "module_params", "solver": "solver_params"}
 
@@ -101,11 +101,11 @@ class _ModuleFamily(BaseNetwork):
     def _lay_out(self, plan, sample, first):
         super()._lay_out(plan, sample, first)
         if isinstance(plan.inputs, ArrayEncoder) and plan.schema.layout == 1:
-            self._settle_integers(plan, sample, first)
+            self._choose_type_of_integers(plan, sample, first)
 
-    def _settle_integers(self, plan, sample, first: bool) -> None:
-        """Find out whether the module takes integers; make them numbers if not."""
-        if first and not self._takes(plan, sample):
+    def _choose_type_of_integers(self, plan, sample, first: bool) -> None:
+        """Pass integers to the module unchanged if it accepts them, else as floats."""
+        if first and not self._accepts(plan, sample):
             plan.inputs.keeps_integers = False
             plan.float_type = "float64"
         if self.dtype is not None:
@@ -116,14 +116,15 @@ class _ModuleFamily(BaseNetwork):
             if resolve_device(self.device).type != "cpu":
                 plan.dtype = torch.float32
 
-    def _takes(self, plan, sample) -> bool:
-        """Say whether a module like the one that is trained takes some rows."""
+    def _accepts(self, plan, sample) -> bool:
+        """Return whether a module built like the trained one accepts a row."""
         cpu = torch.device("cpu")
         rows = plan.inputs.encode(sample.rows(np.arange(1)).table, torch.float32, cpu)
+        # The trial must not move torch's generators.
         with seeded_generators(0, cpu), torch.inference_mode():
             try:
-                self._build(plan.config).float().eval()(*rows.take(slice(None)))
-            except Exception:  # whatever the user's code may raise
+                self._new_network(plan.config).float().eval()(*rows.take(slice(None)))
+            except Exception:  # user code may raise anything
                 return False
         return True
 
@@ -135,8 +136,9 @@ class _ModuleFamily(BaseNetwork):
             "module": self.module,
             "n_features": n_features,
             "n_outputs": getattr(plan.targets, "shape", plan.n_scores),
-            # The fit trains copies of modules among them, in lists and dicts too.
-            "params": tree_map(_own_if_module, self.module_params or {}),
+            # Modules among the arguments (also in lists and dicts) are copied: the fit
+            # must not train the user's.
+            "params": tree_map(_copied_if_module, self.module_params or {}),
         }
 
     def _build(self, config, seed=0):
@@ -144,34 +146,35 @@ class _ModuleFamily(BaseNetwork):
         if isinstance(module, nn.Module):
             return copy_module(module)
         arguments = config["n_features"], config["n_outputs"]
-        with seeded_generators(seed, torch.device("cpu")):
-            try:
-                network = module(*arguments, **config["params"])
-            except TypeError as error:
-                error.add_note(
-                    f"Raised by module{arguments}: skdeep calls module(n_features, "
-                    "n_outputs, **module_params)."
-                )
-                raise
+        try:
+            network = module(*arguments, **config["params"])
+        except TypeError as error:
+            error.add_note(
+                f"Raised by module{arguments}: skdeep calls module(n_features, "
+                "n_outputs, **module_params)."
+            )
+            raise
         if not isinstance(network, nn.Module):
             raise TypeError(
                 "module(n_features, n_outputs) must return a torch.nn.Module, got "
                 f"{type(network).__name__}."
             )
         _check_is_ready(network)
-        return network if isinstance(module, type) else _own(network)
+        return network if isinstance(module, type) else _copied(network)
 
     def _task(self, *arguments):
         task = super()._task(*arguments)
         _warn_of_softmax(task.learner.module, self.loss)
         return task
 
-    def _keep(self, network, plan, *, is_final):
+    def _stored(self, network, plan, *, is_final):
+        # to() changes a module in place, but training is not over.
         network = network if is_final else copy_module(network)
         return TrainedModule(network.to(plan.dtype))
 
+    @explaining_arguments
     def score(self, X, y=None, sample_weight=None):
-        """Return the accuracy of a classifier, R² of a regressor.
+        """Return the accuracy of a classifier or the R² of a regressor.
 
         Parameters
         ----------
@@ -186,6 +189,15 @@ class _ModuleFamily(BaseNetwork):
         -------
         score : float
             The score; over all values or labels if y has more than two axes.
+
+        Examples
+        --------
+        >>> from torch import nn
+        >>> from skdeep import ModuleRegressor
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 2.0, 4.0, 6.0]
+        >>> model = ModuleRegressor(nn.Linear, solver="lbfgs", alpha=0, random_state=0)
+        >>> round(model.fit(X, y).score(X, y), 2)
+        1.0
         """
         check_is_fitted(self)
         if y is None and isinstance(X, Dataset):
@@ -200,15 +212,7 @@ class _ModuleFamily(BaseNetwork):
 
     def _search_space(self):
         # What is in the module is the user's to name.
-        return {
-            "learning_rate_init": loguniform(3e-4, 3e-2),
-            "alpha": loguniform(1e-5, 1.0),
-            "batch_size": [32, 64, "auto"],
-            "max_grad_norm": [None, 0.1, 1.0],
-        }
-
-    def _draws_globally(self):
-        return True
+        return {**super()._search_space(), "max_grad_norm": [None, 0.1, 1.0]}
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -216,11 +220,11 @@ class _ModuleFamily(BaseNetwork):
         return tags
 
 
-def _own(network: nn.Module) -> nn.Module:
-    """Return a copy of what a function has made: it may return one network each time.
+def _copied(network: nn.Module) -> nn.Module:
+    """Return a copy of a network that a function returned, if it can be copied.
 
-    Fits that shared it would train on each other's rows. What cannot be copied is used
-    as it is.
+    The function may return the same network each time; fits that share it would train
+    each other's weights.
     """
     try:
         return copy_module(network)
@@ -228,29 +232,29 @@ def _own(network: nn.Module) -> nn.Module:
         return network
 
 
-def _own_if_module(value):
+def _copied_if_module(value):
     return copy_module(value) if isinstance(value, nn.Module) else value
 
 
 def _check_is_ready(network: nn.Module) -> None:
-    """Refuse a module whose parameters have no values yet."""
+    """Raise if parameters of a module have no values yet."""
     parameters = network.named_parameters()
     empty = [n for n, p in parameters if nn.parameter.is_lazy(p) or p.is_meta]
     if empty:
         raise ValueError(
-            f"module(n_features, n_outputs) gave parameters without values, {empty}: "
-            "use no lazy layers and not the device 'meta'."
+            f"module(n_features, n_outputs) has parameters without values, {empty}: "
+            "lazy layers and the device 'meta' are not supported."
         )
 
 
 def _warn_of_softmax(network: nn.Module, loss) -> None:
-    """Warn of a module whose last layer does what the loss does again."""
+    """Warn if the last layer is a softmax, which the loss applies as well."""
     last = list(network.modules())[-1]
     if loss in ("log_loss", "focal") and isinstance(last, (nn.Softmax, nn.LogSoftmax)):
         warn(
-            f"The module ends in {type(last).__name__}, but loss={loss!r} takes raw "
+            f"The module ends in {type(last).__name__}, but loss={loss!r} expects raw "
             "scores and applies the softmax itself. Remove the last layer: "
-            "predict_proba gives probabilities all the same."
+            "predict_proba still returns probabilities."
         )
 
 
@@ -262,7 +266,7 @@ def _warn_of_softmax(network: nn.Module, loss) -> None:
     fitted=FITTED_DOC,
 )
 class ModuleClassifier(_ModuleFamily, ClassifierNetwork):
-    """Classification by a network of your own.
+    """Classification with a user-defined network.
 
     Any ``torch.nn.Module`` behind ``fit`` and ``predict``, with the training of
     :class:`MLPClassifier`.
@@ -399,7 +403,7 @@ class ModuleClassifier(_ModuleFamily, ClassifierNetwork):
         self.compile = compile
 
     def _scores_labels(self, targets):
-        # One score for each class is what modules for torch's losses give.
+        # Modules written for torch's losses return one score for each class.
         return targets.is_multilabel
 
     def _make_targets(self, y, classes):
@@ -422,7 +426,7 @@ class ModuleClassifier(_ModuleFamily, ClassifierNetwork):
     fitted=FITTED_DOC,
 )
 class ModuleRegressor(_ModuleFamily, RegressorNetwork):
-    """Regression by a network of your own.
+    """Regression with a user-defined network.
 
     Any ``torch.nn.Module`` behind ``fit`` and ``predict``, with the training of
     :class:`MLPRegressor`.
@@ -440,13 +444,13 @@ class ModuleRegressor(_ModuleFamily, RegressorNetwork):
     See Also
     --------
     MLPRegressor : A ready-made dense network.
-    ModuleClassifier : The same for classes.
+    ModuleClassifier : The same for classification.
 
     Notes
     -----
-    ``n_outputs`` is the number of targets, with ``loss='gaussian'`` twice that: the
-    means, then the logarithms of the variances. For y of more than two axes it is the
-    shape of a row. A module may return (n_samples,) for one target.
+    ``n_outputs`` is the number of targets, or twice that with ``loss='gaussian'``: the
+    means, then the logarithms of the variances. For y with more than two axes it is
+    the shape of one row of y. A module may return (n_samples,) for one target.
 
     {notes}
 

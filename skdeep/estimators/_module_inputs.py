@@ -1,4 +1,4 @@
-"""Checks of what a user passes to a module: arrays, several of them, or a data set."""
+"""Checks of the inputs of a module: one array, several, or a torch data set."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def check_module_inputs(
     Parameters
     ----------
     estimator : estimator
-        Tells by its loss whether y may have any shape.
+        Its loss says whether y may have any shape.
     X : array-like, dict or tuple of array-like, or torch.utils.data.Dataset
-        The inputs. A dict gives arguments by name, a tuple by position.
+        The inputs. A dict passes arguments by name, a tuple by position.
     y : array-like, optional
         The targets. None if they are in the items of a data set.
     dtype : sequence of type
-        Float types that X may keep, the first being what it is converted to.
+        Float types that X may keep; other types are converted to the first one.
     schema : Schema, optional
-        What was found in the training rows. None if these are the training rows.
+        The schema of the training rows. None if these are the training rows.
 
     Returns
     -------
@@ -52,6 +52,7 @@ def check_module_inputs(
     elif _may_keep_integers(X, schema):
         table = _read_arrays((X,), is_named=False)
     else:
+        # check_inputs would reject y of more than two axes.
         if not (given_y and _is_shaped(estimator, y)):
             return check_inputs(estimator, X, y, dtype=dtype, schema=schema)
         table, _, found = check_inputs(
@@ -70,8 +71,8 @@ def check_module_inputs(
 
 
 def holds_several_inputs(X) -> bool:
-    """Say whether X is a dict or a tuple of arrays."""
-    if sparse.issparse(X):  # some of whose formats are dicts
+    """Return whether X is a dict or a tuple of arrays."""
+    if sparse.issparse(X):  # dok_matrix is a dict
         return False
     if isinstance(X, Mapping):
         return True
@@ -79,7 +80,7 @@ def holds_several_inputs(X) -> bool:
 
 
 def n_rows(X) -> int | None:
-    """Return the number of rows of a data set or of several arrays, None for others."""
+    """Return the number of rows of a data set or of several arrays, otherwise None."""
     if isinstance(X, Dataset):
         return len(X) if hasattr(X, "__len__") else None
     if not holds_several_inputs(X):
@@ -89,7 +90,7 @@ def n_rows(X) -> int | None:
 
 
 def _may_keep_integers(X, schema: Schema | None) -> bool:
-    """Say whether X is an array of integers, which some modules take as they are."""
+    """Return whether X is an array of integers, which some modules take as is."""
     if schema is not None:
         return schema.layout is not None
     if isinstance(X, torch.Tensor):
@@ -102,11 +103,11 @@ def _read_arrays(X, *, is_named: bool) -> Arrays:
     """Check several arrays."""
     named = X if is_named else {str(i): x for i, x in enumerate(X)}
     if not named:
-        raise ValueError("X is an empty dict: a module needs an input at least.")
+        raise ValueError("X is an empty dict: a module needs at least one input.")
     arrays = {str(name): _read_array(str(name), x) for name, x in named.items()}
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
-        raise ValueError(f"The inputs in X differ in their numbers of rows: {lengths}.")
+        raise ValueError(f"The inputs in X have different numbers of rows: {lengths}.")
     return Arrays(arrays, is_named)
 
 
@@ -123,7 +124,7 @@ def _read_array(name: str, x) -> np.ndarray:
 
 
 def _with_floats_of(table: Arrays, dtype) -> Arrays:
-    """Convert floats that are none of the accepted types."""
+    """Convert floats of other types to the first accepted one."""
     arrays = {
         name: array.astype(dtype[0])
         if array.dtype.kind == "f" and array.dtype.type not in dtype
@@ -134,10 +135,10 @@ def _with_floats_of(table: Arrays, dtype) -> Arrays:
 
 
 def _read_dataset(X: Dataset, y, given_y: bool) -> tuple[Any, Any]:
-    """Return the inputs of a data set, and the targets: y, or those in its items."""
+    """Return the inputs of a data set and the targets: y, or those in its items."""
     if isinstance(X, IterableDataset) or not hasattr(X, "__len__"):
         raise ValueError(
-            f"X must be a data set with a length whose items have numbers, got "
+            f"X must be a map-style data set (with __len__ and __getitem__), got "
             f"{type(X).__name__}, which can only be iterated."
         )
     n_items = len(X)
@@ -147,7 +148,7 @@ def _read_dataset(X: Dataset, y, given_y: bool) -> tuple[Any, Any]:
     if given_y and y is None:
         if not items.is_labelled:
             raise ValueError(
-                "y is None, but the items of X are no (input, target) pairs: pass y."
+                "y is None, but the items of X are not (input, target) pairs: pass y."
             )
         y = items.labels()
     if isinstance(X, TensorDataset):
@@ -157,14 +158,14 @@ def _read_dataset(X: Dataset, y, given_y: bool) -> tuple[Any, Any]:
 
 
 def _is_labelled(item, is_needed: bool) -> bool:
-    """Say whether the last part of an item is its target."""
+    """Return whether the last part of an item is its target."""
     if not isinstance(item, (tuple, list)) or len(item) < 2:
         return False
     return is_needed or np.ndim(item[-1]) == 0
 
 
 def _layout(table) -> Any:
-    """Return what must be the same in later rows."""
+    """Return the layout of the inputs, which later rows must share."""
     if isinstance(table, Items):
         return "items"
     return sorted(table.arrays) if table.is_named else len(table.arrays)
@@ -174,6 +175,7 @@ def _n_features(table) -> Any:
     """Return the length of the last axis of each input."""
     if isinstance(table, Items):
         first = table.inputs(0)
+        # An item is one row without the axis of the batch.
         named = isinstance(first, Mapping)
         parts = dict(first) if named else {str(i): x for i, x in enumerate(first)}
         arrays = {name: np.asarray(x)[np.newaxis] for name, x in parts.items()}
@@ -188,12 +190,14 @@ def _n_features(table) -> Any:
 
 
 def _check_layout(estimator, table, schema: Schema) -> None:
-    """Refuse inputs that are not those of the training rows."""
+    """Raise if the inputs differ from those of the training rows."""
     if isinstance(table, Items) or schema.layout == "items":
         return
     name, layout = type(estimator).__name__, _layout(table)
     if layout != schema.layout:
-        raise ValueError(f"X has the inputs {layout}, but {name} has {schema.layout}.")
+        raise ValueError(
+            f"X has the inputs {layout}, but {name} was fitted with {schema.layout}."
+        )
     found = _n_features(table)
     if found != schema.n_features:
         raise ValueError(
@@ -203,7 +207,7 @@ def _check_layout(estimator, table, schema: Schema) -> None:
 
 
 def _is_shaped(estimator, y) -> bool:
-    """Say whether y has a shape that only a callable loss can read."""
+    """Return whether y has a shape that only a callable loss accepts."""
     return callable(estimator.loss) and np.ndim(y) > 2
 
 

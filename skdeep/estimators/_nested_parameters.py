@@ -1,13 +1,13 @@
-"""Arguments of a module or an optimizer as parameters with a double underscore."""
+"""Arguments of a module or an optimizer as nested parameters (``solver__x``)."""
 
 from __future__ import annotations
 
 
 class NestedParameters:
-    """Reaches the items of a dict parameter by ``set_params`` and ``get_params``.
+    """Exposes the items of dict parameters in ``set_params`` and ``get_params``.
 
-    ``solver__weight_decay`` is the item "weight_decay" of ``solver_params``. Searches
-    can so try values of it; the constructor takes the whole dict.
+    ``solver__weight_decay`` is the item "weight_decay" of ``solver_params``, so that
+    searches can try values of it. The constructor takes the whole dict.
     """
 
     #: The dict parameters, by the prefixes of their items.
@@ -19,19 +19,29 @@ class NestedParameters:
         Parameters
         ----------
         deep : bool, default=True
-            Whether to return the items of ``solver_params`` (and ``module_params``) as
-            ``solver__x`` (and ``module__x``) too.
+            Whether to also return the items of ``solver_params`` (and
+            ``module_params``) as ``solver__x`` (and ``module__x``).
 
         Returns
         -------
         params : dict
             The parameters by name.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from skdeep import MLPClassifier
+        >>> options = {"weight_decay": 0.1}
+        >>> model = MLPClassifier(solver=torch.optim.AdamW, solver_params=options)
+        >>> model.get_params()["solver__weight_decay"]
+        0.1
         """
         params = super().get_params(deep=deep)  # type: ignore[misc]
         if not deep:
             return params
         for prefix, name in self._nested.items():
-            items = params[name] if isinstance(params[name], dict) else {}
+            value = params.get(name)
+            items = value if isinstance(value, dict) else {}
             params |= {f"{prefix}__{key}": value for key, value in items.items()}
         return params
 
@@ -48,13 +58,24 @@ class NestedParameters:
         -------
         self : object
             The estimator.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from skdeep import MLPClassifier
+        >>> model = MLPClassifier(solver=torch.optim.AdamW)
+        >>> model.set_params(solver__weight_decay=0.1).solver_params
+        {'weight_decay': 0.1}
         """
         items: dict[str, dict] = {}
+        known = self._get_param_names()  # type: ignore[attr-defined]
         for key in list(params):
             prefix, _, rest = key.partition("__")
-            if rest and prefix in self._nested:
+            if rest and self._nested.get(prefix) in known:
                 items.setdefault(self._nested[prefix], {})[rest] = params.pop(key)
+        # The whole dict first, so that solver_params and solver__x can be set together.
         super().set_params(**params)  # type: ignore[misc]
         for name, changed in items.items():
+            # A new dict: the old one is the user's, perhaps shared by estimators.
             setattr(self, name, {**(getattr(self, name) or {}), **changed})
         return self

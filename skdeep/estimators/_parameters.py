@@ -1,4 +1,4 @@
-"""The parameters that all networks share: what values they take, what they mean."""
+"""The parameters that all networks share: their constraints and documentation."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
+from skdeep.estimators._calls import explaining_arguments
 from skdeep.losses import MULTICLASS_LOSSES, REGRESSION_LOSSES
 from skdeep.training import LEARNING_RATES, STOCHASTIC_SOLVERS
 
@@ -66,96 +67,94 @@ REGRESSOR_CONSTRAINTS: dict = {
 CLASSIFIER_DOC = """\
 loss : {'log_loss', 'hinge', 'squared_hinge', 'kl_divergence', 'focal', \
 'expected_cost', 'pairwise_auc'} or callable, default='log_loss'
-    What training minimises. The hinge losses and 'pairwise_auc' give no probabilities.
-    'expected_cost' is what a decision drawn with the predicted probabilities costs;
-    they say how sure the network is of its decision, not how likely a class is.
-    'pairwise_auc' compares each row with those of other classes in its batch, for a
-    high area under the ROC curve; a pair counts by the product of its rows' weights.
-    'kl_divergence' takes, beside labels, rows of class probabilities as y. A callable
-    takes raw scores (n_samples, n_classes) and class indices (n_samples,), or, for
-    several labels, raw scores and 0 or 1 of shape (n_samples, n_labels); it returns a
+    The loss function. The hinge losses and 'pairwise_auc' give no probabilities.
+    'expected_cost' is the expected cost of a decision drawn from the predicted
+    probabilities, which say how certain the decision is, not how probable a class is.
+    'pairwise_auc' compares each row with the rows of other classes in its batch, to
+    maximise the area under the ROC curve; a pair is weighted by the product of its
+    sample weights. 'kl_divergence' takes labels, or class probabilities as 2-D y. A
+    callable takes raw scores (n_samples, n_classes) and class indices (n_samples,), or,
+    for multilabel y, raw scores and 0 or 1 of shape (n_samples, n_labels); it returns a
     tensor with a value for each sample, or their mean.
 focal_gamma : float, default=2.0
-    How much less the focal loss counts samples that are classified well; 0 makes it
-    the log loss.
+    How strongly the focal loss down-weights samples that are already classified well;
+    0 makes it the log loss.
 label_smoothing : float, default=0.0
-    Share of each label that is spread evenly over the classes. For 'log_loss'.
+    Share of each label spread evenly over the classes. For ``loss="log_loss"``.
 cost_matrix : array-like of shape (n_classes, n_classes), default=None
-    What each decision (columns) costs for each true class (rows), none negative. A data
-    frame goes by its labels, which must be the classes, an array by the sorted order of
-    the classes. None: 1 for every error. For 'expected_cost'; checked for every loss.
+    Non-negative cost of each decision (columns) for each true class (rows). A data
+    frame is matched by its labels, which must be the classes; an array follows the
+    sorted order of the classes. None means 1 for every error. Used by 'expected_cost';
+    checked for every loss.
 class_weight : dict, list of dict or 'balanced', default=None
-    Weights of the classes, which multiply those of the samples; 'balanced' makes them
-    inversely proportional to the classes' frequencies."""
+    Weights of the classes, multiplied with the sample weights; 'balanced' means
+    inversely proportional to the class frequencies."""
 
 REGRESSOR_DOC = """\
 loss : {'squared_error', 'absolute_error', 'squared_log_error', 'huber', 'poisson', \
 'quantile', 'gaussian'} or callable, default='squared_error'
-    What training minimises. 'poisson' predicts the exponential of the raw score and
-    needs y >= 0; 'squared_log_error' needs y > -1. 'gaussian' fits a mean and a
-    standard deviation for each sample, see the method predict. A callable takes raw
-    scores and targets, both (n_samples, n_outputs), and returns a tensor with a value
-    for each sample, or their mean.
+    The loss function. 'poisson' predicts the exponential of the raw score and needs
+    y >= 0; 'squared_log_error' needs y > -1. 'gaussian' fits a mean and a standard
+    deviation for each sample, see the method predict. A callable takes raw scores and
+    targets, both (n_samples, n_outputs), and returns a tensor with a value for each
+    sample, or their mean.
 quantile : float, default=0.5
     The quantile that the loss 'quantile' predicts.
 huber_delta : float, default=1.0
-    The error from which on the loss 'huber' is linear; in standard deviations of the
+    The error beyond which the loss 'huber' is linear; in standard deviations of the
     target with ``scale_target``.
 scale_target : bool, default=False
-    Whether to train on y in standard deviations from its mean, each output by itself,
-    and to give predictions in the unit of y. A network learns y far from 0, or much
-    larger or smaller than 1, slowly or not at all. Losses, ``tol`` and what callbacks
-    see are then in these standard deviations, the targets in ``y_val`` too. Mean and
-    standard deviation are those of the training rows (weighted), with ``partial_fit``
-    of the first call. Not for 'poisson' and 'squared_log_error', which work on the
-    logarithm of y. If float32 is too coarse for y, predictions are float64."""
+    Whether to standardize y for training, each output separately; predictions are in
+    the unit of y. A network learns y far from 0, or much larger or smaller than 1,
+    slowly or not at all. Losses, ``tol``, ``y_val`` and what callbacks see are then in
+    standard deviations too. Mean and standard deviation are those of the (weighted)
+    training rows; with ``partial_fit``, those of the first call. Not for 'poisson' and
+    'squared_log_error', which take the logarithm of y. If float32 is too coarse for y,
+    predictions are float64."""
 
 TRAINING_DOC = """\
 solver : {'lbfgs', 'sgd', 'adam', 'adamw', 'nadam', 'rmsprop', 'adagrad', 'adadelta'} \
 or callable, default='adam'
-    What minimises the loss. 'lbfgs' takes all rows at once, in float64, and suits small
-    data; the others go batch by batch. 'adamw' decays the weights by ``alpha`` times
-    the learning rate in every step, in place of the L2 penalty. A callable makes a
-    ``torch.optim.Optimizer`` of the list of parameters: a class, a
-    ``functools.partial`` of one, or a function, which can form groups with learning
-    rates of their own. It is given ``lr=learning_rate_init`` if it takes ``lr``.
-    ``torch.optim.Muon`` steps the matrices; AdamW steps all other parameters.
+    The optimizer. 'lbfgs' uses all rows at once, in float64, and suits small data; the
+    others train in batches. 'adamw' decays the weights by ``alpha`` times the learning
+    rate in every step, instead of the L2 penalty. A callable builds a
+    ``torch.optim.Optimizer`` from the list of parameters: a class, a
+    ``functools.partial`` of one, or a function, which can form parameter groups with
+    their own learning rates. It gets ``lr=learning_rate_init`` if it takes ``lr``.
+    ``torch.optim.Muon`` updates the matrices, AdamW all other parameters.
 solver_params : dict, default=None
-    Further arguments of a callable solver. Their items are also the parameters
+    Further arguments of a callable solver. The items are also available as parameters
     ``solver__x``, in ``set_params`` and in searches.
 alpha : float, default=0.0001
-    Strength of the L2 penalty on the weights (not the biases); it is divided by the
-    number of samples in the batch. Frozen weights, which have no gradient, stay as they
-    are.
+    Strength of the L2 penalty on the weights (not the biases), divided by the number of
+    samples in the batch. Frozen weights are not penalised.
 batch_size : int or 'auto', default='auto'
     Number of samples in a batch; 'auto' is ``min(200, n_samples)``.
 learning_rate : {'constant', 'invscaling', 'adaptive', 'cosine', 'one_cycle', \
 'exponential', 'plateau'}, default='constant'
-    How the learning rate changes. 'invscaling' divides it by ``t_ ** power_t`` and
-    'adaptive' divides it by 5 where training would stop, both with ``solver='sgd'``
-    only. The others are for every stochastic solver, over ``max_iter`` epochs:
-    'cosine' falls to 0 along half a cosine; 'one_cycle' rises for three tenths of
-    the steps and then falls to 0; 'exponential' falls to a hundredth. 'plateau'
-    divides the rate by 5 after every ``n_iter_no_change // 2`` epochs without
-    improvement.
+    Schedule of the learning rate. 'invscaling' divides it by ``t_ ** power_t`` and
+    'adaptive' divides it by 5 when training would stop; both need ``solver='sgd'``. The
+    others work with every stochastic solver and span ``max_iter`` epochs: 'cosine'
+    falls to 0 along half a cosine; 'one_cycle' rises for three tenths of the steps and
+    then falls to 0; 'exponential' falls to a hundredth. 'plateau' divides the rate by 5
+    after every ``n_iter_no_change // 2`` epochs without improvement.
 learning_rate_init : float, default=0.001
-    The initial learning rate, for 'one_cycle' the highest.
+    The initial learning rate; for 'one_cycle' the highest one.
 power_t : float, default=0.5
     The exponent of 'invscaling'.
 max_iter : int, default=200
-    Largest number of epochs, or of iterations with 'lbfgs'.
+    Maximum number of epochs, or of iterations with 'lbfgs'.
 shuffle : bool, default=True
     Whether to shuffle the samples in each epoch.
 random_state : int, RandomState instance, default=None
-    Determines the initial weights, the order of samples, the validation part and
+    Determines the initial weights, the order of samples, the validation rows and
     dropout. An int gives the same network on every run.
 tol : float, default=0.0001
-    The least improvement of the loss, or of the score under early stopping, that
-    counts.
+    Minimum improvement of the loss, or of the score with early stopping.
 verbose : bool or int, default=False
-    Whether to show the progress of training: a live bar on a terminal, lines elsewhere.
+    Whether to show progress: a live bar on a terminal, lines of text elsewhere.
 warm_start : bool, default=False
-    Whether ``fit`` goes on from the network of the last call.
+    Whether ``fit`` continues the network of the last call.
 momentum : float, default=0.9
     Momentum of 'sgd' and 'rmsprop'.
 nesterovs_momentum : bool, default=True
@@ -167,43 +166,43 @@ early_stopping : bool or 'loss', default=False
 validation_fraction : float, default=0.1
     Share of the samples set aside for early stopping, unless ``X_val`` is given.
 validation_split : {'random', 'last'}, default='random'
-    Which samples these are: a random part (of each class), or the last rows, as rows
-    in order of time need.
+    Which samples are set aside: a random part (of each class), or the last rows, which
+    is right for time series.
 validation_gap : int, default=0
-    Number of rows left out before the last rows, so that no label of a training row
-    reaches into them.
+    Number of rows dropped before the last rows, so that labels of training rows do not
+    overlap with them.
 beta_1 : float, default=0.9
-    Decay of the first moment in the solvers of Adam's family.
+    Decay of the first moment in Adam and its variants.
 beta_2 : float, default=0.999
-    Decay of the second moment in the solvers of Adam's family.
+    Decay of the second moment in Adam and its variants.
 epsilon : float, default=1e-8
-    Keeps the solvers that divide by a moment stable.
+    Numerical stability constant of the solvers that divide by a moment.
 n_iter_no_change : int or inf, default=10
-    Number of epochs in a row without improvement after which training stops.
+    Number of consecutive epochs without improvement after which training stops.
 max_fun : int, default=15000
-    Largest number of times 'lbfgs' computes the loss.
+    Maximum number of loss evaluations of 'lbfgs'.
 max_grad_norm : float, default=None
-    The gradient is shortened to this norm where it is longer.
+    Maximum norm of the gradient; longer gradients are clipped.
 accumulate : int, default=1
-    Number of batches whose gradients are added up for one step. It is as if the batch
-    were so many times as large, without the memory.
+    Number of batches whose gradients are accumulated for one step, as with a batch that
+    many times larger, but without its memory.
 weight_averaging : float, default=0.0
-    Decay of the exponential moving average of the weights over the steps, such as
-    0.99. The averaged weights are evaluated and kept. 0 keeps the last ones.
+    Decay of the exponential moving average of the weights over the steps, for example
+    0.99. The averaged weights are evaluated and kept. 0 means no averaging.
 callbacks : list of skorch callbacks, default=None
-    Called during training; copied for every fit, or used as they are if they cannot be
-    copied. ``callbacks_`` are the copies.
+    Called during training. Each fit copies them to ``callbacks_``, if they can be
+    copied.
 device : str, default='auto'
-    Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps', or 'auto' for an accelerator
-    where there is one. A network is kept as arrays and can be used on any machine.
+    Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps', or 'auto' for an accelerator if
+    there is one. A network trained on one device can be loaded on any machine.
 dtype : {'float32', 'float64'}, default=None
-    Precision to compute in. None takes that of X on the CPU, and float32 elsewhere.
+    Precision of the computation. None means that of X on the CPU and float32 elsewhere.
 precision : {'bf16'}, default=None
     'bf16' runs the network in mixed precision (``torch.autocast``); weights and
     predictions keep ``dtype``.
 compile : bool, default=False
     Whether to compile the network with ``torch.compile``, which needs a C++ compiler
-    and pays for large networks."""
+    and pays off for large networks."""
 
 FITTED_DOC = """\
 n_features_in_ : int
@@ -211,13 +210,13 @@ n_features_in_ : int
 feature_names_in_ : ndarray of shape (n_features_in_,)
     Names of the features, if X has names that are all strings.
 n_outputs_ : int
-    Number of targets, or of raw scores of a classifier.
+    Number of targets, or of raw scores for a classifier.
 out_activation_ : str
-    Name of the function from raw scores to predictions.
+    Name of the link from raw scores to predictions.
 loss_ : float
     The training loss of the last epoch.
 best_loss_ : float or None
-    The lowest training loss; None under early stopping.
+    The lowest training loss; None with early stopping.
 loss_curve_ : list of float
     The training loss of each epoch.
 validation_scores_ : list of float or None
@@ -227,22 +226,22 @@ best_validation_score_ : float or None
 n_iter_ : int
     Number of epochs of the last call.
 t_ : int
-    Number of samples that training has seen, each as often as it was.
+    Number of samples seen in training, counting repetitions.
 history_ : list of dict
-    A record of each epoch: ``epoch``, ``train_loss``, ``learning_rate``, ``duration``
+    One record per epoch: ``epoch``, ``train_loss``, ``learning_rate``, ``duration``
     in seconds and, with validation rows, ``valid_loss`` and ``valid_score``.
 module_ : torch.nn.Module
     The trained network.
 net_ : skorch.NeuralNet
-    A skorch net around it.
+    A skorch net around the trained network.
 criterion_ : torch.nn.Module
-    The loss. If ``loss`` is a module, this is its copy, whose parameters were trained.
+    The loss. If ``loss`` is a module, this is a trained copy of it.
 callbacks_ : list of skorch callbacks
-    The callbacks as training has left them. They are not pickled."""
+    The callbacks after training. They are not pickled."""
 
 
 def adapted(doc: str, without: tuple[str, ...] = (), **defaults) -> str:
-    """Return a piece of a docstring less some parameters, with other defaults."""
+    """Return a piece of a docstring without some parameters, with other defaults."""
     entries = re.split(r"\n(?=\w+ :)", doc)
     kept = [entry for entry in entries if entry.split(" :")[0] not in without]
     for i, entry in enumerate(kept):
@@ -254,9 +253,13 @@ def adapted(doc: str, without: tuple[str, ...] = (), **defaults) -> str:
 
 
 def documented(**pieces: str):
-    """Decorate a class: put the pieces where its docstring has ``{name}``."""
+    """Decorate an estimator: insert pieces into its docstring in place of ``{name}``.
+
+    Errors of wrong arguments of its constructor are explained, too.
+    """
 
     def fill(cls):
+        cls.__init__ = explaining_arguments(cls.__init__)
         doc = cls.__doc__
         for name, text in pieces.items():
             doc = doc.replace(f"    {{{name}}}", _indented(text))

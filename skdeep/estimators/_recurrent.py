@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdeep._messages import first_line
 from skdeep.encoding import SequenceEncoder, StepClassTargets, StepValueTargets
 from skdeep.estimators._base import BaseNetwork
+from skdeep.estimators._calls import explaining_arguments
 from skdeep.estimators._classifier import ClassifierNetwork
 from skdeep.estimators._parameters import (
     CLASSIFIER_CONSTRAINTS,
@@ -29,6 +30,7 @@ from skdeep.estimators._parameters import (
 )
 from skdeep.estimators._regressor import RegressorNetwork
 from skdeep.estimators._sequences import check_sequences
+from skdeep.estimators._summary import describe_inputs
 from skdeep.estimators._validation import check_weight
 from skdeep.losses import StepLoss
 from skdeep.networks import CELLS, RecurrentNetwork
@@ -47,45 +49,46 @@ _NETWORK_CONSTRAINTS: dict = {
 
 _NETWORK_DOC = """\
 hidden_size : int, default=64
-    Number of units in each layer, in each direction.
+    Number of units of each layer, in each direction.
 cell : {'lstm', 'gru', 'rnn'}, default='lstm'
-    What the layers are made of: long short-term memory, gated recurrent units, or
-    plain units with tanh.
+    Type of the layers: long short-term memory, gated recurrent units, or plain tanh
+    units.
 num_layers : int, default=1
-    Number of layers, each reading what the one below puts out at each step.
+    Number of layers; each reads the outputs of the one below at every step.
 bidirectional : bool, default=False
-    Whether as many layers again read the sequence from its end.
+    Whether to add as many layers that read the sequence backwards.
 dropout : float, default=0.0
-    Share of values set to zero in each training step: of what goes from layer to
-    layer, of what the last layer hands on, and of embedded tokens.
+    Share of values set to zero in each training step: between layers, after the last
+    layer, and of embedded tokens.
 truncation : int, default=None
-    Number of steps that the gradient goes back (truncated back-propagation through
-    time): it is cut every so many steps, counted from the last step of the longest
-    sequence in the batch. None cuts it nowhere.
+    Length of truncated back-propagation through time: the gradient is cut every
+    ``truncation`` steps, counted from the last step of the longest sequence in the
+    batch. None does not cut it.
 return_sequences : bool, default=False
-    Whether there is a prediction for every step, not one for the sequence. y and
-    predictions are then (n_samples, n_timesteps), where padded steps are -1 (in text
-    labels '') for a classifier, NaN for a regressor, as are their probabilities. y may
-    also be a list of sequences.
+    Whether to predict every step instead of the whole sequence. y and predictions are
+    then (n_samples, n_timesteps). Padded steps are -1 for a classifier ('' if labels
+    are strings) and NaN for a regressor; their probabilities are NaN. y may also be a
+    list of sequences.
 embedding_dim : int, default=None
-    If given, X holds token ids, and each is embedded: a learned vector of this length
-    stands for it. Id 0 is padding and 1 an unknown token, as
-    :class:`skdeep.preprocessing.SequenceVectorizer` makes them.
+    If set, X holds token ids, and each token is embedded as a learned vector of this
+    length. Id 0 is padding and 1 is the unknown token, as
+    :class:`skdeep.preprocessing.SequenceVectorizer` produces them.
 vocabulary_size : int, default=None
-    Number of token ids, 0 and 1 included. None takes the largest in ``fit`` plus 1."""
+    Number of token ids, including 0 and 1. None means the largest id in ``fit`` plus
+    1."""
 
 _X_DOC = """\
-X is (n_samples, n_timesteps, n_features); a 2-D X is (n_samples, n_timesteps) of one
-feature, or of token ids. Sequences of different lengths end in rows of NaN (token ids:
-in 0), or come as a list of arrays (n_timesteps, n_features), or (n_timesteps,) of one
-feature or of token ids.
+X is (n_samples, n_timesteps, n_features). 2-D X is (n_samples, n_timesteps) with one
+feature, or token ids. Sequences of different lengths are padded at the end with rows of
+NaN (token ids: with 0), or passed as a list of arrays (n_timesteps, n_features), or
+(n_timesteps,) with one feature or token ids.
 
-The number of timesteps may differ from call to call in 3-D X and in lists of different
-lengths, and with token ids; the number of columns of 2-D X is fixed."""
+The number of timesteps may differ between calls for 3-D X, for lists of different
+lengths and for token ids; the number of columns of 2-D X is fixed."""
 
 
 class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
-    """The part of an estimator that knows of recurrent networks."""
+    """Builds recurrent networks."""
 
     def _check(self, X, y="no_validation", *, dtype, schema=None):
         return check_sequences(self, X, y, dtype=dtype, schema=schema)
@@ -115,16 +118,21 @@ class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNe
         try:
             return RecurrentNetwork(**config)
         except (RuntimeError, TypeError, OverflowError) as error:
-            # Sizes are checked; beyond 64 bits torch raises a TypeError.
+            # The sizes are valid, so memory is short; torch raises a TypeError for
+            # sizes beyond 64 bits.
             raise MemoryError(
-                f"There is no memory for hidden_size={config['hidden_size']}, "
+                f"Not enough memory for hidden_size={config['hidden_size']}, "
                 f"num_layers={config['num_layers']} and "
                 f"(vocabulary_size, embedding_dim)={config['embedding']}: "
                 f"{first_line(error)}"
             ) from error
 
+    def _input_description(self, task):
+        # Without lengths: the network would cut the sequences to the longest one.
+        return describe_inputs(task.train.batch(slice(0, 1)).inputs[:1])
+
     def _search_space(self):
-        # Not bidirectional: steps would be predicted from those that come later.
+        # Not bidirectional: that would predict steps from later ones.
         return {
             "hidden_size": [32, 64, 128],
             "cell": ["lstm", "gru"],
@@ -143,17 +151,18 @@ class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNe
     def _raw_scores(self, X):
         check_is_fitted(self)
         sequences: Any = self._table(X)
-        raw = self._scores_of(sequences)
+        raw = self._scores_of(sequences)  # which raises for NaN, so mask afterwards
         if self._loss.raw_axes == 2:
             return raw
-        # The targets take NaN for a step that is not there.
+        # For the targets, NaN marks a padded step.
         padding = torch.from_numpy(sequences.is_padding)
         return raw.masked_fill(padding[:, :, None], torch.nan)
 
+    @explaining_arguments
     def transform(self, X):
         """Return the hidden state at the end of each sequence.
 
-        Sequences that mean alike to the network have states that are near each other.
+        Sequences that are similar to the network have similar states.
 
         Parameters
         ----------
@@ -163,7 +172,17 @@ class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNe
         Returns
         -------
         states : ndarray of shape (n_samples, hidden_size)
-            Of the last layer; twice as wide if ``bidirectional``.
+            States of the last layer; twice as wide if ``bidirectional``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> X = np.random.RandomState(0).normal(size=(20, 5, 2))  # 5 steps
+        >>> from skdeep import LSTMClassifier
+        >>> model = LSTMClassifier(4, random_state=0)
+        >>> model = model.partial_fit(X, X[:, -1, 0] > 0, classes=[False, True])
+        >>> model.transform(X).shape
+        (20, 4)
         """
         check_is_fitted(self)
         return self._hidden_values(self._table(X), "states")
@@ -173,7 +192,7 @@ class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNe
         return self._trained.arrays["head.weight"].shape[1]
 
     def _score_of_steps(self, X, y, sample_weight, metric) -> float:
-        """Return the score over the steps that are there."""
+        """Return the score over all unpadded steps."""
         check_is_fitted(self)
         dtype = (np.float64, np.float32)
         table, y, _ = self._check(X, y, dtype=dtype, schema=self._schema)
@@ -216,17 +235,17 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
 
     See Also
     --------
-    LSTMRegressor : The same for numbers.
-    skdeep.preprocessing.SlidingWindow : Rows in order of time into sequences.
-    skdeep.preprocessing.SequenceVectorizer : Documents into sequences of token ids.
+    LSTMRegressor : The same for regression.
+    skdeep.preprocessing.SlidingWindow : Turns the rows of a time series into sequences.
+    skdeep.preprocessing.SequenceVectorizer : Turns documents into token ids.
 
     Notes
     -----
-    A linear layer reads the hidden state at the end of a sequence; with
-    ``return_sequences`` it reads that of each step, and the loss of a sequence is the
-    mean over its steps. ``score`` then is the accuracy over all steps that are there.
+    A linear layer reads the hidden state at the end of a sequence. With
+    ``return_sequences`` it reads the state at each step, the loss of a sequence is the
+    mean over its steps, and ``score`` is the accuracy over all unpadded steps.
 
-    Recurrent weights start orthogonal, and the forget gates of an LSTM open.
+    Recurrent weights start orthogonal, and the forget gates of an LSTM start open.
 
     References
     ----------
@@ -246,12 +265,19 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
     >>> from skdeep import LSTMClassifier
     >>> rng = np.random.RandomState(0)
     >>> slopes = rng.choice([-1, 1], size=200)
-    >>> X = slopes[:, np.newaxis] * np.linspace(0, 1, 20) + rng.normal(size=(200, 20))
+    >>> X = slopes[:, np.newaxis] * np.linspace(0, 1, 10) + rng.normal(size=(200, 10))
     >>> y = np.where(slopes > 0, "up", "down")
-    >>> model = LSTMClassifier(learning_rate="one_cycle", max_iter=20, random_state=0)
+    >>> model = LSTMClassifier(
+    ...     8,
+    ...     learning_rate="one_cycle",
+    ...     learning_rate_init=0.02,
+    ...     batch_size=50,
+    ...     max_iter=10,
+    ...     random_state=0,
+    ... )
     >>> model = model.fit(X[:150], y[:150])
     >>> round(model.score(X[150:], y[150:]), 2)
-    0.9
+    0.96
     """
 
     _parameter_constraints: dict = {
@@ -371,7 +397,8 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
     def _add_class_weight(self, weight, y, targets, incremental):
         if not self.return_sequences:
             return super()._add_class_weight(weight, y, targets, incremental)
-        # Each step has a class of its own, so that the loss must know the weights.
+        # Sample weights belong to sequences, whose steps may differ in class: the loss
+        # must apply class weights.
         targets.class_weight = None
         labels = targets.classes_
         if self.class_weight == "balanced":
@@ -384,6 +411,7 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
             targets.class_weight[targets.encode(labels)] = by_label
         return weight
 
+    @explaining_arguments
     def score(self, X, y, sample_weight=None):
         """Return the accuracy, with ``return_sequences`` over all unpadded steps.
 
@@ -400,6 +428,16 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
         -------
         score : float
             The accuracy.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> X = np.random.RandomState(0).normal(size=(20, 5, 2))  # 5 steps
+        >>> from skdeep import LSTMClassifier
+        >>> y = (X[:, :, 0] > 0).astype(int)  # a class for each step
+        >>> model = LSTMClassifier(4, return_sequences=True, random_state=0)
+        >>> 0 <= model.partial_fit(X, y, classes=[0, 1]).score(X, y) <= 1
+        True
         """
         if self.return_sequences:
             return self._score_of_steps(X, y, sample_weight, accuracy_score)
@@ -414,7 +452,7 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
     fitted=FITTED_DOC,
 )
 class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
-    """Recurrent network for numbers that belong to sequences, or to their steps.
+    """Recurrent network for regression on sequences, or on their steps.
 
     {sequences}
 
@@ -430,8 +468,8 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
 
     See Also
     --------
-    LSTMClassifier : The same for classes, with notes and references.
-    LSTMForecaster : What comes next in a series.
+    LSTMClassifier : The same for classification, with notes and references.
+    LSTMForecaster : Forecasts the next values of a time series.
 
     Examples
     --------
@@ -442,7 +480,12 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
     >>> X = np.random.RandomState(0).uniform(size=(200, 10))
     >>> y = X.mean(axis=1)
     >>> model = LSTMRegressor(
-    ...     learning_rate_init=0.01, batch_size=20, random_state=0
+    ...     hidden_size=8,
+    ...     learning_rate="one_cycle",
+    ...     learning_rate_init=0.05,
+    ...     batch_size=50,
+    ...     max_iter=30,
+    ...     random_state=0,
     ... )
     >>> model = model.fit(X[:150], y[:150])
     >>> round(model.score(X[150:], y[150:]), 1)
@@ -560,6 +603,7 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
         loss = super()._make_loss(targets)
         return StepLoss(loss) if self.return_sequences else loss
 
+    @explaining_arguments
     def score(self, X, y, sample_weight=None):
         """Return R², with ``return_sequences`` over all unpadded steps.
 
@@ -577,6 +621,15 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
         -------
         score : float
             R².
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> X = np.random.RandomState(0).normal(size=(20, 5, 2))  # 5 steps
+        >>> from skdeep import LSTMRegressor
+        >>> model = LSTMRegressor(hidden_size=4, random_state=0)
+        >>> model.partial_fit(X, X[:, -1, 0]).score(X, X[:, -1, 0]) < 1
+        True
         """
         if self.return_sequences:
             return self._score_of_steps(X, y, sample_weight, r2_score)

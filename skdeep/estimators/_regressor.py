@@ -1,8 +1,9 @@
-"""What regressors have in common."""
+"""The base class of regressors."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +19,9 @@ from skdeep.estimators._base import BaseNetwork, is_stochastic
 from skdeep.estimators._calls import explaining_arguments
 from skdeep.losses import make_loss
 
-# Losses that look at the logarithm of y, which is of any scale.
-_LOSSES_OF_THE_LOGARITHM = ("poisson", "squared_log_error")
-# What constant the other losses are lowest for: the mean, or a quantile.
+# Losses that take the logarithm of y, and so do not depend on its scale.
+_LOG_LOSSES = ("poisson", "squared_log_error")
+# The constant prediction that minimises each of the other losses.
 _LOCATIONS = {
     "squared_error": lambda p, y: y.mean(axis=0),
     "gaussian": lambda p, y: y.mean(axis=0),
@@ -30,23 +31,23 @@ _LOCATIONS = {
 }
 _NO_BETTER = (
     "Stochastic Optimizer: after {n_iter} epochs the network is no better than a "
-    "constant on the training rows. ",
-    "lbfgs failed to converge to anything better than a constant on the training "
-    "rows. ",
+    "constant prediction on the training rows. ",
+    "lbfgs failed to converge to anything better than a constant prediction on the "
+    "training rows. ",
 )
 _FAR = (
-    "y has the mean {mean:.3g} and the standard deviation {spread:.3g}, but a network "
-    "starts near 0 and moves by small steps. Pass scale_target=True, which trains on y "
-    "in standard deviations from its mean."
+    "y has mean {mean:.3g} and standard deviation {spread:.3g}, but the predictions of "
+    "a network start near 0 and change in small steps. Set scale_target=True to train "
+    "on standardized y."
 )
-# Targets of this size are near enough to where a network starts.
+# Targets in this range are close enough to the initial predictions.
 _NEAR = (0.1, 10.0)
-# Validation rows that suffice to see that their target hardly differs.
-_ENOUGH = 10
+# With fewer validation rows, a narrow range of targets may be chance.
+_MIN_ROWS_OF_A_SPOT = 10
 
 
 def _columns(codes: np.ndarray) -> np.ndarray:
-    """Return the values there are of each output, (n_outputs, n)."""
+    """Return the known values of each output, (n_outputs, n)."""
     values = np.asarray(codes, dtype=np.float64)
     if values.ndim == 2:
         return values.T
@@ -55,19 +56,19 @@ def _columns(codes: np.ndarray) -> np.ndarray:
 
 @np.errstate(over="ignore")
 def _is_on_another_scale(known: np.ndarray, new: np.ndarray) -> bool:
-    """Say whether most new values lie far out, or all of them in one spot."""
+    """Return whether most new values are outliers, or all lie in a narrow range."""
     low, high = known.min(), known.max()
     half = high / 2 - low / 2
     if not half:
         return False
     far = (new < low - half) | (new > high + half)
     width = new.max() / 2 - new.min() / 2
-    is_spot = len(new) >= _ENOUGH and 0 < width < half / 100
+    is_spot = len(new) >= _MIN_ROWS_OF_A_SPOT and 0 < width < half / 100
     return bool(far.mean() > 0.5) or is_spot
 
 
-def _there(target: torch.Tensor) -> np.ndarray:
-    """Return targets of a fit, of the steps that are there, (n, n_outputs)."""
+def _unpadded(target: torch.Tensor) -> np.ndarray:
+    """Return the targets of a fit without padded steps, (n, n_outputs)."""
     values = target.cpu().double().numpy()
     values = values.reshape(-1, values.shape[-1])
     return values[~np.isnan(values).any(axis=1)]
@@ -75,8 +76,8 @@ def _there(target: torch.Tensor) -> np.ndarray:
 
 @np.errstate(over="ignore", invalid="ignore")
 def _far_columns(target: torch.Tensor) -> tuple[float, float] | None:
-    """Return mean and standard deviation of an output far from 0 and 1, if any is."""
-    values = _there(target)
+    """Return mean and standard deviation of the first output far from 0 and 1."""
+    values = _unpadded(target)
     means, spreads = values.mean(axis=0), values.std(axis=0)
     for mean, spread in zip(means, spreads, strict=True):
         if not _NEAR[0] <= max(abs(mean), spread) <= _NEAR[1]:
@@ -86,11 +87,11 @@ def _far_columns(target: torch.Tensor) -> tuple[float, float] | None:
 
 @np.errstate(over="ignore", invalid="ignore")
 def _loss_of_a_constant(params, loss, source) -> float:
-    """Return the mean loss of predicting the same for all rows.
+    """Return the mean loss of the best constant prediction.
 
-    Where all targets are the same this is the loss of what is off by a tenth.
+    If all targets are equal, it is the loss of a prediction that is off by a tenth.
     """
-    values = _there(source.target)
+    values = _unpadded(source.target)
     spread = values.std(axis=0)
     location = _LOCATIONS[params.loss](params, values)
     location = np.where(spread > 0, location, 0.9 * location)
@@ -104,14 +105,36 @@ def _loss_of_a_constant(params, loss, source) -> float:
 
 
 class RegressorNetwork(RegressorMixin, BaseNetwork):
-    """What regressors have in common."""
+    """Base class of regressors: encodes numbers, decodes raw scores.
+
+    y is (n_samples,) or (n_samples, n_outputs). The network gives one raw score for
+    each output; for ``loss="gaussian"`` two: the means, then the logarithms of the
+    variances.
+
+    See Also
+    --------
+    BaseNetwork : The methods that a subclass gives, with an example.
+    """
+
+    # loss is the first positional parameter, as in scikit-learn's MLPRegressor.
+    _parameter_hints = {
+        **BaseNetwork._parameter_hints,
+        "loss": "Pass the size of the network by name: hidden_layer_sizes for "
+        "MLPRegressor, hidden_size for LSTMRegressor.",
+    }
+
+    # The parameters of a subclass that does not take them in __init__.
+    loss: Any = "squared_error"
+    quantile = 0.5
+    huber_delta = 1.0
+    scale_target = False
 
     def _check_options(self, incremental):
         super()._check_options(incremental)
-        if self.scale_target and self.loss in _LOSSES_OF_THE_LOGARITHM:
+        if self.scale_target and self.loss in _LOG_LOSSES:
             raise ValueError(
-                f"scale_target=True does not go with loss={self.loss!r}, which works "
-                "on the logarithm of y and needs y as it is: set scale_target=False."
+                f"scale_target=True cannot be combined with loss={self.loss!r}, which "
+                "takes the logarithm of y. Set scale_target=False."
             )
 
     def _make_targets(self, y, classes):
@@ -121,17 +144,18 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
         is_scaled = self._targets.scale is not None
         if bool(self.scale_target) != is_scaled:
             raise ValueError(
-                "warm_start and partial_fit go on from a network that was trained "
-                f"with scale_target={is_scaled}, got scale_target={self.scale_target}."
+                "warm_start and partial_fit continue a network trained with "
+                f"scale_target={is_scaled}, got scale_target={self.scale_target}."
             )
         return self._targets
 
     def _lay_out(self, plan, sample, first):
+        # The scale of the first call stays: weights are in its units.
         if first and self.scale_target:
             plan.targets.learn_scale(sample.codes, sample.weight)
         super()._lay_out(plan, sample, first)
 
-    def _score_tells(self, targets, valid):
+    def _score_is_informative(self, targets, valid):
         return targets.tells_apart(valid.codes)
 
     def _check_validation_target(self, sample, valid):
@@ -140,18 +164,19 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
         ):
             if _is_on_another_scale(known, new):
                 warn(
-                    "y_val is on another scale than y: it lies around "
-                    f"{np.median(new):.3g}, but y between {known.min():.3g} and "
-                    f"{known.max():.3g}. TransformedTargetRegressor transforms y, not "
-                    "y_val: use scale_target=True of the network in its place, which "
+                    f"y_val is on another scale than y: its median is "
+                    f"{np.median(new):.3g}, but y lies between {known.min():.3g} and "
+                    f"{known.max():.3g}. TransformedTargetRegressor transforms y but "
+                    "not y_val; use the network's scale_target=True instead, which "
                     "scales both.",
                 )
                 return
 
-    def _look_back(self, task, plan):
-        """Warn of a network no better than a constant, on a target far from 0 and 1."""
+    def _warn_of_outcome(self, task, plan):
+        """Warn if the network is no better than a constant and y far from 0 and 1."""
         losses = [record["train_loss"] for record in task.state.history]
         is_named = self.loss in _LOCATIONS
+        # After one part of the data nothing can be said.
         if task.is_partial or plan.targets.scale is not None or not losses:
             return
         if not is_named or not (found := _far_columns(task.train.target)):
@@ -172,7 +197,7 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
     def _decode(self, targets, loss, raw):
         return loss.predict(raw)
 
-    def _predicted(self, targets, loss, raw):
+    def _decode_unscaled(self, targets, loss, raw):
         values = loss.predict(raw)
         if targets.scale is None:
             return values
@@ -180,6 +205,7 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
         return torch.from_numpy(targets.restored(values, values.dtype))
 
     def _is_defined(self, raw):
+        # Finite raw scores may overflow in the link, such as poisson's exponential.
         values = self._loss.predict(raw)
         return math.isfinite(values.sum()) or bool(values.isfinite().all())
 
@@ -191,14 +217,14 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows; sequences, shaped as the class says, where it reads such.
+            Training rows, or sequences as described for the class.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights, none negative. A row of weight 0 counts as if it were not there.
+            Non-negative weights. A row of weight 0 is ignored.
         X_val : {array-like, sparse matrix}, default=None
             Validation rows, scored after every epoch. With ``early_stopping`` they
-            decide, and no training rows are set aside.
+            replace the training rows that would be set aside.
         y_val : array-like, default=None
             Their targets.
 
@@ -210,7 +236,17 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
         Raises
         ------
         ValueError
-            If training diverges, or the data are not as they should be.
+            If training diverges or the data are invalid.
+
+        Examples
+        --------
+        >>> from skdeep import MLPRegressor
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 2.0, 4.0, 6.0]
+        >>> model = MLPRegressor(
+        ...     hidden_layer_sizes=(), solver="lbfgs", alpha=0, random_state=0
+        ... ).fit(X, y)
+        >>> round(model.score(X, y), 2)
+        1.0
         """
         return self._fit(X, y, sample_weight, X_val, y_val)
 
@@ -223,19 +259,30 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows; sequences, shaped as the class says, where it reads such.
+            Training rows, or sequences as described for the class.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights, none negative.
+            Non-negative weights.
 
         Returns
         -------
         self : object
             The fitted estimator.
+
+        Examples
+        --------
+        >>> from skdeep import MLPRegressor
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 2.0, 4.0, 6.0]
+        >>> model = MLPRegressor(hidden_layer_sizes=(4,), random_state=0)
+        >>> for _ in range(3):
+        ...     model = model.partial_fit(X, y)
+        >>> model.t_
+        12
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
+    @explaining_arguments
     def predict(self, X, return_std=False):
         """Predict targets.
 
@@ -244,26 +291,43 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows, or sequences.
         return_std : bool, default=False
-            Whether to return standard deviations too. Only the loss 'gaussian' has
-            them.
+            Whether to return standard deviations too; needs ``loss="gaussian"``.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions.
         std : ndarray shaped as ``y``
-            Their standard deviations, in the target's unit, if asked for.
+            Standard deviations in the unit of y; only with ``return_std=True``.
 
         Raises
         ------
         ValueError
-            If standard deviations are asked for and the loss has none.
+            If ``return_std=True`` and the loss does not give standard deviations.
+
+        Examples
+        --------
+        >>> from skdeep import MLPRegressor
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 2.0, 4.0, 6.0]
+        >>> model = MLPRegressor(
+        ...     hidden_layer_sizes=(), solver="lbfgs", alpha=0, random_state=0
+        ... ).fit(X, y)
+        >>> model.predict([[1.5]]).round(1)
+        array([3.])
+
+        With standard deviations:
+
+        >>> model = MLPRegressor("gaussian", hidden_layer_sizes=(4,), random_state=0)
+        >>> mean, std = model.partial_fit(X, y).predict(X, return_std=True)
+        >>> std.shape
+        (4,)
         """
         check_is_fitted(self)
         return_std = check_flag(return_std, "return_std")
         if return_std and not self._loss.gives_std:
             raise ValueError(
-                f"return_std=True needs loss='gaussian'; trained was {self.loss!r}."
+                "return_std=True needs an estimator fitted with loss='gaussian'; it "
+                f"was fitted with loss={self.loss!r}."
             )
         raw = self._raw_scores(X)
         targets, dtype = self._targets, self._dtype

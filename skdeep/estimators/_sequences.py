@@ -1,4 +1,4 @@
-"""Checks of sequences that a user passes to `fit` and `predict`."""
+"""Checks of the sequences passed to `fit` and `predict`."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ def check_sequences(
     Parameters
     ----------
     estimator : estimator
-        Tells by ``embedding_dim`` and ``vocabulary_size`` whether X holds token ids, by
+        ``embedding_dim`` and ``vocabulary_size`` say whether X holds token ids,
         ``return_sequences`` whether y has a value for each step.
     X : array-like of shape (n_samples, n_timesteps[, n_features]) or list of arrays
         The user's sequences.
     y : array-like
         Their targets.
     dtype : sequence of type
-        Types that X may keep, the first being what it is converted to.
+        Types that X may keep; other types are converted to the first one.
     schema : Schema, optional
-        What was found in the training rows; its layout is "2-D" or "3-D". None if these
-        are the training rows.
+        The schema of the training rows; its layout is "2-D" or "3-D". None if these are
+        the training rows.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def check_sequences(
     with naming("X"), holding_numbers(X, text=_TEXT), np.errstate(over="ignore"):
         sequences, schema = read(estimator, _stacked(X, is_tokens), dtype, schema)
     if is_first and not is_tokens:
-        _warn_of_doubtful(estimator, X, sequences.numeric, schema)
+        _warn_of_likely_mistakes(estimator, X, sequences.numeric, schema)
     if isinstance(y, str) and y == "no_validation":
         return Checked(sequences, None, schema)
     if not estimator.return_sequences:
@@ -72,16 +72,16 @@ def check_sequences(
 
 
 _TEXT = (
-    "skdeep.preprocessing.SequenceVectorizer turns text into token ids, which are read "
-    "with embedding_dim."
+    "skdeep.preprocessing.SequenceVectorizer turns text into token ids; set "
+    "embedding_dim to embed them."
 )
 
 
-# -- X -------------------------------------------------------------------------------
+# -- X ---------------------------------------------------------------------------------
 
 
 def _listed(values, name: str) -> list[np.ndarray] | None:
-    """Return the sequences of a list as arrays, None if it is no list of sequences."""
+    """Return the sequences of a list as arrays; None for anything else."""
     dtype = getattr(values, "dtype", None)
     holds_objects = dtype == np.dtype(object) and np.ndim(values) == 1
     if not (isinstance(values, (list, tuple)) or holds_objects):
@@ -91,18 +91,18 @@ def _listed(values, name: str) -> list[np.ndarray] | None:
 
 
 def _array(sequence, name: str) -> np.ndarray:
-    """Return one sequence as an array, which a ragged one cannot become."""
+    """Return one sequence as an array; raise if its steps differ in length."""
     sequence = tensor_to_numpy(sequence, name)
     try:
         return np.asarray(sequence)
     except ValueError as error:
         raise ValueError(
-            f"{name} holds a sequence whose steps differ in their number of features."
+            f"{name} holds a sequence whose steps have different numbers of features."
         ) from error
 
 
 def _stacked(X, is_tokens: bool):
-    """Return X, a list of sequences padded into one array; other things as they are."""
+    """Return X with a list of sequences padded into one array."""
     sequences = _listed(X, "X")
     if sequences is None:
         return X
@@ -124,21 +124,21 @@ def _stacked(X, is_tokens: bool):
     if is_tokens:
         return _padded(sequences, 0)
     padded = _padded(sequences, np.nan)
-    # Of different lengths they are no table, whose columns would be counted.
+    # Ragged 1-D sequences are 3-D: as a table, their number of columns would be fixed.
     is_ragged = padded.ndim == 2 and _first_other(lengths)
     return padded[:, :, np.newaxis] if is_ragged else padded
 
 
 def _first_other(values: list) -> int:
-    """Return the position of the first value unlike values[0], 0 if there is none."""
+    """Return the position of the first value that differs from values[0], or 0."""
     return next((i for i, value in enumerate(values) if value != values[0]), 0)
 
 
 def _padded(sequences: list[np.ndarray], filler) -> np.ndarray:
-    """Lay sequences out one below another, the shorter ones filled up."""
+    """Stack sequences into one array, the shorter ones padded at the end."""
     longest = max(len(s) for s in sequences)
     kind = np.result_type(*{s.dtype for s in sequences})
-    if kind.kind != "f":  # which holds any filler
+    if kind.kind != "f":  # floats can hold either filler
         kind = np.result_type(kind, type(filler))
     shape = (len(sequences), longest, *sequences[0].shape[1:])
     padded = np.full(shape, filler, dtype=kind)
@@ -148,7 +148,7 @@ def _padded(sequences: list[np.ndarray], filler) -> np.ndarray:
 
 
 def _read_numbers(estimator, X, dtype, schema) -> tuple[Sequences, Schema]:
-    """Check sequences of numbers; rows of NaN at the end are padding."""
+    """Check numeric sequences; rows of NaN at the end are padding."""
     arguments = dict(dtype=dtype, ensure_all_finite="allow-nan")
     is_table = len(getattr(X, "shape", ())) < 3
     if is_table and (schema is None or schema.layout == "2-D"):
@@ -165,7 +165,7 @@ def _read_numbers(estimator, X, dtype, schema) -> tuple[Sequences, Schema]:
 
 
 def _check_shape(estimator, X: np.ndarray, schema: Schema | None) -> None:
-    """Check 3-D X; compare the number of features, the last axis."""
+    """Check the shape of 3-D X and its number of features, the last axis."""
     if X.ndim > 3:
         raise ValueError(
             "X must be (n_samples, n_timesteps, n_features) or 2-D of one feature, "
@@ -173,7 +173,7 @@ def _check_shape(estimator, X: np.ndarray, schema: Schema | None) -> None:
         )
     if min(X.shape) == 0:
         raise ValueError(
-            f"X holds sequences of length 0, or of 0 features: its shape is {X.shape}."
+            f"X holds sequences without steps or features: its shape is {X.shape}."
         )
     if schema is None:
         return
@@ -191,7 +191,8 @@ def _check_shape(estimator, X: np.ndarray, schema: Schema | None) -> None:
 
 
 def _lengths(X: np.ndarray) -> np.ndarray | None:
-    """Return how many steps of each sequence are there, None if all are."""
+    """Return the lengths of the sequences without padding, None if all are full."""
+    # The common case without any NaN costs a single pass.
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(X.sum()):
             return None
@@ -202,27 +203,28 @@ def _lengths(X: np.ndarray) -> np.ndarray | None:
         sample, step = np.argwhere(inside)[0]
         raise ValueError(
             f"Input X contains NaN inside a sequence: sample {sample}, step {step}. "
-            "Only rows of NaN at the end of a sequence are taken, as padding; impute "
-            "missing values before."
+            "Only rows of NaN at the end of a sequence are allowed, as padding; impute "
+            "missing values first."
         )
     return None if lengths.min() == X.shape[1] else lengths
 
 
 def _without_trailing(is_empty: np.ndarray) -> np.ndarray:
-    """Return how many steps there are before the empty ones at the end."""
+    """Return the number of steps before the padding at the end."""
     n_steps = is_empty.shape[1]
     trailing = np.logical_and.accumulate(is_empty[:, ::-1], axis=1).sum(axis=1)
     lengths = n_steps - trailing
     if not lengths.all():
         raise ValueError(
-            f"Sequence {int(np.argmin(lengths))} of X has length 0: it holds nothing "
-            "but padding (NaN; 0 where X holds token ids)."
+            f"Sequence {int(np.argmin(lengths))} of X has length 0: it holds only "
+            "padding (NaN, or token id 0)."
         )
     return lengths
 
 
 def _read_tokens(estimator, X, dtype, schema) -> tuple[Sequences, Schema]:
     """Check sequences of token ids; zeros at the end are padding."""
+    # As given: a conversion to int would turn 1.5 into a valid id.
     X = check_array(X, dtype=None, input_name="X")
     _check_ids(X, estimator.embedding_dim)
     lengths = _without_trailing(X == 0)
@@ -246,73 +248,73 @@ def _read_tokens(estimator, X, dtype, schema) -> tuple[Sequences, Schema]:
     sequences = Sequences(
         X.astype(np.int64, copy=False)[:, :, np.newaxis],
         lengths=None if full else lengths,
-        # Ids have no float type; float32 is torch's, and twice as fast as float64.
+        # Ids do not imply a float type; float32 is torch's default and faster.
         token_dtype=np.dtype(estimator.dtype or np.float32),
     )
     return sequences, schema
 
 
-# More tokens than that no vocabulary has, nor a memory room for.
-_MOST_TOKENS = 2**40
+# Sanity bound: no vocabulary is larger, and none would fit into memory.
+_MAX_TOKENS = 2**40
 
 
 def _check_ids(X: np.ndarray, embedding_dim) -> None:
-    """Refuse what cannot be token ids."""
+    """Raise if values cannot be token ids."""
     is_number = X.dtype.kind in "iuf"
-    wrong = X[(X % 1 != 0) | (X < 0) | (X >= _MOST_TOKENS)] if is_number else X
+    wrong = X[(X % 1 != 0) | (X < 0) | (X >= _MAX_TOKENS)] if is_number else X
     if wrong.size:
         raise ValueError(
-            f"With embedding_dim={embedding_dim!r} X must hold token ids, whole "
-            f"numbers from 0 on, got {wrong.ravel().tolist()[0]!r} ({X.dtype})."
+            f"With embedding_dim={embedding_dim!r}, X must hold token ids (integers "
+            f">= 0), got {wrong.ravel().tolist()[0]!r} ({X.dtype})."
         )
 
 
-# -- what may be meant otherwise -----------------------------------------------------
+# -- input that is probably a mistake --------------------------------------------------
 
 
-def _warn_of_doubtful(estimator, given, X: np.ndarray, schema: Schema) -> None:
-    """Warn of tables and of token ids that are read as sequences of one number."""
+def _warn_of_likely_mistakes(estimator, given, X: np.ndarray, schema: Schema) -> None:
+    """Warn about tables and token ids that are read as sequences of numbers."""
     name = type(estimator).__name__
     if schema.feature_names is not None:
         warn(
             f"{name} reads the {X.shape[1]} named columns of the data frame X as time "
-            "steps of one feature. If they are features of rows in order of time, put "
-            "skdeep.preprocessing.SlidingWindow before the estimator; if they are time "
-            "steps, pass X.to_numpy()."
+            "steps of one feature. If the rows are a time series with several "
+            "features, put skdeep.preprocessing.SlidingWindow before the estimator; if "
+            "the columns are time steps, pass X.to_numpy()."
         )
     elif _look_like_ids(given, X):
         warn(
-            f"X looks like token ids (whole numbers up to {int(np.nanmax(X))}), which "
-            f"{name} reads as sizes. Set embedding_dim, 32 say, to embed them; if they "
-            "are sizes, pass X as floats."
+            f"X looks like token ids (integers up to {int(np.nanmax(X))}), but {name} "
+            "reads them as quantities. Set embedding_dim=32, for example, to embed "
+            "them; if they are quantities, pass X as floats."
         )
 
 
 def _look_like_ids(given, X: np.ndarray) -> bool:
-    """Say whether X holds integers as a vectorizer of text makes them.
+    """Return whether X holds integers like those of a text vectorizer.
 
-    Their range is filled, and zeros, if any, end the sequences. Pixels and counts have
-    zeros elsewhere, and volumes and prices leave most of their range empty.
+    They use most of their range, and zeros occur only at the end of sequences. Pixels
+    and counts have zeros elsewhere; volumes and prices leave most of their range empty.
     """
     first = given[0] if isinstance(given, (list, tuple)) and given else given
     if X.shape[2] != 1 or np.asarray(first).dtype.kind != "i" or np.nanmin(X) < 0:
         return False
     n_distinct = len(np.unique(X[~np.isnan(X)]))
-    if n_distinct < _FEWEST_IDS or np.nanmax(X) > _EMPTIEST * n_distinct:
+    if n_distinct < _MIN_IDS or np.nanmax(X) > _MAX_GAPS * n_distinct:
         return False
     is_zero = (X[:, :, 0] == 0) | np.isnan(X[:, :, 0])
     return bool((is_zero[:, :-1] <= is_zero[:, 1:]).all())
 
 
-# Fewer different numbers may be anything; of so many times as many, ids are not made.
-_FEWEST_IDS, _EMPTIEST = 20, 10
+# Distinct integers that look like a vocabulary, and its largest id per distinct id.
+_MIN_IDS, _MAX_GAPS = 20, 10
 
 
-# -- y -------------------------------------------------------------------------------
+# -- y ---------------------------------------------------------------------------------
 
 
 def _read_steps(estimator, y, sequences: Sequences) -> np.ndarray:
-    """Check targets of steps, which are there where the sequences are."""
+    """Check targets of steps: they are missing exactly where X is padded."""
     is_classifier = not is_regressor(estimator)
     y = check_array(
         _stacked_steps(y, is_classifier),
@@ -325,11 +327,12 @@ def _read_steps(estimator, y, sequences: Sequences) -> np.ndarray:
     expected = sequences.numeric.shape[:2]
     if y.shape != expected:
         raise ValueError(
-            "With return_sequences=True y must have a value for each step, shape "
-            f"{expected} as X, got {y.shape}."
+            "With return_sequences=True, y must have a value for each step, shape "
+            f"{expected} like X, got {y.shape}."
         )
     if y.dtype.kind == "f" and np.isinf(y).any():
         raise ValueError("Input y contains infinity.")
+    # NaN does not equal itself, so the gaps of numbers need isnan.
     gap = StepClassTargets.padding(y) if is_classifier else np.nan
     missing = y == gap if is_classifier else np.isnan(y)
     wrong = missing != sequences.is_padding
@@ -337,21 +340,21 @@ def _read_steps(estimator, y, sequences: Sequences) -> np.ndarray:
     if len(odd):
         sample, step = odd[0]
         raise ValueError(
-            f"y must be {gap!r} where X is padded and nowhere else; sample {sample}, "
-            f"step {step} is {y[sample].tolist()[step]!r}."
+            f"y must be {gap!r} exactly where X is padded; sample {sample}, step "
+            f"{step} is {y[sample].tolist()[step]!r}."
         )
     return y
 
 
 def _stacked_steps(y, is_classifier: bool):
-    """Return y, a list of sequences padded into one array; other things as they are."""
+    """Return y with a list of sequences padded into one array."""
     steps = _listed(y, "y")
     if steps is None:
         return y
     odd = [i for i, step in enumerate(steps) if step.ndim != 1]
     if odd:
         raise ValueError(
-            "With return_sequences=True y must have a value for each step; sample "
+            "With return_sequences=True, y must have a value for each step; sample "
             f"{odd[0]} has shape {steps[odd[0]].shape}."
         )
     return _padded(

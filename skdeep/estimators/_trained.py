@@ -1,4 +1,4 @@
-"""A trained network as the estimator keeps it."""
+"""A trained network in the form that the estimator stores."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from torch import Tensor, nn
 from skdeep.encoding import as_tensor
 
 _OTHER_SHAPE = (
-    "warm_start and partial_fit go on from the network of the last call, whose layers "
-    "are of other sizes. Fit with warm_start=False, or leave the parameters that shape "
-    "the network as they were."
+    "warm_start and partial_fit continue the network of the last call, whose layers "
+    "have other sizes. Fit with warm_start=False, or do not change the parameters that "
+    "determine the size of the network."
 )
 
 
 class TrainedNetwork:
-    """Parameters and buffers in numpy arrays, made into a module when one is needed.
+    """Parameters and buffers as numpy arrays; builds the module when it is needed.
 
-    This is for the networks of skdeep, which their configuration and these arrays
-    describe entirely. The module is kept for the next time but left out of pickles and
-    copies. On a CPU it shares the arrays' memory.
+    For networks that are fully described by their configuration and these arrays, such
+    as those of skdeep. The module is cached, but left out of pickles and copies. On a
+    CPU it shares the arrays' memory.
 
     Parameters
     ----------
     arrays : dict of str to ndarray
         The network's ``state_dict``.
     config : dict
-        What the network is built from.
+        Arguments from which the network is built.
     """
 
     def __init__(self, arrays: dict[str, np.ndarray], config: dict):
@@ -44,7 +44,7 @@ class TrainedNetwork:
 
     @classmethod
     def of(cls, module: nn.Module, config: dict, dtype: torch.dtype) -> TrainedNetwork:
-        """Copy a module's parameters and buffers, numbers as ``dtype``."""
+        """Copy a module's parameters and buffers, floats as ``dtype``."""
         return cls(_arrays_of(module, dtype), config)
 
     @property
@@ -65,12 +65,12 @@ class TrainedNetwork:
         return self._cached[1]
 
     def continued_by(self, module: nn.Module) -> nn.Module:
-        """Return a module, newly built, with these parameters and buffers.
+        """Load these parameters and buffers into a newly built module.
 
         Raises
         ------
         ValueError
-            If the module is of another shape.
+            If the sizes of the module differ.
         """
         tensors = {name: as_tensor(a) for name, a in self.arrays.items()}
         try:
@@ -81,10 +81,11 @@ class TrainedNetwork:
 
     def put(self, name: str, array: np.ndarray) -> None:
         """Replace the values of one array."""
-        if not self.arrays[name].flags.writeable:  # mapped from a file
+        if not self.arrays[name].flags.writeable:  # a memory map
             self.arrays[name] = self.arrays[name].copy()
             self._cached = None
         self.arrays[name][...] = array
+        # On a CPU the module shares the array; elsewhere it holds a stale copy.
         if self._cached is not None and self._cached[0].type != "cpu":
             self._cached = None
 
@@ -105,9 +106,9 @@ def _arrays_of(module: nn.Module, dtype: torch.dtype) -> dict[str, np.ndarray]:
 
 
 class TrainedModule:
-    """A user's module as it was at the end of training.
+    """A user-defined module as it was at the end of training.
 
-    Nothing of it is built again: it may have drawn its structure, or hold state in
+    It is never rebuilt: it may have drawn its structure at random, or hold state in
     plain attributes. Pickles hold its tensors as numpy arrays, so that a module trained
     on a GPU loads anywhere; its class is stored by name or, if it cannot be imported,
     as code.
@@ -115,10 +116,11 @@ class TrainedModule:
     Parameters
     ----------
     module : nn.Module
-        Becomes the kept one.
+        The trained module; it is not copied.
     """
 
     def __init__(self, module: nn.Module):
+        # Gradients are as large as the weights and of no use any more.
         for parameter in module.parameters():
             parameter.grad = None
         self._module = module.eval()
@@ -137,12 +139,12 @@ class TrainedModule:
         return self._module.eval()
 
     def continued_by(self, module: nn.Module) -> nn.Module:
-        """Return a copy of the module, if one that was newly built has its shape.
+        """Return a copy of the module; raise if a newly built one has other sizes.
 
         Raises
         ------
         ValueError
-            If it has not.
+            If the sizes of the newly built module differ.
         """
         shapes, others = (
             {name: tensor.shape for name, tensor in each.named_parameters()}
@@ -165,7 +167,7 @@ class TrainedModule:
             structure = _dumped(self._module, cloudpickle.CloudPickler, tensors)
         return _load, (structure, [StoredTensor.of(tensor) for tensor in tensors])
 
-    # skops, which runs no code in loading, walks through objects instead.
+    # skops does not run pickled code; it stores attributes, by these methods.
 
     def __getstate__(self):
         stored = {id(t): StoredTensor.of(t) for t in _tensors_in(self._module)}
@@ -209,7 +211,7 @@ class StoredTensor:
 
 
 def _is_plain(value) -> bool:
-    """Say whether a value is a tensor that an array can hold."""
+    """Return whether a value is a tensor that an array can hold."""
     return (
         type(value) in (Tensor, nn.Parameter)
         and value.layout == torch.strided
@@ -219,7 +221,7 @@ def _is_plain(value) -> bool:
 
 
 def _dumped(module: nn.Module, kind: Any, tensors: list[Tensor]) -> bytes:
-    """Pickle a module without its tensors, which are appended to a list."""
+    """Pickle a module; its tensors are appended to a list instead."""
     numbers: dict[int, int] = {}
 
     class Pickler(kind):
@@ -237,7 +239,7 @@ def _dumped(module: nn.Module, kind: Any, tensors: list[Tensor]) -> bytes:
 
 
 def _load(structure: bytes, stored: list[StoredTensor]) -> TrainedModule:
-    """Return what ``TrainedModule`` has pickled."""
+    """Restore a pickled ``TrainedModule``."""
     tensors = [each.tensor() for each in stored]
 
     class Unpickler(pickle.Unpickler):
@@ -248,7 +250,7 @@ def _load(structure: bytes, stored: list[StoredTensor]) -> TrainedModule:
 
 
 def _tensors_in(module: nn.Module) -> Iterator[Tensor]:
-    """Yield the tensors that a module and its submodules hold, also in containers."""
+    """Yield the tensors of a module and its submodules, also those in containers."""
     for submodule in module.modules():
         yield from _tensors_among(vars(submodule).values())
 
@@ -264,7 +266,10 @@ def _tensors_among(values) -> Iterator[Tensor]:
 
 
 def copy_module(module: nn.Module) -> nn.Module:
-    """Copy a module; values that it has computed are detached from their graph."""
+    """Copy a module; tensors it has computed are detached from their graph.
+
+    ``copy.deepcopy`` raises for tensors that are part of a graph.
+    """
     memo = {
         id(t): t.detach().clone() for t in _tensors_in(module) if t.grad_fn is not None
     }

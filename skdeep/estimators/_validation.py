@@ -1,4 +1,4 @@
-"""Checks of what a user passes to `fit` and `predict`."""
+"""Checks of the arguments of `fit` and `predict`."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ from skdeep.encoding import (
 
 @dataclass(frozen=True)
 class Schema:
-    """What a check of the training rows has found, and later rows must agree with.
+    """What a check has found in the training rows; later rows are compared with it.
 
     Parameters
     ----------
     n_features : int, or tuple or dict of int
-        Number of features, of each input if there are several.
+        Number of features, of each input if a module has several.
     feature_names : ndarray of str or None
-        Their names, if all are strings.
+        Their names if all are strings.
     categorical : sequence of int
         Positions of the categorical columns.
     layout : object
-        How the rows of a family of estimators are laid out, if there are several ways.
+        Layout of the rows, for families that accept several.
     n_tokens : int or None
-        Number of token ids, where X holds such.
+        Number of token ids if X holds token ids.
     """
 
     n_features: Any
@@ -57,12 +57,12 @@ class Schema:
 
     @classmethod
     def of(cls, checked, **found) -> Schema:
-        """Return what scikit-learn's checks have set on a stand-in, and more."""
+        """Build a schema from a stand-in that scikit-learn's checks have written to."""
         names = getattr(checked, "feature_names_in_", None)
         return cls(checked.n_features_in_, names, **found)
 
     def attributes(self) -> dict[str, Any]:
-        """Return the attributes that scikit-learn asks of a fitted estimator."""
+        """Return the attributes that a fitted scikit-learn estimator must have."""
         names = {}
         if self.feature_names is not None:
             names = {"feature_names_in_": self.feature_names}
@@ -74,7 +74,7 @@ class Schema:
 def stand_in(estimator, schema: Schema | None):
     """Return a shallow copy of an estimator for scikit-learn's checks to write to.
 
-    The estimator itself must not change before its fit has succeeded.
+    The estimator itself must not change until its fit has succeeded.
     """
     copied = object.__new__(type(estimator))
     vars(copied).update(vars(estimator))
@@ -85,7 +85,7 @@ def stand_in(estimator, schema: Schema | None):
 
 
 class Checked(NamedTuple):
-    """Checked rows, their targets if they were given, and what the check has found."""
+    """Checked rows, their targets if there are any, and the schema of the rows."""
 
     table: Any
     y: Any
@@ -100,13 +100,13 @@ def check_inputs(
     Parameters
     ----------
     estimator : estimator
-        Tells by its tags what it allows.
+        Its tags say what X may be.
     X, y : array-like
-        The user's data; ``y="no_validation"`` checks X alone.
+        The user's data; ``y="no_validation"`` checks X only.
     dtype : sequence of type
-        Types that X may keep, the first being what it is converted to.
+        Types that X may keep; other types are converted to the first one.
     schema : Schema, optional
-        What was found in the training rows. None if these are the training rows.
+        The schema of the training rows. None if these are the training rows.
 
     Returns
     -------
@@ -141,9 +141,9 @@ _TEXT_IN_TABLE = (
 
 
 def _is_plain(schema: Schema, X, dtype) -> bool:
-    """Say whether X needs no further check, as most arrays to predict on.
+    """Return whether X is a plain valid array, like most X in ``predict``.
 
-    To predict one row, scikit-learn's checks take longer than all the rest.
+    For a single row, scikit-learn's checks take longer than the prediction itself.
     """
     return (
         type(X) is np.ndarray
@@ -159,6 +159,7 @@ def _is_plain(schema: Schema, X, dtype) -> bool:
 
 
 def _sum_is_finite(X: np.ndarray) -> bool:
+    # NaN and infinity survive in a sum: a single pass, without a temporary array.
     with np.errstate(over="ignore", invalid="ignore"):
         return math.isfinite(X.sum())
 
@@ -168,7 +169,7 @@ def _has_many_axes(X) -> bool:
 
 
 def _check_table(estimator, X, arguments, schema) -> tuple[Table, Schema]:
-    """Check a table; columns that do not hold categories must hold numbers."""
+    """Check a table; columns without categories must hold numbers."""
     asked = getattr(estimator, "categorical_features", None)
     reset = schema is None
     categorical = _find(asked, X) if reset else schema.categorical
@@ -178,16 +179,18 @@ def _check_table(estimator, X, arguments, schema) -> tuple[Table, Schema]:
             numeric = validate_data(checked, X, reset=reset, **arguments)
             categories = None
         else:
+            # Names and number of columns only: categories need not be numbers.
             validate_data(checked, X, reset=reset, skip_check_array=True)
             rest, categories = split_columns(X, categorical)
             if rest.shape[1] == 0:
                 rest = np.empty((len(categories), 0), dtype=arguments["dtype"][0])
+            # All columns may be categorical.
             arguments |= dict(ensure_min_features=0, estimator=estimator)
             numeric = check_array(rest, input_name="X", **arguments)
     if sparse.issparse(numeric) and np.isnan(numeric.data).any():
         raise ValueError(
-            "Input X contains NaN. Missing values are imputed in dense X only; impute "
-            "a sparse X before, for example with SimpleImputer."
+            "Input X contains NaN. Missing values are imputed only in dense X; for "
+            "sparse X use an imputer such as SimpleImputer."
         )
     schema = schema or Schema.of(checked, categorical=categorical)
     return Table(numeric, categories), schema
@@ -201,16 +204,16 @@ def _find(asked, X) -> list[int]:
         if isinstance(asked, str) or np.size(asked) == 0:
             return []
         raise ValueError(
-            f"categorical_features={asked!r} names columns, but X is sparse. "
-            "Categories are taken from dense X only."
+            f"categorical_features={asked!r} needs dense X, got a sparse matrix. Use "
+            "categorical_features=None, or X.toarray()."
         )
-    # Types are read off data frames alone; whatever else X may be is checked later.
+    # 'from_dtype' concerns data frames only; the type of X is checked later.
     n_features = 0 if isinstance(asked, str) else _num_features(X)
     return find_categorical(asked, X, n_features)
 
 
 def require_target(estimator, y) -> None:
-    """Refuse a y that is not there, in scikit-learn's words."""
+    """Raise scikit-learn's error if y is missing."""
     if y is None:
         raise ValueError(
             f"This {type(estimator).__name__} estimator requires y to be passed, but "
@@ -219,7 +222,7 @@ def require_target(estimator, y) -> None:
 
 
 def check_target(estimator, y, n_samples: int) -> np.ndarray:
-    """Check targets: one or several a row, numbers for a regressor."""
+    """Check targets: one or several per row, numeric for a regressor."""
     require_target(estimator, y)
     y = tensor_to_numpy(y, "y")
     check_numeric_target(estimator, y)
@@ -227,14 +230,14 @@ def check_target(estimator, y, n_samples: int) -> np.ndarray:
         numeric = is_regressor(estimator)
         y = _check_y(y, multi_output=True, y_numeric=numeric, estimator=estimator)
         y = flatten_column(y)
-        if numeric:  # None among objects has become NaN
+        if numeric:  # None in an object array has become NaN
             assert_all_finite(y, input_name="y")
     check_consistent_length(np.empty(n_samples), y)
     return y
 
 
 def flatten_column(y):
-    """Make a column vector flat, with scikit-learn's warning."""
+    """Flatten a column vector, with scikit-learn's warning."""
     if not sparse.issparse(y) and y.ndim == 2 and y.shape[1] == 1:
         warn(
             "A column-vector y was passed when a 1d array was expected. Please change "
@@ -246,21 +249,22 @@ def flatten_column(y):
 
 
 def check_numeric_target(estimator, y) -> None:
-    """Refuse a regressor's y of dates and the like, which numpy makes numbers of."""
+    """Raise if a regressor's y holds dates or the like, which numpy would convert."""
+    # scikit-learn's own checks report a y that is None or a str.
     if y is None or isinstance(y, str) or not is_regressor(estimator):
         return
     check_holds_numbers(y, "y")
     if sparse.issparse(y):
-        raise TypeError("y must be dense, got a sparse one. Use y.toarray().")
+        raise TypeError("y must be dense, got a sparse array. Use y.toarray().")
 
 
 def is_regressor(estimator) -> bool:
-    """Say whether the targets are numbers."""
+    """Return whether the targets are numbers."""
     return estimator.__sklearn_tags__().estimator_type == "regressor"
 
 
 def _check_many_axes(estimator, X, arguments, schema) -> tuple[Table, Schema]:
-    """Check X of three axes or more, whose last one counts the features."""
+    """Check X of three or more axes; the last axis holds the features."""
     X = check_array(X, allow_nd=True, input_name="X", estimator=estimator, **arguments)
     if schema is None:
         schema = Schema(X.shape[-1])
@@ -273,9 +277,9 @@ def _check_many_axes(estimator, X, arguments, schema) -> tuple[Table, Schema]:
 
 
 def check_weight(sample_weight, table: Table, dtype=None) -> np.ndarray | None:
-    """Check sample weights: one a row, none negative, not all zero.
+    """Check sample weights: one per row, non-negative, not all zero.
 
-    Their sum must have a place in ``dtype``, by default that of the table.
+    Their sum must be finite in ``dtype``, by default the dtype of the table.
     """
     if sample_weight is None:
         return None
@@ -285,12 +289,12 @@ def check_weight(sample_weight, table: Table, dtype=None) -> np.ndarray | None:
     dtype = weight.dtype if dtype is None else np.dtype(dtype)
     if not _sum_is_finite(weight) or weight.sum() > np.finfo(dtype).max:
         raise ValueError(
-            f"sample_weight holds values as large as {weight.max():g}, whose sum is "
-            f"beyond {dtype}. Divide the weights by their mean."
+            f"sample_weight holds values up to {weight.max():g}; their sum overflows "
+            f"{dtype}. Divide the weights by their mean."
         )
     if weight.sum() < np.finfo(dtype).tiny:
         raise ValueError(
-            f"sample_weight holds {weight.max():g} at most, too little to divide by in "
+            f"sample_weight holds values up to {weight.max():g}; their sum underflows "
             f"{dtype}. Divide the weights by their mean."
         )
     return weight
@@ -299,28 +303,29 @@ def check_weight(sample_weight, table: Table, dtype=None) -> np.ndarray | None:
 def times_class_weight(
     weight: np.ndarray | None, by_class: np.ndarray, class_weight, dtype=np.float64
 ) -> np.ndarray:
-    """Multiply weights of rows by those of their classes, checked.
+    """Multiply sample weights by class weights; check the products.
 
-    Their sum must have a place in ``dtype``.
+    Their sum must be finite in ``dtype``.
     """
     if not np.isfinite(by_class).all() or by_class.min() < 0:
         raise ValueError(
-            f"class_weight must hold finite numbers, none negative, got "
+            f"class_weight must hold finite, non-negative numbers, got "
             f"{class_weight!r}."
         )
+    # An overflow is reported below, with a remedy.
     with np.errstate(over="ignore"):
         product = by_class if weight is None else weight * by_class
         fits = product.sum(dtype=np.float64) <= np.finfo(dtype).max
     if not fits:
         raise ValueError(
-            f"class_weight={class_weight!r} gives weights whose sum is beyond "
+            f"The sum of the weights from class_weight={class_weight!r} overflows "
             f"{np.dtype(dtype)}. Divide them by their mean."
         )
     return product
 
 
 def check_validation_pair(X, X_val, y_val) -> bool:
-    """Say whether validation rows are given; both parts or none must be."""
+    """Return whether validation rows are passed; raise if only X_val or y_val is."""
     if (X_val is None) != (y_val is None):
         given, missing = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
         raise ValueError(f"{given} was given without {missing}.")
@@ -333,7 +338,7 @@ def check_validation_pair(X, X_val, y_val) -> bool:
     if is_as_long:
         warn(
             f"X_val has as many rows as X ({n_samples}). scikit-learn's "
-            "cross-validation cuts metadata as long as X into the folds of X: then "
-            "these are not the validation rows that were meant."
+            "cross-validation splits metadata of the same length as X into folds: then "
+            "X_val is not the intended set of validation rows."
         )
     return True

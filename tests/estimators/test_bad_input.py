@@ -1,4 +1,4 @@
-"""Bad input: each time an error that names the argument and what is wrong with it."""
+"""Invalid input raises an error that names the argument and the problem."""
 
 import datetime as dt
 import traceback
@@ -26,14 +26,14 @@ X, y = make_classification(n_samples=40, n_features=6, random_state=0)
 
 
 def assert_refused(function, message, error=ValueError):
-    """Check the error, and that it was not left to torch to find."""
+    """Check the error, and that it was not raised inside torch."""
     with pytest.raises(error, match=message) as caught:
         function()
     last = traceback.extract_tb(caught.tb)[-1].filename
     assert "/torch/" not in last, f"raised in {last}"
 
 
-# -- X -------------------------------------------------------------------------------
+# -- X ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_three_axes(family):
 
 
 @pytest.mark.parametrize("family", [ModuleClassifier, ModuleRegressor])
-def test_axes_that_a_module_does_not_take(family):
+def test_number_of_axes_that_a_module_does_not_accept(family):
     model = family(nn.LSTM, max_iter=1)
     message = r"raw scores of shape \(40, \d\).*got \(40, 3"
     assert_refused(lambda: model.fit(np.zeros((40, 3, 2)), y), message)
@@ -102,7 +102,7 @@ def test_axes_that_a_module_does_not_take(family):
 @pytest.mark.parametrize("activation", ["gelu", "relu"])
 @pytest.mark.parametrize("family", [MLPClassifier, MLPRegressor])
 def test_values_too_large_to_predict_on(family, activation):
-    """Right, or refused: never NaN."""
+    """Predictions are correct or raise an error; they are never NaN."""
     params = dict(activation=activation, max_iter=1, random_state=0)
     rows = X.astype(np.float32)
     model = family(hidden_layer_sizes=(8, 8), **params).fit(rows, y)
@@ -111,7 +111,7 @@ def test_values_too_large_to_predict_on(family, activation):
     try:
         predicted = getattr(model, "predict_proba", model.predict)(rows)
     except ValueError as error:
-        assert "too large, the largest being 3e+38 (float32). Scale X" in str(error)
+        assert "the largest value of X is 3e+38 (float32). Scale X" in str(error)
     else:
         assert activation == "relu"
         assert np.isfinite(predicted).all()
@@ -119,11 +119,11 @@ def test_values_too_large_to_predict_on(family, activation):
 
 def test_predictions_that_overflow():
     model = MLPRegressor("poisson", max_iter=1, random_state=0).fit(X, y)
-    assert_refused(lambda: model.predict(X * 1e8), "values of X are too large")
-    assert_refused(lambda: model.score(X * 1e8, y), "the largest being .*e\\+08")
+    assert_refused(lambda: model.predict(X * 1e8), "largest value of X is .* Scale X")
+    assert_refused(lambda: model.score(X * 1e8, y), "largest value of X is .*e\\+08")
 
 
-def test_module_that_gives_nan():
+def test_module_that_returns_nan():
     class Logarithm(nn.Linear):
         def forward(self, x):
             return super().forward(x).log()
@@ -174,7 +174,7 @@ def test_number_of_features(make, data):
     assert_refused(lambda: model.predict(frame.drop(columns="c")), "seen at fit")
 
 
-def test_as_many_rows_as_targets(make):
+def test_numbers_of_rows_and_targets_differ(make):
     assert_refused(lambda: make().fit(X, y[:-1]), "inconsistent numbers of samples")
 
 
@@ -191,7 +191,7 @@ def test_repeated_column_names():
     )
 
 
-# -- y -------------------------------------------------------------------------------
+# -- y ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_number_of_outputs_changes(make):
     )
 
 
-def test_labels_not_seen_before():
+def test_unseen_labels():
     model = MLPClassifier(max_iter=1).fit(X, y)
     assert_refused(
         lambda: model.partial_fit(X, y + 1), r"`y` has classes not in.*\[1 2\]"
@@ -281,7 +281,7 @@ def test_labels_not_seen_before():
     assert_refused(lambda: labels.partial_fit(X, y), "y must have 2 columns of labels")
 
 
-# -- weights -------------------------------------------------------------------------
+# -- weights ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_sample_weight(make, weight, message):
     )
 
 
-# -- parameters ----------------------------------------------------------------------
+# -- parameters ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -383,7 +383,7 @@ def test_hidden_layer_sizes(sizes):
 @pytest.mark.parametrize(
     "solver", [int, nn.Linear, torch.optim.LBFGS, torch.optim.SparseAdam]
 )
-def test_classes_that_are_no_solver(make, solver):
+def test_classes_that_are_not_optimizers(make, solver):
     assert_refused(lambda: make(solver=solver).fit(X, y), "solver.*got|solver")
 
 
@@ -410,7 +410,7 @@ def test_devices(make, device, message):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_cuda_where_there_is_none(make, data):
+def test_cuda_without_a_cuda_device(make, data):
     assert_refused(
         lambda: make(device="cuda").fit(X, y),
         "device='cuda' is not available: torch finds no CUDA device",
@@ -424,7 +424,7 @@ def test_cuda_where_there_is_none(make, data):
     )
 
 
-def test_things_that_do_not_go_together(make):
+def test_contradictory_parameters(make):
     known = {"classes": [0, 1]} if hasattr(make(), "class_weight") else {}
     for value in (True, "loss"):
         assert_refused(
@@ -452,7 +452,7 @@ def test_batch_norm_of_single_rows():
     )
 
 
-def test_warm_start_of_another_shape(data):
+def test_warm_start_with_another_size(data):
     X, _ = data
     y = X[:, 0] > 0
     model = MLPClassifier((5,), max_iter=2, warm_start=True, random_state=0).fit(X, y)
@@ -473,7 +473,7 @@ def test_warm_start_of_another_shape(data):
 
 
 def test_partial_fit_with_another_solver():
-    """The memory of one optimizer is of no use to another, which starts afresh."""
+    """A new optimizer does not take the state of the previous one."""
     for first, then in (("adam", "sgd"), ("sgd", "adam"), ("adam", "nadam")):
         model = MLPClassifier(solver=first, random_state=0)
         model.partial_fit(X, y, classes=[0, 1])
@@ -493,7 +493,7 @@ def test_learning_rate_that_diverges(make, data):
 
 
 def test_no_fit_ends_with_a_model_that_predicts_nan(data):
-    """Whenever training stops on its way to infinity: an error, or finite numbers."""
+    """Wherever a diverging training stops: an error, or finite predictions."""
     X, _ = data
     rows = (X * 100).astype("float32")
     for max_iter in range(1, 12):
@@ -522,7 +522,7 @@ def test_no_fit_ends_with_a_model_that_predicts_nan(data):
                 )
 
 
-# -- modules -------------------------------------------------------------------------
+# -- modules ---------------------------------------------------------------------------
 
 
 def too_wide(n_features, n_outputs):
@@ -568,7 +568,7 @@ def test_modules(family, module, error, message):
     assert_refused(lambda: family(module, max_iter=1).fit(X, y), message, error)
 
 
-def test_error_of_a_module_says_how_it_is_called():
+def test_error_of_a_module_says_how_skdeep_calls_it():
     with pytest.raises(TypeError) as caught:
         ModuleClassifier(lambda n_features: nn.Linear(n_features, 2)).fit(X, y)
     assert "module(6, 2)" in caught.value.__notes__[0]
@@ -583,7 +583,7 @@ def test_lbfgs_with_a_module_that_is_random():
     )
 
 
-# -- what else a hostile user tries --------------------------------------------------
+# -- other invalid input ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("item", [("name",), (), ("name", "ProgressBar")])
@@ -615,7 +615,7 @@ def test_network_too_large_for_the_memory():
     assert_refused(lambda: model.fit(X, y), "hidden_layer_sizes", MemoryError)
 
 
-# -- data of any kind ----------------------------------------------------------------
+# -- data of any kind ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("argument", ["X", "y", "sample_weight"])
@@ -654,7 +654,7 @@ def test_weights(weight, method):
     "kind",
     [torch.float64, torch.float32, torch.bfloat16, torch.float16, torch.float8_e5m2],
 )
-def test_tensors_are_taken_as_arrays(make, data, kind):
+def test_tensors_are_accepted_like_arrays(make, data, kind):
     X, y = data
     tensor = torch.from_numpy(X).to(kind)
     as_array = tensor.double().numpy().astype(np.float32)
@@ -667,10 +667,10 @@ def test_tensors_are_taken_as_arrays(make, data, kind):
     assert learning.grad is None
 
 
-# -- what a beginner passes ------------------------------------------------------------
+# -- beginners' mistakes ---------------------------------------------------------------
 
 
-def test_y_is_forgotten(make):
+def test_missing_y(make):
     name = type(make()).__name__
     message = f"This {name} estimator requires y to be passed"
     assert_refused(lambda: make().fit(X), message)
@@ -686,12 +686,41 @@ def test_y_is_forgotten(make):
         ({"sample_weights": None}, "no argument 'sample_weights'"),
     ],
 )
-def test_words_of_other_libraries(make, keywords, message):
+def test_argument_names_of_other_libraries(make, keywords, message):
     name = type(make()).__name__
     call = f"(?s){name}.fit.*{message}"
     assert_refused(lambda: make().fit(X, y, **keywords), call, TypeError)
     call = f"{name}.partial_fit.. has no argument"
     assert_refused(lambda: make().partial_fit(X, y, **keywords), call, TypeError)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"epochs": 3}, "parameter max_iter of MLPClassifier"),
+        ({"hiden_layer_sizes": 3}, "Did you mean 'hidden_layer_sizes'?"),
+        ({"nonsense": 3}, r"'nonsense'\.$"),
+    ],
+)
+def test_argument_names_of_other_libraries_in_the_constructor(keywords, message):
+    message = rf"^MLPClassifier\(\) has no argument.*{message}"
+    assert_refused(lambda: MLPClassifier(**keywords), message, TypeError)
+
+
+def test_wrong_arguments_of_predict(make):
+    model = make().fit(X, y)
+    name = type(model).__name__
+    message = rf"{name}.predict\(\) has no argument 'batch_size'"
+    assert_refused(lambda: model.predict(X, batch_size=3), message, TypeError)
+    message = rf"{name}.predict\(\): missing a required argument: 'X'"
+    assert_refused(lambda: model.predict(), message, TypeError)
+
+
+def test_sizes_are_not_a_loss():
+    message = r"'loss' parameter.*Pass the size of the network by name"
+    for sizes in ((100,), 100):
+        with pytest.raises(InvalidParameterError, match=message):
+            MLPRegressor(sizes).fit(X, y)
 
 
 def test_too_many_arguments(make):
@@ -701,11 +730,11 @@ def test_too_many_arguments(make):
     assert_refused(lambda: make().fit(), rf"{name}.fit\(\): missing", TypeError)
 
 
-# -- memory --------------------------------------------------------------------------
+# -- memory ----------------------------------------------------------------------------
 
 
 class Greedy(nn.Linear):
-    """A network that needs more memory than there is, in training or ever after."""
+    """A network that runs out of memory, in training or always."""
 
     def __init__(self, n_features, n_outputs, always=False):
         super().__init__(n_features, n_outputs)
@@ -717,7 +746,7 @@ class Greedy(nn.Linear):
         return super().forward(x)
 
 
-def test_no_memory_is_a_memory_error():
+def test_lack_of_memory_is_a_memory_error():
     for huge in (2**40, 10**30):
         for model in (
             MLPClassifier((huge,)),
@@ -735,7 +764,7 @@ def test_no_memory_is_a_memory_error():
         ModuleRegressor(nn.Linear, loss=no_memory, max_iter=1).fit(X, y)
 
 
-def test_no_memory_to_predict():
+def test_lack_of_memory_in_predict():
     model = ModuleRegressor(Greedy, max_iter=1)
     with pytest.raises(MemoryError):
         model.fit(X, y)
@@ -745,7 +774,7 @@ def test_no_memory_to_predict():
         model.predict(X)
 
 
-# -- a fit that fails -----------------------------------------------------------------
+# -- a fit that fails ------------------------------------------------------------------
 
 
 class Complex(nn.Linear):
@@ -758,13 +787,13 @@ def test_complex_scores():
     assert_refused(lambda: ModuleClassifier(Complex).fit(X, y), message, TypeError)
 
 
-def test_a_loss_of_other_arguments():
+def test_a_loss_with_other_arguments():
     with pytest.raises(TypeError) as caught:
         ModuleRegressor(nn.Linear, loss=lambda scores: scores.mean()).fit(X, y)
     assert "loss(outputs, targets)" in caught.value.__notes__[0]
 
 
-def test_a_module_of_other_arguments():
+def test_a_module_with_other_arguments():
     class Two(nn.Linear):
         def forward(self, x, z):
             return super().forward(x + z)

@@ -1,4 +1,4 @@
-"""Which rows are held out, when training stops and which weights are kept."""
+"""Held-out rows, when training stops, and which weights are kept."""
 
 import warnings
 
@@ -109,7 +109,7 @@ def test_rare_classes(kind):
     np.testing.assert_array_equal(again.coefs_[0], model.coefs_[0])
 
 
-def test_frequent_classes_keep_their_shares_beside_a_rare_one():
+def test_frequent_classes_are_stratified_despite_a_rare_one():
     y = np.repeat([0, 1, 2], [1, 300, 99])
     model = MLPClassifier(early_stopping=True, max_iter=1, random_state=0)
     model.set_params(learning_rate_init=1e-300).fit(np.zeros((400, 2)), y)
@@ -128,8 +128,8 @@ ALIKE = {
 
 
 @pytest.mark.parametrize("kind", ALIKE)
-def test_validation_rows_that_have_no_r2(kind):
-    """The loss is watched then: R² would never tell one epoch from another."""
+def test_validation_rows_without_r2(kind):
+    """The loss is monitored then: R² is the same in every epoch."""
     X_val, y_val, message = ALIKE[kind]
     rng = np.random.default_rng(0)
     X = rng.normal(size=(40, 6))
@@ -147,7 +147,7 @@ def test_validation_rows_that_have_no_r2(kind):
     )
 
 
-def test_scores_that_are_no_numbers_do_not_restore_the_initial_weights():
+def test_nan_scores_do_not_restore_the_initial_weights():
     """R² of targets of 1e300 overflows."""
     X = np.random.default_rng(0).normal(size=(40, 3))
     params = dict(max_iter=3, random_state=0, learning_rate_init=0.01)
@@ -159,7 +159,7 @@ def test_scores_that_are_no_numbers_do_not_restore_the_initial_weights():
 
 
 def noisy_rows(estimator, seed):
-    """Rows that can be learned by heart but not foreseen."""
+    """Random labels: they can be memorised but not predicted."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(80, 6))
     signal = X[:, 0] + rng.normal(size=80) * 2
@@ -208,21 +208,21 @@ def test_best_weights_are_restored(stopped):
 
 
 def test_without_early_stopping_the_last_weights_are_kept(make):
-    model = make(max_iter=30, learning_rate_init=0.05)
+    model = make(max_iter=10, learning_rate_init=0.05)
     X_val, y_val = noisy_rows(model, 1)
     X, y = noisy_rows(model, 0)
     model.fit(X[:70], y[:70], X_val=X_val, y_val=y_val)
-    assert len(model.validation_scores_) == model.n_iter_ == 30
+    assert len(model.validation_scores_) == model.n_iter_ == 10
     assert model.validation_scores_[-1] == pytest.approx(model.score(X_val, y_val))
     assert model.best_validation_score_ == max(model.validation_scores_)
     # The validation rows decide nothing.
-    alone = make(max_iter=30, learning_rate_init=0.05).fit(X[:70], y[:70])
+    alone = make(max_iter=10, learning_rate_init=0.05).fit(X[:70], y[:70])
     assert alone.loss_curve_ == model.loss_curve_
     assert alone.validation_scores_ is None
     assert alone.best_validation_score_ is None
 
 
-def test_validation_loss_and_score_are_what_they_say():
+def test_validation_loss_and_score():
     X, y = make_classification(n_samples=90, n_classes=2, random_state=0)
     model = MLPClassifier(max_iter=3, random_state=0)
     model.fit(X[:50], y[:50], X_val=X[50:], y_val=y[50:])
@@ -253,7 +253,7 @@ def test_lists_as_validation_rows(make, data):
 
 
 def test_validation_rows_through_a_pipeline(make, data):
-    """They are transformed on their way, by scikit-learn's own routing."""
+    """scikit-learn's metadata routing transforms them."""
     X, y = data
     X = X * 100 + 50
     with sklearn.config_context(enable_metadata_routing=True):
@@ -266,7 +266,7 @@ def test_validation_rows_through_a_pipeline(make, data):
     )
 
 
-def test_validation_rows_as_many_as_training_rows_are_warned_of(make, data):
+def test_as_many_validation_rows_as_training_rows_warn(make, data):
     with pytest.warns(UserWarning, match=r"X_val has as many rows as X \(101\)"):
         make(max_iter=1).fit(*data, X_val=data[0], y_val=data[1])
 
@@ -302,7 +302,7 @@ def test_weights_of_held_out_rows_count_in_their_score():
     assert model.validation_scores_[0] in (0.25, 0.75)
 
 
-def test_warm_start_keeps_the_best_of_before():
+def test_warm_start_keeps_the_best_weights_of_the_previous_fit():
     """As in scikit-learn: a second fit that is worse changes nothing."""
     X, y = make_classification(n_samples=90, random_state=0)
     model = MLPClassifier(
@@ -323,7 +323,7 @@ def test_warm_start_keeps_the_best_of_before():
 
 
 @pytest.mark.parametrize("order", [(True, False), (False, True), ("loss", True)])
-def test_warm_start_after_a_change_of_what_is_watched(order):
+def test_warm_start_with_another_early_stopping(order):
     X, y = make_classification(n_samples=90, random_state=0)
     model = MLPClassifier(warm_start=True, random_state=0, max_iter=12)
     for early_stopping in order:
@@ -332,8 +332,8 @@ def test_warm_start_after_a_change_of_what_is_watched(order):
         assert model.n_iter_ == 12
 
 
-def test_divergence_falls_back_on_the_best_epoch(make, data):
-    """Steps that grow without bound, stopped early, leave finite weights."""
+def test_divergence_restores_the_best_epoch(make, data):
+    """With early stopping, a diverging training leaves finite weights."""
     X, y = data
     model = make(
         early_stopping=True,

@@ -1,4 +1,4 @@
-"""On a CUDA device: the same results, and nothing that ties a model to it."""
+"""On a CUDA device: the same results, and models that load without one."""
 
 import pickle
 import pickletools
@@ -65,7 +65,7 @@ def test_same_seed_same_bits_with_dropout(make, data):
     np.testing.assert_array_equal(output(first, data[0]), output(second, data[0]))
 
 
-def test_auto_takes_the_gpu_in_float32(make, data):
+def test_auto_uses_the_gpu_in_float32(make, data):
     model = make(device="auto").fit(*data)
     parameter = next(model.module_.parameters())
     assert parameter.is_cuda
@@ -74,7 +74,7 @@ def test_auto_takes_the_gpu_in_float32(make, data):
     assert output(model, data[0]).dtype == data[0].dtype
 
 
-def test_device_and_generators_are_left_as_they_were(make, data):
+def test_device_and_generators_are_restored(make, data):
     torch.cuda.init()
     before = torch.cuda.current_device(), torch.cuda.get_rng_state()
     make(device="cuda").fit(*data).predict(data[0])
@@ -82,7 +82,7 @@ def test_device_and_generators_are_left_as_they_were(make, data):
     assert torch.equal(torch.cuda.get_rng_state(), before[1])
 
 
-def test_partial_fit_and_warm_start_go_on(make, data):
+def test_partial_fit_and_warm_start_continue(make, data):
     X, y = data
     known = {"classes": np.unique(y)} if is_classifier(make()) else {}
     model = make(device="cuda").partial_fit(X, y, **known)
@@ -92,7 +92,7 @@ def test_partial_fit_and_warm_start_go_on(make, data):
     assert model.loss_curve_[-1] < model.loss_curve_[0]
 
 
-def test_pickle_goes_to_a_machine_without_gpu(make, data):
+def test_pickle_loads_on_a_machine_without_gpu(make, data):
     X, y = data
     model = make(device="cuda").fit(X, y)
     expected = output(model, X)
@@ -115,7 +115,7 @@ def test_batch_norm_and_categories():
     )
 
 
-def test_fails_with_a_device_number_that_is_not_there(make, data):
+def test_missing_device_number_raises(make, data):
     count = torch.cuda.device_count()
     with pytest.raises(ValueError, match=f"torch finds only {count} CUDA device"):
         make(device=f"cuda:{count}").fit(*data)
@@ -194,7 +194,7 @@ def test_sequences_with_dropout_and_early_stopping():
 
 
 def test_single_sequences_and_long_ones():
-    """Lengths decide on the device what is read of a batch."""
+    """Lengths on the device determine which steps are read."""
     model = LSTMRegressor(
         hidden_size=8, return_sequences=True, max_iter=2, device="cuda"
     ).fit(PADDED, NUMBERS)
@@ -223,7 +223,7 @@ def test_single_sequences_and_long_ones():
     ids=str,
 )
 def test_population_equals_single_fits(params):
-    """Many steps, most of them captured, with a short last batch; in two kinds."""
+    """Many steps, most of them captured, with a short last batch; two kinds."""
     if params.get("device") == "cuda:1" and torch.cuda.device_count() < 2:
         pytest.skip("needs a second CUDA device")
     X, y = load_iris(return_X_y=True)

@@ -1,4 +1,4 @@
-"""Whatever holds the same numbers gives the same network, and is left as it was."""
+"""Any container of the same numbers gives the same network and is not changed."""
 
 import joblib
 import numpy as np
@@ -41,7 +41,7 @@ def read_only(X, tmp_path):
     return X
 
 
-# Each makes another container of the same numbers.
+# Functions that put the numbers of X into another container.
 CONTAINERS = {
     "list": lambda X, p: X.tolist(),
     "nested tuple": lambda X, p: tuple(map(tuple, X)),
@@ -62,12 +62,27 @@ CONTAINERS = {
 }
 
 
-@pytest.mark.parametrize("container", CONTAINERS)
+def alternating(containers):
+    """Pair each container with the classifier or the regressor of each family.
+
+    The two share the checks of X.
+    """
+    kinds = ["Classifier", "Regressor"]
+    return [
+        pytest.param(family + kinds[i % 2], container, id=f"{family}-{container}")
+        for i, container in enumerate(containers)
+        for family in ("LSTM", "MLP", "Module")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("make", "container"), alternating(CONTAINERS), indirect=["make"]
+)
 def test_containers(make, data, container, tmp_path):
     X, y = data
-    expected = make().fit(X, y)
+    expected = make(max_iter=2).fit(X, y)
     given = CONTAINERS[container](X, tmp_path)
-    model = make().fit(given, y)
+    model = make(max_iter=2).fit(given, y)
     assert model.loss_curve_ == expected.loss_curve_
     # The order of a sum may depend on the order of memory.
     np.testing.assert_allclose(output(model, given), output(expected, X), rtol=1e-12)
@@ -77,27 +92,29 @@ def test_containers(make, data, container, tmp_path):
     )
 
 
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        list,
-        pd.Series,
-        lambda y: pd.Series(y, index=np.arange(len(y)) + 7),
-        pl.Series,
-        lambda y: np.repeat(y, 2)[::2],
-        lambda y: y.astype(object),
-        lambda y: y[::-1].copy()[::-1],
-    ],
-    ids=["list", "pandas", "index", "polars", "strided", "object", "backwards"],
-)
-def test_containers_of_y(make, data, wrap):
+CONTAINERS_OF_Y = {
+    "list": list,
+    "pandas": pd.Series,
+    "index": lambda y: pd.Series(y, index=np.arange(len(y)) + 7),
+    "polars": pl.Series,
+    "strided": lambda y: np.repeat(y, 2)[::2],
+    "object": lambda y: y.astype(object),
+    "backwards": lambda y: y[::-1].copy()[::-1],
+}
+
+
+# Not in pairs: classes and numbers are read in different ways.
+@pytest.mark.parametrize("container", CONTAINERS_OF_Y)
+@pytest.mark.parametrize("make", ["MLPClassifier", "LSTMRegressor"], indirect=True)
+def test_containers_of_y(make, data, container):
     X, y = data
-    expected, model = make().fit(X, y), make().fit(X, wrap(y))
+    wrapped = CONTAINERS_OF_Y[container](y)
+    expected, model = make().fit(X, y), make().fit(X, wrapped)
     np.testing.assert_array_equal(model.predict(X), expected.predict(X))
 
 
 @pytest.mark.parametrize("dtype", [">f8", "f4", "f2", "i8", "u2", "i1", ">i4", "?"])
-def test_types_of_a_regression_target(dtype):
+def test_dtypes_of_a_regression_target(dtype):
     X, labels = make_classification(n_samples=50, random_state=0)
     y = labels.astype(dtype)
     model = MLPRegressor(max_iter=2, random_state=0).fit(X, y)
@@ -106,10 +123,10 @@ def test_types_of_a_regression_target(dtype):
 
 
 @pytest.mark.parametrize("dtype", [int, bool, "u1", "f2"])
-def test_other_numbers_compute_in_float64(make, data, dtype):
+def test_other_dtypes_compute_in_float64(make, data, dtype):
     X, y = data
     X = np.round(np.abs(X)).astype(dtype)
-    model, expected = make().fit(X, y), make().fit(X.astype(float), y)
+    model, expected = make(max_iter=2).fit(X, y), make(max_iter=2).fit(X.astype(float), y)
     assert model.loss_curve_ == expected.loss_curve_
     np.testing.assert_array_equal(model.predict(X), expected.predict(X.astype(float)))
 
@@ -118,13 +135,18 @@ def output(model, X):
     return getattr(model, "predict_proba", model.predict)(X)
 
 
-@pytest.mark.parametrize("computed", [None, "float32", "float64"])
 @pytest.mark.parametrize("given", ["float32", "float64"])
 @pytest.mark.parametrize(
-    "container", [np.asarray, pd.DataFrame], ids=["numpy", "pandas"]
+    ("container", "computed"),
+    [
+        (np.asarray, None),
+        (np.asarray, "float32"),
+        (np.asarray, "float64"),
+        (pd.DataFrame, None),
+    ],
 )
 def test_precision(make, data, given, computed, container):
-    """Computed in what ``dtype`` says, by default X's; predictions carry X's."""
+    """``dtype`` is the precision of training; predictions have the dtype of X."""
     X, y = data
     X = container(X.astype(given))
     model = make(dtype=computed, device="cpu").fit(X, y)
@@ -135,7 +157,7 @@ def test_precision(make, data, given, computed, container):
         assert array.dtype == given
 
 
-def test_half_precision_comes_out_as_scikit_learns(data):
+def test_half_precision_predicts_like_scikit_learn(data):
     X, y = data
     y = np.unique(y, return_inverse=True)[1]
     model = MLPRegressor(max_iter=1).fit(X.astype("f2"), y)
@@ -162,7 +184,7 @@ def test_predictions_are_not_views_of_the_network(make, data):
     np.testing.assert_array_equal(output(model, X), before)
 
 
-def test_columns_in_another_order_are_refused(make, data):
+def test_reordered_columns_raise(make, data):
     X, y = pd.DataFrame(data[0], columns=NAMES), data[1]
     model = make().fit(X, y)
     np.testing.assert_array_equal(model.feature_names_in_, NAMES)
@@ -172,8 +194,8 @@ def test_columns_in_another_order_are_refused(make, data):
         model.predict(X.to_numpy())
 
 
-def test_one_row_and_many(make, data):
-    """Rows are predicted alike alone, together and in numbers past one chunk."""
+def test_predictions_do_not_depend_on_the_number_of_rows(make, data):
+    """A row has the same prediction alone, in a batch and in several chunks."""
     X, y = data
     model = make().fit(X, y)
     together = output(model, X)
@@ -233,7 +255,7 @@ def test_forms_of_hidden_layer_sizes(sizes, data):
 
 @pytest.fixture
 def always_warn():
-    """Have torch tell of every read-only array, not only of the first."""
+    """Make torch warn about every read-only array, not only about the first."""
     torch.set_warn_always(True)
     yield
     torch.set_warn_always(False)
@@ -241,7 +263,7 @@ def always_warn():
 
 @pytest.fixture(params=["read-only", "joblib"])
 def locked(request, tmp_path):
-    """Return arrays and estimators as memory that cannot be written to."""
+    """Make arrays and estimators read-only."""
 
     def lock(value):
         if request.param == "read-only" and isinstance(value, np.ndarray):
@@ -253,7 +275,7 @@ def locked(request, tmp_path):
     return lock
 
 
-def test_read_only_memory_is_not_warned_of(make, data, locked, always_warn):
+def test_read_only_memory_does_not_warn(make, data, locked, always_warn):
     X, y = data
     weight = np.ones(len(X))
     X, y, weight = map(locked, (X, y, weight))
@@ -295,7 +317,7 @@ def test_other_read_only_memory(kind, locked, always_warn):
         ModuleClassifier(nn.Linear, **few).fit(Items(), None)
 
 
-def test_weights_of_a_network_in_a_memory_map_can_be_set(tmp_path):
+def test_coefs_of_a_memory_map_can_be_set(tmp_path):
     X, y = make_classification(n_samples=50, n_features=6, random_state=0)
     model = MLPClassifier((4,), max_iter=1, random_state=0).fit(X, y)
     joblib.dump(model, tmp_path / "model")
@@ -307,7 +329,7 @@ def test_weights_of_a_network_in_a_memory_map_can_be_set(tmp_path):
 
 
 def test_a_weight_from_a_data_frame(always_warn):
-    """pandas 3 gives arrays that cannot be written to."""
+    """pandas 3 returns read-only arrays."""
     X, y = make_classification(n_samples=50, n_features=6, random_state=0)
     frame = pd.DataFrame(X, columns=NAMES).assign(y=y, weight=1.0)
     MLPClassifier((4,), max_iter=1).fit(frame[NAMES], frame.y, frame.weight)

@@ -1,4 +1,4 @@
-"""Fitted estimators saved and loaded, in every usual way."""
+"""Saving and loading fitted estimators in every usual way."""
 
 import copy
 import io
@@ -46,7 +46,7 @@ WAYS = {
     "skops": through_skops,
 }
 
-# Every solver leaves another state behind; each loss another object.
+# Each solver leaves a different state; each loss is a different object.
 MODELS = {
     "plain": lambda: MLPClassifier(**PARAMS).fit(X, y),
     "sgd": lambda: MLPClassifier(solver="sgd", **PARAMS).fit(X, y),
@@ -82,7 +82,7 @@ def model(request):
 
 @pytest.fixture(scope="module")
 def rows():
-    """Rows that suit the model, as many columns as it knows."""
+    """Rows with as many columns as the model was fitted on."""
     return lambda model: X if model.n_features_in_ == X.shape[1] else X_numbers
 
 
@@ -107,7 +107,7 @@ def test_round_trip_keeps_everything(model, way, rows):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", ["plain", "sgd", "nadam", "adagrad", "batch norm"])
-def test_partial_fit_goes_on_after_loading(name, way):
+def test_partial_fit_continues_after_loading(name, way):
     model = MODELS[name]()
     loaded = WAYS[way](model)
     for estimator in (model, loaded):
@@ -162,12 +162,28 @@ np.save(sys.argv[2], model.predict_proba(np.load(sys.argv[3])))
 """
 
 
-def test_module_classifier_loads_in_a_fresh_process(tmp_path, monkeypatch):
+@pytest.fixture
+def user_model(tmp_path, monkeypatch):
+    """A fitted model whose module can be imported from a file."""
     (tmp_path / "user_network.py").write_text(USER_MODULE)
     monkeypatch.syspath_prepend(tmp_path)
     from user_network import Network
 
-    model = ModuleClassifier(Network, max_iter=2, random_state=0).fit(X, y)
+    yield ModuleClassifier(Network, max_iter=2, random_state=0).fit(X, y)
+    sys.modules.pop("user_network", None)
+
+
+def test_module_classifier_imports_its_module(user_model):
+    pickled, expected = pickle.dumps(user_model), user_model.predict_proba(X)
+    del sys.modules["user_network"]
+    loaded = pickle.loads(pickled)
+    assert type(loaded.module_) is not type(user_model.module_)
+    np.testing.assert_array_equal(loaded.predict_proba(X), expected)
+
+
+@pytest.mark.nightly
+def test_module_classifier_loads_in_a_fresh_process(tmp_path, user_model):
+    model = user_model
     paths = [tmp_path / name for name in ("model.pkl", "p.npy", "X.npy")]
     paths[0].write_bytes(pickle.dumps(model))
     np.save(paths[2], X)

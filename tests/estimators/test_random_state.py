@@ -1,7 +1,8 @@
-"""`random_state` alone decides the result, and a fit leaves no trace elsewhere."""
+"""`random_state` alone determines the result; a fit restores all global state."""
 
 import threading
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -41,7 +42,7 @@ class _Generators:
 
 @pytest.fixture
 def two_threads():
-    """Let torch have two threads, whatever the environment says."""
+    """Let torch use two threads, whatever the environment says."""
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
@@ -53,7 +54,7 @@ def two_threads():
     [{}, {"early_stopping": True}, {"solver": "sgd", "learning_rate": "cosine"}],
     ids=str,
 )
-def test_same_seed_same_bits(make, data, params):
+def test_same_seed_gives_bit_identical_networks(make, data, params):
     first, second = (make(**params).fit(*data) for _ in range(2))
     np.testing.assert_array_equal(parameters_of(first), parameters_of(second))
     assert first.loss_curve_ == second.loss_curve_
@@ -85,7 +86,7 @@ def test_without_seed_numpys_generator_decides(make, data):
     )
 
 
-def test_nothing_global_is_left_changed(make, data, two_threads):
+def test_fit_restores_global_state(make, data, two_threads):
     before = _Generators()
     make(early_stopping=True, verbose=False).fit(*data).predict(data[0])
     assert _Generators() == before
@@ -96,46 +97,54 @@ class _Fails(Callback):
         raise RuntimeError("on purpose")
 
 
-def test_nothing_global_is_left_changed_by_a_fit_that_fails(make, data, two_threads):
+def test_failed_fit_restores_global_state(make, data, two_threads):
     before = _Generators()
     with pytest.raises(RuntimeError, match="on purpose"):
         make(callbacks=[_Fails()]).fit(*data)
     assert _Generators() == before
 
 
-def test_as_many_jobs_as_you_like(make, data):
-    alone, together = (
-        cross_validate(make(), *data, cv=3, n_jobs=n, return_estimator=True)
-        for n in (1, 2)
-    )
+@pytest.mark.parametrize(
+    "backend", ["threading", pytest.param("loky", marks=pytest.mark.nightly)]
+)
+def test_n_jobs_does_not_matter(make, data, backend):
+    with joblib.parallel_config(backend=backend):
+        alone, together = (
+            cross_validate(make(), *data, cv=3, n_jobs=n, return_estimator=True)
+            for n in (1, 2)
+        )
     np.testing.assert_array_equal(alone["test_score"], together["test_score"])
     for one, other in zip(alone["estimator"], together["estimator"], strict=True):
         np.testing.assert_array_equal(parameters_of(one), parameters_of(other))
 
 
 def test_fits_in_threads(make, data, two_threads):
-    """Several fits at once give what they give alone; settings are as before."""
-    expected = [parameters_of(make(random_state=s).fit(*data)) for s in range(4)]
+    """Concurrent fits equal those run one by one; settings are restored."""
+    n_fits = 3
+    few = {"max_iter": 2}
+    expected = [
+        parameters_of(make(random_state=s, **few).fit(*data)) for s in range(n_fits)
+    ]
     before, got, threads_seen = _Generators(), {}, []
 
     def fit(seed):
         start = torch.get_num_threads()
-        got[seed] = parameters_of(make(random_state=seed).fit(*data))
+        got[seed] = parameters_of(make(random_state=seed, **few).fit(*data))
         threads_seen.append((start, torch.get_num_threads()))
 
-    threads = [threading.Thread(target=fit, args=(seed,)) for seed in range(4)]
+    threads = [threading.Thread(target=fit, args=(seed,)) for seed in range(n_fits)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for seed in range(4):
+    for seed in range(n_fits):
         np.testing.assert_array_equal(got[seed], expected[seed])
-    assert threads_seen == [(2, 2)] * 4
+    assert threads_seen == [(2, 2)] * n_fits
     assert _Generators() == before
 
 
 class _StartsThread(Callback):
-    """Asks in every epoch how many threads this thread and a new one compute with."""
+    """Records in every epoch the thread count in this thread and in a new one."""
 
     seen = set()
 
@@ -149,7 +158,7 @@ class _StartsThread(Callback):
         self.seen.add(("own", torch.get_num_threads()))
 
 
-def test_a_small_fit_takes_one_thread_and_others_keep_theirs(two_threads):
+def test_a_small_fit_uses_one_thread_and_leaves_other_threads_alone(two_threads):
     X, y = make_classification(random_state=0)
     _StartsThread.seen.clear()
     MLPClassifier(max_iter=2, callbacks=[_StartsThread()]).fit(X, y)
@@ -160,7 +169,7 @@ def noisy(n_features, n_outputs):
     return nn.Sequential(nn.Linear(n_features, n_outputs), nn.Dropout(0.5))
 
 
-def test_torchs_own_dropout_follows_the_seed_and_is_random_in_each_step():
+def test_torch_dropout_follows_the_seed_and_differs_between_steps():
     X, y = make_classification(n_samples=60, random_state=0)
     model = ModuleClassifier(noisy, random_state=0, max_iter=3)
     curves = [clone(model).fit(X, y).loss_curve_ for _ in range(2)]

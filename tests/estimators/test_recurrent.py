@@ -41,7 +41,7 @@ y = np.arange(N) % 3
 Y_NUMBERS = np.random.default_rng(1).normal(size=(N, 2))
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
-# One batch an epoch, and steps that are the gradient itself.
+# One batch per epoch, and plain gradient steps.
 PLAIN_SGD = dict(
     solver="sgd", momentum=0, nesterovs_momentum=False, alpha=0.0, batch_size=N
 )
@@ -138,7 +138,7 @@ def assert_step_of(model, fit_again, loss_of, rtol=1e-9):
 @every_cell
 @every_layout
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["equal", "different"])
-def test_scores_are_those_of_torch(cell, num_layers, bidirectional, lengths):
+def test_scores_equal_torchs(cell, num_layers, bidirectional, lengths):
     x = X if lengths is None else PADDED
     model = classifier(cell=cell, num_layers=num_layers, bidirectional=bidirectional)
     model.fit(x, y)
@@ -155,7 +155,7 @@ def test_scores_are_those_of_torch(cell, num_layers, bidirectional, lengths):
 @every_cell
 @every_layout
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["equal", "different"])
-def test_step_is_down_the_gradient_of_torch(cell, num_layers, bidirectional, lengths):
+def test_step_follows_torchs_gradient(cell, num_layers, bidirectional, lengths):
     x = X if lengths is None else PADDED
     model = classifier(
         cell=cell,
@@ -259,7 +259,7 @@ def test_truncated_gradient_of_both_directions():
 
 
 @every_cell
-def test_truncation_that_cuts_nothing(cell):
+def test_truncation_longer_than_the_sequences(cell):
     params = dict(cell=cell, max_iter=3)
     whole = regressor(**params).fit(PADDED, Y_NUMBERS)
     for truncation in (T, T + 5):
@@ -269,7 +269,7 @@ def test_truncation_that_cuts_nothing(cell):
     assert not np.array_equal(cut.predict(X), whole.predict(X))
 
 
-def test_truncation_does_not_change_what_is_predicted():
+def test_truncation_does_not_change_predictions():
     model = regressor(truncation=2).fit(PADDED, Y_NUMBERS)
     with torch.no_grad():
         expected = Reference(model)(PADDED, LENGTHS)
@@ -278,7 +278,7 @@ def test_truncation_does_not_change_what_is_predicted():
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_dropout(bidirectional):
-    """It is drawn in training alone, from random_state, and changes the outcome."""
+    """Drawn only in training, from random_state; it changes the result."""
     params = dict(num_layers=2, bidirectional=bidirectional, max_iter=3)
     before = torch.get_rng_state()
     first = classifier(dropout=0.5, **params).fit(PADDED, y)
@@ -320,7 +320,7 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_form_and_padding_change_nothing(form, bidirectional):
+def test_container_and_padding_do_not_matter(form, bidirectional):
     params = dict(bidirectional=bidirectional, batch_size=4)
     model = classifier(**params).fit(PADDED, y)
     expected = model.predict_proba(PADDED)
@@ -333,7 +333,7 @@ def test_form_and_padding_change_nothing(form, bidirectional):
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_sequence_alone_is_predicted_as_among_others(bidirectional):
+def test_a_single_sequence_is_predicted_like_in_a_batch(bidirectional):
     model = regressor(bidirectional=bidirectional).fit(PADDED, Y_NUMBERS)
     expected = model.predict(PADDED)
     for i in range(N):
@@ -344,7 +344,7 @@ def test_sequence_alone_is_predicted_as_among_others(bidirectional):
 
 
 def test_more_sequences_than_are_read_at_once():
-    """Chunks have another longest sequence each."""
+    """The longest sequence differs between chunks."""
     model = regressor().fit(PADDED, Y_NUMBERS)
     many = np.concatenate([np.tile(PADDED[[1, 3, 7]], (1000, 1, 1)), PADDED])
     expected = np.concatenate([np.tile(model.predict(PADDED[[1, 3, 7]]), (1000, 1))])
@@ -363,7 +363,7 @@ def test_shorter_and_longer_sequences_than_in_training():
         np.testing.assert_allclose(model.predict(x), expected, atol=1e-12)
 
 
-def test_two_axes_are_one_feature_over_time():
+def test_2d_is_one_feature_over_time():
     flat, deep = X[:, :, 0], X[:, :, :1]
     one, other = (regressor().fit(x, Y_NUMBERS) for x in (flat, deep))
     assert (one.n_features_in_, other.n_features_in_) == (T, 1)
@@ -405,7 +405,7 @@ def test_float_type_of_the_sequences(dtype):
         np.testing.assert_allclose(model.decision_function(form), raw, atol=tolerance)
 
 
-def test_whole_numbers_and_forced_type():
+def test_integers_and_dtype():
     whole = np.arange(N * T * D).reshape(N, T, D) % 5
     model = classifier().fit(whole, y)
     expected = classifier().fit(whole.astype(float), y).predict_proba(whole)
@@ -415,7 +415,7 @@ def test_whole_numbers_and_forced_type():
     assert narrow.predict_proba(X).dtype == np.float64
 
 
-def test_read_only_memory_is_left_alone():
+def test_read_only_memory_is_not_changed():
     frozen = PADDED.copy()
     frozen.flags.writeable = False
     view = SlidingWindow(4).fit_transform(X[:, 0])
@@ -427,7 +427,7 @@ def test_read_only_memory_is_left_alone():
         np.testing.assert_array_equal(x, before)
 
 
-def test_values_that_sum_to_infinity_are_no_padding():
+def test_values_that_sum_to_infinity_are_not_padding():
     large = X.copy()
     large[0, 0, 0] = large[1, 1, 1] = 1e308
     model = classifier(max_iter=1).fit(X, y)
@@ -446,7 +446,7 @@ def test_one_unit_and_one_step():
 
 @every_cell
 def test_learns_from_the_first_step(cell):
-    """The sign of the first number, noise after it."""
+    """The label is the sign of the first number; noise follows it."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 8, 1)).astype("float32")
     label = np.where(x[:, 0, 0] > 0, "up", "down")
@@ -470,21 +470,29 @@ def sums_of_marked(n, n_steps, seed):
     return x, (values * marks).sum(axis=1)
 
 
-@pytest.mark.slow
+def score_of_marked_sums(n_samples, n_steps, **params):
+    model = LSTMRegressor(max_grad_norm=1.0, random_state=0, **params)
+    model.fit(*sums_of_marked(n_samples, n_steps, seed=0))
+    return model.score(*sums_of_marked(1000, n_steps, seed=1))
+
+
+@pytest.mark.parametrize(
+    ("cell", "is_solved", "max_iter"),
+    [("lstm", True, 10), ("gru", True, 4), ("rnn", False, 10)],
+)
+def test_gates_remember_what_plain_units_forget(cell, is_solved, max_iter):
+    sizes = {"hidden_size": 16, "batch_size": 50, "learning_rate_init": 0.02}
+    score = score_of_marked_sums(2000, 30, cell=cell, max_iter=max_iter, **sizes)
+    assert score > 0.95 if is_solved else score < 0.5
+
+
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("cell", "is_solved"), [("lstm", True), ("gru", True), ("rnn", False)]
 )
-def test_gates_remember_what_plain_units_forget(cell, is_solved):
-    model = LSTMRegressor(
-        hidden_size=32,
-        cell=cell,
-        learning_rate_init=0.01,
-        batch_size=64,
-        max_iter=10,
-        max_grad_norm=1.0,
-        random_state=0,
-    ).fit(*sums_of_marked(6000, 60, seed=0))
-    score = model.score(*sums_of_marked(1000, 60, seed=1))
+def test_gates_remember_over_longer_sequences(cell, is_solved):
+    sizes = {"hidden_size": 32, "batch_size": 64, "learning_rate_init": 0.01}
+    score = score_of_marked_sums(6000, 60, cell=cell, max_iter=10, **sizes)
     assert score > 0.95 if is_solved else score < 0.5
 
 
@@ -509,7 +517,7 @@ def test_early_stopping_validation_rows_and_weights():
 
 @pytest.mark.filterwarnings("ignore:lbfgs failed to converge:UserWarning")
 def test_lbfgs():
-    """What it minimises is the loss; it finds a better fit than Adam does."""
+    """It minimises the same loss and finds a better fit than Adam."""
     model = regressor(solver="lbfgs", max_iter=60, tol=1e-10, alpha=0.0)
     model.fit(PADDED, Y_NUMBERS)
     with torch.no_grad():
@@ -519,7 +527,7 @@ def test_lbfgs():
     assert model.loss_ < 0.5 * regressor(max_iter=60).fit(PADDED, Y_NUMBERS).loss_
 
 
-# -- as scikit-learn's estimators ----------------------------------------------------
+# -- scikit-learn's API -------------------------------------------------------------
 
 
 def test_transformer():
@@ -563,7 +571,7 @@ def test_search_over_cells():
     assert search.best_estimator_.score(LISTED, y) == search.score(PADDED, y)
 
 
-def test_sequences_in_scikit_learn_s_own_estimators():
+def test_sequences_in_scikit_learn_meta_estimators():
     calibrated = CalibratedClassifierCV(classifier(), cv=2).fit(LISTED, y)
     np.testing.assert_allclose(calibrated.predict_proba(LISTED).sum(axis=1), 1)
     predicted = cross_val_predict(classifier(), LISTED, y, cv=KFold(3))
@@ -653,19 +661,19 @@ def test_clone_learns_the_same():
     np.testing.assert_array_equal(copied.transform(X), model.transform(X))
 
 
-def test_training_goes_on():
-    """From where it stood; sizes of the network may not change."""
+def test_training_continues():
+    """From the previous state; sizes of the network must not change."""
     model = regressor(warm_start=True).fit(PADDED, Y_NUMBERS).fit(LISTED, Y_NUMBERS)
     assert len(model.loss_curve_) == 4
     model.set_params(hidden_size=H + 1)
-    with pytest.raises(ValueError, match="layers are of other sizes"):
+    with pytest.raises(ValueError, match="layers have other sizes"):
         model.fit(PADDED, Y_NUMBERS)
     model.set_params(hidden_size=H, num_layers=2)
-    with pytest.raises(ValueError, match="layers are of other sizes"):
+    with pytest.raises(ValueError, match="layers have other sizes"):
         model.partial_fit(PADDED, Y_NUMBERS)
 
 
-def test_failed_fit_leaves_the_earlier_one():
+def test_failed_fit_keeps_the_previous_one():
     model = classifier().fit(X[:, :, 0], y)
     before = model.predict_proba(X[:, :, 0])
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):

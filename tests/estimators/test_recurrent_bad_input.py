@@ -1,4 +1,4 @@
-"""Sequences that cannot be read: each time an error that says what is wrong."""
+"""Invalid sequences raise an error that names the problem."""
 
 import traceback
 
@@ -30,7 +30,7 @@ def make(request):
 
 
 def assert_refused(function, message, error=ValueError):
-    """Check the error, and that it was not left to torch to find."""
+    """Check the error, and that it was not raised inside torch."""
     with pytest.raises(error, match=message) as caught:
         function()
     last = traceback.extract_tb(caught.tb)[-1].filename
@@ -52,12 +52,15 @@ SEQUENCES = {
     "nothing": (None, "Expected 2D array, got scalar|NoneType"),
     "axes that differ": ([*X[:11], X[0, 0]], r"sequence 11 has shape \(2,\)"),
     "a number among them": ([*X[:11], 3.0], r"sequence 11 has shape \(\)"),
-    "ragged steps": ([*X[:11].tolist(), [[1.0], [1.0, 2.0]]], "steps differ in their"),
+    "ragged steps": ([*X[:11].tolist(), [[1.0], [1.0, 2.0]]], "steps have different"),
     "features": ([*X[:11], np.zeros((3, 4))], "Sequence 11 of X has 4 features, .* 2"),
     "no sequences": (X[:0], r"0 sample\(s\)"),
     "empty list": ([], "Expected 2D array, got 1D array"),
-    "no steps": (X[:, :0], r"length 0, .* its shape is \(12, 0, 2\)"),
-    "no features": (X[:, :, :0], r"0 features: its shape is \(12, 5, 0\)"),
+    "no steps": (X[:, :0], r"without steps or features: its shape is \(12, 0, 2\)"),
+    "no features": (
+        X[:, :, :0],
+        r"without steps or features: its shape is \(12, 5, 0\)",
+    ),
     "no columns": (FLAT[:, :0], r"0 feature\(s\)"),
     "length 0": (with_value(np.nan, 3), "Sequence 3 of X has length 0"),
     "length 0 in 2-D": (with_value(np.nan, 3, of=FLAT), "Sequence 3 of X has length"),
@@ -113,7 +116,7 @@ def test_targets(make):
     assert_refused(lambda: make().fit(X, deep), "dim 3|unknown")
 
 
-def test_features_that_differ_from_those_of_fit(make):
+def test_other_number_of_features_than_in_fit(make):
     model = make().fit(X, y)
     uses = [model.predict, model.transform, lambda x: model.partial_fit(x, y)]
     for use in uses:
@@ -128,7 +131,7 @@ def test_features_that_differ_from_those_of_fit(make):
             )
 
 
-def test_columns_that_differ_from_those_of_fit(make):
+def test_other_number_of_columns_than_in_fit(make):
     model = make().fit(FLAT, y)
     uses = [model.predict, model.transform, lambda x: model.partial_fit(x, y)]
     for use in uses:
@@ -141,7 +144,7 @@ def test_columns_that_differ_from_those_of_fit(make):
             assert_refused(lambda u=use, d=deep: u(d), message)
 
 
-def test_validation_sequences_that_do_not_fit(make):
+def test_invalid_validation_sequences(make):
     for rows, message in (
         (X[:4, :, :1], "X has 1 features"),
         (FLAT[:4], "2-D X has one feature"),
@@ -173,7 +176,7 @@ def test_parameters(make, name, values):
         assert_refused(lambda v=value: make(**{name: v}).fit(X, y), message)
 
 
-def test_parameters_that_do_not_go_together(make):
+def test_contradictory_parameters(make):
     model = make(solver="lbfgs", dropout=0.5)
     assert_refused(lambda: model.fit(X, y), r"solver='lbfgs' .* dropout=0\.5")
 
@@ -193,18 +196,18 @@ def test_before_fit(make):
         make(return_sequences=True).score(X, np.zeros((N, T)))
 
 
-# -- what may be meant otherwise -------------------------------------------------------
+# -- input that may be a mistake -------------------------------------------------------
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
-def test_a_table_of_named_columns_is_doubtful(make, frame):
+def test_named_columns_warn(make, frame):
     table = frame({"open": X[:, 0, 0], "close": X[:, 1, 0]})
     with pytest.warns(UserWarning, match=r"the 2 named columns .*SlidingWindow"):
         model = make(max_iter=1).fit(table, y)
     model.predict(table)  # warnings are errors: it warns in fit alone
 
 
-def test_arrays_and_unnamed_columns_are_not_doubtful(make):
+def test_arrays_and_unnamed_columns_do_not_warn(make):
     rows = X[:, :, 0]
     for given in (rows, pd.DataFrame(rows), rows.tolist(), X):
         make(max_iter=1).fit(given, y)
@@ -218,7 +221,7 @@ IDS = np.arange(N * T).reshape(N, T) % 30 + 1
     [IDS, IDS.tolist(), IDS[:, :, None], [*IDS[1:], IDS[0, :2]], np.c_[IDS, 0 * IDS]],
     ids=["array", "list", "3-D", "ragged", "padded"],
 )
-def test_token_ids_without_an_embedding_are_doubtful(make, ids):
+def test_token_ids_without_an_embedding_warn(make, ids):
     with pytest.warns(UserWarning, match="looks like token ids .* embedding_dim"):
         make(max_iter=1).fit(ids, y)
     make(max_iter=1, embedding_dim=2).fit(np.asarray(IDS), y)
@@ -236,5 +239,5 @@ def test_token_ids_without_an_embedding_are_doubtful(make, ids):
     ],
     ids=["floats", "pixels", "negative", "few", "spread", "zeros"],
 )
-def test_other_numbers_are_not_doubtful(make, counts):
+def test_other_integers_do_not_warn(make, counts):
     make(max_iter=1).fit(counts, y)

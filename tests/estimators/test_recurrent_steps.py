@@ -1,4 +1,4 @@
-"""A prediction for every step: targets with gaps, their weights, losses and scores."""
+"""Predictions for every step: padded targets, weights, losses and scores."""
 
 import numpy as np
 import pandas as pd
@@ -137,7 +137,7 @@ def test_class_weight_multiplies_the_losses_of_steps(class_weight):
     assert model.loss_ == pytest.approx(expected.item())
 
 
-def test_class_weight_in_training_part_by_part():
+def test_class_weight_in_partial_fit():
     weights = {1: 3.0, 2: 0.5}
     model = classifier(class_weight=weights, **PLAIN_SGD)
     some = np.where(Y == 2, 0, Y)  # has no 2, and a class without a weight
@@ -152,7 +152,7 @@ def test_class_weight_in_training_part_by_part():
     assert_step_of(model, some, loss_of)
 
 
-def test_class_weight_taken_away():
+def test_class_weight_removed_between_fits():
     model = classifier(class_weight={0: 9.0}, warm_start=True).fit(X, Y)
     other = classifier(class_weight={0: 9.0}, warm_start=True).fit(X, Y)
     model.set_params(class_weight=None).fit(X, Y)
@@ -306,8 +306,8 @@ def test_predictions_and_scores_of_a_regressor():
     )
 
 
-def test_label_that_training_has_not_seen_is_a_wrong_one():
-    """As for scikit-learn's classifiers, lest a fold of a cross-validation fail."""
+def test_unseen_label_counts_as_an_error():
+    """Like scikit-learn's classifiers; otherwise cross-validation could fail."""
     model = classifier().fit(X, Y)
     new = np.where(Y == 0, 5, Y)
     right = (model.predict(X) == Y) & (Y != 0)
@@ -411,7 +411,7 @@ def test_labels_keep_their_type_where_nothing_is_padded(dtype):
 
 
 def echo(n, n_steps=10, seed=0):
-    """Sequences of signs; wanted at each step is the sign of the step before."""
+    """Sequences of signs; the target of a step is the sign of the step before."""
     rng = np.random.default_rng(seed)
     signs = rng.choice([-1.0, 1.0], size=(n, n_steps + 1))
     lengths = rng.integers(2, n_steps + 1, n)
@@ -486,7 +486,7 @@ def refused(model, y, message, x=X, error=ValueError, **params):
 @pytest.mark.parametrize("make", [classifier, regressor])
 def test_shape_of_targets(make):
     y = Y if make is classifier else Y_NUMBERS
-    message = r"a value for each step, shape \(9, 6\) as X, got "
+    message = r"a value for each step, shape \(9, 6\) like X, got "
     refused(make(), y[:, 0], message + r"\(9,\)", x=np.nan_to_num(X))
     refused(make(), y[:, :4], message + r"\(9, 4\)")
     refused(make(), y[:5], message + r"\(5, 6\)")
@@ -496,13 +496,18 @@ def test_shape_of_targets(make):
     refused(make(), None, "requires y to be passed")
 
 
-def test_gaps_elsewhere_than_in_the_sequences():
+def test_gaps_of_y_must_match_the_padding():
     whole = np.nan_to_num(X)
     refused(
-        classifier(), Y, "y must be -1 where X is padded .* sample 1, step 2", whole
+        classifier(),
+        Y,
+        "y must be -1 exactly where X is padded; sample 1, step 2",
+        whole,
     )
-    refused(regressor(), Y_NUMBERS, "y must be nan where .* sample 1, step 2", whole)
-    gaps = "y must be '' where .* sample 1, step 2 is ''"
+    refused(
+        regressor(), Y_NUMBERS, "y must be nan exactly where .* sample 1, step 2", whole
+    )
+    gaps = "y must be '' exactly where .* sample 1, step 2 is ''"
     refused(classifier(), NAMES[Y + 1], gaps, whole)
     filled = np.maximum(Y, 0)
     refused(classifier(), filled, "sample 1, step 2 is 0")
@@ -512,10 +517,10 @@ def test_gaps_elsewhere_than_in_the_sequences():
     nothing = np.where(IS_THERE, NAMES[Y + 1].astype(object), None)
     refused(classifier(), nothing, "y must be '' .* is None")
     signs = np.where(filled > 0, 1, -1)
-    refused(classifier(), signs, "y must be -1 where X is padded", whole)
+    refused(classifier(), signs, "y must be -1 exactly where X is padded", whole)
 
 
-def test_values_that_are_no_targets():
+def test_invalid_targets():
     refused(classifier(), np.where(IS_THERE, Y_NUMBERS, -1), "label type: continuous")
     refused(regressor(), np.where(Y == 1, np.inf, Y_NUMBERS), "y contains infinity")
     refused(regressor(), NAMES[Y + 1], "could not convert string to float")
@@ -527,8 +532,8 @@ def test_values_that_are_no_targets():
 @pytest.mark.parametrize(
     ("class_weight", "message"),
     [
-        ({0: -1.0}, "finite numbers, none negative, got {0: -1.0}"),
-        ({0: np.nan}, "finite numbers, none negative"),
+        ({0: -1.0}, "finite, non-negative numbers, got {0: -1.0}"),
+        ({0: np.nan}, "finite, non-negative numbers"),
         ({7: 1.0}, "are not in class_weight"),
         (dict.fromkeys(range(3), 0.0), "class_weight leaves no step a weight"),
     ],
@@ -537,7 +542,7 @@ def test_class_weights(class_weight, message):
     refused(classifier(class_weight=class_weight), Y, message)
 
 
-def test_weights_that_cannot_be_used():
+def test_invalid_weights():
     with pytest.raises(ValueError, match="'balanced' is not supported for partial_fit"):
         classifier(class_weight="balanced").partial_fit(X, Y, classes=[0, 1, 2])
     mean = classifier(class_weight="balanced", loss=F.cross_entropy)
@@ -549,7 +554,7 @@ def test_weights_that_cannot_be_used():
 
 
 @pytest.mark.parametrize("make", [classifier, regressor])
-def test_what_cannot_be_scored(make):
+def test_invalid_arguments_of_score(make):
     y = Y if make is classifier else Y_NUMBERS
     model = make().fit(X, y)
     with pytest.raises(ValueError, match=r"sample_weight.shape == \(3,\)"):

@@ -1,4 +1,4 @@
-"""Sequences of token ids, and documents made into such."""
+"""Sequences of token ids, and documents vectorized into them."""
 
 import numpy as np
 import pandas as pd
@@ -79,7 +79,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_form_and_padding_change_nothing(form):
+def test_container_and_padding_do_not_matter(form):
     expected = classifier().fit(X, y).predict_proba(X)
     model = classifier().fit(FORMS[form], y)
     np.testing.assert_allclose(model.predict_proba(FORMS[form]), expected, rtol=1e-6)
@@ -90,7 +90,7 @@ def test_form_and_padding_change_nothing(form):
 
 
 def test_type_of_predictions():
-    """Ids have no float type: float32, unless they are floats or it is asked for."""
+    """Integer ids give float32; float ids and ``dtype`` decide otherwise."""
     assert classifier().fit(X, y).predict_proba(X).dtype == np.float32
     assert classifier(dtype="float64").fit(X, y).predict_proba(X).dtype == np.float64
     assert classifier().fit(X.astype(float), y).predict_proba(X).dtype == np.float64
@@ -106,14 +106,14 @@ def test_vocabulary():
     model.partial_fit([[2, 19]], [0])
 
 
-def test_unknown_token_says_nothing_unless_trained():
+def test_unknown_token_is_neutral_unless_trained():
     seen = np.where(X == 1, 2, X)
     table = classifier(alpha=0.0).fit(seen, y).module_.embedding.weight.detach()
     assert (table[:2] == 0).all()
     assert (table[2:] != 0).all()
 
 
-def test_dropout_of_tokens_is_for_training():
+def test_dropout_of_tokens_only_in_training():
     first, second = (classifier(dropout=0.5, max_iter=4).fit(X, y) for _ in range(2))
     np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
     with torch.no_grad():
@@ -128,7 +128,7 @@ REST = "the a film plot actor scene was and it this that one".split()
 
 
 def reviews(n, seed):
-    """Sentences of common words with a single one that tells."""
+    """Sentences of common words with one informative word."""
     rng = np.random.default_rng(seed)
     is_good = rng.integers(0, 2, n)
     texts = []
@@ -147,7 +147,7 @@ def text_classifier(**params):
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-def test_learns_what_documents_say(cell):
+def test_learns_from_documents(cell):
     texts, labels = reviews(300, seed=0)
     model = text_classifier(cell=cell).fit(texts[:200], labels[:200])
     assert model.score(texts[200:], labels[200:]) > 0.9
@@ -157,8 +157,8 @@ def test_learns_what_documents_say(cell):
     assert states.shape == (3, 16)
 
 
-def test_order_of_words_counts():
-    """That two words stand the other way round is all that tells the classes apart."""
+def test_order_of_words_matters():
+    """The classes differ only in the order of two words."""
     rng = np.random.default_rng(0)
     label = rng.integers(0, 2, 120)
     pair = np.array([["not", "so"], ["so", "not"]])[label]
@@ -212,14 +212,14 @@ def with_id(token, where=(1, 0)):
 
 
 BAD_IDS = {
-    "negative": (with_id(-3), "token ids, whole numbers from 0 on, got -3"),
-    "fraction": (with_id(1.5), r"token ids, .* got 1\.5 \(float64\)"),
-    "numbers": (np.linspace(0.5, 2, N * T).reshape(N, T), r"token ids, .* got 0\.5"),
-    "huge": (with_id(10**18), "token ids, .* got 10+"),
-    "huge float": (with_id(1e30), r"token ids, .* got 1e\+30"),
-    "no sign": (X.astype("uint64") + np.uint64(2**63), "token ids, .* got 922"),
-    "true": (X > 0, r"token ids, .* got True \(bool\)"),
-    "text": (X.astype(str), "token ids, .* got '8'"),
+    "negative": (with_id(-3), r"token ids \(integers >= 0\), got -3"),
+    "fraction": (with_id(1.5), r"token ids .* got 1\.5 \(float64\)"),
+    "numbers": (np.linspace(0.5, 2, N * T).reshape(N, T), r"token ids .* got 0\.5"),
+    "huge": (with_id(10**18), "token ids .* got 10+"),
+    "huge float": (with_id(1e30), r"token ids .* got 1e\+30"),
+    "no sign": (X.astype("uint64") + np.uint64(2**63), "token ids .* got 922"),
+    "true": (X > 0, r"token ids .* got True \(bool\)"),
+    "text": (X.astype(str), "token ids .* got '8'"),
     "NaN": (with_id(np.nan), "Input X contains NaN"),
     "infinity": (with_id(np.inf), "Input X contains infinity"),
     "inside": (with_id(0), "Token id 0 is padding, .* sample 1 .* at step 0"),
@@ -229,12 +229,12 @@ BAD_IDS = {
     "three axes": (X[:, :, np.newaxis], "dim 3"),
     "one axis": (X[0], "Expected 2D array, got 1D"),
     "documents": (["a b"] * N, "Expected 2D array, got 1D"),
-    "numbers in lists": ([[1.5, 2.0], *LISTED[1:]], r"token ids, .* got 1\.5"),
+    "numbers in lists": ([[1.5, 2.0], *LISTED[1:]], r"token ids .* got 1\.5"),
 }
 
 
 @pytest.mark.parametrize("kind", BAD_IDS)
-def test_what_are_no_token_ids(kind):
+def test_invalid_token_ids(kind):
     ids, message = BAD_IDS[kind]
     with pytest.raises(ValueError, match=message):
         classifier().fit(ids, y)
@@ -258,6 +258,6 @@ def test_tokens_outside_the_vocabulary():
 
 
 def test_vocabulary_too_large_for_the_memory():
-    message = r"no memory for .*\(vocabulary_size, embedding_dim\)=\(1000000000000, 3\)"
+    message = r"Not enough memory for .*embedding_dim\)=\(1000000000000, 3\)"
     with pytest.raises(MemoryError, match=message):
         classifier(vocabulary_size=10**12).fit(X, y)

@@ -150,7 +150,7 @@ def test_batch_size(batch_size):
     assert_same(ours.fit(X, y), theirs.fit(X, y), X)
 
 
-def test_rows_in_their_order(task):
+def test_without_shuffling(task):
     name, X, y = task
     ours, theirs = pair(name, shuffle=False)
     assert_same(ours.fit(X, y), theirs.fit(X, y), X)
@@ -245,7 +245,7 @@ def test_regression_losses(loss):
     np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-7)
 
 
-def test_random_state_instance_is_moved_alike():
+def test_random_state_instance_advances_alike():
     name, X, y = DATA["binary"]
     ours, theirs = pair(name)
     one, other = np.random.RandomState(3), np.random.RandomState(3)

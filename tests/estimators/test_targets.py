@@ -1,4 +1,4 @@
-"""Targets, their weights and the losses, seen through predictions."""
+"""Targets, weights and losses, checked through predictions."""
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ X_labels, y_labels = make_multilabel_classification(
     n_samples=90, n_features=6, n_classes=3, random_state=0
 )
 X_labels = X_labels / 10
-# As a fit to its optimum, to compare with closed forms.
+# Fits to the optimum, to compare with closed forms.
 EXACT = dict(
     hidden_layer_sizes=(), solver="lbfgs", tol=1e-9, max_iter=2000, random_state=0
 )
@@ -46,8 +46,8 @@ def assert_same_network(one, other):
 # -- weights -------------------------------------------------------------------------
 
 
-def test_row_of_weight_zero_counts_for_nothing(make, data):
-    """Even with batches, dropout and held-out rows: the network is the same."""
+def test_row_of_weight_zero_is_ignored(make, data):
+    """The network is the same even with batches, dropout and held-out rows."""
     X, y = data
     weight = np.random.default_rng(0).integers(0, 3, len(X)).astype(float)
     kept = weight > 0
@@ -58,7 +58,7 @@ def test_row_of_weight_zero_counts_for_nothing(make, data):
         assert weighted.loss_curve_ == dropped.loss_curve_
 
 
-def test_weights_by_a_common_factor_change_the_penalty_alone(make, data):
+def test_a_common_factor_of_the_weights_changes_only_the_penalty(make, data):
     X, y = data
     one = make(alpha=0.0).fit(X, y)
     other = make(alpha=0.0).fit(X, y, sample_weight=np.full(len(X), 2.5))
@@ -125,7 +125,7 @@ def test_bad_class_weight(weight, message):
         MLPClassifier(class_weight=weight).fit(X, y)
 
 
-def test_class_weight_of_rows_of_probabilities_is_refused():
+def test_class_weight_with_class_probabilities_raises():
     with pytest.raises(ValueError, match="class_weight.*probabilities"):
         MLPClassifier(loss="kl_divergence", class_weight="balanced").fit(
             X, np.eye(3)[y]
@@ -168,7 +168,7 @@ def test_decision_function_agrees_with_predict(loss, kind, module):
             np.testing.assert_allclose(p, 1 / (1 + np.exp(-scores)))
 
 
-def test_hinge_says_why_there_are_no_probabilities():
+def test_hinge_explains_missing_probabilities():
     with pytest.raises(AttributeError) as caught:
         MLPClassifier(loss="hinge").fit(X, y).predict_proba(X)
     assert "use decision_function" in str(caught.value.__cause__)
@@ -195,7 +195,7 @@ def test_linear_model_equals_logistic_regression():
     )
 
 
-def test_probability_rows_of_certainty_are_labels():
+def test_one_hot_probabilities_equal_labels():
     rows = np.eye(3)[y]
     by_rows = MLPClassifier(loss="kl_divergence", **FEW).fit(X, rows)
     by_labels = MLPClassifier(loss="kl_divergence", **FEW).fit(X, y)
@@ -206,7 +206,7 @@ def test_probability_rows_of_certainty_are_labels():
 
 
 def test_probability_rows_are_learned():
-    """The best constant answer is the mean of the rows."""
+    """The best constant prediction is the mean of the rows."""
     rows = np.random.default_rng(0).dirichlet([1, 2, 3], len(X))
     model = MLPClassifier(loss="kl_divergence", alpha=0.0, **EXACT).fit(X * 0, rows)
     np.testing.assert_allclose(
@@ -215,7 +215,7 @@ def test_probability_rows_are_learned():
     assert model.loss_ >= 0
 
 
-def test_score_of_probability_rows_is_the_accuracy_of_the_likeliest_class():
+def test_score_of_probability_rows_is_the_accuracy_of_the_most_probable_class():
     rows = np.random.default_rng(0).dirichlet([1, 2, 3], len(X))
     weight = np.arange(len(X)) % 3
     model = MLPClassifier(loss="kl_divergence", **FEW)
@@ -251,13 +251,13 @@ def test_probability_rows_in_cross_validation_and_searches():
         ([[1.5, -0.5], [0.5, 0.5]], r"not negative.*row 0 is \[ ?1.5 -0.5\]"),
     ],
 )
-def test_rows_that_are_no_probabilities(rows, message):
+def test_invalid_probability_rows(rows, message):
     with pytest.raises(ValueError, match=message):
         MLPClassifier(loss="kl_divergence").fit(X[:2], np.array(rows))
 
 
-def test_label_smoothing_draws_probabilities_together():
-    """At the optimum of a constant answer they are the smoothed frequencies."""
+def test_label_smoothing_smooths_probabilities():
+    """The best constant prediction is the smoothed class frequencies."""
     s = 0.3
     model = MLPClassifier(label_smoothing=s, alpha=0.0, **EXACT).fit(X * 0, y)
     expected = (1 - s) * np.bincount(y) / len(y) + s / 3
@@ -288,7 +288,7 @@ def noisy_line(n=400):
     return x, 2 * x[:, 0] + rng.normal(size=n) * np.exp(x[:, 0])
 
 
-def test_gaussian_tells_how_sure_it_is():
+def test_gaussian_predicts_the_noise_level():
     x, target = noisy_line(3000)
     model = MLPRegressor("gaussian", alpha=0.0, **EXACT).fit(x, target)
     mean, std = model.predict(x, return_std=True)
@@ -312,7 +312,7 @@ def test_gaussian_of_several_targets():
 def test_other_losses_have_no_std():
     x, target = noisy_line()
     model = MLPRegressor(max_iter=1).fit(x, target)
-    with pytest.raises(ValueError, match="return_std=True needs loss='gaussian'"):
+    with pytest.raises(ValueError, match="return_std=True needs .* loss='gaussian'"):
         model.predict(x, return_std=True)
 
 
@@ -424,7 +424,7 @@ def test_callable_that_returns_a_mean():
 
 
 def test_callable_that_returns_a_mean_takes_no_weights():
-    """The weights could not be applied; to forget them silently would be wrong."""
+    """The weights could not be applied; ignoring them silently would be wrong."""
     weight = np.linspace(0.5, 2, len(X))
     with pytest.raises(ValueError, match="sample_weight.*each sample"):
         MLPRegressor(F.mse_loss, **FEW).fit(X, X[:, 0], sample_weight=weight)
@@ -462,7 +462,7 @@ def test_callables_that_do_not_work(loss, error, message):
         MLPRegressor(loss, **FEW).fit(X, X[:, 0])
 
 
-def test_own_module_for_several_targets_and_three_axes():
+def test_user_defined_loss_module_for_several_targets_and_3d_y():
     class Mean(torch.nn.Module):
         def __init__(self, n_features, n_outputs):
             super().__init__()
@@ -484,7 +484,7 @@ def test_own_module_for_several_targets_and_three_axes():
 
 
 def test_failed_first_partial_fit_leaves_no_classes(make):
-    """Else the next call would learn from its own labels alone."""
+    """Otherwise the next call would take its classes from a part of the data."""
     if not is_classifier(make()):
         pytest.skip("for classifiers")
     model, rows = make(), np.zeros((3, 4))

@@ -1,4 +1,4 @@
-"""Modules as users of PyTorch write them: what is trained is what predicts."""
+"""User-defined modules: the trained module is the one that predicts."""
 
 import copy
 import io
@@ -61,7 +61,7 @@ class Permuted(nn.Module):
 
 
 class RandomDepth(nn.Module):
-    """Draws its structure from numpy's generator, too."""
+    """Draws its structure from numpy's generator as well."""
 
     def __init__(self, n_features, n_outputs):
         super().__init__()
@@ -74,7 +74,7 @@ class RandomDepth(nn.Module):
 
 
 class Transformed(nn.Module):
-    """Has a buffer that is not persistent."""
+    """Has a non-persistent buffer."""
 
     def __init__(self, n_features, n_outputs):
         super().__init__()
@@ -127,7 +127,7 @@ class Tied(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """Holds one of torch's recurrent layers, and numbers in half precision."""
+    """Holds a recurrent layer of torch and a half-precision buffer."""
 
     def __init__(self, n_features, n_outputs):
         super().__init__()
@@ -185,7 +185,7 @@ NOT_BY_NAME = {"tied weights and a lambda", "local class"}
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_score_after_the_fit_is_that_at_its_end(name):
+def test_score_after_fit_equals_the_last_validation_score(name):
     model = ModuleRegressor(MODULES[name], **FEW)
     model.fit(X_numbers, y_numbers, X_val=X_numbers[:79], y_val=y_numbers[:79])
     found = model.score(X_numbers[:79], y_numbers[:79])
@@ -194,7 +194,7 @@ def test_score_after_the_fit_is_that_at_its_end(name):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", MODULES)
-def test_saved_and_loaded_it_predicts_the_same(name, way):
+def test_predictions_after_saving_and_loading(name, way):
     if way == "skops" and name in NOT_BY_NAME:
         pytest.skip("skops stores names, not code")
     model = ModuleRegressor(MODULES[name], **FEW).fit(X_numbers, y_numbers)
@@ -208,7 +208,7 @@ def test_saved_and_loaded_it_predicts_the_same(name, way):
 
 
 @pytest.mark.parametrize("name", ["plain attributes", "draws its structure"])
-def test_partial_fit_goes_on_after_loading(name):
+def test_partial_fit_continues_after_loading(name):
     model = ModuleRegressor(MODULES[name], **FEW).partial_fit(X_numbers, y_numbers)
     loaded = pickle.loads(pickle.dumps(model))
     for each in (model, loaded):
@@ -226,7 +226,7 @@ def test_early_stopping_restores_attributes_too():
     assert found == pytest.approx(best["valid_score"], rel=1e-9)
 
 
-def test_lbfgs_finds_what_a_permuted_line_can():
+def test_lbfgs_fits_a_permuted_linear_module():
     target = 2 * X_numbers[:, 0] + X_numbers[:, 1]
     model = ModuleRegressor(Permuted, solver="lbfgs", random_state=3)
     assert model.fit(X_numbers, target).score(X_numbers, target) > 0.999
@@ -241,7 +241,7 @@ def network():
 
 
 @pytest.mark.parametrize("wrapped", [False, True], ids=["instance", "function"])
-def test_folds_do_not_share_a_ready_network(wrapped):
+def test_folds_do_not_share_a_module(wrapped):
     net = network()
     before = copy.deepcopy(net.state_dict())
     module = (lambda n, k: net) if wrapped else net
@@ -359,7 +359,7 @@ def moved(module, **parameters):
 
 
 @pytest.mark.parametrize("solver", ["adam", "adamw", "sgd", "rmsprop", "lbfgs"])
-def test_what_has_no_gradient_does_not_move(solver):
+def test_weights_without_gradient_do_not_change(solver):
     assert moved(Frozen, solver=solver, alpha=0.1) == 0
     assert moved(Detached, solver=solver, alpha=0.1) == 0
 
@@ -384,7 +384,7 @@ class Scaled(nn.Module):
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_weight_of_a_loss_is_moved_to_the_precision(solver):
+def test_weight_of_a_loss_is_cast_to_the_precision(solver):
     loss = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 3.0]))
     model = ModuleClassifier(nn.Linear, loss=loss, solver=solver, **FEW).fit(X, y)
     plain = ModuleClassifier(nn.Linear, solver=solver, **FEW).fit(X, y)
@@ -402,7 +402,7 @@ def test_parameters_of_a_loss_are_trained():
     model.partial_fit(X, y)
 
 
-def test_a_class_is_no_loss():
+def test_a_class_as_loss_raises():
     for loss in (nn.CrossEntropyLoss, Scaled):
         message = rf"got the class {loss.__name__}; pass loss={loss.__name__}\(\)"
         with pytest.raises(TypeError, match=message):
@@ -512,7 +512,7 @@ def test_a_class_for_each_pixel():
 
 
 @pytest.mark.parametrize("last", [nn.Softmax(1), nn.LogSoftmax(1)])
-def test_softmax_before_a_log_loss_is_warned_of(last):
+def test_softmax_before_a_log_loss_warns(last):
     def module(n_features, n_outputs):
         return nn.Sequential(nn.Linear(n_features, n_outputs), last)
 
@@ -567,18 +567,18 @@ def test_several_inputs_in_cross_validation():
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ((X[:, :4], X[:50, 4:]), "differ in their numbers of rows"),
+        ((X[:, :4], X[:50, 4:]), "have different numbers of rows"),
         ({}, "empty dict"),
         ({"a": X[:, :4], "b": np.where(X[:, 4:] > 1, np.nan, 1)}, r"X\['b'\]"),
         ({"a": X[:, :4], "b": np.full((80, 2), "x")}, "could not convert|X"),
     ],
 )
-def test_several_inputs_that_do_not_fit(rows, message):
+def test_invalid_several_inputs(rows, message):
     with pytest.raises(ValueError, match=message):
         ModuleClassifier(TwoInputs, **FEW).fit(rows, y)
 
 
-def test_inputs_that_are_not_those_of_training():
+def test_other_inputs_than_in_training():
     model = ModuleClassifier(TwoInputs, **FEW).fit((X[:, :4], X[:, 4:]), y)
     for rows in (
         (X[:, :3], X[:, 4:]),
@@ -654,7 +654,7 @@ def test_token_ids_reach_an_embedding_and_numbers_a_linear_layer():
 
 
 class Rows(Dataset):
-    """Gives rows one by one, and counts how often it is asked."""
+    """Returns rows one by one, and counts the calls."""
 
     def __init__(self, X, y=None):
         self.X, self.y = torch.tensor(X), y
@@ -697,7 +697,7 @@ class Endless(IterableDataset):
         (Rows(X), y[:50], "inconsistent numbers of samples"),
     ],
 )
-def test_data_sets_that_cannot_be_used(dataset, target, message):
+def test_invalid_data_sets(dataset, target, message):
     with pytest.raises(ValueError, match=message):
         ModuleClassifier(nn.Linear, **FEW).fit(dataset, target)
 
@@ -705,7 +705,7 @@ def test_data_sets_that_cannot_be_used(dataset, target, message):
 # -- pickles of other releases ---------------------------------------------------------
 
 
-def test_a_pickle_of_another_release_is_warned_of_and_read(monkeypatch):
+def test_a_pickle_of_another_release_warns_and_loads(monkeypatch):
     model = MLPClassifier((4,), **FEW).fit(X, y)
     expected = model.predict_proba(X)
     monkeypatch.setattr("skdeep._versions.__version__", "0.9.9")
@@ -723,7 +723,7 @@ def test_a_pickle_of_another_release_is_warned_of_and_read(monkeypatch):
     np.testing.assert_array_equal(older.predict_proba(X), expected)
 
 
-def test_every_estimator_carries_the_version():
+def test_every_pickle_records_the_version():
     estimators = [
         CostSensitiveClassifier(),
         DeepEnsembleClassifier(),
@@ -754,5 +754,5 @@ def test_coefs_can_be_set():
     hidden = np.maximum(X @ first.coefs_[0] + first.intercepts_[0], 0)
     logit = hidden @ first.coefs_[1] + first.intercepts_[1]
     np.testing.assert_allclose(first.decision_function(X), logit[:, 0])
-    with pytest.raises(ValueError, match=r"coefs_ must be arrays of the shapes"):
+    with pytest.raises(ValueError, match=r"coefs_ must be arrays of shapes"):
         first.coefs_ = first.coefs_[:1]

@@ -472,7 +472,7 @@ def test_bad_every(every):
 
 def test_lbfgs_cannot_be_resumed(tmp_path):
     model = MLPClassifier(solver="lbfgs").set_callbacks(Checkpoint(tmp_path / "x"))
-    with pytest.raises(ValueError, match="needs a solver that goes by epoch"):
+    with pytest.raises(ValueError, match="needs a solver that trains in epochs"):
         model.fit(X, y)
 
 

@@ -1,0 +1,34 @@
+"""The seeds of a fit."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+
+def make_rng(seed, checkpoint=None) -> np.random.RandomState:
+    """Return a generator; of numpy's global one, only a single draw is taken.
+
+    The draw is stored with a checkpoint, because the fit that resumes it needs the
+    same one.
+    """
+    if seed is None:
+        seed = None if checkpoint is None else checkpoint.seed
+        if seed is None:
+            seed = int(check_random_state(None).randint(np.iinfo(np.int32).max))
+        if checkpoint is not None:
+            checkpoint.seed = seed
+    return check_random_state(seed)
+
+
+def peek_seed(rng: np.random.RandomState) -> int:
+    """Return a seed without advancing ``rng``.
+
+    The draws from ``rng`` itself must be scikit-learn's, in the same order: only then
+    does the same random_state give the same initial weights.
+    """
+    state = rng.get_state(legacy=False)
+    try:
+        return int(rng.randint(np.iinfo(np.int32).max))
+    finally:
+        rng.set_state(state)
