@@ -1,5 +1,7 @@
-"""Estimators: the scikit-learn face."""
+"""Estimators with scikit-learn's API, and the base classes to write more of them."""
 
+from skdeep.estimators._base import BaseNetwork
+from skdeep.estimators._classifier import ClassifierNetwork
 from skdeep.estimators._cost_sensitive import CostSensitiveClassifier
 from skdeep.estimators._deep_ensemble import (
     DeepEnsembleClassifier,
@@ -9,8 +11,11 @@ from skdeep.estimators._forecaster import LSTMForecaster
 from skdeep.estimators._mlp import MLPClassifier, MLPRegressor
 from skdeep.estimators._module import ModuleClassifier, ModuleRegressor
 from skdeep.estimators._recurrent import LSTMClassifier, LSTMRegressor
+from skdeep.estimators._regressor import RegressorNetwork
 
 __all__ = [
+    "BaseNetwork",
+    "ClassifierNetwork",
     "CostSensitiveClassifier",
     "DeepEnsembleClassifier",
     "DeepEnsembleRegressor",
@@ -21,4 +26,5 @@ __all__ = [
     "MLPRegressor",
     "ModuleClassifier",
     "ModuleRegressor",
+    "RegressorNetwork",
 ]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import sparse
+from scipy.stats import loguniform
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.model_selection import train_test_split
@@ -44,6 +45,7 @@ from skdeep.training import (
     hidden_values,
     make_net,
     memory_errors,
+    own_generators,
     raw_scores,
     resolve_device,
     train,
@@ -106,15 +108,155 @@ class BaseNetwork(
     BaseEstimator,
     ABC,
 ):
-    """Fit and predict of an estimator around a network.
+    """Base class of all estimators around a network, and how to add one.
 
-    Subclasses combine a family of networks, which builds the module, with a kind of
-    target, which encodes y.
+    It owns the order of ``fit`` and ``predict``: checks, validation rows, encoding,
+    training, decoding. An estimator combines two sets of methods: those of its *family*
+    build the network, and those of its *kind of target* encode y and decode raw scores.
+    :class:`~skdeep.estimators.ClassifierNetwork` and
+    :class:`~skdeep.estimators.RegressorNetwork` are the kinds of target and bring
+    ``fit``, ``partial_fit``, ``predict`` and ``score``. A new family subclasses one of
+    them, or both by way of a mixin, and gives the methods below.
+
+    Parameters are those of the subclass's ``__init__``, which only stores them.
+    Training parameters that it does not take (``solver``, ``alpha``, ``early_stopping``
+    and so on) have the defaults of :class:`~skdeep.MLPClassifier`.
+    ``_parameter_constraints`` holds scikit-learn's constraints of the parameters.
+
+    **A family must give**
+
+    ``_network_config(plan) -> dict``
+        What the network is built from, in plain Python, so that a pickle can hold it.
+        ``plan.inputs.n_inputs_`` is the number of columns the network reads (NaN adds
+        indicator columns where the estimator's tags allow it),
+        ``plan.schema.n_features`` the number of features of X, and ``plan.n_scores``
+        the number of raw scores of a row.
+    ``_build(config, seed=0) -> torch.nn.Module``
+        A new network from that dict. Its ``forward`` takes a batch of rows,
+        (n_samples, n_inputs) in the float type of X, and returns raw scores,
+        (n_samples, n_scores), without softmax or the like. Draws from torch's global
+        generator are seeded with ``seed``, and the generator is restored afterwards.
+        A trained network is built again from its config and ``state_dict``: all that it
+        learns must be in parameters and buffers.
+
+    **A family may give**
+
+    ``_initialize(network, rng) -> None``
+        Sets the first weights with the numpy generator ``rng``. Without it they are as
+        ``_build`` has drawn them.
+    ``_search_space() -> dict``
+        Values worth trying with the stochastic solvers, by parameter: lists, or
+        distributions of scipy.
+    ``_check(X, y="no_validation", *, dtype, schema=None) -> (table, y, schema)``
+        Checks X, and y if it is given. ``table`` has ``len``, ``dtype``,
+        ``numeric`` and ``rows(index)``; ``schema`` is a ``Schema`` that later rows are
+        compared with. The default takes tables and, if the estimator's tags have
+        ``three_d_array``, arrays of more axes.
+    ``_make_inputs(schema)``
+        An encoder with ``fit(table)`` and ``encode(table, dtype, device)``, which
+        returns batches of the tensors that ``forward`` takes. The default imputes NaN
+        and encodes categories.
+    ``_work(network, batch_size) -> int or None``
+        The multiply-adds of one batch, by which the number of threads is chosen.
+
+    **A kind of target gives** ``_make_targets``, ``_known_targets``, ``_make_loss``,
+    ``_n_scores`` and ``_decode``; see their docstrings.
+
+    See Also
+    --------
+    ModuleClassifier : Trains any module without a class of its own.
+
+    Examples
+    --------
+    A classifier that multiplies pairs of features:
+
+    >>> from numbers import Integral
+    >>> import torch
+    >>> from skdeep.estimators import ClassifierNetwork
+    >>> class Products(torch.nn.Module):
+    ...     def __init__(self, n_inputs, n_products, n_scores):
+    ...         super().__init__()
+    ...         self.left = torch.nn.Linear(n_inputs, n_products)
+    ...         self.right = torch.nn.Linear(n_inputs, n_products)
+    ...         self.head = torch.nn.Linear(n_products, n_scores)
+    ...
+    ...     def forward(self, x):  # (n_samples, n_inputs) -> (n_samples, n_scores)
+    ...         return self.head(self.left(x) * self.right(x))
+    >>> class ProductClassifier(ClassifierNetwork):
+    ...     _parameter_constraints = {
+    ...         "n_products": [Integral],
+    ...         "learning_rate_init": [float],
+    ...         "max_iter": [Integral],
+    ...         "random_state": ["random_state"],
+    ...     }
+    ...
+    ...     def __init__(
+    ...         self,
+    ...         n_products=8,
+    ...         *,
+    ...         learning_rate_init=0.001,
+    ...         max_iter=200,
+    ...         random_state=None,
+    ...     ):
+    ...         self.n_products = n_products
+    ...         self.learning_rate_init = learning_rate_init
+    ...         self.max_iter = max_iter
+    ...         self.random_state = random_state
+    ...
+    ...     def _network_config(self, plan):
+    ...         return {
+    ...             "n_inputs": plan.inputs.n_inputs_,
+    ...             "n_products": self.n_products,
+    ...             "n_scores": plan.n_scores,
+    ...         }
+    ...
+    ...     def _build(self, config, seed=0):
+    ...         return Products(**config)
+    >>> X = [[1, 1], [-1, -1], [-1, 1], [1, -1]] * 50
+    >>> y = ["same", "same", "different", "different"] * 50
+    >>> model = ProductClassifier(learning_rate_init=0.1, random_state=0)
+    >>> model.fit(X, y).score(X, y)
+    1.0
     """
 
     _number_hints = {"learning_rate": "A learning rate is set by learning_rate_init."}
 
-    # -- what a family of networks says ----------------------------------------------
+    # The training parameters of a subclass that does not take them in __init__.
+    solver: Any = "adam"
+    solver_params: Any = None
+    alpha = 0.0001
+    batch_size: Any = "auto"
+    learning_rate = "constant"
+    learning_rate_init: Any = 0.001
+    power_t = 0.5
+    max_iter: Any = 200
+    shuffle = True
+    random_state: Any = None
+    tol = 1e-4
+    verbose: Any = False
+    warm_start = False
+    momentum = 0.9
+    nesterovs_momentum = True
+    early_stopping: Any = False
+    validation_fraction = 0.1
+    validation_split = "random"
+    validation_gap = 0
+    beta_1 = 0.9
+    beta_2 = 0.999
+    epsilon = 1e-8
+    n_iter_no_change: float = 10
+    max_fun = 15000
+    max_grad_norm: float | None = None
+    accumulate = 1
+    weight_averaging = 0.0
+    callbacks: Any = None
+    device = "auto"
+    dtype: str | None = None
+    precision: str | None = None
+    compile = False
+    loss: Any
+
+    # -- the methods of a family of networks -------------------------------------------
 
     @abstractmethod
     def _network_config(self, plan: Plan) -> dict:
@@ -122,21 +264,25 @@ class BaseNetwork(
 
     @abstractmethod
     def _build(self, config: dict, seed: int = 0) -> nn.Module:
-        """Build a network; ``seed`` is for what its constructor draws."""
+        """Build a network; ``seed`` seeds what its constructor draws."""
 
-    @abstractmethod
     def _search_space(self) -> dict:
         """Return values worth trying with the stochastic solvers, by parameter."""
+        return {
+            "learning_rate_init": loguniform(3e-4, 3e-2),
+            "alpha": loguniform(1e-5, 1.0),
+            "batch_size": [32, 64, "auto"],
+        }
 
     def _initialize(self, network: nn.Module, rng: np.random.RandomState) -> None:
-        """Draw the first weights, unless building has done it."""
+        """Draw the initial weights, unless the constructor has drawn them."""
 
     def _check(self, X, y="no_validation", *, dtype, schema: Schema | None = None):
-        """Return the checked rows, y if it is given, and what the check has found."""
+        """Return the checked rows, the checked y if there is one, and the schema."""
         return check_inputs(self, X, y, dtype=dtype, schema=schema)
 
     def _float_type(self, X, table) -> str:
-        """Return the name of the float type of predictions: that of X if it has."""
+        """Return the name of the float type of predictions: that of X if it has one."""
         return float_dtype(X) or table.dtype.name
 
     def _make_inputs(self, schema: Schema):
@@ -144,36 +290,45 @@ class BaseNetwork(
         return InputEncoder()
 
     def _keep(self, network: nn.Module, plan: Plan, *, is_final: bool):
-        """Return a trained network as the estimator keeps it.
+        """Return a trained network in the form that the estimator stores.
 
-        Unless ``is_final`` training goes on, and the network must stay as it is.
+        If not ``is_final``, training continues and the network must not be changed.
         """
         return TrainedNetwork.of(network, plan.config, plan.dtype)
 
     def _has_dense_gradient(self, plan: Plan) -> bool:
-        """Say whether the hand-written gradient of dense networks can be used."""
+        """Return whether the hand-written gradient of dense networks can be used."""
         return False
 
     def _draws_globally(self) -> bool:
-        """Say whether a user's code may draw from torch's global generators."""
-        return bool(self.callbacks) or callable(self.loss) or callable(self.solver)
+        """Return whether user code may draw from torch's global generators."""
+        has_user_code = callable(self.loss) or callable(self.solver)
+        return self._constructor_draws or bool(self.callbacks) or has_user_code
+
+    @property
+    def _constructor_draws(self) -> bool:
+        """Whether the network's constructor draws the weights, from torch's generator.
+
+        Layers of torch do. Such a network may draw in training too (``nn.Dropout``).
+        """
+        return type(self)._initialize is BaseNetwork._initialize
 
     def _work(self, network: nn.Module, batch_size: int) -> int | None:
-        """Return the multiply-adds of a batch, if they are known."""
+        """Return the multiply-adds of one batch, if they are known."""
         return None
 
-    # -- what a kind of target says ----------------------------------------------------
+    # -- the methods of a kind of target -----------------------------------------------
 
     def _check_classes(self, incremental: bool, classes) -> None:
-        """Check the classes that a partial_fit names."""
+        """Check the ``classes`` passed to ``partial_fit``."""
 
     @abstractmethod
     def _make_targets(self, y, classes):
-        """Return the encoder of a first target."""
+        """Return the encoder of y, for a first fit."""
 
     @abstractmethod
     def _known_targets(self, y):
-        """Return the encoder of the earlier target, if y goes with it."""
+        """Return the encoder of the previous fit; raise if y does not match it."""
 
     @abstractmethod
     def _make_loss(self, targets):
@@ -181,47 +336,47 @@ class BaseNetwork(
 
     @abstractmethod
     def _n_scores(self, targets, loss) -> int:
-        """Return the number of raw scores."""
+        """Return the number of raw scores of a row."""
 
     @abstractmethod
     def _decode(self, targets, loss, raw: Tensor) -> Tensor:
-        """Return codes of the predicted classes, or predicted values."""
+        """Return codes of predicted classes or predicted values, (n_samples, ...)."""
 
     def _predicted(self, targets, loss, raw: Tensor) -> Tensor:
-        """Return ``_decode`` in the unit of the user's target."""
+        """Return ``_decode`` in the unit of y."""
         return self._decode(targets, loss, raw)
 
     def _is_defined(self, raw: Tensor) -> bool:
-        """Say whether raw scores make predictions that are numbers."""
+        """Return whether raw scores give predictions without NaN."""
         if math.isfinite(raw.sum()):
             return True
         # A score of -inf rules a class out.
         return not bool((raw.isnan() | (raw == torch.inf)).any())
 
     def _check_validation_target(self, sample: Sample, valid: Sample) -> None:
-        """Warn of a target of validation rows that is not like that of training."""
+        """Warn if the validation targets are unlike the training targets."""
 
     def _score_tells(self, targets, valid: Sample) -> bool:
-        """Say whether the score of these rows tells networks apart."""
+        """Return whether the score on these rows can tell networks apart."""
         return True
 
     def _look_back(self, task: Task, plan: Plan) -> None:
-        """Warn of a training that has come to nothing."""
+        """Warn if the training has failed."""
 
     def _probabilities(self, targets, loss, raw: Tensor) -> Tensor:
-        """Return what ``predict_proba`` of the skorch net gives."""
+        """Return the output of ``net_.predict_proba``."""
         return raw
 
     def _n_classes(self, targets) -> int | None:
-        """Return the number of classes, if there are such."""
+        """Return the number of classes of a classifier."""
         return None
 
     def _strata(self, sample: Sample, targets) -> np.ndarray | None:
-        """Return what a random validation part is stratified by, if it is."""
+        """Return the labels by which a random validation part is stratified."""
         return None
 
     def _add_class_weight(self, weight, y, targets, incremental: bool):
-        """Multiply sample weights by those of the classes."""
+        """Multiply the sample weights by the class weights."""
         return weight
 
     # -- search ------------------------------------------------------------------------
@@ -457,7 +612,7 @@ class BaseNetwork(
         if self.solver == "lbfgs" and device.type != "mps":
             dtype = torch.float64  # as scipy's L-BFGS computes; mps has none
         seed = _peek(rng) + state.n_samples_seen
-        network = self._build(plan.config, seed).to(device, dtype)
+        network = self._new_network(plan.config, seed).to(device, dtype)
         if first:
             self._initialize(network, rng)
         else:
@@ -496,6 +651,13 @@ class BaseNetwork(
             callbacks=[_copied(item) for item in self.callbacks or ()],
             device=device,
         )
+
+    def _new_network(self, config: dict, seed: int = 0) -> nn.Module:
+        """Build a network, with torch's global generator seeded if it draws there."""
+        if not self._constructor_draws:
+            return self._build(config, seed)
+        with own_generators(seed, torch.device("cpu")):
+            return self._build(config, seed)
 
     def _resumed_state(self, plan: Plan, incremental: bool) -> TrainingState:
         """Return where training left off; a warm start takes a new optimizer."""
@@ -657,7 +819,7 @@ class BaseNetwork(
         """Return the network and the rows that it takes."""
         device = resolve_device(self.device, fall_back=True)
         rows = self._inputs.encode(table, self._trained.dtype, device)
-        return self._trained.module(self._build, device), rows
+        return self._trained.module(self._new_network, device), rows
 
     def _as_array(self, tensor: Tensor) -> np.ndarray:
         """Return predictions in the float type that X had."""
@@ -671,7 +833,7 @@ class BaseNetwork(
         """The trained network."""
         self._check_fitted_attribute("module_")
         device = resolve_device(self.device, fall_back=True)
-        return self._trained.module(self._build, device)
+        return self._trained.module(self._new_network, device)
 
     @property
     def net_(self):

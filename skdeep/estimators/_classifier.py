@@ -37,7 +37,23 @@ def _gives_probabilities(estimator) -> bool:
 
 
 class ClassifierNetwork(ClassifierMixin, BaseNetwork):
-    """What classifiers have in common."""
+    """Base class of classifiers: encodes classes, decodes raw scores.
+
+    Labels are any that scikit-learn takes; y of shape (n_samples, n_labels) holds
+    several labels. The network gives one raw score for two classes (positive for the
+    second), otherwise one for each class or label.
+
+    See Also
+    --------
+    BaseNetwork : The methods that a subclass gives, with an example.
+    """
+
+    # The parameters of a subclass that does not take them in __init__.
+    loss: Any = "log_loss"
+    focal_gamma = 2.0
+    label_smoothing = 0.0
+    cost_matrix: Any = None
+    class_weight: Any = None
 
     def _check_classes(self, incremental, classes):
         if not incremental:

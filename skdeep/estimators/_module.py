@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import loguniform
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
@@ -122,7 +121,7 @@ class _ModuleFamily(BaseNetwork):
         rows = plan.inputs.encode(sample.rows(np.arange(1)).table, torch.float32, cpu)
         with own_generators(0, cpu), torch.inference_mode():
             try:
-                self._build(plan.config).float().eval()(*rows.take(slice(None)))
+                self._new_network(plan.config).float().eval()(*rows.take(slice(None)))
             except Exception:  # whatever the user's code may raise
                 return False
         return True
@@ -144,15 +143,14 @@ class _ModuleFamily(BaseNetwork):
         if isinstance(module, nn.Module):
             return copy_module(module)
         arguments = config["n_features"], config["n_outputs"]
-        with own_generators(seed, torch.device("cpu")):
-            try:
-                network = module(*arguments, **config["params"])
-            except TypeError as error:
-                error.add_note(
-                    f"Raised by module{arguments}: skdeep calls module(n_features, "
-                    "n_outputs, **module_params)."
-                )
-                raise
+        try:
+            network = module(*arguments, **config["params"])
+        except TypeError as error:
+            error.add_note(
+                f"Raised by module{arguments}: skdeep calls module(n_features, "
+                "n_outputs, **module_params)."
+            )
+            raise
         if not isinstance(network, nn.Module):
             raise TypeError(
                 "module(n_features, n_outputs) must return a torch.nn.Module, got "
@@ -200,15 +198,7 @@ class _ModuleFamily(BaseNetwork):
 
     def _search_space(self):
         # What is in the module is the user's to name.
-        return {
-            "learning_rate_init": loguniform(3e-4, 3e-2),
-            "alpha": loguniform(1e-5, 1.0),
-            "batch_size": [32, 64, "auto"],
-            "max_grad_norm": [None, 0.1, 1.0],
-        }
-
-    def _draws_globally(self):
-        return True
+        return {**super()._search_space(), "max_grad_norm": [None, 0.1, 1.0]}
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -31,7 +31,8 @@ class NestedParameters:
         if not deep:
             return params
         for prefix, name in self._nested.items():
-            items = params[name] if isinstance(params[name], dict) else {}
+            value = params.get(name)
+            items = value if isinstance(value, dict) else {}
             params |= {f"{prefix}__{key}": value for key, value in items.items()}
         return params
 
@@ -50,9 +51,10 @@ class NestedParameters:
             The estimator.
         """
         items: dict[str, dict] = {}
+        known = self._get_param_names()  # type: ignore[attr-defined]
         for key in list(params):
             prefix, _, rest = key.partition("__")
-            if rest and prefix in self._nested:
+            if rest and self._nested.get(prefix) in known:
                 items.setdefault(self._nested[prefix], {})[rest] = params.pop(key)
         super().set_params(**params)  # type: ignore[misc]
         for name, changed in items.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -104,7 +105,22 @@ def _loss_of_a_constant(params, loss, source) -> float:
 
 
 class RegressorNetwork(RegressorMixin, BaseNetwork):
-    """What regressors have in common."""
+    """Base class of regressors: encodes numbers, decodes raw scores.
+
+    y is (n_samples,) or (n_samples, n_outputs). The network gives one raw score for
+    each output; for ``loss="gaussian"`` two: the means, then the logarithms of the
+    variances.
+
+    See Also
+    --------
+    BaseNetwork : The methods that a subclass gives, with an example.
+    """
+
+    # The parameters of a subclass that does not take them in __init__.
+    loss: Any = "squared_error"
+    quantile = 0.5
+    huber_delta = 1.0
+    scale_target = False
 
     def _check_options(self, incremental):
         super()._check_options(incremental)
