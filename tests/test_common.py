@@ -31,6 +31,7 @@ from skdeep import (
     SlidingWindow,
     TrendFeatures,
 )
+from skdeep.testing import parametrize_with_contract
 
 
 class SmallNetwork(nn.Sequential):
@@ -215,4 +216,28 @@ def test_every_estimator_is_checked():
 @pytest.mark.filterwarnings("ignore:LSTM.* reads the .* named columns:UserWarning")
 @pytest.mark.parametrize("estimator, check", [*all_checks(), *checks_of_variants()])
 def test_scikit_learn_check(estimator, check):
+    check(estimator)
+
+
+def expected_breaches(estimator):
+    """Return the checks of the contract that cannot hold, each with its reason."""
+    if isinstance(estimator, (LSTMForecaster, SlidingWindow, TrendFeatures)):
+        return {"check_one_row_answers_as_in_a_batch": _ORDERED_IN_TIME}
+    return {}
+
+
+# Beside one of each estimator, other kinds of training, inside of others too.
+OF_CONTRACT = [
+    *ESTIMATORS,
+    SequenceVectorizer(),
+    MLPClassifier((8,), solver="lbfgs", max_iter=20),
+    MLPClassifier((8,), early_stopping=True, dropout=0.2, batch_norm=True, **FAST),
+    MLPRegressor("gaussian", (8,), scale_target=True, **FAST),
+    CostSensitiveClassifier(MLPClassifier((8,), max_iter=3), strategy="direct"),
+    OptunaSearchCV(MLPClassifier((8,), max_iter=3), {"alpha": [0.1, 1.0]}, **SEARCH),
+]
+
+
+@parametrize_with_contract(OF_CONTRACT, expected_failed_checks=expected_breaches)
+def test_contract(estimator, check):
     check(estimator)
