@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import operator
 import pkgutil
 import re
 
@@ -11,7 +12,7 @@ from numpydoc.docscrape import ClassDoc, FunctionDoc
 
 import skdeep
 
-# What a user imports from; losses, networks, encoding and training are for the house.
+# What a user imports from; losses, networks, encoding and training are internal.
 PUBLIC_SUBPACKAGES = [
     "datasets",
     "estimators",
@@ -20,11 +21,17 @@ PUBLIC_SUBPACKAGES = [
     "model_selection",
     "preprocessing",
 ]
-# For people who write an estimator; not at the top level.
+# For people who write an estimator: names that are not at the top level.
+DEVELOPER_SUBPACKAGES = ["testing"]
 BASE_CLASSES = {"BaseNetwork", "ClassifierNetwork", "RegressorNetwork"}
 NAMES = [name for name in skdeep.__all__ if name != "__version__"]
 FUNCTIONS = [name for name in NAMES if inspect.isfunction(getattr(skdeep, name))]
 CLASSES = [name for name in NAMES if inspect.isclass(getattr(skdeep, name))]
+DEVELOPER_FUNCTIONS = [
+    f"{subpackage}.{name}"
+    for subpackage in DEVELOPER_SUBPACKAGES
+    for name in importlib.import_module(f"skdeep.{subpackage}").__all__
+]
 
 
 def packages():
@@ -99,11 +106,12 @@ def test_class_is_documented(name):
     assert doc["Attributes"]
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", [*FUNCTIONS, *DEVELOPER_FUNCTIONS])
 def test_function_is_documented(name):
-    function = getattr(skdeep, name)
+    function = operator.attrgetter(name)(skdeep)
     doc = FunctionDoc(function)
-    assert_documented(doc, inspect.signature(function), has_result=True)
+    has_result = inspect.signature(function).return_annotation != "None"
+    assert_documented(doc, inspect.signature(function), has_result=has_result)
     assert any(line.startswith(">>>") for line in doc["Examples"])
 
 

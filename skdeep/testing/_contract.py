@@ -79,12 +79,12 @@ def check_estimator_contract(
 
     Examples
     --------
-    >>> from sklearn.linear_model import Ridge
+    >>> from skdeep import SlidingWindow
     >>> from skdeep.testing import check_estimator_contract
     >>> check_estimator_contract(
-    ...     Ridge(),
+    ...     SlidingWindow(3),
     ...     expected_failed_checks={
-    ...         "check_failed_fit_changes_nothing": "n_features_in_ is set before",
+    ...         "check_one_row_answers_as_in_a_batch": "rows are ordered in time",
     ...     },
     ... )
     """
