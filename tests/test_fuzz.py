@@ -42,7 +42,6 @@ def broken(outcomes):
     ]
 
 
-@pytest.mark.slow
 def test_the_rule_holds():
     outcomes = outcomes_of(range(N_CASES))
     assert not broken(outcomes), "\n".join(broken(outcomes))

@@ -129,7 +129,9 @@ def public_methods(cls) -> list[str]:
 
 
 # What a user imports from; the others are for the house.
-_NOT_PUBLIC = {"encoding", "losses", "networks", "training"}
+_NOT_PUBLIC = {"encoding", "losses", "networks", "testing", "training"}
+# Base classes, to be subclassed.
+_FOR_DEVELOPERS = {"BaseNetwork", "ClassifierNetwork", "RegressorNetwork"}
 
 
 def public_names() -> set[str]:
@@ -138,7 +140,7 @@ def public_names() -> set[str]:
     for package in pkgutil.iter_modules(skdeep.__path__):
         if package.ispkg and package.name not in _NOT_PUBLIC:
             names |= set(importlib.import_module(f"skdeep.{package.name}").__all__)
-    return names - {"__version__"}
+    return names - _FOR_DEVELOPERS - {"__version__"}
 
 
 # -- values ----------------------------------------------------------------------------
