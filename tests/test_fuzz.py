@@ -57,7 +57,7 @@ def test_the_rule_holds_in_more_cases(start):
     assert not broken(outcomes), "\n".join(broken(outcomes))
 
 
-def test_every_public_name_is_called():
+def test_every_public_name_is_a_subject():
     assert public_names() <= {subject.name for subject in SUBJECTS}
 
 

@@ -1,4 +1,4 @@
-"""The directions in which parts of skdeep may import each other, read from the text."""
+"""Which subpackages and libraries each part of skdeep imports, read from the source."""
 
 import ast
 import functools
@@ -11,8 +11,8 @@ import skdeep
 ROOT = Path(skdeep.__file__).parent
 SOURCES = sorted(ROOT.rglob("*.py"))
 
-# What a part may import, of skdeep's own parts and of big libraries. A part may always
-# import itself.
+# What a part may import: other parts of skdeep, and libraries (None: any). A part may
+# always import itself.
 PARTS = {
     "networks": {"skdeep": set(), "libraries": {"torch", "numpy"}},
     "losses": {"skdeep": set(), "libraries": {"torch"}},
@@ -38,7 +38,7 @@ SHARED = {
     "_param_validation",
     "_versions",
 }
-# Libraries that one part alone imports.
+# Libraries that only one part imports.
 HOMES = {"skorch": "training", "optuna": "model_selection", "lime": "inspection"}
 STANDARD = set(__import__("sys").stdlib_module_names)
 
@@ -117,6 +117,6 @@ def test_every_part_has_a_rule():
     assert folders <= set(PARTS)
 
 
-def test_only_the_front_door_stands_in_the_root():
+def test_only_shared_modules_are_in_the_root():
     names = {path.stem for path in SOURCES if path.parent == ROOT}
     assert names <= {"__init__", *SHARED}

@@ -1,4 +1,4 @@
-"""Every public name: where it is found, and that it is documented by example."""
+"""Every public name is in a public subpackage and documented, with an example."""
 
 import importlib
 import inspect
@@ -35,7 +35,7 @@ DEVELOPER_FUNCTIONS = [
 
 
 def packages():
-    """Return skdeep and all packages in it."""
+    """Return the names of skdeep and all its subpackages."""
     found = pkgutil.walk_packages(skdeep.__path__, "skdeep.")
     return ["skdeep", *(module.name for module in found if module.ispkg)]
 
@@ -46,7 +46,7 @@ def constants_then_classes(name):
 
 
 def public_methods(cls):
-    """Return the methods that skdeep itself gives a class."""
+    """Return the public methods of a class that are defined in skdeep."""
     return [
         (name, member)
         for name, member in inspect.getmembers(cls, callable)
@@ -58,7 +58,7 @@ def public_methods(cls):
 
 
 @pytest.mark.parametrize("package", packages())
-def test_all_is_sorted_and_true(package):
+def test_all_is_sorted_and_complete(package):
     module = importlib.import_module(package)
     assert list(module.__all__) == sorted(module.__all__, key=constants_then_classes)
     assert len(set(module.__all__)) == len(module.__all__)
@@ -75,7 +75,7 @@ def test_name_is_in_a_public_subpackage(name):
 
 
 @pytest.mark.parametrize("subpackage", PUBLIC_SUBPACKAGES)
-def test_subpackage_hides_nothing(subpackage):
+def test_subpackage_names_are_at_the_top_level(subpackage):
     module = importlib.import_module(f"skdeep.{subpackage}")
     assert set(module.__all__) - BASE_CLASSES <= set(skdeep.__all__)
 
@@ -88,7 +88,7 @@ def assert_documented(doc, signature, has_result):
     assert doc["Summary"]
     named = [name for p in doc["Parameters"] for name in p.name.split(", ")]
     expected = [name for name in signature.parameters if name not in ("self", "cls")]
-    # Grouped by what they are about, hence not always in order.
+    # Grouped by subject, so not always in the order of the signature.
     assert sorted(name.lstrip("*") for name in named) == sorted(expected)
     for parameter in doc["Parameters"]:
         assert parameter.type, parameter.name
