@@ -45,7 +45,7 @@ class SmallNetwork(nn.Sequential):
 # Few wide steps: the checks that compare accuracies pass all the same.
 FAST = {"learning_rate_init": 0.1, "max_iter": 20}
 LINE = LogisticRegression()
-SMALL = MLPClassifier((16,), solver="lbfgs", max_iter=30)
+SMALL = MLPClassifier((8,), solver="lbfgs", max_iter=15)
 SEARCH = {"n_trials": 2, "cv": 2, "error_score": "raise", "random_state": 0}
 
 # One small instance of each estimator, for all checks.
@@ -83,7 +83,9 @@ VARIANTS = [
     CostSensitiveClassifier(LINE, strategy="weighted"),
     CostSensitiveClassifier(LINE, strategy="threshold", calibration="sigmoid", cv=2),
     CostSensitiveClassifier(SMALL, strategy="direct"),
-    CostSensitiveClassifier(SMALL, strategy="auc", cv=2),
+    CostSensitiveClassifier(
+        MLPClassifier((16,), solver="lbfgs", max_iter=30), strategy="auc", cv=2
+    ),
     OptunaSearchCV(
         Pipeline([("pca", PCA()), ("last", LINE)]), {"last__C": [0.1, 1.0]}, **SEARCH
     ),
@@ -120,7 +122,7 @@ OF_VARIANTS = {
 # more epochs than the other checks need, it has one of its own for them.
 OF_LEARNING = {"check_regressors_train", "check_classifiers_train"}
 LEARNERS = {
-    LSTMRegressor: LSTMRegressor(learning_rate_init=0.02, max_iter=50),
+    LSTMRegressor: LSTMRegressor(hidden_size=32, learning_rate_init=0.03, max_iter=50),
 }
 
 _ORDERED_IN_TIME = "rows are ordered in time: each depends on those before it"

@@ -49,7 +49,8 @@ class Mutation:
     def folder(self) -> str:
         """The folder of tests for the subpackage that is broken."""
         part = Path(self.file).parts[1]
-        return "tests" if part.endswith(".py") else f"tests/{part}"
+        # The modules in the root are used by all estimators.
+        return "tests/estimators" if part.endswith(".py") else f"tests/{part}"
 
     def mismatch(self, tree: Path) -> str | None:
         """Return why the mutation cannot be applied, None if it can."""
@@ -99,7 +100,7 @@ def copy_tree(tree: Path) -> Path:
 def stages(mutation: Mutation, tree: Path, extra: list[str]) -> list[list[str]]:
     """Return the arguments of the runs of pytest, the likely catchers first."""
     first = [name for name in mutation.first if (tree / name).exists()]
-    rest = [mutation.folder] if mutation.folder != "tests" else []
+    rest = [mutation.folder]
     if mutation.folder == "tests/estimators":
         rest.append("tests/test_common.py")
     rest = [name for name in rest if (tree / name).exists()]
