@@ -118,8 +118,8 @@ OF_VARIANTS = {
     "check_supervised_y_2d",
 }
 
-# Those that ask how well a model has learned. Where that takes a larger network or
-# more epochs than the other checks need, it has one of its own for them.
+# Checks of how well a model has learned. An estimator that needs a larger network or
+# more epochs for them than for the others has a second instance.
 OF_LEARNING = {"check_regressors_train", "check_classifiers_train"}
 LEARNERS = {
     LSTMRegressor: LSTMRegressor(hidden_size=32, learning_rate_init=0.03, max_iter=50),
@@ -127,9 +127,9 @@ LEARNERS = {
 
 _ORDERED_IN_TIME = "rows are ordered in time: each depends on those before it"
 
-_CUTS_FOLDS = "folds are cut among the rows: a row of weight 2 is not two rows"
+_CUTS_FOLDS = "rows are split into folds: a row of weight 2 is not two rows"
 
-_NOT_AT_A_HALF = "the probability at which decisions turn is tuned, not 1/2"
+_NOT_AT_A_HALF = "the threshold on the probability is tuned, not 1/2"
 
 
 def expected_failures(estimator):
@@ -140,7 +140,7 @@ def expected_failures(estimator):
             "check_methods_subset_invariance": _ORDERED_IN_TIME,
         }
     if isinstance(estimator, OptunaSearchCV) and is_regressor(estimator):
-        # As scikit-learn has it for RandomizedSearchCV.
+        # The same exemption as scikit-learn has for RandomizedSearchCV.
         return {"check_supervised_y_2d": "DataConversionWarning not caught"}
     if isinstance(estimator, (DeepEnsembleClassifier, DeepEnsembleRegressor)):
         return {"check_sample_weight_equivalence_on_dense_data": _CUTS_FOLDS}
@@ -228,7 +228,7 @@ def expected_breaches(estimator):
     return {}
 
 
-# Beside one of each estimator, other kinds of training, inside of others too.
+# One of each estimator, and other kinds of training, alone and inside another one.
 OF_CONTRACT = [
     *ESTIMATORS,
     SequenceVectorizer(),

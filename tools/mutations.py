@@ -1,13 +1,13 @@
-"""Break the code on purpose, one mutation at a time, and see if the tests notice.
+"""Break the code on purpose, one mutation at a time, and check that a test fails.
 
 The mutations are listed in ``mutations.toml``. Each is applied to a copy of the tree in
 a temporary folder; this checkout is not changed::
 
     python tools/mutations.py --jobs 2 --out out/mutations.json
     python tools/mutations.py --only patience-off-by-one tol-ignored
-    python tools/mutations.py --check      # only see that each still fits the code
+    python tools/mutations.py --check      # only check that each still fits the code
 
-The tests that are likely to notice run first, then those of the whole folder. The exit
+The tests that are likely to fail run first, then those of the whole folder. The exit
 status is 1 if a mutation survives.
 """
 
@@ -66,7 +66,7 @@ class Mutation:
 
 @dataclass
 class Result:
-    """What came of a mutation."""
+    """The outcome of a mutation."""
 
     id: str
     outcome: str  # caught, survived, timeout or error
@@ -152,7 +152,7 @@ def failed_test(output: str) -> str:
 
 
 def try_mutation(mutation: Mutation, tree: Path, options) -> Result:
-    """Break a copy of the tree, test it, and mend it."""
+    """Apply a mutation to a copy of the tree, run the tests, and undo it."""
     started = time.monotonic()
     path = tree / mutation.file
     text = path.read_text(encoding="utf-8")

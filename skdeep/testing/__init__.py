@@ -1,4 +1,4 @@
-"""Tests for people who write an estimator on top of skdeep."""
+"""Checks for estimators that are written on top of skdeep."""
 
 from skdeep.testing._contract import (
     check_estimator_contract,

@@ -1,4 +1,4 @@
-"""What skdeep asks of an estimator beyond scikit-learn's checks."""
+"""The checks of the contract, which go beyond those of scikit-learn."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ from skdeep.testing._data import (
     takes_documents,
 )
 
-# scikit-learn's own words for X and y where it does not name them.
-_WORDS_OF_SCIKIT_LEARN = (
+# Messages of scikit-learn about X and y that do not name them.
+_UNNAMED_BY_SCIKIT_LEARN = (
     "inconsistent numbers of samples|requires y to be passed|could not convert string"
     "|Found array with 0 sample|Input contains NaN"
 )
@@ -66,7 +66,7 @@ def _global_generators(seed: int) -> Iterator[None]:
 
 
 def check_random_state_decides(estimator) -> None:
-    """Equal seeds give bit-identical models, whatever the global generators hold.
+    """Equal seeds give bit-identical models, whatever state the global generators have.
 
     With ``random_state=None`` numpy's global generator decides, and no other.
     """
@@ -89,7 +89,7 @@ def check_random_state_decides(estimator) -> None:
 
 
 def check_refit_forgets(estimator) -> None:
-    """A second fit gives what a first fit gives: nothing of other data is left."""
+    """A fit to other data leaves nothing behind: the next fit gives the same model."""
     data, other = make_data(estimator), make_data(estimator, seed=1)
     fresh = fitted(estimator, data)
     if not takes_documents(estimator):
@@ -101,7 +101,7 @@ def check_refit_forgets(estimator) -> None:
 
 
 def check_copies_answer_equally(estimator) -> None:
-    """A pickle, a joblib dump and a deep copy answer with the same bits."""
+    """Pickles, joblib dumps and deep copies give bit-identical answers."""
     data = make_data(estimator)
     model = fitted(estimator, data)
     expected = answers(model, data.X)
@@ -122,7 +122,7 @@ def check_pickle_holds_no_tensor(estimator) -> None:
     """A pickle names no class of torch: it loads on a machine without a GPU."""
     data = make_data(estimator)
     model = fitted(estimator, data)
-    answers(model, data.X)  # may leave a network in memory
+    answers(model, data.X)  # may cache a network
     strings = {
         str(argument)
         for _, argument, _ in pickletools.genops(pickle.dumps(model))
@@ -139,7 +139,7 @@ def check_errors_name_the_argument(estimator) -> None:
         try:
             call()
         except (TypeError, ValueError) as error:
-            pattern = rf"\b{argument}\b|{_WORDS_OF_SCIKIT_LEARN}"
+            pattern = rf"\b{argument}\b|{_UNNAMED_BY_SCIKIT_LEARN}"
             assert re.search(pattern, str(error)), (
                 f"the error does not name {argument}: {error}"
             )
@@ -148,7 +148,7 @@ def check_errors_name_the_argument(estimator) -> None:
 
 
 def _bad_calls(estimator, data: Data) -> Iterator[tuple[str, Callable]]:
-    """Yield arguments, with calls in which they are wrong."""
+    """Yield names of arguments, each with a call in which it is wrong."""
 
     def fit(X=data.X, y=data.y, **options):
         return lambda: fitted(estimator, Data(X, y), **options)
@@ -238,7 +238,7 @@ def check_global_state_is_kept(estimator) -> None:
 
 
 def _global_state() -> dict[str, Any]:
-    """Return what a process shares and a fit must not change."""
+    """Return the state of the process that a fit must not change."""
     name, keys, *rest = np.random.get_state()  # noqa: NPY002
     return {
         "numpy's global generator": (name, tuple(keys), *rest),
@@ -271,7 +271,7 @@ def check_never_predicts_nan(estimator) -> None:
         except ValueError as error:
             message = "non-finite|diverge|finite numbers|too large"
             assert re.search(message, str(error)), (
-                f"the error does not tell of divergence: {error}"
+                f"the error does not mention divergence: {error}"
             )
             continue
         for name, values in answers(model, data.X).items():
@@ -291,7 +291,7 @@ def check_one_row_answers_as_in_a_batch(estimator) -> None:
 
 
 def check_data_frames(estimator) -> None:
-    """Data frames give the same answers as arrays, and columns go by their names."""
+    """Data frames give the same answers as arrays; columns are matched by name."""
     data = make_data(estimator)
     frame = named(data.X)
     model = fitted(estimator, Data(frame, data.y))
@@ -302,11 +302,9 @@ def check_data_frames(estimator) -> None:
     try:
         found = answers(model, frame[NAMES[::-1]])
     except ValueError as error:
-        assert "feature names" in str(error).lower(), (
-            f"the error does not tell: {error}"
-        )
+        assert "feature names" in str(error).lower(), f"unclear error: {error}"
     else:
-        assert_close(found, expected, "goes by the positions of named columns")
+        assert_close(found, expected, "depends on the order of named columns")
 
 
 def check_sample_weight(estimator) -> None:
@@ -333,7 +331,11 @@ def check_partial_fit_goes_on(estimator) -> None:
         each.partial_fit(*data.arguments)
     second = answers(model, data.X)
     assert differ(second, first), "a second partial_fit has no effect"
-    assert_equal(answers(loaded, data.X), second, "differs in a pickle that goes on")
+    assert_equal(
+        answers(loaded, data.X),
+        second,
+        "differs when a pickled model is trained further",
+    )
 
 
 def _without_early_stopping(estimator):
@@ -345,7 +347,7 @@ def _without_early_stopping(estimator):
 
 
 def check_warm_start_goes_on(estimator) -> None:
-    """``warm_start`` continues from the last fit, and refuses other columns."""
+    """``warm_start`` continues the last fit; other numbers of columns are rejected."""
     data = make_data(estimator)
     model = _without_early_stopping(estimator).set_params(warm_start=True)
     model.fit(*data.arguments)
@@ -356,7 +358,7 @@ def check_warm_start_goes_on(estimator) -> None:
         model.fit(*Data(data.X[:, :-1], data.y).arguments)
     except ValueError:
         return
-    raise AssertionError("warm_start goes on with another number of columns")
+    raise AssertionError("warm_start accepts another number of columns")
 
 
 def check_set_output(estimator) -> None:
@@ -395,7 +397,7 @@ def check_parallel_fits_are_equal(estimator) -> None:
 
 
 def check_history(estimator) -> None:
-    """``history_`` has a record of each epoch, which other attributes agree with."""
+    """``history_`` has a record for each epoch and agrees with the other attributes."""
     model = fitted(estimator)
     history = model.history_
     assert history, "history_ is empty"
@@ -457,7 +459,7 @@ def _is_network(estimator) -> bool:
     return hasattr(type(estimator), "module_")
 
 
-#: Each check, with what tells whether it applies to an estimator.
+#: Each check, with a function that tells whether it applies to an estimator.
 CHECKS: list[tuple[Callable[[Any], bool], Callable[[Any], None]]] = [
     (_always, check_random_state_decides),
     (_always, check_refit_forgets),

@@ -1,4 +1,4 @@
-"""Small data for the checks, made to suit an estimator, and its answers to them."""
+"""Small data sets that suit an estimator, and its answers for them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def takes_documents(estimator) -> bool:
 
 
 def named(X: np.ndarray) -> pd.DataFrame:
-    """Return rows as a data frame whose columns have names."""
+    """Return rows as a data frame with named columns."""
     return pd.DataFrame(X, columns=NAMES)
 
 
@@ -72,7 +72,7 @@ def fitted(estimator, data: Data | None = None, **options):
 
 
 def answers(estimator, X) -> dict[str, np.ndarray]:
-    """Return what each method that answers for rows returns, as arrays."""
+    """Return the predictions of an estimator, as arrays by method."""
     found = {}
     for name in _METHODS:
         if hasattr(estimator, name):
@@ -83,7 +83,7 @@ def answers(estimator, X) -> dict[str, np.ndarray]:
 
 
 def assert_equal(actual: dict, expected: dict, what: str) -> None:
-    """Raise if answers differ in a single bit."""
+    """Raise unless answers are bit-identical."""
     for name, values in expected.items():
         np.testing.assert_array_equal(actual[name], values, f"{name} {what}")
 

@@ -1,4 +1,4 @@
-"""The contract suite: it finds what is broken, and says which check has found it."""
+"""The contract suite finds broken estimators and names the check that failed."""
 
 import pickle
 import sys
@@ -92,7 +92,7 @@ class AcceptsWeights(Centroid):
         return np.ones(len(X)) if sample_weight is None else abs(sample_weight)
 
 
-class RiddleOfWeights(Centroid):
+class UnclearWeightError(Centroid):
     def _weight(self, sample_weight, X):
         try:
             return super()._weight(sample_weight, X)
@@ -199,7 +199,7 @@ BROKEN = {
     LosesState: "check_copies_answer_equally",
     KeepsTensors: "check_pickle_holds_no_tensor",
     AcceptsWeights: "check_errors_name_the_argument",
-    RiddleOfWeights: "check_errors_name_the_argument",
+    UnclearWeightError: "check_errors_name_the_argument",
     HalfFitted: "check_failed_fit_changes_nothing",
     OneThread: "check_global_state_is_kept",
     ChangesX: "check_global_state_is_kept",
@@ -220,7 +220,7 @@ def test_an_estimator_of_scikit_learn_alone_can_pass():
 
 
 @pytest.mark.parametrize("kind, name", BROKEN.items())
-def test_a_broken_estimator_is_found(kind, name):
+def test_broken_estimator_is_found(kind, name):
     checks = {c.func.__name__: c for _, c in estimator_contract_checks(kind())}
     threads = torch.get_num_threads()
     try:
@@ -236,7 +236,7 @@ def test_the_first_failure_is_named():
 
 
 def test_expected_failures_are_not_run():
-    reason = "all rows count alike"
+    reason = "all rows count the same"
     check_estimator_contract(
         IgnoresWeights(), expected_failed_checks={"check_sample_weight": reason}
     )
@@ -249,7 +249,7 @@ def test_expected_failures_must_exist():
 
 def test_parameters_for_pytest():
     def expected(estimator):
-        return {"check_sample_weight": "all rows count alike"}
+        return {"check_sample_weight": "all rows count the same"}
 
     decorate = parametrize_with_contract(
         [IgnoresWeights()], expected_failed_checks=expected
@@ -277,5 +277,5 @@ def test_pytest_is_not_needed(monkeypatch):
 
 
 def test_estimators_of_the_tests_can_be_pickled():
-    """Otherwise the tests above would find something else."""
+    """Otherwise the tests above would fail for another reason."""
     assert pickle.loads(pickle.dumps(Centroid())).random_state is None

@@ -1,4 +1,4 @@
-"""The page "Write your own family": its code runs, is short, and keeps the contract."""
+"""The code of the page "Write your own family" runs and keeps the contract."""
 
 import re
 import sys
@@ -21,7 +21,7 @@ def cells():
 
 @pytest.fixture
 def namespace(cells, monkeypatch):
-    """What the first cell of the page defines."""
+    """The names that the first cell of the page defines."""
     names = {"__name__": __name__}
     exec(compile(cells[0], PAGE.name, "exec"), names)
     # Pickle finds classes by the names of their modules.
