@@ -54,14 +54,22 @@ class Mutation:
 
     def mismatch(self, tree: Path) -> str | None:
         """Return why the mutation cannot be applied, None if it can."""
+        if self.locate(tree) is None:
+            return f"the old code does not occur exactly once in {self.file}"
+        return None
+
+    def locate(self, tree: Path) -> Path | None:
+        """Return the file with the old code, which may have moved, if it is unique."""
         path = tree / self.file
-        if not path.exists():
-            return f"{self.file} does not exist"
-        count = path.read_text(encoding="utf-8").count(self.old)
-        if count != 1:
-            return f"the old code occurs {count} times in {self.file}"
-        missing = [name for name in self.first if not (tree / name).exists()]
-        return f"{', '.join(missing)} does not exist" if missing else None
+        if path.exists() and _count(self.old, path) == 1:
+            return path
+        counts = {p: _count(self.old, p) for p in (tree / "skdeep").rglob("*.py")}
+        found = [path for path, count in counts.items() if count]
+        return found[0] if len(found) == 1 and counts[found[0]] == 1 else None
+
+
+def _count(text: str, path: Path) -> int:
+    return path.read_text(encoding="utf-8").count(text)
 
 
 @dataclass
@@ -154,7 +162,8 @@ def failed_test(output: str) -> str:
 def try_mutation(mutation: Mutation, tree: Path, options) -> Result:
     """Apply a mutation to a copy of the tree, run the tests, and undo it."""
     started = time.monotonic()
-    path = tree / mutation.file
+    path = mutation.locate(tree)
+    assert path is not None  # as ``main`` has checked
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
     outcome, caught_by = "survived", ""
@@ -246,6 +255,9 @@ def main() -> int:
     misfits = {id: reason for id, reason in misfits.items() if reason}
     for id, reason in misfits.items():
         print(f"does not fit: {id}: {reason}")
+    for name in sorted({f for m in mutations for f in m.first}):
+        if not (options.tree / name).exists():
+            print(f"does not exist: {name}")
     if options.check:
         return int(bool(misfits))
     mutations = [m for m in mutations if m.id not in misfits]
