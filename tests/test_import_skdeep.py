@@ -40,7 +40,7 @@ def test_an_unknown_name_is_an_attribute_error():
     import skdeep
 
     with pytest.raises(AttributeError, match="MLPClasifier"):
-        skdeep.MLPClasifier
+        _ = skdeep.MLPClasifier
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
-"""The directions in which parts of skdeep may import each other, read from the text."""
+"""Which subpackages and libraries each part of skdeep imports, read from the source."""
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ import skdeep
 ROOT = Path(skdeep.__file__).parent
 SOURCES = sorted(ROOT.rglob("*.py"))
 
-# What a part may import, of skdeep's own parts and of big libraries. A part may always
-# import itself.
+# What a part may import: other parts of skdeep, and libraries (None: any). A part may
+# always import itself.
 PARTS = {
     "networks": {"skdeep": set(), "libraries": {"torch", "numpy"}},
     "losses": {"skdeep": set(), "libraries": {"torch"}},
@@ -27,6 +28,7 @@ PARTS = {
     "metrics": {"skdeep": {"encoding"}, "libraries": None},
     "model_selection": {"skdeep": set(), "libraries": None},
     "preprocessing": {"skdeep": {"encoding"}, "libraries": None},
+    "testing": {"skdeep": set(), "libraries": None},
 }
 # Modules in the root that any part may import.
 SHARED = {
@@ -59,6 +61,7 @@ def part_of(path):
     return path.relative_to(ROOT).parts[0]
 
 
+@functools.cache
 def parse(path):
     return ast.parse(path.read_text(encoding="utf-8"))
 
@@ -92,9 +95,15 @@ def test_library_has_one_home(library):
     assert users <= {HOMES[library]}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_matplotlib_is_imported_where_it_draws(path):
-    """Not when skdeep is: it is slow to load, and looks for a screen."""
+@pytest.mark.parametrize("library", ["matplotlib", "pytest"])
+def test_library_is_imported_where_it_is_used(library):
+    """Drawing libraries are slow to load; pytest may not be installed."""
+    users = [str(p.relative_to(ROOT)) for p in SOURCES if library in outside_imports(p)]
+    assert users == []
+
+
+def outside_imports(path):
+    """Return the libraries that importing a module imports, outside of functions."""
     tree = parse(path)
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     outside = ast.Module(body=[], type_ignores=[])
@@ -103,7 +112,7 @@ def test_matplotlib_is_imported_where_it_draws(path):
             outside.body += [n for n in node.body if not isinstance(n, functions)]
         elif not isinstance(node, functions):
             outside.body.append(node)
-    assert not {n for n in imports(outside) if n.split(".")[0] == "matplotlib"}
+    return {name.split(".")[0] for name in imports(outside)}
 
 
 def test_every_part_has_a_rule():
@@ -111,6 +120,6 @@ def test_every_part_has_a_rule():
     assert folders <= set(PARTS)
 
 
-def test_only_the_front_door_stands_in_the_root():
+def test_only_shared_modules_are_in_the_root():
     names = {path.stem for path in SOURCES if path.parent == ROOT}
     assert names <= {"__init__", *SHARED}

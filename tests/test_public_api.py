@@ -1,7 +1,8 @@
-"""Every public name: where it is found, and that it is documented by example."""
+"""Every public name is in a public subpackage and documented, with an example."""
 
 import importlib
 import inspect
+import operator
 import pkgutil
 import re
 
@@ -11,7 +12,7 @@ from numpydoc.docscrape import ClassDoc, FunctionDoc
 
 import skdeep
 
-# What a user imports from; losses, networks, encoding and training are for the house.
+# What a user imports from; losses, networks, encoding and training are internal.
 PUBLIC_SUBPACKAGES = [
     "datasets",
     "estimators",
@@ -25,14 +26,20 @@ NAMES = [
     for name in skdeep.__all__
     if name != "__version__" and not inspect.ismodule(getattr(skdeep, name))
 ]
-# For people who write an estimator; not at the top level.
+# For people who write an estimator: names that are not at the top level.
+DEVELOPER_SUBPACKAGES = ["testing"]
 BASE_CLASSES = {"BaseNetwork", "ClassifierNetwork", "RegressorNetwork"}
 FUNCTIONS = [name for name in NAMES if inspect.isfunction(getattr(skdeep, name))]
 CLASSES = [name for name in NAMES if inspect.isclass(getattr(skdeep, name))]
+DEVELOPER_FUNCTIONS = [
+    f"{subpackage}.{name}"
+    for subpackage in DEVELOPER_SUBPACKAGES
+    for name in importlib.import_module(f"skdeep.{subpackage}").__all__
+]
 
 
 def packages():
-    """Return skdeep and all packages in it."""
+    """Return the names of skdeep and all its subpackages."""
     found = pkgutil.walk_packages(skdeep.__path__, "skdeep.")
     return ["skdeep", *(module.name for module in found if module.ispkg)]
 
@@ -43,7 +50,7 @@ def constants_then_classes(name):
 
 
 def public_methods(cls):
-    """Return the methods that skdeep itself gives a class."""
+    """Return the public methods of a class that are defined in skdeep."""
     return [
         (name, member)
         for name, member in inspect.getmembers(cls, callable)
@@ -55,7 +62,7 @@ def public_methods(cls):
 
 
 @pytest.mark.parametrize("package", packages())
-def test_all_is_sorted_and_true(package):
+def test_all_is_sorted_and_complete(package):
     module = importlib.import_module(package)
     assert list(module.__all__) == sorted(module.__all__, key=constants_then_classes)
     assert len(set(module.__all__)) == len(module.__all__)
@@ -72,7 +79,7 @@ def test_name_is_in_a_public_subpackage(name):
 
 
 @pytest.mark.parametrize("subpackage", PUBLIC_SUBPACKAGES)
-def test_subpackage_hides_nothing(subpackage):
+def test_subpackage_names_are_at_the_top_level(subpackage):
     module = importlib.import_module(f"skdeep.{subpackage}")
     assert set(module.__all__) - BASE_CLASSES <= set(skdeep.__all__)
 
@@ -85,7 +92,7 @@ def assert_documented(doc, signature, has_result):
     assert doc["Summary"]
     named = [name for p in doc["Parameters"] for name in p.name.split(", ")]
     expected = [name for name in signature.parameters if name not in ("self", "cls")]
-    # Grouped by what they are about, hence not always in order.
+    # Grouped by subject, so not always in the order of the signature.
     assert sorted(name.lstrip("*") for name in named) == sorted(expected)
     for parameter in doc["Parameters"]:
         assert parameter.type, parameter.name
@@ -103,11 +110,12 @@ def test_class_is_documented(name):
     assert doc["Attributes"]
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", [*FUNCTIONS, *DEVELOPER_FUNCTIONS])
 def test_function_is_documented(name):
-    function = getattr(skdeep, name)
+    function = operator.attrgetter(name)(skdeep)
     doc = FunctionDoc(function)
-    assert_documented(doc, inspect.signature(function), has_result=True)
+    has_result = inspect.signature(function).return_annotation != "None"
+    assert_documented(doc, inspect.signature(function), has_result=has_result)
     assert any(line.startswith(">>>") for line in doc["Examples"])
 
 

@@ -1,9 +1,9 @@
-"""Call everything with odd arguments, and report what breaks the rule.
+"""Call every public name with odd arguments, and report what breaks the rule.
 
-A call works, or it raises an error of scikit-learn's kinds that names the argument::
+A call works, or raises a ValueError or the like that names the argument::
 
     python tools/fuzz.py --cases 10000 --seed 0
-    python tools/fuzz.py --seed 0 --case 123     # one of them again, with its traceback
+    python tools/fuzz.py --seed 0 --case 123     # run one again, with its traceback
 """
 
 import argparse
@@ -72,7 +72,7 @@ def run_all(numbers, options):
 
 
 def kind_of(fault):
-    """Return what faults of one kind share: no numbers, no values."""
+    """Return the text that faults of a kind share, without numbers and values."""
     text = re.sub(r"0x[0-9a-f]+|\d+", "N", fault)
     return re.sub(r"'[^']*'|\"[^\"]*\"", "'…'", text)[:100].replace("\n", " ")
 

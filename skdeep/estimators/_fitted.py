@@ -11,7 +11,7 @@ from torch import nn
 
 from skdeep.estimators._hooks import NetworkHooks
 from skdeep.estimators._summary import NetworkSummary, describe_inputs, summarise
-from skdeep.training import Task, make_net, seeded_generators, resolve_device
+from skdeep.training import Task, make_net, resolve_device, seeded_generators
 
 
 class FittedNetwork(NetworkHooks):

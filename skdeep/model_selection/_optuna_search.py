@@ -465,6 +465,7 @@ None, default='median'
                 with added_callback(model, StopAfterEpochs(self.best_n_epochs_)):
                     model.fit(X, *target, **fit_params)
         self.refit_time_ = time.time() - started
+        self.__dict__.pop("feature_names_in_", None)  # of an earlier fit
         if hasattr(model, "feature_names_in_"):
             self.feature_names_in_ = model.feature_names_in_
 

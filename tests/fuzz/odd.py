@@ -1,4 +1,4 @@
-"""Odd values: what users pass by mistake, and what few ever pass.
+"""Odd values: common mistakes, and valid values that are rarely used.
 
 Each table maps a name, which a report shows, to a function of a valid value. Values are
 tiny, or too large for any machine: nothing in between may eat its memory.
@@ -19,11 +19,11 @@ from scipy import sparse
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from torch import nn
 
-HUGE = 2**40  # of anything this many fill no memory: 8 TB of numbers
+HUGE = 2**40  # 8 TB of floats: more than any memory
 
 
 class ArrayLike:
-    """What numpy can turn into an array."""
+    """An object that numpy converts by ``__array__``."""
 
     def __init__(self, array):
         self.array = array
@@ -33,7 +33,7 @@ class ArrayLike:
 
 
 class TooLarge:
-    """What there is no memory for."""
+    """An array too large for the memory."""
 
     shape = (12, 3)
     ndim = 2
@@ -101,7 +101,7 @@ def ragged(x):
     return [rows[0][:1] if isinstance(rows[0], list) else [rows[0]], *rows[1:]]
 
 
-# Arrays of any number of axes.
+# Arrays with any number of axes.
 ARRAYS = {
     "list": lambda x: np.asarray(x).tolist(),
     "tuple": lambda x: tuple(np.asarray(x).tolist()),
@@ -191,7 +191,7 @@ ARRAYS = {
 
 
 def sparse_of(format):
-    """Return what makes sparse arrays (or matrices) of a format."""
+    """Return a function that makes sparse arrays (or matrices) in a format."""
     kind, format = format.rsplit("_", 1)
     make = getattr(sparse, f"{kind}_{format}")
     return lambda x: make(np.asarray(x))
@@ -235,7 +235,7 @@ def several_row_levels(x):
 
 
 def named(*names):
-    """Return what makes a frame with some columns renamed."""
+    """Return a function that makes a frame with some columns renamed."""
 
     def make(x):
         n_columns = np.shape(x)[1]
@@ -371,7 +371,7 @@ COLUMNS = ARRAYS | {
     "a number": lambda x: 2.0,
 }
 
-# Parameters, of whatever kind the right one is.
+# Parameters, whatever type is right.
 PARAMETERS = {
     repr(value)[:40]: (lambda x, value=value: value)
     for value in (
@@ -462,7 +462,7 @@ PARAMETERS |= {
 
 
 class Returning(nn.Module):
-    """A network whose output is made into something else."""
+    """A network whose output is changed into something else."""
 
     def __init__(self, n_features, n_outputs, change=None):
         super().__init__()
@@ -483,7 +483,7 @@ def _raise(error):
 
 
 def returning(change):
-    """Return an odd module, as a function that makes it."""
+    """Return a function that makes an odd module."""
     return lambda x: functools.partial(Returning, change=change)
 
 
@@ -675,7 +675,7 @@ LABELS = {
     }.items()
 }
 
-# Joblib checks the type of what is its own.
+# joblib checks the types of its own arguments.
 COUNTS = {
     repr(n)[:40]: (lambda x, n=n: n)
     for n in (None, -1, 0, 1, 3, 10**6, 10**30, -(10**9))
@@ -694,5 +694,5 @@ KINDS = {
 
 
 def odd_values(kind, name):
-    """Return the odd values of an argument by their names."""
+    """Return the odd values to try for an argument, by name."""
     return KINDS[kind] | OWN_VALUES.get(name, {})

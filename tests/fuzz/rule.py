@@ -1,4 +1,4 @@
-"""The rule: a call works, or says by name which argument is wrong."""
+"""The rule that every call keeps: it works, or its error names the wrong argument."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from sklearn.utils._param_validation import StrOptions
 from tests.fuzz.odd import odd_values
 from tests.fuzz.subjects import SUBJECTS, Subject, arguments_of, folder, required_of
 
-# Seconds after which a call counts as one that never ends.
+# Seconds after which a call counts as endless.
 _TIME_LIMIT = 20
-# Memory beyond what the process has, in bytes.
+# Bytes that a call may use on top of what the process uses already.
 _MEMORY_LIMIT = 4 * 2**30
 
 _ALLOWED_ERRORS = (
@@ -45,7 +45,7 @@ _ALLOWED_ERRORS = (
     TypeError,
     AttributeError,
     MemoryError,
-    ImportError,  # of a package that an option needs: scikit-learn raises it, too
+    ImportError,  # an option needs a package that is not installed
 )
 _ALLOWED_WARNINGS = (
     UserWarning,
@@ -55,7 +55,7 @@ _ALLOWED_WARNINGS = (
     FitFailedWarning,
     UndefinedMetricWarning,
 )
-# Packages whose insides are nothing to a user of skdeep.
+# Packages that skdeep uses: users of skdeep should not see errors raised in them.
 _INSIDES = (
     "joblib",
     "lime",
@@ -70,10 +70,10 @@ _INSIDES = (
     "torch",
 )
 
-# What a subject is given as an estimator, and scikit-learn's way to fit and score it.
+# The estimators that are passed to subjects, and the code that fits and scores them.
 _OF_USERS_ESTIMATOR = ("sklearn/linear_model", "sklearn/model_selection/_validation")
 
-# scikit-learn's own words for X and y where it does not name them.
+# Messages of scikit-learn about X and y that do not name them.
 _SAID_BY_SCIKIT_LEARN = re.compile(
     r"Expected 2D array, got|Found array with|inconsistent numbers of samples"
     r"|Unknown label type|is not fitted yet|feature names|requires y to be passed"
@@ -82,17 +82,17 @@ _SAID_BY_SCIKIT_LEARN = re.compile(
 )
 
 
-# What scikit-learn's metrics and checks call arguments.
+# Other names of arguments in messages of scikit-learn.
 _ALIASES = {"y": ["y_true"], "sample_weight": ["Sample weights", "sample weights"]}
 
 
 class _TooLong(BaseException):
-    """The call does not end."""
+    """The call took longer than the time limit."""
 
 
 @dataclass
 class Case:
-    """One call with one odd argument or two.
+    """One call with one or two odd arguments.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ class Case:
 
 @dataclass
 class Outcome:
-    """What a case has come to."""
+    """The error of a case, if any, and the faults found."""
 
     case: Case
     error: BaseException | None = None
@@ -139,7 +139,7 @@ class Outcome:
 
 
 def make_case(number: int, seed: int) -> Case:
-    """Draw a case; the same for equal numbers and seeds."""
+    """Draw a case. Equal numbers and seeds give the same case."""
     rng = np.random.default_rng([seed, number])
     weights = np.array([subject.weight for subject in SUBJECTS], dtype=float)
     subject = SUBJECTS[rng.choice(len(SUBJECTS), p=weights / weights.sum())]
@@ -160,14 +160,14 @@ def make_case(number: int, seed: int) -> Case:
 
 
 def _choose_method(subject: Subject, rng) -> str:
-    """Return a method: a fit in half of the cases."""
+    """Draw a method to call; more than half of the time, one that fits."""
     fits = [m for m in subject.methods if "fit" in m]
     others = [m for m in subject.methods if m not in fits]
     return str(rng.choice(fits if not others or rng.random() < 0.6 else others))
 
 
 def _valid_arguments(subject: Subject, called, rng) -> dict:
-    """Return the arguments that must be there, and some of those that may."""
+    """Return the required arguments and a random part of the optional ones."""
     needed = required_of(called)
     pairs = ("X_val", "y_val")
     with_pair = rng.random() < 0.2
@@ -181,14 +181,14 @@ def _valid_arguments(subject: Subject, called, rng) -> dict:
     return arguments
 
 
-# Numbers of what is made one after another: so many take time, not memory.
+# Counts that cost time, not memory, when they are large.
 _COUNTED = {"n_members", "n_trials", "num_layers", "max_iter"}
 
 
 def _make_odd(subject, called, arguments, parameters, odd, rng) -> None:
     """Replace an argument, or a parameter of the constructor, by an odd value."""
     names = [n for n in arguments_of(called) if n != "self"]
-    # Other methods than a fit check no parameters, as in scikit-learn.
+    # Only fits check the parameters, as in scikit-learn.
     is_fit = subject.is_estimator and "fit" in called.__name__
     constructor = arguments_of(subject.target) if is_fit else []
     if constructor and (not names or rng.random() < 0.4):
@@ -210,7 +210,7 @@ def _make_odd(subject, called, arguments, parameters, odd, rng) -> None:
         try:
             value = values[chosen](valid)
         except Exception:
-            continue  # there is no such thing of this value
+            continue  # this value has no such variant
         if _is_endless(name, value):
             continue
         target[name] = value
@@ -219,7 +219,7 @@ def _make_odd(subject, called, arguments, parameters, odd, rng) -> None:
 
 
 def _other_modes(subject: Subject, rng) -> dict:
-    """Return values of parameters that are names or flags, now and then."""
+    """Draw values for some of the parameters that are options or flags."""
     if rng.random() < 0.5:
         return {}
     found = {}
@@ -233,8 +233,8 @@ def _other_modes(subject: Subject, rng) -> dict:
 
 def _is_endless(name: str, value) -> bool:
     if name == "compile":
-        return True  # takes a compiler, and half a minute
-    # Work that the user asks for.
+        return True  # needs a compiler and half a minute
+    # The user asked for that much work.
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return name in _COUNTED and is_number and value > 1000 and value != float("inf")
 
@@ -250,7 +250,7 @@ def _default(subject: Subject, name: str):
 
 @contextlib.contextmanager
 def bounds():
-    """Bound memory, run in a folder of its own, and close figures."""
+    """Limit the memory, and run in a temporary folder."""
     before = os.getcwd()
     os.chdir(folder())
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
@@ -286,14 +286,14 @@ def run(number: int, seed: int) -> Outcome:
 
 
 def judge(case: Case) -> Outcome:
-    """Call what a case says, and note what breaks the rule."""
+    """Make the call of a case, and collect what breaks the rule."""
     outcome = Outcome(case)
     given = {**case.arguments, **case.parameters}
     before = {name: fingerprint(value) for name, value in given.items()}
     caught: list = []
 
     def show(message, category, filename, lineno, file=None, line=None):
-        # What Ridge, say, warns of is the fault of whoever has chosen it.
+        # Warnings of an estimator that was passed in, such as Ridge, do not count.
         frames = traceback.extract_stack()
         if not any(part in f.filename for f in frames for part in _OF_USERS_ESTIMATOR):
             made = warnings.WarningMessage(message, category, filename, lineno)
@@ -342,7 +342,7 @@ def _fit_data(subject: Subject) -> list:
 
 
 def _make_estimator(case: Case):
-    """Make the estimator; a fitted one if the case needs one."""
+    """Make the estimator, fitted if the case needs that."""
     model = case.subject.make(**case.parameters)
     if case.from_fitted or "fit" not in case.method:
         fitted = _fitted_state(case.subject.name)
@@ -372,14 +372,14 @@ def _call_estimator(case: Case, outcome: Outcome) -> None:
 
 
 def _answers(subject: Subject):
-    """Return what a fitted estimator answers to valid data."""
+    """Return what the fitted estimator of a subject returns for valid data."""
     model = object.__new__(subject.target)
     vars(model).update(_fitted_state(subject.name))
     return _ask(subject, model)
 
 
 def _ask(subject: Subject, model):
-    """Return the answer of an estimator to valid data."""
+    """Return what an estimator returns for valid data."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         method = model.predict if hasattr(model, "predict") else model.transform
@@ -387,7 +387,7 @@ def _ask(subject: Subject, model):
 
 
 def _faults_after_failing(case: Case, model, before: dict, answered) -> list[str]:
-    """Return what a call that failed has left behind."""
+    """Return how a failed call has changed the estimator."""
     after = dict(vars(model))
     new = sorted(set(after) - set(before))
     faults = [f"a call that failed has set {', '.join(new)}"] if new else []
@@ -419,28 +419,28 @@ def _faults_of_error(case: Case, error: BaseException) -> list[str]:
     if _is_of_users_estimator(error) or _is_of_file(case, error, text):
         return []
     if isinstance(error, IndexError) and re.search(r"^row must be", text):
-        return []  # a position out of range, as of a list
+        return []  # a position out of range, as for a list
     if not isinstance(error, _ALLOWED_ERRORS):
         return [f"{type(error).__name__} is not of scikit-learn's kinds: {text}"]
     faults = []
     if not _names_argument(case, text):
         faults.append(f"{type(error).__name__} names no argument: {text}")
     inside = _innermost_package(error)
-    has_note = hasattr(error, "__notes__")  # tells whose code was called, and how
+    has_note = hasattr(error, "__notes__")  # the note says which user code was called
     if inside in _INSIDES and not has_note:
         faults.append(f"{type(error).__name__} comes from inside {inside}: {text}")
     return faults
 
 
 def _is_of_users_estimator(error: BaseException) -> bool:
-    """Say whether given code has raised: scikit-learn's estimator, a lambda."""
+    """Return whether user code has raised: an estimator or a function passed in."""
     frames = traceback.extract_tb(error.__traceback__)
     is_lambda = frames[-1].filename.endswith("odd.py")
     return is_lambda or any(_OF_USERS_ESTIMATOR[0] in f.filename for f in frames)
 
 
 def _is_of_file(case: Case, error: BaseException, text: str) -> bool:
-    """Say whether something is wrong with a file, and the error shows its name."""
+    """Return whether the error is about a file and shows its name."""
     paths = [n for n, a in case.subject.values.items() if a.kind == "path"]
     given = [str(case.arguments.get(name)) for name in paths]
     if any(path in text for path in given if path):
@@ -461,7 +461,7 @@ def _names_argument(case: Case, text: str) -> bool:
 
 
 def _innermost_package(error: BaseException) -> str:
-    """Return the package whose line has raised an error."""
+    """Return the package in which an error was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     parts = frames[-1].filename.split(os.sep) if frames else []
     if "site-packages" not in parts:
@@ -499,7 +499,7 @@ def _faults_of_result(case: Case, result) -> list[str]:
 
 
 def fingerprint(value) -> Any:
-    """Return what changes if a value is written to."""
+    """Return a value that changes if the argument is modified in place."""
     if isinstance(value, np.ndarray):
         data = repr(value.tolist()) if value.dtype.hasobject else value.tobytes()
         return (str(value.dtype), value.shape, value.flags.writeable, data)
@@ -524,7 +524,7 @@ def fingerprint(value) -> Any:
         return (str(value.dtype), value.name, shown, repr(value.tolist()))
     if isinstance(value, (pl.DataFrame, pl.Series)):
         is_frame = isinstance(value, pl.DataFrame)
-        # Of values as text, since NaN is not equal to itself.
+        # As text, because NaN is not equal to itself.
         return repr(value.to_dict(as_series=False) if is_frame else value.to_list())
     if isinstance(value, dict):
         return {str(k): fingerprint(v) for k, v in value.items()}
@@ -534,7 +534,7 @@ def fingerprint(value) -> Any:
         return repr(value), sorted(vars(value))
     if isinstance(value, (int, float, str, bytes, complex)):
         return repr(value)
-    return None  # nothing that is written to
+    return None  # cannot be modified in place
 
 
 def _fingerprint_index(index: pd.Index):

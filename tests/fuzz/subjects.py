@@ -1,4 +1,4 @@
-"""What is called: every public name, with valid arguments to begin with."""
+"""Every public name, with valid arguments for its calls."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DOCUMENTS = ["Ann beats Ben", "Ben loses", "Ann wins again", "nobody wins"]
 
 
 class Arg(NamedTuple):
-    """An argument: which odd values it takes, and a valid one.
+    """An argument: the kind of odd values to try, and a valid value.
 
     A valid value that is a function is called when it is needed.
     """
@@ -86,7 +86,7 @@ class Subject:
 
     @functools.cached_property
     def methods(self) -> list[str]:
-        """Names of the methods to call; none of a function."""
+        """Names of the methods to call; empty for a function."""
         if not self.is_estimator:
             return []
         return [m for m in public_methods(self.target) if m not in self.skipped]
@@ -102,7 +102,7 @@ class Subject:
 
 
 def arguments_of(function) -> list[str]:
-    """Return the names of arguments, without those that collect others."""
+    """Return the names of the arguments, without ``*args`` and ``**kwargs``."""
     collecting = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
     parameters = inspect.signature(function).parameters.values()
     return [p.name for p in parameters if p.kind not in collecting]
@@ -117,7 +117,7 @@ def required_of(function) -> list[str]:
 
 
 def public_methods(cls) -> list[str]:
-    """Return the names of the methods that skdeep itself gives a class."""
+    """Return the names of a class's public methods that are defined in skdeep."""
     return [
         name
         for name, member in inspect.getmembers(cls, callable)
@@ -128,8 +128,10 @@ def public_methods(cls) -> list[str]:
     ]
 
 
-# What a user imports from; the others are for the house.
-_NOT_PUBLIC = {"encoding", "losses", "networks", "training"}
+# Subpackages that users do not import from.
+_NOT_PUBLIC = {"encoding", "losses", "networks", "testing", "training"}
+# Base classes, to be subclassed.
+_FOR_DEVELOPERS = {"BaseNetwork", "ClassifierNetwork", "RegressorNetwork"}
 
 
 def public_names() -> set[str]:
@@ -138,7 +140,7 @@ def public_names() -> set[str]:
     for package in pkgutil.iter_modules(skdeep.__path__):
         if package.ispkg and package.name not in _NOT_PUBLIC:
             names |= set(importlib.import_module(f"skdeep.{package.name}").__all__)
-    return names - {"__version__"}
+    return names - _FOR_DEVELOPERS - {"__version__"}
 
 
 # -- values ----------------------------------------------------------------------------
@@ -160,7 +162,7 @@ COSTS = {
     "fp_cost": Arg("column", WEIGHTS),
     "fn_cost": Arg("column", WEIGHTS[::-1]),
 }
-# One short epoch; of more that are asked for, the second shows no progress.
+# One short epoch; if a case asks for more, early stopping ends them soon.
 QUICK = {"max_iter": 1, "tol": 1e6, "n_iter_no_change": 1, "random_state": 0}
 TWO_UNITS = QUICK | {"hidden_layer_sizes": (2,)}
 
@@ -338,7 +340,7 @@ def estimator(name, values, parameters, **options):
 
 
 def function(name, *targets, values, **options):
-    """Return a subject of the first target, which calls the others."""
+    """Return a subject whose target calls the other functions."""
     return Subject(name, targets[0], values, covers=targets[1:], **options)
 
 
@@ -357,7 +359,7 @@ SUBJECTS = [
     estimator("DeepEnsembleClassifier", CLASSIFIED, _ENSEMBLE),
     estimator("DeepEnsembleRegressor", REGRESSED, _ENSEMBLE),
     estimator("CostSensitiveClassifier", CLASSIFIED | COSTS, _COSTLY, weight=4),
-    # What it predicts is Ridge's, of targets near the largest float NaN.
+    # Ridge predicts NaN for targets near the largest float.
     estimator("OptunaSearchCV", REGRESSED, _SEARCH, may_hold_nan=True),
     estimator("SlidingWindow", FORECAST, {"window": 3}, may_hold_nan=True, weight=4),
     estimator("TrendFeatures", {"X": Arg("table", PRICES)}, {}, may_hold_nan=True),
