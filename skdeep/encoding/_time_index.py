@@ -86,7 +86,7 @@ def times_of(X, origin: Origin = INDEX) -> pd.Index | None:
         return None
     _refuse_dates_as_numbers(index, origin)
     values = index.to_numpy()
-    late = np.flatnonzero(~(values[1:] > values[:-1]))
+    late = np.flatnonzero(~(values[1:] > values[:-1]))  # NaN counts as out of order
     if not late.size:
         return index
     row = int(late[0]) + 1
@@ -135,6 +135,7 @@ def _as_dates(index: pd.Index, origin: Origin) -> pd.Index:
 
 def _parse_text(index: pd.Index, origin: Origin) -> pd.Index:
     """Convert text that is dates; return other text unchanged."""
+    # Matching every label is slow, and most indexes of text are names.
     some = index[:: max(1, len(index) // _N_PROBED)]
     if not any(map(_may_be_date, some)):
         return index

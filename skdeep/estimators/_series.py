@@ -139,6 +139,8 @@ class Group:
         """Return the time axis of the series; None without times."""
         is_index = self.origin.column is None and self.times is not None
         if is_index and freq is None and self.key is not None and not self.has_dates:
+            # The default row numbers of one series skip the rows of the others, which
+            # must not be reported as gaps.
             return numbered_rows(self.times)
         origin = self.origin
         if self.key is not None:
@@ -220,6 +222,7 @@ def check_series(
     """
     reset = schema is None
     estimator = stand_in(estimator, schema)
+    # Names first: all later checks find columns by name.
     _check_unique_columns(X, name)
     _check_feature_names(estimator, X, reset=reset)
     rest, keys, times, labels = _split_labels(estimator, X, reset, name)
@@ -273,7 +276,7 @@ def _split_labels(estimator, X, reset: bool, name: str) -> tuple[Any, Any, Any, 
     """
     asked = [p for p in LABEL_PARAMETERS if getattr(estimator, p) is not None]
     if asked and not hasattr(X, "shape") and not hasattr(X, "columns"):
-        X = np.array(X, dtype=object)
+        X = np.array(X, dtype=object)  # otherwise names would turn all into text
     if not asked or sparse.issparse(X) or len(X.shape) != 2:
         return X, None, X, list(getattr(X, "columns", ()))
     _check_n_features(estimator, X, reset=reset)
@@ -312,6 +315,7 @@ def _get_column(X, place: int) -> pd.Series:
         return X.iloc[:, place]
     names = getattr(X, "columns", None)
     name = None if names is None else list(names)[place]
+    # In an array of objects, dates are still Timestamps: restore the type.
     return pd.Series(list(X[:, place]), name=name, dtype=object).infer_objects()
 
 
@@ -367,6 +371,7 @@ def _check_missing(
     counts: dict = {}
     for group in groups:
         missing = is_missing[group.rows]
+        # Accumulated, "missing so far" is the beginning of a column without values.
         inside = missing & ~np.logical_and.accumulate(missing)
         if not is_training:
             inside &= ~np.logical_and.accumulate(missing[::-1])[::-1]
@@ -464,6 +469,8 @@ def find_layout(estimator, X, y, target: np.ndarray | None, n_features: int) -> 
     )
     target_names = None if target is None else _names_of(y)
     is_named = hasattr(X, "columns")
+    # Without y, the targets are columns of X; with y, ``own`` are the columns that hold
+    # the past of y, if there are any.
     if target is None and estimator.target_columns is None:
         own = [i for i in range(len(numeric)) if i not in known]
     elif not own and is_named and target_names and set(target_names) <= set(names):

@@ -61,7 +61,7 @@ def with_calendar(
     moved = None if usual is None else usual.moved_to(group.times)
     if moved is None:
         return axis
-    moved.place = axis.place
+    moved.place = axis.place  # messages name this series, not the other one
     return moved
 
 
@@ -112,6 +112,7 @@ def windows_inside(
     series: Series, targets, groups: list[Group], codes: dict, own: list[int], sizes
 ) -> Windows:
     """Return all windows that lie, with their futures, within one series."""
+    # Rows of different series may alternate in X; a window needs contiguous rows.
     order = np.concatenate([group.rows for group in groups])
     ends = np.cumsum([len(group.rows) for group in groups]).tolist()
     spans = list(zip([0, *ends[:-1]], ends, strict=True))

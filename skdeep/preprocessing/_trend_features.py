@@ -109,7 +109,7 @@ def _direction(ta, high, low, close):
 def _volume_balance(ta, close, volume, days):
     """Return the share of volume on rising days minus that on falling days."""
     change = ta.ROCP(close, 1)
-    change[np.abs(change) < ROUNDING] = 0.0
+    change[np.abs(change) < ROUNDING] = 0.0  # or equal prices would count as a rise
     signed = np.sign(change) * volume
     if np.isnan(signed).all():  # TA-Lib raises, as above
         return signed
@@ -174,6 +174,7 @@ class _PriceSeries(NamedTuple):
     def read(self, columns: list[np.ndarray]) -> dict[str, np.ndarray]:
         """Return prices and volume by role, adjusted if there is an adjusted close."""
         values = {role: columns[column] for role, column in self.columns.items()}
+        # In shares of the first day, since those of the last depend on later splits.
         return adjust(values, volume_in="first") if "adj_close" in values else values
 
 

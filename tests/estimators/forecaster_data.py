@@ -11,7 +11,7 @@ WINDOW, HORIZON = 6, 3
 
 def small(**parameters):
     """Make a forecaster that trains in a few milliseconds."""
-    few = dict(window=WINDOW, horizon=HORIZON, hidden_size=4, max_iter=1)
+    few = dict(window=WINDOW, horizon=HORIZON, hidden_size=4, max_iter=1, batch_size=16)
     return LSTMForecaster(**{**few, "random_state": 0, **parameters})
 
 

@@ -218,6 +218,7 @@ FEW = dict(
     horizon=3,
     hidden_size=2,
     max_iter=1,
+    batch_size=16,
     validation_fraction=0,
 )
 
