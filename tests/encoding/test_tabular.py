@@ -1,4 +1,4 @@
-"""Fixed features of tables, against references of their own."""
+"""Fixed features of tables, compared with references in NumPy and scikit-learn."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def rng():
     return np.random.RandomState(0)
 
 
-def test_numbers_are_scaled_by_quartiles_and_squeezed(rng):
+def test_numbers_are_scaled_by_quartiles_and_squashed(rng):
     X = rng.lognormal(size=(200, 3)) * [1, 10, 100]
     z = (X - np.median(X, axis=0)) / iqr(X, axis=0)
     got = ColumnScaler().fit(X).transform(X)
@@ -30,7 +30,7 @@ def test_numbers_are_scaled_by_quartiles_and_squeezed(rng):
     assert np.abs(got).max() < 3
 
 
-def test_column_of_mostly_one_value_keeps_the_others_apart():
+def test_column_of_mostly_one_value_separates_the_others():
     column = np.array([0.0] * 90 + list(range(10, 20)))[:, np.newaxis]
     got = ColumnScaler().fit(column).transform(column)[:, 0]
     assert (got[:90] == 0).all()
@@ -50,13 +50,13 @@ def test_frequent_categories_are_one_hot_as_in_scikit_learn():
     ours = CategoryColumns(n_frequent=5).fit(codes, [42, 42]).transform(codes)
     theirs = OneHotEncoder(max_categories=6, sparse_output=False).fit_transform(codes)
     assert ours.shape == theirs.shape == (820, 12)
-    # Of each column the rare share the last place; the others' order differs.
+    # Rare categories share the last output of a column; the order of others differs.
     np.testing.assert_array_equal(ours[:, [5, 11]], theirs[:, [5, 11]])
     np.testing.assert_array_equal(np.sort(ours.sum(0)), np.sort(theirs.sum(0)))
     assert (ours.sum(axis=1) == 2).all()
 
 
-def test_unseen_category_is_a_rare_one_if_there_are_such():
+def test_unseen_category_counts_as_rare_if_there_are_rare_ones():
     codes = np.array([[2], [2], [3], [3], [4]])
     with_rare = CategoryColumns(n_frequent=2).fit(codes, [5])
     np.testing.assert_array_equal(with_rare.transform(np.array([[1]])), [[0, 0, 1]])
@@ -64,7 +64,7 @@ def test_unseen_category_is_a_rare_one_if_there_are_such():
     np.testing.assert_array_equal(without.transform(np.array([[1]])), [[0, 0, 0]])
 
 
-def test_bins_hold_as_many_rows(rng):
+def test_bins_hold_equally_many_rows(rng):
     X = rng.normal(size=(400, 2))
     edges = bin_edges(X, 8)
     assert edges.shape == (2, 9)
@@ -124,7 +124,7 @@ def test_piecewise_features(rng):
         np.testing.assert_allclose(got[:, 3 + bin_], expected, atol=1e-12)
 
 
-def test_bin_without_width_says_nothing():
+def test_bin_of_width_zero_stays_at_zero():
     features = PiecewiseFeatures(np.ones(1), np.arange(1), np.array([[0.0, 0, 1]]))
     got = features.encode(torch.tensor([[0.0], [0.5], [1.0]])).numpy()
     np.testing.assert_allclose(got[:, 1:], [[0, 0], [0, 0.5], [0, 1]])
