@@ -94,9 +94,7 @@ def test_columns_are_named(kind):
 @pytest.mark.parametrize("kind", ARRAYS)
 def test_arrays(kind):
     X, found = ARRAYS[kind]
-    with pytest.raises(
-        ValueError, match=f"X must be numeric, got {re.escape(found)}"
-    ):
+    with pytest.raises(ValueError, match=f"X must be numeric, got {re.escape(found)}"):
         ESTIMATORS["MLPClassifier"].fit(X, y)
 
 

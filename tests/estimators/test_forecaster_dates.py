@@ -283,8 +283,9 @@ def test_irregular_dates_raise_a_warning():
     with pytest.warns(
         UserWarning, match=r"irregular: 1\d\d of its \d+ steps of 'D'"
     ) as caught:
-        path = next_dates(some)
+        model = LSTMForecaster(random_state=0, **FEW).fit(values(some))
     assert caught[0].filename == __file__
+    path = model.forecast(3).index
     assert_dates(path, pd.date_range(some[-1], periods=4)[1:])
     events = days[0] + pd.to_timedelta(np.sort(generator.random(60)) * 720, unit="h")
     with pytest.warns(UserWarning, match="irregular: its steps range from .*'.*min'"):
