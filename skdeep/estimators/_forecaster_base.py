@@ -138,9 +138,9 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         return {group.key: code for code, group in enumerate(groups)}
 
     def _hold_out(self, sample, targets, rng):
-        """Split off the last rows of each series, a horizon after the training rows.
+        """Hold out the last rows of each series, a horizon after the training rows.
 
-        One of several series that is too short to be split is used for training only.
+        A series that is too short to be split, among others, is used for training only.
         """
         windows = sample.table
         starts, stops = np.array(windows.spans).T
@@ -153,8 +153,8 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             self._raise_split_error(n_rows.max(), n_valid.max())
         which = np.searchsorted(starts, windows.starts, side="right") - 1
         first_valid, is_split = (stops - n_valid)[which], is_split[which]
-        # A horizon lies between the last training and the first validation target, so
-        # that no target of training is read as an input of validation.
+        # A horizon lies between the last training and the first validation target, as
+        # between the last known row and a forecast.
         is_before = windows.futures + 2 * self.horizon <= first_valid
         train = ~is_split | is_before
         valid = is_split & (windows.futures >= first_valid)
