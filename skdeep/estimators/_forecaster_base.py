@@ -25,13 +25,11 @@ from skdeep.estimators._base import BaseNetwork, Plan, Sample
 from skdeep.estimators._series import (
     Group,
     Series,
-    as_rows,
     check_series,
     check_series_target,
-    complete_future,
-    find_layout,
     split_future,
 )
+from skdeep.estimators._series_columns import as_rows, complete_future, find_layout
 from skdeep.estimators._series_windows import (
     KnownRows,
     SeriesPast,

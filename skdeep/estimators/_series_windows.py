@@ -9,7 +9,8 @@ import numpy as np
 
 from skdeep._messages import warn
 from skdeep.encoding import UNSEEN, RowContext, TimeAxis, Windows
-from skdeep.estimators._series import Group, Layout, Series
+from skdeep.estimators._series import Group, Series
+from skdeep.estimators._series_columns import ColumnLayout
 
 
 @dataclass
@@ -36,7 +37,7 @@ class KnownRows:
     code: int
 
 
-def targets_of(series: Series, target, layout: Layout) -> np.ndarray:
+def targets_of(series: Series, target, layout: ColumnLayout) -> np.ndarray:
     """Return the targets, (n_rows, n_targets)."""
     if target is None and layout.has_y:
         raise ValueError("y is required, because fit was given y.")
@@ -72,7 +73,7 @@ def check_times(pasts: dict[Any, SeriesPast], series: Series) -> None:
             pasts[group.key].context.check(group.times)
 
 
-def target_spreads(rows, layout: Layout) -> np.ndarray:
+def target_spreads(rows, layout: ColumnLayout) -> np.ndarray:
     """Return the spread of each target in each window, (n_windows, n_targets)."""
     n_own, n_targets = len(layout.own), layout.n_targets
     return rows.spreads(n_own) if n_own else np.ones((len(rows), n_targets))

@@ -204,7 +204,7 @@ def _find_roles(names: Iterable[str]) -> dict[str, int]:
     return roles
 
 
-def _split_series(names: list[str], are_real: bool) -> list[_PriceSeries]:
+def _find_series(names: list[str], are_real: bool) -> list[_PriceSeries]:
     """Split the columns into the prices of one security and other, single prices."""
     roles = _find_roles(names) if are_real else {}
     if not roles:
@@ -451,7 +451,7 @@ class TrendFeatures(
         real = getattr(self, "feature_names_in_", None)
         if names is None:
             names = range(self.n_features_in_) if real is None else real
-        return _split_series([str(name) for name in names], real is not None)
+        return _find_series([str(name) for name in names], real is not None)
 
     def _compute(self, prices: np.ndarray) -> np.ndarray:
         """Compute all indicators of all series: (n_rows, n_indicators)."""
