@@ -21,7 +21,8 @@ _TIME = (
 _WEEKDAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,?\s+)?"
 _MONTH = r"(?P<month>[A-Za-z]{3,9})\.?"
 
-# The formats of dates. A file uses one of them throughout.
+# The formats of dates. A file uses one of them throughout. ("second_" is the second
+# number; the group "second" belongs to the time.)
 FORMATS = {
     "year-month-day": r"(?P<year>\d{4})([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})",
     "yearmonthday": r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})",
@@ -269,7 +270,7 @@ def _choose_days(
     zone: tzinfo | None,
 ) -> tuple[pd.DatetimeIndex, str]:
     """Return the day of each timestamp at the exchange, and how it was chosen."""
-    days, is_local = times.normalize(), np.isnan(offsets)
+    days, is_local = times.normalize(), np.isnan(offsets)  # NaN: no offset is written
     if is_local.all() and zone is None:
         return days, "as written"
     unclear = np.flatnonzero(is_local & (days != times))

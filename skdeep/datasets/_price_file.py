@@ -54,6 +54,7 @@ def read_price_file(
         {n: parse_numbers(file, cells[n], table.names[n], style) for n in columns},
         index=cells.index,
     )
+    # Before the dates, which may be missing in lines without prices.
     raw, skipped = _drop_days_without_prices(file, raw, table.names)
     cells = cells.loc[raw.index]
     days, dates_read_as = parse_days(file, cells["date"], dayfirst, tz)
@@ -141,6 +142,7 @@ def _drop_days_without_prices(
     skipped, raw = raw.index[is_holiday].tolist(), raw[~is_holiday]
     if raw.empty:
         raise ValueError(f"{file.name} has no rows with prices.")
+    # Indexes have a column of volumes that is always empty.
     if "volume" in raw.columns and raw["volume"].isna().all():
         raw = raw.drop(columns="volume")
     for name, column in raw.items():
@@ -202,6 +204,7 @@ def _sort(
 
 def _find_disorder(days: pd.DatetimeIndex) -> int:
     """Return the first row that breaks the order of most rows."""
+    # Most steps determine the direction, whichever row comes first.
     rises = np.diff(days.to_numpy()) > np.timedelta64(0)
     is_rising = rises.sum() * 2 >= len(rises)
     return 1 + int(np.flatnonzero(rises != is_rising)[0])

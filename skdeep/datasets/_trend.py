@@ -164,6 +164,7 @@ def load_stock_trend(
         tz=tz,
         symbol=symbol,
     )
+    # The whole series is transformed: there are no rows before it.
     features = TrendFeatures(context="pad").set_output(transform="pandas")
     indicators = features.fit_transform(prices)
     n_start = int(indicators.isna().any(axis=1).sum())

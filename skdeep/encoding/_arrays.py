@@ -125,6 +125,7 @@ class Items:
         """The float type to compute in."""
         first = self.inputs(0)
         parts = first.values() if isinstance(first, Mapping) else first
+        # Only the first item is read: reading all of them may take hours.
         wide = any(torch.as_tensor(part).dtype == torch.float64 for part in parts)
         return np.dtype(np.float64 if wide else np.float32)
 
@@ -184,6 +185,7 @@ class ItemRows:
 
     def take(self, index: Tensor | slice, out=None):
         """Read some items and stack their parts."""
+        # A slice may be open; a data set takes only single indices.
         numbers = torch.arange(len(self))[index] if isinstance(index, slice) else index
         parts = default_collate([self.items.inputs(i) for i in numbers.tolist()])
         if isinstance(parts, Mapping):
@@ -191,6 +193,7 @@ class ItemRows:
         return tuple(map(self._moved, parts))
 
     def _moved(self, tensor: Tensor) -> Tensor:
+        # Integers may be token ids or indices, which must not become floats.
         dtype = self.dtype if tensor.is_floating_point() else None
         return tensor.to(self.device, dtype)
 

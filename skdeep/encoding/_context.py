@@ -46,6 +46,7 @@ class RowContext:
     """
 
     def __init__(self, rows: np.ndarray, axis: TimeAxis | None, n_kept: int):
+        # Copies: views would keep all rows in memory, and follow the user's changes.
         self.head = rows[:n_kept].copy()
         self.tail = rows[max(len(rows) - n_kept, 0) :].copy()
         self.axis: Any = axis

@@ -237,7 +237,7 @@ class InputEncoder:
         if not len(self.indicated_) and not _has_nan(numeric):
             return numeric
         missing = np.isnan(numeric)
-        missing[:, self.empty_] = True
+        missing[:, self.empty_] = True  # values where training had none are ignored
         filled = np.where(missing, means, numeric).astype(numeric.dtype)
         indicators = missing[:, self.indicated_].astype(numeric.dtype)
         return np.concatenate([filled, indicators], axis=1)
@@ -245,6 +245,7 @@ class InputEncoder:
 
 def _has_nan(numeric: np.ndarray) -> bool:
     """Return whether there is a NaN; finite rows need no mask of their size."""
+    # A finite sum proves that there is no NaN; an overflow proves nothing.
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(numeric.sum()):
             return False
@@ -264,7 +265,7 @@ def _known_values(column: np.ndarray) -> np.ndarray:
     """Return the distinct values of a column of categories, sorted."""
     values = column[~pd.isna(column)]
     try:
-        return np.unique(pd.unique(values))
+        return np.unique(pd.unique(values))  # hashing first leaves few values to sort
     except TypeError as error:
         raise TypeError(_MIXED_CATEGORIES.format(kinds=_type_names(values))) from error
 
@@ -274,6 +275,7 @@ def _codes_of(column: np.ndarray, known: np.ndarray) -> np.ndarray:
     if not len(known):
         return np.zeros(len(column), dtype=np.int64)
     try:
+        # As objects, values are compared by ==: 1, 1.0 and np.int8(1) are one category.
         codes = pd.Index(known, dtype=object).get_indexer(
             pd.Index(column, dtype=object)
         )

@@ -82,6 +82,7 @@ def holding_numbers(
     ValueError, TypeError
         If the data are not numeric. Names the columns, their types and a remedy.
     """
+    # Before the conversion, which would turn dates into counts without an error.
     check_holds_numbers(X, name, skip=skip, remedy=dates)
     try:
         yield
@@ -211,6 +212,7 @@ def _other_columns(X) -> Iterator[tuple[Any, str | None, Any]]:
 def _kind_of(values) -> str | None:
     """Return the kind of values that are not numeric, such as "dates", else None."""
     kind = values.dtype.kind
+    # Only objects need to be inspected, which is slow.
     if kind != "O":
         return _BY_KIND.get(kind)
     if isinstance(values, np.ndarray):

@@ -69,6 +69,7 @@ class SequenceEncoder:
         x = x.to(device, dtype if self.n_tokens is None else torch.int64)
         if table.lengths is None:
             return DenseRows(x)
+        # The network masks padding by length, but 0 * NaN would spread in its gradient.
         x = x.nan_to_num() if self.n_tokens is None else x
         return DenseRows(x, torch.from_numpy(table.lengths).to(device))
 
@@ -137,6 +138,7 @@ class StepClassTargets(ClassTargets):
         if kind == "codes":
             return torch.from_numpy(codes.astype(np.int64))
         flat = super().as_tensor(codes.ravel(), kind, dtype)
+        # The loss ignores steps of NaN; a class of zeros would be learned.
         flat[torch.from_numpy(codes.ravel() < 0)] = torch.nan
         return flat.reshape(*codes.shape, -1)
 

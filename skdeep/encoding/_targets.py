@@ -42,6 +42,7 @@ class ClassTargets:
                 "y must have shape (n_samples,), one label per sample as in training, "
                 f"got shape {y.shape}."
             )
+        # searchsorted returns a valid index for unknown labels too, so compare below.
         codes = np.searchsorted(self.classes_, y)
         codes = np.minimum(codes, len(self.classes_) - 1)
         unknown = np.unique(y[self.classes_[codes] != y])
@@ -68,6 +69,7 @@ class ClassTargets:
         """Return the index of the class with the highest raw score."""
         if raw.shape[1] > 1:
             return raw.argmax(1)
+        # With a single class, it is predicted whatever the score.
         return (raw[:, 0] > 0).long().clamp_max(len(self.classes_) - 1)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
@@ -90,7 +92,7 @@ class ClassTargets:
         if raw.shape[1] == 1:
             return raw[:, 0]
         if len(self.classes_) == 2:
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore"):  # infinity has the right sign
                 return raw[:, 1] - raw[:, 0]
         return raw
 
@@ -245,6 +247,8 @@ class ValueTargets:
 
     def as_tensor(self, values: np.ndarray, kind: str, dtype: torch.dtype) -> Tensor:
         """Return encoded targets, scaled for the network."""
+        # Scaled in float64: a large mean would cost float32 its precision. Copied:
+        # y may be read-only, or hold integers.
         return torch.from_numpy(np.array(self._seen(values), np.float64)).to(dtype)
 
     def _seen(self, values: np.ndarray) -> np.ndarray:

@@ -61,7 +61,7 @@ def _portable(zone) -> Any:
         named = pd.Timestamp(0, tz=str(zone)).tz
     except Exception:  # pandas passes on the errors of several time zone libraries
         return zone
-    return str(zone) if named == zone else zone
+    return str(zone) if named == zone else zone  # an object, which skops may not store
 
 
 class TimeAxis:
@@ -105,6 +105,8 @@ class TimeAxis:
         self.calendar: Any = None if fit is None else fit.calendar
         self.is_exact = fit is not None and not fit.is_rough
         self.is_regular = fit is not None and not (fit.is_rough or fit.is_irregular)
+        # ``reach[n - 1]`` is the most steps that n rows took: with holidays left out of
+        # the training rows, as many may be left out of the future.
         places = np.arange(len(times)) if fit is None else fit.places
         self.reach = _reach(places, n_ahead)
 
@@ -166,6 +168,7 @@ class TimeAxis:
                 _off_calendar(self.place, self.calendar.name, times[row], row)
             )
         steps = np.diff(places)
+        # Later holidays may be longer than those in the training rows, but not much.
         factor = _GAP if self.calendar.leeway else 1
         gaps = np.flatnonzero(steps > factor * self._longest_gap)
         if not is_off.any() and len(gaps):
@@ -271,6 +274,7 @@ class TimeAxis:
 
     def _steps_to(self, stamps: pd.Index) -> np.ndarray:
         """Count the steps from the last time to later ones; -1 if off the calendar."""
+        # Calendars count from the first of the dates they are given.
         from_last = self._stamps_of(self.ends[1:]).append(stamps)
         return self.calendar.places(from_last)[1:]
 
@@ -381,6 +385,7 @@ def _fit_given(
             reason = f"the {origin} does not hold dates."
         raise ValueError(f"freq={freq!r} was given, but {reason}")
     stamps = _stamps(times)
+    # A period alias may differ from that of the offset: "M" and "ME", "Y" and "YE".
     if isinstance(times, pd.PeriodIndex) and _is_same_period(freq, times.freq):
         freq = times.freq
     if not isinstance(stamps, pd.DatetimeIndex):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from skdeep._messages import warn
 
-# Labels that are looked at to decide whether text may be dates, before all are read.
+# Number of labels that are inspected to decide whether text may be dates.
 _N_PROBED = 20
 
 _CLOCK = r"[T ]\d{2}(:?\d{2}(:?\d{2}([.,]\d+)?)?)? ?(Z|[+-]\d{2}(:?\d{2})?)?"
@@ -84,9 +84,9 @@ def times_of(X, origin: Origin = INDEX) -> pd.Index | None:
         return index
     if index.dtype.kind not in "iuf" or isinstance(index, pd.MultiIndex):
         return None
-    _refuse_dates_as_numbers(index, origin)
+    _check_no_date_numbers(index, origin)
     values = index.to_numpy()
-    late = np.flatnonzero(~(values[1:] > values[:-1]))
+    late = np.flatnonzero(~(values[1:] > values[:-1]))  # NaN counts as out of order
     if not late.size:
         return index
     row = int(late[0]) + 1
@@ -135,6 +135,7 @@ def _as_dates(index: pd.Index, origin: Origin) -> pd.Index:
 
 def _parse_text(index: pd.Index, origin: Origin) -> pd.Index:
     """Convert text that is dates; return other text unchanged."""
+    # Matching every label is slow, and most indexes of text are names.
     some = index[:: max(1, len(index) // _N_PROBED)]
     if not any(map(_may_be_date, some)):
         return index
@@ -174,7 +175,7 @@ def _to_datetime(index: pd.Index, origin: Origin, **how) -> pd.DatetimeIndex:
         ) from error
 
 
-def _refuse_dates_as_numbers(index: pd.Index, origin: Origin) -> None:
+def _check_no_date_numbers(index: pd.Index, origin: Origin) -> None:
     """Raise if numbers are dates such as 20240131, whose steps are not equal."""
     numbers = index.to_numpy()
     if numbers.dtype.kind not in "iu" or len(numbers) < 3:

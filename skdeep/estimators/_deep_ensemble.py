@@ -18,7 +18,7 @@ from skdeep.estimators._ensemble import DeepEnsemble
 from skdeep.estimators._parameters import documented
 from skdeep.losses import make_loss
 
-_LEAST_PROBABILITY = 1e-15
+_LEAST_PROBABILITY = 1e-15  # keeps the log loss of a wrong, certain prediction finite
 _LOG_LOSS = SimpleNamespace(loss="log_loss", label_smoothing=0.0)
 _SQUARED_ERROR = SimpleNamespace(loss="squared_error")
 
@@ -205,6 +205,7 @@ class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
                 f"{y.shape}."
             )
         self._targets, self.classes_ = targets, targets.classes_
+        # One raw score is enough for two classes.
         form = "labels" if len(self.classes_) <= 2 else "classes"
         self._loss = make_loss(_LOG_LOSS, form)
         return targets.encode(y)
@@ -466,6 +467,8 @@ class DeepEnsembleRegressor(RegressorMixin, DeepEnsemble):
     def _set_scores(self, held_out, chosen, target, weight):
         mean = np.tensordot(chosen, held_out, 1)
         self.validation_score_ = r2_score(target, mean, sample_weight=weight)
+        # Squared errors are noise plus the error of the mean, which the spread of the
+        # members estimates; only the rest is noise.
         spread = np.tensordot(chosen, (held_out - mean) ** 2, 1)
         surplus = np.average((mean - target) ** 2 - spread, axis=0, weights=weight)
         self._noise = np.maximum(surplus, 0)

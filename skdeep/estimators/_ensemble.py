@@ -219,6 +219,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         """Return the checked rows without those of weight zero."""
         table, y, schema = check_inputs(self, X, y, dtype=_FLOATS)
         self._schema = schema
+        # A refit on unnamed columns must not keep the old names.
         self.__dict__.pop("feature_names_in_", None)
         self.__dict__.update(schema.attributes())
         self._dtype = float_dtype(X) or table.dtype.name
@@ -339,6 +340,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         self.members_ = [m for each in sets for m in each.members()]
         self.n_iter_ = max(member.n_iter for member in self.members_)
         n_folds = len(self.members_) // len(sets)
+        # Sets are selected as a whole: each row is held out by one member of a set.
         self.member_weights_ = np.repeat(chosen, n_folds) / n_folds
         self.validation_loss_ = mean_loss(np.tensordot(chosen, parts, 1))
         self._set_scores(held_out, chosen, target, weight)
@@ -375,11 +377,12 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         for weight, predicted in self._weighted_predictions(table):
             mean = mean + weight * predicted
             square = square + weight * predicted**2
-        return mean, np.maximum(square - mean**2, 0)
+        return mean, np.maximum(square - mean**2, 0)  # rounding may make it negative
 
     def _weighted_predictions(self, table):
         """Yield the weight and the predictions of each member of non-zero weight."""
         device = resolve_device(self.device, fall_back=True)
+        # Accelerators are slow in float64, or do not support it.
         dtype = getattr(torch, self._dtype if device.type == "cpu" else "float32")
         x = torch.from_numpy(self._encoder.transform(table)).to(device, dtype)
         features, inputs = None, x

@@ -26,13 +26,11 @@ from skdeep.estimators._plan import Plan, Sample
 from skdeep.estimators._series import (
     Group,
     Series,
-    as_rows,
     check_series,
     check_series_target,
-    complete_future,
-    find_layout,
     split_future,
 )
+from skdeep.estimators._series_columns import as_rows, complete_future, find_layout
 from skdeep.estimators._series_windows import (
     KnownRows,
     SeriesPast,
@@ -139,9 +137,9 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         return {group.key: code for code, group in enumerate(groups)}
 
     def _hold_out(self, sample, targets, rng):
-        """Split off the last rows of each series, a horizon after the training rows.
+        """Hold out the last rows of each series, a horizon after the training rows.
 
-        One of several series that is too short to be split is used for training only.
+        A series that is too short to be split, among others, is used for training only.
         """
         windows = sample.table
         starts, stops = np.array(windows.spans).T
@@ -154,8 +152,8 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             self._raise_split_error(n_rows.max(), n_valid.max())
         which = np.searchsorted(starts, windows.starts, side="right") - 1
         first_valid, is_split = (stops - n_valid)[which], is_split[which]
-        # A horizon lies between the last training and the first validation target, so
-        # that no target of training is read as an input of validation.
+        # A horizon lies between the last training and the first validation target, as
+        # between the last known row and a forecast.
         is_before = windows.futures + 2 * self.horizon <= first_valid
         train = ~is_split | is_before
         valid = is_split & (windows.futures >= first_valid)

@@ -1,10 +1,8 @@
-"""Checks of the rows and columns of time series that are passed to a forecaster."""
+"""Checks of the rows of time series that are passed to a forecaster."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -21,7 +19,6 @@ from skdeep._messages import warn
 from skdeep.encoding import (
     Origin,
     TimeAxis,
-    find_columns,
     float_dtype,
     holding_numbers,
     learn_time_axis,
@@ -29,83 +26,19 @@ from skdeep.encoding import (
     numbered_rows,
     refuse_text,
     split_columns,
-    tensor_to_numpy,
     times_of,
+)
+from skdeep.estimators._series_columns import (
+    LABEL_PARAMETERS,
+    check_unique_columns,
+    get_column,
+    requested_columns,
 )
 from skdeep.estimators._validation import Schema, check_target, stand_in
 
 _DATES = "Name the column of dates by date_column, or make it the index."
 _NAMES = "Name the column that holds the names of several series by groups."
 _GROUPS = "If they are several series, name the column that tells them apart by groups."
-
-# Parameters that name columns that are not numeric.
-LABEL_PARAMETERS = ("groups", "date_column")
-
-
-@dataclass
-class Layout:
-    """The roles of the columns.
-
-    Parameters
-    ----------
-    own : list of int
-        Positions, among the numeric columns, of those that hold the targets' past.
-    known : list of int
-        Positions, among the numeric columns, of those known in advance.
-    n_targets : int
-        Number of targets.
-    names : list or None
-        Names of the targets, if they have names.
-    has_y : bool
-        Whether the targets were passed as y.
-    columns : list of int
-        Positions of ``own`` among all columns of X.
-    numeric : list of int
-        Positions of the numeric columns among all columns of X.
-    labels : list or None
-        Names of all columns of X, if they have names.
-    """
-
-    own: list[int]
-    known: list[int]
-    n_targets: int
-    names: list | None
-    has_y: bool
-    columns: list[int]
-    numeric: list[int]
-    labels: list | None
-
-    def name_of(self, column: int) -> Any:
-        """Return the name of a numeric column, or its position in X."""
-        place = self.numeric[column]
-        return place if self.labels is None else self.labels[place]
-
-    def shaped(self, forecasts: np.ndarray, index: pd.Index | None):
-        """Return forecasts (n, n_targets) in the shape of the target.
-
-        With an index, they are a Series or a DataFrame.
-        """
-        is_flat = self.n_targets == 1
-        if index is None:
-            return forecasts[:, 0] if is_flat else forecasts
-        if is_flat:
-            name = None if self.names is None else self.names[0]
-            return pd.Series(forecasts[:, 0], index=index, name=name)
-        return pd.DataFrame(forecasts, index=index, columns=self.names)
-
-    def interval(self, ends: np.ndarray, index: pd.Index | None):
-        """Return intervals (n, n_targets, 2) in the shape of the target.
-
-        With an index, they are a DataFrame with columns "lower" and "upper".
-        """
-        is_flat = self.n_targets == 1
-        if index is None:
-            return ends[:, 0] if is_flat else ends
-        sides: Any = ["lower", "upper"]
-        if not is_flat:
-            names = self.names or range(self.n_targets)
-            sides = pd.MultiIndex.from_product([names, sides])
-        return pd.DataFrame(ends.reshape(len(ends), -1), index=index, columns=sides)
 
 
 @dataclass
@@ -139,6 +72,8 @@ class Group:
         """Return the time axis of the series; None without times."""
         is_index = self.origin.column is None and self.times is not None
         if is_index and freq is None and self.key is not None and not self.has_dates:
+            # The default row numbers of one series skip the rows of the others, which
+            # must not be reported as gaps.
             return numbered_rows(self.times)
         origin = self.origin
         if self.key is not None:
@@ -166,37 +101,6 @@ class Series:
         return self.numeric.dtype
 
 
-def as_rows(X, takes_arrays: bool = True, name: str = "X"):
-    """Return a single series, which has one axis, as rows of one column.
-
-    A list of numbers, a one-dimensional array and a Series of pandas or polars are
-    series; anything else is returned unchanged. Masked values become NaN.
-
-    Parameters
-    ----------
-    X : array-like
-        The user's rows.
-    takes_arrays : bool, default=True
-        Whether an array or a list of numbers is a series; it could also be a single row
-        of several columns.
-    name : str, default="X"
-        Name of the rows in messages.
-    """
-    X = tensor_to_numpy(X, name)
-    if isinstance(X, np.ma.MaskedArray):
-        X = np.ma.filled(X.astype(float), np.nan)
-    if hasattr(X, "to_frame") and hasattr(X, "name"):
-        return X.to_frame()
-    if not takes_arrays:
-        return X
-    is_list = isinstance(X, (list, tuple, range))
-    if is_list and (not X or isinstance(X[0], (Real, Decimal))):
-        X = np.array(X, dtype=float if not X else None)
-    if getattr(X, "ndim", None) == 1 and not sparse.issparse(X):
-        return np.asarray(X).reshape(-1, 1)
-    return X
-
-
 def check_series(
     estimator, X, *, dtype, schema: Schema | None, name: str = "X", known=None
 ) -> tuple[Series, Schema]:
@@ -220,7 +124,8 @@ def check_series(
     """
     reset = schema is None
     estimator = stand_in(estimator, schema)
-    _check_unique_columns(X, name)
+    # Names first: all later checks find columns by name.
+    check_unique_columns(X, name)
     _check_feature_names(estimator, X, reset=reset)
     rest, keys, times, labels = _split_labels(estimator, X, reset, name)
     if hasattr(rest, "columns") and not len(rest.columns):
@@ -248,15 +153,6 @@ def _origin(estimator, name: str) -> Origin:
     return Origin(name, estimator.date_column, advice)
 
 
-def _check_unique_columns(X, name: str) -> None:
-    columns = list(getattr(X, "columns", ()))
-    repeated = [c for i, c in enumerate(columns) if c in columns[:i]]
-    if repeated:
-        raise ValueError(
-            f"The column names of {name} must be unique, got {repeated} more than once."
-        )
-
-
 def _split_labels(estimator, X, reset: bool, name: str) -> tuple[Any, Any, Any, list]:
     """Split off the columns named by ``groups`` and ``date_column``.
 
@@ -273,12 +169,12 @@ def _split_labels(estimator, X, reset: bool, name: str) -> tuple[Any, Any, Any, 
     """
     asked = [p for p in LABEL_PARAMETERS if getattr(estimator, p) is not None]
     if asked and not hasattr(X, "shape") and not hasattr(X, "columns"):
-        X = np.array(X, dtype=object)
+        X = np.array(X, dtype=object)  # otherwise names would turn all into text
     if not asked or sparse.issparse(X) or len(X.shape) != 2:
         return X, None, X, list(getattr(X, "columns", ()))
     _check_n_features(estimator, X, reset=reset)
     n_features = estimator.n_features_in_
-    columns = {p: _requested_columns(estimator, p, X, n_features)[0] for p in asked}
+    columns = {p: requested_columns(estimator, p, X, n_features)[0] for p in asked}
     if len(set(columns.values())) < len(asked):
         raise ValueError(
             f"groups={estimator.groups!r} and date_column={estimator.date_column!r} "
@@ -289,7 +185,7 @@ def _split_labels(estimator, X, reset: bool, name: str) -> tuple[Any, Any, Any, 
     if "groups" in columns:
         keys = _check_keys(estimator, split_columns(X, [columns["groups"]])[1][:, 0])
     if "date_column" in columns:
-        column = _get_column(X, columns["date_column"])
+        column = get_column(X, columns["date_column"])
         times = pd.DataFrame(index=_dates_index(column, estimator.date_column, name))
     names = list(getattr(X, "columns", range(n_features)))
     labels = [n for i, n in enumerate(names) if i not in columns.values()]
@@ -304,15 +200,6 @@ def _check_keys(estimator, keys: np.ndarray) -> np.ndarray:
             f"row; it is missing in row {int(np.flatnonzero(pd.isna(keys))[0])}."
         )
     return keys
-
-
-def _get_column(X, place: int) -> pd.Series:
-    """Return a column with the type that pandas gives it."""
-    if hasattr(X, "iloc"):
-        return X.iloc[:, place]
-    names = getattr(X, "columns", None)
-    name = None if names is None else list(names)[place]
-    return pd.Series(list(X[:, place]), name=name, dtype=object).infer_objects()
 
 
 def _dates_index(column: pd.Series, parameter, name: str) -> pd.Index:
@@ -367,6 +254,7 @@ def _check_missing(
     counts: dict = {}
     for group in groups:
         missing = is_missing[group.rows]
+        # Accumulated, "missing so far" is the beginning of a column without values.
         inside = missing & ~np.logical_and.accumulate(missing)
         if not is_training:
             inside &= ~np.logical_and.accumulate(missing[::-1])[::-1]
@@ -433,168 +321,3 @@ def check_series_target(estimator, y, series: Series) -> np.ndarray:
     y = check_target(estimator, y, len(series.numeric))
     refuse_text(y, "y")
     return y.astype(series.dtype, copy=False)
-
-
-def find_layout(estimator, X, y, target: np.ndarray | None, n_features: int) -> Layout:
-    """Find the roles of the columns of X.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Names columns by ``target_columns``, ``known_columns``, ``groups`` and
-        ``date_column``.
-    X, y : array-like
-        The user's data.
-    target : ndarray or None
-        The checked y, if given.
-    n_features : int
-        Number of columns of X.
-    """
-    names = list(getattr(X, "columns", range(n_features)))
-    labelling = [
-        _requested_columns(estimator, p, X, n_features) for p in LABEL_PARAMETERS
-    ]
-    numeric = [i for i in range(n_features) if [i] not in labelling]
-    own, known = (
-        [
-            _numeric_position(i, numeric, parameter, estimator)
-            for i in _requested_columns(estimator, parameter, X, n_features)
-        ]
-        for parameter in ("target_columns", "known_columns")
-    )
-    target_names = None if target is None else _names_of(y)
-    is_named = hasattr(X, "columns")
-    if target is None and estimator.target_columns is None:
-        own = [i for i in range(len(numeric)) if i not in known]
-    elif not own and is_named and target_names and set(target_names) <= set(names):
-        own = [numeric.index(names.index(name)) for name in target_names]
-    if len(set(own)) < len(own):
-        raise ValueError(
-            f"target_columns={estimator.target_columns!r} must not name a column twice."
-        )
-    n_targets = len(own) if target is None else target.reshape(len(target), -1).shape[1]
-    if own and len(own) != n_targets:
-        raise ValueError(
-            f"target_columns={estimator.target_columns!r} must name one column for "
-            f"each target of y: it names {len(own)}, but y has {n_targets}."
-        )
-    if n_targets == 0:
-        raise ValueError(
-            f"X has no column to forecast: known_columns={estimator.known_columns!r} "
-            "names all of them."
-        )
-    shared = [names[numeric[i]] for i in own if i in known]
-    if shared:
-        raise ValueError(
-            f"known_columns={estimator.known_columns!r} must not name targets, got "
-            f"{shared}: a target is not known in advance."
-        )
-    if target is None and is_named:
-        target_names = [names[numeric[i]] for i in own]
-    columns = [numeric[i] for i in own]
-    return Layout(
-        own,
-        known,
-        n_targets,
-        target_names,
-        has_y=target is not None,
-        columns=columns,
-        numeric=numeric,
-        labels=names if is_named else None,
-    )
-
-
-def complete_future(future, estimator, layout: Layout):
-    """Return future rows with all columns of X, NaN in those that are not read.
-
-    Required are the columns known in advance, and those of the series and the dates.
-
-    Parameters
-    ----------
-    future : array-like
-        A data frame, whose columns are found by name and may be more; or an array of
-        all columns of X, or of the columns known in advance in their order.
-    estimator : estimator
-        Names the columns.
-    layout : Layout
-        The columns of the training rows.
-    """
-    rows = as_rows(future, name="future")
-    known = [layout.numeric[i] for i in layout.known]
-    n_features = estimator.n_features_in_
-    is_flat = rows is not future and len(known) == 1  # a single series needs no name
-    if hasattr(rows, "columns") and layout.labels is not None and not is_flat:
-        return _fill_columns(rows, estimator, layout, known)
-    if not hasattr(rows, "shape"):
-        rows = np.array(rows, dtype=object)
-    is_part = len(rows.shape) == 2 and rows.shape[1] == len(known) < n_features
-    if not is_part or any(getattr(estimator, p) is not None for p in LABEL_PARAMETERS):
-        return rows
-    full = np.full((len(rows), n_features), np.nan, dtype=object)
-    full[:, known] = np.asarray(rows, dtype=object)
-    if layout.labels is None:
-        return full
-    return pd.DataFrame(full, getattr(rows, "index", None), layout.labels)
-
-
-def _fill_columns(future, estimator, layout: Layout, known: list[int]) -> pd.DataFrame:
-    """Return a frame with all columns of X, NaN in those that are not read."""
-    labels: Any = layout.labels
-    asked = [
-        _requested_columns(estimator, p, _Named(labels), len(labels))
-        for p in LABEL_PARAMETERS
-    ]
-    needed = [labels[i] for part in (known, *asked) for i in part]
-    names = list(future.columns)
-    missing = [name for name in needed if name not in names]
-    if missing:
-        raise ValueError(
-            f"future must hold the columns {needed} (those of known_columns, groups "
-            f"and date_column); {missing} are missing, got {names}."
-        )
-    _check_unique_columns(future, "future")
-    columns = {name: _get_column(future, names.index(name)) for name in needed}
-    index = getattr(future, "index", pd.RangeIndex(len(future)))
-    frame = pd.DataFrame(columns, index=index)
-    return frame.reindex(columns=labels)
-
-
-@dataclass
-class _Named:
-    """The names of the columns of X."""
-
-    columns: list
-
-
-def _requested_columns(estimator, parameter: str, X, n_features: int) -> list[int]:
-    """Return the positions of the columns of X that a parameter names."""
-    asked = getattr(estimator, parameter)
-    if asked is None:
-        return []
-    asked = [asked] if isinstance(asked, (str, Integral)) else asked
-    return find_columns(asked, X, n_features, parameter)
-
-
-def _numeric_position(
-    column: int, numeric: list[int], parameter: str, estimator
-) -> int:
-    """Return the position of a column among the numeric columns."""
-    if column not in numeric:
-        named = [
-            f"{other}={getattr(estimator, other)!r}"
-            for other in LABEL_PARAMETERS
-            if getattr(estimator, other) is not None
-        ]
-        raise ValueError(
-            f"{parameter}={getattr(estimator, parameter)!r} must not name the column "
-            f"of {' or '.join(named)}."
-        )
-    return numeric.index(column)
-
-
-def _names_of(y) -> list | None:
-    """Return the names of the columns of y, None if it has none."""
-    if hasattr(y, "columns"):
-        return list(y.columns)
-    name = getattr(y, "name", None)
-    return None if name is None or name == "" else [name]  # "" is polars' no name

@@ -9,7 +9,8 @@ import numpy as np
 
 from skdeep._messages import warn
 from skdeep.encoding import UNSEEN, RowContext, TimeAxis, Windows
-from skdeep.estimators._series import Group, Layout, Series
+from skdeep.estimators._series import Group, Series
+from skdeep.estimators._series_columns import ColumnLayout
 
 
 @dataclass
@@ -36,7 +37,7 @@ class KnownRows:
     code: int
 
 
-def targets_of(series: Series, target, layout: Layout) -> np.ndarray:
+def targets_of(series: Series, target, layout: ColumnLayout) -> np.ndarray:
     """Return the targets, (n_rows, n_targets)."""
     if target is None and layout.has_y:
         raise ValueError("y is required, because fit was given y.")
@@ -61,7 +62,7 @@ def with_calendar(
     moved = None if usual is None else usual.moved_to(group.times)
     if moved is None:
         return axis
-    moved.place = axis.place
+    moved.place = axis.place  # messages name this series, not the other one
     return moved
 
 
@@ -72,7 +73,7 @@ def check_times(pasts: dict[Any, SeriesPast], series: Series) -> None:
             pasts[group.key].context.check(group.times)
 
 
-def target_spreads(rows, layout: Layout) -> np.ndarray:
+def target_spreads(rows, layout: ColumnLayout) -> np.ndarray:
     """Return the spread of each target in each window, (n_windows, n_targets)."""
     n_own, n_targets = len(layout.own), layout.n_targets
     return rows.spreads(n_own) if n_own else np.ones((len(rows), n_targets))
@@ -112,6 +113,7 @@ def windows_inside(
     series: Series, targets, groups: list[Group], codes: dict, own: list[int], sizes
 ) -> Windows:
     """Return all windows that lie, with their futures, within one series."""
+    # Rows of different series may alternate in X; a window needs contiguous rows.
     order = np.concatenate([group.rows for group in groups])
     ends = np.cumsum([len(group.rows) for group in groups]).tolist()
     spans = list(zip([0, *ends[:-1]], ends, strict=True))

@@ -54,6 +54,7 @@ class ArrayOutput(TransformerMixin):
     """
 
     def __init_subclass__(cls):
+        # None: scikit-learn would otherwise wrap the output of transform.
         super().__init_subclass__(auto_wrap_output_keys=None)
 
     def set_output(self, *, transform=None):

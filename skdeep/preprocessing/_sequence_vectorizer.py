@@ -377,6 +377,7 @@ class SequenceVectorizer(
         counter._warn_for_unused_params()
         with naming("vocabulary"):
             terms = _user_terms(self.vocabulary)
+        # Once: X may be an iterator, and the user's functions may be slow.
         documents = self._tokenize(X)
         self.fixed_vocabulary_ = terms is not None
         if terms is None:
@@ -484,6 +485,7 @@ class SequenceVectorizer(
     def _encode(self, documents: list[list[str]]) -> np.ndarray:
         find = self.vocabulary_.get
         sequences = [
+            # A network cannot read a sequence of length 0.
             [find(token, UNKNOWN) for token in tokens] or [UNKNOWN]
             for tokens in documents
         ]

@@ -45,11 +45,12 @@ def _cut_windows(rows: np.ndarray, before: np.ndarray, window: int) -> np.ndarra
     windows : ndarray of shape (n_rows, window, n_features)
         A read-only view of one padded copy.
     """
+    # ``window`` may have been changed after fit, so there may be too many rows.
     before = before[max(len(before) - window + 1, 0) :].astype(rows.dtype)
     first = before[:1] if len(before) else rows[:1]
     try:
         edge = np.repeat(first, window - 1 - len(before), axis=0)
-    except (OverflowError, ValueError) as error:
+    except (OverflowError, ValueError) as error:  # more rows than numpy can count
         raise MemoryError(f"Not enough memory for window={window} rows.") from error
     padded = np.concatenate([edge, before, rows])
     windows = np.lib.stride_tricks.sliding_window_view(padded, window, axis=0)
@@ -173,6 +174,7 @@ class SlidingWindow(
         1
         """
         with self._observed(X, y):
+            # Times first: in an unsorted X, the order is the problem to report.
             times = times_of(X)
             rows = self._check(X, reset=True)
             axis = learn_time_axis(times, self.freq)

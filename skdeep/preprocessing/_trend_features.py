@@ -109,7 +109,7 @@ def _direction(ta, high, low, close):
 def _volume_balance(ta, close, volume, days):
     """Return the share of volume on rising days minus that on falling days."""
     change = ta.ROCP(close, 1)
-    change[np.abs(change) < ROUNDING] = 0.0
+    change[np.abs(change) < ROUNDING] = 0.0  # or equal prices would count as a rise
     signed = np.sign(change) * volume
     if np.isnan(signed).all():  # TA-Lib raises, as above
         return signed
@@ -174,6 +174,7 @@ class _PriceSeries(NamedTuple):
     def read(self, columns: list[np.ndarray]) -> dict[str, np.ndarray]:
         """Return prices and volume by role, adjusted if there is an adjusted close."""
         values = {role: columns[column] for role, column in self.columns.items()}
+        # In shares of the first day, since those of the last depend on later splits.
         return adjust(values, volume_in="first") if "adj_close" in values else values
 
 
@@ -203,7 +204,7 @@ def _find_roles(names: Iterable[str]) -> dict[str, int]:
     return roles
 
 
-def _split_series(names: list[str], are_real: bool) -> list[_PriceSeries]:
+def _find_series(names: list[str], are_real: bool) -> list[_PriceSeries]:
     """Split the columns into the prices of one security and other, single prices."""
     roles = _find_roles(names) if are_real else {}
     if not roles:
@@ -450,7 +451,7 @@ class TrendFeatures(
         real = getattr(self, "feature_names_in_", None)
         if names is None:
             names = range(self.n_features_in_) if real is None else real
-        return _split_series([str(name) for name in names], real is not None)
+        return _find_series([str(name) for name in names], real is not None)
 
     def _compute(self, prices: np.ndarray) -> np.ndarray:
         """Compute all indicators of all series: (n_rows, n_indicators)."""

@@ -1,4 +1,4 @@
-"""load_stock_prices: the real stocks checked against facts, and files with faults."""
+"""load_stock_prices: real stocks compared with known facts, and invalid files."""
 
 import sys
 
@@ -39,7 +39,7 @@ def test_a_day_keeps_its_shape(ticker):
     assert (prices["low"] - slack <= prices[["open", "close"]].min(axis=1)).all()
 
 
-def test_the_splits_are_gone_and_the_crash_is_not():
+def test_splits_are_adjusted_and_crashes_are_not():
     raw = read_raw("AAPL")["close"].pct_change()
     moves = load_stock_prices("AAPL")["close"].pct_change()
     for day in ("2000-06-21", "2005-02-28"):
@@ -226,7 +226,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_faults_are_named(tmp_path, fault):
+def test_invalid_files_raise(tmp_path, fault):
     lines, message = FAULTS[fault]
     with pytest.raises(ValueError, match=message) as caught:
         load_stock_prices(write(tmp_path, lines))
@@ -248,6 +248,6 @@ def test_missing_empty_binary_and_folder(tmp_path):
         load_stock_prices(tmp_path)
 
 
-def test_no_trading_on_a_day_is_no_fault(tmp_path):
+def test_zero_volume_is_valid(tmp_path):
     prices = load_stock_prices(write(tmp_path, replace(2, "2000", "0")))
     assert prices["volume"].iloc[1] == 0

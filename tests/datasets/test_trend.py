@@ -19,7 +19,7 @@ def prices():
     return load_stock_prices("AAPL")
 
 
-@pytest.mark.parametrize("horizon", [1, 5, 20])
+@pytest.mark.parametrize("horizon", [1, 20])
 def test_labels_equal_a_loop(prices, horizon):
     target = load_stock_trend("AAPL", horizon=horizon).target
     close = prices["close"]
@@ -30,7 +30,7 @@ def test_labels_equal_a_loop(prices, horizon):
     assert target.index[-1] == prices.index[-1 - horizon]
 
 
-def test_no_change_is_no_increase_even_after_adjusting(prices):
+def test_no_change_is_labelled_decrease_even_after_adjusting(prices):
     target = load_stock_trend("AAPL").target
     # Equal as quoted; the adjusted prices differ in their last bits on some such days.
     from bokeh_sampledata.stocks import AAPL

@@ -1,4 +1,4 @@
-"""Columns of categories, given in every usual way."""
+"""Columns of categories in every supported form."""
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ N = 90
 COLOURS = np.array(["red", "green", "blue"])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def columns():
     """Two columns of categories around one of numbers, and a target by the first."""
     rng = np.random.default_rng(0)
@@ -102,11 +102,17 @@ FORMS = {
 }
 
 
+@pytest.fixture(scope="module")
+def reference(columns):
+    """A classifier of the columns as a data frame of pandas."""
+    *parts, y = columns
+    return small().fit(as_pandas(*parts), y)
+
+
 @pytest.mark.parametrize("form", FORMS)
-def test_forms(columns, form):
+def test_forms(columns, reference, form):
     make, asked = FORMS[form]
     *parts, y = columns
-    reference = small().fit(as_pandas(*parts), y)
     X = make(*parts)
     model = small(categorical_features=asked).fit(X, y)
     np.testing.assert_array_equal(
@@ -114,7 +120,7 @@ def test_forms(columns, form):
     )
     assert model.n_features_in_ == 3
     assert model.loss_curve_ == reference.loss_curve_
-    # Embeddings of 3 + 2 and 4 + 2 codes, beside one number.
+    # One number, and embeddings of 3 + 2 and 4 + 2 codes.
     assert model.coefs_[0].shape[0] == 1 + 3 + 3
 
 
@@ -143,7 +149,7 @@ def test_unknown_and_missing_in_prediction(columns):
     p_unknown, p_missing = model.predict_proba(unknown), model.predict_proba(missing)
     assert np.isfinite(p_unknown).all()
     assert np.isfinite(p_missing).all()
-    # Neither was seen in training: neither is to say anything.
+    # Neither was seen in training, so neither may change the prediction.
     np.testing.assert_array_equal(p_unknown, p_missing)
 
     # Every unknown category is the same to the network.
@@ -161,8 +167,8 @@ def test_missing_in_training_is_learned(columns, nothing):
     assert model.fit(X, y).score(X, y) == 1.0
 
 
-def test_missing_is_one_thing_in_every_form(columns):
-    """None of polars and NaN of pandas: both are the code of what is missing."""
+def test_missing_is_the_same_in_every_form(columns):
+    """None, as polars has it, and NaN, as pandas has it, are the same missing value."""
     *parts, y = columns
     X = as_pandas(*parts)
     model = small().fit(X, y)
@@ -180,7 +186,7 @@ def test_missing_is_one_thing_in_every_form(columns):
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars", "objects"])
-def test_nothing_but_categories(columns, library):
+def test_only_categories(columns, library):
     colour, _, size, y = columns
     X = {
         "pandas": lambda: as_pandas(colour, colour, size).drop(columns="n"),
@@ -255,14 +261,14 @@ def test_names_for_an_array_without_names(columns):
         small(categorical_features=["colour"]).fit(as_objects(*parts), y)
 
 
-def test_categories_in_sparse_rows_are_refused():
+def test_categories_in_sparse_rows_raise():
     X = sparse.random_array((20, 3), density=0.5, format="csr", random_state=0)
     with pytest.raises(ValueError, match="categorical_features.*sparse"):
         small(categorical_features=[0]).fit(X, np.arange(20) % 2)
 
 
 @pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
-def test_text_among_the_numbers_is_named(columns, library):
+def test_columns_of_text_are_named(columns, library):
     colour, number, size, y = columns
     X = library.DataFrame({"colour": colour.tolist(), "n": number, "size": size})
     with pytest.raises(
@@ -299,7 +305,7 @@ def test_text_and_numbers_in_one_column_of_categories(columns):
     ids=["MLP", "ensemble", "costs"],
 )
 @pytest.mark.parametrize("kind", ["category", "object", "number"])
-def test_column_that_is_all_missing_tells_nothing(columns, make, kind):
+def test_column_that_is_all_missing_is_ignored(columns, make, kind):
     _, number, _, y = columns
     nothing, later = {
         "category": (pd.Categorical([None] * N, categories=["u"]), pd.Categorical),
@@ -352,7 +358,7 @@ def test_thousands_of_categories():
     assert np.isfinite(p).all()
 
 
-def test_values_that_are_no_categories():
+def test_values_that_cannot_be_categories():
     X = np.array([[1.0, [1]], [2.0, [2]]] * 10, dtype=object)
     with pytest.raises(TypeError, match="values of one kind.*got list"):
         small(categorical_features=[1]).fit(X, np.arange(20) % 2)

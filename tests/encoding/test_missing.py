@@ -1,4 +1,4 @@
-"""Missing numbers: the column's mean stands in, an indicator tells of it."""
+"""Missing numbers: replaced by the mean of the column, with an indicator."""
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ def small(**params):
     return MLPRegressor(hidden_layer_sizes=(5,), max_iter=5, random_state=0, **params)
 
 
-def test_same_as_scikit_learns_imputer_before(holes):
+def test_same_as_scikit_learns_imputer(holes):
     X, y = holes
     inside = small().fit(X, y)
     before = make_pipeline(SimpleImputer(add_indicator=True), small()).fit(X, y)
@@ -48,7 +48,7 @@ def test_missing_in_prediction_only_are_imputed(holes):
 
 
 def test_means_are_those_of_training_rows_alone(holes):
-    """The held-out rows must not leak into what stands in for missing numbers."""
+    """Held-out rows must not leak into the means that replace missing numbers."""
     X, y = holes
     X_other = X.copy()
     X_other[-8:] *= 1000
@@ -102,7 +102,7 @@ def test_partial_fit_and_warm_start_keep_the_first_means(holes):
     np.testing.assert_allclose(model.predict(X), output.ravel())
 
 
-def test_missing_in_sparse_rows_are_refused(holes):
+def test_missing_in_sparse_rows_raise(holes):
     X, y = holes
     with pytest.raises(ValueError, match="NaN.*sparse"):
         small().fit(sparse.csr_array(X), y)
@@ -112,7 +112,7 @@ def test_missing_in_sparse_rows_are_refused(holes):
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf])
-def test_infinity_is_refused(holes, value):
+def test_infinity_raises(holes, value):
     X, y = holes
     X[2, 2] = value
     with pytest.raises(ValueError, match="Input X contains infinity"):
@@ -123,7 +123,7 @@ def test_infinity_is_refused(holes, value):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_missing_targets_are_refused(holes, bad):
+def test_missing_targets_raise(holes, bad):
     X, y = holes
     y[3] = bad
     with pytest.raises(ValueError, match="Input y contains"):
@@ -132,6 +132,6 @@ def test_missing_targets_are_refused(holes, bad):
         MLPClassifier().fit(X, np.where(np.isfinite(y), 1.0, bad))
 
 
-def test_tags_tell_of_it():
+def test_tags_allow_nan():
     assert MLPClassifier().__sklearn_tags__().input_tags.allow_nan
     assert MLPRegressor().__sklearn_tags__().input_tags.allow_nan

@@ -1,4 +1,4 @@
-"""Fixed features of tables, against references of their own."""
+"""Fixed features of tables, compared with references in NumPy and scikit-learn."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,13 @@ from skdeep.encoding import (
     TableEncoder,
     bin_edges,
 )
-from skdeep.encoding._tabular import CategoryColumns, ColumnScaler
+
+
+def encode(numbers, categories=None, others=None):
+    """Encode rows, or other rows, by an encoder fitted on the rows."""
+    table = Table(numbers, categories)
+    encoder = TableEncoder().fit(table)
+    return encoder.transform(table if others is None else Table(*others))
 
 
 @pytest.fixture
@@ -22,49 +28,50 @@ def rng():
     return np.random.RandomState(0)
 
 
-def test_numbers_are_scaled_by_quartiles_and_squeezed(rng):
+def test_numbers_are_scaled_by_quartiles_and_squashed(rng):
     X = rng.lognormal(size=(200, 3)) * [1, 10, 100]
     z = (X - np.median(X, axis=0)) / iqr(X, axis=0)
-    got = ColumnScaler().fit(X).transform(X)
+    got = encode(X)
     np.testing.assert_allclose(got, z / np.sqrt(1 + z**2 / 9))
     assert np.abs(got).max() < 3
 
 
-def test_column_of_mostly_one_value_keeps_the_others_apart():
+def test_column_of_mostly_one_value_separates_the_others():
     column = np.array([0.0] * 90 + list(range(10, 20)))[:, np.newaxis]
-    got = ColumnScaler().fit(column).transform(column)[:, 0]
+    got = encode(column)[:, 0]
     assert (got[:90] == 0).all()
     assert np.diff(got[90:]).min() > 0.04
 
 
 def test_constant_and_huge_columns():
     X = np.column_stack([np.full(8, 3.0), np.linspace(-1, 1, 8) * 1.7e308])
-    got = ColumnScaler().fit(X).transform(X)
+    got = encode(X)
     assert (got[:, 0] == 0).all()
     assert (np.diff(got[:, 1]) > 0).all()
 
 
 def test_frequent_categories_are_one_hot_as_in_scikit_learn():
     column = np.repeat(np.arange(40), np.arange(40, 0, -1))
-    codes = np.column_stack([column, column[::-1] + 2])
-    ours = CategoryColumns(n_frequent=5).fit(codes, [42, 42]).transform(codes)
-    theirs = OneHotEncoder(max_categories=6, sparse_output=False).fit_transform(codes)
-    assert ours.shape == theirs.shape == (820, 12)
-    # Of each column the rare share the last place; the others' order differs.
-    np.testing.assert_array_equal(ours[:, [5, 11]], theirs[:, [5, 11]])
+    categories = np.column_stack([column, column[::-1] + 2]).astype(object)
+    ours = encode(np.zeros((820, 1)), categories)[:, 1:]
+    one_hot = OneHotEncoder(max_categories=25, sparse_output=False)
+    theirs = one_hot.fit_transform(categories)
+    assert ours.shape == theirs.shape == (820, 50)
+    # Rare categories share the last output of a column; the order of others differs.
+    np.testing.assert_array_equal(ours[:, [24, 49]], theirs[:, [24, 49]])
     np.testing.assert_array_equal(np.sort(ours.sum(0)), np.sort(theirs.sum(0)))
     assert (ours.sum(axis=1) == 2).all()
 
 
-def test_unseen_category_is_a_rare_one_if_there_are_such():
-    codes = np.array([[2], [2], [3], [3], [4]])
-    with_rare = CategoryColumns(n_frequent=2).fit(codes, [5])
-    np.testing.assert_array_equal(with_rare.transform(np.array([[1]])), [[0, 0, 1]])
-    without = CategoryColumns(n_frequent=3).fit(codes, [5])
-    np.testing.assert_array_equal(without.transform(np.array([[1]])), [[0, 0, 0]])
+def test_unseen_category_counts_as_rare_if_there_are_rare_ones():
+    unseen = np.zeros((1, 1)), np.array([["unseen"]], dtype=object)
+    for n_categories, expected in ((25, [0] * 24 + [1]), (24, [0] * 24)):
+        names = np.array([[f"c{i}"] for i in range(n_categories)], dtype=object)
+        got = encode(np.zeros((n_categories, 1)), names, unseen)
+        np.testing.assert_array_equal(got[0, 1:], expected)
 
 
-def test_bins_hold_as_many_rows(rng):
+def test_bins_hold_equally_many_rows(rng):
     X = rng.normal(size=(400, 2))
     edges = bin_edges(X, 8)
     assert edges.shape == (2, 9)
@@ -124,7 +131,7 @@ def test_piecewise_features(rng):
         np.testing.assert_allclose(got[:, 3 + bin_], expected, atol=1e-12)
 
 
-def test_bin_without_width_says_nothing():
+def test_bin_of_width_zero_stays_at_zero():
     features = PiecewiseFeatures(np.ones(1), np.arange(1), np.array([[0.0, 0, 1]]))
     got = features.encode(torch.tensor([[0.0], [0.5], [1.0]])).numpy()
     np.testing.assert_allclose(got[:, 1:], [[0, 0], [0, 0.5], [0, 1]])

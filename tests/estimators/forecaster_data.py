@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_array_equal
 
 from skdeep import LSTMForecaster
 
@@ -11,7 +12,7 @@ WINDOW, HORIZON = 6, 3
 
 def small(**parameters):
     """Make a forecaster that trains in a few milliseconds."""
-    few = dict(window=WINDOW, horizon=HORIZON, hidden_size=4, max_iter=1)
+    few = dict(window=WINDOW, horizon=HORIZON, hidden_size=4, max_iter=1, batch_size=16)
     return LSTMForecaster(**{**few, "random_state": 0, **parameters})
 
 
@@ -29,6 +30,35 @@ def make_groups(n_rows=40, names=("x", "y", "z"), columns=("a", "b")):
         for seed, name in enumerate(names)
     ]
     return pd.concat(parts).sort_index(kind="stable")
+
+
+# The smallest forecaster, for tests of dates.
+FEW = dict(
+    window=2,
+    horizon=3,
+    hidden_size=2,
+    max_iter=1,
+    batch_size=16,
+    validation_fraction=0,
+)
+
+
+def values(index):
+    """Make a series of increasing numbers with an index."""
+    return pd.DataFrame({"y": np.arange(len(index)) * 1.0}, index=index)
+
+
+def next_dates(index, n_rows=3, **parameters):
+    """Return the index of the forecasts after the rows."""
+    model = LSTMForecaster(random_state=0, **{**FEW, **parameters}).fit(values(index))
+    return model.forecast(n_rows).index
+
+
+def assert_dates(index, expected):
+    """Check the dates, type and name of an index."""
+    assert_array_equal(index, expected)
+    assert index.dtype == expected.dtype
+    assert index.name == expected.name
 
 
 def some_nightly(values, n_daily):

@@ -32,7 +32,7 @@ def regressor(**params):
     return DeepEnsembleRegressor(**{**SMALL, **params})
 
 
-def classes(n_classes=3, n_samples=150):
+def classes(n_classes=3, n_samples=100):
     X, y = make_classification(
         n_samples=n_samples,
         n_features=6,
@@ -158,11 +158,13 @@ def test_sets_of_members_share_a_weight():
     assert weights.sum() == pytest.approx(1)
     assert [m.fold for m in model.members_] == [0, 1, 2] * 3
     for first in model.members_[::3]:
-        told = [m for m in model.members_ if m.hyperparameters == first.hyperparameters]
-        assert len(told) == 3
+        members = [
+            m for m in model.members_ if m.hyperparameters == first.hyperparameters
+        ]
+        assert len(members) == 3
 
 
-@pytest.mark.parametrize(("n_members", "expected"), [(1, 3), (3, 3), (4, 6), (8, 9)])
+@pytest.mark.parametrize(("n_members", "expected"), [(1, 3), (3, 3), (4, 6)])
 def test_sets_are_whole(n_members, expected):
     model = classifier(n_members=n_members, n_folds=3, max_iter=2).fit(*classes(2))
     assert len(model.members_) == expected
@@ -178,9 +180,9 @@ def test_validation_score_is_of_rows_not_trained_on():
 
 def test_hyperparameters_differ():
     model = regressor(n_members=8).fit(*line(100))
-    told = [m.hyperparameters for m in model.members_[::2]]
-    assert len({t["learning_rate_init"] for t in told}) == 4
-    assert len({t["embedding"] for t in told}) == 3
+    drawn = [m.hyperparameters for m in model.members_[::2]]
+    assert len({t["learning_rate_init"] for t in drawn}) == 4
+    assert len({t["embedding"] for t in drawn}) == 3
     assert all(1 <= m.n_iter <= 6 for m in model.members_)
     assert "learning_rate_init" in repr(model.members_[0])
 
@@ -395,10 +397,16 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_round_trip_keeps_predictions(way):
+@pytest.fixture(scope="module")
+def fitted():
+    """Return a fitted classifier, which tests must not change, and its rows."""
     frame, y = mixed_table()
-    model = classifier(max_iter=2).fit(frame, y)
+    return classifier(max_iter=2).fit(frame, y), frame
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_round_trip_keeps_predictions(way, fitted):
+    model, frame = fitted
     expected = model.predict_proba(frame)
     loaded = WAYS[way](model)
     np.testing.assert_array_equal(loaded.predict_proba(frame), expected)

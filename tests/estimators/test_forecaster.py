@@ -48,6 +48,7 @@ def random_problem(seed):
         cell=["lstm", "gru", "rnn"][seed % 3],
         groups="series" if seed % 2 else None,
         validation_fraction=0.2,
+        batch_size="auto",
     )
     if seed % 2:
         X = make_groups(60, columns=columns)
@@ -137,7 +138,8 @@ def test_every_fold_is_forecast_from_the_rows_before_it(context, columns):
         X = X.to_numpy()
     for train, test in TimeSeriesSplit(2).split(X):
         rows = X.iloc if hasattr(X, "iloc") else X
-        model = small(context=context, validation_fraction=0.2).fit(rows[train])
+        few = dict(context=context, batch_size="auto", validation_fraction=0.2)
+        model = small(**few).fit(rows[train])
         forecasts = np.asarray(model.predict(rows[test]))
         expected = one_by_one(model, X, test)
         assert_allclose(forecasts, expected, rtol=1e-9)
@@ -147,7 +149,8 @@ def test_every_fold_is_forecast_from_the_rows_before_it(context, columns):
 def test_with_known_columns_every_fold_is_forecast_from_the_right_rows():
     X = make_frame(72, "abk")
     for train, test in TimeSeriesSplit(2).split(X):
-        model = small(known_columns="k", validation_fraction=0.2).fit(X.iloc[train])
+        few = dict(known_columns="k", batch_size="auto", validation_fraction=0.2)
+        model = small(**few).fit(X.iloc[train])
         forecasts = model.predict(X.iloc[test])
         for t in test:
             split = t - HORIZON + 1
@@ -353,10 +356,10 @@ def test_gaps_repeat_the_value_before_and_are_no_targets():
     holed = X.copy()
     holed.iloc[[20, 21, 50], 0] = np.nan
     holed.iloc[95, 1] = np.nan
-    with pytest.warns(UserWarning, match=r"NaN.*: 3 in 'a', 1 in 'b'\.") as told:
+    with pytest.warns(UserWarning, match=r"NaN.*: 3 in 'a', 1 in 'b'\.") as caught:
         model = small(context="pad").fit(holed)
-    assert [w.filename for w in told] == [__file__]
-    # Nothing is learnt from the values that stand in: others change only the input.
+    assert [w.filename for w in caught] == [__file__]
+    # Filled values are read, but not used as targets.
     filled = holed.ffill()
     with pytest.warns(UserWarning, match="1 in 'b'"):
         forecasts = model.predict(holed[60:])
@@ -388,7 +391,7 @@ def test_targets_may_begin_later_than_their_frame():
         late[:100]
     )  # no warning: nothing is missing inside
     assert np.isfinite(model.forecast_interval()).all(axis=None)
-    # The scale is that of the values there are.
+    # The scale is computed from the existing values.
     y = X["b"][50:87]
     unknown = model.predict(late[:40])["b"]
     assert_allclose(unknown, y.mean())
@@ -454,7 +457,7 @@ def test_tiny_and_huge_units_do_not_matter(factor, offset, dtype):
     assert_allclose(found, model.forecast(), rtol=1e-3, atol=1e-2)
 
 
-# --- what is forecast ---------------------------------------------------------------
+# --- targets ------------------------------------------------------------------------
 
 
 def test_targets_by_name_by_position_and_as_y_are_the_same():

@@ -72,7 +72,7 @@ def test_score_requires_y_if_fit_was_given_y():
     ids=["no y", "one, in a pipeline", "two"],
 )
 def test_cross_validation_in_time_order(y, pipeline):
-    model = small(context="train", validation_fraction=0.2)
+    model = small(context="train", validation_fraction=0.2, batch_size="auto")
     if pipeline:
         model.set_params(target_columns=0 if np.ndim(y) == 1 else None)
         model = make_pipeline(StandardScaler(), model)
@@ -87,9 +87,10 @@ def test_cross_validation_in_time_order(y, pipeline):
 
 
 def test_cross_validation_in_parallel_is_the_same():
-    scores = cross_val_score(small(), X, cv=TimeSeriesSplit(2))
+    model = small(batch_size="auto")
+    scores = cross_val_score(model, X, cv=TimeSeriesSplit(2))
     with joblib.parallel_config(backend="threading", n_jobs=2):
-        assert_array_equal(cross_val_score(small(), X, cv=TimeSeriesSplit(2)), scores)
+        assert_array_equal(cross_val_score(model, X, cv=TimeSeriesSplit(2)), scores)
 
 
 def test_grid_search():

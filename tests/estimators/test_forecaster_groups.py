@@ -61,7 +61,7 @@ def test_unknown_series_are_forecast_in_the_units_of_their_window():
     model = small(groups="series").fit(X)
     rows = make_frame(30, seed=5).assign(series="new")
     scaled = rows.assign(a=7 + 1e6 * rows["a"], b=1e-6 * rows["b"])
-    # Of the first rows nothing is known, or a single row.
+    # The windows of the first rows hold at most one known row.
     full = slice(HORIZON + 1, None)
     for method in (model.predict, model.backtest, lambda X: model.forecast(X=X)):
         values, others = np.asarray(method(rows)), np.asarray(method(scaled))
@@ -164,9 +164,9 @@ def test_short_series_are_left_out_of_training():
     expected = small(groups="series").fit(X)
     with pytest.warns(
         UserWarning, match=r"1 of 3 series .* 'brief' \(8 rows\)"
-    ) as told:
+    ) as caught:
         model = small(groups="series").fit(pd.concat([X, brief]))
-    assert [w.filename for w in told] == [__file__]
+    assert [w.filename for w in caught] == [__file__]
     paths = model.forecast()
     pd.testing.assert_frame_equal(paths.loc[["x", "y"]], expected.forecast())
     new = expected.forecast(X=brief.assign(series="new"))

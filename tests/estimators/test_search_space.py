@@ -76,7 +76,7 @@ def test_defaults_are_among_the_values(member):
 
 
 def test_every_value_is_valid(member):
-    for parameters in draws(member.default_search_space(), 200):
+    for parameters in draws(member.default_search_space(), 50):
         clone(member).set_params(**parameters)._validate_params()
 
 

@@ -87,7 +87,7 @@ def test_losses(loss):
 
 
 @pytest.mark.parametrize("loss", ["poisson", "squared_log_error"])
-def test_losses_of_the_logarithm_are_refused(loss):
+def test_losses_of_the_logarithm_raise(loss):
     with pytest.raises(ValueError, match=f"scale_target=True.*loss='{loss}'"):
         network(loss, scale_target=True).fit(X, FAR)
 

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:SlidingWindow. window=:UserWarni
 
 @parametrize_with_checks(
     [SlidingWindow(window=1), SlidingWindow(3, context="train")],
-    # A window of one row is that row, in any order.
+    # A window of one row does not depend on the order of the rows.
     expected_failed_checks=lambda estimator: EXEMPT if estimator.window > 1 else {},
 )
 # Checks transform rows that do not follow the training rows, so "auto" warns.
@@ -208,8 +208,8 @@ def test_arrays_are_padded_with_one_warning_unless_context_is_train():
     assert len(caught) == 1
     assert caught[0].filename == __file__
     assert_array_equal(windows, reference([], X[25:], 6))
-    told = SlidingWindow(6, "train").fit(X[:25]).transform(X[25:])
-    assert_array_equal(told, reference(X[:25], X[25:], 6))
+    joined = SlidingWindow(6, "train").fit(X[:25]).transform(X[25:])
+    assert_array_equal(joined, reference(X[:25], X[25:], 6))
 
 
 def test_a_window_of_one_row_needs_no_context_and_never_warns():
@@ -324,7 +324,7 @@ def test_dates_left_out_are_not_bridged(index, cut, n_skipped):
         transformer.transform(X[cut + n_skipped :])
 
 
-def test_freq_tells_what_follows():
+def test_freq_determines_the_next_date():
     closed = pd.offsets.CustomBusinessDay(holidays=["2024-01-09", "2024-01-10"])
     days = pd.date_range("2024-01-02", periods=9, freq=closed)
     X = pd.DataFrame({"a": np.arange(9.0)}, days[np.arange(9)])
@@ -344,7 +344,7 @@ def test_freq_tells_what_follows():
         SlidingWindow(freq=1).fit(X)
 
 
-def test_an_irregular_axis_is_named():
+def test_an_irregular_index_raises_a_warning():
     days = pd.date_range("2024-01-01", periods=300)
     kept = np.sort(np.random.default_rng(0).choice(300, 150, replace=False))
     for index in (days[kept], pd.Index(kept)):
@@ -468,7 +468,7 @@ def test_bad_rows(X, message):
         transformer.transform(X)
 
 
-def test_sparse_rows_are_refused():
+def test_sparse_rows_raise():
     with pytest.raises(TypeError, match="Sparse data was passed"):
         SlidingWindow().fit(sparse.csr_array(np.eye(4)))
 
@@ -504,7 +504,7 @@ def test_pipeline_with_a_progress_bar():
     pipeline.set_callbacks(ProgressBar()).fit(X, X[:, 0] > 0)
 
 
-def test_gaps_in_later_rows_are_named():
+def test_gaps_in_later_rows_raise_a_warning():
     X = make_frame()
     transformer = SlidingWindow(3).fit(X[:25])
     with pytest.warns(

@@ -1,4 +1,4 @@
-"""Dates, durations, intervals, complex values and text where numbers are needed."""
+"""Dates, durations, intervals, complex values and text instead of numbers."""
 
 import datetime as dt
 import re
@@ -52,10 +52,10 @@ def frame(values):
     return pd.DataFrame({"when": values})
 
 
-# What X is, and what the error says of it.
+# X, and the part of the error that describes its columns.
 TABLES = {
     "dates": (frame(DAYS), "dates (datetime64[us])"),
-    "dates beside numbers": (frame(DAYS).assign(n=1.0), "dates (datetime64[us])"),
+    "dates and numbers": (frame(DAYS).assign(n=1.0), "dates (datetime64[us])"),
     "time zone": (frame(DAYS.tz_localize("UTC")), "dates (datetime64[us, UTC])"),
     "durations": (frame(LAGS), "durations (timedelta64[us])"),
     "periods": (frame(DAYS.to_period("D")), "dates (period[D])"),
@@ -85,16 +85,16 @@ ARRAYS = {
 
 @pytest.mark.parametrize("kind", TABLES)
 def test_columns_are_named(kind):
-    X, told = TABLES[kind]
-    message = f"Columns ['when'] of X must be numeric, got .*{re.escape(told)}"
+    X, found = TABLES[kind]
+    message = f"Columns ['when'] of X must be numeric, got .*{re.escape(found)}"
     with pytest.raises(ValueError, match=message.replace("['when']", r"\['when'\]")):
         ESTIMATORS["MLPClassifier"].fit(X, y)
 
 
 @pytest.mark.parametrize("kind", ARRAYS)
 def test_arrays(kind):
-    X, told = ARRAYS[kind]
-    with pytest.raises(ValueError, match=f"X must be numeric, got {re.escape(told)}"):
+    X, found = ARRAYS[kind]
+    with pytest.raises(ValueError, match=f"X must be numeric, got {re.escape(found)}"):
         ESTIMATORS["MLPClassifier"].fit(X, y)
 
 
@@ -169,7 +169,7 @@ def test_numbers_as_text_are_read():
     np.testing.assert_array_equal(model.fit(X, y).predict(X), expected)
 
 
-def test_only_columns_that_cannot_be_read_are_named():
+def test_only_columns_that_cannot_be_converted_are_named():
     X = pd.DataFrame({"a": [str(i) for i in range(N)], "b": ["x"] * N})
     with pytest.raises(ValueError, match=r"Columns \['b'\] of X.*Encode text"):
         MLPRegressor().fit(X, y)
