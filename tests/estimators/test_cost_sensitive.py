@@ -198,6 +198,8 @@ def test_auto_network_decides_at_the_cheapest_boundary(known, alpha):
     model.fit(x[:FEWER], labels[:FEWER])
     error = error_of_the_least_cost(alpha, FEWER)
     assert boundary(model) == pytest.approx(best_boundary(alpha), abs=error)
+    names = {"threshold", "tuned", "weighted", "direct", "auc", "never", "always"}
+    assert set(model.cv_costs_.index) == names
 
 
 # -- costs count once ------------------------------------------------------------------
@@ -812,11 +814,11 @@ def test_auto_can_choose_to_abstain_always():
     [
         "direct",
         pytest.param("auc", marks=pytest.mark.nightly),
-        pytest.param("auto", marks=pytest.mark.slow),
+        pytest.param("auto", marks=pytest.mark.nightly),
     ],
 )
 def test_default_estimator_is_a_network(strategy):
-    rows, labels = X[:200], y[:200]
+    rows, labels = X[:150], y[:150]
     model = CostSensitiveClassifier(alpha=2, strategy=strategy, cv=2, random_state=0)
     model.fit(rows, labels)
     assert all(isinstance(m, MLPClassifier) for m in model.estimators_)
