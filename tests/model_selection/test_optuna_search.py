@@ -219,12 +219,12 @@ def test_pruners_compare_best_scores_so_far(scoring):
 
     space = {RATE: [0.05, 0.2, 0.5]}  # scores fluctuate
     found = search(None, space, n_trials=5, pruner=Look(), scoring=scoring).fit(X, Y)
-    told = [list(t.intermediate_values.values()) for t in found.study_.trials]
+    reported = [list(t.intermediate_values.values()) for t in found.study_.trials]
     assert len(seen) == 5
-    for number, values in enumerate(told):  # the study stores the scores themselves
+    for number, values in enumerate(reported):  # the study stores the scores themselves
         best = np.maximum.accumulate(values)
         assert_array_equal(list(seen[number].values()), best[: len(seen[number])])
-    assert any((np.diff(values) < 0).any() for values in told)
+    assert any((np.diff(values) < 0).any() for values in reported)
 
 
 def test_folds_advance_together():
