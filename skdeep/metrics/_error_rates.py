@@ -294,12 +294,24 @@ class ErrorRatesDisplay:
         Parameters
         ----------
         ax : array-like of two matplotlib Axes, default=None
-            Where to draw; a new figure, as high as the groups need, if None.
+            Axes to draw on; by default those of a new figure, whose height grows with
+            the number of groups.
 
         Returns
         -------
         display : ErrorRatesDisplay
-            Itself.
+            The display.
+
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> from skdeep.metrics import ErrorRatesDisplay
+        >>> y_true, y_pred, groups = [0, 1, 0, 1], [0, 1, 1, 1], ["a", "a", "b", "b"]
+        >>> display = ErrorRatesDisplay.from_predictions(y_true, y_pred, groups)
+        >>> _, axes = plt.subplots(1, 2)
+        >>> display.plot(ax=axes).ax_ is axes[0]
+        True
+        >>> plt.close("all")
         """
         self._compute()
         self.axes_ = _two_axes(ax, len(self.counts))

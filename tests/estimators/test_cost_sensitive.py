@@ -198,6 +198,8 @@ def test_auto_network_decides_at_the_cheapest_boundary(known, alpha):
     model.fit(x[:FEWER], labels[:FEWER])
     error = error_of_the_least_cost(alpha, FEWER)
     assert boundary(model) == pytest.approx(best_boundary(alpha), abs=error)
+    names = {"threshold", "tuned", "weighted", "direct", "auc", "never", "always"}
+    assert set(model.cv_costs_.index) == names
 
 
 # -- costs count once ------------------------------------------------------------------
@@ -339,21 +341,23 @@ def test_alpha_after_fit(strategy, calibration):
         calibration=calibration,
         random_state=0,
     ).fit(X, y)
-    anew = clone(model).set_params(alpha=5).fit(X, y)
+    refitted = clone(model).set_params(alpha=5).fit(X, y)
     model.set_params(alpha=5)
-    np.testing.assert_array_equal(model.predict(X), anew.predict(X))
-    np.testing.assert_array_equal(model.decision_function(X), anew.decision_function(X))
-    assert model.threshold_ == anew.threshold_
-    assert model.set_params(alpha=1).fit(X, y).threshold_ != anew.threshold_
+    np.testing.assert_array_equal(model.predict(X), refitted.predict(X))
+    np.testing.assert_array_equal(
+        model.decision_function(X), refitted.decision_function(X)
+    )
+    assert model.threshold_ == refitted.threshold_
+    assert model.set_params(alpha=1).fit(X, y).threshold_ != refitted.threshold_
 
 
 def test_alpha_after_fit_retunes_auc():
     model = CostSensitiveClassifier(network(), strategy="auc", cv=2, random_state=0)
     model.fit(X, y)
-    anew = clone(model).set_params(alpha=5).fit(X, y)
+    refitted = clone(model).set_params(alpha=5).fit(X, y)
     before = model.predict(X)
     model.set_params(alpha=5)
-    np.testing.assert_array_equal(model.predict(X), anew.predict(X))
+    np.testing.assert_array_equal(model.predict(X), refitted.predict(X))
     assert model.predict(X).sum() < before.sum()
 
 
@@ -812,20 +816,18 @@ def test_auto_can_choose_to_abstain_always():
     [
         "direct",
         pytest.param("auc", marks=pytest.mark.nightly),
-        pytest.param("auto", marks=pytest.mark.slow),
+        pytest.param("auto", marks=pytest.mark.nightly),
     ],
 )
 def test_default_estimator_is_a_network(strategy):
-    rows, labels = X[:200], y[:200]
     model = CostSensitiveClassifier(alpha=2, strategy=strategy, cv=2, random_state=0)
-    model.fit(rows, labels)
+    model.fit(X, y)
     assert all(isinstance(m, MLPClassifier) for m in model.estimators_)
     if strategy == "auto":
         expected = {"threshold", "tuned", "weighted", "direct", "auc"}
         assert set(model.cv_costs_.index) == {*expected, "never", "always"}
-    positive = model.predict(rows) == 1
-    cost = np.where(labels == 1, ~positive, 2 * positive).mean()
-    assert cost < 0.6 * np.mean(labels)
+    positive = model.predict(X) == 1
+    assert np.where(y == 1, ~positive, 2 * positive).mean() < 0.6 * np.mean(y)
 
 
 # -- interactions ----------------------------------------------------------------------
@@ -917,8 +919,8 @@ def test_direct_raises_after_a_change_of_costs(name):
 def test_cost_matrix_of_the_network_is_ignored():
     network = MLPClassifier((4,), solver="lbfgs", max_iter=20, random_state=0)
     model = CostSensitiveClassifier(network, 5, strategy="direct").fit(X, y)
-    told = clone(network).set_params(cost_matrix=[[0, 5], [1, 0]])
-    twice = CostSensitiveClassifier(told, 5, strategy="direct").fit(X, y)
+    with_matrix = clone(network).set_params(cost_matrix=[[0, 5], [1, 0]])
+    twice = CostSensitiveClassifier(with_matrix, 5, strategy="direct").fit(X, y)
     np.testing.assert_array_equal(twice.predict_proba(X), model.predict_proba(X))
 
 

@@ -142,13 +142,13 @@ def independent(n, seed):
     return rows, p, labels, costs
 
 
-def told(n, seed):
+def predictable(n, seed):
     """Return the same with a cost that is a function of X."""
     rows, p, labels, _ = independent(n, seed)
     return rows, p, labels, {"fn_cost": np.exp(rows[:, 1])}
 
 
-@pytest.mark.parametrize("data", [independent, told])
+@pytest.mark.parametrize("data", [independent, predictable])
 @pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted", "auto"])
 def test_row_costs_approach_the_lowest_cost(strategy, data):
     rows, _, labels, costs = data(2000, 0)
@@ -166,18 +166,18 @@ def test_row_costs_approach_the_lowest_cost(strategy, data):
     "strategy", ["direct", pytest.param("auc", marks=pytest.mark.nightly)]
 )
 def test_networks_learn_predictable_row_costs(strategy):
-    rows, _, labels, costs = told(2000, 0)
+    rows, _, labels, costs = predictable(2000, 0)
     model = CostSensitiveClassifier(
         network(alpha=1.0), 2, strategy=strategy, cv=2, random_state=0
     ).fit(rows, labels, **costs)
-    rows, p, _, costs = told(20000, 1)
+    rows, p, _, costs = predictable(20000, 1)
     positive = model.predict(rows, **costs) == 1
     paid = np.where(positive, 2 * (1 - p), costs["fn_cost"] * p).mean()
     assert paid < 1.05 * np.minimum(2 * (1 - p), costs["fn_cost"] * p).mean()
 
 
 def test_direct_ignores_row_costs_in_predict():
-    rows, _, labels, costs = told(2000, 0)
+    rows, _, labels, costs = predictable(2000, 0)
     model = CostSensitiveClassifier(network(), 2, strategy="direct", random_state=0)
     model.fit(rows, labels, **costs)
     np.testing.assert_array_equal(
@@ -214,10 +214,12 @@ def test_row_costs_in_cv_costs(strategy):
 def test_alpha_after_fit_with_row_costs(strategy):
     costs = {"fp_cost": FP, "fn_cost": FN}
     model = line(1, strategy, cv=FOLDS).fit(X, y, **costs)
-    anew = clone(model).set_params(alpha=4).fit(X, y, **costs)
+    refitted = clone(model).set_params(alpha=4).fit(X, y, **costs)
     model.set_params(alpha=4)
-    np.testing.assert_array_equal(model.predict(X, **costs), anew.predict(X, **costs))
-    assert model.threshold_ == anew.threshold_
+    np.testing.assert_array_equal(
+        model.predict(X, **costs), refitted.predict(X, **costs)
+    )
+    assert model.threshold_ == refitted.threshold_
 
 
 # -- metadata routing ------------------------------------------------------------------
@@ -391,7 +393,7 @@ def test_metadata_reaches_other_pipeline_steps(strategy):
 
 
 def drifting(n=300):
-    """Rows in time order: of the last block the classes are other ones than before."""
+    """Return rows in time order whose last block has another class distribution."""
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(n, 1))
     p = expit(2 * rows[:, 0] + np.where(np.arange(n) < 2 * n // 3, 0.0, 4.0))
@@ -795,8 +797,8 @@ def test_refit_forgets_the_earlier_fit():
     frame = pd.DataFrame(X, columns=list("abcdef"))
     model = line(3, "auto", cv=3, random_state=0).fit(frame, y, fp_cost=FP)
     model.set_params(strategy="threshold").fit(X[:, :3], y)
-    anew = line(3).fit(X[:, :3], y)
-    np.testing.assert_array_equal(model.predict(X[:, :3]), anew.predict(X[:, :3]))
+    refitted = line(3).fit(X[:, :3], y)
+    np.testing.assert_array_equal(model.predict(X[:, :3]), refitted.predict(X[:, :3]))
     assert model.n_features_in_ == 3
     assert not hasattr(model, "feature_names_in_")
     assert not hasattr(model, "cv_costs_")

@@ -113,8 +113,8 @@ def test_abstentions_are_not_errors():
         display.axes_, ["on 1 negatives", "on 2 positives"], strict=True
     ):
         assert f"abstained {text} (not errors)" in ax.get_xlabel()
-    nobody = from_predictions(truth, truth, ["a"] * 6, abstain_label=9)
-    assert "abstained" not in nobody.ax_.get_xlabel()
+    without = from_predictions(truth, truth, ["a"] * 6, abstain_label=9)
+    assert "abstained" not in without.ax_.get_xlabel()
 
 
 # -- groups ----------------------------------------------------------------------------

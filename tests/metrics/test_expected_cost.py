@@ -445,9 +445,9 @@ def test_savings_against_always_abstaining():
 
 def test_savings_of_constant_and_perfect_decisions():
     assert savings_score(TRUTH, TRUTH, alpha=4) == 1
-    cheap, dear = (0, 1) if TRUTH.mean() < 4 * (1 - TRUTH.mean()) else (1, 0)
+    cheap, expensive = (0, 1) if TRUTH.mean() < 4 * (1 - TRUTH.mean()) else (1, 0)
     assert savings_score(TRUTH, np.full(N, cheap), alpha=4) == 0
-    assert savings_score(TRUTH, np.full(N, dear), alpha=4) < 0
+    assert savings_score(TRUTH, np.full(N, expensive), alpha=4) < 0
 
 
 @pytest.mark.parametrize("alpha", [1, 4])
@@ -523,12 +523,14 @@ def test_in_a_halving_search():
 
 def test_with_other_metrics():
     scoring = {
-        "dear": make_cost_scorer(9),
+        "expensive": make_cost_scorer(9),
         "plain": make_cost_scorer(),
         "a": "accuracy",
     }
     found = cross_validate(LOGISTIC, X, y, scoring=scoring, cv=KFold(3))
-    np.testing.assert_allclose(found["test_dear"], by_hand(LOGISTIC, KFold(3), alpha=9))
+    np.testing.assert_allclose(
+        found["test_expensive"], by_hand(LOGISTIC, KFold(3), alpha=9)
+    )
     np.testing.assert_allclose(found["test_plain"], found["test_a"] - 1)
 
 

@@ -222,7 +222,7 @@ def counted(trials):
 
 @pytest.fixture(scope="module")
 def uninterrupted():
-    """What one process finds alone, in memory."""
+    """The results of a single process, in memory."""
     return work()
 
 

@@ -53,7 +53,7 @@ from skdeep.estimators._cost_sensitive._decisions import (
 )
 from skdeep.estimators._cost_sensitive._model_training import (
     are_in_time_order,
-    cross_validate,
+    cross_validate_models,
     predict_probabilities,
     prepare_model,
     train_final_models,
@@ -457,7 +457,7 @@ default='auto'
             mode: prepare_model(estimator, mode, rng)
             for mode in dict.fromkeys(map(rows.training_mode, names))
         }
-        out = cross_validate(models, rows, folds)
+        out = cross_validate_models(models, rows, folds)
         fitted = choose_strategy(self.strategy, names, rows, out, self.calibration)
         mode = fitted["_training_mode"]
         models_to_keep = train_final_models(models[mode], mode, rows, out)

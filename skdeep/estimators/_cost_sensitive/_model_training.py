@@ -211,7 +211,7 @@ def are_in_time_order(folds: list) -> bool:
     return all(train.max() < test.min() for train, test in folds)
 
 
-def cross_validate(
+def cross_validate_models(
     models: dict[TrainingMode, Any], rows: TrainingRows, folds: list
 ) -> OutOfFold:
     """Train every model on every fold and predict the held-out rows."""
