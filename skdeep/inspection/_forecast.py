@@ -444,6 +444,7 @@ def _drawable(index: pd.Index) -> np.ndarray:
     """Return the times of rows for matplotlib: dates in UTC, or steps."""
     if isinstance(index, pd.PeriodIndex):
         index = index.to_timestamp()
+    # NumPy has no time zones; the formatter converts the labels back.
     if getattr(index, "tz", None) is not None:
         index = index.tz_convert("UTC").tz_localize(None)
     return index.to_numpy()
@@ -459,6 +460,7 @@ def _name_times(ax, index: pd.Index) -> None:
         inches = ax.get_window_extent().width / ax.figure.dpi
         # Up to five dates fit into narrow axes; fewer are not always possible.
         few = {"minticks": 2, "maxticks": 5} if inches < _ROOM_FOR_DATES else {}
+        # ConciseDateFormatter does not repeat the year in each label, which overlaps.
         locator = mdates.AutoDateLocator(tz=zone, **few)
         ax.xaxis.set_major_locator(locator)
         ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator, tz=zone))

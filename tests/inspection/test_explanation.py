@@ -487,6 +487,11 @@ def test_effect_formats(effects, texts):
     assert page.numbers[:2] == texts
 
 
+def test_rounded_zero_has_no_sign():
+    page = table([[1.0]], intercept=np.array([-1e-9])).to_html(row=0)
+    assert ">0.00<" in page and "−0.00" not in page
+
+
 def test_no_effects():
     for explanation in [table(np.zeros((3, 2))), sequence(effects=np.zeros((2, 36)))]:
         for row in (0, None):

@@ -227,16 +227,14 @@ def test_targets_that_are_not_columns():
     np.testing.assert_array_equal(
         table["forecast"].dropna(), model.forecast(X=X[:KNOWN])
     )
-    with pytest.raises(
-        ValueError, match="y is needed: the fitted target is not a column"
-    ):
+    with pytest.raises(ValueError, match="y is needed: the fitted target"):
         ForecastDisplay.from_estimator(model, X[:KNOWN])
     with pytest.raises(
-        ValueError, match=r"of 130 rows, as X does; got shape \(150, 1\)"
+        ValueError, match=r"y must have 130 rows, like X, .* got shape \(150, 1\)"
     ):
         ForecastDisplay.from_estimator(model, X[:KNOWN], y)
     with pytest.raises(
-        ValueError, match=r"y must hold 1 target\(s\).* got shape \(130, 2\)"
+        ValueError, match=r"y must have 130 rows.* 1 target\(s\).* got shape \(130, 2\)"
     ):
         ForecastDisplay.from_estimator(model, X[:KNOWN], X[:KNOWN])
 

@@ -232,7 +232,7 @@ assert plt.get_fignums() == []
 """
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_in_a_kernel():
     """One output, with a picture in it, that was updated in place."""
     client = pytest.importorskip("nbclient")

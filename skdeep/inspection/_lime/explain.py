@@ -262,10 +262,12 @@ def lime_explain(
         "categorical_features": categorical_features,
         "feature_names": feature_names,
     }
+    # Interval(Integral) accepts bool, which is an Integral.
     if isinstance(num_features, bool):
         raise TypeError(f"num_features must be an integer, got {num_features}.")
     X, background = tensor_to_numpy(X, "X"), tensor_to_numpy(background, "background")
     rows = make_rows(estimator, X, background, options)
+    # make_rows has read X as pandas or NumPy, but the estimator gets the user's type.
     output = output.with_conversion(make_converter(X))
     n_rows = _num_samples(rows.X)
     metadata = _Metadata(params, n_rows)
@@ -278,6 +280,7 @@ def lime_explain(
         "kernel_width": kernel_width,
         "feature_selection": feature_selection,
     }
+    # One draw from the user's generator: each row then has a generator of its own.
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     explainers = [
         _RowExplainer(rows, row, chosen, answers[row], sampling, seed)
@@ -346,6 +349,8 @@ class _RowExplainer:
         selection = options["feature_selection"]
         in_units = rows.in_units(row)[self._has]
         self.fit = LocalFit(in_units, answer[chosen], width, selection)
+        # Seeded by the row's values, not by its position: a row must get the same draws
+        # alone as among others. hash() differs between processes.
         digest = hashlib.blake2b(rows.content(row), digest_size=16).digest()
         self._rng = np.random.default_rng([seed, *digest])
 
@@ -370,6 +375,7 @@ class _RowExplainer:
     def conclude(self) -> None:
         """Solve for the local model, and free the sums that it was made from."""
         self.model = self.fit.solve(self._num_features)
+        # NaN, not 0: a unit that the row does not have is not one without an effect.
         weights = np.full(len(self._has), np.nan)
         weights[self._has] = self.model.weights
         self.model.weights = weights
@@ -397,6 +403,7 @@ def _check_rows_are_independent(output: Output, rows, answers, metadata) -> None
     The rows are predicted again in reverse order, between other rows.
     """
     backwards = np.arange(len(answers))[::-1]
+    # At both ends, so that windows and cumulative sums change for every row.
     beside = rows.others()
     joined = rows.join([beside, rows.contents(backwards), beside])
     n_beside = (_num_samples(joined) - len(answers)) // 2
@@ -434,6 +441,8 @@ def _draw_until_stable(rows, output, explainers: list, limit: int, metadata) -> 
 
     The estimator is called once per batch, which is much faster than once per row.
     """
+    # A stack: rows that need more draws go next, so that few rows hold moments, which
+    # grow with the square of the number of units.
     waiting = explainers[::-1]
     while waiting:
         some: list[_RowExplainer] = []
@@ -504,6 +513,7 @@ def _advice(explanation: LimeExplanation) -> str:
 
 def _warn_of_poor_fits(explanation: LimeExplanation) -> None:
     """Warn if the estimator is not linear near some rows."""
+    # NaN compares false: a constant output has no R², and needs no warning.
     poor = np.flatnonzero(explanation.r2_ < R2_TO_TRUST)
     if len(poor):
         worst = poor[explanation.r2_[poor].argmin()]

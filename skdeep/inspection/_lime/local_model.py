@@ -77,6 +77,7 @@ class LocalFit:
         self._sum_of_squares += weights @ weights
         self._least = min(self._least, outputs.min())
         self._most = max(self._most, outputs.max())
+        # Networks in float32 return constants that differ by more than float64 rounds.
         self._is_single &= bool((outputs == outputs.astype(np.float32)).all())
         edges = np.linspace(0, len(outputs), N_PARTS + 1).astype(int)
         parts = [slice(*pair) for pair in pairwise(edges)]
@@ -95,6 +96,7 @@ class LocalFit:
         np.subtract(units, self._row, out=table[:, 1:-1])
         np.subtract(outputs, self._answer, out=table[:, -1])
         table *= np.sqrt(weights)[:, np.newaxis]
+        # BLAS computes half of a symmetric product; a weighted einsum is far slower.
         return table.T @ table
 
     def check_kernel(self) -> None:
@@ -145,6 +147,7 @@ class LocalFit:
     def _all_moments(self) -> np.ndarray:
         """Return the moments of all draws and the row, which has weight 1."""
         moments = self._moments.sum(axis=0)
+        # Relative to the row, its units and its output are 0.
         moments[0, 0] += 1
         return moments
 
@@ -187,6 +190,7 @@ def _solve(moments: np.ndarray) -> np.ndarray:
     """
     squares = moments[..., :-1, :-1]
     diagonal = np.einsum("...ii->...i", squares)
+    # 1 for units that never change, whose coefficients are then exactly 0.
     jitter = np.where(diagonal > 0, _JITTER * diagonal, 1.0)
     squares = squares + jitter[..., np.newaxis] * np.eye(jitter.shape[-1])
     products = moments[..., :-1, -1]

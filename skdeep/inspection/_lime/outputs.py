@@ -199,6 +199,7 @@ def _at_step(answers: np.ndarray, step: int | None) -> np.ndarray:
     """
     if step is None:
         return answers
+    # Networks return NaN for padding, whose length differs from sequence to sequence.
     there = ~np.isnan(answers.reshape(*answers.shape[:2], -1)).any(axis=2)
     lengths = there.sum(axis=1)
     places = lengths + step if step < 0 else np.full(len(answers), step)
@@ -303,6 +304,7 @@ def _margin(estimator, classes: list, step: int | None) -> Output:
         margins = np.asarray(estimator.decision_function(X, **params), np.float64)
         margins = _at_step(margins, step)
         margins = margins.reshape(len(margins), -1)
+        # Three classes have three pairs: the number of columns alone does not tell.
         is_by_pairs = getattr(estimator, "decision_function_shape", "") == "ovo"
         if margins.shape[1] != len(names) or (is_by_pairs and not is_binary):
             raise ValueError(
@@ -448,6 +450,7 @@ def _paths_after(forecaster, windows: np.ndarray) -> np.ndarray:
     forecasters with ``known_columns`` read these rows, and their windows include them.
     """
     length = forecaster.window + forecaster.horizon
+    # With known_columns the windows include the future rows already.
     missing = length - windows.shape[1]
     windows = np.pad(windows, [(0, 0), (0, missing), (0, 0)], mode="edge")
     series = windows.reshape(-1, windows.shape[2])
