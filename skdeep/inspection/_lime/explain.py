@@ -513,7 +513,6 @@ def _advice(explanation: LimeExplanation) -> str:
 
 def _warn_of_poor_fits(explanation: LimeExplanation) -> None:
     """Warn if the estimator is not linear near some rows."""
-    # NaN compares false: a constant output has no R², and needs no warning.
     poor = np.flatnonzero(explanation.r2_ < R2_TO_TRUST)
     if len(poor):
         worst = poor[explanation.r2_[poor].argmin()]
