@@ -38,7 +38,7 @@ SHARED = {
     "_versions",
 }
 # Libraries that one part alone imports.
-HOMES = {"skorch": "training", "optuna": "model_selection", "skimage": "inspection"}
+HOMES = {"skorch": "training", "optuna": "model_selection"}
 STANDARD = set(__import__("sys").stdlib_module_names)
 
 
@@ -102,6 +102,13 @@ def test_matplotlib_is_imported_where_it_draws(path):
         elif not isinstance(node, functions):
             outside.body.append(node)
     assert not {n for n in imports(outside) if n.split(".")[0] == "matplotlib"}
+
+
+@pytest.mark.parametrize("library", ["lime", "skimage"])
+def test_no_statement_imports(library):
+    """lime is for tests only, and import_optional names the extra of scikit-image."""
+    names = {name for path in SOURCES for name in imports(parse(path))}
+    assert not {name for name in names if name.split(".")[0] == library}
 
 
 def test_every_part_has_a_rule():

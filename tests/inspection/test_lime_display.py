@@ -155,9 +155,9 @@ def test_effects_of_any_size(scale):
 
 
 def test_many_units_fit():
-    effects = np.random.default_rng(0).normal(size=(3, 200))
+    effects = np.random.default_rng(0).normal(size=(3, 60))
     assert len(drawn(table(effects).plot()).bars_) == 11
-    assert len(table(effects, num_features=200).plot().bars_) == 200
+    assert len(table(effects, num_features=60).plot().bars_) == 60
 
 
 def test_predictions_that_are_not_numbers():
