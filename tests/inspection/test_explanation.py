@@ -77,7 +77,7 @@ KINDS["image"] = image()
 
 
 class Page(HTMLParser):
-    """A page's tags, checked to be balanced, and its text."""
+    """Parses a page, checks that its tags are balanced, and keeps its text."""
 
     def __init__(self, text):
         super().__init__()
@@ -110,7 +110,7 @@ class Page(HTMLParser):
 
 
 def pictures(text):
-    """Return all SVG of a page, parsed."""
+    """Return the parsed SVG elements of a page."""
     found = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
     assert len(found) == text.count("<svg")
     return [ElementTree.fromstring(svg) for svg in found]

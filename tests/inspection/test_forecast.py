@@ -17,7 +17,7 @@ from skdeep import LSTMForecaster
 from skdeep.inspection import ForecastDisplay
 
 N, KNOWN, STEPS = 150, 130, 4
-# Rows that do not follow the training rows are forecast from themselves here.
+# context="pad": rows that do not follow the training rows are padded.
 SETTINGS = dict(window=10, horizon=STEPS, hidden_size=4, max_iter=1, context="pad")
 
 

@@ -68,7 +68,7 @@ def words(display):
 
 
 def names(display):
-    """Return the names beside the bars, from the top."""
+    """Return the labels of the bars, from the top."""
     return [label.get_text() for label in display.ax_.get_yticklabels()]
 
 
@@ -317,7 +317,7 @@ def test_superpixels_with_the_largest_effects():
     assert cells.mask[:4, :4].all() and cells.mask[4:, 4:].all()
     assert (cells[:4, 4:] == -0.5).all() and (cells[4:, :4] == 0.3).all()
     assert display.image_.get_clim() == (-0.5, 0.5)
-    # The smaller the effect, the more of the image is seen.
+    # Small effects are more transparent.
     opacity = display.image_.cmap([0.0, 0.4, 0.6, 1.0])[:, 3]
     assert opacity[0] > opacity[1] and opacity[3] > opacity[2]
 

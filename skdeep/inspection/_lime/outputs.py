@@ -192,24 +192,24 @@ def _checked_step(estimator, step) -> int | None:
     return int(step)
 
 
-def _at_step(answers: np.ndarray, step: int | None) -> np.ndarray:
+def _at_step(predictions: np.ndarray, step: int | None) -> np.ndarray:
     """Return the predictions for one step of each sequence: (n, T, ...) -> (n, ...).
 
     Predictions for padding are NaN; the last step is the one before the padding.
     """
     if step is None:
-        return answers
+        return predictions
     # Networks return NaN for padding, whose length differs from sequence to sequence.
-    there = ~np.isnan(answers.reshape(*answers.shape[:2], -1)).any(axis=2)
+    there = ~np.isnan(predictions.reshape(*predictions.shape[:2], -1)).any(axis=2)
     lengths = there.sum(axis=1)
-    places = lengths + step if step < 0 else np.full(len(answers), step)
+    places = lengths + step if step < 0 else np.full(len(predictions), step)
     wrong = (places < 0) | (places >= lengths)
     if wrong.any():
         raise ValueError(
             f"step={step} is out of range: a sequence in X has only "
             f"{lengths[np.argmax(wrong)]} steps."
         )
-    return answers[np.arange(len(answers)), places]
+    return predictions[np.arange(len(predictions)), places]
 
 
 def _with_step(name: str, step: int | None) -> str:
