@@ -133,7 +133,7 @@ def test_names_are_not_parsed_as_math(name):
     display = drawn(table([[1.0]], rows=[name], **changes).plot())
     assert names(display) == [f"{' '.join(name.split())} = 0"]
     units, rest = np.zeros((4, 1), int), {**changes, "times": [name] * 4}
-    drawn(sequence(units, [[1.0]], rows=[name], **rest).plot())
+    sequence(units, [[1.0]], rows=[name], **rest).plot()
     drawn(sequence(units, [[1.0]], rows=[name], **rest).plot_summary())
 
 
@@ -146,7 +146,7 @@ def test_no_effects():
     drawn(image([[0.0, 0.0, 0.0, 0.0]]).plot())
 
 
-@pytest.mark.parametrize("scale", [1e-12, 1e-3, 1.0, 1e5, 1e12])
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
 def test_effects_of_any_size(scale):
     display = drawn(table(scale * np.array([[1.0, -2.0]])).plot())
     np.testing.assert_allclose(
@@ -216,7 +216,7 @@ def test_summary_of_a_table():
 
 def test_summary_without_numbers_has_no_colors():
     values = np.full((3, 2), "a", object)
-    display = drawn(table(np.ones((3, 2)), values=values).plot_summary())
+    display = table(np.ones((3, 2)), values=values).plot_summary()
     assert display.colorbar_ is None
 
 
@@ -233,7 +233,7 @@ def test_summary_with_missing_values_and_units():
 def test_summary_warns_of_many_poor_fits():
     effects = np.ones((4, 2))
     display = table(effects, r2=np.array([0.9, 0.1, 0.2, np.nan])).plot_summary()
-    assert "R² below 0.5 in 3 of 4 rows (75 %)" in words(drawn(display))
+    assert "R² below 0.5 in 3 of 4 rows (75 %)" in words(display)
     assert len(set(display.points_[0].get_alpha())) == 2
     assert "not linear" not in words(table(effects).plot_summary())
 
@@ -260,7 +260,7 @@ def test_summary_of_several_outputs():
 def test_cells_show_the_effects():
     units = np.arange(6).reshape(3, 2)
     effects = np.array([[1.0, -2.0, 3.0, 4.0, np.nan, 0.0]])
-    display = drawn(sequence(units, effects).plot())
+    display = sequence(units, effects).plot()
     cells = display.image_.get_array()
     # Features from the top, times from the left.
     np.testing.assert_array_equal(cells.filled(99), [[1, 3, 99], [-2, 4, 0]])
@@ -281,7 +281,7 @@ def test_cells_show_the_effects():
     ],
 )
 def test_segments_fill_their_cells(units, kind, cells):
-    display = drawn(sequence(units, [[5.0, 7.0]]).plot())
+    display = sequence(units, [[5.0, 7.0]]).plot()
     np.testing.assert_array_equal(display.image_.get_array().filled(99), cells)
     assert display.colorbar_.ax.get_ylabel().startswith(f"effect of a {kind} on")
 
@@ -295,7 +295,7 @@ def test_last_time_and_few_others_are_labeled(n_timesteps):
     times = [label.get_text() for label in display.ax_.get_xticklabels()]
     assert times[-1] == f"{dates[-1]:%Y-%m-%d}"
     assert len(times) <= 8
-    assert len(drawn(sequence(units, effects).plot()).ax_.get_xticks()) <= 8
+    assert len(sequence(units, effects).plot().ax_.get_xticks()) <= 8
 
 
 def test_summary_of_sequences():
@@ -324,7 +324,7 @@ def test_superpixels_with_the_largest_effects():
 
 def test_images_are_drawn_in_gray():
     pictures = np.random.default_rng(0).random((1, 8, 8, 3))
-    display = drawn(image([[0.1, 0.2, 0.3, 0.4]], images=pictures).plot())
+    display = image([[0.1, 0.2, 0.3, 0.4]], images=pictures).plot()
     below = display.ax_.get_images()[0]
     np.testing.assert_allclose(below.get_array(), pictures[0].mean(axis=-1))
 

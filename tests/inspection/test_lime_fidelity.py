@@ -350,7 +350,7 @@ def test_selection_keeps_the_units_that_matter(selection):
     )
 
 
-@pytest.mark.parametrize("num_features", [1, 3, 6])
+@pytest.mark.parametrize("num_features", [1, 3])
 @pytest.mark.parametrize(
     "selection", ["highest_weights", "forward_selection", "lasso_path"]
 )
@@ -363,7 +363,7 @@ def test_selection_matches_the_lime_package(regressor, selection, num_features):
 
     model = regressor(smooth)
     options = {"feature_selection": selection, "num_features": num_features}
-    for row in range(4):
+    for row in range(3):
         model.calls_.clear()
         explanation = quietly(
             model, wide[[row]], background=wide, num_samples=200, **options
