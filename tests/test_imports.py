@@ -42,7 +42,7 @@ SHARED = {
     "_versions",
 }
 # Libraries that one part alone imports.
-HOMES = {"skorch": "training", "optuna": "model_selection", "skimage": "inspection"}
+HOMES = {"skorch": "training", "optuna": "model_selection"}
 STANDARD = set(__import__("sys").stdlib_module_names)
 
 
@@ -113,6 +113,13 @@ def outside_imports(path):
         elif not isinstance(node, functions):
             outside.body.append(node)
     return {name.split(".")[0] for name in imports(outside)}
+
+
+@pytest.mark.parametrize("library", ["lime", "skimage"])
+def test_no_statement_imports(library):
+    """lime is for tests only, and import_optional names the extra of scikit-image."""
+    names = {name for path in SOURCES for name in imports(parse(path))}
+    assert not {name for name in names if name.split(".")[0] == library}
 
 
 def test_every_part_has_a_rule():

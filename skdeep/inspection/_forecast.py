@@ -149,21 +149,21 @@ class ForecastDisplay:
         check_name(name)
         shows_truth = future is not None and y is None
         later = _with_columns_of(X, future, estimator) if shows_truth else None
-        asked = (steps, X, future)
-        paths = _by_series(estimator.forecast(*asked), estimator.groups)
+        arguments = (steps, X, future)
+        paths = _by_series(estimator.forecast(*arguments), estimator.groups)
         ends: dict = {}
         if coverage is not None and _has_intervals(estimator):
-            intervals = estimator.forecast_interval(*asked, coverage)
+            intervals = estimator.forecast_interval(*arguments, coverage)
             ends = _by_series(intervals, estimator.groups)
         past = _targets(estimator, X, y)
-        came = None if later is None else _targets(estimator, later, None, "future")
+        actual = None if later is None else _targets(estimator, later, None, "future")
         targets = _chosen_targets(target, list(past.columns))
         tables = {}
         for key in _chosen_series(group, list(paths)):
             path = paths[key]
             n_rows = int(n_history or 0) or max(estimator.window, 2 * len(path))
             rows = past[_are_of(key, X, estimator)][-n_rows:]
-            truth = None if came is None else came[_are_of(key, later, estimator)]
+            truth = None if actual is None else actual[_are_of(key, later, estimator)]
             for place in targets:
                 outlook = _outlook(path, ends.get(key), truth, place)
                 label = _label(key, past.columns[place])
@@ -366,30 +366,30 @@ def _column(rows: pd.DataFrame, column) -> pd.Series:
     return rows.iloc[:, column] if isinstance(column, Integral) else rows[column]
 
 
-def _chosen_targets(asked, names: list) -> list[int]:
+def _chosen_targets(target, names: list) -> list[int]:
     """Return the positions of the targets to draw."""
-    if asked is None:
+    if target is None:
         return list(range(len(names)))
-    if isinstance(asked, str) and asked in names:
-        return [names.index(asked)]
-    is_position = isinstance(asked, Integral) and type(asked) is not bool
-    if is_position and 0 <= asked < len(names):
-        return [int(asked)]
+    if isinstance(target, str) and target in names:
+        return [names.index(target)]
+    is_position = isinstance(target, Integral) and type(target) is not bool
+    if is_position and 0 <= target < len(names):
+        return [int(target)]
     raise ValueError(
         f"target must be one of {names} or a position below {len(names)}, got "
-        f"{asked!r}."
+        f"{target!r}."
     )
 
 
-def _chosen_series(asked, keys: list) -> list:
+def _chosen_series(group, keys: list) -> list:
     """Return the names of the series to draw."""
-    if asked is None:
+    if group is None:
         return keys
     if keys == [None]:
-        raise ValueError(f"group={asked!r} was given, but X has one series only.")
-    if asked not in keys:
-        raise ValueError(f"group must be one of {keys}, got {asked!r}.")
-    return [asked]
+        raise ValueError(f"group={group!r} was given, but X has one series only.")
+    if group not in keys:
+        raise ValueError(f"group must be one of {keys}, got {group!r}.")
+    return [group]
 
 
 def _label(key, target: str) -> str:
@@ -397,7 +397,7 @@ def _label(key, target: str) -> str:
     return ": ".join(str(part) for part in (key, target) if part not in (None, ""))
 
 
-def _outlook(path, ends, came: pd.DataFrame | None, place: int) -> pd.DataFrame:
+def _outlook(path, ends, actual: pd.DataFrame | None, place: int) -> pd.DataFrame:
     """Return the forecast of a target with its interval and the actual values."""
     steps = len(path)
     index = getattr(path, "index", None)
@@ -408,9 +408,9 @@ def _outlook(path, ends, came: pd.DataFrame | None, place: int) -> pd.DataFrame:
     if ends is not None:
         sides = np.asarray(ends).reshape(steps, -1, 2)[:, place]
         outlook["lower"], outlook["upper"] = sides.T
-    if came is not None and came.iloc[:steps, place].notna().any():
+    if actual is not None and actual.iloc[:steps, place].notna().any():
         # By position: forecast has checked that the future rows follow X.
-        truth = came.iloc[:, place].reset_index(drop=True)
+        truth = actual.iloc[:, place].reset_index(drop=True)
         outlook["truth"] = truth.reindex(range(steps)).to_numpy()
     return outlook
 
@@ -444,6 +444,7 @@ def _drawable(index: pd.Index) -> np.ndarray:
     """Return the times of rows for matplotlib: dates in UTC, or steps."""
     if isinstance(index, pd.PeriodIndex):
         index = index.to_timestamp()
+    # NumPy has no time zones; the formatter converts the labels back.
     if getattr(index, "tz", None) is not None:
         index = index.tz_convert("UTC").tz_localize(None)
     return index.to_numpy()
@@ -459,6 +460,7 @@ def _name_times(ax, index: pd.Index) -> None:
         inches = ax.get_window_extent().width / ax.figure.dpi
         # Up to five dates fit into narrow axes; fewer are not always possible.
         few = {"minticks": 2, "maxticks": 5} if inches < _ROOM_FOR_DATES else {}
+        # ConciseDateFormatter does not repeat the year in each label, which overlaps.
         locator = mdates.AutoDateLocator(tz=zone, **few)
         ax.xaxis.set_major_locator(locator)
         ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator, tz=zone))

@@ -132,14 +132,17 @@ class LossCurveDisplay:
         history = network.history_
 
         def column(key):
-            values = [record.get(key, np.nan) for record in history]
-            return None if np.isnan(values).all() else np.array(values)
+            return np.array([record.get(key, np.nan) for record in history])
+
+        def column_or_none(key):
+            values = column(key)
+            return None if np.isnan(values).all() else values
 
         return cls(
             epochs=column("epoch"),
             train_loss=column("train_loss"),
-            valid_loss=column("valid_loss"),
-            valid_score=column("valid_score"),
+            valid_loss=column_or_none("valid_loss"),
+            valid_score=column_or_none("valid_score"),
             best_epoch=_best_epoch(network),
             estimator_name=name or type(network).__name__,
         )
@@ -248,6 +251,8 @@ def _best_epoch(estimator):
         values = [-record.get("valid_loss", np.nan) for record in estimator.history_]
     else:
         values = [record.get("valid_score", np.nan) for record in estimator.history_]
+    if np.isnan(values).all():  # diverged from the first epoch on
+        return None
     return estimator.history_[int(np.nanargmax(values))]["epoch"]
 
 
@@ -270,13 +275,10 @@ class _LiveLossCurve:
 
     def __init__(self, name=None):
         self.name = name
-        self._reset()
-
-    def _reset(self) -> None:
         # Fits in other threads share the callback: clones keep it by reference.
         self._lock = threading.RLock()
-        self._hosts: list[Any] = []  # networks that a meta-estimator's fit lent it to
-        self._n_fits = 0  # under way, one inside the other or side by side
+        self._hosts: list[Any] = []  # networks that it has added itself to
+        self._n_fits = 0  # running, nested or in other threads
         self._cell: Any = None  # the cell that the output belongs to
         self._output: Any = None
         self._drawing: LossCurveDisplay | None = None

@@ -1,4 +1,4 @@
-"""Estimators whose answers are known, for the tests of explanations."""
+"""Estimators with known predictions, for the tests of explanations."""
 
 import numpy as np
 import pytest
@@ -6,22 +6,22 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 
 class KnownRegressor(RegressorMixin, BaseEstimator):
-    """Answers what a function says of the rows, and keeps the rows it was asked."""
+    """Predicts with a function of the rows, and records the rows of each call."""
 
     def __init__(self, function=None):
         self.function = function
 
     def fit(self, X=None, y=None):
-        self.asked_ = []
+        self.calls_ = []
         return self
 
     def predict(self, X):
-        self.asked_.append(X)
+        self.calls_.append(X)
         return self.function(X)
 
 
 class KnownClassifier(ClassifierMixin, BaseEstimator):
-    """Gives the classes the probabilities that a function says, (n, n_classes)."""
+    """Predicts the probabilities of a function of the rows, (n, n_classes)."""
 
     def __init__(self, function=None, classes=("no", "yes")):
         self.function = function
@@ -41,11 +41,11 @@ class KnownClassifier(ClassifierMixin, BaseEstimator):
 
 @pytest.fixture
 def regressor():
-    """Make a fitted regressor of a function."""
+    """Return a function that makes a fitted regressor from a function."""
     return lambda function: KnownRegressor(function).fit()
 
 
 @pytest.fixture
 def classifier():
-    """Make a fitted classifier of a function."""
+    """Return a function that makes a fitted classifier from a function."""
     return lambda function, **parameters: KnownClassifier(function, **parameters).fit()

@@ -77,7 +77,7 @@ KINDS["image"] = image()
 
 
 class Page(HTMLParser):
-    """A page's tags, checked to be balanced, and its text."""
+    """Parses a page, checks that its tags are balanced, and keeps its text."""
 
     def __init__(self, text):
         super().__init__()
@@ -110,7 +110,7 @@ class Page(HTMLParser):
 
 
 def pictures(text):
-    """Return all SVG of a page, parsed."""
+    """Return the parsed SVG elements of a page."""
     found = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
     assert len(found) == text.count("<svg")
     return [ElementTree.fromstring(svg) for svg in found]
@@ -485,6 +485,11 @@ def test_value_formats(text, value):
 def test_effect_formats(effects, texts):
     page = Page(explain("table", [effects], feature_names=[]).to_html())
     assert page.numbers[:2] == texts
+
+
+def test_rounded_zero_has_no_sign():
+    page = table([[1.0]], intercept=np.array([-1e-9])).to_html(row=0)
+    assert ">0.00<" in page and "−0.00" not in page
 
 
 def test_no_effects():

@@ -17,7 +17,7 @@ from skdeep import LSTMForecaster
 from skdeep.inspection import ForecastDisplay
 
 N, KNOWN, STEPS = 150, 130, 4
-# Rows that do not follow the training rows are forecast from themselves here.
+# context="pad": rows that do not follow the training rows are padded.
 SETTINGS = dict(window=10, horizon=STEPS, hidden_size=4, max_iter=1, context="pad")
 
 
@@ -227,16 +227,14 @@ def test_targets_that_are_not_columns():
     np.testing.assert_array_equal(
         table["forecast"].dropna(), model.forecast(X=X[:KNOWN])
     )
-    with pytest.raises(
-        ValueError, match="y is needed: the fitted target is not a column"
-    ):
+    with pytest.raises(ValueError, match="y is needed: the fitted target"):
         ForecastDisplay.from_estimator(model, X[:KNOWN])
     with pytest.raises(
-        ValueError, match=r"of 130 rows, as X does; got shape \(150, 1\)"
+        ValueError, match=r"y must have 130 rows, like X, .* got shape \(150, 1\)"
     ):
         ForecastDisplay.from_estimator(model, X[:KNOWN], y)
     with pytest.raises(
-        ValueError, match=r"y must hold 1 target\(s\).* got shape \(130, 2\)"
+        ValueError, match=r"y must have 130 rows.* 1 target\(s\).* got shape \(130, 2\)"
     ):
         ForecastDisplay.from_estimator(model, X[:KNOWN], X[:KNOWN])
 
@@ -272,12 +270,19 @@ def groups(rows=slice(KNOWN)):
     return pd.concat([part[rows] for part in parts])
 
 
+@pytest.fixture(scope="module")
+def by_town():
+    """Return a forecaster of the series of two towns."""
+    return fitted(groups(), groups="town")
+
+
 @pytest.mark.parametrize("with_dates", [True, False])
-def test_groups(with_dates):
+def test_groups(by_town, with_dates):
     X, future = groups(), groups(slice(KNOWN, None))
+    model = by_town
     if not with_dates:
         X, future = (rows.reset_index(drop=True) for rows in (X, future))
-    model = fitted(X, groups="town")
+        model = fitted(X, groups="town")
     display = ForecastDisplay.from_estimator(model, X, future=future)
     assert list(display.tables) == ["A: load", "B: load"]
     path = model.forecast(X=X)
@@ -290,9 +295,8 @@ def test_groups(with_dates):
         np.testing.assert_array_equal(table["truth"].dropna(), came[:STEPS])
 
 
-def test_group():
-    X = groups()
-    model = fitted(X, groups="town")
+def test_group(by_town):
+    X, model = groups(), by_town
     display = ForecastDisplay.from_estimator(model, X, group="B")
     assert list(display.tables) == ["B: load"]
     np.testing.assert_array_equal(
@@ -501,12 +505,9 @@ def test_future_array_of_one_known_column():
     ("kind", "column"),
     [("dates", 0), ("text", "time"), ("periods", 0), ("polars", "time")],
 )
-def test_date_column(kind, column):
-    indexed = groups().rename_axis("time"), groups(slice(KNOWN, None))
-    by_index = fitted(indexed[0], groups="town")
-    expected = ForecastDisplay.from_estimator(
-        by_index, indexed[0], future=indexed[1].rename_axis("time")
-    )
+def test_date_column(by_town, kind, column):
+    indexed = groups(), groups(slice(KNOWN, None))
+    expected = ForecastDisplay.from_estimator(by_town, indexed[0], future=indexed[1])
     X, future = (rows.rename_axis("time").reset_index() for rows in indexed)
     if kind == "text":
         X, future = (r.assign(time=r["time"].astype(str)) for r in (X, future))

@@ -46,7 +46,7 @@ IMAGES = rng.random((3, 1, 8, 8))
 
 
 def assert_raises(error, match, *arguments, **parameters):
-    """Check that lime_explain raises an error itself, not a library behind it."""
+    """Check that lime_explain raises the error itself, not a library that it calls."""
     with pytest.raises(error, match=match) as caught:
         explain(*arguments, **parameters)
     last = traceback.extract_tb(caught.value.__traceback__)[-1].filename
@@ -458,7 +458,7 @@ def test_categorical_features(chosen):
         ("feature", "'feature' is for sequences"),
         ("cell", "'cell' is for sequences"),
         ("superpixel", "'superpixel' is for"),
-        ("colour", "'colour'"),
+        ("color", "'color'"),
     ],
     ids=lambda value: repr(value)[:40] if not isinstance(value, str) else "",
 )

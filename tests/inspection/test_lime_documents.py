@@ -125,7 +125,6 @@ def test_words_before_any_vectorizer(network):
             SequenceVectorizer(), LSTMClassifier(8, embedding_dim=8, **options)
         )
     ).fit(DOCS, y)
-    # As long as X is: of other words the last is left out.
     explanation = explain(model, ["film great plot", "dull film", ""])
     first, second = by_word(explanation), by_word(explanation, 1)
     assert max(first, key=first.get) == "great" and first["great"] > 0.1
@@ -159,7 +158,7 @@ def test_words_by_position():
     explanation = explain(begins_well, ["good bad good"], groups="position")
     assert explanation.unit_names_ == ["good", "bad", "good (2)"]
     np.testing.assert_allclose(explanation.values_[0].astype(int), 1)
-    # Without the first word nothing begins well, whatever follows.
+    # Without the first word, the document does not begin with "good".
     assert by_word(explanation)["good"] == pytest.approx(1)
     assert by_word(explanation)["good (2)"] == pytest.approx(0, abs=1e-9)
 

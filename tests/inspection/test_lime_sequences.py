@@ -22,7 +22,7 @@ from skdeep import (
 from skdeep.inspection import lime_explain
 from skdeep.preprocessing import SlidingWindow
 
-# How R² warns is tested in test_lime_fidelity.py; networks here are hardly trained.
+# Warnings are tested in test_lime_fidelity.py. The networks here are hardly trained.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The local models of:UserWarning"),
     pytest.mark.filterwarnings(
@@ -155,7 +155,7 @@ def test_interpolated_values(regressor):
     explain(model, row, background=X[:, :6, :2], replacement="interpolation")
     time = np.arange(6)
     mean = X[:, :6, :2].mean(axis=0)
-    for drawn in model.asked_[-1][:100]:
+    for drawn in model.calls_[-1][:100]:
         for j in range(2):
             kept = drawn[:, j] == row[0, :, j]
             if kept.any():
@@ -173,7 +173,7 @@ def test_noise_comes_from_background_sequences(regressor):
     expected = W * (X[0] - MEAN)
     np.testing.assert_allclose(cells(explanation), expected, atol=0.25)
     others = X.reshape(len(X), -1)
-    for drawn in model.asked_[-1][:50].reshape(50, -1):
+    for drawn in model.calls_[-1][:50].reshape(50, -1):
         switched = drawn != X[0].ravel()
         assert (others[:, switched] == drawn[switched]).all(axis=1).any()
 
@@ -209,8 +209,8 @@ def test_padding(regressor, replacement, groups):
     options = {"groups": groups, "n_segments": T, "replacement": replacement}
     explanation = explain(model, padded[:2], background=padded, **options)
     is_missing = np.isnan(padded[0])
-    # What is missing stays missing, and nothing else is.
-    of_first = model.asked_[-1][np.isnan(model.asked_[-1]).any(axis=(1, 2))]
+    # Missing values stay missing, and no others appear.
+    of_first = model.calls_[-1][np.isnan(model.calls_[-1]).any(axis=(1, 2))]
     assert (np.isnan(of_first) == is_missing).all()
     of_units = {
         "cell": is_missing.ravel(),
@@ -261,7 +261,7 @@ def test_cells_missing_in_the_whole_background(regressor):
     short = X.copy()
     short[:, 6:] = np.nan
     explanation = explain(regressor(linear), X[:1], background=short)
-    # The feature's mean stands in for the timestep's.
+    # The mean of the feature replaces the mean of the timestep.
     means = np.nanmean(short, axis=(0, 1))
     np.testing.assert_allclose(
         cells(explanation)[6:], (W * (X[0] - means))[6:], rtol=0.01
@@ -274,7 +274,7 @@ def test_sequences_keep_their_dtype(regressor, dtype):
     model = regressor(linear)
     for replacement in ["mean", "interpolation", "noise"]:
         explain(model, typed[:2], background=X, replacement=replacement)
-    assert {rows.dtype for rows in model.asked_} == {np.dtype(dtype)}
+    assert {rows.dtype for rows in model.calls_} == {np.dtype(dtype)}
 
 
 @pytest.mark.parametrize(
@@ -409,24 +409,24 @@ IMAGES[:, 4:8, 8:12] += 0.6
 IMAGES[1] *= 0.5
 
 
-# A mean would not see that a superpixel is replaced by its mean.
+# Weights: a plain mean does not change if a superpixel is replaced by its mean.
 IN_PATCH = rng.normal(size=(4, 4, 1))
 
 
 def patch(X):
-    """Return the brightness of a patch of images, for any axis of colors."""
+    """Return a weighted sum over a patch of images, for any axis of colors."""
     X = X[..., np.newaxis] if X.ndim == 3 else X
     X = np.moveaxis(X, 1, -1) if X.shape[1] in (1, 3) else X
     return (IN_PATCH * X[:, 4:8, 8:12]).sum(axis=(1, 2, 3))
 
 
-def coloured(n_colors, axis):
+def colored(n_colors, axis):
     return np.repeat(np.expand_dims(IMAGES, axis), n_colors, axis=axis)
 
 
 @pytest.mark.parametrize(
     "images",
-    [IMAGES, coloured(1, 1), coloured(3, 1), coloured(1, 3), coloured(3, 3)],
+    [IMAGES, colored(1, 1), colored(3, 1), colored(1, 3), colored(3, 3)],
     ids=["gray", "1 first", "3 first", "1 last", "3 last"],
 )
 def test_superpixels_over_the_patch_the_model_reads(regressor, images):
@@ -443,7 +443,7 @@ def test_superpixels_over_the_patch_the_model_reads(regressor, images):
         sizes = np.nan_to_num(np.abs(effects))
         assert sizes[inside].sum() > 0.99 * sizes.sum()
     np.testing.assert_allclose(explanation.r2_, 1)
-    assert model.asked_[-1].shape[1:] == images.shape[1:]
+    assert model.calls_[-1].shape[1:] == images.shape[1:]
 
 
 @pytest.mark.parametrize(("low", "high"), [(-5, -1), (0, 255), (0.2, 0.4)])
@@ -504,7 +504,7 @@ def test_images_of_any_dtype(regressor, dtype):
     model = regressor(lambda X: patch(X.astype(float)))
     explanation = explain(model, images)
     np.testing.assert_allclose(explanation.prediction_, patch(images.astype(float)))
-    assert {rows.dtype for rows in model.asked_} == {np.dtype(dtype)}
+    assert {rows.dtype for rows in model.calls_} == {np.dtype(dtype)}
 
 
 def test_images_of_bytes_are_predicted_as_bytes(regressor):
@@ -532,7 +532,7 @@ def test_images_of_one_color(regressor, value):
 
 
 class SmallCNN(nn.Module):
-    """Convolution, mean over the image, two classes."""
+    """A convolution and a mean over the image, for two classes."""
 
     def __init__(self, n_inputs, n_outputs):
         super().__init__()
@@ -671,7 +671,7 @@ def test_known_columns():
     assert explanation.units_.shape == (WINDOW + HORIZON, 2)
     assert explanation.times_ == list(HOURS[-WINDOW - HORIZON :])
     of_load = explanation.effects_[0].reshape(-1, 2)[-HORIZON:, 0]
-    # It is not known in advance, so it is not read.
+    # The column is not known in advance, so its future values are not read.
     assert np.abs(of_load).max() < 0.01 * np.abs(explanation.effects_).max()
     in_array = explain(model, LOAD.to_numpy())
     assert in_array.unit_names_[-1] == "temp t+3"
@@ -885,7 +885,7 @@ def test_steps_of_a_recurrent_network():
     np.testing.assert_allclose(
         explanation.prediction_, network.predict_proba(X[:2])[:, -1, 1], rtol=1e-5
     )
-    # What decides is the step itself, in the first feature.
+    # The output depends mostly on the step itself, in the first feature.
     assert np.abs(explanation.effects_).mean(axis=0).argmax() == (T - 1) * F
 
 

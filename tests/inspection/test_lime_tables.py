@@ -29,7 +29,7 @@ from sklearn.svm import SVC, LinearSVC
 from skdeep import CostSensitiveClassifier, MLPClassifier, MLPRegressor
 from skdeep.inspection import lime_explain
 
-# How R² warns is tested in test_lime_fidelity.py.
+# Warnings are tested in test_lime_fidelity.py.
 pytestmark = pytest.mark.filterwarnings("ignore:The local models of:UserWarning")
 
 explain = partial(lime_explain, random_state=0)
@@ -41,7 +41,7 @@ MEAN, SD = X.mean(axis=0), X.std(axis=0)
 COEFFICIENTS = np.array([1.0, -2.0, 30.0, 0.05])
 LINEAR = LinearRegression().fit(X, X @ COEFFICIENTS + 7)
 
-# Columns of each kind, some values missing.
+# Columns of each kind, with missing values.
 FRAME = pd.DataFrame(
     {
         "age": rng.integers(18, 80, N),
@@ -123,7 +123,7 @@ def test_draws_stay_in_the_range_of_the_background(regressor, spread):
     row = X[:1].copy()
     row[0, 1] = 99.0  # itself beyond
     explain(model, row, background=X, spread=spread)
-    drawn = model.asked_[-1]
+    drawn = model.calls_[-1]
     assert (drawn >= X.min(axis=0)).all()
     assert (drawn <= np.maximum(X.max(axis=0), row)).all()
     if spread == 0.1:
@@ -145,7 +145,7 @@ def test_integers_stay_integers(regressor):
     counts = np.random.default_rng(0).poisson(20, size=(100, 2))
     model = regressor(lambda X: X @ [1, 2])
     explanation = explain(model, counts[:2], background=counts)
-    assert {rows.dtype for rows in model.asked_} == {counts.dtype}
+    assert {rows.dtype for rows in model.calls_} == {counts.dtype}
     np.testing.assert_allclose(
         explanation.weights_, [counts.std(axis=0) * [1, 2]] * 2, rtol=0.01
     )
@@ -159,7 +159,7 @@ def test_rare_counts(own):
     model = LinearRegression().fit(frame, frame["x"] + 5 * count)
     row = pd.DataFrame({"x": [0.5], "count": [own]})
     explanation = explain(model, row, background=frame)
-    # Moved, it is compared with the mean; switched, with the others.
+    # A moved column is compared with the mean, a switched one with other values.
     others = count[count != own].mean()
     expected = 5 * (own - np.array([count.mean(), others]))
     assert np.isclose(explanation.effects_[0, 1], expected, atol=0.1).any()
@@ -190,20 +190,20 @@ def test_columns_of_two_values_are_switched(regressor, own, dtype):
     expected = [3, -1] if own else [-3, 1]
     np.testing.assert_allclose(explanation.effects_[0], expected, rtol=0.01)
     np.testing.assert_array_equal(explanation.effects_, explanation.weights_)
-    assert all(set(np.unique(rows)) <= {0, 1} for rows in model.asked_)
+    assert all(set(np.unique(rows)) <= {0, 1} for rows in model.calls_)
 
 
 def test_missing_values_do_not_count_as_a_third_value(regressor):
     flags = np.random.default_rng(0).choice([0.0, 1, np.nan], size=(100, 2))
     model = regressor(lambda X: np.nan_to_num(X) @ [3, -1])
     explanation = explain(model, np.ones((1, 2)), background=flags)
-    drawn = model.asked_[-1]
+    drawn = model.calls_[-1]
     assert set(drawn[~np.isnan(drawn)]) == {0, 1}
     np.testing.assert_allclose(explanation.effects_[0], [3, -1], atol=1e-6)
 
 
 def test_objects_keep_their_type():
-    # An encoder tells None from NaN.
+    # Encoders distinguish None from NaN.
     frame = pd.DataFrame(
         {
             "text": pd.Series(["a", None, "b"] * 20, dtype=object),
@@ -230,7 +230,7 @@ def test_row_with_unseen_categories(regressor, own, categories, ordered):
     row = pd.DataFrame({"c": pd.Categorical([own], categories), "x": [0.1]})
     model = regressor(lambda X: 2.0 * (X["c"] == "a").to_numpy() + X["x"])
     explanation = explain(model, row, background=frame, num_samples=10_000)
-    for rows in model.asked_[1:]:
+    for rows in model.calls_[1:]:
         assert isinstance(rows["c"].dtype, pd.CategoricalDtype)
     others = frame["c"][frame["c"] != own]
     assert explanation.effects_[0, 0] == pytest.approx(
@@ -250,7 +250,7 @@ def test_categories_of_a_pipeline_are_switched():
     explanation = explain(model, rows, background=frame, num_samples=20_000)
     worth = np.array([0.0, 1, 5])
     shares = np.array([(jobs == job).mean() for job in "abc"])
-    # Others come up as often as the background has them.
+    # Other values are drawn with their frequency in the background.
     others = [
         np.average(np.delete(worth, k), weights=np.delete(shares, k)) for k in range(3)
     ]
@@ -270,7 +270,7 @@ def test_numbers_that_are_categories(regressor, given):
     row = pd.DataFrame({"x": [0.5], "code": [9]})
     explanation = explain(model, row, background=frame, categorical_features=given)
     np.testing.assert_allclose(explanation.effects_[0, 1], 4)
-    assert set(model.asked_[-1]["code"]) == {1, 2, 9}
+    assert set(model.calls_[-1]["code"]) == {1, 2, 9}
 
 
 def test_missing_number_is_switched(regressor):
@@ -284,8 +284,8 @@ def test_missing_number_is_switched(regressor):
         [5 - 2 * values.mean(), 2 * (known[1, 0] - values.mean())],
         atol=0.03,
     )
-    # A number stays a number, of which the slope is asked.
-    assert not np.isnan(model.asked_[-1][20_000:]).any()
+    # A number is still moved, and its weight is a slope.
+    assert not np.isnan(model.calls_[-1][20_000:]).any()
 
 
 @pytest.mark.parametrize("bins", ["quartile", "decile"])
@@ -314,7 +314,7 @@ def test_bins_of_missing_numbers_and_integers(regressor):
     explanation = explain(
         model, frame[:5], background=frame, discretize="quartile", num_samples=20_000
     )
-    # Quartiles end at 1.75, 2.5 and 3.25: a bin for each number, and one for none.
+    # The quartiles are 1.75, 2.5 and 3.25: one bin per number, and one for missing.
     values = np.array([1.0, 2, 3, 4, 10])
     others = (values.sum() - values) / 4
     np.testing.assert_allclose(explanation.effects_[:, 0], values - others, atol=0.1)
@@ -331,15 +331,15 @@ def test_groups_of_columns_are_switched_together(regressor, groups):
     together = (X - MEAN)[:2, :2] @ COEFFICIENTS[:2]
     assert explanation.effects_[:, 0] == pytest.approx(together, abs=0.15)
     assert explanation.values_[0, 0] is None
-    # A group of one column is that column.
+    # A group of one column equals the column.
     np.testing.assert_allclose(
         explanation.weights_[:, 1:],
         [COEFFICIENTS[2:] * SD[2:]] * 2,
         atol=0.15,
     )
-    # Columns of a group come from one row.
+    # The values of a group come from one background row.
     pairs = {tuple(pair) for pair in X[:, :2]}
-    assert {tuple(pair) for pair in model.asked_[-1][:, :2]} <= pairs
+    assert {tuple(pair) for pair in model.calls_[-1][:, :2]} <= pairs
 
 
 def test_groups_by_name(regressor):
@@ -531,11 +531,11 @@ def test_arrays_keep_their_dtype(regressor, dtype):
     table = np.random.default_rng(0).integers(0, 9, size=(50, 3)).astype(dtype)
     model = regressor(lambda X: X[:, 0].astype(float))
     explain(model, table[:2], background=table)
-    assert {rows.dtype for rows in model.asked_} == {np.dtype(dtype)}
+    assert {rows.dtype for rows in model.calls_} == {np.dtype(dtype)}
 
 
 def mixed_columns(n=60):
-    """A column of each dtype that pandas has."""
+    """Return columns of all dtypes of pandas."""
     number = np.random.default_rng(0).integers(0, 50, n)
     return {
         "int64": number,
@@ -572,7 +572,7 @@ def test_frames_keep_their_dtypes(regressor, name):
             frame[name][row : row + 1].astype(object).reset_index(drop=True),
             check_names=False,
         )
-    for rows in model.asked_:
+    for rows in model.calls_:
         pd.testing.assert_series_equal(rows.dtypes, frame.dtypes)
 
 
@@ -713,7 +713,7 @@ def test_histogram_boosting_with_categories():
     top = [explanation.unit_names_[explanation.top(row)[0]] for row in range(4)]
     assert top == ["job"] * 4
     is_cook = frame["job"][:4] == "cook"
-    # Of the others' jobs some are a cook's: one weight says half.
+    # Other jobs are replaced by "cook" in some draws only: one weight fits that poorly.
     assert (explanation.r2_[is_cook] > 0.9).all()
     np.testing.assert_array_equal(explanation.effects_[:, 3] > 0, is_cook)
 
@@ -818,7 +818,7 @@ def test_margin_of_a_cost_sensitive_classifier(strategy):
     np.testing.assert_allclose(
         explanation.prediction_, model.decision_function(scaled[:5]), rtol=1e-6
     )
-    # The decision turns where the margin is 0.
+    # The decision changes where the margin is 0.
     np.testing.assert_array_equal(
         explanation.prediction_ > 0, model.predict(scaled[:5])
     )

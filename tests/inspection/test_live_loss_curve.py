@@ -45,6 +45,7 @@ class Notebook:
 
 @pytest.fixture
 def notebook(monkeypatch):
+    plt.close(plt.figure())  # pyplot loads its backend, and asks IPython, only now
     notebook = Notebook()
     monkeypatch.setattr(IPython, "get_ipython", lambda: notebook.shell)
     monkeypatch.setattr("IPython.display.display", notebook.display)
@@ -104,6 +105,16 @@ def test_lbfgs(notebook, drawn):
     with pytest.warns(UserWarning, match="lbfgs failed to converge"):
         model.fit(X, y)
     assert n_epochs(drawn)[-1] == 4
+
+
+@pytest.mark.parametrize("early_stopping", [False, "loss"])
+def test_divergence_raises_the_error_of_training(notebook, drawn, early_stopping):
+    options = {"solver": "sgd", "learning_rate_init": 1e300, "random_state": 0}
+    model = network(early_stopping=early_stopping, **options)
+    model.set_callbacks(LossCurveDisplay.live())
+    with pytest.raises(ValueError, match="Solver produced non-finite"):
+        model.fit(X, y)
+    assert n_epochs(drawn) == [1]  # it diverges in the second epoch
 
 
 def test_drawings_are_far_apart(notebook, monkeypatch):
@@ -232,7 +243,7 @@ assert plt.get_fignums() == []
 """
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_in_a_kernel():
     """One output, with a picture in it, that was updated in place."""
     client = pytest.importorskip("nbclient")

@@ -93,7 +93,7 @@ def test_lbfgs():
 
 
 def test_warm_start_with_another_early_stopping():
-    """Only some of the epochs have a validation part."""
+    """Only some of the epochs have validation rows."""
     model = fitted(warm_start=True)
     model.set_params(early_stopping=True).fit(X, y)
     display = LossCurveDisplay.from_estimator(model)

@@ -351,8 +351,8 @@ class LimeDisplay:
             linewidths=0,
             alpha=np.where(is_poor(explanation), _MUTED, 0.9),
             zorder=3,
-            rasterized=len(effects) > 500,
-            plotnonfinite=True,
+            rasterized=len(effects) > 500,  # or vector files get huge
+            plotnonfinite=True,  # rows without a number are gray
             **color,
         )
 

@@ -71,6 +71,7 @@ def draw_outlines(ax, units, **style):
     """Draw lines between the cells of different units."""
     from matplotlib.collections import LineCollection
 
+    # imshow centers cells on integers: their edges are half a cell away.
     lines = list(np.reshape(outlines(units), (-1, 2, 2)) - 0.5)
     if 0 < len(lines) <= _MOST_OUTLINES:
         ax.add_collection(LineCollection(lines, **style), autolim=False)
@@ -109,6 +110,7 @@ def translucent_colors(opacity):
     """Return a colormap from C1 to C0 that is transparent in the middle."""
     from matplotlib.colors import LinearSegmentedColormap, to_rgba
 
+    # Two stops at 0.5: between transparent C1 and C0 there must be no mixture of both.
     ends = [to_rgba("C1", opacity), to_rgba("C1", 0), to_rgba("C0", 0)]
     stops = list(zip([0, 0.5, 0.5, 1], [*ends, to_rgba("C0", opacity)], strict=True))
     colors = LinearSegmentedColormap.from_list("overlay", stops)
@@ -116,9 +118,12 @@ def translucent_colors(opacity):
 
 
 def value_colors():
-    """Return a colormap for low to high values that is visible on any background."""
+    """Return a colormap for low to high values that is visible on the background."""
     import matplotlib as mpl
-    from matplotlib.colors import ListedColormap
+    from matplotlib.colors import ListedColormap, to_rgb
 
-    shades = mpl.colormaps["plasma"](np.linspace(0.05, 0.85, 64))
+    # The dark end of plasma vanishes on dark backgrounds, and the light end on others.
+    is_dark = np.mean(to_rgb(background_color())) < 0.5
+    ends = (0.35, 0.98) if is_dark else (0.05, 0.85)
+    shades = mpl.colormaps["plasma"](np.linspace(*ends, 64))
     return ListedColormap(shades, "value").with_extremes(bad="0.5")

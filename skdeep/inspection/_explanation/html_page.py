@@ -48,7 +48,8 @@ _DARK = (
 # Every rule is limited to the class, so that the page around it does not change. The
 # fragment has its own background, and stays readable on any page. Notebooks and
 # documentation with a dark mode of their own set one of the attributes below, which
-# takes precedence over the system's preference.
+# takes precedence over the system's preference. Printing is always light: the class is
+# repeated there to outweigh those selectors.
 _STYLE = (
     f"""
 .skdeep-lime{{{_LIGHT}}}
@@ -164,6 +165,7 @@ def write_page(explanation, row: int | None, n_rows: int | None) -> str:
 
 def write_fragment(explanation, row: int | None, n_rows: int | None) -> str:
     """Return an HTML fragment about a row, or about all rows and the first ones."""
+    # A summary of one row would repeat the row.
     if row is None and n_rows is None and len(explanation) == 1:
         row = 0
     if row is None:

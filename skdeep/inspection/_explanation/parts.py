@@ -203,7 +203,8 @@ def format_numbers(values, sign: bool = False, like=()) -> list[str]:
     except (TypeError, ValueError):  # predictions that are not numbers
         return [describe_value(value) for value in values]
     form = _form(like) if _is_plain(like) else _form(values)
-    return [_minus(f"{value:{'+' if sign else ''}{form}}") for value in values]
+    # "z" writes -0.0 without a sign; the sign of an effect is information, though.
+    return [_minus(f"{value:{'+' if sign else 'z'}{form}}") for value in values]
 
 
 def _largest(values) -> float:

@@ -53,6 +53,7 @@ def strip(size, effects, ranks, ends: tuple[float, float], text: str) -> str:
     zero, end = _place(0.0, ends), _place(size, ends)
     # Jitter by the golden ratio, not at random: pictures must be reproducible.
     heights = 4 + 8 * (0.618034 * np.arange(len(effects)) % 1)
+    # One path for each of four colors is far smaller than one element for each point.
     shades = np.where(np.isnan(ranks), 3, np.minimum(2, np.nan_to_num(ranks) * 3))
     paths = [
         f'<path class="d{shade}" d="{_dots(_place(effects, ends), heights, mask)}"/>'
@@ -126,6 +127,7 @@ def _overlay(picture, units, effects, shown, text: str) -> str:
 def _superpixel(mask, effect: float) -> str:
     """Draw a superpixel, as opaque as its effect, between -1 and 1, is large."""
     side = "n" if effect < 0 else "p"
+    # Padded, so that edges along the border of the image are drawn too.
     edges = _lines(outlines(np.pad(mask, 1)), shift=-1)
     opacity = abs(effect)
     return (

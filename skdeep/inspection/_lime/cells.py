@@ -99,6 +99,7 @@ class CellRows:
 
     def others(self) -> np.ndarray:
         """Return the content of some other rows, for :meth:`join`."""
+        # A generator of its own: the draws of the explanation must not depend on it.
         return self.draw(0, np.random.default_rng(0), 2).content
 
     def contents(self, rows: np.ndarray) -> np.ndarray:
@@ -172,6 +173,8 @@ class PartRows(ABC):
         """Draw perturbations of a row."""
         is_on = draw_switches(rng, n_draws, len(self._units[row]))
         distances = np.sqrt((~is_on).sum(axis=1))
+        # The local model has the units in the order of all units, the switches in the
+        # order of the row's own, which does not depend on other rows.
         ordered = is_on[:, np.argsort(self._units[row])]
         return Perturbations(ordered, distances, self.keep(row, is_on))
 
@@ -246,6 +249,8 @@ def _interpolate(own, kept, mean) -> np.ndarray:
     before = np.maximum.accumulate(np.where(kept, times, -1), axis=1)
     after = np.where(kept, times, n_timesteps)[:, ::-1]
     after = np.minimum.accumulate(after, axis=1)[:, ::-1]
+    # Positions of the nearest cells kept; -1 and n_timesteps mean that there is none on
+    # this side, and the other side is taken twice.
     has_none = before[:, -1:] < 0
     before, after = (
         np.where(before < 0, after, before).clip(max=n_timesteps - 1),

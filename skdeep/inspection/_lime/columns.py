@@ -71,6 +71,7 @@ class Columns:
         known = np.ma.masked_invalid(self.numbers[: self._n_background])
         self._mean = known.mean(axis=0).filled(0.0)
         self._sd = known.std(axis=0).filled(0.0)
+        # inf and -inf if all are missing: the row's own number is then the range.
         self._low = known.min(axis=0).filled(np.inf)
         self._high = known.max(axis=0).filled(-np.inf)
         self._n_values = np.array([len(np.unique(c.compressed())) for c in known.T])
@@ -114,6 +115,7 @@ class Columns:
 
     def content(self, row: int) -> bytes:
         """Return the values of a row as bytes."""
+        # Not the codes: they depend on the other rows.
         others = [repr(self._columns[j].array[row]) for j in self._others]
         return self.numbers[row].tobytes() + "\0".join(others).encode()
 
@@ -214,12 +216,14 @@ def _as_numbers(column: pd.Series) -> np.ndarray:
             f"Complex data not supported: the column {column.name!r} of X or "
             "background contains complex numbers."
         )
+    # Nullable dtypes of pandas refuse to become floats without na_value.
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def _codes(column: pd.Series) -> np.ndarray:
     """Return an integer for each distinct value; missing values count as one."""
     try:
+        # Without a sentinel, missing is a value that a column can be switched to.
         return pd.factorize(column, use_na_sentinel=False)[0]
     except TypeError as error:
         raise TypeError(

@@ -61,6 +61,7 @@ class DocumentRows(PartRows):
 
     def content(self, row: int) -> bytes:
         """Return a document as bytes."""
+        # Texts read with errors="surrogateescape" hold lone surrogates.
         return self._texts[row].encode("utf-8", "surrogatepass")
 
     def keep(self, row: int, is_on: np.ndarray) -> list[str]:
@@ -68,6 +69,7 @@ class DocumentRows(PartRows):
         pieces, numbers = self._pieces[row], self._of_pieces[row]
         kept = np.ones((len(is_on), len(pieces)), dtype=bool)
         kept[:, 1::2] = is_on[:, pd.factorize(numbers[1::2])[0]]
+        # Iterating over bytes is several times faster than over a bool array.
         return ["".join(compress(pieces, draw.tobytes())) for draw in kept]
 
     def contents(self, rows: np.ndarray) -> list[str]:
@@ -114,6 +116,7 @@ def document_rows(estimator, X, options: dict) -> DocumentRows:
 
 def _ignores_case(estimator) -> bool:
     """Return whether a vectorizer in the estimator converts text to lower case."""
+    # A function has no parameters: dict() is empty.
     get_params = getattr(estimator, "get_params", dict)
     return any(
         name.split("__")[-1] == "lowercase" and value is True

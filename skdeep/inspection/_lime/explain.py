@@ -262,32 +262,35 @@ def lime_explain(
         "categorical_features": categorical_features,
         "feature_names": feature_names,
     }
+    # Interval(Integral) accepts bool, which is an Integral.
     if isinstance(num_features, bool):
         raise TypeError(f"num_features must be an integer, got {num_features}.")
     X, background = tensor_to_numpy(X, "X"), tensor_to_numpy(background, "background")
     rows = make_rows(estimator, X, background, options)
+    # make_rows has read X as pandas or NumPy, but the estimator gets the user's type.
     output = output.with_conversion(make_converter(X))
     n_rows = _num_samples(rows.X)
     metadata = _Metadata(params, n_rows)
-    answers = _answers(output, rows.X, metadata, np.arange(n_rows))
-    output = output.with_names(answers.shape[1])
-    _check_rows_are_independent(output, rows, answers, metadata)
+    predictions = _predict(output, rows.X, metadata, np.arange(n_rows))
+    output = output.with_names(predictions.shape[1])
+    _check_rows_are_independent(output, rows, predictions, metadata)
     sampling = {
         "num_samples": num_samples,
         "num_features": num_features,
         "kernel_width": kernel_width,
         "feature_selection": feature_selection,
     }
+    # One draw from the user's generator: each row then has a generator of its own.
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     explainers = [
-        _RowExplainer(rows, row, chosen, answers[row], sampling, seed)
-        for row, chosen in enumerate(output.chosen_for(answers))
+        _RowExplainer(rows, row, chosen, predictions[row], sampling, seed)
+        for row, chosen in enumerate(output.chosen_for(predictions))
     ]
     # Whole groups of pairs, so that the parts of the draws are of equal size.
     limit = N_TOGETHER * max(1, _N_NUMBERS // rows.draw_size() // N_TOGETHER)
     _draw_until_stable(rows, output, explainers, limit, metadata)
     names = row_labels(rows.X, row_names)
-    explanation = _describe(rows, names, output, answers, explainers, num_features)
+    explanation = _describe(rows, names, output, predictions, explainers, num_features)
     _warn_of_poor_fits(explanation)
     return explanation
 
@@ -328,7 +331,7 @@ class _RowExplainer:
         The position of the row.
     chosen : int
         Position of the explained output.
-    answer : ndarray of shape (n_outputs,)
+    prediction : ndarray of shape (n_outputs,)
         The outputs at the row.
     options : dict
         ``num_samples``, ``kernel_width``, ``feature_selection``, ``num_features``.
@@ -336,7 +339,7 @@ class _RowExplainer:
         Seed of the draws, combined with the values of the row.
     """
 
-    def __init__(self, rows, row, chosen, answer, options, seed):
+    def __init__(self, rows, row, chosen, prediction, options, seed):
         self._rows, self.row, self.chosen = rows, row, chosen
         self._num_features = options["num_features"]
         self._has = rows.has_units(row)
@@ -345,7 +348,9 @@ class _RowExplainer:
         width = options["kernel_width"] or default_kernel_width(n_units)
         selection = options["feature_selection"]
         in_units = rows.in_units(row)[self._has]
-        self.fit = LocalFit(in_units, answer[chosen], width, selection)
+        self.fit = LocalFit(in_units, prediction[chosen], width, selection)
+        # Seeded by the row's values, not by its position: a row must get the same draws
+        # alone as among others. hash() differs between processes.
         digest = hashlib.blake2b(rows.content(row), digest_size=16).digest()
         self._rng = np.random.default_rng([seed, *digest])
 
@@ -353,13 +358,13 @@ class _RowExplainer:
         """Make the missing draws, but no more than the limit."""
         return self._rows.draw(self.row, self._rng, min(self.n_missing, limit))
 
-    def learn(self, drawn: Perturbations, answers: np.ndarray) -> None:
+    def learn(self, drawn: Perturbations, predictions: np.ndarray) -> None:
         """Add the outputs for some perturbations, of shape (n_draws, n_outputs).
 
         If the effects are not stable once all draws are made, request as many again.
         """
-        self.fit.add(drawn, answers[:, self.chosen])
-        self.n_missing -= len(answers)
+        self.fit.add(drawn, predictions[:, self.chosen])
+        self.n_missing -= len(predictions)
         if self.n_missing:
             return
         self.fit.check_kernel()
@@ -370,6 +375,7 @@ class _RowExplainer:
     def conclude(self) -> None:
         """Solve for the local model, and free the sums that it was made from."""
         self.model = self.fit.solve(self._num_features)
+        # NaN, not 0: a unit that the row does not have is not one without an effect.
         weights = np.full(len(self._has), np.nan)
         weights[self._has] = self.model.weights
         self.model.weights = weights
@@ -377,35 +383,37 @@ class _RowExplainer:
         del self.fit
 
 
-def _answers(output: Output, X, metadata: _Metadata, of_rows) -> np.ndarray:
+def _predict(output: Output, X, metadata: _Metadata, of_rows) -> np.ndarray:
     """Return all outputs for rows; raise if they are not finite.
 
     ``of_rows`` holds the position of the explained row that each row of X belongs to.
     """
-    answers = output.evaluate(X, **metadata.take(of_rows))
-    if not np.isfinite(answers).all():
+    predictions = output.evaluate(X, **metadata.take(of_rows))
+    is_wrong = ~np.isfinite(predictions)
+    if is_wrong.any():
         raise ValueError(
-            f"estimator predicts {answers[~np.isfinite(answers)][0]} for rows of X or "
-            "rows near them, which cannot be explained."
+            f"estimator predicts {predictions[is_wrong][0]} for rows of X or rows near "
+            "them, which cannot be explained."
         )
-    return answers
+    return predictions
 
 
-def _check_rows_are_independent(output: Output, rows, answers, metadata) -> None:
+def _check_rows_are_independent(output: Output, rows, predictions, metadata) -> None:
     """Raise if the prediction for a row depends on the rows around it.
 
     The rows are predicted again in reverse order, between other rows.
     """
-    backwards = np.arange(len(answers))[::-1]
-    beside = rows.others()
-    joined = rows.join([beside, rows.contents(backwards), beside])
-    n_beside = (_num_samples(joined) - len(answers)) // 2
-    strangers = np.zeros(n_beside, dtype=int)
+    backwards = np.arange(len(predictions))[::-1]
+    # At both ends, so that windows and cumulative sums change for every row.
+    neighbors = rows.others()
+    joined = rows.join([neighbors, rows.contents(backwards), neighbors])
+    n_others = (_num_samples(joined) - len(predictions)) // 2
+    strangers = np.zeros(n_others, dtype=int)
     of_rows = np.concatenate([strangers, backwards, strangers])
-    among = _answers(output, joined, metadata, of_rows)
-    others = among[n_beside:][: len(answers)][::-1]
-    tolerance = _ROUNDING * np.abs(answers).max()
-    if np.abs(others - answers).max() > tolerance:
+    among = _predict(output, joined, metadata, of_rows)
+    others = among[n_others:][: len(predictions)][::-1]
+    tolerance = _ROUNDING * np.abs(predictions).max()
+    if np.abs(others - predictions).max() > tolerance:
         raise ValueError(
             "estimator predicts differently for a row of X if other rows are next to "
             "it, so single rows cannot be explained. If it reads windows of rows, make "
@@ -434,6 +442,8 @@ def _draw_until_stable(rows, output, explainers: list, limit: int, metadata) -> 
 
     The estimator is called once per batch, which is much faster than once per row.
     """
+    # A stack: rows that need more draws go next, so that few rows hold moments, which
+    # grow with the square of the number of units.
     waiting = explainers[::-1]
     while waiting:
         some: list[_RowExplainer] = []
@@ -445,18 +455,19 @@ def _draw_until_stable(rows, output, explainers: list, limit: int, metadata) -> 
         n_draws_of = [len(d.units) for d in drawn]
         of_rows = np.repeat([a.row for a in some], n_draws_of)
         joined = rows.join([d.content for d in drawn])
-        answers = _answers(output, joined, metadata, of_rows)
+        predictions = _predict(output, joined, metadata, of_rows)
         ends = np.cumsum(n_draws_of)
-        for a, d, part in zip(some, drawn, np.split(answers, ends[:-1]), strict=True):
-            a.learn(d, part)
-        for a in some[::-1]:
-            if a.n_missing:
-                waiting.append(a)
+        parts = np.split(predictions, ends[:-1])
+        for explainer, draws, part in zip(some, drawn, parts, strict=True):
+            explainer.learn(draws, part)
+        for explainer in some[::-1]:
+            if explainer.n_missing:
+                waiting.append(explainer)
             else:
-                a.conclude()
+                explainer.conclude()
 
 
-def _describe(rows, names, output, answers, explainers, num_features):
+def _describe(rows, names, output, predictions, explainers, num_features):
     """Return the explanation of all rows."""
     every = range(len(explainers))
     models = [a.model for a in explainers]
@@ -474,7 +485,7 @@ def _describe(rows, names, output, answers, explainers, num_features):
         effects=effects,
         intercept=local_prediction - np.nansum(effects, axis=1),
         local_prediction=local_prediction,
-        prediction=answers[every, chosen],
+        prediction=predictions[every, chosen],
         r2=np.array([model.r2 for model in models]),
         stability=np.array([a.stability for a in explainers]),
         num_samples=np.array([a.n_draws + 1 for a in explainers]),

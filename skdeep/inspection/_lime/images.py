@@ -26,6 +26,7 @@ def image_rows(X: np.ndarray, options: dict) -> CellRows:
     axis = _color_axis(X.shape)
     canonical = X[..., np.newaxis] if axis is None else np.moveaxis(X, axis, -1)
     pictures = _between_0_and_1(canonical)
+    # Images may have fewer superpixels than others: their last units are missing.
     units = _superpixels(pictures, options)
     n_units = int(units.max()) + 1
     colors = replace_by_color(canonical, units)

@@ -54,7 +54,7 @@ class LocalFit:
     ----------
     row : ndarray of shape (n_units,)
         The row, in units.
-    answer : float
+    prediction : float
         The estimator's output for the row.
     kernel_width : float
         Width of the kernel.
@@ -62,13 +62,13 @@ class LocalFit:
         Method of selecting units; None fits all.
     """
 
-    def __init__(self, row, answer: float, kernel_width: float, selection):
-        self._row, self._answer = row, answer
+    def __init__(self, row, prediction: float, kernel_width: float, selection):
+        self._row, self._prediction = row, prediction
         self._width, self._selection = kernel_width, selection
         self._moments = np.zeros(0)
         self._sum_of_squares = 1.0  # of the weights; the row itself has weight 1
-        self._least = self._most = answer
-        self._is_single = answer == np.float32(answer)
+        self._least = self._most = prediction
+        self._is_single = prediction == np.float32(prediction)
         self.n_draws = 0
 
     def add(self, drawn: Perturbations, outputs: np.ndarray) -> None:
@@ -77,6 +77,7 @@ class LocalFit:
         self._sum_of_squares += weights @ weights
         self._least = min(self._least, outputs.min())
         self._most = max(self._most, outputs.max())
+        # Networks in float32 return constants that differ by more than float64 rounds.
         self._is_single &= bool((outputs == outputs.astype(np.float32)).all())
         edges = np.linspace(0, len(outputs), N_PARTS + 1).astype(int)
         parts = [slice(*pair) for pair in pairwise(edges)]
@@ -93,8 +94,9 @@ class LocalFit:
         table[:, 0] = 1
         # Relative to the row, so that units that never change are exactly 0.
         np.subtract(units, self._row, out=table[:, 1:-1])
-        np.subtract(outputs, self._answer, out=table[:, -1])
+        np.subtract(outputs, self._prediction, out=table[:, -1])
         table *= np.sqrt(weights)[:, np.newaxis]
+        # BLAS computes half of a symmetric product; a weighted einsum is far slower.
         return table.T @ table
 
     def check_kernel(self) -> None:
@@ -127,7 +129,7 @@ class LocalFit:
         """Return the local model."""
         weights = np.zeros(len(self._row))
         if self._is_constant():
-            return LocalModel(weights, self._answer, 1.0)
+            return LocalModel(weights, self._prediction, 1.0)
         moments, units = self._all_moments(), np.arange(len(self._row))
         if self._selection is not None:
             units = select_units(
@@ -140,11 +142,12 @@ class LocalFit:
         # Rounding leaves tiny weights of units without an effect.
         weights[np.abs(weights) <= _NEGLIGIBLE * np.abs(weights).max(initial=0)] = 0
         r2 = self._adjusted_r2(moments, solution)
-        return LocalModel(weights, self._answer + solution[0], r2)
+        return LocalModel(weights, self._prediction + solution[0], r2)
 
     def _all_moments(self) -> np.ndarray:
         """Return the moments of all draws and the row, which has weight 1."""
         moments = self._moments.sum(axis=0)
+        # Relative to the row, its units and its output are 0.
         moments[0, 0] += 1
         return moments
 
@@ -187,6 +190,7 @@ def _solve(moments: np.ndarray) -> np.ndarray:
     """
     squares = moments[..., :-1, :-1]
     diagonal = np.einsum("...ii->...i", squares)
+    # 1 for units that never change, whose coefficients are then exactly 0.
     jitter = np.where(diagonal > 0, _JITTER * diagonal, 1.0)
     squares = squares + jitter[..., np.newaxis] * np.eye(jitter.shape[-1])
     products = moments[..., :-1, -1]

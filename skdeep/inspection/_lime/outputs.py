@@ -192,23 +192,24 @@ def _checked_step(estimator, step) -> int | None:
     return int(step)
 
 
-def _at_step(answers: np.ndarray, step: int | None) -> np.ndarray:
+def _at_step(predictions: np.ndarray, step: int | None) -> np.ndarray:
     """Return the predictions for one step of each sequence: (n, T, ...) -> (n, ...).
 
     Predictions for padding are NaN; the last step is the one before the padding.
     """
     if step is None:
-        return answers
-    there = ~np.isnan(answers.reshape(*answers.shape[:2], -1)).any(axis=2)
+        return predictions
+    # Networks return NaN for padding, whose length differs from sequence to sequence.
+    there = ~np.isnan(predictions.reshape(*predictions.shape[:2], -1)).any(axis=2)
     lengths = there.sum(axis=1)
-    places = lengths + step if step < 0 else np.full(len(answers), step)
+    places = lengths + step if step < 0 else np.full(len(predictions), step)
     wrong = (places < 0) | (places >= lengths)
     if wrong.any():
         raise ValueError(
             f"step={step} is out of range: a sequence in X has only "
             f"{lengths[np.argmax(wrong)]} steps."
         )
-    return answers[np.arange(len(answers)), places]
+    return predictions[np.arange(len(predictions)), places]
 
 
 def _with_step(name: str, step: int | None) -> str:
@@ -303,6 +304,7 @@ def _margin(estimator, classes: list, step: int | None) -> Output:
         margins = np.asarray(estimator.decision_function(X, **params), np.float64)
         margins = _at_step(margins, step)
         margins = margins.reshape(len(margins), -1)
+        # Three classes have three pairs: the number of columns alone does not tell.
         is_by_pairs = getattr(estimator, "decision_function_shape", "") == "ovo"
         if margins.shape[1] != len(names) or (is_by_pairs and not is_binary):
             raise ValueError(
@@ -448,6 +450,7 @@ def _paths_after(forecaster, windows: np.ndarray) -> np.ndarray:
     forecasters with ``known_columns`` read these rows, and their windows include them.
     """
     length = forecaster.window + forecaster.horizon
+    # With known_columns the windows include the future rows already.
     missing = length - windows.shape[1]
     windows = np.pad(windows, [(0, 0), (0, missing), (0, 0)], mode="edge")
     series = windows.reshape(-1, windows.shape[2])

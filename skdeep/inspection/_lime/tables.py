@@ -119,6 +119,7 @@ class TableRows:
         moved = self._moved(row)
         columns = self._only_columns(moved)
         moved_to, in_units, squares = self._move(place, rng, n_draws, columns)
+        # The common case, in which nothing is copied.
         if len(columns) == len(self.feature_names):
             return Perturbations(in_units, np.sqrt(squares), (moved_to, sources))
         has = self.has_units(row)
@@ -154,6 +155,7 @@ class TableRows:
             elif self._are_tokens:
                 numbers[np.ix_(off, columns)] = _UNKNOWN
             else:
+                # Nothing to switch to: the unit stays on, and its effect is 0.
                 continue
             units[off, unit] = 0
         return (units[:, switched] == 0).sum(axis=1)
@@ -224,6 +226,7 @@ class SparseRows(PartRows):
 
     def __init__(self, X, names: list):
         self._entries = sparse.csr_array(X)
+        # Duplicates and stored zeros are legal in CSR, but would be units of their own.
         self._entries.sum_duplicates()
         self._entries.eliminate_zeros()
         self._columns, units = np.unique(self._entries.indices, return_inverse=True)

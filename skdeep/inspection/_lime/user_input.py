@@ -30,6 +30,7 @@ def read_rows(X, name: str, padding: float | None = None) -> Any:
         )
     if padding is not None:
         X = _padded(X, padding)
+    # On the type: a DataFrame may have a column named "collect".
     if hasattr(type(X), "collect"):
         raise TypeError(f"{name} is a {type(X).__name__}; pass {name}.collect().")
     if _is_polars(X):
@@ -200,6 +201,7 @@ def positions(chosen, names: list, parameter: str) -> list[int]:
     is_single |= isinstance(chosen, np.ndarray) and chosen.ndim == 0
     if is_single or isinstance(chosen, dict):
         raise ValueError(f"{parameter} must be a list of features, got {chosen!r}.")
+    # True and False would pass for the positions 1 and 0.
     if np.ndim(chosen) == 1 and np.asarray(chosen).dtype == bool:
         raise ValueError(
             f"{parameter} must be a list of names or positions, got a mask, {chosen!r}."
