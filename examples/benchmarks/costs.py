@@ -214,10 +214,10 @@ def decide(part, name, seed, strategies):
     X, X_test, y, y_test = split(name, seed)
     in_time = name == "apple"
     model = MODELS[part](seed, in_time)
-    beside = MODELS["mlp"](seed, in_time) if part == "network" else model
+    peer = MODELS["mlp"](seed, in_time) if part == "network" else model
     cv = TimeSeriesSplit(5, gap=1) if in_time else None
     for alpha in ALPHAS:
-        ways = scikit_learn(beside, alpha)
+        ways = scikit_learn(peer, alpha)
         for strategy in strategies:
             ways[strategy] = CostSensitiveClassifier(
                 model, alpha, strategy=strategy, cv=cv, random_state=seed

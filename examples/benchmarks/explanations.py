@@ -419,7 +419,7 @@ def linear_models():
 
 def measure_linear(arguments):
     """Print how far effects are from the exact ones of linear models."""
-    print("| model | rows | units | largest relative error | beside the largest |")
+    print("| model | rows | units | largest relative error | relative to the largest |")
     print("| --- " * 5 + "|", flush=True)
     for name, model, rows, background, link, coefficients in linear_models():
         found = lime_explain(

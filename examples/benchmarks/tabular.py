@@ -118,7 +118,7 @@ def guess(column, discrete, continuous):
 
 
 def split(X, y, is_classes, seed, rows):
-    """Draw at most so many rows; return X_train, X_test, y_train, y_test."""
+    """Draw at most `rows` rows; return X_train, X_test, y_train, y_test."""
     if len(y) > rows:
         X, _, y, _ = train_test_split(
             X, y, train_size=rows, stratify=y if is_classes else None, random_state=seed

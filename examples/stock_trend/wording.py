@@ -32,9 +32,9 @@ def join(parts):
 
 
 def describe_horizon(results):
-    """Return "the next trading day" or "the next n trading days"."""
-    days = results["horizon"]
-    return "the next trading day" if days == 1 else f"the next {days} trading days"
+    """Return "the next trading day" or, for example, "the next 3 weeks"."""
+    n, step = results["horizon"], results["step"]
+    return f"the next {step}" if n == 1 else f"the next {n} {step}s"
 
 
 # ----------------------------------------------------------------------- the prediction
