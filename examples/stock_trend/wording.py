@@ -108,8 +108,8 @@ def judge_hits(results):
     overlap = (
         ""
         if apart == 1
-        else f" Labels overlap, so it counts one day in {apart}, and the intervals are "
-        "as wide."
+        else f" Since labels overlap, it counts one day in {apart}, and the intervals "
+        "are widened accordingly."
     )
     parts = []
     for name in results["networks"]:
