@@ -1,8 +1,7 @@
-"""Every notebook runs, and gives what is stored in it.
+"""Every notebook is stored after a clean run, and a nightly run reproduces its outputs.
 
 Text is compared word for word; numbers within a tolerance, since the last digits of a
-training run differ from one processor to another. Of pictures only their number is
-compared.
+training run differ between processors. Of pictures, only the number is compared.
 """
 
 import copy
@@ -11,14 +10,14 @@ import re
 import nbformat
 import pytest
 
-from tools.notebooks import METADATA, executed, notebook_paths
+from tools.notebooks import METADATA, executed, hash_code, notebook_paths, tidied
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?(?!\w)")
 RTOL, ATOL = 0.05, 0.02
 
 
 def _text(cell):
-    """What a code cell printed and showed as text, without tables' HTML twin."""
+    """Return what a code cell printed and showed as text; tables as text, not HTML."""
     parts = []
     for output in cell.outputs:
         if output.output_type == "stream":
@@ -33,12 +32,12 @@ def _n_pictures(cell):
 
 
 def _words(text):
-    """The text with each number replaced, and runs of blanks and rules made one."""
+    """Return the text with numbers replaced and runs of blanks and rules collapsed."""
     return re.sub(r"[\s─━-]+", " ", NUMBER.sub("#", text)).strip()
 
 
 def _close(old, new):
-    """Whether two numbers are near; of 3e-09 the size matters, not the digits."""
+    """Check whether two numbers are close; of 3e-09 only the order of magnitude."""
     a, b = float(old), float(new)
     if "e" in old:
         return a / 2 <= b <= 2 * a
@@ -46,13 +45,13 @@ def _close(old, new):
 
 
 def _far_apart(old_text, new_text):
-    """The pairs of numbers that differ by more than the tolerance."""
+    """Return the pairs of numbers that differ by more than the tolerance."""
     pairs = zip(NUMBER.findall(old_text), NUMBER.findall(new_text), strict=True)
     return [f"{old} -> {new}" for old, new in pairs if not _close(old, new)]
 
 
 def _differences(stored, fresh):
-    """Where a fresh run's outputs depart from the stored ones, in words."""
+    """Return descriptions of where a fresh run differs from the stored outputs."""
     found = []
     pairs = zip(stored.cells, fresh.cells, strict=True)
     for number, (old, new) in enumerate(pairs):
@@ -64,12 +63,12 @@ def _differences(stored, fresh):
         elif far := _far_apart(old_text, new_text):
             found.append(f"cell {number}: {', '.join(far)}")
         if _n_pictures(old) != _n_pictures(new):
-            found.append(f"cell {number}: another number of pictures")
+            found.append(f"cell {number}: a different number of pictures")
     return found
 
 
 def _warnings(notebook):
-    """What the code cells wrote to stderr."""
+    """Return what the code cells wrote to stderr."""
     return [
         output.text
         for cell in notebook.cells
@@ -79,9 +78,9 @@ def _warnings(notebook):
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("path", notebook_paths(), ids=lambda path: path.stem)
-def test_notebook_gives_what_is_stored(path):
+def test_notebook_reproduces_its_outputs(path):
     stored = nbformat.read(path, as_version=4)
     fresh = executed(path)
     assert not _warnings(fresh)
@@ -93,16 +92,53 @@ def test_notebook_is_stored_tidily(path):
     """Valid, run from top to bottom, with no trace of the machine it ran on."""
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
-    assert notebook.metadata == METADATA
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     counts = [cell.execution_count for cell in code]
     assert counts == list(range(1, len(code) + 1))
     assert not _warnings(notebook)
+    outputs = [output for cell in code for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error"]
     assert not re.search(r"/(home|Users|root|tmp|work)/", path.read_text("utf-8"))
 
 
+@pytest.mark.parametrize("path", notebook_paths(), ids=lambda path: path.stem)
+def test_notebook_was_run_after_its_code_was_edited(path):
+    notebook = nbformat.read(path, as_version=4)
+    expected = METADATA | {"skdeep": {"code_hash": hash_code(notebook)}}
+    assert notebook.metadata == expected, f"run: python tools/notebooks.py {path.name}"
+
+
+@pytest.mark.parametrize("path", notebook_paths(), ids=lambda path: path.stem)
+def test_notebook_states_its_level_and_duration(path):
+    """The first cell tells readers whether the lesson is for them."""
+    first = nbformat.read(path, as_version=4).cells[0]
+    assert first.cell_type == "markdown" and first.source.startswith("# ")
+    assert re.search(
+        r"^\*\*Level:\*\* (beginner|intermediate) · \*\*Duration:\*\* \d+ minutes$",
+        first.source,
+        re.MULTILINE,
+    )
+    assert "You will learn" in first.source
+
+
+def test_the_hash_depends_on_the_code_only():
+    notebook = _notebook("a", "b")
+    before = tidied(copy.deepcopy(notebook)).metadata
+    notebook.cells.append(nbformat.v4.new_markdown_cell("A text."))
+    assert tidied(copy.deepcopy(notebook)).metadata == before
+    notebook.cells[0].source = "print('other')"
+    assert tidied(notebook).metadata != before
+
+
+def test_a_small_notebook_is_run(tmp_path):
+    path = tmp_path / "small.ipynb"
+    cells = [nbformat.v4.new_code_cell("print(6 * 7)")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=METADATA), path)
+    assert _text(executed(path).cells[0]) == "42\n"
+
+
 def _notebook(*outputs):
-    """One code cell for each output, which is a text or (a text, its pictures)."""
+    """Return a notebook with one code cell for each output text."""
     new = nbformat.v4
     cells = [
         new.new_code_cell(outputs=[new.new_output("stream", name="stdout", text=text)])
@@ -127,7 +163,7 @@ def test_a_drifted_output_is_found(fresh):
     assert _differences(_notebook("accuracy 0.91, stopped\n"), _notebook(fresh))
 
 
-def test_a_rounding_difference_is_let_pass():
+def test_a_rounding_difference_is_tolerated():
     stored = _notebook("accuracy 0.912, stopped\n", "loss  1.20e-01")
     fresh = _notebook("accuracy 0.914, stopped\n", "loss 1.21e-01")
     assert not _differences(stored, fresh)

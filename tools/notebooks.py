@@ -2,8 +2,12 @@
 
 python tools/notebooks.py                 # all of notebooks/
 python tools/notebooks.py notebooks/01_gradient_descent.ipynb
+
+Each stored notebook carries a hash of its code, so that a test notices code that was
+edited without running it. Text cells may be edited freely.
 """
 
+import hashlib
 import os
 import sys
 import time
@@ -13,7 +17,7 @@ import nbformat
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-# All the metadata a stored notebook has: nothing of the machine it ran on.
+# The metadata of a stored notebook, apart from the hash: nothing of the machine.
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -21,29 +25,36 @@ METADATA = {
 
 
 def notebook_paths():
-    """Every notebook of the project, in order of its number."""
+    """Return the path of every notebook, in order of its number."""
     return sorted(FOLDER.glob("*.ipynb"))
 
 
 def executed(path, timeout=600):
-    """Give the notebook at ``path``, run from the top in a kernel of its own."""
+    """Return the notebook at ``path`` after running it in a fresh kernel."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
         timeout=timeout,
         coalesce_streams=True,
-        extra_arguments=["--IPKernelApp.log_level=40"],  # only errors of the kernel
+        extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
         resources={"metadata": {"path": str(path.parent)}},
     )
-    # The kernel draws into the notebook, whatever backend the caller uses.
+    # The kernel must draw into the notebook, even if the caller set another backend.
     environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
     client.execute(env=environment)
     return notebook
 
 
+def hash_code(notebook):
+    """Return a hash of the sources of the code cells."""
+    sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    return hashlib.sha256("\0".join(sources).encode()).hexdigest()[:16]
+
+
 def tidied(notebook):
-    """Give the notebook without what differs from one run or machine to the next."""
-    notebook.metadata = nbformat.from_dict(METADATA)
+    """Return the notebook without what differs from one run or machine to the next."""
+    code = {"code_hash": hash_code(notebook)}
+    notebook.metadata = nbformat.from_dict(METADATA | {"skdeep": code})
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"
         tags = cell.metadata.get("tags")

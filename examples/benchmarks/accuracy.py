@@ -2,19 +2,20 @@
 Accuracy
 ========
 
-How well networks classify, beside scikit-learn's models on the same folds:
+How well networks classify, compared with scikit-learn's models on the same folds:
 
-- the full MNIST, 60,000 digits for training and 3,000 for testing, as it is and with
-  copies of the training digits shifted by a pixel;
+- the full MNIST, 60,000 digits for training and 3,000 for testing, with and
+  without copies of the training digits shifted by a pixel;
 - scikit-learn's small digits, in five shuffled folds;
-- house votes, whose columns are categories: embedded here, one-hot encoded there, the
-  mean of ten shuffled stratified ten-folds, both at default parameters;
+- house votes, whose columns are categories: embedded in skdeep, one-hot encoded for
+  scikit-learn; the mean of ten repeats of stratified 10-fold cross-validation, both
+  with default parameters;
 - the sentiment of 10,662 sentences of film reviews, read word by word by an LSTM, in
-  ten shuffled stratified folds, beside logistic regression on TF-IDF of words and pairs
-  of words.
+  ten shuffled stratified folds, compared with logistic regression on TF-IDF of words
+  and word pairs.
 
-All but the small digits are read from the folder that ``SKDEEP_DATA`` names; parts are
-``mnist``, ``digits``, ``votes`` and ``sentiment``::
+All data but the small digits are read from the folder that ``SKDEEP_DATA`` names. The
+parts are ``mnist``, ``digits``, ``votes`` and ``sentiment``::
 
     SKDEEP_DATA=/path/to/data python examples/benchmarks/accuracy.py [PART ...]
 """
@@ -42,7 +43,7 @@ from skdeep import LSTMClassifier, MLPClassifier, SequenceVectorizer
 
 
 def data_folder():
-    """Return the folder of the data, or explain how to name it."""
+    """Return the data folder, or exit with a hint on SKDEEP_DATA."""
     folder = os.environ.get("SKDEEP_DATA")
     if folder is None:
         raise SystemExit("Set SKDEEP_DATA to the folder that holds the benchmark data.")
@@ -58,7 +59,7 @@ def shifted(X):
 
 
 def mnist():
-    """Train on all of MNIST, as it is and with shifted copies, for as many steps."""
+    """Train on all of MNIST, with and without shifted copies, for as many steps."""
     data = np.load(data_folder() / "mnist" / "mnist.npz")
     X, X_test = (
         (data[name] / 255).astype(np.float32) for name in ("X_train", "X_test")
@@ -151,7 +152,7 @@ def sentiment():
         max_iter=5,
         random_state=0,
     )
-    # A word that comes once makes the unknown token, which is trained that way.
+    # Words that occur once become the unknown token, so that it is trained.
     words = SequenceVectorizer(token_pattern=r"(?u)\b\w+\b", min_df=2)
     pairs = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     models = {
@@ -175,7 +176,7 @@ PARTS = {"mnist": mnist, "digits": digits, "votes": votes, "sentiment": sentimen
 
 
 def main():
-    """Run the parts that are asked for."""
+    """Run the requested parts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parts = parser.parse_args().parts or list(PARTS)

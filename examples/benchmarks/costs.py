@@ -2,30 +2,31 @@
 Costs
 =====
 
-What decisions cost, around the same models, on test rows that nothing was learnt from.
+What decisions cost on test rows, with the same models.
 
 - ``logistic``, ``boosting``, ``mlp``, ``stopped``: logistic regression,
-  ``HistGradientBoostingClassifier`` and scikit-learn's MLP (as it comes, and with
-  ``early_stopping=True``), each with scikit-learn's two ways to a threshold
+  ``HistGradientBoostingClassifier`` and scikit-learn's MLP (with its
+  defaults and with ``early_stopping=True``), each with scikit-learn's two threshold
+  classifiers
   (``FixedThresholdClassifier`` at alpha / (1 + alpha), ``TunedThresholdClassifierCV``
   on the same cost) and in ``CostSensitiveClassifier``;
-- ``network``: the default network of ``CostSensitiveClassifier``, beside scikit-learn's
-  MLP with its two thresholds;
+- ``network``: the default network of ``CostSensitiveClassifier``, compared with
+  scikit-learn's MLP and the two threshold classifiers;
 - ``rows``: the four data sets of the package empulse, which must be installed, with
-  costs that differ from row to row; beside its own ``CSLogitClassifier``.
+  costs that differ from row to row; compared with its ``CSLogitClassifier``.
 
-All but ``rows`` ask for the mean cost at alpha 1, 2, 5 and 10 on ``credit_g``
+All but ``rows`` measure the mean cost at alpha 1, 2, 5 and 10 on ``credit_g``
 (positive: a good credit), ``churn``, 10,000 rows of ``adult`` (positive: an income of
-at most 50,000), 40 % of the rows held out, stratified; and on Apple's days, of which
-those from 2011 on are held out (positive: an increase). The first three are read from
-the folder that ``SKDEEP_DATA`` names::
+at most 50,000), 40 % of the rows held out, stratified; and on Apple's stock, of which
+the days from 2011 on are held out (positive: an increase). The first three are read
+from the folder that ``SKDEEP_DATA`` names::
 
     SKDEEP_DATA=/path/to/data python examples/benchmarks/costs.py [PART ...]
 
-Numbers are standardised and categories one-hot encoded, but for boosting, which takes
-categories as they are. On Apple's days ``CostSensitiveClassifier`` is given folds in
-the order of time. A model is fitted to the same rows once, whoever asks for it:
-``--cache FOLDER`` keeps the fits for the next run.
+Numbers are standardized and categories one-hot encoded, except for boosting, which
+takes categories as they are. For Apple's stock ``CostSensitiveClassifier`` gets folds
+in time order. Each model is fitted to the same rows only once; ``--cache FOLDER`` keeps
+the fits for the next run.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ from skdeep.datasets import load_stock_trend
 from skdeep.metrics import expected_cost
 
 ALPHAS = (1, 2, 5, 10)
-TEST_YEAR = 2011  # the first on which Apple's trend is judged
+TEST_YEAR = 2011  # the first test day of Apple's trend
 DATA = ("credit_g", "churn", "adult", "apple")
 ROW_DATA = {
     "TV churn": "load_churn_tv_subscriptions",
@@ -79,13 +80,13 @@ memory = joblib.Memory(None, verbose=0)
 
 
 def fit_once(kind):
-    """Return a kind of classifier that is fitted to the same rows once only."""
+    """Return a classifier class whose fits to the same rows are cached."""
 
     class Remembering(kind):
         def fit(self, X, y, sample_weight=None):
             if hasattr(self, "classes_") and self.warm_start:
                 return super().fit(X, y, sample_weight=sample_weight)
-            # Not by all attributes: a pipeline tells its steps where they stand.
+            # Compare parameters only: a pipeline sets further attributes on its steps.
             fitted = memory.cache(fit_plainly)(
                 kind, self.get_params(), X, y, sample_weight
             )
@@ -96,7 +97,7 @@ def fit_once(kind):
 
 
 def fit_plainly(kind, parameters, X, y, sample_weight):
-    """Fit a classifier; what ``memory`` keeps."""
+    """Fit a classifier; ``memory`` caches the result."""
     return kind(**parameters).fit(X, y, sample_weight=sample_weight)
 
 
@@ -112,14 +113,14 @@ def make_network(seed, in_time):
 
 
 def make_peer(kind, seed, in_time, encode=True, **parameters):
-    """Return a model of scikit-learn, seeded."""
+    """Return a seeded scikit-learn model."""
     del in_time
     model = fit_once(kind)(random_state=seed, **parameters)
     return make_pipeline(make_encoder(), model) if encode else model
 
 
 def make_encoder():
-    """Return what standardises numbers and one-hot encodes categories."""
+    """Return a transformer: numbers standardized, categories one-hot encoded."""
     is_category = make_column_selector(dtype_include="category")
     is_number = make_column_selector(dtype_exclude="category")
     return make_column_transformer(
@@ -140,8 +141,8 @@ MODELS = {
     "stopped": partial(make_peer, ScikitLearnMLP, early_stopping=True),
     "network": make_network,
 }
-# Every alpha has weights of its own: with them scikit-learn's MLP is fitted three times
-# as often, which takes long.
+# Weights depend on alpha, so scikit-learn's MLP would be fitted three times as
+# often, which takes long.
 STRATEGIES = {
     "logistic": ("threshold", "tuned", "weighted", "auto"),
     "boosting": ("threshold", "tuned", "weighted", "auto"),
@@ -156,7 +157,7 @@ STRATEGIES = {
 
 
 def data_folder():
-    """Return the folder of the data, or explain how to name it."""
+    """Return the data folder, or exit with a hint on SKDEEP_DATA."""
     folder = os.environ.get("SKDEEP_DATA")
     if folder is None:
         raise SystemExit("Set SKDEEP_DATA to the folder that holds the benchmark data.")
@@ -164,7 +165,7 @@ def data_folder():
 
 
 def read_table(name):
-    """Return X with categories as such, and y."""
+    """Return X with categorical columns, and y."""
     X = pd.read_csv(data_folder() / f"{name}.tsv.gz", sep="\t")
     y = X.pop("target").to_numpy()
     described = data_folder() / f"{name}.yaml"
@@ -184,7 +185,7 @@ def split(name, seed):
         trend = load_stock_trend("AAPL")
         y = (trend.target == "increase").to_numpy().astype(int)
         first = int((trend.data.index.year < TEST_YEAR).sum())
-        # The label of the day before the first test day is told by that day's price.
+        # The label of the day before the first test day depends on that day's price.
         return trend.data[: first - 1], trend.data[first:], y[: first - 1], y[first:]
     X, y = read_table(name)
     if name == "adult":
@@ -198,7 +199,7 @@ def split(name, seed):
 
 
 def scikit_learn(model, alpha):
-    """Return the two classifiers of scikit-learn that choose a threshold."""
+    """Return scikit-learn's two threshold classifiers."""
     cost = make_scorer(expected_cost, greater_is_better=False, alpha=alpha)
     return {
         FIXED: FixedThresholdClassifier(
@@ -209,14 +210,14 @@ def scikit_learn(model, alpha):
 
 
 def decide(part, name, seed, strategies):
-    """Yield alpha, the name of a way to decide, its test cost and what it chose."""
+    """Yield alpha, the name of a decision rule, its test cost and its choice."""
     X, X_test, y, y_test = split(name, seed)
     in_time = name == "apple"
     model = MODELS[part](seed, in_time)
-    beside = MODELS["mlp"](seed, in_time) if part == "network" else model
+    peer = MODELS["mlp"](seed, in_time) if part == "network" else model
     cv = TimeSeriesSplit(5, gap=1) if in_time else None
     for alpha in ALPHAS:
-        ways = scikit_learn(beside, alpha)
+        ways = scikit_learn(peer, alpha)
         for strategy in strategies:
             ways[strategy] = CostSensitiveClassifier(
                 model, alpha, strategy=strategy, cv=cv, random_state=seed
@@ -231,7 +232,7 @@ def decide(part, name, seed, strategies):
 
 
 def measure(part, seeds, strategies):
-    """Return test costs, one row for each data set, alpha, seed and way to decide."""
+    """Return test costs, one row per data set, alpha, seed and decision rule."""
     columns = ["data", "seed", "alpha", "way", "cost", "chosen"]
     rows = []
     for name in DATA:
@@ -242,7 +243,7 @@ def measure(part, seeds, strategies):
 
 
 def report(costs, strategies):
-    """Print the mean costs and how often the least of the others is reached."""
+    """Print the mean costs and how often the lowest cost of the others is reached."""
     means = costs.pivot_table(
         index=["data", "alpha"], columns="way", values="cost", sort=False
     )
@@ -314,9 +315,9 @@ def evaluate(data, formula):
 
 
 def savings(y, decisions, costs):
-    """Return what is saved of the cost of the cheaper of never and always.
+    """Return the savings compared with the cheaper of never and always.
 
-    Right decisions cost something here too, as where the costs were published.
+    Right decisions have costs here too, as in the publication of the data.
     """
     right = np.where(y == 1, costs["tp"], costs["tn"]).mean()
 
@@ -328,7 +329,7 @@ def savings(y, decisions, costs):
 
 
 def net(costs):
-    """Return the costs of mistakes, beyond those of right decisions."""
+    """Return the costs of mistakes less those of right decisions."""
     return {
         "fp_cost": (costs["fp"] - costs["tn"]).to_numpy(),
         "fn_cost": (costs["fn"] - costs["tp"]).to_numpy(),
@@ -336,7 +337,7 @@ def net(costs):
 
 
 def decide_rows(X, y, costs, seed, strategies):
-    """Yield ways to decide, and their savings on test rows."""
+    """Yield decision rules and their savings on test rows."""
     train, test = train_test_split(
         np.arange(len(y)), test_size=0.4, stratify=y, random_state=seed
     )
@@ -393,7 +394,7 @@ PARTS = {
 
 
 def main():
-    """Run the parts that are asked for."""
+    """Run the requested parts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--seeds", type=int, default=5, help="number of splits")

@@ -2,38 +2,38 @@
 Explanations
 ============
 
-How good and how fast explanations are, beside those of the package lime, whose method
-they share.
+How good and how fast explanations are, compared with those of the package lime.
 
-- ``cells``: sequences of 10 × 4, 30 × 10 or 60 × 10, of which three cells decide alone;
-- ``networks``: LSTMs that were taught to read three cells;
+- ``cells``: sequences of 10 × 4, 30 × 10 or 60 × 10, of which only three cells
+  matter;
+- ``networks``: LSTMs trained to read three cells;
 - ``columns``: linear models of tables. In these three parts each draw has another model
-  (of networks, every sixth), another row and another ``random_state``; all settings are
-  defaults.
-- ``linear``: how far effects are from those of linear models.
+  (for networks, every sixth draw), another row and another ``random_state``; all
+  settings are defaults.
+- ``linear``: how far effects are from the exact ones of linear models.
 - ``tables``, ``sequences``: time for a row of breast cancer (200 at once) and for a
   sequence of 30 × 10 (100), with the same number of samples. Runs alternate within one
   process; the tables show medians.
 - ``size``: bytes of the HTML of one explanation.
 
-Run it on a machine that does nothing else::
+Run it on an idle machine::
 
     python examples/benchmarks/explanations.py [PART ...] [--draws 30] [--repeats 3]
 
 lime is slow on sequences: it explains ten draws, and ten sequences of the hundred
 (``--lime-draws``, ``--lime-sequences``).
 
-What counts as true: a cell that is switched off becomes the mean, so that a cell of a
-sequence that stands at its mean has no effect, though the model reads it. The rows are
-therefore such that the three cells are half a standard deviation or more from their
-means. Of a linear model the three columns are true whose coefficient times the distance
-from the mean (of two values: from the other one) is largest. A trained network is known
-only by what it was taught: it may read other cells as well.
+What counts as true: a cell that is switched off becomes the mean, so a cell at its mean
+has no effect, although the model reads it. In the rows explained, the three cells are
+therefore at least half a standard deviation from their means. For a linear model, the
+three true columns are those with the largest coefficient times distance from the mean
+(for two values: from the other value). A trained network may also read cells that it
+was not trained to read.
 
-Where three cells decide, the best R² is known, too: that of the linear model of all
-eight ways to switch them. How far two explanations of a row agree is the weighted
-Jaccard index of their ten largest effects: the sum of what both say over the sum of
-what either says.
+For three cells the best possible R² is known, too: that of the linear model of all
+eight ways to switch them. The agreement of two explanations of a row is the weighted
+Jaccard index of their ten largest effects: the sum of the minima over the sum of the
+maxima.
 """
 
 from __future__ import annotations
@@ -86,9 +86,9 @@ class ThreeCells(RegressorMixin, BaseEstimator):
     cells : array-like of int of shape (3,)
         The positions of the cells in the flattened sequence.
     weights : array-like of float of shape (3,)
-        What each adds.
+        The weight of each cell.
     curve : callable, default=None
-        What becomes of a cell before it is added; None leaves it as it is.
+        Applied to each cell before it is added; None is the identity.
     """
 
     def __init__(self, cells, weights, curve=None):
@@ -122,7 +122,7 @@ class ThreeCellsClassifier(ClassifierMixin, ThreeCells):
 
 @dataclass
 class Case:
-    """A model, a row to explain, and which three units are the largest in truth."""
+    """A model, a row to explain, and the three units with the largest true effects."""
 
     model: Any
     background: np.ndarray
@@ -162,10 +162,10 @@ def draw_network(shape, draw):
 
 @cache
 def train_network(shape, seed, n_sequences=10_000):
-    """Teach an LSTM whether three numbers of a feature sum up to more than nothing.
+    """Train an LSTM to tell whether three numbers of a feature have a positive sum.
 
-    The first feature is 1 where they stand and 0 elsewhere. It is the same in all
-    sequences, and so has no effect.
+    The first feature marks them with 1. It is the same in all sequences, so it has no
+    effect.
     """
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n_sequences, *shape)).astype(np.float32)
@@ -196,9 +196,9 @@ def draw_linear(load, kind, draw):
 
 
 def distances(rows, background):
-    """Return how far values are from what they are compared with.
+    """Return how far values are from their reference.
 
-    That is the mean of the column, or the other value of a column that has only two.
+    That is the mean of the column, or the other value of a binary column.
     """
     compared = np.broadcast_to(background.mean(axis=0), rows.shape).copy()
     for j, column in enumerate(background.T):
@@ -209,12 +209,12 @@ def distances(rows, background):
 
 
 def largest(effects, n=N_TOP):
-    """Return which units have the largest effects."""
+    """Return the units with the largest effects."""
     return np.argsort(-np.abs(np.nan_to_num(effects)))[:n]
 
 
 def best_r2(case, link):
-    """Return R² of the best linear model of three switches."""
+    """Return the R² of the best linear model of three switches."""
     cells, means = list(case.true), flatten(case.background).mean(axis=0)
     on = np.array(list(product([0, 1], repeat=N_TOP)))
     rows = np.repeat(means[np.newaxis], len(on), axis=0)
@@ -232,7 +232,7 @@ def best_r2(case, link):
 
 @dataclass
 class Found:
-    """What an explanation says: how well it fits, and its largest effects."""
+    """The result of an explanation: how well it fits, and its largest effects."""
 
     r2: float
     effects: np.ndarray
@@ -241,7 +241,7 @@ class Found:
 
 
 def explain_by_skdeep(case, seed, link="identity"):
-    """Explain by skdeep, at its defaults."""
+    """Explain with skdeep's defaults."""
     explanation = lime_explain(
         case.model,
         case.row[np.newaxis],
@@ -258,7 +258,7 @@ def explain_by_skdeep(case, seed, link="identity"):
 
 
 def explain_by_lime(case, seed, discretize=True):
-    """Explain by the package lime, at its defaults."""
+    """Explain with lime's defaults."""
     explainer = make_lime(case.model, case.background, seed, discretize)
     explanation = explainer.explain_instance(case.row, answers_of(case.model))
     units, weights = zip(*explanation.local_exp[1], strict=True)
@@ -269,7 +269,7 @@ def explain_by_lime(case, seed, discretize=True):
 
 
 def make_lime(model, background, seed=0, discretize=True):
-    """Return the explainer of lime for tables or for sequences."""
+    """Return lime's explainer for tables or sequences."""
     kind = LimeTabularExplainer if background.ndim == 2 else RecurrentTabularExplainer
     return kind(
         background,
@@ -281,7 +281,7 @@ def make_lime(model, background, seed=0, discretize=True):
 
 
 def answers_of(model):
-    """Return what lime asks of a model."""
+    """Return the predict function that lime expects."""
     return model.predict_proba if is_classifier(model) else model.predict
 
 
@@ -298,7 +298,7 @@ OF_TABLES = BY_SKDEEP | {"lime": explain_by_lime}
 
 
 def models_of_cells():
-    """Yield the name of a kind of model, how to draw one, and who explains it."""
+    """Yield the name of a kind of model, how to draw one, and its explainers."""
     kinds = {
         "sum": (ThreeCells, 0.5, 1.5, None),
         "sum of curves": (ThreeCells, 0.5, 1.5, curve),
@@ -313,13 +313,13 @@ def models_of_cells():
 
 
 def networks():
-    """Yield the same of trained networks."""
+    """Yield the same for trained networks."""
     for shape in NETWORK_SHAPES:
         yield f"LSTM, {named(shape)}", partial(draw_network, shape), OF_CLASSIFIERS
 
 
 def models_of_columns():
-    """Yield the same of tables."""
+    """Yield the same for tables."""
     regression = partial(draw_linear, load_diabetes, LinearRegression())
     yield "linear regression, diabetes", regression, OF_TABLES
     logistic = partial(draw_linear, load_breast_cancer, LogisticRegression(C=0.01))
@@ -331,7 +331,7 @@ def named(shape):
 
 
 def measure_truth(models, arguments):
-    """Print, for each model, how good explanations are."""
+    """Print how good explanations are for each model."""
     print(
         "| model | explained by | draws | R²: median | lowest | at least 0.9 | best "
         "possible: median | lowest | the true three | of the three | two draws agree "
@@ -349,7 +349,7 @@ def measure_truth(models, arguments):
 
 
 def judge(cases, explain):
-    """Return how good the explanations of some draws are, two of each."""
+    """Return how good the explanations of some draws are, two per draw."""
     first = [explain(case, 2 * draw) for draw, case in enumerate(cases)]
     second = [explain(case, 2 * draw + 1) for draw, case in enumerate(cases)]
     right = [
@@ -371,7 +371,7 @@ def judge(cases, explain):
 
 
 def best(cases, by):
-    """Return the median and the lowest of the best R²; lime's draws are others."""
+    """Return the median and minimum of the best R²; lime has other draws."""
     if not by.startswith("skdeep"):
         return ["", ""]
     r2 = [best_r2(case, "logit" if "logit" in by else "identity") for case in cases]
@@ -381,7 +381,7 @@ def best(cases, by):
 def agreement(first, second):
     """Return the weighted Jaccard index of the largest effects."""
     a, b = (only_largest(found.effects) for found in (first, second))
-    # An effect and its opposite share nothing.
+    # Effects of opposite sign do not agree at all.
     a, b = (np.concatenate([c.clip(0), (-c).clip(0)]) for c in (a, b))
     return np.minimum(a, b).sum() / np.maximum(a, b).sum()
 
@@ -394,7 +394,7 @@ def only_largest(effects):
 
 
 def middle(values, form):
-    """Return a median, or nothing where lime has no such value."""
+    """Return a median, or an empty text if lime has no such value."""
     return "" if np.isnan(values).any() else f"{np.median(values):{form}}"
 
 
@@ -418,8 +418,8 @@ def linear_models():
 
 
 def measure_linear(arguments):
-    """Print how far effects are from those of linear models."""
-    print("| model | rows | units | largest relative error | beside the largest |")
+    """Print how far effects are from the exact ones of linear models."""
+    print("| model | rows | units | largest relative error | relative to the largest |")
     print("| --- " * 5 + "|", flush=True)
     for name, model, rows, background, link, coefficients in linear_models():
         found = lime_explain(
@@ -440,26 +440,26 @@ def measure_linear(arguments):
 
 
 def explain_rows(model, rows, background, num_samples):
-    """Explain rows by skdeep, all at once."""
+    """Explain rows with skdeep, all at once."""
     lime_explain(
         model, rows, background=background, num_samples=num_samples, random_state=0
     )
 
 
 def explain_each(explainer, model, rows, num_samples):
-    """Explain rows by lime, one after another."""
+    """Explain rows with lime, one by one."""
     for row in rows:
         explainer.explain_instance(row, answers_of(model), num_samples=num_samples)
 
 
 def answer_only(model, rows, num_samples):
-    """Let a model answer as many rows as are drawn to explain some."""
+    """Time the model's predictions for as many rows as an explanation samples."""
     for row in rows:
         answers_of(model)(np.repeat(row[np.newaxis], num_samples, axis=0))
 
 
 def compare(name, model, rows, background, n_for_lime, repeats):
-    """Print the time for a row, for each number of samples."""
+    """Print the time per row for each number of samples."""
     some = rows[:n_for_lime]
     by_default = make_lime(model, background)
     plainly = make_lime(model, background, discretize=False)
@@ -553,7 +553,7 @@ def main(argv=None):
     if unknown:
         parser.error(f"unknown parts {sorted(unknown)}; there are {list(PARTS)}")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of poor fits: the tables tell
+        warnings.simplefilter("ignore")  # poor fits are in the tables
         for part in arguments.parts or PARTS:
             print(f"\n### {part}\n", flush=True)
             PARTS[part](arguments)

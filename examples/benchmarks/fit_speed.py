@@ -5,9 +5,9 @@ Speed of fit and of predict_proba
 The same network, one hidden layer of 100 units, trained by Adam for the same number of
 epochs on the same float32 data by four libraries: skdeep, scikit-learn's MLP, skorch's
 ``NeuralNetClassifier`` and a loop written by hand in torch. Runs alternate within one
-process; the table shows medians and how many times skdeep is faster.
+process; the table shows medians and speed-ups.
 
-Run it on a machine that does nothing else::
+Run it on an idle machine::
 
     python examples/benchmarks/fit_speed.py [--repeats 5] [--quick]
 """
@@ -34,7 +34,7 @@ N_HIDDEN = 100
 
 
 def make_data(n_samples, n_features, n_classes):
-    """Return float32 data of a shape: digits where they have it, else drawn."""
+    """Return float32 data of a shape: the digits if they fit, otherwise random rows."""
     if (n_samples, n_features, n_classes) == (1797, 64, 10):
         X, y = load_digits(return_X_y=True)
         return (X / 16).astype(np.float32), y
@@ -90,7 +90,7 @@ def fit_skorch(X, y, batch_size, epochs):
 
 
 def fit_loop(X, y, batch_size, epochs):
-    """Train as one writes it by hand: tensors sliced, autograd, fused Adam."""
+    """Train with a loop written by hand: sliced tensors, autograd, fused Adam."""
     network = make_network(X.shape[1], len(np.unique(y)))
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
     loss = nn.CrossEntropyLoss()
@@ -116,7 +116,7 @@ SHAPES = [(1797, 64, 10, 200, 50), (20000, 30, 2, 256, 10), (20000, 784, 10, 128
 
 
 def seconds(function, *arguments):
-    """Return how long a call takes."""
+    """Return the seconds that a call takes."""
     started = time.perf_counter()
     function(*arguments)
     return time.perf_counter() - started
@@ -139,7 +139,7 @@ def measure_fit(repeats, dtype):
     for n_samples, n_features, n_classes, batch_size, epochs in SHAPES:
         X, y = make_data(n_samples, n_features, n_classes)
         X = X.astype(dtype)
-        # skorch and the loop take float32 only.
+        # skorch and the loop support only float32.
         peers = {
             name: partial(fit, X, y, batch_size, epochs)
             for name, fit in PEERS.items()

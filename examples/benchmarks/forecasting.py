@@ -3,11 +3,11 @@ Forecasts of the ETTh1 series
 =============================
 
 Seven hourly series of an electricity transformer, forecast 96 to 720 hours ahead from
-windows of past hours, by the protocol that the literature on them uses: rows 0 to 8640
+windows of past hours, by the usual protocol: rows 0 to 8640
 for training, the next 2880 for validation, the next 2880 for the test; scaled by the
-training rows; windows reach back over the borders; every window of the test counts.
+training rows; windows reach back across the borders; every test window counts.
 
-Beside ``LSTMForecaster`` with its defaults and a window of 720 hours stand
+``LSTMForecaster``, with its defaults and a window of 720 hours, is compared with
 
 - the last value, repeated;
 - ridge: one linear map from the window, its last value subtracted, to the forecast, in
@@ -52,7 +52,7 @@ def load():
 
 
 def part(rows, name, window=0):
-    """Return a part of the rows, and so many rows before it."""
+    """Return a part of the rows with this many rows before it."""
     start, stop = {
         "train": (0, 1),
         "validation": (1, 2),
@@ -62,7 +62,7 @@ def part(rows, name, window=0):
 
 
 def windows(rows, window, horizon):
-    """Cut windows and what follows them: (n, C, window), (n, C, horizon)."""
+    """Return windows (n, C, window) and the values after them (n, C, horizon)."""
     values = rows.to_numpy()
     cut = np.lib.stride_tricks.sliding_window_view(values, window + horizon, axis=0)
     return cut[:, :, :window], cut[:, :, window:]

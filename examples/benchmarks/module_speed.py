@@ -1,21 +1,21 @@
 """
-Speed of a module of one's own
-==============================
+Speed of a custom module
+========================
 
 The same network of two convolutional layers, from the same first weights, trained by
 Adam for the same number of epochs: in ``skdeep.ModuleClassifier``, with its own Adam
 and with ``torch.optim.Adam``; in skorch's ``NeuralNetClassifier``; and in a loop
-written by hand in torch, which indexes a tensor with the very batches that skdeep
-draws. Then ``predict_proba`` of 10,000 images, beside a loop over chunks of them. Runs
-alternate within one process; the tables show medians, and how many times as long as
-the loop each takes. The loop for ``torch.optim.Adam`` is the one named first; skdeep's
-own Adam is a fused one, and so has a loop with ``fused=True`` beside it.
+written by hand in torch, which indexes a tensor with the same batches that skdeep
+draws. Then ``predict_proba`` of 10,000 images, compared with a loop over chunks of
+them. Runs alternate within one process; the tables show medians and their ratio to the
+loop. The loop for ``torch.optim.Adam`` is named first; skdeep's own Adam is fused, so
+it is compared with a loop with ``fused=True``.
 
-The images are the 8×8 digits, drawn with replacement up to 10,000, and the first
-10,000 of MNIST if the environment variable ``SKDEEP_DATA`` names a folder that has
+The images are 10,000 of the 8×8 digits, drawn with replacement, and the first 10,000 of
+MNIST if the environment variable ``SKDEEP_DATA`` names a folder that has
 ``mnist/mnist.npz``.
 
-Run it on a machine that does nothing else::
+Run it on an idle machine::
 
     OMP_NUM_THREADS=1 python examples/benchmarks/module_speed.py [--repeats 5]
 """
@@ -58,7 +58,7 @@ def load_images():
 
 
 def make_network(side, seed=0):
-    """Return the network that all train a copy of."""
+    """Return the initial network, of which each library trains a copy."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return nn.Sequential(
@@ -103,7 +103,7 @@ def fit_skorch(network, X, y, epochs):
 
 
 def fit_loop(network, X, y, epochs, **more):
-    """Train as one writes it by hand, on the batches that skdeep draws for seed 0."""
+    """Train with a loop written by hand, on skdeep's batches for seed 0."""
     network = copy.deepcopy(network)
     optimizer = torch.optim.Adam(network.parameters(), lr=RATE, **more)
     loss = nn.CrossEntropyLoss()
@@ -137,7 +137,7 @@ FITS = {
 
 
 def print_medians(name, taken, bases):
-    """Print seconds, and how many times as long as each of the loops."""
+    """Print seconds and their ratio to each loop."""
     for who, t in taken.items():
         ratios = "".join(f"{t / taken[base]:>14.3f}" for base in bases)
         print(f"{name:<8}{who:<18}{t:>10.4f}{ratios}")

@@ -3,7 +3,7 @@ Populations
 ===========
 
 How long a grid search of 100 fits takes: 20 candidates (5 learning rates by 4
-penalties) on 5 folds, each a Pipeline of a ``StandardScaler`` and a network that trains
+penalties) in 5 folds, each a Pipeline of a ``StandardScaler`` and a network that trains
 for 50 epochs on batches of 200 rows.
 
 - ``skdeep, population``: scikit-learn's ``GridSearchCV`` under
@@ -13,15 +13,15 @@ for 50 epochs on batches of 200 rows.
 - ``skorch``: the same network with ``n_jobs=2``.
 
 The networks have one hidden layer: 32 and 100 units on scikit-learn's digits, 64 on
-churn, which is read from the folder that ``SKDEEP_DATA`` names and left out if there is
-none. All compute in float32. The searches take turns, ``--repeats`` times, after a
-first small one that starts the processes; the table shows medians::
+churn, which is read from the folder that ``SKDEEP_DATA`` names and left out if it
+is not set. All compute in float32. The searches alternate, ``--repeats`` times, after a
+small one that starts the processes; the table shows medians::
 
     SKDEEP_DATA=/path/to/data python examples/benchmarks/population.py [CASE ...] \
 [--repeats 3] [--jobs 2] [--without skorch]
 
-Where a population helps and where it does not is shown by searches of other kinds on
-the digits, each with the backend and without it::
+Other kinds of searches on the digits, each with and without the backend, show where a
+population helps and where it does not::
 
     python examples/benchmarks/population.py --kinds [--repeats 3]
 """
@@ -68,7 +68,7 @@ NETWORK = dict(
 
 
 def load(name):
-    """Return a data set in float32, or None if it is not there."""
+    """Return a data set in float32, or None if it is not available."""
     if name == "digits":
         X, y = load_digits(return_X_y=True)
         return X.astype(np.float32), y
@@ -146,7 +146,7 @@ SEARCHES = {
 
 
 def measure(names, width, X, y, n_jobs, repeats):
-    """Return for each search its seconds, and the best score."""
+    """Return the seconds and the best score of each search."""
     seconds = {name: [] for name in names}
     scores = {}
     for repeat in range(repeats + 1):
@@ -164,7 +164,7 @@ def measure(names, width, X, y, n_jobs, repeats):
 
 
 def kinds():
-    """Return for each kind a search, and how the digits are given to it."""
+    """Return a search for each kind, and how it reads the digits."""
 
     def mlp(*layers, n_rates=5, n_penalties=4, n_folds=N_FOLDS, **options):
         network = MLPClassifier(layers, **(NETWORK | options))
@@ -239,7 +239,7 @@ def report(case, names, n_jobs, repeats):
 
 
 def main(arguments=None):
-    """Run the searches and print how long they take."""
+    """Run the searches and print their times."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
     parser.add_argument("--repeats", type=int, default=3)
@@ -258,7 +258,7 @@ def main(arguments=None):
             return
         print("| data, units | search | seconds | ÷ population | best score |")
         print("| --- | --- | --- | --- | --- |", flush=True)
-        # Processes take their filters from here.
+        # Worker processes inherit these filters.
         before = os.environ.get("PYTHONWARNINGS")
         os.environ["PYTHONWARNINGS"] = "ignore"
         try:

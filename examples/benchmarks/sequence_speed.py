@@ -3,13 +3,12 @@ Speed of an epoch over sequences
 ================================
 
 An LSTM of 64 units reads 20,000 sequences of 30 steps of 10 numbers, in batches of 256,
-trained by Adam: in skdeep, in skorch and in a loop written by hand in torch. skorch and
-the loop have torch's own ``nn.LSTM`` and a linear layer, of which skdeep's module is
-made too; a GRU and a plain RNN follow. Runs alternate within one process; the table
-shows medians of the seconds an epoch takes: those of a fit of six epochs less those of
-a fit of one, divided by five, so that starting up does not count.
+trained by Adam: in skdeep, in skorch and in a loop written by hand in torch. All three
+use ``nn.LSTM`` and a linear layer; a GRU and a plain RNN follow. Runs alternate within
+one process; the table shows medians of the seconds per epoch: those of a fit of six
+epochs less those of a fit of one, divided by five, which excludes start-up.
 
-Run it on a machine that does nothing else::
+Run it on an idle machine::
 
     python examples/benchmarks/sequence_speed.py [--repeats 5]
 """
@@ -77,7 +76,7 @@ def fit_skorch(X, y, cell, epochs):
 
 
 def fit_loop(X, y, cell, epochs):
-    """Train as one writes it by hand: tensors sliced, autograd, fused Adam."""
+    """Train with a loop written by hand: sliced tensors, autograd, fused Adam."""
     network = Network(cell)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
     loss = nn.CrossEntropyLoss()

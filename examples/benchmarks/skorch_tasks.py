@@ -216,20 +216,18 @@ def classify_images(seed=0, epochs=10):
 # %%
 # Fine-tuning
 # -----------
-# What a network has learned for one question helps with another. A convolutional body
-# and its head learn, from half of the images, which digit each shows. The new question
-# is what remains of the digit when it is divided by five, so that 1 and 6 belong
-# together; only 40 other images have an answer. The body, which is a part of
-# ``module_``, goes into a new network with a head of its own. skorch's callback
-# ``Freezer`` keeps the body as it is, and only the head is trained: skdeep takes
-# callbacks of skorch. For comparison, the new network is also trained whole, with a
-# body that has seen nothing before.
+# A convolutional body and its head learn to read digits from half of the images. The
+# new task is the remainder of the digit when divided by five, so that 1 and 6 are one
+# class; only 40 other images have a label. The trained body, a part of ``module_``,
+# goes into a new network with a new head. skorch's callback ``Freezer`` keeps the
+# body's weights, and only the head is trained; skdeep accepts skorch's callbacks. For
+# comparison, the same network is also trained from scratch.
 #
-# The body is copied, so that no fit changes what belongs to another.
+# The body is copied, so that one fit does not change the network of another.
 
 
 class BodyAndHead(nn.Module):
-    """A body that makes features of images, and a head that makes scores of them."""
+    """A body that turns images into features, and a head that scores them."""
 
     def __init__(self, n_features, n_outputs, body=None):
         super().__init__()

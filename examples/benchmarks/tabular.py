@@ -2,32 +2,30 @@
 Tables
 ======
 
-How well models predict tables, at default parameters: skdeep's ensemble of networks,
+How well models predict tables with default parameters: skdeep's ensemble of networks,
 scikit-learn's MLP, ``HistGradientBoosting``, logistic regression or ridge and, where
 they are installed, CatBoost and pytabkit's RealMLP-TD.
 
-At most 10,000 rows of a table are drawn and a fifth of them held out, by seeds 0 and 1,
-stratified where classes are predicted. Categories are given as such to the ensemble,
-``HistGradientBoosting``, CatBoost and RealMLP-TD; before the others numbers are
-standardised and categories one-hot encoded, and the MLP gets a standardised target.
-Each line tells of the held-out rows
+At most 10,000 rows of a table are drawn and a fifth of them held out, with seeds 0 and
+1, stratified by class. The ensemble, ``HistGradientBoosting``, CatBoost and RealMLP-TD
+get categorical columns; for the others numbers are standardized and categories one-hot
+encoded, and the MLP gets a standardized target. Each line has, for the held-out rows,
 
-- of classes the accuracy, the log loss and the expected calibration error: in 15 bins
-  of equal width of the probability of the predicted class, how far it is from how often
-  that class is right;
-- of numbers the root mean squared error over the standard deviation of the target;
+- for classes, the accuracy, the log loss and the expected calibration error (in 15 bins
+  of equal width of the probability of the predicted class);
+- for numbers, the root mean squared error over the standard deviation of the target;
 - the seconds that the fit took.
 
-At the end stand means over seeds, and for each model its mean rank over tables in
-accuracy or error and in log loss, and its time beside that of RealMLP-TD.
+The means over seeds follow, and for each model its mean rank over tables in accuracy or
+error and in log loss, and its time relative to RealMLP-TD.
 
-The tables are read from the folder that ``SKDEEP_DATA`` names; others there than the
-nine of ``TABLES`` are asked for by their names::
+The tables are read from the folder that ``SKDEEP_DATA`` names; besides the nine of
+``TABLES``, others in it can be named::
 
     SKDEEP_DATA=/path/to/data python examples/benchmarks/tabular.py [TABLE ...] \
 [--models MODEL ...] [--seeds 2] [--rows 10000] [--members 32] [--earlier FILE]
 
-``--earlier`` takes over the lines of a run that was printed into a file.
+``--earlier`` reuses the lines of an earlier run from a file.
 """
 
 from __future__ import annotations
@@ -76,7 +74,7 @@ TABLES = (
     "573_cpu_act",
 )
 TEST_PART, N_BINS = 0.2, 15
-FEW = 12  # values that a category has at most, where nothing tells what a column is
+FEW = 12  # most distinct values of a category, if the types are not described
 KEYS = ["table", "seed", "model"]
 FIGURES = ["accuracy or error", "log loss", "calibration error", "seconds"]
 FORMATS = ["{:.4f}", "{:.4f}", "{:.4f}", "{:.2f}"]
@@ -85,7 +83,7 @@ FORMATS = ["{:.4f}", "{:.4f}", "{:.4f}", "{:.2f}"]
 
 
 def data_folder():
-    """Return the folder of the tables, or explain how to name it."""
+    """Return the folder of the tables, or exit with a hint on SKDEEP_DATA."""
     folder = os.environ.get("SKDEEP_DATA")
     if folder is None:
         raise SystemExit("Set SKDEEP_DATA to the folder that holds the benchmark data.")
@@ -93,7 +91,7 @@ def data_folder():
 
 
 def read_table(name):
-    """Return X with categories as such, y, and whether y holds classes."""
+    """Return X with categorical columns, y, and whether y holds classes."""
     X = pd.read_csv(data_folder() / f"{name}.tsv.gz", sep="\t")
     y = X.pop("target")
     task, types = read_description(data_folder() / f"{name}.yaml")
@@ -107,7 +105,7 @@ def read_table(name):
 
 
 def read_description(path):
-    """Return the task and the types of columns, as far as they are told."""
+    """Return the task and the types of columns, as far as they are described."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     task = re.search(r"^task: (\w+)", text, re.MULTILINE)
     types = re.findall(r"- name: (.+)\n +type: (\w+)", text)
@@ -115,12 +113,12 @@ def read_description(path):
 
 
 def guess(column, discrete, continuous):
-    """Return what a column is by the number of its values."""
+    """Return the type of a column, guessed from its number of values."""
     return discrete if column.nunique() <= FEW else continuous
 
 
 def split(X, y, is_classes, seed, rows):
-    """Draw at most so many rows; return X_train, X_test, y_train, y_test."""
+    """Draw at most `rows` rows; return X_train, X_test, y_train, y_test."""
     if len(y) > rows:
         X, _, y, _ = train_test_split(
             X, y, train_size=rows, stratify=y if is_classes else None, random_state=seed
@@ -138,7 +136,7 @@ def split(X, y, is_classes, seed, rows):
 
 
 def make_encoder():
-    """Return what standardises numbers and one-hot encodes categories."""
+    """Return a transformer: numbers standardized, categories one-hot encoded."""
     return make_column_transformer(
         (
             OneHotEncoder(handle_unknown="ignore", sparse_output=False),
@@ -177,7 +175,7 @@ def make_linear(X, is_classes, seed):
 
 
 def make_catboost(X, is_classes, seed):
-    """Return CatBoost, told what the categories are, on as many threads as torch."""
+    """Return CatBoost with its categorical columns and torch's number of threads."""
     from catboost import CatBoostClassifier, CatBoostRegressor
 
     kind = CatBoostClassifier if is_classes else CatBoostRegressor
@@ -191,7 +189,7 @@ def make_catboost(X, is_classes, seed):
 
 
 def make_realmlp(X, is_classes, seed):
-    """Return RealMLP-TD on as many threads as torch has."""
+    """Return RealMLP-TD with torch's number of threads."""
     from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
 
     kind = RealMLP_TD_Classifier if is_classes else RealMLP_TD_Regressor
@@ -211,7 +209,7 @@ PACKAGES = {"CatBoost": "catboost", REFERENCE: "pytabkit"}
 
 
 def installed():
-    """Return the models whose packages are there."""
+    """Return the models whose packages are installed."""
     return [n for n in MODELS if n not in PACKAGES or find_spec(PACKAGES[n])]
 
 
@@ -219,7 +217,7 @@ def installed():
 
 
 def measure(name, data, is_classes, seed, parameters):
-    """Fit a model and judge it on held-out rows; return the four figures."""
+    """Fit a model and score it on held-out rows; return the four figures."""
     X, X_test, y, y_test = data
     with nullcontext() if name == OURS else quiet():
         model = MODELS[name](X, is_classes, seed, **parameters)
@@ -232,7 +230,7 @@ def measure(name, data, is_classes, seed, parameters):
 
 @contextmanager
 def quiet():
-    """Keep what others print and warn of to themselves; errors pass."""
+    """Suppress output and warnings of other packages; errors pass."""
     with (
         warnings.catch_warnings(),
         redirect_stdout(io.StringIO()),
@@ -243,14 +241,14 @@ def quiet():
 
 
 def judge_numbers(model, X, y):
-    """Return the error in standard deviations of the target, and nothing else."""
+    """Return the error in standard deviations of the target; no other figures."""
     return root_mean_squared_error(y, model.predict(X)) / y.std(), np.nan, np.nan
 
 
 def judge_classes(model, X, y):
     """Return accuracy, log loss and expected calibration error."""
     p = np.asarray(model.predict_proba(X), float)
-    p /= p.sum(axis=1, keepdims=True)  # of some models it is 1 in float32 alone
+    p /= p.sum(axis=1, keepdims=True)  # some models return sums of 1 only in float32
     right = model.classes_[p.argmax(axis=1)] == y
     return (
         right.mean(),
@@ -260,7 +258,7 @@ def judge_classes(model, X, y):
 
 
 def calibration_error(right, confidence):
-    """Return the mean over rows of the gap in the bin of each."""
+    """Return the mean over rows of the calibration gap in their bin."""
     bins = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
     return np.abs(np.bincount(bins, right - confidence)).sum() / len(right)
 
@@ -280,7 +278,7 @@ def print_line(*cells):
 
 
 def as_cells(figures):
-    """Return figures as text; empty where there is none."""
+    """Return figures as text; missing ones are empty."""
     return [
         "" if np.isnan(figure) else form.format(figure)
         for form, figure in zip(FORMATS, figures, strict=True)
@@ -288,7 +286,7 @@ def as_cells(figures):
 
 
 def read_lines(path):
-    """Return the cells of figures that an earlier run has printed, by what it ran."""
+    """Return the figures of an earlier run by table, seed and model."""
     found = {}
     for line in path.read_text(encoding="utf-8").splitlines() if path else ():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
@@ -311,7 +309,7 @@ def print_means(means):
 
 
 def print_ranks(means):
-    """Print how the models stand over all tables."""
+    """Print the mean ranks of the models over all tables."""
     wrong = 1 - means[FIGURES[0]]
     wrong = wrong.where(means["log loss"].notna(), means[FIGURES[0]])
     seconds = means["seconds"].groupby("model", sort=False).sum()
@@ -360,7 +358,7 @@ def parse(arguments):
 
 
 def run(options):
-    """Yield what is run and its figures as text, one after another."""
+    """Yield table, seed and model with their figures as text."""
     earlier = read_lines(options.earlier)
     members = {} if options.members is None else {"n_members": options.members}
     for table, seed in itertools.product(options.tables, range(options.seeds)):

@@ -2,26 +2,26 @@
 Tuning
 ======
 
-How good a network four searches find in the same time, over the same space and folds:
+How good a network four searches find in the same time, with the same space and folds:
 ``OptunaSearchCV`` of skdeep, scikit-learn's ``RandomizedSearchCV`` and
 ``HalvingRandomSearchCV``, and the ``OptunaSearchCV`` of optuna-integration (if it is
 installed; skdeep does not need it).
 
-What is tuned is a network behind a ``StandardScaler``, with ``default_search_space()``
-and at most 60 epochs, on three tables: churn and phoneme (accuracy), and the quality of
-white wine as a number (R²). Each seed has its own test part, three folds of the rest,
-first weights and draws. For each search the tables show
+The searches tune a network after a ``StandardScaler``, with ``default_search_space()``
+and at most 60 epochs, on three tables: churn and phoneme (accuracy), and the
+quality of white wine as a number (R²). Each seed has its own test rows, three folds of
+the rest, initial weights and draws. For each search the tables show
 
-- how many trials ended in time: for halving, scores of any number of epochs;
+- how many trials finished in time: for halving, scores of any number of epochs;
 - the best cross-validated score among them;
-- the score of that trial's parameters, fitted to all training rows, on the test part,
-  which no search has seen. The first score is the best of many (for skdeep of many
-  epochs too), and flatters whoever looks more often; this one flatters nobody.
+- the score of that trial's parameters, fitted to all training rows, on the test rows.
+  The cross-validated score is the best of many and flatters searches with more trials;
+  this one does not.
 
-Halving has the number of epochs as its resource, since the other one, rows, gives
-scores that cannot be compared, and begins again with new draws until the time is over.
-Optuna-integration cannot prune here: it wants ``partial_fit``, which a Pipeline lacks.
-At the end stand means over seeds and how many trials pruning adds to a search.
+The resource of halving is the number of epochs, since scores of different numbers of
+rows cannot be compared; it starts again with new draws until the time is over.
+Optuna-integration cannot prune here: it needs ``partial_fit``, which a Pipeline lacks.
+The means over seeds follow, and how many more trials a search has thanks to pruning.
 
 The tables are read from the folder that ``SKDEEP_DATA`` names. By default two searches
 run at a time, of one thread each, for 60 seconds, which takes 40 minutes in all::
@@ -71,7 +71,7 @@ N_CANDIDATES, FACTOR = 27, 3  # of halving: 27 with 2 epochs, 9 with 6, 3, 1 wit
 MANY = 100_000  # more trials than there is time for
 N_DRAWN = 100  # candidates of random search, which are all drawn before the first fit
 
-# -- what is tuned ---------------------------------------------------------------------
+# -- the case --------------------------------------------------------------------------
 
 
 def load(table):
@@ -86,7 +86,7 @@ def load(table):
 
 @dataclass
 class Case:
-    """A table with a seed: what all searches are given."""
+    """A table with a seed, the input of all searches."""
 
     model: Any
     space: dict
@@ -127,7 +127,7 @@ def make_case(table, seed, seconds):
 
 @dataclass
 class Found:
-    """What a search has found in its time."""
+    """The result of a search within its time."""
 
     n_trials: int
     cv_score: float
@@ -138,7 +138,7 @@ class Found:
 
 
 def run_skdeep(case, pruner="median"):
-    """Search with skdeep, which also refits; trials that end too late do not count."""
+    """Search with skdeep, which also refits; trials that finish late do not count."""
     started, ends = time.perf_counter(), []
 
     def n_in_time():
@@ -168,7 +168,7 @@ def run_skdeep(case, pruner="median"):
 
 
 def run_without_pruning(case):
-    """Search with skdeep, but let every trial come to its end."""
+    """Search with skdeep without pruning."""
     return run_skdeep(case, pruner=None)
 
 
@@ -180,7 +180,7 @@ class TimeIsOver(Exception):
 
 
 class Recorder:
-    """A scorer that keeps what it scores, and ends the search when its time is over.
+    """A scorer that records its scores and ends the search when its time is over.
 
     The searches here score the folds of a candidate one after another.
     """
@@ -203,12 +203,12 @@ class Recorder:
         return score
 
     def params_of(self, estimator):
-        """Return what may differ between candidates."""
+        """Return the parameters that differ between candidates."""
         params = estimator.get_params()
         return {n: params[n] for n in (*self.case.space, self.case.epochs_name)}
 
     def found(self):
-        """Fit the best and score it on the test part."""
+        """Fit the best candidate and score it on the test rows."""
         if not self.trials:
             return Found(0, np.nan, np.nan)
         score, params = max(self.trials, key=lambda trial: trial[0])
@@ -314,10 +314,10 @@ def installed():
 
 
 def measure(table, seed, name, seconds):
-    """Run a search; return what it was and what it has found."""
+    """Run a search; return its table, seed and name, and its result."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        # Optuna-integration is experimental and calls what is to go; some of the
+        # Optuna-integration is experimental and calls deprecated functions; some
         # choices are tuples.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         warnings.filterwarnings("ignore", "`optuna.terminator`", FutureWarning)
@@ -353,7 +353,7 @@ def print_means(found):
 
 
 def print_gain(found):
-    """Print how many times the trials a search with pruning does."""
+    """Print the ratio of trials with pruning to trials without."""
     print_head("table", "trials with pruning ÷ without, by seed", "mean")
     for table in dict.fromkeys(table for table, _, _ in found):
         seeds = sorted({seed for t, seed, _ in found if t == table})
@@ -367,7 +367,7 @@ def print_gain(found):
 
 
 def main(arguments=None):
-    """Run the searches and print what they find, line by line."""
+    """Run the searches and print their results, line by line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tables", nargs="*", metavar="TABLE", help=", ".join(TABLES))
     parser.add_argument("--seconds", type=float, default=60)

@@ -69,6 +69,7 @@ left.legend()
 plt.show()
 
 # %%
-# "one_cycle" warms up first, which allows a higher peak rate. Both schedules that end
-# at zero reach their lowest loss in the last epochs: plan for the whole schedule rather
-# than stopping it early.
+# ``"one_cycle"`` warms up first, which allows a higher peak rate. Both schedules that
+# end at zero reach their lowest loss in the last epochs, so plan for the whole schedule
+# rather than stopping it early. ``"adaptive"`` lowers the rate when the loss stalls,
+# which does not happen in 30 epochs.

@@ -74,9 +74,9 @@ fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
 rates = results["param_mlpclassifier__learning_rate_init"].astype(float)
 for state, color in {"complete": "C0", "pruned": "C1"}.items():
     rows = results["state"] == state
-    left.scatter(rates[rows], -results["mean_test_score"][rows], c=color, label=state)
-    right.bar(results.index[rows], results["n_epochs"][rows], color=color)
+    right.bar(results.index[rows], results["n_epochs"][rows], color=color, label=state)
+left.plot(rates, -results["mean_test_score"], "o")
 left.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="log loss")
-left.legend()
 right.set(xlabel="trial", ylabel="epochs")
+right.legend()
 plt.show()

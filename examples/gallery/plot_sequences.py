@@ -56,7 +56,8 @@ print(np.allclose(network.predict_proba(padded), probabilities))
 # %%
 # Longer walks are easier
 # -----------------------
-# The darker a walk, the surer the network is that it drifts to the right.
+# Red walks drift to the right according to the network, blue ones to the left. The
+# longer a walk, the surer the network is.
 
 import matplotlib.pyplot as plt
 

@@ -11,7 +11,14 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .backtest import hold, summarize_trades, trade
 from .costs import add_costs
-from .data import count_rows_per_year, list_cautions, load_stock, plan_folds, split_days
+from .data import (
+    count_rows_per_year,
+    list_cautions,
+    load_stock,
+    name_step,
+    plan_folds,
+    split_days,
+)
 from .explanations import explain
 from .models import FULL, QUICK, describe_training, predict_increase, train
 from .names import DENSE, HOLD, LSTM, MAJORITY, MODELS
@@ -89,6 +96,7 @@ def run(stock, periods, options):
     results = {
         "stock": Path(options.source).stem,
         "horizon": horizon,
+        "step": name_step(stock.prices),
         "seed": options.seed,
         "networks": names,
         "cautions": cautions,

@@ -120,6 +120,14 @@ def count_rows_per_year(prices):
     return DAYS_PER_YEAR if spacing < 3 else 365.25 / spacing
 
 
+def name_step(prices):
+    """Return what the time between two rows is called."""
+    spacing = measure_spacing(prices)
+    if spacing < 3:
+        return "trading day"
+    return {7: "week", 30: "month", 31: "month"}.get(round(spacing), "row")
+
+
 def list_cautions(prices):
     """Return sentences on what makes the results of a file less reliable."""
     cautions = []

@@ -32,9 +32,9 @@ def join(parts):
 
 
 def describe_horizon(results):
-    """Return "the next trading day" or "the next n trading days"."""
-    days = results["horizon"]
-    return "the next trading day" if days == 1 else f"the next {days} trading days"
+    """Return "the next trading day" or, for example, "the next 3 weeks"."""
+    n, step = results["horizon"], results["step"]
+    return f"the next {step}" if n == 1 else f"the next {n} {step}s"
 
 
 # ----------------------------------------------------------------------- the prediction
@@ -108,8 +108,8 @@ def judge_hits(results):
     overlap = (
         ""
         if apart == 1
-        else f" Labels overlap, so it counts one day in {apart}, and the intervals are "
-        "as wide."
+        else f" Since labels overlap, it counts one day in {apart}, and the intervals "
+        "are widened accordingly."
     )
     parts = []
     for name in results["networks"]:

@@ -1,4 +1,4 @@
-"""The benchmark of explanations, on models and samples that are small."""
+"""The benchmark of explanations, on small models and samples."""
 
 import importlib
 import sys
@@ -28,7 +28,7 @@ def benchmark():
 
 @pytest.fixture
 def lines(benchmark, capsys):
-    """What a part prints, without head: the cells of each line."""
+    """Return the cells that a part prints, without the header."""
 
     def run(*arguments):
         benchmark.main([*arguments])
@@ -39,7 +39,7 @@ def lines(benchmark, capsys):
     return run
 
 
-def test_of_three_cells_the_truth_is_found(lines):
+def test_three_true_cells_are_found(lines):
     found = lines("cells", "--draws", "2", "--lime-draws", "1")
     by = {(cells[0], cells[1]): cells for cells in found}
     for model in ("sum, 5 × 3", "sum of curves, 5 × 3"):
@@ -53,19 +53,19 @@ def test_of_three_cells_the_truth_is_found(lines):
     assert by["sum, 5 × 3", "lime"][2] == "1"
 
 
-def test_of_columns_the_truth_is_found(lines):
+def test_true_columns_are_found(lines):
     found = lines("columns", "--draws", "2", "--lime-draws", "1")
     assert found[0][:6] == [*found[0][:2], "2", "1.000", "1.000", "100%"]
     assert found[0][8:11] == ["100%", "1.00", "1.00"]
 
 
-def test_networks_are_judged_as_well(lines, benchmark, monkeypatch):
+def test_networks_are_measured(lines, benchmark, monkeypatch):
     monkeypatch.setattr(benchmark, "NETWORK_SHAPES", [(5, 3)])
     found = lines("networks", "--draws", "1", "--lime-draws", "1")
     assert [cells[2] for cells in found] == 4 * ["1"]
 
 
-def test_the_best_r2_is_that_of_many_draws(benchmark):
+def test_best_r2_is_reached_with_many_samples(benchmark):
     case = benchmark.draw_cells(benchmark.ThreeCellsClassifier, 2, 3, None, (5, 3), 1)
     many = benchmark.lime_explain(
         case.model,
@@ -78,14 +78,14 @@ def test_the_best_r2_is_that_of_many_draws(benchmark):
     assert benchmark.best_r2(case, "logit") == pytest.approx(1)
 
 
-def test_effects_of_linear_models_are_right_to_a_percent(lines):
+def test_effects_of_linear_models_are_exact_within_one_percent(lines):
     found = lines("linear")
     assert len(found) == 3
     assert all(float(error) < 0.01 for cells in found for error in cells[-2:])
 
 
 @pytest.mark.parametrize("part", ["tables", "sequences"])
-def test_times_are_told_for_each_model(lines, part):
+def test_times_are_printed_for_each_model(lines, part):
     few = ["--rows", "2", "--sequences", "2", "--lime-sequences", "1"]
     found = lines(part, *few, "--repeats", "1")
     assert [cells[1] for cells in found] == ["620", "620"]
@@ -97,13 +97,13 @@ def test_html_is_small(lines):
         assert int(own.replace(",", "")) < 30_000 < int(other.replace(",", ""))
 
 
-def test_an_unknown_part_is_refused(benchmark, capsys):
+def test_unknown_part_raises(benchmark, capsys):
     with pytest.raises(SystemExit):
         benchmark.main(["nothing"])
     assert "unknown parts ['nothing']" in capsys.readouterr().err
 
 
-def test_what_counts_as_true(benchmark):
+def test_distances_from_the_reference(benchmark):
     two = np.array([[0.0], [1.0], [1.0]])
     np.testing.assert_array_equal(benchmark.distances(two, two), [[-1], [1], [1]])
     many = np.array([[0.0], [1.0], [5.0]])

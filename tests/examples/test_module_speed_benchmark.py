@@ -1,4 +1,4 @@
-"""The benchmark of modules, on a few images and for a moment."""
+"""The benchmark of custom modules, on a few images."""
 
 import importlib
 import sys
@@ -42,7 +42,7 @@ def test_images_are_images(digits):
     "solver, ours, theirs, tolerance",
     [
         (torch.optim.Adam, {}, {}, 1e-5),
-        # scikit-learn's epsilon is not quite torch's: it must not matter here.
+        # scikit-learn and torch apply epsilon differently: make it negligible.
         ("adam", {"epsilon": 1e-12}, {"eps": 1e-12, "fused": True}, 1e-3),
     ],
     ids=["torch's", "'adam'"],
@@ -57,7 +57,7 @@ def test_skdeep_and_the_loop_take_the_same_steps(
         nn.utils.parameters_to_vector(module.parameters()).detach()
         for module in (network, looped, model.module_)
     )
-    # By how much they part, beside how far they have come.
+    # The difference of the weights, relative to how far training moved them.
     assert (found - expected).norm() < tolerance * (expected - first).norm()
     assert (expected - first).norm() > 0.1
     for chunk in (128, 1000):
@@ -66,7 +66,7 @@ def test_skdeep_and_the_loop_take_the_same_steps(
         np.testing.assert_allclose(probabilities, predicted, atol=tolerance)
 
 
-def test_networks_have_the_same_first_weights_and_keep_them(benchmark, digits):
+def test_networks_start_equal_and_stay_unchanged(benchmark, digits):
     network, other = benchmark.make_network(8), benchmark.make_network(8)
     for fit in benchmark.FITS.values():
         fit(network, *digits, 1)
@@ -74,7 +74,7 @@ def test_networks_have_the_same_first_weights_and_keep_them(benchmark, digits):
     assert_equal(network.state_dict(), other.state_dict())
 
 
-def test_data_of_a_folder_come_too(benchmark, tmp_path, monkeypatch):
+def test_images_are_read_from_a_folder(benchmark, tmp_path, monkeypatch):
     monkeypatch.setenv("SKDEEP_DATA", str(tmp_path))
     (tmp_path / "mnist").mkdir()
     pixels = np.full((400, 784), 255, dtype=np.uint8)
@@ -85,7 +85,7 @@ def test_data_of_a_folder_come_too(benchmark, tmp_path, monkeypatch):
     assert (X == 1).all()
 
 
-def test_the_tables_name_all(benchmark, capsys):
+def test_tables_list_all_libraries(benchmark, capsys):
     benchmark.main(["--repeats", "1"])
     printed = capsys.readouterr().out
     lines = [line for line in printed.splitlines() if line.startswith("digits")]

@@ -306,7 +306,12 @@ def test_the_prediction_in_words(p_increase, words):
         "day": "2013-03-01",
         "p_increase": dict(zip(names, p_increase, strict=True)),
     }
-    results = {"networks": names, "horizon": 5, "prediction": prediction}
+    results = {
+        "networks": names,
+        "horizon": 5,
+        "step": "trading day",
+        "prediction": prediction,
+    }
     sentence = wording.judge_prediction(results)
     assert sentence.startswith(
         "Prediction for the next 5 trading days after 2013-03-01"
@@ -324,8 +329,12 @@ def test_weekly_prices_and_few_rows_get_a_caution():
     assert spacing.startswith("The prices are 7 days apart.")
     assert few.startswith("The file has only 100 rows. With fewer than 250,")
     assert data.count_rows_per_year(weekly) == pytest.approx(52.18, abs=0.01)
+    assert data.name_step(weekly) == "week"
+    results = {"horizon": 2, "step": "week"}
+    assert wording.describe_horizon(results) == "the next 2 weeks"
     assert data.list_cautions(SHORT) == []
     assert data.count_rows_per_year(SHORT) == 252
+    assert data.name_step(SHORT) == "trading day"
 
 
 def test_cautions_are_printed_and_in_the_report(metrics, made, page):

@@ -1,4 +1,4 @@
-"""The benchmark of tables, on two that are small."""
+"""The benchmark of tables, on two small ones."""
 
 import importlib
 import itertools
@@ -53,7 +53,7 @@ def make_fruit():
 
 
 def make_slope():
-    """Return a table whose target is a number; nothing tells what its columns are."""
+    """Return a table with a numeric target and no description of its columns."""
     rng = np.random.default_rng(1)
     side, height = rng.integers(0, 3, N_DRAWN), rng.normal(size=N_DRAWN).round(2)
     target = 100 * side + 50 * height + rng.normal(size=N_DRAWN).round(2)
@@ -73,7 +73,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def lines(benchmark, capsys):
-    """What a run prints: the cells of each line."""
+    """Return the cells that a run prints, by line."""
 
     def run(*arguments):
         benchmark.main([*arguments, "--rows", str(N_DRAWN)])
@@ -109,7 +109,7 @@ def encode(X, X_test, category, number):
     )
 
 
-def test_figures_of_classes_are_those_of_scikit_learn(lines):
+def test_classification_figures_equal_scikit_learn(lines):
     printed = lines("fruit", "--models", "HistGB", "linear", "--seeds", "2")
     for seed, cells in enumerate([printed[2:4], printed[4:6]]):
         X = make_fruit()
@@ -142,7 +142,7 @@ def test_figures_of_classes_are_those_of_scikit_learn(lines):
             assert float(line[6]) > 0
 
 
-def test_errors_of_numbers_are_those_of_scikit_learn(lines):
+def test_regression_errors_equal_scikit_learn(lines):
     printed = lines("slope", "--models", "HistGB", "linear", "--seeds", "1")
     X = make_slope()
     y = X.pop("target")
@@ -193,7 +193,7 @@ EARLIER = """\
 """
 
 
-def test_lines_of_an_earlier_run_are_taken_over(lines, tmp_path):
+def test_lines_of_an_earlier_run_are_reused(lines, tmp_path):
     earlier = tmp_path / "earlier.txt"
     earlier.write_text(EARLIER, encoding="utf-8")
     models = ["DeepEnsemble", "CatBoost", "RealMLP-TD"]
@@ -218,7 +218,7 @@ def test_lines_of_an_earlier_run_are_taken_over(lines, tmp_path):
     ]
 
 
-def test_without_realmlp_no_time_stands_beside_it(lines):
+def test_without_realmlp_no_relative_time_is_printed(lines):
     printed = lines("slope", "--models", "linear", "--seeds", "1")
     assert printed[-1][:4] == ["linear", "1.00", "", ""]
     assert printed[-1][5] == ""
@@ -234,7 +234,7 @@ class Noisy:
         raise FloatingPointError("fails")
 
 
-def test_what_others_print_is_kept_quiet_and_errors_are_not(
+def test_output_of_others_is_suppressed_and_errors_are_not(
     benchmark, monkeypatch, capsys
 ):
     monkeypatch.setitem(benchmark.MODELS, "linear", lambda *task: Noisy())
@@ -244,19 +244,19 @@ def test_what_others_print_is_kept_quiet_and_errors_are_not(
     assert "A line" not in printed.out + printed.err
 
 
-def test_what_is_not_installed_is_left_out(benchmark, monkeypatch):
+def test_missing_packages_are_left_out(benchmark, monkeypatch):
     monkeypatch.setattr(benchmark, "find_spec", lambda name: None)
     assert benchmark.installed() == ["DeepEnsemble", "MLP", "HistGB", "linear"]
 
 
-def test_an_unknown_table_is_refused(benchmark, capsys):
+def test_unknown_table_raises(benchmark, capsys):
     with pytest.raises(SystemExit):
         benchmark.main(["nothing"])
     message = "unknown tables ['nothing']: choose from ['fruit', 'slope']"
     assert message in capsys.readouterr().err
 
 
-def test_the_data_must_be_named(monkeypatch, benchmark):
+def test_data_folder_is_required(monkeypatch, benchmark):
     monkeypatch.delenv("SKDEEP_DATA")
     with pytest.raises(SystemExit, match="SKDEEP_DATA"):
         benchmark.main([])

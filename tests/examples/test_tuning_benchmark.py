@@ -1,4 +1,4 @@
-"""The benchmark of searches, on a small table and for a moment."""
+"""The benchmark of searches, on small tables."""
 
 import importlib
 import sys
@@ -18,7 +18,7 @@ BENCHMARKS = Path(__file__).parents[2] / "examples" / "benchmarks"
 
 @pytest.fixture(scope="module")
 def benchmark():
-    """The benchmark's module, with tables that are small and few epochs."""
+    """The benchmark's module, with small tables and few epochs."""
 
     def load(table):
         rows = load_diabetes if table == "wine_quality_white" else load_iris
@@ -85,7 +85,7 @@ class ScoredOnce:
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", ["RandomizedSearchCV", "HalvingRandomSearchCV"])
-def test_scores_are_those_of_whole_candidates(benchmark, monkeypatch, name):
+def test_scores_equal_cross_validation(benchmark, monkeypatch, name):
     kept = []
     monkeypatch.setattr(benchmark.Recorder, "found", lambda self: kept.append(self))
     benchmark.measure("churn", 0, name, 5)
@@ -103,19 +103,19 @@ def absent(name):
     raise PackageNotFoundError
 
 
-def test_optuna_integration_need_not_be_installed(benchmark, monkeypatch):
+def test_optuna_integration_is_optional(benchmark, monkeypatch):
     monkeypatch.setitem(vars(benchmark), "version", absent)
     assert "optuna-integration" not in benchmark.installed()
     assert len(benchmark.installed()) == 4
 
 
-def test_an_unknown_table_is_refused(benchmark, capsys):
+def test_unknown_table_raises(benchmark, capsys):
     with pytest.raises(SystemExit):
         benchmark.main(["nothing"])
     assert "unknown tables ['nothing']" in capsys.readouterr().err
 
 
-def test_the_data_must_be_named(monkeypatch, benchmark):
+def test_data_folder_is_required(monkeypatch, benchmark):
     monkeypatch.delenv("SKDEEP_DATA", raising=False)
     with pytest.raises(SystemExit, match="SKDEEP_DATA"):
         benchmark.load_table("churn")
