@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import StrOptions, validate_params
 
+from skdeep._optional_dependencies import import_optional
 from skdeep.datasets._price_file import read_price_file
 from skdeep.preprocessing._adjustment import adjust
 
@@ -36,13 +37,8 @@ def _read_bundled(ticker: str) -> pd.DataFrame:
             f"{', '.join(TICKERS)}. To read a file, pass a path that ends in '.csv', "
             "or a pathlib.Path."
         )
-    try:
-        from bokeh_sampledata import stocks
-    except ImportError as error:
-        raise ImportError(
-            f"The prices of {ticker!r} come from the package bokeh_sampledata: "
-            "pip install 'scikit-deep[stocks]'."
-        ) from error
+    user = f"load_stock_prices({ticker!r})"
+    stocks = import_optional("bokeh_sampledata.stocks", extra="stocks", user=user)
     ticker = ticker.upper()
     frame = pd.DataFrame(getattr(stocks, ticker))
     frame.index = pd.DatetimeIndex(pd.to_datetime(frame.pop("date")), name="date")

@@ -7,6 +7,7 @@ from numbers import Real
 import numpy as np
 
 from skdeep._input_checks import check_fitted, check_flag, check_name, naming
+from skdeep._optional_dependencies import import_optional
 from skdeep.encoding import (
     bayes_threshold,
     check_alpha,
@@ -374,8 +375,9 @@ class CostCurveDisplay:
         'model'
         >>> plt.close("all")
         """
-        import matplotlib.pyplot as plt
-
+        plt = import_optional(
+            "matplotlib.pyplot", extra="plot", user="CostCurveDisplay.plot"
+        )
         if ax is None:
             _, ax = plt.subplots(layout="constrained")
         check_axes(ax)

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from skdeep._input_checks import check_fitted, check_name, tensor_to_numpy
+from skdeep._optional_dependencies import import_optional
 from skdeep.encoding import join_labels
 from skdeep.metrics._labels import (
     check_axes,
@@ -427,8 +428,9 @@ def _wilson(errors, n) -> tuple[np.ndarray, np.ndarray]:
 
 def _two_axes(ax, n_groups: int) -> np.ndarray:
     """Return the axes of the two rates; a new figure grows with the groups."""
-    import matplotlib.pyplot as plt
-
+    plt = import_optional(
+        "matplotlib.pyplot", extra="plot", user="ErrorRatesDisplay.plot"
+    )
     if n_groups > _MAX_GROUPS:
         raise ValueError(
             f"groups has {n_groups} distinct values, more than the {_MAX_GROUPS} that "

@@ -7,6 +7,8 @@ import warnings
 
 from sklearn.utils._param_validation import HasMethods
 
+from skdeep._optional_dependencies import import_optional
+
 #: Optuna's sampler classes, by the names that OptunaSearchCV takes.
 SAMPLERS = {
     "tpe": "TPESampler",
@@ -27,19 +29,11 @@ def import_optuna() -> None:
     ImportError
         If Optuna is not installed.
     """
-    try:
-        with warnings.catch_warnings():
-            # In a notebook without ipywidgets, tqdm warns that Optuna's own progress
-            # bar, which is not used here, cannot be shown.
-            warnings.filterwarnings("ignore", "IProgress not found")
-            import optuna  # noqa: F401
-    except ModuleNotFoundError as error:
-        if error.name != "optuna":
-            raise
-        raise ImportError(
-            "OptunaSearchCV needs Optuna. Install it with: pip install "
-            "'scikit-deep[tune]'"
-        ) from error
+    with warnings.catch_warnings():
+        # In a notebook without ipywidgets, tqdm warns that Optuna's own progress bar,
+        # which is not used here, cannot be shown.
+        warnings.filterwarnings("ignore", "IProgress not found")
+        import_optional("optuna", extra="tune", user="OptunaSearchCV")
 
 
 class OptunaInstance(HasMethods):

@@ -7,6 +7,8 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
+from skdeep._optional_dependencies import import_optional
+
 
 class SearchPlots:
     """Mixin with the plots of a fitted search."""
@@ -108,7 +110,9 @@ class SearchPlots:
     def _plot(self, name: str, metric, **options):
         """Call a plot function of Optuna without changing matplotlib's settings."""
         check_is_fitted(self, "study_")
-        import matplotlib.pyplot as plt
+        plt = import_optional(
+            "matplotlib.pyplot", extra="plot", user=f"OptunaSearchCV.{name}"
+        )
         from optuna.visualization import matplotlib as optuna_plots
 
         from skdeep.model_selection._sampling import quiet_optuna

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 
 
 class SearchProgress:
@@ -65,4 +66,5 @@ def make_progress(verbose, n_trials: int) -> SearchProgress:
     """Return a bar on a terminal, otherwise lines; nothing if not `verbose`."""
     if not verbose:
         return SearchProgress()
-    return ProgressBar(n_trials) if sys.stdout.isatty() else PrintedLines(n_trials)
+    has_bar = sys.stdout.isatty() and find_spec("rich") is not None
+    return ProgressBar(n_trials) if has_bar else PrintedLines(n_trials)

@@ -15,6 +15,7 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
+from skdeep._optional_dependencies import import_optional
 from skdeep._param_validation import ExplainedParameters
 from skdeep._versions import VersionedPickle
 from skdeep.encoding import (
@@ -50,13 +51,7 @@ ROUNDING = 1e-9
 
 
 def _import_talib():
-    try:
-        import talib
-    except ImportError as error:
-        raise ImportError(
-            "TrendFeatures needs TA-Lib: pip install 'scikit-deep[stocks]'."
-        ) from error
-    return talib
+    return import_optional("talib", extra="stocks", user="TrendFeatures")
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
