@@ -91,9 +91,12 @@ def long_enough(
         f"{group.key!r} ({len(group.rows)} rows)" for group in short[:5]
     )
     if groups[0].key is None:
+        n_rows = len(groups[0].rows)
+        # scikit-learn's checks look for "1 sample".
+        found = "1 sample" if n_rows == 1 else f"{n_rows} rows"
         raise ValueError(
-            f"X has {len(groups[0].rows)} rows; window={window} and "
-            f"horizon={horizon} need at least {needed}."
+            f"X has {found}; window={window} and horizon={horizon} need at least "
+            f"{needed}."
         )
     reason = (
         f"window={window} and horizon={horizon} need at least {needed} rows per "

@@ -101,7 +101,8 @@ def test_unknown_ticker_and_wrong_type():
 
 
 def test_without_the_package(monkeypatch):
-    monkeypatch.setitem(sys.modules, "bokeh_sampledata", None)
+    for module in ["bokeh_sampledata", "bokeh_sampledata.stocks"]:
+        monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=r"pip install 'scikit-deep\[stocks\]'"):
         load_stock_prices("AAPL")
 

@@ -411,5 +411,7 @@ def test_bad_matrix(costs, error):
 
 def test_cost_matrix_with_multilabel_targets():
     model = MLPClassifier(loss="expected_cost", cost_matrix=[[0, 1], [1, 0]])
-    with pytest.raises(ValueError, match="cost_matrix .* 2 labels.*got \\[\\[0, 1\\]"):
+    with pytest.raises(
+        ValueError, match=r"cost_matrix .*multilabel \(2 labels\).*got \[\[0, 1\]"
+    ):
         model.fit(X, np.column_stack([y == 1, y == 2]).astype(int))

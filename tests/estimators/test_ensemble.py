@@ -484,5 +484,5 @@ def test_weights_beyond_float32():
     X = np.arange(24.0).reshape(12, 2)
     weight = np.r_[1e154, np.ones(11)]
     model = DeepEnsembleRegressor(n_members=2, n_folds=2, max_iter=1)
-    with pytest.raises(ValueError, match=r"sample_weight .* 1e\+154, .* float32"):
+    with pytest.raises(ValueError, match=r"sample_weight .* 1e\+154; .* float32"):
         model.fit(X, X[:, 0], sample_weight=weight)

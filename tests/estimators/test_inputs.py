@@ -126,10 +126,8 @@ def test_dtypes_of_a_regression_target(dtype):
 def test_other_dtypes_compute_in_float64(make, data, dtype):
     X, y = data
     X = np.round(np.abs(X)).astype(dtype)
-    model, expected = (
-        make(max_iter=2).fit(X, y),
-        make(max_iter=2).fit(X.astype(float), y),
-    )
+    model = make(max_iter=2).fit(X, y)
+    expected = make(max_iter=2).fit(X.astype(float), y)
     assert model.loss_curve_ == expected.loss_curve_
     np.testing.assert_array_equal(model.predict(X), expected.predict(X.astype(float)))
 

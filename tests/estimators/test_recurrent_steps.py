@@ -547,7 +547,7 @@ def test_invalid_weights():
         classifier(class_weight="balanced").partial_fit(X, Y, classes=[0, 1, 2])
     mean = classifier(class_weight="balanced", loss=F.cross_entropy)
     refused(mean, Y, "class_weight needs a loss for each step")
-    with pytest.raises(ValueError, match=r"classes=\[-1, 0, 1, 2\] names -1"):
+    with pytest.raises(ValueError, match=r"classes=\[-1, 0, 1, 2\] must not hold -1"):
         classifier().partial_fit(X, Y, classes=[-1, 0, 1, 2])
     with pytest.raises(ValueError, match="y. has classes not in"):
         classifier().partial_fit(X, Y, classes=[0, 1])

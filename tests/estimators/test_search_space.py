@@ -166,4 +166,4 @@ def test_cost_sensitive_around_an_estimator_without_one(inner):
     assert not hasattr(model, "default_search_space")
     with pytest.raises(AttributeError) as caught:
         model.default_search_space()
-    assert "a classifier of skdeep has one" in str(caught.value.__cause__)
+    assert "classifiers of skdeep have one" in str(caught.value.__cause__)

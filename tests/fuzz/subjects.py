@@ -6,6 +6,7 @@ import functools
 import importlib
 import inspect
 import pkgutil
+from inspect import ismodule
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -140,7 +141,8 @@ def public_names() -> set[str]:
     for package in pkgutil.iter_modules(skdeep.__path__):
         if package.ispkg and package.name not in _NOT_PUBLIC:
             names |= set(importlib.import_module(f"skdeep.{package.name}").__all__)
-    return names - _FOR_DEVELOPERS - {"__version__"}
+    subpackages = {name for name in names if ismodule(getattr(skdeep, name, None))}
+    return names - subpackages - _FOR_DEVELOPERS - {"__version__"}
 
 
 # -- values ----------------------------------------------------------------------------
