@@ -18,6 +18,7 @@ def test_import_loads_no_large_library():
     assert (done.stdout, done.stderr) == ("set()\n", "")
 
 
+@pytest.mark.slow
 def test_import_of_an_estimator_loads_what_it_needs_alone():
     optional = ["optuna", "matplotlib", "lime", "skimage", "sqlalchemy"]
     done = run(
@@ -27,6 +28,7 @@ def test_import_of_an_estimator_loads_what_it_needs_alone():
     assert (done.stdout, done.stderr) == ("set()\n", "")
 
 
+@pytest.mark.slow
 def test_joblib_knows_the_backend_after_the_import():
     done = run(
         "import skdeep, joblib\n"

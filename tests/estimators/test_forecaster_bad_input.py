@@ -102,7 +102,7 @@ def with_nan(rows):
         (ARRAY[None], "dim 3"),
         (None, "Expected 2D array"),
         (X[:0], "0 sample"),
-        (X[:1], "X has 1 rows; window=6 and horizon=3 need at least 9"),
+        (X[:1], "X has 1 sample; window=6 and horizon=3 need at least 9"),
         (X.assign(c="text"), r"\['c'\] of X must be numeric"),
         (X.reset_index(), r"\['time'\] .* dates.* date_column, or make it the index"),
         (X.index.to_frame(), r"\['time'\] of X must be numeric, got dates"),

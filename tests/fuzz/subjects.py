@@ -6,10 +6,10 @@ import functools
 import importlib
 import inspect
 import pkgutil
-from inspect import ismodule
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from inspect import ismodule
 from pathlib import Path
 from typing import Any, NamedTuple
 

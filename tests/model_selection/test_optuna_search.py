@@ -492,6 +492,7 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, fitted):
     assert len(resumed.study_.trials) == 9  # with the trial that was killed
 
 
+@pytest.mark.slow
 def test_timeout_of_a_locked_database(tmp_path, monkeypatch):
     monkeypatch.setattr(_storage, "_SQLITE_TIMEOUT", 0.1)
     monkeypatch.setattr("random.random", lambda: 0.01)  # Optuna's pauses

@@ -946,6 +946,7 @@ def test_journal_with_an_incomplete_last_line(tmp_path):
     assert all(json.loads(line) for line in path.read_text().splitlines())
 
 
+@pytest.mark.slow
 def test_journal_locked_by_a_dead_process(tmp_path, monkeypatch):
     from skdeep.model_selection import _storage
 

@@ -188,6 +188,7 @@ def test_held_lock_is_waited_for_with_a_warning(journal, monkeypatch):
         end.join()
 
 
+@pytest.mark.slow
 def test_changing_lock_is_waited_for(journal, monkeypatch):
     """A lock of another machine is kept as long as it changes."""
     monkeypatch.setattr(_storage, "_GRACE_PERIOD", 1)
