@@ -2,7 +2,7 @@
 Accuracy
 ========
 
-How well networks classify, compared with scikit-learn's models on the same folds:
+How accurate networks are, compared with scikit-learn's models on the same folds:
 
 - the full MNIST, 60,000 digits for training and 3,000 for testing, with and
   without copies of the training digits shifted by a pixel;
@@ -59,7 +59,7 @@ def shifted(X):
 
 
 def mnist():
-    """Train on all of MNIST, with and without shifted copies, for as many steps."""
+    """Train on MNIST with and without shifted copies, for the same number of steps."""
     data = np.load(data_folder() / "mnist" / "mnist.npz")
     X, X_test = (
         (data[name] / 255).astype(np.float32) for name in ("X_train", "X_test")

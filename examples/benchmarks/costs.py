@@ -255,9 +255,9 @@ def report(costs, strategies):
         reached = (means[way] <= best + 1e-12).sum()
         ratio, worst = (means[way] / best).mean(), (means[way] / constant).max()
         print(
-            f"- {way}: in {reached} of {len(means)} cells no dearer than the better of "
-            f"{FIXED} and {TUNED}, {ratio:.3f} times its cost on average; at most "
-            f"{worst:.3f} times the better of never and always"
+            f"- {way}: in {reached} of {len(means)} cells no more expensive than the "
+            f"better of {FIXED} and {TUNED}, {ratio:.3f} times its cost on average; at "
+            f"most {worst:.3f} times the better of never and always"
         )
     chosen = costs.loc[costs["way"] == "auto", "chosen"].value_counts()
     if len(chosen):

@@ -289,9 +289,9 @@ BY_SKDEEP = {"skdeep": explain_by_skdeep}
 BY_LOG_ODDS = {"skdeep, link='logit'": partial(explain_by_skdeep, link="logit")}
 BY_LIME = {
     "lime": explain_by_lime,
-    "lime, not discretised": partial(explain_by_lime, discretize=False),
+    "lime, not discretized": partial(explain_by_lime, discretize=False),
 }
-# lime's weights of columns that are not discretised are slopes, no effects.
+# lime's weights of columns that are not discretized are slopes, no effects.
 OF_REGRESSORS = BY_SKDEEP | BY_LIME
 OF_CLASSIFIERS = BY_SKDEEP | BY_LOG_ODDS | BY_LIME
 OF_TABLES = BY_SKDEEP | {"lime": explain_by_lime}
@@ -381,7 +381,7 @@ def best(cases, by):
 def agreement(first, second):
     """Return the weighted Jaccard index of the largest effects."""
     a, b = (only_largest(found.effects) for found in (first, second))
-    # Effects of opposite sign do not agree at all.
+    # Effects of opposite signs do not agree at all.
     a, b = (np.concatenate([c.clip(0), (-c).clip(0)]) for c in (a, b))
     return np.minimum(a, b).sum() / np.maximum(a, b).sum()
 
@@ -479,8 +479,8 @@ def compare(name, model, rows, background, n_for_lime, repeats):
 
 
 def print_head():
-    print("Milliseconds a row, and in brackets how many times as long as skdeep.\n")
-    print("| model | samples | skdeep | lime | lime, not discretised | model alone |")
+    print("Milliseconds per row, and in brackets how many times as long as skdeep.\n")
+    print("| model | samples | skdeep | lime | lime, not discretized | model alone |")
     print("| --- " * 6 + "|", flush=True)
 
 

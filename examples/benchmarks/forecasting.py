@@ -2,10 +2,11 @@
 Forecasts of the ETTh1 series
 =============================
 
-Seven hourly series of an electricity transformer, forecast 96 to 720 hours ahead from
-windows of past hours, by the usual protocol: rows 0 to 8640
-for training, the next 2880 for validation, the next 2880 for the test; scaled by the
-training rows; windows reach back across the borders; every test window counts.
+Seven hourly series of an electricity transformer are forecast 96 to 720 hours ahead
+from windows of past hours. The protocol is the usual one: rows 0 to 8640 for training,
+the next 2880 for validation, the next 2880 for the test; all are scaled with the mean
+and standard deviation of the training rows; windows reach back across the borders;
+every test window counts.
 
 ``LSTMForecaster``, with its defaults and a window of 720 hours, is compared with
 
@@ -201,7 +202,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("horizons", nargs="*", type=int, default=HORIZONS)
     parser.add_argument(
-        "--variants", action="store_true", help="the forecaster by other settings too"
+        "--variants",
+        action="store_true",
+        help="also run the forecaster with other settings",
     )
     arguments = parser.parse_args()
     models = MODELS | (VARIANTS if arguments.variants else {})
@@ -214,10 +217,10 @@ def main():
             started = time.perf_counter()
             (squared, absolute), n_parameters, extra = model(rows, horizon)
             taken = time.perf_counter() - started
-            told = ", ".join(f"{key} {value}" for key, value in extra.items())
+            details = ", ".join(f"{key} {value}" for key, value in extra.items())
             print(
                 f"{horizon:>5} {name:<15} {squared:.4f} {absolute:.4f} {taken:>5.0f} "
-                f"{n_parameters:>10} {told}",
+                f"{n_parameters:>10} {details}",
                 flush=True,
             )
 

@@ -99,7 +99,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
     X, y = make_data()
-    print(f"seconds an epoch (times as long as skdeep), medians of {repeats}")
+    print(f"seconds per epoch (times as long as skdeep), medians of {repeats}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         for cell in ("lstm", "gru", "rnn"):

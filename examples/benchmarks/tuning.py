@@ -2,7 +2,8 @@
 Tuning
 ======
 
-How good a network four searches find in the same time, with the same space and folds:
+How good the networks are that four searches find in the same time, with the same search
+space and folds:
 ``OptunaSearchCV`` of skdeep, scikit-learn's ``RandomizedSearchCV`` and
 ``HalvingRandomSearchCV``, and the ``OptunaSearchCV`` of optuna-integration (if it is
 installed; skdeep does not need it).
@@ -176,7 +177,7 @@ def run_without_pruning(case):
 
 
 class TimeIsOver(Exception):
-    """Ends a search."""
+    """Raised to end a search."""
 
 
 class Recorder:

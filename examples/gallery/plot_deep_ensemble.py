@@ -10,7 +10,7 @@ no encoding, no tuning. Categorical columns and missing numbers go in as they ar
 # %%
 # A table with categories and gaps
 # --------------------------------
-# Monthly rents of made-up flats: the town is a category, and a tenth of the sizes is
+# Monthly rents of made-up flats: the town is a category, and a tenth of the sizes are
 # missing.
 
 import numpy as np
@@ -24,18 +24,18 @@ size = rng.lognormal(4.1, 0.4, n).round()
 flats = pd.DataFrame(
     {"town": towns, "size": size, "floor": rng.integers(0, 8, n)},
 )
-per_metre = np.select([towns == "Rome", towns == "Oslo"], [15.0, 22.0], 8.0)
-rent = 150 + per_metre * size + 10 * flats["floor"] + 60 * rng.normal(size=n)
+per_meter = np.select([towns == "Rome", towns == "Oslo"], [15.0, 22.0], 8.0)
+rent = 150 + per_meter * size + 10 * flats["floor"] + 60 * rng.normal(size=n)
 flats.loc[rng.random(n) < 0.1, "size"] = np.nan
 X_train, X_test, y_train, y_test = train_test_split(flats, rent, random_state=0)
 X_train.head(3)
 
 # %%
-# Fit, without preparing anything
-# -------------------------------
+# Fit without preprocessing
+# -------------------------
 # The ensemble averages networks that were trained on different folds and with different
-# parameters. Eight members are enough for a demonstration; the default is 32. Gradient
-# boosting takes the same table and serves for comparison.
+# parameters. Eight members are enough for a demonstration; the default is 32. For
+# comparison, gradient boosting takes the same table.
 
 from sklearn.ensemble import HistGradientBoostingRegressor
 
@@ -51,10 +51,10 @@ print(f"R² of gradient boosting   {boosting.score(X_test, y_test):.3f}")
 # %%
 # How sure is it?
 # ---------------
-# With ``return_std=True``, ``predict`` returns a standard deviation for each row. Of
-# normal errors, two thirds would lie within one standard deviation. Here more do: the
-# errors are not normal, since a few flats, those whose size is missing, have by far the
-# largest ones.
+# With ``return_std=True``, ``predict`` returns a standard deviation for each row. If
+# the errors were normal, two thirds of them would lie within one standard deviation.
+# Here more do, since a few errors, those of flats whose size is missing, are far larger
+# than the others.
 
 import matplotlib.pyplot as plt
 
@@ -70,7 +70,7 @@ for rows, label in [(~is_missing, "size known"), (is_missing, "size missing")]:
     ax.errorbar(
         y_test[rows], mean[rows], yerr=std[rows], fmt="o", alpha=0.6, label=label
     )
-ax.axline((500, 500), slope=1, color="grey", linewidth=0.8)
+ax.axline((500, 500), slope=1, color="gray", linewidth=0.8)
 ax.set(xlabel="rent", ylabel="predicted rent, ± one standard deviation")
 ax.legend()
 plt.show()

@@ -2,9 +2,9 @@
 Dropout and early stopping against overfitting
 ==============================================
 
-A large network learns a small training set by heart: the training loss goes to zero
-while the loss on other rows rises. Early stopping ends the training at the right
-epoch and keeps the best weights; dropout slows the overfitting down.
+A large network memorizes a small training set: the training loss goes to zero while the
+loss on other rows rises. Early stopping ends the training in time and keeps the best
+weights; dropout slows the overfitting down.
 """
 
 # %%
@@ -75,5 +75,4 @@ plt.show()
 # Without stopping, the training loss goes to zero and the validation loss more than
 # doubles. Early stopping ends the training ten epochs after the best one. With dropout,
 # overfitting starts later and is slower. All three networks keep the weights of their
-# best epoch, so the epochs after it do not harm even the first one; they only cost
-# time.
+# best epoch, so later epochs do not harm even the first network; they only cost time.

@@ -10,8 +10,8 @@ rates by group, with confidence intervals.
 # %%
 # Who repays a loan?
 # ------------------
-# The data are made up, so that we know the true risk: it falls with the years that
-# somebody has been in their job. "default" is the positive class.
+# The data are made up, so that we know the true risk: it falls with the number of years
+# that a borrower has been in the same job. "default" is the positive class.
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,7 @@ X_train, X_test, y_train, y_test = train_test_split(loans, y, random_state=0)
 # %%
 # A network that decides by cost
 # ------------------------------
-# Refusing a good customer costs a quarter of a default.
+# Refusing a good customer costs a quarter of what a default costs.
 
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -57,7 +57,7 @@ print(f"accuracy {model.score(X_test, y_test):.2f}")
 # %%
 # Error rates by years in the job
 # -------------------------------
-# The groups are a column of labels with one entry per row.
+# The groups are given as one label per row.
 
 import matplotlib.pyplot as plt
 

@@ -10,8 +10,8 @@ reused for a new task with few labels: only the head is trained.
 # %%
 # Two tasks
 # ---------
-# Half of the images teach the first task: which digit is it? The second task is the
-# remainder of the digit when divided by five, so that 1 and 6 are one class; only 40
+# The first task, with half of the images, is to recognize the digit. The second is to
+# recognize its remainder when divided by five, so that 1 and 6 are one class; only 40
 # images have a label.
 
 from sklearn.datasets import load_digits
@@ -95,10 +95,10 @@ with torch.no_grad():
     outputs = reader.module_.body(torch.as_tensor(X_test)).numpy()
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 left.bar(list(scores), list(scores.values()), color=["C7", "C0"])
-left.set(ylabel="test accuracy", ylim=(0, 1), title="40 labelled images")
-points = left.figure.axes[1].scatter(
+left.set(ylabel="test accuracy", ylim=(0, 1), title="40 labeled images")
+points = right.scatter(
     *PCA(2).fit_transform(outputs).T, c=y_test, cmap="tab10", vmax=9, s=8
 )
-right.set(title="output of the body, coloured by class", xlabel="PC 1", ylabel="PC 2")
+right.set(title="output of the body, colored by class", xlabel="PC 1", ylabel="PC 2")
 right.legend(*points.legend_elements(), title="class")
 plt.show()

@@ -34,7 +34,7 @@ model.forecast(steps=3)
 # Draw a forecast
 # ---------------
 # :class:`~skdeep.inspection.ForecastDisplay` draws the history, the forecast with its
-# interval, and what really came, which the forecast does not know.
+# interval, and the actual values, which the forecaster has not seen.
 
 import matplotlib.pyplot as plt
 
@@ -51,8 +51,8 @@ plt.show()
 # %%
 # Compare with a naive forecast
 # -----------------------------
-# A series that moves slowly is easy to forecast, so compare every score with that of a
-# naive forecast: here the last value known, which is four steps old.
+# A series that changes slowly is easy to forecast, so compare every score with that of
+# a naive forecast: here the last value known, which is four steps old.
 
 from sklearn.metrics import mean_absolute_error
 
@@ -63,8 +63,8 @@ print(
 print(f"error of the last value {mean_absolute_error(test, naive):.3f} °C")
 
 # %%
-# Do the intervals hold?
-# ----------------------
+# Coverage of the intervals
+# -------------------------
 # About 90 % of the held-out values should lie in their 90 % intervals.
 
 table = model.predict_interval(test, coverage=0.9)

@@ -3,7 +3,7 @@ A grid search as one population
 ===============================
 
 A grid search trains many small networks, and each has so little to compute that most of
-the time goes into overhead. Under the joblib backend ``"skdeep"`` they are trained
+the time is overhead. With the joblib backend ``"skdeep"`` they are trained
 together, as one population: the same search with the same results, only faster.
 """
 
@@ -53,9 +53,9 @@ print(f"together:   {time.perf_counter() - started:.1f} s")
 print(f"largest difference of the mean scores: {abs(alone - together).max():.4f}")
 
 # %%
-# Is the best of the grid the best?
-# ---------------------------------
-# The scores of the folds overlap: many settings are as good as the winner, within
+# How clear is the winner?
+# ------------------------
+# The scores of the folds overlap: many settings are as good as the best one, within
 # noise.
 
 import matplotlib.pyplot as plt

@@ -2,9 +2,9 @@
 Learning-rate schedules
 =======================
 
-The learning rate decides how fast a network learns and how well it ends. A schedule
-starts fast and slows down. This example trains the same network with each value of
-``learning_rate`` and compares the losses.
+The learning rate decides how fast a network learns and how low its loss gets. A
+schedule changes the rate during training, mostly from high to low. This example trains
+the same network with four schedules and compares the losses.
 """
 
 # %%
@@ -54,7 +54,7 @@ for schedule in ["constant", "adaptive", "cosine", "one_cycle"]:
 # %%
 # What the schedules do
 # ---------------------
-# ``history_`` has the learning rate of each epoch.
+# ``history_`` records the learning rate of each epoch.
 
 import matplotlib.pyplot as plt
 

@@ -2,7 +2,7 @@
 Explain a prediction with LIME
 ==============================
 
-Why does the network call this tumour malignant? :func:`~skdeep.lime_explain` samples
+Why does the network call this tumor malignant? :func:`~skdeep.lime_explain` samples
 points around one row, gets the network's predictions for them, and fits a weighted
 linear model. Its weights say which features moved this prediction, and R² says how well
 the linear model fits the network near the row.

@@ -37,9 +37,9 @@ space = {
 # %%
 # The search
 # ----------
-# The first trial is the estimator with its own parameters, so the search never ends
-# worse than it started. How long to train is our choice, so we silence the warning that
-# 20 epochs are too few to converge.
+# The first trial is the estimator with its own parameters, so the best trial is never
+# worse than these. The number of epochs is fixed on purpose, so we silence the warning
+# that 20 epochs are too few to converge.
 
 import warnings
 

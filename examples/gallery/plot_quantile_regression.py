@@ -73,7 +73,7 @@ intervals = {
     "gaussian": (mean - 1.645 * std, mean + 1.645 * std),
 }
 for ax, (loss, (low, high)) in zip(axes, intervals.items(), strict=True):
-    ax.plot(x, y, ".", color="grey", markersize=3)
+    ax.plot(x, y, ".", color="gray", markersize=3)
     ax.fill_between(x, low, high, alpha=0.3, label="90 % interval")
     ax.set(title=f'loss="{loss}"', xlabel="x")
 axes[0].plot(x, fit("squared_error").predict(X), label='loss="squared_error"')

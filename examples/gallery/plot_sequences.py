@@ -3,8 +3,8 @@ Classify sequences of unequal length
 ====================================
 
 :class:`~skdeep.LSTMClassifier` reads sequences step by step, and they need not have the
-same length: pass a list of arrays. Here it tells whether a random walk drifts to the
-left or to the right.
+same length: pass a list of arrays. Here the network predicts whether a random walk
+drifts to the left or to the right.
 """
 
 # %%
@@ -44,8 +44,8 @@ print(f"accuracy on 100 held-out walks: {accuracy:.2f}")
 # %%
 # Padding does not count
 # ----------------------
-# Sequences can also be padded with NaN in one array. The padding is no part of a
-# sequence, so the predictions are the same.
+# Sequences can also be stored in one array, padded with NaN. The network ignores the
+# padding, so the predictions are the same.
 
 padded = np.full((100, 50, 2), np.nan)
 for row, walk in zip(padded, walks[300:], strict=True):
@@ -66,7 +66,7 @@ p_right = probabilities[:, list(network.classes_).index("right")]
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 for walk, p in zip(walks[300:340], p_right, strict=False):
     left.plot(*walk.T, color=plt.cm.coolwarm(p), alpha=0.8)
-left.set(title="walks, coloured by P(right)", xlabel="x", ylabel="y")
+left.set(title="walks, colored by P(right)", xlabel="x", ylabel="y")
 is_right = sides[300:] == "right"
 right.scatter(lengths[is_right], p_right[is_right], s=12, label="right")
 right.scatter(lengths[~is_right], p_right[~is_right], s=12, label="left")

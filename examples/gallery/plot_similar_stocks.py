@@ -3,9 +3,9 @@ Which stocks behave alike?
 ==========================
 
 Two stocks are usually called similar if their daily returns are correlated. The hidden
-state of an LSTM offers another view. A network that learned to predict how much a price
-will move has to tell calm stocks from volatile ones, and ``transform`` returns the
-state in which it keeps that.
+state of an LSTM offers another view. A network that has learned to predict how much a
+price will move has to tell calm stocks from volatile ones, and ``transform`` returns
+the hidden state that holds this information.
 """
 
 # %%
@@ -36,8 +36,8 @@ day = y.index.get_level_values(-1)
 # %%
 # Train on the past
 # -----------------
-# The network learns from 2007 to 2011 and is judged on 2012 and 2013. Ten days are left
-# out in between, so that no target reaches across.
+# The network is trained on 2007 to 2011 and tested on 2012 and 2013. The last days of
+# 2011 are left out, so that no target reaches into the test period.
 
 is_train = (day >= "2007") & (day < "2011-12-20")
 is_test = day >= "2012"
@@ -61,7 +61,7 @@ print(f"R² on 2012 and 2013: {network.score(X[is_test], y[is_test]):.2f}")
 
 
 def compare(rows):
-    """Return the mean cosine between stocks of rows of the same day."""
+    """Return the mean cosine between the rows of two stocks on the same day."""
     rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     index = pd.MultiIndex.from_arrays(
         [y.index.get_level_values(0)[is_test], day[is_test]]

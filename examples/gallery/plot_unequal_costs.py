@@ -1,16 +1,16 @@
 """
-Unequal costs: when a missed tumour is worse than a false alarm
+Unequal costs: when a missed tumor is worse than a false alarm
 ===============================================================
 
 ``predict`` chooses the more probable class. That is right only if both kinds of mistake
-cost the same. Here missing a malignant tumour costs ten times as much as a false
+cost the same. Here missing a malignant tumor costs ten times as much as a false
 alarm: with a false negative at 1, a false positive costs ``alpha=0.1``.
 """
 
 # %%
 # A network and its default decisions
 # -----------------------------------
-# Measurements of tumours; "malignant" is the positive class.
+# The data are measurements of tumors; "malignant" is the positive class.
 
 import numpy as np
 from sklearn.datasets import load_breast_cancer
@@ -61,7 +61,7 @@ decisions = {
 for name, decided in decisions.items():
     cost = expected_cost(y_test, decided, alpha=0.1, pos_label="malignant")
     missed = np.sum((decided == "benign") & (y_test == "malignant"))
-    print(f"{name:18s} cost {cost:.3f}, missed tumours: {missed}")
+    print(f"{name:18s} cost {cost:.3f}, missed tumors: {missed}")
 
 # %%
 # Cost curves

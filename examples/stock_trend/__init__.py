@@ -7,6 +7,8 @@ The modules, in reading order:
 - `scores` and `backtest` measure the predictions on the test days
 - `explanations` applies LIME; `tuning` and `costs` are what --tune and --alpha add
 - `analysis` runs all of this
-- `wording`, `pictures` and `report` present the results
+- `wording`, `pictures` and `report` (with `report.css`) present the results
 - `cli` reads the command line
+
+`names` holds the names that all of them use, and `progress` shows the time left.
 """

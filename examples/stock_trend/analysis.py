@@ -1,4 +1,4 @@
-"""Everything in order: train, predict, score, trade, explain, and write the report."""
+"""The whole analysis: train, predict, score, trade, explain, and write the report."""
 
 import copy
 import json
@@ -54,7 +54,7 @@ def handle_warnings(options):
 
 
 def prepare(options):
-    """Load the prices and split the days; raise if the options do not fit them."""
+    """Load the prices and split the days; raise if they are too few."""
     options.effort = QUICK if options.quick else FULL
     stock = load_stock(options.source, options.horizon, **options.file_format)
     periods = split_days(stock.target, options.horizon)

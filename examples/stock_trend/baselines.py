@@ -1,8 +1,8 @@
 """The baselines: what a network has to beat.
 
 "Same as yesterday" repeats the last move; the majority class always predicts the label
-that was more frequent in training. Neither learns anything from the indicators. The
-logistic regression does, one indicator at a time.
+that was more frequent in training. Neither uses the indicators. The logistic regression
+does, in a weighted sum.
 """
 
 import pandas as pd
@@ -20,7 +20,7 @@ def fit_logistic(X, y):
 
 
 def predict_constants(stock, periods, horizon):
-    """Return 0 or 1, by day, for the two baselines that do not learn."""
+    """Return 0 or 1, by day, for the two baselines that do not use the indicators."""
     days = stock.indicators.index
     last_move = stock.prices["close"].pct_change(horizon).loc[days]
     majority = stock.target.loc[periods.development].mode()[0]

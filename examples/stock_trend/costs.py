@@ -1,10 +1,10 @@
-"""What the mistakes cost. (--alpha)
+"""What do mistakes cost? (--alpha)
 
 A wrongly predicted increase may cost `alpha` times as much as a missed one. Then
 "increase" pays off at probabilities of at least alpha / (1 + alpha). A rule is a
-network wrapped in a `CostSensitiveClassifier` with one strategy. What a strategy has
-to choose it chooses by cross-validation on the days before the test period; the network
-inside stops early by the last block of its days, as usual.
+network wrapped in a `CostSensitiveClassifier` with one strategy. Strategies choose
+their thresholds by cross-validation on the days before the test period; early stopping
+uses the last block of a network's days, as usual.
 """
 
 import numpy as np
@@ -69,7 +69,7 @@ def compute_p_value(constant, decided, y, alpha, horizon):
     return binomtest(hits, n, share, alternative="greater").pvalue if n else None
 
 
-def price(decided, y, close, options):
+def evaluate_rule(decided, y, close, options):
     """Return what the decisions of one rule cost per day, and what they would earn.
 
     A missed increase costs 1. `savings` is relative to the cheaper of "never" and
@@ -89,7 +89,7 @@ def price(decided, y, close, options):
 
 
 def describe_rules(rules):
-    """Return, by rule, what was learned on the development days."""
+    """Return the strategy, threshold and cost in the folds of each rule."""
     in_folds = {name: rules[name, "auto"].cv_costs_["mean"] for name, _ in rules}
     constants = next(iter(in_folds.values()))
     learned = {rule: {"cost_in_folds": float(constants[rule])} for rule in CONSTANTS}
@@ -117,13 +117,13 @@ def summarize_probabilities(p_increase, y, alpha):
     }
 
 
-def weigh_mistakes(names, stock, periods, days, options):
+def evaluate_rules(names, stock, periods, days, options):
     """Return what every rule costs on the test days, and its decisions."""
     rules = fit_rules(names, stock, periods, options)
     decisions, y = decide(rules, stock, periods), days["target"]
     learned = describe_rules(rules)
     priced = {
-        rule: learned[rule] | price(decisions[rule], y, days["close"], options)
+        rule: learned[rule] | evaluate_rule(decisions[rule], y, days["close"], options)
         for rule in decisions
     }
     cheapest = min(CONSTANTS, key=lambda rule: priced[rule]["cost"])
@@ -155,7 +155,7 @@ def compute_day_costs(decisions, y, alpha):
 def add_costs(results, days, stock, periods, options):
     """Add the cost analysis to the results, the days and the verdict."""
     names = results["networks"]
-    results["costs"], decisions = weigh_mistakes(names, stock, periods, days, options)
+    results["costs"], decisions = evaluate_rules(names, stock, periods, days, options)
     results["costs"]["verdict"] = judge_costs(results)
     results["verdict"] += results["costs"]["verdict"][:1]
     days["decisions"] = decisions

@@ -1,8 +1,8 @@
 """The prices, the indicators, and the split of the days into three periods.
 
-Neighbouring days share most of their past, so days drawn at random for testing would be
-half known from training. The networks learn from the first period, stop early by the
-second, and are tested on the last. A label looks `horizon` days ahead: as many days
+Neighboring days share most of their past, so test days drawn at random would be almost
+known from training. The networks learn from the first period, use the second for early
+stopping, and are tested on the last. A label looks `horizon` days ahead: that many days
 are dropped before each border, so that no label reaches across it.
 """
 
@@ -23,7 +23,7 @@ MIN_FOLD_DAYS = 100
 
 
 class Stock(NamedTuple):
-    """One stock: its prices, its labelled days, and the last day."""
+    """One stock: its prices, its labeled days, and the last day."""
 
     prices: pd.DataFrame  # adjusted, all rows of the file
     indicators: pd.DataFrame  # of each day that has all of them, up to the last one

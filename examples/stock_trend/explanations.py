@@ -2,8 +2,9 @@
 
 LIME samples many days near the one to explain, gets the network's predictions for them,
 and fits a weighted linear model. R² says how well that model describes the network
-there. Summed up over the test days, all days of an indicator are moved together, and
-then all indicators of a day: what the LSTM reads, and how far back it reads.
+there. The summaries of the LSTM over the test days perturb all days of an indicator
+together, and then all indicators of a day: they show which indicators matter, and how
+far back.
 """
 
 import warnings
@@ -29,8 +30,8 @@ def choose_days(y, p_increase):
 
 
 def explain_dense(network, X, periods, days, options):
-    """Explain some days in detail and all test days in short, by indicator."""
-    ask = partial(
+    """Explain some days in detail, and all test days with fewer samples."""
+    explain_rows = partial(
         lime_explain,
         network,
         background=X.loc[periods.development],
@@ -38,34 +39,36 @@ def explain_dense(network, X, periods, days, options):
         random_state=options.seed,
     )
     effort = options.effort
-    summary = ask(X.loc[periods.test], num_samples=effort.summary_draws)
-    return ask(X.loc[days], num_samples=effort.draws), {BY_INDICATOR: summary}
+    summary = explain_rows(X.loc[periods.test], num_samples=effort.summary_draws)
+    return explain_rows(X.loc[days], num_samples=effort.draws), {BY_INDICATOR: summary}
 
 
 def explain_lstm(network, X, periods, days, options):
-    """Explain some days in detail and all test days in short, by the days read.
+    """Explain some days in detail, and all test days by indicator and by day.
 
-    LIME perturbs single rows, so it explains the network behind the windows; these are
-    made first, from all days in order.
+    Windows need all days in order, but LIME perturbs one row at a time. So the windows
+    are made first, and LIME explains the network that reads them.
     """
     windows = network[:-1].transform(X)
 
-    def find(days):
+    def get_windows(days):
         return windows[X.index.get_indexer(days)]
 
-    ask = partial(
+    explain_rows = partial(
         lime_explain,
         network[-1],
-        background=find(X.loc[periods.development].index),
+        background=get_windows(X.loc[periods.development].index),
         target="increase",
         feature_names=list(X.columns),
         random_state=options.seed,
     )
     effort = options.effort
-    in_short = partial(ask, find(periods.test), num_samples=effort.summary_draws)
-    return ask(find(days), row_names=days, num_samples=effort.draws), {
-        BY_INDICATOR: in_short(groups="feature"),
-        BY_DAY: in_short(groups="time", n_segments=WINDOW),
+    summarize = partial(
+        explain_rows, get_windows(periods.test), num_samples=effort.summary_draws
+    )
+    return explain_rows(get_windows(days), row_names=days, num_samples=effort.draws), {
+        BY_INDICATOR: summarize(groups="feature"),
+        BY_DAY: summarize(groups="time", n_segments=WINDOW),
     }
 
 
@@ -77,7 +80,7 @@ def explain(name, network, stock, periods, p_increase, options):
     chosen = choose_days(stock.target.loc[periods.test], p_increase)
     days = list(chosen.values())
     with warnings.catch_warnings():
-        # The report names the explanations that are not to be trusted.
+        # The report itself says which explanations cannot be trusted.
         warnings.filterwarnings("ignore", ".*local model", UserWarning)
         explained = EXPLAINERS[name](network, stock.indicators, periods, days, options)
     explanation, summaries = explained
@@ -87,7 +90,9 @@ def explain(name, network, stock, periods, p_increase, options):
             | describe_row(explanation, row)
             for row, (why, day) in enumerate(chosen.items())
         ],
-        "summaries": {by: sum_up(summary) for by, summary in summaries.items()},
+        "summaries": {
+            by: summarize_effects(summary) for by, summary in summaries.items()
+        },
     }
     return explained, numbers
 
@@ -111,7 +116,7 @@ def describe_row(explanation, row):
     }
 
 
-def sum_up(explanation):
+def summarize_effects(explanation):
     """Return the mean size of each effect, and how good the local models are."""
     sizes = np.abs(explanation.effects_).mean(axis=0)
     return {

@@ -2,7 +2,7 @@
 
 Three hidden layers read one day, or an LSTM reads the days up to it, both behind a
 scaler. Early stopping watches the accuracy on the validation days, keeps the best
-weights seen, and ends the training after twenty epochs without improvement.
+weights, and ends the training after twenty epochs without improvement.
 """
 
 import warnings
@@ -43,10 +43,10 @@ def make_dense(training):
 
 
 def make_lstm(training):
-    """Return the untrained pipeline: scale, give each day the days before, read them.
+    """Return the untrained pipeline: scale, make windows, then an LSTM.
 
-    Single precision is enough for a network, and faster. `context="train"` fills the
-    windows of days that follow the training days with these.
+    Single precision is enough for a network, and faster. With `context="train"` the
+    first windows after the training days reach back into them.
     """
     network = LSTMClassifier(
         LSTM_UNITS, alpha=1e-3, dropout=0.2, dtype="float32", **training
@@ -120,7 +120,7 @@ def train(names, stock, periods, options, interrupted=None):
 
 
 def describe_interruption(name, network):
-    """Return a sentence on a training stopped by Ctrl-C; without an epoch, stop."""
+    """Describe a training that Ctrl-C stopped; raise if it has no complete epoch."""
     if network.n_iter_ == 0:
         raise KeyboardInterrupt
     return (
@@ -138,9 +138,9 @@ def predict_increase(stock, periods, networks, logistic, horizon):
     """
     learned = {**networks, LOGISTIC: logistic}
     X = stock.indicators
-    answers = {n: model.predict_proba(X)[:, 1] for n, model in learned.items()}
-    answers |= predict_constants(stock, periods, horizon)
-    frame = pd.DataFrame(answers, index=X.index).astype(float)
+    probabilities = {n: model.predict_proba(X)[:, 1] for n, model in learned.items()}
+    probabilities |= predict_constants(stock, periods, horizon)
+    frame = pd.DataFrame(probabilities, index=X.index).astype(float)
     return frame.loc[periods.test], frame.iloc[-1]
 
 

@@ -1,6 +1,6 @@
-"""The pictures, each drawn on a light and on a dark ground.
+"""The pictures, each drawn on a light and on a dark background.
 
-The page shows the one that suits the reader's screen.
+The page shows the one that matches the reader's color scheme.
 """
 
 import io
@@ -28,7 +28,7 @@ COLORS = {
     "dark": ["#6cb0ff", "#f2a364", "#5fd09a", "#96a3b3", "#d68ad6"],
 }
 ON_BLUE = {"fontsize": 14, "color": "#0b2545"}  # numbers on the blues of a matrix
-GREY = {"color": "grey", "linewidth": 1.2}
+GRAY = {"color": "gray", "linewidth": 1.2}
 
 
 def make_style(theme):
@@ -101,7 +101,7 @@ def draw_matrix(ax, confusion):
 
 
 def draw_confusion(figure, results):
-    """Draw the predictions against the labels, for all models that look at the day."""
+    """Draw the confusion matrices of all models but the majority class."""
     models = {n: m for n, m in results["models"].items() if n != MAJORITY}
     axes = figure.subplots(1, len(models), sharey=True)
     for ax, (name, model) in zip(axes, models.items(), strict=True):
@@ -171,7 +171,7 @@ def draw_curves(figure, results, days):
                 plot_constants=number == 0,
                 curve_kwargs={"color": "C0" if number == 0 else "C4"},
             )
-    right.axvline(alpha, linestyle=":", **GREY)
+    right.axvline(alpha, linestyle=":", **GRAY)
     label_axes(left, right, results["costs"])
     draw_legend(figure, left, results["costs"])
 

@@ -1,4 +1,4 @@
-"""How far a long step has come, and how much time is left."""
+"""Progress of the long steps: parts done and time left."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""The page `report.html`: one file that needs nothing else."""
+"""The page `report.html`: one file with all pictures and styles inside."""
 
 import base64
 import html
@@ -62,7 +62,7 @@ GLOSSARY = {
 
 
 def make_table(rows, columns, first):
-    """Return an HTML table of a dict of dicts, the networks' rows set off."""
+    """Return an HTML table of a dict of dicts, with the networks' rows in bold."""
     head = "".join(f"<th>{html.escape(name)}</th>" for name in [first, *columns])
     body = []
     for name, values in rows.items():
@@ -100,7 +100,7 @@ def make_paragraphs(sentences):
 
 
 def make_facts(results):
-    """Return the few numbers that a hurried reader looks for."""
+    """Return the headline numbers."""
     networks, models = results["networks"], results["models"]
     facts = []
     for name in networks:
@@ -151,7 +151,7 @@ def describe_periods(results):
 
 
 def describe_network(name, training):
-    """Return sentences on the shape of a network and on when its training stopped."""
+    """Return sentences on the shape of a network and its best epoch."""
     days = training["days_read"]
     what = "the day" if days == 1 else f"the last {days} days in order"
     layers = ", ".join(map(str, training["layers"]))
@@ -192,7 +192,7 @@ def describe_day(day):
 
 
 def describe_units(results, name):
-    """Say what an effect on a prediction of a network is."""
+    """Return a sentence on what an effect is."""
     if results["training"][name]["days_read"] == 1:
         return (
             "An effect is how far an indicator, compared with an average day, moved "
@@ -205,8 +205,8 @@ def describe_units(results, name):
     )
 
 
-def describe_memory(results, name):
-    """Say how much of the effects is recent; nothing for a network that reads a day."""
+def describe_recent_share(results, name):
+    """Return the share of the last days in the effects, if several days are read."""
     summary = results["explanations"][name]["summaries"].get(BY_DAY)
     if not summary:
         return ""
@@ -239,7 +239,7 @@ def make_explanation(results, name, explained):
     ]
     return (
         f"<h3>{start_sentence(IN_TEXT[name])}</h3><p>{describe_units(results, name)} "
-        f"{describe_memory(results, name)}</p>{''.join(folded)}"
+        f"{describe_recent_share(results, name)}</p>{''.join(folded)}"
     )
 
 
@@ -320,7 +320,7 @@ def make_cost_section(results, images):
         "Cost per day by threshold, and by alpha",
         "The networks as trained, on the test days. Left: the cost of every threshold. "
         "Right: every α, each at its own threshold. A network is worth using where its "
-        "line is below both grey ones.",
+        "line is below both gray ones.",
     )
     return f"""
 
@@ -350,7 +350,7 @@ def make_page(results, images, explained, sections=""):
     overlap = (
         ""
         if horizon == 1
-        else f" Labels of neighbouring days overlap, so the p-value counts one day in "
+        else f" Labels of neighboring days overlap, so the p-value counts one day in "
         f"{horizon}, the interval takes n/{horizon} days as independent, and the "
         f"capital follows {horizon} predictions at a time."
     )
@@ -381,9 +381,9 @@ days never used in training.</p>
 {make_facts(results)}
 
 <h2>Three periods in order</h2>
-<p>The days are not split at random: the networks learn from the first period, stop
-early by the second, and are tested on the last. Prices are adjusted for splits and
-dividends.</p>
+<p>The days are not split at random: the networks learn from the first period, use the
+second for early stopping, and are tested on the last. Prices are adjusted for splits
+and dividends.</p>
 {prices}
 
 <h2>Training</h2>

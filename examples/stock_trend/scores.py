@@ -26,7 +26,7 @@ def score(y, p_increase, horizon):
 
     The p-value is the chance of at least as many hits if each day were a hit with the
     frequency of the more frequent label. With a horizon of several days the labels of
-    neighbouring days overlap and are not independent. The p-value then counts every
+    neighboring days overlap and are not independent. The p-value then counts every
     `horizon`-th day, and the confidence interval n / `horizon` days.
     """
     predicted = np.where(p_increase > 0.5, "increase", "decrease")

@@ -3,9 +3,9 @@
 Optuna searches layers, learning rate, weight decay, dropout and batch size of the dense
 network by cross-validation on the days before the test period, starting with the
 default parameters. The score is the log loss: for predictions close to a coin toss,
-accuracy is mostly luck. Each network stops early by the last block of its days, as
-usual. The best parameters are then fitted on all development days; only now do the
-test days come in. The LSTM is not tuned: its trials take several times as long.
+accuracy is mostly luck. Early stopping uses the last block of a network's days, as
+usual. A network with the best parameters is then fitted on all development days, and
+only this one is tested. The LSTM is not tuned: its trials take several times as long.
 """
 
 import pandas as pd

@@ -22,7 +22,7 @@ def write_interval(interval, digits=1):
 
 
 def start_sentence(text):
-    """Make the first letter a capital and leave the others."""
+    """Make the first letter uppercase and leave the others."""
     return text[0].upper() + text[1:]
 
 
@@ -87,7 +87,7 @@ RATINGS = {
 
 
 def judge_direction(results):
-    """Say of each network whether it beats the baseline, and what follows from it."""
+    """Say whether each network beats the baseline, and what follows from it."""
     ratings = {name: rate_network(results, name) for name in results["networks"]}
     sentences = [
         f"{start_sentence(IN_TEXT[name])} {RATINGS[rating]}."
@@ -100,7 +100,7 @@ def judge_direction(results):
     return " ".join(sentences)
 
 
-def judge_hits(results):
+def judge_accuracy(results):
     """Give the numbers behind the verdict."""
     majority = results["models"][MAJORITY]
     always = LABELS[int(majority["predicted_increase"] > 0.5)]
@@ -127,8 +127,8 @@ def judge_hits(results):
     )
 
 
-def judge_memory(results):
-    """Say what the LSTM gains by reading the days before; nothing if it is alone."""
+def judge_comparison(results):
+    """Compare the two networks; return no sentence if there is only one."""
     if "comparison" not in results:
         return []
     alone, p = results["comparison"]["alone_right"], results["comparison"]["p_value"]
@@ -142,7 +142,7 @@ def judge_memory(results):
     ]
 
 
-def judge_others(results):
+def judge_baselines(results):
     """Say which simple baseline, if any, is right more often than the networks."""
     hits = {name: model["accuracy"] for name, model in results["models"].items()}
     networks = results["networks"]
@@ -160,11 +160,11 @@ def judge_others(results):
 
 
 def start_lower(text):
-    """Make the first letter a small one and leave the others."""
+    """Make the first letter lowercase and leave the others."""
     return text[0].lower() + text[1:]
 
 
-def judge_money(results):
+def judge_returns(results):
     """Say what trading on each network's predictions would have earned."""
     earned = {name: r["total_return"] for name, r in results["backtest"].items()}
     parts = [
@@ -183,10 +183,10 @@ def judge(results):
     return [
         judge_prediction(results),
         judge_direction(results),
-        judge_hits(results),
-        *judge_memory(results),
-        judge_others(results),
-        judge_money(results),
+        judge_accuracy(results),
+        *judge_comparison(results),
+        judge_baselines(results),
+        judge_returns(results),
     ]
 
 
@@ -247,7 +247,7 @@ def judge_cheapest(results):
 
 
 def judge_best(cheaper, n_rules):
-    """Name the cheapest rule, and say whether luck explains that one is so cheap.
+    """Name the cheapest rule, and say whether its low cost could be luck.
 
     The best of many rules looks better than it is, so the lowest p-value is multiplied
     by the number of rules (Bonferroni's correction).

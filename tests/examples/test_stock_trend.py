@@ -557,7 +557,7 @@ def test_the_verdict_on_two_networks():
 def test_a_difference_is_called_luck_unless_significant(chance, words):
     alone = {"Dense network": 7, "LSTM": 9}
     results = {"comparison": {"alone_right": alone, "p_value": chance}, "horizon": 1}
-    (sentence,) = wording.judge_memory(results)
+    (sentence,) = wording.judge_comparison(results)
     assert words in sentence
 
 
@@ -571,7 +571,7 @@ def test_a_difference_is_called_luck_unless_significant(chance, words):
 def test_better_baselines_are_named(yesterday, words):
     hits = {"LSTM": 0.52, "Same as yesterday": yesterday, "Majority class": 0.6}
     scores = {name: {"accuracy": hit, "auc": 0.5} for name, hit in hits.items()}
-    sentence = wording.judge_others({"networks": ["LSTM"], "models": scores})
+    sentence = wording.judge_baselines({"networks": ["LSTM"], "models": scores})
     assert sentence.startswith(words)
 
 

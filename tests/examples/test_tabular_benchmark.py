@@ -98,7 +98,7 @@ def calibration_error(y, p):
 
 
 def encode(X, X_test, category, number):
-    """Return one-hot codes and standardised numbers."""
+    """Return one-hot codes and standardized numbers."""
     values = sorted(set(X[category]))
     scaler = StandardScaler().fit(X[[number]])
     return (
