@@ -19,13 +19,20 @@ from .names import BY_DAY, BY_INDICATOR, DENSE, LSTM
 
 
 def choose_days(y, p_increase):
-    """Choose the surest correct prediction, the surest wrong and the least sure one."""
-    sureness = (p_increase - 0.5).abs()
+    """Return the days of three predictions to explain, by what they are.
+
+    They are the most confident correct one, the most confident wrong one, and the least
+    confident one.
+    """
+    confidence = (p_increase - 0.5).abs()
     is_right = (p_increase > 0.5) == (y == "increase")
-    chosen = {"least sure": sureness.idxmin()}
-    for name, days in {"surest wrong": ~is_right, "surest right": is_right}.items():
+    chosen = {"least confident prediction": confidence.idxmin()}
+    for name, days in {
+        "most confident wrong prediction": ~is_right,
+        "most confident correct prediction": is_right,
+    }.items():
         if days.any():
-            chosen[name] = sureness[days].idxmax()
+            chosen[name] = confidence[days].idxmax()
     return dict(reversed(chosen.items()))
 
 

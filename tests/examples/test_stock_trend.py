@@ -352,11 +352,11 @@ def test_three_days_are_explained(metrics, days, network):
     explained = metrics["explanations"][network]["days"]
     p = days[f"p_increase: {network}"]
     right = (p > 0.5) == (days["label"] == "increase")
-    sureness = (p - 0.5).abs()
+    confidence = (p - 0.5).abs()
     assert {day["why"]: day["day"] for day in explained} == {
-        "surest right": str(sureness[right].idxmax().date()),
-        "surest wrong": str(sureness[~right].idxmax().date()),
-        "least sure": str(sureness.idxmin().date()),
+        "most confident correct prediction": str(confidence[right].idxmax().date()),
+        "most confident wrong prediction": str(confidence[~right].idxmax().date()),
+        "least confident prediction": str(confidence.idxmin().date()),
     }
     for day in explained:
         assert day["p_increase"] == pytest.approx(p[day["day"]])
