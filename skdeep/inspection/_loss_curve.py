@@ -125,10 +125,10 @@ class LossCurveDisplay:
                 f"estimator={type(network).__name__} has no history_ of its training. "
                 "Pass a fitted network of skdeep, or a Pipeline that ends in one."
             )
-        return cls._of_network(network, name).plot(ax=ax)
+        return cls._from_network(network, name).plot(ax=ax)
 
     @classmethod
-    def _of_network(cls, network, name=None):
+    def _from_network(cls, network, name=None):
         history = network.history_
 
         def column(key):
@@ -335,7 +335,7 @@ class _LiveLossCurve:
         if not getattr(fitted_estimator, "history_", None) or _notebook() is None:
             return
         with self._lock:
-            self._drawing = LossCurveDisplay._of_network(fitted_estimator, self.name)
+            self._drawing = LossCurveDisplay._from_network(fitted_estimator, self.name)
             if time.monotonic() >= self._next_time:
                 self._draw()
 

@@ -253,7 +253,7 @@ def _sqlite_file(url: str) -> str | None:
 # -- failures --------------------------------------------------------------------------
 
 # Errors that pass unchanged: they are results, or already name the storage.
-_MEANT = (DuplicatedStudyError, UpdateFinishedTrialError, StorageError)
+_PASSED_UNCHANGED = (DuplicatedStudyError, UpdateFinishedTrialError, StorageError)
 # Errors that mean a failure in any method.
 _FAILURES = (OSError, SQLAlchemyError, StorageInternalError, JSONDecodeError)
 
@@ -287,7 +287,7 @@ class CheckedStorage:
         def call(*args, **kwargs):
             try:
                 return method(*args, **kwargs)
-            except _MEANT:
+            except _PASSED_UNCHANGED:
                 raise
             except Exception as error:
                 if _is_expected_error(error, name):

@@ -189,9 +189,9 @@ class TrialRun:
             )
         outcome = self._outcome("complete", n_epochs=n_epochs)
         outcome.values = values
-        outcome.test_scores = _by_metric([record.test for record in records])
+        outcome.test_scores = _scores_by_metric([record.test for record in records])
         if self.cross_validation.return_train_score:
-            outcome.train_scores = _by_metric([record.train for record in records])
+            outcome.train_scores = _scores_by_metric([record.train for record in records])
         return outcome
 
     def _outcome(self, state: str, **given) -> TrialOutcome:
@@ -204,7 +204,7 @@ class TrialRun:
         )
 
 
-def _by_metric(scores: list[dict]) -> dict[str, list[float]]:
+def _scores_by_metric(scores: list[dict]) -> dict[str, list[float]]:
     """Return for each metric the scores of all folds."""
     return {
         name: [metric_score(s, name) for s in scores] for name in metric_names(scores)

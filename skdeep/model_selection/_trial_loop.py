@@ -68,7 +68,7 @@ class TrialLoop:
         n_jobs = self.n_jobs if width <= BATCH_SIZE else BATCH_SIZE
         with Parallel(n_jobs=n_jobs, return_as="generator_unordered") as parallel:
             while (missing := self._missing(done)) and not self._is_over(done):
-                self._show(done)
+                self._update_progress(done)
                 claimed = self.ledger.claim(missing, width)
                 if claimed:
                     # Read the finished trials again: other processes may have finished
@@ -77,7 +77,7 @@ class TrialLoop:
                 else:
                     time.sleep(_WAIT)
                 done = self.ledger.finished()
-        self._show(done)
+        self._update_progress(done)
         return done
 
     def _missing(self, done: Mapping[int, FrozenTrial]) -> list[int]:
@@ -101,7 +101,7 @@ class TrialLoop:
         suggestions = self.trial_sampler.batch(start, done)
         earlier = [done[position] for position in range(start)]
         jobs = (
-            delayed(_run)(
+            delayed(_run_at_position)(
                 self.cross_validation,
                 suggestions[position].params,
                 self.goal,
@@ -116,17 +116,17 @@ class TrialLoop:
             trial = self.ledger.finish(position, suggestions[position], outcome)
             if trial is not None:
                 self._call_back(trial)
-            self._show(self.ledger.finished())
+            self._update_progress(self.ledger.finished())
 
     def _call_back(self, trial: FrozenTrial) -> None:
         for callback in self.callbacks:
             callback(self.ledger.study, trial)
 
-    def _show(self, done: Mapping[int, FrozenTrial]) -> None:
-        self.progress.update(len(done), _best(done, self.goal))
+    def _update_progress(self, done: Mapping[int, FrozenTrial]) -> None:
+        self.progress.update(len(done), _describe_best_score(done, self.goal))
 
 
-def _run(
+def _run_at_position(
     cross_validation, params, goal, pruner, earlier, position, contexts
 ) -> tuple[int, TrialOutcome]:
     """Run a trial; return its position and its outcome."""
@@ -141,7 +141,7 @@ def has_scores(done: Mapping[int, FrozenTrial]) -> bool:
     return any(trial.state == TrialState.COMPLETE for trial in done.values())
 
 
-def _best(done: Mapping[int, FrozenTrial], goal: SearchGoal) -> str:
+def _describe_best_score(done: Mapping[int, FrozenTrial], goal: SearchGoal) -> str:
     """Describe the best score or, with several objectives, the number of scores."""
     complete = [t.values for t in done.values() if t.state == TrialState.COMPLETE]
     if not complete:

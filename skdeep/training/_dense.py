@@ -82,14 +82,14 @@ class DenseStep:
         # Make the views once: in each step, a view would cost as much as a small
         # product.
         *hidden, last = weights
-        self._weights = self._cut([*(weight.mT for weight in hidden), last])
-        self._biases = self._cut([*biases[:-1], biases[-1].mT])
-        self._weight_gradients = self._cut(weight_gradients)
+        self._weights = self._split_by_inputs([*(weight.mT for weight in hidden), last])
+        self._biases = self._split_by_inputs([*biases[:-1], biases[-1].mT])
+        self._weight_gradients = self._split_by_inputs(weight_gradients)
         # Widths after the activation: maxout reduces them.
         self._activation_widths = [weight.shape[2] for weight in weights[1:]]
         self._workspaces: dict[int, _Workspace] = {}
 
-    def _cut(self, layers: list[Tensor]) -> list[Sequence[Tensor]]:
+    def _split_by_inputs(self, layers: list[Tensor]) -> list[Sequence[Tensor]]:
         """Split the tensor of the first layer into parts that read one input each."""
         first, *others = layers
         return [first.split(self._parts), *([layer] for layer in others)]
@@ -168,7 +168,7 @@ class DenseStep:
         *hidden, n_scores = [weight.shape[1] for weight in self.weights]
         sums = [new(k, n_samples, width) for width in hidden]
         raw = new(k, n_scores, n_samples)
-        layers = zip(self._biases, self._weights, self._cut([*sums, raw]), strict=True)
+        layers = zip(self._biases, self._weights, self._split_by_inputs([*sums, raw]), strict=True)
         self._workspaces[n_samples] = _Workspace(
             sums=sums,
             deltas=[new(k, n_samples, width) for width in self._activation_widths],

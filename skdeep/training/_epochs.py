@@ -195,7 +195,7 @@ class Fit:
             permutation = self.task.rng.permutation(len(self._order))
             self._order = self._order[permutation]
         self._started = time.perf_counter()
-        self.notify_begin()
+        self.notify_epoch_begin()
         return self._order
 
     def set_rates(self, share: float) -> None:
@@ -231,7 +231,7 @@ class Fit:
             self._stop_diverged()
             stop = True
         # Not ``or``: the callbacks must be called in any case.
-        self._stopped = self.notify_end(record) | stop
+        self._stopped = self.notify_epoch_end(record) | stop
         self.is_over = self._stopped or self.state.n_iter == self.task.n_epochs
 
     def finish(self) -> None:
@@ -266,14 +266,14 @@ class Fit:
 
     # -- callbacks ---------------------------------------------------------------------
 
-    def notify_begin(self) -> None:
+    def notify_epoch_begin(self) -> None:
         """Call the callbacks at the beginning of an epoch."""
         with self._releasing_generators():
             self.task.begin_epoch()
         if self.observer is not None:
             self.observer.begin_epoch()
 
-    def notify_end(self, record: dict[str, Any]) -> bool:
+    def notify_epoch_end(self, record: dict[str, Any]) -> bool:
         """Call the callbacks at the end of an epoch; return whether to stop."""
         stop = False
         if self.observer is not None:
@@ -429,7 +429,7 @@ class Fit:
         if self.generators is not None:
             generators += self.generators.states()
         return {
-            "learners": [_state_of(learner) for learner in self.task.learners],
+            "learners": [_learner_state(learner) for learner in self.task.learners],
             "best": as_arrays(self.best),
             "state": self.state,
             "rng": self.task.rng.get_state(legacy=False),
@@ -448,7 +448,7 @@ class Fit:
         if saved is None:
             return
         for learner, state in zip(self.task.learners, saved["learners"], strict=True):
-            _restore(learner, state)
+            _restore_learner(learner, state)
         self.best = as_tensors(saved["best"])
         vars(self.state).update(vars(saved["state"]))
         self.task.rng.set_state(saved["rng"])
@@ -465,7 +465,7 @@ class Fit:
             self.observer.load_state(saved["observer"])
 
 
-def _state_of(learner: Any) -> dict[str, Any]:
+def _learner_state(learner: Any) -> dict[str, Any]:
     """Return the state of a learner for a checkpoint."""
     return {
         "module": ModuleState.of(learner.module),
@@ -475,7 +475,7 @@ def _state_of(learner: Any) -> dict[str, Any]:
     }
 
 
-def _restore(learner: Any, state: dict[str, Any]) -> None:
+def _restore_learner(learner: Any, state: dict[str, Any]) -> None:
     """Restore the state of a learner from a checkpoint."""
     state["module"].load_into(learner.module)
     own = list(learner.objective.parameters())

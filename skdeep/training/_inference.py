@@ -64,18 +64,18 @@ def call(
     except torch.OutOfMemoryError:
         raise
     except TypeError as error:
-        shapes = _shapes_of(inputs)
+        shapes = _format_shapes(inputs)
         error.add_note(f"Raised by the module on a batch of shape {shapes}.")
         raise
     except RuntimeError as error:
         if is_memory_error(error):
             raise MemoryError(first_line(error)) from error
         raise ValueError(
-            f"The module failed on a batch of shape {_shapes_of(inputs)}: {error}"
+            f"The module failed on a batch of shape {_format_shapes(inputs)}: {error}"
         ) from error
 
 
-def _shapes_of(inputs: Inputs) -> str:
+def _format_shapes(inputs: Inputs) -> str:
     values = inputs.values() if isinstance(inputs, Mapping) else inputs
     return ", ".join(str(tuple(x.shape)) for x in values)
 

@@ -19,7 +19,7 @@ from skdeep.training._epochs import Fit
 _CHUNK = 4096
 
 
-class _Function:
+class _TotalLoss:
     """Loss and gradient over all rows as a function of all parameters."""
 
     def __init__(self, fit: Fit):
@@ -85,7 +85,7 @@ def minimise(fit: Fit) -> None:
     options, history = task.options, task.state.history
     _check_repeatable(learner.module)
     learner.module.train()
-    function = _Function(fit)
+    function = _TotalLoss(fit)
     start = learner.vector().cpu().double().numpy().copy()
     latest = start
 
@@ -104,11 +104,11 @@ def minimise(fit: Fit) -> None:
         latest = intermediate_result.x.copy()
         learner.set_vector(function.tensor(latest))
 
-        fit.notify_begin()
+        fit.notify_epoch_begin()
         if fit.observer is not None:
             fit.observer.show_rows(task.train, training=True)
         record(intermediate_result.fun)
-        if fit.notify_end(history[-1]):
+        if fit.notify_epoch_end(history[-1]):
             raise StopIteration  # scipy then stops
         fit.check_cancelled()
 

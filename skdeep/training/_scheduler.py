@@ -477,7 +477,7 @@ class PopulationScheduler:
         """
         running = self._running_job()
         assert running is not None
-        request, n_bytes = _Request(fit, running), _memory_of(fit)
+        request, n_bytes = _Request(fit, running), _estimate_bytes(fit)
         with self._lock:
             if running.call.is_cancelled:
                 raise Cancelled
@@ -560,7 +560,7 @@ def _with_traceback(error: BaseException) -> BaseException:
     return error
 
 
-def _memory_of(fit: Fit) -> int:
+def _estimate_bytes(fit: Fit) -> int:
     """Return an estimate of the memory in bytes that a waiting fit uses."""
     batch: Any = fit.task.train.batch(slice(None))
     n_bytes = sum(x.nbytes for x in batch.inputs)

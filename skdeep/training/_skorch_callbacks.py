@@ -123,7 +123,7 @@ class SkorchCallbacks:
         self._notify("on_train_begin", **self._rows())
         if len(self.net.history) > len(task.state.history):
             # LoadInitState has loaded the records of an earlier training.
-            task.state.history[:] = [_plain(record) for record in self.net.history]
+            task.state.history[:] = [_to_history_record(record) for record in self.net.history]
 
     def _make_net(self) -> NeuralNet:
         task, learner, options = self.task, self.learner, self.task.options
@@ -209,7 +209,7 @@ class SkorchCallbacks:
         """Keep the outputs of the module until the batch ends."""
 
         def keep(module, inputs, output) -> None:
-            self._outputs.append(tree_map(_detached, output))
+            self._outputs.append(tree_map(_detach_if_tensor, output))
 
         self._outputs = []
         self._hook = self.learner.module.register_forward_hook(keep)
@@ -330,7 +330,7 @@ class SkorchCallbacks:
 
     def state(self) -> dict:
         """Return the state of the callbacks, as far as it can be saved."""
-        states = [_state_of(callback) for callback in self.callbacks]
+        states = [_callback_state(callback) for callback in self.callbacks]
         return {"callbacks": states}
 
     def load_state(self, state: dict) -> None:
@@ -345,7 +345,7 @@ class SkorchCallbacks:
             self.net.add_epoch(record)
 
 
-def _plain(record: dict) -> dict:
+def _to_history_record(record: dict) -> dict:
     """Return a record of skorch's history as a record of ``history_``."""
     names = {"dur": "duration"}
     left_out = {"batches", "train_batch_count", "valid_batch_count", "valid_acc"}
@@ -369,7 +369,7 @@ def _initialize_inner(callbacks: Sequence[Callback]) -> None:
                 inner.initialize()
 
 
-def _detached(value):
+def _detach_if_tensor(value):
     return value.detach() if isinstance(value, Tensor) else value
 
 
@@ -379,7 +379,7 @@ def _join_outputs(*parts):
     return parts[0] if is_whole else torch.cat(parts)
 
 
-def _state_of(callback: Callback) -> dict:
+def _callback_state(callback: Callback) -> dict:
     """Return the plain attributes of a callback, and the states of its schedulers."""
     plain = (bool, int, float, str, type(None), np.ndarray, np.generic)
     values: dict[str, Any] = {}

@@ -109,7 +109,7 @@ class StackedEpoch:
         stops = np.cumsum(batch_sizes(longest, self.size)).tolist()
         self.bounds = list(zip([0, *stops[:-1]], stops, strict=True))
         self.lengths = torch.tensor(lengths, device=device)
-        self.target = self._in_order([member.target for member in self.members])
+        self.target = self._gather_in_order([member.target for member in self.members])
         self.is_equal = self._source(0).weight is None
         self.weight = self._weights(longest)
 
@@ -149,7 +149,7 @@ class StackedEpoch:
         parts = zip(x.split(1), self.streams, strict=True)
         return [part.expand(len(stream), -1, -1) for part, stream in parts]
 
-    def _in_order(self, tensors: list[Tensor]) -> Tensor:
+    def _gather_in_order(self, tensors: list[Tensor]) -> Tensor:
         """Return the networks' tensors in the order of their rows, (K, n, ...)."""
         ordered: list[Tensor] = []
         remaining = iter(tensors)
@@ -170,7 +170,7 @@ class StackedEpoch:
         weights: list[Any] = [self._source(k).weight for k in range(len(self.members))]
         if self.is_equal:
             return None if is_row.all() else is_row.to(self.members[0].inputs.dtype)
-        return self._in_order(weights) * is_row
+        return self._gather_in_order(weights) * is_row
 
     def _shares(self, start: int, stop: int):
         """Return the scale, sizes and sums of weights of a batch."""

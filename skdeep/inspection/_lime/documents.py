@@ -33,7 +33,7 @@ class DocumentRows(PartRows):
 
     def __init__(self, X, groups: str, ignores_case: bool):
         self._texts = list(X)
-        self._pieces = [_split(text) for text in self._texts]
+        self._pieces = [_split_words(text) for text in self._texts]
         names: dict[str, int] = {}
         self._of_pieces = [
             _number(pieces, names, groups == "position", ignores_case)
@@ -124,7 +124,7 @@ def _ignores_case(estimator) -> bool:
     )
 
 
-def _split(text: str) -> list[str]:
+def _split_words(text: str) -> list[str]:
     """Return the pieces of a text: separators at even positions, words at odd ones."""
     pieces, end = [], 0
     for match in _WORD.finditer(text):

@@ -54,7 +54,7 @@ def make_rows(estimator, X, background, options) -> TableRows | CellRows | PartR
         # Token ids are labels: a number between two of them means nothing.
         options = options | {"categorical_features": list(range(X.shape[1]))}
     if X.ndim == 2:
-        return _table(X, background, names, options, are_tokens)
+        return _table_rows(X, background, names, options, are_tokens)
     return sequence_rows(X, background, names, options)
 
 
@@ -66,7 +66,7 @@ def _padding(estimator) -> float | None:
     return np.nan if network.embedding_dim is None else 0
 
 
-def _table(
+def _table_rows(
     X, background, names: list, options: dict, are_tokens: bool = False
 ) -> TableRows:
     groups = options["groups"]

@@ -209,7 +209,7 @@ class TableRows:
         return np.array(columns, dtype=np.intp)
 
 
-class SparseRows(PartRows):
+class SparseTableRows(PartRows):
     """Rows of a sparse table, and their perturbations.
 
     The nonzero entries of a row are its units; a draw sets some of them to 0.
@@ -265,7 +265,7 @@ class SparseRows(PartRows):
         return rows if self.X.format == "dia" else type(self.X)(rows)
 
 
-def sparse_rows(X, names: list, options: dict) -> SparseRows:
+def sparse_rows(X, names: list, options: dict) -> SparseTableRows:
     """Return the rows of a sparse table as rows to explain."""
     if len(X.shape) != 2 or 0 in X.shape:
         raise ValueError(
@@ -278,4 +278,4 @@ def sparse_rows(X, names: list, options: dict) -> SparseRows:
             raise ValueError(
                 f"{name} is for dense tables, but X is sparse; pass X.toarray()."
             )
-    return SparseRows(X, names)
+    return SparseTableRows(X, names)

@@ -29,7 +29,7 @@ def read_rows(X, name: str, padding: float | None = None) -> Any:
             "[document]."
         )
     if padding is not None:
-        X = _padded(X, padding)
+        X = _pad_sequences(X, padding)
     # On the type: a DataFrame may have a column named "collect".
     if hasattr(type(X), "collect"):
         raise TypeError(f"{name} is a {type(X).__name__}; pass {name}.collect().")
@@ -50,7 +50,7 @@ def read_rows(X, name: str, padding: float | None = None) -> Any:
     return rows
 
 
-def _padded(X, padding: float) -> Any:
+def _pad_sequences(X, padding: float) -> Any:
     """Return a list of sequences of different lengths as one array, (n, T[, ...])."""
     if not isinstance(X, (list, tuple)) and getattr(X, "dtype", "") != "O":
         return X
@@ -122,11 +122,11 @@ def row_labels(X, given) -> list:
     """Return the names of rows: the user's, the index, or positions."""
     n_rows = _num_samples(X)
     if given is not None:
-        return _check_names(given, n_rows, "row_names")
+        return _check_name_list(given, n_rows, "row_names")
     return list(X.index) if isinstance(X, _PANDAS) else list(range(n_rows))
 
 
-def _check_names(given, n: int, parameter: str) -> list:
+def _check_name_list(given, n: int, parameter: str) -> list:
     """Return the user's names as a list; raise if their number is not n."""
     if isinstance(given, (str, bytes)) or np.ndim(given) != 1 or len(given) != n:
         raise ValueError(f"{parameter} must be a list of {n} names, got {given!r}.")
@@ -186,7 +186,7 @@ def feature_names(estimator, X, given) -> list:
     """Return the names of the features: the user's, those of X or the estimator's."""
     n_features = X.shape[-1]
     if given is not None:
-        return _check_names(given, n_features, "feature_names")
+        return _check_name_list(given, n_features, "feature_names")
     if isinstance(X, pd.DataFrame):
         return list(X.columns)
     known = getattr(estimator, "feature_names_in_", ())
