@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from skdeep._axes import import_pyplot
 from skdeep._input_checks import check_name, naming, tensor_to_numpy
-from skdeep.inspection._axes import import_pyplot
 
 # Narrower axes, in inches, get fewer dates than matplotlib's locator prefers.
 _ROOM_FOR_DATES = 6
@@ -163,7 +163,9 @@ class ForecastDisplay:
             path = paths[key]
             n_rows = int(n_history or 0) or max(estimator.window, 2 * len(path))
             rows = past[_series_mask(key, X, estimator)][-n_rows:]
-            truth = None if actual is None else actual[_series_mask(key, later, estimator)]
+            truth = (
+                None if actual is None else actual[_series_mask(key, later, estimator)]
+            )
             for place in targets:
                 forecast = _forecast_table(path, ends.get(key), truth, place)
                 label = _label(key, past.columns[place])
@@ -238,7 +240,10 @@ class ForecastDisplay:
     def _draw(self, ax, table):
         """Draw a table. The curves of the future start at the last known value."""
         n_known = len(table) - int(table["forecast"].count())
-        times, history = _to_plot_times(table.index), table["history"].to_numpy()[:n_known]
+        times, history = (
+            _to_plot_times(table.index),
+            table["history"].to_numpy()[:n_known],
+        )
         self.lines_ += ax.plot(times[:n_known], history, "C0", label="history")
         times = times[n_known - 1 :]
 
@@ -248,7 +253,9 @@ class ForecastDisplay:
         if "truth" in table:
             truth = from_last_known("truth")
             self.lines_ += ax.plot(times, truth, "C0", alpha=0.5, label="actual")
-        self.lines_ += ax.plot(times, from_last_known("forecast"), "C1", label="forecast")
+        self.lines_ += ax.plot(
+            times, from_last_known("forecast"), "C1", label="forecast"
+        )
         if "lower" in table:
             lower, upper = from_last_known("lower"), from_last_known("upper")
             style = dict(color="C1", alpha=0.2, linewidth=0)
@@ -397,7 +404,9 @@ def _label(key, target: str) -> str:
     return ": ".join(str(part) for part in (key, target) if part not in (None, ""))
 
 
-def _forecast_table(path, ends, actual: pd.DataFrame | None, place: int) -> pd.DataFrame:
+def _forecast_table(
+    path, ends, actual: pd.DataFrame | None, place: int
+) -> pd.DataFrame:
     """Return the forecast of a target with its interval and the actual values."""
     steps = len(path)
     index = getattr(path, "index", None)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from skdeep._axes import get_axes, import_pyplot
 from skdeep._input_checks import check_fitted, check_name
-from skdeep.inspection._axes import get_axes, import_pyplot
 from skdeep.inspection._nested import innermost, innermost_unfitted
 
 

@@ -214,6 +214,8 @@ class MulticlassPairwiseAUC(_PairwiseAUC):
     ) -> tuple[Tensor, Tensor]:
         weight = torch.ones_like(raw) * scale
         truth, share = self._split(raw, target, weight)
-        gradient = _apply_by_label(_pair_gradient, raw, truth > 0, weight, share * weight)
+        gradient = _apply_by_label(
+            _pair_gradient, raw, truth > 0, weight, share * weight
+        )
         gradient += _mean_score_gradient(raw, truth, weight) / raw.shape[-1]
         return self.per_sample_in_batch(raw, target, weight[..., 0]), gradient

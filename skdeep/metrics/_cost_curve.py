@@ -6,8 +6,8 @@ from numbers import Real
 
 import numpy as np
 
+from skdeep._axes import get_axes
 from skdeep._input_checks import check_fitted, check_flag, check_name, naming
-from skdeep._optional_dependencies import import_optional
 from skdeep.encoding import (
     bayes_threshold,
     check_alpha,
@@ -16,7 +16,6 @@ from skdeep.encoding import (
     cost_table,
 )
 from skdeep.metrics._labels import (
-    check_axes,
     check_column,
     check_labels,
     check_same_length,
@@ -375,12 +374,7 @@ class CostCurveDisplay:
         'model'
         >>> plt.close("all")
         """
-        plt = import_optional(
-            "matplotlib.pyplot", extra="plot", user="CostCurveDisplay.plot"
-        )
-        if ax is None:
-            _, ax = plt.subplots(layout="constrained")
-        check_axes(ax)
+        ax = get_axes(self, ax)
         check_name(name)
         plot_constants = check_flag(plot_constants, "plot_constants")
         if not isinstance(curve_kwargs, (dict, type(None))):

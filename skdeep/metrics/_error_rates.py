@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from skdeep._axes import check_axes, import_pyplot
 from skdeep._input_checks import check_fitted, check_name, tensor_to_numpy
-from skdeep._optional_dependencies import import_optional
 from skdeep.encoding import join_labels
 from skdeep.metrics._labels import (
-    check_axes,
     check_column,
     check_label,
     check_labels,
@@ -315,7 +314,7 @@ class ErrorRatesDisplay:
         >>> plt.close("all")
         """
         self._compute()
-        self.axes_ = _two_axes(ax, len(self.counts))
+        self.axes_ = _two_axes(self, ax, len(self.counts))
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
         both = zip(self.axes_, _RATES, strict=True)
         self.lines_ = [self._draw(axes, rate) for axes, rate in both]
@@ -426,11 +425,9 @@ def _wilson(errors, n) -> tuple[np.ndarray, np.ndarray]:
     return np.where(share == 0, 0.0, lower), np.where(share == 1, 1.0, upper)
 
 
-def _two_axes(ax, n_groups: int) -> np.ndarray:
+def _two_axes(display, ax, n_groups: int) -> np.ndarray:
     """Return the axes of the two rates; a new figure grows with the groups."""
-    plt = import_optional(
-        "matplotlib.pyplot", extra="plot", user="ErrorRatesDisplay.plot"
-    )
+    plt = import_pyplot(display)
     if n_groups > _MAX_GROUPS:
         raise ValueError(
             f"groups has {n_groups} distinct values, more than the {_MAX_GROUPS} that "

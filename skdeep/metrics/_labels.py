@@ -203,9 +203,3 @@ def check_true_labels(y_true: np.ndarray, abstain_label) -> None:
         raise ValueError(
             f"abstain_label={abstain_label!r} must not be a class, but y_true holds it."
         )
-
-
-def check_axes(ax) -> None:
-    """Raise if ``ax`` is not matplotlib Axes."""
-    if not hasattr(ax, "get_legend_handles_labels"):
-        raise TypeError(f"ax must be matplotlib Axes, got {short(ax)}.")

@@ -7,7 +7,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep._optional_dependencies import import_optional
+from skdeep._axes import import_pyplot
 
 
 class SearchPlots:
@@ -41,7 +41,7 @@ class SearchPlots:
         'score'
         >>> plt.close()
         """
-        return self._plot("plot_optimization_history", metric)
+        return self._plot("plot_history", "plot_optimization_history", metric)
 
     def plot_importances(self, metric=None):
         """Plot how much of the variance of the scores each parameter explains.
@@ -76,7 +76,7 @@ class SearchPlots:
         'Hyperparameter Importance'
         >>> plt.close()
         """
-        return self._plot("plot_param_importances", metric)
+        return self._plot("plot_importances", "plot_param_importances", metric)
 
     def plot_slices(self, params=None, metric=None):
         """Plot the score against each parameter, with a dot for each trial.
@@ -105,14 +105,15 @@ class SearchPlots:
         'C'
         >>> plt.close()
         """
-        return self._plot("plot_slice", metric, params=params)
+        return self._plot("plot_slices", "plot_slice", metric, params=params)
 
-    def _plot(self, name: str, metric, **options):
-        """Call a plot function of Optuna without changing matplotlib's settings."""
+    def _plot(self, method: str, name: str, metric, **options):
+        """Call a plot function of Optuna without changing matplotlib's settings.
+
+        ``method`` is the public method, for the message if matplotlib is missing.
+        """
         check_is_fitted(self, "study_")
-        plt = import_optional(
-            "matplotlib.pyplot", extra="plot", user=f"OptunaSearchCV.{name}"
-        )
+        plt = import_pyplot(self, method)
         from optuna.visualization import matplotlib as optuna_plots
 
         from skdeep.model_selection._sampling import quiet_optuna

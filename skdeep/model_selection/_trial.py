@@ -191,7 +191,9 @@ class TrialRun:
         outcome.values = values
         outcome.test_scores = _scores_by_metric([record.test for record in records])
         if self.cross_validation.return_train_score:
-            outcome.train_scores = _scores_by_metric([record.train for record in records])
+            outcome.train_scores = _scores_by_metric(
+                [record.train for record in records]
+            )
         return outcome
 
     def _outcome(self, state: str, **given) -> TrialOutcome:

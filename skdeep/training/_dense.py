@@ -168,7 +168,12 @@ class DenseStep:
         *hidden, n_scores = [weight.shape[1] for weight in self.weights]
         sums = [new(k, n_samples, width) for width in hidden]
         raw = new(k, n_scores, n_samples)
-        layers = zip(self._biases, self._weights, self._split_by_inputs([*sums, raw]), strict=True)
+        layers = zip(
+            self._biases,
+            self._weights,
+            self._split_by_inputs([*sums, raw]),
+            strict=True,
+        )
         self._workspaces[n_samples] = _Workspace(
             sums=sums,
             deltas=[new(k, n_samples, width) for width in self._activation_widths],

@@ -158,7 +158,11 @@ def make_chunks(fits: Iterable[Fit], n_threads: int) -> list[list[Member]]:
         list(itertools.chain(*streams.values())) for streams in groups_by_key.values()
     ]
     share = sum(map(_epoch_work, groups)) / n_threads
-    chunks = [chunk for group in groups for chunk in _split_into_chunks(group, share, n_threads)]
+    chunks = [
+        chunk
+        for group in groups
+        for chunk in _split_into_chunks(group, share, n_threads)
+    ]
     return sorted(chunks, key=_epoch_work, reverse=True)
 
 
@@ -168,7 +172,9 @@ def _epoch_work(members: list[Member]) -> int:
     return len(members) * len(members[0].inputs) * network.work_per_row
 
 
-def _split_into_chunks(members: list[Member], share: float, n_threads: int) -> list[list[Member]]:
+def _split_into_chunks(
+    members: list[Member], share: float, n_threads: int
+) -> list[list[Member]]:
     """Split members into even chunks of at most ``share``, the work of a thread.
 
     There are fewer chunks if their work would not be worth a thread, and on the CPU

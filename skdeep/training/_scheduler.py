@@ -40,7 +40,7 @@ _thread_state = threading.local()
 
 def current_scheduler() -> PopulationScheduler | None:
     """Return the scheduler to which the calling thread may submit its fit, if any."""
-    running = getattr(_thread_state, "running", None)
+    running: _RunningJob | None = getattr(_thread_state, "running", None)
     # A thread waiting on its own nested call already counts as idle. A thread that
     # holds the lock of torch's global generators blocks the threads that need it, so
     # waiting for their fits would be a deadlock.
@@ -394,7 +394,7 @@ class PopulationScheduler:
 
     def _running_job(self) -> _RunningJob | None:
         """Return the job of the calling thread, if it runs in this scheduler."""
-        running = getattr(_thread_state, "running", None)
+        running: _RunningJob | None = getattr(_thread_state, "running", None)
         is_own = running is not None and running.call.scheduler is self
         return running if is_own else None
 
@@ -525,7 +525,8 @@ def _dispatching() -> list[ParallelCall]:
     """Return the calls that the calling thread has started and not waited for."""
     if not hasattr(_thread_state, "dispatching"):
         _thread_state.dispatching = []
-    return _thread_state.dispatching
+    calls: list[ParallelCall] = _thread_state.dispatching
+    return calls
 
 
 def _end_dispatching(call: ParallelCall) -> None:
@@ -563,5 +564,8 @@ def _with_traceback(error: BaseException) -> BaseException:
 def _estimate_bytes(fit: Fit) -> int:
     """Return an estimate of the memory in bytes that a waiting fit uses."""
     batch: Any = fit.task.train.batch(slice(None))
-    n_bytes = sum(x.nbytes for x in batch.inputs)
-    return _INPUT_COPIES * n_bytes + 6 * fit.learner.flat.values.nbytes
+    n_bytes: int = sum(x.nbytes for x in batch.inputs)
+    # The network's buffer and its gradient, the two moments of Adam, the best weights
+    # of early stopping, and the copy in the population.
+    n_network_bytes: int = 6 * fit.learner.flat.values.nbytes
+    return _INPUT_COPIES * n_bytes + n_network_bytes

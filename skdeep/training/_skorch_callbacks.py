@@ -123,7 +123,9 @@ class SkorchCallbacks:
         self._notify("on_train_begin", **self._rows())
         if len(self.net.history) > len(task.state.history):
             # LoadInitState has loaded the records of an earlier training.
-            task.state.history[:] = [_to_history_record(record) for record in self.net.history]
+            task.state.history[:] = [
+                _to_history_record(record) for record in self.net.history
+            ]
 
     def _make_net(self) -> NeuralNet:
         task, learner, options = self.task, self.learner, self.task.options

@@ -345,7 +345,7 @@ def test_bad_predictions(truth, score, message):
 
 
 def test_invalid_drawing_arguments():
-    with pytest.raises(TypeError, match="ax must be matplotlib Axes, got 3"):
+    with pytest.raises(TypeError, match="ax must be a matplotlib Axes, got int"):
         from_predictions(y, P, ax=3)
     with pytest.raises(TypeError, match="curve_kwargs must be a dict, got 3"):
         from_predictions(y, P, curve_kwargs=3)

@@ -308,7 +308,7 @@ def test_invalid_labels():
 def test_bad_axes():
     with pytest.raises(ValueError, match="ax must hold two axes, .* got 1"):
         from_predictions(y, GUESS, GROUPS, ax=plt.subplots()[1])
-    with pytest.raises(TypeError, match="ax must be matplotlib Axes, got 1"):
+    with pytest.raises(TypeError, match="ax must be a matplotlib Axes, got int"):
         from_predictions(y, GUESS, GROUPS, ax=[1, 2])
 
 

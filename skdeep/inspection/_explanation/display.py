@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from skdeep._axes import get_axes
 from skdeep._input_checks import check_name
-from skdeep.inspection._axes import get_axes
 from skdeep.inspection._explanation.drawing import (
     NO_UNIT,
     background_color,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from skdeep.inspection._lime.cells import PartRows
-from skdeep.inspection._lime.user_input import is_name
+from skdeep.inspection._lime.user_input import equals_string
 
 _WORD = re.compile(r"\w+")
 _GROUPS = ("word", "position")
@@ -107,7 +107,7 @@ def document_rows(estimator, X, options: dict) -> DocumentRows:
         if options[name] is not None:
             raise ValueError(f"{name} is for tables, but X contains documents.")
     groups = options["groups"]
-    if groups is not None and not any(is_name(groups, name) for name in _GROUPS):
+    if groups is not None and not any(equals_string(groups, name) for name in _GROUPS):
         raise ValueError(
             f"groups={groups!r} must be one of {list(_GROUPS)} for documents."
         )

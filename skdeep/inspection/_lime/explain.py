@@ -290,7 +290,9 @@ def lime_explain(
     limit = N_TOGETHER * max(1, _N_NUMBERS // rows.draw_size() // N_TOGETHER)
     _draw_until_stable(rows, output, explainers, limit, metadata)
     names = row_labels(rows.X, row_names)
-    explanation = _make_explanation(rows, names, output, predictions, explainers, num_features)
+    explanation = _make_explanation(
+        rows, names, output, predictions, explainers, num_features
+    )
     _warn_of_poor_fits(explanation)
     return explanation
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from skdeep._optional_dependencies import import_optional
 from skdeep.inspection._lime.cells import CellRows, replace_by_color
-from skdeep.inspection._lime.user_input import as_floats, is_name, numbered_groups
+from skdeep.inspection._lime.user_input import as_floats, equals_string, numbered_groups
 
 SUPERPIXEL = "superpixel"
 
@@ -71,7 +71,7 @@ def _gray_or_rgb(pictures: np.ndarray) -> np.ndarray:
 def _superpixels(pictures: np.ndarray, options: dict) -> np.ndarray:
     """Return the superpixel of each pixel, (n, height, width)."""
     groups, shape = options["groups"], pictures.shape[:3]
-    if groups is not None and not is_name(groups, SUPERPIXEL):
+    if groups is not None and not equals_string(groups, SUPERPIXEL):
         if isinstance(groups, (str, dict)):
             raise ValueError(
                 f"groups={groups!r} must be {SUPERPIXEL!r} or integers for images."

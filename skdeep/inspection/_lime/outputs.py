@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
+from skdeep.inspection._lime.user_input import equals_string
 from skdeep.inspection._nested import innermost
 
 MARGIN = "margin"
@@ -112,7 +113,7 @@ def find_output(estimator, target, link: str, *, step=None, class_names=None) ->
     step = _check_step(estimator, step)
     if is_classifier(estimator):
         classes = _classes(estimator)
-        if not (_is_label(target, MARGIN) and MARGIN not in classes):
+        if not (equals_string(target, MARGIN) and MARGIN not in classes):
             output = _probability(estimator, classes, target, step)
             return _log_odds(output) if link == "logit" else output
         _check_no_logit(link)
@@ -229,7 +230,9 @@ def _function_output(function, target, link: str, class_names) -> FunctionOutput
     def evaluate(X, **params):
         outputs = _to_floats(function(X, **params), X, "the function")
         outputs = outputs[:, np.newaxis] if outputs.ndim == 1 else outputs
-        return _to_log_odds(_check_probabilities(outputs)) if link == "logit" else outputs
+        return (
+            _to_log_odds(_check_probabilities(outputs)) if link == "logit" else outputs
+        )
 
     names = [] if class_names is None else list(class_names)
     return FunctionOutput(evaluate, names, None, target, link == "logit")
@@ -281,11 +284,6 @@ def _classes(classifier) -> list:
             f"predicts {len(classifier.classes_)}."
         )
     return list(classifier.classes_)
-
-
-def _is_label(value, label) -> bool:
-    """Return whether a value of any type is a label."""
-    return isinstance(value, str) and value == label
 
 
 def _margin(estimator, classes: list, step: int | None) -> Output:

@@ -14,8 +14,8 @@ from skdeep.inspection._lime.tables import TableRows, sparse_rows
 from skdeep.inspection._lime.user_input import (
     are_documents,
     check_background,
+    equals_string,
     feature_names,
-    is_name,
     named_groups,
     numbered_groups,
     pad_to_same_length,
@@ -40,7 +40,7 @@ def make_rows(estimator, X, background, options) -> TableRows | CellRows | PartR
         for name in ("discretize", "categorical_features"):
             if options[name] is not None:
                 raise ValueError(f"{name} is for tables, got X of shape {X.shape}.")
-    is_image = X.ndim == 4 or is_name(options["groups"], SUPERPIXEL)
+    is_image = X.ndim == 4 or equals_string(options["groups"], SUPERPIXEL)
     if is_image and X.ndim > 2:
         return image_rows(X, options)
     are_tokens = padding == 0 and X.ndim == 2

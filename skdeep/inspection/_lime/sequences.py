@@ -8,9 +8,9 @@ import pandas as pd
 from skdeep.inspection._lime.cells import REPLACEMENTS, CellRows, mean_cells
 from skdeep.inspection._lime.user_input import (
     as_floats,
+    equals_string,
     feature_names,
     has_labels,
-    is_name,
     labels_of_times,
     named_groups,
     numbered_groups,
@@ -48,12 +48,12 @@ def _sequences(X, background, means, names, options: dict, times: list) -> CellR
 def _sequence_units(times: list, names: list, options: dict) -> tuple:
     """Return the unit of each cell, (n_timesteps, n_features), and their names."""
     groups, shape = options["groups"], (len(times), len(names))
-    if groups is None or is_name(groups, "cell"):
+    if groups is None or equals_string(groups, "cell"):
         cells = [f"{name} {_time(time)}" for time in times for name in names]
         return np.arange(len(cells)).reshape(shape), cells
-    if is_name(groups, "feature"):
+    if equals_string(groups, "feature"):
         return np.broadcast_to(np.arange(shape[1]), shape), [str(n) for n in names]
-    if is_name(groups, "time"):
+    if equals_string(groups, "time"):
         n_segments = min(options["n_segments"] or _N_SEGMENTS, len(times))
         segments = [
             list(part) for part in np.array_split(range(len(times)), n_segments)

@@ -133,9 +133,10 @@ def _check_name_list(given, n: int, parameter: str) -> list:
     return list(given)
 
 
-def is_name(value, name: str) -> bool:
-    """Return whether a value of any type is a name."""
-    return isinstance(value, str) and value == name
+def equals_string(value, text: str) -> bool:
+    """Return whether a value of any type is a given string."""
+    # An array compared with a string would be an array, whose truth is an error.
+    return isinstance(value, str) and value == text
 
 
 def as_floats(X, name: str) -> np.ndarray:

@@ -1,12 +1,12 @@
-"""The axes that displays draw on."""
+"""The matplotlib axes that displays draw on."""
 
 from __future__ import annotations
 
 from skdeep._optional_dependencies import import_optional
 
 
-def import_pyplot(display):
-    """Return ``matplotlib.pyplot`` for a display.
+def import_pyplot(display, method: str = "plot"):
+    """Return ``matplotlib.pyplot`` for a method of a display.
 
     Raises
     ------
@@ -14,12 +14,12 @@ def import_pyplot(display):
         If matplotlib is not installed.
     """
     owner = display if isinstance(display, type) else type(display)
-    user = f"{owner.__name__}.plot"
+    user = f"{owner.__name__}.{method}"
     return import_optional("matplotlib.pyplot", extra="plot", user=user)
 
 
 def get_axes(display, ax, size=None):
-    """Return the axes given to a display, or those of a new figure if there are none.
+    """Return the axes passed to a display, or those of a new figure if ax is None.
 
     Raises
     ------
@@ -29,10 +29,15 @@ def get_axes(display, ax, size=None):
         If ``ax`` is not a matplotlib Axes.
     """
     plt = import_pyplot(display)
-    from matplotlib.axes import Axes
-
     if ax is None:
         return plt.subplots(figsize=size, layout="constrained")[1]
+    check_axes(ax)
+    return ax
+
+
+def check_axes(ax) -> None:
+    """Raise a TypeError if ``ax`` is not a matplotlib Axes."""
+    from matplotlib.axes import Axes
+
     if not isinstance(ax, Axes):
         raise TypeError(f"ax must be a matplotlib Axes, got {type(ax).__name__}.")
-    return ax
