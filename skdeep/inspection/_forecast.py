@@ -109,7 +109,7 @@ class ForecastDisplay:
             of steps if that is more.
         coverage : float, default=0.9
             Coverage of the prediction interval of each step; None draws no interval.
-            There is none either if the fit had no validation rows.
+            Without validation rows in ``fit``, none is drawn either.
         target : str or int, default=None
             The target to draw, by name or position; None draws each target on axes of
             its own.
@@ -260,7 +260,7 @@ class ForecastDisplay:
             lower, upper = from_last_known("lower"), from_last_known("upper")
             style = dict(color="C1", alpha=0.2, linewidth=0)
             band = ax.fill_between(times, lower, upper, **style)
-            band.set_label(_interval_name(self.coverage))
+            band.set_label(_interval_label(self.coverage))
             self.bands_.append(band)
 
 
@@ -268,7 +268,7 @@ def _check_forecaster(estimator) -> None:
     if not hasattr(estimator, "forecast_interval"):
         raise TypeError(
             f"{type(estimator).__name__} is not a forecaster. Pass a fitted "
-            "LSTMForecaster; of a Pipeline, pass pipeline[-1] and "
+            "LSTMForecaster; for a Pipeline, pass pipeline[-1] and "
             "pipeline[:-1].transform(X)."
         )
     check_is_fitted(estimator)
@@ -349,10 +349,10 @@ def _targets(estimator, X, y, name: str = "X") -> pd.DataFrame:
         targets = targets.set_axis(pd.Index(_column(rows, estimator.date_column)))
     with naming(name if y is None else "y"):
         values = targets.astype(float)
-    return values.set_axis(_shown_names(targets), axis=1)
+    return values.set_axis(_target_labels(targets), axis=1)
 
 
-def _shown_names(targets: pd.DataFrame) -> list[str]:
+def _target_labels(targets: pd.DataFrame) -> list[str]:
     """Return the names of targets; columns with numbers for names have none."""
     if all(isinstance(name, str) for name in targets.columns):
         return list(targets.columns)
@@ -425,7 +425,7 @@ def _forecast_table(
 
 
 def _append_forecast(past: pd.Series, forecast: pd.DataFrame) -> pd.DataFrame:
-    """Return the history and the forecast below each other."""
+    """Return the history, with the rows of the forecast below."""
     history = past.to_frame("history")
     if _has_dates(forecast.index):
         history.index = _to_dates(history.index)
@@ -437,7 +437,7 @@ def _append_forecast(past: pd.Series, forecast: pd.DataFrame) -> pd.DataFrame:
 def _to_dates(index: pd.Index) -> pd.Index:
     """Return the dates of an index that holds them as text or in one of its levels.
 
-    There are dates: otherwise the forecast would have none.
+    The forecast has dates only if this index holds some.
     """
     if isinstance(index, pd.MultiIndex):
         is_dates = [_has_dates(level) for level in index.levels]
@@ -479,5 +479,5 @@ def _label_times(ax, index: pd.Index) -> None:
         ax.set_xlabel("steps after the last known row")
 
 
-def _interval_name(coverage) -> str:
+def _interval_label(coverage) -> str:
     return "interval" if coverage is None else f"{100 * float(coverage):.4g} % interval"

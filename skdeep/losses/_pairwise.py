@@ -21,6 +21,7 @@ def _chunks(positive: Tensor, negative: Tensor) -> Iterator[tuple[slice, Tensor]
     n_rows = max(1, _PAIRS_PER_CHUNK // max(1, len(negative)))
     for start in range(0, len(positive), n_rows):
         rows = slice(start, start + n_rows)
+        # (n_rows, 1) and (n_negative,) -> (n_rows, n_negative)
         yield rows, negative - positive[rows, None]
 
 
@@ -78,7 +79,7 @@ def _apply_by_label(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor
 class _PairLosses(torch.autograd.Function):
     """``_pair_losses`` of each label; the backward pass recomputes the pairs.
 
-    Keeping them would take n_positive * n_negative numbers.
+    Autograd would keep n_positive * n_negative numbers.
     """
 
     @staticmethod

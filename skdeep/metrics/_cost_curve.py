@@ -217,6 +217,7 @@ class CostCurveDisplay:
             pos_label = find_pos_label(estimator)
         pos_label = positive_label(classes, pos_label, "estimator.classes_")
         codes = {label: code for code, label in enumerate(classes)}
+        # Raises for classes that the estimator does not know, before it predicts.
         encode_labels(check_labels(y, "y"), codes, "y")
         y_score = estimator.predict_proba(X)[:, codes[pos_label]]
         display = cls._from_scores(
@@ -325,6 +326,7 @@ class CostCurveDisplay:
         codes = {label: label == pos_label for label in labels}
         is_positive = encode_labels(y, codes, y_name)
         weight = check_weight(weight, y)
+        # Each row's share in the mean: sums of cost times share are then means.
         share = np.ones(len(y)) if weight is None else weight
         share = share / share.sum()
         if against == "alpha":
@@ -336,6 +338,7 @@ class CostCurveDisplay:
         fp, fn = _error_costs(alpha, row_costs, len(y))
         curve = _costs_by_threshold(is_positive, y_score, fp * share, fn * share)
         bayes: dict = {"bayes_threshold": alpha / (1 + alpha)}
+        # With costs per row there is no single best threshold to mark.
         if any(costs is not None for costs in row_costs.values()):
             decided = y_score >= bayes_threshold(fp, fn)
             bayes = {
@@ -362,6 +365,13 @@ class CostCurveDisplay:
         -------
         display : CostCurveDisplay
             The display.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        TypeError
+            If ``ax`` is not a matplotlib Axes, or ``curve_kwargs`` is not a dict.
 
         Examples
         --------
@@ -395,8 +405,10 @@ class CostCurveDisplay:
 
     def _plot_thresholds(self, style):
         """Draw the steps: a cost holds between a threshold and the one below it."""
+        # The last threshold is infinite: its cost holds up to probability 1.
         x = np.concatenate([[0.0], self.thresholds[:-1], [1.0]])
         y = np.concatenate([self.costs[:1], self.costs])
+        # The user's style last, so that it takes precedence.
         style = {"drawstyle": "steps-pre", **style}
         (self.line_,) = self.ax_.plot(x, y, **style)
         mark = self.decision_threshold
@@ -424,6 +436,7 @@ class CostCurveDisplay:
         if self.bayes_threshold is None:
             return None
         label = rf"$\alpha/(1+\alpha)$ = {self.bayes_threshold:.3g}"
+        # Several models on one axes share the line.
         if label in self.ax_.get_legend_handles_labels()[1]:
             return None
         style = dict(color="grey", linestyle=":", zorder=1, label=label)
@@ -434,6 +447,7 @@ class CostCurveDisplay:
         self.ax_.set_xscale("log")
         # Matplotlib's labels of minor ticks overlap, and it formats them as powers.
         self.ax_.xaxis.set_major_formatter("{x:g}")
+        # Within one power of ten, matplotlib would label one tick at most.
         if self.alphas[-1] < 10 * self.alphas[0]:
             self.ax_.set_xticks(np.geomspace(self.alphas[0], self.alphas[-1], 5))
             self.ax_.xaxis.set_major_formatter("{x:.2g}")
@@ -520,6 +534,7 @@ def _check_alpha(alpha) -> float:
 def _check_alphas(alpha) -> np.ndarray:
     """Return the ascending values of alpha that a curve is drawn over."""
     if alpha is None:
+        # A copy, because users may change the attribute of a display.
         return _DEFAULT_ALPHAS.copy()
     try:
         alphas = check_numbers(alpha, "alpha")
@@ -547,6 +562,8 @@ def _costs_by_threshold(is_positive, y_score, fp, fn) -> dict:
     ``fp`` and ``fn``, (n_samples,), are costs multiplied by the rows' shares in the
     mean.
     """
+    # Cumulative sums over the sorted probabilities: a loop over the thresholds would
+    # take quadratic time.
     thresholds, where = np.unique(y_score, return_inverse=True)
     n = len(thresholds)
     refused = np.bincount(where, np.where(is_positive, fn, 0.0), minlength=n)

@@ -195,9 +195,11 @@ class ErrorRatesDisplay:
         pos_label = positive_label(labels, pos_label, "estimator.classes_")
         costs = dict(fp_cost=fp_cost, fn_cost=fn_cost)
         y = check_labels(y, "y")
+        # Raises for classes that the estimator does not know, before it predicts.
         encode_labels(y, dict.fromkeys(labels, 0), "y")
         y_pred = estimator.predict(X, **accepted_costs(estimator, "predict", costs))
         step = final_predictor(estimator)
+        # Without a cost of abstaining, a classifier ignores its ``abstain_label``.
         abstains = getattr(step, "abstain_cost", None) is not None
         groups, group_name = _find_groups(X, groups)
         check_same_length(y=y, y_pred=y_pred, groups=groups)
@@ -302,6 +304,15 @@ class ErrorRatesDisplay:
         display : ErrorRatesDisplay
             The display.
 
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        TypeError, ValueError
+            If ``ax`` does not hold two matplotlib Axes.
+        ValueError
+            If there are more than 500 groups.
+
         Examples
         --------
         >>> import matplotlib.pyplot as plt
@@ -368,6 +379,7 @@ class ErrorRatesDisplay:
 
 def _find_groups(X, groups) -> tuple[np.ndarray, str | None]:
     """Return the group of each row and the name of the grouping."""
+    # A tuple is hashable too, but holds a group for each row.
     if not isinstance(groups, Hashable) or not np.isscalar(groups):
         return _check_groups(groups), _series_name(groups)
     columns = list(getattr(X, "columns", ()))
@@ -388,6 +400,7 @@ def _series_name(groups) -> str | None:
 
 def _check_groups(groups) -> pd.Categorical:
     """Return the group of each row; groups are ordered, the missing group is last."""
+    # Categories keep the user's order; other groups are sorted.
     if isinstance(getattr(groups, "dtype", None), pd.CategoricalDtype):
         return pd.Categorical(groups)
     return pd.Categorical(check_column(groups, "groups", "one group per row"))
@@ -398,7 +411,7 @@ def _counts(y_true, y_pred, groups, labels, pos_label, abstain_label) -> pd.Data
     codes = {label: int(label == pos_label) for label in labels}
     truth = encode_labels(y_true, codes, "y_true").astype(bool)
     if abstain_label is not None:
-        codes[abstain_label] = 2
+        codes[abstain_label] = 2  # neither class, so never an error
     decided = encode_labels(y_pred, codes, "y_pred")
     rows = pd.DataFrame(
         {
@@ -410,6 +423,7 @@ def _counts(y_true, y_pred, groups, labels, pos_label, abstain_label) -> pd.Data
             "abstained_positives": truth & (decided == 2),
         }
     )
+    # Rows without a group are a group; categories without rows are none.
     counts = rows.groupby(groups, observed=True, dropna=False).sum()
     return counts.rename_axis("group").astype(np.int64)
 
@@ -446,6 +460,7 @@ def _two_axes(display, ax, n_groups: int) -> np.ndarray:
 
 def _name_groups(axes, names, title) -> None:
     """Label the groups on the left, with the first group on top."""
+    # The axes may not be shared: a user can pass any two.
     for ax in axes:
         ax.set(ylim=(len(names) - 0.5, -0.5))
     shown = ["missing" if pd.isna(name) else str(name) for name in names]

@@ -160,8 +160,8 @@ class FoldFit:
             threading.Semaphore(0),
         )
         # Threads do not inherit context variables, such as joblib's and numpy's.
-        context = contextvars.copy_context()
-        self._thread = threading.Thread(target=context.run, args=(self._run_thread,))
+        variables = contextvars.copy_context()
+        self._thread = threading.Thread(target=variables.run, args=(self._run_thread,))
         self._config = _thread_config()
 
     def train_epoch(self) -> None:

@@ -19,7 +19,7 @@ def is_dead(process: dict) -> bool | None:
     Parameters
     ----------
     process : dict
-        What ``this_process`` returned in it.
+        Returned by ``this_process`` in that process.
     """
     # Process ids are reused, so an id alone does not identify a process; the start time
     # does.

@@ -29,6 +29,15 @@ class SearchPlots:
         ax : matplotlib Axes
             Axes of a new figure.
 
+        Raises
+        ------
+        NotFittedError
+            If the search is not fitted.
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If there is no such metric.
+
         Examples
         --------
         >>> import matplotlib.pyplot as plt
@@ -55,6 +64,15 @@ class SearchPlots:
         -------
         ax : matplotlib Axes
             Axes of a new figure.
+
+        Raises
+        ------
+        NotFittedError
+            If the search is not fitted.
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If there is no such metric.
 
         Notes
         -----
@@ -93,6 +111,15 @@ class SearchPlots:
         axes : matplotlib Axes or ndarray of Axes
             One for each parameter.
 
+        Raises
+        ------
+        NotFittedError
+            If the search is not fitted.
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If there is no such metric.
+
         Examples
         --------
         >>> import matplotlib.pyplot as plt
@@ -123,13 +150,13 @@ class SearchPlots:
             raise ValueError(f"metric must be one of {names}, got {metric!r}.")
         position = 0 if metric is None else names.index(metric)
         direction = self.study_.directions[position].name
-        # Optuna's importances look for parameters that make a target small, and warn
-        # about it.
-        turn = name == "plot_param_importances" and direction == "MAXIMIZE"
-        # Importances regard small targets as good, so negate those to be maximised.
-        sign = -1 if turn else 1
+        # Optuna's importances measure what makes a target small, so a target that is
+        # maximised is negated.
+        is_importance = name == "plot_param_importances"
+        sign = -1 if is_importance and direction == "MAXIMIZE" else 1
         if len(names) > 1:
             options["target"] = lambda trial: sign * trial.values[position]
+        # Optuna sets a style sheet for all figures.
         with quiet_optuna(), plt.rc_context():
             warnings.filterwarnings("ignore", "PedAnova.*to achieve low `target`")
             # Optuna warns if few trials have a parameter.

@@ -89,6 +89,7 @@ class _NumberEntry:
         low, high, step = (getattr(self.distribution, n) for n in _BOUNDS)
         if not low <= value <= high:
             raise ValueError
+        # Rounding may leave a remainder of almost 0 or almost a step.
         if step is not None and not np.isclose((value - low) % step, [0, step]).any():
             raise ValueError
         return float(value) if kind is Real else int(value)  # type: ignore
@@ -360,7 +361,8 @@ def _check_parameter_names(given: Mapping, estimator) -> None:
 
 
 def _suggest_names(name: str, known: list[str]) -> str:
-    """Return a sentence on the parameters that a wrong name may stand for."""
+    """Return a sentence with similar parameter names, or else with all names."""
+    # By last part: the most frequent mistake is a missing or wrong step of a Pipeline.
     of_steps: dict[str, list[str]] = {}
     for other in known:
         of_steps.setdefault(other.rpartition("__")[2], []).append(other)

@@ -25,7 +25,11 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBSto
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from skdeep.model_selection._journal import CheckedJournal, StorageError
+from skdeep.model_selection._journal import (
+    SQLITE_HEADER,
+    CheckedJournal,
+    StorageError,
+)
 from skdeep.model_selection._private_url import (
     find_passwords,
     is_masked,
@@ -40,7 +44,6 @@ DEFAULT_NAME = "OptunaSearchCV"
 _GRACE_PERIOD = 10
 # Attempts to open a database: processes that start together may all create its tables.
 _N_TRIES = 5
-_SQLITE_HEADER = b"SQLite format 3\0"
 # Seconds to wait while others write to a SQLite file, which is locked as a whole.
 _SQLITE_TIMEOUT = 60.0
 _NEARLY_A_URL = re.compile(r"(sqlite|postgresql|mysql|mariadb)(\+\w+)?:(?!//)", re.I)
@@ -52,12 +55,11 @@ _INFO_TIMEOUT = 10.0
 def batch_writes(storage: BaseStorage) -> Iterator[None]:
     """Write everything at once at the end, if the storage is a journal."""
     backend = getattr(storage, "_backend", None)
-    with backend.batch_writes() if isinstance(backend, CheckedJournal) else _nothing():
+    if not isinstance(backend, CheckedJournal):
         yield
-
-
-def _nothing():
-    return contextlib.nullcontext()
+        return
+    with backend.batch_writes():
+        yield
 
 
 def checksum(value) -> str:
@@ -207,7 +209,7 @@ def _check_sqlite(url: str) -> None:
         return
     with contextlib.suppress(OSError), open(path, "rb") as file:
         # SQLite takes a file of one byte to be empty, and would overwrite it.
-        if file.read(len(_SQLITE_HEADER)) not in (b"", _SQLITE_HEADER):
+        if file.read(len(SQLITE_HEADER)) not in (b"", SQLITE_HEADER):
             raise _sqlite_corruption_error(url, path, "file is not a database")
     try:
         connection = sqlite3.connect(path, timeout=_SQLITE_TIMEOUT)

@@ -97,12 +97,18 @@ class TrialRun:
         restores_best = bool(
             getattr(last_pipeline_step(estimator), "early_stopping", False)
         )
-        reports = goal.is_single and supports_callbacks(estimator)
-        reports = reports and (trial_pruner is not None or not restores_best)
-        self.selects_epoch = reports and not restores_best
+        # Scoring takes time: with early stopping, scores of epochs serve pruning only.
+        scores_epochs = (
+            goal.is_single
+            and supports_callbacks(estimator)
+            and (trial_pruner is not None or not restores_best)
+        )
+        self.selects_epoch = scores_epochs and not restores_best
         contexts = contexts or [None] * len(cross_validation.folds)
         self.folds = [
-            FoldFit(cross_validation, params, number, reports, restores_best, context)
+            FoldFit(
+                cross_validation, params, number, scores_epochs, restores_best, context
+            )
             for number, context in enumerate(contexts)
         ]
         self.reports: dict[int, float] = {}

@@ -112,6 +112,7 @@ class TrialLoop:
             )
             for position in positions
         )
+        # In the order in which they end: a killed search keeps all finished trials.
         for position, outcome in parallel(jobs):
             trial = self.ledger.finish(position, suggestions[position], outcome)
             if trial is not None:

@@ -115,15 +115,16 @@ class DenseStep:
         inputs, outputs, masks = self._forward(x, workspace, counts)
         values, delta = self.loss.scaled_gradient(workspace.raw_T, target, scale)
         for depth in range(len(self.weights) - 1, -1, -1):
-            is_cut = depth == 0 and len(self._parts) > 1
-            deltas = delta.split(self._parts) if is_cut else [delta]
+            # Only the first layer reads different inputs in each part.
+            is_split = depth == 0 and len(self._parts) > 1
+            deltas = delta.split(self._parts) if is_split else [delta]
             for part, read, gradient in zip(
                 deltas, inputs[depth], self._weight_gradients[depth], strict=True
             ):
                 torch.bmm(part.mT, read, out=gradient)
             torch.sum(delta, 1, keepdim=True, out=self.bias_gradients[depth])
             if depth == 0:
-                break
+                break  # nothing needs the gradient of the inputs
             below = depth - 1
             delta = torch.bmm(delta, self.weights[depth], out=workspace.deltas[below])
             if masks:
@@ -217,6 +218,7 @@ class DenseLearner(Learner):
         self._weights = self.flat.weights
         self._weight_gradient = self.flat.weight_gradient
 
+    # A plain network has no batch normalisation.
     needs_two_rows = False
 
     def _make_optimizer(self) -> FlatOptimizer:

@@ -39,6 +39,7 @@ def can_join(task: Task) -> bool:
         and not task.callbacks
         and task.device.type in ("cpu", "cuda")
         and isinstance(task.train, RowSource)
+        # Rows in memory, of a single input: the chunk gathers them by index.
         and len(getattr(task.train.rows, "tensors", ())) == 1
     )
 
@@ -187,9 +188,8 @@ def _split_into_chunks(
         count = min(math.ceil(_epoch_work(members) / share), worthwhile)
         count = max(count, math.ceil(len(members) * _step_bytes(fit) / _CACHE_BYTES))
         if count > n_threads:
-            count = (
-                -(-count // n_threads) * n_threads
-            )  # the same number for each thread
+            # The same number for each thread: none waits for the last chunk.
+            count = -(-count // n_threads) * n_threads
     count = min(count, len(members))
     bounds = [len(members) * i // count for i in range(count + 1)]
     return [members[start:stop] for start, stop in itertools.pairwise(bounds)]

@@ -27,7 +27,7 @@ from skdeep.training._protocols import SupervisedLoss
 # tensors should fit the cache.
 _CHUNK_BYTES = {"cpu": 2**21}
 _CHUNK_BYTES_ON_ACCELERATOR = 2**27
-# So few rows need no chunks: the size of the tensors is not measured.
+# Up to this number of rows, no chunks are needed and no sizes are measured.
 _FEW_ROWS = 4
 _HALF = (torch.bfloat16, torch.float16)
 
@@ -185,9 +185,8 @@ def outputs(
         function = network.make_scorer(size)
     work = getattr(network, "work_per_row", None)
     if work is not None:
-        work = (
-            work * min(size, n_rows) // 3
-        )  # a training step takes three times as long
+        # A forward pass takes a third of a training step, for which the limit is set.
+        work = work * min(size, n_rows) // 3
     for start in range(0, n_rows, size):
         rows = slice(start, start + size) if size < n_rows else slice(None)
         batch = source.batch(rows)

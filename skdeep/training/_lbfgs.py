@@ -20,13 +20,14 @@ _CHUNK = 4096
 
 
 class _TotalLoss:
-    """Loss and gradient over all rows as a function of all parameters."""
+    """The loss over all rows and its gradient, as a function of all parameters."""
 
     def __init__(self, fit: Fit):
         task = fit.task
         self.learner = task.learner
         self.alpha = task.options.alpha
         n_samples = len(task.train)
+        # A pairwise loss needs all rows at once.
         size = n_samples if self.learner.objective.couples_rows else _CHUNK
         self.sizes = batch_sizes(
             n_samples, size, merge_single=self.learner.needs_two_rows
@@ -51,6 +52,7 @@ class _TotalLoss:
             part = Batch(batch.inputs, batch.target, batch.weight, self.total)
             losses = learner.gradient(part)
             loss += (losses * part.scale).sum().item()
+            # Once: the penalty does not depend on the rows.
             if self.alpha and i == len(self.sizes):
                 loss += learner.add_penalty(self.alpha / self.total)
             new = learner.gradient_vector()

@@ -173,6 +173,7 @@ def make_net(
         Further parameters of the net, such as ``batch_size``.
     """
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
+    # Scorers and callbacks of skorch look at the type of the net.
     kind = _RegressorNet if n_classes is None else _ClassifierNet
     net = kind(
         module,

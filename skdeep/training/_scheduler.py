@@ -370,11 +370,11 @@ class PopulationScheduler:
         for thread in call.threads:
             if thread is not threading.current_thread():
                 _join(thread)
-        self._count_out_unstarted(call)
+        self._undo_unstarted(call)
         if is_computing:
             self._cores.acquire()
 
-    def _count_out_unstarted(self, call: ParallelCall) -> None:
+    def _undo_unstarted(self, call: ParallelCall) -> None:
         """Undo the counts of threads that an interrupt kept from being started."""
         with self._lock:
             started = [thread for thread in call.threads if thread.ident is not None]
@@ -410,6 +410,7 @@ class PopulationScheduler:
                 job.result = self._result(call, job)
             except BaseException as error:
                 job.error = _with_traceback(error)
+            # Not held in joblib's callback, which waits for a lock and dispatches jobs.
             del _thread_state.running
             self._cores.release()
             try:

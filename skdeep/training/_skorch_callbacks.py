@@ -29,7 +29,10 @@ _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
 class _LazyRows(skorch.dataset.Dataset):
-    """Rows of a source, made one by one; ``X`` is the dataset itself."""
+    """Rows of a source, made one by one; ``X`` is the dataset itself.
+
+    ``codes`` converts targets to the form that skorch's callbacks expect.
+    """
 
     def __init__(self, source, codes: Callable):
         self.source, self.codes = source, codes
@@ -350,6 +353,7 @@ class SkorchCallbacks:
 def _to_history_record(record: dict) -> dict:
     """Return a record of skorch's history as a record of ``history_``."""
     names = {"dur": "duration"}
+    # Records of batches, and columns that ``_Net.record_epoch`` computes anew.
     left_out = {"batches", "train_batch_count", "valid_batch_count", "valid_acc"}
     left_out |= {f"{name}_best" for name in WATCHED_COLUMNS}
     return {

@@ -423,7 +423,7 @@ def test_invalid_estimator():
         ForecastDisplay.from_estimator(LinearRegression().fit(LOAD, LOAD), LOAD)
     scaler = StandardScaler().set_output(transform="pandas")
     pipeline = make_pipeline(scaler, LSTMForecaster(**SETTINGS)).fit(LOAD[:120])
-    with pytest.raises(TypeError, match=r"of a Pipeline, pass pipeline\[-1\]"):
+    with pytest.raises(TypeError, match=r"for a Pipeline, pass pipeline\[-1\]"):
         ForecastDisplay.from_estimator(pipeline, LOAD)
     rows = pipeline[:-1].transform(LOAD[:KNOWN])
     display = ForecastDisplay.from_estimator(pipeline[-1], rows)
