@@ -168,7 +168,7 @@ class ForecastDisplay:
             )
             for place in targets:
                 forecast = _forecast_table(path, ends.get(key), truth, place)
-                label = _label(key, past.columns[place])
+                label = _axes_label(key, past.columns[place])
                 tables[label] = _append_forecast(rows.iloc[:, place], forecast)
         display = cls(
             tables=tables,
@@ -353,7 +353,7 @@ def _targets(estimator, X, y, name: str = "X") -> pd.DataFrame:
 
 
 def _target_labels(targets: pd.DataFrame) -> list[str]:
-    """Return the names of targets; columns with numbers for names have none."""
+    """Return labels of targets: their names, or numbers if the names are no strings."""
     if all(isinstance(name, str) for name in targets.columns):
         return list(targets.columns)
     n = targets.shape[1]
@@ -399,7 +399,7 @@ def _select_series(group, keys: list) -> list:
     return [group]
 
 
-def _label(key, target: str) -> str:
+def _axes_label(key, target: str) -> str:
     """Return the names of a series and a target, if they have one."""
     return ": ".join(str(part) for part in (key, target) if part not in (None, ""))
 

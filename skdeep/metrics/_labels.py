@@ -26,7 +26,7 @@ def check_column(values, name: str, what: str) -> np.ndarray:
     name : str
         Its name, for messages.
     what : str
-        What it must be, for messages.
+        A description of valid values, for messages.
     """
     given = tensor_to_numpy(values, name)
     try:
@@ -88,7 +88,7 @@ def check_label(label, name: str) -> None:
 
 
 def check_weight(sample_weight, y) -> np.ndarray | None:
-    """Return the sample weights, (n_samples,), None if there are none."""
+    """Return the sample weights as an array, (n_samples,), or None."""
     if sample_weight is None:
         return None
     try:

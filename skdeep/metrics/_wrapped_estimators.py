@@ -1,4 +1,4 @@
-"""What metrics read from an estimator, also inside pipelines and searches."""
+"""Properties of estimators inside pipelines and searches that metrics read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 def accepted_costs(estimator, method: str, costs: dict) -> dict:
     """Return the row costs that a method of an estimator requests as metadata.
 
-    Most classifiers request none; a pipeline requests what its last step does.
+    Most classifiers request none. A pipeline requests the metadata of its last step.
     """
     given = {name: value for name, value in costs.items() if value is not None}
     routing = get_routing_for_object(estimator)

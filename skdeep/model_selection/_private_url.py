@@ -123,7 +123,7 @@ def is_masked(url: str) -> bool:
     return _MASK in url and mask_passwords(url) == url
 
 
-def url_of(storage) -> str:
+def storage_url(storage) -> str:
     """Return the URL or file name of a storage; an empty string if it has none."""
     if isinstance(storage, str | os.PathLike):
         return str.__str__(os.fspath(storage))
@@ -131,10 +131,10 @@ def url_of(storage) -> str:
 
 
 def storage_without_passwords(storage):
-    """Return what a pickle keeps of a storage: the same, without passwords.
+    """Return a storage without passwords, for a pickle.
 
     An Optuna storage whose URL holds a password is replaced by the masked URL.
     """
-    if storage is None or not find_passwords(url_of(storage)):
+    if storage is None or not find_passwords(storage_url(storage)):
         return storage
-    return mask_and_remember(url_of(storage))
+    return mask_and_remember(storage_url(storage))

@@ -1,4 +1,4 @@
-"""Display of the progress of a search, as asked for by ``verbose``."""
+"""Display of the progress of a search, if ``verbose`` is set."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ from skdeep.model_selection._private_url import (
     is_masked,
     mask_passwords,
     mask_passwords_in,
+    storage_url,
     unmask,
-    url_of,
 )
 
 DEFAULT_NAME = "OptunaSearchCV"
@@ -90,7 +90,9 @@ def open_storage(given) -> BaseStorage:
     # Wrapping it again would hide the backend from batch_writes.
     if isinstance(given, CheckedStorage):  # of another search's study
         return given  # type: ignore[return-value]
-    storage = given if isinstance(given, BaseStorage) else _open_by_name(url_of(given))
+    storage = (
+        given if isinstance(given, BaseStorage) else _open_by_name(storage_url(given))
+    )
     # Adds Optuna's cache to database storages.
     cached = optuna.storages.get_storage(storage)
     return CheckedStorage(cached, given)  # type: ignore[return-value]
@@ -101,7 +103,7 @@ def display_name(given) -> str:
     if isinstance(given, JournalStorage):
         backend = given._backend
         return getattr(backend, "_file_path", type(backend).__name__)
-    return mask_passwords(url_of(given)) or type(given).__name__
+    return mask_passwords(storage_url(given)) or type(given).__name__
 
 
 def _open_by_name(given: str) -> BaseStorage:
@@ -273,7 +275,7 @@ class CheckedStorage:
 
     def __init__(self, storage: BaseStorage, given):
         self._storage = storage
-        self.url = url_of(given)
+        self.url = storage_url(given)
         self.shown = display_name(given)
 
     def __getattr__(self, name: str):

@@ -184,7 +184,7 @@ class TrialLedger:
         return True
 
     def _verify(self, trial: FrozenTrial) -> None:
-        """Raise if a finished trial is not what was written when it ended."""
+        """Raise if a finished trial has changed since it was written."""
         if trial.number in self._verified:
             return
         attrs = trial.user_attrs

@@ -67,7 +67,7 @@ class TrialLoop:
         # A batch must end before the next begins, so more processes would be idle.
         n_jobs = self.n_jobs if width <= BATCH_SIZE else BATCH_SIZE
         with Parallel(n_jobs=n_jobs, return_as="generator_unordered") as parallel:
-            while (missing := self._missing(done)) and not self._is_over(done):
+            while (missing := self._next_positions(done)) and not self._is_over(done):
                 self._update_progress(done)
                 claimed = self.ledger.claim(missing, width)
                 if claimed:
@@ -80,7 +80,7 @@ class TrialLoop:
         self._update_progress(done)
         return done
 
-    def _missing(self, done: Mapping[int, FrozenTrial]) -> list[int]:
+    def _next_positions(self, done: Mapping[int, FrozenTrial]) -> list[int]:
         """Return the unfinished positions of the first batch that has any."""
         # No list of all positions: n_trials may be huge, with a timeout to end it.
         positions = range(self.n_trials)
@@ -137,7 +137,7 @@ def _run_at_position(
     return position, outcome
 
 
-def has_scores(done: Mapping[int, FrozenTrial]) -> bool:
+def has_complete_trial(done: Mapping[int, FrozenTrial]) -> bool:
     """Return whether any of the finished trials is complete."""
     return any(trial.state == TrialState.COMPLETE for trial in done.values())
 

@@ -19,7 +19,7 @@ from skdeep.training._batches import Batch, Source, batch_sizes
 from skdeep.training._checkpoint import stable_repr
 from skdeep.training._dense import DenseLearner
 from skdeep.training._device import GlobalGenerators
-from skdeep.training._inference import outputs
+from skdeep.training._inference import iter_outputs
 from skdeep.training._module_state import ModuleState
 from skdeep.training._objectives import Supervised
 from skdeep.training._optimizers import as_arrays, as_tensors, restore_optimizer
@@ -329,7 +329,7 @@ class Fit:
             learner.module.train()
 
     def _is_finite(self, record: dict[str, Any], losses: list[float]) -> bool:
-        """Return whether losses and parameters are finite, so that training can go on.
+        """Return whether losses and parameters are finite, so that training continues.
 
         The parameters are checked only if the validation loss is not finite, because
         the check takes time.
@@ -350,7 +350,7 @@ class Fit:
             return True
         n_checked = 0
         with self._evaluating():
-            for output, batch in outputs(self.learner.module, self.task.train):
+            for output, batch in iter_outputs(self.learner.module, self.task.train):
                 if not objective.scores(output, len(batch)).isfinite().all():
                     return False
                 n_checked += len(batch)
@@ -374,7 +374,7 @@ class Fit:
         return [learner.snapshot() for learner in self.task.learners]
 
     def _update_state(self) -> None:
-        """Store in the task's state what a later training continues from."""
+        """Update the part of the task's state from which training can continue."""
         self.state.best, self.state.stalled = self.stopping.best, self.stopping.count
         self.state.watched = self.options.early_stopping
         self.state.learning_rate = self.learning_rate.current

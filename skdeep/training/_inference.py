@@ -86,7 +86,7 @@ def _apply(network: Callable[..., Any], inputs: Inputs) -> Any:
     return network(*inputs)
 
 
-def scores_of(
+def extract_scores(
     output: Any, n_samples: int, n_scores: int, loss: SupervisedLoss
 ) -> Tensor:
     """Return the raw scores from the output of a network, (n_samples, n_scores).
@@ -165,7 +165,7 @@ def measure_rows_per_chunk(function: Callable[[Batch], Any], source: Source) -> 
     return max(1, _chunk_bytes(device) // largest.n_bytes)
 
 
-def outputs(
+def iter_outputs(
     network: Any,
     source: Source,
     precision: str | None = None,
@@ -221,10 +221,10 @@ def raw_scores(
     """
     if len(rows) == 1:  # fast path: the latency of one row matters
         output = call(network, rows.take(slice(None)), precision)
-        return scores_of(output, 1, n_scores, loss)
+        return extract_scores(output, 1, n_scores, loss)
     parts = [
-        scores_of(output, len(batch), n_scores, loss)
-        for output, batch in outputs(network, RowSource(rows, None), precision)
+        extract_scores(output, len(batch), n_scores, loss)
+        for output, batch in iter_outputs(network, RowSource(rows, None), precision)
     ]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -233,6 +233,7 @@ def raw_scores(
 def hidden_values(network: nn.Module, rows: InputRows, method: str) -> Tensor:
     """Return the result of a method of the network for encoded rows."""
     parts = [
-        output for output, _ in outputs(network, RowSource(rows, None), None, method)
+        output
+        for output, _ in iter_outputs(network, RowSource(rows, None), None, method)
     ]
     return torch.cat(parts)

@@ -108,7 +108,7 @@ def minimise(fit: Fit) -> None:
 
         fit.notify_epoch_begin()
         if fit.observer is not None:
-            fit.observer.show_rows(task.train, training=True)
+            fit.observer.run_batch_callbacks(task.train, training=True)
         record(intermediate_result.fun)
         if fit.notify_epoch_end(history[-1]):
             raise StopIteration  # scipy then stops

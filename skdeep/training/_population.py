@@ -78,9 +78,9 @@ class _Chunk:
         self.is_curve = any(fit.learning_rate.is_curve for fit in fits)
         self.rates = torch.empty_like(self.values)
         self._decay_factors = torch.empty_like(self._weights)
-        self._graphs = StepGraphs() if self._can_be_graphed() else None
+        self._graphs = StepGraphs() if self._can_use_graphs() else None
 
-    def _can_be_graphed(self) -> bool:
+    def _can_use_graphs(self) -> bool:
         """Return whether steps can be captured as CUDA graphs.
 
         A graph can neither draw from a generator nor copy from the CPU.
@@ -147,7 +147,7 @@ class _Chunk:
 
     def _run_epoch(self) -> list[float]:
         """Take a step for each batch; return the mean loss of each network."""
-        data = StackedEpoch(self.streams, self._orders(), self.is_shared)
+        data = StackedEpoch(self.streams, self._begin_epochs(), self.is_shared)
         results = []
         for i, batch in enumerate(data):
             if i == 0 or self.is_curve:
@@ -174,7 +174,7 @@ class _Chunk:
         self.solver.step(self.values, self.rates)
         return tuple(results)
 
-    def _orders(self) -> list[np.ndarray]:
+    def _begin_epochs(self) -> list[np.ndarray]:
         """Begin an epoch; return the order of the rows of each stream."""
         orders = []
         for leader, *others in self.streams:

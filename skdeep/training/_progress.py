@@ -1,4 +1,4 @@
-"""Display of the progress of training, as asked for by ``verbose``."""
+"""Display of the progress of training, if ``verbose`` is set."""
 
 from __future__ import annotations
 

@@ -255,18 +255,20 @@ class SkorchCallbacks:
             y_pred=tree_map(_join_outputs, *self._outputs),
         )
 
-    def show_rows(self, source, *, training: bool) -> None:
+    def run_batch_callbacks(self, source, *, training: bool) -> None:
         """Pass rows through the module, batch by batch, for callbacks of batches."""
         if not self._wants_batches:
             return
         size = self.task.options.batch_size
         start = 0
         for n_rows in batch_sizes(len(source), min(size, len(source))):
-            self._show_batch(source.batch(slice(start, start + n_rows)), training)
+            self._run_batch_callback(
+                source.batch(slice(start, start + n_rows)), training
+            )
             start += n_rows
         self.learner.module.train()
 
-    def _show_batch(self, batch: Batch, training: bool) -> None:
+    def _run_batch_callback(self, batch: Batch, training: bool) -> None:
         self._begin_batch(batch, training=training)
         self.learner.module.eval()
         self._keep_outputs()
@@ -278,7 +280,7 @@ class SkorchCallbacks:
     def end_epoch(self, record: dict) -> bool:
         """Record an epoch and call the callbacks; return whether to stop."""
         if self.task.valid is not None:
-            self.show_rows(self.task.valid, training=False)
+            self.run_batch_callbacks(self.task.valid, training=False)
         self._record_batches(record)
         self.net.record_epoch(record)
         history = self.net.history

@@ -52,7 +52,7 @@ class StackedBatch:
     def copy_(self, other: StackedBatch) -> None:
         """Copy the rows of a batch of the same shape into this one."""
         for own, part in zip(self._tensors(), other._tensors(), strict=True):
-            _unrepeated(own).copy_(_unrepeated(part))
+            _drop_repeats(own).copy_(_drop_repeats(part))
 
     def _tensors(self) -> list[Tensor]:
         values = (*self.inputs, self.target, self.scale, self.sizes, self.weight_sums)
@@ -70,10 +70,10 @@ def _copy(value: Any) -> Any:
     """Return a number, or a copy of a tensor that is expanded in the same way."""
     if not isinstance(value, Tensor):
         return value
-    return _unrepeated(value).clone().expand_as(value)
+    return _drop_repeats(value).clone().expand_as(value)
 
 
-def _unrepeated(tensor: Tensor) -> Tensor:
+def _drop_repeats(tensor: Tensor) -> Tensor:
     """Return a tensor, or its only distinct entry if it was expanded."""
     return tensor[:1] if tensor.stride(0) == 0 else tensor
 

@@ -283,7 +283,7 @@ def row_units(explanation, row: int) -> np.ndarray:
     return np.asarray(explanation.units_).T
 
 
-def on_cells(units: np.ndarray, numbers) -> np.ndarray:
+def spread_over_cells(units: np.ndarray, numbers) -> np.ndarray:
     """Return the number of each cell's unit, NaN for cells without a unit."""
     numbers = np.asarray(numbers, float)
     return np.where(units >= 0, numbers[np.maximum(units, 0)], np.nan)
@@ -327,7 +327,7 @@ def outlines(units: np.ndarray) -> list[tuple[int, int, int, int]]:
     return down + across
 
 
-def spaced(n: int, most: int) -> list[int]:
+def evenly_spaced(n: int, most: int) -> list[int]:
     """Return at most ``most`` of n positions, evenly spaced, including the last."""
     step = max(1, -(-n // max(1, most)))
     return list(range((n - 1) % step, n, step))

@@ -181,7 +181,7 @@ class Columns:
         return frame
 
 
-def stacked(first, second) -> Any:
+def concatenate_tables(first, second) -> Any:
     """Return the rows of two tables below each other, in the types of the first."""
     if isinstance(first, np.ndarray):
         with naming("background"):

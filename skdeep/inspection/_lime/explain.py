@@ -505,7 +505,7 @@ def _as_objects(rows: list[list]) -> np.ndarray:
     return values
 
 
-def _advise(explanation: LimeExplanation) -> str:
+def _suggest_remedies(explanation: LimeExplanation) -> str:
     """Return what may improve a poor fit."""
     advice = ""
     if explanation.outputs_[0].startswith("P("):
@@ -524,5 +524,5 @@ def _warn_of_poor_fits(explanation: LimeExplanation) -> None:
             f"The local models of {len(poor)} of {len(explanation)} rows explain less "
             f"than half of the variance of the predictions near them (R² is "
             f"{explanation.r2_[worst]:.2f} for row {explanation.rows_[worst]}): do not "
-            f"trust their effects.{_advise(explanation)}",
+            f"trust their effects.{_suggest_remedies(explanation)}",
         )

@@ -25,7 +25,7 @@ def image_rows(X: np.ndarray, options: dict) -> CellRows:
         raise ValueError("X must not contain NaN or infinity if it holds images.")
     axis = _color_axis(X.shape)
     canonical = X[..., np.newaxis] if axis is None else np.moveaxis(X, axis, -1)
-    pictures = _between_0_and_1(canonical)
+    pictures = _scale_to_unit_range(canonical)
     # Images may have fewer superpixels than others: their last units are missing.
     units = _superpixels(pictures, options)
     n_units = int(units.max()) + 1
@@ -56,7 +56,7 @@ def _color_axis(shape: tuple) -> int | None:
     return 3 if shape[3] in _N_COLORS and shape[1] not in _N_COLORS else 1
 
 
-def _between_0_and_1(images: np.ndarray) -> np.ndarray:
+def _scale_to_unit_range(images: np.ndarray) -> np.ndarray:
     images = as_floats(images, "X")
     low, high = images.min(), images.max()
     return (images - low) / (high - low if high > low else 1)
@@ -86,7 +86,7 @@ def _superpixels(pictures: np.ndarray, options: dict) -> np.ndarray:
     found = [
         segmentation.slic(
             # Scaled alone, so that the other images do not change its superpixels.
-            _between_0_and_1(picture),
+            _scale_to_unit_range(picture),
             n_segments=n_segments,
             compactness=_COMPACTNESS,
             start_label=0,

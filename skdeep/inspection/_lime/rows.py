@@ -16,10 +16,10 @@ from skdeep.inspection._lime.user_input import (
     check_background,
     equals_string,
     feature_names,
+    feature_positions,
     named_groups,
     numbered_groups,
     pad_to_same_length,
-    positions,
     read_rows,
 )
 from skdeep.inspection._nested import innermost
@@ -95,7 +95,7 @@ def _table_rows(
         background,
         names=names,
         groups=columns,
-        categorical=[] if given is None else positions(given, names, name),
+        categorical=[] if given is None else feature_positions(given, names, name),
         discretize=options["discretize"],
         spread=options["spread"],
         are_tokens=are_tokens,

@@ -11,10 +11,10 @@ from skdeep.inspection._lime.user_input import (
     equals_string,
     feature_names,
     has_labels,
-    labels_of_times,
     named_groups,
     numbered_groups,
     read_rows,
+    time_labels,
 )
 
 _GROUPS = ("cell", "feature", "time")
@@ -111,7 +111,7 @@ def window_rows(forecaster, X, background, options: dict) -> CellRows:
     rows = _series(forecaster, X, "X")
     if rows.ndim == 2:
         if has_labels(X) and len(X) >= length:
-            times = labels_of_times(X.index[-length:])
+            times = time_labels(X.index[-length:])
         rows = rows[np.newaxis, -length:]
     if rows.shape[1] != length:
         raise ValueError(
@@ -124,7 +124,7 @@ def window_rows(forecaster, X, background, options: dict) -> CellRows:
     means = np.ma.masked_invalid(rows).mean(axis=1, keepdims=True).filled(0.0)
     others = rows
     if background is not None:
-        others = _windows_of(_series(forecaster, background, "background"), length)
+        others = _make_windows(_series(forecaster, background, "background"), length)
         _check_no_missing(others, "background")
         means = mean_cells(others)
     elif options["replacement"] == "noise":
@@ -167,7 +167,7 @@ def _series(forecaster, X, name: str) -> np.ndarray:
     return as_floats(rows, name)
 
 
-def _windows_of(series: np.ndarray, length: int) -> np.ndarray:
+def _make_windows(series: np.ndarray, length: int) -> np.ndarray:
     """Return the windows of a series; windows are returned as they are."""
     if series.ndim == 2 and len(series) > length:
         windows = np.lib.stride_tricks.sliding_window_view(series, length, axis=0)

@@ -196,7 +196,7 @@ def feature_names(estimator, X, given) -> list:
     return [f"x{j}" for j in range(n_features)]
 
 
-def positions(chosen, names: list, parameter: str) -> list[int]:
+def feature_positions(chosen, names: list, parameter: str) -> list[int]:
     """Return the positions of features given by name or position."""
     is_single = isinstance(chosen, Hashable) and not isinstance(chosen, tuple)
     is_single |= isinstance(chosen, np.ndarray) and chosen.ndim == 0
@@ -224,7 +224,7 @@ def positions(chosen, names: list, parameter: str) -> list[int]:
 def named_groups(groups: dict, names: list) -> dict[str, list[int]]:
     """Return the features of each group; raise if the groups are not a partition."""
     found = {
-        str(name): positions(features, names, f"groups[{name!r}]")
+        str(name): feature_positions(features, names, f"groups[{name!r}]")
         for name, features in groups.items()
     }
     members = [j for features in found.values() for j in features]
@@ -267,6 +267,6 @@ def has_labels(X) -> bool:
     return isinstance(X, pd.DataFrame) and not isinstance(X.index, pd.RangeIndex)
 
 
-def labels_of_times(index: pd.Index) -> list:
+def time_labels(index: pd.Index) -> list:
     """Return labels of times, integers as text: as numbers they would mean steps."""
     return [str(t) if isinstance(t, (int, np.integer)) else t for t in index]
