@@ -221,7 +221,7 @@ class CostCurveDisplay:
         encode_labels(check_labels(y, "y"), codes, "y")
         y_score = estimator.predict_proba(X)[:, codes[pos_label]]
         display = cls._from_scores(
-            y, y_score, against, alpha, pos_label, sample_weight, rows, "y"
+            y, y_score, against, alpha, pos_label, sample_weight, rows, ("y", "X")
         )
         display.estimator_name = name or type(estimator).__name__
         if against == "threshold":
@@ -303,7 +303,14 @@ class CostCurveDisplay:
         check_name(name)
         rows = dict(fp_cost=fp_cost, fn_cost=fn_cost)
         display = cls._from_scores(
-            y_true, y_score, against, alpha, pos_label, sample_weight, rows, "y_true"
+            y_true,
+            y_score,
+            against,
+            alpha,
+            pos_label,
+            sample_weight,
+            rows,
+            ("y_true", "y_score"),
         )
         display.estimator_name = name
         return display.plot(
@@ -312,15 +319,20 @@ class CostCurveDisplay:
 
     @classmethod
     def _from_scores(
-        cls, y, y_score, against, alpha, pos_label, weight, row_costs, y_name
+        cls, y, y_score, against, alpha, pos_label, weight, row_costs, names
     ):
-        """Compute a curve; ``y_name`` is the user's argument for the true classes."""
+        """Compute a curve.
+
+        ``names`` are the user's arguments that have the true classes and the rows, for
+        messages.
+        """
+        y_name, rows_name = names
         if not isinstance(against, str) or against not in ("threshold", "alpha"):
             raise ValueError(
                 f"against must be 'threshold' or 'alpha', got {against!r}."
             )
         y, y_score = check_labels(y, y_name), _check_probabilities(y_score)
-        check_same_length(**{y_name: y, "y_score": y_score})
+        check_same_length(**{y_name: y, rows_name: y_score})
         labels = sorted_labels(y, name=y_name)
         pos_label = positive_label(labels, pos_label, y_name)
         codes = {label: label == pos_label for label in labels}
@@ -384,11 +396,12 @@ class CostCurveDisplay:
         'model'
         >>> plt.close("all")
         """
-        ax = get_axes(self, ax)
         check_name(name)
         plot_constants = check_flag(plot_constants, "plot_constants")
         if not isinstance(curve_kwargs, (dict, type(None))):
             raise TypeError(f"curve_kwargs must be a dict, got {curve_kwargs!r}.")
+        # After the checks: an error must not leave an empty figure in a notebook.
+        ax = get_axes(self, ax)
         self.ax_, self.figure_ = ax, ax.figure
         self.bayes_line_ = self.threshold_mark_ = None
         style = {"label": name or self.estimator_name, **(curve_kwargs or {})}

@@ -202,7 +202,7 @@ class ErrorRatesDisplay:
         # Without a cost of abstaining, a classifier ignores its ``abstain_label``.
         abstains = getattr(step, "abstain_cost", None) is not None
         groups, group_name = _find_groups(X, groups)
-        check_same_length(y=y, y_pred=y_pred, groups=groups)
+        check_same_length(y=y, X=y_pred, groups=groups)
         display = cls(
             counts=_counts(
                 y,

@@ -75,7 +75,8 @@ def check_same_length(**arrays) -> None:
     (first, n), *others = [(name, len(values)) for name, values in arrays.items()]
     for name, found in others:
         if found != n:
-            raise ValueError(f"{name} has {found} rows, but {first} has {n}.")
+            rows = "1 row" if found == 1 else f"{found} rows"
+            raise ValueError(f"{name} has {rows}, but {first} has {n}.")
 
 
 def check_label(label, name: str) -> None:

@@ -231,7 +231,7 @@ def _function_output(function, target, link: str, class_names) -> FunctionOutput
         outputs = _to_floats(function(X, **params), X, "the function")
         outputs = outputs[:, np.newaxis] if outputs.ndim == 1 else outputs
         return (
-            _to_log_odds(_check_probabilities(outputs)) if link == "logit" else outputs
+            _to_log_odds(_check_unit_interval(outputs)) if link == "logit" else outputs
         )
 
     names = [] if class_names is None else list(class_names)
@@ -255,7 +255,7 @@ def _to_floats(outputs, X, what: str) -> np.ndarray:
     return numbers
 
 
-def _check_probabilities(outputs: np.ndarray) -> np.ndarray:
+def _check_unit_interval(outputs: np.ndarray) -> np.ndarray:
     """Return probabilities; raise if they are not between 0 and 1."""
     wrong = (outputs < 0) | (outputs > 1)
     if wrong.any():
