@@ -161,7 +161,10 @@ def make_live_bar(unit: str, total: int) -> LiveBar | None:
     """
     if _is_notebook():
         return NotebookBar(unit, total)
-    if not sys.stdout.isatty():
+    # Standard output is None in a program without a console, and users may replace it
+    # with an object that can only write.
+    isatty = getattr(sys.stdout, "isatty", None)
+    if isatty is None or not isatty():
         return None
     try:
         from rich.errors import LiveError

@@ -191,7 +191,7 @@ class TrialRun:
         if np.isnan(values).any():
             names = self.goal.metrics(metric_names([record.test for record in records]))
             return self._outcome(
-                "failed", error=f"The score of a fold is not a number ({names})."
+                "failed", error=f"A fold has a NaN score ({', '.join(names)})."
             )
         outcome = self._outcome("complete", n_epochs=n_epochs)
         outcome.values = values

@@ -139,6 +139,11 @@ def test_terminal_shows_lines_without_rich(monkeypatch):
     assert stream.getvalue().count("Iteration") == 3
 
 
+def test_standard_output_may_be_missing():
+    with redirect_stdout(None):
+        classifier().fit(X, y)
+
+
 def test_terminal_shows_lines_where_another_bar_is_live(monkeypatch):
     from rich.errors import LiveError
 
