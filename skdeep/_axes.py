@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from skdeep._input_checks import tensor_to_numpy
 from skdeep._optional_dependencies import import_optional
 
 
@@ -41,3 +44,17 @@ def check_axes(ax) -> None:
 
     if not isinstance(ax, Axes):
         raise TypeError(f"ax must be a matplotlib Axes, got {type(ax).__name__}.")
+
+
+def to_axes_array(ax) -> np.ndarray:
+    """Return one or several axes as an array, (n_axes,).
+
+    Raises
+    ------
+    TypeError
+        If one of them is not a matplotlib Axes.
+    """
+    axes = np.atleast_1d(np.asarray(tensor_to_numpy(ax, "ax"), dtype=object)).ravel()
+    for each in axes:
+        check_axes(each)
+    return axes

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep._axes import import_pyplot
+from skdeep._axes import import_pyplot, to_axes_array
 from skdeep._input_checks import check_name, naming, tensor_to_numpy
 
 # Narrower axes, in inches, get fewer dates than matplotlib's locator prefers.
@@ -194,6 +194,8 @@ class ForecastDisplay:
         ------
         ImportError
             If matplotlib is not installed.
+        TypeError, ValueError
+            If ``ax`` does not hold one matplotlib Axes for each table.
 
         Examples
         --------
@@ -228,8 +230,7 @@ class ForecastDisplay:
             shared = len({table.index[-1] for table in self.tables.values()}) == 1
             size = (8, 1 + 2.4 * n)
             _, ax = plt.subplots(n, figsize=size, sharex=shared, layout="constrained")
-        axes = np.asarray(tensor_to_numpy(ax, "ax"), dtype=object)
-        axes = np.atleast_1d(axes).ravel()
+        axes = to_axes_array(ax)
         if len(axes) != n:
             raise ValueError(
                 f"ax must hold {n} axes, one for each of {list(self.tables)}, got "

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from skdeep._axes import check_axes, import_pyplot
-from skdeep._input_checks import check_fitted, check_name, tensor_to_numpy
+from skdeep._axes import import_pyplot, to_axes_array
+from skdeep._input_checks import check_fitted, check_name
 from skdeep.encoding import join_labels
 from skdeep.metrics._labels import (
     check_column,
@@ -450,11 +450,9 @@ def _two_axes(display, ax, n_groups: int) -> np.ndarray:
     if ax is None:
         size = (8, 1.8 + _INCHES_PER_GROUP * max(n_groups, 3))
         _, ax = plt.subplots(1, 2, figsize=size, sharey=True, layout="constrained")
-    axes = np.atleast_1d(np.asarray(tensor_to_numpy(ax, "ax"), dtype=object)).ravel()
+    axes = to_axes_array(ax)
     if len(axes) != 2:
         raise ValueError(f"ax must hold two axes, one for each rate, got {len(axes)}.")
-    for each in axes:
-        check_axes(each)
     return axes
 
 

@@ -439,6 +439,11 @@ def test_nothing_is_drawn_after_an_error():
     assert plt.get_fignums() == []
 
 
+def test_ax_must_be_axes():
+    with pytest.raises(TypeError, match="ax must be a matplotlib Axes, got int"):
+        ForecastDisplay.from_estimator(MODEL, LOAD[:KNOWN], ax=3)
+
+
 def test_state_of_matplotlib_is_left_alone():
     before = dict(plt.rcParams)
     ForecastDisplay.from_estimator(MODEL, LOAD)
