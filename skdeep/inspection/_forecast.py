@@ -354,7 +354,7 @@ def _targets(estimator, X, y, name: str = "X") -> pd.DataFrame:
 
 
 def _target_labels(targets: pd.DataFrame) -> list[str]:
-    """Return labels of targets: their names, or numbers if the names are no strings."""
+    """Return labels of targets: their names, or numbers if these are not strings."""
     if all(isinstance(name, str) for name in targets.columns):
         return list(targets.columns)
     n = targets.shape[1]

@@ -201,7 +201,7 @@ class KLDivergence(_Multiclass):
         return (torch.xlogy(target, target) - target * log_p).sum(-1)
 
     def with_gradient(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        # Probabilities of a user sum to 1 only up to rounding.
+        # Users' probabilities sum to 1 only up to rounding.
         total = target.sum(-1, keepdim=True)
         gradient = torch.softmax(raw, -1).mul_(total).sub_(target)
         return self.per_sample(raw, target), gradient

@@ -160,7 +160,7 @@ class _CostScorer(_Scorer):
             y_pred = method_caller(estimator, self._response_method, X)
         settings = dict(self._kwargs)
         is_named = matrix_labels(settings["cost_matrix"]) is not None
-        # A fold may lack a class, which the cost matrix has all the same.
+        # A fold may lack a class that the cost matrix has.
         has_classes = not is_named and hasattr(estimator, "classes_")
         if settings["labels"] is None and has_classes:
             settings["labels"] = _all_labels(estimator, y_true)

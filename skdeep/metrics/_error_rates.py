@@ -423,7 +423,7 @@ def _counts(y_true, y_pred, groups, labels, pos_label, abstain_label) -> pd.Data
             "abstained_positives": truth & (decided == 2),
         }
     )
-    # Rows without a group are a group; categories without rows are none.
+    # Rows with a missing group form their own group; empty categories are dropped.
     counts = rows.groupby(groups, observed=True, dropna=False).sum()
     return counts.rename_axis("group").astype(np.int64)
 

@@ -138,7 +138,7 @@ def check_classes(labels, cost_matrix=None) -> list:
 
 def sorted_labels(*found: np.ndarray, name: str, ignored: Collection = ()) -> list:
     """Return the distinct labels in arrays, sorted, without those ignored."""
-    # tolist gives Python values, which look plain in messages and match as dict keys.
+    # tolist: Python values are shorter in messages than NumPy scalars.
     labels = list(dict.fromkeys(x for y in found for x in pd.unique(y).tolist()))
     labels = [label for label in labels if label not in ignored]
     try:

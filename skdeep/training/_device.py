@@ -185,7 +185,7 @@ class GlobalGenerators:
             index = current if device.index is None else device.index
             self._generators.append(torch.cuda.default_generators[index])
         elif device.type == "mps":
-            # Not part of the default generator: torch.manual_seed seeds both.
+            # MPS has its own generator, which torch.manual_seed seeds too.
             self._generators.append(torch.mps._get_default_mps_generator())
         self._before: list[Tensor] = []
         self._is_acquired = False
