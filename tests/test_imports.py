@@ -32,9 +32,11 @@ PARTS = {
 }
 # Modules in the root that any part may import.
 SHARED = {
+    "_axes",
     "_distribution",
     "_deprecation",
     "_failed_fits",
+    "_live_bar",
     "_input_checks",
     "_messages",
     "_optional_dependencies",

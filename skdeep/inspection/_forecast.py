@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from skdeep._axes import import_pyplot, to_axes_array
 from skdeep._input_checks import check_name, naming, tensor_to_numpy
-from skdeep.inspection._axes import import_pyplot
 
 # Narrower axes, in inches, get fewer dates than matplotlib's locator prefers.
 _ROOM_FOR_DATES = 6
@@ -109,7 +109,7 @@ class ForecastDisplay:
             of steps if that is more.
         coverage : float, default=0.9
             Coverage of the prediction interval of each step; None draws no interval.
-            There is none either if the fit had no validation rows.
+            Without validation rows in ``fit``, none is drawn either.
         target : str or int, default=None
             The target to draw, by name or position; None draws each target on axes of
             its own.
@@ -148,26 +148,28 @@ class ForecastDisplay:
         _check_n_history(n_history)
         check_name(name)
         shows_truth = future is not None and y is None
-        later = _with_columns_of(X, future, estimator) if shows_truth else None
+        later = _align_columns(X, future, estimator) if shows_truth else None
         arguments = (steps, X, future)
-        paths = _by_series(estimator.forecast(*arguments), estimator.groups)
+        paths = _split_by_series(estimator.forecast(*arguments), estimator.groups)
         ends: dict = {}
         if coverage is not None and _has_intervals(estimator):
             intervals = estimator.forecast_interval(*arguments, coverage)
-            ends = _by_series(intervals, estimator.groups)
+            ends = _split_by_series(intervals, estimator.groups)
         past = _targets(estimator, X, y)
         actual = None if later is None else _targets(estimator, later, None, "future")
-        targets = _chosen_targets(target, list(past.columns))
+        targets = _select_targets(target, list(past.columns))
         tables = {}
-        for key in _chosen_series(group, list(paths)):
+        for key in _select_series(group, list(paths)):
             path = paths[key]
             n_rows = int(n_history or 0) or max(estimator.window, 2 * len(path))
-            rows = past[_are_of(key, X, estimator)][-n_rows:]
-            truth = None if actual is None else actual[_are_of(key, later, estimator)]
+            rows = past[_series_mask(key, X, estimator)][-n_rows:]
+            truth = (
+                None if actual is None else actual[_series_mask(key, later, estimator)]
+            )
             for place in targets:
-                outlook = _outlook(path, ends.get(key), truth, place)
-                label = _label(key, past.columns[place])
-                tables[label] = _joined(rows.iloc[:, place], outlook)
+                forecast = _forecast_table(path, ends.get(key), truth, place)
+                label = _axes_label(key, past.columns[place])
+                tables[label] = _append_forecast(rows.iloc[:, place], forecast)
         display = cls(
             tables=tables,
             coverage=coverage,
@@ -192,6 +194,8 @@ class ForecastDisplay:
         ------
         ImportError
             If matplotlib is not installed.
+        TypeError, ValueError
+            If ``ax`` does not hold one matplotlib Axes for each table.
 
         Examples
         --------
@@ -212,7 +216,7 @@ class ForecastDisplay:
         for axes, (label, table) in zip(self.axes_, self.tables.items(), strict=True):
             self._draw(axes, table)
             axes.set_ylabel(label)
-            _name_times(axes, table.index)
+            _label_times(axes, table.index)
         self.figure_.align_ylabels(self.axes_)
         self.ax_.set_title(self.estimator_name or "")
         self.ax_.legend(loc="best")
@@ -226,8 +230,7 @@ class ForecastDisplay:
             shared = len({table.index[-1] for table in self.tables.values()}) == 1
             size = (8, 1 + 2.4 * n)
             _, ax = plt.subplots(n, figsize=size, sharex=shared, layout="constrained")
-        axes = np.asarray(tensor_to_numpy(ax, "ax"), dtype=object)
-        axes = np.atleast_1d(axes).ravel()
+        axes = to_axes_array(ax)
         if len(axes) != n:
             raise ValueError(
                 f"ax must hold {n} axes, one for each of {list(self.tables)}, got "
@@ -238,22 +241,27 @@ class ForecastDisplay:
     def _draw(self, ax, table):
         """Draw a table. The curves of the future start at the last known value."""
         n_known = len(table) - int(table["forecast"].count())
-        times, history = _drawable(table.index), table["history"].to_numpy()[:n_known]
+        times, history = (
+            _to_plot_times(table.index),
+            table["history"].to_numpy()[:n_known],
+        )
         self.lines_ += ax.plot(times[:n_known], history, "C0", label="history")
         times = times[n_known - 1 :]
 
-        def onward(column):
+        def from_last_known(column):
             return np.r_[history[-1], table[column].to_numpy()[n_known:]]
 
         if "truth" in table:
-            truth = onward("truth")
+            truth = from_last_known("truth")
             self.lines_ += ax.plot(times, truth, "C0", alpha=0.5, label="actual")
-        self.lines_ += ax.plot(times, onward("forecast"), "C1", label="forecast")
+        self.lines_ += ax.plot(
+            times, from_last_known("forecast"), "C1", label="forecast"
+        )
         if "lower" in table:
-            lower, upper = onward("lower"), onward("upper")
+            lower, upper = from_last_known("lower"), from_last_known("upper")
             style = dict(color="C1", alpha=0.2, linewidth=0)
             band = ax.fill_between(times, lower, upper, **style)
-            band.set_label(_interval_name(self.coverage))
+            band.set_label(_interval_label(self.coverage))
             self.bands_.append(band)
 
 
@@ -261,7 +269,7 @@ def _check_forecaster(estimator) -> None:
     if not hasattr(estimator, "forecast_interval"):
         raise TypeError(
             f"{type(estimator).__name__} is not a forecaster. Pass a fitted "
-            "LSTMForecaster; of a Pipeline, pass pipeline[-1] and "
+            "LSTMForecaster; for a Pipeline, pass pipeline[-1] and "
             "pipeline[:-1].transform(X)."
         )
     check_is_fitted(estimator)
@@ -280,7 +288,7 @@ def _has_intervals(estimator) -> bool:
     return "valid_loss" in estimator.history_[-1]
 
 
-def _by_series(forecasts, groups) -> dict:
+def _split_by_series(forecasts, groups) -> dict:
     """Return the forecasts by series; a single series has the key None."""
     if groups is None:
         return {None: forecasts}
@@ -288,7 +296,7 @@ def _by_series(forecasts, groups) -> dict:
     return {key: forecasts.xs(key, level=0) for key in keys}
 
 
-def _frame(rows, name: str = "X") -> pd.DataFrame:
+def _to_frame(rows, name: str = "X") -> pd.DataFrame:
     """Return rows as a DataFrame that keeps their names and their index."""
     if hasattr(rows, "iloc"):
         return pd.DataFrame(rows)
@@ -303,12 +311,12 @@ def _frame(rows, name: str = "X") -> pd.DataFrame:
     return pd.DataFrame(values)
 
 
-def _with_columns_of(X, future, estimator) -> pd.DataFrame:
+def _align_columns(X, future, estimator) -> pd.DataFrame:
     """Return the future rows with the columns of X, NaN in columns that they lack.
 
     They may consist of the known columns only.
     """
-    rows, columns = _frame(future, "future"), _frame(X).columns
+    rows, columns = _to_frame(future, "future"), _to_frame(X).columns
     if list(rows.columns) == list(columns):
         return rows
     is_part = estimator.known_columns is not None
@@ -325,13 +333,13 @@ def _with_columns_of(X, future, estimator) -> pd.DataFrame:
 
 def _targets(estimator, X, y, name: str = "X") -> pd.DataFrame:
     """Return the target columns of X, or y, with the index of X."""
-    rows = _frame(X)
+    rows = _to_frame(X)
     if y is None and not estimator.target_columns_:
         raise ValueError("y is needed: the fitted target is not a column of X.")
     if y is None:
         targets = rows.iloc[:, estimator.target_columns_]
     else:
-        targets = _frame(y, "y")
+        targets = _to_frame(y, "y")
         if targets.shape != (len(rows), estimator.n_outputs_):
             raise ValueError(
                 f"y must have {len(rows)} rows, like X, and {estimator.n_outputs_} "
@@ -342,20 +350,20 @@ def _targets(estimator, X, y, name: str = "X") -> pd.DataFrame:
         targets = targets.set_axis(pd.Index(_column(rows, estimator.date_column)))
     with naming(name if y is None else "y"):
         values = targets.astype(float)
-    return values.set_axis(_shown_names(targets), axis=1)
+    return values.set_axis(_target_labels(targets), axis=1)
 
 
-def _shown_names(targets: pd.DataFrame) -> list[str]:
-    """Return the names of targets; columns with numbers for names have none."""
+def _target_labels(targets: pd.DataFrame) -> list[str]:
+    """Return labels of targets: their names, or numbers if these are not strings."""
     if all(isinstance(name, str) for name in targets.columns):
         return list(targets.columns)
     n = targets.shape[1]
     return [""] if n == 1 else [f"target {i}" for i in range(n)]
 
 
-def _are_of(key, X, estimator) -> np.ndarray:
+def _series_mask(key, X, estimator) -> np.ndarray:
     """Return a mask of the rows of X that belong to a series."""
-    rows = _frame(X)
+    rows = _to_frame(X)
     if key is None:
         return np.ones(len(rows), bool)
     return (_column(rows, estimator.groups) == key).to_numpy()
@@ -366,7 +374,7 @@ def _column(rows: pd.DataFrame, column) -> pd.Series:
     return rows.iloc[:, column] if isinstance(column, Integral) else rows[column]
 
 
-def _chosen_targets(target, names: list) -> list[int]:
+def _select_targets(target, names: list) -> list[int]:
     """Return the positions of the targets to draw."""
     if target is None:
         return list(range(len(names)))
@@ -381,7 +389,7 @@ def _chosen_targets(target, names: list) -> list[int]:
     )
 
 
-def _chosen_series(group, keys: list) -> list:
+def _select_series(group, keys: list) -> list:
     """Return the names of the series to draw."""
     if group is None:
         return keys
@@ -392,43 +400,45 @@ def _chosen_series(group, keys: list) -> list:
     return [group]
 
 
-def _label(key, target: str) -> str:
+def _axes_label(key, target: str) -> str:
     """Return the names of a series and a target, if they have one."""
     return ": ".join(str(part) for part in (key, target) if part not in (None, ""))
 
 
-def _outlook(path, ends, actual: pd.DataFrame | None, place: int) -> pd.DataFrame:
+def _forecast_table(
+    path, ends, actual: pd.DataFrame | None, place: int
+) -> pd.DataFrame:
     """Return the forecast of a target with its interval and the actual values."""
     steps = len(path)
     index = getattr(path, "index", None)
     if index is None or not _has_dates(index):
         index = pd.RangeIndex(1, steps + 1)
     values = np.asarray(path).reshape(steps, -1)[:, place]
-    outlook = pd.DataFrame({"forecast": values}, index=index)
+    forecast = pd.DataFrame({"forecast": values}, index=index)
     if ends is not None:
         sides = np.asarray(ends).reshape(steps, -1, 2)[:, place]
-        outlook["lower"], outlook["upper"] = sides.T
+        forecast["lower"], forecast["upper"] = sides.T
     if actual is not None and actual.iloc[:steps, place].notna().any():
         # By position: forecast has checked that the future rows follow X.
         truth = actual.iloc[:, place].reset_index(drop=True)
-        outlook["truth"] = truth.reindex(range(steps)).to_numpy()
-    return outlook
+        forecast["truth"] = truth.reindex(range(steps)).to_numpy()
+    return forecast
 
 
-def _joined(past: pd.Series, outlook: pd.DataFrame) -> pd.DataFrame:
-    """Return the history and the outlook below each other."""
+def _append_forecast(past: pd.Series, forecast: pd.DataFrame) -> pd.DataFrame:
+    """Return the history, with the rows of the forecast below."""
     history = past.to_frame("history")
-    if _has_dates(outlook.index):
-        history.index = _as_dates(history.index)
+    if _has_dates(forecast.index):
+        history.index = _to_dates(history.index)
     else:
         history.index = pd.RangeIndex(1 - len(past), 1)
-    return pd.concat([history, outlook])
+    return pd.concat([history, forecast])
 
 
-def _as_dates(index: pd.Index) -> pd.Index:
+def _to_dates(index: pd.Index) -> pd.Index:
     """Return the dates of an index that holds them as text or in one of its levels.
 
-    There are dates: otherwise the forecast would have none.
+    The forecast has dates only if this index holds some.
     """
     if isinstance(index, pd.MultiIndex):
         is_dates = [_has_dates(level) for level in index.levels]
@@ -440,7 +450,7 @@ def _has_dates(index: pd.Index) -> bool:
     return isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex))
 
 
-def _drawable(index: pd.Index) -> np.ndarray:
+def _to_plot_times(index: pd.Index) -> np.ndarray:
     """Return the times of rows for matplotlib: dates in UTC, or steps."""
     if isinstance(index, pd.PeriodIndex):
         index = index.to_timestamp()
@@ -450,7 +460,7 @@ def _drawable(index: pd.Index) -> np.ndarray:
     return index.to_numpy()
 
 
-def _name_times(ax, index: pd.Index) -> None:
+def _label_times(ax, index: pd.Index) -> None:
     """Label the time axis with dates or steps."""
     import matplotlib.dates as mdates
     from matplotlib.ticker import MaxNLocator
@@ -470,5 +480,5 @@ def _name_times(ax, index: pd.Index) -> None:
         ax.set_xlabel("steps after the last known row")
 
 
-def _interval_name(coverage) -> str:
+def _interval_label(coverage) -> str:
     return "interval" if coverage is None else f"{100 * float(coverage):.4g} % interval"

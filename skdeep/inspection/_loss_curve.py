@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from skdeep._axes import get_axes, import_pyplot
 from skdeep._input_checks import check_fitted, check_name
-from skdeep.inspection._axes import get_axes, import_pyplot
 from skdeep.inspection._nested import innermost, innermost_unfitted
 
 
@@ -125,10 +125,10 @@ class LossCurveDisplay:
                 f"estimator={type(network).__name__} has no history_ of its training. "
                 "Pass a fitted network of skdeep, or a Pipeline that ends in one."
             )
-        return cls._of_network(network, name).plot(ax=ax)
+        return cls._from_network(network, name).plot(ax=ax)
 
     @classmethod
-    def _of_network(cls, network, name=None):
+    def _from_network(cls, network, name=None):
         history = network.history_
 
         def column(key):
@@ -166,6 +166,13 @@ class LossCurveDisplay:
         callback : callback
             For ``set_callbacks``.
 
+        Raises
+        ------
+        TypeError
+            In ``fit``, if there is no network of skdeep inside the estimator.
+        ImportError
+            In ``fit``, in a notebook without matplotlib.
+
         Examples
         --------
         >>> from sklearn.datasets import load_iris
@@ -190,6 +197,13 @@ class LossCurveDisplay:
         -------
         display : LossCurveDisplay
             Itself.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        TypeError
+            If ``ax`` is not a matplotlib Axes.
 
         Examples
         --------
@@ -316,7 +330,7 @@ class _LiveLossCurve:
                     self._next_time = 0.0
 
     def teardown(self, estimator, context):
-        """Draw the last state once the outermost fit is over, and detach."""
+        """Draw the final curves at the end of the outermost fit, and detach."""
         with self._lock:
             self._n_fits -= 1
             if self._n_fits:
@@ -331,16 +345,17 @@ class _LiveLossCurve:
         """Do nothing."""
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
-        """Draw after an epoch if it is time for it; note the state otherwise."""
+        """Keep the curves after an epoch, and draw them if it is time."""
         if not getattr(fitted_estimator, "history_", None) or _notebook() is None:
             return
         with self._lock:
-            self._drawing = LossCurveDisplay._of_network(fitted_estimator, self.name)
+            # Kept even if it is not drawn now: teardown draws the last one.
+            self._drawing = LossCurveDisplay._from_network(fitted_estimator, self.name)
             if time.monotonic() >= self._next_time:
                 self._draw()
 
     def _draw(self) -> None:
-        """Draw the noted state, and say when the next drawing is due."""
+        """Draw the latest curves, and set the time of the next drawing."""
         if self._drawing is None or _notebook() is None:
             return
         from IPython.display import Image, display
@@ -366,9 +381,10 @@ def _notebook():
 
 
 def _as_png(display: LossCurveDisplay) -> bytes:
-    """Draw on a figure that pyplot does not know of, so that nothing is left open."""
+    """Return the plot as a PNG image."""
     from matplotlib.figure import Figure
 
+    # pyplot does not know this figure: notebooks show, and keep, those that it knows.
     figure, buffer = Figure(layout="constrained"), io.BytesIO()
     display.plot(ax=figure.add_subplot())
     figure.savefig(buffer, format="png")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-# Where scikit-learn's searches, TransformedTargetRegressor and threshold classifiers
-# keep their estimator before and after fit.
+# Attributes of searches, TransformedTargetRegressor and threshold classifiers that hold
+# the estimator before and after fit.
 _UNFITTED = ("estimator", "regressor")
 _FITTED = ("best_estimator_", "regressor_", "estimator_")
 
@@ -34,9 +34,7 @@ def innermost_unfitted(estimator):
         if hasattr(estimator, "steps"):
             estimator = estimator.steps[-1][1]
             continue
-        names = [
-            name for name in ("estimator", "regressor") if hasattr(estimator, name)
-        ]
-        if not names:
+        name = next((name for name in _UNFITTED if hasattr(estimator, name)), None)
+        if name is None:
             return estimator
-        estimator = getattr(estimator, names[0])
+        estimator = getattr(estimator, name)

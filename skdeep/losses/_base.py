@@ -175,6 +175,7 @@ class CallableLoss(Loss):
                 "The callable `loss` must return a torch.Tensor, got "
                 f"{type(loss).__name__}."
             )
+        # Known only after a call, so it is an attribute of the instance.
         self.gives_mean = loss.ndim == 0
         if loss.ndim == 0:
             return loss.expand(n_samples)
@@ -252,6 +253,7 @@ class StepLoss(Loss):
         self, raw: Tensor, target: Tensor, weight: Tensor | None
     ) -> Tensor:
         is_step = self._is_step(target)
+        # Padding is removed, not masked: NaN times 0 is NaN, in the gradient too.
         target = target[is_step]  # (n_samples, n_steps, ...) -> (n_real_steps, ...)
         if weight is not None:
             weight = weight.unsqueeze(-1).expand(is_step.shape)[is_step]

@@ -79,6 +79,7 @@ class BinaryHinge(ElementwiseLoss):
     def derivative(self, raw: Tensor, target: Tensor) -> Tensor:
         sign = 2 * target - 1
         slack = torch.relu(1 - sign * raw)
+        # At the kink (slack 0) the derivative is 0, as in autograd of relu.
         return -sign * (slack > 0 if self.power == 1 else 2 * slack)
 
 
@@ -142,6 +143,7 @@ class MulticlassFocalLoss(_Multiclass):
 
     def per_sample(self, raw: Tensor, target: Tensor) -> Tensor:
         log_p = _pick_class(_log_softmax(raw), target)
+        # Rounding may make 1 - p negative, and its power NaN.
         return -(1 - log_p.exp()).clamp_min(0).pow(self.gamma) * log_p
 
     def with_gradient(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -199,6 +201,7 @@ class KLDivergence(_Multiclass):
         return (torch.xlogy(target, target) - target * log_p).sum(-1)
 
     def with_gradient(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        # Users' probabilities sum to 1 only up to rounding.
         total = target.sum(-1, keepdim=True)
         gradient = torch.softmax(raw, -1).mul_(total).sub_(target)
         return self.per_sample(raw, target), gradient

@@ -21,6 +21,7 @@ def _chunks(positive: Tensor, negative: Tensor) -> Iterator[tuple[slice, Tensor]
     n_rows = max(1, _PAIRS_PER_CHUNK // max(1, len(negative)))
     for start in range(0, len(positive), n_rows):
         rows = slice(start, start + n_rows)
+        # (n_rows, 1) and (n_negative,) -> (n_rows, n_negative)
         yield rows, negative - positive[rows, None]
 
 
@@ -67,7 +68,7 @@ def _pair_gradient(
     return gradient
 
 
-def _by_label(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+def _apply_by_label(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
     """Apply a function of (n_samples,) to each label: (..., n_samples, n_labels)."""
     # One label at a time: each has its own number of positives.
     columns = [tensor.mT.reshape(-1, tensor.shape[-2]) for tensor in tensors]
@@ -75,20 +76,20 @@ def _by_label(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
     return torch.stack(results).reshape(tensors[0].mT.shape).mT
 
 
-class _Pairs(torch.autograd.Function):
+class _PairLosses(torch.autograd.Function):
     """``_pair_losses`` of each label; the backward pass recomputes the pairs.
 
-    Keeping them would take n_positive * n_negative numbers.
+    Autograd would keep n_positive * n_negative numbers.
     """
 
     @staticmethod
     def forward(ctx: Any, raw: Tensor, is_positive: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(raw, is_positive, weight)
-        return _by_label(_pair_losses, raw, is_positive, weight)
+        return _apply_by_label(_pair_losses, raw, is_positive, weight)
 
     @staticmethod
     def backward(ctx: Any, *scale: Tensor) -> tuple[Tensor, None, None]:
-        return _by_label(_pair_gradient, *ctx.saved_tensors, *scale), None, None
+        return _apply_by_label(_pair_gradient, *ctx.saved_tensors, *scale), None, None
 
 
 def _mean_score_loss(raw: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -168,14 +169,14 @@ class BinaryPairwiseAUC(_PairwiseAUC):
         self, raw: Tensor, target: Tensor, weight: Tensor | None
     ) -> Tensor:
         weight = _expand_weight(weight, raw)
-        pairs: Tensor = _Pairs.apply(raw, target > 0, weight)
+        pairs: Tensor = _PairLosses.apply(raw, target > 0, weight)
         return (pairs + _mean_score_loss(raw, target, weight)).sum(-1)
 
     def scaled_gradient(
         self, raw: Tensor, target: Tensor, scale: Tensor | float
     ) -> tuple[Tensor, Tensor]:
         weight = torch.ones_like(raw) * scale
-        gradient = _by_label(_pair_gradient, raw, target > 0, weight, weight)
+        gradient = _apply_by_label(_pair_gradient, raw, target > 0, weight, weight)
         gradient += _mean_score_gradient(raw, target, weight)
         return self.per_sample_in_batch(raw, target, weight[..., 0]), gradient
 
@@ -206,7 +207,7 @@ class MulticlassPairwiseAUC(_PairwiseAUC):
     ) -> Tensor:
         weight = _expand_weight(weight, raw)
         truth, share = self._split(raw, target, weight)
-        pairs: Tensor = (_Pairs.apply(raw, truth > 0, weight) * share).sum(-1)
+        pairs: Tensor = (_PairLosses.apply(raw, truth > 0, weight) * share).sum(-1)
         return pairs + _mean_score_loss(raw, truth, weight).mean(-1)
 
     def scaled_gradient(
@@ -214,6 +215,8 @@ class MulticlassPairwiseAUC(_PairwiseAUC):
     ) -> tuple[Tensor, Tensor]:
         weight = torch.ones_like(raw) * scale
         truth, share = self._split(raw, target, weight)
-        gradient = _by_label(_pair_gradient, raw, truth > 0, weight, share * weight)
+        gradient = _apply_by_label(
+            _pair_gradient, raw, truth > 0, weight, share * weight
+        )
         gradient += _mean_score_gradient(raw, truth, weight) / raw.shape[-1]
         return self.per_sample_in_batch(raw, target, weight[..., 0]), gradient

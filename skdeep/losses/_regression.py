@@ -86,6 +86,7 @@ class Poisson(ElementwiseLoss):
             raise ValueError(f"loss='poisson' needs y >= 0, got {target.min():g}.")
 
     def elementwise(self, raw: Tensor, target: Tensor) -> Tensor:
+        # xlogy is 0 at target 0, where target * log(target) would be NaN.
         return raw.exp() - target * raw + torch.xlogy(target, target) - target
 
     def derivative(self, raw: Tensor, target: Tensor) -> Tensor:
@@ -108,6 +109,7 @@ class Quantile(ElementwiseLoss):
         return torch.maximum(self.quantile * error, (self.quantile - 1) * error)
 
     def derivative(self, raw: Tensor, target: Tensor) -> Tensor:
+        # 0 where raw equals the target: a constant that fits exactly must not move.
         return (raw > target).to(raw.dtype) - self.quantile * (raw != target)
 
 

@@ -6,8 +6,8 @@ from numbers import Real
 
 import numpy as np
 
+from skdeep._axes import get_axes
 from skdeep._input_checks import check_fitted, check_flag, check_name, naming
-from skdeep._optional_dependencies import import_optional
 from skdeep.encoding import (
     bayes_threshold,
     check_alpha,
@@ -16,7 +16,6 @@ from skdeep.encoding import (
     cost_table,
 )
 from skdeep.metrics._labels import (
-    check_axes,
     check_column,
     check_labels,
     check_same_length,
@@ -218,10 +217,11 @@ class CostCurveDisplay:
             pos_label = find_pos_label(estimator)
         pos_label = positive_label(classes, pos_label, "estimator.classes_")
         codes = {label: code for code, label in enumerate(classes)}
+        # Raises for classes that the estimator does not know, before it predicts.
         encode_labels(check_labels(y, "y"), codes, "y")
         y_score = estimator.predict_proba(X)[:, codes[pos_label]]
         display = cls._from_scores(
-            y, y_score, against, alpha, pos_label, sample_weight, rows, "y"
+            y, y_score, against, alpha, pos_label, sample_weight, rows, ("y", "X")
         )
         display.estimator_name = name or type(estimator).__name__
         if against == "threshold":
@@ -303,7 +303,14 @@ class CostCurveDisplay:
         check_name(name)
         rows = dict(fp_cost=fp_cost, fn_cost=fn_cost)
         display = cls._from_scores(
-            y_true, y_score, against, alpha, pos_label, sample_weight, rows, "y_true"
+            y_true,
+            y_score,
+            against,
+            alpha,
+            pos_label,
+            sample_weight,
+            rows,
+            ("y_true", "y_score"),
         )
         display.estimator_name = name
         return display.plot(
@@ -312,20 +319,26 @@ class CostCurveDisplay:
 
     @classmethod
     def _from_scores(
-        cls, y, y_score, against, alpha, pos_label, weight, row_costs, y_name
+        cls, y, y_score, against, alpha, pos_label, weight, row_costs, names
     ):
-        """Compute a curve; ``y_name`` is the user's argument for the true classes."""
+        """Compute a curve.
+
+        ``names`` are the user's arguments that have the true classes and the rows, for
+        messages.
+        """
+        y_name, rows_name = names
         if not isinstance(against, str) or against not in ("threshold", "alpha"):
             raise ValueError(
                 f"against must be 'threshold' or 'alpha', got {against!r}."
             )
         y, y_score = check_labels(y, y_name), _check_probabilities(y_score)
-        check_same_length(**{y_name: y, "y_score": y_score})
+        check_same_length(**{y_name: y, rows_name: y_score})
         labels = sorted_labels(y, name=y_name)
         pos_label = positive_label(labels, pos_label, y_name)
         codes = {label: label == pos_label for label in labels}
         is_positive = encode_labels(y, codes, y_name)
         weight = check_weight(weight, y)
+        # Each row's share in the mean: sums of cost times share are then means.
         share = np.ones(len(y)) if weight is None else weight
         share = share / share.sum()
         if against == "alpha":
@@ -337,6 +350,7 @@ class CostCurveDisplay:
         fp, fn = _error_costs(alpha, row_costs, len(y))
         curve = _costs_by_threshold(is_positive, y_score, fp * share, fn * share)
         bayes: dict = {"bayes_threshold": alpha / (1 + alpha)}
+        # With costs per row there is no single best threshold to mark.
         if any(costs is not None for costs in row_costs.values()):
             decided = y_score >= bayes_threshold(fp, fn)
             bayes = {
@@ -364,6 +378,13 @@ class CostCurveDisplay:
         display : CostCurveDisplay
             The display.
 
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        TypeError
+            If ``ax`` is not a matplotlib Axes, or ``curve_kwargs`` is not a dict.
+
         Examples
         --------
         >>> import matplotlib.pyplot as plt
@@ -375,16 +396,12 @@ class CostCurveDisplay:
         'model'
         >>> plt.close("all")
         """
-        plt = import_optional(
-            "matplotlib.pyplot", extra="plot", user="CostCurveDisplay.plot"
-        )
-        if ax is None:
-            _, ax = plt.subplots(layout="constrained")
-        check_axes(ax)
         check_name(name)
         plot_constants = check_flag(plot_constants, "plot_constants")
         if not isinstance(curve_kwargs, (dict, type(None))):
             raise TypeError(f"curve_kwargs must be a dict, got {curve_kwargs!r}.")
+        # After the checks: an error must not leave an empty figure in a notebook.
+        ax = get_axes(self, ax)
         self.ax_, self.figure_ = ax, ax.figure
         self.bayes_line_ = self.threshold_mark_ = None
         style = {"label": name or self.estimator_name, **(curve_kwargs or {})}
@@ -401,8 +418,10 @@ class CostCurveDisplay:
 
     def _plot_thresholds(self, style):
         """Draw the steps: a cost holds between a threshold and the one below it."""
+        # The last threshold is infinite: its cost holds up to probability 1.
         x = np.concatenate([[0.0], self.thresholds[:-1], [1.0]])
         y = np.concatenate([self.costs[:1], self.costs])
+        # The user's style last, so that it takes precedence.
         style = {"drawstyle": "steps-pre", **style}
         (self.line_,) = self.ax_.plot(x, y, **style)
         mark = self.decision_threshold
@@ -430,6 +449,7 @@ class CostCurveDisplay:
         if self.bayes_threshold is None:
             return None
         label = rf"$\alpha/(1+\alpha)$ = {self.bayes_threshold:.3g}"
+        # Several models on one axes share the line.
         if label in self.ax_.get_legend_handles_labels()[1]:
             return None
         style = dict(color="grey", linestyle=":", zorder=1, label=label)
@@ -440,6 +460,7 @@ class CostCurveDisplay:
         self.ax_.set_xscale("log")
         # Matplotlib's labels of minor ticks overlap, and it formats them as powers.
         self.ax_.xaxis.set_major_formatter("{x:g}")
+        # Within one power of ten, matplotlib would label one tick at most.
         if self.alphas[-1] < 10 * self.alphas[0]:
             self.ax_.set_xticks(np.geomspace(self.alphas[0], self.alphas[-1], 5))
             self.ax_.xaxis.set_major_formatter("{x:.2g}")
@@ -526,6 +547,7 @@ def _check_alpha(alpha) -> float:
 def _check_alphas(alpha) -> np.ndarray:
     """Return the ascending values of alpha that a curve is drawn over."""
     if alpha is None:
+        # A copy, because users may change the attribute of a display.
         return _DEFAULT_ALPHAS.copy()
     try:
         alphas = check_numbers(alpha, "alpha")
@@ -553,6 +575,8 @@ def _costs_by_threshold(is_positive, y_score, fp, fn) -> dict:
     ``fp`` and ``fn``, (n_samples,), are costs multiplied by the rows' shares in the
     mean.
     """
+    # Cumulative sums over the sorted probabilities: a loop over the thresholds would
+    # take quadratic time.
     thresholds, where = np.unique(y_score, return_inverse=True)
     n = len(thresholds)
     refused = np.bincount(where, np.where(is_positive, fn, 0.0), minlength=n)

@@ -89,6 +89,7 @@ def make_cost_scorer(
     check_label(pos_label, "pos_label")
     check_label(abstain_label, "abstain_label")
     costs = dict(alpha=alpha, cost_matrix=cost_matrix, abstain_cost=abstain_cost)
+    # Raises for invalid costs now, instead of in the first fold of a search.
     cost_table(_known_classes(labels, cost_matrix), **costs)
     labelling = dict(pos_label=pos_label, labels=labels, abstain_label=abstain_label)
     return _CostScorer(expected_cost, -1, {**costs, **labelling})
@@ -159,6 +160,7 @@ class _CostScorer(_Scorer):
             y_pred = method_caller(estimator, self._response_method, X)
         settings = dict(self._kwargs)
         is_named = matrix_labels(settings["cost_matrix"]) is not None
+        # A fold may lack a class that the cost matrix has.
         has_classes = not is_named and hasattr(estimator, "classes_")
         if settings["labels"] is None and has_classes:
             settings["labels"] = _all_labels(estimator, y_true)

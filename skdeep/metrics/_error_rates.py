@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from skdeep._input_checks import check_fitted, check_name, tensor_to_numpy
-from skdeep._optional_dependencies import import_optional
+from skdeep._axes import import_pyplot, to_axes_array
+from skdeep._input_checks import check_fitted, check_name
 from skdeep.encoding import join_labels
 from skdeep.metrics._labels import (
-    check_axes,
     check_column,
     check_label,
     check_labels,
@@ -196,12 +195,14 @@ class ErrorRatesDisplay:
         pos_label = positive_label(labels, pos_label, "estimator.classes_")
         costs = dict(fp_cost=fp_cost, fn_cost=fn_cost)
         y = check_labels(y, "y")
+        # Raises for classes that the estimator does not know, before it predicts.
         encode_labels(y, dict.fromkeys(labels, 0), "y")
         y_pred = estimator.predict(X, **accepted_costs(estimator, "predict", costs))
         step = final_predictor(estimator)
+        # Without a cost of abstaining, a classifier ignores its ``abstain_label``.
         abstains = getattr(step, "abstain_cost", None) is not None
         groups, group_name = _find_groups(X, groups)
-        check_same_length(y=y, y_pred=y_pred, groups=groups)
+        check_same_length(y=y, X=y_pred, groups=groups)
         display = cls(
             counts=_counts(
                 y,
@@ -303,6 +304,15 @@ class ErrorRatesDisplay:
         display : ErrorRatesDisplay
             The display.
 
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        TypeError, ValueError
+            If ``ax`` does not hold two matplotlib Axes.
+        ValueError
+            If there are more than 500 groups.
+
         Examples
         --------
         >>> import matplotlib.pyplot as plt
@@ -315,7 +325,7 @@ class ErrorRatesDisplay:
         >>> plt.close("all")
         """
         self._compute()
-        self.axes_ = _two_axes(ax, len(self.counts))
+        self.axes_ = _two_axes(self, ax, len(self.counts))
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
         both = zip(self.axes_, _RATES, strict=True)
         self.lines_ = [self._draw(axes, rate) for axes, rate in both]
@@ -369,6 +379,7 @@ class ErrorRatesDisplay:
 
 def _find_groups(X, groups) -> tuple[np.ndarray, str | None]:
     """Return the group of each row and the name of the grouping."""
+    # A tuple is hashable too, but holds a group for each row.
     if not isinstance(groups, Hashable) or not np.isscalar(groups):
         return _check_groups(groups), _series_name(groups)
     columns = list(getattr(X, "columns", ()))
@@ -389,6 +400,7 @@ def _series_name(groups) -> str | None:
 
 def _check_groups(groups) -> pd.Categorical:
     """Return the group of each row; groups are ordered, the missing group is last."""
+    # Categories keep the user's order; other groups are sorted.
     if isinstance(getattr(groups, "dtype", None), pd.CategoricalDtype):
         return pd.Categorical(groups)
     return pd.Categorical(check_column(groups, "groups", "one group per row"))
@@ -399,7 +411,7 @@ def _counts(y_true, y_pred, groups, labels, pos_label, abstain_label) -> pd.Data
     codes = {label: int(label == pos_label) for label in labels}
     truth = encode_labels(y_true, codes, "y_true").astype(bool)
     if abstain_label is not None:
-        codes[abstain_label] = 2
+        codes[abstain_label] = 2  # neither class, so never an error
     decided = encode_labels(y_pred, codes, "y_pred")
     rows = pd.DataFrame(
         {
@@ -411,6 +423,7 @@ def _counts(y_true, y_pred, groups, labels, pos_label, abstain_label) -> pd.Data
             "abstained_positives": truth & (decided == 2),
         }
     )
+    # Rows with a missing group form their own group; empty categories are dropped.
     counts = rows.groupby(groups, observed=True, dropna=False).sum()
     return counts.rename_axis("group").astype(np.int64)
 
@@ -426,11 +439,9 @@ def _wilson(errors, n) -> tuple[np.ndarray, np.ndarray]:
     return np.where(share == 0, 0.0, lower), np.where(share == 1, 1.0, upper)
 
 
-def _two_axes(ax, n_groups: int) -> np.ndarray:
+def _two_axes(display, ax, n_groups: int) -> np.ndarray:
     """Return the axes of the two rates; a new figure grows with the groups."""
-    plt = import_optional(
-        "matplotlib.pyplot", extra="plot", user="ErrorRatesDisplay.plot"
-    )
+    plt = import_pyplot(display)
     if n_groups > _MAX_GROUPS:
         raise ValueError(
             f"groups has {n_groups} distinct values, more than the {_MAX_GROUPS} that "
@@ -439,16 +450,15 @@ def _two_axes(ax, n_groups: int) -> np.ndarray:
     if ax is None:
         size = (8, 1.8 + _INCHES_PER_GROUP * max(n_groups, 3))
         _, ax = plt.subplots(1, 2, figsize=size, sharey=True, layout="constrained")
-    axes = np.atleast_1d(np.asarray(tensor_to_numpy(ax, "ax"), dtype=object)).ravel()
+    axes = to_axes_array(ax)
     if len(axes) != 2:
         raise ValueError(f"ax must hold two axes, one for each rate, got {len(axes)}.")
-    for each in axes:
-        check_axes(each)
     return axes
 
 
 def _name_groups(axes, names, title) -> None:
     """Label the groups on the left, with the first group on top."""
+    # The axes may not be shared: a user can pass any two.
     for ax in axes:
         ax.set(ylim=(len(names) - 0.5, -0.5))
     shown = ["missing" if pd.isna(name) else str(name) for name in names]

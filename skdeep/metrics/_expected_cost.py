@@ -237,7 +237,7 @@ class _DecisionCosts:
 
     def cost(self) -> float:
         """Return the mean cost of the decisions."""
-        # x
+        # Two index arrays pair each row with its own decision.
         return float(self._mean(self._cost_by_decision()[self._rows, self.decisions]))
 
     def constant_costs(self) -> np.ndarray:
@@ -246,6 +246,7 @@ class _DecisionCosts:
 
     def _cost_by_decision(self):
         """Return the cost of each decision in each row, (n, n_decisions)."""
+        # A view: one matrix for all rows is not copied for each of them.
         shape = (len(self.truth), *self.costs.shape[1:])
         return np.broadcast_to(self.costs, shape)[self._rows, self.truth]
 
@@ -268,6 +269,7 @@ def _decision_costs(
     check_label(abstain_label, "abstain_label")
     abstains = cost_options["abstain_cost"] is not None
     if abstains:
+        # Otherwise a true class would be taken for the decision to abstain.
         check_true_labels(y_true, abstain_label)
     if labels is not None:
         classes = check_classes(labels, cost_options["cost_matrix"])

@@ -26,7 +26,7 @@ def check_column(values, name: str, what: str) -> np.ndarray:
     name : str
         Its name, for messages.
     what : str
-        What it must be, for messages.
+        A description of valid values, for messages.
     """
     given = tensor_to_numpy(values, name)
     try:
@@ -60,6 +60,7 @@ def check_labels(y, name: str) -> np.ndarray:
         raise ValueError(
             f"{name} must not hold missing values, got {y[at]} at position {at}."
         )
+    # Scores passed by mistake would silently count as errors in every row.
     if y.dtype.kind == "f" and (y != np.floor(y)).any():
         at = int(np.flatnonzero(y != np.floor(y))[0])
         raise ValueError(
@@ -74,19 +75,21 @@ def check_same_length(**arrays) -> None:
     (first, n), *others = [(name, len(values)) for name, values in arrays.items()]
     for name, found in others:
         if found != n:
-            raise ValueError(f"{name} has {found} rows, but {first} has {n}.")
+            rows = "1 row" if found == 1 else f"{found} rows"
+            raise ValueError(f"{name} has {rows}, but {first} has {n}.")
 
 
 def check_label(label, name: str) -> None:
     """Raise if a value cannot be a label: lists, missing values."""
     if not isinstance(label, Hashable):
         raise TypeError(f"{name} must be a label, got {label!r}.")
+    # Comparing NA with a label gives NA, whose truth value is an error.
     if label is pd.NA or label is pd.NaT:
         raise ValueError(f"{name} must be a label, got the missing value {label!r}.")
 
 
 def check_weight(sample_weight, y) -> np.ndarray | None:
-    """Return the sample weights, (n_samples,), None if there are none."""
+    """Return the sample weights as an array, (n_samples,), or None."""
     if sample_weight is None:
         return None
     try:
@@ -122,6 +125,7 @@ def check_classes(labels, cost_matrix=None) -> list:
     if len(set(classes)) < len(classes):
         raise ValueError(f"labels must be distinct, got {join_labels(classes)}.")
     if cost_matrix is None:
+        # As objects: NumPy would turn labels of several types into strings.
         return sorted_labels(np.array(classes, dtype=object), name="labels")
     n_classes = matrix_size(cost_matrix)
     if len(classes) != n_classes:
@@ -134,6 +138,7 @@ def check_classes(labels, cost_matrix=None) -> list:
 
 def sorted_labels(*found: np.ndarray, name: str, ignored: Collection = ()) -> list:
     """Return the distinct labels in arrays, sorted, without those ignored."""
+    # tolist: Python values are shorter in messages than NumPy scalars.
     labels = list(dict.fromkeys(x for y in found for x in pd.unique(y).tolist()))
     labels = [label for label in labels if label not in ignored]
     try:
@@ -170,6 +175,7 @@ def encode_labels(
             f"{name} holds {join_labels(unknown)}, but the classes are "
             f"{join_labels(codes)}.{hints}"
         )
+    # Each distinct label is looked up once; rows only take its code.
     return np.array([codes[label] for label in found])[where]
 
 
@@ -182,6 +188,8 @@ def positive_label(labels: list, pos_label, name: str):
         )
     if pos_label is None and len(labels) == 2:
         return labels[1]
+    # As in scikit-learn, a single class is known to be positive or negative only if
+    # labels are numbers like these.
     if pos_label is None and (set(labels) <= {0, 1} or set(labels) <= {-1, 1}):
         return 1
     if pos_label is None:
@@ -203,9 +211,3 @@ def check_true_labels(y_true: np.ndarray, abstain_label) -> None:
         raise ValueError(
             f"abstain_label={abstain_label!r} must not be a class, but y_true holds it."
         )
-
-
-def check_axes(ax) -> None:
-    """Raise if ``ax`` is not matplotlib Axes."""
-    if not hasattr(ax, "get_legend_handles_labels"):
-        raise TypeError(f"ax must be matplotlib Axes, got {short(ax)}.")

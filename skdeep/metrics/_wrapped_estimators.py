@@ -1,4 +1,4 @@
-"""What metrics read from an estimator, also inside pipelines and searches."""
+"""Properties of estimators inside pipelines and searches that metrics read."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 def accepted_costs(estimator, method: str, costs: dict) -> dict:
     """Return the row costs that a method of an estimator requests as metadata.
 
-    Most classifiers request none; a pipeline requests what its last step does.
+    Most classifiers request none. A pipeline requests the metadata of its last step.
     """
     given = {name: value for name, value in costs.items() if value is not None}
     routing = get_routing_for_object(estimator)
+    # ``predict`` of an estimator that requests none would raise a TypeError.
     wanted = routing.consumes(method=method, params=given.keys())
     return {name: value for name, value in given.items() if name in wanted}
 
@@ -23,6 +24,7 @@ def find_pos_label(estimator):
 
 def final_predictor(estimator):
     """Return the last step of a pipeline and the best estimator of a fitted search."""
+    # In a loop: a search may hold a pipeline that ends in a search.
     while True:
         if hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_

@@ -102,19 +102,19 @@ def _fold_results(outcome: dict, names: Mapping[str, list[str]]) -> list[dict]:
     def scores(kind: str, fold: int):
         found = outcome[kind]
         # If a scorer failed, there is one score for all metrics.
-        instead = found.get(SINGLE_METRIC, missing)
-        values = {name: found.get(name, instead)[fold] for name in names[kind]}
+        default = found.get(SINGLE_METRIC, missing)
+        values = {name: found.get(name, default)[fold] for name in names[kind]}
         return values[SINGLE_METRIC] if list(values) == [SINGLE_METRIC] else values
 
-    made = []
+    results = []
     for fold, times in enumerate(
         zip(outcome["fit_times"], outcome["score_times"], strict=True)
     ):
-        made.append({"fit_time": times[0], "score_time": times[1]})
-        made[-1]["test_scores"] = scores("test_scores", fold)
+        results.append({"fit_time": times[0], "score_time": times[1]})
+        results[-1]["test_scores"] = scores("test_scores", fold)
         if names["train_scores"]:
-            made[-1]["train_scores"] = scores("train_scores", fold)
-    return made
+            results[-1]["train_scores"] = scores("train_scores", fold)
+    return results
 
 
 def _ranks(means: np.ndarray) -> np.ndarray:

@@ -57,6 +57,7 @@ def warn_if_folds_vary(cv) -> None:
 def _row_positions(part, n_samples: int, number: int) -> np.ndarray:
     """Return the row positions of one part of a fold, which may be a mask."""
     part = np.asarray(part)
+    # An empty list becomes an array of floats.
     if part.size and part.dtype.kind not in "iub":
         raise ValueError(
             f"Fold {number} of cv must hold row positions or a boolean mask, got "

@@ -34,7 +34,8 @@ _DONE = (1, 2)  # complete, pruned
 _BEGIN = b'{"op_code":0,"worker_id":"'
 _NUMBER = re.compile(rb'(?<=^\{"op_code":)\d+')
 _CHECKED = re.compile(rb'(\{.*),"check":"([0-9a-f]{16})"\}')
-_SQLITE = b"SQLite format 3\0"
+#: The first bytes of a SQLite database.
+SQLITE_HEADER = b"SQLite format 3\0"
 
 
 class StorageError(ValueError):
@@ -232,11 +233,12 @@ class CheckedJournal(BaseJournalBackend):
         """Raise for files of another kind without reading all of them."""
         with open(self.path, "rb") as file:
             head = file.read(4096)
-        if head.startswith(_SQLITE):
+        if head.startswith(SQLITE_HEADER):
             raise StorageError(
                 f"storage={self.shown!r} is a SQLite database. Pass it as a URL: "
                 f"storage={'sqlite:///' + self.shown!r}."
             )
+        # Without a line end the file has no complete line, and nothing else checks it.
         if b"\n" not in head:
             self._check_tail(head)
 

@@ -121,7 +121,7 @@ class JournalLock:
         return found.st_ino, found.st_mtime_ns, journal.st_size, journal.st_mtime_ns
 
     def _owner(self) -> dict:
-        """Return what the lock says about its process, possibly nothing."""
+        """Return the description of the process in the lock; {} if it is unreadable."""
         try:
             if not stat.S_ISREG(os.lstat(self.path).st_mode):
                 return {}

@@ -160,8 +160,8 @@ class FoldFit:
             threading.Semaphore(0),
         )
         # Threads do not inherit context variables, such as joblib's and numpy's.
-        context = contextvars.copy_context()
-        self._thread = threading.Thread(target=context.run, args=(self._run_thread,))
+        variables = contextvars.copy_context()
+        self._thread = threading.Thread(target=variables.run, args=(self._run_thread,))
         self._config = _thread_config()
 
     def train_epoch(self) -> None:
@@ -307,10 +307,10 @@ class _HeldOutRows:
     def __init__(self, fold: FoldFit):
         self.fold = fold
         self.network_only = _use_predictions_only(fold.cross_validation.scorers)
-        self.test = self._transformed(*fold._split(fold.test, is_test=True))
+        self.test = self._transform(*fold._split(fold.test, is_test=True))
         self.train = None
         if fold.cross_validation.return_train_score:
-            self.train = self._transformed(*fold._split(fold.train))
+            self.train = self._transform(*fold._split(fold.train))
 
     def score(self, network) -> FoldScores:
         """Return the scores of a network."""
@@ -321,7 +321,7 @@ class _HeldOutRows:
         )
         return self.fold._score(estimator, self.test, self.train)
 
-    def _transformed(self, X, y):
+    def _transform(self, X, y):
         estimator = self.fold.estimator
         while self.network_only and hasattr(estimator, "steps"):
             if len(estimator.steps) > 1:

@@ -50,7 +50,7 @@ class OptunaSearchCV(ExplainedParameters, SearchPlots, VersionedPickle, BaseSear
 
     Like :class:`sklearn.model_selection.RandomizedSearchCV`, but each trial learns from
     earlier ones, unpromising trials are pruned (stopped early), and a search can be
-    interrupted at any time and resumed. Needs Optuna:
+    interrupted at any time and resumed. Requires Optuna:
     ``pip install 'scikit-deep[tune]'``.
 
     The first trial uses the estimator's current parameters. If the estimator is a
@@ -101,8 +101,8 @@ class OptunaSearchCV(ExplainedParameters, SearchPlots, VersionedPickle, BaseSear
     sampler : {'tpe', 'random', 'cmaes', 'gp', 'nsgaii'}, callable or Optuna sampler, \
 default=None
         Samples the parameters; None is 'tpe'. A callable takes a seed and returns a
-        sampler. A sampler instance has a state of its own, so a search that uses one
-        may not be reproducible, in particular after resuming.
+        sampler. A sampler instance keeps its state between searches, so a search that
+        uses one may not be reproducible, in particular after resuming.
 
     pruner : {'median', 'hyperband', 'successive_halving', 'none'}, Optuna pruner or \
 None, default='median'
@@ -138,7 +138,9 @@ None, default='median'
         Whether to score the training rows too.
 
     verbose : int, default=0
-        If above 0, a progress bar shows the best score and the time left.
+        If above 0, the number of finished trials and the best score are displayed: in
+        a notebook and on a terminal as a live bar with the time left, otherwise as
+        lines.
 
     callbacks : list of callable, default=None
         Functions called with the study and the trial after each trial of this process,

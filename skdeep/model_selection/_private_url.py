@@ -61,7 +61,7 @@ def to_private_url(value):
 
 def mask_passwords(url: str) -> str:
     """Return a URL with ``***`` in place of its passwords."""
-    login, query = _split(str.__str__(url))
+    login, query = _split_at_query(str.__str__(url))
     match = _LOGIN.match(login)
     if match:
         rest = "@" + login[match.end() :] if match["known"] else ""
@@ -69,7 +69,7 @@ def mask_passwords(url: str) -> str:
     return login + _OPTION.sub(rf"\1{_MASK}", query)
 
 
-def _split(url: str) -> tuple[str, str]:
+def _split_at_query(url: str) -> tuple[str, str]:
     """Split a URL into the part before the query, and the query."""
     # A question mark before the first @ may be part of the password.
     login = _LOGIN.match(url)
@@ -90,7 +90,7 @@ def find_passwords(url: str) -> set[str]:
 
     Some drivers end a password at an ``@`` that is not encoded, so parts count too.
     """
-    login, query = _split(str.__str__(url))
+    login, query = _split_at_query(str.__str__(url))
     match = _LOGIN.match(login)
     found = []
     if match:
@@ -123,7 +123,7 @@ def is_masked(url: str) -> bool:
     return _MASK in url and mask_passwords(url) == url
 
 
-def url_of(storage) -> str:
+def storage_url(storage) -> str:
     """Return the URL or file name of a storage; an empty string if it has none."""
     if isinstance(storage, str | os.PathLike):
         return str.__str__(os.fspath(storage))
@@ -131,10 +131,10 @@ def url_of(storage) -> str:
 
 
 def storage_without_passwords(storage):
-    """Return what a pickle keeps of a storage: the same, without passwords.
+    """Return a storage without passwords, for a pickle.
 
     An Optuna storage whose URL holds a password is replaced by the masked URL.
     """
-    if storage is None or not find_passwords(url_of(storage)):
+    if storage is None or not find_passwords(storage_url(storage)):
         return storage
-    return mask_and_remember(url_of(storage))
+    return mask_and_remember(storage_url(storage))

@@ -10,7 +10,7 @@ from pathlib import Path
 def this_process() -> dict:
     """Return what identifies this process among those of all machines."""
     pid = os.getpid()
-    return {"host": _host(), "pid": pid, "start": _start_of(pid)}
+    return {"host": _host(), "pid": pid, "start": _start_time(pid)}
 
 
 def is_dead(process: dict) -> bool | None:
@@ -19,13 +19,13 @@ def is_dead(process: dict) -> bool | None:
     Parameters
     ----------
     process : dict
-        What ``this_process`` returned in it.
+        Returned by ``this_process`` in that process.
     """
     # Process ids are reused, so an id alone does not identify a process; the start time
     # does.
     if process.get("host") != _host() or process.get("start") is None:
         return None
-    return _start_of(process.get("pid")) != process["start"]
+    return _start_time(process.get("pid")) != process["start"]
 
 
 def _host() -> str:
@@ -37,7 +37,7 @@ def _host() -> str:
     return " ".join(parts)
 
 
-def _start_of(pid) -> str | None:
+def _start_time(pid) -> str | None:
     """Return the start time of a process; None if it has ended or is unknown."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()

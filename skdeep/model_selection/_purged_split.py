@@ -87,8 +87,8 @@ class PurgedTimeSeriesSplit(BaseCrossValidator):
     the block. López de Prado defines the embargo as a fraction of all rows; here it is
     a number of rows.
 
-    Rows at the end of the data whose labels are not yet known must be dropped before; a
-    splitter cannot detect them.
+    Drop rows at the end of the data whose labels are not yet known: a splitter cannot
+    detect them.
 
     References
     ----------
@@ -190,7 +190,7 @@ class PurgedTimeSeriesSplit(BaseCrossValidator):
             (X,) = indexable(X)
             n_samples = _num_samples(X)
         size = self._test_size(n_samples)
-        # The blocks are aligned with the last row, as in TimeSeriesSplit.
+        # The blocks end with the last row, as in TimeSeriesSplit.
         starts = range(n_samples - self.n_splits * size, n_samples, size)
         tests = [np.arange(start, start + size) for start in starts]
         trains = [self._train(n_samples, start, start + size) for start in starts]

@@ -152,7 +152,9 @@ class TrialSampler:
         return self._last[1]
 
     def _suggest_all(self, start: int, earlier) -> dict[int, Suggestion]:
-        history = [self._for_history(earlier[position]) for position in range(start)]
+        history = [
+            self._replace_if_outside(earlier[position]) for position in range(start)
+        ]
         study = memory_study(
             self.directions, pruner=make_pruner(self.pruner), trials=history
         )
@@ -166,7 +168,7 @@ class TrialSampler:
             self._study_attrs = storage.get_study_system_attrs(number)
         return draws
 
-    def _for_history(self, trial: FrozenTrial) -> FrozenTrial:
+    def _replace_if_outside(self, trial: FrozenTrial) -> FrozenTrial:
         """Return a trial for the sampler's history.
 
         A trial that lacks a parameter would exclude it from TPE's joint sampling, so

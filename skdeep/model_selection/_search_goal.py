@@ -47,7 +47,7 @@ class SearchGoal:
             If a callable `scoring` returned other metrics than `refit` and `directions`
             need.
         """
-        names = self.names or self._chosen(found)
+        names = self.names or self._objective_names(found)
         missing = [name for name in names if name not in found]
         if missing:
             raise ValueError(
@@ -61,7 +61,7 @@ class SearchGoal:
             )
         return names
 
-    def _chosen(self, found: list[str]) -> list[str]:
+    def _objective_names(self, found: list[str]) -> list[str]:
         """Return the metrics to optimise among those of a callable `scoring`."""
         if len(self.directions) > 1 or found == [SINGLE_METRIC]:
             return found

@@ -7,7 +7,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep._optional_dependencies import import_optional
+from skdeep._axes import import_pyplot
 
 
 class SearchPlots:
@@ -29,6 +29,15 @@ class SearchPlots:
         ax : matplotlib Axes
             Axes of a new figure.
 
+        Raises
+        ------
+        NotFittedError
+            If the search is not fitted.
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If there is no such metric.
+
         Examples
         --------
         >>> import matplotlib.pyplot as plt
@@ -41,7 +50,7 @@ class SearchPlots:
         'score'
         >>> plt.close()
         """
-        return self._plot("plot_optimization_history", metric)
+        return self._plot("plot_history", "plot_optimization_history", metric)
 
     def plot_importances(self, metric=None):
         """Plot how much of the variance of the scores each parameter explains.
@@ -55,6 +64,15 @@ class SearchPlots:
         -------
         ax : matplotlib Axes
             Axes of a new figure.
+
+        Raises
+        ------
+        NotFittedError
+            If the search is not fitted.
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If there is no such metric.
 
         Notes
         -----
@@ -76,7 +94,7 @@ class SearchPlots:
         'Hyperparameter Importance'
         >>> plt.close()
         """
-        return self._plot("plot_param_importances", metric)
+        return self._plot("plot_importances", "plot_param_importances", metric)
 
     def plot_slices(self, params=None, metric=None):
         """Plot the score against each parameter, with a dot for each trial.
@@ -93,6 +111,15 @@ class SearchPlots:
         axes : matplotlib Axes or ndarray of Axes
             One for each parameter.
 
+        Raises
+        ------
+        NotFittedError
+            If the search is not fitted.
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If there is no such metric.
+
         Examples
         --------
         >>> import matplotlib.pyplot as plt
@@ -105,14 +132,15 @@ class SearchPlots:
         'C'
         >>> plt.close()
         """
-        return self._plot("plot_slice", metric, params=params)
+        return self._plot("plot_slices", "plot_slice", metric, params=params)
 
-    def _plot(self, name: str, metric, **options):
-        """Call a plot function of Optuna without changing matplotlib's settings."""
+    def _plot(self, method: str, name: str, metric, **options):
+        """Call a plot function of Optuna without changing matplotlib's settings.
+
+        ``method`` is the public method, for the message if matplotlib is missing.
+        """
         check_is_fitted(self, "study_")
-        plt = import_optional(
-            "matplotlib.pyplot", extra="plot", user=f"OptunaSearchCV.{name}"
-        )
+        plt = import_pyplot(self, method)
         from optuna.visualization import matplotlib as optuna_plots
 
         from skdeep.model_selection._sampling import quiet_optuna
@@ -122,13 +150,13 @@ class SearchPlots:
             raise ValueError(f"metric must be one of {names}, got {metric!r}.")
         position = 0 if metric is None else names.index(metric)
         direction = self.study_.directions[position].name
-        # Optuna's importances look for parameters that make a target small, and warn
-        # about it.
-        turn = name == "plot_param_importances" and direction == "MAXIMIZE"
-        # Importances regard small targets as good, so negate those to be maximised.
-        sign = -1 if turn else 1
+        # Optuna's importances measure what makes a target small, so a target that is
+        # maximised is negated.
+        is_importance = name == "plot_param_importances"
+        sign = -1 if is_importance and direction == "MAXIMIZE" else 1
         if len(names) > 1:
             options["target"] = lambda trial: sign * trial.values[position]
+        # Optuna sets a style sheet for all figures.
         with quiet_optuna(), plt.rc_context():
             warnings.filterwarnings("ignore", "PedAnova.*to achieve low `target`")
             # Optuna warns if few trials have a parameter.

@@ -1,9 +1,8 @@
-"""Display of the progress of a search."""
+"""Display of the progress of a search, if ``verbose`` is set."""
 
 from __future__ import annotations
 
-import sys
-from importlib.util import find_spec
+from skdeep._live_bar import LiveBar, make_live_bar
 
 
 class SearchProgress:
@@ -26,45 +25,42 @@ class PrintedLines(SearchProgress):
     def update(self, n_done, best):
         """Print the number of finished trials."""
         if n_done != self._last:
+            # Flushed: trials take long, and output to a file is buffered.
             print(f"Trial {n_done} of {self.n_trials}, {best}", flush=True)
         self._last = n_done
 
 
-class ProgressBar(SearchProgress):
-    """Displays a progress bar with the best score and the remaining time."""
+class SearchBar(SearchProgress):
+    """Displays the best score next to a live bar.
 
-    def __init__(self, n_trials: int):
-        # rich is optional and slow to import.
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
+    Parameters
+    ----------
+    bar : LiveBar
+        Counts the trials.
+    """
 
-        self._bar = Progress(
-            TextColumn("trial"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.description}"),
-        )
-        self._bar_id = self._bar.add_task("", total=n_trials)
-        self._bar.start()
+    def __init__(self, bar: LiveBar):
+        self._bar = bar
+        self._is_first = True
 
     def update(self, n_done, best):
         """Update the bar."""
-        self._bar.update(self._bar_id, completed=n_done, description=best)
+        if self._is_first:
+            self._bar.skip(n_done)  # the trials of a resumed study
+            self._is_first = False
+        self._bar.update(n_done, best)
 
     def close(self):
-        """Stop the bar and keep it on the terminal."""
-        self._bar.stop()
+        """Leave the last state on the screen."""
+        self._bar.close()
 
 
 def make_progress(verbose, n_trials: int) -> SearchProgress:
-    """Return a bar on a terminal, otherwise lines; nothing if not `verbose`."""
+    """Return a bar in a notebook or on a terminal, otherwise lines.
+
+    If ``verbose`` is 0, nothing is displayed.
+    """
     if not verbose:
         return SearchProgress()
-    has_bar = sys.stdout.isatty() and find_spec("rich") is not None
-    return ProgressBar(n_trials) if has_bar else PrintedLines(n_trials)
+    bar = make_live_bar("trial", n_trials)
+    return PrintedLines(n_trials) if bar is None else SearchBar(bar)

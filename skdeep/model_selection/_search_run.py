@@ -37,7 +37,7 @@ from skdeep.model_selection._storage import (
     study_info,
 )
 from skdeep.model_selection._trial_ledger import TrialLedger
-from skdeep.model_selection._trial_loop import TrialLoop, has_scores
+from skdeep.model_selection._trial_loop import TrialLoop, has_complete_trial
 
 # Cap of the timeout in seconds; a very large int has no float.
 _MAX_TIMEOUT = 1e12
@@ -46,7 +46,7 @@ _DIRECTIONS = ("maximize", "minimize")
 
 @dataclass
 class SearchResult:
-    """What a search has found.
+    """The result of a search.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def run_search(
         goal,
         search._format_results,
     )
-    # The ledger used a sampler of its own; give users the one that they chose.
+    # The ledger has replaced the sampler and the pruner; restore the user's choice.
     study.sampler = make_sampler(search.sampler, seed)
     study.pruner = make_pruner(search.pruner)
     return SearchResult(study, results, goal)
@@ -202,7 +202,7 @@ def _run_trials(
             except KeyboardInterrupt:
                 done = ledger.finished()
                 # Inside another fit, an incomplete search would bias its results.
-                if not (has_scores(done) and is_outermost_fit()):
+                if not (has_complete_trial(done) and is_outermost_fit()):
                     raise
                 _warn_of_interrupt(search, len(done))
                 return done

@@ -40,14 +40,14 @@ def search_signature(estimator, X, y, params: Mapping, folds, space, scoring) ->
         "set of fit parameters": _hash(dict(params)),
         "set of folds": _hash([list(fold) for fold in folds]),
         "search space": _hash(space.describe()),
-        "scoring": _hash(_describe(scoring)),
-        "estimator": _hash(_describe(estimator)),
+        "scoring": _hash(_describe_value(scoring)),
+        "estimator": _hash(_describe_value(estimator)),
     }
 
 
-def digest(marks: Mapping[str, str]) -> str:
+def digest(signature: Mapping[str, str]) -> str:
     """Return a single short hash of a signature."""
-    return _hash(dict(marks))
+    return _hash(dict(signature))
 
 
 def _hash(value) -> str:
@@ -82,18 +82,18 @@ def _hash_parts(value) -> list[str]:
         return [type(value).__qualname__]
 
 
-def _describe(value):
+def _describe_value(value):
     """Return a parameter value as strings and numbers."""
     if hasattr(value, "get_params") and not isinstance(value, type):
         params = value.get_params(deep=False)
         return [
             _qualified_name(type(value)),
-            {k: _describe(v) for k, v in sorted(params.items())},
+            {k: _describe_value(v) for k, v in sorted(params.items())},
         ]
     if isinstance(value, Mapping):
-        return {str(k): _describe(v) for k, v in value.items()}
+        return {str(k): _describe_value(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_describe(v) for v in value]
+        return [_describe_value(v) for v in value]
     if callable(value) and not hasattr(value, "_score_func"):
         return _qualified_name(value)
     if value is None or isinstance(value, str | bool | int | float):

@@ -25,7 +25,7 @@ _TAIL = 1e-6
 # Labels of choices are cut at this length.
 _LONGEST_LABEL = 40
 # Maximum number of names to suggest.
-_N_MEANT = 3
+_N_SUGGESTIONS = 3
 # Parameters that hold the estimator in meta-estimators.
 _INNER = ("estimator", "regressor")
 
@@ -89,6 +89,7 @@ class _NumberEntry:
         low, high, step = (getattr(self.distribution, n) for n in _BOUNDS)
         if not low <= value <= high:
             raise ValueError
+        # Rounding may leave a remainder of almost 0 or almost a step.
         if step is not None and not np.isclose((value - low) % step, [0, step]).any():
             raise ValueError
         return float(value) if kind is Real else int(value)  # type: ignore
@@ -264,7 +265,7 @@ class DictSpace:
     def __init__(self, given: Mapping, estimator):
         if not given:
             raise ValueError("param_distributions is empty.")
-        _check_names(given, estimator)
+        _check_parameter_names(given, estimator)
         self.entries = {
             name: _make_entry(name, values) for name, values in given.items()
         }
@@ -279,16 +280,16 @@ class DictSpace:
     def initial(self, estimator) -> Suggestion:
         """Return the estimator's current parameters."""
         current = estimator.get_params()
-        draw = Suggestion(
+        suggestion = Suggestion(
             {name: current[name] for name in self.entries if name in current}
         )
         for name, entry in self.entries.items():
             try:
-                draw.values[entry.key] = entry.encode(draw.params[name])
-                draw.distributions[entry.key] = entry.distribution
+                suggestion.values[entry.key] = entry.encode(suggestion.params[name])
+                suggestion.distributions[entry.key] = entry.distribution
             except (KeyError, ValueError):
-                draw.outside.append(name)
-        return draw
+                suggestion.outside.append(name)
+        return suggestion
 
     def describe(self) -> str:
         """Return a text that identifies the space."""
@@ -323,10 +324,10 @@ class CallableSpace:
 
     def describe(self) -> str:
         """Return a text that identifies the function."""
-        return repr(_code_of(self.function))
+        return repr(_describe_function(self.function))
 
 
-def _code_of(function) -> tuple:
+def _describe_function(function) -> tuple:
     """Return the name and code of a function, as far as they are known."""
     name = getattr(function, "__qualname__", type(function).__qualname__)
     if not hasattr(function, "__code__"):
@@ -344,7 +345,7 @@ def _code_parts(code: types.CodeType) -> tuple:
     return code.co_code.hex(), tuple(consts), code.co_names
 
 
-def _check_names(given: Mapping, estimator) -> None:
+def _check_parameter_names(given: Mapping, estimator) -> None:
     """Raise if the estimator lacks a parameter."""
     known = estimator.get_params()
     for name in given:
@@ -360,18 +361,19 @@ def _check_names(given: Mapping, estimator) -> None:
 
 
 def _suggest_names(name: str, known: list[str]) -> str:
-    """Return a sentence on the parameters that a wrong name may stand for."""
+    """Return a sentence with similar parameter names, or else with all names."""
+    # By last part: the most frequent mistake is a missing or wrong step of a Pipeline.
     of_steps: dict[str, list[str]] = {}
     for other in known:
         of_steps.setdefault(other.rpartition("__")[2], []).append(other)
     last = name.rpartition("__")[2]
-    meant = of_steps.get(last, [])
-    if not meant:
-        meant = difflib.get_close_matches(name, known, n=1)
+    similar = of_steps.get(last, [])
+    if not similar:
+        similar = difflib.get_close_matches(name, known, n=1)
         for other in difflib.get_close_matches(last, of_steps, n=1):
-            meant = [*meant, *(m for m in of_steps[other] if m not in meant)]
-    if meant:
-        return f"Did you mean {' or '.join(map(repr, meant[:_N_MEANT]))}?"
+            similar = [*similar, *(m for m in of_steps[other] if m not in similar)]
+    if similar:
+        return f"Did you mean {' or '.join(map(repr, similar[:_N_SUGGESTIONS]))}?"
     own = sorted(other for other in known if "__" not in other)
     inner = ", and nested ones after '__'" if len(own) < len(known) else ""
     return f"Its parameters are {own}{inner}."

@@ -25,14 +25,18 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBSto
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from skdeep.model_selection._journal import CheckedJournal, StorageError
+from skdeep.model_selection._journal import (
+    SQLITE_HEADER,
+    CheckedJournal,
+    StorageError,
+)
 from skdeep.model_selection._private_url import (
     find_passwords,
     is_masked,
     mask_passwords,
     mask_passwords_in,
+    storage_url,
     unmask,
-    url_of,
 )
 
 DEFAULT_NAME = "OptunaSearchCV"
@@ -40,7 +44,6 @@ DEFAULT_NAME = "OptunaSearchCV"
 _GRACE_PERIOD = 10
 # Attempts to open a database: processes that start together may all create its tables.
 _N_TRIES = 5
-_SQLITE_HEADER = b"SQLite format 3\0"
 # Seconds to wait while others write to a SQLite file, which is locked as a whole.
 _SQLITE_TIMEOUT = 60.0
 _NEARLY_A_URL = re.compile(r"(sqlite|postgresql|mysql|mariadb)(\+\w+)?:(?!//)", re.I)
@@ -52,12 +55,11 @@ _INFO_TIMEOUT = 10.0
 def batch_writes(storage: BaseStorage) -> Iterator[None]:
     """Write everything at once at the end, if the storage is a journal."""
     backend = getattr(storage, "_backend", None)
-    with backend.batch_writes() if isinstance(backend, CheckedJournal) else _nothing():
+    if not isinstance(backend, CheckedJournal):
         yield
-
-
-def _nothing():
-    return contextlib.nullcontext()
+        return
+    with backend.batch_writes():
+        yield
 
 
 def checksum(value) -> str:
@@ -88,7 +90,9 @@ def open_storage(given) -> BaseStorage:
     # Wrapping it again would hide the backend from batch_writes.
     if isinstance(given, CheckedStorage):  # of another search's study
         return given  # type: ignore[return-value]
-    storage = given if isinstance(given, BaseStorage) else _open_by_name(url_of(given))
+    storage = (
+        given if isinstance(given, BaseStorage) else _open_by_name(storage_url(given))
+    )
     # Adds Optuna's cache to database storages.
     cached = optuna.storages.get_storage(storage)
     return CheckedStorage(cached, given)  # type: ignore[return-value]
@@ -99,7 +103,7 @@ def display_name(given) -> str:
     if isinstance(given, JournalStorage):
         backend = given._backend
         return getattr(backend, "_file_path", type(backend).__name__)
-    return mask_passwords(url_of(given)) or type(given).__name__
+    return mask_passwords(storage_url(given)) or type(given).__name__
 
 
 def _open_by_name(given: str) -> BaseStorage:
@@ -207,7 +211,7 @@ def _check_sqlite(url: str) -> None:
         return
     with contextlib.suppress(OSError), open(path, "rb") as file:
         # SQLite takes a file of one byte to be empty, and would overwrite it.
-        if file.read(len(_SQLITE_HEADER)) not in (b"", _SQLITE_HEADER):
+        if file.read(len(SQLITE_HEADER)) not in (b"", SQLITE_HEADER):
             raise _sqlite_corruption_error(url, path, "file is not a database")
     try:
         connection = sqlite3.connect(path, timeout=_SQLITE_TIMEOUT)
@@ -253,7 +257,7 @@ def _sqlite_file(url: str) -> str | None:
 # -- failures --------------------------------------------------------------------------
 
 # Errors that pass unchanged: they are results, or already name the storage.
-_MEANT = (DuplicatedStudyError, UpdateFinishedTrialError, StorageError)
+_PASSED_UNCHANGED = (DuplicatedStudyError, UpdateFinishedTrialError, StorageError)
 # Errors that mean a failure in any method.
 _FAILURES = (OSError, SQLAlchemyError, StorageInternalError, JSONDecodeError)
 
@@ -271,7 +275,7 @@ class CheckedStorage:
 
     def __init__(self, storage: BaseStorage, given):
         self._storage = storage
-        self.url = url_of(given)
+        self.url = storage_url(given)
         self.shown = display_name(given)
 
     def __getattr__(self, name: str):
@@ -287,7 +291,7 @@ class CheckedStorage:
         def call(*args, **kwargs):
             try:
                 return method(*args, **kwargs)
-            except _MEANT:
+            except _PASSED_UNCHANGED:
                 raise
             except Exception as error:
                 if _is_expected_error(error, name):

@@ -97,12 +97,18 @@ class TrialRun:
         restores_best = bool(
             getattr(last_pipeline_step(estimator), "early_stopping", False)
         )
-        reports = goal.is_single and supports_callbacks(estimator)
-        reports = reports and (trial_pruner is not None or not restores_best)
-        self.selects_epoch = reports and not restores_best
+        # Scoring takes time: with early stopping, scores of epochs serve pruning only.
+        scores_epochs = (
+            goal.is_single
+            and supports_callbacks(estimator)
+            and (trial_pruner is not None or not restores_best)
+        )
+        self.selects_epoch = scores_epochs and not restores_best
         contexts = contexts or [None] * len(cross_validation.folds)
         self.folds = [
-            FoldFit(cross_validation, params, number, reports, restores_best, context)
+            FoldFit(
+                cross_validation, params, number, scores_epochs, restores_best, context
+            )
             for number, context in enumerate(contexts)
         ]
         self.reports: dict[int, float] = {}
@@ -185,13 +191,15 @@ class TrialRun:
         if np.isnan(values).any():
             names = self.goal.metrics(metric_names([record.test for record in records]))
             return self._outcome(
-                "failed", error=f"The score of a fold is not a number ({names})."
+                "failed", error=f"A fold has a NaN score ({', '.join(names)})."
             )
         outcome = self._outcome("complete", n_epochs=n_epochs)
         outcome.values = values
-        outcome.test_scores = _by_metric([record.test for record in records])
+        outcome.test_scores = _scores_by_metric([record.test for record in records])
         if self.cross_validation.return_train_score:
-            outcome.train_scores = _by_metric([record.train for record in records])
+            outcome.train_scores = _scores_by_metric(
+                [record.train for record in records]
+            )
         return outcome
 
     def _outcome(self, state: str, **given) -> TrialOutcome:
@@ -204,7 +212,7 @@ class TrialRun:
         )
 
 
-def _by_metric(scores: list[dict]) -> dict[str, list[float]]:
+def _scores_by_metric(scores: list[dict]) -> dict[str, list[float]]:
     """Return for each metric the scores of all folds."""
     return {
         name: [metric_score(s, name) for s in scores] for name in metric_names(scores)

@@ -38,7 +38,7 @@ _HEARTBEAT_INTERVAL = 20.0
 _HEARTBEAT_TIMEOUT = 120.0
 # The same for a trial that is running but has no owner yet: a process may be killed
 # between the two writes.
-_UNSIGNED_TIMEOUT = 10.0
+_NO_OWNER_TIMEOUT = 10.0
 
 _STATES = {
     "complete": TrialState.COMPLETE,
@@ -126,7 +126,7 @@ class TrialLedger:
         n_waiting = self._enqueue(list(positions))
         claimed: list[int] = []
         for _ in range(min(limit, n_waiting)):
-            position = self._take_waiting()
+            position = self._claim_waiting()
             if position is not None:
                 claimed.append(position)
         return sorted(claimed)
@@ -184,7 +184,7 @@ class TrialLedger:
         return True
 
     def _verify(self, trial: FrozenTrial) -> None:
-        """Raise if a finished trial is not what was written when it ended."""
+        """Raise if a finished trial has changed since it was written."""
         if trial.number in self._verified:
             return
         attrs = trial.user_attrs
@@ -236,7 +236,7 @@ class TrialLedger:
                         trial._trial_id, TrialState.FAIL
                     )
 
-    def _take_waiting(self) -> int | None:
+    def _claim_waiting(self) -> int | None:
         """Claim the first waiting trial; return None if its position is taken."""
         trial = self.study.ask()
         position = trial.user_attrs.get("place")
@@ -280,7 +280,7 @@ class TrialLedger:
             since = now
         self._seen[trial.number] = sign, since
         return now - since > (
-            _UNSIGNED_TIMEOUT if owner is None else _HEARTBEAT_TIMEOUT
+            _NO_OWNER_TIMEOUT if owner is None else _HEARTBEAT_TIMEOUT
         )
 
     def _send_heartbeats(self) -> None:

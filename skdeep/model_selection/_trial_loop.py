@@ -67,8 +67,8 @@ class TrialLoop:
         # A batch must end before the next begins, so more processes would be idle.
         n_jobs = self.n_jobs if width <= BATCH_SIZE else BATCH_SIZE
         with Parallel(n_jobs=n_jobs, return_as="generator_unordered") as parallel:
-            while (missing := self._missing(done)) and not self._is_over(done):
-                self._show(done)
+            while (missing := self._next_positions(done)) and not self._is_over(done):
+                self._update_progress(done)
                 claimed = self.ledger.claim(missing, width)
                 if claimed:
                     # Read the finished trials again: other processes may have finished
@@ -77,10 +77,10 @@ class TrialLoop:
                 else:
                     time.sleep(_WAIT)
                 done = self.ledger.finished()
-        self._show(done)
+        self._update_progress(done)
         return done
 
-    def _missing(self, done: Mapping[int, FrozenTrial]) -> list[int]:
+    def _next_positions(self, done: Mapping[int, FrozenTrial]) -> list[int]:
         """Return the unfinished positions of the first batch that has any."""
         # No list of all positions: n_trials may be huge, with a timeout to end it.
         positions = range(self.n_trials)
@@ -101,7 +101,7 @@ class TrialLoop:
         suggestions = self.trial_sampler.batch(start, done)
         earlier = [done[position] for position in range(start)]
         jobs = (
-            delayed(_run)(
+            delayed(_run_at_position)(
                 self.cross_validation,
                 suggestions[position].params,
                 self.goal,
@@ -112,21 +112,22 @@ class TrialLoop:
             )
             for position in positions
         )
+        # In the order in which they end: a killed search keeps all finished trials.
         for position, outcome in parallel(jobs):
             trial = self.ledger.finish(position, suggestions[position], outcome)
             if trial is not None:
                 self._call_back(trial)
-            self._show(self.ledger.finished())
+            self._update_progress(self.ledger.finished())
 
     def _call_back(self, trial: FrozenTrial) -> None:
         for callback in self.callbacks:
             callback(self.ledger.study, trial)
 
-    def _show(self, done: Mapping[int, FrozenTrial]) -> None:
-        self.progress.update(len(done), _best(done, self.goal))
+    def _update_progress(self, done: Mapping[int, FrozenTrial]) -> None:
+        self.progress.update(len(done), _describe_best_score(done, self.goal))
 
 
-def _run(
+def _run_at_position(
     cross_validation, params, goal, pruner, earlier, position, contexts
 ) -> tuple[int, TrialOutcome]:
     """Run a trial; return its position and its outcome."""
@@ -136,12 +137,12 @@ def _run(
     return position, outcome
 
 
-def has_scores(done: Mapping[int, FrozenTrial]) -> bool:
+def has_complete_trial(done: Mapping[int, FrozenTrial]) -> bool:
     """Return whether any of the finished trials is complete."""
     return any(trial.state == TrialState.COMPLETE for trial in done.values())
 
 
-def _best(done: Mapping[int, FrozenTrial], goal: SearchGoal) -> str:
+def _describe_best_score(done: Mapping[int, FrozenTrial], goal: SearchGoal) -> str:
     """Describe the best score or, with several objectives, the number of scores."""
     complete = [t.values for t in done.values() if t.state == TrialState.COMPLETE]
     if not complete:

@@ -41,8 +41,8 @@ def _detached(state):
 def _unroll(layer: Any, x: Tensor, truncation: int | None) -> Tensor:
     """Read sequences step by step: (n, T, n_inputs) -> (n, T, hidden_size).
 
-    With ``truncation``, the gradient is cut after every that many steps, counted from
-    the end.
+    ``truncation`` is the number of steps after which the gradient is cut, counted from
+    the end of the sequence.
     """
     n_steps = x.shape[1]
     if truncation is None or truncation >= n_steps or not torch.is_grad_enabled():
@@ -57,7 +57,7 @@ def _unroll(layer: Any, x: Tensor, truncation: int | None) -> Tensor:
     return torch.cat(outputs, dim=1)
 
 
-def _reversed(x: Tensor, lengths: Tensor | None) -> Tensor:
+def _reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
     """Reverse each sequence; the padding stays at the end."""
     if lengths is None:
         return x.flip(1)
@@ -161,10 +161,10 @@ class RecurrentNetwork(nn.Module):
             ends = _last_step(outputs, lengths)
             if len(self.backwards):
                 other = _unroll(
-                    self.backwards[i], _reversed(x, lengths), self.truncation
+                    self.backwards[i], _reverse(x, lengths), self.truncation
                 )
                 ends = torch.cat([ends, _last_step(other, lengths)], dim=-1)
-                outputs = torch.cat([outputs, _reversed(other, lengths)], dim=-1)
+                outputs = torch.cat([outputs, _reverse(other, lengths)], dim=-1)
             x = outputs
         return x, ends
 

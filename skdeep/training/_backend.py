@@ -6,8 +6,9 @@ import contextlib
 import os
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from numbers import Integral
+from typing import Any
 
 import torch
 from joblib import register_parallel_backend
@@ -57,12 +58,12 @@ class PopulationBackend(ParallelBackendBase):
 
     def __init__(
         self,
-        nesting_level=None,
-        inner_max_num_threads=None,
+        nesting_level: int | None = None,
+        inner_max_num_threads: int | None = None,
         *,
-        memory_budget=None,
-        scheduler=None,
-        **options,
+        memory_budget: int | None = None,
+        scheduler: PopulationScheduler | None = None,
+        **options: Any,
     ):
         if options:
             raise TypeError(
@@ -74,7 +75,7 @@ class PopulationBackend(ParallelBackendBase):
             scheduler = PopulationScheduler(torch.get_num_threads(), memory_budget)
         self.scheduler = scheduler
 
-    def effective_n_jobs(self, n_jobs):
+    def effective_n_jobs(self, n_jobs: int | None) -> int:
         """Return the maximum number of active jobs.
 
         It is ``n_jobs`` if that is positive. Otherwise it is not the number of cores:
@@ -88,7 +89,7 @@ class PopulationBackend(ParallelBackendBase):
             return _MAX_ACTIVE_JOBS
         return min(n_jobs, _MAX_ACTIVE_JOBS)
 
-    def configure(self, n_jobs=1, parallel=None, **options):
+    def configure(self, n_jobs: Any = 1, parallel: Any = None, **options: Any) -> int:
         """Fall back to a backend that serves only this ``Parallel``.
 
         Several ``Parallel`` objects may share this instance at the same time, so it
@@ -106,12 +107,12 @@ class PopulationBackend(ParallelBackendBase):
         backend = _SingleCallBackend(self.nesting_level, scheduler=self.scheduler)
         raise FallbackToBackend(backend)
 
-    def get_nested_backend(self):
+    def get_nested_backend(self) -> tuple[PopulationBackend, None]:
         """Return the backend for nested calls, which share the scheduler."""
         level = (self.nesting_level or 0) + 1
         return PopulationBackend(level, scheduler=self.scheduler), None
 
-    def submit(self, func, callback=None):
+    def submit(self, func: Callable[[], Any], callback: Any = None) -> Job:
         """Not supported: ``configure`` falls back to ``_SingleCallBackend``."""
         raise NotImplementedError
 
@@ -119,13 +120,13 @@ class PopulationBackend(ParallelBackendBase):
 class _SingleCallBackend(PopulationBackend):
     """The backend of one ``Parallel``, which makes one call at a time."""
 
-    def configure(self, n_jobs=1, parallel=None, **options):
+    def configure(self, n_jobs: Any = 1, parallel: Any = None, **options: Any) -> int:
         self._n_jobs = self.effective_n_jobs(n_jobs)
         # Weak, because the Parallel holds this backend: a cycle would keep its data.
         self._parallel = weakref.ref(parallel)
         return self._n_jobs
 
-    def start_call(self):
+    def start_call(self) -> None:
         _drop_aborted_tasks(self._parallel())
         # The warning filters are global. Jobs that change them in several threads
         # restore them in the wrong order, so restore them here after the call.
@@ -134,10 +135,10 @@ class _SingleCallBackend(PopulationBackend):
             self._filters.enter_context(warnings.catch_warnings())
         self._call = self.scheduler.start_call(self._n_jobs)
 
-    def submit(self, func, callback=None):
+    def submit(self, func: Callable[[], Any], callback: Any = None) -> Job:
         return self.scheduler.submit(self._call, func, callback)
 
-    def retrieve_result_callback(self, out: Job):
+    def retrieve_result_callback(self, out: Job) -> Any:
         if out.error is not None:
             raise out.error
         return out.result
@@ -147,10 +148,10 @@ class _SingleCallBackend(PopulationBackend):
         with self.scheduler.waiting_for(self._call):
             yield
 
-    def abort_everything(self, ensure_ready=True):
+    def abort_everything(self, ensure_ready: bool = True) -> None:
         self.scheduler.cancel_call(self._call)
 
-    def stop_call(self):
+    def stop_call(self) -> None:
         try:
             self.scheduler.end_call(self._call)
         finally:
@@ -165,12 +166,12 @@ def _drop_aborted_tasks(parallel: Parallel) -> None:
     would run them and return their results, or raise their errors, as its own.
     """
     for name in ("_ready_batches", "_jobs", "_jobs_set"):
-        # joblib may do without some of its private attributes in another version.
+        # These attributes are private: another version of joblib may lack some.
         if hasattr(parallel, name):
             setattr(parallel, name, type(getattr(parallel, name))())
 
 
-def _check_memory_budget(memory_budget) -> int:
+def _check_memory_budget(memory_budget: Any) -> int:
     """Validate the memory budget and return it in bytes."""
     if memory_budget is None:
         return _quarter_of_memory()

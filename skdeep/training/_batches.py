@@ -57,7 +57,7 @@ class Batch:
     def split(self, size: int) -> Iterator[Batch]:
         """Yield the rows in batches of ``size``; the last may be shorter."""
         start = 0
-        # Batch normalisation needs at least two rows.
+        # As in the batches of an epoch: see ``batch_sizes``.
         for n_rows in batch_sizes(len(self), size, merge_single=True):
             rows = slice(start, start + n_rows)
             start += n_rows
@@ -232,6 +232,8 @@ class LossTally:
     def add(self, losses: Tensor, batch: Batch) -> None:
         """Add the losses of the rows of a batch, (n_samples,)."""
         if batch.weight is not None:
+            # Scaled such that the plain mean over all rows is the weighted mean of the
+            # batches, each of which counts by its number of rows.
             losses = losses * (batch.weight * (len(batch) / batch.weight_sum))
         self.losses.append(losses)
         self.sizes.append(len(losses))

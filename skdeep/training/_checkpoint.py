@@ -183,6 +183,7 @@ class CheckpointFile:
         other = [name for name in identity if saved.get(name) != identity[name]]
         if not other:
             return
+        # Hashes, and long values, would tell a reader nothing.
         changes = [
             f"{name}={saved[name]} (now {identity[name]})"
             for name in other
@@ -234,6 +235,7 @@ def stable_repr(value: Any) -> str:
     if isinstance(value, np.random.RandomState):
         return str(joblib.hash(value.get_state(legacy=False)))
     if hasattr(value, "__code__"):
+        # The name alone does not identify a lambda, or a function that was edited.
         code = value.__code__
         return (
             f"{value.__qualname__} {joblib.hash((code.co_code, str(code.co_consts)))}"
@@ -277,6 +279,8 @@ def _check_writable(path: Path) -> None:
     """Raise before training if the file cannot be written."""
     part = _partial_path(path)
     try:
+        # Every write makes this second file: a writable file in a read-only folder is
+        # not enough.
         path.parent.mkdir(parents=True, exist_ok=True)
         part.open("wb").close()
         part.unlink()

@@ -82,14 +82,14 @@ class DenseStep:
         # Make the views once: in each step, a view would cost as much as a small
         # product.
         *hidden, last = weights
-        self._weights = self._cut([*(weight.mT for weight in hidden), last])
-        self._biases = self._cut([*biases[:-1], biases[-1].mT])
-        self._weight_gradients = self._cut(weight_gradients)
+        self._weights = self._split_by_inputs([*(weight.mT for weight in hidden), last])
+        self._biases = self._split_by_inputs([*biases[:-1], biases[-1].mT])
+        self._weight_gradients = self._split_by_inputs(weight_gradients)
         # Widths after the activation: maxout reduces them.
         self._activation_widths = [weight.shape[2] for weight in weights[1:]]
         self._workspaces: dict[int, _Workspace] = {}
 
-    def _cut(self, layers: list[Tensor]) -> list[Sequence[Tensor]]:
+    def _split_by_inputs(self, layers: list[Tensor]) -> list[Sequence[Tensor]]:
         """Split the tensor of the first layer into parts that read one input each."""
         first, *others = layers
         return [first.split(self._parts), *([layer] for layer in others)]
@@ -115,15 +115,16 @@ class DenseStep:
         inputs, outputs, masks = self._forward(x, workspace, counts)
         values, delta = self.loss.scaled_gradient(workspace.raw_T, target, scale)
         for depth in range(len(self.weights) - 1, -1, -1):
-            is_cut = depth == 0 and len(self._parts) > 1
-            deltas = delta.split(self._parts) if is_cut else [delta]
+            # Only the first layer reads different inputs in each part.
+            is_split = depth == 0 and len(self._parts) > 1
+            deltas = delta.split(self._parts) if is_split else [delta]
             for part, read, gradient in zip(
                 deltas, inputs[depth], self._weight_gradients[depth], strict=True
             ):
                 torch.bmm(part.mT, read, out=gradient)
             torch.sum(delta, 1, keepdim=True, out=self.bias_gradients[depth])
             if depth == 0:
-                break
+                break  # nothing needs the gradient of the inputs
             below = depth - 1
             delta = torch.bmm(delta, self.weights[depth], out=workspace.deltas[below])
             if masks:
@@ -168,7 +169,12 @@ class DenseStep:
         *hidden, n_scores = [weight.shape[1] for weight in self.weights]
         sums = [new(k, n_samples, width) for width in hidden]
         raw = new(k, n_scores, n_samples)
-        layers = zip(self._biases, self._weights, self._cut([*sums, raw]), strict=True)
+        layers = zip(
+            self._biases,
+            self._weights,
+            self._split_by_inputs([*sums, raw]),
+            strict=True,
+        )
         self._workspaces[n_samples] = _Workspace(
             sums=sums,
             deltas=[new(k, n_samples, width) for width in self._activation_widths],
@@ -212,6 +218,7 @@ class DenseLearner(Learner):
         self._weights = self.flat.weights
         self._weight_gradient = self.flat.weight_gradient
 
+    # A plain network has no batch normalisation.
     needs_two_rows = False
 
     def _make_optimizer(self) -> FlatOptimizer:

@@ -184,6 +184,9 @@ class GlobalGenerators:
             current = torch.cuda.current_device()
             index = current if device.index is None else device.index
             self._generators.append(torch.cuda.default_generators[index])
+        elif device.type == "mps":
+            # MPS has its own generator, which torch.manual_seed seeds too.
+            self._generators.append(torch.mps._get_default_mps_generator())
         self._before: list[Tensor] = []
         self._is_acquired = False
 

@@ -19,7 +19,7 @@ from skdeep.training._batches import Batch, Source, batch_sizes
 from skdeep.training._checkpoint import stable_repr
 from skdeep.training._dense import DenseLearner
 from skdeep.training._device import GlobalGenerators
-from skdeep.training._inference import outputs
+from skdeep.training._inference import iter_outputs
 from skdeep.training._module_state import ModuleState
 from skdeep.training._objectives import Supervised
 from skdeep.training._optimizers import as_arrays, as_tensors, restore_optimizer
@@ -195,7 +195,7 @@ class Fit:
             permutation = self.task.rng.permutation(len(self._order))
             self._order = self._order[permutation]
         self._started = time.perf_counter()
-        self.notify_begin()
+        self.notify_epoch_begin()
         return self._order
 
     def set_rates(self, share: float) -> None:
@@ -231,7 +231,7 @@ class Fit:
             self._stop_diverged()
             stop = True
         # Not ``or``: the callbacks must be called in any case.
-        self._stopped = self.notify_end(record) | stop
+        self._stopped = self.notify_epoch_end(record) | stop
         self.is_over = self._stopped or self.state.n_iter == self.task.n_epochs
 
     def finish(self) -> None:
@@ -266,14 +266,14 @@ class Fit:
 
     # -- callbacks ---------------------------------------------------------------------
 
-    def notify_begin(self) -> None:
+    def notify_epoch_begin(self) -> None:
         """Call the callbacks at the beginning of an epoch."""
         with self._releasing_generators():
             self.task.begin_epoch()
         if self.observer is not None:
             self.observer.begin_epoch()
 
-    def notify_end(self, record: dict[str, Any]) -> bool:
+    def notify_epoch_end(self, record: dict[str, Any]) -> bool:
         """Call the callbacks at the end of an epoch; return whether to stop."""
         stop = False
         if self.observer is not None:
@@ -329,7 +329,7 @@ class Fit:
             learner.module.train()
 
     def _is_finite(self, record: dict[str, Any], losses: list[float]) -> bool:
-        """Return whether losses and parameters are finite, so that training can go on.
+        """Return whether losses and parameters are finite, so that training continues.
 
         The parameters are checked only if the validation loss is not finite, because
         the check takes time.
@@ -350,7 +350,7 @@ class Fit:
             return True
         n_checked = 0
         with self._evaluating():
-            for output, batch in outputs(self.learner.module, self.task.train):
+            for output, batch in iter_outputs(self.learner.module, self.task.train):
                 if not objective.scores(output, len(batch)).isfinite().all():
                     return False
                 n_checked += len(batch)
@@ -374,7 +374,7 @@ class Fit:
         return [learner.snapshot() for learner in self.task.learners]
 
     def _update_state(self) -> None:
-        """Store in the task's state what a later training continues from."""
+        """Update the part of the task's state from which training can continue."""
         self.state.best, self.state.stalled = self.stopping.best, self.stopping.count
         self.state.watched = self.options.early_stopping
         self.state.learning_rate = self.learning_rate.current
@@ -429,7 +429,7 @@ class Fit:
         if self.generators is not None:
             generators += self.generators.states()
         return {
-            "learners": [_state_of(learner) for learner in self.task.learners],
+            "learners": [_learner_state(learner) for learner in self.task.learners],
             "best": as_arrays(self.best),
             "state": self.state,
             "rng": self.task.rng.get_state(legacy=False),
@@ -448,7 +448,7 @@ class Fit:
         if saved is None:
             return
         for learner, state in zip(self.task.learners, saved["learners"], strict=True):
-            _restore(learner, state)
+            _restore_learner(learner, state)
         self.best = as_tensors(saved["best"])
         vars(self.state).update(vars(saved["state"]))
         self.task.rng.set_state(saved["rng"])
@@ -465,7 +465,7 @@ class Fit:
             self.observer.load_state(saved["observer"])
 
 
-def _state_of(learner: Any) -> dict[str, Any]:
+def _learner_state(learner: Any) -> dict[str, Any]:
     """Return the state of a learner for a checkpoint."""
     return {
         "module": ModuleState.of(learner.module),
@@ -475,7 +475,7 @@ def _state_of(learner: Any) -> dict[str, Any]:
     }
 
 
-def _restore(learner: Any, state: dict[str, Any]) -> None:
+def _restore_learner(learner: Any, state: dict[str, Any]) -> None:
     """Restore the state of a learner from a checkpoint."""
     state["module"].load_into(learner.module)
     own = list(learner.objective.parameters())

@@ -39,6 +39,7 @@ def can_join(task: Task) -> bool:
         and not task.callbacks
         and task.device.type in ("cpu", "cuda")
         and isinstance(task.train, RowSource)
+        # Rows in memory, of a single input: the chunk gathers them by index.
         and len(getattr(task.train.rows, "tensors", ())) == 1
     )
 
@@ -158,7 +159,11 @@ def make_chunks(fits: Iterable[Fit], n_threads: int) -> list[list[Member]]:
         list(itertools.chain(*streams.values())) for streams in groups_by_key.values()
     ]
     share = sum(map(_epoch_work, groups)) / n_threads
-    chunks = [chunk for group in groups for chunk in _split(group, share, n_threads)]
+    chunks = [
+        chunk
+        for group in groups
+        for chunk in _split_into_chunks(group, share, n_threads)
+    ]
     return sorted(chunks, key=_epoch_work, reverse=True)
 
 
@@ -168,7 +173,9 @@ def _epoch_work(members: list[Member]) -> int:
     return len(members) * len(members[0].inputs) * network.work_per_row
 
 
-def _split(members: list[Member], share: float, n_threads: int) -> list[list[Member]]:
+def _split_into_chunks(
+    members: list[Member], share: float, n_threads: int
+) -> list[list[Member]]:
     """Split members into even chunks of at most ``share``, the work of a thread.
 
     There are fewer chunks if their work would not be worth a thread, and on the CPU
@@ -181,9 +188,8 @@ def _split(members: list[Member], share: float, n_threads: int) -> list[list[Mem
         count = min(math.ceil(_epoch_work(members) / share), worthwhile)
         count = max(count, math.ceil(len(members) * _step_bytes(fit) / _CACHE_BYTES))
         if count > n_threads:
-            count = (
-                -(-count // n_threads) * n_threads
-            )  # the same number for each thread
+            # The same number for each thread: none waits for the last chunk.
+            count = -(-count // n_threads) * n_threads
     count = min(count, len(members))
     bounds = [len(members) * i // count for i in range(count + 1)]
     return [members[start:stop] for start, stop in itertools.pairwise(bounds)]

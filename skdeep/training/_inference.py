@@ -27,7 +27,7 @@ from skdeep.training._protocols import SupervisedLoss
 # tensors should fit the cache.
 _CHUNK_BYTES = {"cpu": 2**21}
 _CHUNK_BYTES_ON_ACCELERATOR = 2**27
-# So few rows need no chunks: the size of the tensors is not measured.
+# Up to this number of rows, no chunks are needed and no sizes are measured.
 _FEW_ROWS = 4
 _HALF = (torch.bfloat16, torch.float16)
 
@@ -64,18 +64,18 @@ def call(
     except torch.OutOfMemoryError:
         raise
     except TypeError as error:
-        shapes = _shapes_of(inputs)
+        shapes = _format_shapes(inputs)
         error.add_note(f"Raised by the module on a batch of shape {shapes}.")
         raise
     except RuntimeError as error:
         if is_memory_error(error):
             raise MemoryError(first_line(error)) from error
         raise ValueError(
-            f"The module failed on a batch of shape {_shapes_of(inputs)}: {error}"
+            f"The module failed on a batch of shape {_format_shapes(inputs)}: {error}"
         ) from error
 
 
-def _shapes_of(inputs: Inputs) -> str:
+def _format_shapes(inputs: Inputs) -> str:
     values = inputs.values() if isinstance(inputs, Mapping) else inputs
     return ", ".join(str(tuple(x.shape)) for x in values)
 
@@ -86,7 +86,7 @@ def _apply(network: Callable[..., Any], inputs: Inputs) -> Any:
     return network(*inputs)
 
 
-def scores_of(
+def extract_scores(
     output: Any, n_samples: int, n_scores: int, loss: SupervisedLoss
 ) -> Tensor:
     """Return the raw scores from the output of a network, (n_samples, n_scores).
@@ -165,7 +165,7 @@ def measure_rows_per_chunk(function: Callable[[Batch], Any], source: Source) -> 
     return max(1, _chunk_bytes(device) // largest.n_bytes)
 
 
-def outputs(
+def iter_outputs(
     network: Any,
     source: Source,
     precision: str | None = None,
@@ -185,9 +185,8 @@ def outputs(
         function = network.make_scorer(size)
     work = getattr(network, "work_per_row", None)
     if work is not None:
-        work = (
-            work * min(size, n_rows) // 3
-        )  # a training step takes three times as long
+        # A forward pass takes a third of a training step, for which the limit is set.
+        work = work * min(size, n_rows) // 3
     for start in range(0, n_rows, size):
         rows = slice(start, start + size) if size < n_rows else slice(None)
         batch = source.batch(rows)
@@ -222,10 +221,10 @@ def raw_scores(
     """
     if len(rows) == 1:  # fast path: the latency of one row matters
         output = call(network, rows.take(slice(None)), precision)
-        return scores_of(output, 1, n_scores, loss)
+        return extract_scores(output, 1, n_scores, loss)
     parts = [
-        scores_of(output, len(batch), n_scores, loss)
-        for output, batch in outputs(network, RowSource(rows, None), precision)
+        extract_scores(output, len(batch), n_scores, loss)
+        for output, batch in iter_outputs(network, RowSource(rows, None), precision)
     ]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -234,6 +233,7 @@ def raw_scores(
 def hidden_values(network: nn.Module, rows: InputRows, method: str) -> Tensor:
     """Return the result of a method of the network for encoded rows."""
     parts = [
-        output for output, _ in outputs(network, RowSource(rows, None), None, method)
+        output
+        for output, _ in iter_outputs(network, RowSource(rows, None), None, method)
     ]
     return torch.cat(parts)

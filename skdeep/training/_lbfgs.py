@@ -19,14 +19,15 @@ from skdeep.training._epochs import Fit
 _CHUNK = 4096
 
 
-class _Function:
-    """Loss and gradient over all rows as a function of all parameters."""
+class _TotalLoss:
+    """The loss over all rows and its gradient, as a function of all parameters."""
 
     def __init__(self, fit: Fit):
         task = fit.task
         self.learner = task.learner
         self.alpha = task.options.alpha
         n_samples = len(task.train)
+        # A pairwise loss needs all rows at once.
         size = n_samples if self.learner.objective.couples_rows else _CHUNK
         self.sizes = batch_sizes(
             n_samples, size, merge_single=self.learner.needs_two_rows
@@ -51,6 +52,7 @@ class _Function:
             part = Batch(batch.inputs, batch.target, batch.weight, self.total)
             losses = learner.gradient(part)
             loss += (losses * part.scale).sum().item()
+            # Once: the penalty does not depend on the rows.
             if self.alpha and i == len(self.sizes):
                 loss += learner.add_penalty(self.alpha / self.total)
             new = learner.gradient_vector()
@@ -85,7 +87,7 @@ def minimise(fit: Fit) -> None:
     options, history = task.options, task.state.history
     _check_repeatable(learner.module)
     learner.module.train()
-    function = _Function(fit)
+    function = _TotalLoss(fit)
     start = learner.vector().cpu().double().numpy().copy()
     latest = start
 
@@ -104,11 +106,11 @@ def minimise(fit: Fit) -> None:
         latest = intermediate_result.x.copy()
         learner.set_vector(function.tensor(latest))
 
-        fit.notify_begin()
+        fit.notify_epoch_begin()
         if fit.observer is not None:
-            fit.observer.show_rows(task.train, training=True)
+            fit.observer.run_batch_callbacks(task.train, training=True)
         record(intermediate_result.fun)
-        if fit.notify_end(history[-1]):
+        if fit.notify_epoch_end(history[-1]):
             raise StopIteration  # scipy then stops
         fit.check_cancelled()
 

@@ -213,6 +213,8 @@ class Learner:
         """Clip the norm of the gradient to ``largest`` (Pascanu et al., 2013)."""
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norms = torch.stack(torch._foreach_norm(gradients))
+        # 1e-6 as in torch's clip_grad_norm_. A factor instead of a condition: reading
+        # the norm would synchronize with the accelerator.
         factor = (largest / (torch.linalg.vector_norm(norms) + 1e-6)).clamp_max(1.0)
         torch._foreach_mul_(gradients, factor)
 

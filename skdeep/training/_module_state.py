@@ -90,9 +90,9 @@ def _replace(module: nn.Module, name: str, tensor: Tensor) -> None:
 
 
 def _attributes(module: nn.Module) -> dict[str, Any]:
-    """Return the plain attributes that a module may change.
+    """Return the plain attributes that a module may change in training.
 
-    Modules of torch change constants only.
+    Of torch's own modules these are constants only.
     """
     is_torch = type(module).__module__.startswith("torch.")
     return {

@@ -13,7 +13,7 @@ from skorch.callbacks import Callback
 from skorch.utils import to_tensor
 from torch import Tensor, nn
 
-from skdeep.training._inference import call, scores_of
+from skdeep.training._inference import call, extract_scores
 
 # Columns of the history with a "..._best" column, and whether lower is better.
 WATCHED_COLUMNS = {"train_loss": True, "valid_loss": True, "valid_acc": False}
@@ -33,7 +33,7 @@ class _Criterion(nn.Module):
     def forward(self, output, target: Tensor) -> Tensor:
         if self.loss.takes_outputs:
             return self.loss.per_sample_of_outputs(output, target).mean()
-        raw = scores_of(output, len(target), self.n_scores, self.loss)
+        raw = extract_scores(output, len(target), self.n_scores, self.loss)
         if self.loss.target_kind == "indicators" and target.ndim < raw.ndim:
             target = target.unsqueeze(-1).to(raw)
         return self.loss.per_sample(raw, target).mean()
@@ -79,7 +79,7 @@ class _Net(NeuralNet):
         """Return the raw scores from the output of the module."""
         first = output[0] if isinstance(output, (tuple, list)) else output
         criterion = self.criterion_
-        return scores_of(output, len(first), criterion.n_scores, criterion.loss)
+        return extract_scores(output, len(first), criterion.n_scores, criterion.loss)
 
     def nonlinearity(self, output):
         """Return the result of ``predict_proba`` from the output of the module."""
@@ -173,6 +173,7 @@ def make_net(
         Further parameters of the net, such as ``batch_size``.
     """
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
+    # Scorers and callbacks of skorch look at the type of the net.
     kind = _RegressorNet if n_classes is None else _ClassifierNet
     net = kind(
         module,

@@ -10,7 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from skdeep.training._batches import Batch, Source
-from skdeep.training._inference import call, measure_rows_per_chunk, outputs, scores_of
+from skdeep.training._inference import (
+    call,
+    extract_scores,
+    iter_outputs,
+    measure_rows_per_chunk,
+)
 from skdeep.training._protocols import SupervisedLoss
 
 
@@ -102,7 +107,7 @@ class Supervised(Objective):
 
     def scores(self, output: Any, n_samples: int) -> Tensor:
         """Return the raw scores from the output of the network."""
-        return scores_of(output, n_samples, self.n_scores, self.loss)
+        return extract_scores(output, n_samples, self.n_scores, self.loss)
 
     def parameters(self) -> Iterable[nn.Parameter]:
         return self.loss.parameters()
@@ -111,7 +116,7 @@ class Supervised(Objective):
         self, networks: Mapping[str, nn.Module], source: Source
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         raws, losses, batches = [], [], []
-        for output, batch in outputs(networks[self.name], source, self.precision):
+        for output, batch in iter_outputs(networks[self.name], source, self.precision):
             raws.append(self.scores(output, len(batch)))
             batches.append(batch)
             if self.loss.takes_outputs:

@@ -56,8 +56,8 @@ class _Chunk:
         self.layout = StackedLayout([*weights, *biases], len(fits))
         self.values = self.layout.stack([f.learner.flat.values.data for f in fits])
         self.gradient = torch.zeros_like(self.values)
-        steps = StackedSGD if first.options.solver == "sgd" else StackedAdam
-        self.solver: Any = steps(fits, self.layout, self.gradient)
+        solver_type = StackedSGD if first.options.solver == "sgd" else StackedAdam
+        self.solver: Any = solver_type(fits, self.layout, self.gradient)
         parts, gradients = map(self.layout.parts, (self.values, self.gradient))
         n_layers = len(weights)
         self.step = DenseStep(
@@ -77,10 +77,10 @@ class _Chunk:
         self._stack_options([fit.options for fit in fits])
         self.is_curve = any(fit.learning_rate.is_curve for fit in fits)
         self.rates = torch.empty_like(self.values)
-        self._kept = torch.empty_like(self._weights)
-        self._graphs = StepGraphs() if self._can_be_graphed() else None
+        self._decay_factors = torch.empty_like(self._weights)
+        self._graphs = StepGraphs() if self._can_use_graphs() else None
 
-    def _can_be_graphed(self) -> bool:
+    def _can_use_graphs(self) -> bool:
         """Return whether steps can be captured as CUDA graphs.
 
         A graph can neither draw from a generator nor copy from the CPU.
@@ -147,7 +147,7 @@ class _Chunk:
 
     def _run_epoch(self) -> list[float]:
         """Take a step for each batch; return the mean loss of each network."""
-        data = StackedEpoch(self.streams, self._orders(), self.is_shared)
+        data = StackedEpoch(self.streams, self._begin_epochs(), self.is_shared)
         results = []
         for i, batch in enumerate(data):
             if i == 0 or self.is_curve:
@@ -158,6 +158,7 @@ class _Chunk:
             else:
                 results.append(self._graphs.run(self._take_step, batch))
         losses, *penalties = zip(*results, strict=True)
+        # One transfer from the device per epoch, at the end.
         total = torch.cat(losses, 1).double().sum(1)
         for norms in penalties:
             total += 0.5 * self.alphas * torch.stack(norms).sum(0)
@@ -173,7 +174,7 @@ class _Chunk:
         self.solver.step(self.values, self.rates)
         return tuple(results)
 
-    def _orders(self) -> list[np.ndarray]:
+    def _begin_epochs(self) -> list[np.ndarray]:
         """Begin an epoch; return the order of the rows of each stream."""
         orders = []
         for leader, *others in self.streams:
@@ -191,8 +192,9 @@ class _Chunk:
         )
         self.rates.copy_(self.layout.spread(rates))
         if self.decays:
-            kept = self.layout.spread(1 - rates * self.alphas)
-            self._kept.copy_(kept[: len(self._kept)])
+            factors = self.layout.spread(1 - rates * self.alphas)
+            # In place, like the rates: a captured step reads this memory.
+            self._decay_factors.copy_(factors[: len(self._decay_factors)])
 
     def _gradient(self, batch: StackedBatch) -> Tensor:
         """Compute the gradient; return the weighted losses, (K, size)."""
@@ -207,7 +209,7 @@ class _Chunk:
         norms = squared_norms(self._weight_parts)
         share = batch.sizes / batch.weight_sums
         if self.decays:
-            self._weights.mul_(self._kept)
+            self._weights.mul_(self._decay_factors)
         elif isinstance(share, float):
             factor = 1 / batch.weight_sums
             self._weight_gradient.addcmul_(

@@ -1,4 +1,4 @@
-"""What training expects of the losses, activations and dropout that it is given.
+"""The interfaces of the losses, activations and dropout that training is passed.
 
 ``training`` does not import ``losses`` and ``networks``. Classes need not inherit from
 these protocols.

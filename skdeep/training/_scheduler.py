@@ -40,7 +40,7 @@ _thread_state = threading.local()
 
 def current_scheduler() -> PopulationScheduler | None:
     """Return the scheduler to which the calling thread may submit its fit, if any."""
-    running = getattr(_thread_state, "running", None)
+    running: _RunningJob | None = getattr(_thread_state, "running", None)
     # A thread waiting on its own nested call already counts as idle. A thread that
     # holds the lock of torch's global generators blocks the threads that need it, so
     # waiting for their fits would be a deadlock.
@@ -370,11 +370,11 @@ class PopulationScheduler:
         for thread in call.threads:
             if thread is not threading.current_thread():
                 _join(thread)
-        self._count_out_unstarted(call)
+        self._undo_unstarted(call)
         if is_computing:
             self._cores.acquire()
 
-    def _count_out_unstarted(self, call: ParallelCall) -> None:
+    def _undo_unstarted(self, call: ParallelCall) -> None:
         """Undo the counts of threads that an interrupt kept from being started."""
         with self._lock:
             started = [thread for thread in call.threads if thread.ident is not None]
@@ -394,7 +394,7 @@ class PopulationScheduler:
 
     def _running_job(self) -> _RunningJob | None:
         """Return the job of the calling thread, if it runs in this scheduler."""
-        running = getattr(_thread_state, "running", None)
+        running: _RunningJob | None = getattr(_thread_state, "running", None)
         is_own = running is not None and running.call.scheduler is self
         return running if is_own else None
 
@@ -410,6 +410,7 @@ class PopulationScheduler:
                 job.result = self._result(call, job)
             except BaseException as error:
                 job.error = _with_traceback(error)
+            # Not held in joblib's callback, which waits for a lock and dispatches jobs.
             del _thread_state.running
             self._cores.release()
             try:
@@ -477,7 +478,7 @@ class PopulationScheduler:
         """
         running = self._running_job()
         assert running is not None
-        request, n_bytes = _Request(fit, running), _memory_of(fit)
+        request, n_bytes = _Request(fit, running), _estimate_bytes(fit)
         with self._lock:
             if running.call.is_cancelled:
                 raise Cancelled
@@ -525,7 +526,8 @@ def _dispatching() -> list[ParallelCall]:
     """Return the calls that the calling thread has started and not waited for."""
     if not hasattr(_thread_state, "dispatching"):
         _thread_state.dispatching = []
-    return _thread_state.dispatching
+    calls: list[ParallelCall] = _thread_state.dispatching
+    return calls
 
 
 def _end_dispatching(call: ParallelCall) -> None:
@@ -560,8 +562,11 @@ def _with_traceback(error: BaseException) -> BaseException:
     return error
 
 
-def _memory_of(fit: Fit) -> int:
+def _estimate_bytes(fit: Fit) -> int:
     """Return an estimate of the memory in bytes that a waiting fit uses."""
     batch: Any = fit.task.train.batch(slice(None))
-    n_bytes = sum(x.nbytes for x in batch.inputs)
-    return _INPUT_COPIES * n_bytes + 6 * fit.learner.flat.values.nbytes
+    n_bytes: int = sum(x.nbytes for x in batch.inputs)
+    # The network's buffer and its gradient, the two moments of Adam, the best weights
+    # of early stopping, and the copy in the population.
+    n_network_bytes: int = 6 * fit.learner.flat.values.nbytes
+    return _INPUT_COPIES * n_bytes + n_network_bytes

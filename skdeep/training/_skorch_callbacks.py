@@ -29,7 +29,10 @@ _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
 class _LazyRows(skorch.dataset.Dataset):
-    """Rows of a source, made one by one; ``X`` is the dataset itself."""
+    """Rows of a source, made one by one; ``X`` is the dataset itself.
+
+    ``codes`` converts targets to the form that skorch's callbacks expect.
+    """
 
     def __init__(self, source, codes: Callable):
         self.source, self.codes = source, codes
@@ -123,7 +126,9 @@ class SkorchCallbacks:
         self._notify("on_train_begin", **self._rows())
         if len(self.net.history) > len(task.state.history):
             # LoadInitState has loaded the records of an earlier training.
-            task.state.history[:] = [_plain(record) for record in self.net.history]
+            task.state.history[:] = [
+                _to_history_record(record) for record in self.net.history
+            ]
 
     def _make_net(self) -> NeuralNet:
         task, learner, options = self.task, self.learner, self.task.options
@@ -209,7 +214,7 @@ class SkorchCallbacks:
         """Keep the outputs of the module until the batch ends."""
 
         def keep(module, inputs, output) -> None:
-            self._outputs.append(tree_map(_detached, output))
+            self._outputs.append(tree_map(_detach_if_tensor, output))
 
         self._outputs = []
         self._hook = self.learner.module.register_forward_hook(keep)
@@ -250,18 +255,20 @@ class SkorchCallbacks:
             y_pred=tree_map(_join_outputs, *self._outputs),
         )
 
-    def show_rows(self, source, *, training: bool) -> None:
+    def run_batch_callbacks(self, source, *, training: bool) -> None:
         """Pass rows through the module, batch by batch, for callbacks of batches."""
         if not self._wants_batches:
             return
         size = self.task.options.batch_size
         start = 0
         for n_rows in batch_sizes(len(source), min(size, len(source))):
-            self._show_batch(source.batch(slice(start, start + n_rows)), training)
+            self._run_batch_callback(
+                source.batch(slice(start, start + n_rows)), training
+            )
             start += n_rows
         self.learner.module.train()
 
-    def _show_batch(self, batch: Batch, training: bool) -> None:
+    def _run_batch_callback(self, batch: Batch, training: bool) -> None:
         self._begin_batch(batch, training=training)
         self.learner.module.eval()
         self._keep_outputs()
@@ -273,7 +280,7 @@ class SkorchCallbacks:
     def end_epoch(self, record: dict) -> bool:
         """Record an epoch and call the callbacks; return whether to stop."""
         if self.task.valid is not None:
-            self.show_rows(self.task.valid, training=False)
+            self.run_batch_callbacks(self.task.valid, training=False)
         self._record_batches(record)
         self.net.record_epoch(record)
         history = self.net.history
@@ -330,7 +337,7 @@ class SkorchCallbacks:
 
     def state(self) -> dict:
         """Return the state of the callbacks, as far as it can be saved."""
-        states = [_state_of(callback) for callback in self.callbacks]
+        states = [_callback_state(callback) for callback in self.callbacks]
         return {"callbacks": states}
 
     def load_state(self, state: dict) -> None:
@@ -345,9 +352,10 @@ class SkorchCallbacks:
             self.net.add_epoch(record)
 
 
-def _plain(record: dict) -> dict:
+def _to_history_record(record: dict) -> dict:
     """Return a record of skorch's history as a record of ``history_``."""
     names = {"dur": "duration"}
+    # Records of batches, and columns that ``_Net.record_epoch`` computes anew.
     left_out = {"batches", "train_batch_count", "valid_batch_count", "valid_acc"}
     left_out |= {f"{name}_best" for name in WATCHED_COLUMNS}
     return {
@@ -369,7 +377,7 @@ def _initialize_inner(callbacks: Sequence[Callback]) -> None:
                 inner.initialize()
 
 
-def _detached(value):
+def _detach_if_tensor(value):
     return value.detach() if isinstance(value, Tensor) else value
 
 
@@ -379,7 +387,7 @@ def _join_outputs(*parts):
     return parts[0] if is_whole else torch.cat(parts)
 
 
-def _state_of(callback: Callback) -> dict:
+def _callback_state(callback: Callback) -> dict:
     """Return the plain attributes of a callback, and the states of its schedulers."""
     plain = (bool, int, float, str, type(None), np.ndarray, np.generic)
     values: dict[str, Any] = {}

@@ -52,7 +52,7 @@ class StackedBatch:
     def copy_(self, other: StackedBatch) -> None:
         """Copy the rows of a batch of the same shape into this one."""
         for own, part in zip(self._tensors(), other._tensors(), strict=True):
-            _unrepeated(own).copy_(_unrepeated(part))
+            _drop_repeats(own).copy_(_drop_repeats(part))
 
     def _tensors(self) -> list[Tensor]:
         values = (*self.inputs, self.target, self.scale, self.sizes, self.weight_sums)
@@ -70,10 +70,10 @@ def _copy(value: Any) -> Any:
     """Return a number, or a copy of a tensor that is expanded in the same way."""
     if not isinstance(value, Tensor):
         return value
-    return _unrepeated(value).clone().expand_as(value)
+    return _drop_repeats(value).clone().expand_as(value)
 
 
-def _unrepeated(tensor: Tensor) -> Tensor:
+def _drop_repeats(tensor: Tensor) -> Tensor:
     """Return a tensor, or its only distinct entry if it was expanded."""
     return tensor[:1] if tensor.stride(0) == 0 else tensor
 
@@ -109,7 +109,7 @@ class StackedEpoch:
         stops = np.cumsum(batch_sizes(longest, self.size)).tolist()
         self.bounds = list(zip([0, *stops[:-1]], stops, strict=True))
         self.lengths = torch.tensor(lengths, device=device)
-        self.target = self._in_order([member.target for member in self.members])
+        self.target = self._gather_in_order([member.target for member in self.members])
         self.is_equal = self._source(0).weight is None
         self.weight = self._weights(longest)
 
@@ -149,7 +149,7 @@ class StackedEpoch:
         parts = zip(x.split(1), self.streams, strict=True)
         return [part.expand(len(stream), -1, -1) for part, stream in parts]
 
-    def _in_order(self, tensors: list[Tensor]) -> Tensor:
+    def _gather_in_order(self, tensors: list[Tensor]) -> Tensor:
         """Return the networks' tensors in the order of their rows, (K, n, ...)."""
         ordered: list[Tensor] = []
         remaining = iter(tensors)
@@ -170,7 +170,7 @@ class StackedEpoch:
         weights: list[Any] = [self._source(k).weight for k in range(len(self.members))]
         if self.is_equal:
             return None if is_row.all() else is_row.to(self.members[0].inputs.dtype)
-        return self._in_order(weights) * is_row
+        return self._gather_in_order(weights) * is_row
 
     def _shares(self, start: int, stop: int):
         """Return the scale, sizes and sums of weights of a batch."""

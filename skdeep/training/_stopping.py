@@ -29,7 +29,9 @@ class Stopping:
         self.count = count
 
     def update(self, value: float) -> bool:
-        """Add the value of an epoch (higher is better); return if it is the best."""
+        """Add the value of an epoch (higher is better); return whether it is best."""
+        # As in scikit-learn, an improvement smaller than ``tol`` counts as none, but
+        # the best value still moves.
         self.count = self.count + 1 if value < self.best + self.tol else 0
         is_best = value > self.best
         if is_best:

@@ -24,7 +24,7 @@ def _impatience(monkeypatch):
     """Shorten the waits for dead processes; forked processes inherit this."""
     monkeypatch.setattr(_storage, "_INFO_TIMEOUT", 0.3)
     monkeypatch.setattr(_storage, "_GRACE_PERIOD", 1)
-    monkeypatch.setattr(_trial_ledger, "_UNSIGNED_TIMEOUT", 0.3)
+    monkeypatch.setattr(_trial_ledger, "_NO_OWNER_TIMEOUT", 0.3)
     # Optuna retries a failed write five times, after pauses of random length.
     monkeypatch.setattr("random.random", lambda: 0.01)
 

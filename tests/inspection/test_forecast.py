@@ -423,7 +423,7 @@ def test_invalid_estimator():
         ForecastDisplay.from_estimator(LinearRegression().fit(LOAD, LOAD), LOAD)
     scaler = StandardScaler().set_output(transform="pandas")
     pipeline = make_pipeline(scaler, LSTMForecaster(**SETTINGS)).fit(LOAD[:120])
-    with pytest.raises(TypeError, match=r"of a Pipeline, pass pipeline\[-1\]"):
+    with pytest.raises(TypeError, match=r"for a Pipeline, pass pipeline\[-1\]"):
         ForecastDisplay.from_estimator(pipeline, LOAD)
     rows = pipeline[:-1].transform(LOAD[:KNOWN])
     display = ForecastDisplay.from_estimator(pipeline[-1], rows)
@@ -437,6 +437,11 @@ def test_nothing_is_drawn_after_an_error():
         with pytest.raises(ValueError):
             ForecastDisplay.from_estimator(MODEL, LOAD, **bad)
     assert plt.get_fignums() == []
+
+
+def test_ax_must_be_axes():
+    with pytest.raises(TypeError, match="ax must be a matplotlib Axes, got int"):
+        ForecastDisplay.from_estimator(MODEL, LOAD[:KNOWN], ax=3)
 
 
 def test_state_of_matplotlib_is_left_alone():

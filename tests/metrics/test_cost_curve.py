@@ -325,7 +325,7 @@ def test_bad_input(case):
 @pytest.mark.parametrize(
     ("truth", "score", "message"),
     [
-        ([0, 1], [0.5], "y_score has 1 rows, but y_true has 2"),
+        ([0, 1], [0.5], "y_score has 1 row, but y_true has 2"),
         (
             [0, 1],
             [0.5, 1.5],
@@ -345,14 +345,21 @@ def test_bad_predictions(truth, score, message):
 
 
 def test_invalid_drawing_arguments():
-    with pytest.raises(TypeError, match="ax must be matplotlib Axes, got 3"):
+    with pytest.raises(TypeError, match="ax must be a matplotlib Axes, got int"):
         from_predictions(y, P, ax=3)
     with pytest.raises(TypeError, match="curve_kwargs must be a dict, got 3"):
         from_predictions(y, P, curve_kwargs=3)
     with pytest.raises(ValueError, match="y holds 6, 5, but the classes are 0, 1"):
         from_estimator(MODEL, X, y[np.argsort(-y)] + 5)
-    with pytest.raises(ValueError, match="y_score has 150 rows, but y has 5"):
+    with pytest.raises(ValueError, match="X has 150 rows, but y has 5"):
         from_estimator(MODEL, X, y[:5])
+
+
+def test_invalid_arguments_leave_no_empty_figure():
+    before = plt.get_fignums()
+    with pytest.raises(TypeError, match="curve_kwargs must be a dict"):
+        from_predictions(y, P, curve_kwargs=3)
+    assert plt.get_fignums() == before
 
 
 def test_pos_label_of_the_estimator_is_used():

@@ -283,7 +283,7 @@ BAD = {
     ),
     "probabilities": (dict(y_pred=[0.1, 0.5, 1]), "y_pred must hold classes, got 0.1"),
     "short y_pred": (dict(y_pred=[0, 1]), "y_pred has 2 rows, but y_true has 3"),
-    "short groups": (dict(groups=[1]), "groups has 1 rows, but y_true has 3"),
+    "short groups": (dict(groups=[1]), "groups has 1 row, but y_true has 3"),
     "no groups": (dict(groups=None), "groups must be one group per row, got None"),
     "columns": (dict(groups=np.eye(3)), "groups must be one group per row"),
     "pos_label": (dict(pos_label=5), "pos_label=5 is not a class"),
@@ -308,7 +308,7 @@ def test_invalid_labels():
 def test_bad_axes():
     with pytest.raises(ValueError, match="ax must hold two axes, .* got 1"):
         from_predictions(y, GUESS, GROUPS, ax=plt.subplots()[1])
-    with pytest.raises(TypeError, match="ax must be matplotlib Axes, got 1"):
+    with pytest.raises(TypeError, match="ax must be a matplotlib Axes, got int"):
         from_predictions(y, GUESS, GROUPS, ax=[1, 2])
 
 

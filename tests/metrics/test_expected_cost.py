@@ -297,7 +297,7 @@ def test_series_index_is_ignored():
 
 
 BAD = {
-    "short y_pred": (dict(y_pred=[0]), "y_pred has 1 rows, but y_true has 2"),
+    "short y_pred": (dict(y_pred=[0]), "y_pred has 1 row, but y_true has 2"),
     "no rows": (dict(y_true=[], y_pred=[]), "y_true is empty"),
     "two columns": (dict(y_true=[[0, 1], [1, 0]]), r"y_true .* got \[\[0, 1\]"),
     "probabilities": (dict(y_pred=[0.2, 0.7]), "y_pred must hold classes, got 0.2"),

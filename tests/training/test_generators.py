@@ -290,3 +290,14 @@ def test_fit_in_a_callback_of_scikit_learn_changes_nothing():
     hook = Hook(lambda: make(seed=9).fit(X, y) is None)
     found = make().set_callbacks(hook).fit(X, y)
     np.testing.assert_array_equal(weights(found), weights(expected))
+
+
+def test_mps_generator_is_seeded_and_restored(monkeypatch):
+    """Dropout on MPS draws from a generator of its own; here a CPU one replaces it."""
+    generator = torch.Generator().manual_seed(5)
+    monkeypatch.setattr(torch.mps, "_get_default_mps_generator", lambda: generator)
+    before = generator.get_state()
+    with device.seeded_generators(0, torch.device("mps")):
+        drawn = torch.rand(3, generator=generator)
+    assert torch.equal(drawn, torch.rand(3, generator=torch.Generator().manual_seed(0)))
+    assert torch.equal(generator.get_state(), before)

@@ -9,10 +9,12 @@ import nbformat
 import numpy as np
 import pytest
 from nbclient import NotebookClient
+from optuna.storages import InMemoryStorage
+from sklearn.linear_model import Ridge
 
-from skdeep import MLPClassifier
+from skdeep import MLPClassifier, OptunaSearchCV, _live_bar
 from skdeep.callbacks import Checkpoint
-from skdeep.training import _progress
+from skdeep.model_selection._search_progress import make_progress
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
 
@@ -56,7 +58,7 @@ def displays(monkeypatch):
         return Handle(content)
 
     monkeypatch.setattr(IPython.display, "display", display)
-    monkeypatch.setattr(_progress, "_SECONDS_PER_UPDATE", 0.0)
+    monkeypatch.setattr(_live_bar, "_SECONDS_PER_UPDATE", 0.0)
     return found
 
 
@@ -88,7 +90,7 @@ def test_notebook_shows_why_training_stops(displays):
 
 
 def test_notebook_is_updated_ten_times_a_second_at_most(displays, monkeypatch):
-    monkeypatch.setattr(_progress, "_SECONDS_PER_UPDATE", 100.0)
+    monkeypatch.setattr(_live_bar, "_SECONDS_PER_UPDATE", 100.0)
     with redirect_stdout(cell()):
         classifier().fit(X, y)
     assert len(displays[0]) == 2
@@ -104,10 +106,11 @@ def test_notebook_shows_lbfgs(displays):
 
 def test_time_left_is_estimated_from_the_epochs_so_far(displays, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(_progress.time, "monotonic", lambda: now[0])
-    bar = _progress.NotebookBar(10)
+    monkeypatch.setattr(_live_bar.time, "monotonic", lambda: now[0])
+    bar = _live_bar.NotebookBar("epoch", 10)
+    bar.skip(5)
     now[0] = 7200.0
-    bar.epoch({"train_loss": 1.0}, 6)  # five of these were done before
+    bar.update(6, "")
     assert displays[0][-1]["text/plain"].endswith("time left 8:00:00")
     now[0] = 7291.0
     bar.close()
@@ -136,13 +139,18 @@ def test_terminal_shows_lines_without_rich(monkeypatch):
     assert stream.getvalue().count("Iteration") == 3
 
 
+def test_standard_output_may_be_missing():
+    with redirect_stdout(None):
+        classifier().fit(X, y)
+
+
 def test_terminal_shows_lines_where_another_bar_is_live(monkeypatch):
     from rich.errors import LiveError
 
-    def fail(n_epochs):
+    def fail(unit, total):
         raise LiveError
 
-    monkeypatch.setattr(_progress, "TerminalBar", fail)
+    monkeypatch.setattr(_live_bar, "TerminalBar", fail)
     with redirect_stdout(terminal()) as stream:
         classifier().fit(X, y)
     assert stream.getvalue().count("Iteration") == 3
@@ -152,9 +160,40 @@ def test_standard_output_of_a_kernel_is_recognised(monkeypatch):
     iostream = pytest.importorskip("ipykernel.iostream")
     stream = iostream.OutStream.__new__(iostream.OutStream)
     monkeypatch.setattr(sys, "stdout", stream)
-    is_notebook = _progress._is_notebook()
+    is_notebook = _live_bar._is_notebook()
     monkeypatch.undo()
     assert is_notebook
+
+
+def test_notebook_shows_a_search_with_the_best_score(displays):
+    """A resumed study counts its trials, but not for the time left."""
+    space = {"alpha": [0.1, 1.0]}
+    storage = InMemoryStorage()
+    for n_trials in (1, 2):
+        search = OptunaSearchCV(Ridge(), space, n_trials=n_trials, cv=2, verbose=1)
+        search.set_params(storage=storage, random_state=0)
+        with redirect_stdout(cell()) as stream:
+            search.fit(X, X[:, 0])
+        assert stream.getvalue() == ""
+    first, second = ([c["text/plain"] for c in contents] for contents in displays)
+    best = f"best score {search.best_score_:.4f}"
+    assert first[1] == "trial 0/1  no score yet  time left -:--:--"
+    assert first[-1].startswith("trial 1/1  best score")
+    assert second[1].startswith("trial 1/2  best score")
+    assert second[1].endswith("time left -:--:--")
+    assert second[-1].startswith(f"trial 2/2  {best}  time 0:00:0")
+
+
+def test_search_prints_lines_where_another_bar_is_live(monkeypatch):
+    from rich.errors import LiveError
+
+    def fail(unit, total):
+        raise LiveError
+
+    monkeypatch.setattr(_live_bar, "TerminalBar", fail)
+    with redirect_stdout(terminal()) as stream:
+        make_progress(1, 2).update(1, "best score 0.5000")
+    assert stream.getvalue() == "Trial 1 of 2, best score 0.5000\n"
 
 
 NOTEBOOK = """

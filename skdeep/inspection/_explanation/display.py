@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from skdeep._axes import get_axes
 from skdeep._input_checks import check_name
-from skdeep.inspection._axes import get_axes
 from skdeep.inspection._explanation.drawing import (
     NO_UNIT,
     background_color,
     color_limit,
     draw_outlines,
-    inches_of,
     make_room_for_numbers,
     name_bars,
     name_places,
@@ -20,6 +19,7 @@ from skdeep.inspection._explanation.drawing import (
     two_lines,
     two_sided_colors,
     value_colors,
+    width_in_inches,
     write_above,
 )
 from skdeep.inspection._explanation.parts import (
@@ -36,10 +36,10 @@ from skdeep.inspection._explanation.parts import (
     mean_sizes,
     n_labels,
     name_units,
-    on_cells,
     row_units,
     shorten,
     shown_lines,
+    spread_over_cells,
     value_ranks,
     warn_of_row,
     warn_of_rows,
@@ -239,16 +239,16 @@ class LimeDisplay:
         >>> display.ax_.get_title(loc="left")
         'prediction · 5 rows'
         """
-        draw = self._find_drawing()
+        draw = self._drawing_method()
         self.bars_, self.image_, self.colorbar_ = None, None, None
         self.points_ = []
-        self.ax_ = get_axes(self, ax, self._size())
+        self.ax_ = get_axes(self, ax, self._figure_size())
         self.figure_ = self.ax_.figure
         draw()
         self._write_title()
         return self
 
-    def _find_drawing(self):
+    def _drawing_method(self):
         """Return the method that draws the row or the summary."""
         kind = self.explanation.kind
         if self.row is not None:
@@ -261,9 +261,13 @@ class LimeDisplay:
                 "Images have no summary, because their superpixels differ. Draw them "
                 "one by one with plot(row)."
             )
-        return self._sum_up_sequence if kind == "sequence" else self._sum_up_table
+        return (
+            self._draw_sequence_summary
+            if kind == "sequence"
+            else self._draw_table_summary
+        )
 
-    def _size(self):
+    def _figure_size(self):
         """Return the width and the height of a new figure in inches."""
         explanation = self.explanation
         if explanation.kind == "image":
@@ -322,7 +326,7 @@ class LimeDisplay:
         make_room_for_numbers(self.ax_)
         self._name_effects(describe_output(self.explanation, self.row))
 
-    def _sum_up_table(self):
+    def _draw_table_summary(self):
         explanation = self.explanation
         units = largest_units(explanation)
         sizes = mean_sizes(explanation)[units]
@@ -393,7 +397,9 @@ class LimeDisplay:
     def _draw_sequence(self):
         explanation, row = self.explanation, self.row
         units = row_units(explanation, row)
-        cells = np.ma.masked_invalid(on_cells(units, explanation.effects_[row]))
+        cells = np.ma.masked_invalid(
+            spread_over_cells(units, explanation.effects_[row])
+        )
         opacity = _MUTED if is_poor(explanation)[row] else 1.0
         limit = color_limit(cells)
         self._draw_cells(
@@ -407,10 +413,10 @@ class LimeDisplay:
         output = describe_output(explanation, row)
         self._name_colors(f"effect of a {name_units(units)} on\n{output}")
 
-    def _sum_up_sequence(self):
+    def _draw_sequence_summary(self):
         explanation = self.explanation
         units = row_units(explanation, 0)
-        cells = np.ma.masked_invalid(on_cells(units, mean_sizes(explanation)))
+        cells = np.ma.masked_invalid(spread_over_cells(units, mean_sizes(explanation)))
         opacity = _MUTED if is_poor(explanation).all() else 1.0
         colors = {"cmap": one_sided_colors(), "alpha": opacity}
         self._draw_cells(cells, units, vmin=0, vmax=color_limit(cells), **colors)
@@ -424,7 +430,7 @@ class LimeDisplay:
         color = background_color() if name_units(units) == "cell" else NO_UNIT
         draw_outlines(ax, units, colors=color, linewidths=0.8)
         times = [describe_value(time) for time in explanation.times_]
-        name_places(ax.xaxis, times, n_labels(times, int(8 * inches_of(ax))))
+        name_places(ax.xaxis, times, n_labels(times, int(8 * width_in_inches(ax))))
         names = [shorten(clean(n), 28) for n in explanation.feature_names_]
         name_places(ax.yaxis, names, 30)
         ax.set_xlabel("time")
@@ -445,7 +451,9 @@ class LimeDisplay:
         gray = picture.mean(axis=-1) if picture.ndim == 3 else picture
         ax.imshow(gray, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         shown = np.where(np.isin(units, explanation.top(row)), units, -1)
-        cells = np.ma.masked_invalid(on_cells(shown, explanation.effects_[row]))
+        cells = np.ma.masked_invalid(
+            spread_over_cells(shown, explanation.effects_[row])
+        )
         muted = is_poor(explanation)[row]
         limit = color_limit(cells)
         colors = translucent_colors(0.8 * _MUTED if muted else 0.8)

@@ -6,7 +6,7 @@ import textwrap
 
 import numpy as np
 
-from skdeep.inspection._explanation.parts import outlines, spaced
+from skdeep.inspection._explanation.parts import evenly_spaced, outlines
 
 NO_UNIT = (0.5, 0.5, 0.5, 0.25)  # the color of cells that the row does not have
 _LINE_HEIGHT = 13  # of the small text above the axes, in points
@@ -53,17 +53,17 @@ def name_bars(ax, names):
 
 def make_room_for_numbers(ax):
     """Leave room for the numbers at the ends of bars, more in a narrow plot."""
-    ax.margins(x=float(np.clip(1.1 / inches_of(ax), 0.18, 0.45)))
+    ax.margins(x=float(np.clip(1.1 / width_in_inches(ax), 0.18, 0.45)))
 
 
-def inches_of(ax) -> float:
+def width_in_inches(ax) -> float:
     """Return the width of an axes, before the layout makes room for its labels."""
     return ax.get_window_extent().width / ax.figure.dpi
 
 
 def name_places(axis, names, most):
     """Label at most ``most`` places along an axis."""
-    places = spaced(len(names), most)
+    places = evenly_spaced(len(names), most)
     axis.set_ticks(places, labels=[names[k] for k in places], parse_math=False)
 
 

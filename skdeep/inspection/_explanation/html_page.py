@@ -21,11 +21,11 @@ from skdeep.inspection._explanation.parts import (
     largest_units,
     mean_sizes,
     name_units,
-    on_cells,
     printable,
     row_units,
     shorten,
     shown_lines,
+    spread_over_cells,
     value_ranks,
     warn_of_row,
     warn_of_rows,
@@ -263,7 +263,7 @@ def _legend(explanation, row, output, has_shades: bool) -> str:
 
 def _sequence(explanation, row, output) -> str:
     units = row_units(explanation, row)
-    cells = on_cells(units, explanation.effects_[row])
+    cells = spread_over_cells(units, explanation.effects_[row])
     text = f"Effect of each {name_units(units)} on {output}, features by times"
     return _map(explanation, cells, units, text)
 
@@ -368,8 +368,8 @@ def _summary(explanation) -> str:
     """Return the summary of all rows."""
     output = escape(describe_output(explanation, None))
     poor = ' class="poor"' if is_poor(explanation).all() else ""
-    parts = {"table": _sum_up_table, "document": _sum_up_table}
-    parts |= {"sequence": _sum_up_sequence}
+    parts = {"table": _table_summary, "document": _table_summary}
+    parts |= {"sequence": _sequence_summary}
     content = parts[explanation.kind](explanation) if explanation.kind in parts else ""
     return (
         f'<p class="t">{output} <span>· {count_rows(len(explanation))}</span></p>\n'
@@ -385,7 +385,7 @@ def _summary(explanation) -> str:
     )
 
 
-def _sum_up_table(explanation) -> str:
+def _table_summary(explanation) -> str:
     """Return the mean absolute effects as bars, and the effects on rows as points."""
     units = largest_units(explanation, _MOST_LINES)
     effects = np.asarray(explanation.effects_, float)[:, units]
@@ -408,11 +408,11 @@ def _sum_up_table(explanation) -> str:
     return f'<p class="c">{legend}</p>\n' + _sizes(explanation, units, texts, drawn)
 
 
-def _sum_up_sequence(explanation) -> str:
+def _sequence_summary(explanation) -> str:
     """Return the mean absolute effects as a heat map, and the largest as a table."""
     units, sizes = row_units(explanation, 0), mean_sizes(explanation)
     text = f"Mean absolute effect of each {name_units(units)}, features by times"
-    drawn = _map(explanation, on_cells(units, sizes), units, text)
+    drawn = _map(explanation, spread_over_cells(units, sizes), units, text)
     shown = largest_units(explanation, _MOST_LINES)
     texts = format_numbers(sizes[shown])
     ends = 0.0, sizes[shown].max(initial=0.0)

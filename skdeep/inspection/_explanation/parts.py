@@ -202,25 +202,25 @@ def format_numbers(values, sign: bool = False, like=()) -> list[str]:
         values = np.asarray(values, float)
     except (TypeError, ValueError):  # predictions that are not numbers
         return [describe_value(value) for value in values]
-    form = _form(like) if _is_plain(like) else _form(values)
+    form = _number_format(like) if _needs_no_exponent(like) else _number_format(values)
     # "z" writes -0.0 without a sign; the sign of an effect is information, though.
     return [_minus(f"{value:{'+' if sign else 'z'}{form}}") for value in values]
 
 
-def _largest(values) -> float:
+def _largest_size(values) -> float:
     sizes = np.abs(np.asarray(values, float))
     return float(sizes[np.isfinite(sizes)].max(initial=0.0))
 
 
-def _is_plain(values) -> bool:
+def _needs_no_exponent(values) -> bool:
     """Return whether numbers can be written without exponents."""
-    return 1e-3 <= _largest(values) < 1e7
+    return 1e-3 <= _largest_size(values) < 1e7
 
 
-def _form(values) -> str:
+def _number_format(values) -> str:
     """Return the format for numbers of these sizes."""
-    largest = _largest(values)
-    if largest and not _is_plain(values):
+    largest = _largest_size(values)
+    if largest and not _needs_no_exponent(values):
         return ".2e"
     decimals = 2 - math.floor(math.log10(largest)) if largest else 0
     return f",.{max(0, decimals)}f"
@@ -283,7 +283,7 @@ def row_units(explanation, row: int) -> np.ndarray:
     return np.asarray(explanation.units_).T
 
 
-def on_cells(units: np.ndarray, numbers) -> np.ndarray:
+def spread_over_cells(units: np.ndarray, numbers) -> np.ndarray:
     """Return the number of each cell's unit, NaN for cells without a unit."""
     numbers = np.asarray(numbers, float)
     return np.where(units >= 0, numbers[np.maximum(units, 0)], np.nan)
@@ -327,7 +327,7 @@ def outlines(units: np.ndarray) -> list[tuple[int, int, int, int]]:
     return down + across
 
 
-def spaced(n: int, most: int) -> list[int]:
+def evenly_spaced(n: int, most: int) -> list[int]:
     """Return at most ``most`` of n positions, evenly spaced, including the last."""
     step = max(1, -(-n // max(1, most)))
     return list(range((n - 1) % step, n, step))

@@ -13,12 +13,12 @@ import numpy as np
 from skdeep.inspection._explanation.parts import (
     clean,
     describe_value,
+    evenly_spaced,
     n_labels,
     name_units,
     outlines,
     runs,
     shorten,
-    spaced,
 )
 
 # Larger sequences and images are drawn at a lower resolution: pages must stay small.
@@ -48,7 +48,7 @@ def bar(value: float, ends: tuple[float, float], text: str, hollow=False) -> str
 
 def strip(size, effects, ranks, ends: tuple[float, float], text: str) -> str:
     """Draw the mean absolute effect as a bar, and the effect on each row as a point."""
-    chosen = spaced(len(effects), _MOST_POINTS)
+    chosen = evenly_spaced(len(effects), _MOST_POINTS)
     effects, ranks = np.asarray(effects)[chosen], np.asarray(ranks)[chosen]
     zero, end = _place(0.0, ends), _place(size, ends)
     # Jitter by the golden ratio, not at random: pictures must be reproducible.
@@ -287,7 +287,7 @@ def _feature_labels(names, left, height) -> str:
 def _time_labels(labels, left, width, y) -> str:
     """Label the last time, and as many earlier ones as fit without overlap."""
     for most in range(n_labels(labels, int(width / _LETTER)), 0, -1):
-        places = spaced(len(labels), most)
+        places = evenly_spaced(len(labels), most)
         halves = [_LETTER * _n_letters(labels[place]) / 2 for place in places]
         middles = [left + width * (place + 0.5) / len(labels) for place in places]
         middles[-1] = min(middles[-1], _WIDTH - halves[-1])

@@ -99,7 +99,7 @@ class CellRows:
 
     def others(self) -> np.ndarray:
         """Return the content of some other rows, for :meth:`join`."""
-        # A generator of its own: the draws of the explanation must not depend on it.
+        # A separate generator: the draws of the explanation must not depend on this.
         return self.draw(0, np.random.default_rng(0), 2).content
 
     def contents(self, rows: np.ndarray) -> np.ndarray:

@@ -51,7 +51,7 @@ class Columns:
         self._codes = np.column_stack([_codes(c) for c in self._columns])
         self._is_whole = np.array([_holds_integers(c) for c in self._columns])
         self._describe()
-        is_numeric = np.array([_is_numeric(c) for c in self._columns])
+        is_numeric = np.array([_is_numeric_column(c) for c in self._columns])
         self._others = [int(j) for j in np.flatnonzero(~is_numeric)]
         self.is_continuous = is_numeric & (self._n_values > _FEW) & (self._sd > 0)
         self._bins: dict[int, np.ndarray] = {}
@@ -181,7 +181,7 @@ class Columns:
         return frame
 
 
-def stacked(first, second) -> Any:
+def concatenate_tables(first, second) -> Any:
     """Return the rows of two tables below each other, in the types of the first."""
     if isinstance(first, np.ndarray):
         with naming("background"):
@@ -198,7 +198,7 @@ def stacked(first, second) -> Any:
     return pd.concat([first, second], ignore_index=True)
 
 
-def _is_numeric(column: pd.Series) -> bool:
+def _is_numeric_column(column: pd.Series) -> bool:
     types = pd.api.types
     return types.is_numeric_dtype(column) and not types.is_bool_dtype(column)
 
@@ -209,7 +209,7 @@ def _holds_integers(column: pd.Series) -> bool:
 
 def _as_numbers(column: pd.Series) -> np.ndarray:
     """Return the values of a numeric column, or NaN for any other column."""
-    if not _is_numeric(column):
+    if not _is_numeric_column(column):
         return np.full(len(column), np.nan)
     if pd.api.types.is_complex_dtype(column):
         raise ValueError(

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from skdeep.inspection._lime.cells import PartRows
-from skdeep.inspection._lime.user_input import is_name
+from skdeep.inspection._lime.user_input import equals_string
 
 _WORD = re.compile(r"\w+")
 _GROUPS = ("word", "position")
@@ -33,7 +33,7 @@ class DocumentRows(PartRows):
 
     def __init__(self, X, groups: str, ignores_case: bool):
         self._texts = list(X)
-        self._pieces = [_split(text) for text in self._texts]
+        self._pieces = [_split_words(text) for text in self._texts]
         names: dict[str, int] = {}
         self._of_pieces = [
             _number(pieces, names, groups == "position", ignores_case)
@@ -107,7 +107,7 @@ def document_rows(estimator, X, options: dict) -> DocumentRows:
         if options[name] is not None:
             raise ValueError(f"{name} is for tables, but X contains documents.")
     groups = options["groups"]
-    if groups is not None and not any(is_name(groups, name) for name in _GROUPS):
+    if groups is not None and not any(equals_string(groups, name) for name in _GROUPS):
         raise ValueError(
             f"groups={groups!r} must be one of {list(_GROUPS)} for documents."
         )
@@ -124,7 +124,7 @@ def _ignores_case(estimator) -> bool:
     )
 
 
-def _split(text: str) -> list[str]:
+def _split_words(text: str) -> list[str]:
     """Return the pieces of a text: separators at even positions, words at odd ones."""
     pieces, end = [], 0
     for match in _WORD.finditer(text):

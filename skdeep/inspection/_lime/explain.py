@@ -290,7 +290,9 @@ def lime_explain(
     limit = N_TOGETHER * max(1, _N_NUMBERS // rows.draw_size() // N_TOGETHER)
     _draw_until_stable(rows, output, explainers, limit, metadata)
     names = row_labels(rows.X, row_names)
-    explanation = _describe(rows, names, output, predictions, explainers, num_features)
+    explanation = _make_explanation(
+        rows, names, output, predictions, explainers, num_features
+    )
     _warn_of_poor_fits(explanation)
     return explanation
 
@@ -467,7 +469,7 @@ def _draw_until_stable(rows, output, explainers: list, limit: int, metadata) -> 
                 explainer.conclude()
 
 
-def _describe(rows, names, output, predictions, explainers, num_features):
+def _make_explanation(rows, names, output, predictions, explainers, num_features):
     """Return the explanation of all rows."""
     every = range(len(explainers))
     models = [a.model for a in explainers]
@@ -503,7 +505,7 @@ def _as_objects(rows: list[list]) -> np.ndarray:
     return values
 
 
-def _advice(explanation: LimeExplanation) -> str:
+def _suggest_remedies(explanation: LimeExplanation) -> str:
     """Return what may improve a poor fit."""
     advice = ""
     if explanation.outputs_[0].startswith("P("):
@@ -522,5 +524,5 @@ def _warn_of_poor_fits(explanation: LimeExplanation) -> None:
             f"The local models of {len(poor)} of {len(explanation)} rows explain less "
             f"than half of the variance of the predictions near them (R² is "
             f"{explanation.r2_[worst]:.2f} for row {explanation.rows_[worst]}): do not "
-            f"trust their effects.{_advice(explanation)}",
+            f"trust their effects.{_suggest_remedies(explanation)}",
         )

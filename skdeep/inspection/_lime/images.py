@@ -6,7 +6,7 @@ import numpy as np
 
 from skdeep._optional_dependencies import import_optional
 from skdeep.inspection._lime.cells import CellRows, replace_by_color
-from skdeep.inspection._lime.user_input import as_floats, is_name, numbered_groups
+from skdeep.inspection._lime.user_input import as_floats, equals_string, numbered_groups
 
 SUPERPIXEL = "superpixel"
 
@@ -25,7 +25,7 @@ def image_rows(X: np.ndarray, options: dict) -> CellRows:
         raise ValueError("X must not contain NaN or infinity if it holds images.")
     axis = _color_axis(X.shape)
     canonical = X[..., np.newaxis] if axis is None else np.moveaxis(X, axis, -1)
-    pictures = _between_0_and_1(canonical)
+    pictures = _scale_to_unit_range(canonical)
     # Images may have fewer superpixels than others: their last units are missing.
     units = _superpixels(pictures, options)
     n_units = int(units.max()) + 1
@@ -56,7 +56,7 @@ def _color_axis(shape: tuple) -> int | None:
     return 3 if shape[3] in _N_COLORS and shape[1] not in _N_COLORS else 1
 
 
-def _between_0_and_1(images: np.ndarray) -> np.ndarray:
+def _scale_to_unit_range(images: np.ndarray) -> np.ndarray:
     images = as_floats(images, "X")
     low, high = images.min(), images.max()
     return (images - low) / (high - low if high > low else 1)
@@ -71,7 +71,7 @@ def _gray_or_rgb(pictures: np.ndarray) -> np.ndarray:
 def _superpixels(pictures: np.ndarray, options: dict) -> np.ndarray:
     """Return the superpixel of each pixel, (n, height, width)."""
     groups, shape = options["groups"], pictures.shape[:3]
-    if groups is not None and not is_name(groups, SUPERPIXEL):
+    if groups is not None and not equals_string(groups, SUPERPIXEL):
         if isinstance(groups, (str, dict)):
             raise ValueError(
                 f"groups={groups!r} must be {SUPERPIXEL!r} or integers for images."
@@ -86,7 +86,7 @@ def _superpixels(pictures: np.ndarray, options: dict) -> np.ndarray:
     found = [
         segmentation.slic(
             # Scaled alone, so that the other images do not change its superpixels.
-            _between_0_and_1(picture),
+            _scale_to_unit_range(picture),
             n_segments=n_segments,
             compactness=_COMPACTNESS,
             start_label=0,

@@ -122,7 +122,7 @@ class LocalFit:
         if self._is_constant():
             return 1.0
         halves = self._moments[_HALVES].sum(axis=-3)  # (ways, 2, ...)
-        effects = _largest(_solve(halves)[..., 1:] * self._row, num_features)
+        effects = _keep_largest(_solve(halves)[..., 1:] * self._row, num_features)
         return float(np.mean([_overlap(*found) for found in effects]))
 
     def solve(self, num_features: int) -> LocalModel:
@@ -203,7 +203,7 @@ def _solve(moments: np.ndarray) -> np.ndarray:
     return solution
 
 
-def _largest(effects: np.ndarray, n: int) -> np.ndarray:
+def _keep_largest(effects: np.ndarray, n: int) -> np.ndarray:
     """Return effects, (..., n_units), with all but the n largest set to 0."""
     if n >= effects.shape[-1]:
         return effects

@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
+from skdeep.inspection._lime.user_input import equals_string
 from skdeep.inspection._nested import innermost
 
 MARGIN = "margin"
@@ -103,21 +104,21 @@ def find_output(estimator, target, link: str, *, step=None, class_names=None) ->
         If the estimator does not have this output.
     """
     if is_function(estimator):
-        _refuse_step(estimator, step)
+        _check_no_step(estimator, step)
         return _function_output(estimator, target, link, class_names)
     _check_estimator(estimator, class_names)
     if is_forecaster(estimator):
-        _refuse_log_odds(link)
+        _check_no_logit(link)
         return _forecast(estimator, target if step is None else (target, step))
-    step = _checked_step(estimator, step)
+    step = _check_step(estimator, step)
     if is_classifier(estimator):
         classes = _classes(estimator)
-        if not (_is_label(target, MARGIN) and MARGIN not in classes):
+        if not (equals_string(target, MARGIN) and MARGIN not in classes):
             output = _probability(estimator, classes, target, step)
             return _log_odds(output) if link == "logit" else output
-        _refuse_log_odds(link)
+        _check_no_logit(link)
         return _margin(estimator, classes, step)
-    _refuse_log_odds(link)
+    _check_no_logit(link)
     return _prediction(estimator, target, step)
 
 
@@ -155,7 +156,7 @@ def _check_estimator(estimator, class_names) -> None:
         )
 
 
-def _refuse_log_odds(link: str) -> None:
+def _check_no_logit(link: str) -> None:
     if link == "logit":
         raise ValueError("link='logit' needs the probabilities of a classifier.")
 
@@ -168,7 +169,7 @@ def _predicts_steps(estimator) -> bool:
     return bool(getattr(innermost(estimator), "return_sequences", False))
 
 
-def _refuse_step(estimator, step) -> None:
+def _check_no_step(estimator, step) -> None:
     if step is not None:
         name = getattr(estimator, "__name__", type(estimator).__name__)
         raise ValueError(
@@ -177,10 +178,10 @@ def _refuse_step(estimator, step) -> None:
         )
 
 
-def _checked_step(estimator, step) -> int | None:
+def _check_step(estimator, step) -> int | None:
     """Return the step to explain, or None if each row has a single prediction."""
     if not _predicts_steps(estimator):
-        _refuse_step(estimator, step)
+        _check_no_step(estimator, step)
         return None
     if step is None:
         return -1
@@ -192,7 +193,7 @@ def _checked_step(estimator, step) -> int | None:
     return int(step)
 
 
-def _at_step(predictions: np.ndarray, step: int | None) -> np.ndarray:
+def _select_step(predictions: np.ndarray, step: int | None) -> np.ndarray:
     """Return the predictions for one step of each sequence: (n, T, ...) -> (n, ...).
 
     Predictions for padding are NaN; the last step is the one before the padding.
@@ -212,7 +213,7 @@ def _at_step(predictions: np.ndarray, step: int | None) -> np.ndarray:
     return predictions[np.arange(len(predictions)), places]
 
 
-def _with_step(name: str, step: int | None) -> str:
+def _add_step_to_name(name: str, step: int | None) -> str:
     if step is None:
         return name
     return f"{name}, last step" if step == -1 else f"{name}, step {step}"
@@ -227,15 +228,17 @@ def _function_output(function, target, link: str, class_names) -> FunctionOutput
         raise ValueError(f"class_names must be a list of names, got {class_names!r}.")
 
     def evaluate(X, **params):
-        outputs = _numbers(function(X, **params), X, "the function")
+        outputs = _to_floats(function(X, **params), X, "the function")
         outputs = outputs[:, np.newaxis] if outputs.ndim == 1 else outputs
-        return _to_log_odds(_checked(outputs)) if link == "logit" else outputs
+        return (
+            _to_log_odds(_check_unit_interval(outputs)) if link == "logit" else outputs
+        )
 
     names = [] if class_names is None else list(class_names)
     return FunctionOutput(evaluate, names, None, target, link == "logit")
 
 
-def _numbers(outputs, X, what: str) -> np.ndarray:
+def _to_floats(outputs, X, what: str) -> np.ndarray:
     """Return what ``what`` has returned as floats, one row of them for each row."""
     try:
         numbers = np.asarray(outputs, dtype=np.float64)
@@ -252,7 +255,7 @@ def _numbers(outputs, X, what: str) -> np.ndarray:
     return numbers
 
 
-def _checked(outputs: np.ndarray) -> np.ndarray:
+def _check_unit_interval(outputs: np.ndarray) -> np.ndarray:
     """Return probabilities; raise if they are not between 0 and 1."""
     wrong = (outputs < 0) | (outputs > 1)
     if wrong.any():
@@ -283,11 +286,6 @@ def _classes(classifier) -> list:
     return list(classifier.classes_)
 
 
-def _is_label(value, label) -> bool:
-    """Return whether a value of any type is a label."""
-    return isinstance(value, str) and value == label
-
-
 def _margin(estimator, classes: list, step: int | None) -> Output:
     """Return the output of ``decision_function``."""
     if not hasattr(estimator, "decision_function"):
@@ -298,11 +296,11 @@ def _margin(estimator, classes: list, step: int | None) -> Output:
 
     is_binary = len(classes) <= 2
     names = [MARGIN] if is_binary else [f"margin of {label}" for label in classes]
-    names = [_with_step(name, step) for name in names]
+    names = [_add_step_to_name(name, step) for name in names]
 
     def evaluate(X, **params):
         margins = np.asarray(estimator.decision_function(X, **params), np.float64)
-        margins = _at_step(margins, step)
+        margins = _select_step(margins, step)
         margins = margins.reshape(len(margins), -1)
         # Three classes have three pairs: the number of columns alone does not tell.
         is_by_pairs = getattr(estimator, "decision_function_shape", "") == "ovo"
@@ -327,7 +325,7 @@ def _probability(estimator, classes: list, target, step: int | None) -> Output:
 
     def evaluate(X, **params):
         chances = np.asarray(estimator.predict_proba(X, **params), dtype=np.float64)
-        chances = _at_step(chances, step)
+        chances = _select_step(chances, step)
         if chances.ndim != 2 or chances.shape[1] != len(classes):
             raise ValueError(
                 f"estimator must return a probability for each of the {len(classes)} "
@@ -336,7 +334,7 @@ def _probability(estimator, classes: list, target, step: int | None) -> Output:
             )
         return chances
 
-    names = [_with_step(f"P({label})", step) for label in classes]
+    names = [_add_step_to_name(f"P({label})", step) for label in classes]
     if target is None:
         # Always the second of two classes, so that rows can be compared.
         return Output(evaluate, names, None if len(classes) > 2 else len(classes) - 1)
@@ -373,7 +371,7 @@ def _prediction(estimator, target, step: int | None) -> Output:
 
     def evaluate(X, **params):
         predictions = np.asarray(estimator.predict(X, **params), dtype=np.float64)
-        predictions = _at_step(predictions, step)
+        predictions = _select_step(predictions, step)
         outputs = predictions.reshape(len(predictions), -1)
         if target is None and outputs.shape[1] > 1:
             raise ValueError(
@@ -390,7 +388,7 @@ def _prediction(estimator, target, step: int | None) -> Output:
     if target is not None:
         _check_position("target", target)
     name = "prediction" if target is None else f"prediction of target {target}"
-    return Output(evaluate, [_with_step(name, step)], 0)
+    return Output(evaluate, [_add_step_to_name(name, step)], 0)
 
 
 def _check_position(name: str, value) -> None:
@@ -412,7 +410,7 @@ def _forecast(forecaster, target) -> Output:
             f"to horizon={forecaster.horizon}."
         )
     names = _forecast_names(forecaster)
-    place = _find(column, names)
+    place = _target_position(column, names)
 
     def evaluate(windows, **params):
         if params:
@@ -433,7 +431,7 @@ def _forecast_names(forecaster) -> list:
     return list(columns)
 
 
-def _find(target, names: list) -> int:
+def _target_position(target, names: list) -> int:
     """Return the position of a target given by name, or of the only target."""
     if target is None and len(names) == 1:
         return 0

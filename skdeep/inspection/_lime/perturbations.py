@@ -1,7 +1,7 @@
 """Perturbations: random draws around a row, in mirrored pairs.
 
-What is even around the row cancels within a pair: curvature lowers R², but does not
-bias the linear effects.
+Even functions of the displacement cancel within a pair: curvature lowers R² (the fit),
+but does not bias the linear effects.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Perturbations:
         Distances from the row: moved columns count in steps, and each unit that is
         switched off counts 1.
     content : object
-        What the rows are made from, in the format of their class.
+        The data that ``join`` of the rows' class turns into rows.
     """
 
     units: np.ndarray

@@ -14,12 +14,12 @@ from skdeep.inspection._lime.tables import TableRows, sparse_rows
 from skdeep.inspection._lime.user_input import (
     are_documents,
     check_background,
+    equals_string,
     feature_names,
-    is_name,
+    feature_positions,
     named_groups,
     numbered_groups,
     pad_to_same_length,
-    positions,
     read_rows,
 )
 from skdeep.inspection._nested import innermost
@@ -40,7 +40,7 @@ def make_rows(estimator, X, background, options) -> TableRows | CellRows | PartR
         for name in ("discretize", "categorical_features"):
             if options[name] is not None:
                 raise ValueError(f"{name} is for tables, got X of shape {X.shape}.")
-    is_image = X.ndim == 4 or is_name(options["groups"], SUPERPIXEL)
+    is_image = X.ndim == 4 or equals_string(options["groups"], SUPERPIXEL)
     if is_image and X.ndim > 2:
         return image_rows(X, options)
     are_tokens = padding == 0 and X.ndim == 2
@@ -54,7 +54,7 @@ def make_rows(estimator, X, background, options) -> TableRows | CellRows | PartR
         # Token ids are labels: a number between two of them means nothing.
         options = options | {"categorical_features": list(range(X.shape[1]))}
     if X.ndim == 2:
-        return _table(X, background, names, options, are_tokens)
+        return _table_rows(X, background, names, options, are_tokens)
     return sequence_rows(X, background, names, options)
 
 
@@ -66,7 +66,7 @@ def _padding(estimator) -> float | None:
     return np.nan if network.embedding_dim is None else 0
 
 
-def _table(
+def _table_rows(
     X, background, names: list, options: dict, are_tokens: bool = False
 ) -> TableRows:
     groups = options["groups"]
@@ -95,7 +95,7 @@ def _table(
         background,
         names=names,
         groups=columns,
-        categorical=[] if given is None else positions(given, names, name),
+        categorical=[] if given is None else feature_positions(given, names, name),
         discretize=options["discretize"],
         spread=options["spread"],
         are_tokens=are_tokens,

@@ -8,13 +8,13 @@ import pandas as pd
 from skdeep.inspection._lime.cells import REPLACEMENTS, CellRows, mean_cells
 from skdeep.inspection._lime.user_input import (
     as_floats,
+    equals_string,
     feature_names,
     has_labels,
-    is_name,
-    labels_of_times,
     named_groups,
     numbered_groups,
     read_rows,
+    time_labels,
 )
 
 _GROUPS = ("cell", "feature", "time")
@@ -48,12 +48,12 @@ def _sequences(X, background, means, names, options: dict, times: list) -> CellR
 def _sequence_units(times: list, names: list, options: dict) -> tuple:
     """Return the unit of each cell, (n_timesteps, n_features), and their names."""
     groups, shape = options["groups"], (len(times), len(names))
-    if groups is None or is_name(groups, "cell"):
+    if groups is None or equals_string(groups, "cell"):
         cells = [f"{name} {_time(time)}" for time in times for name in names]
         return np.arange(len(cells)).reshape(shape), cells
-    if is_name(groups, "feature"):
+    if equals_string(groups, "feature"):
         return np.broadcast_to(np.arange(shape[1]), shape), [str(n) for n in names]
-    if is_name(groups, "time"):
+    if equals_string(groups, "time"):
         n_segments = min(options["n_segments"] or _N_SEGMENTS, len(times))
         segments = [
             list(part) for part in np.array_split(range(len(times)), n_segments)
@@ -111,7 +111,7 @@ def window_rows(forecaster, X, background, options: dict) -> CellRows:
     rows = _series(forecaster, X, "X")
     if rows.ndim == 2:
         if has_labels(X) and len(X) >= length:
-            times = labels_of_times(X.index[-length:])
+            times = time_labels(X.index[-length:])
         rows = rows[np.newaxis, -length:]
     if rows.shape[1] != length:
         raise ValueError(
@@ -124,7 +124,7 @@ def window_rows(forecaster, X, background, options: dict) -> CellRows:
     means = np.ma.masked_invalid(rows).mean(axis=1, keepdims=True).filled(0.0)
     others = rows
     if background is not None:
-        others = _windows_of(_series(forecaster, background, "background"), length)
+        others = _make_windows(_series(forecaster, background, "background"), length)
         _check_no_missing(others, "background")
         means = mean_cells(others)
     elif options["replacement"] == "noise":
@@ -167,7 +167,7 @@ def _series(forecaster, X, name: str) -> np.ndarray:
     return as_floats(rows, name)
 
 
-def _windows_of(series: np.ndarray, length: int) -> np.ndarray:
+def _make_windows(series: np.ndarray, length: int) -> np.ndarray:
     """Return the windows of a series; windows are returned as they are."""
     if series.ndim == 2 and len(series) > length:
         windows = np.lib.stride_tricks.sliding_window_view(series, length, axis=0)

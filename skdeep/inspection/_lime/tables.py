@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from skdeep.inspection._lime.cells import PartRows
-from skdeep.inspection._lime.columns import Columns, stacked
+from skdeep.inspection._lime.columns import Columns, concatenate_tables
 from skdeep.inspection._lime.perturbations import (
     Perturbations,
     draw_normal,
@@ -72,7 +72,7 @@ class TableRows:
         self._n_background = len(background)
         self._spread = spread
         self._are_tokens = are_tokens
-        self._table = Columns(stacked(background, X), len(background))
+        self._table = Columns(concatenate_tables(background, X), len(background))
         is_moved = self._table.is_continuous.copy()
         is_moved[categorical] = False
         if discretize is not None:
@@ -89,7 +89,7 @@ class TableRows:
 
     def has_units(self, row: int) -> np.ndarray:
         """Return a mask of a row's units: all but padding."""
-        there = self._are_there(self._place(row))
+        there = self._is_not_padding(self._place(row))
         return np.array([there[unit].any() for unit in self._units])
 
     def values(self, row: int) -> list:
@@ -107,7 +107,7 @@ class TableRows:
         """Return the row in units, (n_units,)."""
         own = np.ones(len(self._units))
         moved = self._moved(row)
-        columns = self._only_columns(moved)
+        columns = self._single_columns(moved)
         numbers = self._table.numbers[self._place(row), columns]
         own[moved] = self._table.standardize(numbers, columns)
         return own
@@ -117,7 +117,7 @@ class TableRows:
         place = self._place(row)
         sources = np.full((n_draws, self._table.n_others), place, dtype=np.intp)
         moved = self._moved(row)
-        columns = self._only_columns(moved)
+        columns = self._single_columns(moved)
         moved_to, in_units, squares = self._move(place, rng, n_draws, columns)
         # The common case, in which nothing is copied.
         if len(columns) == len(self.feature_names):
@@ -146,8 +146,8 @@ class TableRows:
         is_on = draw_switches(rng, len(units), len(switched))
         for unit, on in zip(switched, is_on.T, strict=True):
             columns = self._units[unit]
-            columns = columns[self._are_there(place)[columns]]
-            others = self._others_than(place, columns)
+            columns = columns[self._is_not_padding(place)[columns]]
+            others = self._replacement_rows(place, columns)
             off = np.flatnonzero(~on)
             if len(others):
                 taken = others[rng.integers(len(others), size=len(off))]
@@ -170,7 +170,8 @@ class TableRows:
         """Return the content of some rows without missing values, for :meth:`join`."""
         background = np.arange(self._n_background)
         whole = background[
-            self._table.are_whole(background) & self._are_there(background).any(axis=1)
+            self._table.are_whole(background)
+            & self._is_not_padding(background).any(axis=1)
         ][-3:]
         return self.contents(whole - self._n_background)
 
@@ -180,17 +181,17 @@ class TableRows:
         sources = np.repeat(places[:, np.newaxis], self._table.n_others, axis=1)
         return self._table.numbers[places], sources
 
-    def _are_there(self, places) -> np.ndarray:
+    def _is_not_padding(self, places) -> np.ndarray:
         """Return a mask of the values that are not padding, (..., n_features)."""
         numbers = self._table.numbers[places]
         return numbers != _PADDING if self._are_tokens else np.full(numbers.shape, True)
 
-    def _others_than(self, place: int, columns) -> np.ndarray:
+    def _replacement_rows(self, place: int, columns) -> np.ndarray:
         """Return the background rows that some columns can be switched to."""
         others = self._table.others(place, columns)
         if not self._are_tokens:
             return others
-        return others[self._are_there(others)[:, columns].all(axis=1)]
+        return others[self._is_not_padding(others)[:, columns].all(axis=1)]
 
     def _place(self, row: int) -> int:
         """Return the position of a row in the table, where the background is first."""
@@ -199,17 +200,17 @@ class TableRows:
     def _moved(self, row: int) -> np.ndarray:
         """Return a mask of the units that are moved; missing numbers cannot be."""
         moved = self._is_moved.copy()
-        numbers = self._table.numbers[self._place(row), self._only_columns(moved)]
+        numbers = self._table.numbers[self._place(row), self._single_columns(moved)]
         moved[moved] = ~np.isnan(numbers)
         return moved
 
-    def _only_columns(self, units: np.ndarray) -> np.ndarray:
+    def _single_columns(self, units: np.ndarray) -> np.ndarray:
         """Return the columns of units with one column each."""
         columns = [self._units[unit][0] for unit in np.flatnonzero(units)]
         return np.array(columns, dtype=np.intp)
 
 
-class SparseRows(PartRows):
+class SparseTableRows(PartRows):
     """Rows of a sparse table, and their perturbations.
 
     The nonzero entries of a row are its units; a draw sets some of them to 0.
@@ -265,7 +266,7 @@ class SparseRows(PartRows):
         return rows if self.X.format == "dia" else type(self.X)(rows)
 
 
-def sparse_rows(X, names: list, options: dict) -> SparseRows:
+def sparse_rows(X, names: list, options: dict) -> SparseTableRows:
     """Return the rows of a sparse table as rows to explain."""
     if len(X.shape) != 2 or 0 in X.shape:
         raise ValueError(
@@ -278,4 +279,4 @@ def sparse_rows(X, names: list, options: dict) -> SparseRows:
             raise ValueError(
                 f"{name} is for dense tables, but X is sparse; pass X.toarray()."
             )
-    return SparseRows(X, names)
+    return SparseTableRows(X, names)

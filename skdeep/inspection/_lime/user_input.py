@@ -29,7 +29,7 @@ def read_rows(X, name: str, padding: float | None = None) -> Any:
             "[document]."
         )
     if padding is not None:
-        X = _padded(X, padding)
+        X = _pad_sequences(X, padding)
     # On the type: a DataFrame may have a column named "collect".
     if hasattr(type(X), "collect"):
         raise TypeError(f"{name} is a {type(X).__name__}; pass {name}.collect().")
@@ -50,7 +50,7 @@ def read_rows(X, name: str, padding: float | None = None) -> Any:
     return rows
 
 
-def _padded(X, padding: float) -> Any:
+def _pad_sequences(X, padding: float) -> Any:
     """Return a list of sequences of different lengths as one array, (n, T[, ...])."""
     if not isinstance(X, (list, tuple)) and getattr(X, "dtype", "") != "O":
         return X
@@ -122,20 +122,21 @@ def row_labels(X, given) -> list:
     """Return the names of rows: the user's, the index, or positions."""
     n_rows = _num_samples(X)
     if given is not None:
-        return _check_names(given, n_rows, "row_names")
+        return _check_name_list(given, n_rows, "row_names")
     return list(X.index) if isinstance(X, _PANDAS) else list(range(n_rows))
 
 
-def _check_names(given, n: int, parameter: str) -> list:
+def _check_name_list(given, n: int, parameter: str) -> list:
     """Return the user's names as a list; raise if their number is not n."""
     if isinstance(given, (str, bytes)) or np.ndim(given) != 1 or len(given) != n:
         raise ValueError(f"{parameter} must be a list of {n} names, got {given!r}.")
     return list(given)
 
 
-def is_name(value, name: str) -> bool:
-    """Return whether a value of any type is a name."""
-    return isinstance(value, str) and value == name
+def equals_string(value, text: str) -> bool:
+    """Return whether a value of any type is a given string."""
+    # An array compared with a string would be an array, whose truth is an error.
+    return isinstance(value, str) and value == text
 
 
 def as_floats(X, name: str) -> np.ndarray:
@@ -186,7 +187,7 @@ def feature_names(estimator, X, given) -> list:
     """Return the names of the features: the user's, those of X or the estimator's."""
     n_features = X.shape[-1]
     if given is not None:
-        return _check_names(given, n_features, "feature_names")
+        return _check_name_list(given, n_features, "feature_names")
     if isinstance(X, pd.DataFrame):
         return list(X.columns)
     known = getattr(estimator, "feature_names_in_", ())
@@ -195,7 +196,7 @@ def feature_names(estimator, X, given) -> list:
     return [f"x{j}" for j in range(n_features)]
 
 
-def positions(chosen, names: list, parameter: str) -> list[int]:
+def feature_positions(chosen, names: list, parameter: str) -> list[int]:
     """Return the positions of features given by name or position."""
     is_single = isinstance(chosen, Hashable) and not isinstance(chosen, tuple)
     is_single |= isinstance(chosen, np.ndarray) and chosen.ndim == 0
@@ -223,7 +224,7 @@ def positions(chosen, names: list, parameter: str) -> list[int]:
 def named_groups(groups: dict, names: list) -> dict[str, list[int]]:
     """Return the features of each group; raise if the groups are not a partition."""
     found = {
-        str(name): positions(features, names, f"groups[{name!r}]")
+        str(name): feature_positions(features, names, f"groups[{name!r}]")
         for name, features in groups.items()
     }
     members = [j for features in found.values() for j in features]
@@ -266,6 +267,6 @@ def has_labels(X) -> bool:
     return isinstance(X, pd.DataFrame) and not isinstance(X.index, pd.RangeIndex)
 
 
-def labels_of_times(index: pd.Index) -> list:
+def time_labels(index: pd.Index) -> list:
     """Return labels of times, integers as text: as numbers they would mean steps."""
     return [str(t) if isinstance(t, (int, np.integer)) else t for t in index]
