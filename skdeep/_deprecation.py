@@ -31,10 +31,10 @@ def deprecated(replacement: str | None = None, *, removed_in: str):
         text = f"{obj.__qualname__} is deprecated and will be removed in skdeep "
         text += f"{removed_in}. {_advice(replacement)}".rstrip()
         if not inspect.isclass(obj):
-            return _warns(obj, text)
+            return _warning_wrapper(obj, text)
         # Not a wrapper of the class: isinstance and pickles must know the class itself.
         cls: Any = obj
-        cls.__init__ = _warns(cls.__init__, text)
+        cls.__init__ = _warning_wrapper(cls.__init__, text)
         return cls
 
     return decorate
@@ -87,7 +87,7 @@ def _advice(replacement: str | None) -> str:
     return "" if replacement is None else f"Use {replacement} instead."
 
 
-def _warns(function, text: str):
+def _warning_wrapper(function, text: str):
     @functools.wraps(function)
     def call(*args, **kwargs):
         warn(text, FutureWarning)

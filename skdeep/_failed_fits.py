@@ -12,10 +12,10 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 
 # Packages that run many jobs, also in worker processes.
-_RUN_JOBS = {"concurrent", "joblib", "multiprocessing", "optuna"}
+_JOB_PACKAGES = {"concurrent", "joblib", "multiprocessing", "optuna"}
 # Modules of scikit-learn that only forward a call. The others fit several times, or use
 # the fitted estimator afterwards.
-_PASS_ON = (
+_FORWARDING_MODULES = (
     "sklearn.base",
     "sklearn.callback",
     "sklearn.compose._target",
@@ -73,11 +73,16 @@ def _fits_repeatedly(frame: FrameType, caller) -> bool:
     """Return whether a frame belongs to code that continues after a nested fit."""
     module, function = frame.f_globals.get("__name__") or "", frame.f_code.co_name
     package = module.partition(".")[0]
-    if package == "sklearn" and not module.startswith(_PASS_ON):
+    if package == "sklearn" and not module.startswith(_FORWARDING_MODULES):
         return True
     is_early_step = isinstance(caller, Pipeline) and function == "_fit"
     is_population = package == "skdeep" and function == "train_together"
-    return package in _RUN_JOBS or module == _PARALLEL or is_early_step or is_population
+    return (
+        package in _JOB_PACKAGES
+        or module == _PARALLEL
+        or is_early_step
+        or is_population
+    )
 
 
 @contextlib.contextmanager

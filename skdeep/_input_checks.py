@@ -61,7 +61,7 @@ def naming(argument: str) -> Iterator[None]:
         raise kind(f"Invalid {argument}: {text}") from error
 
 
-_OF_NUMPY = (torch.float16, torch.float32, torch.float64)
+_NUMPY_FLOATS = (torch.float16, torch.float32, torch.float64)
 
 
 def tensor_to_numpy(values, argument: str) -> Any:
@@ -90,7 +90,7 @@ def tensor_to_numpy(values, argument: str) -> Any:
     values = values.detach().cpu().resolve_conj().resolve_neg()
     if values.is_quantized:
         values = values.dequantize()
-    if values.is_floating_point() and values.dtype not in _OF_NUMPY:
+    if values.is_floating_point() and values.dtype not in _NUMPY_FLOATS:
         values = values.float()  # bfloat16 and 8-bit types
     return values.numpy()
 
@@ -137,7 +137,7 @@ def indexable_rows(X, y) -> list:
     return [X, y]
 
 
-def refuse_text(values: np.ndarray, argument: str) -> None:
+def check_not_text(values: np.ndarray, argument: str) -> None:
     """Raise for text, which numpy would convert if it looks like numbers."""
     if values.dtype.kind in "SU":
         raise ValueError(

@@ -75,11 +75,13 @@ def did_you_mean(value, names: Iterable) -> str:
     """
     if not isinstance(value, str):
         return ""
-    plain = {_plain(name): name for name in names if isinstance(name, str)}
-    asked = _OTHER_NAMES.get(_plain(value), _plain(value))
+    plain = {
+        _without_punctuation(name): name for name in names if isinstance(name, str)
+    }
+    asked = _OTHER_NAMES.get(_without_punctuation(value), _without_punctuation(value))
     found = difflib.get_close_matches(asked, plain, n=1)
     return f"Did you mean {plain[found[0]]!r}?" if found else ""
 
 
-def _plain(name: str) -> str:
+def _without_punctuation(name: str) -> str:
     return re.sub(r"[\W_]", "", name).lower()

@@ -19,7 +19,7 @@ _TIME = (
     r"(?:\s+\(?[A-Za-z/_ ]+\)?)?)?"
 )
 _WEEKDAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,?\s+)?"
-_MONTH = r"(?P<month>[A-Za-z]{3,9})\.?"
+_MONTH_NAME = r"(?P<month>[A-Za-z]{3,9})\.?"
 
 # The formats of dates. A file uses one of them throughout. ("second_" is the second
 # number; the group "second" belongs to the time.)
@@ -28,15 +28,15 @@ FORMATS = {
     "yearmonthday": r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})",
     "numbers": r"(?P<first>\d{1,2})([-/.])(?P<second_>\d{1,2})\2(?P<year>\d{4}|\d{2})",
     "day month year": (
-        rf"{_WEEKDAY}(?P<day>\d{{1,2}})[-\s.]+{_MONTH}[-\s,]+(?P<year>\d{{4}}|\d{{2}})"
+        rf"{_WEEKDAY}(?P<day>\d{{1,2}})[-\s.]+{_MONTH_NAME}[-\s,]+(?P<year>\d{{4}}|\d{{2}})"
     ),
     "month day, year": (
-        rf"{_WEEKDAY}{_MONTH}[-\s]+(?P<day>\d{{1,2}}),?\s+(?P<year>\d{{4}})"
+        rf"{_WEEKDAY}{_MONTH_NAME}[-\s]+(?P<day>\d{{1,2}}),?\s+(?P<year>\d{{4}})"
     ),
-    "year month day": rf"(?P<year>\d{{4}})[-\s]{_MONTH}[-\s](?P<day>\d{{1,2}})",
+    "year month day": rf"(?P<year>\d{{4}})[-\s]{_MONTH_NAME}[-\s](?P<day>\d{{1,2}})",
 }
-_PATTERNS = {name: re.compile(date + _TIME) for name, date in FORMATS.items()}
-_PATTERNS["unix time"] = re.compile(r"(?P<unix>\d{9,19})(?:\.\d*)?")
+_DATE_PATTERNS = {name: re.compile(date + _TIME) for name, date in FORMATS.items()}
+_DATE_PATTERNS["unix time"] = re.compile(r"(?P<unix>\d{9,19})(?:\.\d*)?")
 
 _MONTHS = (
     *("january", "february", "march", "april", "may", "june", "july", "august"),
@@ -123,7 +123,7 @@ def _match(file: TextFile, cells: pd.Series) -> tuple[str, list[dict]]:
 
 def _match_one(cell: str) -> tuple[str, dict]:
     """Return the format of a date and its parts; both are empty if it is not a date."""
-    for name, pattern in _PATTERNS.items():
+    for name, pattern in _DATE_PATTERNS.items():
         match = pattern.fullmatch(cell)
         if match is not None:
             return name, match.groupdict()

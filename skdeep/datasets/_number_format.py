@@ -41,7 +41,7 @@ def _compile(style: NumberStyle) -> re.Pattern:
 
 # The usual styles, by their decimal mark.
 _STYLES = {".": NumberStyle(".", ","), ",": NumberStyle(",", ".")}
-_PATTERNS = {mark: _compile(style) for mark, style in _STYLES.items()}
+_NUMBER_PATTERNS = {mark: _compile(style) for mark, style in _STYLES.items()}
 
 
 def is_missing(cell: str) -> bool:
@@ -56,7 +56,9 @@ def looks_like_number(cell: str) -> bool:
 
 def _read_both(cell: str) -> dict[str, float]:
     """Return the number in a cell by decimal mark, without invalid readings."""
-    matches = {mark: pattern.fullmatch(cell) for mark, pattern in _PATTERNS.items()}
+    matches = {
+        mark: pattern.fullmatch(cell) for mark, pattern in _NUMBER_PATTERNS.items()
+    }
     return {mark: _to_float(match) for mark, match in matches.items() if match}
 
 
@@ -105,8 +107,8 @@ def _choose_decimal(file: TextFile, cells: pd.DataFrame) -> str:
             if len(readings) == 1:
                 clear.setdefault(next(iter(readings)), line)
             elif len(set(readings.values())) == 2 and cell[-1].isdigit():
-                place = "volume" if name == "volume" else "prices"
-                unclear[place].setdefault("," if "," in cell else ".", line)
+                kind = "volume" if name == "volume" else "prices"
+                unclear[kind].setdefault("," if "," in cell else ".", line)
     if len(clear) == 2:
         raise _two_marks_error(file, clear)
     if clear:

@@ -231,7 +231,7 @@ class ShapedTargets(ValueTargets):
         """Return R² over all values, with the columns weighted by their variance."""
         predicted = values.cpu().double().numpy()
         expected, predicted = (
-            v.reshape(len(v), -1) for v in (self._seen(expected), predicted)
+            v.reshape(len(v), -1) for v in (self._scaled(expected), predicted)
         )
         return r2(expected, predicted, weight, "variance_weighted")
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-# Numbers may be rounded: this share of a step counts as the same place.
+# Numbers may be rounded: this share of a step counts as the same position.
 JITTER = 0.05
 # Dates that a calendar lays out at most; more would fill the memory.
 _LARGEST_GRID = 5_000_000
@@ -62,11 +62,11 @@ def _packed(offset) -> Any:
     packed = [name, {"n": offset.n, "normalize": offset.normalize, **arguments}]
     # A subclass written by the user cannot be found again by name: keep the object.
     is_of_pandas = getattr(pd.offsets, name, None) is type(offset)
-    is_plain = all(map(_is_plain, arguments.values()))
+    is_plain = all(map(_is_plain_value, arguments.values()))
     return packed if is_of_pandas and is_plain else offset
 
 
-def _is_plain(value) -> bool:
+def _is_plain_value(value) -> bool:
     if isinstance(value, list):
         return all(isinstance(item, str) for item in value)
     return isinstance(value, (str, int, float))
@@ -151,7 +151,7 @@ class Calendar:
         """Return all dates of the calendar from one date to another."""
         return self._dates(first, end=last)
 
-    def places(self, dates: pd.DatetimeIndex) -> np.ndarray:
+    def positions(self, dates: pd.DatetimeIndex) -> np.ndarray:
         """Count the steps from the first date to each; -1 for one off the calendar."""
         if self._is_absolute:
             return count_ticks(dates, self.offset)
@@ -281,9 +281,9 @@ class Steps:
         """Return the numbers that follow a number."""
         return pd.Index(last + self.step * np.arange(1, n_steps + 1))
 
-    def places(self, numbers: pd.Index) -> np.ndarray:
+    def positions(self, numbers: pd.Index) -> np.ndarray:
         """Count the steps from the first number to each; -1 if not a whole number."""
         steps = (numbers.to_numpy() - numbers[0]) / self.step
-        places = np.rint(steps)
-        is_off = np.abs(steps - places) > JITTER
-        return np.where(is_off, -1, places).astype(np.int64)
+        positions = np.rint(steps)
+        is_off = np.abs(steps - positions) > JITTER
+        return np.where(is_off, -1, positions).astype(np.int64)

@@ -19,13 +19,15 @@ CONTEXTS = ("auto", "train", "pad")
 
 # The same rows, computed from other neighbours or in float32, may differ by this share
 # of the largest number in their column.
-ROUNDING = 1e-6
+_ROUNDING_SHARE = 1e-6
 
 
 def _are_close(rows: np.ndarray, others: np.ndarray) -> bool:
     """Return whether rows are equal up to rounding, where NaN equals NaN."""
     largest = np.abs(np.nan_to_num(others)).max(axis=0, initial=0)
-    close = np.isclose(rows, others, rtol=0, atol=ROUNDING * largest, equal_nan=True)
+    close = np.isclose(
+        rows, others, rtol=0, atol=_ROUNDING_SHARE * largest, equal_nan=True
+    )
     return bool(close.all())
 
 

@@ -50,7 +50,7 @@ class ForecastTargets:
     def _cut(self, windows: Windows, dtype: torch.dtype) -> Tensor:
         """Return the futures, (n_windows, horizon * n_targets, 1)."""
         targets: Any = windows.targets
-        mean, scale = self.scaling_.of(windows.series)
+        mean, scale = self.scaling_.for_series(windows.series)
         with np.errstate(over="ignore"):  # the caller checks that losses are finite
             scaled = as_tensor((targets - mean) / scale).to(dtype)
         futures = windows_view(scaled, self.horizon).flatten(1)

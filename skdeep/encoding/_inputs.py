@@ -12,7 +12,7 @@ import torch
 from scipy import sparse
 
 from skdeep._input_checks import tensor_to_numpy
-from skdeep.encoding._rows import DenseRows, SparseRows, as_tensor
+from skdeep.encoding._rows import DenseRows, SparseMatrixRows, as_tensor
 
 
 def _dtypes(X) -> list:
@@ -221,7 +221,7 @@ class InputEncoder:
         """Return the rows as tensors of the given type on the given device."""
         numeric: Any = table.numeric
         if sparse.issparse(numeric):
-            return SparseRows(numeric, dtype, device)
+            return SparseMatrixRows(numeric, dtype, device)
         if self.means_ is not None and (len(self.indicated_) or not table.is_finite):
             numeric = self._impute(numeric, self.means_)
         tensor = as_tensor(numeric).to(device, dtype)

@@ -58,7 +58,7 @@ class DenseRows:
         return tuple(tensor[index] for tensor in self.tensors)
 
 
-class SparseRows:
+class SparseMatrixRows:
     """Rows of a sparse matrix, made dense one batch at a time."""
 
     def __init__(self, matrix, dtype: torch.dtype, device: torch.device):

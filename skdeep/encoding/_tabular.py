@@ -91,12 +91,12 @@ class CategoryColumns:
         self.tables_ = []
         self.n_outputs_ = 0
         for column, n in zip(codes.T, n_codes, strict=True):
-            table = self._places(np.bincount(column, minlength=n))
+            table = self._output_positions(np.bincount(column, minlength=n))
             self.tables_.append(table)
             self.n_outputs_ += table.max(initial=-1) + 1
         return self
 
-    def _places(self, counts: np.ndarray) -> np.ndarray:
+    def _output_positions(self, counts: np.ndarray) -> np.ndarray:
         """Return the output of each code among those of its column, -1 for none."""
         seen = np.flatnonzero(counts)
         order = seen[np.argsort(-counts[seen], kind="stable")]
@@ -110,8 +110,8 @@ class CategoryColumns:
         """Return the columns of 0 and 1, (n_samples, n_outputs_)."""
         columns = []
         for column, table in zip(codes.T, self.tables_, strict=True):
-            places = np.arange(table.max(initial=-1) + 1)
-            columns.append(table[column][:, np.newaxis] == places)
+            positions = np.arange(table.max(initial=-1) + 1)
+            columns.append(table[column][:, np.newaxis] == positions)
         return np.concatenate(columns, axis=1)
 
 

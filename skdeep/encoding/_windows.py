@@ -15,9 +15,9 @@ from skdeep.encoding._rows import as_tensor
 from skdeep.encoding._window_scaling import Scaling, column_moments
 
 # Smallest spread of a window, as a share of the spread of the training rows.
-_SMALLEST_SPREAD = 0.1
+_MIN_WINDOW_SPREAD = 0.1
 # Number of windows whose spreads are computed at a time; limits the memory.
-_CHUNK = 200
+_WINDOWS_PER_CHUNK = 200
 
 # The code of a series that was not in the training rows. It indexes the last row of
 # `Scaling` and of `ErrorQuantiles`, which holds what all series have in common.
@@ -161,7 +161,7 @@ class Windows:
             self, numeric=numeric, unfilled=self.numeric, is_unknown=is_unknown
         )
 
-    def some(self, index) -> Windows:
+    def select(self, index) -> Windows:
         """Return some of the windows."""
         padded = None if self.is_padded is None else self.is_padded[index]
         unknown = None if self.is_unknown is None else self.is_unknown[index]
@@ -181,7 +181,7 @@ class Windows:
         counts = np.zeros(len(targets) + 1, int)
         counts[1:] = (~np.isnan(targets)).any(axis=1).cumsum()
         is_known = counts[self.futures + horizon] > counts[self.futures]
-        return self.some(np.flatnonzero(is_known))
+        return self.select(np.flatnonzero(is_known))
 
     def separate(self, window: int, horizon: int) -> Windows:
         """Return windows that each have a copy of their rows and their future.
@@ -189,7 +189,7 @@ class Windows:
         They can then be scaled one by one, although they overlap.
         """
         firsts = np.arange(len(self)) * (window + horizon)
-        places = np.concatenate(
+        numbers = np.concatenate(
             [
                 self.starts[:, np.newaxis] + np.arange(window),
                 self.futures[:, np.newaxis] + np.arange(horizon),
@@ -197,10 +197,10 @@ class Windows:
             axis=1,
         )
         # The future of the last windows may reach beyond the rows.
-        places = places.clip(max=len(self.numeric) - 1).ravel()
+        numbers = numbers.clip(max=len(self.numeric) - 1).ravel()
         return replace(
             self,
-            numeric=self.numeric[places],
+            numeric=self.numeric[numbers],
             starts=firsts,
             futures=firsts + window,
             spans=(),
@@ -277,9 +277,12 @@ class WindowRows:
         Of shape (n_windows, n_own), in units of the target's standard deviation over
         the training rows, and never below a tenth of that.
         """
-        chunks = [slice(s, s + _CHUNK) for s in range(0, len(self), _CHUNK)]
+        chunks = [
+            slice(s, s + _WINDOWS_PER_CHUNK)
+            for s in range(0, len(self), _WINDOWS_PER_CHUNK)
+        ]
         parts = [self.take(c)[0][:, :, :n_own].std(1, correction=0) for c in chunks]
-        return torch.cat(parts).clamp_min(_SMALLEST_SPREAD).cpu().numpy()
+        return torch.cat(parts).clamp_min(_MIN_WINDOW_SPREAD).cpu().numpy()
 
 
 def windows_view(rows: Tensor, length: int) -> Tensor:
@@ -341,7 +344,7 @@ class WindowEncoder:
         )
 
     def _scaled(self, table: Windows) -> np.ndarray:
-        mean, scale = self.scaling_.of(table.series)
+        mean, scale = self.scaling_.for_series(table.series)
         if table.is_separate:
             shape = (len(table), len(self.order_))
             mean, scale = (np.broadcast_to(p, shape).copy() for p in (mean, scale))
@@ -361,7 +364,9 @@ class WindowEncoder:
         blocks = windows.numeric.reshape(n_windows, -1, n_features)[:, : self.window]
         own = blocks[:, :, self.own].swapaxes(0, 1).reshape(self.window, -1)
         mean, scale = (part.reshape(n_windows, -1) for part in column_moments(own))
-        usual_mean, usual_scale = (p[self.own] for p in self.scaling_.of(UNSEEN))
+        usual_mean, usual_scale = (
+            p[self.own] for p in self.scaling_.for_series(UNSEEN)
+        )
         is_missing = np.isnan(own).all(axis=0).reshape(n_windows, -1)
         mean = np.where(is_missing, usual_mean, mean)
         if windows.is_padded is not None:

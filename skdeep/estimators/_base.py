@@ -25,7 +25,7 @@ from skdeep.estimators._observed import ObservedFits
 from skdeep.estimators._options import check_training_options
 from skdeep.estimators._plan import Plan, Sample
 from skdeep.estimators._seeds import make_rng, peek_seed
-from skdeep.estimators._validation import check_validation_pair, check_weight
+from skdeep.estimators._validation import check_training_weight, check_validation_pair
 from skdeep.networks import Dropout
 from skdeep.training import (
     DenseLearner,
@@ -269,11 +269,11 @@ class BaseNetwork(
         # Before the first draw: a resumed fit takes the seed of its checkpoint.
         checkpoint = self._open_checkpoint(sample, valid, incremental)
         rng = make_rng(self.random_state, checkpoint)
-        if not has_validation_rows and self._holds_out():
+        if not has_validation_rows and self._needs_holdout():
             sample, valid = self._hold_out(sample, plan.targets, rng)
 
-        plan.early_stopping = self._monitored(plan.targets, valid)
-        self._lay_out(plan, sample, first)
+        plan.early_stopping = self._choose_monitor(plan.targets, valid)
+        self._plan_network(plan, sample, first)
         task = self._task(plan, sample, valid, device, rng, first, incremental)
         task.checkpoint = checkpoint
         if checkpoint is not None:
@@ -283,7 +283,7 @@ class BaseNetwork(
     def _sample(self, table, y, sample_weight, plan: Plan, incremental: bool) -> Sample:
         """Encode targets and weights of training rows."""
         targets = plan.targets
-        weight = check_weight(sample_weight, table)
+        weight = check_training_weight(sample_weight, table)
         if weight is not None and not weight.all():
             # They must not count for statistics such as means of columns, either.
             rows = np.flatnonzero(weight)
@@ -317,7 +317,7 @@ class BaseNetwork(
         except (TypeError, ValueError) as error:
             raise ValueError(f"X_val and y_val do not fit: {error}") from error
 
-    def _holds_out(self) -> bool:
+    def _needs_holdout(self) -> bool:
         """Return whether training rows are set aside for validation."""
         return bool(self.early_stopping) and self.solver != "lbfgs"
 
@@ -333,7 +333,7 @@ class BaseNetwork(
         )
         return sample.rows(train_rows), sample.rows(valid_rows)
 
-    def _monitored(self, targets, valid: Sample | None):
+    def _choose_monitor(self, targets, valid: Sample | None):
         """Return what early stopping monitors: the loss if the score is useless."""
         asked, is_by_epochs = self.early_stopping, self.solver != "lbfgs"
         if valid is None or not asked or asked == "loss" or not is_by_epochs:
@@ -349,7 +349,7 @@ class BaseNetwork(
         )
         return "loss"
 
-    def _lay_out(self, plan: Plan, sample: Sample, first: bool) -> None:
+    def _plan_network(self, plan: Plan, sample: Sample, first: bool) -> None:
         """Fit the input encoder to the training rows; choose loss and network size."""
         if first:
             plan.inputs = self._make_inputs(plan.schema).fit(sample.table)
@@ -372,7 +372,7 @@ class BaseNetwork(
         if first:
             self._initialize(network, rng)
         else:
-            network = self._trained.continued_by(network).to(device, dtype)
+            network = self._trained.copy_for_training(network).to(device, dtype)
         plan.loss.to(device, dtype)
         # skdeep's own dropout does not touch torch's global generator.
         generator = torch.Generator(device=device).manual_seed(seed)
@@ -406,7 +406,7 @@ class BaseNetwork(
             state=state,
             draws_globally=self._draws_globally(),
             work=self._work(network, options.batch_size),
-            callbacks=[_copied(item) for item in self.callbacks or ()],
+            callbacks=[_copy_callback(item) for item in self.callbacks or ()],
             device=device,
         )
 
@@ -463,7 +463,9 @@ class BaseNetwork(
             "_targets": plan.targets,
             "_loss": plan.loss,
             "_input_shapes": self._input_description(task) if is_final else None,
-            "_trained": self._stored(task.learner.module, plan, is_final=is_final),
+            "_trained": self._store_network(
+                task.learner.module, plan, is_final=is_final
+            ),
             "_state": task.state,
             "callbacks_": [
                 item[-1] if isinstance(item, tuple) else item for item in task.callbacks
@@ -486,9 +488,9 @@ class BaseNetwork(
     def _raw_scores(self, X) -> Tensor:
         """Return the raw scores of rows, on the CPU."""
         check_is_fitted(self)
-        return self._scores_of(self._table(X))
+        return self._scores_of(self._checked_rows(X))
 
-    def _table(self, X):
+    def _checked_rows(self, X):
         """Return checked rows to predict on."""
         # A model trained on a GPU may predict on a machine without one.
         device = resolve_device(self.device, fall_back=True)
@@ -502,7 +504,7 @@ class BaseNetwork(
             raw = raw_scores(
                 module, rows, self._loss, self._n_raw, precision=self.precision
             ).cpu()
-        if not self._is_defined(raw):
+        if not self._predictions_are_finite(raw):
             raise ValueError(_too_large(table))
         return raw
 
@@ -551,7 +553,7 @@ def _too_large(table) -> str:
     )
 
 
-def _copied(callback):
+def _copy_callback(callback):
     """Return a copy of a callback, or the callback if it cannot be copied."""
     try:
         return copy.deepcopy(callback)

@@ -8,7 +8,7 @@ import inspect
 from skdeep._messages import did_you_mean
 
 # Names of arguments in other libraries, and the remedy here.
-_ELSEWHERE = {
+_OTHER_LIBRARIES = {
     "epochs": "The number of epochs is the parameter max_iter of {cls}.",
     "n_epochs": "The number of epochs is the parameter max_iter of {cls}.",
     "validation_data": "Pass validation rows as X_val and y_val to fit.",
@@ -60,7 +60,7 @@ def _hint(estimator, method: str, argument: str, signature) -> str:
     parameters = estimator._get_param_names()
     if method != "__init__" and argument in parameters:
         return f"It is a parameter of {cls}: pass {cls}({argument}=...)."
-    if argument in _ELSEWHERE:
-        return _ELSEWHERE[argument].format(cls=cls)
+    if argument in _OTHER_LIBRARIES:
+        return _OTHER_LIBRARIES[argument].format(cls=cls)
     names = [name for name in signature.parameters if name != "self"]
     return did_you_mean(argument, names)

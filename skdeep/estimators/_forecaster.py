@@ -346,7 +346,7 @@ class LSTMForecaster(ForecasterNetwork):
             return _RATE
         return _RATE * max(1, _RATE_WIDTH / max(self.hidden_size, _SMALLEST_WIDTH))
 
-    def _holds_out(self):
+    def _needs_holdout(self):
         return self.validation_fraction > 0
 
     # -- predict -----------------------------------------------------------------------
@@ -464,7 +464,7 @@ default=None
         (2,)
         """
         parts = self._forecast_paths(steps, X, future)
-        return self._joined(
+        return self._stack_series(
             [(k, self._layout.shaped(p, dates)) for k, p, dates in parts]
         )
 
@@ -504,7 +504,7 @@ default=None
         """
         self._check_coverage(coverage)
         parts = self._forecast_paths(steps, X, future, coverage)
-        return self._joined(
+        return self._stack_series(
             [(k, self._layout.interval(e, dates)) for k, e, dates in parts]
         )
 
@@ -572,7 +572,7 @@ default=None
             raise ValueError("X has no targets to score forecasts with: all are NaN.")
         return known_r2(expected, np.reshape(forecasts, expected.shape))
 
-    def _joined(self, parts: list):
+    def _stack_series(self, parts: list):
         """Return the only part, or those of several series stacked."""
         if self.groups is None:
             return parts[0][1]

@@ -89,7 +89,7 @@ class NetworkHooks(ABC):
         """Return the encoder of inputs."""
         return InputEncoder()
 
-    def _stored(self, network: nn.Module, plan: Plan, *, is_final: bool):
+    def _store_network(self, network: nn.Module, plan: Plan, *, is_final: bool):
         """Return a trained network in the form that the estimator stores.
 
         If not ``is_final``, training continues and the network must not be changed.
@@ -146,7 +146,7 @@ class NetworkHooks(ABC):
         """Return ``_decode`` in the unit of y."""
         return self._decode(targets, loss, raw)
 
-    def _is_defined(self, raw: Tensor) -> bool:
+    def _predictions_are_finite(self, raw: Tensor) -> bool:
         """Return whether raw scores give finite predictions."""
         if math.isfinite(raw.sum()):
             return True

@@ -24,7 +24,7 @@ from skdeep.estimators._parameters import (
 from skdeep.estimators._regressor import RegressorNetwork
 from skdeep.networks import ACTIVATIONS, WEIGHT_INITS, DenseNetwork
 
-_NETWORK_CONSTRAINTS: dict = {
+_DENSE_CONSTRAINTS: dict = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions(set(ACTIVATIONS))],
     "maxout_pieces": [Interval(Integral, 2, None, closed="left")],
@@ -34,7 +34,7 @@ _NETWORK_CONSTRAINTS: dict = {
     "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
 }
 
-_NETWORK_DOC = """\
+_DENSE_DOC = """\
 hidden_layer_sizes : array-like of int or int, default=(100,)
     Number of units in each hidden layer. ``()`` makes a linear model.
 activation : {'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu', \
@@ -154,7 +154,7 @@ class _DenseFamily(BaseNetwork):
                 f"{attribute} must be arrays of shapes {shapes}, got {given}."
             )
         for i, array in enumerate(arrays):
-            self._trained.put(f"layers.{i}.{part}", array)
+            self._trained.set_array(f"layers.{i}.{part}", array)
 
     @property
     def n_layers_(self):
@@ -184,7 +184,7 @@ def _layer_sizes(sizes) -> list[int]:
 
 
 @documented(
-    network=_NETWORK_DOC,
+    network=_DENSE_DOC,
     training=TRAINING_DOC,
     classifier=CLASSIFIER_DOC,
     fitted=FITTED_DOC,
@@ -245,7 +245,7 @@ class MLPClassifier(ClassifierNetwork, _DenseFamily):
     """
 
     _parameter_constraints: dict = {
-        **_NETWORK_CONSTRAINTS,
+        **_DENSE_CONSTRAINTS,
         **TRAINING_CONSTRAINTS,
         **CLASSIFIER_CONSTRAINTS,
     }
@@ -345,7 +345,7 @@ class MLPClassifier(ClassifierNetwork, _DenseFamily):
 
 
 @documented(
-    network=_NETWORK_DOC,
+    network=_DENSE_DOC,
     training=TRAINING_DOC,
     regressor=REGRESSOR_DOC,
     fitted=FITTED_DOC,
@@ -399,7 +399,7 @@ class MLPRegressor(RegressorNetwork, _DenseFamily):
     """
 
     _parameter_constraints: dict = {
-        **_NETWORK_CONSTRAINTS,
+        **_DENSE_CONSTRAINTS,
         **TRAINING_CONSTRAINTS,
         **REGRESSOR_CONSTRAINTS,
         "scale_target": ["boolean"],

@@ -12,7 +12,7 @@ from scipy import sparse
 from sklearn.utils import check_array, check_consistent_length
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
-from skdeep.encoding import Arrays, Items, check_holds_numbers, naming, tensor_to_numpy
+from skdeep.encoding import Arrays, Items, check_numeric_types, naming, tensor_to_numpy
 from skdeep.estimators._validation import (
     Checked,
     Schema,
@@ -115,7 +115,7 @@ def _read_array(name: str, x) -> np.ndarray:
     name = f"X[{name!r}]"
     options: dict[str, Any] = dict(allow_nd=True, ensure_2d=False, input_name=name)
     x = tensor_to_numpy(x, name)
-    check_holds_numbers(x, name)
+    check_numeric_types(x, name)
     with naming("X"):
         array = check_array(x, dtype=None, **options)
         if array.dtype.kind not in "iuf":

@@ -52,8 +52,8 @@ class ColumnLayout:
 
     def name_of(self, column: int) -> Any:
         """Return the name of a numeric column, or its position in X."""
-        place = self.numeric[column]
-        return place if self.labels is None else self.labels[place]
+        position = self.numeric[column]
+        return position if self.labels is None else self.labels[position]
 
     def shaped(self, forecasts: np.ndarray, index: pd.Index | None):
         """Return forecasts (n, n_targets) in the shape of the target.
@@ -132,14 +132,14 @@ def requested_columns(estimator, parameter: str, X, n_features: int) -> list[int
     return find_columns(asked, X, n_features, parameter)
 
 
-def get_column(X, place: int) -> pd.Series:
+def get_column(X, position: int) -> pd.Series:
     """Return a column with the type that pandas gives it."""
     if hasattr(X, "iloc"):
-        return X.iloc[:, place]
+        return X.iloc[:, position]
     names = getattr(X, "columns", None)
-    name = None if names is None else list(names)[place]
+    name = None if names is None else list(names)[position]
     # In an array of objects, dates are still Timestamps: restore the type.
-    return pd.Series(list(X[:, place]), name=name, dtype=object).infer_objects()
+    return pd.Series(list(X[:, position]), name=name, dtype=object).infer_objects()
 
 
 def find_layout(

@@ -64,7 +64,7 @@ class TrainedNetwork:
             self._cached = device, module.to(device).eval()
         return self._cached[1]
 
-    def continued_by(self, module: nn.Module) -> nn.Module:
+    def copy_for_training(self, module: nn.Module) -> nn.Module:
         """Load these parameters and buffers into a newly built module.
 
         Raises
@@ -79,7 +79,7 @@ class TrainedNetwork:
             raise ValueError(_OTHER_SHAPE) from error
         return module
 
-    def put(self, name: str, array: np.ndarray) -> None:
+    def set_array(self, name: str, array: np.ndarray) -> None:
         """Replace the values of one array."""
         if not self.arrays[name].flags.writeable:  # a memory map
             self.arrays[name] = self.arrays[name].copy()
@@ -138,7 +138,7 @@ class TrainedModule:
             self._module.to(device)
         return self._module.eval()
 
-    def continued_by(self, module: nn.Module) -> nn.Module:
+    def copy_for_training(self, module: nn.Module) -> nn.Module:
         """Return a copy of the module; raise if a newly built one has other sizes.
 
         Raises
@@ -210,7 +210,7 @@ class StoredTensor:
         return self.tensor()
 
 
-def _is_plain(value) -> bool:
+def _is_storable(value) -> bool:
     """Return whether a value is a tensor that an array can hold."""
     return (
         type(value) in (Tensor, nn.Parameter)
@@ -226,7 +226,7 @@ def _dumped(module: nn.Module, kind: Any, tensors: list[Tensor]) -> bytes:
 
     class Pickler(kind):
         def persistent_id(self, value):
-            if not _is_plain(value):
+            if not _is_storable(value):
                 return None
             if id(value) not in numbers:
                 numbers[id(value)] = len(tensors)
@@ -257,7 +257,7 @@ def _tensors_in(module: nn.Module) -> Iterator[Tensor]:
 
 def _tensors_among(values) -> Iterator[Tensor]:
     for value in values:
-        if _is_plain(value):
+        if _is_storable(value):
             yield value
         elif isinstance(value, Mapping):
             yield from _tensors_among(value.values())

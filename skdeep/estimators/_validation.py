@@ -21,10 +21,10 @@ from sklearn.utils.validation import (
 from skdeep._messages import warn
 from skdeep.encoding import (
     Table,
-    check_holds_numbers,
+    check_numeric_types,
     check_row_weight,
+    explaining_non_numeric,
     find_categorical,
-    holding_numbers,
     naming,
     split_columns,
     tensor_to_numpy,
@@ -113,7 +113,7 @@ def check_inputs(
     Checked
     """
     given_y = not (isinstance(y, str) and y == "no_validation")
-    if schema is not None and not given_y and _is_plain(schema, X, dtype):
+    if schema is not None and not given_y and _is_valid_array(schema, X, dtype):
         return Checked(Table(X, is_finite=True), None, schema)
     if given_y:
         require_target(estimator, y)
@@ -126,7 +126,7 @@ def check_inputs(
     X = tensor_to_numpy(X, "X")
     with naming("X"):
         if _has_many_axes(X) and tags.three_d_array:
-            with holding_numbers(X):
+            with explaining_non_numeric(X):
                 table, schema = _check_many_axes(estimator, X, arguments, schema)
         else:
             table, schema = _check_table(estimator, X, arguments, schema)
@@ -140,7 +140,7 @@ _TEXT_IN_TABLE = (
 )
 
 
-def _is_plain(schema: Schema, X, dtype) -> bool:
+def _is_valid_array(schema: Schema, X, dtype) -> bool:
     """Return whether X is a plain valid array, like most X in ``predict``.
 
     For a single row, scikit-learn's checks take longer than the prediction itself.
@@ -172,9 +172,9 @@ def _check_table(estimator, X, arguments, schema) -> tuple[Table, Schema]:
     """Check a table; columns without categories must hold numbers."""
     asked = getattr(estimator, "categorical_features", None)
     reset = schema is None
-    categorical = _find(asked, X) if reset else schema.categorical
+    categorical = _find_categorical_columns(asked, X) if reset else schema.categorical
     checked = stand_in(estimator, schema)
-    with holding_numbers(X, skip=categorical, text=_TEXT_IN_TABLE):
+    with explaining_non_numeric(X, skip=categorical, text=_TEXT_IN_TABLE):
         if not categorical:
             numeric = validate_data(checked, X, reset=reset, **arguments)
             categories = None
@@ -196,7 +196,7 @@ def _check_table(estimator, X, arguments, schema) -> tuple[Table, Schema]:
     return Table(numeric, categories), schema
 
 
-def _find(asked, X) -> list[int]:
+def _find_categorical_columns(asked, X) -> list[int]:
     """Return the positions of the categorical columns."""
     if asked is None:
         return []
@@ -253,7 +253,7 @@ def check_numeric_target(estimator, y) -> None:
     # scikit-learn's own checks report a y that is None or a str.
     if y is None or isinstance(y, str) or not is_regressor(estimator):
         return
-    check_holds_numbers(y, "y")
+    check_numeric_types(y, "y")
     if sparse.issparse(y):
         raise TypeError("y must be dense, got a sparse array. Use y.toarray().")
 
@@ -276,7 +276,7 @@ def _check_many_axes(estimator, X, arguments, schema) -> tuple[Table, Schema]:
     return Table(X), schema
 
 
-def check_weight(sample_weight, table: Table, dtype=None) -> np.ndarray | None:
+def check_training_weight(sample_weight, table: Table, dtype=None) -> np.ndarray | None:
     """Check sample weights: one per row, non-negative, not all zero.
 
     Their sum must be finite in ``dtype``, by default the dtype of the table.

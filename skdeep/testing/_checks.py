@@ -26,7 +26,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skdeep.testing._data import (
-    NAMES,
+    COLUMN_NAMES,
     Data,
     answers,
     assert_close,
@@ -295,12 +295,12 @@ def check_data_frames(estimator) -> None:
     data = make_data(estimator)
     frame = named(data.X)
     model = fitted(estimator, Data(frame, data.y))
-    assert list(model.feature_names_in_) == NAMES
+    assert list(model.feature_names_in_) == COLUMN_NAMES
     expected = answers(fitted(estimator, data), data.X)
     # To rounding: a data frame's columns, not its rows, lie together in memory.
     assert_close(answers(model, frame), expected, "differs for a data frame")
     try:
-        found = answers(model, frame[NAMES[::-1]])
+        found = answers(model, frame[COLUMN_NAMES[::-1]])
     except ValueError as error:
         assert "feature names" in str(error).lower(), f"unclear error: {error}"
     else:

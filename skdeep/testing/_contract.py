@@ -89,7 +89,7 @@ def check_estimator_contract(
     ... )
     """
     expected = expected_failed_checks or {}
-    _check_names(expected)
+    _check_expected_names(expected)
     for each, check in estimator_contract_checks(estimator):
         name = check.func.__name__  # type: ignore[attr-defined]
         if name in expected:
@@ -144,7 +144,7 @@ def parametrize_with_contract(
         expected = {}
         if expected_failed_checks is not None:
             expected = dict(expected_failed_checks(estimator))
-        _check_names(expected)
+        _check_expected_names(expected)
         shown = " ".join(repr(estimator).split())
         for each, check in estimator_contract_checks(estimator):
             name = check.func.__name__  # type: ignore[attr-defined]
@@ -156,7 +156,7 @@ def parametrize_with_contract(
     return pytest.mark.parametrize("estimator, check", parameters)
 
 
-def _check_names(expected: Mapping[str, str]) -> None:
+def _check_expected_names(expected: Mapping[str, str]) -> None:
     """Raise if a check that is expected to fail does not exist."""
     known = {check.__name__ for _, check in CHECKS}
     unknown = sorted(set(expected) - known)

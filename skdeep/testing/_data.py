@@ -12,7 +12,7 @@ from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.utils import get_tags
 
 N_ROWS = 40
-NAMES = ["a", "b", "c", "d"]
+COLUMN_NAMES = ["a", "b", "c", "d"]
 _DOCUMENTS = ["Ann beats Ben", "Ben loses again", "Ann wins", "nobody wins"]
 _METHODS = ("predict", "predict_proba", "decision_function", "transform")
 
@@ -40,7 +40,7 @@ def make_data(estimator, seed: int = 0) -> Data:
     if takes_documents(estimator):
         return Data(_DOCUMENTS[seed:] + _DOCUMENTS)
     rng = np.random.default_rng(seed)
-    X = rng.normal(size=(N_ROWS, len(NAMES)))
+    X = rng.normal(size=(N_ROWS, len(COLUMN_NAMES)))
     values = X @ [1.0, -0.5, 0.25, 0.0] + rng.normal(scale=0.3, size=N_ROWS)
     if is_classifier(estimator):
         return Data(X, np.where(values > 0, "yes", "no").astype(object))
@@ -55,7 +55,7 @@ def takes_documents(estimator) -> bool:
 
 def named(X: np.ndarray) -> pd.DataFrame:
     """Return rows as a data frame with named columns."""
-    return pd.DataFrame(X, columns=NAMES)
+    return pd.DataFrame(X, columns=COLUMN_NAMES)
 
 
 def seeded(estimator, seed: int | None = 0):
