@@ -28,8 +28,11 @@ def deprecated(replacement: str | None = None, *, removed_in: str):
     """
 
     def decorate(obj):
-        text = f"{obj.__qualname__} is deprecated and will be removed in skdeep "
-        text += f"{removed_in}. {_advice(replacement)}".rstrip()
+        advice = "" if replacement is None else f" Use {replacement} instead."
+        text = (
+            f"{obj.__qualname__} is deprecated and will be removed in skdeep "
+            f"{removed_in}.{advice}"
+        )
         if not inspect.isclass(obj):
             return _warning_wrapper(obj, text)
         # Not a wrapper of the class: isinstance and pickles must know the class itself.
@@ -81,10 +84,6 @@ def renamed_parameters(*, removed_in: str, **new_names: str):
         return call
 
     return decorate
-
-
-def _advice(replacement: str | None) -> str:
-    return "" if replacement is None else f"Use {replacement} instead."
 
 
 def _warning_wrapper(function, text: str):

@@ -43,7 +43,7 @@ def is_outermost_fit() -> bool:
         Whether the user called ``fit``, directly or through a Pipeline or a
         TransformedTargetRegressor around the estimator.
     """
-    # Jobs run in threads of their own, but joblib's frames are at the bottom of those.
+    # A job runs in its own thread, whose stack begins with frames of joblib.
     fitted = None
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
@@ -98,6 +98,7 @@ def all_or_nothing(
     failures : type of exception, default=BaseException
         Exceptions after which the attributes are restored.
     """
+    # A shallow copy: a fit must replace attributes, never change them in place.
     before = dict(vars(estimator))
     try:
         yield

@@ -47,6 +47,8 @@ def naming(argument: str) -> Iterator[None]:
     """
     try:
         yield
+    # Before its base class ValueError: its constructor takes the bytes and a position,
+    # so it cannot be raised again with another text.
     except UnicodeError as error:
         error.add_note(f"{argument} holds bytes or text in another encoding.")
         raise
@@ -87,6 +89,7 @@ def tensor_to_numpy(values, argument: str) -> Any:
     check_has_values(values, argument)
     if not isinstance(values, torch.Tensor):
         return values
+    # Conjugates and negatives are lazy views, for which ``numpy()`` raises.
     values = values.detach().cpu().resolve_conj().resolve_neg()
     if values.is_quantized:
         values = values.dequantize()

@@ -17,14 +17,15 @@ def _folders_between() -> Iterator[str]:
     """Yield the folders of packages whose frames lie between a user and a warning."""
     yield os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
     for package in ("sklearn", "joblib", "torch", "skops"):
-        # Found, not imported: this module costs nothing.
+        # find_spec does not import the package: ``import skdeep`` must stay fast.
         spec = importlib.util.find_spec(package)
         for folder in (spec and spec.submodule_search_locations) or ():
             yield os.path.join(os.path.abspath(folder), "")
 
 
-# Frames that are not the user's. (Python 3.12 has skip_file_prefixes.)
-_BETWEEN = (*_folders_between(), contextlib.__file__, pickle.__file__)
+# Files whose frames are not the user's code. (``warnings.warn`` has
+# ``skip_file_prefixes`` from Python 3.12 on.)
+_NOT_USER_CODE = (*_folders_between(), contextlib.__file__, pickle.__file__)
 
 
 def warn(message: str | Warning, category: type[Warning] = UserWarning) -> None:
@@ -42,7 +43,9 @@ def warn(message: str | Warning, category: type[Warning] = UserWarning) -> None:
     """
     # Level 1 is this function and level 2 its caller, frame 1.
     level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_BETWEEN):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(
+        _NOT_USER_CODE
+    ):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
 

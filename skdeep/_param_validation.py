@@ -22,7 +22,7 @@ from skdeep._messages import did_you_mean
 class ExplainedParameters:
     """Parameter errors list the options sorted and suggest a similar one."""
 
-    #: What to add to an error if a parameter that takes none got a number or numbers.
+    #: Text to append to the error of a parameter that got a number, or a sequence.
     _parameter_hints: dict[str, str] = {}
 
     def _validate_params(self):
@@ -34,7 +34,7 @@ class ExplainedParameters:
         except InvalidParameterError as error:
             hints = self._parameter_hints
             text = _improved_message(str(error), params, constraints, hints)
-            # The original says the same less well.
+            # ``from None``: the original error says the same less clearly.
             raise InvalidParameterError(text) from None
 
 

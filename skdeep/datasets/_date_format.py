@@ -173,11 +173,11 @@ def _choose_dayfirst(
             f"{bad.iloc[0]!r} is not a date, or has day and month in another order "
             "than other lines.",
         )
-    for makes_sense in (_are_in_order, _are_trading_days):
-        fitting = [key for key, found in dates.items() if makes_sense(found)]
+    for is_plausible in (_are_in_order, _are_trading_days):
+        fitting = [key for key, found in dates.items() if is_plausible(found)]
         if len(fitting) == 1:
             return fitting[0]
-    if "." in cells.iloc[0]:  # 25.03.2024: with points, the day always comes first
+    if "." in cells.iloc[0]:  # 25.03.2024: with dots, the day always comes first
         return True
     ways = " or ".join(f"{found.iloc[0]:%d %B %Y}" for found in dates.values())
     raise file.error(
@@ -281,13 +281,13 @@ def _choose_days(
             f"{cells.iloc[unclear[0]]!r} has no offset from UTC, {what}.",
         )
     if zone is not None:
-        return _move(times, offsets, zone), str(zone)
+        return _local_days(times, offsets, zone), str(zone)
     if np.nan_to_num(offsets).any():  # the offsets are those of the exchange
         return days, "as written"
     return _choose_utc_days(file, cells, times)
 
 
-def _move(
+def _local_days(
     times: pd.DatetimeIndex, offsets: np.ndarray, zone: tzinfo
 ) -> pd.DatetimeIndex:
     """Return the day in a time zone; dates without a time do not change."""

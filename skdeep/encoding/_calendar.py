@@ -13,7 +13,7 @@ import pandas as pd
 
 # Numbers may be rounded: this share of a step counts as the same position.
 JITTER = 0.05
-# Dates that a calendar lays out at most; more would fill the memory.
+# Largest number of dates that a calendar generates; more would fill the memory.
 _LARGEST_GRID = 5_000_000
 _WEEK = 7 * 86_400_000_000  # microseconds
 
@@ -103,8 +103,8 @@ class Calendar:
     leeway : int, default=0
         Number of consecutive missing steps that are holidays rather than a gap.
     clock : int, optional
-        The time of day of all dates in microseconds after midnight. Given in a time
-        zone, where a daylight-saving change may have moved the time of a date.
+        The time of day of all dates in microseconds after midnight. Set in a time zone,
+        where a daylight-saving change may have moved the time of a date.
     """
 
     rule: Any = None
@@ -157,6 +157,7 @@ class Calendar:
             return count_ticks(dates, self.offset)
         if self._size(dates) > _LARGEST_GRID:
             return np.r_[0, np.full(len(dates) - 1, -1)]
+        # pandas cannot count the steps of an offset between two dates: lay them out.
         grid = self.between(dates[0], dates[-1])
         if not len(grid):
             return np.full(len(dates), -1)
@@ -196,7 +197,7 @@ class Calendar:
         return local.normalize() + pd.Timedelta(self.clock, unit="us")
 
     def _nearest(self, date: pd.Timestamp) -> pd.Timestamp:
-        """Return the date of the calendar that a date off it stands for."""
+        """Return the date of the calendar that stands for a date near it."""
         if not self.slack:
             return date
         offset = self.offset

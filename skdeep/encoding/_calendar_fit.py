@@ -102,7 +102,7 @@ def _choose_exact_fit(fits: Iterator[CalendarFit]) -> CalendarFit:
 
 
 class OffCalendar(ValueError):
-    """A date, that of ``row``, is not on the user's calendar."""
+    """The date of a row is not on the user's calendar."""
 
     def __init__(self, row: int):
         super().__init__(f"row {row} is not on the calendar")
@@ -125,7 +125,7 @@ def fit_offset(offset, times: pd.DatetimeIndex) -> CalendarFit:
 
 
 def _on_calendar(calendar: Calendar, times) -> CalendarFit | None:
-    """Return the positions of the dates, if all are on the calendar and none share one."""
+    """Return the fit to a calendar if all dates are on it, each on its own position."""
     try:
         positions = calendar.positions(times)
     except (OverflowError, pd.errors.OutOfBoundsDatetime):
@@ -165,7 +165,7 @@ def _common_tick(times: pd.DatetimeIndex) -> Any:
 
 
 def _offset_of(step: pd.Timedelta) -> Any:
-    """Return a step as an offset: of months or days if it is close to such a number."""
+    """Return a step as an offset, of whole months or days if it is close to them."""
     days, rest = divmod(step, pd.Timedelta(days=1))
     months = round(days / 30.44)
     if months and days % 7 and abs(days / 30.44 - months) < JITTER:
@@ -206,6 +206,7 @@ def _monthly(days: pd.DatetimeIndex, weekdays: np.ndarray) -> Iterator[Any]:
     if months.min() < 1:
         yield from _half_monthly(days)
         return
+    # Plain days of a month first; business days and weekdays are less usual.
     n = int(np.gcd.reduce(months))
     lengths, last = days.days_in_month, int(days.day.max())
     if (days.day == lengths).all():

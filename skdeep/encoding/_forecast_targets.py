@@ -47,7 +47,7 @@ class ForecastTargets:
         """Number of targets."""
         return self.scaling_.mean_.shape[1]
 
-    def _cut(self, windows: Windows, dtype: torch.dtype) -> Tensor:
+    def _cut_futures(self, windows: Windows, dtype: torch.dtype) -> Tensor:
         """Return the futures, (n_windows, horizon * n_targets, 1)."""
         targets: Any = windows.targets
         mean, scale = self.scaling_.for_series(windows.series)
@@ -62,7 +62,7 @@ class ForecastTargets:
 
     def as_tensor(self, windows: Windows, kind: str, dtype: torch.dtype) -> Tensor:
         """Return encoded targets; NaN where one is missing."""
-        return self._cut(windows, dtype)
+        return self._cut_futures(windows, dtype)
 
     def as_paths(self, values: np.ndarray) -> np.ndarray:
         """Return scaled forecasts, (n_windows, horizon, n_targets)."""
@@ -76,7 +76,7 @@ class ForecastTargets:
         shape = (-1, self.n_targets)
         if len(values) * self.horizon < 2:  # R² needs two values
             return float("nan")
-        expected = self._cut(windows, torch.float64).reshape(shape)
+        expected = self._cut_futures(windows, torch.float64).reshape(shape)
         predicted = values.cpu().double().reshape(shape)
         return known_r2(expected.numpy(), predicted.numpy())
 
@@ -159,7 +159,7 @@ def _quantiles(errors: np.ndarray, usual: np.ndarray | None = None) -> np.ndarra
     ranks = np.ceil((n + 1) * levels).astype(int).clip(min=1)
     if usual is not None and not n.any():
         return usual
-    ordered = np.sort(errors, axis=0)  # NaN sorts last
+    ordered = np.sort(errors, axis=0)  # NaN last, so the first n are the known errors
     found = np.take_along_axis(ordered, np.minimum(ranks, n.clip(min=1)) - 1, axis=0)
     if usual is None:
         # A step of a target without errors has the largest of the other steps.

@@ -33,6 +33,7 @@ def float_dtype(X) -> str | None:
     X : array-like
         The user's data.
     """
+    # Categories become codes, whose type says nothing about the precision of X.
     names = {type(t).__name__ for t in _dtypes(X)} - {"Categorical", "Enum"}
     if names:
         narrow = "Float32" in names and names <= _NARROW
@@ -130,7 +131,7 @@ def _positions_of_names(names: list, X, parameter: str) -> list[int]:
 
 
 def split_columns(X, categorical: list[int]):
-    """Split X into the other columns, unchanged, and these as an array of objects."""
+    """Return the other columns unchanged, and the categorical ones as objects."""
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     if isinstance(frame, nw.DataFrame):
         names = [frame.columns[i] for i in categorical]

@@ -129,6 +129,7 @@ class StepClassTargets(ClassTargets):
 
     def encode(self, y):
         """Return the index of each label, -1 for padding: (n_samples, n_timesteps)."""
+        # The encoder of whole labels raises for the padding, which is not a class.
         is_step = y != self.padding(y)
         codes = np.full(y.shape, -1)
         codes[is_step] = super().encode(y[is_step])

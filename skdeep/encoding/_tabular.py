@@ -41,7 +41,7 @@ class ColumnScaler:
         """Return the scaled and squashed numbers."""
         with np.errstate(over="ignore"):
             scaled = (numbers / 2 - self.half_median_) / self.half_spread_
-        scaled = scaled.clip(-1e6, 1e6)
+        scaled = scaled.clip(-1e6, 1e6)  # the square of infinity would give NaN
         return scaled / np.sqrt(1 + (scaled / _LIMIT) ** 2)
 
 

@@ -213,8 +213,8 @@ class ValueTargets:
     Attributes
     ----------
     scale : TargetScale or None
-        Scale of the network's targets, set by ``learn_scale``; None leaves them as they
-        are.
+        Scale of the network's targets, set by ``learn_scale``; None leaves them
+        unscaled.
     """
 
     scale: TargetScale | None = None
@@ -324,6 +324,8 @@ class TargetScale:
         values = np.asarray(values, dtype=np.float64)
         unit = _exponent(values)
         near = np.ldexp(values, -unit)
+        # Two passes: the mean of squares minus the square of the mean would lose the
+        # spread of values far from 0.
         mean = np.average(near, axis=0, weights=weight)
         apart = near - mean
         step = _exponent(apart)

@@ -112,7 +112,7 @@ class TimeAxis:
 
     @property
     def has_dates(self) -> bool:
-        """Whether the times are more than numbers."""
+        """Whether the times are dates, periods or time differences, not numbers."""
         return self.kind[0] != "numbers"
 
     @property
@@ -200,6 +200,7 @@ class TimeAxis:
             )
         if is_off:
             return None
+        # Reach and gaps stay those of the training rows; only the ends move.
         moved = copy.copy(self)
         moved.ends = _in_utc(stamps)[[0, -1]]
         return moved
@@ -432,9 +433,9 @@ def _warn_of_gaps(times: pd.Index, fit: CalendarFit, origin: Origin) -> None:
     if fit.is_irregular:
         gaps = np.flatnonzero(steps > 1)
         warn(
-            f"The {origin} is irregular: {fit.n_missing} of its {fit.positions[-1] + 1} "
-            f"steps of {fit.calendar.name} have no row. It has {len(gaps)} "
-            f"gap(s); {_longest(times, steps, gaps)}. The next row is assumed to come "
+            f"The {origin} is irregular: {fit.n_missing} of its "
+            f"{fit.positions[-1] + 1} steps of {fit.calendar.name} have no row. It has "
+            f"{len(gaps)} gap(s); {_longest(times, steps, gaps)}. The next row is assumed to come "
             f"one step of {fit.calendar.name} after the last. {_ADVICE}"
         )
     elif len(gaps):

@@ -1,4 +1,4 @@
-"""The times of rows, as their index or a column of dates tells them."""
+"""The times of rows, from their index or a column of dates."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def times_of(X, origin: Origin = INDEX) -> pd.Index | None:
     """Return the time of each row of X, strictly increasing, or None.
 
     An index of dates, periods, time differences or numbers holds times, and so does
-    one of text in ISO 8601 (2024-01-31). Of an index of several levels, the level of
-    dates is used. Arrays and rows labelled by names have no times.
+    one of text in ISO 8601 (2024-01-31). Of a MultiIndex, the only level of dates
+    is used. Arrays and rows labelled by names have no times.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def times_of(X, origin: Origin = INDEX) -> pd.Index | None:
         return index
     if index.dtype.kind not in "iuf" or isinstance(index, pd.MultiIndex):
         return None
-    _check_no_date_numbers(index, origin)
+    _check_not_numeric_dates(index, origin)
     values = index.to_numpy()
     late = np.flatnonzero(~(values[1:] > values[:-1]))  # NaN counts as out of order
     if not late.size:
@@ -175,7 +175,7 @@ def _to_datetime(index: pd.Index, origin: Origin, **how) -> pd.DatetimeIndex:
         ) from error
 
 
-def _check_no_date_numbers(index: pd.Index, origin: Origin) -> None:
+def _check_not_numeric_dates(index: pd.Index, origin: Origin) -> None:
     """Raise if numbers are dates such as 20240131, whose steps are not equal."""
     numbers = index.to_numpy()
     if numbers.dtype.kind not in "iu" or len(numbers) < 3:

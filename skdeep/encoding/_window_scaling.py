@@ -28,7 +28,7 @@ class Scaling:
     series : int or ndarray of shape (n_rows,)
         The code of the series of each row, ascending, or of all rows.
     shared : list of int, default=()
-        Columns that all series scale alike.
+        Columns that are scaled alike in all series.
 
     Attributes
     ----------

@@ -210,7 +210,8 @@ class Windows:
 
     def rows_used(self, window: int, horizon: int) -> np.ndarray:
         """Return which rows lie in a window or in its future, (n_rows,)."""
-        # Count the windows that begin and end at each row; np.add.at adds duplicates.
+        # Count the windows that begin and end at each row. ``changes[firsts] += 1``
+        # would count a repeated row only once.
         changes = np.zeros(len(self.numeric) + 1, dtype=int)
         for firsts, length in ((self.starts, window), (self.futures, horizon)):
             np.add.at(changes, firsts, 1)
@@ -266,6 +267,7 @@ class WindowRows:
         self, index: Tensor | slice, out: Sequence[Tensor] | None = None
     ) -> tuple[Tensor, ...]:
         """Return the past (n, window, n_features), and the known columns if any."""
+        # index_select copies only the windows of the batch out of the view.
         past = self.past.index_select(0, self.starts[index])
         if self.known is None:
             return (past,)

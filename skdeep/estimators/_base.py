@@ -55,23 +55,23 @@ class BaseNetwork(
 ):
     """Base class of all estimators around a network, and how to add one.
 
-    It owns the order of ``fit`` and ``predict``: checks, validation rows, encoding,
+    It defines the order of ``fit`` and ``predict``: checks, validation rows, encoding,
     training, decoding. An estimator combines two sets of methods: those of its *family*
     build the network, and those of its *kind of target* encode y and decode raw scores.
     :class:`~skdeep.estimators.ClassifierNetwork` and
     :class:`~skdeep.estimators.RegressorNetwork` are the kinds of target and bring
     ``fit``, ``partial_fit``, ``predict`` and ``score``. A new family subclasses one of
-    them, or both by way of a mixin, and gives the methods below.
+    them, or both by way of a mixin, and implements the methods below.
 
     Parameters are those of the subclass's ``__init__``, which only stores them.
     Training parameters that it does not take (``solver``, ``alpha``, ``early_stopping``
     and so on) have the defaults of :class:`~skdeep.MLPClassifier`.
     ``_parameter_constraints`` holds scikit-learn's constraints of the parameters.
 
-    **A family must give**
+    **A family must implement**
 
     ``_network_config(plan) -> dict``
-        What the network is built from, in plain Python, so that a pickle can hold it.
+        The config for ``_build``, of plain Python objects, which a pickle can hold.
         ``plan.inputs.n_inputs_`` is the number of columns the network reads (NaN adds
         indicator columns where the estimator's tags allow it),
         ``plan.schema.n_features`` the number of features of X, and ``plan.n_scores``
@@ -84,11 +84,11 @@ class BaseNetwork(
         A trained network is built again from its config and ``state_dict``: all that it
         learns must be in parameters and buffers.
 
-    **A family may give**
+    **A family may override**
 
     ``_initialize(network, rng) -> None``
-        Sets the first weights with the numpy generator ``rng``. Without it they are as
-        ``_build`` has drawn them.
+        Sets the initial weights with the numpy generator ``rng``. The default keeps
+        the weights that ``_build`` has drawn.
     ``_search_space() -> dict``
         Values worth trying with the stochastic solvers, by parameter: lists, or
         distributions of scipy.
@@ -104,8 +104,8 @@ class BaseNetwork(
     ``_work(network, batch_size) -> int or None``
         The multiply-adds of one batch, by which the number of threads is chosen.
 
-    **A kind of target gives** ``_make_targets``, ``_known_targets``, ``_make_loss``,
-    ``_n_scores`` and ``_decode``; see their docstrings.
+    **A kind of target implements** ``_make_targets``, ``_known_targets``,
+    ``_make_loss``, ``_n_scores`` and ``_decode``; see their docstrings.
 
     See Also
     --------
@@ -230,6 +230,7 @@ class BaseNetwork(
             self._observe(task, plan, context, X, y)
         with memory_errors():
             train(task)
+        # Before attributes are set: a filter may turn the warning into an error.
         self._warn_of_outcome(task, plan)
         # A pickle must load on a machine without the device of this fit.
         plan.loss.to(torch.device("cpu"), plan.dtype)
@@ -249,7 +250,7 @@ class BaseNetwork(
         # Before the data, which may take long to check and encode.
         self._check_options(incremental)
         device = resolve_device(self.device)
-        dtype = self._accepted_dtype(device)
+        dtype = self._accepted_dtypes(device)
         first = not hasattr(self, "_trained") or not (self.warm_start or incremental)
 
         # A later call keeps what the first one has learned from its rows: categories,
@@ -261,6 +262,8 @@ class BaseNetwork(
             plan = Plan(schema, targets, self._float_type(X, table))
         else:
             plan = Plan(schema, self._known_targets(y), self._dtype)
+        # Rows of weight 0 are dropped here, before validation rows are drawn: a weight
+        # of 0 and a missing row must give the same model.
         sample = self._sample(table, y, sample_weight, plan, incremental)
         valid = None
         if has_validation_rows:
@@ -291,7 +294,7 @@ class BaseNetwork(
         weight = self._add_class_weight(weight, y, targets, incremental)
         with naming("y"):
             codes = targets.encode(y)
-        return Sample(table, codes, weight).without_weightless()
+        return Sample(table, codes, weight).drop_zero_weights()
 
     def _has_validation_rows(self, X, y, X_val, y_val) -> bool:
         """Return whether validation rows were passed."""
@@ -301,8 +304,8 @@ class BaseNetwork(
         """Raise if parameters contradict each other."""
         check_training_options(self, incremental)
 
-    def _accepted_dtype(self, device: torch.device):
-        """Return the float types that X may keep; others become the first."""
+    def _accepted_dtypes(self, device: torch.device):
+        """Return the float types that X may keep; others are converted to the first."""
         if self.precision is not None:
             return (np.float32,)  # autocast does not cast float64
         if self.dtype is not None:
@@ -494,7 +497,7 @@ class BaseNetwork(
         """Return checked rows to predict on."""
         # A model trained on a GPU may predict on a machine without one.
         device = resolve_device(self.device, fall_back=True)
-        dtype = self._accepted_dtype(device)
+        dtype = self._accepted_dtypes(device)
         return self._check(X, dtype=dtype, schema=self._schema)[0]
 
     def _scores_of(self, table) -> Tensor:
@@ -557,7 +560,7 @@ def _copy_callback(callback):
     """Return a copy of a callback, or the callback if it cannot be copied."""
     try:
         return copy.deepcopy(callback)
-    except Exception:
+    except Exception:  # open files, locks and the like cannot be copied
         return callback
 
 
@@ -565,6 +568,7 @@ def _best_score(history: list[dict], early_stopping) -> float | None:
     """Return the validation score of the best epoch."""
     scored = [record for record in history if "valid_score" in record]
     if early_stopping == "loss":
+        # The weights of the epoch with the lowest loss are kept, whatever its score.
         scored = sorted(scored, key=lambda record: record["valid_loss"])[:1]
     finite = [r["valid_score"] for r in scored if np.isfinite(r["valid_score"])]
     return max(finite, default=None)

@@ -1,4 +1,4 @@
-"""Errors of calls with wrong arguments, in terms of the public class."""
+"""Errors for wrong arguments, which name the public class and a remedy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OTHER_LIBRARIES = {
 
 
 def explaining_arguments(method):
-    """Decorate a method: errors of its arguments name the public class, and a remedy.
+    """Decorate a method: errors for wrong arguments name the public class and a remedy.
 
     Python's own errors name the class that defines the method, which may be private.
     """

@@ -42,7 +42,7 @@ n_folds : int, default=4
     but one, which is used for early stopping, so that together the networks of a set
     are trained and validated on all rows.
 max_iter : int, default=40
-    Largest number of epochs, over which the learning rate rises and falls.
+    Maximum number of epochs, over which the learning rate rises and falls.
 batch_size : int or 'auto', default='auto'
     Number of samples in a batch; 'auto' is 32 to 256, depending on the number of
     samples.

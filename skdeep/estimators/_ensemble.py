@@ -145,7 +145,7 @@ class _Set:
 class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
     """Base class of deep ensembles; subclasses encode the targets."""
 
-    #: Factor of all penalties that are drawn.
+    #: Factor by which the drawn penalties are multiplied.
     _penalty = 1.0
 
     # -- what subclasses define ----------------------------------------------------
@@ -232,7 +232,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         by_class = self._class_weight(y, codes)
         if by_class is not None:
             weight = times_class_weight(weight, by_class, self.class_weight, np.float32)
-        return Sample(table, codes, weight).without_weightless()
+        return Sample(table, codes, weight).drop_zero_weights()
 
     def _make_sets(self, sample: Sample, target, folds, device, rng) -> list[_Set]:
         """Make all networks and their training data."""
@@ -351,6 +351,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         """Return the prediction of each row by the member not trained on it."""
         predicted: Any = None
         for fold, task in enumerate(each.tasks):
+            # Training leaves the network with the weights of its best epoch.
             network = task.learner.module.eval()
             valid: Any = task.valid
             raw = raw_scores(network, valid.rows, self._loss, self._n_scores)
@@ -376,6 +377,9 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         return np.concatenate(means), np.concatenate(variances)
 
     def _moments_of(self, table) -> tuple[np.ndarray, np.ndarray]:
+        # One pass: the predictions of all members together may not fit into memory. The
+        # difference of squares is precise enough, since predictions are probabilities,
+        # or in units of the target's spread.
         mean: Any = 0.0
         square: Any = 0.0
         for weight, predicted in self._weighted_predictions(table):

@@ -15,7 +15,7 @@ from skdeep.training import Task, make_net, resolve_device, seeded_generators
 
 
 class FittedNetwork(NetworkHooks):
-    """Shows the network of a fitted estimator: as a module, a skorch net, a table."""
+    """The network of a fitted estimator: as a module, a skorch net, a summary."""
 
     history_: list[dict]
     _trained: Any

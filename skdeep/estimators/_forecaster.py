@@ -15,8 +15,8 @@ from skdeep.encoding import known_r2
 from skdeep.estimators._forecaster_base import ForecasterNetwork
 from skdeep.estimators._forecaster_parameters import (
     CONSTRAINTS,
+    FORECASTER_DOC,
     FORECASTER_TRAINING_DOC,
-    OWN_DOC,
 )
 from skdeep.estimators._parameters import FITTED_DOC, documented
 from skdeep.estimators._series import check_series_target
@@ -38,7 +38,9 @@ _SCALE_FREE_SOLVERS = ("adam", "adamw", "nadam", "rmsprop")
 _LBFGS_ITERATIONS = 200
 
 
-@documented(own=OWN_DOC, training=FORECASTER_TRAINING_DOC, fitted=FITTED_DOC)
+@documented(
+    forecaster=FORECASTER_DOC, training=FORECASTER_TRAINING_DOC, fitted=FITTED_DOC
+)
 class LSTMForecaster(ForecasterNetwork):
     """Recurrent network that forecasts time series several steps ahead.
 
@@ -47,7 +49,7 @@ class LSTMForecaster(ForecasterNetwork):
 
     Parameters
     ----------
-    {own}
+    {forecaster}
     {training}
 
     Attributes
@@ -355,8 +357,8 @@ class LSTMForecaster(ForecasterNetwork):
         """Forecast each row from what was known ``horizon`` rows before it.
 
         Row t is forecast from rows up to t - horizon, and from ``known_columns`` up to
-        row t. The rows before the first row of X are set by ``context``; if there are
-        none ``horizon`` rows before a row, it is forecast from mean values.
+        row t. The rows before the first row of X are set by ``context``. A row without
+        any row ``horizon`` rows before it is forecast from mean values.
 
         Parameters
         ----------

@@ -226,7 +226,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         if first:
             plan.targets.fit(sample.table)
         super()._plan_network(plan, sample, first)
-        accepted = self._accepted_dtype(resolve_device(self.device))
+        accepted = self._accepted_dtypes(resolve_device(self.device))
         rows_type = sample.table.dtype.type
         kept = rows_type if rows_type in accepted else accepted[0]
         plan.dtype = getattr(torch, np.dtype(kept).name)
@@ -406,7 +406,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         if np.isfinite(forecasts).all():
             return
         found = [self._most_distant(series, name) for name, series in inputs.items()]
-        where = max(found)[1] if found else "The training rows hold values that are"
+        where = max(found)[1] if found else "The last rows of fit hold values that are"
         raise ValueError(
             f"{where} too far from the training rows: the forecasts would not be "
             "finite."
@@ -421,6 +421,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         for group in series.groups:
             mean, scale = self._inputs.scaling_.for_series(self._code(group.key, pasts))
             rows = series.numeric[group.rows]
+            # Halves: the difference of two large numbers would overflow.
             with np.errstate(over="ignore"):
                 distance = np.nan_to_num(np.abs(rows / 2 - mean / 2) / scale, nan=-1)
             row, column = np.unravel_index(distance.argmax(), distance.shape)
@@ -489,8 +490,9 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         """Return the next ``horizon`` rows of each series and ``steps`` dates or None.
 
         Only the columns known in advance are read; the others are 0. If future has
-        fewer rows, the last one is repeated. The second result is the checked future,
-        if its numbers were read.
+        fewer rows than the horizon, the last one is repeated: the network forecasts all
+        steps at once, of which the later ones are dropped. The second result is the
+        checked future, if its numbers were read.
         """
         if future is None and self._layout.known:
             raise ValueError(

@@ -19,7 +19,7 @@ from skdeep.training import Task
 
 
 class NetworkHooks(ABC):
-    """What a family of networks and a kind of target give; `BaseNetwork` calls it."""
+    """The methods of a family of networks and of a kind of target."""
 
     # The training parameters of a subclass that does not take them in __init__.
     solver: Any = "adam"
@@ -60,7 +60,7 @@ class NetworkHooks(ABC):
 
     @abstractmethod
     def _network_config(self, plan: Plan) -> dict:
-        """Return what the network is built from, in plain Python."""
+        """Return the config for `_build`, of plain Python objects."""
 
     @abstractmethod
     def _build(self, config: dict, seed: int = 0) -> nn.Module:

@@ -108,8 +108,9 @@ class _DenseFamily(BaseNetwork):
         network.initialize(self.weight_init, rng)
 
     def _has_dense_gradient(self, plan):
-        # The hand-written gradient bypasses forward: hooks, autocast and compiled
-        # graphs would have no effect, and these layers and losses have none.
+        # The hand-written gradient bypasses forward, so hooks, autocast and compiled
+        # graphs would have no effect. Batch normalisation, embeddings and some losses
+        # have no hand-written gradient.
         needs_autograd = (
             self.batch_norm
             or plan.config["n_codes"]

@@ -104,7 +104,7 @@ class _ModuleFamily(BaseNetwork):
             self._choose_type_of_integers(plan, sample, first)
 
     def _choose_type_of_integers(self, plan, sample, first: bool) -> None:
-        """Pass integers to the module unchanged if it accepts them, else as floats."""
+        """Pass integers unchanged if the module accepts them, otherwise as floats."""
         if first and not self._accepts(plan, sample):
             plan.inputs.keeps_integers = False
             plan.float_type = "float64"
@@ -211,7 +211,7 @@ class _ModuleFamily(BaseNetwork):
         return targets.score(codes, targets.encode(np.asarray(y)), sample_weight)
 
     def _search_space(self):
-        # What is in the module is the user's to name.
+        # The parameters of the module are unknown here; users add them.
         return {**super()._search_space(), "max_grad_norm": [None, 0.1, 1.0]}
 
     def __sklearn_tags__(self):

@@ -30,7 +30,7 @@ def check_module_inputs(
     Parameters
     ----------
     estimator : estimator
-        Its loss says whether y may have any shape.
+        If its loss is callable, y may have any shape.
     X : array-like, dict or tuple of array-like, or torch.utils.data.Dataset
         The inputs. A dict passes arguments by name, a tuple by position.
     y : array-like, optional
@@ -90,7 +90,7 @@ def n_rows(X) -> int | None:
 
 
 def _may_keep_integers(X, schema: Schema | None) -> bool:
-    """Return whether X is an array of integers, which some modules take as is."""
+    """Return whether X is an array of integers, which some modules take unchanged."""
     if schema is not None:
         return schema.layout is not None
     if isinstance(X, torch.Tensor):
@@ -161,6 +161,8 @@ def _is_labelled(item, is_needed: bool) -> bool:
     """Return whether the last part of an item is its target."""
     if not isinstance(item, (tuple, list)) or len(item) < 2:
         return False
+    # In predict no target is needed, but fit and predict may get the same data set: a
+    # scalar is its target. An array could be another input.
     return is_needed or np.ndim(item[-1]) == 0
 
 

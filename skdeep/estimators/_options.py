@@ -42,7 +42,7 @@ def check_training_options(estimator, incremental: bool) -> None:
 
 
 def _check_lbfgs(estimator) -> None:
-    # L-BFGS compares losses between calls; a random one sends its line search astray.
+    # The line search of L-BFGS compares losses between calls; noise misleads it.
     dropout = getattr(estimator, "dropout", 0)
     if dropout > 0:
         raise ValueError(

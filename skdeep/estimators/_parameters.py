@@ -162,7 +162,7 @@ nesterovs_momentum : bool, default=True
 early_stopping : bool or 'loss', default=False
     Whether to stop when the validation score, or with 'loss' the validation loss, has
     not improved by ``tol`` for ``n_iter_no_change`` epochs. The weights of the best
-    epoch are kept. If False, the training loss is what must improve.
+    epoch are kept. If False, the training loss must improve.
 validation_fraction : float, default=0.1
     Share of the samples set aside for early stopping, unless ``X_val`` is given.
 validation_split : {'random', 'last'}, default='random'

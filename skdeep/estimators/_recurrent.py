@@ -196,11 +196,11 @@ class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNe
         check_is_fitted(self)
         dtype = (np.float64, np.float32)
         table, y, _ = self._check(X, y, dtype=dtype, schema=self._schema)
-        there = ~table.is_padding
+        is_step = ~table.is_padding
         weight = check_training_weight(sample_weight, table)
         if weight is not None:
-            weight = np.broadcast_to(weight[:, np.newaxis], there.shape)[there]
-        return float(metric(y[there], self.predict(X)[there], sample_weight=weight))
+            weight = np.broadcast_to(weight[:, np.newaxis], is_step.shape)[is_step]
+        return float(metric(y[is_step], self.predict(X)[is_step], sample_weight=weight))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -113,7 +113,7 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
 
     See Also
     --------
-    BaseNetwork : The methods that a subclass gives, with an example.
+    BaseNetwork : The methods that a subclass implements, with an example.
     """
 
     # loss is the first positional parameter, as in scikit-learn's MLPRegressor.
@@ -176,7 +176,7 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
         """Warn if the network is no better than a constant and y far from 0 and 1."""
         losses = [record["train_loss"] for record in task.state.history]
         is_named = self.loss in _BEST_CONSTANTS
-        # After one part of the data nothing can be said.
+        # One call of partial_fit is too early to tell.
         if task.is_partial or plan.targets.scale is not None or not losses:
             return
         if not is_named or not (found := _find_unscaled_output(task.train.target)):

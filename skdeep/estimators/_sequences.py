@@ -36,8 +36,8 @@ def check_sequences(
     Parameters
     ----------
     estimator : estimator
-        ``embedding_dim`` and ``vocabulary_size`` say whether X holds token ids,
-        ``return_sequences`` whether y has a value for each step.
+        X holds token ids if its ``embedding_dim`` is set; y has a value for each step
+        if ``return_sequences`` is.
     X : array-like of shape (n_samples, n_timesteps[, n_features]) or list of arrays
         The user's sequences.
     y : array-like
@@ -224,7 +224,7 @@ def _without_trailing(is_empty: np.ndarray) -> np.ndarray:
 
 def _read_tokens(estimator, X, dtype, schema) -> tuple[Sequences, Schema]:
     """Check sequences of token ids; zeros at the end are padding."""
-    # As given: a conversion to int would turn 1.5 into a valid id.
+    # Without a conversion to int, which would turn 1.5 into a valid id.
     X = check_array(X, dtype=None, input_name="X")
     _check_ids(X, estimator.embedding_dim)
     lengths = _without_trailing(X == 0)

@@ -36,10 +36,10 @@ from skdeep.estimators._series_columns import (
 )
 from skdeep.estimators._validation import Schema, check_target, stand_in
 
-_DATE_COLUMN_ADVICE = "Name the column of dates by date_column, or make it the index."
-_NAMES_ADVICE = "Name the column that holds the names of several series by groups."
+_DATE_COLUMN_ADVICE = "Set date_column to the column of dates, or make it the index."
+_NAMES_ADVICE = "If a column holds the names of series, set groups to it."
 _GROUPS_ADVICE = (
-    "If they are several series, name the column that tells them apart by groups."
+    "If they are several series, set groups to the column that names the series."
 )
 
 
@@ -47,7 +47,7 @@ _GROUPS_ADVICE = (
 class Group:
     """One series: its key, the positions of its rows, and their times if any.
 
-    ``origin`` is where the times were found. The key of an only series is None.
+    ``origin`` is where the times were found. The key of a single series is None.
     """
 
     key: Any

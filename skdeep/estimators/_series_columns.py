@@ -115,6 +115,7 @@ def as_rows(X, takes_arrays: bool = True, name: str = "X"):
 
 
 def check_unique_columns(X, name: str) -> None:
+    """Raise if a data frame repeats a column name: columns are found by name."""
     columns = list(getattr(X, "columns", ()))
     repeated = [c for i, c in enumerate(columns) if c in columns[:i]]
     if repeated:
@@ -279,7 +280,7 @@ def _fill_columns(
     """Return a frame with all columns of X, NaN in those that are not read."""
     labels: Any = layout.labels
     asked = [
-        requested_columns(estimator, p, _Named(labels), len(labels))
+        requested_columns(estimator, p, _ColumnNames(labels), len(labels))
         for p in LABEL_PARAMETERS
     ]
     needed = [labels[i] for part in (known, *asked) for i in part]
@@ -298,7 +299,7 @@ def _fill_columns(
 
 
 @dataclass
-class _Named:
+class _ColumnNames:
     """The names of the columns of X."""
 
     columns: list

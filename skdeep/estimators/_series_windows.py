@@ -1,4 +1,4 @@
-"""What a forecaster remembers of each series, and the windows cut from series."""
+"""What a forecaster stores of each series, and the windows cut from series."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skdeep.estimators._series_columns import ColumnLayout
 
 @dataclass
 class SeriesPast:
-    """What a forecaster keeps of a series: its context, time axis and code."""
+    """What a forecaster stores of a series: its context, time axis and code."""
 
     key: Any
     context: RowContext

@@ -48,7 +48,7 @@ class LayerSummary:
 class NetworkSummary:
     """The layers of a trained network, their output shapes and parameter counts.
 
-    It prints as a table, and is one in a notebook.
+    It prints as a table of text, in a notebook as a table of HTML.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class NetworkSummary:
             (
                 layer.name or "(network)",
                 layer.kind,
-                _shown(layer.output_shape),
+                _format_shape(layer.output_shape),
                 f"{layer.n_trainable:,}",
                 f"{layer.n_frozen:,}",
             )
@@ -134,7 +134,7 @@ class NetworkSummary:
         )
 
 
-def _shown(shape: tuple[int | str, ...] | None) -> str:
+def _format_shape(shape: tuple[int | str, ...] | None) -> str:
     if shape is None:
         return _UNKNOWN
     return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
@@ -247,7 +247,7 @@ def _shapes_of_one_run(
             positional, named = _example(inputs, n_rows, first.device)
             network(*positional, **named)
     except Exception:
-        # A user's module may refuse made-up inputs. Layers before that have shapes.
+        # A user's module may reject made-up inputs. Layers before that have shapes.
         pass
     finally:
         for hook in hooks:

@@ -60,6 +60,8 @@ class TrainedNetwork:
         if self._cached is None or self._cached[0] != device:
             tensors = {name: as_tensor(a) for name, a in self.arrays.items()}
             module = build(self.config)
+            # assign: the module takes over the tensors, which are views of the arrays,
+            # so that `set_array` changes both.
             module.load_state_dict(tensors, assign=True)
             self._cached = device, module.to(device).eval()
         return self._cached[1]
@@ -120,7 +122,7 @@ class TrainedModule:
     """
 
     def __init__(self, module: nn.Module):
-        # Gradients are as large as the weights and of no use any more.
+        # Gradients are as large as the weights, and no longer needed.
         for parameter in module.parameters():
             parameter.grad = None
         self._module = module.eval()
@@ -270,6 +272,7 @@ def copy_module(module: nn.Module) -> nn.Module:
 
     ``copy.deepcopy`` raises for tensors that are part of a graph.
     """
+    # The memo maps ids to finished copies: deepcopy takes these instead of its own.
     memo = {
         id(t): t.detach().clone() for t in _tensors_in(module) if t.grad_fn is not None
     }

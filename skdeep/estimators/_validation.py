@@ -33,7 +33,7 @@ from skdeep.encoding import (
 
 @dataclass(frozen=True)
 class Schema:
-    """What a check has found in the training rows; later rows are compared with it.
+    """What the checks found in the training rows; later rows are compared with it.
 
     Parameters
     ----------
@@ -76,6 +76,7 @@ def stand_in(estimator, schema: Schema | None):
 
     The estimator itself must not change until its fit has succeeded.
     """
+    # Not ``clone``, which would check the parameters and drop those that are not ones.
     copied = object.__new__(type(estimator))
     vars(copied).update(vars(estimator))
     vars(copied).pop("feature_names_in_", None)

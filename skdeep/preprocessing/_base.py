@@ -1,4 +1,4 @@
-"""Base classes and checks that the transformers share."""
+"""Base classes and checks of the transformers."""
 
 from __future__ import annotations
 

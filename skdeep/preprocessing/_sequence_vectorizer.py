@@ -1,4 +1,4 @@
-"""SequenceVectorizer: a transformer of documents to sequences of token ids."""
+"""SequenceVectorizer: turns documents into sequences of token ids."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _check_documents(X) -> None:
         raise TypeError(f"X must be an iterable of documents, got {X!r}.")
 
 
-def _texts(X: Iterable) -> Iterator[str | bytes]:
+def _checked_texts(X: Iterable) -> Iterator[str | bytes]:
     """Yield the documents, checking that they are text."""
     for row, document in enumerate(X):
         if not isinstance(document, (str, bytes)):
@@ -71,7 +71,7 @@ def _texts(X: Iterable) -> Iterator[str | bytes]:
         yield document
 
 
-def _files(X: Iterable, kind: str) -> Iterator:
+def _checked_files(X: Iterable, kind: str) -> Iterator:
     """Yield the documents, checking that they are files or names of files.
 
     ``open`` accepts numbers too, and would close a file descriptor such as standard
@@ -99,7 +99,7 @@ def _tokens_of(document, analyze) -> Iterable:
 
 @contextlib.contextmanager
 def _noting_user_functions() -> Iterator[None]:
-    """Note in errors that a function that the user has passed was called."""
+    """Add a note to errors raised by functions that the user has passed."""
     try:
         yield
     except Exception as error:
@@ -371,7 +371,7 @@ class SequenceVectorizer(
 
     def _learn(self, X) -> list:
         """Learn the vocabulary; return the tokens of the documents."""
-        counter = self._counter(_TOKENIZING)
+        counter = self._make_counter(_TOKENIZING)
         with naming("ngram_range"):
             counter._validate_ngram_range()
         counter._warn_for_unused_params()
@@ -456,12 +456,12 @@ class SequenceVectorizer(
         """Split documents into tokens, at most `max_length` of each."""
         with naming("X"):
             _check_documents(X)
-        analyze = self._counter(_TOKENIZING).build_analyzer()
+        analyze = self._make_counter(_TOKENIZING).build_analyzer()
         takes_anything = callable(self.analyzer) or self.preprocessor is not None
         if self.input == "content" and not takes_anything:
-            X = _texts(X)
+            X = _checked_texts(X)
         elif self.input != "content":
-            X = _files(X, self.input)
+            X = _checked_files(X, self.input)
         # An error raised by the user's function must not be reported as one of X.
         has_user_function = takes_anything or self.tokenizer is not None
         with _noting_user_functions() if has_user_function else naming("X"):
@@ -474,11 +474,11 @@ class SequenceVectorizer(
 
     def _select_terms(self, documents: list[list[str]]) -> list[str]:
         """Return the terms of the vocabulary, in alphabetical order."""
-        counter = self._counter(("max_df", "min_df", "max_features"))
+        counter = self._make_counter(("max_df", "min_df", "max_features"))
         counter.set_params(analyzer=_identity).fit(documents)
         return sorted(counter.vocabulary_)
 
-    def _counter(self, names) -> CountVectorizer:
+    def _make_counter(self, names) -> CountVectorizer:
         """Return scikit-learn's vectorizer with the named parameters."""
         return CountVectorizer(**{name: getattr(self, name) for name in names})
 

@@ -1,4 +1,4 @@
-"""SlidingWindow: a transformer of rows in time order to windows of rows."""
+"""SlidingWindow: turns rows in time order into windows of rows."""
 
 from __future__ import annotations
 
@@ -60,11 +60,12 @@ def _cut_windows(rows: np.ndarray, before: np.ndarray, window: int) -> np.ndarra
 class SlidingWindow(
     ObservedFit, ArrayOutput, ExplainedParameters, VersionedPickle, BaseEstimator
 ):
-    """Turn each row into a window of the rows up to it, for networks of sequences.
+    """Turn each row into the window of rows that ends with it.
 
     Row t becomes rows t - window + 1 to t, oldest first. The number of rows does not
-    change, so the transformer can precede an estimator of sequences in a pipeline, and
-    y stays as it is. A window ends with its own row and contains no later one.
+    change, so the transformer can precede an estimator of sequences, such as
+    LSTMClassifier, in a pipeline, and y needs no change. A window ends with its own row
+    and contains no later one.
 
     Parameters
     ----------
@@ -174,7 +175,7 @@ class SlidingWindow(
         1
         """
         with self._observed(X, y):
-            # Times first: in an unsorted X, the order is the problem to report.
+            # Times first: an unsorted X must raise the error about its order.
             times = times_of(X)
             rows = self._check(X, reset=True)
             axis = learn_time_axis(times, self.freq)

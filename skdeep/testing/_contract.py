@@ -49,14 +49,14 @@ def estimator_contract_checks(estimator) -> Iterator[tuple[Any, Callable]]:
 def check_estimator_contract(
     estimator, *, expected_failed_checks: Mapping[str, str] | None = None
 ) -> None:
-    """Check that an estimator keeps what skdeep's own estimators promise.
+    """Check that an estimator meets the contract of skdeep's own estimators.
 
     scikit-learn's :func:`~sklearn.utils.estimator_checks.check_estimator` checks its
     API, and is called separately. These checks ask for more: ``random_state`` decides
     the result, a second fit forgets the first one, copies and pickles predict the same
     and hold no tensors, errors name the argument, a failed fit changes nothing, no
-    global state is changed, NaN is never predicted, and so on. Each check's docstring
-    says what it asks for.
+    global state is changed, NaN is never predicted, and so on. The docstring
+    of each check states its requirement.
 
     Parameters
     ----------

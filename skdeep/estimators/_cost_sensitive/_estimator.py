@@ -159,7 +159,7 @@ default='auto'
         (five for a network of skdeep), or as many as the rarest class has rows. If
         every fold comes after its training rows, as with
         :class:`~sklearn.model_selection.TimeSeriesSplit` and
-        :class:`PurgedTimeSeriesSplit`, thresholds are learnt from earlier folds only.
+        :class:`PurgedTimeSeriesSplit`, thresholds are learned from earlier folds only.
         The fits use joblib: see ``joblib.parallel_config``.
     random_state : int, RandomState instance, default=None
         Determines the folds, and seeds every ``random_state`` of ``estimator`` that is

@@ -196,7 +196,7 @@ class OutOfFold:
     probabilities: dict[TrainingMode, np.ndarray]
 
     def usable_for(self, fold: int) -> np.ndarray:
-        """Return a mask of the predictions that a rule for a fold may be learnt from.
+        """Return a mask of the predictions that a rule for a fold may be learned from.
 
         These are the other folds and, if folds are in time order, only earlier rows.
         """

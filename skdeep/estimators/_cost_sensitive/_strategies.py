@@ -100,7 +100,7 @@ class TrainingRows:
 
     ``weight`` and ``row_costs`` (by name) are the arguments of ``fit``, which may be
     None; ``labelled`` has their defaults filled in. ``fit_params`` are for the model's
-    ``fit``. ``follows_weights`` says whether the odds of the wrapped classifier do.
+    ``fit``. ``follows_weights`` is as in `TrainingMode`, for the wrapped classifier.
     """
 
     X: Any
