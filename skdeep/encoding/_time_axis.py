@@ -435,8 +435,8 @@ def _warn_of_gaps(times: pd.Index, fit: CalendarFit, origin: Origin) -> None:
         warn(
             f"The {origin} is irregular: {fit.n_missing} of its "
             f"{fit.positions[-1] + 1} steps of {fit.calendar.name} have no row. It has "
-            f"{len(gaps)} gap(s); {_longest(times, steps, gaps)}. The next row is assumed to come "
-            f"one step of {fit.calendar.name} after the last. {_ADVICE}"
+            f"{len(gaps)} gap(s); {_longest(times, steps, gaps)}. The next row is "
+            f"assumed to come one step of {fit.calendar.name} after the last. {_ADVICE}"
         )
     elif len(gaps):
         warn(_gap_message(times, steps, gaps, str(origin)))
