@@ -109,6 +109,7 @@ def _match(file: TextFile, cells: pd.Series) -> tuple[str, list[dict]]:
     found = [_match_one(cell) for cell in cells]
     formats = [name for name, _ in found]
     commonest = Counter(filter(None, formats)).most_common(1)
+    # By majority: errors must name the odd line, even if it is the first one.
     name = commonest[0][0] if commonest else ""
     for line, cell, other in zip(cells.index, cells, formats, strict=True):
         if not other:

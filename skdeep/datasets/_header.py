@@ -192,6 +192,7 @@ def _find_columns(names: list[str]) -> dict[str, int]:
     volumes = [i for i, name in enumerate(names) if _VOLUME_OF.fullmatch(name)]
     if volumes:
         columns.setdefault("volume", volumes[0])
+    # pandas writes an index without a name as an empty first name.
     if columns.get("close", 0) > 0 and keys[0] in _NO_NAMES:
         columns.setdefault("date", 0)
     return columns

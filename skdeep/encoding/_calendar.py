@@ -31,6 +31,7 @@ def as_offset(freq) -> Any:
     try:
         offset = pd.tseries.frequencies.to_offset(freq)
         stamps = [pd.Timestamp("2000-01-15 12:00")]
+        # Offsets such as -1 day are valid in pandas, but do not lead forward.
         stamps += [stamps[0] + offset, stamps[0] + offset + offset]
     except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(
@@ -211,6 +212,7 @@ class Calendar:
     def _with_freq(self, dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
         """Return the dates with their offset as ``freq``, if they conform to it."""
         if self.marks is None:
+            # pandas raises if a date does not conform: daylight saving may shift one.
             with contextlib.suppress(ValueError):
                 return pd.DatetimeIndex(dates, freq=self.offset)
         return dates
@@ -234,6 +236,7 @@ def localize(dates: pd.DatetimeIndex, zone) -> pd.DatetimeIndex:
         return dates
     first = np.ones(len(dates), bool)
     dates = dates.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
+    # A time that is shifted forward may coincide with the next one.
     return dates.unique()
 
 

@@ -144,6 +144,7 @@ class ErrorQuantiles:
             The code of the series; `UNSEEN` for one that was not in the training rows.
         """
         levels = np.linspace(0, 1, _N_LEVELS)
+        # Between two levels, the higher one: the coverage is not less than requested.
         values = self.values[series][np.searchsorted(levels, coverage)]
         return values * spreads[:, np.newaxis]
 

@@ -282,6 +282,7 @@ def _codes_of(column: np.ndarray, known: np.ndarray) -> np.ndarray:
         )
     except TypeError as error:
         raise TypeError(_MIXED_CATEGORIES.format(kinds=_type_names(column))) from error
+    # -1, for an unknown value, becomes 1.
     codes = codes.astype(np.int64) + 2
     codes[pd.isna(column)] = 0
     return codes

@@ -284,6 +284,7 @@ class ValueTargets:
 
 def r2(expected, predicted, weight, multioutput="uniform_average") -> float:
     """Return R²; NaN for a single row."""
+    # scikit-learn would warn.
     if len(expected) < 2:
         return math.nan
     with np.errstate(over="ignore", invalid="ignore"):

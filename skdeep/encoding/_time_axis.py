@@ -96,6 +96,7 @@ class TimeAxis:
         stamps = _stamps(times)
         self.kind = _index_kind(times)
         self.name, self.zone = times.name, _portable(getattr(times, "tz", None))
+        # Differences of local times would jump at daylight-saving changes.
         values = _in_utc(stamps)
         steps = np.diff(values)
         self.ends = values[[0, -1]]

@@ -117,6 +117,7 @@ class Windows:
         code : int, default=0
             The code of the series.
         """
+        # Laid out as an unknown window, copies of the first row, and the known rows.
         known = np.concatenate([before, rows])
         n_edge = max(window, horizon)
         blank = np.broadcast_to(unknown, (window, len(unknown)))

@@ -391,6 +391,7 @@ class BaseNetwork(
             return targets.score(decode(raw), valid.codes, valid.weight)
 
         options = self._training_options(len(sample))
+        # May differ from the parameter, see `_choose_monitor`.
         options = replace(options, early_stopping=plan.early_stopping)
         kind = DenseLearner if self._has_dense_gradient(plan) else Learner
         objective = Supervised(loss, plan.n_scores, self.precision)
@@ -426,6 +427,7 @@ class BaseNetwork(
 
     def _training_options(self, n_samples: int) -> TrainingOptions:
         """Return the training parameters with the batch size resolved."""
+        # A subclass need not have every parameter: the class attributes are defaults.
         given = {
             f.name: getattr(self, f.name, f.default) for f in fields(TrainingOptions)
         }
@@ -470,6 +472,7 @@ class BaseNetwork(
                 task.learner.module, plan, is_final=is_final
             ),
             "_state": task.state,
+            # skorch takes callbacks, or pairs of a name and a callback.
             "callbacks_": [
                 item[-1] if isinstance(item, tuple) else item for item in task.callbacks
             ],

@@ -259,6 +259,7 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         array(['low', 'high'], dtype='<U4')
         """
         raw = self._raw_scores(X)
+        # By raw scores: probabilities near 1 are rounded, and may tie.
         return self._targets.decode(self._targets.codes_from(raw).numpy())
 
     @explaining_arguments

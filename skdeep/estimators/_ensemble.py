@@ -204,6 +204,8 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
 
     def _fit_members(self, X, y, sample_weight) -> None:
         device = resolve_device(self.device)
+        # All draws come from it, in this order: folds, trees, hyperparameters,
+        # features, seeds of networks. Another order would change every result.
         rng = make_rng(self.random_state)
         sample = self._sample(X, y, sample_weight)
         n_samples = len(sample)

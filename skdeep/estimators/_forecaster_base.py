@@ -116,6 +116,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         needed = targets.window + targets.horizon
         groups = select_long_series(series.groups, targets.window, targets.horizon)
         codes = self._codes(groups, targets)
+        # Also of series too short to train on: their next rows can be forecast.
         axes = [group.time_axis(self.freq, targets.horizon) for group in series.groups]
         plan.fitted["_pasts"] = [
             SeriesPast(
@@ -150,6 +151,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         )
         if not is_split.any():
             self._raise_split_error(n_rows.max(), n_valid.max())
+        # The series that each window lies in.
         which = np.searchsorted(starts, windows.starts, side="right") - 1
         first_valid, is_split = (stops - n_valid)[which], is_split[which]
         # A horizon lies between the last training and the first validation target, as
@@ -281,6 +283,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             windows = self._windows_before(before, rows, self._code(group.key, pasts))
             # Keep the last step of each path only: whole paths may fill the memory.
             parts += [part[:, -1] for part in self._in_chunks(windows, coverage)]
+        # Back to the order of X, in which the rows of several series may alternate.
         order = np.concatenate([group.rows for group in series.groups])
         forecasts = np.empty((len(order), *parts[0].shape[1:]), parts[0].dtype)
         forecasts[order] = np.concatenate(parts)

@@ -118,6 +118,7 @@ def _read_array(name: str, x) -> np.ndarray:
     check_numeric_types(x, name)
     with naming("X"):
         array = check_array(x, dtype=None, **options)
+        # Integers are kept for now: they may be token ids.
         if array.dtype.kind not in "iuf":
             array = check_array(array, dtype=np.float64, **options)
     return array

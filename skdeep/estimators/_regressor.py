@@ -57,6 +57,7 @@ def _values_by_output(codes: np.ndarray) -> np.ndarray:
 @np.errstate(over="ignore")
 def _is_on_another_scale(known: np.ndarray, new: np.ndarray) -> bool:
     """Return whether most new values are outliers, or all lie in a narrow range."""
+    # Halves, since differences of large values may overflow.
     low, high = known.min(), known.max()
     half = high / 2 - low / 2
     if not half:

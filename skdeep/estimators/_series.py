@@ -312,6 +312,7 @@ def _split_series(
     if keys is None:
         return [Group(None, np.arange(n_rows), times_of(times, origin), origin)]
     groups = []
+    # In order of occurrence. numpy.unique sorts, and fails for keys of several types.
     for key in pd.unique(keys):
         rows = np.flatnonzero(keys == key)
         part = times.iloc[rows] if hasattr(times, "iloc") else None

@@ -233,6 +233,7 @@ def _shapes_of_one_run(
 
     def record(name: str):
         def hook(module, arguments, output) -> None:
+            # A recurrent layer returns its output and its state.
             while isinstance(output, (tuple, list)) and output:
                 output = output[0]
             if isinstance(output, Tensor):

@@ -201,6 +201,7 @@ class StoredTensor:
 
     def tensor(self) -> Tensor:
         """Return the tensor."""
+        # A copy: an array that joblib has mapped to memory is read-only.
         values = torch.from_numpy(np.array(self.array))
         if self.dtype == "bfloat16":
             values = values.view(torch.bfloat16)
@@ -230,6 +231,7 @@ def _dumped(module: nn.Module, kind: Any, tensors: list[Tensor]) -> bytes:
         def persistent_id(self, value):
             if not _is_storable(value):
                 return None
+            # Once per tensor, so that shared weights are still shared after loading.
             if id(value) not in numbers:
                 numbers[id(value)] = len(tensors)
                 tensors.append(value)

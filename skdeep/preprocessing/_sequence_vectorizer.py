@@ -149,6 +149,7 @@ def _pad(sequences: list[list[int]], width: int | None) -> np.ndarray:
     width = int(lengths.max() if width is None else width)  # scikit-learn takes True
     padded = np.full((len(sequences), width), PADDING)
     is_token = np.arange(width) < lengths[:, np.newaxis]
+    # The mask is read row by row, in the order of the chained tokens.
     padded[is_token] = np.fromiter(chain.from_iterable(sequences), padded.dtype)
     return padded
 
@@ -466,7 +467,9 @@ class SequenceVectorizer(
         has_user_function = takes_anything or self.tokenizer is not None
         with _noting_user_functions() if has_user_function else naming("X"):
             documents = [
-                list(islice(_tokens_of(each, analyze), self.max_length)) for each in X
+                # Truncated while reading: an analyzer may yield tokens without end.
+                list(islice(_tokens_of(each, analyze), self.max_length))
+                for each in X
             ]
         if not documents:
             raise ValueError("X must hold at least one document, got none.")

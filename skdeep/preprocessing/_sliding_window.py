@@ -52,6 +52,7 @@ def _cut_windows(rows: np.ndarray, before: np.ndarray, window: int) -> np.ndarra
         edge = np.repeat(first, window - 1 - len(before), axis=0)
     except (OverflowError, ValueError) as error:  # more rows than numpy can count
         raise MemoryError(f"Not enough memory for window={window} rows.") from error
+    # One copy, of which all windows are views.
     padded = np.concatenate([edge, before, rows])
     windows = np.lib.stride_tricks.sliding_window_view(padded, window, axis=0)
     return windows.transpose(0, 2, 1)  # from (n_rows, n_features, window)

@@ -93,6 +93,7 @@ def check_refit_forgets(estimator) -> None:
     data, other = make_data(estimator), make_data(estimator, seed=1)
     fresh = fitted(estimator, data)
     if not takes_documents(estimator):
+        # With column names, which the next fit must forget.
         other = Data(named(other.X), other.y)
     again = fitted(estimator, other).fit(*data.arguments)
     assert_equal(
@@ -117,6 +118,7 @@ def check_copies_answer_equally(estimator) -> None:
     }
     for how, each in copies.items():
         assert_equal(predictions(each, data.X), expected, f"differs after being {how}")
+    # Unfitted, too: searches send estimators to other processes.
     pickle.loads(pickle.dumps(clone(estimator)))
 
 
@@ -186,6 +188,7 @@ def _bad_calls(estimator, data: Data) -> Iterator[tuple[str, Callable]]:
 def _with_value(values: np.ndarray, value) -> np.ndarray:
     """Return a copy in which one value is replaced."""
     changed = values.copy()
+    # Not in the first row, the only one that some shortcuts look at.
     changed[(3,) * changed.ndim] = value
     return changed
 
@@ -229,6 +232,7 @@ def check_global_state_is_kept(estimator) -> None:
     given = copy.deepcopy(data)
     model = seeded(estimator)
     parameters = repr(model)
+    # After cloning and printing, which are not what is checked.
     before = _global_state()
     model.fit(*data.arguments)
     predictions(model, data.X)
@@ -263,6 +267,7 @@ def _global_state() -> dict[str, Any]:
 def check_never_predicts_nan(estimator) -> None:
     """A fit that diverges raises an error, or keeps finite weights."""
     data = make_data(estimator)
+    # So high that the first step overflows.
     options: dict[str, Any] = {"learning_rate_init": 1e20}
     parameters = estimator.get_params()
     if "solver" in parameters:
@@ -397,6 +402,7 @@ def check_parallel_fits_are_equal(estimator) -> None:
     expected = predicted(1)
     with joblib.parallel_config(backend="threading"):
         assert_equal(predicted(2), expected, "differs in threads")
+    # A population adds up in another order.
     with joblib.parallel_config(backend="skdeep"):
         assert_close(predicted(2), expected, "differs in a population", rtol=1e-4)
 

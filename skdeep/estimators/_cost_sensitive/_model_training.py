@@ -56,6 +56,7 @@ def _reseed(model, number: int):
     model = clone(model)
     for name, seed in model.get_params().items():
         if name.split("__")[-1] == "random_state":
+            # A sequence as a seed: seed + number may be another model's seed.
             rng = np.random.RandomState([int(seed), number])
             model.set_params(**{name: int(rng.randint(np.iinfo(np.int32).max))})
     return model
@@ -217,6 +218,7 @@ def cross_validate_models(
     """Train every model on every fold and predict the held-out rows."""
     # One Parallel call for all modes, so that their fits can run together.
     found = Parallel()(
+        # A clone for each job: threads must not share a model.
         delayed(_train_and_predict)(clone(model), mode, rows, *fold)
         for mode, model in models.items()
         for fold in folds

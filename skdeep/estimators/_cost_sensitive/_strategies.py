@@ -153,6 +153,7 @@ class TrainingRows:
         by_class = np.broadcast_to(by_class, (len(self.y), len(self.classes)))
         by_row = by_class[np.arange(len(self.y)), self.labelled.codes]
         weight = by_row * self.labelled.weight
+        # With the same sum, penalties such as alpha keep their strength.
         return weight * (self.labelled.weight.sum() / weight.sum())
 
     def cost_matrix(self, index) -> np.ndarray:
