@@ -85,7 +85,7 @@ def _key(name: str) -> str:
     return "".join(letter for letter in letters if letter.isalnum())
 
 
-_KEYS = {role: [_key(name) for name in names] for role, names in NAMES.items()}
+_COLUMN_KEYS = {role: [_key(name) for name in names] for role, names in NAMES.items()}
 
 
 class PriceTable(NamedTuple):
@@ -106,7 +106,7 @@ class PriceTable(NamedTuple):
     rows : list of CsvRow
         The rows below the header.
     symbol : str
-        The stock of the columns if the header names it, else empty.
+        The stock of the columns if the header names it, otherwise empty.
     """
 
     sep: str
@@ -185,7 +185,7 @@ def _find_columns(names: list[str]) -> dict[str, int]:
     """Return the position of the column of each role, by the first matching name."""
     keys = [_key(name) for name in names]
     columns = {}
-    for role, known in _KEYS.items():
+    for role, known in _COLUMN_KEYS.items():
         fitting = [key for key in known if key in keys]
         if fitting:
             columns[role] = keys.index(fitting[0])
@@ -248,4 +248,4 @@ def _is_symbol_line(cells: list[str], columns: dict[str, int], n_columns: int) -
 
 
 def _is_index_line(cells: list[str]) -> bool:
-    return _key(cells[0]) in _KEYS["date"] and not any(cells[1:])
+    return _key(cells[0]) in _COLUMN_KEYS["date"] and not any(cells[1:])

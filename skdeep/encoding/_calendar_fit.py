@@ -59,7 +59,7 @@ class CalendarFit(NamedTuple):
 
     @property
     def is_irregular(self) -> bool:
-        """Whether the times are too irregular to tell the next one."""
+        """Whether the times are too irregular to predict the next one."""
         if self.is_rough:
             return not self.is_even
         is_sparse = self.missing_share > _MISSING_SHARE

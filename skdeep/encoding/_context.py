@@ -107,7 +107,7 @@ class RowContext:
     def _is_training_start(self, rows, times) -> bool:
         """Return whether `rows` begin with the first training rows.
 
-        They are then training data, and must not be given their own end as context.
+        They are then training data, whose own end must not become their context.
         """
         n = min(len(rows), len(self.head))
         if self._has_times_like(times) and not self.axis.begins_with(times):
@@ -118,7 +118,7 @@ class RowContext:
         if not self._has_times_like(times):
             return context == "train"
         if context == "train":
-            # Rows from within the training rows must not be given their own future.
+            # For rows within the training rows, the last ones would be the future.
             return self.axis.is_before(times)
         return self.axis.follows(times)
 

@@ -153,7 +153,7 @@ def _quantiles(errors: np.ndarray, usual: np.ndarray | None = None) -> np.ndarra
     """Return conformal quantiles of each step, (_N_LEVELS, horizon, n_targets).
 
     The quantile at a level is the ceil((n + 1) * level)-th smallest of the n errors.
-    Where n is smaller than that, it is ``usual``, or else the largest error.
+    Where n is smaller than that, it is ``usual``, or the largest error if that is None.
     """
     levels = np.linspace(0, 1, _N_LEVELS)[:, np.newaxis, np.newaxis]
     n = np.count_nonzero(~np.isnan(errors), axis=0)  # (horizon, n_targets)

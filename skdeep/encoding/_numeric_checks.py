@@ -210,7 +210,7 @@ def _other_columns(X) -> Iterator[tuple[Any, str | None, Any]]:
 
 
 def _non_numeric_kind(values) -> str | None:
-    """Return the kind of values that are not numeric, such as "dates", else None."""
+    """Return the kind of non-numeric values, such as "dates"; None for numbers."""
     kind = values.dtype.kind
     # Only objects need to be inspected, which is slow.
     if kind != "O":

@@ -99,7 +99,7 @@ class CategoryColumns:
     def _output_positions(self, counts: np.ndarray) -> np.ndarray:
         """Return the output of each code among those of its column, -1 for none."""
         seen = np.flatnonzero(counts)
-        # Stable, so that ties are broken alike on every machine.
+        # Stable, so that ties are broken the same way on every machine.
         order = seen[np.argsort(-counts[seen], kind="stable")]
         has_rare = len(order) > self.n_frequent
         table = np.full(len(counts), self.n_frequent if has_rare else -1)

@@ -56,7 +56,8 @@ class ClassTargets:
     def as_tensor(self, codes: np.ndarray, kind: str, dtype: torch.dtype) -> Tensor:
         """Return encoded targets in the form that the loss expects.
 
-        ``kind`` is "codes", "indicators" (of the second class), or else one-hot rows.
+        ``kind`` is "codes", "indicators" (of the second class), or "distributions",
+        for one-hot rows.
         """
         if kind == "codes":
             return torch.from_numpy(codes.astype(np.int64))
@@ -69,7 +70,7 @@ class ClassTargets:
         """Return the index of the class with the highest raw score."""
         if raw.shape[1] > 1:
             return raw.argmax(1)
-        # With a single class, it is predicted whatever the score.
+        # A single class is predicted for any score.
         return (raw[:, 0] > 0).long().clamp_max(len(self.classes_) - 1)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:

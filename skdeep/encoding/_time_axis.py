@@ -75,7 +75,7 @@ class TimeAxis:
     times : Index
         The time of each row, as `times_of` returns it.
     fit : CalendarFit or None
-        The calendar of these times; None if they are too few to tell.
+        The calendar of these times; None if there are too few.
     source : {"freq", "index", "rows"}
         Whether the calendar is the user's parameter, the ``freq`` of the index, or
         inferred from the rows.

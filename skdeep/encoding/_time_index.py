@@ -31,7 +31,7 @@ _OTHER_DATE = re.compile(
 class Origin(NamedTuple):
     """Where times were found, in messages: in the index of rows or in a column.
 
-    ``advice`` says what to do if the rows are those of several series.
+    ``advice`` is added to messages in case the rows are those of several series.
     """
 
     rows: str = "X"

@@ -28,7 +28,7 @@ class Scaling:
     series : int or ndarray of shape (n_rows,)
         The code of the series of each row, ascending, or of all rows.
     shared : list of int, default=()
-        Columns that are scaled alike in all series.
+        Columns that have the same scale in all series.
 
     Attributes
     ----------

@@ -301,7 +301,7 @@ class WindowEncoder:
 
     Columns are scaled by the mean and spread of the training rows; target columns come
     first. Targets are scaled by series. Other columns are scaled by all rows, since
-    their level may tell the series apart; a series has its own scale only for columns
+    their level may distinguish the series; a series has its own scale only for columns
     that move much less in it than over all series.
 
     Parameters
@@ -373,7 +373,7 @@ class WindowEncoder:
         is_missing = np.isnan(own).all(axis=0).reshape(n_windows, -1)
         mean = np.where(is_missing, usual_mean, mean)
         if windows.is_padded is not None:
-            # A window of padding alone is constant, which says nothing of the series.
+            # A window that holds only padding is constant, unlike the series.
             is_usable = (scale > 0) | ~windows.is_padded[:, np.newaxis]
             scale = np.where(is_usable, scale, usual_scale)
         return mean, np.where(scale == 0, 1, scale)

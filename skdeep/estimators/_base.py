@@ -79,7 +79,7 @@ class BaseNetwork(
     ``_build(config, seed=0) -> torch.nn.Module``
         A new network from that dict. Its ``forward`` takes a batch of rows,
         (n_samples, n_inputs) in the float type of X, and returns raw scores,
-        (n_samples, n_scores), without softmax or the like. Draws from torch's global
+        (n_samples, n_scores), without a softmax or sigmoid. Draws from torch's global
         generator are seeded with ``seed``, and the generator is restored afterwards.
         A trained network is built again from its config and ``state_dict``: all that it
         learns must be in parameters and buffers.
@@ -563,7 +563,7 @@ def _copy_callback(callback):
     """Return a copy of a callback, or the callback if it cannot be copied."""
     try:
         return copy.deepcopy(callback)
-    except Exception:  # open files, locks and the like cannot be copied
+    except Exception:  # open files and locks cannot be copied
         return callback
 
 
@@ -571,7 +571,7 @@ def _best_score(history: list[dict], early_stopping) -> float | None:
     """Return the validation score of the best epoch."""
     scored = [record for record in history if "valid_score" in record]
     if early_stopping == "loss":
-        # The weights of the epoch with the lowest loss are kept, whatever its score.
+        # The weights of the epoch with the lowest loss are kept, not the best score.
         scored = sorted(scored, key=lambda record: record["valid_loss"])[:1]
     finite = [r["valid_score"] for r in scored if np.isfinite(r["valid_score"])]
     return max(finite, default=None)

@@ -18,7 +18,7 @@ from skdeep.estimators._ensemble import DeepEnsemble
 from skdeep.estimators._parameters import documented
 from skdeep.losses import make_loss
 
-_LEAST_PROBABILITY = 1e-15  # keeps the log loss of a wrong, certain prediction finite
+_LOG_LOSS_FLOOR = 1e-15  # keeps the log loss of a wrong, certain prediction finite
 _LOG_LOSS = SimpleNamespace(loss="log_loss", label_smoothing=0.0)
 _SQUARED_ERROR = SimpleNamespace(loss="squared_error")
 
@@ -238,7 +238,7 @@ class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
         return predictions[..., np.arange(len(target)), target]
 
     def _row_losses(self, parts):
-        return -np.log(np.maximum(parts, _LEAST_PROBABILITY))
+        return -np.log(np.maximum(parts, _LOG_LOSS_FLOOR))
 
     def _store_held_out_scores(self, held_out, chosen, target, weight):
         codes = np.tensordot(chosen, held_out, 1).argmax(axis=1)

@@ -227,7 +227,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         self.__dict__.pop("feature_names_in_", None)
         self.__dict__.update(schema.attributes())
         self._dtype = float_dtype(X) or table.dtype.name
-        # Networks are trained in float32 whatever the type of X.
+        # Networks are trained in float32, regardless of the type of X.
         weight = check_training_weight(sample_weight, table, np.float32)
         with naming("y"):
             codes = self._set_up_targets(y)

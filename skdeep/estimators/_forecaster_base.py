@@ -140,7 +140,8 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
     def _hold_out(self, sample, targets, rng):
         """Hold out the last rows of each series, a horizon after the training rows.
 
-        A series that is too short to be split, among others, is used for training only.
+        If only some series are long enough to be split, the others are used for
+        training only.
         """
         windows = sample.table
         starts, stops = np.array(windows.spans).T
@@ -536,10 +537,10 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         return series, {group.key: group for group in series.groups}
 
     def _index_of(self, group: Group | None, axis: TimeAxis | None, steps, name: str):
-        """Return the index of a path: the dates of future, or else the next dates."""
+        """Return the index of a path: the dates of future if it has any, else the next."""
         if group is None or group.times is None or not len(group.times) or axis is None:
             return self._index_after(axis, steps)
-        # Default row numbers, or an index of another kind, say nothing about dates.
+        # Default row numbers, or an index of another kind, are not the next dates.
         is_default = not group.has_dates and not group.has_own_numbers
         is_other = self.date_column is None and axis.has_dates != group.has_dates
         if is_default or is_other:

@@ -68,7 +68,7 @@ dropout : float, default=0.5
 symmetric : bool or 'auto', default='auto'
     Whether to make the forecast of a negated window the negated forecast, so that a
     drift in the training rows is not extrapolated. 'auto' does so if only targets are
-    read and the loss treats errors above and below alike.
+    read and the loss weighs errors above and below equally.
 loss : {'squared_error', 'absolute_error', 'huber', 'quantile'} or callable, \
 default='absolute_error'
     Loss to minimise, averaged over steps and targets, in units of the training rows'

@@ -157,7 +157,7 @@ class NetworkHooks(ABC):
         """Warn if the validation targets are unlike the training targets."""
 
     def _score_is_informative(self, targets, valid: Sample) -> bool:
-        """Return whether the score on these rows can tell networks apart."""
+        """Return whether the score on these rows can distinguish networks."""
         return True
 
     def _warn_of_outcome(self, task: Task, plan: Plan) -> None:

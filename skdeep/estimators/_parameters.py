@@ -69,7 +69,7 @@ loss : {'log_loss', 'hinge', 'squared_hinge', 'kl_divergence', 'focal', \
 'expected_cost', 'pairwise_auc'} or callable, default='log_loss'
     The loss function. The hinge losses and 'pairwise_auc' give no probabilities.
     'expected_cost' is the expected cost of a decision drawn from the predicted
-    probabilities, which say how certain the decision is, not how probable a class is.
+    probabilities, which express how certain the decision is, not how probable a class.
     'pairwise_auc' compares each row with the rows of other classes in its batch, to
     maximise the area under the ROC curve; a pair is weighted by the product of its
     sample weights. 'kl_divergence' takes labels, or class probabilities as 2-D y. A

@@ -177,7 +177,7 @@ def summarise(network: nn.Module, inputs: list | None) -> NetworkSummary:
     ----------
     network : nn.Module
         A trained network. It is not changed: a copy is called, without data of the
-        user, and torch's generators are left as they are.
+        user, and torch's generators are restored.
     inputs : list or None
         What ``describe_inputs`` returned for a batch. None leaves shapes out.
     """
@@ -216,7 +216,7 @@ def _output_shapes(network: nn.Module, inputs: list | None) -> dict[str, Any]:
     try:
         # A user's module may keep a state that a call changes.
         network = copy_module(network).eval()
-    except Exception:  # whatever the user's class raises
+    except Exception:  # the user's class may raise anything
         return {}
     runs = [_shapes_of_one_run(network, inputs, n) for n in _BATCH_SIZES]
     return {
@@ -248,7 +248,7 @@ def _shapes_of_one_run(
             positional, named = _example(inputs, n_rows, first.device)
             network(*positional, **named)
     except Exception:
-        # A user's module may reject made-up inputs. Layers before that have shapes.
+        # A user's module may reject artificial inputs. Layers before that have shapes.
         pass
     finally:
         for hook in hooks:

@@ -101,7 +101,7 @@ def check_inputs(
     Parameters
     ----------
     estimator : estimator
-        Its tags say what X may be.
+        Its tags determine which X is valid.
     X, y : array-like
         The user's data; ``y="no_validation"`` checks X only.
     dtype : sequence of type
@@ -250,7 +250,7 @@ def flatten_column(y):
 
 
 def check_numeric_target(estimator, y) -> None:
-    """Raise if a regressor's y holds dates or the like, which numpy would convert."""
+    """Raise if a regressor's y holds dates or durations, which numpy would convert."""
     # scikit-learn's own checks report a y that is None or a str.
     if y is None or isinstance(y, str) or not is_regressor(estimator):
         return

@@ -78,7 +78,7 @@ class SlidingWindow(
         ``window - 1`` training rows.
 
         - "auto": the stored rows, if the index of X (dates or numbers) continues that
-          of the training rows, with no longer gap than the training rows have;
+          of the training rows, without a longer gap than the training rows have;
           otherwise padding as with "pad", with a warning the first time. Arrays have no
           index, so they are padded.
         - "train": the stored rows, unless the index of X starts within or before

@@ -262,7 +262,7 @@ class TrendFeatures(
         training rows (512, more than any indicator remembers).
 
         - "auto": the stored rows, if the index of X (dates or numbers) continues that
-          of the training rows, with no longer gap than the training rows have;
+          of the training rows, without a longer gap than the training rows have;
           otherwise none as with "pad", with a warning the first time. Arrays have no
           index, so they have no context.
         - "train": the stored rows, unless the index of X starts within or before

@@ -66,7 +66,7 @@ def _global_generators(seed: int) -> Iterator[None]:
 
 
 def check_random_state_decides(estimator) -> None:
-    """Equal seeds give bit-identical models, whatever state the global generators have.
+    """Equal seeds give bit-identical models, in any state of the global generators.
 
     With ``random_state=None`` numpy's global generator decides, and no other.
     """

@@ -80,7 +80,7 @@ class DecisionRule:
         Tuned shift of the threshold, in log-odds; a positive shift makes positive
         decisions rarer.
     constant : int, optional
-        The decision for every row, whatever its probabilities.
+        The decision for every row, regardless of its probabilities.
     costs : ndarray of shape (1, n_classes, n_decisions), optional
         Costs that replace those of the rows.
     """

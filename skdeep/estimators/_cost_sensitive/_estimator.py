@@ -311,7 +311,7 @@ default='auto'
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows, or whatever else ``estimator`` takes, such as sequences.
+            Training rows, or any other input of ``estimator``, such as sequences.
         y : array-like of shape (n_samples,)
             Classes.
         sample_weight : array-like of shape (n_samples,), default=None

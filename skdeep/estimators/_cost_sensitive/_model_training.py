@@ -115,7 +115,7 @@ def _request_weight(model, prefix: str) -> None:
     """Make the last step of a pipeline request ``sample_weight``.
 
     The weights come from the costs and are not the user's metadata, so the last step
-    gets them whatever it requests, and other steps only if they request them.
+    always gets them, and other steps only if they request them.
     """
     steps = {**model.get_params(), prefix.removesuffix("__"): split_last_step(model)[1]}
     for name, step in steps.items():
@@ -140,7 +140,7 @@ def predict_probabilities(model, mode: TrainingMode, X, classes) -> np.ndarray:
         predicted = np.stack([1 - second, second], axis=1)
     else:
         predicted = np.asarray(model.predict_proba(X), dtype=np.float64)
-    _check_probabilities(predicted, model)
+    _check_predicted_probabilities(predicted, model)
     if len(model.classes_) == len(classes):
         return predicted
     # The training rows of a fold may lack a class.
@@ -149,7 +149,7 @@ def predict_probabilities(model, mode: TrainingMode, X, classes) -> np.ndarray:
     return p
 
 
-def _check_probabilities(p: np.ndarray, model) -> None:
+def _check_predicted_probabilities(p: np.ndarray, model) -> None:
     """Raise if the output of ``predict_proba`` cannot be probabilities."""
     kind, n_classes = type(split_last_step(model)[1]).__name__, len(model.classes_)
     if p.ndim != 2 or p.shape[1] != n_classes:
