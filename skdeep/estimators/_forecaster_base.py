@@ -537,7 +537,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         return series, {group.key: group for group in series.groups}
 
     def _index_of(self, group: Group | None, axis: TimeAxis | None, steps, name: str):
-        """Return the index of a path: the dates of future if it has any, else the next."""
+        """Return the index of a path: the dates of future, or the next dates."""
         if group is None or group.times is None or not len(group.times) or axis is None:
             return self._index_after(axis, steps)
         # Default row numbers, or an index of another kind, are not the next dates.
