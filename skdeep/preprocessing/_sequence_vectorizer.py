@@ -443,13 +443,15 @@ class SequenceVectorizer(
         check_is_fitted(self)
         X = tensor_to_numpy(X, "X")
         with naming("X"):
-            ids = check_array(X, dtype=np.int64)
+            ids = check_array(X, input_name="X")
         n_ids = FIRST_TERM + len(self.vocabulary_)
-        wrong = ids[(ids < 0) | (ids >= n_ids)]
+        # Before the conversion to int, which would turn 1.5 into a valid id.
+        wrong = ids[(ids < 0) | (ids >= n_ids) | (ids % 1 != 0)]
         if wrong.size:
             raise ValueError(
-                f"The ids in X must be from 0 to {n_ids - 1}, got {wrong[0]}."
+                f"The ids in X must be integers from 0 to {n_ids - 1}, got {wrong[0]}."
             )
+        ids = ids.astype(np.int64)
         terms = ["", _UNKNOWN_TERM, *self.vocabulary_]
         return [[terms[i] for i in row if i != PADDING] for row in ids]
 

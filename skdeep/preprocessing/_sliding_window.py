@@ -211,6 +211,7 @@ class SlidingWindow(
                [3., 4.]])
         """
         check_is_fitted(self)
+        self._validate_params()  # window and context may have changed since fit
         times = times_of(X)
         rows = self._check(X, reset=False)
         self._context.check(times)

@@ -405,6 +405,7 @@ class TrendFeatures(
         '0.01'
         """
         check_is_fitted(self)
+        self._validate_params()  # context may have changed since fit
         X = _drop_tickers(X)
         times = times_of(X)
         prices = check_rows(self, X, dtype=np.float64, reset=False)
