@@ -28,13 +28,16 @@ def deprecated(replacement: str | None = None, *, removed_in: str):
     """
 
     def decorate(obj):
-        text = f"{obj.__qualname__} is deprecated and will be removed in skdeep "
-        text += f"{removed_in}. {_advice(replacement)}".rstrip()
+        advice = "" if replacement is None else f" Use {replacement} instead."
+        text = (
+            f"{obj.__qualname__} is deprecated and will be removed in skdeep "
+            f"{removed_in}.{advice}"
+        )
         if not inspect.isclass(obj):
-            return _warns(obj, text)
+            return _warning_wrapper(obj, text)
         # Not a wrapper of the class: isinstance and pickles must know the class itself.
         cls: Any = obj
-        cls.__init__ = _warns(cls.__init__, text)
+        cls.__init__ = _warning_wrapper(cls.__init__, text)
         return cls
 
     return decorate
@@ -83,11 +86,7 @@ def renamed_parameters(*, removed_in: str, **new_names: str):
     return decorate
 
 
-def _advice(replacement: str | None) -> str:
-    return "" if replacement is None else f"Use {replacement} instead."
-
-
-def _warns(function, text: str):
+def _warning_wrapper(function, text: str):
     @functools.wraps(function)
     def call(*args, **kwargs):
         warn(text, FutureWarning)

@@ -12,10 +12,10 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 
 # Packages that run many jobs, also in worker processes.
-_RUN_JOBS = {"concurrent", "joblib", "multiprocessing", "optuna"}
+_JOB_PACKAGES = {"concurrent", "joblib", "multiprocessing", "optuna"}
 # Modules of scikit-learn that only forward a call. The others fit several times, or use
 # the fitted estimator afterwards.
-_PASS_ON = (
+_FORWARDING_MODULES = (
     "sklearn.base",
     "sklearn.callback",
     "sklearn.compose._target",
@@ -43,7 +43,7 @@ def is_outermost_fit() -> bool:
         Whether the user called ``fit``, directly or through a Pipeline or a
         TransformedTargetRegressor around the estimator.
     """
-    # Jobs run in threads of their own, but joblib's frames are at the bottom of those.
+    # A job runs in its own thread, whose stack begins with frames of joblib.
     fitted = None
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
@@ -73,11 +73,16 @@ def _fits_repeatedly(frame: FrameType, caller) -> bool:
     """Return whether a frame belongs to code that continues after a nested fit."""
     module, function = frame.f_globals.get("__name__") or "", frame.f_code.co_name
     package = module.partition(".")[0]
-    if package == "sklearn" and not module.startswith(_PASS_ON):
+    if package == "sklearn" and not module.startswith(_FORWARDING_MODULES):
         return True
     is_early_step = isinstance(caller, Pipeline) and function == "_fit"
     is_population = package == "skdeep" and function == "train_together"
-    return package in _RUN_JOBS or module == _PARALLEL or is_early_step or is_population
+    return (
+        package in _JOB_PACKAGES
+        or module == _PARALLEL
+        or is_early_step
+        or is_population
+    )
 
 
 @contextlib.contextmanager
@@ -93,6 +98,7 @@ def all_or_nothing(
     failures : type of exception, default=BaseException
         Exceptions after which the attributes are restored.
     """
+    # A shallow copy: a fit must replace attributes, never change them in place.
     before = dict(vars(estimator))
     try:
         yield

@@ -47,6 +47,8 @@ def naming(argument: str) -> Iterator[None]:
     """
     try:
         yield
+    # Before its base class ValueError: its constructor takes the bytes and a position,
+    # so it cannot be raised again with another text.
     except UnicodeError as error:
         error.add_note(f"{argument} holds bytes or text in another encoding.")
         raise
@@ -61,7 +63,7 @@ def naming(argument: str) -> Iterator[None]:
         raise kind(f"Invalid {argument}: {text}") from error
 
 
-_OF_NUMPY = (torch.float16, torch.float32, torch.float64)
+_NUMPY_FLOATS = (torch.float16, torch.float32, torch.float64)
 
 
 def tensor_to_numpy(values, argument: str) -> Any:
@@ -87,10 +89,11 @@ def tensor_to_numpy(values, argument: str) -> Any:
     check_has_values(values, argument)
     if not isinstance(values, torch.Tensor):
         return values
+    # Conjugates and negatives are lazy views, for which ``numpy()`` raises.
     values = values.detach().cpu().resolve_conj().resolve_neg()
     if values.is_quantized:
         values = values.dequantize()
-    if values.is_floating_point() and values.dtype not in _OF_NUMPY:
+    if values.is_floating_point() and values.dtype not in _NUMPY_FLOATS:
         values = values.float()  # bfloat16 and 8-bit types
     return values.numpy()
 
@@ -137,7 +140,7 @@ def indexable_rows(X, y) -> list:
     return [X, y]
 
 
-def refuse_text(values: np.ndarray, argument: str) -> None:
+def check_not_text(values: np.ndarray, argument: str) -> None:
     """Raise for text, which numpy would convert if it looks like numbers."""
     if values.dtype.kind in "SU":
         raise ValueError(

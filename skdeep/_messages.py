@@ -17,14 +17,15 @@ def _folders_between() -> Iterator[str]:
     """Yield the folders of packages whose frames lie between a user and a warning."""
     yield os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
     for package in ("sklearn", "joblib", "torch", "skops"):
-        # Found, not imported: this module costs nothing.
+        # find_spec does not import the package: ``import skdeep`` must stay fast.
         spec = importlib.util.find_spec(package)
         for folder in (spec and spec.submodule_search_locations) or ():
             yield os.path.join(os.path.abspath(folder), "")
 
 
-# Frames that are not the user's. (Python 3.12 has skip_file_prefixes.)
-_BETWEEN = (*_folders_between(), contextlib.__file__, pickle.__file__)
+# Files whose frames are not the user's code. (``warnings.warn`` has
+# ``skip_file_prefixes`` from Python 3.12 on.)
+_NOT_USER_CODE = (*_folders_between(), contextlib.__file__, pickle.__file__)
 
 
 def warn(message: str | Warning, category: type[Warning] = UserWarning) -> None:
@@ -42,7 +43,9 @@ def warn(message: str | Warning, category: type[Warning] = UserWarning) -> None:
     """
     # Level 1 is this function and level 2 its caller, frame 1.
     level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_BETWEEN):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(
+        _NOT_USER_CODE
+    ):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
 
@@ -75,11 +78,13 @@ def did_you_mean(value, names: Iterable) -> str:
     """
     if not isinstance(value, str):
         return ""
-    plain = {_plain(name): name for name in names if isinstance(name, str)}
-    asked = _OTHER_NAMES.get(_plain(value), _plain(value))
+    plain = {
+        _without_punctuation(name): name for name in names if isinstance(name, str)
+    }
+    asked = _OTHER_NAMES.get(_without_punctuation(value), _without_punctuation(value))
     found = difflib.get_close_matches(asked, plain, n=1)
     return f"Did you mean {plain[found[0]]!r}?" if found else ""
 
 
-def _plain(name: str) -> str:
+def _without_punctuation(name: str) -> str:
     return re.sub(r"[\W_]", "", name).lower()

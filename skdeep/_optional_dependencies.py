@@ -32,8 +32,8 @@ def import_optional(module: str, *, extra: str, user: str) -> ModuleType:
     Raises
     ------
     ImportError
-        If the package is not installed. Errors of an installed package that fails to
-        import are left as they are: installing it again would not help.
+        If the package is not installed. Errors inside an installed package are
+        raised unchanged: installing it again would not help.
     """
     try:
         return importlib.import_module(module)

@@ -22,19 +22,19 @@ from skdeep._messages import did_you_mean
 class ExplainedParameters:
     """Parameter errors list the options sorted and suggest a similar one."""
 
-    #: What to add to an error if a parameter that takes none got a number or numbers.
+    #: Text to append to the error of a parameter that got a number, or a sequence.
     _parameter_hints: dict[str, str] = {}
 
     def _validate_params(self):
         params: dict[str, Any] = self.get_params(deep=False)  # type: ignore
         constraints = self._parameter_constraints  # type: ignore[attr-defined]
-        _refuse_odd_numbers(type(self).__name__, params, constraints)
+        _check_number_types(type(self).__name__, params, constraints)
         try:
             super()._validate_params()  # type: ignore[misc]
         except InvalidParameterError as error:
             hints = self._parameter_hints
-            text = _explained(str(error), params, constraints, hints)
-            # The original says the same less well.
+            text = _improved_message(str(error), params, constraints, hints)
+            # ``from None``: the original error says the same less clearly.
             raise InvalidParameterError(text) from None
 
 
@@ -55,11 +55,11 @@ def validate_arguments(constraints: dict):
         @functools.wraps(call_checked)
         def call(*args, **kwargs):
             given = signature.bind(*args, **kwargs).arguments
-            _refuse_odd_numbers(function.__qualname__, given, constraints)
+            _check_number_types(function.__qualname__, given, constraints)
             try:
                 return call_checked(*args, **kwargs)
             except InvalidParameterError as error:
-                text = _explained(str(error), given, constraints)
+                text = _improved_message(str(error), given, constraints)
                 raise InvalidParameterError(text) from None
 
         return call
@@ -67,7 +67,7 @@ def validate_arguments(constraints: dict):
     return decorate
 
 
-def _refuse_odd_numbers(owner: str, params: dict, constraints: dict) -> None:
+def _check_number_types(owner: str, params: dict, constraints: dict) -> None:
     """Raise for fractions, and for ints too large for a float where one is needed.
 
     scikit-learn's interval checks fail on them, or accept what later code cannot use.
@@ -93,7 +93,7 @@ def _takes_floats(constraints) -> bool:
     return Real in kinds and Integral not in kinds
 
 
-def _explained(
+def _improved_message(
     text: str, params: dict, constraints: dict, hints: dict | None = None
 ) -> str:
     """Return scikit-learn's parameter error with sorted options and a hint."""

@@ -25,7 +25,7 @@ class SkdeepVersionWarning(InconsistentVersionWarning):
 
 
 class VersionedPickle:
-    """Records in a pickle the release that has made it, and warns if it differs."""
+    """Stores the release in pickles, and warns if another release loads them."""
 
     def __getstate__(self):
         return {**super().__getstate__(), "_skdeep_version": __version__}  # type: ignore

@@ -86,7 +86,7 @@ class TextFile:
                 rows.append(CsvRow(start, [cell.strip() for cell in cells]))
                 start = reader.line_num + 1
         except csv.Error as error:
-            raise self.error(start, f"is not CSV: {error}.") from error
+            raise self.error(start, f"the line is not CSV: {error}.") from error
         return [row for row in rows if any(row.cells)]
 
 

@@ -19,7 +19,7 @@ _TIME = (
     r"(?:\s+\(?[A-Za-z/_ ]+\)?)?)?"
 )
 _WEEKDAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,?\s+)?"
-_MONTH = r"(?P<month>[A-Za-z]{3,9})\.?"
+_MONTH_NAME = r"(?P<month>[A-Za-z]{3,9})\.?"
 
 # The formats of dates. A file uses one of them throughout. ("second_" is the second
 # number; the group "second" belongs to the time.)
@@ -28,15 +28,15 @@ FORMATS = {
     "yearmonthday": r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})",
     "numbers": r"(?P<first>\d{1,2})([-/.])(?P<second_>\d{1,2})\2(?P<year>\d{4}|\d{2})",
     "day month year": (
-        rf"{_WEEKDAY}(?P<day>\d{{1,2}})[-\s.]+{_MONTH}[-\s,]+(?P<year>\d{{4}}|\d{{2}})"
+        rf"{_WEEKDAY}(?P<day>\d{{1,2}})[-\s.]+{_MONTH_NAME}[-\s,]+(?P<year>\d{{4}}|\d{{2}})"
     ),
     "month day, year": (
-        rf"{_WEEKDAY}{_MONTH}[-\s]+(?P<day>\d{{1,2}}),?\s+(?P<year>\d{{4}})"
+        rf"{_WEEKDAY}{_MONTH_NAME}[-\s]+(?P<day>\d{{1,2}}),?\s+(?P<year>\d{{4}})"
     ),
-    "year month day": rf"(?P<year>\d{{4}})[-\s]{_MONTH}[-\s](?P<day>\d{{1,2}})",
+    "year month day": rf"(?P<year>\d{{4}})[-\s]{_MONTH_NAME}[-\s](?P<day>\d{{1,2}})",
 }
-_PATTERNS = {name: re.compile(date + _TIME) for name, date in FORMATS.items()}
-_PATTERNS["unix time"] = re.compile(r"(?P<unix>\d{9,19})(?:\.\d*)?")
+_DATE_PATTERNS = {name: re.compile(date + _TIME) for name, date in FORMATS.items()}
+_DATE_PATTERNS["unix time"] = re.compile(r"(?P<unix>\d{9,19})(?:\.\d*)?")
 
 _MONTHS = (
     *("january", "february", "march", "april", "may", "june", "july", "august"),
@@ -109,6 +109,7 @@ def _match(file: TextFile, cells: pd.Series) -> tuple[str, list[dict]]:
     found = [_match_one(cell) for cell in cells]
     formats = [name for name, _ in found]
     commonest = Counter(filter(None, formats)).most_common(1)
+    # By majority: errors must name the odd line, even if it is the first one.
     name = commonest[0][0] if commonest else ""
     for line, cell, other in zip(cells.index, cells, formats, strict=True):
         if not other:
@@ -123,7 +124,7 @@ def _match(file: TextFile, cells: pd.Series) -> tuple[str, list[dict]]:
 
 def _match_one(cell: str) -> tuple[str, dict]:
     """Return the format of a date and its parts; both are empty if it is not a date."""
-    for name, pattern in _PATTERNS.items():
+    for name, pattern in _DATE_PATTERNS.items():
         match = pattern.fullmatch(cell)
         if match is not None:
             return name, match.groupdict()
@@ -173,11 +174,11 @@ def _choose_dayfirst(
             f"{bad.iloc[0]!r} is not a date, or has day and month in another order "
             "than other lines.",
         )
-    for makes_sense in (_are_in_order, _are_trading_days):
-        fitting = [key for key, found in dates.items() if makes_sense(found)]
+    for is_plausible in (_are_in_order, _are_trading_days):
+        fitting = [key for key, found in dates.items() if is_plausible(found)]
         if len(fitting) == 1:
             return fitting[0]
-    if "." in cells.iloc[0]:  # 25.03.2024: with points, the day always comes first
+    if "." in cells.iloc[0]:  # 25.03.2024: with dots, the day always comes first
         return True
     ways = " or ".join(f"{found.iloc[0]:%d %B %Y}" for found in dates.values())
     raise file.error(
@@ -281,13 +282,13 @@ def _choose_days(
             f"{cells.iloc[unclear[0]]!r} has no offset from UTC, {what}.",
         )
     if zone is not None:
-        return _move(times, offsets, zone), str(zone)
+        return _local_days(times, offsets, zone), str(zone)
     if np.nan_to_num(offsets).any():  # the offsets are those of the exchange
         return days, "as written"
     return _choose_utc_days(file, cells, times)
 
 
-def _move(
+def _local_days(
     times: pd.DatetimeIndex, offsets: np.ndarray, zone: tzinfo
 ) -> pd.DatetimeIndex:
     """Return the day in a time zone; dates without a time do not change."""

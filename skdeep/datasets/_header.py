@@ -85,7 +85,7 @@ def _key(name: str) -> str:
     return "".join(letter for letter in letters if letter.isalnum())
 
 
-_KEYS = {role: [_key(name) for name in names] for role, names in NAMES.items()}
+_COLUMN_KEYS = {role: [_key(name) for name in names] for role, names in NAMES.items()}
 
 
 class PriceTable(NamedTuple):
@@ -106,7 +106,7 @@ class PriceTable(NamedTuple):
     rows : list of CsvRow
         The rows below the header.
     symbol : str
-        The stock of the columns if the header names it, else empty.
+        The stock of the columns if the header names it, otherwise empty.
     """
 
     sep: str
@@ -126,7 +126,7 @@ def find_table(file: TextFile, sep: str | None, symbol: str | None) -> PriceTabl
     file : TextFile
         The file.
     sep : str or None
-        The separator; None takes the one with which the header names most columns.
+        The separator; None takes the one with which the header names the most columns.
     symbol : str or None
         Which stock to take if the header names several, as in files of yfinance.
     """
@@ -164,7 +164,7 @@ def choose_symbol(file: TextFile, symbols: list[str], symbol: str | None) -> str
 
 
 def _find_header(file: TextFile, sep: str | None) -> tuple[str, int]:
-    """Return the separator and the line whose cells name most columns."""
+    """Return the separator and the line whose cells name the most columns."""
     n_found, best = 0, (",", 1)
     for candidate in SEPARATORS if sep is None else [sep]:
         for row in file.split(candidate, N_SEARCHED):
@@ -185,13 +185,14 @@ def _find_columns(names: list[str]) -> dict[str, int]:
     """Return the position of the column of each role, by the first matching name."""
     keys = [_key(name) for name in names]
     columns = {}
-    for role, known in _KEYS.items():
+    for role, known in _COLUMN_KEYS.items():
         fitting = [key for key in known if key in keys]
         if fitting:
             columns[role] = keys.index(fitting[0])
     volumes = [i for i, name in enumerate(names) if _VOLUME_OF.fullmatch(name)]
     if volumes:
         columns.setdefault("volume", volumes[0])
+    # pandas writes an index without a name as an empty first name.
     if columns.get("close", 0) > 0 and keys[0] in _NO_NAMES:
         columns.setdefault("date", 0)
     return columns
@@ -226,19 +227,19 @@ def _read_levels(rows: list[CsvRow], at: int) -> tuple[list[str], list[str], int
     """
     names, symbols, below = list(rows[at].cells), [], at + 1
     columns = _find_columns(names)
-    if at > 0 and _names_symbols(rows[at - 1].cells, columns, len(names)):
+    if at > 0 and _is_symbol_line(rows[at - 1].cells, columns, len(names)):
         symbols = rows[at - 1].cells
-    elif below < len(rows) and _names_symbols(rows[below].cells, columns, len(names)):
+    elif below < len(rows) and _is_symbol_line(rows[below].cells, columns, len(names)):
         symbols = rows[below].cells
         below += 1
-    if below < len(rows) and _names_index(rows[below].cells):
+    if below < len(rows) and _is_index_line(rows[below].cells):
         names[0] = rows[below].cells[0]
         below += 1
     # The first cell is the name of the level, not a symbol.
     return names, symbols and ["", *symbols[1:]], below
 
 
-def _names_symbols(cells: list[str], columns: dict[str, int], n_columns: int) -> bool:
+def _is_symbol_line(cells: list[str], columns: dict[str, int], n_columns: int) -> bool:
     """Return whether a line holds a symbol for each price, as in files of yfinance."""
     if len(cells) != n_columns or _key(cells[0]) not in _NO_NAMES:
         return False
@@ -246,5 +247,5 @@ def _names_symbols(cells: list[str], columns: dict[str, int], n_columns: int) ->
     return not any(is_missing(s) or looks_like_number(s) for s in symbols)
 
 
-def _names_index(cells: list[str]) -> bool:
-    return _key(cells[0]) in _KEYS["date"] and not any(cells[1:])
+def _is_index_line(cells: list[str]) -> bool:
+    return _key(cells[0]) in _COLUMN_KEYS["date"] and not any(cells[1:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -41,7 +42,7 @@ def _compile(style: NumberStyle) -> re.Pattern:
 
 # The usual styles, by their decimal mark.
 _STYLES = {".": NumberStyle(".", ","), ",": NumberStyle(",", ".")}
-_PATTERNS = {mark: _compile(style) for mark, style in _STYLES.items()}
+_NUMBER_PATTERNS = {mark: _compile(style) for mark, style in _STYLES.items()}
 
 
 def is_missing(cell: str) -> bool:
@@ -51,12 +52,14 @@ def is_missing(cell: str) -> bool:
 
 def looks_like_number(cell: str) -> bool:
     """Return whether a cell is a number in one of the usual styles."""
-    return bool(_read_both(cell))
+    return bool(_read_in_both_styles(cell))
 
 
-def _read_both(cell: str) -> dict[str, float]:
+def _read_in_both_styles(cell: str) -> dict[str, float]:
     """Return the number in a cell by decimal mark, without invalid readings."""
-    matches = {mark: pattern.fullmatch(cell) for mark, pattern in _PATTERNS.items()}
+    matches = {
+        mark: pattern.fullmatch(cell) for mark, pattern in _NUMBER_PATTERNS.items()
+    }
     return {mark: _to_float(match) for mark, match in matches.items() if match}
 
 
@@ -90,7 +93,7 @@ def _choose_decimal(file: TextFile, cells: pd.DataFrame) -> str:
 
     "1.5", "0,123", "1,234.5" and "1,234,567" have one; "1.234" and "1,234" have two.
     If all cells have two, prices without a mark may decide: 998 is near 1,002 and far
-    from 1.002. Otherwise a point in prices is the decimal mark, as usual in CSV files,
+    from 1.002. Otherwise a dot in prices is the decimal mark, as usual in CSV files,
     and a mark in volumes, which are integers, is the thousands separator. It is an
     error if these two disagree, or if prices have commas.
     """
@@ -99,19 +102,19 @@ def _choose_decimal(file: TextFile, cells: pd.DataFrame) -> str:
     prices = []
     for name, column in cells.items():
         for line, cell in column.items():
-            readings = _read_both(cell)
+            readings = _read_in_both_styles(cell)
             if name != "volume" and readings:
                 prices.append(readings)
             if len(readings) == 1:
                 clear.setdefault(next(iter(readings)), line)
             elif len(set(readings.values())) == 2 and cell[-1].isdigit():
-                place = "volume" if name == "volume" else "prices"
-                unclear[place].setdefault("," if "," in cell else ".", line)
+                kind = "volume" if name == "volume" else "prices"
+                unclear[kind].setdefault("," if "," in cell else ".", line)
     if len(clear) == 2:
         raise _two_marks_error(file, clear)
     if clear:
         return next(iter(clear))
-    return _compare_spreads(prices) or _choose_by_custom(file, **unclear)
+    return _compare_spreads(prices) or _choose_by_convention(file, **unclear)
 
 
 def _two_marks_error(file: TextFile, marks: dict[str, int]) -> ValueError:
@@ -133,13 +136,15 @@ def _compare_spreads(prices: list[dict[str, float]]) -> str:
     spread = {}
     for mark in _STYLES:
         values = [readings[mark] for readings in prices]
-        spread[mark] = max(values) / max(min(values), np.finfo(float).tiny)
+        # A price of 0 makes the ratio infinite. Floats of Python: those of numpy would
+        # warn about it.
+        spread[mark] = max(values) / max(min(values), sys.float_info.min)
     if spread["."] > FAR_APART * spread[","]:
         return ","
     return "." if spread[","] > FAR_APART * spread["."] else ""
 
 
-def _choose_by_custom(
+def _choose_by_convention(
     file: TextFile, prices: dict[str, int], volume: dict[str, int]
 ) -> str:
     """Choose the decimal mark by convention, given each ambiguous mark and its line."""

@@ -54,7 +54,7 @@ def read_price_file(
         {n: parse_numbers(file, cells[n], table.names[n], style) for n in columns},
         index=cells.index,
     )
-    # Before the dates, which may be missing in lines without prices.
+    # Before the dates are parsed, which may be missing in lines without prices.
     raw, skipped = _drop_days_without_prices(file, raw, table.names)
     cells = cells.loc[raw.index]
     days, dates_read_as = parse_days(file, cells["date"], dayfirst, tz)
@@ -90,14 +90,16 @@ def _select_cells(
     index = pd.Index([row.line for row in rows], name="line")
     cells = pd.DataFrame(
         {
-            role: pd.Series([_get(row, column) for row in rows], index, dtype=object)
+            role: pd.Series(
+                [_cell_of(row, column) for row in rows], index, dtype=object
+            )
             for role, column in table.columns.items()
         }
     )
     return _select_stock(file, cells, symbol, bool(table.symbol))
 
 
-def _get(row: CsvRow, column: int) -> str:
+def _cell_of(row: CsvRow, column: int) -> str:
     """Return a cell, empty if the row is shorter."""
     return row.cells[column] if column < len(row.cells) else ""
 
@@ -111,8 +113,8 @@ def _drop_notes_at_the_end(table: PriceTable) -> list[CsvRow]:
 
 
 def _is_note(row: CsvRow, columns: dict[str, int]) -> bool:
-    prices = [_get(row, columns[role]) for role in PRICES]
-    has_date = looks_like_date(_get(row, columns["date"]))
+    prices = [_cell_of(row, columns[role]) for role in PRICES]
+    has_date = looks_like_date(_cell_of(row, columns["date"]))
     return not has_date and not any(looks_like_number(cell) for cell in prices)
 
 

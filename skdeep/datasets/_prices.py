@@ -175,7 +175,7 @@ def load_stock_prices(
     changes are the gains of an owner, including dividends. Open, high and low are
     multiplied by the same factor. Volumes count shares, so only splits change them
     (steps of the factor by more than 20 %). Splits and dividends after the last day
-    scale all prices alike, so the last close is below the quoted one.
+    scale all prices by the same factor, so the last close is below the quoted one.
 
     The reader supports the files of Yahoo, yfinance, Stooq, Alpha Vantage, Nasdaq,
     investing.com, Tiingo, EODHD, Quandl, MetaTrader, TradingView, Barchart and Binance,

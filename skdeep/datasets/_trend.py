@@ -43,7 +43,7 @@ def _label_moves(close: pd.Series, horizon: int) -> pd.Series:
     return pd.Series(labels, index=close.index[:-horizon], name="trend", dtype=object)
 
 
-def _describe(source: str, frame: pd.DataFrame, horizon: int, n_start: int) -> str:
+def _describe_data(source: str, frame: pd.DataFrame, horizon: int, n_start: int) -> str:
     title = f"Direction of the trend of {source}"
     return DESCRIPTION.format(
         source=source,
@@ -185,6 +185,6 @@ def load_stock_trend(
         feature_names=list(data.columns),
         target_names=["decrease", "increase"],
         prices=prices,
-        DESCR=_describe(str(ticker), frame, int(horizon), n_start)
+        DESCR=_describe_data(str(ticker), frame, int(horizon), n_start)
         + _describe_file(prices),
     )

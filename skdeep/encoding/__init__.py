@@ -1,6 +1,6 @@
 """Encoding: from the user's arrays to tensors, and from predictions back."""
 
-from skdeep._input_checks import naming, refuse_text, tensor_to_numpy
+from skdeep._input_checks import check_not_text, naming, tensor_to_numpy
 from skdeep.encoding._arrays import (
     ArrayEncoder,
     Arrays,
@@ -35,9 +35,9 @@ from skdeep.encoding._inputs import (
     split_columns,
 )
 from skdeep.encoding._numeric_checks import (
-    check_holds_numbers,
+    check_numeric_types,
     check_row_weight,
-    holding_numbers,
+    explaining_non_numeric,
 )
 from skdeep.encoding._rows import DenseRows, as_tensor
 from skdeep.encoding._sequences import (
@@ -58,9 +58,9 @@ from skdeep.encoding._targets import (
     DistributionTargets,
     TargetScale,
     ValueTargets,
+    check_no_missing_labels,
     class_targets,
     kind_of_labels,
-    refuse_missing,
 )
 from skdeep.encoding._time_axis import TimeAxis, learn_time_axis, numbered_rows
 from skdeep.encoding._time_index import Origin, times_of
@@ -102,16 +102,18 @@ __all__ = [
     "bin_edges",
     "check_alpha",
     "check_cost_matrix",
-    "check_holds_numbers",
     "check_magnitude",
+    "check_no_missing_labels",
+    "check_not_text",
     "check_numbers",
+    "check_numeric_types",
     "check_row_weight",
     "class_targets",
     "cost_table",
+    "explaining_non_numeric",
     "find_categorical",
     "find_columns",
     "float_dtype",
-    "holding_numbers",
     "join_labels",
     "kind_of_labels",
     "known_r2",
@@ -120,8 +122,6 @@ __all__ = [
     "naming",
     "numbered_rows",
     "positive_index",
-    "refuse_missing",
-    "refuse_text",
     "split_columns",
     "tensor_to_numpy",
     "times_of",

@@ -189,17 +189,17 @@ class ItemRows:
         numbers = torch.arange(len(self))[index] if isinstance(index, slice) else index
         parts = default_collate([self.items.inputs(i) for i in numbers.tolist()])
         if isinstance(parts, Mapping):
-            return {name: self._moved(part) for name, part in parts.items()}
-        return tuple(map(self._moved, parts))
+            return {name: self._to_device(part) for name, part in parts.items()}
+        return tuple(map(self._to_device, parts))
 
-    def _moved(self, tensor: Tensor) -> Tensor:
+    def _to_device(self, tensor: Tensor) -> Tensor:
         # Integers may be token ids or indices, which must not become floats.
         dtype = self.dtype if tensor.is_floating_point() else None
         return tensor.to(self.device, dtype)
 
 
 class ShapedTargets(ValueTargets):
-    """Targets of any shape, such as images, for losses that the user has written.
+    """Targets of any shape, such as images, for user-defined losses.
 
     Parameters
     ----------
@@ -231,7 +231,7 @@ class ShapedTargets(ValueTargets):
         """Return R² over all values, with the columns weighted by their variance."""
         predicted = values.cpu().double().numpy()
         expected, predicted = (
-            v.reshape(len(v), -1) for v in (self._seen(expected), predicted)
+            v.reshape(len(v), -1) for v in (self._scaled(expected), predicted)
         )
         return r2(expected, predicted, weight, "variance_weighted")
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-# Numbers may be rounded: this share of a step counts as the same place.
+# Numbers may be rounded: this share of a step counts as the same position.
 JITTER = 0.05
-# Dates that a calendar lays out at most; more would fill the memory.
+# Largest number of dates that a calendar generates; more would fill the memory.
 _LARGEST_GRID = 5_000_000
 _WEEK = 7 * 86_400_000_000  # microseconds
 
@@ -31,6 +31,7 @@ def as_offset(freq) -> Any:
     try:
         offset = pd.tseries.frequencies.to_offset(freq)
         stamps = [pd.Timestamp("2000-01-15 12:00")]
+        # Offsets such as -1 day are valid in pandas, but do not lead forward.
         stamps += [stamps[0] + offset, stamps[0] + offset + offset]
     except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(
@@ -62,11 +63,11 @@ def _packed(offset) -> Any:
     packed = [name, {"n": offset.n, "normalize": offset.normalize, **arguments}]
     # A subclass written by the user cannot be found again by name: keep the object.
     is_of_pandas = getattr(pd.offsets, name, None) is type(offset)
-    is_plain = all(map(_is_plain, arguments.values()))
+    is_plain = all(map(_is_plain_value, arguments.values()))
     return packed if is_of_pandas and is_plain else offset
 
 
-def _is_plain(value) -> bool:
+def _is_plain_value(value) -> bool:
     if isinstance(value, list):
         return all(isinstance(item, str) for item in value)
     return isinstance(value, (str, int, float))
@@ -103,8 +104,8 @@ class Calendar:
     leeway : int, default=0
         Number of consecutive missing steps that are holidays rather than a gap.
     clock : int, optional
-        The time of day of all dates in microseconds after midnight. Given in a time
-        zone, where a daylight-saving change may have moved the time of a date.
+        The time of day of all dates in microseconds after midnight. Set in a time zone,
+        where a daylight-saving change may have moved the time of a date.
     """
 
     rule: Any = None
@@ -151,12 +152,13 @@ class Calendar:
         """Return all dates of the calendar from one date to another."""
         return self._dates(first, end=last)
 
-    def places(self, dates: pd.DatetimeIndex) -> np.ndarray:
+    def positions(self, dates: pd.DatetimeIndex) -> np.ndarray:
         """Count the steps from the first date to each; -1 for one off the calendar."""
         if self._is_absolute:
             return count_ticks(dates, self.offset)
         if self._size(dates) > _LARGEST_GRID:
             return np.r_[0, np.full(len(dates) - 1, -1)]
+        # pandas cannot count the steps of an offset between two dates: lay them out.
         grid = self.between(dates[0], dates[-1])
         if not len(grid):
             return np.full(len(dates), -1)
@@ -196,7 +198,7 @@ class Calendar:
         return local.normalize() + pd.Timedelta(self.clock, unit="us")
 
     def _nearest(self, date: pd.Timestamp) -> pd.Timestamp:
-        """Return the date of the calendar that a date off it stands for."""
+        """Return the date of the calendar that stands for a date near it."""
         if not self.slack:
             return date
         offset = self.offset
@@ -210,6 +212,7 @@ class Calendar:
     def _with_freq(self, dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
         """Return the dates with their offset as ``freq``, if they conform to it."""
         if self.marks is None:
+            # pandas raises if a date does not conform: daylight saving may shift one.
             with contextlib.suppress(ValueError):
                 return pd.DatetimeIndex(dates, freq=self.offset)
         return dates
@@ -233,6 +236,7 @@ def localize(dates: pd.DatetimeIndex, zone) -> pd.DatetimeIndex:
         return dates
     first = np.ones(len(dates), bool)
     dates = dates.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
+    # A time that is shifted forward may coincide with the next one.
     return dates.unique()
 
 
@@ -281,9 +285,9 @@ class Steps:
         """Return the numbers that follow a number."""
         return pd.Index(last + self.step * np.arange(1, n_steps + 1))
 
-    def places(self, numbers: pd.Index) -> np.ndarray:
+    def positions(self, numbers: pd.Index) -> np.ndarray:
         """Count the steps from the first number to each; -1 if not a whole number."""
         steps = (numbers.to_numpy() - numbers[0]) / self.step
-        places = np.rint(steps)
-        is_off = np.abs(steps - places) > JITTER
-        return np.where(is_off, -1, places).astype(np.int64)
+        positions = np.rint(steps)
+        is_off = np.abs(steps - positions) > JITTER
+        return np.where(is_off, -1, positions).astype(np.int64)

@@ -35,31 +35,31 @@ _DAY = 86_400_000_000  # microseconds
 
 
 class CalendarFit(NamedTuple):
-    """A calendar, and the places of the times of an index on it.
+    """A calendar, and the positions of the times of an index on it.
 
-    ``places`` counts the steps from the first time, (n_times,). If ``is_rough``, the
+    ``positions`` counts the steps from the first time, (n_times,). If ``is_rough``, the
     times are on no calendar and the step is their median; if ``is_even``, all steps are
     close to it.
     """
 
     calendar: Any
-    places: np.ndarray
+    positions: np.ndarray
     is_rough: bool = False
     is_even: bool = False
 
     @property
     def n_missing(self) -> int:
         """Number of steps between the first and the last time that have no row."""
-        return int(self.places[-1]) + 1 - len(self.places)
+        return int(self.positions[-1]) + 1 - len(self.positions)
 
     @property
     def missing_share(self) -> float:
         """The share of all steps that have no row."""
-        return self.n_missing / (int(self.places[-1]) + 1)
+        return self.n_missing / (int(self.positions[-1]) + 1)
 
     @property
     def is_irregular(self) -> bool:
-        """Whether the times are too irregular to tell the next one."""
+        """Whether the times are too irregular to predict the next one."""
         if self.is_rough:
             return not self.is_even
         is_sparse = self.missing_share > _MISSING_SHARE
@@ -80,7 +80,7 @@ def fit_calendar(times: pd.Index) -> CalendarFit | None:
         fit = _on_calendar(Calendar.of(known, leeway=_leeway_of(known, times)), times)
         if fit is not None and not fit.n_missing:
             return fit
-    best = _best(_exact_fits(times))
+    best = _choose_exact_fit(_exact_fits(times))
     if not best.is_irregular:
         return best
     inexact = [fit for fit in _inexact_fits(times) if not fit.is_irregular]
@@ -89,7 +89,7 @@ def fit_calendar(times: pd.Index) -> CalendarFit | None:
     return _rough_fit(times, best)
 
 
-def _best(fits: Iterator[CalendarFit]) -> CalendarFit:
+def _choose_exact_fit(fits: Iterator[CalendarFit]) -> CalendarFit:
     """Return the first fit, or a later one with less than half as many dates missing.
 
     The most usual calendar comes first, and is kept unless another is clearly better.
@@ -102,7 +102,7 @@ def _best(fits: Iterator[CalendarFit]) -> CalendarFit:
 
 
 class OffCalendar(ValueError):
-    """A date, that of ``row``, is not on the user's calendar."""
+    """The date of a row is not on the user's calendar."""
 
     def __init__(self, row: int):
         super().__init__(f"row {row} is not on the calendar")
@@ -110,7 +110,7 @@ class OffCalendar(ValueError):
 
 
 def fit_offset(offset, times: pd.DatetimeIndex) -> CalendarFit:
-    """Return the places of dates on a calendar that the user has named.
+    """Return the positions of dates on a calendar that the user has named.
 
     Raises
     ------
@@ -118,21 +118,21 @@ def fit_offset(offset, times: pd.DatetimeIndex) -> CalendarFit:
         If a date is not on it.
     """
     calendar = Calendar.of(offset)
-    places = calendar.places(times)
-    if (places < 0).any():
-        raise OffCalendar(int(np.argmax(places < 0)))
-    return CalendarFit(calendar, places)
+    positions = calendar.positions(times)
+    if (positions < 0).any():
+        raise OffCalendar(int(np.argmax(positions < 0)))
+    return CalendarFit(calendar, positions)
 
 
 def _on_calendar(calendar: Calendar, times) -> CalendarFit | None:
-    """Return the places of the dates, if all are on the calendar and none share one."""
+    """Return the fit to a calendar if all dates are on it, each on its own position."""
     try:
-        places = calendar.places(times)
+        positions = calendar.positions(times)
     except (OverflowError, pd.errors.OutOfBoundsDatetime):
         return None
-    places = places - places[0] if places[0] >= 0 else places
-    is_on = (places >= 0).all() and (np.diff(places) > 0).all()
-    return CalendarFit(calendar, places) if is_on else None
+    positions = positions - positions[0] if positions[0] >= 0 else positions
+    is_on = (positions >= 0).all() and (np.diff(positions) > 0).all()
+    return CalendarFit(calendar, positions) if is_on else None
 
 
 def _exact_fits(times: pd.DatetimeIndex) -> Iterator[CalendarFit]:
@@ -165,7 +165,7 @@ def _common_tick(times: pd.DatetimeIndex) -> Any:
 
 
 def _offset_of(step: pd.Timedelta) -> Any:
-    """Return a step as an offset: of months or days if it is close to such a number."""
+    """Return a step as an offset, of whole months or days if it is close to them."""
     days, rest = divmod(step, pd.Timedelta(days=1))
     months = round(days / 30.44)
     if months and days % 7 and abs(days / 30.44 - months) < JITTER:
@@ -206,6 +206,7 @@ def _monthly(days: pd.DatetimeIndex, weekdays: np.ndarray) -> Iterator[Any]:
     if months.min() < 1:
         yield from _half_monthly(days)
         return
+    # Plain days of a month first; business days and weekdays are less usual.
     n = int(np.gcd.reduce(months))
     lengths, last = days.days_in_month, int(days.day.max())
     if (days.day == lengths).all():
@@ -317,8 +318,8 @@ def _fit_numbers(numbers: pd.Index) -> CalendarFit:
         smallest = steps.min()
         step = float(steps.sum() / np.rint(steps / smallest).sum())
     calendar = Steps(step)
-    places = calendar.places(numbers)
-    if (places < 0).any() or (np.diff(places) < 1).any():
+    positions = calendar.positions(numbers)
+    if (positions < 0).any() or (np.diff(positions) < 1).any():
         middle = Steps(float(np.median(steps)))
         return CalendarFit(middle, np.arange(len(numbers)), is_rough=True)
-    return CalendarFit(calendar, places)
+    return CalendarFit(calendar, positions)

@@ -19,13 +19,15 @@ CONTEXTS = ("auto", "train", "pad")
 
 # The same rows, computed from other neighbours or in float32, may differ by this share
 # of the largest number in their column.
-ROUNDING = 1e-6
+_ROUNDING_SHARE = 1e-6
 
 
 def _are_close(rows: np.ndarray, others: np.ndarray) -> bool:
     """Return whether rows are equal up to rounding, where NaN equals NaN."""
     largest = np.abs(np.nan_to_num(others)).max(axis=0, initial=0)
-    close = np.isclose(rows, others, rtol=0, atol=ROUNDING * largest, equal_nan=True)
+    close = np.isclose(
+        rows, others, rtol=0, atol=_ROUNDING_SHARE * largest, equal_nan=True
+    )
     return bool(close.all())
 
 
@@ -105,7 +107,7 @@ class RowContext:
     def _is_training_start(self, rows, times) -> bool:
         """Return whether `rows` begin with the first training rows.
 
-        They are then training data, and must not be given their own end as context.
+        They are then training data, whose own end must not become their context.
         """
         n = min(len(rows), len(self.head))
         if self._has_times_like(times) and not self.axis.begins_with(times):
@@ -116,7 +118,7 @@ class RowContext:
         if not self._has_times_like(times):
             return context == "train"
         if context == "train":
-            # Rows from within the training rows must not be given their own future.
+            # For rows within the training rows, the last ones would be the future.
             return self.axis.is_before(times)
         return self.axis.follows(times)
 

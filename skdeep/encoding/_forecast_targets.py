@@ -47,10 +47,10 @@ class ForecastTargets:
         """Number of targets."""
         return self.scaling_.mean_.shape[1]
 
-    def _cut(self, windows: Windows, dtype: torch.dtype) -> Tensor:
+    def _cut_futures(self, windows: Windows, dtype: torch.dtype) -> Tensor:
         """Return the futures, (n_windows, horizon * n_targets, 1)."""
         targets: Any = windows.targets
-        mean, scale = self.scaling_.of(windows.series)
+        mean, scale = self.scaling_.for_series(windows.series)
         with np.errstate(over="ignore"):  # the caller checks that losses are finite
             scaled = as_tensor((targets - mean) / scale).to(dtype)
         futures = windows_view(scaled, self.horizon).flatten(1)
@@ -62,7 +62,7 @@ class ForecastTargets:
 
     def as_tensor(self, windows: Windows, kind: str, dtype: torch.dtype) -> Tensor:
         """Return encoded targets; NaN where one is missing."""
-        return self._cut(windows, dtype)
+        return self._cut_futures(windows, dtype)
 
     def as_paths(self, values: np.ndarray) -> np.ndarray:
         """Return scaled forecasts, (n_windows, horizon, n_targets)."""
@@ -76,7 +76,7 @@ class ForecastTargets:
         shape = (-1, self.n_targets)
         if len(values) * self.horizon < 2:  # R² needs two values
             return float("nan")
-        expected = self._cut(windows, torch.float64).reshape(shape)
+        expected = self._cut_futures(windows, torch.float64).reshape(shape)
         predicted = values.cpu().double().reshape(shape)
         return known_r2(expected.numpy(), predicted.numpy())
 
@@ -144,6 +144,7 @@ class ErrorQuantiles:
             The code of the series; `UNSEEN` for one that was not in the training rows.
         """
         levels = np.linspace(0, 1, _N_LEVELS)
+        # Between two levels, the higher one: the coverage is not less than requested.
         values = self.values[series][np.searchsorted(levels, coverage)]
         return values * spreads[:, np.newaxis]
 
@@ -152,14 +153,14 @@ def _quantiles(errors: np.ndarray, usual: np.ndarray | None = None) -> np.ndarra
     """Return conformal quantiles of each step, (_N_LEVELS, horizon, n_targets).
 
     The quantile at a level is the ceil((n + 1) * level)-th smallest of the n errors.
-    Where n is smaller than that, it is ``usual``, or else the largest error.
+    Where n is smaller than that, it is ``usual``, or the largest error if that is None.
     """
     levels = np.linspace(0, 1, _N_LEVELS)[:, np.newaxis, np.newaxis]
     n = np.count_nonzero(~np.isnan(errors), axis=0)  # (horizon, n_targets)
     ranks = np.ceil((n + 1) * levels).astype(int).clip(min=1)
     if usual is not None and not n.any():
         return usual
-    ordered = np.sort(errors, axis=0)  # NaN sorts last
+    ordered = np.sort(errors, axis=0)  # NaN last, so the first n are the known errors
     found = np.take_along_axis(ordered, np.minimum(ranks, n.clip(min=1)) - 1, axis=0)
     if usual is None:
         # A step of a target without errors has the largest of the other steps.

@@ -12,7 +12,7 @@ import torch
 from scipy import sparse
 
 from skdeep._input_checks import tensor_to_numpy
-from skdeep.encoding._rows import DenseRows, SparseRows, as_tensor
+from skdeep.encoding._rows import DenseRows, SparseMatrixRows, as_tensor
 
 
 def _dtypes(X) -> list:
@@ -33,6 +33,7 @@ def float_dtype(X) -> str | None:
     X : array-like
         The user's data.
     """
+    # Categories become codes, whose type says nothing about the precision of X.
     names = {type(t).__name__ for t in _dtypes(X)} - {"Categorical", "Enum"}
     if names:
         narrow = "Float32" in names and names <= _NARROW
@@ -130,7 +131,7 @@ def _positions_of_names(names: list, X, parameter: str) -> list[int]:
 
 
 def split_columns(X, categorical: list[int]):
-    """Split X into the other columns, unchanged, and these as an array of objects."""
+    """Return the other columns unchanged, and the categorical ones as objects."""
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     if isinstance(frame, nw.DataFrame):
         names = [frame.columns[i] for i in categorical]
@@ -221,7 +222,7 @@ class InputEncoder:
         """Return the rows as tensors of the given type on the given device."""
         numeric: Any = table.numeric
         if sparse.issparse(numeric):
-            return SparseRows(numeric, dtype, device)
+            return SparseMatrixRows(numeric, dtype, device)
         if self.means_ is not None and (len(self.indicated_) or not table.is_finite):
             numeric = self._impute(numeric, self.means_)
         tensor = as_tensor(numeric).to(device, dtype)
@@ -281,6 +282,7 @@ def _codes_of(column: np.ndarray, known: np.ndarray) -> np.ndarray:
         )
     except TypeError as error:
         raise TypeError(_MIXED_CATEGORIES.format(kinds=_type_names(column))) from error
+    # -1, for an unknown value, becomes 1.
     codes = codes.astype(np.int64) + 2
     codes[pd.isna(column)] = 0
     return codes

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import _check_sample_weight
 
-from skdeep._input_checks import naming, refuse_text, tensor_to_numpy
+from skdeep._input_checks import check_not_text, naming, tensor_to_numpy
 
 _REMEDIES = {
     "dates": (
@@ -54,7 +54,7 @@ _CONVERSION_ERRORS = ("convert", "promote", "float()")
 
 
 @contextlib.contextmanager
-def holding_numbers(
+def explaining_non_numeric(
     X,
     name: str = "X",
     *,
@@ -83,7 +83,7 @@ def holding_numbers(
         If the data are not numeric. Names the columns, their types and a remedy.
     """
     # Before the conversion, which would turn dates into counts without an error.
-    check_holds_numbers(X, name, skip=skip, remedy=dates)
+    check_numeric_types(X, name, skip=skip, remedy=dates)
     try:
         yield
     except (ValueError, TypeError) as error:
@@ -93,13 +93,13 @@ def holding_numbers(
         if columns:
             message = f"Columns {columns} of {name} must be numeric: {error}. "
             raise ValueError(message + text) from error
-        if _is_frame(X) or _is_numeric(X):  # X is fine, so the error is about y
+        if _is_frame(X) or _is_convertible(X):  # X is fine, so the error is about y
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{name} must be numeric: {error}. {text}") from error
 
 
-def check_holds_numbers(
+def check_numeric_types(
     X, name: str = "X", *, skip: Collection[int] = (), remedy: str = ""
 ) -> None:
     """Raise if there are dates, durations, intervals or complex numbers."""
@@ -132,8 +132,8 @@ def check_row_weight(sample_weight, rows, dtype=np.float64) -> np.ndarray:
     weight = tensor_to_numpy(sample_weight, "sample_weight")
     # scikit-learn sums the weights; callers check that the sum is finite.
     with naming("sample_weight"), np.errstate(over="ignore"):
-        check_holds_numbers(weight, "sample_weight")
-        refuse_text(np.asarray(weight), "sample_weight")
+        check_numeric_types(weight, "sample_weight")
+        check_not_text(np.asarray(weight), "sample_weight")
         return _check_sample_weight(weight, rows, dtype=dtype, ensure_non_negative=True)
 
 
@@ -145,11 +145,11 @@ def _non_numeric_columns(X, skip) -> list:
     return [
         name
         for i, name in enumerate(frame.columns)
-        if i not in skip and not _is_numeric(frame.get_column(name).to_numpy())
+        if i not in skip and not _is_convertible(frame.get_column(name).to_numpy())
     ]
 
 
-def _is_numeric(values) -> bool:
+def _is_convertible(values) -> bool:
     """Return whether values can be converted to numbers."""
     try:
         np.asarray(values).astype(np.float64)
@@ -194,9 +194,9 @@ def _pandas_columns(X: pd.DataFrame) -> Iterator[tuple[Any, str | None, Any]]:
         if dtype.kind in "biuf":
             yield column, None, dtype
         elif isinstance(dtype, pd.CategoricalDtype):
-            yield column, _kind_of(dtype.categories), dtype.categories.dtype
+            yield column, _non_numeric_kind(dtype.categories), dtype.categories.dtype
         else:
-            yield column, _kind_of(X.iloc[:, i]), dtype
+            yield column, _non_numeric_kind(X.iloc[:, i]), dtype
 
 
 def _other_columns(X) -> Iterator[tuple[Any, str | None, Any]]:
@@ -205,12 +205,12 @@ def _other_columns(X) -> Iterator[tuple[Any, str | None, Any]]:
     for column, dtype in frame.schema.items():
         kind = next((k for t, k in _BY_TYPE.items() if dtype == t), None)
         if dtype == nw.Object:
-            kind = _kind_of(frame.get_column(column).to_numpy())
+            kind = _non_numeric_kind(frame.get_column(column).to_numpy())
         yield column, kind, dtype
 
 
-def _kind_of(values) -> str | None:
-    """Return the kind of values that are not numeric, such as "dates", else None."""
+def _non_numeric_kind(values) -> str | None:
+    """Return the kind of non-numeric values, such as "dates"; None for numbers."""
     kind = values.dtype.kind
     # Only objects need to be inspected, which is slow.
     if kind != "O":
@@ -235,9 +235,11 @@ def _check_array(X, name: str, skip, remedy: str) -> None:
     if getattr(dtype, "kind", "f") in "biuf":
         return
     if isinstance(X, np.ndarray) and X.dtype.kind == "O" and X.ndim == 2:
-        kinds = {j: _kind_of(X[:, j]) for j in range(X.shape[1]) if j not in skip}
+        kinds = {
+            j: _non_numeric_kind(X[:, j]) for j in range(X.shape[1]) if j not in skip
+        }
     else:
-        kinds = {0: _kind_of(X)}
+        kinds = {0: _non_numeric_kind(X)}
     found = {j: kind for j, kind in kinds.items() if kind is not None}
     if found:
         subject = name

@@ -47,6 +47,8 @@ class DenseRows:
     ) -> tuple[Tensor, ...]:
         """Return some rows of each tensor, in the memory of ``out`` if given."""
         if isinstance(index, Tensor) and out is not None:
+            # ``out`` is as long as a full batch; index_select would resize it, with a
+            # warning, for the shorter last one.
             return tuple(
                 torch.index_select(tensor, 0, index, out=memory[: len(index)])
                 for tensor, memory in zip(self.tensors, out, strict=True)
@@ -58,11 +60,11 @@ class DenseRows:
         return tuple(tensor[index] for tensor in self.tensors)
 
 
-class SparseRows:
+class SparseMatrixRows:
     """Rows of a sparse matrix, made dense one batch at a time."""
 
     def __init__(self, matrix, dtype: torch.dtype, device: torch.device):
-        self.matrix = sparse.csr_array(matrix)
+        self.matrix = sparse.csr_array(matrix)  # the format that selects rows fastest
         self.dtype = dtype
         self.device = device
 

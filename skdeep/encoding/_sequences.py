@@ -129,6 +129,7 @@ class StepClassTargets(ClassTargets):
 
     def encode(self, y):
         """Return the index of each label, -1 for padding: (n_samples, n_timesteps)."""
+        # The encoder of whole labels raises for the padding, which is not a class.
         is_step = y != self.padding(y)
         codes = np.full(y.shape, -1)
         codes[is_step] = super().encode(y[is_step])
@@ -193,15 +194,15 @@ class StepValueTargets(ValueTargets):
         is_step, weight = _mask_padding(values, weight)
         super().learn_scale(values[is_step][:, np.newaxis], weight)
 
-    def tells_apart(self, expected):
+    def targets_vary(self, expected):
         """Return whether the targets of the steps vary, so that R² is meaningful."""
-        return super().tells_apart(expected[~np.isnan(expected)])
+        return super().targets_vary(expected[~np.isnan(expected)])
 
     def score(self, values, expected, weight):
         """Return R² over all steps but padding."""
         is_step, weight = _mask_padding(expected, weight)
         predicted = values.cpu().double().numpy()[is_step]
-        return r2(self._seen(expected)[is_step], predicted, weight)
+        return r2(self._scaled(expected)[is_step], predicted, weight)
 
 
 def _mask_padding(values: np.ndarray, weight) -> tuple[np.ndarray, np.ndarray | None]:

@@ -41,7 +41,7 @@ class ColumnScaler:
         """Return the scaled and squashed numbers."""
         with np.errstate(over="ignore"):
             scaled = (numbers / 2 - self.half_median_) / self.half_spread_
-        scaled = scaled.clip(-1e6, 1e6)
+        scaled = scaled.clip(-1e6, 1e6)  # the square of infinity would give NaN
         return scaled / np.sqrt(1 + (scaled / _LIMIT) ** 2)
 
 
@@ -91,14 +91,15 @@ class CategoryColumns:
         self.tables_ = []
         self.n_outputs_ = 0
         for column, n in zip(codes.T, n_codes, strict=True):
-            table = self._places(np.bincount(column, minlength=n))
+            table = self._output_positions(np.bincount(column, minlength=n))
             self.tables_.append(table)
             self.n_outputs_ += table.max(initial=-1) + 1
         return self
 
-    def _places(self, counts: np.ndarray) -> np.ndarray:
+    def _output_positions(self, counts: np.ndarray) -> np.ndarray:
         """Return the output of each code among those of its column, -1 for none."""
         seen = np.flatnonzero(counts)
+        # Stable, so that ties are broken the same way on every machine.
         order = seen[np.argsort(-counts[seen], kind="stable")]
         has_rare = len(order) > self.n_frequent
         table = np.full(len(counts), self.n_frequent if has_rare else -1)
@@ -110,8 +111,8 @@ class CategoryColumns:
         """Return the columns of 0 and 1, (n_samples, n_outputs_)."""
         columns = []
         for column, table in zip(codes.T, self.tables_, strict=True):
-            places = np.arange(table.max(initial=-1) + 1)
-            columns.append(table[column][:, np.newaxis] == places)
+            positions = np.arange(table.max(initial=-1) + 1)
+            columns.append(table[column][:, np.newaxis] == positions)
         return np.concatenate(columns, axis=1)
 
 

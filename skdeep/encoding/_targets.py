@@ -56,7 +56,8 @@ class ClassTargets:
     def as_tensor(self, codes: np.ndarray, kind: str, dtype: torch.dtype) -> Tensor:
         """Return encoded targets in the form that the loss expects.
 
-        ``kind`` is "codes", "indicators" (of the second class), or else one-hot rows.
+        ``kind`` is "codes", "indicators" (of the second class), or "distributions",
+        for one-hot rows.
         """
         if kind == "codes":
             return torch.from_numpy(codes.astype(np.int64))
@@ -69,7 +70,7 @@ class ClassTargets:
         """Return the index of the class with the highest raw score."""
         if raw.shape[1] > 1:
             return raw.argmax(1)
-        # With a single class, it is predicted whatever the score.
+        # A single class is predicted for any score.
         return (raw[:, 0] > 0).long().clamp_max(len(self.classes_) - 1)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
@@ -213,8 +214,8 @@ class ValueTargets:
     Attributes
     ----------
     scale : TargetScale or None
-        Scale of the network's targets, set by ``learn_scale``; None leaves them as they
-        are.
+        Scale of the network's targets, set by ``learn_scale``; None leaves them
+        unscaled.
     """
 
     scale: TargetScale | None = None
@@ -249,9 +250,9 @@ class ValueTargets:
         """Return encoded targets, scaled for the network."""
         # Scaled in float64: a large mean would cost float32 its precision. Copied:
         # y may be read-only, or hold integers.
-        return torch.from_numpy(np.array(self._seen(values), np.float64)).to(dtype)
+        return torch.from_numpy(np.array(self._scaled(values), np.float64)).to(dtype)
 
-    def _seen(self, values: np.ndarray) -> np.ndarray:
+    def _scaled(self, values: np.ndarray) -> np.ndarray:
         return values if self.scale is None else self.scale.scaled(values)
 
     def restored(self, values: np.ndarray, dtype) -> np.ndarray:
@@ -270,7 +271,7 @@ class ValueTargets:
         """Return predictions in the shape of the target."""
         return values[:, 0] if self.flat else values
 
-    def tells_apart(self, expected: np.ndarray) -> bool:
+    def targets_vary(self, expected: np.ndarray) -> bool:
         """Return whether the targets vary, so that R² on them is meaningful."""
         values = expected.reshape(len(expected), -1)
         return bool((values != values[:1]).any())
@@ -279,11 +280,12 @@ class ValueTargets:
         self, values: Tensor, expected: np.ndarray, weight: np.ndarray | None
     ) -> float:
         """Return R² of scaled predictions; NaN for a single row."""
-        return r2(self._seen(expected), values.cpu().double().numpy(), weight)
+        return r2(self._scaled(expected), values.cpu().double().numpy(), weight)
 
 
 def r2(expected, predicted, weight, multioutput="uniform_average") -> float:
     """Return R²; NaN for a single row."""
+    # scikit-learn would warn.
     if len(expected) < 2:
         return math.nan
     with np.errstate(over="ignore", invalid="ignore"):
@@ -324,6 +326,8 @@ class TargetScale:
         values = np.asarray(values, dtype=np.float64)
         unit = _exponent(values)
         near = np.ldexp(values, -unit)
+        # Two passes: the mean of squares minus the square of the mean would lose the
+        # spread of values far from 0.
         mean = np.average(near, axis=0, weights=weight)
         apart = near - mean
         step = _exponent(apart)
@@ -338,7 +342,7 @@ class TargetScale:
                 "y holds values too large to be scaled: "
                 f"they range from {values.min():.3g} to {values.max():.3g}."
             )
-        guess = _GUESS * np.where(mean == 0, 1.0, np.abs(mean))
+        guess = _ASSUMED_SPREAD * np.where(mean == 0, 1.0, np.abs(mean))
         spread = np.where(is_constant | (spread == 0), guess, spread)
         return cls(mean, np.where(spread == 0, 1.0, spread))
 
@@ -350,13 +354,13 @@ class TargetScale:
         """Return scaled values in their unit, in a sufficiently precise float type."""
         with np.errstate(over="ignore"):
             restored = values.astype(np.float64) * self.spread + self.mean
-        return _within_floats(restored).astype(self._type_for(dtype), copy=False)
+        return _clip_to_finite(restored).astype(self._type_for(dtype), copy=False)
 
     def restored_std(self, std: np.ndarray, dtype) -> np.ndarray:
         """Return standard deviations in the unit of the values."""
         with np.errstate(over="ignore"):
             restored = std.astype(np.float64) * self.spread
-        return _within_floats(restored).astype(self._type_for(dtype), copy=False)
+        return _clip_to_finite(restored).astype(self._type_for(dtype), copy=False)
 
     def _type_for(self, dtype) -> np.dtype:
         """Return ``dtype``, or float64 if its precision or range is too small."""
@@ -364,20 +368,20 @@ class TargetScale:
         with np.errstate(over="ignore"):
             largest = np.abs(self.mean) + 1e3 * self.spread
         suffices = (
-            (np.abs(self.mean) * limits.eps < _FINE * self.spread)
+            (np.abs(self.mean) * limits.eps < _RESOLUTION * self.spread)
             & (largest < limits.max)
-            & (self.spread > limits.tiny / _FINE)
+            & (self.spread > limits.tiny / _RESOLUTION)
         )
         return np.dtype(dtype) if suffices.all() else np.dtype(np.float64)
 
 
 # Assumed spread of values that are all equal, as a share of them.
-_GUESS = 0.01
+_ASSUMED_SPREAD = 0.01
 # Predictions must resolve differences of this share of a standard deviation.
-_FINE = 1e-3
+_RESOLUTION = 1e-3
 
 
-def _within_floats(values: np.ndarray) -> np.ndarray:
+def _clip_to_finite(values: np.ndarray) -> np.ndarray:
     """Return values with infinities replaced by the largest float."""
     largest = np.finfo(values.dtype).max
     return np.clip(values, -largest, largest)
@@ -388,7 +392,7 @@ def _exponent(values: np.ndarray) -> np.ndarray:
     return np.frexp(np.abs(values).max(axis=0))[1]
 
 
-def refuse_missing(y) -> None:
+def check_no_missing_labels(y) -> None:
     """Raise if y holds missing values: None, NaN or pandas' NA."""
     missing = 0 if sparse.issparse(y) else np.sum(pd.isna(y))
     if missing:
@@ -403,7 +407,7 @@ def kind_of_labels(y) -> str:
     ValueError
         If y holds missing values, or is not a classification target.
     """
-    refuse_missing(y)
+    check_no_missing_labels(y)
     with np.errstate(invalid="ignore"):  # numbers too large to convert to int
         return type_of_target(y, input_name="y", raise_unknown=True)
 

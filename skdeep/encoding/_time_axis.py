@@ -42,7 +42,7 @@ def _stamps(times: pd.Index) -> pd.Index:
     return times.to_timestamp()
 
 
-def _kind_of(times: pd.Index) -> tuple:
+def _index_kind(times: pd.Index) -> tuple:
     """Return what two indexes must have in common to be compared."""
     if isinstance(times, pd.PeriodIndex):
         return ("periods of", times.freqstr)
@@ -75,7 +75,7 @@ class TimeAxis:
     times : Index
         The time of each row, as `times_of` returns it.
     fit : CalendarFit or None
-        The calendar of these times; None if they are too few to tell.
+        The calendar of these times; None if there are too few.
     source : {"freq", "index", "rows"}
         Whether the calendar is the user's parameter, the ``freq`` of the index, or
         inferred from the rows.
@@ -94,25 +94,26 @@ class TimeAxis:
         origin: Origin = INDEX,
     ):
         stamps = _stamps(times)
-        self.kind = _kind_of(times)
+        self.kind = _index_kind(times)
         self.name, self.zone = times.name, _portable(getattr(times, "tz", None))
+        # Differences of local times would jump at daylight-saving changes.
         values = _in_utc(stamps)
         steps = np.diff(values)
         self.ends = values[[0, -1]]
         self.longest_step = steps.max(keepdims=True) if steps.size else steps
         self.source = source
-        self.place = str(origin)
+        self.label = str(origin)
         self.calendar: Any = None if fit is None else fit.calendar
         self.is_exact = fit is not None and not fit.is_rough
         self.is_regular = fit is not None and not (fit.is_rough or fit.is_irregular)
         # ``reach[n - 1]`` is the most steps that n rows took: with holidays left out of
         # the training rows, as many may be left out of the future.
-        places = np.arange(len(times)) if fit is None else fit.places
-        self.reach = _reach(places, n_ahead)
+        positions = np.arange(len(times)) if fit is None else fit.positions
+        self.reach = _reach(positions, n_ahead)
 
     @property
     def has_dates(self) -> bool:
-        """Whether the times are more than numbers."""
+        """Whether the times are dates, periods or time differences, not numbers."""
         return self.kind[0] != "numbers"
 
     @property
@@ -128,7 +129,7 @@ class TimeAxis:
 
     def is_like(self, times: pd.Index | None) -> bool:
         """Return whether times can be compared with these."""
-        return times is not None and _kind_of(times) == self.kind
+        return times is not None and _index_kind(times) == self.kind
 
     def follows(self, times: pd.Index) -> bool:
         """Return whether times continue where these end.
@@ -160,19 +161,19 @@ class TimeAxis:
         """
         if not self.is_regular or times is None or not self.is_like(times):
             return
-        places = self.calendar.places(self._comparable(times))
-        is_off = places < 0
+        positions = self.calendar.positions(self._comparable(times))
+        is_off = positions < 0
         if is_off.any() and self.source == "freq":
             row = int(np.argmax(is_off))
             raise ValueError(
-                _off_calendar(self.place, self.calendar.name, times[row], row)
+                _off_calendar(self.label, self.calendar.name, times[row], row)
             )
-        steps = np.diff(places)
+        steps = np.diff(positions)
         # Later holidays may be longer than those in the training rows, but not much.
         factor = _GAP if self.calendar.leeway else 1
         gaps = np.flatnonzero(steps > factor * self._longest_gap)
         if not is_off.any() and len(gaps):
-            warn(_gap_message(times, steps, gaps, self.place))
+            warn(_gap_message(times, steps, gaps, self.label))
 
     @property
     def _longest_gap(self) -> int:
@@ -192,14 +193,15 @@ class TimeAxis:
         if self.calendar is None or not self.is_like(times):
             return None
         stamps = self._comparable(times)
-        is_off = self.is_regular and (self.calendar.places(stamps) < 0).any()
+        is_off = self.is_regular and (self.calendar.positions(stamps) < 0).any()
         if is_off and self.source != "freq":
             warn(
-                f"The {self.place} is not on the calendar of the training rows (steps "
+                f"The {self.label} is not on the calendar of the training rows (steps "
                 f"of {self.calendar.name}); the next dates are inferred from X alone."
             )
         if is_off:
             return None
+        # Reach and gaps stay those of the training rows; only the ends move.
         moved = copy.copy(self)
         moved.ends = _in_utc(stamps)[[0, -1]]
         return moved
@@ -224,7 +226,7 @@ class TimeAxis:
         """
         if not self.is_like(times):
             found, known = (
-                " ".join(map(str, kind)) for kind in (_kind_of(times), self.kind)
+                " ".join(map(str, kind)) for kind in (_index_kind(times), self.kind)
             )
             raise ValueError(
                 f"The dates of {name} must be {known}, like those of the known rows; "
@@ -276,7 +278,7 @@ class TimeAxis:
         """Count the steps from the last time to later ones; -1 if off the calendar."""
         # Calendars count from the first of the dates they are given.
         from_last = self._stamps_of(self.ends[1:]).append(stamps)
-        return self.calendar.places(from_last)[1:]
+        return self.calendar.positions(from_last)[1:]
 
     @property
     def _last(self) -> Any:
@@ -311,10 +313,10 @@ def _in_utc(stamps: pd.Index) -> np.ndarray:
     return stamps.to_numpy()
 
 
-def _reach(places: np.ndarray, n_ahead: int) -> np.ndarray:
+def _reach(positions: np.ndarray, n_ahead: int) -> np.ndarray:
     """Return the most steps between rows n apart, for n from 1 to ``n_ahead``."""
     reach = [
-        (places[n:] - places[:-n]).max() if n < len(places) else 0
+        (positions[n:] - positions[:-n]).max() if n < len(positions) else 0
         for n in range(1, n_ahead + 1)
     ]
     return np.maximum(reach, np.arange(1, n_ahead + 1))
@@ -376,7 +378,7 @@ def _fit_found(stamps: pd.Index) -> tuple[CalendarFit | None, str]:
 def _fit_given(
     times: pd.Index | None, freq, origin: Origin
 ) -> tuple[pd.Index, CalendarFit]:
-    if times is None or _kind_of(times) == ("numbers",):
+    if times is None or _index_kind(times) == ("numbers",):
         reason = (
             f"{origin.rows} has no index of dates. In a pipeline, keep the index by "
             'set_output(transform="pandas").'
@@ -395,7 +397,7 @@ def _fit_given(
                 "given."
             )
         steps = Steps(freq.n)
-        return times, CalendarFit(steps, steps.places(stamps))
+        return times, CalendarFit(steps, steps.positions(stamps))
     try:
         return times, fit_offset(as_offset(freq), stamps)
     except OffCalendar as error:
@@ -405,9 +407,9 @@ def _fit_given(
         ) from error
 
 
-def _off_calendar(place: str, name: str, time, row: int) -> str:
+def _off_calendar(label: str, name: str, time, row: int) -> str:
     return (
-        f"The {place} is not on the calendar freq={name}: {time} (row {row}) is "
+        f"The {label} is not on the calendar freq={name}: {time} (row {row}) is "
         "not one of its dates."
     )
 
@@ -423,7 +425,7 @@ def _warn_of_gaps(times: pd.Index, fit: CalendarFit, origin: Origin) -> None:
     """Warn of missing times and uneven steps, and of what is assumed instead."""
     if len(times) < 3:
         return
-    steps = np.diff(fit.places)
+    steps = np.diff(fit.positions)
     gaps = _find_gaps(steps, fit.calendar.leeway)
     if fit.is_rough:
         if fit.is_irregular:
@@ -432,20 +434,20 @@ def _warn_of_gaps(times: pd.Index, fit: CalendarFit, origin: Origin) -> None:
     if fit.is_irregular:
         gaps = np.flatnonzero(steps > 1)
         warn(
-            f"The {origin} is irregular: {fit.n_missing} of its {fit.places[-1] + 1} "
-            f"steps of {fit.calendar.name} have no row. It has {len(gaps)} "
-            f"gap(s); {_longest(times, steps, gaps)}. The next row is assumed to come "
-            f"one step of {fit.calendar.name} after the last. {_ADVICE}"
+            f"The {origin} is irregular: {fit.n_missing} of its "
+            f"{fit.positions[-1] + 1} steps of {fit.calendar.name} have no row. It has "
+            f"{len(gaps)} gap(s); {_longest(times, steps, gaps)}. The next row is "
+            f"assumed to come one step of {fit.calendar.name} after the last. {_ADVICE}"
         )
     elif len(gaps):
         warn(_gap_message(times, steps, gaps, str(origin)))
 
 
 def _gap_message(
-    times: pd.Index, steps: np.ndarray, gaps: np.ndarray, place: str
+    times: pd.Index, steps: np.ndarray, gaps: np.ndarray, label: str
 ) -> str:
     return (
-        f"The {place} has {len(gaps)} gap(s); {_longest(times, steps, gaps)}. {_ADVICE}"
+        f"The {label} has {len(gaps)} gap(s); {_longest(times, steps, gaps)}. {_ADVICE}"
     )
 
 
@@ -459,10 +461,10 @@ def _find_gaps(steps: np.ndarray, leeway: int) -> np.ndarray:
 
 
 def _longest(times: pd.Index, steps: np.ndarray, gaps: np.ndarray) -> str:
-    place = gaps[np.argmax(steps[gaps])]
+    longest = gaps[np.argmax(steps[gaps])]
     before, after = (
         time.isoformat() if isinstance(time, pd.Timestamp) else time
-        for time in times[[place, place + 1]]
+        for time in times[[longest, longest + 1]]
     )
     return f"the longest is between {before} and {after}"
 

@@ -1,4 +1,4 @@
-"""The times of rows, as their index or a column of dates tells them."""
+"""The times of rows, from their index or a column of dates."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _OTHER_DATE = re.compile(
 class Origin(NamedTuple):
     """Where times were found, in messages: in the index of rows or in a column.
 
-    ``advice`` says what to do if the rows are those of several series.
+    ``advice`` is added to messages in case the rows are those of several series.
     """
 
     rows: str = "X"
@@ -39,18 +39,18 @@ class Origin(NamedTuple):
     advice: str = "If they are several series, transform each one separately."
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """The index, or the name of the column."""
         return "index" if self.column is None else f"column {self.column!r}"
 
     @property
     def code(self) -> str:
-        """Python code for the place, for messages."""
+        """Python code for the index or the column, for messages."""
         part = ".index" if self.column is None else f"[{self.column!r}]"
         return f"{self.rows}{part}"
 
     def __str__(self):
-        return f"{self.place} of {self.rows}"
+        return f"{self.location} of {self.rows}"
 
 
 INDEX = Origin()
@@ -60,8 +60,8 @@ def times_of(X, origin: Origin = INDEX) -> pd.Index | None:
     """Return the time of each row of X, strictly increasing, or None.
 
     An index of dates, periods, time differences or numbers holds times, and so does
-    one of text in ISO 8601 (2024-01-31). Of an index of several levels, the level of
-    dates is used. Arrays and rows labelled by names have no times.
+    one of text in ISO 8601 (2024-01-31). Of a MultiIndex, the only level of dates
+    is used. Arrays and rows labelled by names have no times.
 
     Raises
     ------
@@ -78,13 +78,13 @@ def times_of(X, origin: Origin = INDEX) -> pd.Index | None:
     if not isinstance(index, pd.Index):
         return None
     # A view: pandas caches results inside an index, and the user's must not change.
-    index = _as_dates(_level_of_dates(index)[:], origin)
+    index = _parse_dates(_level_of_dates(index)[:], origin)
     if isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex, pd.TimedeltaIndex)):
         _check_order(index, origin)
         return index
     if index.dtype.kind not in "iuf" or isinstance(index, pd.MultiIndex):
         return None
-    _check_no_date_numbers(index, origin)
+    _check_not_numeric_dates(index, origin)
     values = index.to_numpy()
     late = np.flatnonzero(~(values[1:] > values[:-1]))  # NaN counts as out of order
     if not late.size:
@@ -109,11 +109,11 @@ def _level_of_dates(index: pd.Index) -> pd.Index:
     if not isinstance(index, pd.MultiIndex):
         return index
     dates = (pd.DatetimeIndex, pd.PeriodIndex, pd.TimedeltaIndex)
-    places = [i for i, level in enumerate(index.levels) if isinstance(level, dates)]
-    return index.get_level_values(places[0]) if len(places) == 1 else index
+    levels = [i for i, level in enumerate(index.levels) if isinstance(level, dates)]
+    return index.get_level_values(levels[0]) if len(levels) == 1 else index
 
 
-def _as_dates(index: pd.Index, origin: Origin) -> pd.Index:
+def _parse_dates(index: pd.Index, origin: Origin) -> pd.Index:
     """Convert an index of objects or text that are dates; return others unchanged."""
     if isinstance(index.dtype, pd.CategoricalDtype):
         index = pd.Index(index.to_numpy(), name=index.name)
@@ -175,7 +175,7 @@ def _to_datetime(index: pd.Index, origin: Origin, **how) -> pd.DatetimeIndex:
         ) from error
 
 
-def _check_no_date_numbers(index: pd.Index, origin: Origin) -> None:
+def _check_not_numeric_dates(index: pd.Index, origin: Origin) -> None:
     """Raise if numbers are dates such as 20240131, whose steps are not equal."""
     numbers = index.to_numpy()
     if numbers.dtype.kind not in "iu" or len(numbers) < 3:
@@ -201,6 +201,6 @@ def _check_order(index: pd.Index, origin: Origin) -> None:
         problem = "is repeated" if before == after else f"comes after {before}"
         raise ValueError(
             f"The rows of {origin.rows} must be in time order, each date once; in its "
-            f"{origin.place} {after} {problem} (row {late[0] + 1}). "
+            f"{origin.location} {after} {problem} (row {late[0] + 1}). "
             f"{origin.advice}".rstrip()
         )

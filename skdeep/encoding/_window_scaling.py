@@ -11,9 +11,9 @@ import numpy as np
 # in one series is below this share of the spread over all.
 _SMALLEST_SHARE = 0.1
 # The largest numbers whose differences, squares and forecasts stay finite.
-_LARGEST = {np.dtype(np.float64): 1e150, np.dtype(np.float32): 8e37}
+_LARGEST_SCALABLE = {np.dtype(np.float64): 1e150, np.dtype(np.float32): 8e37}
 # Rounding alone makes the spread of a constant column this share of its mean.
-_ROUNDING = 64 * np.finfo(np.float64).eps
+_CONSTANT_SPREAD = 64 * np.finfo(np.float64).eps
 
 
 class Scaling:
@@ -28,7 +28,7 @@ class Scaling:
     series : int or ndarray of shape (n_rows,)
         The code of the series of each row, ascending, or of all rows.
     shared : list of int, default=()
-        Columns that all series scale alike.
+        Columns that have the same scale in all series.
 
     Attributes
     ----------
@@ -63,9 +63,9 @@ class Scaling:
         """Number of series in the training rows."""
         return max(len(self.mean_) - 1, 1)
 
-    def of(self, series) -> tuple[np.ndarray, np.ndarray]:
+    def for_series(self, codes) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and scale of a series, or those of each row given their codes."""
-        return self.mean_[series], self.scale_[series]
+        return self.mean_[codes], self.scale_[codes]
 
 
 def column_moments(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +84,7 @@ def column_moments(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if not len(rows):
         return np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
     largest = np.abs(rows).max(axis=0)
-    if largest.max() > _LARGEST[rows.dtype]:
+    if largest.max() > _LARGEST_SCALABLE[rows.dtype]:
         raise ValueError(
             "X or y holds values too large to be scaled; the largest is "
             f"{largest.max():.3g}."
@@ -92,5 +92,5 @@ def column_moments(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     exponent = np.frexp(largest)[1]
     parts = np.ldexp(rows.astype(np.float64), -exponent)
     mean, spread = parts.mean(axis=0), parts.std(axis=0)
-    spread[spread <= _ROUNDING * np.abs(mean)] = 0.0
+    spread[spread <= _CONSTANT_SPREAD * np.abs(mean)] = 0.0
     return np.ldexp(mean, exponent), np.ldexp(spread, exponent)

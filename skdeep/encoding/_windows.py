@@ -15,9 +15,9 @@ from skdeep.encoding._rows import as_tensor
 from skdeep.encoding._window_scaling import Scaling, column_moments
 
 # Smallest spread of a window, as a share of the spread of the training rows.
-_SMALLEST_SPREAD = 0.1
+_MIN_WINDOW_SPREAD = 0.1
 # Number of windows whose spreads are computed at a time; limits the memory.
-_CHUNK = 200
+_WINDOWS_PER_CHUNK = 200
 
 # The code of a series that was not in the training rows. It indexes the last row of
 # `Scaling` and of `ErrorQuantiles`, which holds what all series have in common.
@@ -117,6 +117,7 @@ class Windows:
         code : int, default=0
             The code of the series.
         """
+        # Laid out as an unknown window, copies of the first row, and the known rows.
         known = np.concatenate([before, rows])
         n_edge = max(window, horizon)
         blank = np.broadcast_to(unknown, (window, len(unknown)))
@@ -161,7 +162,7 @@ class Windows:
             self, numeric=numeric, unfilled=self.numeric, is_unknown=is_unknown
         )
 
-    def some(self, index) -> Windows:
+    def select(self, index) -> Windows:
         """Return some of the windows."""
         padded = None if self.is_padded is None else self.is_padded[index]
         unknown = None if self.is_unknown is None else self.is_unknown[index]
@@ -181,7 +182,7 @@ class Windows:
         counts = np.zeros(len(targets) + 1, int)
         counts[1:] = (~np.isnan(targets)).any(axis=1).cumsum()
         is_known = counts[self.futures + horizon] > counts[self.futures]
-        return self.some(np.flatnonzero(is_known))
+        return self.select(np.flatnonzero(is_known))
 
     def separate(self, window: int, horizon: int) -> Windows:
         """Return windows that each have a copy of their rows and their future.
@@ -189,7 +190,7 @@ class Windows:
         They can then be scaled one by one, although they overlap.
         """
         firsts = np.arange(len(self)) * (window + horizon)
-        places = np.concatenate(
+        numbers = np.concatenate(
             [
                 self.starts[:, np.newaxis] + np.arange(window),
                 self.futures[:, np.newaxis] + np.arange(horizon),
@@ -197,10 +198,10 @@ class Windows:
             axis=1,
         )
         # The future of the last windows may reach beyond the rows.
-        places = places.clip(max=len(self.numeric) - 1).ravel()
+        numbers = numbers.clip(max=len(self.numeric) - 1).ravel()
         return replace(
             self,
-            numeric=self.numeric[places],
+            numeric=self.numeric[numbers],
             starts=firsts,
             futures=firsts + window,
             spans=(),
@@ -210,7 +211,8 @@ class Windows:
 
     def rows_used(self, window: int, horizon: int) -> np.ndarray:
         """Return which rows lie in a window or in its future, (n_rows,)."""
-        # Count the windows that begin and end at each row; np.add.at adds duplicates.
+        # Count the windows that begin and end at each row. ``changes[firsts] += 1``
+        # would count a repeated row only once.
         changes = np.zeros(len(self.numeric) + 1, dtype=int)
         for firsts, length in ((self.starts, window), (self.futures, horizon)):
             np.add.at(changes, firsts, 1)
@@ -266,6 +268,7 @@ class WindowRows:
         self, index: Tensor | slice, out: Sequence[Tensor] | None = None
     ) -> tuple[Tensor, ...]:
         """Return the past (n, window, n_features), and the known columns if any."""
+        # index_select copies only the windows of the batch out of the view.
         past = self.past.index_select(0, self.starts[index])
         if self.known is None:
             return (past,)
@@ -277,9 +280,12 @@ class WindowRows:
         Of shape (n_windows, n_own), in units of the target's standard deviation over
         the training rows, and never below a tenth of that.
         """
-        chunks = [slice(s, s + _CHUNK) for s in range(0, len(self), _CHUNK)]
+        chunks = [
+            slice(s, s + _WINDOWS_PER_CHUNK)
+            for s in range(0, len(self), _WINDOWS_PER_CHUNK)
+        ]
         parts = [self.take(c)[0][:, :, :n_own].std(1, correction=0) for c in chunks]
-        return torch.cat(parts).clamp_min(_SMALLEST_SPREAD).cpu().numpy()
+        return torch.cat(parts).clamp_min(_MIN_WINDOW_SPREAD).cpu().numpy()
 
 
 def windows_view(rows: Tensor, length: int) -> Tensor:
@@ -295,7 +301,7 @@ class WindowEncoder:
 
     Columns are scaled by the mean and spread of the training rows; target columns come
     first. Targets are scaled by series. Other columns are scaled by all rows, since
-    their level may tell the series apart; a series has its own scale only for columns
+    their level may distinguish the series; a series has its own scale only for columns
     that move much less in it than over all series.
 
     Parameters
@@ -341,7 +347,7 @@ class WindowEncoder:
         )
 
     def _scaled(self, table: Windows) -> np.ndarray:
-        mean, scale = self.scaling_.of(table.series)
+        mean, scale = self.scaling_.for_series(table.series)
         if table.is_separate:
             shape = (len(table), len(self.order_))
             mean, scale = (np.broadcast_to(p, shape).copy() for p in (mean, scale))
@@ -361,11 +367,13 @@ class WindowEncoder:
         blocks = windows.numeric.reshape(n_windows, -1, n_features)[:, : self.window]
         own = blocks[:, :, self.own].swapaxes(0, 1).reshape(self.window, -1)
         mean, scale = (part.reshape(n_windows, -1) for part in column_moments(own))
-        usual_mean, usual_scale = (p[self.own] for p in self.scaling_.of(UNSEEN))
+        usual_mean, usual_scale = (
+            p[self.own] for p in self.scaling_.for_series(UNSEEN)
+        )
         is_missing = np.isnan(own).all(axis=0).reshape(n_windows, -1)
         mean = np.where(is_missing, usual_mean, mean)
         if windows.is_padded is not None:
-            # A window of padding alone is constant, which says nothing of the series.
+            # A window that holds only padding is constant, unlike the series.
             is_usable = (scale > 0) | ~windows.is_padded[:, np.newaxis]
             scale = np.where(is_usable, scale, usual_scale)
         return mean, np.where(scale == 0, 1, scale)

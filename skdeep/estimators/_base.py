@@ -25,7 +25,7 @@ from skdeep.estimators._observed import ObservedFits
 from skdeep.estimators._options import check_training_options
 from skdeep.estimators._plan import Plan, Sample
 from skdeep.estimators._seeds import make_rng, peek_seed
-from skdeep.estimators._validation import check_validation_pair, check_weight
+from skdeep.estimators._validation import check_training_weight, check_validation_pair
 from skdeep.networks import Dropout
 from skdeep.training import (
     DenseLearner,
@@ -55,23 +55,23 @@ class BaseNetwork(
 ):
     """Base class of all estimators around a network, and how to add one.
 
-    It owns the order of ``fit`` and ``predict``: checks, validation rows, encoding,
+    It defines the order of ``fit`` and ``predict``: checks, validation rows, encoding,
     training, decoding. An estimator combines two sets of methods: those of its *family*
     build the network, and those of its *kind of target* encode y and decode raw scores.
     :class:`~skdeep.estimators.ClassifierNetwork` and
     :class:`~skdeep.estimators.RegressorNetwork` are the kinds of target and bring
     ``fit``, ``partial_fit``, ``predict`` and ``score``. A new family subclasses one of
-    them, or both by way of a mixin, and gives the methods below.
+    them, or both by way of a mixin, and implements the methods below.
 
     Parameters are those of the subclass's ``__init__``, which only stores them.
     Training parameters that it does not take (``solver``, ``alpha``, ``early_stopping``
     and so on) have the defaults of :class:`~skdeep.MLPClassifier`.
     ``_parameter_constraints`` holds scikit-learn's constraints of the parameters.
 
-    **A family must give**
+    **A family must implement**
 
     ``_network_config(plan) -> dict``
-        What the network is built from, in plain Python, so that a pickle can hold it.
+        The config for ``_build``, of plain Python objects, which a pickle can hold.
         ``plan.inputs.n_inputs_`` is the number of columns the network reads (NaN adds
         indicator columns where the estimator's tags allow it),
         ``plan.schema.n_features`` the number of features of X, and ``plan.n_scores``
@@ -79,16 +79,16 @@ class BaseNetwork(
     ``_build(config, seed=0) -> torch.nn.Module``
         A new network from that dict. Its ``forward`` takes a batch of rows,
         (n_samples, n_inputs) in the float type of X, and returns raw scores,
-        (n_samples, n_scores), without softmax or the like. Draws from torch's global
+        (n_samples, n_scores), without a softmax or sigmoid. Draws from torch's global
         generator are seeded with ``seed``, and the generator is restored afterwards.
         A trained network is built again from its config and ``state_dict``: all that it
         learns must be in parameters and buffers.
 
-    **A family may give**
+    **A family may override**
 
     ``_initialize(network, rng) -> None``
-        Sets the first weights with the numpy generator ``rng``. Without it they are as
-        ``_build`` has drawn them.
+        Sets the initial weights with the numpy generator ``rng``. The default keeps
+        the weights that ``_build`` has drawn.
     ``_search_space() -> dict``
         Values worth trying with the stochastic solvers, by parameter: lists, or
         distributions of scipy.
@@ -104,8 +104,8 @@ class BaseNetwork(
     ``_work(network, batch_size) -> int or None``
         The multiply-adds of one batch, by which the number of threads is chosen.
 
-    **A kind of target gives** ``_make_targets``, ``_known_targets``, ``_make_loss``,
-    ``_n_scores`` and ``_decode``; see their docstrings.
+    **A kind of target implements** ``_make_targets``, ``_known_targets``,
+    ``_make_loss``, ``_n_scores`` and ``_decode``; see their docstrings.
 
     See Also
     --------
@@ -230,6 +230,7 @@ class BaseNetwork(
             self._observe(task, plan, context, X, y)
         with memory_errors():
             train(task)
+        # Before attributes are set: a filter may turn the warning into an error.
         self._warn_of_outcome(task, plan)
         # A pickle must load on a machine without the device of this fit.
         plan.loss.to(torch.device("cpu"), plan.dtype)
@@ -249,7 +250,7 @@ class BaseNetwork(
         # Before the data, which may take long to check and encode.
         self._check_options(incremental)
         device = resolve_device(self.device)
-        dtype = self._accepted_dtype(device)
+        dtype = self._accepted_dtypes(device)
         first = not hasattr(self, "_trained") or not (self.warm_start or incremental)
 
         # A later call keeps what the first one has learned from its rows: categories,
@@ -261,6 +262,8 @@ class BaseNetwork(
             plan = Plan(schema, targets, self._float_type(X, table))
         else:
             plan = Plan(schema, self._known_targets(y), self._dtype)
+        # Rows of weight 0 are dropped here, before validation rows are drawn: a weight
+        # of 0 and a missing row must give the same model.
         sample = self._sample(table, y, sample_weight, plan, incremental)
         valid = None
         if has_validation_rows:
@@ -269,11 +272,11 @@ class BaseNetwork(
         # Before the first draw: a resumed fit takes the seed of its checkpoint.
         checkpoint = self._open_checkpoint(sample, valid, incremental)
         rng = make_rng(self.random_state, checkpoint)
-        if not has_validation_rows and self._holds_out():
+        if not has_validation_rows and self._needs_holdout():
             sample, valid = self._hold_out(sample, plan.targets, rng)
 
-        plan.early_stopping = self._monitored(plan.targets, valid)
-        self._lay_out(plan, sample, first)
+        plan.early_stopping = self._choose_monitor(plan.targets, valid)
+        self._plan_network(plan, sample, first)
         task = self._task(plan, sample, valid, device, rng, first, incremental)
         task.checkpoint = checkpoint
         if checkpoint is not None:
@@ -283,7 +286,7 @@ class BaseNetwork(
     def _sample(self, table, y, sample_weight, plan: Plan, incremental: bool) -> Sample:
         """Encode targets and weights of training rows."""
         targets = plan.targets
-        weight = check_weight(sample_weight, table)
+        weight = check_training_weight(sample_weight, table)
         if weight is not None and not weight.all():
             # They must not count for statistics such as means of columns, either.
             rows = np.flatnonzero(weight)
@@ -291,7 +294,7 @@ class BaseNetwork(
         weight = self._add_class_weight(weight, y, targets, incremental)
         with naming("y"):
             codes = targets.encode(y)
-        return Sample(table, codes, weight).without_weightless()
+        return Sample(table, codes, weight).drop_zero_weights()
 
     def _has_validation_rows(self, X, y, X_val, y_val) -> bool:
         """Return whether validation rows were passed."""
@@ -301,8 +304,8 @@ class BaseNetwork(
         """Raise if parameters contradict each other."""
         check_training_options(self, incremental)
 
-    def _accepted_dtype(self, device: torch.device):
-        """Return the float types that X may keep; others become the first."""
+    def _accepted_dtypes(self, device: torch.device):
+        """Return the float types that X may keep; others are converted to the first."""
         if self.precision is not None:
             return (np.float32,)  # autocast does not cast float64
         if self.dtype is not None:
@@ -317,7 +320,7 @@ class BaseNetwork(
         except (TypeError, ValueError) as error:
             raise ValueError(f"X_val and y_val do not fit: {error}") from error
 
-    def _holds_out(self) -> bool:
+    def _needs_holdout(self) -> bool:
         """Return whether training rows are set aside for validation."""
         return bool(self.early_stopping) and self.solver != "lbfgs"
 
@@ -333,7 +336,7 @@ class BaseNetwork(
         )
         return sample.rows(train_rows), sample.rows(valid_rows)
 
-    def _monitored(self, targets, valid: Sample | None):
+    def _choose_monitor(self, targets, valid: Sample | None):
         """Return what early stopping monitors: the loss if the score is useless."""
         asked, is_by_epochs = self.early_stopping, self.solver != "lbfgs"
         if valid is None or not asked or asked == "loss" or not is_by_epochs:
@@ -349,7 +352,7 @@ class BaseNetwork(
         )
         return "loss"
 
-    def _lay_out(self, plan: Plan, sample: Sample, first: bool) -> None:
+    def _plan_network(self, plan: Plan, sample: Sample, first: bool) -> None:
         """Fit the input encoder to the training rows; choose loss and network size."""
         if first:
             plan.inputs = self._make_inputs(plan.schema).fit(sample.table)
@@ -372,7 +375,7 @@ class BaseNetwork(
         if first:
             self._initialize(network, rng)
         else:
-            network = self._trained.continued_by(network).to(device, dtype)
+            network = self._trained.copy_for_training(network).to(device, dtype)
         plan.loss.to(device, dtype)
         # skdeep's own dropout does not touch torch's global generator.
         generator = torch.Generator(device=device).manual_seed(seed)
@@ -388,6 +391,7 @@ class BaseNetwork(
             return targets.score(decode(raw), valid.codes, valid.weight)
 
         options = self._training_options(len(sample))
+        # May differ from the parameter, see `_choose_monitor`.
         options = replace(options, early_stopping=plan.early_stopping)
         kind = DenseLearner if self._has_dense_gradient(plan) else Learner
         objective = Supervised(loss, plan.n_scores, self.precision)
@@ -406,7 +410,7 @@ class BaseNetwork(
             state=state,
             draws_globally=self._draws_globally(),
             work=self._work(network, options.batch_size),
-            callbacks=[_copied(item) for item in self.callbacks or ()],
+            callbacks=[_copy_callback(item) for item in self.callbacks or ()],
             device=device,
         )
 
@@ -423,6 +427,7 @@ class BaseNetwork(
 
     def _training_options(self, n_samples: int) -> TrainingOptions:
         """Return the training parameters with the batch size resolved."""
+        # A subclass need not have every parameter: the class attributes are defaults.
         given = {
             f.name: getattr(self, f.name, f.default) for f in fields(TrainingOptions)
         }
@@ -463,8 +468,11 @@ class BaseNetwork(
             "_targets": plan.targets,
             "_loss": plan.loss,
             "_input_shapes": self._input_description(task) if is_final else None,
-            "_trained": self._stored(task.learner.module, plan, is_final=is_final),
+            "_trained": self._store_network(
+                task.learner.module, plan, is_final=is_final
+            ),
             "_state": task.state,
+            # skorch takes callbacks, or pairs of a name and a callback.
             "callbacks_": [
                 item[-1] if isinstance(item, tuple) else item for item in task.callbacks
             ],
@@ -486,13 +494,13 @@ class BaseNetwork(
     def _raw_scores(self, X) -> Tensor:
         """Return the raw scores of rows, on the CPU."""
         check_is_fitted(self)
-        return self._scores_of(self._table(X))
+        return self._scores_of(self._checked_rows(X))
 
-    def _table(self, X):
+    def _checked_rows(self, X):
         """Return checked rows to predict on."""
         # A model trained on a GPU may predict on a machine without one.
         device = resolve_device(self.device, fall_back=True)
-        dtype = self._accepted_dtype(device)
+        dtype = self._accepted_dtypes(device)
         return self._check(X, dtype=dtype, schema=self._schema)[0]
 
     def _scores_of(self, table) -> Tensor:
@@ -502,7 +510,7 @@ class BaseNetwork(
             raw = raw_scores(
                 module, rows, self._loss, self._n_raw, precision=self.precision
             ).cpu()
-        if not self._is_defined(raw):
+        if not self._predictions_are_finite(raw):
             raise ValueError(_too_large(table))
         return raw
 
@@ -551,11 +559,11 @@ def _too_large(table) -> str:
     )
 
 
-def _copied(callback):
+def _copy_callback(callback):
     """Return a copy of a callback, or the callback if it cannot be copied."""
     try:
         return copy.deepcopy(callback)
-    except Exception:
+    except Exception:  # open files and locks cannot be copied
         return callback
 
 
@@ -563,6 +571,7 @@ def _best_score(history: list[dict], early_stopping) -> float | None:
     """Return the validation score of the best epoch."""
     scored = [record for record in history if "valid_score" in record]
     if early_stopping == "loss":
+        # The weights of the epoch with the lowest loss are kept, not the best score.
         scored = sorted(scored, key=lambda record: record["valid_loss"])[:1]
     finite = [r["valid_score"] for r in scored if np.isfinite(r["valid_score"])]
     return max(finite, default=None)

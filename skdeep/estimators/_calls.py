@@ -1,4 +1,4 @@
-"""Errors of calls with wrong arguments, in terms of the public class."""
+"""Errors for wrong arguments, which name the public class and a remedy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import inspect
 from skdeep._messages import did_you_mean
 
 # Names of arguments in other libraries, and the remedy here.
-_ELSEWHERE = {
+_OTHER_LIBRARIES = {
     "epochs": "The number of epochs is the parameter max_iter of {cls}.",
     "n_epochs": "The number of epochs is the parameter max_iter of {cls}.",
     "validation_data": "Pass validation rows as X_val and y_val to fit.",
@@ -22,7 +22,7 @@ _ELSEWHERE = {
 
 
 def explaining_arguments(method):
-    """Decorate a method: errors of its arguments name the public class, and a remedy.
+    """Decorate a method: errors for wrong arguments name the public class and a remedy.
 
     Python's own errors name the class that defines the method, which may be private.
     """
@@ -60,7 +60,7 @@ def _hint(estimator, method: str, argument: str, signature) -> str:
     parameters = estimator._get_param_names()
     if method != "__init__" and argument in parameters:
         return f"It is a parameter of {cls}: pass {cls}({argument}=...)."
-    if argument in _ELSEWHERE:
-        return _ELSEWHERE[argument].format(cls=cls)
+    if argument in _OTHER_LIBRARIES:
+        return _OTHER_LIBRARIES[argument].format(cls=cls)
     names = [name for name in signature.parameters if name != "self"]
     return did_you_mean(argument, names)

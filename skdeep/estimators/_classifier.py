@@ -45,7 +45,7 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
 
     See Also
     --------
-    BaseNetwork : The methods that a subclass gives, with an example.
+    BaseNetwork : The methods that a subclass implements, with an example.
     """
 
     # The parameters of a subclass that does not take them in __init__.
@@ -259,6 +259,7 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         array(['low', 'high'], dtype='<U4')
         """
         raw = self._raw_scores(X)
+        # By raw scores: probabilities near 1 are rounded, and may tie.
         return self._targets.decode(self._targets.codes_from(raw).numpy())
 
     @explaining_arguments
@@ -270,9 +271,10 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows, or sequences.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Their classes; 0 and 1 for multilabel targets, where a row is right if all
-            its labels are; or class probabilities for ``loss="kl_divergence"``, where
-            the most probable class counts as the true one.
+            Their classes; 0 and 1 for multilabel targets, where a row counts as correct
+            if all its labels are; or class probabilities for
+            ``loss="kl_divergence"``, where the most probable class counts as the true
+            one.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights.
 
@@ -290,8 +292,8 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         1.0
         """
         check_is_fitted(self)
-        takes_rows = self._loss.target_kind == "distributions"
-        if takes_rows and np.ndim(y) == 2 and np.shape(y)[1] > 1:
+        takes_distributions = self._loss.target_kind == "distributions"
+        if takes_distributions and np.ndim(y) == 2 and np.shape(y)[1] > 1:
             rows = DistributionTargets(len(self.classes_)).encode(np.asarray(y))
             y = self.classes_[rows.argmax(axis=1)]
         return super().score(X, y, sample_weight)

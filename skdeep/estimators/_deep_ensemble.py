@@ -18,11 +18,11 @@ from skdeep.estimators._ensemble import DeepEnsemble
 from skdeep.estimators._parameters import documented
 from skdeep.losses import make_loss
 
-_LEAST_PROBABILITY = 1e-15  # keeps the log loss of a wrong, certain prediction finite
+_LOG_LOSS_FLOOR = 1e-15  # keeps the log loss of a wrong, certain prediction finite
 _LOG_LOSS = SimpleNamespace(loss="log_loss", label_smoothing=0.0)
 _SQUARED_ERROR = SimpleNamespace(loss="squared_error")
 
-_CONSTRAINTS: dict = {
+_ENSEMBLE_CONSTRAINTS: dict = {
     "n_members": [Interval(Integral, 1, None, closed="left")],
     "n_folds": [Interval(Integral, 2, None, closed="left")],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -42,7 +42,7 @@ n_folds : int, default=4
     but one, which is used for early stopping, so that together the networks of a set
     are trained and validated on all rows.
 max_iter : int, default=40
-    Largest number of epochs, over which the learning rate rises and falls.
+    Maximum number of epochs, over which the learning rate rises and falls.
 batch_size : int or 'auto', default='auto'
     Number of samples in a batch; 'auto' is 32 to 256, depending on the number of
     samples.
@@ -80,7 +80,7 @@ n_features_in_ : int
 feature_names_in_ : ndarray of shape (n_features_in_,)
     Names of the features, if X has names that are all strings."""
 
-_NOTES = """\
+_ENSEMBLE_NOTES = """\
 Missing numbers (NaN) are replaced by the mean, and an indicator column is added.
 Numbers need no scaling: they are scaled by median and quartiles and squashed smoothly
 into (-3, 3), so that outliers do no harm. Categories are one-hot encoded; rare ones
@@ -121,7 +121,7 @@ boosted trees on tabular data." NeurIPS. arXiv:2407.04491."""
     ensemble=_ENSEMBLE_DOC,
     last=_LAST_DOC,
     fitted=_FITTED_DOC.format(loss="The log loss", score="The accuracy"),
-    notes=_NOTES,
+    notes=_ENSEMBLE_NOTES,
     references=_REFERENCES,
 )
 class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
@@ -170,7 +170,7 @@ class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
     """
 
     _parameter_constraints: dict = {
-        **_CONSTRAINTS,
+        **_ENSEMBLE_CONSTRAINTS,
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
 
@@ -197,7 +197,7 @@ class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
         self.random_state = random_state
         self.device = device
 
-    def _start(self, y):
+    def _set_up_targets(self, y):
         targets = class_targets(y, distributions=False)
         if targets.is_multilabel:
             raise ValueError(
@@ -216,7 +216,7 @@ class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
         by_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
         return by_class[codes]
 
-    def _scale(self, codes, weight):
+    def _scale_target(self, codes, weight):
         return codes
 
     def _make_trees(self, parameters):
@@ -233,14 +233,14 @@ class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
     def _predictions(self, raw):
         return self._targets.probabilities(self._loss.predict(raw.double()).numpy())
 
-    def _parts(self, predictions, target):
+    def _loss_parts(self, predictions, target):
         """Return the predicted probability of the true class of each row."""
         return predictions[..., np.arange(len(target)), target]
 
     def _row_losses(self, parts):
-        return -np.log(np.maximum(parts, _LEAST_PROBABILITY))
+        return -np.log(np.maximum(parts, _LOG_LOSS_FLOOR))
 
-    def _set_scores(self, held_out, chosen, target, weight):
+    def _store_held_out_scores(self, held_out, chosen, target, weight):
         codes = np.tensordot(chosen, held_out, 1).argmax(axis=1)
         self.validation_score_ = accuracy_score(target, codes, sample_weight=weight)
 
@@ -361,7 +361,7 @@ class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
         loss="The mean squared error, in units of the variance of the target,",
         score="R²",
     ),
-    notes=_NOTES,
+    notes=_ENSEMBLE_NOTES,
     references=_REFERENCES,
 )
 class DeepEnsembleRegressor(RegressorMixin, DeepEnsemble):
@@ -407,7 +407,7 @@ class DeepEnsembleRegressor(RegressorMixin, DeepEnsemble):
     True
     """
 
-    _parameter_constraints: dict = _CONSTRAINTS
+    _parameter_constraints: dict = _ENSEMBLE_CONSTRAINTS
     _penalty = 0.1
 
     def __init__(
@@ -431,7 +431,7 @@ class DeepEnsembleRegressor(RegressorMixin, DeepEnsemble):
         self.random_state = random_state
         self.device = device
 
-    def _start(self, y):
+    def _set_up_targets(self, y):
         flat = y.ndim == 1
         self._targets = ValueTargets(1 if flat else y.shape[1], flat)
         self._loss = make_loss(_SQUARED_ERROR, "values")
@@ -440,7 +440,7 @@ class DeepEnsembleRegressor(RegressorMixin, DeepEnsemble):
     def _class_weight(self, y, codes):
         return None
 
-    def _scale(self, codes, weight):
+    def _scale_target(self, codes, weight):
         self._target_scale = TargetScale.of(codes, weight)
         return self._target_scale.scaled(codes)
 
@@ -457,14 +457,14 @@ class DeepEnsembleRegressor(RegressorMixin, DeepEnsemble):
     def _predictions(self, raw):
         return raw.double().numpy()
 
-    def _parts(self, predictions, target):
+    def _loss_parts(self, predictions, target):
         """Return the errors of the predictions."""
         return predictions - target
 
     def _row_losses(self, parts):
         return (parts**2).mean(axis=-1)
 
-    def _set_scores(self, held_out, chosen, target, weight):
+    def _store_held_out_scores(self, held_out, chosen, target, weight):
         mean = np.tensordot(chosen, held_out, 1)
         self.validation_score_ = r2_score(target, mean, sample_weight=weight)
         # Squared errors are noise plus the error of the mean, which the spread of the

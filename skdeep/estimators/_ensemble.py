@@ -28,7 +28,7 @@ from skdeep.estimators._seeds import make_rng
 from skdeep.estimators._trained import TrainedNetwork
 from skdeep.estimators._validation import (
     check_inputs,
-    check_weight,
+    check_training_weight,
     times_class_weight,
 )
 from skdeep.networks import DenseNetwork
@@ -47,7 +47,7 @@ from skdeep.training import (
 # Number of sets that the greedy selection adds.
 _N_ROUNDS = 40
 # Number of rows predicted at a time, to limit the memory.
-_CHUNK = 8000
+_ROWS_PER_CHUNK = 8000
 _TREES: dict = {"n_estimators": 50, "min_samples_leaf": 5, "max_features": 0.5}
 _FLOATS = (np.float64, np.float32)
 
@@ -106,7 +106,7 @@ def _build(config: dict) -> DenseNetwork:
     return DenseNetwork(**config)
 
 
-def _config(task: Task) -> dict:
+def _network_config(task: Task) -> dict:
     """Return the arguments that build the task's network, for `_build`."""
     network: Any = task.learner.module
     sizes = [layer.in_features for layer in network.layers]
@@ -133,7 +133,9 @@ class _Set:
                 self.hyperparameters,
                 fold,
                 self.features,
-                TrainedNetwork.of(task.learner.module, _config(task), torch.float32),
+                TrainedNetwork.of(
+                    task.learner.module, _network_config(task), torch.float32
+                ),
                 task.state.history,
             )
             for fold, task in enumerate(self.tasks)
@@ -143,13 +145,13 @@ class _Set:
 class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
     """Base class of deep ensembles; subclasses encode the targets."""
 
-    #: Factor of all penalties that are drawn.
+    #: Factor by which the drawn penalties are multiplied.
     _penalty = 1.0
 
     # -- what subclasses define ----------------------------------------------------
 
     @abstractmethod
-    def _start(self, y: np.ndarray) -> np.ndarray:
+    def _set_up_targets(self, y: np.ndarray) -> np.ndarray:
         """Set the encoder of the target and the loss; return the encoded target."""
 
     @abstractmethod
@@ -157,7 +159,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         """Return the class weight of each row, None without class weights."""
 
     @abstractmethod
-    def _scale(self, codes: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    def _scale_target(self, codes: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
         """Return the encoded target scaled for the networks."""
 
     @abstractmethod
@@ -178,7 +180,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         """Return probabilities or scaled values, which are averaged, (n_samples, n)."""
 
     @abstractmethod
-    def _parts(self, predictions: np.ndarray, target: np.ndarray) -> np.ndarray:
+    def _loss_parts(self, predictions: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Return a linear part of the predictions that determines the loss.
 
         The part of an average is the average of the parts, which are smaller than the
@@ -190,7 +192,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         """Return the loss of each row from the parts, (n_samples,)."""
 
     @abstractmethod
-    def _set_scores(self, held_out, chosen, target, weight) -> None:
+    def _store_held_out_scores(self, held_out, chosen, target, weight) -> None:
         """Set the attributes that come from the predictions of held-out rows."""
 
     # -- fit -----------------------------------------------------------------------
@@ -202,6 +204,8 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
 
     def _fit_members(self, X, y, sample_weight) -> None:
         device = resolve_device(self.device)
+        # All draws come from it, in this order: folds, trees, hyperparameters,
+        # features, seeds of networks. Another order would change every result.
         rng = make_rng(self.random_state)
         sample = self._sample(X, y, sample_weight)
         n_samples = len(sample)
@@ -209,11 +213,11 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
             raise ValueError(
                 f"An ensemble needs at least 2 samples, got n_samples={n_samples}."
             )
-        target = self._scale(sample.codes, sample.weight)
+        target = self._scale_target(sample.codes, sample.weight)
         folds = assign_folds(target, min(int(self.n_folds), n_samples), rng)
-        sets = self._sets(sample, target, folds, device, rng)
+        sets = self._make_sets(sample, target, folds, device, rng)
         _train_all([task for each in sets for task in each.tasks])
-        self._keep(sets, target, folds, sample.weight)
+        self._select_members(sets, target, folds, sample.weight)
 
     def _sample(self, X, y, sample_weight) -> Sample:
         """Return the checked rows without those of weight zero."""
@@ -223,16 +227,16 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         self.__dict__.pop("feature_names_in_", None)
         self.__dict__.update(schema.attributes())
         self._dtype = float_dtype(X) or table.dtype.name
-        # Networks are trained in float32 whatever the type of X.
-        weight = check_weight(sample_weight, table, np.float32)
+        # Networks are trained in float32, regardless of the type of X.
+        weight = check_training_weight(sample_weight, table, np.float32)
         with naming("y"):
-            codes = self._start(y)
+            codes = self._set_up_targets(y)
         by_class = self._class_weight(y, codes)
         if by_class is not None:
             weight = times_class_weight(weight, by_class, self.class_weight, np.float32)
-        return Sample(table, codes, weight).without_weightless()
+        return Sample(table, codes, weight).drop_zero_weights()
 
-    def _sets(self, sample: Sample, target, folds, device, rng) -> list[_Set]:
+    def _make_sets(self, sample: Sample, target, folds, device, rng) -> list[_Set]:
         """Make all networks and their training data."""
         self._encoder = TableEncoder().fit(sample.table)
         x = self._encoder.transform(sample.table)
@@ -240,25 +244,25 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         importance = column_importance(trees, x, target, sample.weight)
         n_folds = int(folds.max()) + 1
         sets = []
-        for hyper in self._draw(-(-int(self.n_members) // n_folds), rng):
+        for hyper in self._draw_sets(-(-int(self.n_members) // n_folds), rng):
             features = make_features(hyper, self._encoder, x, importance, rng)
             inputs = features.encode(torch.from_numpy(x).to(torch.float32))
             tasks = []
             for fold in range(n_folds):
                 train, valid = (
-                    self._data(inputs, target, sample.weight, rows, device)
+                    self._row_source(inputs, target, sample.weight, rows, device)
                     for rows in (folds != fold, folds == fold)
                 )
                 tasks.append(self._task(hyper, train, valid, _seed(rng)))
             sets.append(_Set(hyper, features, tasks))
         return sets
 
-    def _draw(self, n_sets: int, rng) -> list[dict]:
+    def _draw_sets(self, n_sets: int, rng) -> list[dict]:
         """Return the hyperparameters of each set."""
         drawn = draw_hyperparameters(n_sets, rng)
         return [hyper | {"alpha": self._penalty * hyper["alpha"]} for hyper in drawn]
 
-    def _data(
+    def _row_source(
         self, inputs: Tensor, target, weight, rows: np.ndarray, device
     ) -> RowSource:
         """Return some of the rows as tensors."""
@@ -328,10 +332,10 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
             tol=0.0,
         )
 
-    def _keep(self, sets: list[_Set], target, folds, weight) -> None:
+    def _select_members(self, sets: list[_Set], target, folds, weight) -> None:
         """Select members and store them with their weights and scores."""
-        held_out = np.stack([self._held_out(each, folds) for each in sets])
-        parts = self._parts(held_out, target)
+        held_out = np.stack([self._predict_held_out(each, folds) for each in sets])
+        parts = self._loss_parts(held_out, target)
 
         def mean_loss(part: np.ndarray) -> float:
             return float(np.average(self._row_losses(part), weights=weight))
@@ -343,12 +347,13 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         # Sets are selected as a whole: each row is held out by one member of a set.
         self.member_weights_ = np.repeat(chosen, n_folds) / n_folds
         self.validation_loss_ = mean_loss(np.tensordot(chosen, parts, 1))
-        self._set_scores(held_out, chosen, target, weight)
+        self._store_held_out_scores(held_out, chosen, target, weight)
 
-    def _held_out(self, each: _Set, folds: np.ndarray) -> np.ndarray:
+    def _predict_held_out(self, each: _Set, folds: np.ndarray) -> np.ndarray:
         """Return the prediction of each row by the member not trained on it."""
         predicted: Any = None
         for fold, task in enumerate(each.tasks):
+            # Training leaves the network with the weights of its best epoch.
             network = task.learner.module.eval()
             valid: Any = task.valid
             raw = raw_scores(network, valid.rows, self._loss, self._n_scores)
@@ -366,12 +371,17 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         table, _, _ = check_inputs(
             self, X, "no_validation", dtype=_FLOATS, schema=self._schema
         )
-        chunks = [slice(s, s + _CHUNK) for s in range(0, len(table), _CHUNK)]
+        chunks = [
+            slice(s, s + _ROWS_PER_CHUNK) for s in range(0, len(table), _ROWS_PER_CHUNK)
+        ]
         moments = [self._moments_of(table.rows(chunk)) for chunk in chunks]
         means, variances = zip(*moments, strict=True)
         return np.concatenate(means), np.concatenate(variances)
 
     def _moments_of(self, table) -> tuple[np.ndarray, np.ndarray]:
+        # One pass: the predictions of all members together may not fit into memory. The
+        # difference of squares is precise enough, since predictions are probabilities,
+        # or in units of the target's spread.
         mean: Any = 0.0
         square: Any = 0.0
         for weight, predicted in self._weighted_predictions(table):

@@ -16,6 +16,7 @@ from skdeep.encoding import (
 # Up to this many columns get the full number of features. With more columns each gets
 # fewer, which keeps the first layer fast.
 _FULLY_EXPANDED = 8
+# Factor of columns that the forest does not use; a network may still need them.
 _LEAST_RELEVANCE = 0.05
 
 # Hyperparameter templates, which suit different tables and are used in this order.
@@ -180,6 +181,7 @@ def choose_greedily(parts: np.ndarray, mean_loss, n_rounds: int) -> np.ndarray:
     """
     total = np.zeros_like(parts[0])
     counts = np.zeros(len(parts))
+    # If no average has a finite loss, all models weigh the same.
     best_loss, best = np.inf, counts + 1
     for n in range(1, n_rounds + 1):
         losses = [mean_loss((total + part) / n) for part in parts]

@@ -15,7 +15,7 @@ from skdeep.training import Task, make_net, resolve_device, seeded_generators
 
 
 class FittedNetwork(NetworkHooks):
-    """Shows the network of a fitted estimator: as a module, a skorch net, a table."""
+    """The network of a fitted estimator: as a module, a skorch net, a summary."""
 
     history_: list[dict]
     _trained: Any
@@ -26,7 +26,7 @@ class FittedNetwork(NetworkHooks):
     def summary(self) -> NetworkSummary:
         """Return the layers of the network, their output shapes and parameter counts.
 
-        Shapes are those of a forward pass on made-up rows shaped like the training
+        Shapes are those of a forward pass on artificial rows shaped like the training
         rows; "n" stands for the number of rows. A layer whose shape is "?" is not
         called as a module, or comes after one that does not take such rows.
 

@@ -15,8 +15,8 @@ from skdeep.encoding import known_r2
 from skdeep.estimators._forecaster_base import ForecasterNetwork
 from skdeep.estimators._forecaster_parameters import (
     CONSTRAINTS,
+    FORECASTER_DOC,
     FORECASTER_TRAINING_DOC,
-    OWN_DOC,
 )
 from skdeep.estimators._parameters import FITTED_DOC, documented
 from skdeep.estimators._series import check_series_target
@@ -38,7 +38,9 @@ _SCALE_FREE_SOLVERS = ("adam", "adamw", "nadam", "rmsprop")
 _LBFGS_ITERATIONS = 200
 
 
-@documented(own=OWN_DOC, training=FORECASTER_TRAINING_DOC, fitted=FITTED_DOC)
+@documented(
+    forecaster=FORECASTER_DOC, training=FORECASTER_TRAINING_DOC, fitted=FITTED_DOC
+)
 class LSTMForecaster(ForecasterNetwork):
     """Recurrent network that forecasts time series several steps ahead.
 
@@ -47,7 +49,7 @@ class LSTMForecaster(ForecasterNetwork):
 
     Parameters
     ----------
-    {own}
+    {forecaster}
     {training}
 
     Attributes
@@ -346,7 +348,7 @@ class LSTMForecaster(ForecasterNetwork):
             return _RATE
         return _RATE * max(1, _RATE_WIDTH / max(self.hidden_size, _SMALLEST_WIDTH))
 
-    def _holds_out(self):
+    def _needs_holdout(self):
         return self.validation_fraction > 0
 
     # -- predict -----------------------------------------------------------------------
@@ -355,8 +357,8 @@ class LSTMForecaster(ForecasterNetwork):
         """Forecast each row from what was known ``horizon`` rows before it.
 
         Row t is forecast from rows up to t - horizon, and from ``known_columns`` up to
-        row t. The rows before the first row of X are set by ``context``; if there are
-        none ``horizon`` rows before a row, it is forecast from mean values.
+        row t. The rows before the first row of X are set by ``context``. A row without
+        any row ``horizon`` rows before it is forecast from mean values.
 
         Parameters
         ----------
@@ -464,7 +466,7 @@ default=None
         (2,)
         """
         parts = self._forecast_paths(steps, X, future)
-        return self._joined(
+        return self._stack_series(
             [(k, self._layout.shaped(p, dates)) for k, p, dates in parts]
         )
 
@@ -504,7 +506,7 @@ default=None
         """
         self._check_coverage(coverage)
         parts = self._forecast_paths(steps, X, future, coverage)
-        return self._joined(
+        return self._stack_series(
             [(k, self._layout.interval(e, dates)) for k, e, dates in parts]
         )
 
@@ -572,7 +574,7 @@ default=None
             raise ValueError("X has no targets to score forecasts with: all are NaN.")
         return known_r2(expected, np.reshape(forecasts, expected.shape))
 
-    def _joined(self, parts: list):
+    def _stack_series(self, parts: list):
         """Return the only part, or those of several series stacked."""
         if self.groups is None:
             return parts[0][1]

@@ -34,12 +34,12 @@ from skdeep.estimators._series_columns import as_rows, complete_future, find_lay
 from skdeep.estimators._series_windows import (
     KnownRows,
     SeriesPast,
+    borrow_calendar,
     check_times,
-    long_enough,
+    select_long_series,
     target_spreads,
     targets_of,
     windows_inside,
-    with_calendar,
 )
 from skdeep.estimators._validation import Checked
 from skdeep.losses import StepLoss, make_loss
@@ -47,7 +47,7 @@ from skdeep.training import raw_scores, resolve_device
 
 # Number of windows predicted at a time, and of rows if windows are copied. Both limit
 # the memory.
-_CHUNK, _COPIED_ROWS = 4000, 2**20
+_WINDOWS_PER_CHUNK, _COPIED_ROWS = 4000, 2**20
 # Rows keep float64 until they are scaled: with a large offset, differences between them
 # would be lost in float32.
 _KEPT_TYPES = (np.float64, np.float32)
@@ -114,8 +114,9 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
     def _sample(self, series, y, sample_weight, plan, incremental):
         targets, layout = plan.targets, plan.schema.layout
         needed = targets.window + targets.horizon
-        groups = long_enough(series.groups, targets.window, targets.horizon)
+        groups = select_long_series(series.groups, targets.window, targets.horizon)
         codes = self._codes(groups, targets)
+        # Also of series too short to train on: their next rows can be forecast.
         axes = [group.time_axis(self.freq, targets.horizon) for group in series.groups]
         plan.fitted["_pasts"] = [
             SeriesPast(
@@ -124,7 +125,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
                 codes.get(group.key, UNSEEN),
             )
             for group, own in zip(series.groups, axes, strict=True)
-            for axis in [with_calendar(own, group, axes)]
+            for axis in [borrow_calendar(own, group, axes)]
         ]
         windows = windows_inside(series, y, groups, codes, layout.own, targets)
         windows = windows.with_targets(targets.horizon)
@@ -139,7 +140,8 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
     def _hold_out(self, sample, targets, rng):
         """Hold out the last rows of each series, a horizon after the training rows.
 
-        A series that is too short to be split, among others, is used for training only.
+        If only some series are long enough to be split, the others are used for
+        training only.
         """
         windows = sample.table
         starts, stops = np.array(windows.spans).T
@@ -150,6 +152,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         )
         if not is_split.any():
             self._raise_split_error(n_rows.max(), n_valid.max())
+        # The series that each window lies in.
         which = np.searchsorted(starts, windows.starts, side="right") - 1
         first_valid, is_split = (stops - n_valid)[which], is_split[which]
         # A horizon lies between the last training and the first validation target, as
@@ -164,7 +167,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
                     "without targets, or change validation_fraction="
                     f"{self.validation_fraction}."
                 )
-        parts = [windows.some(np.flatnonzero(part)) for part in (train, valid)]
+        parts = [windows.select(np.flatnonzero(part)) for part in (train, valid)]
         return tuple(Sample(part, part) for part in parts)
 
     def _raise_split_error(self, n_rows: int, n_valid: int) -> None:
@@ -222,11 +225,11 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             raise ValueError("X_val holds no target values, only NaN.")
         return Sample(windows, windows)
 
-    def _lay_out(self, plan, sample, first):
+    def _plan_network(self, plan, sample, first):
         if first:
             plan.targets.fit(sample.table)
-        super()._lay_out(plan, sample, first)
-        accepted = self._accepted_dtype(resolve_device(self.device))
+        super()._plan_network(plan, sample, first)
+        accepted = self._accepted_dtypes(resolve_device(self.device))
         rows_type = sample.table.dtype.type
         kept = rows_type if rows_type in accepted else accepted[0]
         plan.dtype = getattr(torch, np.dtype(kept).name)
@@ -281,6 +284,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             windows = self._windows_before(before, rows, self._code(group.key, pasts))
             # Keep the last step of each path only: whole paths may fill the memory.
             parts += [part[:, -1] for part in self._in_chunks(windows, coverage)]
+        # Back to the order of X, in which the rows of several series may alternate.
         order = np.concatenate([group.rows for group in series.groups])
         forecasts = np.empty((len(order), *parts[0].shape[1:]), parts[0].dtype)
         forecasts[order] = np.concatenate(parts)
@@ -289,17 +293,17 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
 
     def _series_of(self, X) -> Series:
         """Return the checked rows of X, on the calendar of the training rows."""
-        series: Any = self._table(X)
+        series: Any = self._checked_rows(X)
         check_times(self._pasts_by_key(), series)
         return series
 
     def _in_chunks(self, windows: Windows, coverage=None):
         """Yield the paths from windows, a chunk at a time."""
-        size = _CHUNK
+        size = _WINDOWS_PER_CHUNK
         if windows.series == UNSEEN:
             size = max(1, _COPIED_ROWS // (self._inputs.window + self._inputs.horizon))
         for start in range(0, len(windows), size):
-            yield self._paths(windows.some(slice(start, start + size)), coverage)
+            yield self._paths(windows.select(slice(start, start + size)), coverage)
 
     def _backtest(self, X, stride: int) -> np.ndarray:
         """Return the paths from every ``stride``-th full window of X."""
@@ -308,13 +312,15 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         series = self._series_of(X)
         pasts, paths = self._pasts_by_key(), []
         inputs, targets, nothing = self._inputs, self._targets, series.numeric[:, :0]
-        for group in long_enough(series.groups, inputs.window, inputs.horizon, True):
+        for group in select_long_series(
+            series.groups, inputs.window, inputs.horizon, True
+        ):
             codes = {group.key: self._code(group.key, pasts)}
             windows = windows_inside(
                 series, nothing, [group], codes, inputs.own, targets
             )
             step = min(stride, max(len(windows), 1))
-            thinned = windows.some(np.arange(0, len(windows), step))
+            thinned = windows.select(np.arange(0, len(windows), step))
             paths += self._in_chunks(thinned)
         joined = np.concatenate(paths)
         self._check_finite(joined, X=series)
@@ -325,7 +331,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
     ) -> Windows:
         """Return a window for each row, which ends a horizon before it."""
         inputs = self._inputs
-        unknown = inputs.scaling_.of(code)[0]
+        unknown = inputs.scaling_.for_series(code)[0]
         return Windows.before_each(
             before, rows, unknown, inputs.window, inputs.horizon, inputs.own, code
         )
@@ -372,13 +378,15 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
 
     def _target_scaling(self, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and scale of the targets, which broadcast to paths."""
-        mean, scale = self._targets.scaling_.of(windows.series)
+        mean, scale = self._targets.scaling_.for_series(windows.series)
         own = self._layout.own
         if not windows.is_separate or not own:
             return mean, scale
         # A target and its past may be on different scales (y, and a column of X). The
         # relation between them in training is applied to the scale of the window.
-        usual_mean, usual_scale = (p[own] for p in self._inputs.scaling_.of(UNSEEN))
+        usual_mean, usual_scale = (
+            p[own] for p in self._inputs.scaling_.for_series(UNSEEN)
+        )
         ratio = scale / usual_scale
         own_mean, own_scale = self._inputs.own_scaling(windows)
         mean = own_mean * ratio + (mean - usual_mean * ratio)
@@ -394,7 +402,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
                 spreads[is_padding] = spreads[is_padding].clip(min=1)
         return self._error_quantiles.radius(coverage, spreads, windows.series)
 
-    def _is_defined(self, raw):
+    def _predictions_are_finite(self, raw):
         return True  # `_check_finite` checks the forecasts, and names the row
 
     def _check_finite(self, forecasts: np.ndarray, **inputs: Series) -> None:
@@ -402,7 +410,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         if np.isfinite(forecasts).all():
             return
         found = [self._most_distant(series, name) for name, series in inputs.items()]
-        where = max(found)[1] if found else "The training rows hold values that are"
+        where = max(found)[1] if found else "The last rows of fit hold values that are"
         raise ValueError(
             f"{where} too far from the training rows: the forecasts would not be "
             "finite."
@@ -415,8 +423,9 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         """
         pasts, found = self._pasts_by_key(), []
         for group in series.groups:
-            mean, scale = self._inputs.scaling_.of(self._code(group.key, pasts))
+            mean, scale = self._inputs.scaling_.for_series(self._code(group.key, pasts))
             rows = series.numeric[group.rows]
+            # Halves: the difference of two large numbers would overflow.
             with np.errstate(over="ignore"):
                 distance = np.nan_to_num(np.abs(rows / 2 - mean / 2) / scale, nan=-1)
             row, column = np.unravel_index(distance.argmax(), distance.shape)
@@ -442,7 +451,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         ahead, planned = self._read_future(future, steps, known)
         paths = []
         for past, (rows, dates) in zip(known, ahead, strict=True):
-            windows = self._windows_before(past.rows, rows, past.code).some([-1])
+            windows = self._windows_before(past.rows, rows, past.code).select([-1])
             path = self._paths(windows, coverage)[0, :steps]
             self._check_finite(path, **given, **planned)
             paths.append((past.key, path, dates))
@@ -477,7 +486,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         fitted = None if past is None else past.axis
         moved = None if fitted is None else fitted.moved_to(group.times)
         own = moved or group.time_axis(self.freq, self._inputs.horizon)
-        return with_calendar(own, group, [past.axis for past in self._pasts])
+        return borrow_calendar(own, group, [past.axis for past in self._pasts])
 
     def _read_future(
         self, future, steps: int, known: list[KnownRows]
@@ -485,8 +494,9 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         """Return the next ``horizon`` rows of each series and ``steps`` dates or None.
 
         Only the columns known in advance are read; the others are 0. If future has
-        fewer rows, the last one is repeated. The second result is the checked future,
-        if its numbers were read.
+        fewer rows than the horizon, the last one is repeated: the network forecasts all
+        steps at once, of which the later ones are dropped. The second result is the
+        checked future, if its numbers were read.
         """
         if future is None and self._layout.known:
             raise ValueError(
@@ -527,10 +537,10 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         return series, {group.key: group for group in series.groups}
 
     def _index_of(self, group: Group | None, axis: TimeAxis | None, steps, name: str):
-        """Return the index of a path: the dates of future, or else the next dates."""
+        """Return the index of a path: the dates of future, or the next dates."""
         if group is None or group.times is None or not len(group.times) or axis is None:
             return self._index_after(axis, steps)
-        # Default row numbers, or an index of another kind, say nothing about dates.
+        # Default row numbers, or an index of another kind, are not the next dates.
         is_default = not group.has_dates and not group.has_own_numbers
         is_other = self.date_column is None and axis.has_dates != group.has_dates
         if is_default or is_other:

@@ -21,7 +21,7 @@ _LOSSES = {"squared_error", "absolute_error", "huber", "quantile"}
 # Not parameters of a forecaster: validation rows are always the last, after a horizon.
 _FIXED = ("validation_split", "validation_gap")
 # Parameters whose meaning differs from that in the other estimators.
-_OWN_MEANING = (
+_REDEFINED = (
     *_FIXED,
     "batch_size",
     "learning_rate_init",
@@ -29,7 +29,7 @@ _OWN_MEANING = (
     "validation_fraction",
 )
 
-OWN_DOC = """\
+FORECASTER_DOC = """\
 window : int, default=30
     Number of rows that a forecast reads.
 horizon : int, default=1
@@ -68,7 +68,7 @@ dropout : float, default=0.5
 symmetric : bool or 'auto', default='auto'
     Whether to make the forecast of a negated window the negated forecast, so that a
     drift in the training rows is not extrapolated. 'auto' does so if only targets are
-    read and the loss treats errors above and below alike.
+    read and the loss weighs errors above and below equally.
 loss : {'squared_error', 'absolute_error', 'huber', 'quantile'} or callable, \
 default='absolute_error'
     Loss to minimise, averaged over steps and targets, in units of the training rows'
@@ -95,7 +95,7 @@ validation_fraction : float, default=0.1
     given. Prediction intervals and ``early_stopping`` use the errors on these rows. 0
     holds none out."""
 
-_OWN_CONSTRAINTS: dict = {
+_FORECASTER_CONSTRAINTS: dict = {
     "window": [Interval(Integral, 1, None, closed="left")],
     "horizon": [Interval(Integral, 1, None, closed="left")],
     "target_columns": [None, str, Integral, "array-like"],
@@ -116,14 +116,14 @@ _OWN_CONSTRAINTS: dict = {
 
 FORECASTER_TRAINING_DOC = adapted(
     TRAINING_DOC,
-    without=_OWN_MEANING,
+    without=_REDEFINED,
     alpha=0.0,
     learning_rate="one_cycle",
     weight_averaging=0.99,
 )
 
 CONSTRAINTS: dict = {
-    **_OWN_CONSTRAINTS,
+    **_FORECASTER_CONSTRAINTS,
     **{k: v for k, v in TRAINING_CONSTRAINTS.items() if k not in _FIXED},
     **REGRESSOR_CONSTRAINTS,
     "loss": [StrOptions(_LOSSES), callable],

@@ -64,6 +64,7 @@ def _random_split(n_train: int, n_valid: int, strata, rng) -> list[np.ndarray]:
         # train_test_split raises for such strata.
         if counts.min() < 2 or len(counts) > min(n_train, n_valid):
             order = np.lexsort((rng.permutation(n_samples), codes))
+            # The first row of each class, in random order, stays in training.
             spare = np.delete(order, counts.cumsum() - counts)
             spare = order if len(spare) < n_valid else spare
             # Evenly spaced among rows sorted by class.

@@ -19,7 +19,7 @@ from skdeep.training import Task
 
 
 class NetworkHooks(ABC):
-    """What a family of networks and a kind of target give; `BaseNetwork` calls it."""
+    """The methods of a family of networks and of a kind of target."""
 
     # The training parameters of a subclass that does not take them in __init__.
     solver: Any = "adam"
@@ -60,7 +60,7 @@ class NetworkHooks(ABC):
 
     @abstractmethod
     def _network_config(self, plan: Plan) -> dict:
-        """Return what the network is built from, in plain Python."""
+        """Return the config for `_build`, of plain Python objects."""
 
     @abstractmethod
     def _build(self, config: dict, seed: int = 0) -> nn.Module:
@@ -89,7 +89,7 @@ class NetworkHooks(ABC):
         """Return the encoder of inputs."""
         return InputEncoder()
 
-    def _stored(self, network: nn.Module, plan: Plan, *, is_final: bool):
+    def _store_network(self, network: nn.Module, plan: Plan, *, is_final: bool):
         """Return a trained network in the form that the estimator stores.
 
         If not ``is_final``, training continues and the network must not be changed.
@@ -146,7 +146,7 @@ class NetworkHooks(ABC):
         """Return ``_decode`` in the unit of y."""
         return self._decode(targets, loss, raw)
 
-    def _is_defined(self, raw: Tensor) -> bool:
+    def _predictions_are_finite(self, raw: Tensor) -> bool:
         """Return whether raw scores give finite predictions."""
         if math.isfinite(raw.sum()):
             return True
@@ -157,7 +157,7 @@ class NetworkHooks(ABC):
         """Warn if the validation targets are unlike the training targets."""
 
     def _score_is_informative(self, targets, valid: Sample) -> bool:
-        """Return whether the score on these rows can tell networks apart."""
+        """Return whether the score on these rows can distinguish networks."""
         return True
 
     def _warn_of_outcome(self, task: Task, plan: Plan) -> None:

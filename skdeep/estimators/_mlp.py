@@ -24,7 +24,7 @@ from skdeep.estimators._parameters import (
 from skdeep.estimators._regressor import RegressorNetwork
 from skdeep.networks import ACTIVATIONS, WEIGHT_INITS, DenseNetwork
 
-_NETWORK_CONSTRAINTS: dict = {
+_DENSE_CONSTRAINTS: dict = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions(set(ACTIVATIONS))],
     "maxout_pieces": [Interval(Integral, 2, None, closed="left")],
@@ -34,7 +34,7 @@ _NETWORK_CONSTRAINTS: dict = {
     "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
 }
 
-_NETWORK_DOC = """\
+_DENSE_DOC = """\
 hidden_layer_sizes : array-like of int or int, default=(100,)
     Number of units in each hidden layer. ``()`` makes a linear model.
 activation : {'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu', \
@@ -108,8 +108,9 @@ class _DenseFamily(BaseNetwork):
         network.initialize(self.weight_init, rng)
 
     def _has_dense_gradient(self, plan):
-        # The hand-written gradient bypasses forward: hooks, autocast and compiled
-        # graphs would have no effect, and these layers and losses have none.
+        # The hand-written gradient bypasses forward, so hooks, autocast and compiled
+        # graphs would have no effect. Batch normalisation, embeddings and some losses
+        # have no hand-written gradient.
         needs_autograd = (
             self.batch_norm
             or plan.config["n_codes"]
@@ -154,7 +155,7 @@ class _DenseFamily(BaseNetwork):
                 f"{attribute} must be arrays of shapes {shapes}, got {given}."
             )
         for i, array in enumerate(arrays):
-            self._trained.put(f"layers.{i}.{part}", array)
+            self._trained.set_array(f"layers.{i}.{part}", array)
 
     @property
     def n_layers_(self):
@@ -184,7 +185,7 @@ def _layer_sizes(sizes) -> list[int]:
 
 
 @documented(
-    network=_NETWORK_DOC,
+    network=_DENSE_DOC,
     training=TRAINING_DOC,
     classifier=CLASSIFIER_DOC,
     fitted=FITTED_DOC,
@@ -245,7 +246,7 @@ class MLPClassifier(ClassifierNetwork, _DenseFamily):
     """
 
     _parameter_constraints: dict = {
-        **_NETWORK_CONSTRAINTS,
+        **_DENSE_CONSTRAINTS,
         **TRAINING_CONSTRAINTS,
         **CLASSIFIER_CONSTRAINTS,
     }
@@ -345,7 +346,7 @@ class MLPClassifier(ClassifierNetwork, _DenseFamily):
 
 
 @documented(
-    network=_NETWORK_DOC,
+    network=_DENSE_DOC,
     training=TRAINING_DOC,
     regressor=REGRESSOR_DOC,
     fitted=FITTED_DOC,
@@ -399,7 +400,7 @@ class MLPRegressor(RegressorNetwork, _DenseFamily):
     """
 
     _parameter_constraints: dict = {
-        **_NETWORK_CONSTRAINTS,
+        **_DENSE_CONSTRAINTS,
         **TRAINING_CONSTRAINTS,
         **REGRESSOR_CONSTRAINTS,
         "scale_target": ["boolean"],

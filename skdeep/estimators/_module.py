@@ -57,7 +57,7 @@ categorical_features : 'from_dtype', array-like or None, default='from_dtype'
     unknown), and ``n_features`` is a pair: the number of numeric columns and a list
     with the number of codes of each categorical column."""
 
-_NOTES = """\
+_MODULE_NOTES = """\
 X may have more than two axes, such as series and images. A dict or tuple of arrays
 passes several inputs to the module, by name or by position; ``n_features`` is then also
 a dict or tuple. Arrays of integers (pixels, token ids) are passed unchanged if the
@@ -98,13 +98,13 @@ class _ModuleFamily(BaseNetwork):
             return InputEncoder()
         return ItemEncoder() if schema.layout == "items" else ArrayEncoder()
 
-    def _lay_out(self, plan, sample, first):
-        super()._lay_out(plan, sample, first)
+    def _plan_network(self, plan, sample, first):
+        super()._plan_network(plan, sample, first)
         if isinstance(plan.inputs, ArrayEncoder) and plan.schema.layout == 1:
             self._choose_type_of_integers(plan, sample, first)
 
     def _choose_type_of_integers(self, plan, sample, first: bool) -> None:
-        """Pass integers to the module unchanged if it accepts them, else as floats."""
+        """Pass integers unchanged if the module accepts them, otherwise as floats."""
         if first and not self._accepts(plan, sample):
             plan.inputs.keeps_integers = False
             plan.float_type = "float64"
@@ -167,7 +167,7 @@ class _ModuleFamily(BaseNetwork):
         _warn_of_softmax(task.learner.module, self.loss)
         return task
 
-    def _stored(self, network, plan, *, is_final):
+    def _store_network(self, network, plan, *, is_final):
         # to() changes a module in place, but training is not over.
         network = network if is_final else copy_module(network)
         return TrainedModule(network.to(plan.dtype))
@@ -211,7 +211,7 @@ class _ModuleFamily(BaseNetwork):
         return targets.score(codes, targets.encode(np.asarray(y)), sample_weight)
 
     def _search_space(self):
-        # What is in the module is the user's to name.
+        # The parameters of the module are unknown here; users add them.
         return {**super()._search_space(), "max_grad_norm": [None, 0.1, 1.0]}
 
     def __sklearn_tags__(self):
@@ -260,7 +260,7 @@ def _warn_of_softmax(network: nn.Module, loss) -> None:
 
 @documented(
     module=_MODULE_DOC,
-    notes=_NOTES,
+    notes=_MODULE_NOTES,
     training=TRAINING_DOC,
     classifier=CLASSIFIER_DOC,
     fitted=FITTED_DOC,
@@ -420,7 +420,7 @@ class ModuleClassifier(_ModuleFamily, ClassifierNetwork):
 
 @documented(
     module=_MODULE_DOC,
-    notes=_NOTES,
+    notes=_MODULE_NOTES,
     training=TRAINING_DOC,
     regressor=REGRESSOR_DOC,
     fitted=FITTED_DOC,

@@ -12,7 +12,7 @@ from scipy import sparse
 from sklearn.utils import check_array, check_consistent_length
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
-from skdeep.encoding import Arrays, Items, check_holds_numbers, naming, tensor_to_numpy
+from skdeep.encoding import Arrays, Items, check_numeric_types, naming, tensor_to_numpy
 from skdeep.estimators._validation import (
     Checked,
     Schema,
@@ -30,7 +30,7 @@ def check_module_inputs(
     Parameters
     ----------
     estimator : estimator
-        Its loss says whether y may have any shape.
+        If its loss is callable, y may have any shape.
     X : array-like, dict or tuple of array-like, or torch.utils.data.Dataset
         The inputs. A dict passes arguments by name, a tuple by position.
     y : array-like, optional
@@ -90,7 +90,7 @@ def n_rows(X) -> int | None:
 
 
 def _may_keep_integers(X, schema: Schema | None) -> bool:
-    """Return whether X is an array of integers, which some modules take as is."""
+    """Return whether X is an array of integers, which some modules take unchanged."""
     if schema is not None:
         return schema.layout is not None
     if isinstance(X, torch.Tensor):
@@ -115,9 +115,10 @@ def _read_array(name: str, x) -> np.ndarray:
     name = f"X[{name!r}]"
     options: dict[str, Any] = dict(allow_nd=True, ensure_2d=False, input_name=name)
     x = tensor_to_numpy(x, name)
-    check_holds_numbers(x, name)
+    check_numeric_types(x, name)
     with naming("X"):
         array = check_array(x, dtype=None, **options)
+        # Integers are kept for now: they may be token ids.
         if array.dtype.kind not in "iuf":
             array = check_array(array, dtype=np.float64, **options)
     return array
@@ -161,6 +162,8 @@ def _is_labelled(item, is_needed: bool) -> bool:
     """Return whether the last part of an item is its target."""
     if not isinstance(item, (tuple, list)) or len(item) < 2:
         return False
+    # In predict no target is needed, but fit and predict may get the same data set: a
+    # scalar is its target. An array could be another input.
     return is_needed or np.ndim(item[-1]) == 0
 
 

@@ -47,7 +47,7 @@ class ObservedFits(CallbackSupportMixin):
         return self
 
     def _observe(self, task: Task, plan: Plan, context, X, y) -> None:
-        """Have each epoch reported to the callbacks."""
+        """Report each epoch to the callbacks."""
         so_far = functools.partial(self._fitted_attributes, task, plan, is_final=False)
         # The context of an epoch is made at its begin and needed again at its end.
         epochs = []
@@ -69,7 +69,7 @@ class ObservedFits(CallbackSupportMixin):
         for callback in getattr(self, "_skl_callbacks", ()):
             if isinstance(callback, Checkpoint) and not incremental:
                 if self.solver == "lbfgs":
-                    # scipy keeps the state of L-BFGS to itself.
+                    # scipy does not expose the state of L-BFGS.
                     raise ValueError(
                         "Checkpoint needs a solver that trains in epochs: scipy's "
                         "L-BFGS cannot be resumed. Got solver='lbfgs'."

@@ -38,11 +38,11 @@ def check_training_options(estimator, incremental: bool) -> None:
             f"precision={estimator.precision!r} mixes with float32 only; got "
             "dtype='float64'. Use dtype=None or precision=None."
         )
-    _check_callbacks(estimator.callbacks or ())
+    _check_skorch_callbacks(estimator.callbacks or ())
 
 
 def _check_lbfgs(estimator) -> None:
-    # L-BFGS compares losses between calls; a random one sends its line search astray.
+    # The line search of L-BFGS compares losses between calls; noise misleads it.
     dropout = getattr(estimator, "dropout", 0)
     if dropout > 0:
         raise ValueError(
@@ -56,7 +56,7 @@ def _check_lbfgs(estimator) -> None:
         )
 
 
-def _check_callbacks(callbacks: Any) -> None:
+def _check_skorch_callbacks(callbacks: Any) -> None:
     for item in callbacks:
         callback = item[-1] if isinstance(item, tuple) and item else item
         if isinstance(callback, type) or not hasattr(callback, "on_epoch_end"):

@@ -69,7 +69,7 @@ loss : {'log_loss', 'hinge', 'squared_hinge', 'kl_divergence', 'focal', \
 'expected_cost', 'pairwise_auc'} or callable, default='log_loss'
     The loss function. The hinge losses and 'pairwise_auc' give no probabilities.
     'expected_cost' is the expected cost of a decision drawn from the predicted
-    probabilities, which say how certain the decision is, not how probable a class is.
+    probabilities, which express how certain the decision is, not how probable a class.
     'pairwise_auc' compares each row with the rows of other classes in its batch, to
     maximise the area under the ROC curve; a pair is weighted by the product of its
     sample weights. 'kl_divergence' takes labels, or class probabilities as 2-D y. A
@@ -162,7 +162,7 @@ nesterovs_momentum : bool, default=True
 early_stopping : bool or 'loss', default=False
     Whether to stop when the validation score, or with 'loss' the validation loss, has
     not improved by ``tol`` for ``n_iter_no_change`` epochs. The weights of the best
-    epoch are kept. If False, the training loss is what must improve.
+    epoch are kept. If False, the training loss must improve.
 validation_fraction : float, default=0.1
     Share of the samples set aside for early stopping, unless ``X_val`` is given.
 validation_split : {'random', 'last'}, default='random'

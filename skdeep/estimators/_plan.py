@@ -29,7 +29,7 @@ class Sample:
         weight = None if self.weight is None else self.weight[index]
         return Sample(self.table.rows(index), self.codes[index], weight)
 
-    def without_weightless(self) -> Sample:
+    def drop_zero_weights(self) -> Sample:
         """Drop rows of weight zero, which a class weight may have produced."""
         if self.weight is None or self.weight.all():
             return self

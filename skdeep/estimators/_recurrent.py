@@ -31,11 +31,11 @@ from skdeep.estimators._parameters import (
 from skdeep.estimators._regressor import RegressorNetwork
 from skdeep.estimators._sequences import check_sequences
 from skdeep.estimators._summary import describe_inputs
-from skdeep.estimators._validation import check_weight
+from skdeep.estimators._validation import check_training_weight
 from skdeep.losses import StepLoss
 from skdeep.networks import CELLS, RecurrentNetwork
 
-_NETWORK_CONSTRAINTS: dict = {
+_RECURRENT_CONSTRAINTS: dict = {
     "hidden_size": [Interval(Integral, 1, None, closed="left")],
     "cell": [StrOptions(set(CELLS))],
     "num_layers": [Interval(Integral, 1, None, closed="left")],
@@ -47,7 +47,7 @@ _NETWORK_CONSTRAINTS: dict = {
     "vocabulary_size": [None, Interval(Integral, 2, None, closed="left")],
 }
 
-_NETWORK_DOC = """\
+_RECURRENT_DOC = """\
 hidden_size : int, default=64
     Number of units of each layer, in each direction.
 cell : {'lstm', 'gru', 'rnn'}, default='lstm'
@@ -150,7 +150,7 @@ class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNe
 
     def _raw_scores(self, X):
         check_is_fitted(self)
-        sequences: Any = self._table(X)
+        sequences: Any = self._checked_rows(X)
         raw = self._scores_of(sequences)  # which raises for NaN, so mask afterwards
         if self._loss.raw_axes == 2:
             return raw
@@ -185,7 +185,7 @@ class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNe
         (20, 4)
         """
         check_is_fitted(self)
-        return self._hidden_values(self._table(X), "states")
+        return self._hidden_values(self._checked_rows(X), "states")
 
     @property
     def _n_features_out(self) -> int:
@@ -196,11 +196,11 @@ class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNe
         check_is_fitted(self)
         dtype = (np.float64, np.float32)
         table, y, _ = self._check(X, y, dtype=dtype, schema=self._schema)
-        there = ~table.is_padding
-        weight = check_weight(sample_weight, table)
+        is_step = ~table.is_padding
+        weight = check_training_weight(sample_weight, table)
         if weight is not None:
-            weight = np.broadcast_to(weight[:, np.newaxis], there.shape)[there]
-        return float(metric(y[there], self.predict(X)[there], sample_weight=weight))
+            weight = np.broadcast_to(weight[:, np.newaxis], is_step.shape)[is_step]
+        return float(metric(y[is_step], self.predict(X)[is_step], sample_weight=weight))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -210,7 +210,7 @@ class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNe
 
 
 @documented(
-    network=_NETWORK_DOC,
+    network=_RECURRENT_DOC,
     sequences=_X_DOC,
     training=TRAINING_DOC,
     classifier=CLASSIFIER_DOC,
@@ -281,7 +281,7 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
     """
 
     _parameter_constraints: dict = {
-        **_NETWORK_CONSTRAINTS,
+        **_RECURRENT_CONSTRAINTS,
         **TRAINING_CONSTRAINTS,
         **CLASSIFIER_CONSTRAINTS,
     }
@@ -445,7 +445,7 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
 
 
 @documented(
-    network=_NETWORK_DOC,
+    network=_RECURRENT_DOC,
     sequences=_X_DOC,
     training=TRAINING_DOC,
     regressor=REGRESSOR_DOC,
@@ -493,7 +493,7 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
     """
 
     _parameter_constraints: dict = {
-        **_NETWORK_CONSTRAINTS,
+        **_RECURRENT_CONSTRAINTS,
         **TRAINING_CONSTRAINTS,
         **REGRESSOR_CONSTRAINTS,
         "scale_target": ["boolean"],

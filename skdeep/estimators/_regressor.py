@@ -22,31 +22,31 @@ from skdeep.losses import make_loss
 # Losses that take the logarithm of y, and so do not depend on its scale.
 _LOG_LOSSES = ("poisson", "squared_log_error")
 # The constant prediction that minimises each of the other losses.
-_LOCATIONS = {
+_BEST_CONSTANTS = {
     "squared_error": lambda p, y: y.mean(axis=0),
     "gaussian": lambda p, y: y.mean(axis=0),
     "absolute_error": lambda p, y: np.median(y, axis=0),
     "huber": lambda p, y: np.median(y, axis=0),
     "quantile": lambda p, y: np.quantile(y, p.quantile, axis=0),
 }
-_NO_BETTER = (
+_NOT_BETTER_THAN_CONSTANT = (
     "Stochastic Optimizer: after {n_iter} epochs the network is no better than a "
     "constant prediction on the training rows. ",
     "lbfgs failed to converge to anything better than a constant prediction on the "
     "training rows. ",
 )
-_FAR = (
+_UNSCALED = (
     "y has mean {mean:.3g} and standard deviation {spread:.3g}, but the predictions of "
     "a network start near 0 and change in small steps. Set scale_target=True to train "
     "on standardized y."
 )
 # Targets in this range are close enough to the initial predictions.
-_NEAR = (0.1, 10.0)
+_LEARNABLE = (0.1, 10.0)
 # With fewer validation rows, a narrow range of targets may be chance.
-_MIN_ROWS_OF_A_SPOT = 10
+_MIN_ROWS_OF_NARROW_RANGE = 10
 
 
-def _columns(codes: np.ndarray) -> np.ndarray:
+def _values_by_output(codes: np.ndarray) -> np.ndarray:
     """Return the known values of each output, (n_outputs, n)."""
     values = np.asarray(codes, dtype=np.float64)
     if values.ndim == 2:
@@ -57,14 +57,15 @@ def _columns(codes: np.ndarray) -> np.ndarray:
 @np.errstate(over="ignore")
 def _is_on_another_scale(known: np.ndarray, new: np.ndarray) -> bool:
     """Return whether most new values are outliers, or all lie in a narrow range."""
+    # Halves, since differences of large values may overflow.
     low, high = known.min(), known.max()
     half = high / 2 - low / 2
     if not half:
         return False
     far = (new < low - half) | (new > high + half)
     width = new.max() / 2 - new.min() / 2
-    is_spot = len(new) >= _MIN_ROWS_OF_A_SPOT and 0 < width < half / 100
-    return bool(far.mean() > 0.5) or is_spot
+    is_narrow = len(new) >= _MIN_ROWS_OF_NARROW_RANGE and 0 < width < half / 100
+    return bool(far.mean() > 0.5) or is_narrow
 
 
 def _unpadded(target: torch.Tensor) -> np.ndarray:
@@ -75,12 +76,12 @@ def _unpadded(target: torch.Tensor) -> np.ndarray:
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def _far_columns(target: torch.Tensor) -> tuple[float, float] | None:
+def _find_unscaled_output(target: torch.Tensor) -> tuple[float, float] | None:
     """Return mean and standard deviation of the first output far from 0 and 1."""
     values = _unpadded(target)
     means, spreads = values.mean(axis=0), values.std(axis=0)
     for mean, spread in zip(means, spreads, strict=True):
-        if not _NEAR[0] <= max(abs(mean), spread) <= _NEAR[1]:
+        if not _LEARNABLE[0] <= max(abs(mean), spread) <= _LEARNABLE[1]:
             return mean, spread
     return None
 
@@ -93,7 +94,7 @@ def _loss_of_a_constant(params, loss, source) -> float:
     """
     values = _unpadded(source.target)
     spread = values.std(axis=0)
-    location = _LOCATIONS[params.loss](params, values)
+    location = _BEST_CONSTANTS[params.loss](params, values)
     location = np.where(spread > 0, location, 0.9 * location)
     if loss.gives_std:
         location = np.concatenate([location, np.log(np.maximum(spread, 1e-6) ** 2)])
@@ -113,7 +114,7 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
 
     See Also
     --------
-    BaseNetwork : The methods that a subclass gives, with an example.
+    BaseNetwork : The methods that a subclass implements, with an example.
     """
 
     # loss is the first positional parameter, as in scikit-learn's MLPRegressor.
@@ -149,18 +150,18 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
             )
         return self._targets
 
-    def _lay_out(self, plan, sample, first):
+    def _plan_network(self, plan, sample, first):
         # The scale of the first call stays: weights are in its units.
         if first and self.scale_target:
             plan.targets.learn_scale(sample.codes, sample.weight)
-        super()._lay_out(plan, sample, first)
+        super()._plan_network(plan, sample, first)
 
     def _score_is_informative(self, targets, valid):
-        return targets.tells_apart(valid.codes)
+        return targets.targets_vary(valid.codes)
 
     def _check_validation_target(self, sample, valid):
         for known, new in zip(
-            _columns(sample.codes), _columns(valid.codes), strict=True
+            _values_by_output(sample.codes), _values_by_output(valid.codes), strict=True
         ):
             if _is_on_another_scale(known, new):
                 warn(
@@ -175,16 +176,18 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
     def _warn_of_outcome(self, task, plan):
         """Warn if the network is no better than a constant and y far from 0 and 1."""
         losses = [record["train_loss"] for record in task.state.history]
-        is_named = self.loss in _LOCATIONS
-        # After one part of the data nothing can be said.
+        is_named = self.loss in _BEST_CONSTANTS
+        # One call of partial_fit is too early to tell.
         if task.is_partial or plan.targets.scale is not None or not losses:
             return
-        if not is_named or not (found := _far_columns(task.train.target)):
+        if not is_named or not (found := _find_unscaled_output(task.train.target)):
             return
         if min(losses) > _loss_of_a_constant(self, plan.loss, task.train):
             warn(
-                _NO_BETTER[self.solver == "lbfgs"].format(n_iter=task.state.n_iter)
-                + _FAR.format(mean=found[0], spread=found[1]),
+                _NOT_BETTER_THAN_CONSTANT[self.solver == "lbfgs"].format(
+                    n_iter=task.state.n_iter
+                )
+                + _UNSCALED.format(mean=found[0], spread=found[1]),
                 ConvergenceWarning,
             )
 
@@ -204,7 +207,7 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
         values = values.cpu().numpy()
         return torch.from_numpy(targets.restored(values, values.dtype))
 
-    def _is_defined(self, raw):
+    def _predictions_are_finite(self, raw):
         # Finite raw scores may overflow in the link, such as poisson's exponential.
         values = self._loss.predict(raw)
         return math.isfinite(values.sum()) or bool(values.isfinite().all())

@@ -7,10 +7,11 @@ from sklearn.utils import check_random_state
 
 
 def make_rng(seed, checkpoint=None) -> np.random.RandomState:
-    """Return a generator; of numpy's global one, only a single draw is taken.
+    """Return the generator of a fit.
 
-    The draw is stored with a checkpoint, because the fit that resumes it needs the
-    same one.
+    Without a seed, one is drawn from numpy's global generator, which is advanced by
+    this single draw. It is stored with a checkpoint, because the fit that resumes it
+    needs the same seed.
     """
     if seed is None:
         seed = None if checkpoint is None else checkpoint.seed

@@ -13,7 +13,7 @@ from skdeep._messages import warn
 from skdeep.encoding import (
     Sequences,
     StepClassTargets,
-    holding_numbers,
+    explaining_non_numeric,
     naming,
     tensor_to_numpy,
 )
@@ -36,8 +36,8 @@ def check_sequences(
     Parameters
     ----------
     estimator : estimator
-        ``embedding_dim`` and ``vocabulary_size`` say whether X holds token ids,
-        ``return_sequences`` whether y has a value for each step.
+        X holds token ids if its ``embedding_dim`` is set; y has a value for each step
+        if ``return_sequences`` is.
     X : array-like of shape (n_samples, n_timesteps[, n_features]) or list of arrays
         The user's sequences.
     y : array-like
@@ -55,7 +55,7 @@ def check_sequences(
     is_tokens = estimator.embedding_dim is not None
     read = _read_tokens if is_tokens else _read_numbers
     X, is_first = tensor_to_numpy(X, "X"), schema is None
-    with naming("X"), holding_numbers(X, text=_TEXT), np.errstate(over="ignore"):
+    with naming("X"), explaining_non_numeric(X, text=_TEXT), np.errstate(over="ignore"):
         sequences, schema = read(estimator, _stacked(X, is_tokens), dtype, schema)
     if is_first and not is_tokens:
         _warn_of_likely_mistakes(estimator, X, sequences.numeric, schema)
@@ -122,8 +122,8 @@ def _stacked(X, is_tokens: bool):
             f"{shapes[0][1]}."
         )
     if is_tokens:
-        return _padded(sequences, 0)
-    padded = _padded(sequences, np.nan)
+        return _pad_sequences(sequences, 0)
+    padded = _pad_sequences(sequences, np.nan)
     # Ragged 1-D sequences are 3-D: as a table, their number of columns would be fixed.
     is_ragged = padded.ndim == 2 and _first_other(lengths)
     return padded[:, :, np.newaxis] if is_ragged else padded
@@ -134,7 +134,7 @@ def _first_other(values: list) -> int:
     return next((i for i, value in enumerate(values) if value != values[0]), 0)
 
 
-def _padded(sequences: list[np.ndarray], filler) -> np.ndarray:
+def _pad_sequences(sequences: list[np.ndarray], filler) -> np.ndarray:
     """Stack sequences into one array, the shorter ones padded at the end."""
     longest = max(len(s) for s in sequences)
     kind = np.result_type(*{s.dtype for s in sequences})
@@ -224,7 +224,7 @@ def _without_trailing(is_empty: np.ndarray) -> np.ndarray:
 
 def _read_tokens(estimator, X, dtype, schema) -> tuple[Sequences, Schema]:
     """Check sequences of token ids; zeros at the end are padding."""
-    # As given: a conversion to int would turn 1.5 into a valid id.
+    # Without a conversion to int, which would turn 1.5 into a valid id.
     X = check_array(X, dtype=None, input_name="X")
     _check_ids(X, estimator.embedding_dim)
     lengths = _without_trailing(X == 0)
@@ -357,6 +357,6 @@ def _stacked_steps(y, is_classifier: bool):
             "With return_sequences=True, y must have a value for each step; sample "
             f"{odd[0]} has shape {steps[odd[0]].shape}."
         )
-    return _padded(
+    return _pad_sequences(
         steps, StepClassTargets.padding(steps[0]) if is_classifier else np.nan
     )

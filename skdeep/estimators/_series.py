@@ -19,12 +19,12 @@ from skdeep._messages import warn
 from skdeep.encoding import (
     Origin,
     TimeAxis,
+    check_not_text,
+    explaining_non_numeric,
     float_dtype,
-    holding_numbers,
     learn_time_axis,
     naming,
     numbered_rows,
-    refuse_text,
     split_columns,
     times_of,
 )
@@ -36,16 +36,18 @@ from skdeep.estimators._series_columns import (
 )
 from skdeep.estimators._validation import Schema, check_target, stand_in
 
-_DATES = "Name the column of dates by date_column, or make it the index."
-_NAMES = "Name the column that holds the names of several series by groups."
-_GROUPS = "If they are several series, name the column that tells them apart by groups."
+_DATE_COLUMN_ADVICE = "Set date_column to the column of dates, or make it the index."
+_NAMES_ADVICE = "If a column holds the names of series, set groups to it."
+_GROUPS_ADVICE = (
+    "If they are several series, set groups to the column that names the series."
+)
 
 
 @dataclass
 class Group:
     """One series: its key, the positions of its rows, and their times if any.
 
-    ``origin`` is where the times were found. The key of an only series is None.
+    ``origin`` is where the times were found. The key of a single series is None.
     """
 
     key: Any
@@ -134,7 +136,12 @@ def check_series(
             f"is required: {name} has no numeric column."
         )
     arguments = dict(dtype=dtype, input_name=name, estimator=estimator)
-    with naming(name), holding_numbers(rest, name, dates=_DATES, text=_NAMES):
+    with (
+        naming(name),
+        explaining_non_numeric(
+            rest, name, dates=_DATE_COLUMN_ADVICE, text=_NAMES_ADVICE
+        ),
+    ):
         numeric = _check_numbers(rest, known, arguments)
     if times is X:  # otherwise `_split_labels` has checked the number of columns
         _check_n_features(estimator, X, reset=reset)
@@ -149,7 +156,7 @@ def check_series(
 
 def _origin(estimator, name: str) -> Origin:
     """Return where the times of rows are found, for messages."""
-    advice = _GROUPS if estimator.groups is None else ""
+    advice = _GROUPS_ADVICE if estimator.groups is None else ""
     return Origin(name, estimator.date_column, advice)
 
 
@@ -305,6 +312,7 @@ def _split_series(
     if keys is None:
         return [Group(None, np.arange(n_rows), times_of(times, origin), origin)]
     groups = []
+    # In order of occurrence. numpy.unique sorts, and fails for keys of several types.
     for key in pd.unique(keys):
         rows = np.flatnonzero(keys == key)
         part = times.iloc[rows] if hasattr(times, "iloc") else None
@@ -319,5 +327,5 @@ def _split_series(
 def check_series_target(estimator, y, series: Series) -> np.ndarray:
     """Check y: one target (n_rows,), or several (n_rows, n_targets)."""
     y = check_target(estimator, y, len(series.numeric))
-    refuse_text(y, "y")
+    check_not_text(y, "y")
     return y.astype(series.dtype, copy=False)

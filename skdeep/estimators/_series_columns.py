@@ -52,8 +52,8 @@ class ColumnLayout:
 
     def name_of(self, column: int) -> Any:
         """Return the name of a numeric column, or its position in X."""
-        place = self.numeric[column]
-        return place if self.labels is None else self.labels[place]
+        position = self.numeric[column]
+        return position if self.labels is None else self.labels[position]
 
     def shaped(self, forecasts: np.ndarray, index: pd.Index | None):
         """Return forecasts (n, n_targets) in the shape of the target.
@@ -115,6 +115,7 @@ def as_rows(X, takes_arrays: bool = True, name: str = "X"):
 
 
 def check_unique_columns(X, name: str) -> None:
+    """Raise if a data frame repeats a column name: columns are found by name."""
     columns = list(getattr(X, "columns", ()))
     repeated = [c for i, c in enumerate(columns) if c in columns[:i]]
     if repeated:
@@ -132,14 +133,14 @@ def requested_columns(estimator, parameter: str, X, n_features: int) -> list[int
     return find_columns(asked, X, n_features, parameter)
 
 
-def get_column(X, place: int) -> pd.Series:
+def get_column(X, position: int) -> pd.Series:
     """Return a column with the type that pandas gives it."""
     if hasattr(X, "iloc"):
-        return X.iloc[:, place]
+        return X.iloc[:, position]
     names = getattr(X, "columns", None)
-    name = None if names is None else list(names)[place]
+    name = None if names is None else list(names)[position]
     # In an array of objects, dates are still Timestamps: restore the type.
-    return pd.Series(list(X[:, place]), name=name, dtype=object).infer_objects()
+    return pd.Series(list(X[:, position]), name=name, dtype=object).infer_objects()
 
 
 def find_layout(
@@ -279,7 +280,7 @@ def _fill_columns(
     """Return a frame with all columns of X, NaN in those that are not read."""
     labels: Any = layout.labels
     asked = [
-        requested_columns(estimator, p, _Named(labels), len(labels))
+        requested_columns(estimator, p, _ColumnNames(labels), len(labels))
         for p in LABEL_PARAMETERS
     ]
     needed = [labels[i] for part in (known, *asked) for i in part]
@@ -298,7 +299,7 @@ def _fill_columns(
 
 
 @dataclass
-class _Named:
+class _ColumnNames:
     """The names of the columns of X."""
 
     columns: list

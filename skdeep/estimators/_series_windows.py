@@ -1,4 +1,4 @@
-"""What a forecaster remembers of each series, and the windows cut from series."""
+"""What a forecaster stores of each series, and the windows cut from series."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skdeep.estimators._series_columns import ColumnLayout
 
 @dataclass
 class SeriesPast:
-    """What a forecaster keeps of a series: its context, time axis and code."""
+    """What a forecaster stores of a series: its context, time axis and code."""
 
     key: Any
     context: RowContext
@@ -52,7 +52,7 @@ def targets_of(series: Series, target, layout: ColumnLayout) -> np.ndarray:
     return target
 
 
-def with_calendar(
+def borrow_calendar(
     axis: TimeAxis | None, group: Group, others: list[TimeAxis | None]
 ) -> TimeAxis | None:
     """Return the axis of a series; one of a single date uses another's calendar."""
@@ -62,7 +62,7 @@ def with_calendar(
     moved = None if usual is None else usual.moved_to(group.times)
     if moved is None:
         return axis
-    moved.place = axis.place  # messages name this series, not the other one
+    moved.label = axis.label  # messages name this series, not the other one
     return moved
 
 
@@ -79,7 +79,7 @@ def target_spreads(rows, layout: ColumnLayout) -> np.ndarray:
     return rows.spreads(n_own) if n_own else np.ones((len(rows), n_targets))
 
 
-def long_enough(
+def select_long_series(
     groups: list[Group], window: int, horizon: int, is_silent: bool = False
 ) -> list[Group]:
     """Return the series with room for a window and its future; warn of the others."""

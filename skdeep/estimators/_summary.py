@@ -48,7 +48,7 @@ class LayerSummary:
 class NetworkSummary:
     """The layers of a trained network, their output shapes and parameter counts.
 
-    It prints as a table, and is one in a notebook.
+    It prints as a table of text, in a notebook as a table of HTML.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class NetworkSummary:
             (
                 layer.name or "(network)",
                 layer.kind,
-                _shown(layer.output_shape),
+                _format_shape(layer.output_shape),
                 f"{layer.n_trainable:,}",
                 f"{layer.n_frozen:,}",
             )
@@ -134,7 +134,7 @@ class NetworkSummary:
         )
 
 
-def _shown(shape: tuple[int | str, ...] | None) -> str:
+def _format_shape(shape: tuple[int | str, ...] | None) -> str:
     if shape is None:
         return _UNKNOWN
     return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
@@ -177,7 +177,7 @@ def summarise(network: nn.Module, inputs: list | None) -> NetworkSummary:
     ----------
     network : nn.Module
         A trained network. It is not changed: a copy is called, without data of the
-        user, and torch's generators are left as they are.
+        user, and torch's generators are restored.
     inputs : list or None
         What ``describe_inputs`` returned for a batch. None leaves shapes out.
     """
@@ -216,7 +216,7 @@ def _output_shapes(network: nn.Module, inputs: list | None) -> dict[str, Any]:
     try:
         # A user's module may keep a state that a call changes.
         network = copy_module(network).eval()
-    except Exception:  # whatever the user's class raises
+    except Exception:  # the user's class may raise anything
         return {}
     runs = [_shapes_of_one_run(network, inputs, n) for n in _BATCH_SIZES]
     return {
@@ -233,6 +233,7 @@ def _shapes_of_one_run(
 
     def record(name: str):
         def hook(module, arguments, output) -> None:
+            # A recurrent layer returns its output and its state.
             while isinstance(output, (tuple, list)) and output:
                 output = output[0]
             if isinstance(output, Tensor):
@@ -247,7 +248,7 @@ def _shapes_of_one_run(
             positional, named = _example(inputs, n_rows, first.device)
             network(*positional, **named)
     except Exception:
-        # A user's module may refuse made-up inputs. Layers before that have shapes.
+        # A user's module may reject artificial inputs. Layers before that have shapes.
         pass
     finally:
         for hook in hooks:

@@ -60,11 +60,13 @@ class TrainedNetwork:
         if self._cached is None or self._cached[0] != device:
             tensors = {name: as_tensor(a) for name, a in self.arrays.items()}
             module = build(self.config)
+            # assign: the module takes over the tensors, which are views of the arrays,
+            # so that `set_array` changes both.
             module.load_state_dict(tensors, assign=True)
             self._cached = device, module.to(device).eval()
         return self._cached[1]
 
-    def continued_by(self, module: nn.Module) -> nn.Module:
+    def copy_for_training(self, module: nn.Module) -> nn.Module:
         """Load these parameters and buffers into a newly built module.
 
         Raises
@@ -79,7 +81,7 @@ class TrainedNetwork:
             raise ValueError(_OTHER_SHAPE) from error
         return module
 
-    def put(self, name: str, array: np.ndarray) -> None:
+    def set_array(self, name: str, array: np.ndarray) -> None:
         """Replace the values of one array."""
         if not self.arrays[name].flags.writeable:  # a memory map
             self.arrays[name] = self.arrays[name].copy()
@@ -120,7 +122,7 @@ class TrainedModule:
     """
 
     def __init__(self, module: nn.Module):
-        # Gradients are as large as the weights and of no use any more.
+        # Gradients are as large as the weights, and no longer needed.
         for parameter in module.parameters():
             parameter.grad = None
         self._module = module.eval()
@@ -138,7 +140,7 @@ class TrainedModule:
             self._module.to(device)
         return self._module.eval()
 
-    def continued_by(self, module: nn.Module) -> nn.Module:
+    def copy_for_training(self, module: nn.Module) -> nn.Module:
         """Return a copy of the module; raise if a newly built one has other sizes.
 
         Raises
@@ -199,6 +201,7 @@ class StoredTensor:
 
     def tensor(self) -> Tensor:
         """Return the tensor."""
+        # A copy: an array that joblib has mapped to memory is read-only.
         values = torch.from_numpy(np.array(self.array))
         if self.dtype == "bfloat16":
             values = values.view(torch.bfloat16)
@@ -210,7 +213,7 @@ class StoredTensor:
         return self.tensor()
 
 
-def _is_plain(value) -> bool:
+def _is_storable(value) -> bool:
     """Return whether a value is a tensor that an array can hold."""
     return (
         type(value) in (Tensor, nn.Parameter)
@@ -226,8 +229,9 @@ def _dumped(module: nn.Module, kind: Any, tensors: list[Tensor]) -> bytes:
 
     class Pickler(kind):
         def persistent_id(self, value):
-            if not _is_plain(value):
+            if not _is_storable(value):
                 return None
+            # Once per tensor, so that shared weights are still shared after loading.
             if id(value) not in numbers:
                 numbers[id(value)] = len(tensors)
                 tensors.append(value)
@@ -257,7 +261,7 @@ def _tensors_in(module: nn.Module) -> Iterator[Tensor]:
 
 def _tensors_among(values) -> Iterator[Tensor]:
     for value in values:
-        if _is_plain(value):
+        if _is_storable(value):
             yield value
         elif isinstance(value, Mapping):
             yield from _tensors_among(value.values())
@@ -270,6 +274,7 @@ def copy_module(module: nn.Module) -> nn.Module:
 
     ``copy.deepcopy`` raises for tensors that are part of a graph.
     """
+    # The memo maps ids to finished copies: deepcopy takes these instead of its own.
     memo = {
         id(t): t.detach().clone() for t in _tensors_in(module) if t.grad_fn is not None
     }

@@ -21,10 +21,10 @@ from sklearn.utils.validation import (
 from skdeep._messages import warn
 from skdeep.encoding import (
     Table,
-    check_holds_numbers,
+    check_numeric_types,
     check_row_weight,
+    explaining_non_numeric,
     find_categorical,
-    holding_numbers,
     naming,
     split_columns,
     tensor_to_numpy,
@@ -33,7 +33,7 @@ from skdeep.encoding import (
 
 @dataclass(frozen=True)
 class Schema:
-    """What a check has found in the training rows; later rows are compared with it.
+    """What the checks found in the training rows; later rows are compared with it.
 
     Parameters
     ----------
@@ -76,6 +76,7 @@ def stand_in(estimator, schema: Schema | None):
 
     The estimator itself must not change until its fit has succeeded.
     """
+    # Not ``clone``, which would check the parameters and drop those that are not ones.
     copied = object.__new__(type(estimator))
     vars(copied).update(vars(estimator))
     vars(copied).pop("feature_names_in_", None)
@@ -100,7 +101,7 @@ def check_inputs(
     Parameters
     ----------
     estimator : estimator
-        Its tags say what X may be.
+        Its tags determine which X is valid.
     X, y : array-like
         The user's data; ``y="no_validation"`` checks X only.
     dtype : sequence of type
@@ -113,7 +114,7 @@ def check_inputs(
     Checked
     """
     given_y = not (isinstance(y, str) and y == "no_validation")
-    if schema is not None and not given_y and _is_plain(schema, X, dtype):
+    if schema is not None and not given_y and _is_valid_array(schema, X, dtype):
         return Checked(Table(X, is_finite=True), None, schema)
     if given_y:
         require_target(estimator, y)
@@ -126,7 +127,7 @@ def check_inputs(
     X = tensor_to_numpy(X, "X")
     with naming("X"):
         if _has_many_axes(X) and tags.three_d_array:
-            with holding_numbers(X):
+            with explaining_non_numeric(X):
                 table, schema = _check_many_axes(estimator, X, arguments, schema)
         else:
             table, schema = _check_table(estimator, X, arguments, schema)
@@ -140,7 +141,7 @@ _TEXT_IN_TABLE = (
 )
 
 
-def _is_plain(schema: Schema, X, dtype) -> bool:
+def _is_valid_array(schema: Schema, X, dtype) -> bool:
     """Return whether X is a plain valid array, like most X in ``predict``.
 
     For a single row, scikit-learn's checks take longer than the prediction itself.
@@ -172,9 +173,9 @@ def _check_table(estimator, X, arguments, schema) -> tuple[Table, Schema]:
     """Check a table; columns without categories must hold numbers."""
     asked = getattr(estimator, "categorical_features", None)
     reset = schema is None
-    categorical = _find(asked, X) if reset else schema.categorical
+    categorical = _find_categorical_columns(asked, X) if reset else schema.categorical
     checked = stand_in(estimator, schema)
-    with holding_numbers(X, skip=categorical, text=_TEXT_IN_TABLE):
+    with explaining_non_numeric(X, skip=categorical, text=_TEXT_IN_TABLE):
         if not categorical:
             numeric = validate_data(checked, X, reset=reset, **arguments)
             categories = None
@@ -196,7 +197,7 @@ def _check_table(estimator, X, arguments, schema) -> tuple[Table, Schema]:
     return Table(numeric, categories), schema
 
 
-def _find(asked, X) -> list[int]:
+def _find_categorical_columns(asked, X) -> list[int]:
     """Return the positions of the categorical columns."""
     if asked is None:
         return []
@@ -249,11 +250,11 @@ def flatten_column(y):
 
 
 def check_numeric_target(estimator, y) -> None:
-    """Raise if a regressor's y holds dates or the like, which numpy would convert."""
+    """Raise if a regressor's y holds dates or durations, which numpy would convert."""
     # scikit-learn's own checks report a y that is None or a str.
     if y is None or isinstance(y, str) or not is_regressor(estimator):
         return
-    check_holds_numbers(y, "y")
+    check_numeric_types(y, "y")
     if sparse.issparse(y):
         raise TypeError("y must be dense, got a sparse array. Use y.toarray().")
 
@@ -276,7 +277,7 @@ def _check_many_axes(estimator, X, arguments, schema) -> tuple[Table, Schema]:
     return Table(X), schema
 
 
-def check_weight(sample_weight, table: Table, dtype=None) -> np.ndarray | None:
+def check_training_weight(sample_weight, table: Table, dtype=None) -> np.ndarray | None:
     """Check sample weights: one per row, non-negative, not all zero.
 
     Their sum must be finite in ``dtype``, by default the dtype of the table.

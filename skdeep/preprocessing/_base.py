@@ -1,4 +1,4 @@
-"""Base classes and checks that the transformers share."""
+"""Base classes and checks of the transformers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import validate_data
 
 from skdeep._failed_fits import all_or_nothing
-from skdeep.encoding import holding_numbers, naming, tensor_to_numpy
+from skdeep.encoding import explaining_non_numeric, naming, tensor_to_numpy
 
-_DATES = "Put the dates of the rows into the index."
+_DATES_ADVICE = "Put the dates of the rows into the index."
 
 
 class ObservedFit(CallbackSupportMixin):
@@ -42,7 +42,7 @@ def check_rows(transformer, X, **options) -> np.ndarray:
         Options of scikit-learn's ``validate_data``.
     """
     X = tensor_to_numpy(X, "X")
-    with naming("X"), holding_numbers(X, dates=_DATES):
+    with naming("X"), explaining_non_numeric(X, dates=_DATES_ADVICE):
         return validate_data(transformer, X, **options)
 
 

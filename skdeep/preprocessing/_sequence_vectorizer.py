@@ -1,4 +1,4 @@
-"""SequenceVectorizer: a transformer of documents to sequences of token ids."""
+"""SequenceVectorizer: turns documents into sequences of token ids."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _check_documents(X) -> None:
         raise TypeError(f"X must be an iterable of documents, got {X!r}.")
 
 
-def _texts(X: Iterable) -> Iterator[str | bytes]:
+def _checked_texts(X: Iterable) -> Iterator[str | bytes]:
     """Yield the documents, checking that they are text."""
     for row, document in enumerate(X):
         if not isinstance(document, (str, bytes)):
@@ -71,7 +71,7 @@ def _texts(X: Iterable) -> Iterator[str | bytes]:
         yield document
 
 
-def _files(X: Iterable, kind: str) -> Iterator:
+def _checked_files(X: Iterable, kind: str) -> Iterator:
     """Yield the documents, checking that they are files or names of files.
 
     ``open`` accepts numbers too, and would close a file descriptor such as standard
@@ -99,7 +99,7 @@ def _tokens_of(document, analyze) -> Iterable:
 
 @contextlib.contextmanager
 def _noting_user_functions() -> Iterator[None]:
-    """Note in errors that a function that the user has passed was called."""
+    """Add a note to errors raised by functions that the user has passed."""
     try:
         yield
     except Exception as error:
@@ -149,6 +149,7 @@ def _pad(sequences: list[list[int]], width: int | None) -> np.ndarray:
     width = int(lengths.max() if width is None else width)  # scikit-learn takes True
     padded = np.full((len(sequences), width), PADDING)
     is_token = np.arange(width) < lengths[:, np.newaxis]
+    # The mask is read row by row, in the order of the chained tokens.
     padded[is_token] = np.fromiter(chain.from_iterable(sequences), padded.dtype)
     return padded
 
@@ -371,7 +372,7 @@ class SequenceVectorizer(
 
     def _learn(self, X) -> list:
         """Learn the vocabulary; return the tokens of the documents."""
-        counter = self._counter(_TOKENIZING)
+        counter = self._make_counter(_TOKENIZING)
         with naming("ngram_range"):
             counter._validate_ngram_range()
         counter._warn_for_unused_params()
@@ -442,13 +443,15 @@ class SequenceVectorizer(
         check_is_fitted(self)
         X = tensor_to_numpy(X, "X")
         with naming("X"):
-            ids = check_array(X, dtype=np.int64)
+            ids = check_array(X, input_name="X")
         n_ids = FIRST_TERM + len(self.vocabulary_)
-        wrong = ids[(ids < 0) | (ids >= n_ids)]
+        # Before the conversion to int, which would turn 1.5 into a valid id.
+        wrong = ids[(ids < 0) | (ids >= n_ids) | (ids % 1 != 0)]
         if wrong.size:
             raise ValueError(
-                f"The ids in X must be from 0 to {n_ids - 1}, got {wrong[0]}."
+                f"The ids in X must be integers from 0 to {n_ids - 1}, got {wrong[0]}."
             )
+        ids = ids.astype(np.int64)
         terms = ["", _UNKNOWN_TERM, *self.vocabulary_]
         return [[terms[i] for i in row if i != PADDING] for row in ids]
 
@@ -456,17 +459,19 @@ class SequenceVectorizer(
         """Split documents into tokens, at most `max_length` of each."""
         with naming("X"):
             _check_documents(X)
-        analyze = self._counter(_TOKENIZING).build_analyzer()
+        analyze = self._make_counter(_TOKENIZING).build_analyzer()
         takes_anything = callable(self.analyzer) or self.preprocessor is not None
         if self.input == "content" and not takes_anything:
-            X = _texts(X)
+            X = _checked_texts(X)
         elif self.input != "content":
-            X = _files(X, self.input)
+            X = _checked_files(X, self.input)
         # An error raised by the user's function must not be reported as one of X.
         has_user_function = takes_anything or self.tokenizer is not None
         with _noting_user_functions() if has_user_function else naming("X"):
             documents = [
-                list(islice(_tokens_of(each, analyze), self.max_length)) for each in X
+                # Truncated while reading: an analyzer may yield tokens without end.
+                list(islice(_tokens_of(each, analyze), self.max_length))
+                for each in X
             ]
         if not documents:
             raise ValueError("X must hold at least one document, got none.")
@@ -474,11 +479,11 @@ class SequenceVectorizer(
 
     def _select_terms(self, documents: list[list[str]]) -> list[str]:
         """Return the terms of the vocabulary, in alphabetical order."""
-        counter = self._counter(("max_df", "min_df", "max_features"))
+        counter = self._make_counter(("max_df", "min_df", "max_features"))
         counter.set_params(analyzer=_identity).fit(documents)
         return sorted(counter.vocabulary_)
 
-    def _counter(self, names) -> CountVectorizer:
+    def _make_counter(self, names) -> CountVectorizer:
         """Return scikit-learn's vectorizer with the named parameters."""
         return CountVectorizer(**{name: getattr(self, name) for name in names})
 

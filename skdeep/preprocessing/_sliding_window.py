@@ -1,4 +1,4 @@
-"""SlidingWindow: a transformer of rows in time order to windows of rows."""
+"""SlidingWindow: turns rows in time order into windows of rows."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ def _cut_windows(rows: np.ndarray, before: np.ndarray, window: int) -> np.ndarra
         edge = np.repeat(first, window - 1 - len(before), axis=0)
     except (OverflowError, ValueError) as error:  # more rows than numpy can count
         raise MemoryError(f"Not enough memory for window={window} rows.") from error
+    # One copy, of which all windows are views.
     padded = np.concatenate([edge, before, rows])
     windows = np.lib.stride_tricks.sliding_window_view(padded, window, axis=0)
     return windows.transpose(0, 2, 1)  # from (n_rows, n_features, window)
@@ -60,11 +61,12 @@ def _cut_windows(rows: np.ndarray, before: np.ndarray, window: int) -> np.ndarra
 class SlidingWindow(
     ObservedFit, ArrayOutput, ExplainedParameters, VersionedPickle, BaseEstimator
 ):
-    """Turn each row into a window of the rows up to it, for networks of sequences.
+    """Turn each row into the window of rows that ends with it.
 
     Row t becomes rows t - window + 1 to t, oldest first. The number of rows does not
-    change, so the transformer can precede an estimator of sequences in a pipeline, and
-    y stays as it is. A window ends with its own row and contains no later one.
+    change, so the transformer can precede an estimator of sequences, such as
+    LSTMClassifier, in a pipeline, and y needs no change. A window ends with its own row
+    and contains no later one.
 
     Parameters
     ----------
@@ -76,7 +78,7 @@ class SlidingWindow(
         ``window - 1`` training rows.
 
         - "auto": the stored rows, if the index of X (dates or numbers) continues that
-          of the training rows, with no longer gap than the training rows have;
+          of the training rows, without a longer gap than the training rows have;
           otherwise padding as with "pad", with a warning the first time. Arrays have no
           index, so they are padded.
         - "train": the stored rows, unless the index of X starts within or before
@@ -174,7 +176,7 @@ class SlidingWindow(
         1
         """
         with self._observed(X, y):
-            # Times first: in an unsorted X, the order is the problem to report.
+            # Times first: an unsorted X must raise the error about its order.
             times = times_of(X)
             rows = self._check(X, reset=True)
             axis = learn_time_axis(times, self.freq)
@@ -209,6 +211,7 @@ class SlidingWindow(
                [3., 4.]])
         """
         check_is_fitted(self)
+        self._validate_params()  # window and context may have changed since fit
         times = times_of(X)
         rows = self._check(X, reset=False)
         self._context.check(times)

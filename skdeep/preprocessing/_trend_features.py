@@ -1,4 +1,4 @@
-"""TrendFeatures: a transformer of prices to technical indicators."""
+"""TrendFeatures: turns prices into technical indicators."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ def _distance_to_average(ta, close, days):
 
 
 def _bollinger(ta, close, days):
-    """Return the price's place in its Bollinger band: -1 lower edge, 1 upper edge."""
+    """Return where the price is in its Bollinger band, from -1 (lower edge) to 1."""
     upper, middle, _ = ta.BBANDS(close, days)
     return _ratio(close - middle, upper - middle)
 
 
 def _channel(ta, close, days):
-    """Return the price's place between the lowest (0) and highest (1) of some days."""
+    """Return where the price is between the lowest (0) and the highest (1) of days."""
     lowest, highest = ta.MIN(close, days), ta.MAX(close, days)
     return _ratio(close - lowest, highest - lowest)
 
@@ -262,7 +262,7 @@ class TrendFeatures(
         training rows (512, more than any indicator remembers).
 
         - "auto": the stored rows, if the index of X (dates or numbers) continues that
-          of the training rows, with no longer gap than the training rows have;
+          of the training rows, without a longer gap than the training rows have;
           otherwise none as with "pad", with a warning the first time. Arrays have no
           index, so they have no context.
         - "train": the stored rows, unless the index of X starts within or before
@@ -369,6 +369,7 @@ class TrendFeatures(
         """
         with self._observed(X, y):
             _import_talib()
+            # Before the checks, which read the column names.
             X = _drop_tickers(X)
             times = times_of(X)
             prices = check_rows(self, X, dtype=np.float64)
@@ -404,6 +405,7 @@ class TrendFeatures(
         '0.01'
         """
         check_is_fitted(self)
+        self._validate_params()  # context may have changed since fit
         X = _drop_tickers(X)
         times = times_of(X)
         prices = check_rows(self, X, dtype=np.float64, reset=False)

@@ -26,15 +26,15 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skdeep.testing._data import (
-    NAMES,
+    COLUMN_NAMES,
     Data,
-    answers,
     assert_close,
     assert_equal,
     differ,
     fitted,
     make_data,
     named,
+    predictions,
     seeded,
     takes_documents,
 )
@@ -66,7 +66,7 @@ def _global_generators(seed: int) -> Iterator[None]:
 
 
 def check_random_state_decides(estimator) -> None:
-    """Equal seeds give bit-identical models, whatever state the global generators have.
+    """Equal seeds give bit-identical models, in any state of the global generators.
 
     With ``random_state=None`` numpy's global generator decides, and no other.
     """
@@ -74,7 +74,7 @@ def check_random_state_decides(estimator) -> None:
     found = []
     for seed in (1, 2):
         with _global_generators(seed):
-            found.append(answers(fitted(estimator, data), data.X))
+            found.append(predictions(fitted(estimator, data), data.X))
     assert_equal(found[0], found[1], "depends on a global generator")
     if "random_state" not in estimator.get_params():
         return
@@ -83,7 +83,7 @@ def check_random_state_decides(estimator) -> None:
         with _global_generators(seed):
             np.random.seed(0)  # noqa: NPY002
             model = seeded(estimator, None).fit(*data.arguments)
-            found.append(answers(model, data.X))
+            found.append(predictions(model, data.X))
     what = "depends on a global generator that is not numpy's"
     assert_equal(found[0], found[1], what)
 
@@ -93,18 +93,21 @@ def check_refit_forgets(estimator) -> None:
     data, other = make_data(estimator), make_data(estimator, seed=1)
     fresh = fitted(estimator, data)
     if not takes_documents(estimator):
+        # With column names, which the next fit must forget.
         other = Data(named(other.X), other.y)
     again = fitted(estimator, other).fit(*data.arguments)
-    assert_equal(answers(again, data.X), answers(fresh, data.X), "differs in a refit")
+    assert_equal(
+        predictions(again, data.X), predictions(fresh, data.X), "differs in a refit"
+    )
     left = set(vars(again)) ^ set(vars(fresh))
     assert not left, f"a refit differs in the attributes {sorted(left)}"
 
 
 def check_copies_answer_equally(estimator) -> None:
-    """Pickles, joblib dumps and deep copies give bit-identical answers."""
+    """Pickles, joblib dumps and deep copies give bit-identical predictions."""
     data = make_data(estimator)
     model = fitted(estimator, data)
-    expected = answers(model, data.X)
+    expected = predictions(model, data.X)
     file = io.BytesIO()
     joblib.dump(model, file)
     file.seek(0)
@@ -114,7 +117,8 @@ def check_copies_answer_equally(estimator) -> None:
         "copied": copy.deepcopy(model),
     }
     for how, each in copies.items():
-        assert_equal(answers(each, data.X), expected, f"differs after being {how}")
+        assert_equal(predictions(each, data.X), expected, f"differs after being {how}")
+    # Unfitted, too: searches send estimators to other processes.
     pickle.loads(pickle.dumps(clone(estimator)))
 
 
@@ -122,7 +126,7 @@ def check_pickle_holds_no_tensor(estimator) -> None:
     """A pickle names no class of torch: it loads on a machine without a GPU."""
     data = make_data(estimator)
     model = fitted(estimator, data)
-    answers(model, data.X)  # may cache a network
+    predictions(model, data.X)  # may cache a network
     strings = {
         str(argument)
         for _, argument, _ in pickletools.genops(pickle.dumps(model))
@@ -157,7 +161,10 @@ def _bad_calls(estimator, data: Data) -> Iterator[tuple[str, Callable]]:
         yield "X", fit(X=[1.0, 2.0])
         yield "X", fit(X="a single string")
         return
-    infinite, text = _with(data.X, np.inf), _with(data.X.astype(object), "text")
+    infinite, text = (
+        _with_value(data.X, np.inf),
+        _with_value(data.X.astype(object), "text"),
+    )
     yield "X", fit(X=infinite)
     yield "X", fit(X=text)
     model = fitted(estimator, data)
@@ -170,31 +177,32 @@ def _bad_calls(estimator, data: Data) -> Iterator[tuple[str, Callable]]:
     yield "y", fit(y=data.y[:-1])
     if get_tags(estimator).target_tags.required:
         yield "y", lambda: seeded(estimator).fit(data.X, None)
-        yield "y", fit(y=_with(data.y, np.nan))
+        yield "y", fit(y=_with_value(data.y, np.nan))
     if has_fit_parameter(estimator, "sample_weight"):
         weight = np.ones(len(data.X))
-        yield "sample_weight", fit(sample_weight=_with(weight, -1.0))
-        yield "sample_weight", fit(sample_weight=_with(weight, np.nan))
+        yield "sample_weight", fit(sample_weight=_with_value(weight, -1.0))
+        yield "sample_weight", fit(sample_weight=_with_value(weight, np.nan))
         yield "sample_weight", fit(sample_weight=weight[:-1])
 
 
-def _with(values: np.ndarray, value) -> np.ndarray:
-    """Return a copy that holds another value in one place."""
+def _with_value(values: np.ndarray, value) -> np.ndarray:
+    """Return a copy in which one value is replaced."""
     changed = values.copy()
+    # Not in the first row, the only one that some shortcuts look at.
     changed[(3,) * changed.ndim] = value
     return changed
 
 
 def check_failed_fit_changes_nothing(estimator) -> None:
-    """A fit that raises leaves the estimator as it was, fitted or not."""
+    """A fit that raises an error leaves the estimator unchanged, fitted or not."""
     data = make_data(estimator)
     bad: Any = [1.0, 2.0]
     if not takes_documents(estimator):
-        bad = _with(data.X, np.inf)
+        bad = _with_value(data.X, np.inf)
     for model in (seeded(estimator), fitted(estimator, data)):
         before = dict(vars(model))
         is_fitted = _is_fitted(model)
-        expected = answers(model, data.X) if is_fitted else {}
+        expected = predictions(model, data.X) if is_fitted else {}
         try:
             model.fit(*Data(bad, data.y).arguments)
         except (TypeError, ValueError):
@@ -206,7 +214,7 @@ def check_failed_fit_changes_nothing(estimator) -> None:
         if not is_fitted:
             assert not _is_fitted(model), "a fit that failed has left a fitted model"
         elif expected:
-            now = answers(model, data.X)
+            now = predictions(model, data.X)
             assert_equal(now, expected, "differs after a fit that failed")
 
 
@@ -224,9 +232,10 @@ def check_global_state_is_kept(estimator) -> None:
     given = copy.deepcopy(data)
     model = seeded(estimator)
     parameters = repr(model)
+    # After cloning and printing, which are not what is checked.
     before = _global_state()
     model.fit(*data.arguments)
-    answers(model, data.X)
+    predictions(model, data.X)
     after = _global_state()
     changed = [name for name in before if before[name] != after[name]]
     assert not changed, f"a fit or a prediction has changed {changed}"
@@ -256,8 +265,9 @@ def _global_state() -> dict[str, Any]:
 
 
 def check_never_predicts_nan(estimator) -> None:
-    """A fit that diverges says so, or keeps finite weights."""
+    """A fit that diverges raises an error, or keeps finite weights."""
     data = make_data(estimator)
+    # So high that the first step overflows.
     options: dict[str, Any] = {"learning_rate_init": 1e20}
     parameters = estimator.get_params()
     if "solver" in parameters:
@@ -274,33 +284,33 @@ def check_never_predicts_nan(estimator) -> None:
                 f"the error does not mention divergence: {error}"
             )
             continue
-        for name, values in answers(model, data.X).items():
+        for name, values in predictions(model, data.X).items():
             if values.dtype.kind == "f":
                 assert np.isfinite(values).all(), f"{name} returns NaN or infinity"
 
 
 def check_one_row_answers_as_in_a_batch(estimator) -> None:
-    """The answer for a row does not depend on the rows passed with it."""
+    """The prediction for a row does not depend on the rows passed with it."""
     data = make_data(estimator)
     model = fitted(estimator, data)
-    together = answers(model, data.X)
+    together = predictions(model, data.X)
     for row in (0, len(data.X) - 1):
-        alone = answers(model, data.X[row : row + 1])
+        alone = predictions(model, data.X[row : row + 1])
         expected = {name: values[row : row + 1] for name, values in together.items()}
         assert_close(alone, expected, f"differs for row {row} alone")
 
 
 def check_data_frames(estimator) -> None:
-    """Data frames give the same answers as arrays; columns are matched by name."""
+    """Data frames give the same predictions as arrays; columns are matched by name."""
     data = make_data(estimator)
     frame = named(data.X)
     model = fitted(estimator, Data(frame, data.y))
-    assert list(model.feature_names_in_) == NAMES
-    expected = answers(fitted(estimator, data), data.X)
+    assert list(model.feature_names_in_) == COLUMN_NAMES
+    expected = predictions(fitted(estimator, data), data.X)
     # To rounding: a data frame's columns, not its rows, lie together in memory.
-    assert_close(answers(model, frame), expected, "differs for a data frame")
+    assert_close(predictions(model, frame), expected, "differs for a data frame")
     try:
-        found = answers(model, frame[NAMES[::-1]])
+        found = predictions(model, frame[COLUMN_NAMES[::-1]])
     except ValueError as error:
         assert "feature names" in str(error).lower(), f"unclear error: {error}"
     else:
@@ -311,11 +321,11 @@ def check_sample_weight(estimator) -> None:
     """Weights of 1 change nothing; other weights do."""
     data = make_data(estimator)
     n_rows = len(data.X)
-    plain = answers(fitted(estimator, data), data.X)
-    ones = answers(fitted(estimator, data, sample_weight=np.ones(n_rows)), data.X)
+    plain = predictions(fitted(estimator, data), data.X)
+    ones = predictions(fitted(estimator, data, sample_weight=np.ones(n_rows)), data.X)
     assert_close(ones, plain, "differs for weights of 1", rtol=1e-5)
     weight = np.where(np.argsort(np.argsort(data.y)) < n_rows // 2, 5.0, 0.5)
-    weighted = answers(fitted(estimator, data, sample_weight=weight), data.X)
+    weighted = predictions(fitted(estimator, data, sample_weight=weight), data.X)
     assert differ(weighted, plain), "sample_weight has no effect"
 
 
@@ -325,14 +335,14 @@ def check_partial_fit_goes_on(estimator) -> None:
     options = {"classes": np.unique(data.y)} if is_classifier(estimator) else {}
     model = _without_early_stopping(estimator)
     model.partial_fit(*data.arguments, **options)
-    first = answers(model, data.X)
+    first = predictions(model, data.X)
     loaded = pickle.loads(pickle.dumps(model))
     for each in (model, loaded):
         each.partial_fit(*data.arguments)
-    second = answers(model, data.X)
+    second = predictions(model, data.X)
     assert differ(second, first), "a second partial_fit has no effect"
     assert_equal(
-        answers(loaded, data.X),
+        predictions(loaded, data.X),
         second,
         "differs when a pickled model is trained further",
     )
@@ -351,9 +361,9 @@ def check_warm_start_goes_on(estimator) -> None:
     data = make_data(estimator)
     model = _without_early_stopping(estimator).set_params(warm_start=True)
     model.fit(*data.arguments)
-    first = answers(model, data.X)
+    first = predictions(model, data.X)
     model.fit(*data.arguments)
-    assert differ(answers(model, data.X), first), "warm_start has no effect"
+    assert differ(predictions(model, data.X), first), "warm_start has no effect"
     try:
         model.fit(*Data(data.X[:, :-1], data.y).arguments)
     except ValueError:
@@ -392,6 +402,7 @@ def check_parallel_fits_are_equal(estimator) -> None:
     expected = predicted(1)
     with joblib.parallel_config(backend="threading"):
         assert_equal(predicted(2), expected, "differs in threads")
+    # A population adds up in another order.
     with joblib.parallel_config(backend="skdeep"):
         assert_close(predicted(2), expected, "differs in a population", rtol=1e-4)
 
@@ -409,12 +420,12 @@ def check_history(estimator) -> None:
 
 
 def check_float32_stays_float32(estimator) -> None:
-    """Answers to float32 are float32, those to float64 float64."""
+    """Predictions for float32 X are float32, and float64 for float64 X."""
     data = make_data(estimator)
     for dtype in (np.float32, np.float64):
         X = data.X.astype(dtype)
         model = fitted(estimator, Data(X, data.y))
-        for name, values in answers(model, X).items():
+        for name, values in predictions(model, X).items():
             if values.dtype.kind == "f":
                 assert values.dtype == dtype, f"{name} returns {values.dtype}"
 
@@ -459,7 +470,7 @@ def _is_network(estimator) -> bool:
     return hasattr(type(estimator), "module_")
 
 
-#: Each check, with a function that tells whether it applies to an estimator.
+#: Each check, after a function that returns whether it applies to an estimator.
 CHECKS: list[tuple[Callable[[Any], bool], Callable[[Any], None]]] = [
     (_always, check_random_state_decides),
     (_always, check_refit_forgets),

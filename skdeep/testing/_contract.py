@@ -49,14 +49,14 @@ def estimator_contract_checks(estimator) -> Iterator[tuple[Any, Callable]]:
 def check_estimator_contract(
     estimator, *, expected_failed_checks: Mapping[str, str] | None = None
 ) -> None:
-    """Check that an estimator keeps what skdeep's own estimators promise.
+    """Check that an estimator meets the contract of skdeep's own estimators.
 
     scikit-learn's :func:`~sklearn.utils.estimator_checks.check_estimator` checks its
     API, and is called separately. These checks ask for more: ``random_state`` decides
     the result, a second fit forgets the first one, copies and pickles predict the same
     and hold no tensors, errors name the argument, a failed fit changes nothing, no
-    global state is changed, NaN is never predicted, and so on. Each check's docstring
-    says what it asks for.
+    global state is changed, NaN is never predicted, and so on. The docstring
+    of each check states its requirement.
 
     Parameters
     ----------
@@ -89,12 +89,13 @@ def check_estimator_contract(
     ... )
     """
     expected = expected_failed_checks or {}
-    _check_names(expected)
+    _check_expected_names(expected)
     for each, check in estimator_contract_checks(estimator):
         name = check.func.__name__  # type: ignore[attr-defined]
         if name in expected:
             continue
         try:
+            # Few rows and epochs cause warnings that say nothing about the contract.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 check(each)
@@ -144,7 +145,7 @@ def parametrize_with_contract(
         expected = {}
         if expected_failed_checks is not None:
             expected = dict(expected_failed_checks(estimator))
-        _check_names(expected)
+        _check_expected_names(expected)
         shown = " ".join(repr(estimator).split())
         for each, check in estimator_contract_checks(estimator):
             name = check.func.__name__  # type: ignore[attr-defined]
@@ -156,7 +157,7 @@ def parametrize_with_contract(
     return pytest.mark.parametrize("estimator, check", parameters)
 
 
-def _check_names(expected: Mapping[str, str]) -> None:
+def _check_expected_names(expected: Mapping[str, str]) -> None:
     """Raise if a check that is expected to fail does not exist."""
     known = {check.__name__ for _, check in CHECKS}
     unknown = sorted(set(expected) - known)

@@ -1,4 +1,4 @@
-"""Small data sets that suit an estimator, and its answers for them."""
+"""Small data sets that suit an estimator, and its predictions for them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.utils import get_tags
 
 N_ROWS = 40
-NAMES = ["a", "b", "c", "d"]
+COLUMN_NAMES = ["a", "b", "c", "d"]
 _DOCUMENTS = ["Ann beats Ben", "Ben loses again", "Ann wins", "nobody wins"]
 _METHODS = ("predict", "predict_proba", "decision_function", "transform")
 
@@ -29,18 +29,13 @@ class Data:
         """What is passed to ``fit``."""
         return (self.X,) if self.y is None else (self.X, self.y)
 
-    def copy(self) -> Data:
-        """Return data that share no memory with these."""
-        X = self.X.copy()
-        return Data(X, None if self.y is None else self.y.copy())
-
 
 def make_data(estimator, seed: int = 0) -> Data:
     """Return documents, or 40 rows of 4 numbers, with a target that depends on them."""
     if takes_documents(estimator):
         return Data(_DOCUMENTS[seed:] + _DOCUMENTS)
     rng = np.random.default_rng(seed)
-    X = rng.normal(size=(N_ROWS, len(NAMES)))
+    X = rng.normal(size=(N_ROWS, len(COLUMN_NAMES)))
     values = X @ [1.0, -0.5, 0.25, 0.0] + rng.normal(scale=0.3, size=N_ROWS)
     if is_classifier(estimator):
         return Data(X, np.where(values > 0, "yes", "no").astype(object))
@@ -55,7 +50,7 @@ def takes_documents(estimator) -> bool:
 
 def named(X: np.ndarray) -> pd.DataFrame:
     """Return rows as a data frame with named columns."""
-    return pd.DataFrame(X, columns=NAMES)
+    return pd.DataFrame(X, columns=COLUMN_NAMES)
 
 
 def seeded(estimator, seed: int | None = 0):
@@ -71,7 +66,7 @@ def fitted(estimator, data: Data | None = None, **options):
     return seeded(estimator).fit(*data.arguments, **options)
 
 
-def answers(estimator, X) -> dict[str, np.ndarray]:
+def predictions(estimator, X) -> dict[str, np.ndarray]:
     """Return the predictions of an estimator, as arrays by method."""
     found = {}
     for name in _METHODS:
@@ -83,13 +78,14 @@ def answers(estimator, X) -> dict[str, np.ndarray]:
 
 
 def assert_equal(actual: dict, expected: dict, what: str) -> None:
-    """Raise unless answers are bit-identical."""
+    """Raise unless predictions are bit-identical."""
     for name, values in expected.items():
         np.testing.assert_array_equal(actual[name], values, f"{name} {what}")
 
 
 def assert_close(actual: dict, expected: dict, what: str, rtol: float = 1e-6) -> None:
-    """Raise if answers differ by more than rounding."""
+    """Raise if predictions differ by more than rounding."""
+    # Labels are left out: rounding flips them where two classes are equally probable.
     for name, values in expected.items():
         if values.dtype.kind == "f":
             np.testing.assert_allclose(
@@ -98,7 +94,7 @@ def assert_close(actual: dict, expected: dict, what: str, rtol: float = 1e-6) ->
 
 
 def differ(actual: dict, expected: dict) -> bool:
-    """Return whether any of the answers differ."""
+    """Return whether any of the predictions differ."""
     return any(
         not np.array_equal(actual[name], values, equal_nan=values.dtype.kind == "f")
         for name, values in expected.items()

@@ -252,3 +252,10 @@ def test_missing_empty_binary_and_folder(tmp_path):
 def test_zero_volume_is_valid(tmp_path):
     prices = load_stock_prices(write(tmp_path, replace(2, "2000", "0")))
     assert prices["volume"].iloc[1] == 0
+
+
+def test_a_zero_among_prices_without_marks(tmp_path):
+    # Whether the ratio of prices to 0 overflows must not matter for the error.
+    lines = ["Date,Open,High,Low,Close", "2020-01-01,100,120,0,110"]
+    with pytest.raises(ValueError, match="line 2, 2020-01-01: low is 0; it must be"):
+        load_stock_prices(write(tmp_path, lines))

@@ -353,6 +353,8 @@ def test_parameters_without_effect_are_named():
     [
         ([[2, 4]], "from 0 to 3, got 4"),
         ([[-1]], "from 0 to 3, got -1"),
+        ([[2, 1.5]], "integers from 0 to 3, got 1.5"),
+        ([[2, np.nan]], "Input X contains NaN"),
         ([2, 3], "Expected 2D array"),
     ],
 )

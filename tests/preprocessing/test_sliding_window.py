@@ -450,6 +450,13 @@ def test_bad_context():
         SlidingWindow(context="future").fit(make_rows())
 
 
+@pytest.mark.parametrize(("name", "value"), [("window", 0), ("context", "future")])
+def test_bad_parameters_after_fit(name, value):
+    transformer = SlidingWindow(2).fit(make_rows()).set_params(**{name: value})
+    with pytest.raises(ValueError, match=f"'{name}' parameter of SlidingWindow"):
+        transformer.transform(make_rows())
+
+
 @pytest.mark.parametrize(
     ("X", "message"),
     [

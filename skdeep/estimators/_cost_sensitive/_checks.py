@@ -12,9 +12,9 @@ from skdeep._input_checks import naming, tensor_to_numpy
 from skdeep._messages import warn
 from skdeep.encoding import (
     check_magnitude,
+    check_no_missing_labels,
     check_row_weight,
     kind_of_labels,
-    refuse_missing,
 )
 from skdeep.estimators._cost_sensitive._strategies import (
     STRATEGIES,
@@ -29,7 +29,7 @@ def check_class_labels(estimator, y) -> np.ndarray:
     y = tensor_to_numpy(y, "y")
     with naming("y"):
         if getattr(getattr(y, "dtype", None), "kind", "O") != "f":
-            refuse_missing(y)  # `_check_y` finds NaN in floats only
+            check_no_missing_labels(y)  # `_check_y` finds NaN in floats only
         y = _check_y(y, estimator=estimator)
         kind = kind_of_labels(y)
     if kind not in ("binary", "multiclass"):
@@ -39,7 +39,7 @@ def check_class_labels(estimator, y) -> np.ndarray:
     return y
 
 
-def check_sample_weight(sample_weight, X) -> np.ndarray | None:
+def check_cost_weight(sample_weight, X) -> np.ndarray | None:
     """Return the sample weights, (n_samples,), None if there are none."""
     if sample_weight is None:
         return None

@@ -80,7 +80,7 @@ class DecisionRule:
         Tuned shift of the threshold, in log-odds; a positive shift makes positive
         decisions rarer.
     constant : int, optional
-        The decision for every row, whatever its probabilities.
+        The decision for every row, regardless of its probabilities.
     costs : ndarray of shape (1, n_classes, n_decisions), optional
         Costs that replace those of the rows.
     """
@@ -105,7 +105,7 @@ class DecisionRule:
             decisions = np.where(is_positive, self.positive, 1 - self.positive)
         else:
             decisions = expected_costs(p, costs)[:, : p.shape[1]].argmin(1)
-        # Not by the shifted probabilities: the shift says which class is cheaper, not
+        # By the unshifted probabilities: the shift corrects which class is cheaper, not
         # how likely it is.
         decisions[abstains(p, costs)] = p.shape[1]
         return decisions

@@ -42,9 +42,9 @@ from skdeep.estimators._cost_sensitive._calibration import (
 from skdeep.estimators._cost_sensitive._checks import (
     check_abstain_label,
     check_class_labels,
+    check_cost_weight,
     check_number_of_classes,
     check_predicts_probabilities,
-    check_sample_weight,
     make_folds,
 )
 from skdeep.estimators._cost_sensitive._decisions import (
@@ -159,7 +159,7 @@ default='auto'
         (five for a network of skdeep), or as many as the rarest class has rows. If
         every fold comes after its training rows, as with
         :class:`~sklearn.model_selection.TimeSeriesSplit` and
-        :class:`PurgedTimeSeriesSplit`, thresholds are learnt from earlier folds only.
+        :class:`PurgedTimeSeriesSplit`, thresholds are learned from earlier folds only.
         The fits use joblib: see ``joblib.parallel_config``.
     random_state : int, RandomState instance, default=None
         Determines the folds, and seeds every ``random_state`` of ``estimator`` that is
@@ -311,7 +311,7 @@ default='auto'
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows, or whatever else ``estimator`` takes, such as sequences.
+            Training rows, or any other input of ``estimator``, such as sequences.
         y : array-like of shape (n_samples,)
             Classes.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -390,7 +390,7 @@ default='auto'
             classes, codes = np.unique(y, return_inverse=True)
         check_number_of_classes(classes, type(self).__name__, self.strategy)
         self._check_abstain_label(classes)
-        weight = check_sample_weight(sample_weight, X)
+        weight = check_cost_weight(sample_weight, X)
         if sample_weight is not None and _routing_enabled():
             fit_params = {**fit_params, "sample_weight": sample_weight}
         routed = process_routing(self, "fit", **fit_params)
@@ -652,7 +652,7 @@ default='auto'
         y_pred = self.predict(X, fp_cost, fn_cost)
         y = check_class_labels(self, y)
         # Checked against y_pred, since X may be of any type here.
-        weight = check_sample_weight(sample_weight, y_pred)
+        weight = check_cost_weight(sample_weight, y_pred)
         with naming("y"), np.errstate(invalid="ignore"):
             return accuracy_score(y, y_pred, sample_weight=weight)
 

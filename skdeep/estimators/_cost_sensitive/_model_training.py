@@ -56,6 +56,7 @@ def _reseed(model, number: int):
     model = clone(model)
     for name, seed in model.get_params().items():
         if name.split("__")[-1] == "random_state":
+            # A sequence as a seed: seed + number may be another model's seed.
             rng = np.random.RandomState([int(seed), number])
             model.set_params(**{name: int(rng.randint(np.iinfo(np.int32).max))})
     return model
@@ -114,7 +115,7 @@ def _request_weight(model, prefix: str) -> None:
     """Make the last step of a pipeline request ``sample_weight``.
 
     The weights come from the costs and are not the user's metadata, so the last step
-    gets them whatever it requests, and other steps only if they request them.
+    always gets them, and other steps only if they request them.
     """
     steps = {**model.get_params(), prefix.removesuffix("__"): split_last_step(model)[1]}
     for name, step in steps.items():
@@ -139,7 +140,7 @@ def predict_probabilities(model, mode: TrainingMode, X, classes) -> np.ndarray:
         predicted = np.stack([1 - second, second], axis=1)
     else:
         predicted = np.asarray(model.predict_proba(X), dtype=np.float64)
-    _check_probabilities(predicted, model)
+    _check_predicted_probabilities(predicted, model)
     if len(model.classes_) == len(classes):
         return predicted
     # The training rows of a fold may lack a class.
@@ -148,7 +149,7 @@ def predict_probabilities(model, mode: TrainingMode, X, classes) -> np.ndarray:
     return p
 
 
-def _check_probabilities(p: np.ndarray, model) -> None:
+def _check_predicted_probabilities(p: np.ndarray, model) -> None:
     """Raise if the output of ``predict_proba`` cannot be probabilities."""
     kind, n_classes = type(split_last_step(model)[1]).__name__, len(model.classes_)
     if p.ndim != 2 or p.shape[1] != n_classes:
@@ -196,7 +197,7 @@ class OutOfFold:
     probabilities: dict[TrainingMode, np.ndarray]
 
     def usable_for(self, fold: int) -> np.ndarray:
-        """Return a mask of the predictions that a rule for a fold may be learnt from.
+        """Return a mask of the predictions that a rule for a fold may be learned from.
 
         These are the other folds and, if folds are in time order, only earlier rows.
         """
@@ -217,6 +218,7 @@ def cross_validate_models(
     """Train every model on every fold and predict the held-out rows."""
     # One Parallel call for all modes, so that their fits can run together.
     found = Parallel()(
+        # A clone for each job: threads must not share a model.
         delayed(_train_and_predict)(clone(model), mode, rows, *fold)
         for mode, model in models.items()
         for fold in folds

@@ -100,7 +100,7 @@ class TrainingRows:
 
     ``weight`` and ``row_costs`` (by name) are the arguments of ``fit``, which may be
     None; ``labelled`` has their defaults filled in. ``fit_params`` are for the model's
-    ``fit``. ``follows_weights`` says whether the odds of the wrapped classifier do.
+    ``fit``. ``follows_weights`` is as in `TrainingMode`, for the wrapped classifier.
     """
 
     X: Any
@@ -153,6 +153,7 @@ class TrainingRows:
         by_class = np.broadcast_to(by_class, (len(self.y), len(self.classes)))
         by_row = by_class[np.arange(len(self.y)), self.labelled.codes]
         weight = by_row * self.labelled.weight
+        # With the same sum, penalties such as alpha keep their strength.
         return weight * (self.labelled.weight.sum() / weight.sum())
 
     def cost_matrix(self, index) -> np.ndarray:

@@ -17,7 +17,7 @@ from skdeep.estimators._cost_sensitive._strategies import (
 )
 from skdeep.estimators._cost_sensitive._threshold_tuning import fit_rule
 
-# With fewer rows of a class, a learnt threshold is mostly noise.
+# With fewer rows of a class, a learned threshold is mostly noise.
 _MIN_ROWS_OF_CLASS = 10
 
 
@@ -157,12 +157,12 @@ def _constant_names(rows: TrainingRows) -> list[str]:
 
 
 def cheapest(by_fold: dict[str, np.ndarray], default: str) -> str:
-    """Return the cheapest strategy, or ``default`` if it is not clearly dearer.
+    """Return the cheapest strategy, or ``default`` unless it costs clearly more.
 
     The smallest of several noisy costs is partly small by chance, so another strategy
     must be cheaper than the default by two standard errors of the difference over the
-    folds. It also wins if the default costs half as much again, even if a single fold
-    is the reason.
+    folds. It also wins if the default costs more than 1.5 times as much, even if a
+    single fold is the reason.
     """
     # A fold whose rows all have weight 0 has no cost (NaN).
     costs = {name: np.nanmean(found) for name, found in by_fold.items()}

@@ -43,6 +43,7 @@ def fit_rule(
     calibrator = None
     if calibration is not None and len(np.unique(rows.codes)) > 1:
         calibrator = CALIBRATORS[calibration]().fit(p, rows.codes, rows.weight)
+        # The threshold is tuned on calibrated probabilities, which decisions use too.
         p = calibrator(p)
     shift = _cheapest_shift(p, rows, positive) if tune else 0.0
     return DecisionRule(positive, calibrator, shift)
