@@ -113,7 +113,6 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "filename_pattern": r"/plot_",
     "doc_module": "skdeep",
-    "reference_url": {"skdeep": None},
     "backreferences_dir": "api/generated/examples",
     "abort_on_example_error": True,
     "download_all_examples": False,
