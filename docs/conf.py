@@ -132,6 +132,7 @@ html_css_files = ["skdeep.css"]
 html_show_sourcelink = False
 html_theme_options = {
     "logo": {"text": "skdeep"},
+    "navbar_align": "left",
     "navbar_end": ["theme-switcher", "navbar-icon-links"],
     "navigation_with_keys": False,
     "pygments_light_style": "a11y-high-contrast-light",
