@@ -43,7 +43,7 @@ notebooks: setup
 	OMP_NUM_THREADS=1 $(BIN)/python tools/notebooks.py
 
 clean:
-	rm -rf $(VENV) out docs/_build docs/api/generated
+	rm -rf $(VENV) out docs/_build docs/api/generated docs/gallery docs/jupyter_execute
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -rf .mypy_cache .pytest_cache .ruff_cache
 

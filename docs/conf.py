@@ -113,7 +113,6 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "filename_pattern": r"/plot_",
     "doc_module": "skdeep",
-    "reference_url": {"skdeep": None},
     "backreferences_dir": "api/generated/examples",
     "abort_on_example_error": True,
     "download_all_examples": False,
@@ -133,6 +132,7 @@ html_css_files = ["skdeep.css"]
 html_show_sourcelink = False
 html_theme_options = {
     "logo": {"text": "skdeep"},
+    "navbar_align": "left",
     "navbar_end": ["theme-switcher", "navbar-icon-links"],
     "navigation_with_keys": False,
     "pygments_light_style": "a11y-high-contrast-light",

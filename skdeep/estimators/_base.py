@@ -109,7 +109,7 @@ class BaseNetwork(
 
     See Also
     --------
-    ModuleClassifier : Trains any module without a class of its own.
+    skdeep.ModuleClassifier : Trains any module without a class of its own.
 
     Examples
     --------

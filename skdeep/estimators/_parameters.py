@@ -152,7 +152,8 @@ random_state : int, RandomState instance, default=None
 tol : float, default=0.0001
     Minimum improvement of the loss, or of the score with early stopping.
 verbose : bool or int, default=False
-    Whether to show progress: a live bar on a terminal, lines of text elsewhere.
+    Whether to show progress: a live bar in a notebook and on a terminal, lines of text
+    elsewhere.
 warm_start : bool, default=False
     Whether ``fit`` continues the network of the last call.
 momentum : float, default=0.9
