@@ -92,7 +92,7 @@ def test_loading_a_model_of_another_release_warns_at_the_users_line(
         ({"alpha": 10**400}, "'alpha' .* an int of more than 64 bits"),
     ],
 )
-def test_parameters(parameters, message):
+def test_misspelled_parameters_get_a_suggestion(parameters, message):
     with pytest.raises(InvalidParameterError, match=message):
         MLPClassifier(**parameters).fit(X, y)
 
@@ -135,7 +135,7 @@ def test_invalid_file_names(tmp_path):
             check_file_name(path, "path")
 
 
-def test_file_names(tmp_path):
+def test_valid_file_names(tmp_path):
     (tmp_path / "there").touch()
     check_file_name(tmp_path / "there", "path")
     check_file_name(str(tmp_path / "not there"), "path")

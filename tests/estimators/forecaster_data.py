@@ -62,7 +62,7 @@ def assert_dates(index, expected):
 
 
 def some_nightly(values, n_daily):
-    """Return parameters of which all but the first are marked as nightly."""
+    """Return pytest parameters, all but the first ones marked as nightly."""
     return [
         value if i < n_daily else pytest.param(value, marks=pytest.mark.nightly)
         for i, value in enumerate(values)

@@ -40,7 +40,7 @@ def network(n_features, n_outputs):
 
 
 class _Watch(Callback):
-    """A callback that does nothing, but makes training use autograd."""
+    """A callback that does nothing; any callback makes training use autograd."""
 
 
 def sequences(n_samples=200, seed=0):

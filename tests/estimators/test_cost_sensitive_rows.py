@@ -72,7 +72,7 @@ def two_layers(n_features, n_outputs):
     return nn.Sequential(hidden, nn.ReLU(), nn.Linear(8, n_outputs))
 
 
-def line(alpha=2, strategy="threshold", **parameters):
+def logistic(alpha=2, strategy="threshold", **parameters):
     return CostSensitiveClassifier(
         LogisticRegression(), alpha, strategy=strategy, **parameters
     )
@@ -86,7 +86,7 @@ def line(alpha=2, strategy="threshold", **parameters):
 def test_row_costs_match_manual_decisions(given, pos_label):
     labels = np.array(["no", "yes"])[y]
     costs = {name: {"fp_cost": FP, "fn_cost": FN}[name] for name in given}
-    model = line(pos_label=pos_label).fit(X, labels, **costs)
+    model = logistic(pos_label=pos_label).fit(X, labels, **costs)
     p = LogisticRegression().fit(X, labels).predict_proba(X)
     fp, fn = 2 * costs.get("fp_cost", np.ones(300)), costs.get("fn_cost", np.ones(300))
     if pos_label == "yes":
@@ -105,7 +105,7 @@ def test_row_costs_match_manual_decisions(given, pos_label):
 
 @pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted"])
 def test_unit_row_costs_have_no_effect(strategy):
-    model = line(3, strategy, random_state=0)
+    model = logistic(3, strategy, random_state=0)
     plain = clone(model).fit(X, y)
     ones = {"fp_cost": np.ones(300), "fn_cost": [1] * 300}
     model.fit(X, y, **ones)
@@ -127,8 +127,8 @@ def test_alpha_multiplies_false_positives(strategy):
     "kind", [list, pd.Series, lambda c: pd.Series(c, index=range(500, 800)), np.float32]
 )
 def test_row_costs_of_any_type(kind):
-    expected = line().fit(X, y, fn_cost=FN).predict(X, fn_cost=FN)
-    predicted = line().fit(X, y, fn_cost=kind(FN)).predict(X, fn_cost=kind(FN))
+    expected = logistic().fit(X, y, fn_cost=FN).predict(X, fn_cost=FN)
+    predicted = logistic().fit(X, y, fn_cost=kind(FN)).predict(X, fn_cost=kind(FN))
     np.testing.assert_array_equal(predicted, expected)
 
 
@@ -152,7 +152,7 @@ def predictable(n, seed):
 @pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted", "auto"])
 def test_row_costs_approach_the_lowest_cost(strategy, data):
     rows, _, labels, costs = data(2000, 0)
-    model = line(2, strategy, random_state=0).fit(rows, labels, **costs)
+    model = logistic(2, strategy, random_state=0).fit(rows, labels, **costs)
     rows, p, _, costs = data(20000, 1)
     positive = model.predict(rows, **costs) == 1
     fp, fn = 2 * costs.get("fp_cost", np.ones(20000)), costs["fn_cost"]
@@ -186,7 +186,7 @@ def test_direct_ignores_row_costs_in_predict():
 
 
 def test_row_costs_with_abstaining():
-    model = line(abstain_cost=0.3).fit(X, y, fp_cost=FP)
+    model = logistic(abstain_cost=0.3).fit(X, y, fp_cost=FP)
     p = LogisticRegression().fit(X, y).predict_proba(X)
     expected = np.column_stack([p[:, 1], 2 * FP * p[:, 0], np.full(300, 0.3)])
     answers = np.array([0, 1, -1])[expected.argmin(axis=1)]
@@ -195,7 +195,7 @@ def test_row_costs_with_abstaining():
 
 @pytest.mark.parametrize("strategy", ["tuned", "auto"])
 def test_row_costs_in_cv_costs(strategy):
-    model = line(2, strategy, cv=FOLDS).fit(X, y, fp_cost=FP, fn_cost=FN)
+    model = logistic(2, strategy, cv=FOLDS).fit(X, y, fp_cost=FP, fn_cost=FN)
     table = model.cv_costs_
     for name, positive in {"never": 0, "always": 1}.items():
         decided = np.full(300, positive)
@@ -213,7 +213,7 @@ def test_row_costs_in_cv_costs(strategy):
 @pytest.mark.parametrize("strategy", ["threshold", "tuned"])
 def test_alpha_after_fit_with_row_costs(strategy):
     costs = {"fp_cost": FP, "fn_cost": FN}
-    model = line(1, strategy, cv=FOLDS).fit(X, y, **costs)
+    model = logistic(1, strategy, cv=FOLDS).fit(X, y, **costs)
     refitted = clone(model).set_params(alpha=4).fit(X, y, **costs)
     model.set_params(alpha=4)
     np.testing.assert_array_equal(
@@ -226,10 +226,10 @@ def test_alpha_after_fit_with_row_costs(strategy):
 
 
 def test_row_costs_through_a_pipeline_without_routing():
-    model = make_pipeline(StandardScaler(), line())
+    model = make_pipeline(StandardScaler(), logistic())
     name = "costsensitiveclassifier__"
     model.fit(X, y, **{f"{name}fp_cost": FP})
-    direct = line().fit(StandardScaler().fit_transform(X), y, fp_cost=FP)
+    direct = logistic().fit(StandardScaler().fit_transform(X), y, fp_cost=FP)
     scaled = StandardScaler().fit_transform(X)
     np.testing.assert_array_equal(
         model.predict(X, fp_cost=FP), direct.predict(scaled, fp_cost=FP)
@@ -240,7 +240,7 @@ def test_row_costs_through_a_pipeline_without_routing():
 @pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted"])
 def test_row_costs_through_a_pipeline(strategy):
     costs = {"fp_cost": FP, "fn_cost": FN}
-    inner = line(2, strategy, cv=FOLDS)
+    inner = logistic(2, strategy, cv=FOLDS)
     model = make_pipeline(StandardScaler(), inner).fit(X, y, **costs)
     scaled = StandardScaler().fit_transform(X)
     direct = clone(inner).fit(scaled, y, **costs)
@@ -283,7 +283,7 @@ class Scaled:
 @pytest.mark.parametrize("strategy", ["threshold", "weighted"])
 def test_row_costs_through_cross_validation(strategy):
     found = cross_validate(
-        make_pipeline(StandardScaler(), line(2, strategy)),
+        make_pipeline(StandardScaler(), logistic(2, strategy)),
         X,
         y,
         cv=FOLDS,
@@ -291,7 +291,7 @@ def test_row_costs_through_cross_validation(strategy):
         params={"fp_cost": FP, "fn_cost": FN},
         error_score="raise",
     )
-    expected = costs_by_hand(lambda: Scaled(line(2, strategy)), FOLDS)
+    expected = costs_by_hand(lambda: Scaled(logistic(2, strategy)), FOLDS)
     np.testing.assert_allclose(found["test_score"], -expected)
 
 
@@ -299,15 +299,17 @@ def test_row_costs_through_cross_validation(strategy):
 def test_row_costs_through_a_search():
     grid = {"estimator__C": [1e-4, 1e-2, 1.0]}
     search = GridSearchCV(
-        line(), grid, cv=FOLDS, scoring=make_cost_scorer(2), error_score="raise"
+        logistic(), grid, cv=FOLDS, scoring=make_cost_scorer(2), error_score="raise"
     ).fit(X, y, fp_cost=FP, fn_cost=FN)
     means = [
-        -costs_by_hand(lambda C=C: line().set_params(estimator__C=C), FOLDS).mean()
+        -costs_by_hand(lambda C=C: logistic().set_params(estimator__C=C), FOLDS).mean()
         for C in grid["estimator__C"]
     ]
     np.testing.assert_allclose(search.cv_results_["mean_test_score"], means)
     assert search.best_params_["estimator__C"] == grid["estimator__C"][np.argmax(means)]
-    best = line().set_params(**search.best_params_).fit(X, y, fp_cost=FP, fn_cost=FN)
+    best = (
+        logistic().set_params(**search.best_params_).fit(X, y, fp_cost=FP, fn_cost=FN)
+    )
     np.testing.assert_array_equal(
         search.best_estimator_.predict(X, fp_cost=FP, fn_cost=FN),
         best.predict(X, fp_cost=FP, fn_cost=FN),
@@ -318,11 +320,11 @@ def test_row_costs_through_a_search():
 def test_groups_reach_the_folds():
     groups = np.arange(300) // 50
     folds = list(GroupKFold(3).split(X, y, groups))
-    by_folds = line(3, "tuned", cv=folds).fit(X, y)
-    by_groups = line(3, "tuned", cv=GroupKFold(3)).fit(X, y, groups=groups)
+    by_folds = logistic(3, "tuned", cv=folds).fit(X, y)
+    by_groups = logistic(3, "tuned", cv=GroupKFold(3)).fit(X, y, groups=groups)
     pd.testing.assert_frame_equal(by_groups.cv_costs_, by_folds.cv_costs_)
     assert by_groups.threshold_ == by_folds.threshold_
-    model = make_pipeline(StandardScaler(), line(3, "tuned", cv=GroupKFold(3)))
+    model = make_pipeline(StandardScaler(), logistic(3, "tuned", cv=GroupKFold(3)))
     scores = cross_val_score(
         model,
         X,
@@ -340,7 +342,7 @@ def test_groups_reach_the_folds():
 def test_sample_weights_with_routing(asks):
     weight = FP
     with config_context(enable_metadata_routing=False):
-        plain = line(3, "weighted").fit(X, y, sample_weight=weight)
+        plain = logistic(3, "weighted").fit(X, y, sample_weight=weight)
     inner = LogisticRegression().set_fit_request(sample_weight=asks)
     model = CostSensitiveClassifier(inner, 3, strategy="weighted")
     model.set_fit_request(sample_weight=True)
@@ -368,7 +370,7 @@ def test_sample_weights_go_where_requested():
         p_of(LogisticRegression(), sample_weight=FP)
 
 
-class Noticing(TransformerMixin, BaseEstimator):
+class RecordsMetadata(TransformerMixin, BaseEstimator):
     """A transformer that records the metadata it requests."""
 
     def fit(self, X, y=None, notes=None):
@@ -382,7 +384,7 @@ class Noticing(TransformerMixin, BaseEstimator):
 @pytest.mark.usefixtures("routing")
 @pytest.mark.parametrize("strategy", ["threshold", "weighted", "direct", "auc"])
 def test_metadata_reaches_other_pipeline_steps(strategy):
-    noticing = Noticing().set_fit_request(notes=True)
+    noticing = RecordsMetadata().set_fit_request(notes=True)
     inner = make_pipeline(noticing, StandardScaler(), network())
     model = CostSensitiveClassifier(inner, 3, strategy=strategy, cv=2)
     model.fit(X, y, notes=np.ones(len(X)))
@@ -442,7 +444,7 @@ FOLDS_OF_TWO = [
 
 
 def test_time_series_folds_refit_on_all_rows():
-    model = line(3, "tuned", cv=TimeSeriesSplit(3)).fit(X, y)
+    model = logistic(3, "tuned", cv=TimeSeriesSplit(3)).fit(X, y)
     plain = LogisticRegression().fit(X, y)
     np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
     np.testing.assert_array_equal(
@@ -450,7 +452,7 @@ def test_time_series_folds_refit_on_all_rows():
     )
 
 
-def test_classes_that_come_late():
+def test_classes_missing_in_the_first_folds():
     labels = np.where(np.arange(300) < 250, y, 2)
     costs = [[0, 1, 2], [3, 0, 1], [1, 2, 0]]
     for strategy in ("weighted", "auto"):
@@ -467,9 +469,9 @@ def test_classes_that_come_late():
 
 
 @pytest.mark.parametrize("strategy", ["threshold", "tuned", "auto"])
-def test_inside_cross_validation_in_time(strategy):
+def test_cross_validation_in_time_order(strategy):
     scores = cross_val_score(
-        line(3, strategy, cv=TimeSeriesSplit(2)),
+        logistic(3, strategy, cv=TimeSeriesSplit(2)),
         X,
         y,
         cv=TimeSeriesSplit(3),
@@ -526,7 +528,7 @@ def test_weights_reach_the_last_step_of_a_pipeline():
         ),
     ],
 )
-def test_windows_and_an_lstm(strategy):
+def test_sliding_windows_and_lstm(strategy):
     pipeline = make_pipeline(
         StandardScaler(),
         SlidingWindow(4, context="train"),
@@ -625,7 +627,7 @@ def test_frames_with_categories_and_missing_values(strategy):
 )
 def test_search_over_parameters_of_the_classifier(strategy):
     search = GridSearchCV(
-        line(3, strategy, random_state=0),
+        logistic(3, strategy, random_state=0),
         {"estimator__C": [1e-4, 1.0], "alpha": [3]},
         scoring=make_cost_scorer(3),
         cv=FOLDS,
@@ -633,7 +635,7 @@ def test_search_over_parameters_of_the_classifier(strategy):
     ).fit(X, y)
     expected = []
     for C in (1e-4, 1.0):
-        model = line(3, strategy, random_state=0).set_params(estimator__C=C)
+        model = logistic(3, strategy, random_state=0).set_params(estimator__C=C)
         paid = []
         for train, test in FOLDS:
             positive = clone(model).fit(X[train], y[train]).predict(X[test]) == 1
@@ -645,20 +647,22 @@ def test_search_over_parameters_of_the_classifier(strategy):
 # -- estimator conventions -------------------------------------------------------------
 
 MODELS = {
-    "threshold": lambda: line(3).fit(X, y),
-    "tuned": lambda: line(3, "tuned", cv=3, random_state=0).fit(X, y),
-    "weighted": lambda: line(3, "weighted").fit(X, y),
-    "auto": lambda: line(3, "auto", cv=3, random_state=0).fit(X, y),
-    "sigmoid": lambda: line(3, calibration="sigmoid", cv=3).fit(X, y),
-    "isotonic": lambda: line(3, calibration="isotonic", cv=3).fit(X, y),
+    "threshold": lambda: logistic(3).fit(X, y),
+    "tuned": lambda: logistic(3, "tuned", cv=3, random_state=0).fit(X, y),
+    "weighted": lambda: logistic(3, "weighted").fit(X, y),
+    "auto": lambda: logistic(3, "auto", cv=3, random_state=0).fit(X, y),
+    "sigmoid": lambda: logistic(3, calibration="sigmoid", cv=3).fit(X, y),
+    "isotonic": lambda: logistic(3, calibration="isotonic", cv=3).fit(X, y),
     "direct": lambda: CostSensitiveClassifier(network(), 3, strategy="direct").fit(
         X, y
     ),
     "auc": lambda: CostSensitiveClassifier(
         network(), 3, strategy="auc", cv=2, random_state=0
     ).fit(X, y),
-    "abstain": lambda: line(abstain_cost=0.3, abstain_label="?").fit(X, y.astype(str)),
-    "matrix": lambda: line(
+    "abstain": lambda: logistic(abstain_cost=0.3, abstain_label="?").fit(
+        X, y.astype(str)
+    ),
+    "matrix": lambda: logistic(
         1, cost_matrix=[[0, 1, 4], [2, 0, 1], [1, 5, 0]], calibration="isotonic"
     ).fit(X, (X[:, 0] > 0) + y),
     "constant": lambda: CostSensitiveClassifier(
@@ -697,7 +701,7 @@ def fitted(name):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", MODELS)
-def test_serialisation_round_trip(name, way):
+def test_serialization_round_trip(name, way):
     model = fitted(name)
     rows = X[:, : model.n_features_in_]
     loaded = WAYS[way](model)
@@ -734,7 +738,7 @@ def test_random_state_determines_the_result(strategy):
     assert (other.predict_proba(X) != found[0][0]).any()
 
 
-def test_without_random_state_numpys_global_seed_counts():
+def test_without_random_state_numpys_global_seed_determines_the_result():
     quick = MLPClassifier((6,), max_iter=2)
     model = CostSensitiveClassifier(quick, 2, strategy="tuned", cv=2)
     found = []
@@ -745,7 +749,7 @@ def test_without_random_state_numpys_global_seed_counts():
     assert (model.fit(X, y).predict_proba(X) != found[0]).any()
 
 
-def test_threads_have_no_effect():
+def test_number_of_threads_has_no_effect():
     model = CostSensitiveClassifier(network(), 2, cv=2, random_state=0)
     expected = clone(model).fit(X, y).predict_proba(X)
     with joblib.parallel_config(backend="threading", n_jobs=2):
@@ -777,14 +781,14 @@ def test_estimator_is_not_modified(strategy):
 )
 @pytest.mark.parametrize("strategy", ["weighted", "tuned"])
 def test_changed_parameters_keep_probabilities(strategy, changed):
-    model = line(3, strategy, cv=FOLDS).fit(X, y)
+    model = logistic(3, strategy, cv=FOLDS).fit(X, y)
     before = model.predict_proba(X)
     model.set_params(**changed)
     np.testing.assert_array_equal(model.predict_proba(X), before)
 
 
 def test_failed_fit_keeps_the_earlier_fit():
-    model = line(3, "tuned", cv=FOLDS).fit(X, y)
+    model = logistic(3, "tuned", cv=FOLDS).fit(X, y)
     expected = model.predict(X), model.threshold_, model.cv_costs_.loc["tuned", "mean"]
     with pytest.raises(ValueError, match="NaN"):
         model.fit(np.where(X > 2, np.nan, X), y)
@@ -795,9 +799,9 @@ def test_failed_fit_keeps_the_earlier_fit():
 
 def test_refit_forgets_the_earlier_fit():
     frame = pd.DataFrame(X, columns=list("abcdef"))
-    model = line(3, "auto", cv=3, random_state=0).fit(frame, y, fp_cost=FP)
+    model = logistic(3, "auto", cv=3, random_state=0).fit(frame, y, fp_cost=FP)
     model.set_params(strategy="threshold").fit(X[:, :3], y)
-    refitted = line(3).fit(X[:, :3], y)
+    refitted = logistic(3).fit(X[:, :3], y)
     np.testing.assert_array_equal(model.predict(X[:, :3]), refitted.predict(X[:, :3]))
     assert model.n_features_in_ == 3
     assert not hasattr(model, "feature_names_in_")

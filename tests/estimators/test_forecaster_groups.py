@@ -56,7 +56,7 @@ def test_a_single_group_equals_no_groups():
     assert_array_equal(model.backtest(rows.assign(series="x")), alone.backtest(rows))
 
 
-def test_unknown_series_are_forecast_in_the_units_of_their_window():
+def test_unseen_series_are_scaled_by_their_window():
     X = make_groups(names="xy")
     model = small(groups="series").fit(X)
     rows = make_frame(30, seed=5).assign(series="new")
@@ -73,14 +73,14 @@ def test_unknown_series_are_forecast_in_the_units_of_their_window():
         for X in (rows, scaled)
     )
     assert_allclose(others[full], (widths * [1e6, 1e-6])[full], rtol=1e-6)
-    # A path is that which predict gives, row by row.
+    # A path holds what predict returns row by row.
     t = 20
     path = model.forecast(X=rows[: t + 1]).to_numpy()
     assert_allclose(path[-1], model.predict(rows).iloc[t + HORIZON], rtol=1e-9)
     assert_allclose(path, model.backtest(rows)[t + 1 - WINDOW], rtol=1e-9)
 
 
-def of_two_scales(n_rows=60):
+def two_scales(n_rows=60):
     """Make two series that differ in scale and level, and the first of them alone."""
     X = make_frame(n_rows, ["y", "other"])
     big = 1e6 + 1e5 * make_frame(n_rows, ["y", "other"], seed=1)
@@ -90,7 +90,7 @@ def of_two_scales(n_rows=60):
 
 @pytest.mark.parametrize("with_y", [False, True])
 def test_scale_of_one_series_does_not_matter_to_another(with_y):
-    _, X = of_two_scales()
+    _, X = two_scales()
     is_big = X["series"] == "big"
     columns = ["y", "other"]
     other = X.copy()
@@ -109,7 +109,7 @@ def test_scale_of_one_series_does_not_matter_to_another(with_y):
 
 
 def test_intervals_of_each_series_are_as_wide_as_its_own_errors():
-    rows, X = of_two_scales(400)
+    rows, X = two_scales(400)
     model, alone = (small(groups="series").fit(part) for part in (X, rows))
 
     def width(forecaster):
@@ -136,7 +136,7 @@ def test_a_series_that_is_harder_to_forecast_has_wider_intervals():
 
 
 def test_columns_that_distinguish_series_keep_their_level():
-    """Only a constant column distinguishes the series, which have the same past."""
+    """The series have the same past and differ only in a constant column."""
     hours = pd.date_range("2024-01-01", periods=150, freq="h")
     noise = np.random.default_rng(0).normal(size=150)
     parts = [
@@ -150,7 +150,7 @@ def test_columns_that_distinguish_series_keep_their_level():
     assert model.score(X, y) > 0.5
 
 
-def test_several_series_make_more_steps():
+def test_number_of_steps_grows_with_the_number_of_series():
     X = make_groups(60, names="xy")
     model = small(groups="series", max_iter="auto", batch_size=4)
     model.set_params(validation_fraction=0, n_iter_no_change=1000).fit(X)
@@ -267,7 +267,7 @@ def test_groups_without_dates(container, keys):
     )
 
 
-def test_series_that_do_not_follow_are_padded_with_one_warning():
+def test_series_that_do_not_continue_are_padded_with_one_warning():
     X = make_groups()
     model = small(groups="series").fit(X[:90])
     with pytest.warns(UserWarning, match="do not start right after") as caught:
@@ -276,7 +276,7 @@ def test_series_that_do_not_follow_are_padded_with_one_warning():
     assert_array_equal(forecasts, model.set_params(context="pad").predict(X[105:]))
 
 
-def test_numbered_rows_of_several_series_have_no_gaps():
+def test_range_index_across_several_series_has_no_gaps():
     order = np.random.default_rng(0).permutation(np.repeat(["x", "y"], 40))
     X = make_frame(80).reset_index(drop=True).assign(series=order)
     model = small(groups="series").fit(X)

@@ -92,7 +92,7 @@ def predictions(model, rows):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_round_trip_keeps_everything(model, way, rows):
+def test_round_trip_keeps_predictions_and_attributes(model, way, rows):
     loaded = WAYS[way](model)
     for got, expected in zip(
         predictions(loaded, rows), predictions(model, rows), strict=True
@@ -115,7 +115,7 @@ def test_partial_fit_continues_after_loading(name, way):
     np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
 
 
-def names_in(pickled):
+def strings_in_pickle(pickled):
     """Return every string in a pickle, among them the modules that it imports."""
     return {
         str(arg) for _, arg, _ in pickletools.genops(pickled) if isinstance(arg, str)
@@ -126,7 +126,7 @@ def test_pickle_names_no_torch(model, rows):
     model.predict(rows(model))
     assert model.module_ is not None
     assert model.net_ is not None
-    named = {name for name in names_in(pickle.dumps(model)) if "torch" in name}
+    named = {name for name in strings_in_pickle(pickle.dumps(model)) if "torch" in name}
     assert not named
 
 

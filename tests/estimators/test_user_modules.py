@@ -49,7 +49,7 @@ FEW = {"max_iter": 4, "random_state": 0, "learning_rate_init": 0.01}
 
 
 class Permuted(nn.Module):
-    """Draws its structure, which is not in the state_dict."""
+    """Draws its structure at random; the state_dict does not contain it."""
 
     def __init__(self, n_features, n_outputs):
         super().__init__()
@@ -61,7 +61,7 @@ class Permuted(nn.Module):
 
 
 class RandomDepth(nn.Module):
-    """Draws its structure from numpy's generator as well."""
+    """Draws its structure from numpy's generator, too."""
 
     def __init__(self, n_features, n_outputs):
         super().__init__()
@@ -88,7 +88,7 @@ class Transformed(nn.Module):
 
 
 class Annealed(nn.Linear):
-    """Changes plain attributes in training."""
+    """Changes plain attributes during training."""
 
     scale = 1.0
 
@@ -111,7 +111,7 @@ class WithExtraState(nn.Linear):
 
 
 class Tied(nn.Module):
-    """Uses one weight twice, and a function that pickle cannot store by name."""
+    """Shares a weight, and holds a function that pickle cannot store by name."""
 
     def __init__(self, n_features, n_outputs):
         super().__init__()
@@ -141,7 +141,7 @@ class Recurrent(nn.Module):
 
 
 def local_class(n_features, n_outputs):
-    """Make a module of a class that cannot be imported."""
+    """Make an instance of a class that cannot be imported."""
 
     class Local(nn.Linear):
         def forward(self, x):
@@ -258,7 +258,7 @@ def test_folds_do_not_share_a_module(wrapped):
         assert torch.equal(tensor, before[name])
 
 
-def test_an_instance_starts_from_its_own_weights():
+def test_module_instance_keeps_its_initial_weights():
     net = network()
     model = ModuleClassifier(net, max_iter=1, learning_rate_init=1e-12, random_state=5)
     rows = torch.tensor(X, dtype=torch.float32)
@@ -292,7 +292,7 @@ def test_arguments_of_a_module_and_of_an_optimizer_in_a_grid():
     assert model.module_params is model.solver_params is None
 
 
-class OnTopOf(nn.Module):
+class HeadOnBody(nn.Module):
     def __init__(self, n_features, n_outputs, body):
         super().__init__()
         body = body[0] if isinstance(body, list) else body
@@ -303,10 +303,12 @@ class OnTopOf(nn.Module):
 
 
 @pytest.mark.parametrize("put", [lambda body: body, lambda body: [body]])
-def test_a_module_among_the_arguments_is_copied(put):
+def test_module_passed_as_an_argument_is_copied(put):
     first = ModuleClassifier(nn.Linear, **FEW).fit(X, y)
     expected = first.predict_proba(X)
-    model = ModuleClassifier(OnTopOf, module_params={"body": put(first.module_)}, **FEW)
+    model = ModuleClassifier(
+        HeadOnBody, module_params={"body": put(first.module_)}, **FEW
+    )
     one, two = (model.fit(X, y).predict_proba(X) for _ in range(2))
     np.testing.assert_array_equal(one, two)
     np.testing.assert_array_equal(first.predict_proba(X), expected)
@@ -353,27 +355,27 @@ class Detached(Body):
         return self.head(torch.relu(self.body(x)).detach())
 
 
-def moved(module, **parameters):
+def changed_weights(module, **parameters):
     model = ModuleRegressor(module, **{**FEW, **parameters}).fit(X_numbers, y_numbers)
     return float((model.module_.body.weight.detach() - 1).abs().max())
 
 
 @pytest.mark.parametrize("solver", ["adam", "adamw", "sgd", "rmsprop", "lbfgs"])
 def test_weights_without_gradient_do_not_change(solver):
-    assert moved(Frozen, solver=solver, alpha=0.1) == 0
-    assert moved(Detached, solver=solver, alpha=0.1) == 0
+    assert changed_weights(Frozen, solver=solver, alpha=0.1) == 0
+    assert changed_weights(Detached, solver=solver, alpha=0.1) == 0
 
 
 def test_freezer_and_unfreezer_of_skorch():
-    assert moved(Body, callbacks=[Freezer("body.*")]) == 0
-    assert moved(Frozen, callbacks=[Unfreezer("body.*", at=3)]) > 0
+    assert changed_weights(Body, callbacks=[Freezer("body.*")]) == 0
+    assert changed_weights(Frozen, callbacks=[Unfreezer("body.*", at=3)]) > 0
 
 
 # -- losses ----------------------------------------------------------------------------
 
 
 class Scaled(nn.Module):
-    """A loss with a parameter of its own."""
+    """A loss with a trainable parameter."""
 
     def __init__(self):
         super().__init__()
@@ -496,7 +498,7 @@ def test_targets_of_any_shape_for_a_callable_loss():
     assert model.score(images, 2 * images) > 0.99
 
 
-def test_a_class_for_each_pixel():
+def test_classes_of_pixels():
     images = load_digits().images[:60, None] / 16
     labels = np.where(images[:, 0] > 0.5, "ink", "paper")
 
@@ -578,7 +580,7 @@ def test_invalid_several_inputs(rows, message):
         ModuleClassifier(TwoInputs, **FEW).fit(rows, y)
 
 
-def test_other_inputs_than_in_training():
+def test_inputs_must_match_those_of_training():
     model = ModuleClassifier(TwoInputs, **FEW).fit((X[:, :4], X[:, 4:]), y)
     for rows in (
         (X[:, :3], X[:, 4:]),
@@ -591,7 +593,7 @@ def test_other_inputs_than_in_training():
 
 
 class Embedded(nn.Module):
-    """Reads numbers and the codes of categories."""
+    """Takes numbers and the codes of categories."""
 
     def __init__(self, n_features, n_outputs):
         super().__init__()
@@ -641,10 +643,12 @@ def test_token_ids_reach_an_embedding_and_numbers_a_linear_layer():
     tokens = np.random.RandomState(0).randint(0, 9, (80, 5))
     labels = (tokens[:, 0] > 4).astype(int)
 
-    def bag(n_features, n_outputs):
+    def bag_of_tokens(n_features, n_outputs):
         return nn.Sequential(nn.Embedding(9, 8), nn.Flatten(), nn.Linear(40, n_outputs))
 
-    model = ModuleClassifier(bag, **{**FEW, "max_iter": 60}).fit(tokens, labels)
+    model = ModuleClassifier(bag_of_tokens, **{**FEW, "max_iter": 60}).fit(
+        tokens, labels
+    )
     assert model.score(tokens, labels) > 0.9
     line = ModuleClassifier(nn.Linear, **FEW).fit(tokens, labels)
     expected = ModuleClassifier(nn.Linear, **FEW).fit(tokens.astype(float), labels)
@@ -667,7 +671,7 @@ class Rows(Dataset):
 
 
 @pytest.mark.parametrize("where", ["inside", "in y"])
-def test_a_data_set_of_torch(where):
+def test_torch_dataset(where):
     expected = ModuleClassifier(nn.Linear, early_stopping=True, **FEW).fit(X, y)
     model = ModuleClassifier(nn.Linear, early_stopping=True, **FEW)
     if where == "inside":
@@ -683,7 +687,7 @@ def test_a_data_set_of_torch(where):
     np.testing.assert_allclose(model.predict_proba(tensors), p, rtol=1e-9)
 
 
-class Endless(IterableDataset):
+class EndlessDataset(IterableDataset):
     def __iter__(self):
         yield from zip(X, y, strict=True)
 
@@ -691,7 +695,7 @@ class Endless(IterableDataset):
 @pytest.mark.parametrize(
     ("dataset", "target", "message"),
     [
-        (Endless(), y, "can only be iterated"),
+        (EndlessDataset(), y, "can only be iterated"),
         (Rows(X), None, "pass y"),
         (Rows(X[:0]), y[:0], r"found 0 sample\(s\)"),
         (Rows(X), y[:50], "inconsistent numbers of samples"),

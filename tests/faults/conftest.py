@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def _impatience(monkeypatch):
-    """Shorten the waits for dead processes; forked processes inherit this."""
+    """Shorten the waits for dead processes; forked processes inherit the patch."""
     monkeypatch.setattr(_storage, "_INFO_TIMEOUT", 0.3)
     monkeypatch.setattr(_storage, "_GRACE_PERIOD", 1)
     monkeypatch.setattr(_trial_ledger, "_UNSIGNED_TIMEOUT", 0.3)

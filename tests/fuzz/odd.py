@@ -1,7 +1,7 @@
 """Odd values: common mistakes, and valid values that are rarely used.
 
 Each table maps a name, which a report shows, to a function of a valid value. Values are
-tiny, or too large for any machine: nothing in between may eat its memory.
+tiny, or too large for any machine: nothing in between, which could fill the memory.
 """
 
 import datetime
@@ -371,7 +371,7 @@ COLUMNS = ARRAYS | {
     "a number": lambda x: 2.0,
 }
 
-# Parameters, whatever type is right.
+# Parameters of any type.
 PARAMETERS = {
     repr(value)[:40]: (lambda x, value=value: value)
     for value in (

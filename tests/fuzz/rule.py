@@ -1,4 +1,4 @@
-"""The rule that every call keeps: it works, or its error names the wrong argument."""
+"""The rule for every call: it works, or its error names the wrong argument."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def assert_same(first, second, rtol=1e-7):
         )
 
 
-# -- numbers that are moved ------------------------------------------------------------
+# -- perturbed numbers -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("spread", [0.1, 0.5, 2])
@@ -167,7 +167,7 @@ def test_rare_counts(own):
 
 
 @pytest.mark.parametrize("scale", [1e-100, 1e-6, 1e6, 1e100])
-def test_numbers_of_any_size(scale):
+def test_columns_of_any_scale(scale):
     model = LinearRegression().fit(X, X @ COEFFICIENTS)
     scaled = TransformedTargetRegressor(
         model, func=lambda y: y, inverse_func=lambda y: y
@@ -177,7 +177,7 @@ def test_numbers_of_any_size(scale):
     np.testing.assert_allclose(explanation.weights_[0], COEFFICIENTS * SD, rtol=0.01)
 
 
-# -- what is switched ------------------------------------------------------------------
+# -- switched values -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("own", [0, 1])
@@ -222,7 +222,7 @@ def test_objects_keep_their_type():
 @pytest.mark.parametrize("own", ["a", "b", "unseen", None])
 @pytest.mark.parametrize("categories", [None, ["b", "a", "more", "unseen"]])
 @pytest.mark.parametrize("ordered", [False, True])
-def test_row_with_unseen_categories(regressor, own, categories, ordered):
+def test_row_with_unseen_category(regressor, own, categories, ordered):
     dtype = pd.CategoricalDtype(["a", "b", "c"], ordered=ordered)
     frame = pd.DataFrame(
         {"c": pd.Series(rng.choice(["a", "b", "c"], N), dtype=dtype), "x": X[:, 0]}
@@ -264,7 +264,7 @@ def test_categories_of_a_pipeline_are_switched():
 
 
 @pytest.mark.parametrize("given", [["code"], [1], np.array([1]), pd.Index(["code"])])
-def test_numbers_that_are_categories(regressor, given):
+def test_numeric_categories(regressor, given):
     frame = pd.DataFrame({"x": X[:, 0], "code": rng.choice([1, 2, 9], N)})
     model = regressor(lambda X: np.where(X["code"] == 9, 4.0, 0.0) + X["x"])
     row = pd.DataFrame({"x": [0.5], "code": [9]})
@@ -357,7 +357,7 @@ def test_groups_by_name(regressor):
     assert_same(by_name, of_frame)
 
 
-# -- the same row, the same explanation ------------------------------------------------
+# -- reproducibility -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("columns", [["age", "pay"], list(FRAME)])
@@ -420,7 +420,7 @@ class TestSeed:
     @pytest.mark.parametrize("seed", [0, 7, 2**32 - 1])
     def test_repeats(self, seed):
         first = self.explain(random_state=seed)
-        np.random.random(3)  # noqa: NPY002 - the global generator is the point
+        np.random.random(3)  # noqa: NPY002 - the test is about the global generator
         assert_same(first, self.explain(random_state=seed), rtol=0)
 
     def test_decides_the_draws(self):
@@ -439,7 +439,7 @@ class TestSeed:
     def test_of_none_comes_from_numpys_generator(self):
         found = []
         for _ in range(2):
-            np.random.seed(5)  # noqa: NPY002 - the global generator is the point
+            np.random.seed(5)  # noqa: NPY002 - the test is about the global generator
             found.append(self.explain(random_state=None, num_samples=99))
         assert_same(*found, rtol=0)
         again = self.explain(random_state=None, num_samples=99)
@@ -455,7 +455,7 @@ class TestSeed:
         assert states() == before
 
 
-# -- what comes in ---------------------------------------------------------------------
+# -- input containers ------------------------------------------------------------------
 
 
 def read_only(array):
@@ -485,7 +485,7 @@ def read_only(array):
         ">f8",
     ],
 )
-def test_arrays_of_any_memory_layout(change):
+def test_memory_layouts_of_arrays(change):
     expected = explain(LINEAR, X[:2], background=X)
     assert_same(explain(LINEAR, change(X[:2]), background=change(X)), expected)
 
@@ -511,7 +511,7 @@ def test_frames_match_arrays(made):
 
 
 @pytest.mark.parametrize("kind", ["array", "frame"])
-def test_input_is_not_changed(regressor, kind):
+def test_input_is_not_modified(regressor, kind):
     given = FRAME if kind == "frame" else X
     before = given.copy()
     model = regressor(lambda X: np.asarray(X)[:, 0].astype(float))
@@ -606,7 +606,7 @@ def test_columns_of_the_background_in_another_order(regressor):
     ],
     ids=["integers", "levels", "dates"],
 )
-def test_names_of_any_type(regressor, names):
+def test_column_names_of_any_type(regressor, names):
     frame = pd.DataFrame(X, columns=names)
     model = regressor(lambda X: X.to_numpy() @ COEFFICIENTS)
     explanation = explain(model, frame[:2], background=frame)
@@ -735,7 +735,7 @@ def test_class_by_name(species):
     )
 
 
-def test_default_of_several_classes_is_the_most_probable():
+def test_default_target_of_several_classes_is_the_most_probable():
     model = LogisticRegression(C=0.1).fit(IRIS.data, SPECIES)
     rows = IRIS.data[::50]
     explanation = explain(model, rows, background=IRIS.data, spread=0.1)
@@ -746,7 +746,7 @@ def test_default_of_several_classes_is_the_most_probable():
     )
 
 
-def test_default_of_two_classes_is_the_second():
+def test_default_target_of_two_classes_is_the_second():
     model = LogisticRegression().fit(X / SD, np.where(X[:, 0] > 0, "up", "down"))
     explanation = explain(model, X[:5] / SD, background=X / SD)
     assert explanation.outputs_ == ["P(up)"] * 5
@@ -854,7 +854,7 @@ def test_calibrated_classifier():
 
 
 @pytest.mark.parametrize("target", [0, 1, np.int64(2)])
-def test_target_of_several(target):
+def test_target_of_a_multi_output_regressor(target):
     answers = np.c_[X[:, 0], X[:, 1], X[:, 2] * 10]
     model = LinearRegression().fit(X, answers)
     explanation = explain(model, X[:2], background=X, target=target)
@@ -883,12 +883,12 @@ def test_polars_frames_reach_the_estimator_unconverted(regressor):
         }
     )
 
-    def look(X):
+    def record_frame(X):
         assert X.schema == table.schema
         is_x = (X["text"] == "x").fill_null(False).to_numpy()
         return X["single"].to_numpy() + 3.0 * is_x
 
-    explanation = explain(regressor(look), table[:6], background=table)
+    explanation = explain(regressor(record_frame), table[:6], background=table)
     frame = explanation.to_frame().set_index(["row", "unit"])
     assert frame.loc[(0, "text"), "effect"] == pytest.approx(3, rel=0.05)
     slopes = frame.xs("single", level="unit")["weight"]

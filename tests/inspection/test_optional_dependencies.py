@@ -61,8 +61,8 @@ def test_without_matplotlib(without):
     assert "<svg" in explanation.to_html()
 
 
-def test_errors_of_an_installed_package_are_left_alone(monkeypatch):
-    """The user must see what is broken, not an advice to install it again."""
+def test_import_errors_of_an_installed_package_are_not_changed(monkeypatch):
+    """The user must see what is broken, not the advice to install the package."""
 
     def import_module(name):
         raise ModuleNotFoundError("No module named 'contourpy'", name="contourpy")

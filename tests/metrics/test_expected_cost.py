@@ -266,7 +266,7 @@ def test_single_class(label, alpha):
     [list, tuple, np.array, pd.Series, pl.Series],
     ids=["list", "tuple", "ndarray", "pandas", "polars"],
 )
-def test_any_container(container):
+def test_containers(container):
     cost = expected_cost(
         container([0, 1, 1, 0]),
         container([1, 1, 0, 0]),
@@ -286,7 +286,7 @@ def test_any_container(container):
     ],
     ids=["bool", "float", "category", "nullable"],
 )
-def test_labels_of_any_type(truth, guess):
+def test_label_types(truth, guess):
     assert expected_cost(truth, guess, alpha=3) == 1.5
 
 
@@ -397,7 +397,7 @@ BAD = {
 
 @pytest.mark.parametrize("metric", [expected_cost, savings_score])
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input(metric, case):
+def test_invalid_input(metric, case):
     given, message = BAD[case]
     given = {"y_true": [0, 1], "y_pred": [0, 1], **given}
     with pytest.raises(ValueError, match=message):
@@ -474,7 +474,7 @@ def by_hand(model, cv, *, alpha=1.0, fit_costs=False, predict_costs=False, costs
 
 
 @pytest.fixture
-def routed():
+def metadata_routing():
     with config_context(enable_metadata_routing=True):
         yield
 
@@ -592,7 +592,7 @@ def cost_sensitive(**params):
     return CostSensitiveClassifier(LOGISTIC, strategy="threshold", **params)
 
 
-def test_row_costs_are_requested_by_default(routed):
+def test_row_costs_are_requested_by_default(metadata_routing):
     """They follow the folds, enter the cost, and reach fit and predict."""
     model = cost_sensitive()
     found = cross_validate(
@@ -607,7 +607,7 @@ def test_row_costs_are_requested_by_default(routed):
     assert np.abs(np.subtract(found["test_score"], without)).min() > 1e-3
 
 
-def test_row_costs_reach_the_last_step_of_a_pipeline(routed):
+def test_row_costs_reach_the_last_step_of_a_pipeline(metadata_routing):
     model = make_pipeline(StandardScaler(), cost_sensitive())
     found = cross_validate(
         model,
@@ -629,7 +629,7 @@ def test_row_costs_reach_the_last_step_of_a_pipeline(routed):
         np.testing.assert_allclose(found[f"test_{name}"], expected)
 
 
-def test_row_costs_score_estimators_that_ignore_them(routed):
+def test_row_costs_score_estimators_that_ignore_them(metadata_routing):
     found = cross_validate(
         LOGISTIC, X, y, scoring=make_cost_scorer(2), cv=KFold(3), params=ROW_COSTS
     )
@@ -637,7 +637,7 @@ def test_row_costs_score_estimators_that_ignore_them(routed):
     np.testing.assert_allclose(found["test_score"], expected)
 
 
-def test_row_costs_in_a_search(routed):
+def test_row_costs_in_a_search(metadata_routing):
     model = make_pipeline(StandardScaler(), cost_sensitive())
     grid = {"costsensitiveclassifier__estimator__C": [0.01, 1.0]}
     search = GridSearchCV(model, grid, scoring=make_cost_scorer(), cv=KFold(3))
@@ -657,7 +657,7 @@ def test_row_costs_in_a_search(routed):
     np.testing.assert_allclose(search.cv_results_["mean_test_score"], by_c)
 
 
-def test_tuned_threshold_classifier_with_row_costs(routed):
+def test_tuned_threshold_classifier_with_row_costs(metadata_routing):
     tuned = TunedThresholdClassifierCV(
         LOGISTIC, scoring=make_cost_scorer(), cv=KFold(3), store_cv_results=True
     )
@@ -692,7 +692,7 @@ def test_missing_row_costs_raise():
         make_cost_scorer(2)(model, X, y)
 
 
-def test_sample_weight_requests_work_as_in_scikit_learn(routed):
+def test_sample_weight_requests_work_as_in_scikit_learn(metadata_routing):
     scorer = make_cost_scorer(3)
     weight = {"sample_weight": ROW_COSTS["fp_cost"]}
     model = LogisticRegression().set_fit_request(sample_weight=False)
@@ -717,7 +717,7 @@ def test_sample_weight_requests_work_as_in_scikit_learn(routed):
         assert score == pytest.approx(expected)
 
 
-def test_row_costs_by_alias(routed):
+def test_row_costs_by_alias(metadata_routing):
     scorer = make_cost_scorer().set_score_request(fp_cost="interest", fn_cost=False)
     found = cross_validate(
         LOGISTIC,
@@ -770,7 +770,7 @@ def test_copies_give_the_same_score():
         assert other(model, X, y) == scorer(model, X, y)
 
 
-def test_requests_are_pickled(routed):
+def test_requests_are_pickled(metadata_routing):
     scorer = make_cost_scorer(3).set_score_request(fn_cost="loss")
     again = pickle.loads(pickle.dumps(scorer))
     assert again.get_metadata_routing().score.requests == {

@@ -42,7 +42,7 @@ from skdeep import MLPClassifier, OptunaSearchCV
 from skdeep.model_selection import _storage
 from skdeep.model_selection._search_space import make_space
 from skdeep.model_selection._trial_ledger import TrialLedger
-from tests.faults.helpers import start
+from tests.faults.helpers import start_fork
 
 X, Y = load_iris(return_X_y=True)
 X = scale(X)  # logistic regression then converges in few iterations
@@ -117,7 +117,7 @@ def test_results_have_scikit_learns_format(fitted):
 
 
 class PicklingThreads(ThreadingBackend):
-    """Threads that get pickled tasks, like processes, but start at once."""
+    """Threads that get pickled tasks like processes, but start faster."""
 
     def submit(self, func, callback=None):
         return super().submit(pickle.loads(pickle.dumps(func)), callback)
@@ -211,14 +211,16 @@ def test_prunes_other_estimators_between_folds():
 def test_pruners_compare_best_scores_so_far(scoring):
     seen = {}
 
-    class Look(optuna.pruners.BasePruner):
+    class RecordScores(optuna.pruners.BasePruner):
         def prune(self, study, trial):
             for t in study.get_trials():
                 seen.setdefault(t.number, {}).update(t.intermediate_values)
             return False
 
     space = {RATE: [0.05, 0.2, 0.5]}  # scores fluctuate
-    found = search(None, space, n_trials=5, pruner=Look(), scoring=scoring).fit(X, Y)
+    found = search(None, space, n_trials=5, pruner=RecordScores(), scoring=scoring).fit(
+        X, Y
+    )
     reported = [list(t.intermediate_values.values()) for t in found.study_.trials]
     assert len(seen) == 5
     for number, values in enumerate(reported):  # the study stores the scores themselves
@@ -425,7 +427,7 @@ def test_failing_fits():
         ({"storage": "mysql+odd://user:secret@host/x"}, "user:\\*\\*\\*@host"),
     ],
 )
-def test_bad_input(changed, message):
+def test_invalid_parameters(changed, message):
     with pytest.raises(ValueError, match=message):
         linear().set_params(**changed).fit(X, Y)
 
@@ -483,7 +485,7 @@ class KillAt(optuna.pruners.MedianPruner):
 def test_killed_and_resumed_equals_uninterrupted(tmp_path, fitted):
     path = str(tmp_path / "search.log")
     killed = search(storage=path, pruner=KillAt())
-    process = start(lambda: killed.fit(X, Y), tmp_path / "outcome")
+    process = start_fork(lambda: killed.fit(X, Y), tmp_path / "outcome")
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
     with open(path, "ab") as file:
         file.write(b'{"op_code":8,"worker_id":"half a li')
@@ -635,8 +637,8 @@ def test_interrupted_nested_search_raises(tmp_path, storage):
 # -- searches with a storage inside other fits -----------------------------------------
 
 
-def counted(**options):
-    """Return a search and the list of the trials that it runs."""
+def search_with_recorded_trials(**options):
+    """Return a search, and a list to which the trials that it runs are added."""
     ran: list = []
     options = {"n_trials": 2, "cv": 2, **options}
     return linear(callbacks=[lambda _, trial: ran.append(trial)], **options), ran
@@ -652,8 +654,8 @@ def counted(**options):
 )
 def test_cross_validation_gives_each_fold_a_study(tmp_path, kind, name):
     url = kind.format(tmp_path / "search")
-    found, ran = counted(storage=url, study_name=name)
-    expected = cross_val_score(counted()[0], X, Y, cv=FOLDS)
+    found, ran = search_with_recorded_trials(storage=url, study_name=name)
+    expected = cross_val_score(search_with_recorded_trials()[0], X, Y, cv=FOLDS)
     assert_array_equal(cross_val_score(found, X, Y, cv=FOLDS), expected)
     assert len(ran) == 6
     # Again, nothing is left to run. With more trials, only the rest runs.
@@ -665,8 +667,8 @@ def test_cross_validation_gives_each_fold_a_study(tmp_path, kind, name):
 
 @pytest.mark.nightly
 def test_cross_validation_in_processes(tmp_path):
-    expected = cross_val_score(counted()[0], X, Y, cv=FOLDS)
-    found, ran = counted(storage=tmp_path / "search.log")
+    expected = cross_val_score(search_with_recorded_trials()[0], X, Y, cv=FOLDS)
+    found, ran = search_with_recorded_trials(storage=tmp_path / "search.log")
     jobs = clone(found).set_params(callbacks=None)
     assert_array_equal(cross_val_score(jobs, X, Y, cv=FOLDS, n_jobs=2), expected)
     assert_array_equal(cross_val_score(found, X, Y, cv=FOLDS), expected)
@@ -674,21 +676,21 @@ def test_cross_validation_in_processes(tmp_path):
 
 
 def test_grid_search_gives_each_candidate_a_study(tmp_path):
-    found, ran = counted(storage=tmp_path / "search.log")
+    found, ran = search_with_recorded_trials(storage=tmp_path / "search.log")
     grid = {"estimator__fit_intercept": [True, False]}
     one, two = (GridSearchCV(found, grid, cv=2).fit(X, Y) for _ in range(2))
     assert len(ran) == 10
-    plain = GridSearchCV(counted()[0], grid, cv=2).fit(X, Y)
+    plain = GridSearchCV(search_with_recorded_trials()[0], grid, cv=2).fit(X, Y)
     for other in (two, plain):
         scores = other.cv_results_["mean_test_score"]
         assert_array_equal(one.cv_results_["mean_test_score"], scores)
 
 
-def test_study_name_stays_with_its_first_search(tmp_path):
+def test_study_of_an_earlier_release_is_resumed(tmp_path):
     """A search of an earlier release, which had only one name, is resumed."""
     path = tmp_path / "search.log"
     first = linear(storage=path, n_trials=2).fit(X, Y)
-    other, ran = counted(storage=path)
+    other, ran = search_with_recorded_trials(storage=path)
     assert len(other.fit(X[1:], Y[1:]).study_.trials) == len(ran) == 2
     names = [first.study_.study_name, other.study_.study_name]
     assert names[0] == "OptunaSearchCV" and names[1].startswith("OptunaSearchCV-")
@@ -731,7 +733,7 @@ def test_processes_share_a_storage(tmp_path, kind):
         return linear(storage=url, n_trials=4).fit(X, Y).best_score_
 
     outcomes = [tmp_path / f"outcome {i}" for i in range(2)]
-    for process in [start(fit, outcome) for outcome in outcomes]:
+    for process in [start_fork(fit, outcome) for outcome in outcomes]:
         os.waitpid(process, 0)
     found = linear(storage=url, n_trials=4).fit(X, Y)
     assert_same_results(found, linear(n_trials=4).fit(X, Y))
@@ -739,7 +741,7 @@ def test_processes_share_a_storage(tmp_path, kind):
         assert pickle.loads(outcome.read_bytes()) == found.best_score_
 
 
-def test_another_process_may_be_a_batch_ahead(tmp_path, monkeypatch):
+def test_another_process_that_is_a_batch_ahead(tmp_path, monkeypatch):
     storage, claim = str(tmp_path / "search"), TrialLedger.claim
 
     def claim_late(ledger, places, limit):

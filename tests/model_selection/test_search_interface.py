@@ -56,7 +56,7 @@ def search(estimator=None, space=C, **params):
     return OptunaSearchCV(estimator, space, **params)
 
 
-class Stubborn(ClassifierMixin, BaseEstimator):
+class FailsForParameters(ClassifierMixin, BaseEstimator):
     """Predicts the first class, and fails for some of its parameters."""
 
     def __init__(self, bad=0, nan=0):
@@ -344,7 +344,7 @@ def test_kinds_of_search_space(values):
 # -- scores ----------------------------------------------------------------------------
 
 
-def own_score(estimator, X, y):
+def custom_score(estimator, X, y):
     """A custom scorer."""
     return -abs(np.log10(estimator.C) - 1)
 
@@ -363,7 +363,7 @@ def test_metric_by_name_or_scorer(scoring):
 
 
 def test_custom_scorer():
-    found = search(scoring=own_score, n_trials=12).fit(X, y)
+    found = search(scoring=custom_score, n_trials=12).fit(X, y)
     assert abs(np.log10(found.best_params_["C"]) - 1) < 0.5
     assert found.score(X, y) == pytest.approx(found.best_score_)
 
@@ -426,7 +426,7 @@ def test_objectives_have_directions():
 
 
 def log_loss_of_labels(truth, predicted):
-    """The rate of errors."""
+    """Return the error rate."""
     return np.mean(truth != predicted)
 
 
@@ -443,7 +443,9 @@ def test_a_metric_can_be_minimised():
 
 def test_fit_parameters_reach_the_estimator():
     weights = np.arange(90.0)
-    found = search(Stubborn(), {"bad": [0, 1]}, n_trials=2, scoring="accuracy")
+    found = search(
+        FailsForParameters(), {"bad": [0, 1]}, n_trials=2, scoring="accuracy"
+    )
     found.fit(X, y, sample_weight=weights)
     assert found.best_estimator_.sum_of_weights_ == weights.sum()
 
@@ -456,8 +458,8 @@ def test_groups_reach_the_splitter():
         search(cv=GroupKFold(3)).fit(X, y)
 
 
-class Watching(LogisticRegression):
-    """Records the weights it gets."""
+class RecordsWeights(LogisticRegression):
+    """Records the number of weights of each fit."""
 
     seen: list = []
 
@@ -466,8 +468,8 @@ class Watching(LogisticRegression):
         return super().fit(X, y, sample_weight)
 
 
-def test_metadata_are_routed():
-    Watching.seen.clear()
+def test_metadata_is_routed():
+    RecordsWeights.seen.clear()
     weights, groups = np.ones(90), np.arange(90) % 9
     given = []
 
@@ -476,11 +478,11 @@ def test_metadata_are_routed():
         return accuracy_score(truth, predicted, sample_weight=sample_weight)
 
     with sklearn.config_context(enable_metadata_routing=True):
-        model = Watching().set_fit_request(sample_weight=True)
+        model = RecordsWeights().set_fit_request(sample_weight=True)
         scorer = make_scorer(weighted).set_score_request(sample_weight=True)
         found = search(model, scoring=scorer, cv=GroupKFold(3), n_trials=1)
         found.fit(X, y, sample_weight=weights, groups=groups)
-    assert Watching.seen == [60, 60, 60, 90]
+    assert RecordsWeights.seen == [60, 60, 60, 90]
     assert given == [30, 30, 30]
 
 
@@ -492,11 +494,11 @@ def test_unrequested_metadata_raises():
             search().fit(X, y, sample_weight=np.ones(90))
 
 
-def test_metadata_are_routed_through_nested_searches():
+def test_metadata_is_routed_through_nested_searches():
     weights = np.ones(90)
-    Watching.seen.clear()
+    RecordsWeights.seen.clear()
     with sklearn.config_context(enable_metadata_routing=True):
-        model = Watching().set_fit_request(sample_weight=True)
+        model = RecordsWeights().set_fit_request(sample_weight=True)
         scorer = make_scorer(accuracy_score).set_score_request(sample_weight=False)
         cross_validate(
             search(model, scoring=scorer, n_trials=1, cv=2),
@@ -506,7 +508,7 @@ def test_metadata_are_routed_through_nested_searches():
             params={"sample_weight": weights},
             scoring=scorer,
         )
-    assert None not in Watching.seen
+    assert None not in RecordsWeights.seen
 
 
 # -- failing fits ----------------------------------------------------------------------
@@ -516,7 +518,7 @@ BAD = {"bad": randint(0, 10)}
 
 def test_failed_fits_warn_and_rank_last():
     with pytest.warns(FitFailedWarning, match=r"bad is \d"):
-        found = search(Stubborn(), BAD, n_trials=12, pruner=None).fit(X, y)
+        found = search(FailsForParameters(), BAD, n_trials=12, pruner=None).fit(X, y)
     results = found.cv_results_
     failed = results["state"] == "failed"
     assert 0 < failed.sum() < 12
@@ -529,9 +531,9 @@ def test_failed_fits_warn_and_rank_last():
 
 def test_error_score_of_failed_fits():
     with pytest.warns(FitFailedWarning):
-        found = search(Stubborn(), BAD, n_trials=12, pruner=None, error_score=-3.0).fit(
-            X, y
-        )
+        found = search(
+            FailsForParameters(), BAD, n_trials=12, pruner=None, error_score=-3.0
+        ).fit(X, y)
     results = found.cv_results_
     failed = results["state"] == "failed"
     assert (results["mean_test_score"][failed] == -3).all()
@@ -542,18 +544,18 @@ def test_error_score_of_failed_fits():
 
 def test_error_score_raise():
     with pytest.raises(ValueError, match=r"^bad is \d"):
-        search(Stubborn(), BAD, n_trials=12, error_score="raise").fit(X, y)
+        search(FailsForParameters(), BAD, n_trials=12, error_score="raise").fit(X, y)
 
 
 def test_all_fits_failing_raises_the_reason():
     with pytest.raises(ValueError, match="bad is 7"):
-        search(Stubborn(bad=7), {"bad": [7]}, n_trials=3).fit(X, y)
+        search(FailsForParameters(bad=7), {"bad": [7]}, n_trials=3).fit(X, y)
 
 
 def test_nan_scores_are_failures():
     with pytest.warns(FitFailedWarning, match="not a number"):
         found = search(
-            Stubborn(), {"nan": randint(0, 10)}, n_trials=12, pruner=None
+            FailsForParameters(), {"nan": randint(0, 10)}, n_trials=12, pruner=None
         ).fit(X, y)
     failed = found.cv_results_["state"] == "failed"
     np.testing.assert_array_equal(failed, found.cv_results_["param_nan"] > 4)
@@ -654,7 +656,7 @@ def test_invalid_search_spaces(space, error, message):
 
 
 def test_unknown_pipeline_parameters_raise_before_any_fit():
-    model = make_pipeline(StandardScaler(), Stubborn())
+    model = make_pipeline(StandardScaler(), FailsForParameters())
     space = {"stubborn__bad": [1], "mlp__alpha": uniform(0, 1)}
     with pytest.raises(ValueError, match="'mlp__alpha', which is not a parameter"):
         search(model, space).fit(X, y)
@@ -743,13 +745,13 @@ def test_refit_name_with_a_single_metric():
             assert not found.multimetric_
 
 
-def three(estimator, X, y):
+def changing_metric(estimator, X, y):
     """A scorer that returns a different metric each time."""
-    three.n += 1
-    return {f"metric {three.n % 3}": 1.0}
+    changing_metric.n += 1
+    return {f"metric {changing_metric.n % 3}": 1.0}
 
 
-three.n = 0
+changing_metric.n = 0
 
 
 @pytest.mark.parametrize(
@@ -761,7 +763,7 @@ three.n = 0
             r"'up' was passed, and scoring returned \['right', 'wrong'\]",
         ),
         ({"directions": ["maximize"] * 3}, "directions has 3 entries"),
-        ({"refit": False, "scoring": three}, "same metrics each time"),
+        ({"refit": False, "scoring": changing_metric}, "same metrics each time"),
         ({"refit": False, "scoring": lambda *args: {}}, "at least one metric"),
         ({"scoring": lambda *args: 1j}, "must return real numbers, got score=1j"),
     ],
@@ -843,7 +845,7 @@ def test_invalid_samplers():
 NONE = np.array([], dtype=int)
 
 
-class Twice(KFold):
+class FewerSplits(KFold):
     """Yields fewer splits than get_n_splits returns."""
 
     def split(self, X, y=None, groups=None):
@@ -858,7 +860,7 @@ class Twice(KFold):
         ([(np.arange(60), np.arange(60, 90)), (np.arange(60), NONE)], "1 .* no test"),
         ([(NONE, np.arange(60, 90))], "Fold 0 of cv has no training rows"),
         ([(y == 0, y >= 0)], "rows in both the training and the test set"),
-        (Twice(3), "inconsistent"),
+        (FewerSplits(3), "inconsistent"),
         (KFold(91), "n_splits=91"),
         (1, "k-fold|n_splits"),
         ([1, 2], "must be an iterable of pairs .* fold 0 is 1"),
@@ -1081,17 +1083,21 @@ def test_failed_search_keeps_the_earlier_fit(changed, rows):
 
 
 def test_errors_name_the_trial():
-    found = search(Stubborn(), {"bad": [7]}, n_trials=2, error_score="raise")
+    found = search(FailsForParameters(), {"bad": [7]}, n_trials=2, error_score="raise")
     with pytest.raises(ValueError, match="bad is 7") as caught:
         found.fit(X, y)
     (note,) = caught.value.__notes__
-    assert "estimator=Stubborn" in note and "{'bad': 7}" in note and "fold 0" in note
+    assert (
+        "estimator=FailsForParameters" in note
+        and "{'bad': 7}" in note
+        and "fold 0" in note
+    )
 
 
 @pytest.mark.parametrize(
     ("rows", "labels", "name"), [(None, y, "X"), ({1.0, 2.0}, y, "X"), (X, 3.0, "y")]
 )
-def test_invalid_input_is_named(rows, labels, name):
+def test_invalid_rows_are_named(rows, labels, name):
     with pytest.raises(TypeError, match=f"Invalid {name}"):
         search().fit(rows, labels)
 
@@ -1104,7 +1110,7 @@ def test_invalid_input_is_named(rows, labels, name):
         (dict(scoring={}), "Invalid scoring: An empty dict"),
     ],
 )
-def test_options_are_explained(changed, message):
+def test_error_messages_list_valid_options(changed, message):
     with pytest.raises(ValueError, match=message):
         search(**changed).fit(X, y)
 

@@ -90,7 +90,7 @@ def test_sqlite_files_need_a_url(tmp_path):
         assert "is not a URL" in error_of(url)
 
 
-def odd_paths(folder):
+def paths_of_special_files(folder):
     """Return paths without a file, or with one that cannot be a journal."""
     os.mkfifo(folder / "pipe")
     (folder / "text").write_text("hello")
@@ -108,7 +108,7 @@ def odd_paths(folder):
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a POSIX system")
 def test_paths_that_are_not_files(tmp_path):
-    for path in odd_paths(tmp_path):
+    for path in paths_of_special_files(tmp_path):
         message = error_of(path)
         assert message.startswith(f"storage={path!r} cannot be opened as a journal")
 
@@ -196,14 +196,14 @@ def test_changing_lock_is_waited_for(journal, monkeypatch):
     lock.symlink_to("elsewhere")
     ended = []
 
-    def hold():
+    def touch_lock():
         for i in range(20):
             time.sleep(0.1)
             os.utime(lock, (i, i), follow_symlinks=False)
         ended.append(time.monotonic())
         lock.unlink()
 
-    thread = threading.Thread(target=hold)
+    thread = threading.Thread(target=touch_lock)
     thread.start()
     search(journal, n_trials=3).fit(X, y)
     assert ended and time.monotonic() > ended[0]
@@ -262,7 +262,7 @@ URLS = {
 }
 
 
-def everything_shown(one):
+def all_representations(one):
     """Return all texts that display an estimator."""
     texts = [pprint.pformat(one.get_params()), str(one.get_params())]
     texts += [f"{value} {value!s}" for value in one.get_params().values()]
@@ -293,7 +293,7 @@ def test_passwords_are_not_shown_by_meta_estimators(kind):
     given = search(URLS[kind])
     grid = GridSearchCV(make_pipeline(given), {"optunasearchcv__n_trials": [1]})
     for one in (given, clone(given), make_pipeline(given), grid):
-        for text in everything_shown(one):
+        for text in all_representations(one):
             assert SECRET not in text
         assert "***" in repr(one)
         assert SECRET.encode() not in pickle.dumps(one)
@@ -337,7 +337,7 @@ class Database(optuna.storages.RDBStorage):
 
 def test_password_of_an_optuna_storage_is_not_shown():
     fitted = search(Database(URLS["plain"])).fit(X, y)
-    texts = everything_shown(fitted)
+    texts = all_representations(fitted)
     assert not any(SECRET in text for text in texts)
     state = pickle.dumps(fitted)
     assert SECRET.encode() not in state

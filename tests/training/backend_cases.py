@@ -89,7 +89,7 @@ def _all_alone():
 
 
 def alone(n=4):
-    """Return the models of the first jobs, fitted one after another."""
+    """Return the models of the first n jobs, fitted one after another."""
     return _all_alone()[:n]
 
 

@@ -11,7 +11,7 @@ from tests.training.populations import record_populations
 
 @pytest.fixture
 def populations(monkeypatch):
-    """The sizes of the populations trained so far."""
+    """The sizes of the populations that were trained so far."""
     return record_populations(monkeypatch)
 
 

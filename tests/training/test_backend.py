@@ -209,7 +209,7 @@ CALLS = {
 }
 
 
-# Much like the others in how they use joblib.
+# They use joblib in much the same way as the others.
 NIGHTLY = {
     "BaggingClassifier of some columns",
     "OneVsOneClassifier",
@@ -241,7 +241,7 @@ def test_same_results(name, cores, populations):
     "name",
     ["GridSearchCV", "BaggingClassifier", "a search in cross-validation"],
 )
-def test_same_bits_on_every_run(name, cores):
+def test_results_are_bit_identical_on_every_run(name, cores):
     call, _ = CALLS[name]
     first, second = (together(call, cores=cores) for _ in range(2))
     for one, two in zip(numbers_of(first), numbers_of(second), strict=True):
@@ -249,7 +249,7 @@ def test_same_bits_on_every_run(name, cores):
 
 
 def test_refits_of_nested_searches_form_a_population(populations):
-    """They all start when the fits of all inner folds have ended."""
+    """All refits start when the fits of all inner folds have ended."""
 
     def scores():
         return cross_val_score(grid(), X, y, cv=3)
@@ -267,7 +267,7 @@ def test_fitted_searches_are_pickled():
     assert "skdeep.training._backend" not in str(pickle.dumps(search))
 
 
-def test_a_backend_by_name():
+def test_backend_by_name():
     found = Parallel(backend="skdeep")(delayed(fit_once)(job) for job in jobs())
     for one, job in zip(found, jobs(), strict=True):
         np.testing.assert_allclose(
@@ -324,7 +324,7 @@ def test_number_of_jobs_of_a_search(populations):
     assert max(populations) == 4
 
 
-def test_number_of_jobs_outlasts_another_call():
+def test_number_of_jobs_is_kept_after_another_call():
     """A Parallel in a with block keeps its bound when there is another one."""
     counted = Counted()
 
@@ -353,7 +353,7 @@ def test_number_of_outer_jobs_bounds_nested_calls(populations):
     ],
     ids=["Parallel", "GridSearchCV", "BaggingClassifier"],
 )
-def test_zero_jobs(call):
+def test_zero_jobs_raise(call):
     with pytest.raises(ValueError, match="n_jobs == 0 in Parallel has no meaning"):
         together(call)
     with pytest.raises(ValueError, match="n_jobs == 0"):
@@ -361,14 +361,14 @@ def test_zero_jobs(call):
 
 
 def test_number_of_active_jobs_is_limited(monkeypatch, populations):
-    """Very many jobs do not all have a thread at the same time."""
+    """The number of threads is bounded even for very many jobs."""
     monkeypatch.setattr(backend, "_MAX_ACTIVE_JOBS", 5)
     assert_same_models(together(lambda: fit_all(23)), alone(23))
     assert max(populations) == 5
 
 
 def test_huge_number_of_jobs():
-    """Callers divide their work by the number of jobs."""
+    """scikit-learn divides its work by the number of jobs."""
     for n_jobs in (10**6, 10**30):
         with parallel_config(backend="skdeep", n_jobs=n_jobs):
             assert effective_n_jobs(n_jobs) <= 1024
@@ -408,7 +408,7 @@ def test_dispatch_in_advance(pre_dispatch):
 
 
 @pytest.mark.parametrize("budget", [0, -1, "2GB", 1.5, float("inf"), True, [1]])
-def test_bad_memory_budget(budget):
+def test_invalid_memory_budget(budget):
     with pytest.raises(ValueError, match="memory_budget must be"):
         together(fit_all, memory_budget=budget)
 
@@ -456,7 +456,7 @@ def test_other_estimators(cores, n_jobs):
     assert_close(together(lambda: call(n_jobs), cores=cores), call(1))
 
 
-def test_a_forest_in_a_job_needs_no_threads_of_its_own(monkeypatch):
+def test_forest_in_a_job_starts_no_threads(monkeypatch):
     started, start = [], threading.Thread.start
 
     def counted(thread):
@@ -542,7 +542,7 @@ class Hook:
         return False
 
 
-def test_a_fit_within_an_epochs_end(cores):
+def test_a_fit_within_a_scikit_learn_callback(cores):
     def run(n):
         return network().set_callbacks(Hook()).fit(X[:n], y[:n])
 
@@ -606,7 +606,7 @@ def test_any_bit_generator(populations):
     assert populations == [4]
 
 
-def test_nothing_is_left_for_the_garbage_collector(cores):
+def test_no_reference_cycles(cores):
     """Networks and data are freed without cycles."""
     gc.collect()
     gc.disable()
@@ -641,7 +641,7 @@ def test_two_schedulers_at_once(cores):
 
 
 def test_one_backend_in_two_threads(cores):
-    """An instance that two threads share keeps their calls apart."""
+    """One backend instance can be used in two threads at the same time."""
     backend, found = BACKENDS["skdeep"](), {}
 
     def run(i):
@@ -661,14 +661,14 @@ def test_one_backend_in_two_threads(cores):
         np.testing.assert_allclose(found[i], nested_scores(cv=2 + i))
 
 
-def setting_as_score(model, X, y):
+def score_of_setting(model, X, y):
     return float(get_config()["assume_finite"]) + get_config()["working_memory"]
 
 
-def test_settings_of_scikit_learn_hold_in_the_jobs():
+def test_scikit_learn_settings_apply_in_jobs():
     def scores(model):
         with config_context(assume_finite=True, working_memory=77):
-            return cross_val_score(model, X, y, cv=3, scoring=setting_as_score)
+            return cross_val_score(model, X, y, cv=3, scoring=score_of_setting)
 
     assert together(lambda: scores(network())).tolist() == [78.0] * 3
     nested = BaggingClassifier(network(), 2, random_state=0)
@@ -726,7 +726,7 @@ def test_regressors(populations):
     assert populations == [6]
 
 
-def test_clones_and_parameters_are_left_alone():
+def test_estimators_are_not_modified():
     model = pipeline()
     before = str(model.get_params())
     together(lambda: cross_val_score(model, X, y))

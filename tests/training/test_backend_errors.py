@@ -108,7 +108,7 @@ ENDLESS = {"max_iter": 10**8, "tol": 0.0, "n_iter_no_change": 10**8}
 
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt, SystemExit])
 def test_a_failed_job_cancels_waiting_fits(cores, error):
-    """Fits that would take hours are not started."""
+    """Waiting fits, which would take hours, are not started."""
 
     def run(i):
         if i == 2:

@@ -28,14 +28,14 @@ pytestmark = [
 ]
 
 
-def lazily(n=4, how="generator", **options):
+def generator_of(n=4, how="generator", **options):
     return fit_all(n, Parallel(return_as=how, **options))
 
 
 @pytest.mark.parametrize("how", ["generator", "generator_unordered"])
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_results_one_by_one(how, n_jobs):
-    found = together(lambda: list(lazily(6, how, n_jobs=n_jobs)))
+    found = together(lambda: list(generator_of(6, how, n_jobs=n_jobs)))
     found.sort(key=lambda model: model.alpha)
     assert_same_models(found, alone(6))
 
@@ -46,7 +46,7 @@ def test_results_one_by_one(how, n_jobs):
 @pytest.mark.filterwarnings("ignore:.*tasks which were still being processed")
 def test_results_abandoned(n_used, n_jobs):
     def run():
-        results = lazily(6, n_jobs=n_jobs)
+        results = generator_of(6, n_jobs=n_jobs)
         used = [next(results) for _ in range(n_used)]
         results.close()
         del results
@@ -58,7 +58,7 @@ def test_results_abandoned(n_used, n_jobs):
 
 def test_a_call_before_the_results_of_another_are_used():
     def run():
-        results = lazily()
+        results = generator_of()
         scores = cross_val_score(network(), X, y, cv=3)
         return list(results), scores
 
@@ -69,7 +69,7 @@ def test_a_call_before_the_results_of_another_are_used():
 
 def test_calls_between_the_results_of_another():
     def run():
-        return [(model, fit_all(2)) for model in lazily(3)]
+        return [(model, fit_all(2)) for model in generator_of(3)]
 
     for (model, others), expected in zip(together(run), alone(3), strict=True):
         assert_same_models([model], [expected])
@@ -80,7 +80,11 @@ def test_calls_between_the_results_of_another():
 def test_results_of_two_calls_in_turns(n_jobs):
     def run():
         return list(
-            zip(lazily(5, n_jobs=n_jobs), lazily(5, n_jobs=n_jobs), strict=True)
+            zip(
+                generator_of(5, n_jobs=n_jobs),
+                generator_of(5, n_jobs=n_jobs),
+                strict=True,
+            )
         )
 
     first, second = zip(*together(run), strict=True)
@@ -90,7 +94,7 @@ def test_results_of_two_calls_in_turns(n_jobs):
 
 def test_a_job_that_fits_between_the_results_of_its_own_call():
     def run(i):
-        return [(model, fit_once(jobs()[i])) for model in lazily(3)]
+        return [(model, fit_once(jobs()[i])) for model in generator_of(3)]
 
     found = together(lambda: Parallel()(delayed(run)(i) for i in range(3)))
     for i, pairs in enumerate(found):
@@ -101,7 +105,7 @@ def test_a_job_that_fits_between_the_results_of_its_own_call():
 
 def test_a_job_with_other_calls_between_the_results_of_its_own():
     def run(i):
-        return [(model, fit_all(2)) for model in lazily(3)]
+        return [(model, fit_all(2)) for model in generator_of(3)]
 
     for pairs in together(lambda: Parallel()(delayed(run)(i) for i in range(3))):
         models, others = zip(*pairs, strict=True)
@@ -112,7 +116,7 @@ def test_a_job_with_other_calls_between_the_results_of_its_own():
 
 def test_a_job_with_results_of_two_calls_in_turns():
     def run(i):
-        return list(zip(lazily(3), lazily(3, n_jobs=2), strict=True))
+        return list(zip(generator_of(3), generator_of(3, n_jobs=2), strict=True))
 
     for pairs in together(lambda: Parallel()(delayed(run)(i) for i in range(3))):
         first, second = zip(*pairs, strict=True)
@@ -123,7 +127,7 @@ def test_a_job_with_results_of_two_calls_in_turns():
 @pytest.mark.filterwarnings("ignore:.*tasks")
 def test_results_used_in_another_thread():
     def run():
-        results, found = lazily(), []
+        results, found = generator_of(), []
         thread = threading.Thread(target=lambda: found.extend(results), daemon=True)
         thread.start()
         thread.join()

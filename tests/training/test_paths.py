@@ -25,11 +25,11 @@ y_numbers = np.abs(y_numbers) / 100
 
 
 class WatchEpochs(Callback):
-    """Does nothing, but with a callback training uses autograd."""
+    """Does nothing; any callback makes training use autograd."""
 
 
 class WatchBatches(Callback):
-    """Is called in every batch, too."""
+    """Is called after every batch."""
 
     def on_batch_end(self, net, **kwargs):
         assert kwargs["loss"].isfinite().all()

@@ -240,7 +240,7 @@ def test_infinite_patience(chunks):
     ],
 )
 def test_last_batches_of_different_sizes(chunks, n_rows, weighted):
-    """All have the same number of batches, and the last ones differ in size."""
+    """All fits have the same number of batches, but last batches of different sizes."""
     weight = np.random.default_rng(1).uniform(0.2, 3, len(X))
     jobs = [
         Job(
@@ -272,7 +272,7 @@ def test_sizes_of_batches(batch_size):
 
 
 def test_rows_in_other_numbers_of_batches(chunks):
-    """Folds of 64 and 65 rows: these have one batch more."""
+    """Folds of 64 and 65 rows, of which the second has one more batch."""
     data = folds(X[:97], y[:97], n_splits=3)
     assert sorted(len(part[0]) for part in data) == [64, 65, 65]
     assert_together_as_apart(jobs_of([classifier(), classifier(alpha=1.0)], data))
@@ -315,7 +315,7 @@ def test_weighted_and_unweighted(chunks):
 
 
 def test_same_data_with_other_targets(chunks):
-    """As OneVsRestClassifier has it: the rows are read once for all."""
+    """As in OneVsRestClassifier, the fits share their rows."""
     data = [(X, y == label) for label in range(3)]
     assert_together_as_apart(jobs_of([classifier()], data))
     assert chunks == [3]
@@ -720,7 +720,7 @@ def test_without_seeds(chunks):
 # -- errors and warnings ---------------------------------------------------------------
 
 
-def attempt(job):
+def fit_or_error(job):
     """Fit; return the error if there is one."""
     try:
         return fit_once(job)
@@ -728,12 +728,15 @@ def attempt(job):
         return error
 
 
-def test_a_fit_that_diverges_fails_alone(chunks):
+def test_divergence_does_not_affect_other_fits(chunks):
     params = {"solver": "sgd", "max_iter": 20}
     rates = [0.01, 1e6, 0.001, 1e7]
     models = [regressor(**params, learning_rate_init=rate) for rate in rates]
     jobs = jobs_of(models, [(X_numbers, y_numbers)])
-    expected, found = [attempt(job) for job in jobs], fit_together(jobs, attempt)
+    expected, found = (
+        [fit_or_error(job) for job in jobs],
+        fit_together(jobs, fit_or_error),
+    )
     assert chunks == [4]
     for i in (0, 2):
         assert_same_fit(found[i], expected[i], X_numbers)
@@ -772,7 +775,10 @@ def test_divergence_after_good_epochs(chunks, early_stopping):
         regressor(**params, learning_rate_init=rate, momentum=0.999) for rate in rates
     ]
     jobs = jobs_of(models, [(X_numbers, y_numbers)])
-    expected, found = [attempt(job) for job in jobs], fit_together(jobs, attempt)
+    expected, found = (
+        [fit_or_error(job) for job in jobs],
+        fit_together(jobs, fit_or_error),
+    )
     for one, two in zip(found, expected, strict=True):
         assert type(one) is type(two)
         if isinstance(two, MLPRegressor):
@@ -783,7 +789,7 @@ def test_divergence_after_good_epochs(chunks, early_stopping):
 
 
 @pytest.mark.filterwarnings("default")
-def test_as_many_warnings_as_apart(chunks):
+def test_number_of_warnings_equals_that_of_separate_fits(chunks):
     jobs = [
         *jobs_of([classifier(max_iter=3), classifier(max_iter=4)]),
         *jobs_of([classifier(learning_rate="cosine"), classifier(tol=10.0)]),
@@ -802,7 +808,7 @@ def test_as_many_warnings_as_apart(chunks):
 
 
 @pytest.mark.parametrize("filters", ["always", "error"])
-def test_a_search_warns_as_often(chunks, filters):
+def test_search_raises_the_same_number_of_warnings(chunks, filters):
     """As errors, the warnings make fits fail."""
     # Stops after the fifth epoch.
     model = classifier(max_iter=3, tol=10.0, n_iter_no_change=3)
@@ -879,7 +885,7 @@ def test_an_error_before_any_chunk_leaves_no_fit_untrained(monkeypatch):
 
 
 @pytest.mark.parametrize(("cache", "cores"), [(1, 1), (1, 2), (2**15, 1), (2**40, 2)])
-def test_any_chunks_give_the_same_results(chunks, monkeypatch, cache, cores):
+def test_chunks_do_not_change_results(chunks, monkeypatch, cache, cores):
     monkeypatch.setattr(grouping, "_CACHE_BYTES", cache)
     models = [
         classifier(alpha=alpha, dropout=dropout, early_stopping=bool(dropout))

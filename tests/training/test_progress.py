@@ -38,7 +38,7 @@ def cell():
 
 @pytest.fixture
 def displays(monkeypatch):
-    """The displays of the notebook, each a list of its contents."""
+    """The displays of the notebook, each as the list of its contents."""
     found = []
 
     class Handle:

@@ -57,8 +57,8 @@ class Net(nn.Module):
         return self.head(torch.tanh(self.body(x)))
 
 
-class Keep(Callback):
-    """Keeps the net that callbacks see, and the rows."""
+class KeepsNet(Callback):
+    """Keeps the net that callbacks get, and the rows."""
 
     seen = []
 
@@ -66,8 +66,8 @@ class Keep(Callback):
         self.seen[:] = net, X, y
 
 
-class Log:
-    """A client of a logger that records its calls and is not copied."""
+class LoggerClient:
+    """A fake client of a logger that records its calls and is not copied."""
 
     def __init__(self, folder=None):
         self.calls, self.dir = [], folder
@@ -85,7 +85,7 @@ class Log:
         self.calls.append((*call, *named.values()))
 
 
-class NeptuneRun(Log):
+class NeptuneRun(LoggerClient):
     """A neptune run, which is a tree of fields."""
 
     def __init__(self, calls=None, path=""):
@@ -113,7 +113,7 @@ def by_skorch(callbacks, module, *, y=classes, loss=nn.CrossEntropyLoss, **param
         max_epochs=4,
         batch_size=32,
         train_split=predefined_split(Dataset(X_VAL, y(X_VAL))),
-        callbacks=[*callbacks, Keep()],
+        callbacks=[*callbacks, KeepsNet()],
         verbose=0,
         **parameters,
     ).fit(X, y(X))
@@ -133,10 +133,10 @@ def by_skdeep(callbacks, module, *, y=classes, **parameters):
         "n_iter_no_change": 100,
         "random_state": 0,
     }
-    model = make(module, callbacks=[*callbacks, Keep()], **settings | parameters).fit(
-        X, y(X), X_val=X_VAL, y_val=y(X_VAL)
-    )
-    return Keep.seen[0], model.callbacks_[:-1]
+    model = make(
+        module, callbacks=[*callbacks, KeepsNet()], **settings | parameters
+    ).fit(X, y(X), X_val=X_VAL, y_val=y(X_VAL))
+    return KeepsNet.seen[0], model.callbacks_[:-1]
 
 
 def assert_same(mine, other):
@@ -155,7 +155,7 @@ def assert_same(mine, other):
 
 
 def assert_same_history(mine, other, *, with_batches):
-    """Compare the columns that skorch has; the others are skdeep's own."""
+    """Compare the columns that skorch has; skdeep adds others."""
     ignored = {"batches", "dur"} | (set() if with_batches else {"valid_batch_count"})
     for row, expected in zip(mine, other, strict=True):
         columns = expected.keys() - ignored
@@ -163,13 +163,13 @@ def assert_same_history(mine, other, *, with_batches):
         assert_same({c: row[c] for c in columns}, {c: expected[c] for c in columns})
         assert row["dur"] >= 0
         batches, wanted = row["batches"], expected["batches"]
-        if not with_batches:  # then the validation rows go through at once
+        if not with_batches:  # skdeep then scores all validation rows at once
             batches = [b for b in batches if "train_loss" in b]
             wanted = [b for b in wanted if "train_loss" in b]
         assert_same(batches, wanted)
 
 
-# -- each callback -------------------------------------------------------------------
+# -- each callback ---------------------------------------------------------------------
 # Each case has a function that makes the callbacks, and one that returns properties of
 # the net, the callbacks and the folder, which must be equal for skorch and skdeep.
 
@@ -208,7 +208,7 @@ OWN = ("learning_rate", "learning/", "score", "/criterion", "dur", "skorch_mlflo
 
 def logged(net, callbacks, folder):
     """Return the calls of a log that skorch makes, too."""
-    logs = [v for v in vars(callbacks[0]).values() if isinstance(v, Log)]
+    logs = [v for v in vars(callbacks[0]).values() if isinstance(v, LoggerClient)]
     log = next(log for log in logs if log.calls)
     rows = []
     for call in log.calls:
@@ -225,11 +225,11 @@ def nothing(net, callbacks, folder):
     return None
 
 
-def double(parameter):
+def double_parameter(parameter):
     parameter.data *= 2
 
 
-def seventh(net, X, y):
+def every_seventh(net, X, y):
     return float(net.predict_proba(X)[:, 0].mean()) + len(y) / 7
 
 
@@ -280,7 +280,7 @@ CASES = {
             EpochScoring("neg_log_loss", lower_is_better=False, use_caching=False),
             EpochScoring("accuracy", lower_is_better=False, name="t", on_train=True),
             EpochScoring(accuracy_score, name="function"),
-            EpochScoring(seventh, lower_is_better=None),
+            EpochScoring(every_seventh, lower_is_better=None),
             EpochScoring(make_scorer(f1_score, average="macro"), name="f1"),
         ],
         state_of("best_score_"),
@@ -329,7 +329,9 @@ CASES = {
         lambda net, callbacks, folder: len(net.history),
     ),
     "MlflowLogger": (
-        lambda d: [sc.MlflowLogger(Log(), Log(), log_on_batch_end=True)],
+        lambda d: [
+            sc.MlflowLogger(LoggerClient(), LoggerClient(), log_on_batch_end=True)
+        ],
         logged,
     ),
     "NeptuneLogger": (
@@ -337,7 +339,7 @@ CASES = {
         logged,
     ),
     "ParamMapper": (
-        lambda d: [sc.ParamMapper(["*.bias"], fn=double, at=2)],
+        lambda d: [sc.ParamMapper(["*.bias"], fn=double_parameter, at=2)],
         nothing,
     ),
     "PassthroughScoring": (
@@ -355,10 +357,10 @@ CASES = {
         lambda net, callbacks, folder: [callbacks[0].pbar_.n, callbacks[0].pbar_.total],
     ),
     "SacredLogger": (
-        lambda d: [sc.SacredLogger(Log(), log_on_batch_end=True)],
+        lambda d: [sc.SacredLogger(LoggerClient(), log_on_batch_end=True)],
         logged,
     ),
-    "TensorBoard": (lambda d: [sc.TensorBoard(Log())], logged),
+    "TensorBoard": (lambda d: [sc.TensorBoard(LoggerClient())], logged),
     "TrainEndCheckpoint": (lambda d: [sc.TrainEndCheckpoint(dirname=d)], files),
     "Unfreezer": (
         lambda d: [sc.Freezer("body.*"), sc.Unfreezer("body.weight", at=3)],
@@ -366,7 +368,9 @@ CASES = {
     ),
     "WandbLogger": (
         lambda d: [
-            sc.WandbLogger(Log(d), keys_ignored=["learning_rate", "valid_score", "dur"])
+            sc.WandbLogger(
+                LoggerClient(d), keys_ignored=["learning_rate", "valid_score", "dur"]
+            )
         ],
         logged,
     ),
@@ -443,7 +447,7 @@ def test_scores_of_a_regressor_are_the_same_as_skorchs():
     assert_same_history(own.history, net.history, with_batches=True)
 
 
-# -- scores of all kinds of estimators -----------------------------------------------
+# -- scores of all kinds of estimators -------------------------------------------------
 
 WIDE = RNG.normal(size=(200, 6))
 
@@ -568,7 +572,7 @@ def test_scores_are_of_averaged_weights():
     assert mine == model.validation_scores_[-1]
 
 
-# -- after training ------------------------------------------------------------------
+# -- after training --------------------------------------------------------------------
 
 
 def fitted(*callbacks, **parameters):
@@ -595,8 +599,8 @@ def test_callbacks_of_the_fit_are_kept_and_the_parameter_is_not_changed():
 
 
 def test_history_of_the_net():
-    model = fitted(Keep())
-    net, rows, target = Keep.seen
+    model = fitted(KeepsNet())
+    net, rows, target = KeepsNet.seen
     assert isinstance(rows, torch.Tensor)
     assert len(rows) == len(target) == len(X)
     assert net.history[:, "epoch"] == [1, 2, 3]
@@ -660,7 +664,7 @@ def test_print_log(capsys):
     assert capsys.readouterr().out.split()[:2] == ["epoch", "learning_rate"]
 
 
-# -- steps ---------------------------------------------------------------------------
+# -- steps -----------------------------------------------------------------------------
 
 
 def test_outputs_of_accumulated_batches():
@@ -711,7 +715,7 @@ def test_interrupt_within_a_step_leaves_no_hook():
     assert model.n_iter_ == 1
 
 
-# -- the loggers themselves, where they are installed --------------------------------
+# -- the loggers themselves, where they are installed ----------------------------------
 
 
 def test_tensorboard(tmp_path):
