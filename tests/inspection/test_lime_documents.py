@@ -305,6 +305,7 @@ def test_default_of_many_outputs_is_the_largest_of_each_row():
 
 
 def test_margins_with_costs_per_row():
+    rng = np.random.default_rng(1)
     labels = (X[:, 0] + rng.normal(size=80) > 0).astype(int)
     fp, fn = rng.lognormal(size=(2, 80))
     model = CostSensitiveClassifier(LogisticRegression(), strategy="threshold")

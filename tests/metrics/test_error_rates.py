@@ -180,6 +180,7 @@ def test_groups_from_an_array():
 
 @pytest.mark.parametrize("in_pipeline", [False, True])
 def test_estimator_with_abstentions_and_row_costs(in_pipeline):
+    rng = np.random.default_rng(1)
     costs = dict(zip(["fp_cost", "fn_cost"], rng.lognormal(size=(2, N)), strict=True))
     model = CostSensitiveClassifier(
         LogisticRegression(),

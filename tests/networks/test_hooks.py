@@ -323,7 +323,7 @@ def test_every_activation_is_tested_here():
 def test_embeddings_and_recurrent_layers_are_torch_classes():
     network = DenseNetwork(2, [3], 1, n_codes=[5, 4])
     assert [type(part) for part in network.embeddings] == [nn.Embedding] * 2
-    tokens = RNG.integers(1, 9, (20, 6))
+    tokens = np.random.default_rng(0).integers(1, 9, (20, 6))
     labels = np.arange(20) % 2
     module = (
         LSTMClassifier(embedding_dim=3, hidden_size=4, max_iter=1)

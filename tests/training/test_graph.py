@@ -11,8 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 import skdeep.training._graph as graph
 import skdeep.training._population as population
-from tests.training.populations import assert_together_as_apart
-from tests.training.test_population import (
+from tests.training.population_data import (
     X,
     X_numbers,
     classifier,
@@ -23,6 +22,7 @@ from tests.training.test_population import (
     y,
     y_numbers,
 )
+from tests.training.populations import assert_together_as_apart
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
 
