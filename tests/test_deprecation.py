@@ -7,6 +7,7 @@ import warnings
 import pytest
 from sklearn.base import BaseEstimator, clone
 
+# Private: nothing public is deprecated at present.
 from skdeep._deprecation import deprecated, renamed_parameters
 
 

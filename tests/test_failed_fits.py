@@ -33,6 +33,8 @@ from skdeep import (
     OptunaSearchCV,
 )
 from skdeep.callbacks import Checkpoint
+
+# Private: ensembles take no callbacks, so an interrupt is sent from here.
 from skdeep.training._epochs import Fit
 
 X, y = make_classification(40, 4, random_state=0)

@@ -279,7 +279,7 @@ def test_ctrl_c_in_a_process():
             time.sleep(0.1)  # somewhere in an epoch
             process.send_signal(signal.SIGINT)
             assert process.stdout.readline() == "kept\n"
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=120) == 0
 
 
 # -- scikit-learn's callbacks ----------------------------------------------------------

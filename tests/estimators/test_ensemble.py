@@ -19,6 +19,8 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
 from skdeep import DeepEnsembleClassifier, DeepEnsembleRegressor
+
+# Private: folds and the greedy selection are compared with their definitions.
 from skdeep.estimators._ensemble_recipe import assign_folds, choose_greedily
 
 SMALL = {"n_members": 4, "n_folds": 2, "max_iter": 6, "random_state": 0}

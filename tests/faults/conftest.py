@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+# Private: the waits are shortened.
 from skdeep.model_selection import _storage, _trial_ledger
 from tests.faults.helpers import X as rows
 from tests.faults.helpers import results, search

@@ -16,6 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
 from skdeep import MLPClassifier
+
+# Private: the tests replace the drawing and the pauses of _loss_curve.
 from skdeep.inspection import LossCurveDisplay, _loss_curve
 
 IPython = pytest.importorskip("IPython")

@@ -22,6 +22,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdeep import OptunaSearchCV
+
+# Private: the time-out of SQLite is shortened.
 from skdeep.model_selection import _storage
 from tests.faults.helpers import start_fork
 from tests.model_selection.optuna_data import (

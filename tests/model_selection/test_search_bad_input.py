@@ -385,19 +385,6 @@ def test_journal_with_an_incomplete_last_line(tmp_path):
     assert all(json.loads(line) for line in path.read_text().splitlines())
 
 
-@pytest.mark.slow
-def test_journal_locked_by_a_dead_process(tmp_path, monkeypatch):
-    from skdeep.model_selection import _storage
-
-    monkeypatch.setattr(_storage, "_GRACE_PERIOD", 3)
-    path = tmp_path / "trials.log"
-    search(storage=path, n_trials=2).fit(X, y)
-    (tmp_path / "trials.log.lock").symlink_to(path)
-    found = search(storage=path, n_trials=3).fit(X, y)
-    assert len(found.cv_results_["params"]) == 3
-    assert not (tmp_path / "trials.log.lock").is_symlink()
-
-
 @pytest.fixture(scope="module")
 def started(tmp_path_factory):
     """The bytes of a journal with two studies, one with the default name."""

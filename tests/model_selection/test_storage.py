@@ -9,8 +9,8 @@ import pprint
 import socket
 import sqlite3
 import threading
-import time
 import traceback
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -22,6 +22,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skdeep import OptunaSearchCV
+
+# Private: other processes that hold the lock of a journal are imitated.
 from skdeep.model_selection import _journal_lock, _storage
 from skdeep.model_selection._processes import this_process
 
@@ -175,39 +177,38 @@ def test_lock_left_by_an_interruption_is_removed(journal):
 def test_held_lock_is_waited_for_with_a_warning(journal, monkeypatch):
     """Even for longer than the grace period, if its process is alive."""
     monkeypatch.setattr(_storage, "_GRACE_PERIOD", 0.1)
-    monkeypatch.setattr(_journal_lock, "_WARN_AFTER", 0.2)
-    lock = _journal_lock.JournalLock(str(journal), 0.1)
-    with lock.held():
-        end = threading.Timer(1, os.unlink, [lock.path])
-        end.start()
-        began = time.monotonic()
-        match = rf"Waiting for .* s to write to '{journal}': its lock .* {os.getpid()}"
-        with pytest.warns(UserWarning, match=match):
-            search(journal, n_trials=3).fit(X, y)
-        assert time.monotonic() - began > 0.9
-        end.join()
+    monkeypatch.setattr(_journal_lock, "_WARN_AFTER", 0.3)
+    lock, warn = _journal_lock.JournalLock(str(journal), 0.1), _journal_lock.warn
+
+    def warn_and_release(message):
+        os.unlink(lock.path)  # an error if the lock was not waited for
+        warn(message)
+
+    monkeypatch.setattr(_journal_lock, "warn", warn_and_release)
+    match = rf"Waiting for .* s to write to '{journal}': its lock .* {os.getpid()}"
+    with lock.held(), pytest.warns(UserWarning, match=match):
+        found = search(journal, n_trials=3).fit(X, y)
+    assert len(found.study_.trials) == 3
 
 
-@pytest.mark.slow
 def test_changing_lock_is_waited_for(journal, monkeypatch):
     """A lock of another machine is kept as long as it changes."""
     monkeypatch.setattr(_storage, "_GRACE_PERIOD", 1)
     lock = journal.with_name("trials.journal.lock")
     lock.symlink_to("elsewhere")
-    ended = []
+    now, touched = [0.0], []
 
-    def touch_lock():
-        for i in range(20):
-            time.sleep(0.1)
-            os.utime(lock, (i, i), follow_symlinks=False)
-        ended.append(time.monotonic())
-        lock.unlink()
+    def sleep(pause):
+        now[0] += 0.6
+        if len(touched) < 5:
+            touched.append(now[0])
+            # An error if the lock was removed.
+            os.utime(lock, (now[0], now[0]), follow_symlinks=False)
 
-    thread = threading.Thread(target=touch_lock)
-    thread.start()
-    search(journal, n_trials=3).fit(X, y)
-    assert ended and time.monotonic() > ended[0]
-    thread.join()
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=sleep)
+    monkeypatch.setattr(_journal_lock, "time", clock)
+    assert len(search(journal, n_trials=3).fit(X, y).study_.trials) == 3
+    assert len(touched) == 5
 
 
 def test_folder_with_the_name_of_the_lock(journal):

@@ -5,6 +5,8 @@ import torch
 from torch import nn
 
 from skdeep.networks import ACTIVATIONS
+
+# Private: the closed forms are compared with autograd, activation by activation.
 from skdeep.networks._activations import make_activation
 
 

@@ -13,6 +13,7 @@ import torch
 from joblib import Parallel, delayed, parallel_config
 from sklearn.base import clone
 
+# Private: patched to record which fits are trained together.
 import skdeep.training._population as population
 import skdeep.training._scheduler as scheduler
 

@@ -31,6 +31,7 @@ from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
 from skorch.callbacks import Callback
 
+# Private: the limit of active jobs is lowered, so that few jobs reach it.
 import skdeep.training._backend as backend
 from skdeep import ModuleClassifier, OptunaSearchCV
 from tests.training.backend_cases import (

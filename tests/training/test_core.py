@@ -594,7 +594,7 @@ def test_averaged_weights_of_the_second_learner_alone_are_kept():
 def train_shards(shards, y_shards, **options):
     """Train a copy on each shard, in threads that average their gradients."""
     learners = [Learner(layers(2, 4, 1), SquaredError()) for _ in shards]
-    meet = threading.Barrier(len(shards), timeout=20)
+    meet = threading.Barrier(len(shards), timeout=120)
 
     def average(learner):
         meet.wait()

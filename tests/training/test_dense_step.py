@@ -13,6 +13,8 @@ from skdeep.losses import (
     make_loss,
 )
 from skdeep.networks import ACTIVATIONS, DenseNetwork
+
+# Private: users do not see the gradients of a step.
 from skdeep.training._dense import DenseStep
 
 K, N, N_IN, N_OUT = 3, 11, 5, 4

@@ -9,6 +9,7 @@ from sklearn.datasets import make_classification
 from skorch.callbacks import Callback
 from torch import nn
 
+# Private: the lock is replaced by one whose wait is interrupted.
 import skdeep.training._device as device
 from skdeep import ModuleClassifier, ModuleRegressor
 

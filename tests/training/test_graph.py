@@ -9,6 +9,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+# Private: the capture is replaced, since CUDA graphs need a GPU.
 import skdeep.training._graph as graph
 import skdeep.training._population as population
 from tests.training.population_data import (

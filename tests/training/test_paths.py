@@ -6,6 +6,8 @@ import torch
 from sklearn.datasets import make_classification, make_regression
 from skorch.callbacks import Callback
 
+# Private: patched to record which learner is used.
+import skdeep.estimators._base as base
 from skdeep import MLPClassifier, MLPRegressor
 from skdeep.losses import BINARY_LOSSES, REGRESSION_LOSSES
 from skdeep.networks import ACTIVATIONS
@@ -61,8 +63,6 @@ def assert_same_on_both_paths(estimator_class, X, y, fit_params=None, **params):
 def test_dense_path_is_taken_unless_callbacks_ask_otherwise(monkeypatch):
     """Otherwise the tests below would compare a path with itself."""
     taken = []
-    import skdeep.estimators._base as base
-
     for name in ("DenseLearner", "Learner"):
         real = getattr(base, name)
 

@@ -12,6 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+# Private: patched to fail, and to change the size of chunks.
 import skdeep.training._grouping as grouping
 import skdeep.training._population as population
 from skdeep import MLPRegressor

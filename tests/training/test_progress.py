@@ -12,6 +12,8 @@ from nbclient import NotebookClient
 
 from skdeep import MLPClassifier
 from skdeep.callbacks import Checkpoint
+
+# Private: the tests change the clock and the interval between updates.
 from skdeep.training import _progress
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
@@ -148,13 +150,11 @@ def test_terminal_shows_lines_where_another_bar_is_live(monkeypatch):
     assert stream.getvalue().count("Iteration") == 3
 
 
-def test_standard_output_of_a_kernel_is_recognised(monkeypatch):
+def test_standard_output_of_a_kernel_is_recognized(displays):
     iostream = pytest.importorskip("ipykernel.iostream")
-    stream = iostream.OutStream.__new__(iostream.OutStream)
-    monkeypatch.setattr(sys, "stdout", stream)
-    is_notebook = _progress._is_notebook()
-    monkeypatch.undo()
-    assert is_notebook
+    with redirect_stdout(iostream.OutStream.__new__(iostream.OutStream)):
+        classifier().fit(X, y)
+    assert len(displays) == 1
 
 
 NOTEBOOK = """
