@@ -2,14 +2,12 @@
 
 import copy
 import functools
-import io
 import pickle
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
-import skops.io
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.frozen import FrozenEstimator
@@ -34,6 +32,7 @@ from skdeep import (
 )
 from skdeep.metrics import make_cost_scorer
 from tests.estimators.row_cost_data import FOLDS, FP, X, logistic, network, y
+from tests.round_trips import WAYS
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning",
@@ -233,28 +232,6 @@ MODELS = {
     "constant": lambda: CostSensitiveClassifier(
         KNeighborsClassifier(1, algorithm="brute"), abstain_cost=0.05, random_state=0
     ).fit(X[:, :1], y),
-}
-
-
-def through_skops(model):
-    data = skops.io.dumps(model)
-    untrusted = skops.io.get_untrusted_types(data=data)
-    assert all(name.startswith("skdeep.") for name in untrusted), untrusted
-    return skops.io.loads(data, trusted=untrusted)
-
-
-def through_joblib(model):
-    file = io.BytesIO()
-    joblib.dump(model, file)
-    file.seek(0)
-    return joblib.load(file)
-
-
-WAYS = {
-    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
-    "joblib": through_joblib,
-    "deepcopy": copy.deepcopy,
-    "skops": through_skops,
 }
 
 

@@ -1,17 +1,13 @@
 """Deep ensembles compared with references in NumPy; folds and selection of members."""
 
-import copy
-import io
 import pickle
 import pickletools
 from itertools import pairwise
 
-import joblib
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-import skops.io
 import torch
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, make_classification
@@ -22,6 +18,7 @@ from skdeep import DeepEnsembleClassifier, DeepEnsembleRegressor
 
 # Private: folds and the greedy selection are compared with their definitions.
 from skdeep.estimators._ensemble_recipe import assign_folds, choose_greedily
+from tests.round_trips import WAYS
 
 SMALL = {"n_members": 4, "n_folds": 2, "max_iter": 6, "random_state": 0}
 
@@ -375,28 +372,6 @@ def test_other_seeds_give_other_ensembles():
     X, y = classes()
     first, second = (classifier(random_state=s).fit(X, y) for s in (0, 1))
     assert not np.array_equal(first.predict_proba(X), second.predict_proba(X))
-
-
-def through_joblib(model):
-    file = io.BytesIO()
-    joblib.dump(model, file)
-    file.seek(0)
-    return joblib.load(file)
-
-
-def through_skops(model):
-    data = skops.io.dumps(model)
-    untrusted = skops.io.get_untrusted_types(data=data)
-    assert all(name.startswith("skdeep.") for name in untrusted), untrusted
-    return skops.io.loads(data, trusted=untrusted)
-
-
-WAYS = {
-    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
-    "joblib": through_joblib,
-    "deepcopy": copy.deepcopy,
-    "skops": through_skops,
-}
 
 
 @pytest.fixture(scope="module")

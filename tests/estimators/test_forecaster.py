@@ -16,6 +16,10 @@ from sklearn.preprocessing import StandardScaler
 from tests.estimators.forecaster_data import (
     HORIZON,
     WINDOW,
+    as_array,
+    as_frame,
+    as_list,
+    as_numbered,
     make_frame,
     make_groups,
     small,
@@ -216,22 +220,6 @@ def test_learns_a_series_that_repeats():
 
 
 # --- the rows before the first -------------------------------------------------------
-
-
-def as_frame(X):
-    return X
-
-
-def as_numbered(X):
-    return X.reset_index(drop=True)
-
-
-def as_array(X):
-    return X.to_numpy()
-
-
-def as_list(X):
-    return X.to_numpy().tolist()
 
 
 @pytest.mark.parametrize(

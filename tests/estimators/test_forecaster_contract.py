@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import io
 import pickle
 import pickletools
 
@@ -11,7 +10,6 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-import skops.io
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
@@ -36,6 +34,7 @@ from tests.estimators.forecaster_data import (
     make_groups,
     small,
 )
+from tests.round_trips import WAYS
 
 X = make_frame()
 ARRAY = X.to_numpy()
@@ -277,26 +276,6 @@ def test_module_takes_scaled_windows():
 # --- persistence ---------------------------------------------------------------------
 
 
-def through_joblib(model):
-    file = io.BytesIO()
-    joblib.dump(model, file)
-    file.seek(0)
-    return joblib.load(file)
-
-
-def through_skops(model):
-    data = skops.io.dumps(model)
-    untrusted = skops.io.get_untrusted_types(data=data)
-    assert all(name.startswith("skdeep.") for name in untrusted), untrusted
-    return skops.io.loads(data, trusted=untrusted)
-
-
-WAYS = {
-    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
-    "joblib": through_joblib,
-    "deepcopy": copy.deepcopy,
-    "skops": through_skops,
-}
 KNOWN = make_frame(83, "abk")
 ROWS = {
     "time zone": X.tz_localize("Europe/Berlin"),

@@ -12,25 +12,15 @@ from skdeep import LSTMForecaster
 from tests.estimators.forecaster_data import (
     FEW,
     HORIZON,
+    as_array,
+    as_list,
+    as_numbered,
     assert_dates,
     make_frame,
     next_dates,
     small,
     values,
 )
-
-
-def as_numbered(X):
-    return X.reset_index(drop=True)
-
-
-def as_array(X):
-    return X.to_numpy()
-
-
-def as_list(X):
-    return X.to_numpy().tolist()
-
 
 N_ROWS = 60
 INDEXES = {

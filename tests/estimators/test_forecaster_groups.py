@@ -9,6 +9,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tests.estimators.forecaster_data import (
     HORIZON,
     WINDOW,
+    as_array,
+    as_frame,
+    as_list,
     make_frame,
     make_groups,
     small,
@@ -229,18 +232,6 @@ def test_each_series_continues_from_its_own_end():
             assert_array_equal(path.loc[key].index, expected)
     assert model.forecast_interval(2).shape == (4, 4)
     assert_array_equal(model.predict(X).index, X.index)
-
-
-def as_frame(X):
-    return X
-
-
-def as_array(X):
-    return X.to_numpy()
-
-
-def as_list(X):
-    return X.to_numpy().tolist()
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,12 @@
 """Recurrent estimators against torch's own layers, on sequences of any length."""
 
-import copy
-import io
 import itertools
 import pickle
 import pickletools
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
-import skops.io
 import torch
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -29,6 +25,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from skdeep import LSTMClassifier, LSTMRegressor, SlidingWindow
+from tests.round_trips import WAYS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
 
@@ -589,26 +586,6 @@ def test_skorch_callback_sees_sequences_of_different_lengths():
     assert model.history_[-1]["accuracy"] == pytest.approx(model.score(PADDED, y))
 
 
-def through_skops(model):
-    data = skops.io.dumps(model)
-    untrusted = skops.io.get_untrusted_types(data=data)
-    assert all(name.startswith("skdeep.") for name in untrusted), untrusted
-    return skops.io.loads(data, trusted=untrusted)
-
-
-def through_joblib(model):
-    file = io.BytesIO()
-    joblib.dump(model, file)
-    file.seek(0)
-    return joblib.load(file)
-
-
-WAYS = {
-    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
-    "joblib": through_joblib,
-    "deepcopy": copy.deepcopy,
-    "skops": through_skops,
-}
 GAPS = np.where(np.arange(T) < LENGTHS[:, None], 0.0, np.nan)
 STEPS = np.where(np.isnan(GAPS), -1, np.arange(N * T).reshape(N, T) % 3)
 TOKENS = np.where(np.isnan(GAPS), 0, 1 + np.arange(N * T).reshape(N, T) % 7)

@@ -1,12 +1,10 @@
 """User-defined modules: the trained module is the one that predicts."""
 
 import copy
-import io
 import pickle
 import warnings
 
 import cloudpickle
-import joblib
 import numpy as np
 import pytest
 import skops.io
@@ -34,6 +32,7 @@ from skdeep import (
     TrendFeatures,
 )
 from tests.estimators.module_data import FEW, X, y
+from tests.round_trips import through_joblib
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning"),
@@ -156,12 +155,6 @@ MODULES = {
     "recurrent": Recurrent,
     "local class": local_class,
 }
-
-
-def through_joblib(model):
-    file = io.BytesIO()
-    joblib.dump(model, file)
-    return joblib.load(file)
 
 
 def through_skops(model):

@@ -10,36 +10,13 @@ import pytest
 from matplotlib.colors import same_color
 from sklearn.linear_model import LinearRegression
 
-from skdeep.inspection import LimeDisplay, LimeExplanation
-
-
-def make_explanation(kind, effects, **changes):
-    """Return an explanation with these effects and arbitrary other values."""
-    effects = np.asarray(effects, float)
-    n_rows, n_units = effects.shape
-    names = [f"unit {k}" for k in range(n_units)]
-    local = 0.4 + np.nansum(effects, axis=1)
-    made_up = {
-        "rows": list(range(n_rows)),
-        "outputs": ["P(up)"] * n_rows,
-        "unit_names": names,
-        "values": np.arange(effects.size).reshape(effects.shape).astype(object),
-        "weights": effects,
-        "effects": effects,
-        "intercept": np.full(n_rows, 0.4),
-        "local_prediction": local,
-        "prediction": local + 0.01,
-        "r2": np.full(n_rows, 0.9),
-        "stability": np.full(n_rows, 0.95),
-        "num_samples": np.full(n_rows, 2000),
-        "num_features": 10,
-        "feature_names": names,
-    }
-    return LimeExplanation(kind=kind, **{**made_up, **changes})
+from skdeep.inspection import LimeDisplay
+from tests.inspection.explanation_data import make_explanation
 
 
 def table(effects, **changes):
-    return make_explanation("table", effects, **changes)
+    values = np.arange(np.size(effects)).reshape(np.shape(effects)).astype(object)
+    return make_explanation("table", effects, **{"values": values, **changes})
 
 
 def sequence(units, effects, **changes):

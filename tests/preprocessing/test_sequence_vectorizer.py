@@ -7,7 +7,6 @@ import copy
 import io
 import pickle
 
-import joblib
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -26,6 +25,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from skdeep import LSTMClassifier
 from skdeep.preprocessing import SequenceVectorizer
+from tests.round_trips import through_joblib
 
 
 # scikit-learn warns that it has only a few checks for text estimators.
@@ -260,12 +260,6 @@ def through_skops(estimator):
     data = skops.io.dumps(estimator)
     assert skops.io.get_untrusted_types(data=data) == [name]
     return skops.io.loads(data, trusted=[name])
-
-
-def through_joblib(estimator):
-    file = io.BytesIO()
-    joblib.dump(estimator, file)
-    return joblib.load(file)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,9 @@
 """SlidingWindow compared with windows cut row by row; context and calendars."""
 
 import copy
-import io
 import pickle
 import warnings
 
-import joblib
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -26,6 +24,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdeep import LSTMClassifier
 from skdeep.preprocessing import SlidingWindow
+from tests.round_trips import through_joblib
 
 ORDER = "rows are in time order: a window holds the rows before it"
 EXEMPT = {
@@ -410,12 +409,6 @@ def through_skops(estimator):
     data = skops.io.dumps(estimator)
     assert set(skops.io.get_untrusted_types(data=data)) <= set(names)
     return skops.io.loads(data, trusted=names)
-
-
-def through_joblib(estimator):
-    file = io.BytesIO()
-    joblib.dump(estimator, file)
-    return joblib.load(file)
 
 
 @pytest.mark.parametrize(
