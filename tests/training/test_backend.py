@@ -37,10 +37,10 @@ from skdeep import ModuleClassifier, OptunaSearchCV
 from tests.training.backend_cases import (
     GRID,
     X,
-    alone,
     assert_close,
     assert_same_models,
     fit_all,
+    fit_one_by_one,
     fitted,
     grid,
     jobs,
@@ -51,7 +51,7 @@ from tests.training.backend_cases import (
     searched,
     y,
 )
-from tests.training.populations import Job, fit_once, together
+from tests.training.populations import Job, fit_once, run_in_backend
 
 pytestmark = [
     pytest.mark.usefixtures("no_side_effects"),
@@ -224,7 +224,7 @@ def test_same_results(name, cores, populations):
     call, n_together = CALLS[name]
     expected = call()
     assert populations == []
-    found = together(call, cores=cores)
+    found = run_in_backend(call, cores=cores)
     # Calibration and the like magnify rounding.
     assert_close(found, expected, rtol=1e-6, atol=1e-8)
     assert max(populations, default=0) >= n_together
@@ -236,7 +236,7 @@ def test_same_results(name, cores, populations):
 )
 def test_results_are_bit_identical_on_every_run(name, cores):
     call, _ = CALLS[name]
-    first, second = (together(call, cores=cores) for _ in range(2))
+    first, second = (run_in_backend(call, cores=cores) for _ in range(2))
     for one, two in zip(numbers_of(first), numbers_of(second), strict=True):
         np.testing.assert_array_equal(one, two)
 
@@ -248,13 +248,13 @@ def test_refits_of_nested_searches_form_a_population(populations):
         return cross_val_score(grid(), X, y, cv=3)
 
     for _ in range(2):
-        together(scores)
+        run_in_backend(scores)
         assert populations == [12, 3]
         populations.clear()
 
 
 def test_fitted_searches_are_pickled():
-    search = together(lambda: grid().fit(X, y))
+    search = run_in_backend(lambda: grid().fit(X, y))
     copy = pickle.loads(pickle.dumps(search))
     np.testing.assert_array_equal(copy.predict_proba(X), search.predict_proba(X))
     assert "skdeep.training._backend" not in str(pickle.dumps(search))
@@ -302,17 +302,17 @@ def test_number_of_jobs_bounds_the_population(populations, n_jobs, where):
         return Parallel(**options)(delayed(counted)(job) for job in jobs(10))
 
     if where == "Parallel":
-        found = together(lambda: run(n_jobs=n_jobs))
+        found = run_in_backend(lambda: run(n_jobs=n_jobs))
     else:
-        found = together(run, n_jobs=n_jobs)
-    assert_same_models(found, alone(10))
+        found = run_in_backend(run, n_jobs=n_jobs)
+    assert_same_models(found, fit_one_by_one(10))
     bound = n_jobs if n_jobs is not None and 0 < n_jobs < 10 else 10
     assert counted.most == bound
     assert max(populations, default=1) == bound
 
 
 def test_number_of_jobs_of_a_search(populations):
-    found = together(lambda: searched(grid(cv=5, n_jobs=4)))
+    found = run_in_backend(lambda: searched(grid(cv=5, n_jobs=4)))
     assert_close(found, searched(grid(cv=5)))
     assert max(populations) == 4
 
@@ -327,12 +327,12 @@ def test_number_of_jobs_is_kept_after_another_call():
             fit_all()
             return first + parallel(delayed(counted)(job) for job in jobs())
 
-    assert_same_models(together(run), alone() * 2)
+    assert_same_models(run_in_backend(run), fit_one_by_one() * 2)
     assert counted.most == 2
 
 
 def test_number_of_outer_jobs_bounds_nested_calls(populations):
-    found = together(lambda: cross_val_score(grid(), X, y, cv=3, n_jobs=2))
+    found = run_in_backend(lambda: cross_val_score(grid(), X, y, cv=3, n_jobs=2))
     assert_close(found, nested_scores(cv=3))
     assert max(populations) == 8
 
@@ -348,15 +348,15 @@ def test_number_of_outer_jobs_bounds_nested_calls(populations):
 )
 def test_zero_jobs_raise(call):
     with pytest.raises(ValueError, match="n_jobs == 0 in Parallel has no meaning"):
-        together(call)
+        run_in_backend(call)
     with pytest.raises(ValueError, match="n_jobs == 0"):
-        together(fit_all, n_jobs=0)
+        run_in_backend(fit_all, n_jobs=0)
 
 
 def test_number_of_active_jobs_is_limited(monkeypatch, populations):
     """The number of threads is bounded even for very many jobs."""
     monkeypatch.setattr(backend, "_MAX_ACTIVE_JOBS", 5)
-    assert_same_models(together(lambda: fit_all(23)), alone(23))
+    assert_same_models(run_in_backend(lambda: fit_all(23)), fit_one_by_one(23))
     assert max(populations) == 5
 
 
@@ -373,7 +373,7 @@ def squares(n):
 
 
 def test_no_tasks():
-    assert together(lambda: Parallel()([])) == []
+    assert run_in_backend(lambda: Parallel()([])) == []
 
 
 def test_calls_in_one_block(populations):
@@ -382,19 +382,21 @@ def test_calls_in_one_block(populations):
         with Parallel() as parallel:
             return [*first, *fit_all(3, parallel), *fit_all(2, parallel)]
 
-    assert_same_models(together(run), [*alone(), *alone(3), *alone(2)])
+    assert_same_models(
+        run_in_backend(run), [*fit_one_by_one(), *fit_one_by_one(3), *fit_one_by_one(2)]
+    )
     assert populations == [4, 3, 2]
 
 
 def test_jobs_in_batches():
-    found = together(lambda: fit_all(7, Parallel(batch_size=3)))
-    assert_same_models(found, alone(7))
+    found = run_in_backend(lambda: fit_all(7, Parallel(batch_size=3)))
+    assert_same_models(found, fit_one_by_one(7))
 
 
 @pytest.mark.parametrize("pre_dispatch", ["all", 1, 2, "n_jobs"])
 def test_dispatch_in_advance(pre_dispatch):
-    found = together(lambda: fit_all(6, Parallel(3, pre_dispatch=pre_dispatch)))
-    assert_same_models(found, alone(6))
+    found = run_in_backend(lambda: fit_all(6, Parallel(3, pre_dispatch=pre_dispatch)))
+    assert_same_models(found, fit_one_by_one(6))
 
 
 # -- memory ----------------------------------------------------------------------------
@@ -403,18 +405,18 @@ def test_dispatch_in_advance(pre_dispatch):
 @pytest.mark.parametrize("budget", [0, -1, "2GB", 1.5, float("inf"), True, [1]])
 def test_invalid_memory_budget(budget):
     with pytest.raises(ValueError, match="memory_budget must be"):
-        together(fit_all, memory_budget=budget)
+        run_in_backend(fit_all, memory_budget=budget)
 
 
 def test_unknown_option():
     with pytest.raises(TypeError, match="color"):
-        together(fit_all, color="blue")
+        run_in_backend(fit_all, color="blue")
 
 
 @pytest.mark.parametrize("budget", [1, 60_000, 2**40, np.int64(10**9), None])
 def test_memory_budget_splits_a_population(cores, populations, budget):
-    found = together(lambda: fit_all(12), memory_budget=budget, cores=cores)
-    assert_same_models(found, alone(12))
+    found = run_in_backend(lambda: fit_all(12), memory_budget=budget, cores=cores)
+    assert_same_models(found, fit_one_by_one(12))
     # While no fit waits, each core may start a job.
     least, most = {1: (1, cores), 60_000: (2, 6)}.get(budget, (12, 12))
     assert least <= max(populations) <= most
@@ -423,7 +425,7 @@ def test_memory_budget_splits_a_population(cores, populations, budget):
 
 @pytest.mark.parametrize("budget", [1, 60_000])
 def test_memory_budget_and_nested_searches(cores, budget):
-    found = together(
+    found = run_in_backend(
         lambda: cross_val_score(grid(), X, y, cv=2), memory_budget=budget, cores=cores
     )
     np.testing.assert_allclose(found, nested_scores())
@@ -446,7 +448,7 @@ def test_other_estimators(cores, n_jobs):
         scores = [cross_val_score(m, X, y, **options) for m in models.values()]
         return scores + fitted(voting)
 
-    assert_close(together(lambda: call(n_jobs), cores=cores), call(1))
+    assert_close(run_in_backend(lambda: call(n_jobs), cores=cores), call(1))
 
 
 def test_forest_in_a_job_starts_no_threads(monkeypatch):
@@ -458,7 +460,7 @@ def test_forest_in_a_job_starts_no_threads(monkeypatch):
 
     monkeypatch.setattr(threading.Thread, "start", counted)
     forest = RandomForestClassifier(20, random_state=0)
-    together(lambda: cross_val_score(forest, X, y, cv=3))
+    run_in_backend(lambda: cross_val_score(forest, X, y, cv=3))
     assert started.count("skdeep") == 3
 
 
@@ -482,7 +484,7 @@ def test_modules_that_draw_from_global_generators(cores):
             return_estimator=True,
         )
 
-    assert_close(together(call, cores=cores), call())
+    assert_close(run_in_backend(call, cores=cores), call())
 
 
 class FitsAnother(Callback):
@@ -496,7 +498,7 @@ def test_a_fit_within_a_fit(cores):
     """Fits with callbacks take turns to use torch's generators, without a deadlock."""
     model = network(callbacks=[FitsAnother()])
     jobs = [Job(model, X[:n], y[:n]) for n in (120, 130, 140)]
-    found = together(
+    found = run_in_backend(
         lambda: Parallel()(
             delayed(fit_once)(job) for job in [*jobs, Job(network(), X, y)]
         ),
@@ -515,7 +517,7 @@ class CrossValidates(Callback):
 def test_a_search_within_a_fit(cores):
     model = network(callbacks=[CrossValidates()])
     jobs = [Job(model, X[:n], y[:n]) for n in (120, 130, 140)]
-    found = together(
+    found = run_in_backend(
         lambda: Parallel()(delayed(fit_once)(job) for job in jobs), cores=cores
     )
     assert_same_models(found, [fit_once(job) for job in jobs])
@@ -540,5 +542,7 @@ def test_a_fit_within_a_scikit_learn_callback(cores):
         return network().set_callbacks(Hook()).fit(X[:n], y[:n])
 
     sizes = (120, 130, 140)
-    found = together(lambda: Parallel()(delayed(run)(n) for n in sizes), cores=cores)
+    found = run_in_backend(
+        lambda: Parallel()(delayed(run)(n) for n in sizes), cores=cores
+    )
     assert_same_models(found, [run(n) for n in sizes])

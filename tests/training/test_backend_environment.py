@@ -23,10 +23,10 @@ from sklearn.model_selection import (
 from skdeep import MLPRegressor
 from tests.training.backend_cases import (
     X,
-    alone,
     assert_close,
     assert_same_models,
     fit_all,
+    fit_one_by_one,
     grid,
     jobs,
     nested_scores,
@@ -34,7 +34,7 @@ from tests.training.backend_cases import (
     pipeline,
     y,
 )
-from tests.training.populations import fit_once, together
+from tests.training.populations import fit_once, run_in_backend
 
 pytestmark = [
     pytest.mark.usefixtures("no_side_effects"),
@@ -70,7 +70,7 @@ def test_another_configuration_in_a_job(cores, options):
             return scores_of_fold(fold)
 
     expected = scores_of_folds()
-    found = together(
+    found = run_in_backend(
         lambda: Parallel()(delayed(run)(fold) for fold in range(2)), cores=cores
     )
     np.testing.assert_allclose(found, expected)
@@ -84,14 +84,16 @@ def test_fits_outside_of_jobs_and_after_them():
         fit_all()
         return before, [fit_once(job) for job in jobs()]
 
-    for models in together(run):
-        assert_same_models(models, alone())
+    for models in run_in_backend(run):
+        assert_same_models(models, fit_one_by_one())
 
 
 def test_any_bit_generator(populations):
     rng = np.random.RandomState(np.random.PCG64(0))
     expected = cross_val_score(network(random_state=rng), X, y, cv=4)
-    found = together(lambda: cross_val_score(network(random_state=rng), X, y, cv=4))
+    found = run_in_backend(
+        lambda: cross_val_score(network(random_state=rng), X, y, cv=4)
+    )
     np.testing.assert_allclose(found, expected)
     assert populations == [4]
 
@@ -101,7 +103,7 @@ def test_no_reference_cycles(cores):
     gc.collect()
     gc.disable()
     try:
-        together(lambda: cross_val_score(network(), X, y, cv=12), cores=cores)
+        run_in_backend(lambda: cross_val_score(network(), X, y, cv=12), cores=cores)
         # A fit has about 400 objects; joblib itself leaves a few for each call.
         assert gc.collect() < 100
     finally:
@@ -124,7 +126,7 @@ def test_two_schedulers_at_once(cores):
         for thread in threads:
             thread.join()
 
-    together(both, cores=cores)
+    run_in_backend(both, cores=cores)
     assert len(found) == 2
     for scores in found.values():
         np.testing.assert_allclose(scores, nested_scores())
@@ -146,7 +148,7 @@ def test_one_backend_in_two_threads(cores):
         for thread in threads:
             thread.join()
 
-    together(both, cores=cores)
+    run_in_backend(both, cores=cores)
     for i in range(2):
         np.testing.assert_allclose(found[i], nested_scores(cv=2 + i))
 
@@ -160,9 +162,9 @@ def test_scikit_learn_settings_apply_in_jobs():
         with config_context(assume_finite=True, working_memory=77):
             return cross_val_score(model, X, y, cv=3, scoring=score_of_setting)
 
-    assert together(lambda: scores(network())).tolist() == [78.0] * 3
+    assert run_in_backend(lambda: scores(network())).tolist() == [78.0] * 3
     nested = BaggingClassifier(network(), 2, random_state=0)
-    assert together(lambda: scores(nested)).tolist() == [78.0] * 3
+    assert run_in_backend(lambda: scores(nested)).tolist() == [78.0] * 3
 
 
 def test_metadata_routing():
@@ -186,7 +188,7 @@ def test_metadata_routing():
                 ),
             ]
 
-    assert_close(together(call), call())
+    assert_close(run_in_backend(call), call())
 
 
 def weighted_accuracy(y, predicted, sample_weight):
@@ -203,7 +205,7 @@ def test_fit_parameters_of_scikit_learn():
             grid().fit(X, y, **params).cv_results_,
         ]
 
-    assert_close(together(call), call())
+    assert_close(run_in_backend(call), call())
 
 
 def test_regressors(populations):
@@ -212,14 +214,14 @@ def test_regressors(populations):
         search = GridSearchCV(model, {"alpha": [0.0, 1.0]}, cv=3)
         return search.fit(X, X[:, 0]).cv_results_["mean_test_score"]
 
-    assert_close(together(call), call())
+    assert_close(run_in_backend(call), call())
     assert populations == [6]
 
 
 def test_estimators_are_not_modified():
     model = pipeline()
     before = str(model.get_params())
-    together(lambda: cross_val_score(model, X, y))
+    run_in_backend(lambda: cross_val_score(model, X, y))
     assert str(model.get_params()) == before
     assert str(clone(model)) == str(model)
     with pytest.raises(Exception, match="not fitted"):

@@ -195,12 +195,12 @@ def fit_in_turns(models):
     "parameters", [{}, {"callbacks": [Draws()]}], ids=["plain", "callback"]
 )
 def test_fits_in_turns_equal_separate_fits(parameters):
-    alone = [make(seed=seed, **parameters).fit(X, y) for seed in range(3)]
+    fit_one_by_one = [make(seed=seed, **parameters).fit(X, y) for seed in range(3)]
     models = [make(seed=seed, **parameters) for seed in range(3)]
     order, errors = fit_in_turns(models)
     assert not errors
     assert order == [0, 1, 2] * EPOCHS
-    for model, expected in zip(models, alone, strict=True):
+    for model, expected in zip(models, fit_one_by_one, strict=True):
         np.testing.assert_array_equal(weights(model), weights(expected))
 
 

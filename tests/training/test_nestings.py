@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdeep import MLPClassifier
-from tests.training.populations import record_populations, together
+from tests.training.populations import record_populations, run_in_backend
 
 X, y = load_iris(return_X_y=True)
 ROWS = np.random.default_rng(0).permutation(len(X))[:60]
@@ -167,7 +167,7 @@ def check_nestings(block, cores, n_nestings, monkeypatch):
         options = [{}, {}, {"n_jobs": 3}, {"memory_budget": 1}][rng.integers(4)]
         expected = outcome(without_jobs(model), by_folds)
         call = partial(outcome, model, by_folds)
-        found = together(call, seconds=120, cores=cores, **options)
+        found = run_in_backend(call, seconds=300, cores=cores, **options)
         _assert_same(found, expected, model)
         errors += isinstance(expected, type)
         left = [t for t in threading.enumerate() if t.name == "skdeep"]

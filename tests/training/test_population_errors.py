@@ -28,12 +28,12 @@ from tests.training.population_data import (
     y_numbers,
 )
 from tests.training.populations import (
+    assert_same_as_separate_fits,
     assert_same_fit,
-    assert_together_as_apart,
+    fit_in_backend,
     fit_once,
-    fit_together,
-    others_nightly,
-    together,
+    mark_others_nightly,
+    run_in_backend,
 )
 
 pytestmark = [
@@ -59,7 +59,7 @@ def test_divergence_does_not_affect_other_fits(chunks):
     jobs = jobs_of(models, [(X_numbers, y_numbers)])
     expected, found = (
         [fit_or_error(job) for job in jobs],
-        fit_together(jobs, fit_or_error),
+        fit_in_backend(jobs, fit_or_error),
     )
     assert chunks == [4]
     for i in (0, 2):
@@ -81,7 +81,7 @@ def test_a_search_keeps_the_candidates_that_do_not_diverge(chunks):
     with pytest.warns(FitFailedWarning, match=failed):
         expected = search()
     with pytest.warns(FitFailedWarning, match=failed):
-        found = together(search)
+        found = run_in_backend(search)
     for name in ("mean_test_score", "std_test_score"):
         one, two = (s.cv_results_[name] for s in (found, expected))
         assert np.isnan(one).tolist() == [False, True, False]
@@ -89,7 +89,7 @@ def test_a_search_keeps_the_candidates_that_do_not_diverge(chunks):
     assert max(chunks) >= 3
 
 
-@pytest.mark.parametrize("early_stopping", others_nightly([True, "loss"], True))
+@pytest.mark.parametrize("early_stopping", mark_others_nightly([True, "loss"], True))
 @pytest.mark.filterwarnings("ignore:Training diverged:UserWarning")
 def test_divergence_after_good_epochs(chunks, early_stopping):
     """The best epoch is kept, and the other members continue."""
@@ -101,7 +101,7 @@ def test_divergence_after_good_epochs(chunks, early_stopping):
     jobs = jobs_of(models, [(X_numbers, y_numbers)])
     expected, found = (
         [fit_or_error(job) for job in jobs],
-        fit_together(jobs, fit_or_error),
+        fit_in_backend(jobs, fit_or_error),
     )
     for one, two in zip(found, expected, strict=True):
         assert type(one) is type(two)
@@ -128,7 +128,7 @@ def test_number_of_warnings_equals_that_of_separate_fits(chunks):
 
     expected = warned(lambda jobs: [fit_once(job) for job in jobs])
     assert sum(n for (kind, _), n in expected.items() if kind is ConvergenceWarning) > 4
-    assert warned(fit_together) == expected
+    assert warned(fit_in_backend) == expected
 
 
 @pytest.mark.parametrize("filters", ["always", "error"])
@@ -148,7 +148,7 @@ def test_search_raises_the_same_number_of_warnings(chunks, filters):
         kinds = Counter(w.category for w in caught)
         return found.cv_results_["mean_test_score"], kinds
 
-    (expected, kinds), (found, found_kinds) = search(), together(search)
+    (expected, kinds), (found, found_kinds) = search(), run_in_backend(search)
     assert found_kinds == kinds
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
@@ -174,7 +174,7 @@ def test_an_error_in_one_chunk_does_not_affect_others(monkeypatch):
         for size, alpha in zip(sizes, (1.0, 7.0), strict=True)
     ]
     jobs = jobs_of(models)
-    found = fit_together(jobs, run)
+    found = fit_in_backend(jobs, run)
     expected = [fit_once(job) for job in jobs[:N_FOLDS]]
     for one, two, job in zip(found, expected, jobs, strict=False):
         assert_same_fit(one, two, job.X)
@@ -198,7 +198,7 @@ def test_an_error_before_any_chunk_leaves_no_fit_untrained(monkeypatch):
     monkeypatch.setattr(population, "make_chunks", fails)
     jobs = jobs_of([classifier()])
     expected = [fit_once(job) for job in jobs]
-    for one, two, job in zip(fit_together(jobs, run), expected, jobs, strict=True):
+    for one, two, job in zip(fit_in_backend(jobs, run), expected, jobs, strict=True):
         if isinstance(one, MemoryError):
             assert "too large" in str(one)
         else:
@@ -216,20 +216,20 @@ def test_chunks_do_not_change_results(chunks, monkeypatch, cache, cores):
         for alpha in (0.0, 1.0)
         for dropout in (0.0, 0.2)
     ]
-    assert_together_as_apart(jobs_of(models), cores=cores)
+    assert_same_as_separate_fits(jobs_of(models), cores=cores)
     assert sum(chunks) == N_FOLDS * len(models)
     assert max(chunks) <= {1: cores, 2**15: 4, 2**40: 4}[cache]
     assert len(chunks) >= min(cores, 2)
 
 
 def test_more_cores_than_fits(chunks):
-    assert_together_as_apart(jobs_of([classifier()], [(X, y)]), cores=2)
+    assert_same_as_separate_fits(jobs_of([classifier()], [(X, y)]), cores=2)
     assert chunks == [1]
 
 
 def test_many_fits(chunks):
     models = [classifier(alpha=a, max_iter=2) for a in np.geomspace(1e-4, 1, 12)]
-    assert_together_as_apart(jobs_of(models), cores=2)
+    assert_same_as_separate_fits(jobs_of(models), cores=2)
     assert sum(chunks) == 24
     assert len(chunks) < 12
 
@@ -306,9 +306,9 @@ def test_errors_of_tasks():
     tasks = [task_of(m, X_numbers, y_numbers).task for m in models]
     errors = train_together(tasks)
     assert [type(error) for error in errors] == [type(None), ValueError, type(None)]
-    alone = task_of(models[0], X_numbers, y_numbers).task
-    train(alone)
-    assert_same_training(tasks[0], alone)
+    fit_one_by_one = task_of(models[0], X_numbers, y_numbers).task
+    train(fit_one_by_one)
+    assert_same_training(tasks[0], fit_one_by_one)
 
 
 def test_no_tasks():

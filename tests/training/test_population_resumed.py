@@ -7,11 +7,11 @@ from sklearn.model_selection import learning_curve
 
 from tests.training.population_data import X, classifier, jobs_of, y
 from tests.training.populations import (
+    assert_same_as_separate_fits,
     assert_same_fit,
-    assert_together_as_apart,
+    fit_in_backend,
     fit_once,
-    fit_together,
-    together,
+    run_in_backend,
 )
 
 pytestmark = [
@@ -56,7 +56,7 @@ def fit_partly_then_whole(job):
 )
 def test_training_that_is_continued(chunks, run, params):
     jobs = jobs_of([classifier(**params), classifier(**params, alpha=1.0)])
-    assert_together_as_apart(jobs, run)
+    assert_same_as_separate_fits(jobs, run)
     assert max(chunks) > 1
 
 
@@ -70,7 +70,7 @@ def test_trainings_after_different_numbers_of_steps(chunks):
         return model.partial_fit(job.X, job.y)
 
     models = [classifier(alpha=alpha) for alpha in (0.0, 1.0)]
-    assert_together_as_apart(jobs_of(models, [(X, y), (X[::-1], y[::-1])]), run)
+    assert_same_as_separate_fits(jobs_of(models, [(X, y), (X[::-1], y[::-1])]), run)
     assert sum(chunks) == 8
 
 
@@ -85,7 +85,7 @@ def test_learning_curve_by_parts(chunks):
             exploit_incremental_learning=True,
         )
 
-    expected, found = scores(), together(scores)
+    expected, found = scores(), run_in_backend(scores)
     for one, two in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-9)
     assert max(chunks) > 1
@@ -107,7 +107,7 @@ def test_generators_as_seeds(chunks):
     ]
     jobs = jobs_of(models)
     expected = [run(job) for job in jobs]
-    found = fit_together(jobs, run)
+    found = fit_in_backend(jobs, run)
     for one, two, job in zip(found, expected, jobs, strict=True):
         assert_same_fit(one, two, job.X)
         state, other = one.random_state.get_state(), two.random_state.get_state()
@@ -124,7 +124,7 @@ def test_generators_of_fits_that_end_early(chunks):
         for n, alpha in [(4, 0.0), (2, 0.1), (6, 1.0), (2, 0.2)]
     ]
     jobs = jobs_of(models, data)
-    expected, found = list(map(fit_once, jobs)), fit_together(jobs)
+    expected, found = list(map(fit_once, jobs)), fit_in_backend(jobs)
     for one, two in zip(found, expected, strict=True):
         assert_same_fit(one, two, X)
         np.testing.assert_array_equal(
@@ -138,7 +138,7 @@ def test_without_seeds(chunks):
     """Every fit draws one seed, in any order."""
     jobs = jobs_of([classifier(random_state=None)])
     states = []
-    for fit_all in (lambda jobs: list(map(fit_once, jobs)), fit_together):
+    for fit_all in (lambda jobs: list(map(fit_once, jobs)), fit_in_backend):
         np.random.seed(5)  # noqa: NPY002
         found = fit_all(jobs)
         states.append(np.random.get_state())  # noqa: NPY002
