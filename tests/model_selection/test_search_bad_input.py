@@ -94,7 +94,7 @@ def test_invalid_search_spaces(space, error, message):
 
 def test_unknown_pipeline_parameters_raise_before_any_fit():
     model = make_pipeline(StandardScaler(), FailsForParameters())
-    space = {"stubborn__bad": [1], "mlp__alpha": uniform(0, 1)}
+    space = {"failsforparameters__bad": [1], "mlp__alpha": uniform(0, 1)}
     with pytest.raises(ValueError, match="'mlp__alpha', which is not a parameter"):
         search(model, space).fit(X, y)
 
