@@ -116,7 +116,7 @@ def outside_imports(path):
 
 
 @pytest.mark.parametrize("library", ["lime", "skimage"])
-def test_no_statement_imports(library):
+def test_library_is_not_imported_by_a_statement(library):
     """lime is for tests only, and import_optional names the extra of scikit-image."""
     names = {name for path in SOURCES for name in imports(parse(path))}
     assert not {name for name in names if name.split(".")[0] == library}

@@ -42,7 +42,7 @@ def test_header_languages_of_investing_com(tmp_path, header):
     assert prices.iloc[0].tolist() == [12, 14, 11, 13, 5000]
 
 
-# --- what is inferred, and what errors say ----------------------------------------
+# --- inferred formats and error messages ------------------------------------------
 
 
 def test_inferred_format_is_in_attrs(tmp_path):

@@ -22,7 +22,7 @@ COLOURS = np.array(["red", "green", "blue"])
 
 @pytest.fixture(scope="module")
 def columns():
-    """Two columns of categories around one of numbers, and a target by the first."""
+    """Categories, numbers, categories, and a target that depends on the first column."""
     rng = np.random.default_rng(0)
     colour = COLOURS[rng.integers(0, 3, N)]
     size = rng.integers(1, 5, N)
@@ -124,7 +124,7 @@ def test_all_containers_give_the_same_network(columns, reference, form):
     assert model.coefs_[0].shape[0] == 1 + 3 + 3
 
 
-def test_order_of_pandas_categories_does_not_matter(columns):
+def test_order_of_pandas_categories_has_no_effect(columns):
     *parts, y = columns
     X = as_pandas(*parts)
     model = small().fit(X, y)

@@ -258,7 +258,7 @@ def test_reported_losses_use_sample_weights():
         pytest.param("lbfgs", "dense", marks=pytest.mark.nightly),
     ],
 )
-def test_passes_scikit_learns_weight_equivalence(solver, check):
+def test_scikit_learn_weight_equivalence(solver, check):
     model = MLPClassifier(loss="pairwise_auc", solver=solver, max_iter=100)
     run = {
         "dense": check_sample_weight_equivalence_on_dense_data,

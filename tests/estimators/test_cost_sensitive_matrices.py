@@ -174,7 +174,7 @@ def test_constant_decision_with_a_rare_class_warns(strategy, n):
     ],
     ids=["int", "text", "object", "float", "trade"],
 )
-def test_abstains_where_cheapest(labels, abstain):
+def test_abstains_where_that_is_cheapest(labels, abstain):
     model = CostSensitiveClassifier(
         LogisticRegression(),
         3,

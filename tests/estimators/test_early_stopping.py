@@ -22,7 +22,7 @@ ROWS = np.arange(200, dtype=float)
 def training_rows_of(**params):
     """Return, from the weights, which rows were trained on.
 
-    Every row has a column of its own: a weight moves only if the row is trained on.
+    Every row has its own column: a weight changes only if the row is trained on.
     """
     X = np.eye(60)
     params = {
@@ -65,7 +65,7 @@ def test_random_part_has_every_class():
     model = MLPClassifier(
         early_stopping=True, validation_fraction=0.2, max_iter=1, random_state=0
     )
-    # With every prediction alike the score is the share of a class among the rows.
+    # If all predictions are equal, the score is the fraction of a class in the rows.
     scores = {
         model.set_params(learning_rate_init=1e-300).fit(X * 0, y).validation_scores_[0]
     }
@@ -180,7 +180,7 @@ def stopped(request, make):
     return model.fit(X[:-1], y[:-1], X_val=valid[0], y_val=valid[1]), valid
 
 
-def test_stops_n_iter_no_change_after_the_best(stopped):
+def test_stops_n_iter_no_change_epochs_after_the_best(stopped):
     model, _ = stopped
     assert model.n_iter_ < 150
     if model.early_stopping == "loss":

@@ -186,7 +186,7 @@ def test_sets_have_different_hyperparameters():
     assert "learning_rate_init" in repr(model.members_[0])
 
 
-# -- what is learned -------------------------------------------------------------------
+# -- quality of fits -------------------------------------------------------------------
 
 
 def test_linear_target_is_learned():

@@ -437,7 +437,7 @@ def test_score_ignores_missing_targets():
         (1e100, 0, "float32"),
     ],
 )
-def test_tiny_and_huge_units_do_not_matter(factor, offset, dtype):
+def test_tiny_and_huge_units_do_not_change_forecasts(factor, offset, dtype):
     X = make_frame(columns=["a"]).round(1)
     model = small(dtype=dtype, symmetric=False).fit(X)
     other = small(dtype=dtype, symmetric=False).fit(factor * X + offset)
@@ -511,7 +511,7 @@ def test_y_outside_X_is_forecast_from_the_columns():
 
 
 @pytest.mark.parametrize("parameters", [{}, {"symmetric": False}], ids=str)
-def test_units_of_columns_do_not_matter(parameters):
+def test_units_of_columns_do_not_change_forecasts(parameters):
     X = make_frame()
     model = small(target_columns="a", max_iter=2, **parameters).fit(X[:60])
     other = small(target_columns="a", max_iter=2, **parameters).fit(10 * X[:60] + 5)
@@ -521,7 +521,7 @@ def test_units_of_columns_do_not_matter(parameters):
     assert_allclose(scaled, 10 * ends + 5, rtol=1e-6)
 
 
-def test_units_of_y_do_not_matter():
+def test_forecasts_scale_with_the_units_of_y():
     X = make_frame()
     y = X["a"]
     model = small(max_iter=2).fit(X[:60], y[:60])

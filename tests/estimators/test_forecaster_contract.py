@@ -103,7 +103,7 @@ def test_grid_search():
     assert_array_equal(search.best_estimator_.forecast(), expected)
 
 
-def test_pipeline_keeps_dates_if_asked_to():
+def test_pipeline_with_pandas_output_keeps_the_dates():
     pipeline = make_pipeline(StandardScaler(), small(target_columns="a"))
     pipeline.set_output(transform="pandas").fit(X[:60], X["a"][:60])
     forecasts = pipeline.predict(X[60:])

@@ -18,7 +18,7 @@ from tests.estimators.forecaster_data import (
 )
 
 
-def test_order_of_series_does_not_matter():
+def test_order_of_series_does_not_change_forecasts():
     X = make_groups()
     model = small(groups="series").fit(X[:90])
     by_series = X.sort_values("series", kind="stable")
@@ -92,7 +92,7 @@ def two_scales(n_rows=60):
 
 
 @pytest.mark.parametrize("with_y", [False, True])
-def test_scale_of_one_series_does_not_matter_to_another(with_y):
+def test_scale_of_one_series_does_not_change_forecasts_of_another(with_y):
     _, X = two_scales()
     is_big = X["series"] == "big"
     columns = ["y", "other"]
@@ -103,7 +103,7 @@ def test_scale_of_one_series_does_not_matter_to_another(with_y):
         small(groups="series", max_iter=2, target_columns=None).fit(rows, y)
         for rows, y in zip([X, other], targets, strict=True)
     )
-    # Columns that are no targets may share a scale, which depends on all series.
+    # Columns that are not targets may share a scale, which depends on all series.
     rtol = 0.5 if with_y else 1e-6
     for method in ("forecast", "forecast_interval"):
         found, expected = getattr(same, method)(), getattr(model, method)()
@@ -176,7 +176,7 @@ def test_short_series_are_left_out_of_training():
     assert_array_equal(paths.loc["brief"], new.loc["new"])
 
 
-def test_a_series_too_short_for_validation_rows_is_trained_on_whole():
+def test_series_too_short_for_validation_rows_has_training_rows_only():
     X = pd.concat(
         [make_frame(80).assign(series="x"), make_frame(15).assign(series="y")]
     )

@@ -382,7 +382,7 @@ def test_other_seeds_give_other_forecasts():
     assert (first != second).all(axis=None)
 
 
-def test_global_generators_do_not_matter():
+def test_global_generators_do_not_change_results():
     X = make_frame()
     forecasts = []
     for seed in (1, 2):

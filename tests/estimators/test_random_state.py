@@ -65,7 +65,7 @@ def test_other_seeds_give_other_networks(make, data):
     assert not np.array_equal(parameters_of(first), parameters_of(second))
 
 
-def test_global_generators_do_not_matter(make, data):
+def test_global_generators_do_not_change_results(make, data):
     fitted = []
     for seed in (1, 2):
         torch.manual_seed(seed)
@@ -158,7 +158,7 @@ class _StartsThread(Callback):
         self.seen.add(("own", torch.get_num_threads()))
 
 
-def test_a_small_fit_uses_one_thread_and_leaves_other_threads_alone(two_threads):
+def test_small_fit_uses_one_thread_and_does_not_affect_others(two_threads):
     X, y = make_classification(random_state=0)
     _StartsThread.seen.clear()
     MLPClassifier(max_iter=2, callbacks=[_StartsThread()]).fit(X, y)

@@ -152,7 +152,7 @@ def test_raw_scores_equal_torch(cell, num_layers, bidirectional, lengths):
 @every_cell
 @every_layout
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["equal", "different"])
-def test_step_follows_torchs_gradient(cell, num_layers, bidirectional, lengths):
+def test_step_equals_torch_gradient_step(cell, num_layers, bidirectional, lengths):
     x = X if lengths is None else PADDED
     model = classifier(
         cell=cell,
@@ -330,7 +330,7 @@ def test_containers_and_padding_do_not_change_predictions(form, bidirectional):
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_a_single_sequence_is_predicted_like_in_a_batch(bidirectional):
+def test_single_sequence_is_predicted_as_in_a_batch(bidirectional):
     model = regressor(bidirectional=bidirectional).fit(PADDED, Y_NUMBERS)
     expected = model.predict(PADDED)
     for i in range(N):
@@ -424,7 +424,7 @@ def test_read_only_memory_is_not_changed():
         np.testing.assert_array_equal(x, before)
 
 
-def test_values_that_sum_to_infinity_are_not_padding():
+def test_values_whose_sum_overflows_are_not_padding():
     large = X.copy()
     large[0, 0, 0] = large[1, 1, 1] = 1e308
     model = classifier(max_iter=1).fit(X, y)
@@ -456,7 +456,7 @@ def test_learns_from_the_first_step(cell):
 def adding_problem(n, n_steps, seed):
     """Sequences of numbers, two of them marked, whose sum is wanted.
 
-    Hochreiter & Schmidhuber's adding problem: nothing but long memory helps.
+    Hochreiter & Schmidhuber's adding problem, which needs long memory.
     """
     rng = np.random.default_rng(seed)
     values, marks = rng.uniform(size=(n, n_steps)), np.zeros((n, n_steps))

@@ -396,7 +396,7 @@ def test_numeric_target_containers(form):
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float32"])
-def test_labels_keep_their_type_where_nothing_is_padded(dtype):
+def test_labels_without_padding_keep_their_type(dtype):
     whole = np.nan_to_num(X)
     labels = (np.arange(N * T).reshape(N, T) % 2).astype(dtype)
     model = classifier().fit(whole, labels)

@@ -157,7 +157,7 @@ def test_learns_from_documents(cell):
     assert states.shape == (3, 16)
 
 
-def test_order_of_words_matters():
+def test_order_of_words_is_learned():
     """The classes differ only in the order of two words."""
     rng = np.random.default_rng(0)
     label = rng.integers(0, 2, 120)

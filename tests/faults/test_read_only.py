@@ -32,7 +32,7 @@ def test_read_only_storage(kind, tmp_path, unbroken):
 
     def read_only():
         mount_small_disk(tmp_path)
-        # In a process of its own, so that no file stays open for writing.
+        # In a separate process, so that no file stays open for writing.
         run_in_fork(lambda: bool(search(storage).fit(X, y)), outcome)
         make_read_only(tmp_path)
         return (

@@ -462,7 +462,7 @@ PARAMETERS |= {
 
 
 class Returning(nn.Module):
-    """A network whose output is changed into something else."""
+    """A network whose output is replaced by another value."""
 
     def __init__(self, n_features, n_outputs, change=None):
         super().__init__()

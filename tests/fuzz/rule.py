@@ -97,7 +97,7 @@ class Case:
     Parameters
     ----------
     subject : Subject
-        What is called.
+        The function or class that is called.
     method : str or None
         Its method.
     parameters : dict

@@ -141,7 +141,7 @@ def test_unknown_words_have_no_effect(linear):
     assert by_word(explanation, 1)["qqq"] == pytest.approx(0, abs=1e-9)
 
 
-def test_case_is_ignored_if_the_vectorizer_ignores_it(linear):
+def test_case_is_ignored_like_in_the_vectorizer(linear):
     text = "Good, good: GOOD! Über größer"
     assert explain(linear, [text]).unit_names_ == ["good", "über", "größer"]
     minds = make_pipeline(CountVectorizer(lowercase=False), LogisticRegression())

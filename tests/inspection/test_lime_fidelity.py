@@ -355,7 +355,7 @@ def test_effects_add_up_to_the_local_prediction(classifier, selection, link):
 @pytest.mark.parametrize(
     "selection", ["highest_weights", "forward_selection", "lasso_path"]
 )
-def test_selection_keeps_the_units_that_matter(selection):
+def test_selection_keeps_the_units_with_effects(selection):
     explanation = explain(
         LINEAR, X[:2], background=X, feature_selection=selection, num_features=3
     )
@@ -413,7 +413,7 @@ def test_forward_selection_of_copies():
 
 
 @pytest.mark.parametrize("selection", ["highest_weights", "forward_selection"])
-def test_selection_gives_the_others_no_weight(selection):
+def test_units_that_are_not_selected_have_no_weight(selection):
     row = MEAN + [[0.1, 0.1, 0.1, 1]]  # has its largest effect in the last column
     explanation = explain(
         LINEAR, row, background=X, feature_selection=selection, num_features=1

@@ -47,7 +47,7 @@ def colored(n_colors, axis):
     [IMAGES, colored(1, 1), colored(3, 1), colored(1, 3), colored(3, 3)],
     ids=["gray", "1 first", "3 first", "1 last", "3 last"],
 )
-def test_superpixels_over_the_patch_the_model_reads(regressor, images):
+def test_top_superpixels_are_those_that_the_model_reads(regressor, images):
     model = regressor(patch)
     explanation = explain(model, images[:2], groups="superpixel", n_segments=12)
     assert explanation.kind == "image"

@@ -177,7 +177,7 @@ def test_noise_comes_from_background_sequences(regressor):
 
 @pytest.mark.parametrize("shape", [(10, 4), (30, 10)])
 @pytest.mark.parametrize("seed", range(3))
-def test_finds_the_three_cells_the_model_reads(classifier, shape, seed):
+def test_top_cells_are_those_that_the_model_reads(classifier, shape, seed):
     generator = np.random.default_rng(seed)
     read = generator.choice(shape[0] * shape[1], 3, replace=False)
     background = generator.normal(size=(100, *shape))

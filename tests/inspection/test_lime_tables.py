@@ -383,16 +383,16 @@ class TestSeed:
     explain = partial(lime_explain, model, X[:2] / SD, background=X / SD)
 
     @pytest.mark.parametrize("seed", [0, 7, 2**32 - 1])
-    def test_repeats(self, seed):
+    def test_equal_seeds_give_equal_explanations(self, seed):
         first = self.explain(random_state=seed)
         np.random.random(3)  # noqa: NPY002 - the test is about the global generator
         assert_same(first, self.explain(random_state=seed), rtol=0)
 
-    def test_decides_the_draws(self):
+    def test_seeds_determine_the_draws(self):
         first, second = (self.explain(random_state=s, num_samples=99) for s in (0, 1))
         assert np.abs(first.weights_ - second.weights_).max() > 1e-6
 
-    def test_of_a_generator_moves_on(self):
+    def test_generator_as_seed_advances(self):
         generator = np.random.RandomState(3)
         first, second = (
             self.explain(random_state=generator, num_samples=99) for _ in range(2)
@@ -401,7 +401,7 @@ class TestSeed:
         assert_same(first, again, rtol=0)
         assert np.abs(first.weights_ - second.weights_).max() > 1e-6
 
-    def test_of_none_comes_from_numpys_generator(self):
+    def test_seed_none_uses_numpys_global_generator(self):
         found = []
         for _ in range(2):
             np.random.seed(5)  # noqa: NPY002 - the test is about the global generator
@@ -410,7 +410,7 @@ class TestSeed:
         again = self.explain(random_state=None, num_samples=99)
         assert np.abs(again.weights_ - found[0].weights_).max() > 1e-6
 
-    def test_leaves_global_generators_alone(self):
+    def test_global_generators_are_not_changed(self):
         def states():
             numpy = np.random.get_state()  # noqa: NPY002
             return [*numpy[1], *numpy[2:], *torch.get_rng_state().tolist()]

@@ -421,7 +421,7 @@ def test_savings_of_constant_and_perfect_decisions():
 
 
 @pytest.mark.parametrize("alpha", [1, 4])
-def test_nothing_to_save(alpha):
+def test_savings_without_any_cost(alpha):
     """As for scikit-learn's D² scores."""
     assert savings_score([0, 0], [0, 0], alpha=alpha) == 1.0
     assert savings_score([0, 0], [0, 1], alpha=alpha) == 0.0

@@ -154,7 +154,7 @@ def test_verbose_shows_the_best_score(capsys):
 # -- pruning ---------------------------------------------------------------------------
 
 
-def test_prunes_by_epoch_through_a_pipeline():
+def test_networks_in_a_pipeline_are_pruned_by_epoch():
     before = set(threading.enumerate())
     found = search(n_trials=5, pruner=PruneAt(2)).fit(X, Y)
     assert list(found.cv_results_["state"]) == ["complete"] + ["pruned"] * 4
@@ -165,7 +165,7 @@ def test_prunes_by_epoch_through_a_pipeline():
     assert set(threading.enumerate()) <= before
 
 
-def test_prunes_other_estimators_between_folds():
+def test_other_estimators_are_pruned_between_folds():
     found = linear(n_trials=3, pruner=PruneAt(1)).fit(X, Y)
     assert list(found.cv_results_["state"]) == ["complete", "pruned", "pruned"]
     assert list(found.study_.trials[1].intermediate_values) == [0, 1]

@@ -91,7 +91,7 @@ def test_timeout_of_a_locked_database(tmp_path, monkeypatch):
 
 
 @pytest.mark.nightly
-def test_waits_for_a_locked_database(tmp_path):
+def test_locked_database_is_waited_for(tmp_path):
     path = tmp_path / "search.db"
     url = f"sqlite:///{path}"
     linear(storage=url, n_trials=1).fit(X, Y)

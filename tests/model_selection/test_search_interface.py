@@ -228,7 +228,7 @@ def test_lists_and_text_columns():
     assert search(model, space, n_trials=2).fit(frame, y).score(frame, y) > 0.5
 
 
-def test_an_estimator_without_targets():
+def test_estimator_without_targets():
     found = search(KMeans(random_state=0, n_init=1), {"n_clusters": [2, 3, 4]}).fit(X)
     assert found.best_params_["n_clusters"] == 4 or found.best_score_ < 0
     assert found.predict(X).shape == (90,)

@@ -290,7 +290,7 @@ def test_passwords_are_not_shown(kind):
 
 
 @pytest.mark.parametrize("kind", ["plain", "an option"])
-def test_passwords_are_not_shown_by_meta_estimators(kind):
+def test_meta_estimators_do_not_show_passwords(kind):
     given = search(URLS[kind])
     grid = GridSearchCV(make_pipeline(given), {"optunasearchcv__n_trials": [1]})
     for one in (given, clone(given), make_pipeline(given), grid):

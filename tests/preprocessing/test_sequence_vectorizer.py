@@ -113,7 +113,7 @@ def test_documents_are_analyzed_once():
     assert seen == ["a b", "c"]
 
 
-def test_inverse_transform_gives_the_tokens_back(documents):
+def test_inverse_transform_returns_the_tokens(documents):
     vectorizer = SequenceVectorizer(min_df=2)
     ids = vectorizer.fit_transform(documents)
     analyze = CountVectorizer().build_analyzer()
@@ -165,7 +165,7 @@ def test_vocabulary_can_be_reused(documents):
     assert_array_equal(reverse.fit_transform(["cat dog"]), [[3, 2]])
 
 
-def test_bytes_files_and_names_of_files(tmp_path):
+def test_bytes_files_and_file_names(tmp_path):
     texts = ["café crème", "crème brûlée"]
     expected = SequenceVectorizer().fit_transform(texts)
     raw = [text.encode("latin-1") for text in texts]

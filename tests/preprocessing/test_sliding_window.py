@@ -165,7 +165,7 @@ def test_output_is_always_an_array(container):
     assert_array_equal(windows, expected)
 
 
-def test_pipeline_can_be_asked_to_keep_the_dates():
+def test_pipeline_with_pandas_output_keeps_the_dates():
     frame = make_frame()
     pipeline = make_pipeline(StandardScaler(), SlidingWindow(4))
     pipeline.set_output(transform="pandas").fit(frame[:30])
@@ -188,7 +188,7 @@ def test_rows_that_continue_use_the_training_rows_as_context(context, window):
     assert_array_equal(transformer.transform(frame[25:26]), expected[:1])
 
 
-def test_pad_never_sees_the_training_rows():
+def test_pad_does_not_use_the_training_rows():
     frame = make_frame()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -259,7 +259,7 @@ def test_gap_and_overlap_are_padded():
         assert_array_equal(windows, reference([], later.to_numpy(), 6))
 
 
-def test_window_may_change_after_fit():
+def test_window_may_be_changed_after_fit():
     frame = make_frame()
     transformer = SlidingWindow(6).fit(frame[:25]).set_params(window=3)
     expected = reference(frame.to_numpy()[:25], frame.to_numpy()[25:], 3)
@@ -316,7 +316,7 @@ def test_next_date_of_the_calendar_continues(index, cut, is_plain):
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_dates_left_out_are_not_bridged(index, cut, n_skipped):
+def test_rows_after_skipped_dates_are_padded(index, cut, n_skipped):
     X = pd.DataFrame({"a": np.arange(len(index)) * 1.0}, index)
     transformer = SlidingWindow(3).fit(X[:cut])
     with pytest.warns(UserWarning, match="do not start right after"):

@@ -132,7 +132,7 @@ def test_exponential_averages_equal_their_definitions_once_settled(prices, indic
     )
 
 
-def test_first_rows_are_nan_and_no_later_one(indicators):
+def test_only_the_first_rows_are_nan(indicators):
     assert indicators.iloc[59].isna().any()
     assert not indicators.iloc[60:].isna().any(axis=None)
     assert np.isfinite(indicators.iloc[60:].to_numpy()).all()
@@ -158,13 +158,13 @@ def test_indicators_do_not_depend_on_the_scale_of_prices_and_volumes(
 # --- columns ---------------------------------------------------------------------
 
 
-def test_columns_are_found_in_any_case_and_order(prices, indicators):
+def test_column_names_in_any_case_and_order(prices, indicators):
     shuffled = prices[["volume", "low", "close", "open", "high"]]
     shuffled = shuffled.rename(columns=str.title)
     assert_array_equal(make_features().fit_transform(shuffled), indicators)
 
 
-def test_close_alone_gives_the_indicators_that_need_no_more(prices, indicators):
+def test_close_only_gives_the_indicators_of_closing_prices(prices, indicators):
     result = make_features().fit_transform(prices[["close"]])
     assert 10 < result.shape[1] < indicators.shape[1]
     pd.testing.assert_frame_equal(result, indicators[result.columns])
@@ -288,7 +288,7 @@ def test_several_tickers_raise(prices, by):
     assert closes.get_feature_names_out()[0] == "AAPL_return_1"
 
 
-def test_two_levels_without_a_close_are_columns_without_names():
+def test_two_column_levels_without_a_close_are_separate_prices():
     columns = pd.MultiIndex.from_product([["a", "b"], [1, 2]])
     features = TrendFeatures().fit(pd.DataFrame(np.ones((5, 4)), columns=columns))
     assert len(features.get_feature_names_out()) == 4 * 15
@@ -307,7 +307,7 @@ def test_adjusted_close_adjusts_all_prices_of_the_day(prices, indicators, name):
     assert_allclose(features.transform(raw[CUT:]), indicators[CUT:], atol=1e-9)
 
 
-def test_an_adjusted_close_alone_is_a_price_and_zeros_are_valid(prices):
+def test_adjusted_close_only_is_a_price_and_zeros_are_valid(prices):
     alone = prices[["close"]].set_axis(["Adj Close"], axis=1)
     assert TrendFeatures().fit(alone).get_feature_names_out()[0] == "Adj Close_return_1"
     zeros = pd.DataFrame(np.zeros((70, 3)), columns=["close", "adj close", "volume"])
@@ -391,7 +391,7 @@ def test_rows_from_within_training_never_see_its_end(prices, context, start):
         assert_array_equal(features.transform(prices[start:]), alone)
 
 
-def test_a_gap_is_not_bridged_unless_asked(prices, indicators):
+def test_gaps_are_bridged_with_context_train_only(prices, indicators):
     later = prices[CUT + 10 :]  # more days than between any two training rows
     alone = TrendFeatures(context="pad").fit_transform(later)
     with pytest.warns(UserWarning, match="do not start right after"):
@@ -456,7 +456,7 @@ def test_single_training_row_has_no_time_step(prices):
         TrendFeatures().fit(prices[:1]).transform(prices[1:])
 
 
-def test_the_training_rows_are_not_shared(prices):
+def test_training_rows_are_copied(prices):
     array = prices[["close"]].to_numpy().copy()
     features = TrendFeatures(context="train").fit(array[:CUT])
     before = features.transform(array[CUT:])

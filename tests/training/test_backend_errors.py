@@ -239,7 +239,7 @@ def test_timeout_of_jobs():
         )
 
 
-def test_system_allows_no_more_threads(monkeypatch):
+def test_no_thread_can_be_started(monkeypatch):
     """If no thread can be started there is an error, or the job runs later."""
     real, started = threading.Thread.start, []
 
@@ -290,7 +290,7 @@ def test_an_interrupt_while_a_thread_is_started(monkeypatch, is_started):
     assert_same_models(run_in_backend(run, cores=2), fit_one_by_one())
 
 
-def test_population_that_fails_as_a_whole(monkeypatch):
+def test_error_in_training_a_whole_population(monkeypatch):
     """No fit returns untrained, and the backend still works."""
 
     def fails(*args):

@@ -94,7 +94,7 @@ def test_results_of_two_calls_in_turns(n_jobs):
     assert_same_models(second, fit_one_by_one(5))
 
 
-def test_a_job_that_fits_between_the_results_of_its_own_call():
+def test_job_that_fits_while_it_consumes_a_generator():
     def run(i):
         return [(model, fit_once(jobs()[i])) for model in generator_of(3)]
 
@@ -105,7 +105,7 @@ def test_a_job_that_fits_between_the_results_of_its_own_call():
         assert_same_models(own, [fit_one_by_one()[i]] * 3)
 
 
-def test_a_job_with_other_calls_between_the_results_of_its_own():
+def test_job_with_calls_while_it_consumes_a_generator():
     def run(i):
         return [(model, fit_all(2)) for model in generator_of(3)]
 

@@ -63,7 +63,7 @@ class Annealed(nn.Module):
 
 
 class ScaledLoss(nn.Module):
-    """A loss with a parameter of its own."""
+    """A loss with a trainable parameter."""
 
     def __init__(self):
         super().__init__()

@@ -569,7 +569,7 @@ def test_validation_of_networks_with_different_inputs():
     assert np.isfinite([record["valid_loss"] for record in train(task).history]).all()
 
 
-def test_averaged_weights_of_the_second_learner_alone_are_kept():
+def test_averaged_weights_of_the_second_learner_only_are_kept():
     x, y = noisy_line()
     common = dict(solver="sgd", momentum=0.0, max_iter=4, learning_rate_init=0.05)
     _, averaged, _ = fit_two_learners(

@@ -80,7 +80,7 @@ def assert_same_weights(one, two, rtol=1e-9):
 
 
 @pytest.mark.parametrize("case", ["dense", "autograd"])
-def test_scale_of_sample_weights_does_not_matter(case):
+def test_scale_of_sample_weights_has_no_effect(case):
     kind, params, rows, target = CASES[case]
     # The penalty is divided by the sum of the weights.
     one, ten = (
@@ -313,7 +313,7 @@ def to_float32(rows):
 
 
 def fit_and_score(model, rows, target):
-    """Return a score of training rows, and what is predicted."""
+    """Return the score on the training rows, and the predictions."""
     if target is None:
         model.fit(rows)
         predicted = model.predict(rows[:250])

@@ -264,7 +264,7 @@ def test_schedules_scale_each_group(name, schedule):
     np.testing.assert_allclose(rates, np.outer(shares, first), rtol=1e-12)
 
 
-def test_plateau_lowers_all_groups_alike():
+def test_plateau_lowers_the_rates_of_all_groups():
     watch = RecordsRates()
     model = model_of(
         two_rates,

@@ -315,7 +315,7 @@ def test_read_only_data():
     assert_same_as_separate_fits(jobs_of([classifier()], data))
 
 
-def test_data_are_not_changed():
+def test_data_are_not_modified():
     data = folds()
     copies = [(part.copy(), target.copy()) for part, target in data]
     fit_in_backend(jobs_of([classifier(), classifier(solver="sgd")], data))
