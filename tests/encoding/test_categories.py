@@ -22,7 +22,7 @@ COLOURS = np.array(["red", "green", "blue"])
 
 @pytest.fixture(scope="module")
 def columns():
-    """Categories, numbers, categories, and a target that depends on the first column."""
+    """Categories, numbers, categories, and a target that depends on the first ones."""
     rng = np.random.default_rng(0)
     colour = COLOURS[rng.integers(0, 3, N)]
     size = rng.integers(1, 5, N)

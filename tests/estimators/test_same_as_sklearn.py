@@ -61,10 +61,10 @@ def output(estimator, X):
 
 
 def skip_if_sklearn_is_inconsistent(y, solver):
-    """Leave out lbfgs on several targets.
+    """Skip lbfgs on several targets.
 
-    scikit-learn gives it the mean of the losses over targets with the gradient of
-    their sum, so that its line search goes by what is not the derivative.
+    There scikit-learn combines the mean of the losses over targets with the gradient of
+    their sum, so its line search gets a wrong derivative.
     """
     if y.ndim == 2 and y.dtype.kind == "f" and solver == "lbfgs":
         pytest.skip("scikit-learn's loss and gradient differ by a factor")
