@@ -42,7 +42,7 @@ class SmallNetwork(nn.Sequential):
         super().__init__(hidden, nn.ReLU(), nn.Linear(8, n_outputs))
 
 
-# Few wide steps: the checks that compare accuracies pass all the same.
+# Few wide steps, which suffice for the checks that compare accuracies.
 FAST = {"learning_rate_init": 0.1, "max_iter": 20}
 LINE = LogisticRegression()
 SMALL = MLPClassifier((8,), solver="lbfgs", max_iter=15)
@@ -154,7 +154,7 @@ def expected_failures(estimator):
 SLOW = {("DeepEnsembleClassifier", "check_class_weight_classifiers")}
 
 
-def name_of(check):
+def check_id(check):
     """Return the name of a check and the options that it is called with."""
     options = check.keywords if isinstance(check, functools.partial) else {}
     while isinstance(check, functools.partial):
@@ -166,7 +166,7 @@ def checks_of(estimator, is_wanted):
     """Yield the checks of an estimator that are wanted, as parameters of a test."""
     failures = expected_failures(estimator)
     for _, check in estimator_checks_generator(estimator):
-        name, options = name_of(check)
+        name, options = check_id(check)
         if not is_wanted(name, options):
             continue
         marks = []
@@ -201,18 +201,18 @@ def test_every_estimator_is_checked():
     named = [getattr(skdeep, name) for name in skdeep.__all__]
     public = {each for each in named if hasattr(each, "fit")}
     checked = {type(estimator) for estimator in ESTIMATORS}
-    # It takes documents, for which scikit-learn has no checks.
+    # It takes documents; scikit-learn has hardly any checks for them.
     assert public - checked == {SequenceVectorizer}
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 # scikit-learn's splitter asks whether infinite labels are whole numbers.
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
-# The checks' arrays have no dates that tell whether they follow the training rows.
+# The arrays of the checks have no dates to compare with the training rows.
 @pytest.mark.filterwarnings(
     "ignore:(LSTMForecaster|SlidingWindow|TrendFeatures):UserWarning"
 )
-# Nor have they many rows to learn a threshold from.
+# They also have few rows for tuning a threshold.
 @pytest.mark.filterwarnings("ignore:strategy '.*' found it cheapest:UserWarning")
 # The checks make data frames of any rows, and few of them.
 @pytest.mark.filterwarnings("ignore:LSTM.* reads the .* named columns:UserWarning")

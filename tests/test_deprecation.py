@@ -7,6 +7,7 @@ import warnings
 import pytest
 from sklearn.base import BaseEstimator, clone
 
+# Private: nothing public is deprecated at present.
 from skdeep._deprecation import deprecated, renamed_parameters
 
 
@@ -43,7 +44,7 @@ def only_warning(function):
     return result, str(warning.message)
 
 
-def test_function():
+def test_deprecated_function():
     result, message = only_warning(lambda: old_function(1, y=3))
     assert result == 4
     assert message == (
@@ -54,7 +55,7 @@ def test_function():
     assert list(inspect.signature(old_function).parameters) == ["x", "y"]
 
 
-def test_class():
+def test_deprecated_class():
     model, message = only_warning(lambda: OldEstimator(a=2))
     assert message == "OldEstimator is deprecated and will be removed in skdeep 9.0."
     assert isinstance(model, OldEstimator)
@@ -74,11 +75,11 @@ def test_renamed_parameter():
     assert model.hidden_size == 7
 
 
-def test_the_new_name_does_not_warn():
+def test_new_name_does_not_warn():
     assert Renamed(hidden_size=4).hidden_size == 4
     assert Renamed(4).set_params(hidden_size=5).hidden_size == 5
 
 
-def test_both_names_are_an_error():
+def test_both_names_raise():
     with pytest.raises(TypeError, match="'hidden_size' and also 'width'"):
         Renamed(hidden_size=4, width=5)

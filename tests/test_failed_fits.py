@@ -33,6 +33,8 @@ from skdeep import (
     OptunaSearchCV,
 )
 from skdeep.callbacks import Checkpoint
+
+# Private: ensembles take no callbacks, so an interrupt is sent from here.
 from skdeep.training._epochs import Fit
 
 X, y = make_classification(40, 4, random_state=0)
@@ -45,7 +47,7 @@ _sent_by_a_thread = threading.Lock()
 
 
 def interrupt():
-    """Send the signal that Ctrl-C sends; from threads only one in a test."""
+    """Send SIGINT like Ctrl-C; threads send at most one in a test."""
     is_main = threading.current_thread() is threading.main_thread()
     if is_main or _sent_by_a_thread.acquire(blocking=False):
         signal.raise_signal(signal.SIGINT)
@@ -53,7 +55,7 @@ def interrupt():
 
 @pytest.fixture(autouse=True)
 def _end_all_jobs():
-    """Wait for jobs that were interrupted: none may send a signal to the next test."""
+    """Wait for interrupted jobs, so that none sends a signal during the next test."""
     before = set(threading.enumerate())
     yield
     for thread in set(threading.enumerate()) - before:

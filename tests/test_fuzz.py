@@ -1,4 +1,4 @@
-"""Odd arguments of every public name: a call works, or says which argument is wrong.
+"""Call every public name with odd arguments: it works, or names the wrong argument.
 
 ``tools/fuzz.py`` runs any number of cases, or a single one again.
 """
@@ -32,8 +32,8 @@ def outcomes_of(numbers):
         return {number: run(number, SEED) for number in numbers}
 
 
-def broken(outcomes):
-    """Return how to run each case again that breaks the rule, and why it does."""
+def faults_of(outcomes):
+    """Return, for each case that breaks the rule, how to repeat it and the reason."""
     return [
         f"python tools/fuzz.py --seed {SEED} --case {number}  # {outcome.case}: "
         + "; ".join(outcome.faults)
@@ -42,22 +42,22 @@ def broken(outcomes):
     ]
 
 
-def test_the_rule_holds():
+def test_rule_holds():
     outcomes = outcomes_of(range(N_CASES))
-    assert not broken(outcomes), "\n".join(broken(outcomes))
-    # Cases that all work, or all fail, would test little.
+    assert not faults_of(outcomes), "\n".join(faults_of(outcomes))
+    # If all cases worked, or all failed, they would test little.
     worked = sum(outcome.error is None for outcome in outcomes.values())
     assert N_CASES / 8 < worked < N_CASES * 7 / 8
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("start", range(N_CASES, N_NIGHTLY, 185))
-def test_the_rule_holds_in_more_cases(start):
+def test_rule_holds_in_more_cases(start):
     outcomes = outcomes_of(range(start, start + 185))
-    assert not broken(outcomes), "\n".join(broken(outcomes))
+    assert not faults_of(outcomes), "\n".join(faults_of(outcomes))
 
 
-def test_every_public_name_is_a_subject():
+def test_every_public_name_is_fuzzed():
     assert public_names() <= {subject.name for subject in SUBJECTS}
 
 
@@ -76,32 +76,32 @@ def test_cases_can_be_repeated():
         assert str(make_case(number, 1)) == str(make_case(number, 1))
 
 
-def refused(X):
+def raises_named_error(X):
     raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
 
-def unnamed(X):
+def raises_unnamed_error(X):
     raise ValueError("setting an array element with a sequence")
 
 
-def from_inside(X):
+def raises_inside_numpy(X):
     pd.Series(X[:, 0]).loc["X"]
 
 
-def changing(X):
+def changes_input(X):
     X[0] = 7
 
 
-def dividing(X):
+def warns_about_division(X):
     return X / np.zeros(1)
 
 
 FAULTS = {
-    refused: "RuntimeError is not of scikit-learn's kinds",
-    unnamed: "ValueError names no argument",
-    from_inside: "KeyError is not of scikit-learn's kinds",
-    changing: "X was changed",
-    dividing: "RuntimeWarning .*divide by zero|NaN or infinity",
+    raises_named_error: "RuntimeError is not of scikit-learn's kinds",
+    raises_unnamed_error: "ValueError names no argument",
+    raises_inside_numpy: "KeyError is not of scikit-learn's kinds",
+    changes_input: "X was changed",
+    warns_about_division: "RuntimeWarning .*divide by zero|NaN or infinity",
 }
 
 
@@ -113,7 +113,7 @@ def test_faults_are_found(function):
     assert re.search(FAULTS[function], last)
 
 
-def test_a_call_that_works_has_no_faults():
+def test_successful_call_has_no_faults():
     subject = Subject("right", np.sum, {})
     case = Case(subject, None, {}, {"a": np.ones(3)}, {"a": "ones"}, False)
     assert judge(case).faults == []

@@ -1,4 +1,4 @@
-"""What ``import skdeep`` loads, and what it says of another package of that name."""
+"""``import skdeep`` loads few modules, and warns of another package of that name."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ def test_import_loads_no_large_library():
 
 
 @pytest.mark.slow
-def test_import_of_an_estimator_loads_what_it_needs_alone():
+def test_importing_an_estimator_loads_only_its_dependencies():
     optional = ["optuna", "matplotlib", "lime", "skimage", "sqlalchemy"]
     done = run(
         "import sys; from skdeep import MLPClassifier; "
@@ -29,7 +29,7 @@ def test_import_of_an_estimator_loads_what_it_needs_alone():
 
 
 @pytest.mark.slow
-def test_joblib_knows_the_backend_after_the_import():
+def test_import_registers_the_joblib_backend():
     done = run(
         "import skdeep, joblib\n"
         "with joblib.parallel_config(backend='skdeep', n_jobs=2):\n"
@@ -38,7 +38,7 @@ def test_joblib_knows_the_backend_after_the_import():
     assert (done.stdout, done.stderr) == ("[1, 2]\n", "")
 
 
-def test_an_unknown_name_is_an_attribute_error():
+def test_unknown_name_raises_attribute_error():
     import skdeep
 
     with pytest.raises(AttributeError, match="MLPClasifier"):
@@ -48,7 +48,7 @@ def test_an_unknown_name_is_an_attribute_error():
 @pytest.mark.parametrize(
     ("record", "warns"), [("skdeep/__init__.py,,\n", True), ("", False)]
 )
-def test_another_project_in_the_same_folder_is_reported(tmp_path, record, warns):
+def test_warns_if_another_package_named_skdeep_is_installed(tmp_path, record, warns):
     metadata = tmp_path / "skdeep-1.7.13.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Name: skdeep\nVersion: 1.7.13\n")

@@ -87,7 +87,7 @@ def test_parts_import_in_one_direction(path):
 
 
 @pytest.mark.parametrize("library", HOMES)
-def test_library_has_one_home(library):
+def test_library_is_imported_by_one_part_only(library):
     users = {
         part_of(p)
         for p in SOURCES
@@ -118,13 +118,13 @@ def outside_imports(path):
 
 
 @pytest.mark.parametrize("library", ["lime", "skimage"])
-def test_no_statement_imports(library):
+def test_library_is_not_imported_by_a_statement(library):
     """lime is for tests only, and import_optional names the extra of scikit-image."""
     names = {name for path in SOURCES for name in imports(parse(path))}
     assert not {name for name in names if name.split(".")[0] == library}
 
 
-def test_every_part_has_a_rule():
+def test_every_part_has_an_import_rule():
     folders = {p.name for p in ROOT.iterdir() if (p / "__init__.py").exists()}
     assert folders <= set(PARTS)
 

@@ -15,8 +15,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 
 from skdeep import LSTMRegressor, MLPClassifier, MLPRegressor, SlidingWindow
-from skdeep._input_checks import check_file_name
+
+# Private: not in skdeep.__all__; users filter by its base class in scikit-learn.
 from skdeep._versions import SkdeepVersionWarning
+from skdeep.callbacks import Checkpoint
 
 X = np.random.RandomState(0).normal(size=(40, 3))
 y = np.arange(40) % 2
@@ -92,7 +94,7 @@ def test_loading_a_model_of_another_release_warns_at_the_users_line(
         ({"alpha": 10**400}, "'alpha' .* an int of more than 64 bits"),
     ],
 )
-def test_parameters(parameters, message):
+def test_misspelled_parameters_get_a_suggestion(parameters, message):
     with pytest.raises(InvalidParameterError, match=message):
         MLPClassifier(**parameters).fit(X, y)
 
@@ -129,13 +131,13 @@ def test_invalid_file_names(tmp_path):
         with pytest.raises(
             ValueError, match=f"^path must name a file.*{message}|^path"
         ):
-            check_file_name(path, "path")
+            Checkpoint(path)
     for path in (3, None, b"file"):
         with pytest.raises((TypeError, ValueError), match="^path must"):
-            check_file_name(path, "path")
+            Checkpoint(path)
 
 
-def test_file_names(tmp_path):
+def test_valid_file_names(tmp_path):
     (tmp_path / "there").touch()
-    check_file_name(tmp_path / "there", "path")
-    check_file_name(str(tmp_path / "not there"), "path")
+    Checkpoint(tmp_path / "there")
+    Checkpoint(str(tmp_path / "not there"))

@@ -1,4 +1,4 @@
-"""The deliberate breakages of ``tools/mutations.py`` fit the code, and are tried."""
+"""The mutations of ``tools/mutations.py`` fit the code, and the tool runs them."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tools.mutations import Mutation, load, parse, try_all
 
 ROOT = Path(__file__).parents[1]
 
-pytestmark = pytest.mark.nightly  # a change of the code need not adapt the list at once
+pytestmark = pytest.mark.nightly  # the list may be adapted some time after a change
 
 CODE = "def double(x):\n    return x + x\n"
 TEST = "from code_of_tree import double\n\ndef test():\n    assert double({}) == {}\n"
@@ -22,7 +22,7 @@ def test_mutation_fits_the_code(mutation):
 
 
 @pytest.mark.parametrize("value, outcome", [(2, "survived"), (3, "caught")])
-def test_outcomes(tmp_path, value, outcome):
+def test_mutation_is_caught_or_survives(tmp_path, value, outcome):
     for name, text in {
         "skdeep/code_of_tree.py": CODE,
         "tests/test_code.py": TEST.format(value, 2 * value),

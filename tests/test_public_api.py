@@ -44,7 +44,7 @@ def packages():
     return ["skdeep", *(module.name for module in found if module.ispkg)]
 
 
-def constants_then_classes(name):
+def sort_key(name):
     """Order names as the linter does: CONSTANTS, Classes, the rest."""
     return (not name.isupper(), not name[0].isupper(), name)
 
@@ -64,7 +64,7 @@ def public_methods(cls):
 @pytest.mark.parametrize("package", packages())
 def test_all_is_sorted_and_complete(package):
     module = importlib.import_module(package)
-    assert list(module.__all__) == sorted(module.__all__, key=constants_then_classes)
+    assert list(module.__all__) == sorted(module.__all__, key=sort_key)
     assert len(set(module.__all__)) == len(module.__all__)
     for name in module.__all__:
         assert hasattr(module, name)

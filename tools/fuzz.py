@@ -1,9 +1,9 @@
 """Call every public name with odd arguments, and report what breaks the rule.
 
-A call works, or raises a ValueError or the like that names the argument::
+The rule: a call works, or raises an error that names the argument::
 
     python tools/fuzz.py --cases 10000 --seed 0
-    python tools/fuzz.py --seed 0 --case 123     # run one again, with its traceback
+    python tools/fuzz.py --seed 0 --case 123     # repeat one, with its traceback
 """
 
 import argparse
@@ -25,10 +25,12 @@ def main():
     """Run the cases; return the number of those that broke the rule."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=1000, help="number of cases")
-    parser.add_argument("--start", type=int, default=0, help="number of the first")
+    parser.add_argument("--start", type=int, default=0, help="number of the first case")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--case", type=int, help="run this case alone")
-    parser.add_argument("--examples", type=int, default=3, help="cases shown of a kind")
+    parser.add_argument("--case", type=int, help="run only this case")
+    parser.add_argument(
+        "--examples", type=int, default=3, help="cases shown per kind of fault"
+    )
     options = parser.parse_args()
     with bounds():
         if options.case is not None:
@@ -72,7 +74,7 @@ def run_all(numbers, options):
 
 
 def kind_of(fault):
-    """Return the text that faults of a kind share, without numbers and values."""
+    """Return the text that faults of the same kind share: no numbers, no values."""
     text = re.sub(r"0x[0-9a-f]+|\d+", "N", fault)
     return re.sub(r"'[^']*'|\"[^\"]*\"", "'…'", text)[:100].replace("\n", " ")
 

@@ -1,7 +1,7 @@
-"""Kill fits at random moments, resume them, and compare them with unbroken ones.
+"""Kill fits at random moments, resume them, and compare with uninterrupted fits.
 
-A 60-epoch fit of each kind is killed (kill -9) again and again in a process of its own,
-resumed each time from its checkpoint, and compared bit by bit::
+A 60-epoch fit of each kind runs in its own process. It is killed repeatedly (kill -9),
+resumed from its checkpoint each time, and compared bit by bit::
 
     python tools/kill_and_resume.py [--kills 20] [--seed 0] [KIND ...]
 """
@@ -35,7 +35,7 @@ def make(kind):
 
 
 def fit(kind, path, result):
-    """Fit in a forked process; return its number."""
+    """Fit in a forked process; return its process id."""
     process = os.fork()
     if process:
         return process
@@ -51,14 +51,14 @@ def fit(kind, path, result):
 
 
 def is_equal(one, two):
-    """Say whether two fits have come to the same, to the last bit."""
+    """Return whether two fits have bit-identical results."""
     arrays = zip(one[1], two[1], strict=True)
     same = all(np.array_equal(a, b, equal_nan=True) for a, b in arrays)
     return one[0] == two[0] and same and one[2] == two[2]
 
 
 def trial(kind, n_kills, rng):
-    """Return how many kills came in time, and whether the result is the same."""
+    """Return how many kills hit a running fit, and whether the results are equal."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         started = time.perf_counter()
@@ -88,8 +88,8 @@ def main():
     rng = np.random.default_rng(options.seed)
     for kind in options.kinds:
         in_time, same = trial(kind, options.kills, rng)
-        outcome = "equal to the bit" if same else "DIFFERENT"
-        print(f"{kind}: {in_time} of {options.kills} kills before the end, {outcome}")
+        outcome = "bit-identical" if same else "DIFFERENT"
+        print(f"{kind}: {in_time} of {options.kills} kills during training, {outcome}")
 
 
 if __name__ == "__main__":

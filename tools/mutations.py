@@ -83,7 +83,7 @@ class Result:
 
 
 def load(path: Path = LIST) -> list[Mutation]:
-    """Return the mutations of a list, whose ids must differ."""
+    """Read the list of mutations; their ids must be unique."""
     found = tomllib.loads(path.read_text(encoding="utf-8"))["mutation"]
     mutations = [Mutation(**each) for each in found]
     repeated = [id for id, n in Counter(m.id for m in mutations).items() if n > 1]
@@ -106,7 +106,7 @@ def copy_tree(tree: Path) -> Path:
 
 
 def stages(mutation: Mutation, tree: Path, extra: list[str]) -> list[list[str]]:
-    """Return the arguments of the runs of pytest, the likely catchers first."""
+    """Return the arguments of the runs of pytest, starting with ``first``."""
     first = [name for name in mutation.first if (tree / name).exists()]
     rest = [mutation.folder]
     if mutation.folder == "tests/estimators":
@@ -118,7 +118,7 @@ def stages(mutation: Mutation, tree: Path, extra: list[str]) -> list[list[str]]:
 
 
 def run_pytest(tree: Path, arguments: list[str], limit: float) -> tuple[str, str]:
-    """Return how a run of pytest ended, and the first test that failed."""
+    """Return the outcome of a run of pytest and the first test that failed."""
     command = [sys.executable, "-m", "pytest", *PYTEST, *arguments]
     environment = {
         **os.environ,
@@ -179,7 +179,7 @@ def try_mutation(mutation: Mutation, tree: Path, options) -> Result:
 
 
 def try_all(mutations: list[Mutation], options) -> list[Result]:
-    """Try the mutations, some at a time, each in a copy that no other uses."""
+    """Try the mutations in parallel; each thread has its own copy of the tree."""
     local, results, copies = threading.local(), [], []
     lock = threading.Lock()
 
@@ -191,8 +191,8 @@ def try_all(mutations: list[Mutation], options) -> list[Result]:
         with lock:
             results.append(result)
             place = f"{len(results)}/{len(mutations)}"
-            told = f"{result.outcome:9} {result.seconds:6.1f} s  {result.id}"
-            print(f"{place:>8}  {told}  {result.caught_by[:100]}", flush=True)
+            line = f"{result.outcome:9} {result.seconds:6.1f} s  {result.id}"
+            print(f"{place:>8}  {line}  {result.caught_by[:100]}", flush=True)
             if options.out:
                 table = [asdict(each) for each in results]
                 options.out.write_text(json.dumps(table, indent=1))
@@ -207,7 +207,7 @@ def try_all(mutations: list[Mutation], options) -> list[Result]:
 
 
 def report(mutations: list[Mutation], results: list[Result]) -> None:
-    """Print how many were caught in each subpackage, and those that were not."""
+    """Print the number caught in each subpackage, and the mutations that were not."""
     by_id = {result.id: result for result in results}
     parts = sorted({Path(m.file).parts[1] for m in mutations})
     print(f"\n{'subpackage':18} {'mutations':>9} {'caught':>7}")
@@ -227,17 +227,25 @@ def report(mutations: list[Mutation], results: list[Result]) -> None:
 def parse(arguments=None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", metavar="ID", help="try these alone")
-    parser.add_argument("--jobs", type=int, default=1, help="mutations at a time")
+    parser.add_argument("--only", nargs="+", metavar="ID", help="try only these")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="number of mutations tried in parallel"
+    )
     parser.add_argument("--out", type=Path, help="write the results to this JSON file")
     parser.add_argument("--tree", type=Path, default=ROOT, help="the tree to copy")
     parser.add_argument(
-        "--limit", type=float, default=900, help="seconds for a run of pytest"
+        "--limit", type=float, default=900, help="time limit of a run of pytest, in s"
     )
     parser.add_argument(
-        "--pytest", nargs="*", default=[], metavar="OPTION", help="more for pytest"
+        "--pytest",
+        nargs="*",
+        default=[],
+        metavar="OPTION",
+        help="further options of pytest",
     )
-    parser.add_argument("--check", action="store_true", help="do not run any test")
+    parser.add_argument(
+        "--check", action="store_true", help="only check that the list fits the code"
+    )
     return parser.parse_args(arguments)
 
 

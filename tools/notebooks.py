@@ -17,7 +17,7 @@ import nbformat
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-# The metadata of a stored notebook, apart from the hash: nothing of the machine.
+# The metadata of a stored notebook besides the hash: nothing about the machine.
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -25,7 +25,7 @@ METADATA = {
 
 
 def notebook_paths():
-    """Return the path of every notebook, in order of its number."""
+    """Return the paths of the notebooks, in order of their numbers."""
     return sorted(FOLDER.glob("*.ipynb"))
 
 
@@ -52,7 +52,7 @@ def hash_code(notebook):
 
 
 def tidied(notebook):
-    """Return the notebook without what differs from one run or machine to the next."""
+    """Return the notebook without anything that differs between runs or machines."""
     code = {"code_hash": hash_code(notebook)}
     notebook.metadata = nbformat.from_dict(METADATA | {"skdeep": code})
     for number, cell in enumerate(notebook.cells):

@@ -17,7 +17,7 @@ from tests.datasets.price_files import FORMATS, PLAIN, YAHOO, check, expect, rea
 
 
 @pytest.mark.parametrize("vendor", FORMATS)
-def test_vendors(tmp_path, vendor):
+def test_vendor_formats(tmp_path, vendor):
     text, expected = FORMATS[vendor]
     check(read(tmp_path, text), expected)
 
@@ -37,12 +37,12 @@ LANGUAGES = [
 
 
 @pytest.mark.parametrize("header", LANGUAGES)
-def test_languages_of_investing_com(tmp_path, header):
+def test_header_languages_of_investing_com(tmp_path, header):
     prices = read(tmp_path, header + "\n2024-01-02,13,12,14,11,5.00K,1%\n")
     assert prices.iloc[0].tolist() == [12, 14, 11, 13, 5000]
 
 
-# --- what is inferred, and what errors say ----------------------------------------
+# --- inferred formats and error messages ------------------------------------------
 
 
 def test_inferred_format_is_in_attrs(tmp_path):
@@ -94,7 +94,7 @@ CONTAINERS = {
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
-def test_encodings_line_ends_and_archives(tmp_path, container):
+def test_encodings_line_endings_and_archives(tmp_path, container):
     name, pack = CONTAINERS[container]
     text, expected = FORMATS["investing.com, German"]
     path = tmp_path / name
@@ -122,14 +122,14 @@ def test_encodings_line_ends_and_archives(tmp_path, container):
         (["0.002", "1.250"], ".", 1.25),
     ],
 )
-def test_marks(tmp_path, numbers, decimal, value):
+def test_decimal_and_thousands_separators(tmp_path, numbers, decimal, value):
     rows = [f"2024-01-0{i};" + ";".join([n] * 4) for i, n in enumerate(numbers, 2)]
     prices = read(tmp_path, "\n".join(["Date;Open;High;Low;Close", *rows]))
     assert prices.attrs["read_as"]["decimal"] == decimal
     assert prices["close"].iloc[1] == value
 
 
-def test_volumes_tell_the_mark_of_prices(tmp_path):
+def test_volumes_show_the_decimal_separator_of_prices(tmp_path):
     rows = "Date;Open;High;Low;Close;Volume\n2024-01-02;1,234;1,234;1,234;1,234;{}\n"
     assert read(tmp_path, rows.format("12.345"))["volume"].iloc[0] == 12345
     assert read(tmp_path, rows.format("12.345"))["close"].iloc[0] == 1.234
@@ -172,13 +172,13 @@ def write_dates(dates, time=""):
         (["31.12.2024 00:00:00.000 GMT+0100", "02.01.2025 00:00:00.000 GMT+0100"], "2024-12-31"),
     ],
 )  # fmt: skip
-def test_dates(tmp_path, dates, first):
+def test_date_formats(tmp_path, dates, first):
     prices = read(tmp_path, write_dates([f'"{date}"' for date in dates]))
     assert prices.index[0] == pd.Timestamp(first)
     assert prices.index.freq is None and prices.index.tz is None
 
 
-def test_days_that_may_be_months(tmp_path):
+def test_ambiguous_day_and_month_raise(tmp_path):
     text = write_dates(["01/02/2024", "01/03/2024", "01/04/2024"])
     with pytest.raises(
         ValueError,
@@ -192,7 +192,7 @@ def test_days_that_may_be_months(tmp_path):
         read(tmp_path, write_dates(["12/01/2024", "31/01/2024"]), dayfirst=False)
 
 
-def test_the_day_of_a_time_stamp_in_utc(tmp_path):
+def test_utc_time_stamps_need_the_time_zone_of_the_exchange(tmp_path):
     new_year = write_dates(["2024-01-01"], "T15:00:00Z")
     assert list(read(tmp_path, new_year).index) == [pd.Timestamp("2024-01-02")]
     text = write_dates(["2024-01-08", "2024-01-09"], "T15:00:00Z")
@@ -227,7 +227,7 @@ Date,,,,,,,,,,
 
 
 @pytest.mark.parametrize("text", [LONG, WIDE], ids=["long", "wide"])
-def test_several_stocks_in_a_file(tmp_path, text):
+def test_files_with_several_stocks_need_a_symbol(tmp_path, text):
     days = ["2024-01-02", "2024-01-03"]
     prices = read(tmp_path, text, symbol="aapl")
     check(prices, expect(days, [4, 5], [5, 6], [4, 5], [5, 6], [30, 40]))
@@ -281,7 +281,7 @@ def test_adjusted_volumes_and_a_split(tmp_path):
         ("Date;Open;High;Low;Close\n2024-01-02;1,5;2,5;1,5;2.5\n", "line 2: a number has the decimal mark '.'"),
     ],
 )  # fmt: skip
-def test_errors_name_the_line(tmp_path, text, message):
+def test_errors_show_the_line(tmp_path, text, message):
     with pytest.raises(ValueError, match=message) as caught:
         read(tmp_path, text)
     assert "prices.csv" in str(caught.value)
@@ -310,7 +310,7 @@ def test_paths_that_cannot_be_read(tmp_path):
         load_stock_prices(tmp_path / "book.xlsx")
 
 
-def test_options_apply_to_files_and_are_checked(tmp_path):
+def test_options_are_for_files_only_and_validated(tmp_path):
     with pytest.raises(
         ValueError, match="dayfirst=True applies to files, but ticker='IBM'"
     ):
@@ -327,7 +327,7 @@ def test_options_apply_to_files_and_are_checked(tmp_path):
         read(tmp_path, PLAIN, sep=";")
 
 
-def test_the_trend_of_a_file_with_options(tmp_path):
+def test_load_stock_trend_passes_options_on(tmp_path):
     days = pd.bdate_range("2024-01-01", periods=80)
     close = 100 * 1.01 ** np.arange(80)
     rows = [

@@ -19,7 +19,7 @@ def read_raw(ticker):
 
 
 @pytest.mark.parametrize("ticker", TICKERS)
-def test_form(ticker):
+def test_columns_and_index(ticker):
     prices = load_stock_prices(ticker)
     assert list(prices.columns) == ["open", "high", "low", "close", "volume"]
     assert isinstance(prices.index, pd.DatetimeIndex) and prices.index.name == "date"
@@ -29,7 +29,7 @@ def test_form(ticker):
 
 
 @pytest.mark.parametrize("ticker", TICKERS)
-def test_a_day_keeps_its_shape(ticker):
+def test_adjustment_keeps_the_ratios_within_a_day(ticker):
     prices, raw = load_stock_prices(ticker), read_raw(ticker)
     assert_array_equal(prices["close"], raw["adj_close"])
     for column in ("open", "high", "low"):
@@ -39,7 +39,7 @@ def test_a_day_keeps_its_shape(ticker):
     assert (prices["low"] - slack <= prices[["open", "close"]].min(axis=1)).all()
 
 
-def test_splits_are_adjusted_and_crashes_are_not():
+def test_splits_are_adjusted_but_crashes_are_not():
     raw = read_raw("AAPL")["close"].pct_change()
     moves = load_stock_prices("AAPL")["close"].pct_change()
     for day in ("2000-06-21", "2005-02-28"):
@@ -60,7 +60,7 @@ def test_splits_are_adjusted_and_crashes_are_not():
         ("IBM", "2013-02-06", 0.85),
     ],
 )
-def test_dividends_are_part_of_the_gain(ticker, ex_day, dollars):
+def test_adjusted_returns_include_dividends(ticker, ex_day, dollars):
     raw, prices = read_raw(ticker)["close"], load_stock_prices(ticker)["close"]
     day = raw.index.get_loc(ex_day)
     before = raw.iloc[day - 1]
@@ -68,8 +68,8 @@ def test_dividends_are_part_of_the_gain(ticker, ex_day, dollars):
     assert prices.pct_change().iloc[day] == pytest.approx(gain, abs=1e-4)
 
 
-def test_volumes_count_shares_of_the_last_day():
-    # As Yahoo gave them, adjusted, before Apple's next split (bokeh's 2025.0 release).
+def test_volumes_are_adjusted_for_splits():
+    # Yahoo's figures, adjusted, before Apple's next split (bokeh's 2025.0 release).
     volume = load_stock_prices("AAPL")["volume"]
     assert volume["2000-06-20"] == pytest.approx(17_922_000, rel=1e-2)
     assert volume["2000-06-21"] == pytest.approx(17_500_000, rel=1e-2)
@@ -83,24 +83,24 @@ def test_volumes_count_shares_of_the_last_day():
     assert microsoft["2004-11-12"] == 162_269_000  # a dividend moves no volume
 
 
-def test_case_and_default():
+def test_ticker_case_is_ignored_and_apple_is_the_default():
     pd.testing.assert_frame_equal(load_stock_prices(), load_stock_prices("aapl"))
 
 
-def test_a_call_gives_its_own_frame():
+def test_calls_return_independent_frames():
     prices = load_stock_prices("FB")
     prices["close"] = 0.0
     assert (load_stock_prices("FB")["close"] > 0).all()
 
 
-def test_unknown_ticker_and_wrong_type():
+def test_invalid_tickers_raise():
     with pytest.raises(ValueError, match=r"'TSLA' is not among .*AAPL, FB.*\.csv"):
         load_stock_prices("TSLA")
     with pytest.raises(ValueError, match="'ticker' parameter of load_stock_prices"):
         load_stock_prices(5)
 
 
-def test_without_the_package(monkeypatch):
+def test_missing_package_is_named(monkeypatch):
     for module in ["bokeh_sampledata", "bokeh_sampledata.stocks"]:
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=r"pip install 'scikit-deep\[stocks\]'"):
@@ -123,7 +123,7 @@ def write(folder, lines, name="prices.csv", **how):
     return path
 
 
-def test_a_file_with_a_split(tmp_path):
+def test_file_with_a_split(tmp_path):
     prices = load_stock_prices(write(tmp_path, [HEADER, *ROWS]))
     assert_allclose(prices["close"], [5.5, 6.0, 6.5])
     assert_allclose(prices["open"], [5.0, 5.5, 6.0])
@@ -136,13 +136,13 @@ def test_a_file_with_a_split(tmp_path):
     ]
 
 
-def test_adjusted_close_is_optional_and_spelling_free(tmp_path):
+def test_adjusted_close_is_optional_and_may_be_spelled_in_any_way(tmp_path):
     lines = ["VOLUME, close ,Low,hIgh,open,DATE", "5,11,9,12,10,2020-01-01"]
     prices = load_stock_prices(write(tmp_path, lines, encoding="utf-8-sig"))
     assert prices.iloc[0].tolist() == [10, 12, 9, 11, 5]
 
 
-def test_paths_as_text_and_zipped(tmp_path):
+def test_path_as_str_and_zip_archive(tmp_path):
     path = write(tmp_path, [HEADER, *ROWS])
     expected = load_stock_prices(path)
     pd.testing.assert_frame_equal(load_stock_prices(str(path)), expected)
@@ -151,13 +151,13 @@ def test_paths_as_text_and_zipped(tmp_path):
     pd.testing.assert_frame_equal(load_stock_prices(str(zipped)), expected)
 
 
-def test_a_time_of_day_is_left_out(tmp_path):
+def test_time_of_day_is_dropped(tmp_path):
     stamped = [ROWS[0].replace("01-01", "01-01 00:00:00-05:00"), ROWS[1]]
     prices = load_stock_prices(write(tmp_path, [HEADER, *stamped]))
     assert prices.index[0] == pd.Timestamp("2020-01-01")
 
 
-def test_the_bundled_stock_read_from_a_file_is_the_same(tmp_path):
+def test_bundled_stock_equals_its_csv_file(tmp_path):
     raw = read_raw("IBM").rename(columns=str.title).rename_axis("Date")
     path = tmp_path / "ibm.csv"
     raw.rename(columns={"Adj_Close": "Adj Close"}).to_csv(path)
@@ -234,7 +234,7 @@ def test_invalid_files_raise(tmp_path, fault):
     assert "prices.csv" in str(caught.value)
 
 
-def test_missing_empty_binary_and_folder(tmp_path):
+def test_unreadable_paths_raise(tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no file 'nowhere.csv'"):
         load_stock_prices("nowhere.csv")
     empty = tmp_path / "empty.csv"

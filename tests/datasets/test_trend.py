@@ -20,7 +20,7 @@ def prices():
 
 
 @pytest.mark.parametrize("horizon", [1, 20])
-def test_labels_equal_a_loop(prices, horizon):
+def test_labels_match_a_loop(prices, horizon):
     target = load_stock_trend("AAPL", horizon=horizon).target
     close = prices["close"]
     for date, label in target.items():
@@ -30,7 +30,7 @@ def test_labels_equal_a_loop(prices, horizon):
     assert target.index[-1] == prices.index[-1 - horizon]
 
 
-def test_no_change_is_labelled_decrease_even_after_adjusting(prices):
+def test_no_change_is_labeled_decrease_despite_rounding_of_adjusted_prices(prices):
     target = load_stock_trend("AAPL").target
     # Equal as quoted; the adjusted prices differ in their last bits on some such days.
     from bokeh_sampledata.stocks import AAPL
@@ -41,7 +41,7 @@ def test_no_change_is_labelled_decrease_even_after_adjusting(prices):
     assert (target[flat] == "decrease").all()
 
 
-def test_bunch(prices):
+def test_contents_of_the_bunch(prices):
     trend = load_stock_trend("MSFT", horizon=5)
     assert list(trend.data.columns) == trend.feature_names
     assert list(trend.data.index) == list(trend.target.index)
@@ -64,7 +64,7 @@ def test_all_rows_with_complete_indicators_are_kept(prices):
 
 
 @pytest.mark.parametrize("cut", [100, 450])
-def test_shuffling_the_future_changes_no_feature_of_the_past(prices, tmp_path, cut):
+def test_features_do_not_depend_on_later_rows(prices, tmp_path, cut):
     generator, prices = np.random.default_rng(cut), prices[:500]
     shuffled = prices.copy()
     shuffled.iloc[cut:] = generator.permutation(prices.to_numpy()[cut:], axis=0)
@@ -79,7 +79,7 @@ def test_shuffling_the_future_changes_no_feature_of_the_past(prices, tmp_path, c
     )
 
 
-def test_labels_depend_on_no_more_than_their_horizon(prices, tmp_path):
+def test_labels_do_not_depend_on_rows_beyond_their_horizon(prices, tmp_path):
     changed = prices[:600].copy()
     changed.iloc[500:] *= 0.01
     original = load_stock_trend("AAPL", horizon=5).target
@@ -90,11 +90,11 @@ def test_labels_depend_on_no_more_than_their_horizon(prices, tmp_path):
     assert (target[prices.index[495:500]] == "decrease").all()
 
 
-def test_a_short_stock_still_has_rows():
+def test_short_history_has_rows():
     assert len(load_stock_trend("FB").data) == 196 - 60 - 1
 
 
-def test_too_few_days(prices, tmp_path):
+def test_too_few_days_raise(prices, tmp_path):
     path = save(prices[:61], tmp_path / "short.csv")
     with pytest.raises(ValueError, match=r"short.csv' has 61 days.* horizon=1 .* 62"):
         load_stock_trend(path)
@@ -106,11 +106,11 @@ def test_too_few_days(prices, tmp_path):
 
 
 @pytest.mark.parametrize("horizon", [0, -1, 1.5, "day", None])
-def test_bad_horizon(horizon):
+def test_invalid_horizon(horizon):
     with pytest.raises(ValueError, match="'horizon' parameter of load_stock_trend"):
         load_stock_trend("AAPL", horizon=horizon)
 
 
-def test_bad_ticker_reaches_the_user():
+def test_invalid_ticker_raises():
     with pytest.raises(ValueError, match="'NOPE' is not among"):
         load_stock_trend("NOPE")

@@ -22,7 +22,7 @@ COLOURS = np.array(["red", "green", "blue"])
 
 @pytest.fixture(scope="module")
 def columns():
-    """Two columns of categories around one of numbers, and a target by the first."""
+    """Categories, numbers, categories, and a target that depends on the first ones."""
     rng = np.random.default_rng(0)
     colour = COLOURS[rng.integers(0, 3, N)]
     size = rng.integers(1, 5, N)
@@ -104,13 +104,13 @@ FORMS = {
 
 @pytest.fixture(scope="module")
 def reference(columns):
-    """A classifier of the columns as a data frame of pandas."""
+    """A classifier fitted on the columns as a pandas data frame."""
     *parts, y = columns
     return small().fit(as_pandas(*parts), y)
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_forms(columns, reference, form):
+def test_all_containers_give_the_same_network(columns, reference, form):
     make, asked = FORMS[form]
     *parts, y = columns
     X = make(*parts)
@@ -124,7 +124,7 @@ def test_forms(columns, reference, form):
     assert model.coefs_[0].shape[0] == 1 + 3 + 3
 
 
-def test_order_of_a_categorys_values_does_not_matter(columns):
+def test_order_of_pandas_categories_has_no_effect(columns):
     *parts, y = columns
     X = as_pandas(*parts)
     model = small().fit(X, y)
@@ -140,7 +140,7 @@ def test_categories_are_learned(columns):
     assert model.score(as_pandas(*parts), y) == 1.0
 
 
-def test_unknown_and_missing_in_prediction(columns):
+def test_unknown_and_missing_categories_in_prediction(columns):
     *parts, y = columns
     X = as_pandas(*parts)
     model = small().fit(X, y)
@@ -152,13 +152,13 @@ def test_unknown_and_missing_in_prediction(columns):
     # Neither was seen in training, so neither may change the prediction.
     np.testing.assert_array_equal(p_unknown, p_missing)
 
-    # Every unknown category is the same to the network.
+    # The network treats all unknown categories alike.
     other = X.assign(colour=pd.Categorical(["beige"] * N))
     np.testing.assert_array_equal(model.predict_proba(other), p_unknown)
 
 
 @pytest.mark.parametrize("nothing", [None, np.nan, pd.NA])
-def test_missing_in_training_is_learned(columns, nothing):
+def test_missing_category_is_learned(columns, nothing):
     colour, number, size, _ = columns
     X = as_objects(colour, number, size)
     X[colour == "red", 0] = nothing
@@ -167,8 +167,8 @@ def test_missing_in_training_is_learned(columns, nothing):
     assert model.fit(X, y).score(X, y) == 1.0
 
 
-def test_missing_is_the_same_in_every_form(columns):
-    """None, as polars has it, and NaN, as pandas has it, are the same missing value."""
+def test_all_missing_values_are_the_same_category(columns):
+    """None in polars and NaN in pandas are the same missing value."""
     *parts, y = columns
     X = as_pandas(*parts)
     model = small().fit(X, y)
@@ -203,7 +203,7 @@ def test_only_categories(columns, library):
     assert model.fit(X, y).score(X, y) == 1.0
 
 
-def test_missing_numbers_beside_categories(columns):
+def test_missing_numbers_next_to_categories(columns):
     colour, number, size, y = columns
     number = np.where(number > 1, np.nan, number)
     model = small().fit(as_pandas(colour, number, size), y)
@@ -211,7 +211,7 @@ def test_missing_numbers_beside_categories(columns):
     assert np.isfinite(model.predict_proba(as_pandas(colour, number, size))).all()
 
 
-def test_held_out_categories_are_unknown_not_leaked(columns):
+def test_categories_of_held_out_rows_only_are_unknown(columns):
     *parts, y = columns
     X = as_pandas(*parts)
     last = X["colour"].astype(object).where(X.index < N - 9, "mauve")
@@ -230,7 +230,7 @@ def test_sample_weight_of_zero_drops_a_category(columns):
     np.testing.assert_array_equal(model.predict_proba(X), alone.predict_proba(X))
 
 
-def test_categorical_features_none_takes_numbers_as_they_are(columns):
+def test_categorical_features_none_reads_all_columns_as_numbers(columns):
     _, number, size, y = columns
     X = pd.DataFrame({"n": number, "size": pd.Categorical(size)})
     model = small(categorical_features=None).fit(X, y)
@@ -249,13 +249,13 @@ def test_categorical_features_none_takes_numbers_as_they_are(columns):
         ([True, False], r"boolean categorical_features must have 3 entries.*\(2,\)"),
     ],
 )
-def test_wrong_columns_are_named(columns, asked, message):
+def test_invalid_categorical_features_are_named(columns, asked, message):
     *parts, y = columns
     with pytest.raises(ValueError, match=message):
         small(categorical_features=asked).fit(as_pandas(*parts), y)
 
 
-def test_names_for_an_array_without_names(columns):
+def test_column_names_for_an_array_raise(columns):
     *parts, y = columns
     with pytest.raises(ValueError, match="not named"):
         small(categorical_features=["colour"]).fit(as_objects(*parts), y)
@@ -281,7 +281,7 @@ def test_columns_of_text_are_named(columns, library):
             model.predict(X)
 
 
-def test_text_in_an_array(columns):
+def test_text_in_an_array_raises(columns):
     *parts, y = columns
     with pytest.raises(ValueError, match="could not convert string to float: '"):
         small().fit(as_objects(*parts), y)
@@ -305,7 +305,7 @@ def test_text_and_numbers_in_one_column_of_categories(columns):
     ids=["MLP", "ensemble", "costs"],
 )
 @pytest.mark.parametrize("kind", ["category", "object", "number"])
-def test_column_that_is_all_missing_is_ignored(columns, make, kind):
+def test_entirely_missing_column_is_ignored(columns, make, kind):
     _, number, _, y = columns
     nothing, later = {
         "category": (pd.Categorical([None] * N, categories=["u"]), pd.Categorical),
@@ -322,7 +322,7 @@ def test_column_that_is_all_missing_is_ignored(columns, make, kind):
     np.testing.assert_array_equal(model.predict_proba(other), expected)
 
 
-def test_column_that_is_all_missing_in_one_fold_only(columns):
+def test_column_that_is_entirely_missing_in_one_fold(columns):
     _, number, _, y = columns
     few = pd.Categorical(["u"] * (N // 3) + [None] * (2 * N // 3))
     X = pd.DataFrame({"n": number, "few": few})
@@ -358,7 +358,7 @@ def test_thousands_of_categories():
     assert np.isfinite(p).all()
 
 
-def test_values_that_cannot_be_categories():
+def test_values_that_cannot_be_categories_raise():
     X = np.array([[1.0, [1]], [2.0, [2]]] * 10, dtype=object)
     with pytest.raises(TypeError, match="values of one kind.*got list"):
         small(categorical_features=[1]).fit(X, np.arange(20) % 2)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning
 
 @pytest.fixture
 def holes():
-    """Numbers, some missing in columns 1 and 3."""
+    """Numbers, some of them missing in columns 1 and 3."""
     rng = np.random.default_rng(0)
     X, y = make_regression(n_samples=80, n_features=4, random_state=0)
     X[rng.random(80) < 0.3, 1] = np.nan
@@ -47,8 +47,8 @@ def test_missing_in_prediction_only_are_imputed(holes):
     np.testing.assert_allclose(model.predict(X), model.predict(X_mean))
 
 
-def test_means_are_those_of_training_rows_alone(holes):
-    """Held-out rows must not leak into the means that replace missing numbers."""
+def test_means_are_computed_from_training_rows_only(holes):
+    """Held-out rows must not influence the means that replace missing numbers."""
     X, y = holes
     X_other = X.copy()
     X_other[-8:] *= 1000
@@ -57,7 +57,7 @@ def test_means_are_those_of_training_rows_alone(holes):
     np.testing.assert_array_equal(first.coefs_[0], other.coefs_[0])
 
 
-def test_column_of_nothing_but_missing(holes):
+def test_entirely_missing_column(holes):
     X, y = holes
     X[:, 0] = np.nan
     assert np.isfinite(small().fit(X, y).predict(X)).all()

@@ -84,7 +84,7 @@ ARRAYS = {
 
 
 @pytest.mark.parametrize("kind", TABLES)
-def test_columns_are_named(kind):
+def test_columns_of_frames_are_named(kind):
     X, found = TABLES[kind]
     message = f"Columns ['when'] of X must be numeric, got .*{re.escape(found)}"
     with pytest.raises(ValueError, match=message.replace("['when']", r"\['when'\]")):
@@ -92,13 +92,13 @@ def test_columns_are_named(kind):
 
 
 @pytest.mark.parametrize("kind", ARRAYS)
-def test_arrays(kind):
+def test_arrays_raise(kind):
     X, found = ARRAYS[kind]
     with pytest.raises(ValueError, match=f"X must be numeric, got {re.escape(found)}"):
         ESTIMATORS["MLPClassifier"].fit(X, y)
 
 
-def test_columns_of_an_array_of_objects():
+def test_columns_of_object_arrays_are_named():
     X = np.array([[1.0, day, "2.5"] for day in DATES], dtype=object)
     for given in (X, X.tolist()):
         message = r"Columns \[1\] of X must be numeric, got dates \(object\)"
@@ -109,7 +109,7 @@ def test_columns_of_an_array_of_objects():
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_every_estimator(name):
+def test_every_estimator_raises(name):
     estimator = ESTIMATORS[name]
     tables = [TABLES[k][0] for k in ("dates", "periods", "objects", "polars dates")]
     for X in [*tables, ARRAYS["dates"][0], ARRAYS["durations"][0]]:
@@ -120,25 +120,25 @@ def test_every_estimator(name):
 
 
 @pytest.mark.parametrize("name", ["LSTMClassifier", "ModuleRegressor"])
-def test_three_axes(name):
+def test_three_dimensional_arrays_raise(name):
     X = np.zeros((N, 3, 2), "datetime64[s]")
     with pytest.raises(ValueError, match="X must be numeric, got dates"):
         ESTIMATORS[name].fit(X, y)
 
 
-def test_sequences_of_different_lengths():
+def test_sequences_of_different_lengths_raise():
     X = [np.arange(1 + i % 3).astype("datetime64[s]") for i in range(N)]
     with pytest.raises(ValueError, match="X must be numeric, got dates"):
         ESTIMATORS["LSTMClassifier"].fit(X, y)
 
 
-def test_several_inputs_of_a_module():
+def test_inputs_of_a_module_are_named():
     X = {"a": np.zeros((N, 1)), "b": ARRAYS["dates"][0]}
     with pytest.raises(ValueError, match=r"X\['b'\] must be numeric, got dates"):
         ESTIMATORS["ModuleClassifier"].fit(X, y)
 
 
-def test_dates_in_prediction_only():
+def test_dates_in_prediction_only_raise():
     for name in ("MLPClassifier", "DeepEnsembleRegressor", "SlidingWindow"):
         fitted = ESTIMATORS[name].fit(pd.DataFrame({"when": y * 1.0}), y)
         method = getattr(fitted, "predict", getattr(fitted, "transform", None))
@@ -146,7 +146,7 @@ def test_dates_in_prediction_only():
             method(frame(DAYS))
 
 
-def test_several_columns_of_several_kinds_in_one_error():
+def test_one_error_names_all_columns():
     X = pd.DataFrame({"n": y, 3: DAYS, "lag": LAGS})
     with pytest.raises(ValueError, match=r"Columns \[3, 'lag'\].*dates.*and durations"):
         MLPRegressor().fit(X.rename(columns=str).rename(columns={"3": 3}), y)
@@ -175,7 +175,7 @@ def test_only_columns_that_cannot_be_converted_are_named():
         MLPRegressor().fit(X, y)
 
 
-def test_weights_and_targets():
+def test_weights_and_targets_are_named():
     X = np.arange(N * 1.0).reshape(-1, 1)
     with pytest.raises(ValueError, match="sample_weight must be numeric, got dates"):
         MLPRegressor().fit(X, y, sample_weight=DAYS.to_numpy())

@@ -17,7 +17,7 @@ from skdeep.encoding import (
 
 
 def encode(numbers, categories=None, others=None):
-    """Encode rows, or other rows, by an encoder fitted on the rows."""
+    """Encode rows, or other rows, with an encoder fitted on the rows."""
     table = Table(numbers, categories)
     encoder = TableEncoder().fit(table)
     return encoder.transform(table if others is None else Table(*others))
@@ -80,14 +80,14 @@ def test_bins_hold_equally_many_rows(rng):
         assert (np.abs(counts - 50) <= 1).all()
 
 
-def test_a_value_fills_one_bin_at_most(rng):
+def test_values_lie_in_at_most_one_partially_filled_bin(rng):
     column = np.concatenate([np.zeros(950), rng.uniform(1, 2, 50)])
     (edges,) = bin_edges(column[:, np.newaxis], 10)
     assert (edges == 0).sum() <= 2
     np.testing.assert_allclose(edges[2:], np.linspace(1, 2, 10)[1:], atol=0.2)
 
 
-def test_missing_numbers_have_indicators(rng):
+def test_missing_numbers_get_indicators(rng):
     X = rng.normal(size=(50, 2))
     X[::5, 1] = np.nan
     encoder = TableEncoder().fit(Table(X))
@@ -97,7 +97,7 @@ def test_missing_numbers_have_indicators(rng):
     assert np.isfinite(got).all()
 
 
-def test_columns_of_two_values_are_not_expanded(rng):
+def test_binary_columns_are_not_expanded(rng):
     X = np.column_stack([rng.normal(size=20), rng.randint(2, size=20)])
     assert TableEncoder().fit(Table(X)).expandable_.tolist() == [0]
 
@@ -106,7 +106,7 @@ RELEVANCE = np.array([1.0, 0.5, 2.0])
 COLUMNS = np.array([0, 2])
 
 
-def test_plain_features_are_the_columns():
+def test_plain_features_are_the_scaled_columns():
     x = torch.arange(6.0).reshape(2, 3)
     expected = x * torch.tensor(RELEVANCE, dtype=torch.float32)
     torch.testing.assert_close(PlainFeatures(RELEVANCE).encode(x), expected)
@@ -131,7 +131,7 @@ def test_piecewise_features(rng):
         np.testing.assert_allclose(got[:, 3 + bin_], expected, atol=1e-12)
 
 
-def test_bin_of_width_zero_stays_at_zero():
+def test_empty_bin_gives_zero():
     features = PiecewiseFeatures(np.ones(1), np.arange(1), np.array([[0.0, 0, 1]]))
     got = features.encode(torch.tensor([[0.0], [0.5], [1.0]])).numpy()
     np.testing.assert_allclose(got[:, 1:], [[0, 0], [0, 0.5], [0, 1]])

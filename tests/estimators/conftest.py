@@ -1,4 +1,4 @@
-"""The family of networks, for the tests that each member must pass."""
+"""One small instance of each estimator, for the tests that all must pass."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def dropout_network(n_features, n_outputs):
     )
 
 
-# A new estimator joins with a line: its name and what makes a small one.
+# Add a line for a new estimator: its name and a function that makes a small one.
 FAMILY = {
     "LSTMClassifier": lambda **p: LSTMClassifier(4, **p),
     "LSTMRegressor": lambda **p: LSTMRegressor(hidden_size=4, **p),
@@ -36,7 +36,7 @@ FAMILY = {
 
 @pytest.fixture(params=FAMILY)
 def make(request):
-    """Make a small estimator of the family, trained for a few epochs."""
+    """A function that makes a small estimator, trained for a few epochs."""
 
     def build(**parameters):
         few = {"max_iter": 4, "random_state": 0, "batch_size": 32}
@@ -47,7 +47,7 @@ def make(request):
 
 @pytest.fixture
 def data(make):
-    """Rows and a target that suit the estimator: three classes, or numbers."""
+    """Rows and a target for the estimator: three classes, or numbers."""
     if is_classifier(make()):
         X, y = make_classification(
             n_samples=101, n_features=6, n_informative=4, n_classes=3, random_state=0

@@ -62,8 +62,25 @@ def assert_dates(index, expected):
 
 
 def some_nightly(values, n_daily):
-    """Return parameters of which all but the first are marked as nightly."""
+    """Return pytest parameters, all but the first ones marked as nightly."""
     return [
         value if i < n_daily else pytest.param(value, marks=pytest.mark.nightly)
         for i, value in enumerate(values)
     ]
+
+
+# Containers of the same rows: with an index, with numbered rows, and without either.
+def as_frame(X):
+    return X
+
+
+def as_numbered(X):
+    return X.reset_index(drop=True)
+
+
+def as_array(X):
+    return X.to_numpy()
+
+
+def as_list(X):
+    return X.to_numpy().tolist()

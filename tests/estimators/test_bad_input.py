@@ -1,7 +1,6 @@
-"""Invalid input raises an error that names the argument and the problem."""
+"""Invalid X, y and weights raise an error that names the argument and the problem."""
 
 import datetime as dt
-import traceback
 import warnings
 
 import numpy as np
@@ -9,29 +8,17 @@ import pandas as pd
 import pytest
 import torch
 from scipy import sparse
-from sklearn.datasets import make_classification
 from sklearn.utils import get_tags
-from sklearn.utils._param_validation import InvalidParameterError
 from torch import nn
 
 from skdeep import MLPClassifier, MLPRegressor, ModuleClassifier, ModuleRegressor
+from tests.estimators.bad_input_data import X, assert_raises, y
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning"),
     pytest.mark.filterwarnings("ignore:lbfgs failed to converge:UserWarning"),
     pytest.mark.filterwarnings("ignore:LSTM.* reads the .* named columns:UserWarning"),
 ]
-
-X, y = make_classification(n_samples=40, n_features=6, random_state=0)
-
-
-def assert_refused(function, message, error=ValueError):
-    """Check the error, and that it was not raised inside torch."""
-    with pytest.raises(error, match=message) as caught:
-        function()
-    last = traceback.extract_tb(caught.tb)[-1].filename
-    assert "/torch/" not in last, f"raised in {last}"
-
 
 # -- X ---------------------------------------------------------------------------------
 
@@ -64,44 +51,44 @@ def assert_refused(function, message, error=ValueError):
         "huge",
     ],
 )
-def test_rows(make, rows, message):
+def test_invalid_rows(make, rows, message):
     if message is None:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "overflow encountered in cast")
-            assert_refused(
+            assert_raises(
                 lambda: make(dtype="float32").fit(rows, y),
                 r"Input X contains infinity .* too large for dtype\('float32'\)",
             )
     else:
-        assert_refused(lambda: make().fit(rows, y), message)
+        assert_raises(lambda: make().fit(rows, y), message)
 
 
-def test_no_rows_at_all(make):
+def test_no_rows(make):
     for rows in (None, "X", {}):
         with pytest.raises((ValueError, TypeError)):
             make().fit(rows, y)
-    assert_refused(lambda: make().fit(X, None), "requires y to be passed")
+    assert_raises(lambda: make().fit(X, None), "requires y to be passed")
 
 
 @pytest.mark.parametrize("family", [MLPClassifier, MLPRegressor])
 def test_three_axes(family):
     rows = np.zeros((40, 3, 2))
     for given in (rows, rows.tolist()):
-        assert_refused(lambda g=given: family().fit(g, y), "array with dim 3|dim 3")
+        assert_raises(lambda g=given: family().fit(g, y), "array with dim 3|dim 3")
     model = family(max_iter=1).fit(X, y)
-    assert_refused(lambda: model.predict(rows), "dim 3")
+    assert_raises(lambda: model.predict(rows), "dim 3")
 
 
 @pytest.mark.parametrize("family", [ModuleClassifier, ModuleRegressor])
-def test_number_of_axes_that_a_module_does_not_accept(family):
+def test_module_that_does_not_accept_the_number_of_axes(family):
     model = family(nn.LSTM, max_iter=1)
     message = r"raw scores of shape \(40, \d\).*got \(40, 3"
-    assert_refused(lambda: model.fit(np.zeros((40, 3, 2)), y), message)
+    assert_raises(lambda: model.fit(np.zeros((40, 3, 2)), y), message)
 
 
 @pytest.mark.parametrize("activation", ["gelu", "relu"])
 @pytest.mark.parametrize("family", [MLPClassifier, MLPRegressor])
-def test_values_too_large_to_predict_on(family, activation):
+def test_rows_too_large_to_predict(family, activation):
     """Predictions are correct or raise an error; they are never NaN."""
     params = dict(activation=activation, max_iter=1, random_state=0)
     rows = X.astype(np.float32)
@@ -119,8 +106,8 @@ def test_values_too_large_to_predict_on(family, activation):
 
 def test_predictions_that_overflow():
     model = MLPRegressor("poisson", max_iter=1, random_state=0).fit(X, y)
-    assert_refused(lambda: model.predict(X * 1e8), "largest value of X is .* Scale X")
-    assert_refused(lambda: model.score(X * 1e8, y), "largest value of X is .*e\\+08")
+    assert_raises(lambda: model.predict(X * 1e8), "largest value of X is .* Scale X")
+    assert_raises(lambda: model.score(X * 1e8, y), "largest value of X is .*e\\+08")
 
 
 def test_module_that_returns_nan():
@@ -135,7 +122,7 @@ def test_module_that_returns_nan():
         model.fit(X, y).predict(X)
 
 
-def test_classes_that_a_module_rules_out():
+def test_module_that_returns_minus_infinity_for_a_class():
     class Masked(nn.Linear):
         def forward(self, x):
             scores = super().forward(x)
@@ -151,9 +138,9 @@ def test_missing_numbers_in_a_module(make):
         pytest.skip("imputes")
     rows = X.copy()
     rows[1, 1] = np.nan
-    assert_refused(lambda: make().fit(rows, y), "Input X contains NaN")
+    assert_raises(lambda: make().fit(rows, y), "Input X contains NaN")
     with_axes = np.stack([rows, rows], axis=1)
-    assert_refused(lambda: make().fit(with_axes, y), "Input X contains NaN")
+    assert_raises(lambda: make().fit(with_axes, y), "Input X contains NaN")
 
 
 def test_number_of_features(make, data):
@@ -164,18 +151,18 @@ def test_number_of_features(make, data):
         kinds.append(sparse.csr_array(X[:, :5]))
     for rows in kinds:
         message = r"X has 5 features, but \w+ is expecting 6 features as input"
-        assert_refused(lambda r=rows: model.predict(r), message)
-        assert_refused(lambda r=rows: model.partial_fit(r, y), message)
+        assert_raises(lambda r=rows: model.predict(r), message)
+        assert_raises(lambda r=rows: model.partial_fit(r, y), message)
     frame = pd.DataFrame(X, columns=list("abcdef"))
     model = make().fit(frame, y)
-    assert_refused(
+    assert_raises(
         lambda: model.predict(frame.rename(columns={"a": "z"})), "seen at fit"
     )
-    assert_refused(lambda: model.predict(frame.drop(columns="c")), "seen at fit")
+    assert_raises(lambda: model.predict(frame.drop(columns="c")), "seen at fit")
 
 
 def test_numbers_of_rows_and_targets_differ(make):
-    assert_refused(lambda: make().fit(X, y[:-1]), "inconsistent numbers of samples")
+    assert_raises(lambda: make().fit(X, y[:-1]), "inconsistent numbers of samples")
 
 
 def test_dates_among_the_numbers():
@@ -186,9 +173,7 @@ def test_dates_among_the_numbers():
 
 def test_repeated_column_names():
     frame = pd.DataFrame(X, columns=list("aabbcc"))
-    assert_refused(
-        lambda: MLPClassifier().fit(frame, y), "unique column names.*\n- 'a'"
-    )
+    assert_raises(lambda: MLPClassifier().fit(frame, y), "unique column names.*\n- 'a'")
 
 
 # -- y ---------------------------------------------------------------------------------
@@ -208,8 +193,8 @@ def test_repeated_column_names():
     ids=["numbers", "several classes", "missing", "dict", "two", "3d", "none"],
 )
 @pytest.mark.parametrize("family", [MLPClassifier, lambda: ModuleClassifier(nn.Linear)])
-def test_classes(family, target, message):
-    assert_refused(lambda: family().fit(X, target), message, (ValueError, TypeError))
+def test_invalid_labels(family, target, message):
+    assert_raises(lambda: family().fit(X, target), message, (ValueError, TypeError))
 
 
 @pytest.mark.parametrize(
@@ -240,12 +225,12 @@ def test_classes(family, target, message):
     ],
 )
 @pytest.mark.parametrize("family", [MLPRegressor, lambda: ModuleRegressor(nn.Linear)])
-def test_numbers(family, target, message):
-    assert_refused(lambda: family().fit(X, target), message, (ValueError, TypeError))
+def test_invalid_regression_targets(family, target, message):
+    assert_raises(lambda: family().fit(X, target), message, (ValueError, TypeError))
 
 
 def test_numbers_too_large_for_the_precision():
-    assert_refused(
+    assert_raises(
         lambda: MLPRegressor(dtype="float32").fit(X, np.where(y, 1e300, 0)),
         "y holds values too large for float32",
     )
@@ -255,10 +240,10 @@ def test_number_of_outputs_changes(make):
     if not isinstance(make(), (MLPRegressor, ModuleRegressor)):
         pytest.skip("for regressors")
     model = make().fit(X, X[:, :2])
-    assert_refused(lambda: model.partial_fit(X, y), "y must have 2 outputs.*got 1")
+    assert_raises(lambda: model.partial_fit(X, y), "y must have 2 outputs.*got 1")
     model.set_params(warm_start=True)
-    assert_refused(lambda: model.fit(X, X[:, :3]), "y must have 2 outputs.*got 3")
-    assert_refused(
+    assert_raises(lambda: model.fit(X, X[:, :3]), "y must have 2 outputs.*got 3")
+    assert_raises(
         lambda: make().fit(X, X[:, :2], X_val=X[:5], y_val=X[:5, :3]),
         "y_val.*2 outputs",
     )
@@ -266,19 +251,19 @@ def test_number_of_outputs_changes(make):
 
 def test_unseen_labels():
     model = MLPClassifier(max_iter=1).fit(X, y)
-    assert_refused(
+    assert_raises(
         lambda: model.partial_fit(X, y + 1), r"`y` has classes not in.*\[1 2\]"
     )
-    assert_refused(lambda: model.partial_fit(X, np.eye(2)[y]), "y")
-    assert_refused(
+    assert_raises(lambda: model.partial_fit(X, np.eye(2)[y]), "y")
+    assert_raises(
         lambda: MLPClassifier().partial_fit(X, y, classes=[1, 2]),
         "`y` has classes not in",
     )
-    assert_refused(lambda: MLPClassifier().partial_fit(X, y), "classes must be passed")
+    assert_raises(lambda: MLPClassifier().partial_fit(X, y), "classes must be passed")
     model.set_params(warm_start=True)
-    assert_refused(lambda: model.fit(X, y + 1), "same classes as in the previous")
+    assert_raises(lambda: model.fit(X, y + 1), "same classes as in the previous")
     labels = MLPClassifier(max_iter=1).fit(X, np.eye(2, dtype=int)[y])
-    assert_refused(lambda: labels.partial_fit(X, y), "y must have 2 columns of labels")
+    assert_raises(lambda: labels.partial_fit(X, y), "y must have 2 columns of labels")
 
 
 # -- weights ---------------------------------------------------------------------------
@@ -298,321 +283,11 @@ def test_unseen_labels():
     ids=["negative", "zero", "short", "2d", "nan", "inf", "text"],
 )
 def test_sample_weight(make, weight, message):
-    assert_refused(lambda: make().fit(X, y, sample_weight=weight), message)
+    assert_raises(lambda: make().fit(X, y, sample_weight=weight), message)
     known = {"classes": [0, 1]} if hasattr(make(), "class_weight") else {}
-    assert_refused(
+    assert_raises(
         lambda: make().partial_fit(X, y, sample_weight=weight, **known), message
     )
-
-
-# -- parameters ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("solver", "newton"),
-        ("solver", 3),
-        ("alpha", -1.0),
-        ("batch_size", 0),
-        ("batch_size", 2.5),
-        ("learning_rate", "sometimes"),
-        ("learning_rate_init", 0.0),
-        ("learning_rate_init", -1.0),
-        ("max_iter", 0),
-        ("max_iter", 1.5),
-        ("shuffle", "yes"),
-        ("random_state", "seed"),
-        ("random_state", -1),
-        ("tol", -1e-3),
-        ("early_stopping", "score"),
-        ("validation_fraction", 1.0),
-        ("validation_split", "first"),
-        ("validation_gap", -1),
-        ("n_iter_no_change", 0),
-        ("max_grad_norm", 0.0),
-        ("callbacks", "ProgressBar"),
-        ("device", None),
-        ("dtype", "float16"),
-        ("loss", "no_loss"),
-        ("momentum", 1.5),
-        ("beta_1", 1.0),
-        ("compile", 1.5),
-    ],
-)
-def test_parameters(make, name, value):
-    assert_refused(
-        lambda: make(**{name: value}).fit(X, y),
-        f"'{name}' parameter",
-        InvalidParameterError,
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("activation", "sine"),
-        ("dropout", 1.0),
-        ("dropout", -0.1),
-        ("maxout_pieces", 1),
-        ("weight_init", "zeros"),
-        ("batch_norm", "yes"),
-        ("hidden_layer_sizes", 0),
-        ("hidden_layer_sizes", -3),
-        ("hidden_layer_sizes", 2.5),
-        ("hidden_layer_sizes", None),
-        ("categorical_features", "all"),
-    ],
-)
-@pytest.mark.parametrize("family", [MLPClassifier, MLPRegressor])
-def test_parameters_of_the_mlp(family, name, value):
-    assert_refused(lambda: family(**{name: value}).fit(X, y), name)
-
-
-@pytest.mark.parametrize(
-    "sizes", [(0,), (5, 0), (-1,), (2.5,), ("a",), (5, None), [[5, 5]], "ab"]
-)
-def test_hidden_layer_sizes(sizes):
-    assert_refused(
-        lambda: MLPClassifier(sizes).fit(X, y),
-        "hidden_layer_sizes",
-        (ValueError, TypeError),
-    )
-
-
-@pytest.mark.parametrize(
-    "solver", [int, nn.Linear, torch.optim.LBFGS, torch.optim.SparseAdam]
-)
-def test_classes_that_are_not_optimizers(make, solver):
-    assert_refused(lambda: make(solver=solver).fit(X, y), "solver.*got|solver")
-
-
-def test_solver_without_a_learning_rate():
-    class Odd(torch.optim.Optimizer):
-        def __init__(self, params):
-            super().__init__(params, {})
-
-    assert_refused(lambda: MLPClassifier(solver=Odd).fit(X, y), "solver.*lr")
-
-
-@pytest.mark.parametrize(
-    ("device", "message"),
-    [
-        ("gpu", "Unknown device='gpu'"),
-        ("", "device=''"),
-        ("cuda:-1", "device='cuda:-1'"),
-        ("meta", "device='meta'.*'cpu', 'cuda' and 'mps' only"),
-        ("cuda:99", "device='cuda:99' is not available: torch finds"),
-    ],
-)
-def test_devices(make, device, message):
-    assert_refused(lambda: make(device=device).fit(X, y), message)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_cuda_without_a_cuda_device(make, data):
-    assert_refused(
-        lambda: make(device="cuda").fit(X, y),
-        "device='cuda' is not available: torch finds no CUDA device",
-    )
-    # What was trained elsewhere predicts on the CPU.
-    model = make().fit(*data)
-    expected = model.predict(data[0])
-    model.set_params(device="cuda")
-    np.testing.assert_allclose(
-        np.asarray(model.predict(data[0]) == expected, float), 1.0, atol=0.1
-    )
-
-
-def test_contradictory_parameters(make):
-    known = {"classes": [0, 1]} if hasattr(make(), "class_weight") else {}
-    for value in (True, "loss"):
-        assert_refused(
-            lambda v=value: make(early_stopping=v).partial_fit(X, y, **known),
-            "partial_fit does not support early_stopping",
-        )
-    assert not hasattr(make(solver="lbfgs"), "partial_fit")
-
-
-def test_dropout_with_lbfgs():
-    assert_refused(
-        lambda: MLPClassifier(dropout=0.5, solver="lbfgs").fit(X, y),
-        "solver='lbfgs' needs a deterministic loss.*dropout=0.5",
-    )
-
-
-def test_batch_norm_of_single_rows():
-    model = MLPClassifier(batch_norm=True, max_iter=1)
-    assert_refused(lambda: model.fit(X[:1], y[:1]), "at least 2 samples")
-    # A last batch of one row joins the one before.
-    model.set_params(batch_size=8).fit(X[:33], y[:33])
-    assert_refused(
-        lambda: model.set_params(batch_size=1).fit(X, y),
-        "at least 2 samples in a batch.*batch_size=1",
-    )
-
-
-def test_warm_start_with_another_size(data):
-    X, _ = data
-    y = X[:, 0] > 0
-    model = MLPClassifier((5,), max_iter=2, warm_start=True, random_state=0).fit(X, y)
-    expected = model.predict_proba(X)
-    for change in (
-        {"hidden_layer_sizes": (6,)},
-        {"hidden_layer_sizes": (5, 5)},
-        {"hidden_layer_sizes": ()},
-        {"batch_norm": True},
-        {"activation": "maxout"},
-    ):
-        before = model.get_params()
-        model.set_params(**change)
-        assert_refused(lambda: model.fit(X, y), "warm_start")
-        model.set_params(**{name: before[name] for name in change})
-        np.testing.assert_array_equal(model.predict_proba(X), expected)
-    model.set_params(batch_size=50).fit(X, y)
-
-
-def test_partial_fit_with_another_solver():
-    """A new optimizer does not take the state of the previous one."""
-    for first, then in (("adam", "sgd"), ("sgd", "adam"), ("adam", "nadam")):
-        model = MLPClassifier(solver=first, random_state=0)
-        model.partial_fit(X, y, classes=[0, 1])
-        model.set_params(solver=then).partial_fit(X, y)
-        assert np.isfinite(model.loss_)
-
-
-def test_learning_rate_that_diverges(make, data):
-    X, y = data
-    model = make(solver="sgd", learning_rate_init=1e10, max_iter=50)
-    assert_refused(
-        lambda: model.fit(X * 1e3, y),
-        r"^Solver produced non-finite parameter weights. The input data may contain "
-        r"large values and need to be preprocessed\. .*rate_init \(now 1e\+10\)",
-    )
-    assert not model.__sklearn_is_fitted__()
-
-
-def test_no_fit_ends_with_a_model_that_predicts_nan(data):
-    """Wherever a diverging training stops: an error, or finite predictions."""
-    X, _ = data
-    rows = (X * 100).astype("float32")
-    for max_iter in range(1, 12):
-        for early_stopping in (False, True):
-            model = MLPRegressor(
-                hidden_layer_sizes=(8, 8),
-                solver="sgd",
-                learning_rate_init=0.5,
-                momentum=0.0,
-                random_state=0,
-                batch_size=90,
-                max_iter=max_iter,
-                early_stopping=early_stopping,
-                n_iter_no_change=100,
-            )
-            try:
-                model.fit(rows, X[:, 0])
-            except ValueError as error:
-                assert "non-finite" in str(error)
-            except Warning as warning:
-                assert "diverged" in str(warning)
-            else:
-                assert np.isfinite(model.predict(rows)).all(), (
-                    max_iter,
-                    early_stopping,
-                )
-
-
-# -- modules ---------------------------------------------------------------------------
-
-
-def too_wide(n_features, n_outputs):
-    return nn.Linear(n_features, n_outputs + 1)
-
-
-class Named(nn.Linear):
-    def forward(self, x):
-        return {"scores": super().forward(x)}
-
-
-def without_parameters(n_features, n_outputs):
-    return nn.Identity()
-
-
-def frozen(n_features, n_outputs):
-    return nn.Linear(n_features, n_outputs).requires_grad_(False)
-
-
-@pytest.mark.parametrize(
-    ("module", "error", "message"),
-    [
-        (nn.Linear(6, 7), ValueError, r"raw scores of shape \(40, \d\).*got \(40, 7\)"),
-        (too_wide, ValueError, r"raw scores of shape \(40, \d\).*got \(40, \d\)"),
-        (Named, TypeError, "must return a torch.Tensor, got dict"),
-        (without_parameters, ValueError, "Identity has no parameters to train"),
-        (frozen, ValueError, "Linear has no parameters to train"),
-        (
-            lambda n_features, n_outputs: None,
-            TypeError,
-            "must return a torch.nn.Module",
-        ),
-        (lambda: nn.Linear(6, 2), TypeError, "takes 0 positional arguments"),
-        (dict, TypeError, "."),
-        ("Linear", InvalidParameterError, "'module' parameter"),
-        (None, InvalidParameterError, "'module' parameter"),
-        (lambda n, m: nn.LazyLinear(m), (TypeError, ValueError), "lazy|Lazy"),
-        (lambda n, m: nn.Linear(n, m, device="meta"), (TypeError, ValueError), "meta"),
-    ],
-)
-@pytest.mark.parametrize("family", [ModuleClassifier, ModuleRegressor])
-def test_modules(family, module, error, message):
-    assert_refused(lambda: family(module, max_iter=1).fit(X, y), message, error)
-
-
-def test_error_of_a_module_says_how_skdeep_calls_it():
-    with pytest.raises(TypeError) as caught:
-        ModuleClassifier(lambda n_features: nn.Linear(n_features, 2)).fit(X, y)
-    assert "module(6, 2)" in caught.value.__notes__[0]
-
-
-def test_lbfgs_with_a_module_that_is_random():
-    assert_refused(
-        lambda: ModuleClassifier(
-            lambda n, m: nn.Sequential(nn.Linear(n, m), nn.Dropout(0.5)), solver="lbfgs"
-        ).fit(X, y),
-        "lbfgs.*[Dd]ropout",
-    )
-
-
-# -- other invalid input ---------------------------------------------------------------
-
-
-@pytest.mark.parametrize("item", [("name",), (), ("name", "ProgressBar")])
-def test_callback_tuple_of_the_wrong_kind(item):
-    model = MLPClassifier(callbacks=[item])
-    assert_refused(lambda: model.fit(X, y), "instances of skorch callbacks", TypeError)
-
-
-@pytest.mark.parametrize("when", ["fit", "predict"])
-def test_module_that_does_not_fit_the_shape_of_X(when):
-    class Picky(nn.Linear):
-        def forward(self, x):
-            return super().forward(x if self.training else x[:, :-1])
-
-    def module(n_features, n_outputs):
-        kind, n_inputs = (nn.Linear, 7) if when == "fit" else (Picky, n_features)
-        return kind(n_inputs, n_outputs)
-
-    model = ModuleClassifier(module, max_iter=2)
-    if when == "predict":
-        model.fit(X, y)
-    call = getattr(model, when)
-    arguments = (X, y) if when == "fit" else (X,)
-    assert_refused(lambda: call(*arguments), r"module.*shape \(40, 6\).*40x")
-
-
-def test_network_too_large_for_the_memory():
-    model = MLPClassifier((10**9, 10**9))
-    assert_refused(lambda: model.fit(X, y), "hidden_layer_sizes", MemoryError)
 
 
 # -- data of any kind ------------------------------------------------------------------
@@ -630,12 +305,12 @@ def test_network_too_large_for_the_memory():
     ],
     ids=["complex", "complex tensor", "objects", "sparse tensor", "meta tensor"],
 )
-def test_data_are_named(make, data, argument, change, message):
+def test_invalid_data_are_named(make, data, argument, change, message):
     X, _ = data
     given = {"X": X, "y": np.arange(101.0) % 3, "sample_weight": np.ones(101)}
     given[argument] = change(given[argument])
     names_it = rf"(?s)\b{argument}\b.*({message})|({message}).*\b{argument}\b"
-    assert_refused(lambda: make().fit(**given), names_it, (ValueError, TypeError))
+    assert_raises(lambda: make().fit(**given), names_it, (ValueError, TypeError))
 
 
 @pytest.mark.parametrize(
@@ -644,10 +319,10 @@ def test_data_are_named(make, data, argument, change, message):
     ids=["text", "negative", "sum", "NaN"],
 )
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_weights(weight, method):
+def test_invalid_weights(weight, method):
     model = MLPRegressor(hidden_layer_sizes=(2,), max_iter=1)
     call = getattr(model, method)
-    assert_refused(lambda: call(X, y, sample_weight=weight), "sample_weight")
+    assert_raises(lambda: call(X, y, sample_weight=weight), "sample_weight")
 
 
 @pytest.mark.parametrize(
@@ -667,113 +342,6 @@ def test_tensors_are_accepted_like_arrays(make, data, kind):
     assert learning.grad is None
 
 
-# -- beginners' mistakes ---------------------------------------------------------------
-
-
-def test_missing_y(make):
-    name = type(make()).__name__
-    message = f"This {name} estimator requires y to be passed"
-    assert_refused(lambda: make().fit(X), message)
-    assert_refused(lambda: make().fit(X, None), message)
-
-
-@pytest.mark.parametrize(
-    ("keywords", "message"),
-    [
-        ({"epochs": 3}, "parameter max_iter of"),
-        ({"validation_data": (X, y)}, "X_val and y_val"),
-        ({"batch_size": 3}, r"\(batch_size=...\)"),
-        ({"sample_weights": None}, "no argument 'sample_weights'"),
-    ],
-)
-def test_argument_names_of_other_libraries(make, keywords, message):
-    name = type(make()).__name__
-    call = f"(?s){name}.fit.*{message}"
-    assert_refused(lambda: make().fit(X, y, **keywords), call, TypeError)
-    call = f"{name}.partial_fit.. has no argument"
-    assert_refused(lambda: make().partial_fit(X, y, **keywords), call, TypeError)
-
-
-@pytest.mark.parametrize(
-    ("keywords", "message"),
-    [
-        ({"epochs": 3}, "parameter max_iter of MLPClassifier"),
-        ({"hiden_layer_sizes": 3}, "Did you mean 'hidden_layer_sizes'?"),
-        ({"nonsense": 3}, r"'nonsense'\.$"),
-    ],
-)
-def test_argument_names_of_other_libraries_in_the_constructor(keywords, message):
-    message = rf"^MLPClassifier\(\) has no argument.*{message}"
-    assert_refused(lambda: MLPClassifier(**keywords), message, TypeError)
-
-
-def test_wrong_arguments_of_predict(make):
-    model = make().fit(X, y)
-    name = type(model).__name__
-    message = rf"{name}.predict\(\) has no argument 'batch_size'"
-    assert_refused(lambda: model.predict(X, batch_size=3), message, TypeError)
-    message = rf"{name}.predict\(\): missing a required argument: 'X'"
-    assert_refused(lambda: model.predict(), message, TypeError)
-
-
-def test_sizes_are_not_a_loss():
-    message = r"'loss' parameter.*Pass the size of the network by name"
-    for sizes in ((100,), 100):
-        with pytest.raises(InvalidParameterError, match=message):
-            MLPRegressor(sizes).fit(X, y)
-
-
-def test_too_many_arguments(make):
-    name = type(make()).__name__
-    message = rf"{name}.fit\(\): too many positional"
-    assert_refused(lambda: make().fit(X, y, None, None, None, None), message, TypeError)
-    assert_refused(lambda: make().fit(), rf"{name}.fit\(\): missing", TypeError)
-
-
-# -- memory ----------------------------------------------------------------------------
-
-
-class Greedy(nn.Linear):
-    """A network that runs out of memory, in training or always."""
-
-    def __init__(self, n_features, n_outputs, always=False):
-        super().__init__(n_features, n_outputs)
-        self.always = always
-
-    def forward(self, x):
-        if self.training or self.always:
-            torch.empty(2**45)
-        return super().forward(x)
-
-
-def test_lack_of_memory_is_a_memory_error():
-    for huge in (2**40, 10**30):
-        for model in (
-            MLPClassifier((huge,)),
-            MLPRegressor(hidden_layer_sizes=(2, huge)),
-        ):
-            with pytest.raises(MemoryError, match="hidden_layer_sizes"):
-                model.fit(X, y)
-    with pytest.raises(MemoryError, match="memory"):
-        ModuleRegressor(Greedy, max_iter=1).fit(X, y)
-
-    def no_memory(scores, target):
-        return torch.empty(2**45)
-
-    with pytest.raises(MemoryError, match="memory"):
-        ModuleRegressor(nn.Linear, loss=no_memory, max_iter=1).fit(X, y)
-
-
-def test_lack_of_memory_in_predict():
-    model = ModuleRegressor(Greedy, max_iter=1)
-    with pytest.raises(MemoryError):
-        model.fit(X, y)
-    model = ModuleRegressor(nn.Linear, max_iter=1).fit(X, y)
-    model.module_.forward = lambda x: torch.empty(2**45)
-    with pytest.raises(MemoryError, match="memory"):
-        model.predict(X)
-
-
 # -- a fit that fails ------------------------------------------------------------------
 
 
@@ -784,7 +352,7 @@ class Complex(nn.Linear):
 
 def test_complex_scores():
     message = "must return real raw scores, got a tensor of torch.complex"
-    assert_refused(lambda: ModuleClassifier(Complex).fit(X, y), message, TypeError)
+    assert_raises(lambda: ModuleClassifier(Complex).fit(X, y), message, TypeError)
 
 
 def test_a_loss_with_other_arguments():

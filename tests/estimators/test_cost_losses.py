@@ -40,7 +40,7 @@ def network(n_features, n_outputs):
 
 
 class _Watch(Callback):
-    """A callback that does nothing, but makes training use autograd."""
+    """A callback that does nothing; any callback makes training use autograd."""
 
 
 def sequences(n_samples=200, seed=0):
@@ -258,7 +258,7 @@ def test_reported_losses_use_sample_weights():
         pytest.param("lbfgs", "dense", marks=pytest.mark.nightly),
     ],
 )
-def test_passes_scikit_learns_weight_equivalence(solver, check):
+def test_scikit_learn_weight_equivalence(solver, check):
     model = MLPClassifier(loss="pairwise_auc", solver=solver, max_iter=100)
     run = {
         "dense": check_sample_weight_equivalence_on_dense_data,

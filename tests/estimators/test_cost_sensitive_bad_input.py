@@ -49,7 +49,7 @@ def network(**parameters):
     return MLPClassifier((4,), solver="lbfgs", max_iter=5, **parameters)
 
 
-def line(**parameters):
+def logistic(**parameters):
     defaults = {"estimator": LogisticRegression(), "strategy": "threshold"}
     return CostSensitiveClassifier(**{**defaults, **parameters})
 
@@ -74,7 +74,7 @@ def line(**parameters):
     ],
     ids=str,
 )
-def test_alpha(strategy, alpha, shown):
+def test_invalid_alpha(strategy, alpha, shown):
     model = CostSensitiveClassifier(network(), alpha, strategy=strategy, cv=2)
     with pytest.raises(ValueError, match=f"alpha.*[Gg]ot {shown}"):
         model.fit(X, y)
@@ -82,8 +82,8 @@ def test_alpha(strategy, alpha, shown):
 
 @pytest.mark.parametrize("alpha", [0, -1, np.nan, np.inf, "3"])
 @pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted"])
-def test_alpha_after_fit(strategy, alpha):
-    model = line(strategy=strategy, cv=2).fit(X, y)
+def test_invalid_alpha_after_fit(strategy, alpha):
+    model = logistic(strategy=strategy, cv=2).fit(X, y)
     model.set_params(alpha=alpha)
     for method in (model.predict, model.decision_function):
         with pytest.raises(ValueError, match=f"alpha.*got {alpha!r}"):
@@ -95,7 +95,7 @@ def test_alpha_after_fit(strategy, alpha):
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("label", [0, "up", True])
-def test_one_class(strategy, label):
+def test_single_class(strategy, label):
     model = CostSensitiveClassifier(network(), strategy=strategy)
     with pytest.raises(ValueError, match=rf"two classes.*one class.*\[{label!r}\]"):
         model.fit(X, [label] * 60)
@@ -103,18 +103,18 @@ def test_one_class(strategy, label):
 
 def test_alpha_with_several_classes():
     with pytest.raises(ValueError, match="alpha=3 .*two classes.* 3: 0, 1, 2.*matrix"):
-        line(alpha=3).fit(X, y3)
+        logistic(alpha=3).fit(X, y3)
 
 
 @pytest.mark.parametrize("given", [{"fp_cost": ONES}, {"fn_cost": ONES}])
 def test_row_costs_with_several_classes(given):
     with pytest.raises(ValueError, match=f"{next(iter(given))} .*two classes.* 3"):
-        line().fit(X, y3, **given)
+        logistic().fit(X, y3, **given)
 
 
 def test_pos_label_with_several_classes():
     with pytest.raises(ValueError, match="pos_label can only be given for two classes"):
-        line(pos_label=1).fit(X, y3)
+        logistic(pos_label=1).fit(X, y3)
 
 
 @pytest.mark.parametrize("strategy", ["tuned", "auc"])
@@ -137,22 +137,22 @@ def test_tuned_with_several_classes(strategy):
     ],
     ids=["numbers", "2d", "nan", "none", "short", "empty"],
 )
-def test_labels(labels, error):
+def test_invalid_labels(labels, error):
     with pytest.raises(ValueError, match=error):
-        line().fit(X, labels)
+        logistic().fit(X, labels)
 
 
 @pytest.mark.parametrize("pos_label", [2, "1", -1])
 def test_pos_label(pos_label):
     error = f"pos_label={pos_label!r} is not a class: y holds 0, 1"
     with pytest.raises(ValueError, match=error):
-        line(pos_label=pos_label).fit(X, y)
+        logistic(pos_label=pos_label).fit(X, y)
 
 
 @pytest.mark.parametrize("pos_label", [[0], np.array([0, 1]), {}])
 def test_invalid_pos_label(pos_label):
     with pytest.raises(ValueError, match="'pos_label' parameter .* Got "):
-        line(pos_label=pos_label).fit(X, y)
+        logistic(pos_label=pos_label).fit(X, y)
 
 
 # -- costs of rows ---------------------------------------------------------------------
@@ -184,14 +184,14 @@ BAD_IDS = [
 @pytest.mark.parametrize("strategy", ["threshold", "auto"])
 def test_invalid_row_costs_in_fit(strategy, name, costs, error):
     with pytest.raises(ValueError, match=f"{name} must hold .*{error}"):
-        line(strategy=strategy).fit(X, y, **{name: costs})
+        logistic(strategy=strategy).fit(X, y, **{name: costs})
 
 
 @pytest.mark.parametrize(("costs", "error"), BAD_COSTS, ids=BAD_IDS)
 @pytest.mark.parametrize("name", ["fp_cost", "fn_cost"])
 @pytest.mark.parametrize("method", ["predict", "decision_function"])
 def test_invalid_row_costs_in_predict(method, name, costs, error):
-    model = line().fit(X, y, **{name: ONES})
+    model = logistic().fit(X, y, **{name: ONES})
     with pytest.raises(ValueError, match=f"{name} must hold .*{error}"):
         getattr(model, method)(X, **{name: costs})
 
@@ -218,7 +218,7 @@ def test_missing_row_costs_in_predict(strategy, name):
 
 
 def test_row_costs_are_optional_after_refitting_without():
-    model = line().fit(X, y, fp_cost=ONES)
+    model = logistic().fit(X, y, fp_cost=ONES)
     assert model.fit(X, y).predict(X).shape == (60,)
 
 
@@ -241,7 +241,7 @@ def test_row_costs_are_optional_after_refitting_without():
     ],
     ids="small oblong flat negative nan inf text ragged right".split(),
 )
-def test_cost_matrix(strategy, costs, error):
+def test_invalid_cost_matrix(strategy, costs, error):
     model = CostSensitiveClassifier(network(), strategy=strategy, cost_matrix=costs)
     with pytest.raises(ValueError, match=f"cost_matrix.*{error}"):
         model.fit(X, y3)
@@ -249,7 +249,7 @@ def test_cost_matrix(strategy, costs, error):
 
 @pytest.mark.parametrize("strategy", ["threshold", "weighted", "direct", "auto"])
 @pytest.mark.parametrize("axis", ["index", "columns"])
-def test_labels_of_a_cost_matrix(strategy, axis):
+def test_invalid_labels_of_a_cost_matrix(strategy, axis):
     costs = pd.DataFrame(1 - np.eye(3), columns=["a", "b", "c"], index=["a", "b", "c"])
     costs = costs.rename(**{axis: {"b": "bee"}})
     model = CostSensitiveClassifier(network(), strategy=strategy, cost_matrix=costs)
@@ -281,17 +281,17 @@ def test_invalid_cost_matrix_of_a_network(make, rows, loss):
 
 def test_scalar_cost_matrix():
     with pytest.raises(ValueError, match=r"'cost_matrix' parameter .* Got 3\.0"):
-        line(cost_matrix=3.0).fit(X, y)
+        logistic(cost_matrix=3.0).fit(X, y)
 
 
-def test_cost_matrix_and_alpha():
+def test_cost_matrix_excludes_alpha():
     with pytest.raises(ValueError, match="cost_matrix .*alpha=2 cannot be given too"):
-        line(cost_matrix=1 - np.eye(2), alpha=2).fit(X, y)
+        logistic(cost_matrix=1 - np.eye(2), alpha=2).fit(X, y)
 
 
 @pytest.mark.parametrize("name", ["fp_cost", "fn_cost"])
-def test_cost_matrix_and_row_costs(name):
-    model = line(cost_matrix=1 - np.eye(2))
+def test_cost_matrix_excludes_row_costs(name):
+    model = logistic(cost_matrix=1 - np.eye(2))
     with pytest.raises(ValueError, match=f"cost_matrix .*{name} cannot be given too"):
         model.fit(X, y, **{name: ONES})
     with pytest.raises(ValueError, match=f"cost_matrix .*{name} cannot be given too"):
@@ -309,9 +309,9 @@ def test_cost_matrix_of_zeros():
 
 
 @pytest.mark.parametrize("cost", [-0.1, np.nan, np.inf, "1", [1]])
-def test_abstain_cost(cost):
+def test_invalid_abstain_cost(cost):
     with pytest.raises(ValueError, match="'abstain_cost' parameter .* Got "):
-        line(abstain_cost=cost).fit(X, y)
+        logistic(abstain_cost=cost).fit(X, y)
 
 
 @pytest.mark.parametrize(
@@ -325,9 +325,9 @@ def test_abstain_cost(cost):
         ([False, True], -1, r"abstain_label=-1 .* \[False, True\]"),
     ],
 )
-def test_abstain_label(labels, label, error):
+def test_abstain_label_that_is_a_class(labels, label, error):
     classes = np.array(labels)[y]
-    model = line(abstain_cost=0.3, abstain_label=label)
+    model = logistic(abstain_cost=0.3, abstain_label=label)
     with pytest.raises(ValueError, match=error):
         model.fit(X, classes)
     # Without abstain_cost the label is ignored.
@@ -339,7 +339,7 @@ def test_abstain_label(labels, label, error):
 @pytest.mark.parametrize("label", [None, [1], {}])
 def test_invalid_abstain_label(label):
     with pytest.raises(ValueError, match="'abstain_label' parameter .* Got "):
-        line(abstain_cost=0.3, abstain_label=label).fit(X, y)
+        logistic(abstain_cost=0.3, abstain_label=label).fit(X, y)
 
 
 # -- the classifier --------------------------------------------------------------------
@@ -378,33 +378,33 @@ def test_strategy_needs_a_skdeep_classifier(estimator, strategy):
         model.fit(X, y)
 
 
-class Answers(GaussianNB):
+class FixedFirstRow(GaussianNB):
     """Predicts given values as the probabilities of the first row."""
 
-    def __init__(self, answer=None):
+    def __init__(self, first_row=None):
         super().__init__()
-        self.answer = answer
+        self.first_row = first_row
 
     def predict_proba(self, X):
         p = super().predict_proba(X)
-        p[0] = self.answer
+        p[0] = self.first_row
         return p
 
 
 @pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted", "auto"])
 @pytest.mark.parametrize(
-    ("answer", "shown"),
+    ("first_row", "shown"),
     [(np.nan, "nan, nan"), (np.inf, "inf"), ([-1, 2], "-1.0, 2.0"), (0, "0.0, 0.0")],
 )
-def test_invalid_probabilities(strategy, answer, shown):
-    model = line(estimator=Answers(answer), strategy=strategy)
-    error = rf"estimator=Answers must return probabilities, got .*\[{shown}.* in row 0"
+def test_invalid_probabilities(strategy, first_row, shown):
+    model = logistic(estimator=FixedFirstRow(first_row), strategy=strategy)
+    error = rf"=FixedFirstRow must return probabilities, got .*\[{shown}.* in row 0"
     with pytest.raises(ValueError, match=error):
         model.fit(X, y).predict(X)
 
 
 def test_estimator_without_sample_weight():
-    model = line(estimator=KNeighborsClassifier(), alpha=3, strategy="weighted")
+    model = logistic(estimator=KNeighborsClassifier(), alpha=3, strategy="weighted")
     error = "strategy='weighted' .* KNeighborsClassifier takes no sample_weight"
     with pytest.raises(ValueError, match=error):
         model.fit(X, y)
@@ -413,11 +413,11 @@ def test_estimator_without_sample_weight():
 @pytest.mark.parametrize("estimator", ["line", 3, StandardScaler()])
 def test_invalid_estimator(estimator):
     with pytest.raises(ValueError, match="'estimator' parameter .* Got "):
-        line(estimator=estimator).fit(X, y)
+        logistic(estimator=estimator).fit(X, y)
 
 
 def test_class_weight_warns():
-    model = line(estimator=LogisticRegression(class_weight="balanced"))
+    model = logistic(estimator=LogisticRegression(class_weight="balanced"))
     error = "class_weight='balanced' of LogisticRegression distorts"
     with pytest.warns(UserWarning, match=error):
         model.fit(X, y)
@@ -425,30 +425,30 @@ def test_class_weight_warns():
 
 
 @pytest.mark.parametrize("strategy", ["best", None, 3])
-def test_strategy(strategy):
+def test_invalid_strategy(strategy):
     with pytest.raises(ValueError, match="'strategy' parameter .* Got "):
-        line(strategy=strategy).fit(X, y)
+        logistic(strategy=strategy).fit(X, y)
 
 
 @pytest.mark.parametrize("calibration", ["platt", True, 3])
-def test_calibration(calibration):
+def test_invalid_calibration(calibration):
     with pytest.raises(ValueError, match="'calibration' parameter .* Got "):
-        line(calibration=calibration).fit(X, y)
+        logistic(calibration=calibration).fit(X, y)
 
 
 @pytest.mark.parametrize("random_state", ["a", -1, 1.5])
-def test_random_state(random_state):
+def test_invalid_random_state(random_state):
     with pytest.raises(ValueError, match="'random_state' parameter .* Got "):
-        line(random_state=random_state).fit(X, y)
+        logistic(random_state=random_state).fit(X, y)
 
 
 # -- folds -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("cv", [1, 0, -3, "time", 2.5])
-def test_cv(cv):
+def test_invalid_cv(cv):
     with pytest.raises(ValueError, match="'cv' parameter .* Got "):
-        line(strategy="tuned", cv=cv).fit(X, y)
+        logistic(strategy="tuned", cv=cv).fit(X, y)
 
 
 @pytest.mark.parametrize(
@@ -469,20 +469,20 @@ def test_cv(cv):
 @pytest.mark.parametrize("strategy", ["tuned", "auto"])
 def test_invalid_folds(cv, error, strategy):
     with pytest.raises(ValueError, match=error):
-        line(strategy=strategy, cv=cv).fit(X, y)
+        logistic(strategy=strategy, cv=cv).fit(X, y)
 
 
 @pytest.mark.parametrize("strategy", ["tuned", "auto"])
 def test_one_row_of_a_class(strategy):
     with pytest.raises(ValueError, match=f"strategy='{strategy}' .*one row only"):
-        line(strategy=strategy).fit(X, np.arange(60) == 0)
-    line(strategy="threshold").fit(X, np.arange(60) == 0)
+        logistic(strategy=strategy).fit(X, np.arange(60) == 0)
+    logistic(strategy="threshold").fit(X, np.arange(60) == 0)
 
 
 def test_training_rows_of_one_class():
     error = r"training rows of fold 0 of cv .* got \[False\]"
     with pytest.raises(ValueError, match=error):
-        line(strategy="tuned", cv=TimeSeriesSplit(3)).fit(X, np.arange(60) > 40)
+        logistic(strategy="tuned", cv=TimeSeriesSplit(3)).fit(X, np.arange(60) > 40)
 
 
 # -- weights and metadata --------------------------------------------------------------
@@ -499,19 +499,19 @@ def test_training_rows_of_one_class():
     ],
     ids=["negative", "short", "nan", "zero"],
 )
-def test_sample_weight(strategy, weight, error):
+def test_invalid_sample_weight(strategy, weight, error):
     with pytest.raises(ValueError, match=error):
-        line(strategy=strategy, alpha=2).fit(X, y, sample_weight=weight)
+        logistic(strategy=strategy, alpha=2).fit(X, y, sample_weight=weight)
 
 
 def test_sample_weight_overflow():
     with pytest.raises(ValueError, match=r"sample_weight .* got 1.7e\+308 at pos"):
-        line().fit(X, y, sample_weight=np.full(60, 1.7e308))
+        logistic().fit(X, y, sample_weight=np.full(60, 1.7e308))
 
 
-def test_metadata_without_routing():
+def test_metadata_need_routing():
     with pytest.raises(ValueError, match=r"enable_metadata_routing.*\{'groups'\}"):
-        line(strategy="tuned", cv=GroupKFold(2)).fit(X, y, groups=y)
+        logistic(strategy="tuned", cv=GroupKFold(2)).fit(X, y, groups=y)
 
 
 @pytest.mark.parametrize("name", ["groups", "colour"])
@@ -520,7 +520,7 @@ def test_unrequested_metadata(name):
         config_context(enable_metadata_routing=True),
         pytest.raises(TypeError, match=f"fit got unexpected.*{name}"),
     ):
-        line().fit(X, y, **{name: y})
+        logistic().fit(X, y, **{name: y})
 
 
 # -- rows ------------------------------------------------------------------------------
@@ -537,21 +537,21 @@ def test_unrequested_metadata(name):
     ],
     ids=["none", "nan", "1d", "text"],
 )
-def test_rows(strategy, rows, error):
+def test_invalid_rows(strategy, rows, error):
     with pytest.raises(ValueError, match=error):
-        line(strategy=strategy).fit(rows, y)
+        logistic(strategy=strategy).fit(rows, y)
 
 
 @pytest.mark.parametrize("strategy", ["threshold", "tuned"])
 def test_wrong_number_of_features(strategy):
-    model = line(strategy=strategy).fit(X, y)
+    model = logistic(strategy=strategy).fit(X, y)
     with pytest.raises(ValueError, match="X has 3 features, but .* expecting 4"):
         model.predict(X[:, :3])
 
 
 def test_wrong_feature_names():
     frame = pd.DataFrame(X, columns=list("abcd"))
-    model = line().fit(frame, y)
+    model = logistic().fit(frame, y)
     with pytest.raises(ValueError, match="feature names should match"):
         model.predict(frame[list("dcba")])
 
@@ -561,14 +561,14 @@ def test_wrong_feature_names():
 )
 def test_not_fitted(method):
     with pytest.raises(NotFittedError, match="CostSensitiveClassifier.* not fitted"):
-        getattr(line(), method)(X)
+        getattr(logistic(), method)(X)
 
 
 @pytest.mark.parametrize("name", ["threshold_", "cv_costs_", "classes_", "estimator_"])
 def test_no_attributes_before_fit(name):
-    assert not hasattr(line(), name)
+    assert not hasattr(logistic(), name)
     with pytest.raises(AttributeError):
-        getattr(line(), name)
+        getattr(logistic(), name)
 
 
 # -- failing fits ----------------------------------------------------------------------
@@ -589,7 +589,7 @@ def test_no_attributes_before_fit(name):
     ids="alpha direct matrix nan weighted auto costs folds".split(),
 )
 def test_failed_fit_keeps_the_earlier_fit(changed, rows, given):
-    model = line(alpha=3, strategy="tuned", cv=3)
+    model = logistic(alpha=3, strategy="tuned", cv=3)
     parameters = model.get_params()
     model.fit(X, y)
     before = model.predict(X), model.predict_proba(X), model.cv_costs_
@@ -617,7 +617,7 @@ def test_failed_fit_keeps_the_earlier_fit(changed, rows, given):
     ids=["NaN", "None", "text", "Int64"],
 )
 def test_missing_labels(missing):
-    model = line()
+    model = logistic()
     with pytest.raises(
         ValueError, match="y (must not hold missing values, got 1|contains NaN)"
     ):
@@ -626,7 +626,7 @@ def test_missing_labels(missing):
     with pytest.raises(
         ValueError, match="y (must not hold missing values, got 1|contains NaN)"
     ):
-        line().fit(X, y).score(X, missing)
+        logistic().fit(X, y).score(X, missing)
 
 
 @pytest.mark.parametrize(
@@ -641,7 +641,7 @@ def test_missing_labels(missing):
     ids=["complex", "text", "dicts", "huge", "meta"],
 )
 def test_invalid_weights(weight):
-    for method in (line().fit, line().fit(X, y).score):
+    for method in (logistic().fit, logistic().fit(X, y).score):
         with pytest.raises((TypeError, ValueError), match="sample_weight"):
             method(X, y, sample_weight=weight)
 
@@ -651,17 +651,17 @@ def test_tensors_as_input():
         torch.tensor(values, dtype=torch.float64, requires_grad=True)
         for values in (X, y, WEIGHT)
     )
-    model = line().fit(rows, labels, sample_weight=weight)
-    same = line().fit(X, y, sample_weight=WEIGHT)
+    model = logistic().fit(rows, labels, sample_weight=weight)
+    same = logistic().fit(X, y, sample_weight=WEIGHT)
     np.testing.assert_array_equal(model.predict(rows), same.predict(X))
     assert model.score(rows, labels, weight) == same.score(X, y, WEIGHT)
 
 
 def test_misspelled_options():
     with pytest.raises(ValueError, match=r"'auc', 'auto', .* Did you mean 'tuned'\?"):
-        line(strategy="tunned").fit(X, y)
+        logistic(strategy="tunned").fit(X, y)
     with pytest.raises(ValueError, match=r"'alpha' parameter .* Got Fraction\(1, 2\)"):
-        line(alpha=Fraction(1, 2)).fit(X, y)
+        logistic(alpha=Fraction(1, 2)).fit(X, y)
 
 
 @pytest.mark.parametrize(
@@ -673,6 +673,6 @@ def test_misspelled_options():
     ],
 )
 def test_invalid_costs_after_fit(changed, message):
-    model = line().fit(X, y).set_params(**changed)
+    model = logistic().fit(X, y).set_params(**changed)
     with pytest.raises((TypeError, ValueError), match=message):
         model.predict(X)

@@ -1,57 +1,35 @@
-"""Row costs, folds in time order, metadata routing and use within scikit-learn."""
+"""Row costs of CostSensitiveClassifier, metadata routing, and folds in time order."""
 
-import copy
-import functools
-import io
-import pickle
-
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
-import skops.io
 from scipy.special import expit
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.datasets import make_classification
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
-    FixedThresholdClassifier,
     GridSearchCV,
     GroupKFold,
-    StratifiedKFold,
     TimeSeriesSplit,
     cross_val_score,
     cross_validate,
 )
-from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from torch import nn
 
 from skdeep import (
     CostSensitiveClassifier,
-    LSTMClassifier,
-    MLPClassifier,
-    ModuleClassifier,
     PurgedTimeSeriesSplit,
-    SlidingWindow,
 )
 from skdeep.metrics import expected_cost, make_cost_scorer
+from tests.estimators.row_cost_data import FN, FOLDS, FP, X, logistic, network, y
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning",
     "ignore:lbfgs failed to converge:UserWarning",
 )
-
-X, y = make_classification(300, 6, n_informative=4, flip_y=0.2, random_state=0)
-rng = np.random.default_rng(0)
-FP, FN = rng.lognormal(size=300), rng.lognormal(size=300)
-FOLDS = list(StratifiedKFold(4, shuffle=True, random_state=0).split(X, y))
 
 
 @pytest.fixture
@@ -59,23 +37,6 @@ def routing():
     """Enable scikit-learn's metadata routing."""
     with config_context(enable_metadata_routing=True):
         yield
-
-
-def network(**parameters):
-    """A network that trains quickly."""
-    few = {"solver": "lbfgs", "max_iter": 20, "random_state": 0}
-    return MLPClassifier((6,), **{**few, **parameters})
-
-
-def two_layers(n_features, n_outputs):
-    hidden = nn.Linear(n_features, 8)
-    return nn.Sequential(hidden, nn.ReLU(), nn.Linear(8, n_outputs))
-
-
-def line(alpha=2, strategy="threshold", **parameters):
-    return CostSensitiveClassifier(
-        LogisticRegression(), alpha, strategy=strategy, **parameters
-    )
 
 
 # -- costs of rows ---------------------------------------------------------------------
@@ -86,7 +47,7 @@ def line(alpha=2, strategy="threshold", **parameters):
 def test_row_costs_match_manual_decisions(given, pos_label):
     labels = np.array(["no", "yes"])[y]
     costs = {name: {"fp_cost": FP, "fn_cost": FN}[name] for name in given}
-    model = line(pos_label=pos_label).fit(X, labels, **costs)
+    model = logistic(pos_label=pos_label).fit(X, labels, **costs)
     p = LogisticRegression().fit(X, labels).predict_proba(X)
     fp, fn = 2 * costs.get("fp_cost", np.ones(300)), costs.get("fn_cost", np.ones(300))
     if pos_label == "yes":
@@ -105,7 +66,7 @@ def test_row_costs_match_manual_decisions(given, pos_label):
 
 @pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted"])
 def test_unit_row_costs_have_no_effect(strategy):
-    model = line(3, strategy, random_state=0)
+    model = logistic(3, strategy, random_state=0)
     plain = clone(model).fit(X, y)
     ones = {"fp_cost": np.ones(300), "fn_cost": [1] * 300}
     model.fit(X, y, **ones)
@@ -127,8 +88,8 @@ def test_alpha_multiplies_false_positives(strategy):
     "kind", [list, pd.Series, lambda c: pd.Series(c, index=range(500, 800)), np.float32]
 )
 def test_row_costs_of_any_type(kind):
-    expected = line().fit(X, y, fn_cost=FN).predict(X, fn_cost=FN)
-    predicted = line().fit(X, y, fn_cost=kind(FN)).predict(X, fn_cost=kind(FN))
+    expected = logistic().fit(X, y, fn_cost=FN).predict(X, fn_cost=FN)
+    predicted = logistic().fit(X, y, fn_cost=kind(FN)).predict(X, fn_cost=kind(FN))
     np.testing.assert_array_equal(predicted, expected)
 
 
@@ -152,7 +113,7 @@ def predictable(n, seed):
 @pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted", "auto"])
 def test_row_costs_approach_the_lowest_cost(strategy, data):
     rows, _, labels, costs = data(2000, 0)
-    model = line(2, strategy, random_state=0).fit(rows, labels, **costs)
+    model = logistic(2, strategy, random_state=0).fit(rows, labels, **costs)
     rows, p, _, costs = data(20000, 1)
     positive = model.predict(rows, **costs) == 1
     fp, fn = 2 * costs.get("fp_cost", np.ones(20000)), costs["fn_cost"]
@@ -186,7 +147,7 @@ def test_direct_ignores_row_costs_in_predict():
 
 
 def test_row_costs_with_abstaining():
-    model = line(abstain_cost=0.3).fit(X, y, fp_cost=FP)
+    model = logistic(abstain_cost=0.3).fit(X, y, fp_cost=FP)
     p = LogisticRegression().fit(X, y).predict_proba(X)
     expected = np.column_stack([p[:, 1], 2 * FP * p[:, 0], np.full(300, 0.3)])
     answers = np.array([0, 1, -1])[expected.argmin(axis=1)]
@@ -195,7 +156,7 @@ def test_row_costs_with_abstaining():
 
 @pytest.mark.parametrize("strategy", ["tuned", "auto"])
 def test_row_costs_in_cv_costs(strategy):
-    model = line(2, strategy, cv=FOLDS).fit(X, y, fp_cost=FP, fn_cost=FN)
+    model = logistic(2, strategy, cv=FOLDS).fit(X, y, fp_cost=FP, fn_cost=FN)
     table = model.cv_costs_
     for name, positive in {"never": 0, "always": 1}.items():
         decided = np.full(300, positive)
@@ -213,7 +174,7 @@ def test_row_costs_in_cv_costs(strategy):
 @pytest.mark.parametrize("strategy", ["threshold", "tuned"])
 def test_alpha_after_fit_with_row_costs(strategy):
     costs = {"fp_cost": FP, "fn_cost": FN}
-    model = line(1, strategy, cv=FOLDS).fit(X, y, **costs)
+    model = logistic(1, strategy, cv=FOLDS).fit(X, y, **costs)
     refitted = clone(model).set_params(alpha=4).fit(X, y, **costs)
     model.set_params(alpha=4)
     np.testing.assert_array_equal(
@@ -226,10 +187,10 @@ def test_alpha_after_fit_with_row_costs(strategy):
 
 
 def test_row_costs_through_a_pipeline_without_routing():
-    model = make_pipeline(StandardScaler(), line())
+    model = make_pipeline(StandardScaler(), logistic())
     name = "costsensitiveclassifier__"
     model.fit(X, y, **{f"{name}fp_cost": FP})
-    direct = line().fit(StandardScaler().fit_transform(X), y, fp_cost=FP)
+    direct = logistic().fit(StandardScaler().fit_transform(X), y, fp_cost=FP)
     scaled = StandardScaler().fit_transform(X)
     np.testing.assert_array_equal(
         model.predict(X, fp_cost=FP), direct.predict(scaled, fp_cost=FP)
@@ -240,7 +201,7 @@ def test_row_costs_through_a_pipeline_without_routing():
 @pytest.mark.parametrize("strategy", ["threshold", "tuned", "weighted"])
 def test_row_costs_through_a_pipeline(strategy):
     costs = {"fp_cost": FP, "fn_cost": FN}
-    inner = line(2, strategy, cv=FOLDS)
+    inner = logistic(2, strategy, cv=FOLDS)
     model = make_pipeline(StandardScaler(), inner).fit(X, y, **costs)
     scaled = StandardScaler().fit_transform(X)
     direct = clone(inner).fit(scaled, y, **costs)
@@ -283,7 +244,7 @@ class Scaled:
 @pytest.mark.parametrize("strategy", ["threshold", "weighted"])
 def test_row_costs_through_cross_validation(strategy):
     found = cross_validate(
-        make_pipeline(StandardScaler(), line(2, strategy)),
+        make_pipeline(StandardScaler(), logistic(2, strategy)),
         X,
         y,
         cv=FOLDS,
@@ -291,7 +252,7 @@ def test_row_costs_through_cross_validation(strategy):
         params={"fp_cost": FP, "fn_cost": FN},
         error_score="raise",
     )
-    expected = costs_by_hand(lambda: Scaled(line(2, strategy)), FOLDS)
+    expected = costs_by_hand(lambda: Scaled(logistic(2, strategy)), FOLDS)
     np.testing.assert_allclose(found["test_score"], -expected)
 
 
@@ -299,15 +260,17 @@ def test_row_costs_through_cross_validation(strategy):
 def test_row_costs_through_a_search():
     grid = {"estimator__C": [1e-4, 1e-2, 1.0]}
     search = GridSearchCV(
-        line(), grid, cv=FOLDS, scoring=make_cost_scorer(2), error_score="raise"
+        logistic(), grid, cv=FOLDS, scoring=make_cost_scorer(2), error_score="raise"
     ).fit(X, y, fp_cost=FP, fn_cost=FN)
     means = [
-        -costs_by_hand(lambda C=C: line().set_params(estimator__C=C), FOLDS).mean()
+        -costs_by_hand(lambda C=C: logistic().set_params(estimator__C=C), FOLDS).mean()
         for C in grid["estimator__C"]
     ]
     np.testing.assert_allclose(search.cv_results_["mean_test_score"], means)
     assert search.best_params_["estimator__C"] == grid["estimator__C"][np.argmax(means)]
-    best = line().set_params(**search.best_params_).fit(X, y, fp_cost=FP, fn_cost=FN)
+    best = (
+        logistic().set_params(**search.best_params_).fit(X, y, fp_cost=FP, fn_cost=FN)
+    )
     np.testing.assert_array_equal(
         search.best_estimator_.predict(X, fp_cost=FP, fn_cost=FN),
         best.predict(X, fp_cost=FP, fn_cost=FN),
@@ -318,11 +281,11 @@ def test_row_costs_through_a_search():
 def test_groups_reach_the_folds():
     groups = np.arange(300) // 50
     folds = list(GroupKFold(3).split(X, y, groups))
-    by_folds = line(3, "tuned", cv=folds).fit(X, y)
-    by_groups = line(3, "tuned", cv=GroupKFold(3)).fit(X, y, groups=groups)
+    by_folds = logistic(3, "tuned", cv=folds).fit(X, y)
+    by_groups = logistic(3, "tuned", cv=GroupKFold(3)).fit(X, y, groups=groups)
     pd.testing.assert_frame_equal(by_groups.cv_costs_, by_folds.cv_costs_)
     assert by_groups.threshold_ == by_folds.threshold_
-    model = make_pipeline(StandardScaler(), line(3, "tuned", cv=GroupKFold(3)))
+    model = make_pipeline(StandardScaler(), logistic(3, "tuned", cv=GroupKFold(3)))
     scores = cross_val_score(
         model,
         X,
@@ -340,7 +303,7 @@ def test_groups_reach_the_folds():
 def test_sample_weights_with_routing(asks):
     weight = FP
     with config_context(enable_metadata_routing=False):
-        plain = line(3, "weighted").fit(X, y, sample_weight=weight)
+        plain = logistic(3, "weighted").fit(X, y, sample_weight=weight)
     inner = LogisticRegression().set_fit_request(sample_weight=asks)
     model = CostSensitiveClassifier(inner, 3, strategy="weighted")
     model.set_fit_request(sample_weight=True)
@@ -368,7 +331,7 @@ def test_sample_weights_go_where_requested():
         p_of(LogisticRegression(), sample_weight=FP)
 
 
-class Noticing(TransformerMixin, BaseEstimator):
+class RecordsMetadata(TransformerMixin, BaseEstimator):
     """A transformer that records the metadata it requests."""
 
     def fit(self, X, y=None, notes=None):
@@ -382,7 +345,7 @@ class Noticing(TransformerMixin, BaseEstimator):
 @pytest.mark.usefixtures("routing")
 @pytest.mark.parametrize("strategy", ["threshold", "weighted", "direct", "auc"])
 def test_metadata_reaches_other_pipeline_steps(strategy):
-    noticing = Noticing().set_fit_request(notes=True)
+    noticing = RecordsMetadata().set_fit_request(notes=True)
     inner = make_pipeline(noticing, StandardScaler(), network())
     model = CostSensitiveClassifier(inner, 3, strategy=strategy, cv=2)
     model.fit(X, y, notes=np.ones(len(X)))
@@ -442,7 +405,7 @@ FOLDS_OF_TWO = [
 
 
 def test_time_series_folds_refit_on_all_rows():
-    model = line(3, "tuned", cv=TimeSeriesSplit(3)).fit(X, y)
+    model = logistic(3, "tuned", cv=TimeSeriesSplit(3)).fit(X, y)
     plain = LogisticRegression().fit(X, y)
     np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
     np.testing.assert_array_equal(
@@ -450,7 +413,7 @@ def test_time_series_folds_refit_on_all_rows():
     )
 
 
-def test_classes_that_come_late():
+def test_classes_missing_in_the_first_folds():
     labels = np.where(np.arange(300) < 250, y, 2)
     costs = [[0, 1, 2], [3, 0, 1], [1, 2, 0]]
     for strategy in ("weighted", "auto"):
@@ -467,9 +430,9 @@ def test_classes_that_come_late():
 
 
 @pytest.mark.parametrize("strategy", ["threshold", "tuned", "auto"])
-def test_inside_cross_validation_in_time(strategy):
+def test_cross_validation_in_time_order(strategy):
     scores = cross_val_score(
-        line(3, strategy, cv=TimeSeriesSplit(2)),
+        logistic(3, strategy, cv=TimeSeriesSplit(2)),
         X,
         y,
         cv=TimeSeriesSplit(3),
@@ -478,327 +441,3 @@ def test_inside_cross_validation_in_time(strategy):
     )
     assert scores.shape == (3,)
     assert (scores > -1).all()
-
-
-# -- pipelines -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("strategy", "nested"),
-    [("threshold", True), ("weighted", False), ("direct", True), ("auc", False)],
-)
-def test_network_inside_a_pipeline(strategy, nested):
-    scaled = StandardScaler().fit_transform(X)
-    last = make_pipeline(network()) if nested else network()
-    model = CostSensitiveClassifier(
-        make_pipeline(StandardScaler(), last),
-        2,
-        strategy=strategy,
-        cv=[(np.arange(300), np.arange(300))],
-        random_state=0,
-    ).fit(X, y)
-    alone = clone(model).set_params(estimator=network()).fit(scaled, y)
-    np.testing.assert_allclose(
-        model.decision_function(X), alone.decision_function(scaled), atol=1e-9
-    )
-    end = model.estimators_[0][-1][-1] if nested else model.estimators_[0][-1]
-    losses = {"direct": {"expected_cost", "log_loss"}, "auc": {"pairwise_auc"}}
-    assert end.loss in losses.get(strategy, {"log_loss"})
-    assert not end.warm_start
-
-
-def test_weights_reach_the_last_step_of_a_pipeline():
-    pipeline = make_pipeline(StandardScaler(), make_pipeline(LogisticRegression()))
-    model = CostSensitiveClassifier(pipeline, 3, strategy="threshold")
-    model.fit(X, y, sample_weight=FP)
-    expected = pipeline.fit(X, y, pipeline__logisticregression__sample_weight=FP)
-    np.testing.assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
-
-
-@pytest.mark.parametrize(
-    "strategy",
-    [
-        "threshold",
-        "direct",
-        *(
-            pytest.param(s, marks=pytest.mark.nightly)
-            for s in ("tuned", "weighted", "auc")
-        ),
-    ],
-)
-def test_windows_and_an_lstm(strategy):
-    pipeline = make_pipeline(
-        StandardScaler(),
-        SlidingWindow(4, context="train"),
-        LSTMClassifier(4, max_iter=3, learning_rate_init=0.05),
-    )
-    model = CostSensitiveClassifier(
-        pipeline, 2, strategy=strategy, cv=TimeSeriesSplit(2), random_state=0
-    ).fit(X, y)
-    assert set(model.predict(X)) <= {0, 1}
-    p = model.predict_proba(X)
-    assert p.shape == (300, 2)
-    np.testing.assert_allclose(p.sum(axis=1), 1)
-
-
-@pytest.mark.parametrize("strategy", ["threshold", "direct", "auc"])
-def test_sequences(strategy):
-    sequences = X.reshape(300, 6, 1)
-    model = CostSensitiveClassifier(
-        LSTMClassifier(4, max_iter=2), 2, strategy=strategy, cv=2, random_state=0
-    ).fit(sequences, y)
-    assert model.decision_function(sequences).shape == (300,)
-
-
-@pytest.mark.parametrize(
-    "strategy", ["weighted", "direct", pytest.param("auc", marks=pytest.mark.nightly)]
-)
-def test_module(strategy):
-    model = CostSensitiveClassifier(
-        ModuleClassifier(two_layers, max_iter=40, learning_rate_init=0.02),
-        2,
-        strategy=strategy,
-        cv=2,
-        random_state=0,
-    ).fit(X, y)
-    positive = model.predict(X) == 1
-    cost = np.where(y == 1, ~positive, 2 * positive).mean()
-    assert cost < 0.7 * min(np.mean(y == 1), 2 * np.mean(y == 0))
-
-
-@pytest.mark.parametrize("strategy", ["direct", "auc"])
-def test_loss_of_the_network_is_replaced(strategy):
-    model = CostSensitiveClassifier(
-        network(loss="hinge"), 2, strategy=strategy, cv=2, random_state=0
-    ).fit(X, y)
-    same = clone(model).set_params(estimator=network()).fit(X, y)
-    np.testing.assert_array_equal(model.predict(X), same.predict(X))
-
-
-def test_weights_count_in_costs_without_sample_weight_support():
-    model = CostSensitiveClassifier(
-        KNeighborsClassifier(15), 3, strategy="tuned", cv=FOLDS
-    )
-    with pytest.warns(UserWarning, match="KNeighborsClassifier takes no sample_weight"):
-        model.fit(X, y, sample_weight=FP)
-    folds = [np.average(y[i] == 1, weights=FP[i]) for _, i in FOLDS]
-    assert model.cv_costs_.loc["never", "mean"] == pytest.approx(np.mean(folds))
-
-
-def test_frozen_estimator():
-    frozen = FrozenEstimator(GaussianNB().fit(X[:100], y[:100]))
-    expected = frozen.predict_proba(X)
-    model = CostSensitiveClassifier(frozen, 3, strategy="threshold").fit(X, y)
-    fixed = FixedThresholdClassifier(
-        frozen, threshold=0.75, response_method="predict_proba"
-    ).fit(X, y)
-    np.testing.assert_array_equal(model.predict(X), fixed.predict(X))
-    model.set_params(strategy="tuned", random_state=0).fit(X, y)
-    np.testing.assert_allclose(model.predict_proba(X), expected)
-    np.testing.assert_array_equal(model.predict(X), expected[:, 1] >= model.threshold_)
-    np.testing.assert_array_equal(frozen.predict_proba(X), expected)
-
-
-@pytest.mark.parametrize("strategy", ["threshold", "weighted", "auto"])
-def test_frames_with_categories_and_missing_values(strategy):
-    frame = pd.DataFrame(X, columns=list("abcdef")).where(lambda f: f < 2)
-    frame["kind"] = pd.Categorical(np.where(X[:, 0] > 0, "up", "down"))
-    trees = HistGradientBoostingClassifier(max_iter=10, random_state=0)
-    model = CostSensitiveClassifier(
-        trees, 3, strategy=strategy, cv=2, random_state=0
-    ).fit(frame, pd.Series(y, index=range(1000, 1300)))
-    assert frame.isna().any(axis=None)
-    assert model.n_features_in_ == 7
-    assert model.feature_names_in_.tolist() == frame.columns.tolist()
-    if strategy == "threshold":
-        p = clone(trees).fit(frame, y).predict_proba(frame)[:, 1]
-        np.testing.assert_array_equal(model.predict(frame), p >= 0.75)
-    assert model.predict(frame[:5]).shape == (5,)
-
-
-@pytest.mark.parametrize(
-    "strategy",
-    [
-        "threshold",
-        *(pytest.param(s, marks=pytest.mark.nightly) for s in ("tuned", "auto")),
-    ],
-)
-def test_search_over_parameters_of_the_classifier(strategy):
-    search = GridSearchCV(
-        line(3, strategy, random_state=0),
-        {"estimator__C": [1e-4, 1.0], "alpha": [3]},
-        scoring=make_cost_scorer(3),
-        cv=FOLDS,
-        error_score="raise",
-    ).fit(X, y)
-    expected = []
-    for C in (1e-4, 1.0):
-        model = line(3, strategy, random_state=0).set_params(estimator__C=C)
-        paid = []
-        for train, test in FOLDS:
-            positive = clone(model).fit(X[train], y[train]).predict(X[test]) == 1
-            paid.append(np.where(y[test] == 1, ~positive, 3 * positive).mean())
-        expected.append(-np.mean(paid))
-    np.testing.assert_allclose(search.cv_results_["mean_test_score"], expected)
-
-
-# -- estimator conventions -------------------------------------------------------------
-
-MODELS = {
-    "threshold": lambda: line(3).fit(X, y),
-    "tuned": lambda: line(3, "tuned", cv=3, random_state=0).fit(X, y),
-    "weighted": lambda: line(3, "weighted").fit(X, y),
-    "auto": lambda: line(3, "auto", cv=3, random_state=0).fit(X, y),
-    "sigmoid": lambda: line(3, calibration="sigmoid", cv=3).fit(X, y),
-    "isotonic": lambda: line(3, calibration="isotonic", cv=3).fit(X, y),
-    "direct": lambda: CostSensitiveClassifier(network(), 3, strategy="direct").fit(
-        X, y
-    ),
-    "auc": lambda: CostSensitiveClassifier(
-        network(), 3, strategy="auc", cv=2, random_state=0
-    ).fit(X, y),
-    "abstain": lambda: line(abstain_cost=0.3, abstain_label="?").fit(X, y.astype(str)),
-    "matrix": lambda: line(
-        1, cost_matrix=[[0, 1, 4], [2, 0, 1], [1, 5, 0]], calibration="isotonic"
-    ).fit(X, (X[:, 0] > 0) + y),
-    "constant": lambda: CostSensitiveClassifier(
-        KNeighborsClassifier(1, algorithm="brute"), abstain_cost=0.05, random_state=0
-    ).fit(X[:, :1], y),
-}
-
-
-def through_skops(model):
-    data = skops.io.dumps(model)
-    untrusted = skops.io.get_untrusted_types(data=data)
-    assert all(name.startswith("skdeep.") for name in untrusted), untrusted
-    return skops.io.loads(data, trusted=untrusted)
-
-
-def through_joblib(model):
-    file = io.BytesIO()
-    joblib.dump(model, file)
-    file.seek(0)
-    return joblib.load(file)
-
-
-WAYS = {
-    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
-    "joblib": through_joblib,
-    "deepcopy": copy.deepcopy,
-    "skops": through_skops,
-}
-
-
-@functools.cache
-def fitted(name):
-    """Return a fitted model; tests must not change it."""
-    return MODELS[name]()
-
-
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", MODELS)
-def test_serialisation_round_trip(name, way):
-    model = fitted(name)
-    rows = X[:, : model.n_features_in_]
-    loaded = WAYS[way](model)
-    for method in ("predict", "predict_proba", "decision_function"):
-        got, expected = (getattr(m, method)(rows) for m in (loaded, model))
-        np.testing.assert_array_equal(got, expected)
-        assert got.dtype == expected.dtype
-    assert loaded.strategy_ == model.strategy_
-    if hasattr(model, "cv_costs_"):
-        pd.testing.assert_frame_equal(loaded.cv_costs_, model.cv_costs_)
-    if name in ("threshold", "tuned", "sigmoid"):
-        again = copy.copy(model).set_params(alpha=7)
-        assert loaded.set_params(alpha=7).threshold_ == again.threshold_
-
-
-@pytest.mark.parametrize("name", ["direct", "auc"])
-def test_pickle_names_no_torch(name):
-    assert b"torch" not in pickle.dumps(fitted(name))
-
-
-@pytest.mark.parametrize("strategy", ["weighted", "direct", "auc", "auto"])
-def test_random_state_determines_the_result(strategy):
-    quick = MLPClassifier((6,), max_iter=4, learning_rate_init=0.05)
-    found = []
-    for seed in (0, 1):
-        np.random.seed(seed)  # noqa: NPY002
-        model = CostSensitiveClassifier(
-            quick, 2, strategy=strategy, cv=2, random_state=3
-        ).fit(X, y)
-        found.append((model.predict_proba(X), model.threshold_))
-    np.testing.assert_array_equal(found[0][0], found[1][0])
-    assert found[0][1] == found[1][1]
-    other = clone(model).set_params(random_state=4).fit(X, y)
-    assert (other.predict_proba(X) != found[0][0]).any()
-
-
-def test_without_random_state_numpys_global_seed_counts():
-    quick = MLPClassifier((6,), max_iter=2)
-    model = CostSensitiveClassifier(quick, 2, strategy="tuned", cv=2)
-    found = []
-    for _ in range(2):
-        np.random.seed(0)  # noqa: NPY002
-        found.append(model.fit(X, y).predict_proba(X))
-    np.testing.assert_array_equal(*found)
-    assert (model.fit(X, y).predict_proba(X) != found[0]).any()
-
-
-def test_threads_have_no_effect():
-    model = CostSensitiveClassifier(network(), 2, cv=2, random_state=0)
-    expected = clone(model).fit(X, y).predict_proba(X)
-    with joblib.parallel_config(backend="threading", n_jobs=2):
-        found = model.fit(X, y).predict_proba(X)
-    np.testing.assert_array_equal(found, expected)
-
-
-@pytest.mark.parametrize("strategy", ["threshold", "weighted", "direct", "auto"])
-def test_estimator_is_not_modified(strategy):
-    estimator = network()
-    before = str(estimator.get_params())
-    model = CostSensitiveClassifier(estimator, 2, strategy=strategy, cv=2).fit(X, y)
-    assert str(estimator.get_params()) == before
-    assert not hasattr(estimator, "coefs_")
-    assert model.estimator is estimator
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"pos_label": 0},
-        {"cost_matrix": [[0, 9], [1, 0]], "alpha": 1},
-        {"strategy": "threshold"},
-        {"calibration": "sigmoid"},
-        {"estimator": GaussianNB()},
-        {"random_state": 5},
-    ],
-    ids=lambda changed: next(iter(changed)),
-)
-@pytest.mark.parametrize("strategy", ["weighted", "tuned"])
-def test_changed_parameters_keep_probabilities(strategy, changed):
-    model = line(3, strategy, cv=FOLDS).fit(X, y)
-    before = model.predict_proba(X)
-    model.set_params(**changed)
-    np.testing.assert_array_equal(model.predict_proba(X), before)
-
-
-def test_failed_fit_keeps_the_earlier_fit():
-    model = line(3, "tuned", cv=FOLDS).fit(X, y)
-    expected = model.predict(X), model.threshold_, model.cv_costs_.loc["tuned", "mean"]
-    with pytest.raises(ValueError, match="NaN"):
-        model.fit(np.where(X > 2, np.nan, X), y)
-    np.testing.assert_array_equal(model.predict(X), expected[0])
-    found = model.threshold_, model.cv_costs_.loc["tuned", "mean"]
-    assert found == expected[1:]
-
-
-def test_refit_forgets_the_earlier_fit():
-    frame = pd.DataFrame(X, columns=list("abcdef"))
-    model = line(3, "auto", cv=3, random_state=0).fit(frame, y, fp_cost=FP)
-    model.set_params(strategy="threshold").fit(X[:, :3], y)
-    refitted = line(3).fit(X[:, :3], y)
-    np.testing.assert_array_equal(model.predict(X[:, :3]), refitted.predict(X[:, :3]))
-    assert model.n_features_in_ == 3
-    assert not hasattr(model, "feature_names_in_")
-    assert not hasattr(model, "cv_costs_")

@@ -19,10 +19,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning
 ROWS = np.arange(200, dtype=float)
 
 
-def seen_in_training(**params):
-    """Tell from the weights which rows training saw.
+def training_rows_of(**params):
+    """Return, from the weights, which rows were trained on.
 
-    Every row has a column of its own: a weight moves only if the row is trained on.
+    Every row has its own column: a weight changes only if the row is trained on.
     """
     X = np.eye(60)
     params = {
@@ -47,14 +47,14 @@ def seen_in_training(**params):
     ("fraction", "gap", "n_train"), [(0.1, 0, 54), (0.25, 5, 40), (0.5, 29, 1)]
 )
 def test_last_block_is_held_out_with_a_gap(fraction, gap, n_train):
-    seen = seen_in_training(
+    seen = training_rows_of(
         validation_split="last", validation_fraction=fraction, validation_gap=gap
     )
     np.testing.assert_array_equal(seen, np.arange(60) < n_train)
 
 
 def test_random_part_is_held_out():
-    seen = seen_in_training(validation_fraction=0.25)
+    seen = training_rows_of(validation_fraction=0.25)
     assert seen.sum() == 45
     assert not seen[:45].all()
 
@@ -65,7 +65,7 @@ def test_random_part_has_every_class():
     model = MLPClassifier(
         early_stopping=True, validation_fraction=0.2, max_iter=1, random_state=0
     )
-    # With every prediction alike the score is the share of a class among the rows.
+    # If all predictions are equal, the score is the fraction of a class in the rows.
     scores = {
         model.set_params(learning_rate_init=1e-300).fit(X * 0, y).validation_scores_[0]
     }
@@ -75,12 +75,12 @@ def test_random_part_has_every_class():
 @pytest.mark.parametrize(
     "params", [{"validation_gap": 60}, {"validation_fraction": 0.0}]
 )
-def test_too_few_rows(params):
+def test_too_few_rows_raise(params):
     with pytest.raises(ValueError, match="validation set is too small"):
-        seen_in_training(validation_split="last", **params)
+        training_rows_of(validation_split="last", **params)
     if "validation_gap" not in params:
         with pytest.raises(ValueError, match="validation set is too small"):
-            seen_in_training(validation_split="random", **params)
+            training_rows_of(validation_split="random", **params)
 
 
 RARE = {
@@ -93,7 +93,7 @@ RARE = {
 
 
 @pytest.mark.parametrize("kind", RARE)
-def test_rare_classes(kind):
+def test_rare_classes_are_split_at_random(kind):
     y = RARE[kind]
     X = np.eye(60)
     model = MLPClassifier(
@@ -116,7 +116,7 @@ def test_frequent_classes_are_stratified_despite_a_rare_one():
     assert model.validation_scores_[0] in (0.0, 0.25, 0.75)
 
 
-def test_five_rows_are_too_few():
+def test_five_rows_raise():
     with pytest.raises(ValueError, match="Of 5 samples, 4 are left for training and 1"):
         MLPClassifier(early_stopping=True).fit(np.eye(5), [0, 1, 0, 1, 0])
 
@@ -128,8 +128,8 @@ ALIKE = {
 
 
 @pytest.mark.parametrize("kind", ALIKE)
-def test_validation_rows_without_r2(kind):
-    """The loss is monitored then: R² is the same in every epoch."""
+def test_loss_is_monitored_if_r2_is_undefined(kind):
+    """R² would be the same in every epoch."""
     X_val, y_val, message = ALIKE[kind]
     rng = np.random.default_rng(0)
     X = rng.normal(size=(40, 6))
@@ -159,7 +159,7 @@ def test_nan_scores_do_not_restore_the_initial_weights():
 
 
 def noisy_rows(estimator, seed):
-    """Random labels: they can be memorised but not predicted."""
+    """Random labels, which can be memorized but not predicted."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(80, 6))
     signal = X[:, 0] + rng.normal(size=80) * 2
@@ -168,7 +168,7 @@ def noisy_rows(estimator, seed):
 
 @pytest.fixture(params=[True, "loss"])
 def stopped(request, make):
-    """An estimator stopped by its own validation rows, with these rows."""
+    """An estimator stopped early, its validation rows and their targets."""
     model = make(
         early_stopping=request.param,
         max_iter=150,
@@ -180,7 +180,7 @@ def stopped(request, make):
     return model.fit(X[:-1], y[:-1], X_val=valid[0], y_val=valid[1]), valid
 
 
-def test_stops_n_iter_no_change_after_the_best(stopped):
+def test_stops_n_iter_no_change_epochs_after_the_best(stopped):
     model, _ = stopped
     assert model.n_iter_ < 150
     if model.early_stopping == "loss":
@@ -215,7 +215,7 @@ def test_without_early_stopping_the_last_weights_are_kept(make):
     assert len(model.validation_scores_) == model.n_iter_ == 10
     assert model.validation_scores_[-1] == pytest.approx(model.score(X_val, y_val))
     assert model.best_validation_score_ == max(model.validation_scores_)
-    # The validation rows decide nothing.
+    # The validation rows have no effect.
     alone = make(max_iter=10, learning_rate_init=0.05).fit(X[:70], y[:70])
     assert alone.loss_curve_ == model.loss_curve_
     assert alone.validation_scores_ is None
@@ -239,7 +239,7 @@ def test_validation_loss_and_score():
     )
 
 
-def test_given_validation_rows_replace_the_held_out_ones(make, data):
+def test_user_validation_rows_replace_held_out_rows(make, data):
     X, y = data
     model = make(early_stopping=True).fit(X, y, X_val=X[:50], y_val=y[:50])
     assert model.t_ == model.n_iter_ * len(X)
@@ -271,7 +271,7 @@ def test_as_many_validation_rows_as_training_rows_warn(make, data):
         make(max_iter=1).fit(*data, X_val=data[0], y_val=data[1])
 
 
-def test_half_a_validation_pair(make, data):
+def test_x_val_and_y_val_need_each_other(make, data):
     X, y = data
     with pytest.raises(ValueError, match="y_val was given without X_val"):
         make().fit(X, y, y_val=y[:5])
@@ -315,7 +315,7 @@ def test_warm_start_keeps_the_best_weights_of_the_previous_fit():
     valid = {"X_val": X[60:], "y_val": y[60:]}
     first = model.fit(X[:60], y[:60], **valid).best_validation_score_
     before = model.predict_proba(X)
-    # Labels turned round: every epoch now makes the score worse.
+    # The labels are swapped, so every epoch makes the score worse.
     model.set_params(max_iter=5, learning_rate_init=0.1)
     model.fit(X[:60], 1 - y[:60], **valid)
     assert model.best_validation_score_ == first
@@ -348,7 +348,7 @@ def test_divergence_restores_the_best_epoch(make, data):
         try:
             model.fit(X * 1e3, y)
         except ValueError as error:
-            # There was no epoch to fall back on.
+            # No epoch was good enough to be restored.
             assert "non-finite" in str(error)
             return
     predicted = getattr(model, "predict_proba", model.predict)(X)

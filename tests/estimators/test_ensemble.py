@@ -1,17 +1,13 @@
 """Deep ensembles compared with references in NumPy; folds and selection of members."""
 
-import copy
-import io
 import pickle
 import pickletools
 from itertools import pairwise
 
-import joblib
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-import skops.io
 import torch
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, make_classification
@@ -19,7 +15,10 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
 from skdeep import DeepEnsembleClassifier, DeepEnsembleRegressor
+
+# Private: folds and the greedy selection are compared with their definitions.
 from skdeep.estimators._ensemble_recipe import assign_folds, choose_greedily
+from tests.round_trips import WAYS
 
 SMALL = {"n_members": 4, "n_folds": 2, "max_iter": 6, "random_state": 0}
 
@@ -49,7 +48,7 @@ def line(n_samples=400, noise=0.0, seed=0):
     return X, X @ [1.0, -2.0, 3.0] + 5 + noise * rng.normal(size=n_samples)
 
 
-# -- a reference in numpy ------------------------------------------------------------
+# -- a reference in numpy --------------------------------------------------------------
 
 
 def silu(z):
@@ -118,7 +117,7 @@ def test_mean_and_std_are_those_of_the_members():
     assert noise[0] > 0
 
 
-# -- folds and selection -------------------------------------------------------------
+# -- folds and selection ---------------------------------------------------------------
 
 
 def test_folds_are_stratified():
@@ -151,7 +150,7 @@ def test_greedy_selection_is_no_worse_than_the_best_model():
     np.testing.assert_array_equal(choose_greedily(alone, loss, 10), [1, 0])
 
 
-def test_sets_of_members_share_a_weight():
+def test_members_of_a_set_share_a_weight():
     model = classifier(n_members=9, n_folds=3).fit(*classes())
     weights = model.member_weights_.reshape(3, 3)
     assert (weights == weights[:, :1]).all()
@@ -165,12 +164,12 @@ def test_sets_of_members_share_a_weight():
 
 
 @pytest.mark.parametrize(("n_members", "expected"), [(1, 3), (3, 3), (4, 6)])
-def test_sets_are_whole(n_members, expected):
+def test_number_of_members_is_rounded_up_to_whole_sets(n_members, expected):
     model = classifier(n_members=n_members, n_folds=3, max_iter=2).fit(*classes(2))
     assert len(model.members_) == expected
 
 
-def test_validation_score_is_of_rows_not_trained_on():
+def test_validation_score_is_out_of_fold():
     rng = np.random.RandomState(0)
     X, y = rng.normal(size=(300, 5)), rng.randint(2, size=300)
     model = classifier(max_iter=40, n_iter_no_change=40).fit(X, y)
@@ -178,7 +177,7 @@ def test_validation_score_is_of_rows_not_trained_on():
     assert model.validation_loss_ > 0.65
 
 
-def test_hyperparameters_differ():
+def test_sets_have_different_hyperparameters():
     model = regressor(n_members=8).fit(*line(100))
     drawn = [m.hyperparameters for m in model.members_[::2]]
     assert len({t["learning_rate_init"] for t in drawn}) == 4
@@ -187,7 +186,7 @@ def test_hyperparameters_differ():
     assert "learning_rate_init" in repr(model.members_[0])
 
 
-# -- what is learned -----------------------------------------------------------------
+# -- quality of fits -------------------------------------------------------------------
 
 
 def test_linear_target_is_learned():
@@ -198,7 +197,7 @@ def test_linear_target_is_learned():
     assert model.validation_score_ > 0.98
 
 
-def test_standard_deviations_cover():
+def test_intervals_from_standard_deviations_have_nominal_coverage():
     X, y = line(400, noise=2.0)
     model = regressor(max_iter=30).fit(X, y)
     X_new, y_new = line(2000, noise=2.0, seed=1)
@@ -248,7 +247,7 @@ def test_constant_target():
     np.testing.assert_allclose(predicted, 7.0, atol=2.0)
 
 
-# -- raw tables ----------------------------------------------------------------------
+# -- raw tables ------------------------------------------------------------------------
 
 
 def mixed_table(n_samples=240):
@@ -320,7 +319,7 @@ def test_huge_and_constant_columns():
     assert np.isfinite(classifier(max_iter=2).fit(X, y).predict_proba(X)).all()
 
 
-# -- weights -------------------------------------------------------------------------
+# -- weights ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("make", [classifier, regressor])
@@ -354,47 +353,25 @@ def test_balanced_classes():
     )
 
 
-# -- the same on every run -----------------------------------------------------------
+# -- the same on every run -------------------------------------------------------------
 
 
 @pytest.mark.parametrize("make", [classifier, regressor])
-def test_random_state_alone_decides(make):
+def test_random_state_determines_the_result(make):
     X, y = classes()
     fitted = []
     for seed in (1, 2):
-        np.random.seed(seed)  # noqa: NPY002 - the global generator is the point
+        np.random.seed(seed)  # noqa: NPY002 - the test is about the global generator
         torch.manual_seed(seed)
         fitted.append(make().fit(X, y).predict(X))
         assert torch.initial_seed() == seed
     np.testing.assert_array_equal(*fitted)
 
 
-def test_other_seed_other_ensemble():
+def test_other_seeds_give_other_ensembles():
     X, y = classes()
     first, second = (classifier(random_state=s).fit(X, y) for s in (0, 1))
     assert not np.array_equal(first.predict_proba(X), second.predict_proba(X))
-
-
-def through_joblib(model):
-    file = io.BytesIO()
-    joblib.dump(model, file)
-    file.seek(0)
-    return joblib.load(file)
-
-
-def through_skops(model):
-    data = skops.io.dumps(model)
-    untrusted = skops.io.get_untrusted_types(data=data)
-    assert all(name.startswith("skdeep.") for name in untrusted), untrusted
-    return skops.io.loads(data, trusted=untrusted)
-
-
-WAYS = {
-    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
-    "joblib": through_joblib,
-    "deepcopy": copy.deepcopy,
-    "skops": through_skops,
-}
 
 
 @pytest.fixture(scope="module")
@@ -433,7 +410,7 @@ def test_clone_and_refit():
     )
 
 
-# -- bad input -----------------------------------------------------------------------
+# -- bad input -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -450,7 +427,7 @@ def test_clone_and_refit():
     ],
     ids=str,
 )
-def test_bad_parameters(params, message):
+def test_invalid_parameters(params, message):
     with pytest.raises(ValueError, match=message):
         classifier(**params).fit(*classes())
 
@@ -467,12 +444,12 @@ def test_bad_parameters(params, message):
     ],
     ids=["one row", "infinity", "numbers", "labels", "text", "lengths"],
 )
-def test_bad_data(X, y, message):
+def test_invalid_data(X, y, message):
     with pytest.raises(ValueError, match=message):
         classifier().fit(X, y)
 
 
-def test_bad_weights():
+def test_invalid_weights():
     X, y = classes()
     with pytest.raises(ValueError, match="at least one non-zero"):
         classifier().fit(X, y, np.zeros(len(y)))

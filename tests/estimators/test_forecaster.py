@@ -1,4 +1,4 @@
-"""What forecasts read, which rows they are for, and in which units."""
+"""Forecasts of LSTMForecaster: the rows they read, their targets and units."""
 
 import warnings
 from decimal import Decimal
@@ -16,6 +16,10 @@ from sklearn.preprocessing import StandardScaler
 from tests.estimators.forecaster_data import (
     HORIZON,
     WINDOW,
+    as_array,
+    as_frame,
+    as_list,
+    as_numbered,
     make_frame,
     make_groups,
     small,
@@ -109,7 +113,7 @@ def test_known_columns_are_read_up_to_the_forecast_row(groups):
     assert_array_equal(beyond[: t + 1], before[: t + 1])
 
 
-def test_other_columns_are_read_up_to_the_horizon():
+def test_unknown_columns_are_read_up_to_the_origin():
     X = make_frame(80, "abc")
     model = small(target_columns="a").fit(X[:60])
     before = model.predict(X[60:]).to_numpy()
@@ -168,7 +172,7 @@ def test_padded_rows_are_forecast_from_copies_of_the_first_row():
     assert_allclose(
         forecasts[known], one_by_one(model, padded, known + WINDOW), rtol=1e-9
     )
-    # Nothing is known of these: they are forecast from the mean of the training rows.
+    # No row comes before these: they are forecast from the mean of the training rows.
     mean = np.repeat(X[:60].mean(0, keepdims=True), WINDOW, axis=0)
     expected = np.repeat(model.forecast(X=mean)[-1:], HORIZON, axis=0)
     assert_allclose(forecasts[:HORIZON], expected, rtol=1e-9)
@@ -218,22 +222,6 @@ def test_learns_a_series_that_repeats():
 # --- the rows before the first -------------------------------------------------------
 
 
-def as_frame(X):
-    return X
-
-
-def as_numbered(X):
-    return X.reset_index(drop=True)
-
-
-def as_array(X):
-    return X.to_numpy()
-
-
-def as_list(X):
-    return X.to_numpy().tolist()
-
-
 @pytest.mark.parametrize(
     ("container", "context"),
     [
@@ -244,7 +232,7 @@ def as_list(X):
         (as_list, "train"),
     ],
 )
-def test_training_rows_are_never_given_their_own_end(container, context):
+def test_training_rows_are_never_preceded_by_the_last_training_rows(container, context):
     X = make_frame()
     model = small(context=context).fit(container(X))
     for rows in (X, X[:20], X[:2]):
@@ -253,7 +241,7 @@ def test_training_rows_are_never_given_their_own_end(container, context):
         assert_array_equal(given, alone)
 
 
-def test_numbered_rows_that_follow_get_the_training_rows():
+def test_range_index_that_continues_uses_the_training_rows_as_context():
     X = as_numbered(make_frame())
     model = small().fit(X[:60])
     assert_allclose(model.predict(X[60:]), one_by_one(model, X, range(60, 80)))
@@ -287,7 +275,7 @@ def test_arrays_are_padded_with_one_warning():
     assert_array_equal(forecasts, model.set_params(context="pad").predict(X[60:]))
 
 
-def test_forecast_from_few_rows_that_follow():
+def test_few_rows_that_follow_use_the_training_rows_as_context():
     X = make_frame()
     model = small().fit(X[:60])
     for end in (61, 63, 70):
@@ -351,7 +339,7 @@ def test_names_and_dates_of_a_series():
 # --- missing values -------------------------------------------------------------------
 
 
-def test_gaps_repeat_the_value_before_and_are_no_targets():
+def test_missing_values_are_filled_forward_and_not_used_as_targets():
     X = make_frame(100)
     holed = X.copy()
     holed.iloc[[20, 21, 50], 0] = np.nan
@@ -370,7 +358,7 @@ def test_gaps_repeat_the_value_before_and_are_no_targets():
     assert (other.forecast() != model.forecast()).all(axis=None)
 
 
-def test_most_values_of_a_target_may_be_missing():
+def test_targets_may_be_mostly_missing():
     X = make_frame(60, ["a"])
     twice = X.assign(b=X["a"])
     holed = twice.copy()
@@ -383,7 +371,7 @@ def test_most_values_of_a_target_may_be_missing():
     assert np.isfinite(model.forecast()).all(axis=None)
 
 
-def test_targets_may_begin_later_than_their_frame():
+def test_targets_may_be_missing_in_the_first_rows():
     X = make_frame(120)
     late = X.copy()
     late.iloc[:50, 1] = np.nan
@@ -407,7 +395,7 @@ def test_targets_may_begin_later_than_their_frame():
     assert_array_equal(forecasts[50 + HORIZON :], model.predict(padded)[50 + HORIZON :])
 
 
-def test_other_columns_may_begin_later_too():
+def test_other_columns_may_be_missing_in_the_first_rows():
     X = make_frame(100)
     late = X.copy()
     late.iloc[:30, 1] = np.nan
@@ -449,7 +437,7 @@ def test_score_ignores_missing_targets():
         (1e100, 0, "float32"),
     ],
 )
-def test_tiny_and_huge_units_do_not_matter(factor, offset, dtype):
+def test_tiny_and_huge_units_do_not_change_forecasts(factor, offset, dtype):
     X = make_frame(columns=["a"]).round(1)
     model = small(dtype=dtype, symmetric=False).fit(X)
     other = small(dtype=dtype, symmetric=False).fit(factor * X + offset)
@@ -476,7 +464,7 @@ def test_targets_by_name_by_position_and_as_y_are_the_same():
 
 
 @pytest.mark.parametrize("with_y", [False, True])
-def test_each_target_has_its_own_past(with_y):
+def test_forecast_of_a_target_follows_its_own_level(with_y):
     X = make_frame(columns=["a", "b", "c"])
     y = X[["c", "a"]] if with_y else None
     model = small(target_columns=None if with_y else ["c", "a"]).fit(X, y)
@@ -487,7 +475,7 @@ def test_each_target_has_its_own_past(with_y):
     assert_allclose(moved["a"], 0, atol=100)
 
 
-def test_column_that_never_changes():
+def test_constant_column():
     X = make_frame().assign(b=5.0)
     model = small().fit(X)
     assert_allclose(model.forecast()["b"], 5)
@@ -495,7 +483,7 @@ def test_column_that_never_changes():
     assert np.isfinite(small(target_columns="a").fit(X).forecast()).all()
 
 
-def test_name_of_y_in_another_library():
+def test_y_of_polars_is_matched_by_name():
     X = make_frame()
     expected = small().fit(X, X["b"]).forecast()
     X = pl.DataFrame(X.to_numpy(), schema=["a", "b"])
@@ -504,7 +492,7 @@ def test_name_of_y_in_another_library():
     assert (unnamed != expected).all()
 
 
-def test_name_of_y_is_not_a_position_in_an_array():
+def test_integer_name_of_y_is_not_a_column_position():
     X = make_frame().to_numpy()
     y = pd.Series(X[:, 0] ** 2, name=1)
     named, unnamed = (small().fit(X, each) for each in (y, y.to_numpy()))
@@ -523,7 +511,7 @@ def test_y_outside_X_is_forecast_from_the_columns():
 
 
 @pytest.mark.parametrize("parameters", [{}, {"symmetric": False}], ids=str)
-def test_units_of_columns_do_not_matter(parameters):
+def test_units_of_columns_do_not_change_forecasts(parameters):
     X = make_frame()
     model = small(target_columns="a", max_iter=2, **parameters).fit(X[:60])
     other = small(target_columns="a", max_iter=2, **parameters).fit(10 * X[:60] + 5)
@@ -533,7 +521,7 @@ def test_units_of_columns_do_not_matter(parameters):
     assert_allclose(scaled, 10 * ends + 5, rtol=1e-6)
 
 
-def test_units_of_y_do_not_matter():
+def test_forecasts_scale_with_the_units_of_y():
     X = make_frame()
     y = X["a"]
     model = small(max_iter=2).fit(X[:60], y[:60])

@@ -53,7 +53,7 @@ def assert_raises(function, message, error=ValueError):
     ],
     ids=str,
 )
-def test_bad_parameters(parameters):
+def test_invalid_parameters(parameters):
     ((name, value),) = parameters.items()
     with pytest.raises(InvalidParameterError, match=f"'{name}' parameter") as caught:
         small(**parameters).fit(X)
@@ -83,7 +83,7 @@ def test_bad_parameters(parameters):
     ],
     ids=str,
 )
-def test_parameters_that_do_not_fit_the_rows(parameters, message):
+def test_parameters_too_large_for_the_rows(parameters, message):
     assert_raises(lambda: small(**parameters).fit(X), message)
 
 
@@ -115,7 +115,7 @@ def with_nan(rows):
     ],
     ids=range(16),
 )
-def test_bad_rows(rows, message):
+def test_invalid_rows(rows, message):
     assert_raises(lambda: small().fit(rows), message)
     if getattr(rows, "shape", ()) == (80, 2):
         model = small().fit(X)
@@ -152,7 +152,7 @@ def test_rows_too_far_from_those_of_training(dtype):
     assert_raises(lambda: model.forecast(X=far[:12]), message)
 
 
-def test_one_dimensional_arrays_that_may_be_a_row():
+def test_ambiguous_one_dimensional_arrays():
     message = "Expected 2D array, got 1D array"
     assert_raises(lambda: small().fit(ARRAY[:, 0], ARRAY[:, 1]), message)
     model = small().fit(ARRAY)
@@ -185,7 +185,7 @@ def test_future_too_far_from_the_training_rows():
     ],
     ids=range(6),
 )
-def test_bad_dates_in_a_column(parameters, dates, message):
+def test_invalid_dates_in_a_column(parameters, dates, message):
     rows = X.reset_index(drop=True).assign(day=dates)
     model = small(**{"date_column": "day", **parameters})
     assert_raises(lambda: model.fit(rows), message)
@@ -207,7 +207,7 @@ def test_sparse_rows():
     ],
     ids=range(4),
 )
-def test_bad_targets(y, message):
+def test_invalid_targets(y, message):
     assert_raises(lambda: small().fit(X, y), message)
 
 
@@ -238,14 +238,14 @@ def test_gaps_raise_a_warning(index, message):
             small(groups="series").fit(series)
 
 
-def test_days_of_trading_have_no_gaps():
+def test_trading_days_have_no_gaps():
     days = pd.bdate_range("2024-01-01", periods=85).delete([0, 10, 33, 63, 64])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         small().fit(X.set_axis(days, axis=0))
 
 
-def test_bad_series():
+def test_invalid_groups():
     rows = make_groups(names="xy")
     model = small(groups="series")
     nameless = rows.assign(series=[None, *rows["series"][1:]])
@@ -270,7 +270,7 @@ def test_other_columns_after_fit():
     assert_raises(lambda: unnamed.predict(ARRAY[:, :1]), "X has 1 features")
 
 
-def test_bad_y_in_score():
+def test_invalid_y_in_score():
     model = small().fit(X)
     assert_raises(lambda: model.score(X, X["a"]), r"y must have 2 target\(s\).*got 1")
     assert_raises(lambda: model.score(X, X[:50]), "inconsistent numbers of samples")
@@ -278,7 +278,7 @@ def test_bad_y_in_score():
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "1"])
-def test_bad_counts(value):
+def test_invalid_numbers_of_steps(value):
     model = small().fit(X)
     assert_raises(lambda: model.forecast(value), f"steps .* got {value!r}")
     assert_raises(lambda: model.forecast_interval(value), f"steps .* got {value!r}")
@@ -291,7 +291,7 @@ def test_more_steps_than_the_horizon():
 
 
 @pytest.mark.parametrize("value", [0, 1, -0.5, 90, "a", None, np.nan])
-def test_bad_coverage(value):
+def test_invalid_coverage(value):
     model = small().fit(X)
     message = f"coverage must be between 0 and 1, got {value!r}"
     assert_raises(lambda: model.predict_interval(X, value), message)
@@ -309,7 +309,7 @@ def test_too_few_rows_to_backtest():
     assert_raises(lambda: model.backtest(X[:8]), "X has 8 rows.* need at least 9")
 
 
-def test_bad_future():
+def test_invalid_future():
     model = small(known_columns="k").fit(KNOWN[:80])
     assert_raises(model.forecast, "known_columns='k'.* next 3 rows as future")
     assert_raises(lambda: model.forecast(future=KNOWN[80:82]), "3 rows.*2")
@@ -361,7 +361,7 @@ def test_future_of_other_series():
     ],
     ids=range(8),
 )
-def test_bad_validation_rows(given, message):
+def test_invalid_validation_rows(given, message):
     assert_raises(lambda: small().fit(X[:60], **given), message)
 
 

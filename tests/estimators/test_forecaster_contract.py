@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import io
 import pickle
 import pickletools
 
@@ -11,7 +10,6 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-import skops.io
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
@@ -36,6 +34,7 @@ from tests.estimators.forecaster_data import (
     make_groups,
     small,
 )
+from tests.round_trips import WAYS
 
 X = make_frame()
 ARRAY = X.to_numpy()
@@ -104,7 +103,7 @@ def test_grid_search():
     assert_array_equal(search.best_estimator_.forecast(), expected)
 
 
-def test_pipeline_keeps_dates_if_asked_to():
+def test_pipeline_with_pandas_output_keeps_the_dates():
     pipeline = make_pipeline(StandardScaler(), small(target_columns="a"))
     pipeline.set_output(transform="pandas").fit(X[:60], X["a"][:60])
     forecasts = pipeline.predict(X[60:])
@@ -146,7 +145,7 @@ def test_tags():
     assert tags.input_tags.allow_nan
 
 
-def test_clone_is_unfitted_and_equal():
+def test_clone_is_unfitted_with_equal_parameters():
     model = small(known_columns=["b"], groups=None).fit(X)
     copied = clone(model)
     assert copied.get_params() == model.get_params()
@@ -159,7 +158,7 @@ def test_parameters_changed_after_fit_do_not_shift_forecasts():
     before = model.predict(X[60:])
     for change in ({"horizon": 2}, {"horizon": 5}, {"window": 4}, {"window": 9}):
         changed = copy.deepcopy(model).set_params(**change)
-        # As fitted, or a clear refusal: never forecasts of other rows.
+        # Either the same forecasts or an error, never forecasts of other rows.
         try:
             forecasts = changed.predict(X[60:])
         except ValueError as error:
@@ -195,7 +194,7 @@ def test_float_type_is_kept(dtype):
     )
 
 
-def test_containers_of_X():
+def test_all_containers_of_X_give_the_same_forecasts():
     whole = np.round(ARRAY).astype(int)
     expected = small().fit(whole.astype(float)).forecast()
     read_only = whole.astype(float)
@@ -212,7 +211,7 @@ def test_containers_of_X():
         assert_array_equal(np.asarray(small().fit(rows).forecast()), expected)
 
 
-def test_inputs_are_not_changed():
+def test_inputs_are_not_modified():
     rows, y = X.copy(), X["a"].copy()
     model = small().fit(rows, y)
     model.predict(rows)
@@ -225,7 +224,7 @@ def test_inputs_are_not_changed():
 @pytest.mark.parametrize(
     "which", ["dates", "rows", "columns", "named", "polars", "Series"]
 )
-def test_indexes_are_not_changed(which):
+def test_indexes_are_not_modified(which):
     keys = pd.MultiIndex.from_product([["x", "y"], range(40)], names=["id", "row"])
     dates = pd.MultiIndex.from_arrays([["x"] * 80, X.index], names=["id", "time"])
     rows = {
@@ -277,26 +276,6 @@ def test_module_takes_scaled_windows():
 # --- persistence ---------------------------------------------------------------------
 
 
-def through_joblib(model):
-    file = io.BytesIO()
-    joblib.dump(model, file)
-    file.seek(0)
-    return joblib.load(file)
-
-
-def through_skops(model):
-    data = skops.io.dumps(model)
-    untrusted = skops.io.get_untrusted_types(data=data)
-    assert all(name.startswith("skdeep.") for name in untrusted), untrusted
-    return skops.io.loads(data, trusted=untrusted)
-
-
-WAYS = {
-    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
-    "joblib": through_joblib,
-    "deepcopy": copy.deepcopy,
-    "skops": through_skops,
-}
 KNOWN = make_frame(83, "abk")
 ROWS = {
     "time zone": X.tz_localize("Europe/Berlin"),
@@ -321,10 +300,10 @@ MODELS = {
 def fitted(name):
     """Return a fitted model, which tests must not change, and all its forecasts."""
     model = MODELS[name]()
-    return model, everything(name, model)
+    return model, all_forecasts(name, model)
 
 
-def everything(name, model):
+def all_forecasts(name, model):
     """Return all forecasts of a model for some rows."""
     rows = ROWS.get(name, X)
     future = KNOWN[80:] if name == "known" else None
@@ -339,10 +318,10 @@ def everything(name, model):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", MODELS)
-def test_round_trip_keeps_everything(name, way):
+def test_round_trip_keeps_all_forecasts(name, way):
     model, forecasts = fitted(name)
     loaded = WAYS[way](model)
-    for got, expected in zip(everything(name, loaded), forecasts, strict=True):
+    for got, expected in zip(all_forecasts(name, loaded), forecasts, strict=True):
         assert type(got) is type(expected)
         assert_array_equal(got, expected)
         if hasattr(expected, "index"):

@@ -12,25 +12,15 @@ from skdeep import LSTMForecaster
 from tests.estimators.forecaster_data import (
     FEW,
     HORIZON,
+    as_array,
+    as_list,
+    as_numbered,
     assert_dates,
     make_frame,
     next_dates,
     small,
     values,
 )
-
-
-def as_numbered(X):
-    return X.reset_index(drop=True)
-
-
-def as_array(X):
-    return X.to_numpy()
-
-
-def as_list(X):
-    return X.to_numpy().tolist()
-
 
 N_ROWS = 60
 INDEXES = {
@@ -56,7 +46,7 @@ INDEXES = {
 
 @pytest.mark.parametrize("is_plain", [False, True], ids=["with freq", "without"])
 @pytest.mark.parametrize("name", INDEXES)
-def test_index_of_forecasts_continues_that_of_the_rows(name, is_plain):
+def test_forecasts_continue_the_index_of_the_rows(name, is_plain):
     dates = INDEXES[name]
     if is_plain:  # without the frequency that pandas knows
         dates = type(dates)(list(dates), name=dates.name)
@@ -72,7 +62,7 @@ def test_index_of_forecasts_continues_that_of_the_rows(name, is_plain):
 
 
 @pytest.mark.parametrize("n_last", [1, 2])
-def test_dates_continue_from_few_rows(n_last):
+def test_few_rows_are_enough_to_continue_the_dates(n_last):
     days = pd.bdate_range("2024-01-01", periods=63)  # of which 60 end on a Friday
     X = make_frame(60).set_axis(days[:60], axis=0)
     model = small(context="pad").fit(X[:57])
@@ -96,7 +86,7 @@ def test_without_dates_forecasts_are_arrays(container):
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
-def test_fewer_steps_are_the_first_of_the_path(steps):
+def test_fewer_steps_are_the_first_of_all_steps(steps):
     X = make_frame()
     model = small().fit(X)
     pd.testing.assert_frame_equal(model.forecast(steps), model.forecast()[:steps])
@@ -104,7 +94,7 @@ def test_fewer_steps_are_the_first_of_the_path(steps):
     pd.testing.assert_frame_equal(intervals, model.forecast_interval()[:steps])
 
 
-def test_names_are_kept():
+def test_names_of_index_and_columns_are_kept():
     X = make_frame(columns=["a", "b", "c"])
     one = small(target_columns="b").fit(X)
     assert one.forecast().name == one.predict(X).name == "b"
@@ -121,7 +111,7 @@ def test_names_are_kept():
 
 # --- calendars ------------------------------------------------------------------------
 
-# Each with whether it can be inferred from the dates alone.
+# Each offset, and whether it can be inferred from the dates alone.
 CALENDARS = [
     (offsets.CustomBusinessDay(weekmask="Sun Mon Tue Wed Thu"), True),
     (offsets.CustomBusinessDay(holidays=["2024-02-26", "2023-07-04"]), False),
@@ -147,8 +137,8 @@ CALENDARS = [
 ]
 
 
-def on(offset, n_rows=60, zone=None, start=None):
-    """Return dates of an offset, the first of them on it."""
+def dates_on(offset, n_rows=60, zone=None, start=None):
+    """Return dates that are on an offset, starting with the first one."""
     first = offset.rollforward(start or pd.Timestamp("2022-01-15"))
     return pd.date_range(first, periods=n_rows, freq=offset, tz=zone)
 
@@ -156,9 +146,9 @@ def on(offset, n_rows=60, zone=None, start=None):
 @pytest.mark.parametrize(("offset", "is_inferred"), CALENDARS, ids=str)
 def test_forecasts_continue_the_calendar(offset, is_inferred):
     if offset.kwds.get("day"):  # only the day itself is on the calendar
-        dates = on(offset, 61, start=pd.Timestamp("2020-02-15"))[1:]
+        dates = dates_on(offset, 61, start=pd.Timestamp("2020-02-15"))[1:]
     else:
-        dates = on(offset)
+        dates = dates_on(offset)
     known, expected = dates[:57], dates[57:]
     assert_dates(next_dates(known), expected)
     bare = known[np.arange(57)]
@@ -189,7 +179,7 @@ CHANGES = [
     ],
 )
 def test_dates_continue_across_daylight_saving_changes(zone, freq, last):
-    naive = freq not in ("h", "6h")  # days are those of the clock on the wall
+    naive = freq not in ("h", "6h")  # days are calendar days in local time
     end = pd.Timestamp(last)
     if not naive:
         end = end.tz_localize(zone, nonexistent="shift_forward")
@@ -208,14 +198,14 @@ def sessions(days, first="09:30", last="16:00"):
     return pd.DatetimeIndex([day + minute for day in days for minute in minutes])
 
 
-def test_after_the_last_minute_of_a_session_comes_the_next_session():
+def test_intraday_dates_continue_in_the_next_session():
     dates = sessions(pd.bdate_range("2024-01-02", "2024-01-15", tz="America/New_York"))
     path = next_dates(dates[: -14 - 1])
     assert_dates(path, dates[-14 - 1 :][:3])
     assert path[1] == pd.Timestamp("2024-01-15 09:30", tz="America/New_York")
 
 
-def test_days_off_the_calendar():
+def test_training_dates_off_the_calendar():
     """First and last days of trading, where the first of the month is a holiday."""
     months = pd.date_range("2020-01-01", periods=36, freq="BMS")
     first = months.where(months.month != 1, months + pd.Timedelta(days=1))
@@ -245,7 +235,7 @@ def test_forecasts_continue_indexes_of_every_type(index):
     assert_dates(next_dates(index[:37]), index[37:])
 
 
-def test_dates_beyond_what_pandas_can_hold():
+def test_dates_beyond_the_range_of_pandas():
     dates = pd.date_range(end="2262-04-10", periods=40, freq="D", unit="ns")
     with pytest.raises(ValueError, match="after 2262-04-10.* beyond the last date"):
         next_dates(dates)
@@ -315,14 +305,14 @@ def test_dates_as_text_are_parsed_or_reported():
     assert type(model.fit(names).forecast()) is np.ndarray
 
 
-def test_numbers_out_of_order_raise_a_warning():
+def test_unordered_range_index_raises_a_warning():
     X = values(pd.RangeIndex(40)).sample(frac=1, random_state=0)
     with pytest.warns(UserWarning, match="out of order: row 1 has") as caught:
         LSTMForecaster(random_state=0, **FEW).fit(X)
     assert caught[0].filename == __file__
 
 
-def test_index_of_several_levels():
+def test_multiindex():
     days = pd.date_range("2024-01-01", periods=37)
     index = pd.MultiIndex.from_product([["x"], days])
     assert_dates(next_dates(index), pd.date_range("2024-02-07", periods=3))

@@ -34,7 +34,7 @@ def as_polars(X):
     return pl.DataFrame({name: X[name].to_numpy() for name in X})
 
 
-def test_future_may_hold_known_columns_only():
+def test_future_may_contain_known_columns_only():
     X = make_frame(83, "akbl")
     model = small(known_columns=["k", "l"]).fit(X[:80])
     full = model.forecast(future=X[80:])
@@ -69,7 +69,7 @@ def test_last_future_row_is_repeated():
     model = small(known_columns="k", segment_length=HORIZON).fit(X[:80])
     full = model.forecast(future=X[80:])
     pd.testing.assert_frame_equal(model.forecast(1, future=X[80:]), full[:1])
-    # What lies beyond it stays as it was.
+    # The other rows are not changed.
     copies = X[80:].assign(k=X["k"].iloc[80])
     path = model.forecast(1, future=X[80:81])
     pd.testing.assert_frame_equal(path, model.forecast(1, future=copies))
@@ -121,7 +121,7 @@ def test_future_dates_must_be_the_next_ones():
     assert_dates(model.forecast(X=X[:50], future=X[50:]).index, days[50:53])
 
 
-def test_the_future_of_numbered_rows():
+def test_future_of_rows_with_a_range_index():
     X = with_known(pd.RangeIndex(60))
     model = LSTMForecaster(random_state=0, known_columns="k", **FEW).fit(X[:40])
     expected = model.forecast(future=X[40:])
@@ -134,7 +134,7 @@ def test_the_future_of_numbered_rows():
             model.forecast(future=rows)
 
 
-def test_the_future_may_skip_holidays_as_the_training_rows_do():
+def test_future_may_skip_holidays_like_the_training_rows():
     days = pd.bdate_range("2024-01-01", periods=60).delete([0, 14, 41])
     X = with_known(days)
     model = LSTMForecaster(random_state=0, known_columns="k", **FEW).fit(X[:39])
@@ -145,7 +145,7 @@ def test_the_future_may_skip_holidays_as_the_training_rows_do():
         model.forecast(future=X[39::3])
 
 
-def test_the_future_of_each_series():
+def test_future_of_several_series():
     parts = {
         "x": pd.date_range("2024-01-01", periods=43, freq="h"),
         "y": pd.date_range("2020-01-01", periods=43, freq="MS"),
@@ -195,14 +195,14 @@ def test_empty_future_is_ignored(future):
 # --- dates in a column ----------------------------------------------------------------
 
 
-def in_a_column(index):
+def with_date_column(index):
     return values(index).rename_axis("day").reset_index().assign(k=0.5)
 
 
 def test_dates_of_a_column_are_on_a_calendar():
     parameters = dict(random_state=0, date_column="day", known_columns="k", **FEW)
     days = pd.bdate_range("2024-01-01", periods=60)
-    X, friday = in_a_column(days), days[39]
+    X, friday = with_date_column(days), days[39]
     assert friday.day_name() == "Friday"
     model = LSTMForecaster(**parameters, freq="B").fit(X[:40])
     assert_array_equal(model.forecast(future=X[40:]).index, days[40:43])
@@ -226,7 +226,7 @@ def test_date_column_shows_that_rows_follow_the_training_rows():
     days = pd.bdate_range("2024-01-01", periods=60)
     expected = LSTMForecaster(random_state=0, **FEW).fit(values(days[:40]))
     model = LSTMForecaster(random_state=0, date_column="day", **FEW)
-    X = in_a_column(days).drop(columns="k")
+    X = with_date_column(days).drop(columns="k")
     model.fit(X[:40])
     found = model.predict(X[40:])
     assert_array_equal(found, expected.predict(values(days)[40:]))
@@ -235,10 +235,10 @@ def test_date_column_shows_that_rows_follow_the_training_rows():
         model.predict(X[50:])
 
 
-def test_types_of_a_date_column():
+def test_data_types_of_a_date_column():
     days = pd.date_range("2024-01-01", periods=40)
     model = LSTMForecaster(random_state=0, date_column="day", **FEW)
-    X = in_a_column(days)
+    X = with_date_column(days)
     for same, last in (
         (days, days[-1]),
         (days.to_period("D"), days.to_period("D")[-1]),
@@ -263,7 +263,7 @@ def test_types_of_a_date_column():
         model.set_params(freq="D").fit(X.assign(day=range(40)))
 
 
-def test_numbers_of_a_column_are_times_of_each_series():
+def test_date_column_may_hold_integers():
     steps = 10 * np.arange(40)
     X = values(steps).rename_axis("t").reset_index()
     X = pd.concat([X.assign(s="x"), X.assign(s="y", t=X["t"] + 5)], ignore_index=True)

@@ -9,13 +9,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tests.estimators.forecaster_data import (
     HORIZON,
     WINDOW,
+    as_array,
+    as_frame,
+    as_list,
     make_frame,
     make_groups,
     small,
 )
 
 
-def test_order_of_series_does_not_matter():
+def test_order_of_series_does_not_change_forecasts():
     X = make_groups()
     model = small(groups="series").fit(X[:90])
     by_series = X.sort_values("series", kind="stable")
@@ -56,7 +59,7 @@ def test_a_single_group_equals_no_groups():
     assert_array_equal(model.backtest(rows.assign(series="x")), alone.backtest(rows))
 
 
-def test_unknown_series_are_forecast_in_the_units_of_their_window():
+def test_unseen_series_are_scaled_by_their_window():
     X = make_groups(names="xy")
     model = small(groups="series").fit(X)
     rows = make_frame(30, seed=5).assign(series="new")
@@ -73,14 +76,14 @@ def test_unknown_series_are_forecast_in_the_units_of_their_window():
         for X in (rows, scaled)
     )
     assert_allclose(others[full], (widths * [1e6, 1e-6])[full], rtol=1e-6)
-    # A path is that which predict gives, row by row.
+    # A path holds what predict returns row by row.
     t = 20
     path = model.forecast(X=rows[: t + 1]).to_numpy()
     assert_allclose(path[-1], model.predict(rows).iloc[t + HORIZON], rtol=1e-9)
     assert_allclose(path, model.backtest(rows)[t + 1 - WINDOW], rtol=1e-9)
 
 
-def of_two_scales(n_rows=60):
+def two_scales(n_rows=60):
     """Make two series that differ in scale and level, and the first of them alone."""
     X = make_frame(n_rows, ["y", "other"])
     big = 1e6 + 1e5 * make_frame(n_rows, ["y", "other"], seed=1)
@@ -89,8 +92,8 @@ def of_two_scales(n_rows=60):
 
 
 @pytest.mark.parametrize("with_y", [False, True])
-def test_scale_of_one_series_does_not_matter_to_another(with_y):
-    _, X = of_two_scales()
+def test_scale_of_one_series_does_not_change_forecasts_of_another(with_y):
+    _, X = two_scales()
     is_big = X["series"] == "big"
     columns = ["y", "other"]
     other = X.copy()
@@ -100,7 +103,7 @@ def test_scale_of_one_series_does_not_matter_to_another(with_y):
         small(groups="series", max_iter=2, target_columns=None).fit(rows, y)
         for rows, y in zip([X, other], targets, strict=True)
     )
-    # Columns that are no targets may share a scale, which depends on all series.
+    # Columns that are not targets may share a scale, which depends on all series.
     rtol = 0.5 if with_y else 1e-6
     for method in ("forecast", "forecast_interval"):
         found, expected = getattr(same, method)(), getattr(model, method)()
@@ -109,7 +112,7 @@ def test_scale_of_one_series_does_not_matter_to_another(with_y):
 
 
 def test_intervals_of_each_series_are_as_wide_as_its_own_errors():
-    rows, X = of_two_scales(400)
+    rows, X = two_scales(400)
     model, alone = (small(groups="series").fit(part) for part in (X, rows))
 
     def width(forecaster):
@@ -136,7 +139,7 @@ def test_a_series_that_is_harder_to_forecast_has_wider_intervals():
 
 
 def test_columns_that_distinguish_series_keep_their_level():
-    """Only a constant column distinguishes the series, which have the same past."""
+    """The series have the same past and differ only in a constant column."""
     hours = pd.date_range("2024-01-01", periods=150, freq="h")
     noise = np.random.default_rng(0).normal(size=150)
     parts = [
@@ -150,7 +153,7 @@ def test_columns_that_distinguish_series_keep_their_level():
     assert model.score(X, y) > 0.5
 
 
-def test_several_series_make_more_steps():
+def test_number_of_steps_grows_with_the_number_of_series():
     X = make_groups(60, names="xy")
     model = small(groups="series", max_iter="auto", batch_size=4)
     model.set_params(validation_fraction=0, n_iter_no_change=1000).fit(X)
@@ -173,7 +176,7 @@ def test_short_series_are_left_out_of_training():
     assert_array_equal(paths.loc["brief"], new.loc["new"])
 
 
-def test_a_series_too_short_for_validation_rows_is_trained_on_whole():
+def test_series_too_short_for_validation_rows_has_training_rows_only():
     X = pd.concat(
         [make_frame(80).assign(series="x"), make_frame(15).assign(series="y")]
     )
@@ -231,18 +234,6 @@ def test_each_series_continues_from_its_own_end():
     assert_array_equal(model.predict(X).index, X.index)
 
 
-def as_frame(X):
-    return X
-
-
-def as_array(X):
-    return X.to_numpy()
-
-
-def as_list(X):
-    return X.to_numpy().tolist()
-
-
 @pytest.mark.parametrize(
     ("container", "keys"),
     [
@@ -267,7 +258,7 @@ def test_groups_without_dates(container, keys):
     )
 
 
-def test_series_that_do_not_follow_are_padded_with_one_warning():
+def test_series_that_do_not_continue_are_padded_with_one_warning():
     X = make_groups()
     model = small(groups="series").fit(X[:90])
     with pytest.warns(UserWarning, match="do not start right after") as caught:
@@ -276,7 +267,7 @@ def test_series_that_do_not_follow_are_padded_with_one_warning():
     assert_array_equal(forecasts, model.set_params(context="pad").predict(X[105:]))
 
 
-def test_numbered_rows_of_several_series_have_no_gaps():
+def test_range_index_across_several_series_has_no_gaps():
     order = np.random.default_rng(0).permutation(np.repeat(["x", "y"], 40))
     X = make_frame(80).reset_index(drop=True).assign(series=order)
     model = small(groups="series").fit(X)

@@ -35,7 +35,7 @@ def autoregression(n_rows, seed=0):
 # --- validation rows ------------------------------------------------------------------
 
 
-def paths_from(model):
+def paths_without_context(model):
     """Forecast from rows that are unrelated to the training rows."""
     return model.backtest(make_frame(40, seed=99))
 
@@ -50,10 +50,13 @@ def test_validation_rows_are_the_last_a_horizon_apart():
     changed = X.copy()
     changed.iloc[n_used:] = 1e3
     other = small(**parameters).fit(changed)
-    assert_array_equal(paths_from(other), paths_from(model))
+    assert_array_equal(paths_without_context(other), paths_without_context(model))
     assert other.validation_scores_ != model.validation_scores_
     changed.iloc[n_used - 1] = 1e3
-    assert (paths_from(small(**parameters).fit(changed)) != paths_from(model)).all()
+    assert (
+        paths_without_context(small(**parameters).fit(changed))
+        != paths_without_context(model)
+    ).all()
 
 
 def test_last_rows_of_each_series_are_held_out():
@@ -96,7 +99,7 @@ def test_X_val_reaches_back_into_the_training_rows(with_y):
     assert model.t_ == 2 * (80 - WINDOW - HORIZON + 1)
     expected = score_of_windows(model, X, truth.to_numpy(), 80)
     assert model.validation_scores_[-1] == pytest.approx(expected)
-    # As few as one forecast's will do.
+    # The rows of a single forecast are enough.
     model = small().fit(X[:80], X_val=X[80 : 80 + HORIZON])
     assert np.isfinite(model.validation_scores_).all()
 
@@ -115,7 +118,7 @@ def test_validation_rows_of_several_series():
     X = make_groups()
     model = small(groups="series", max_iter=2).fit(X[:75], X_val=X[75:])
     assert model.t_ == 2 * 3 * (25 - WINDOW - HORIZON + 1)
-    # Each series in units of its spread over the training rows.
+    # Each series is divided by its spread over the training rows.
     truth, paths = [], []
     for _, part in X.groupby("series"):
         values = part[["a", "b"]].to_numpy()
@@ -181,7 +184,7 @@ def test_intervals_have_their_nominal_coverage(autoregressive, coverage):
     assert share == pytest.approx(coverage, abs=0.05)
 
 
-def test_width_is_near_that_of_the_noise(autoregressive):
+def test_width_of_intervals_matches_the_noise(autoregressive):
     model, X = autoregressive
     ends = model.predict_interval(X, 0.9)
     # Two steps ahead the noise is 5 times 1 and 0.8, and 1.645 spreads hold 90 %.
@@ -212,7 +215,7 @@ def test_more_coverage_takes_wider_intervals(autoregressive):
     assert np.isfinite(widths).all()
 
 
-def test_intervals_of_padded_windows_are_not_narrower(autoregressive):
+def test_padded_windows_have_no_narrower_intervals(autoregressive):
     model, X = autoregressive
     padded = model.set_params(context="pad").predict_interval(X)
     widths = np.ptp(padded.to_numpy(), axis=1)
@@ -268,7 +271,7 @@ def test_intervals_of_given_validation_rows_and_of_lbfgs():
     ],
     ids=str,
 )
-def test_parameters(parameters, default_forecasts):
+def test_every_parameter_changes_the_forecasts(parameters, default_forecasts):
     X = make_frame(80)
     model, again = (small(**parameters).fit(X[:60]) for _ in range(2))
     forecasts = model.predict(X[60:])
@@ -373,13 +376,13 @@ def test_lbfgs():
         small(solver="lbfgs").fit(X)
 
 
-def test_other_seed_other_forecast():
+def test_other_seeds_give_other_forecasts():
     X = make_frame()
     first, second = (small(random_state=seed).fit(X).forecast() for seed in (0, 1))
     assert (first != second).all(axis=None)
 
 
-def test_global_generators_do_not_matter():
+def test_global_generators_do_not_change_results():
     X = make_frame()
     forecasts = []
     for seed in (1, 2):
@@ -396,7 +399,7 @@ def test_warm_start_continues_training():
     model.fit(X)
     assert (model.n_iter_, len(model.history_)) == (1, 2)
     assert (model.forecast() != first).all(axis=None)
-    # More rows may have come in the meantime.
+    # The second fit may have more rows.
     longer = make_frame(90)
     assert_array_equal(model.fit(longer).forecast().index, longer.index[-1] + 1 * HOURS)
     assert len(model.history_) == 3
@@ -414,19 +417,19 @@ def test_failed_fit_keeps_the_earlier_model():
     pd.testing.assert_frame_equal(model.forecast(), before)
 
 
-class Counter(Callback):
+class CountsEpochs(Callback):
     """Counts the epochs."""
 
     epochs = 0
 
     def on_epoch_end(self, net, **kwargs):
-        Counter.epochs += 1
+        CountsEpochs.epochs += 1
 
 
 def test_callbacks_are_called_after_each_epoch():
-    Counter.epochs = 0
-    small(max_iter=3, callbacks=[Counter()]).fit(make_frame())
-    assert Counter.epochs == 3
+    CountsEpochs.epochs = 0
+    small(max_iter=3, callbacks=[CountsEpochs()]).fit(make_frame())
+    assert CountsEpochs.epochs == 3
 
 
 def test_verbose_prints_each_epoch(capsys):

@@ -32,7 +32,7 @@ def without_dropout(make):
 
 
 @pytest.mark.parametrize("solver", [*STOCHASTIC_SOLVERS, "lbfgs", torch.optim.Adamax])
-def test_same_as_on_the_cpu(make, data, solver):
+def test_solvers_match_the_cpu(make, data, solver):
     without_dropout(make)
     X, y = data[0].astype("float32"), data[1]
     on_cpu = make(device="cpu", solver=solver).fit(X, y)
@@ -51,7 +51,7 @@ def test_same_as_on_the_cpu(make, data, solver):
     ],
     ids=str,
 )
-def test_other_parameters(make, data, params):
+def test_parameters_match_the_cpu(make, data, params):
     without_dropout(make)
     X, y = data[0].astype("float32"), data[1]
     weight = np.linspace(0.5, 2, len(X))
@@ -60,7 +60,7 @@ def test_other_parameters(make, data, params):
     np.testing.assert_allclose(output(on_cuda, X), output(on_cpu, X), atol=1e-3)
 
 
-def test_same_seed_same_bits_with_dropout(make, data):
+def test_dropout_is_bit_identical_for_equal_seeds(make, data):
     first, second = (make(device="cuda").fit(*data) for _ in range(2))
     np.testing.assert_array_equal(output(first, data[0]), output(second, data[0]))
 
@@ -70,7 +70,7 @@ def test_auto_uses_the_gpu_in_float32(make, data):
     parameter = next(model.module_.parameters())
     assert parameter.is_cuda
     assert parameter.dtype == torch.float32
-    # Predictions carry X's float type all the same.
+    # Predictions still have the float type of X.
     assert output(model, data[0]).dtype == data[0].dtype
 
 
@@ -115,13 +115,13 @@ def test_batch_norm_and_categories():
     )
 
 
-def test_missing_device_number_raises(make, data):
+def test_unknown_device_index_raises(make, data):
     count = torch.cuda.device_count()
     with pytest.raises(ValueError, match=f"torch finds only {count} CUDA device"):
         make(device=f"cuda:{count}").fit(*data)
 
 
-# -- sequences -----------------------------------------------------------------------
+# -- sequences -------------------------------------------------------------------------
 
 LENGTHS = np.random.default_rng(1).integers(1, 13, 90)
 IS_THERE = np.arange(12) < LENGTHS[:, np.newaxis]

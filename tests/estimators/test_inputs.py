@@ -21,7 +21,7 @@ from skdeep import (
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning"),
-    # What columns mean does not matter here.
+    # The meaning of the columns does not matter here.
     pytest.mark.filterwarnings("ignore:LSTM.* reads the .* named columns:UserWarning"),
 ]
 
@@ -78,7 +78,7 @@ def alternating(containers):
 @pytest.mark.parametrize(
     ("make", "container"), alternating(CONTAINERS), indirect=["make"]
 )
-def test_containers(make, data, container, tmp_path):
+def test_containers_of_X(make, data, container, tmp_path):
     X, y = data
     expected = make(max_iter=2).fit(X, y)
     given = CONTAINERS[container](X, tmp_path)
@@ -114,7 +114,7 @@ def test_containers_of_y(make, data, container):
 
 
 @pytest.mark.parametrize("dtype", [">f8", "f4", "f2", "i8", "u2", "i1", ">i4", "?"])
-def test_dtypes_of_a_regression_target(dtype):
+def test_dtypes_of_regression_targets(dtype):
     X, labels = make_classification(n_samples=50, random_state=0)
     y = labels.astype(dtype)
     model = MLPRegressor(max_iter=2, random_state=0).fit(X, y)
@@ -146,7 +146,7 @@ def output(model, X):
         (pd.DataFrame, None),
     ],
 )
-def test_precision(make, data, given, computed, container):
+def test_dtype_is_the_precision_of_training(make, data, given, computed, container):
     """``dtype`` is the precision of training; predictions have the dtype of X."""
     X, y = data
     X = container(X.astype(given))
@@ -165,7 +165,7 @@ def test_half_precision_predicts_like_scikit_learn(data):
     assert model.predict(X.astype("f2")).dtype == np.float64
 
 
-def test_users_arrays_are_not_changed(make, data):
+def test_arrays_are_not_modified(make, data):
     X, y = data
     X = X.copy()
     X[3, 2] = 1e3
@@ -256,7 +256,7 @@ def test_forms_of_hidden_layer_sizes(sizes, data):
 
 @pytest.fixture
 def always_warn():
-    """Make torch warn about every read-only array, not only about the first."""
+    """Make torch warn about every read-only array, not only the first."""
     torch.set_warn_always(True)
     yield
     torch.set_warn_always(False)
@@ -308,14 +308,14 @@ def test_other_read_only_memory(kind, locked, always_warn):
     if kind == "items":
         items = [(row, label) for row, label in zip(X, y, strict=True)]
 
-        class Items(torch.utils.data.Dataset):
+        class IndexOnlySequence(torch.utils.data.Dataset):
             def __len__(self):
                 return 40
 
             def __getitem__(self, i):
                 return items[i]
 
-        ModuleClassifier(nn.Linear, **few).fit(Items(), None)
+        ModuleClassifier(nn.Linear, **few).fit(IndexOnlySequence(), None)
 
 
 def test_coefs_of_a_memory_map_can_be_set(tmp_path):

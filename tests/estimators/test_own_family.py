@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning
 
 
 class SmallFamily(BaseNetwork):
-    """Only what a family must give, with two training parameters."""
+    """The required methods of a family, with two training parameters."""
 
     _parameter_constraints = {
         "width": [Integral],
@@ -63,12 +63,12 @@ class SmallRegressor(RegressorNetwork, SmallFamily):
 @pytest.mark.nightly
 @pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks([SmallClassifier(), SmallRegressor()])
-def test_checks_of_scikit_learn(estimator, check):
+def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
 @pytest.mark.parametrize("cls", [SmallClassifier, SmallRegressor])
-def test_random_state_decides_and_the_global_generator_is_restored(cls):
+def test_random_state_determines_the_result_and_global_generators_are_restored(cls):
     state = torch.random.get_rng_state()
     cls = type("WithDropout", (cls,), {"dropout": 0.1})
     first, second = (cls(max_iter=3, random_state=0).fit(X, y) for _ in range(2))

@@ -1,19 +1,17 @@
 """Saving and loading fitted estimators in every usual way."""
 
 import copy
-import io
 import pickle
 import pickletools
 import subprocess
 import sys
 
-import joblib
 import numpy as np
 import pytest
-import skops.io
 from sklearn.datasets import make_classification, make_regression
 
 from skdeep import MLPClassifier, MLPRegressor, ModuleClassifier
+from tests.round_trips import WAYS
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning"),
@@ -24,27 +22,6 @@ X, y = make_classification(n_samples=60, n_informative=4, n_classes=3, random_st
 X_numbers, y_numbers = make_regression(n_samples=60, n_targets=2, random_state=0)
 PARAMS = {"hidden_layer_sizes": (6,), "max_iter": 3, "random_state": 0}
 
-
-def through_joblib(model):
-    file = io.BytesIO()
-    joblib.dump(model, file)
-    file.seek(0)
-    return joblib.load(file)
-
-
-def through_skops(model):
-    data = skops.io.dumps(model)
-    untrusted = skops.io.get_untrusted_types(data=data)
-    assert all(name.startswith("skdeep.") for name in untrusted), untrusted
-    return skops.io.loads(data, trusted=untrusted)
-
-
-WAYS = {
-    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
-    "joblib": through_joblib,
-    "deepcopy": copy.deepcopy,
-    "skops": through_skops,
-}
 
 # Each solver leaves a different state; each loss is a different object.
 MODELS = {
@@ -92,7 +69,7 @@ def predictions(model, rows):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_round_trip_keeps_everything(model, way, rows):
+def test_round_trip_keeps_predictions_and_attributes(model, way, rows):
     loaded = WAYS[way](model)
     for got, expected in zip(
         predictions(loaded, rows), predictions(model, rows), strict=True
@@ -115,7 +92,7 @@ def test_partial_fit_continues_after_loading(name, way):
     np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
 
 
-def names_in(pickled):
+def strings_in_pickle(pickled):
     """Return every string in a pickle, among them the modules that it imports."""
     return {
         str(arg) for _, arg, _ in pickletools.genops(pickled) if isinstance(arg, str)
@@ -126,7 +103,7 @@ def test_pickle_names_no_torch(model, rows):
     model.predict(rows(model))
     assert model.module_ is not None
     assert model.net_ is not None
-    named = {name for name in names_in(pickle.dumps(model)) if "torch" in name}
+    named = {name for name in strings_in_pickle(pickle.dumps(model)) if "torch" in name}
     assert not named
 
 

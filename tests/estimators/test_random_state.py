@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning
 
 
 def parameters_of(estimator):
-    """All of the network's numbers in one array."""
+    """Return all parameters of the network in one array."""
     state = estimator.module_.state_dict().values()
     return np.concatenate([tensor.numpy().ravel() for tensor in state])
 
@@ -42,7 +42,7 @@ class _Generators:
 
 @pytest.fixture
 def two_threads():
-    """Let torch use two threads, whatever the environment says."""
+    """Make torch use two threads, regardless of the environment."""
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
@@ -60,27 +60,27 @@ def test_same_seed_gives_bit_identical_networks(make, data, params):
     assert first.loss_curve_ == second.loss_curve_
 
 
-def test_other_seed_other_network(make, data):
+def test_other_seeds_give_other_networks(make, data):
     first, second = (make(random_state=seed).fit(*data) for seed in (0, 1))
     assert not np.array_equal(parameters_of(first), parameters_of(second))
 
 
-def test_global_generators_do_not_matter(make, data):
+def test_global_generators_do_not_change_results(make, data):
     fitted = []
     for seed in (1, 2):
         torch.manual_seed(seed)
-        np.random.seed(seed)  # noqa: NPY002 - the global generator is the point
+        np.random.seed(seed)  # noqa: NPY002 - the test is about the global generator
         fitted.append(parameters_of(make().fit(*data)))
     np.testing.assert_array_equal(*fitted)
 
 
-def test_without_seed_numpys_generator_decides(make, data):
+def test_without_random_state_numpys_global_generator_is_used(make, data):
     fitted = []
     for _ in range(2):
         np.random.seed(5)  # noqa: NPY002
         fitted.append(parameters_of(make(random_state=None).fit(*data)))
     np.testing.assert_array_equal(*fitted)
-    # And is moved, so that the next fit is another one.
+    # The generator has advanced, so the next fit differs.
     assert not np.array_equal(
         fitted[1], parameters_of(make(random_state=None).fit(*data))
     )
@@ -107,7 +107,7 @@ def test_failed_fit_restores_global_state(make, data, two_threads):
 @pytest.mark.parametrize(
     "backend", ["threading", pytest.param("loky", marks=pytest.mark.nightly)]
 )
-def test_n_jobs_does_not_matter(make, data, backend):
+def test_n_jobs_does_not_change_results(make, data, backend):
     with joblib.parallel_config(backend=backend):
         alone, together = (
             cross_validate(make(), *data, cv=3, n_jobs=n, return_estimator=True)
@@ -158,20 +158,20 @@ class _StartsThread(Callback):
         self.seen.add(("own", torch.get_num_threads()))
 
 
-def test_a_small_fit_uses_one_thread_and_leaves_other_threads_alone(two_threads):
+def test_small_fit_uses_one_thread_and_does_not_affect_others(two_threads):
     X, y = make_classification(random_state=0)
     _StartsThread.seen.clear()
     MLPClassifier(max_iter=2, callbacks=[_StartsThread()]).fit(X, y)
     assert _StartsThread.seen == {("new", 2), ("own", 1)}
 
 
-def noisy(n_features, n_outputs):
+def noisy_module(n_features, n_outputs):
     return nn.Sequential(nn.Linear(n_features, n_outputs), nn.Dropout(0.5))
 
 
 def test_torch_dropout_follows_the_seed_and_differs_between_steps():
     X, y = make_classification(n_samples=60, random_state=0)
-    model = ModuleClassifier(noisy, random_state=0, max_iter=3)
+    model = ModuleClassifier(noisy_module, random_state=0, max_iter=3)
     curves = [clone(model).fit(X, y).loss_curve_ for _ in range(2)]
     assert curves[0] == curves[1]
     other = clone(model).set_params(random_state=1).fit(X, y).loss_curve_

@@ -1,16 +1,12 @@
 """Recurrent estimators against torch's own layers, on sequences of any length."""
 
-import copy
-import io
 import itertools
 import pickle
 import pickletools
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
-import skops.io
 import torch
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -29,6 +25,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from skdeep import LSTMClassifier, LSTMRegressor, SlidingWindow
+from tests.round_trips import WAYS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
 
@@ -79,7 +76,7 @@ class Reference(nn.Module):
 
     @staticmethod
     def renamed(weights):
-        """Give a network's weights the names that torch's own layers have."""
+        """Rename a network's weights to the names of torch's own layers."""
         names = {}
         for name, value in weights.items():
             if name.startswith("head"):
@@ -92,7 +89,7 @@ class Reference(nn.Module):
         return names
 
     def read(self, x, lengths=None):
-        """Return what is put out at each step, and the last layer's last states."""
+        """Return the outputs at each step and the final states of the last layer."""
         lengths = torch.full((len(x),), x.shape[1]) if lengths is None else lengths
         x = torch.as_tensor(x, dtype=self.head.weight.dtype).nan_to_num()
         packed = pack_padded_sequence(
@@ -132,13 +129,13 @@ def assert_step_of(model, fit_again, loss_of, rtol=1e-9):
         )
 
 
-# -- the network ---------------------------------------------------------------------
+# -- the network -----------------------------------------------------------------------
 
 
 @every_cell
 @every_layout
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["equal", "different"])
-def test_scores_equal_torchs(cell, num_layers, bidirectional, lengths):
+def test_raw_scores_equal_torch(cell, num_layers, bidirectional, lengths):
     x = X if lengths is None else PADDED
     model = classifier(cell=cell, num_layers=num_layers, bidirectional=bidirectional)
     model.fit(x, y)
@@ -155,7 +152,7 @@ def test_scores_equal_torchs(cell, num_layers, bidirectional, lengths):
 @every_cell
 @every_layout
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["equal", "different"])
-def test_step_follows_torchs_gradient(cell, num_layers, bidirectional, lengths):
+def test_step_equals_torch_gradient_step(cell, num_layers, bidirectional, lengths):
     x = X if lengths is None else PADDED
     model = classifier(
         cell=cell,
@@ -278,7 +275,7 @@ def test_truncation_does_not_change_predictions():
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_dropout(bidirectional):
-    """Drawn only in training, from random_state; it changes the result."""
+    """Dropout applies in training only, depends on random_state, changes the fit."""
     params = dict(num_layers=2, bidirectional=bidirectional, max_iter=3)
     before = torch.get_rng_state()
     first = classifier(dropout=0.5, **params).fit(PADDED, y)
@@ -293,7 +290,7 @@ def test_dropout(bidirectional):
     assert not np.array_equal(first.predict_proba(X), without.predict_proba(X))
 
 
-def test_seed():
+def test_random_state_determines_the_result():
     before = torch.get_rng_state()
     models = [classifier(random_state=seed, max_iter=1) for seed in (0, 0, 1)]
     states = [model.fit(PADDED, y).transform(PADDED) for model in models]
@@ -302,7 +299,7 @@ def test_seed():
     assert not np.array_equal(states[0], states[2])
 
 
-# -- sequences -----------------------------------------------------------------------
+# -- sequences -------------------------------------------------------------------------
 
 FORMS = {
     "list": LISTED,
@@ -320,7 +317,7 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_container_and_padding_do_not_matter(form, bidirectional):
+def test_containers_and_padding_do_not_change_predictions(form, bidirectional):
     params = dict(bidirectional=bidirectional, batch_size=4)
     model = classifier(**params).fit(PADDED, y)
     expected = model.predict_proba(PADDED)
@@ -333,7 +330,7 @@ def test_container_and_padding_do_not_matter(form, bidirectional):
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_a_single_sequence_is_predicted_like_in_a_batch(bidirectional):
+def test_single_sequence_is_predicted_as_in_a_batch(bidirectional):
     model = regressor(bidirectional=bidirectional).fit(PADDED, Y_NUMBERS)
     expected = model.predict(PADDED)
     for i in range(N):
@@ -343,7 +340,7 @@ def test_a_single_sequence_is_predicted_like_in_a_batch(bidirectional):
     np.testing.assert_allclose(model.predict(PADDED[order]), expected[order], rtol=1e-9)
 
 
-def test_more_sequences_than_are_read_at_once():
+def test_more_sequences_than_one_chunk():
     """The longest sequence differs between chunks."""
     model = regressor().fit(PADDED, Y_NUMBERS)
     many = np.concatenate([np.tile(PADDED[[1, 3, 7]], (1000, 1, 1)), PADDED])
@@ -363,14 +360,14 @@ def test_shorter_and_longer_sequences_than_in_training():
         np.testing.assert_allclose(model.predict(x), expected, atol=1e-12)
 
 
-def test_2d_is_one_feature_over_time():
+def test_two_dimensional_X_is_one_feature_over_time():
     flat, deep = X[:, :, 0], X[:, :, :1]
     one, other = (regressor().fit(x, Y_NUMBERS) for x in (flat, deep))
     assert (one.n_features_in_, other.n_features_in_) == (T, 1)
     for model in (one, other):
         for x in (flat, deep, list(deep), flat.tolist(), pd.DataFrame(flat)):
             np.testing.assert_array_equal(model.predict(x), one.predict(flat))
-    # Fitted on three axes, it counts no columns.
+    # Fitted on three axes, it has no number of columns.
     np.testing.assert_array_equal(
         other.predict(flat[:, :2]), other.predict(deep[:, :2])
     )
@@ -427,14 +424,14 @@ def test_read_only_memory_is_not_changed():
         np.testing.assert_array_equal(x, before)
 
 
-def test_values_that_sum_to_infinity_are_not_padding():
+def test_values_whose_sum_overflows_are_not_padding():
     large = X.copy()
     large[0, 0, 0] = large[1, 1, 1] = 1e308
     model = classifier(max_iter=1).fit(X, y)
     assert np.isfinite(model.predict_proba(large)).all()
 
 
-# -- learning ------------------------------------------------------------------------
+# -- learning --------------------------------------------------------------------------
 
 
 def test_one_unit_and_one_step():
@@ -456,10 +453,10 @@ def test_learns_from_the_first_step(cell):
     assert model.score(x[200:], label[200:]) > 0.85
 
 
-def sums_of_marked(n, n_steps, seed):
+def adding_problem(n, n_steps, seed):
     """Sequences of numbers, two of them marked, whose sum is wanted.
 
-    Hochreiter & Schmidhuber's adding problem: nothing but long memory helps.
+    Hochreiter & Schmidhuber's adding problem, which needs long memory.
     """
     rng = np.random.default_rng(seed)
     values, marks = rng.uniform(size=(n, n_steps)), np.zeros((n, n_steps))
@@ -470,19 +467,19 @@ def sums_of_marked(n, n_steps, seed):
     return x, (values * marks).sum(axis=1)
 
 
-def score_of_marked_sums(n_samples, n_steps, **params):
+def score_on_adding_problem(n_samples, n_steps, **params):
     model = LSTMRegressor(max_grad_norm=1.0, random_state=0, **params)
-    model.fit(*sums_of_marked(n_samples, n_steps, seed=0))
-    return model.score(*sums_of_marked(1000, n_steps, seed=1))
+    model.fit(*adding_problem(n_samples, n_steps, seed=0))
+    return model.score(*adding_problem(1000, n_steps, seed=1))
 
 
 @pytest.mark.parametrize(
     ("cell", "is_solved", "max_iter"),
     [("lstm", True, 10), ("gru", True, 4), ("rnn", False, 10)],
 )
-def test_gates_remember_what_plain_units_forget(cell, is_solved, max_iter):
+def test_gated_cells_solve_the_adding_problem(cell, is_solved, max_iter):
     sizes = {"hidden_size": 16, "batch_size": 50, "learning_rate_init": 0.02}
-    score = score_of_marked_sums(2000, 30, cell=cell, max_iter=max_iter, **sizes)
+    score = score_on_adding_problem(2000, 30, cell=cell, max_iter=max_iter, **sizes)
     assert score > 0.95 if is_solved else score < 0.5
 
 
@@ -490,9 +487,9 @@ def test_gates_remember_what_plain_units_forget(cell, is_solved, max_iter):
 @pytest.mark.parametrize(
     ("cell", "is_solved"), [("lstm", True), ("gru", True), ("rnn", False)]
 )
-def test_gates_remember_over_longer_sequences(cell, is_solved):
+def test_gated_cells_solve_the_adding_problem_for_longer_sequences(cell, is_solved):
     sizes = {"hidden_size": 32, "batch_size": 64, "learning_rate_init": 0.01}
-    score = score_of_marked_sums(6000, 60, cell=cell, max_iter=10, **sizes)
+    score = score_on_adding_problem(6000, 60, cell=cell, max_iter=10, **sizes)
     assert score > 0.95 if is_solved else score < 0.5
 
 
@@ -527,7 +524,7 @@ def test_lbfgs():
     assert model.loss_ < 0.5 * regressor(max_iter=60).fit(PADDED, Y_NUMBERS).loss_
 
 
-# -- scikit-learn's API -------------------------------------------------------------
+# -- scikit-learn's API ----------------------------------------------------------------
 
 
 def test_transformer():
@@ -542,7 +539,7 @@ def test_transformer():
     assert neighbours.shape == (N, 2 * H)
 
 
-def test_step_in_a_pipeline_after_windows():
+def test_pipeline_with_sliding_windows():
     """Rows of a series; scores of later folds are scored by the same windows."""
     rng = np.random.default_rng(0)
     series = rng.normal(size=(300, 2)) + 100
@@ -589,26 +586,6 @@ def test_skorch_callback_sees_sequences_of_different_lengths():
     assert model.history_[-1]["accuracy"] == pytest.approx(model.score(PADDED, y))
 
 
-def through_skops(model):
-    data = skops.io.dumps(model)
-    untrusted = skops.io.get_untrusted_types(data=data)
-    assert all(name.startswith("skdeep.") for name in untrusted), untrusted
-    return skops.io.loads(data, trusted=untrusted)
-
-
-def through_joblib(model):
-    file = io.BytesIO()
-    joblib.dump(model, file)
-    file.seek(0)
-    return joblib.load(file)
-
-
-WAYS = {
-    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
-    "joblib": through_joblib,
-    "deepcopy": copy.deepcopy,
-    "skops": through_skops,
-}
 GAPS = np.where(np.arange(T) < LENGTHS[:, None], 0.0, np.nan)
 STEPS = np.where(np.isnan(GAPS), -1, np.arange(N * T).reshape(N, T) % 3)
 TOKENS = np.where(np.isnan(GAPS), 0, 1 + np.arange(N * T).reshape(N, T) % 7)
@@ -635,7 +612,7 @@ MODELS = {
 
 @pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.parametrize("way", WAYS)
-def test_saved_and_loaded(kind, way):
+def test_round_trip_keeps_predictions(kind, way):
     model, x = MODELS[kind]()
     loaded = WAYS[way](model)
     for name in ("predict", "transform"):
@@ -651,7 +628,7 @@ def test_pickle_names_no_torch(kind):
     assert not [a for a in named if isinstance(a, str) and "torch" in a]
 
 
-def test_clone_learns_the_same():
+def test_clone_trains_the_same_network():
     params = dict(cell="gru", num_layers=2, dropout=0.3, truncation=3, max_iter=3)
     model = classifier(**params).fit(PADDED, y)
     copied = clone(model)
@@ -661,7 +638,7 @@ def test_clone_learns_the_same():
     np.testing.assert_array_equal(copied.transform(X), model.transform(X))
 
 
-def test_training_continues():
+def test_warm_start_and_partial_fit_continue_training():
     """From the previous state; sizes of the network must not change."""
     model = regressor(warm_start=True).fit(PADDED, Y_NUMBERS).fit(LISTED, Y_NUMBERS)
     assert len(model.loss_curve_) == 4
@@ -683,7 +660,7 @@ def test_failed_fit_keeps_the_previous_one():
 
 
 @pytest.mark.filterwarnings("ignore:LSTM.* reads the .* named columns:UserWarning")
-def test_names_of_columns():
+def test_feature_names():
     frame = pd.DataFrame(X[:, :, 0], columns=[f"t{i}" for i in range(T)])
     model = classifier().fit(frame, y)
     assert model.feature_names_in_.tolist() == frame.columns.tolist()

@@ -29,7 +29,7 @@ def make(request):
     return build
 
 
-def assert_refused(function, message, error=ValueError):
+def assert_raises(function, message, error=ValueError):
     """Check the error, and that it was not raised inside torch."""
     with pytest.raises(error, match=message) as caught:
         function()
@@ -87,46 +87,46 @@ SEQUENCES = {
 
 
 @pytest.mark.parametrize("kind", SEQUENCES)
-def test_sequences(make, kind):
+def test_invalid_sequences(make, kind):
     rows, message = SEQUENCES[kind]
-    assert_refused(lambda: make().fit(rows, y), message)
+    assert_raises(lambda: make().fit(rows, y), message)
     if kind not in ("no columns", "frame of text"):
         three_axes = make().fit(X, y)
         expected = message if "2-D" not in kind else f"{message}|X has . features"
-        assert_refused(lambda: three_axes.predict(rows), expected)
+        assert_raises(lambda: three_axes.predict(rows), expected)
 
 
-def test_sparse(make):
+def test_sparse_input(make):
     model = make().fit(X, y)
     for rows in (sparse.csr_array(FLAT), sparse.csc_matrix(FLAT)):
         for use in (model.predict, lambda x: make().fit(x, y)):
-            assert_refused(lambda u=use, r=rows: u(r), "dense data is req", TypeError)
+            assert_raises(lambda u=use, r=rows: u(r), "dense data is req", TypeError)
 
 
-def test_targets(make):
-    assert_refused(lambda: make().fit(X, None), "requires y to be passed")
-    assert_refused(lambda: make().fit(X, y[:5]), r"inconsistent .* \[12, 5\]")
-    assert_refused(lambda: make().fit(list(X), y[:5]), r"inconsistent .* \[12, 5\]")
+def test_invalid_targets(make):
+    assert_raises(lambda: make().fit(X, None), "requires y to be passed")
+    assert_raises(lambda: make().fit(X, y[:5]), r"inconsistent .* \[12, 5\]")
+    assert_raises(lambda: make().fit(list(X), y[:5]), r"inconsistent .* \[12, 5\]")
     gone = np.where(y == 1, np.nan, 0.0)
-    assert_refused(lambda: make().fit(X, gone), "Input y contains NaN")
-    assert_refused(
+    assert_raises(lambda: make().fit(X, gone), "Input y contains NaN")
+    assert_raises(
         lambda: make().fit(X, y, sample_weight=np.ones(3)), r"sample_weight.shape"
     )
     deep = np.zeros((N, 2, 2))
-    assert_refused(lambda: make().fit(X, deep), "dim 3|unknown")
+    assert_raises(lambda: make().fit(X, deep), "dim 3|unknown")
 
 
 def test_other_number_of_features_than_in_fit(make):
     model = make().fit(X, y)
     uses = [model.predict, model.transform, lambda x: model.partial_fit(x, y)]
     for use in uses:
-        assert_refused(lambda u=use: u(X[:, :, :1]), "X has 1 features, .* expecting 2")
-        assert_refused(
+        assert_raises(lambda u=use: u(X[:, :, :1]), "X has 1 features, .* expecting 2")
+        assert_raises(
             lambda u=use: u(list(X[:, :, :1])), "X has 1 features, .* expecting 2"
         )
-        # As many columns as there are features makes no sequence of features of it.
+        # Two axes are not accepted even if the number of columns is right.
         for flat in (FLAT, FLAT[:, :2], FLAT[:, :2].tolist()):
-            assert_refused(
+            assert_raises(
                 lambda u=use, f=flat: u(f), r"expecting 2 .* \(2-D X has one feature"
             )
 
@@ -136,12 +136,12 @@ def test_other_number_of_columns_than_in_fit(make):
     uses = [model.predict, model.transform, lambda x: model.partial_fit(x, y)]
     for use in uses:
         for flat in (FLAT[:, :4], FLAT[:, :4].tolist(), pd.DataFrame(FLAT[:, :4])):
-            assert_refused(
+            assert_raises(
                 lambda u=use, f=flat: u(f), "X has 4 features, but LSTM.* expecting 5"
             )
         for deep in (X, np.zeros((N, 4, 5)), np.zeros((N, 4, 1))):
             message = r"X has shape \(12, ., .\), .* expecting 2-D X of 5 columns"
-            assert_refused(lambda u=use, d=deep: u(d), message)
+            assert_raises(lambda u=use, d=deep: u(d), message)
 
 
 def test_invalid_validation_sequences(make):
@@ -150,7 +150,7 @@ def test_invalid_validation_sequences(make):
         (FLAT[:4], "2-D X has one feature"),
         (with_value(np.nan, 0)[:4], "length 0"),
     ):
-        assert_refused(
+        assert_raises(
             lambda r=rows: make().fit(X, y, X_val=r, y_val=y[:4]),
             f"X_val and y_val do not fit: .*{message}",
         )
@@ -170,24 +170,24 @@ def test_invalid_validation_sequences(make):
         ("vocabulary_size", [1, 0, 10.0]),
     ],
 )
-def test_parameters(make, name, values):
+def test_invalid_parameters(make, name, values):
     for value in values:
         message = f"The '{name}' parameter of LSTM.*Got {value!r} instead"
-        assert_refused(lambda v=value: make(**{name: v}).fit(X, y), message)
+        assert_raises(lambda v=value: make(**{name: v}).fit(X, y), message)
 
 
 def test_contradictory_parameters(make):
     model = make(solver="lbfgs", dropout=0.5)
-    assert_refused(lambda: model.fit(X, y), r"solver='lbfgs' .* dropout=0\.5")
+    assert_raises(lambda: model.fit(X, y), r"solver='lbfgs' .* dropout=0\.5")
 
 
 def test_network_too_large_for_the_memory(make):
-    assert_refused(
+    assert_raises(
         lambda: make(hidden_size=10**9).fit(X, y), "hidden_size=10+, ", MemoryError
     )
 
 
-def test_before_fit(make):
+def test_not_fitted(make):
     for name in ("predict", "transform", "get_feature_names_out"):
         method = getattr(make(), name)
         with pytest.raises(ValueError, match="is not fitted yet"):
@@ -196,7 +196,7 @@ def test_before_fit(make):
         make(return_sequences=True).score(X, np.zeros((N, T)))
 
 
-# -- input that may be a mistake -------------------------------------------------------
+# -- likely mistakes -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])

@@ -73,7 +73,7 @@ class Reference(nn.Module):
         )
 
     def forward(self, x=X):
-        """Return raw scores of the steps that are there, (n_there, n_outputs)."""
+        """Return raw scores of the steps without padding, (n_steps, n_outputs)."""
         packed = pack_padded_sequence(
             torch.as_tensor(x).nan_to_num(),
             torch.as_tensor(LENGTHS),
@@ -106,7 +106,7 @@ def assert_step_of(model, y, loss_of, **fit_params):
         torch.testing.assert_close(got, expected, msg=name, rtol=1e-9, atol=1e-12)
 
 
-# -- loss and gradient ---------------------------------------------------------------
+# -- loss and gradient -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
@@ -128,7 +128,7 @@ def test_class_weight_multiplies_the_losses_of_steps(class_weight):
         compute_class_weight(class_weight, classes=np.arange(3), y=labels)
     )
     truth = torch.as_tensor(labels)
-    # One epoch that learns nothing, since partial_fit cannot tell what is balanced.
+    # One epoch that learns nothing, since partial_fit does not support "balanced".
     params = {**PLAIN_SGD, "learning_rate_init": 1e-300, "warm_start": True}
     model = classifier(class_weight=class_weight, **params, max_iter=1).fit(X, Y)
     losses = F.cross_entropy(Reference(model)(), truth, reduction="none")
@@ -230,7 +230,7 @@ def cross_entropy_of_each(raw, target):
 
 
 def test_callable_loss():
-    """Of each step it is as the loss by name; its mean is taken over all steps."""
+    """One loss per step equals the named loss; a mean is over all steps."""
     named = classifier().fit(X, Y)
     own = classifier(loss=cross_entropy_of_each).fit(X, Y)
     np.testing.assert_allclose(own.predict_proba(X), named.predict_proba(X), rtol=1e-9)
@@ -270,7 +270,7 @@ def test_every_loss_of_a_regressor(loss):
     assert (np.isnan(model.predict(X)) == ~IS_THERE).all()
 
 
-# -- predictions and scores ----------------------------------------------------------
+# -- predictions and scores ------------------------------------------------------------
 
 
 def test_predictions_and_scores_of_a_classifier():
@@ -315,7 +315,7 @@ def test_unseen_label_counts_as_an_error():
 
 
 def test_last_step_is_the_prediction_of_the_sequence():
-    """One network, whatever it is asked for."""
+    """Both are trained in the same way."""
     model = regressor().fit(X, Y_NUMBERS)
     last = model.predict(X)[np.arange(N), LENGTHS - 1]
     states = model.transform(X)
@@ -341,7 +341,7 @@ def test_no_later_step_changes_an_earlier_prediction():
         assert np.allclose(cut, expected, equal_nan=True, rtol=1e-12) == is_causal
 
 
-# -- forms of y ----------------------------------------------------------------------
+# -- forms of y ------------------------------------------------------------------------
 
 NAMES = np.array(["", "low", "mid", "top"])
 CLASS_FORMS = {
@@ -357,7 +357,7 @@ CLASS_FORMS = {
 
 
 @pytest.mark.parametrize("form", CLASS_FORMS)
-def test_forms_of_classes(form):
+def test_label_containers_and_types(form):
     expected = classifier().fit(X, Y)
     model = classifier().fit(LISTED, CLASS_FORMS[form])
     np.testing.assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
@@ -366,7 +366,7 @@ def test_forms_of_classes(form):
 
 
 @pytest.mark.parametrize("form", ["array", "list", "frame", "objects"])
-def test_forms_of_names(form):
+def test_string_label_containers(form):
     names = NAMES[Y + 1]
     y = {
         "array": names,
@@ -382,7 +382,7 @@ def test_forms_of_names(form):
 
 
 @pytest.mark.parametrize("form", ["list", "lists of lists", "objects", "frame", "half"])
-def test_forms_of_numbers(form):
+def test_numeric_target_containers(form):
     rows = by_sequence(np.round(Y_NUMBERS, 1))
     y = {
         "list": rows,
@@ -396,7 +396,7 @@ def test_forms_of_numbers(form):
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float32"])
-def test_labels_keep_their_type_where_nothing_is_padded(dtype):
+def test_labels_without_padding_keep_their_type(dtype):
     whole = np.nan_to_num(X)
     labels = (np.arange(N * T).reshape(N, T) % 2).astype(dtype)
     model = classifier().fit(whole, labels)
@@ -407,23 +407,23 @@ def test_labels_keep_their_type_where_nothing_is_padded(dtype):
     assert set(padded[IS_THERE].tolist()) <= {0, 1}
 
 
-# -- training ------------------------------------------------------------------------
+# -- training --------------------------------------------------------------------------
 
 
-def echo(n, n_steps=10, seed=0):
+def repeated_signs(n, n_steps=10, seed=0):
     """Sequences of signs; the target of a step is the sign of the step before."""
     rng = np.random.default_rng(seed)
     signs = rng.choice([-1.0, 1.0], size=(n, n_steps + 1))
     lengths = rng.integers(2, n_steps + 1, n)
     x = [row[1 : k + 1, None] for row, k in zip(signs, lengths, strict=True)]
     y = [row[:k] > 0 for row, k in zip(signs, lengths, strict=True)]
-    # What came before the first step is not to be known: its own sign stands there.
+    # The first step has no previous one; its target is its own sign.
     y = [np.r_[a[0, 0] > 0, b[1:]].astype(int) for a, b in zip(x, y, strict=True)]
     return x, y
 
 
-def test_learns_to_repeat_the_step_before():
-    x, y = echo(200)
+def test_learns_to_repeat_the_previous_step():
+    x, y = repeated_signs(200)
     model = LSTMClassifier(
         12, return_sequences=True, learning_rate_init=0.02, max_iter=40, random_state=0
     ).fit(x[:150], y[:150])
@@ -431,7 +431,7 @@ def test_learns_to_repeat_the_step_before():
 
 
 def test_validation_rows_and_early_stopping():
-    x, y = echo(60)
+    x, y = repeated_signs(60)
     model = classifier(max_iter=5).fit(x[:40], y[:40], X_val=x[40:], y_val=y[40:])
     assert model.validation_scores_[-1] == model.score(x[40:], y[40:])
     for early_stopping in (True, "loss"):
@@ -443,7 +443,7 @@ def test_validation_rows_and_early_stopping():
 
 
 def test_cross_validation_of_lists():
-    x, y = echo(60)
+    x, y = repeated_signs(60)
     for target in (y, pd.Series(y)):
         scores = cross_val_score(
             classifier(), x, target, cv=KFold(3), error_score="raise"
@@ -452,7 +452,7 @@ def test_cross_validation_of_lists():
 
 
 def test_partial_fit_and_warm_start():
-    x, y = echo(30)
+    x, y = repeated_signs(30)
     model = classifier().partial_fit(x, y, classes=[0, 1, 2])
     assert model.classes_.tolist() == [0, 1, 2]
     model.partial_fit(x[:5], y[:5])
@@ -475,58 +475,62 @@ def test_truncation_and_tokens():
     assert model.score(tokens, Y) == 1
 
 
-# -- bad targets ---------------------------------------------------------------------
+# -- bad targets -----------------------------------------------------------------------
 
 
-def refused(model, y, message, x=X, error=ValueError, **params):
+def assert_raises(model, y, message, x=X, error=ValueError, **params):
     with pytest.raises(error, match=message):
         model.fit(x, y, **params)
 
 
 @pytest.mark.parametrize("make", [classifier, regressor])
-def test_shape_of_targets(make):
+def test_shape_of_targets_must_match_X(make):
     y = Y if make is classifier else Y_NUMBERS
     message = r"a value for each step, shape \(9, 6\) like X, got "
-    refused(make(), y[:, 0], message + r"\(9,\)", x=np.nan_to_num(X))
-    refused(make(), y[:, :4], message + r"\(9, 4\)")
-    refused(make(), y[:5], message + r"\(5, 6\)")
-    refused(make(), y[..., None], message + r"\(9, 6, 1\)")
-    refused(make(), [*by_sequence(y)[:8], 3], r"sample 8 has shape \(\)")
-    refused(make(), [*by_sequence(y)[:8], [[3]]], r"sample 8 has shape \(1, 1\)")
-    refused(make(), None, "requires y to be passed")
+    assert_raises(make(), y[:, 0], message + r"\(9,\)", x=np.nan_to_num(X))
+    assert_raises(make(), y[:, :4], message + r"\(9, 4\)")
+    assert_raises(make(), y[:5], message + r"\(5, 6\)")
+    assert_raises(make(), y[..., None], message + r"\(9, 6, 1\)")
+    assert_raises(make(), [*by_sequence(y)[:8], 3], r"sample 8 has shape \(\)")
+    assert_raises(make(), [*by_sequence(y)[:8], [[3]]], r"sample 8 has shape \(1, 1\)")
+    assert_raises(make(), None, "requires y to be passed")
 
 
-def test_gaps_of_y_must_match_the_padding():
+def test_padding_of_y_must_match_that_of_X():
     whole = np.nan_to_num(X)
-    refused(
+    assert_raises(
         classifier(),
         Y,
         "y must be -1 exactly where X is padded; sample 1, step 2",
         whole,
     )
-    refused(
+    assert_raises(
         regressor(), Y_NUMBERS, "y must be nan exactly where .* sample 1, step 2", whole
     )
     gaps = "y must be '' exactly where .* sample 1, step 2 is ''"
-    refused(classifier(), NAMES[Y + 1], gaps, whole)
+    assert_raises(classifier(), NAMES[Y + 1], gaps, whole)
     filled = np.maximum(Y, 0)
-    refused(classifier(), filled, "sample 1, step 2 is 0")
-    refused(regressor(), filled, r"sample 1, step 2 is 0\.0")
-    refused(classifier(), np.where(IS_THERE, Y, np.nan), "step 2 is nan")
-    refused(classifier(), np.where(filled == 1, np.nan, filled), "is nan", whole)
+    assert_raises(classifier(), filled, "sample 1, step 2 is 0")
+    assert_raises(regressor(), filled, r"sample 1, step 2 is 0\.0")
+    assert_raises(classifier(), np.where(IS_THERE, Y, np.nan), "step 2 is nan")
+    assert_raises(classifier(), np.where(filled == 1, np.nan, filled), "is nan", whole)
     nothing = np.where(IS_THERE, NAMES[Y + 1].astype(object), None)
-    refused(classifier(), nothing, "y must be '' .* is None")
+    assert_raises(classifier(), nothing, "y must be '' .* is None")
     signs = np.where(filled > 0, 1, -1)
-    refused(classifier(), signs, "y must be -1 exactly where X is padded", whole)
+    assert_raises(classifier(), signs, "y must be -1 exactly where X is padded", whole)
 
 
 def test_invalid_targets():
-    refused(classifier(), np.where(IS_THERE, Y_NUMBERS, -1), "label type: continuous")
-    refused(regressor(), np.where(Y == 1, np.inf, Y_NUMBERS), "y contains infinity")
-    refused(regressor(), NAMES[Y + 1], "could not convert string to float")
-    refused(regressor(loss="poisson"), Y_NUMBERS, "needs y >= 0")
+    assert_raises(
+        classifier(), np.where(IS_THERE, Y_NUMBERS, -1), "label type: continuous"
+    )
+    assert_raises(
+        regressor(), np.where(Y == 1, np.inf, Y_NUMBERS), "y contains infinity"
+    )
+    assert_raises(regressor(), NAMES[Y + 1], "could not convert string to float")
+    assert_raises(regressor(loss="poisson"), Y_NUMBERS, "needs y >= 0")
     own = dict(X_val=X[:4], y_val=Y[:4, 0])
-    refused(classifier(), Y, "X_val and y_val do not fit: .* each step", **own)
+    assert_raises(classifier(), Y, "X_val and y_val do not fit: .* each step", **own)
 
 
 @pytest.mark.parametrize(
@@ -538,15 +542,15 @@ def test_invalid_targets():
         (dict.fromkeys(range(3), 0.0), "class_weight leaves no step a weight"),
     ],
 )
-def test_class_weights(class_weight, message):
-    refused(classifier(class_weight=class_weight), Y, message)
+def test_invalid_class_weights(class_weight, message):
+    assert_raises(classifier(class_weight=class_weight), Y, message)
 
 
 def test_invalid_weights():
     with pytest.raises(ValueError, match="'balanced' is not supported for partial_fit"):
         classifier(class_weight="balanced").partial_fit(X, Y, classes=[0, 1, 2])
     mean = classifier(class_weight="balanced", loss=F.cross_entropy)
-    refused(mean, Y, "class_weight needs a loss for each step")
+    assert_raises(mean, Y, "class_weight needs a loss for each step")
     with pytest.raises(ValueError, match=r"classes=\[-1, 0, 1, 2\] must not hold -1"):
         classifier().partial_fit(X, Y, classes=[-1, 0, 1, 2])
     with pytest.raises(ValueError, match="y. has classes not in"):

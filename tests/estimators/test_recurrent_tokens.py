@@ -47,7 +47,7 @@ class Reference(nn.Module):
         return torch.stack([self.head(self.layer(x)[0][0, -1])[0] for x in read])
 
 
-def test_scores_and_step_of_torch():
+def test_scores_and_step_equal_torch():
     params = dict(solver="sgd", momentum=0, nesterovs_momentum=False, alpha=0.0)
     model = classifier(
         dtype="float64", batch_size=N, learning_rate_init=0.1, **params
@@ -79,7 +79,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_container_and_padding_do_not_matter(form):
+def test_containers_and_padding_do_not_change_predictions(form):
     expected = classifier().fit(X, y).predict_proba(X)
     model = classifier().fit(FORMS[form], y)
     np.testing.assert_allclose(model.predict_proba(FORMS[form]), expected, rtol=1e-6)
@@ -96,13 +96,13 @@ def test_type_of_predictions():
     assert classifier().fit(X.astype(float), y).predict_proba(X).dtype == np.float64
 
 
-def test_vocabulary():
+def test_vocabulary_size_and_unseen_tokens():
     model = classifier().fit(X, y)
     assert model.module_.embedding.num_embeddings == 9
     model = classifier(vocabulary_size=20).fit(X, y)
     assert model.module_.embedding.num_embeddings == 20
     assert np.isfinite(model.predict_proba([[1, 19]])).all()
-    # What training has not seen says nothing, as an unknown token does not.
+    # An unseen token is neutral, like an unknown one.
     model.partial_fit([[2, 19]], [0])
 
 
@@ -121,7 +121,7 @@ def test_dropout_of_tokens_only_in_training():
     np.testing.assert_allclose(first.decision_function(X), expected, atol=1e-6)
 
 
-# -- documents -----------------------------------------------------------------------
+# -- documents -------------------------------------------------------------------------
 
 GOOD, BAD = ["good", "great", "fine", "lovely"], ["bad", "awful", "poor", "dull"]
 REST = "the a film plot actor scene was and it this that one".split()
@@ -151,13 +151,13 @@ def test_learns_from_documents(cell):
     texts, labels = reviews(300, seed=0)
     model = text_classifier(cell=cell).fit(texts[:200], labels[:200])
     assert model.score(texts[200:], labels[200:]) > 0.9
-    # Words and lengths that it has never met.
+    # Unseen words and lengths.
     assert model.predict(["good", "it was good " + "unheard " * 40]).shape == (2,)
     states = model.transform(texts[:3])
     assert states.shape == (3, 16)
 
 
-def test_order_of_words_matters():
+def test_order_of_words_is_learned():
     """The classes differ only in the order of two words."""
     rng = np.random.default_rng(0)
     label = rng.integers(0, 2, 120)
@@ -202,7 +202,7 @@ def test_regressor_of_documents():
     assert model.score(texts[150:], number[150:]) > 0.7
 
 
-# -- bad input -----------------------------------------------------------------------
+# -- bad input -------------------------------------------------------------------------
 
 
 def with_id(token, where=(1, 0)):

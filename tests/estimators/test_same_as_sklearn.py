@@ -18,7 +18,7 @@ pytestmark = [
 ]
 
 # 97 rows leave a short last batch. Classes that overlap and small inputs: long first
-# steps of lbfgs may else saturate the scores, where scikit-learn clips the log loss.
+# steps of lbfgs may otherwise saturate scores, and scikit-learn clips the log loss.
 HARD = {"n_samples": 97, "n_features": 7, "flip_y": 0.4, "class_sep": 0.3}
 BINARY = make_classification(**HARD, random_state=0)
 MULTICLASS = make_classification(**HARD, n_informative=5, n_classes=4, random_state=1)
@@ -43,7 +43,7 @@ def task(request):
 
 
 def pair(name, **params):
-    """Our estimator and scikit-learn's with the same parameters."""
+    """Return our estimator and scikit-learn's with the same parameters."""
     params = {
         "hidden_layer_sizes": (6, 5),
         "random_state": 7,
@@ -61,28 +61,28 @@ def output(estimator, X):
 
 
 def skip_if_sklearn_is_inconsistent(y, solver):
-    """Leave out lbfgs on several targets.
+    """Skip lbfgs on several targets.
 
-    scikit-learn gives it the mean of the losses over targets with the gradient of
-    their sum, so that its line search goes by what is not the derivative.
+    There scikit-learn combines the mean of the losses over targets with the gradient of
+    their sum, so its line search gets a wrong derivative.
     """
     if y.ndim == 2 and y.dtype.kind == "f" and solver == "lbfgs":
         pytest.skip("scikit-learn's loss and gradient differ by a factor")
 
 
 def assert_same(ours, theirs, X, rtol=1e-7):
-    """Compare all that scikit-learn's estimator tells of its training."""
+    """Compare all fitted attributes of scikit-learn's estimator."""
     for mine, its in zip(ours.coefs_, theirs.coefs_, strict=True):
         np.testing.assert_allclose(mine, its, rtol=rtol, atol=1e-10)
     for mine, its in zip(ours.intercepts_, theirs.intercepts_, strict=True):
         np.testing.assert_allclose(mine, its, rtol=rtol, atol=1e-10)
     np.testing.assert_allclose(output(ours, X), output(theirs, X), rtol=1e-6, atol=1e-9)
     np.testing.assert_array_equal(ours.predict(X).shape, theirs.predict(X).shape)
-    # Ours counts it as one if lbfgs finds that it is there already.
+    # Ours counts one iteration if lbfgs starts at the minimum.
     assert ours.n_iter_ == max(1, theirs.n_iter_)
     assert ours.n_layers_ == theirs.n_layers_
     assert ours.n_outputs_ == theirs.n_outputs_
-    # Of several targets ours is the sum of the losses, theirs the mean.
+    # For several targets ours is the sum of the losses, theirs the mean.
     n_targets = 1 if np.ndim(theirs.predict(X)) == 1 else theirs.n_outputs_
     if "Regressor" not in type(ours).__name__:
         n_targets = 1
@@ -245,7 +245,7 @@ def test_regression_losses(loss):
     np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-7)
 
 
-def test_random_state_instance_advances_alike():
+def test_random_state_instance_ends_in_the_same_state():
     name, X, y = DATA["binary"]
     ours, theirs = pair(name)
     one, other = np.random.RandomState(3), np.random.RandomState(3)

@@ -30,7 +30,7 @@ X = rng.normal(size=(300, 6))
 SERIES = rng.normal(size=(60, 2)).cumsum(0)
 
 
-# A new estimator joins with a line.
+# Add a line for a new estimator.
 MEMBERS = {
     "LSTMClassifier": LSTMClassifier,
     "LSTMForecaster": lambda **p: LSTMForecaster(window=8, horizon=2, **p),
@@ -44,12 +44,12 @@ MEMBERS = {
 
 @pytest.fixture(params=MEMBERS)
 def member(request):
-    """Each estimator, with a single epoch of training."""
+    """Each estimator, trained for a single epoch."""
     return MEMBERS[request.param](**EPOCH)
 
 
 def rows_for(estimator):
-    """Return rows and a target that suit the estimator."""
+    """Return rows and a target for the estimator."""
     if isinstance(estimator, LSTMForecaster):
         return SERIES, None
     return X, (X[:, 0] > 0).astype(int)
@@ -59,7 +59,7 @@ def draws(space, n):
     return list(ParameterSampler(space, n, random_state=0))
 
 
-def test_names_are_parameters(member):
+def test_keys_are_parameters(member):
     space = member.default_search_space()
     assert 4 <= len(space) <= 7
     assert set(space) <= set(member.get_params())
@@ -97,7 +97,7 @@ def test_draws_can_be_trained(member):
         clone(member).set_params(**parameters).fit(rows, y)
 
 
-def test_same_order_and_same_draws_each_time(member):
+def test_order_and_draws_are_reproducible(member):
     first, second = member.default_search_space(), member.default_search_space()
     assert list(first) == list(second)
     assert draws(first, 5) == draws(second, 5)
@@ -139,7 +139,7 @@ def test_randomized_search_accepts_it(make, data):
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
-# -- around another estimator --------------------------------------------------------
+# -- around another estimator ----------------------------------------------------------
 
 
 def test_cost_sensitive_prefixes_that_of_its_estimator():
@@ -161,7 +161,7 @@ def test_randomized_search_around_cost_sensitive():
 
 
 @pytest.mark.parametrize("inner", [None, RandomForestClassifier()], ids=str)
-def test_cost_sensitive_around_an_estimator_without_one(inner):
+def test_cost_sensitive_needs_an_estimator_with_a_search_space(inner):
     model = CostSensitiveClassifier(inner)
     assert not hasattr(model, "default_search_space")
     with pytest.raises(AttributeError) as caught:

@@ -35,7 +35,7 @@ def table(model):
 
 
 class Frozen(nn.Module):
-    """A frozen layer, a scale of its own, a layer used twice, one that is not used."""
+    """Has a frozen layer, its own parameter, a layer used twice and an unused one."""
 
     def __init__(self, n_features, n_outputs):
         super().__init__()
@@ -63,14 +63,14 @@ class TwoInputs(nn.Module):
         return self.head(torch.cat([x, self.table(ids[:, 0])], 1))
 
 
-class Particular(nn.Linear):
+class RequiresThreeColumns(nn.Linear):
     def forward(self, x):
         if not x.any():
             raise ValueError("only zeros")
         return super().forward(x)
 
 
-def test_dense():
+def test_summary_of_dense_network():
     model = MLPClassifier((8,), dropout=0.1, batch_norm=True, max_iter=1).fit(X, y)
     assert table(model) == [
         ("layers.0", ("n", 8), 6 * 8 + 8),
@@ -83,7 +83,7 @@ def test_dense():
     assert model.summary().n_frozen == 0
 
 
-def test_recurrent():
+def test_summary_of_recurrent_network():
     lengths = np.arange(40) % 6 + 1
     ragged = np.where(np.arange(6) < lengths[:, None], X, np.nan)
     model = LSTMClassifier(4, bidirectional=True, max_iter=1).fit(ragged, y)
@@ -96,17 +96,17 @@ def test_recurrent():
     ]
 
 
-def test_tokens():
+def test_summary_of_token_network():
     ids = np.arange(200).reshape(40, 5) % 9 + 1
     model = LSTMClassifier(4, cell="rnn", embedding_dim=2, max_iter=1).fit(ids, y)
     assert ("embedding", ("n", 5, 2), 10 * 2) in table(model)
     assert ("forwards.0", ("n", 5, 4), 2 * 4 + 4 * 4 + 4 + 4) in table(model)
 
 
-def test_forecaster():
+def test_summary_of_forecaster():
     model = LSTMForecaster(window=6, horizon=2, hidden_size=4, max_iter=1)
     rows = table(model.fit(X[:, :2]))
-    # Each of the two series goes through the layers by itself.
+    # The layers process the two series separately.
     assert rows[1] == ("recurrent", ("2n", 3, 4), 4 * (4 * 4 + 4 * 4 + 4 + 4))
     assert rows[-1][:2] == ("", ("n", 4, 1))
     n_parameters = sum(p.numel() for p in model.module_.parameters())
@@ -131,7 +131,7 @@ def test_module_with_frozen_shared_and_unused_layers():
 
 
 @pytest.mark.parametrize("as_dataset", [False, True])
-def test_module_with_other_inputs(as_dataset):
+def test_module_with_several_inputs(as_dataset):
     if as_dataset:
         images = torch.zeros(8, 1, 4, 4)
         data = TensorDataset(images, torch.arange(8) % 2)
@@ -148,8 +148,8 @@ def test_module_with_other_inputs(as_dataset):
     assert table(model) == [("table", ("n", 3), 12), ("head", ("n", 1), 10)]
 
 
-def test_module_that_does_not_take_made_up_rows():
-    model = ModuleRegressor(Particular, max_iter=1).fit(X, X[:, 0])
+def test_module_that_fails_on_generated_rows():
+    model = ModuleRegressor(RequiresThreeColumns, max_iter=1).fit(X, X[:, 0])
     assert table(model) == [("", None, 7)]
     assert "?" in repr(model.summary())
 

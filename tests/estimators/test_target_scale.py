@@ -56,11 +56,11 @@ def regressor(request):
     return REGRESSORS[request.param]
 
 
-# -- scale_target --------------------------------------------------------------------
+# -- scale_target ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("columns", [1, 2])
-def test_same_as_standardised_by_hand(regressor, columns):
+def test_equals_manually_standardized_targets(regressor, columns):
     y = FAR if columns == 1 else np.column_stack([FAR, -1e-3 * z])
     mean, std = y.mean(axis=0), y.std(axis=0)
     inside = regressor(scale_target=True).fit(X, y)
@@ -87,7 +87,7 @@ def test_losses(loss):
 
 
 @pytest.mark.parametrize("loss", ["poisson", "squared_log_error"])
-def test_losses_of_the_logarithm_raise(loss):
+def test_losses_of_positive_targets_raise(loss):
     with pytest.raises(ValueError, match=f"scale_target=True.*loss='{loss}'"):
         network(loss, scale_target=True).fit(X, FAR)
 
@@ -117,7 +117,7 @@ def test_validation_targets_are_scaled_like_training_targets():
     )
 
 
-def test_scale_is_that_of_training_rows_alone():
+def test_scale_is_computed_from_training_rows_only():
     params = dict(early_stopping=True, validation_split="last", scale_target=True)
     y_other = FAR.copy()
     y_other[-6:] += 1000
@@ -139,7 +139,7 @@ def test_partial_fit_and_warm_start_keep_the_first_scale():
         inside.set_params(scale_target=False).fit(X, FAR)
 
 
-def test_steps_of_sequences():
+def test_targets_for_each_step():
     lengths = 2 + np.arange(60) % 3
     sequences = [row[:n, np.newaxis] for row, n in zip(X, lengths, strict=True)]
     steps = [1e4 + 500 * s[:, 0] for s in sequences]
@@ -152,7 +152,7 @@ def test_steps_of_sequences():
     np.testing.assert_allclose(inside.predict(sequences), expected, rtol=1e-6)
 
 
-def test_targets_of_several_axes():
+def test_targets_with_several_axes():
     images = FAR[:, None, None] + X[:, :4].reshape(60, 2, 2)
 
     class Images(torch.nn.Linear):
@@ -184,7 +184,7 @@ def test_stored_networks_keep_the_scale(regressor):
         np.testing.assert_array_equal(loaded.predict(X), expected)
 
 
-def test_backend_trains_it_together_with_others():
+def test_scaled_and_unscaled_targets_in_one_population():
     search = GridSearchCV(network(), {"scale_target": [True, False]}, cv=3)
     alone = search.fit(X, z + 3).cv_results_["mean_test_score"]
     with joblib.parallel_config(backend="skdeep"):
@@ -207,7 +207,7 @@ def test_diabetes():
     assert model.fit(data[:300], target[:300]).score(data[300:], target[300:]) > 0.4
 
 
-# -- any magnitude, any precision ----------------------------------------------------
+# -- any magnitude, any precision ------------------------------------------------------
 
 MAGNITUDES = {
     "huge": 1e300 * z,
@@ -263,14 +263,14 @@ def test_predictions_are_float64_only_where_float32_is_too_coarse():
             assert mean.dtype == std.dtype == dtype
 
 
-def test_targets_too_far_apart():
+def test_range_of_targets_too_wide_for_float32():
     y = np.full(60, -1e307)
     y[0] = 1.79e308
     with pytest.raises(ValueError, match="y holds values too large to be scaled"):
         network(scale_target=True).fit(X, y)
 
 
-# -- warnings ------------------------------------------------------------------------
+# -- warnings --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "gaussian"])
@@ -321,7 +321,7 @@ def test_transformed_target_regressor():
     assert model.fit(X[:40], FAR[:40], **valid).best_validation_score_ > 0.8
 
 
-def test_validation_targets_that_are_merely_different():
+def test_no_warning_for_slightly_different_validation_targets():
     rows = dict(X_val=X[40:], y_val=np.linspace(1.5, 3, 20))
     network().fit(X[:40], np.linspace(0, 2, 40), **rows)
     network().fit(X[:40], z[:40], X_val=X[40:43], y_val=z[40:43] / 1000)

@@ -31,7 +31,7 @@ X_labels, y_labels = make_multilabel_classification(
     n_samples=90, n_features=6, n_classes=3, random_state=0
 )
 X_labels = X_labels / 10
-# Fits to the optimum, to compare with closed forms.
+# Trained to the optimum, to compare with closed forms.
 EXACT = dict(
     hidden_layer_sizes=(), solver="lbfgs", tol=1e-9, max_iter=2000, random_state=0
 )
@@ -43,11 +43,11 @@ def assert_same_network(one, other):
         np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-12)
 
 
-# -- weights -------------------------------------------------------------------------
+# -- weights ---------------------------------------------------------------------------
 
 
 def test_row_of_weight_zero_is_ignored(make, data):
-    """The network is the same even with batches, dropout and held-out rows."""
+    """The network is the same, even with batches, dropout and held-out rows."""
     X, y = data
     weight = np.random.default_rng(0).integers(0, 3, len(X)).astype(float)
     kept = weight > 0
@@ -58,7 +58,7 @@ def test_row_of_weight_zero_is_ignored(make, data):
         assert weighted.loss_curve_ == dropped.loss_curve_
 
 
-def test_a_common_factor_of_the_weights_changes_only_the_penalty(make, data):
+def test_scaling_all_weights_only_changes_the_penalty(make, data):
     X, y = data
     one = make(alpha=0.0).fit(X, y)
     other = make(alpha=0.0).fit(X, y, sample_weight=np.full(len(X), 2.5))
@@ -77,7 +77,7 @@ def test_class_weight_is_a_sample_weight(class_weight, solver):
     assert_same_network(model, MLPClassifier(**params).fit(X, y, sample_weight=by_row))
 
 
-def test_class_of_weight_zero_is_known_but_not_trained_on():
+def test_class_of_weight_zero_is_in_classes_but_ignored_in_training():
     params = {**FEW, "batch_size": 4, "max_iter": 1}
     model = MLPClassifier(class_weight={2: 0.0}, **params).fit(X, y)
     kept = y != 2
@@ -120,7 +120,7 @@ def test_class_weight_in_partial_fit():
         ({0: np.nan}, "class_weight.*nan"),
     ],
 )
-def test_bad_class_weight(weight, message):
+def test_invalid_class_weight(weight, message):
     with pytest.raises(ValueError, match=message):
         MLPClassifier(class_weight=weight).fit(X, y)
 
@@ -132,7 +132,7 @@ def test_class_weight_with_class_probabilities_raises():
         )
 
 
-# -- classes -------------------------------------------------------------------------
+# -- classes ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("loss", ["log_loss", "hinge", "squared_hinge", "focal"])
@@ -279,7 +279,7 @@ def test_multilabel_sparse_target():
     assert len(stopped.validation_scores_) == 5
 
 
-# -- regression ----------------------------------------------------------------------
+# -- regression ------------------------------------------------------------------------
 
 
 def noisy_line(n=400):
@@ -317,7 +317,7 @@ def test_other_losses_have_no_std():
 
 
 @pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
-def test_quantile_has_its_share_below(quantile):
+def test_fraction_of_targets_below_a_quantile(quantile):
     x, target = noisy_line()
     model = MLPRegressor(
         "quantile",
@@ -366,7 +366,7 @@ def test_squared_log_error_fits_the_log():
         ("squared_log_error", -2.0, "y > -1, got -2"),
     ],
 )
-def test_targets_that_a_loss_is_not_defined_for(loss, low, message):
+def test_targets_outside_the_domain_of_a_loss(loss, low, message):
     x, _ = noisy_line()
     with pytest.raises(ValueError, match=message):
         MLPRegressor(loss).fit(x, np.linspace(low, 3, len(x)))
@@ -383,18 +383,18 @@ def test_huber_lies_between_mean_and_median():
     assert abs(narrow.intercepts_[0][0]) < 0.5 < mean.intercepts_[0][0]
 
 
-# -- callables -----------------------------------------------------------------------
+# -- callables -------------------------------------------------------------------------
 
 
-def own_squared_error(raw, target):
+def custom_squared_error(raw, target):
     return (raw - target) ** 2 / 2
 
 
-def own_cross_entropy(raw, target):
+def custom_cross_entropy(raw, target):
     return F.cross_entropy(raw, target, reduction="none")
 
 
-def own_binary_cross_entropy(raw, target):
+def custom_binary_cross_entropy(raw, target):
     return F.binary_cross_entropy_with_logits(raw, target, reduction="none").sum(1)
 
 
@@ -404,8 +404,8 @@ def test_callable_equals_the_loss_of_that_name(solver):
     params = {**FEW, "solver": solver, "alpha": 0.5}
     weight = np.linspace(0.5, 2, len(X))
     pairs = [
-        (MLPRegressor(**params), own_squared_error, X, X[:, 0] * 2),
-        (MLPClassifier(**params), own_cross_entropy, X, y),
+        (MLPRegressor(**params), custom_squared_error, X, X[:, 0] * 2),
+        (MLPClassifier(**params), custom_cross_entropy, X, y),
     ]
     for named, function, rows, target in pairs:
         own = type(named)(**{**params, "loss": function})
@@ -413,7 +413,9 @@ def test_callable_equals_the_loss_of_that_name(solver):
         own.fit(rows, target, sample_weight=weight)
         assert_same_network(named, own)
     named = MLPClassifier(**params).fit(X_labels, y_labels)
-    own = MLPClassifier(loss=own_binary_cross_entropy, **params).fit(X_labels, y_labels)
+    own = MLPClassifier(loss=custom_binary_cross_entropy, **params).fit(
+        X_labels, y_labels
+    )
     assert_same_network(named, own)
 
 
@@ -461,7 +463,7 @@ def test_callable_for_two_classes_has_a_score_for_each():
         (lambda raw, y: raw.sum(1) / 0, ValueError, "non-finite"),
     ],
 )
-def test_callables_that_do_not_work(loss, error, message):
+def test_invalid_callables(loss, error, message):
     with pytest.raises(error, match=message):
         MLPRegressor(loss, **FEW).fit(X, X[:, 0])
 
@@ -488,7 +490,7 @@ def test_user_defined_loss_module_for_several_targets_and_3d_y():
 
 
 def test_failed_first_partial_fit_leaves_no_classes(make):
-    """Otherwise the next call would take its classes from a part of the data."""
+    """Otherwise the next call would reuse the classes of a part of the data."""
     if not is_classifier(make()):
         pytest.skip("for classifiers")
     model, rows = make(), np.zeros((3, 4))
@@ -499,7 +501,7 @@ def test_failed_first_partial_fit_leaves_no_classes(make):
         model.partial_fit(rows, [0, 1, 0])
 
 
-def test_class_weight_of_classes_that_a_part_lacks(make):
+def test_class_weight_of_classes_missing_in_a_partial_fit(make):
     if not is_classifier(make()):
         pytest.skip("for classifiers")
     rows, labels = np.random.RandomState(0).normal(size=(8, 4)), [0, 1] * 4

@@ -1,26 +1,21 @@
 """User-defined modules: the trained module is the one that predicts."""
 
 import copy
-import io
 import pickle
 import warnings
 
 import cloudpickle
-import joblib
 import numpy as np
-import pandas as pd
 import pytest
 import skops.io
 import torch
 from sklearn.base import clone
-from sklearn.datasets import load_digits, make_classification, make_regression
+from sklearn.datasets import load_digits, make_regression
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from skorch.callbacks import Freezer, Unfreezer
-from skorch.helper import SliceDict
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 import skdeep
 from skdeep import (
@@ -36,20 +31,20 @@ from skdeep import (
     SlidingWindow,
     TrendFeatures,
 )
+from tests.estimators.module_data import FEW, X, y
+from tests.round_trips import through_joblib
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning"),
     pytest.mark.filterwarnings("ignore:lbfgs failed to converge:UserWarning"),
 ]
 
-X, y = make_classification(80, 6, n_informative=4, random_state=0)
 X_numbers, y_numbers = make_regression(80, 6, random_state=0)
 y_numbers = y_numbers / y_numbers.std()
-FEW = {"max_iter": 4, "random_state": 0, "learning_rate_init": 0.01}
 
 
 class Permuted(nn.Module):
-    """Draws its structure, which is not in the state_dict."""
+    """Draws its structure at random; the state_dict does not contain it."""
 
     def __init__(self, n_features, n_outputs):
         super().__init__()
@@ -61,7 +56,7 @@ class Permuted(nn.Module):
 
 
 class RandomDepth(nn.Module):
-    """Draws its structure from numpy's generator as well."""
+    """Draws its structure from numpy's generator, too."""
 
     def __init__(self, n_features, n_outputs):
         super().__init__()
@@ -88,7 +83,7 @@ class Transformed(nn.Module):
 
 
 class Annealed(nn.Linear):
-    """Changes plain attributes in training."""
+    """Changes plain attributes during training."""
 
     scale = 1.0
 
@@ -111,7 +106,7 @@ class WithExtraState(nn.Linear):
 
 
 class Tied(nn.Module):
-    """Uses one weight twice, and a function that pickle cannot store by name."""
+    """Shares a weight, and holds a function that pickle cannot store by name."""
 
     def __init__(self, n_features, n_outputs):
         super().__init__()
@@ -141,7 +136,7 @@ class Recurrent(nn.Module):
 
 
 def local_class(n_features, n_outputs):
-    """Make a module of a class that cannot be imported."""
+    """Make an instance of a class that cannot be imported."""
 
     class Local(nn.Linear):
         def forward(self, x):
@@ -162,12 +157,6 @@ MODULES = {
 }
 
 
-def through_joblib(model):
-    file = io.BytesIO()
-    joblib.dump(model, file)
-    return joblib.load(file)
-
-
 def through_skops(model):
     data = skops.io.dumps(model)
     return skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
@@ -180,6 +169,7 @@ WAYS = {
     "skops": through_skops,
     "deepcopy": copy.deepcopy,
 }
+
 # skops stores names, not code.
 NOT_BY_NAME = {"tied weights and a lambda", "local class"}
 
@@ -258,7 +248,7 @@ def test_folds_do_not_share_a_module(wrapped):
         assert torch.equal(tensor, before[name])
 
 
-def test_an_instance_starts_from_its_own_weights():
+def test_module_instance_keeps_its_initial_weights():
     net = network()
     model = ModuleClassifier(net, max_iter=1, learning_rate_init=1e-12, random_state=5)
     rows = torch.tensor(X, dtype=torch.float32)
@@ -292,7 +282,7 @@ def test_arguments_of_a_module_and_of_an_optimizer_in_a_grid():
     assert model.module_params is model.solver_params is None
 
 
-class OnTopOf(nn.Module):
+class HeadOnBody(nn.Module):
     def __init__(self, n_features, n_outputs, body):
         super().__init__()
         body = body[0] if isinstance(body, list) else body
@@ -303,10 +293,12 @@ class OnTopOf(nn.Module):
 
 
 @pytest.mark.parametrize("put", [lambda body: body, lambda body: [body]])
-def test_a_module_among_the_arguments_is_copied(put):
+def test_module_passed_as_an_argument_is_copied(put):
     first = ModuleClassifier(nn.Linear, **FEW).fit(X, y)
     expected = first.predict_proba(X)
-    model = ModuleClassifier(OnTopOf, module_params={"body": put(first.module_)}, **FEW)
+    model = ModuleClassifier(
+        HeadOnBody, module_params={"body": put(first.module_)}, **FEW
+    )
     one, two = (model.fit(X, y).predict_proba(X) for _ in range(2))
     np.testing.assert_array_equal(one, two)
     np.testing.assert_array_equal(first.predict_proba(X), expected)
@@ -353,27 +345,27 @@ class Detached(Body):
         return self.head(torch.relu(self.body(x)).detach())
 
 
-def moved(module, **parameters):
+def changed_weights(module, **parameters):
     model = ModuleRegressor(module, **{**FEW, **parameters}).fit(X_numbers, y_numbers)
     return float((model.module_.body.weight.detach() - 1).abs().max())
 
 
 @pytest.mark.parametrize("solver", ["adam", "adamw", "sgd", "rmsprop", "lbfgs"])
 def test_weights_without_gradient_do_not_change(solver):
-    assert moved(Frozen, solver=solver, alpha=0.1) == 0
-    assert moved(Detached, solver=solver, alpha=0.1) == 0
+    assert changed_weights(Frozen, solver=solver, alpha=0.1) == 0
+    assert changed_weights(Detached, solver=solver, alpha=0.1) == 0
 
 
 def test_freezer_and_unfreezer_of_skorch():
-    assert moved(Body, callbacks=[Freezer("body.*")]) == 0
-    assert moved(Frozen, callbacks=[Unfreezer("body.*", at=3)]) > 0
+    assert changed_weights(Body, callbacks=[Freezer("body.*")]) == 0
+    assert changed_weights(Frozen, callbacks=[Unfreezer("body.*", at=3)]) > 0
 
 
 # -- losses ----------------------------------------------------------------------------
 
 
 class Scaled(nn.Module):
-    """A loss with a parameter of its own."""
+    """A loss with a trainable parameter."""
 
     def __init__(self):
         super().__init__()
@@ -496,7 +488,7 @@ def test_targets_of_any_shape_for_a_callable_loss():
     assert model.score(images, 2 * images) > 0.99
 
 
-def test_a_class_for_each_pixel():
+def test_classes_of_pixels():
     images = load_digits().images[:60, None] / 16
     labels = np.where(images[:, 0] > 0.5, "ink", "paper")
 
@@ -522,184 +514,6 @@ def test_softmax_before_a_log_loss_warns(last):
         warnings.simplefilter("error", UserWarning)
         warnings.filterwarnings("ignore", "Stochastic Optimizer")
         ModuleClassifier(module, loss=nn.NLLLoss(), **FEW).fit(X, y)
-
-
-# -- inputs ----------------------------------------------------------------------------
-
-
-class TwoInputs(nn.Module):
-    def __init__(self, n_features, n_outputs):
-        super().__init__()
-        is_named = isinstance(n_features, dict)
-        widths = [n_features["a"], n_features["b"]] if is_named else n_features
-        self.n_features = n_features
-        self.layers = nn.ModuleList(nn.Linear(n, n_outputs) for n in widths)
-
-    def forward(self, a, b):
-        return self.layers[0](a) + self.layers[1](b.to(a.dtype))
-
-
-def test_several_inputs_by_position_and_by_name():
-    a, b = X[:, :4], X[:, 4:]
-    by_position = ModuleClassifier(TwoInputs, **FEW).fit((a, b), y)
-    by_name = ModuleClassifier(TwoInputs, **FEW).fit({"b": b, "a": a}, y)
-    assert by_position.module_.n_features == (4, 2)
-    assert by_name.module_.n_features == {"b": 2, "a": 4}
-    p = by_position.predict_proba((a, b))
-    assert p.shape == (80, 2)
-    longer = ModuleClassifier(TwoInputs, **{**FEW, "max_iter": 60}).fit((a, b), y)
-    assert longer.score((a, b), y) > 0.7
-    np.testing.assert_array_equal(
-        by_name.predict({"a": a, "b": b}), by_name.predict({"b": b, "a": a})
-    )
-    both = ModuleClassifier(TwoInputs, early_stopping=True, **FEW).fit((a, b), y)
-    assert both.validation_scores_
-    loaded = pickle.loads(pickle.dumps(by_position))
-    np.testing.assert_array_equal(loaded.predict_proba((a, b)), p)
-
-
-def test_several_inputs_in_cross_validation():
-    rows = SliceDict(a=X[:, :4].astype("f4"), b=X[:, 4:].astype("f4"))
-    scores = cross_val_score(ModuleClassifier(TwoInputs, **FEW), rows, y, cv=3)
-    assert np.isfinite(scores).all()
-
-
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        ((X[:, :4], X[:50, 4:]), "have different numbers of rows"),
-        ({}, "empty dict"),
-        ({"a": X[:, :4], "b": np.where(X[:, 4:] > 1, np.nan, 1)}, r"X\['b'\]"),
-        ({"a": X[:, :4], "b": np.full((80, 2), "x")}, "could not convert|X"),
-    ],
-)
-def test_invalid_several_inputs(rows, message):
-    with pytest.raises(ValueError, match=message):
-        ModuleClassifier(TwoInputs, **FEW).fit(rows, y)
-
-
-def test_other_inputs_than_in_training():
-    model = ModuleClassifier(TwoInputs, **FEW).fit((X[:, :4], X[:, 4:]), y)
-    for rows in (
-        (X[:, :3], X[:, 4:]),
-        (X[:, :4],),
-        {"a": X[:, :4], "b": X[:, 4:]},
-        X,
-    ):
-        with pytest.raises(ValueError, match="X has"):
-            model.predict(rows)
-
-
-class Embedded(nn.Module):
-    """Reads numbers and the codes of categories."""
-
-    def __init__(self, n_features, n_outputs):
-        super().__init__()
-        n_numbers, n_codes = n_features
-        self.tables = nn.ModuleList(nn.Embedding(n, 2) for n in n_codes)
-        self.head = nn.Linear(n_numbers + 2 * len(n_codes), n_outputs)
-
-    def forward(self, x, codes):
-        parts = [table(codes[:, i]) for i, table in enumerate(self.tables)]
-        return self.head(torch.cat([x, *parts], 1))
-
-
-def test_numbers_and_categories_of_a_frame():
-    kinds = pd.Categorical(np.where(y, "u", "v"))
-    frame = pd.DataFrame({"a": X[:, 0], "kind": kinds, "b": X[:, 1]})
-    parameters = {**FEW, "max_iter": 100, "learning_rate_init": 0.1}
-    model = ModuleClassifier(Embedded, **parameters).fit(frame, y)
-    assert model.score(frame, y) > 0.95
-    frame.loc[0, "kind"] = None
-    assert len(model.predict(frame)) == 80
-
-
-def pixels(n_features, n_outputs):
-    class Pixels(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.head = nn.Linear(64, n_outputs)
-
-        def forward(self, x):
-            self.dtype = x.dtype
-            return self.head(x.flatten(1).float() / 16)
-
-    return Pixels()
-
-
-def test_uint8_stays_uint8():
-    images, digits = load_digits(return_X_y=True)
-    images = images.reshape(-1, 8, 8).astype(np.uint8)[:300]
-    model = ModuleClassifier(pixels, **{**FEW, "max_iter": 20})
-    model.fit(images, digits[:300])
-    assert model.score(images, digits[:300]) > 0.8
-    assert model.module_.dtype == torch.uint8
-    assert model.predict_proba(images).dtype == np.float32
-
-
-def test_token_ids_reach_an_embedding_and_numbers_a_linear_layer():
-    tokens = np.random.RandomState(0).randint(0, 9, (80, 5))
-    labels = (tokens[:, 0] > 4).astype(int)
-
-    def bag(n_features, n_outputs):
-        return nn.Sequential(nn.Embedding(9, 8), nn.Flatten(), nn.Linear(40, n_outputs))
-
-    model = ModuleClassifier(bag, **{**FEW, "max_iter": 60}).fit(tokens, labels)
-    assert model.score(tokens, labels) > 0.9
-    line = ModuleClassifier(nn.Linear, **FEW).fit(tokens, labels)
-    expected = ModuleClassifier(nn.Linear, **FEW).fit(tokens.astype(float), labels)
-    np.testing.assert_allclose(
-        line.predict_proba(tokens), expected.predict_proba(tokens.astype(float))
-    )
-
-
-class Rows(Dataset):
-    """Returns rows one by one, and counts the calls."""
-
-    def __init__(self, X, y=None):
-        self.X, self.y = torch.tensor(X), y
-
-    def __len__(self):
-        return len(self.X)
-
-    def __getitem__(self, i):
-        return self.X[i] if self.y is None else (self.X[i], self.y[i])
-
-
-@pytest.mark.parametrize("where", ["inside", "in y"])
-def test_a_data_set_of_torch(where):
-    expected = ModuleClassifier(nn.Linear, early_stopping=True, **FEW).fit(X, y)
-    model = ModuleClassifier(nn.Linear, early_stopping=True, **FEW)
-    if where == "inside":
-        model.fit(Rows(X, y), None)
-    else:
-        model.fit(Rows(X), y)
-    p = expected.predict_proba(X)
-    np.testing.assert_allclose(model.predict_proba(Rows(X)), p, rtol=1e-9)
-    np.testing.assert_allclose(model.predict_proba(Rows(X, y)), p, rtol=1e-9)
-    assert model.score(Rows(X), y) == expected.score(X, y)
-    tensors = TensorDataset(torch.tensor(X), torch.tensor(y))
-    model.fit(tensors, None)
-    np.testing.assert_allclose(model.predict_proba(tensors), p, rtol=1e-9)
-
-
-class Endless(IterableDataset):
-    def __iter__(self):
-        yield from zip(X, y, strict=True)
-
-
-@pytest.mark.parametrize(
-    ("dataset", "target", "message"),
-    [
-        (Endless(), y, "can only be iterated"),
-        (Rows(X), None, "pass y"),
-        (Rows(X[:0]), y[:0], r"found 0 sample\(s\)"),
-        (Rows(X), y[:50], "inconsistent numbers of samples"),
-    ],
-)
-def test_invalid_data_sets(dataset, target, message):
-    with pytest.raises(ValueError, match=message):
-        ModuleClassifier(nn.Linear, **FEW).fit(dataset, target)
 
 
 # -- pickles of other releases ---------------------------------------------------------

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+# Private: the waits are shortened.
 from skdeep.model_selection import _storage, _trial_ledger
 from tests.faults.helpers import X as rows
 from tests.faults.helpers import results, search
@@ -21,7 +22,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def _impatience(monkeypatch):
-    """Shorten the waits for dead processes; forked processes inherit this."""
+    """Shorten the waits for dead processes; forked processes inherit the patch."""
     monkeypatch.setattr(_storage, "_INFO_TIMEOUT", 0.3)
     monkeypatch.setattr(_storage, "_GRACE_PERIOD", 1)
     monkeypatch.setattr(_trial_ledger, "_NO_OWNER_TIMEOUT", 0.3)

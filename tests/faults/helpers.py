@@ -1,4 +1,4 @@
-"""A small search, and forked processes for faults that would end the tests."""
+"""A small search, and forked processes for faults that would end the test run."""
 
 import ctypes
 import json
@@ -36,7 +36,7 @@ def results(fitted):
     return json.dumps(found, default=str)
 
 
-def start(function, outcome):
+def start_fork(function, outcome):
     """Run a function in a forked process that pickles its result to a file."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)
@@ -53,9 +53,9 @@ def start(function, outcome):
         os._exit(0)
 
 
-def in_a_process(function, outcome):
+def run_in_fork(function, outcome):
     """Run a function in a forked process; return its result or raise its error."""
-    os.waitpid(start(function, outcome), 0)
+    os.waitpid(start_fork(function, outcome), 0)
     found = pickle.loads(outcome.read_bytes())
     if isinstance(found, BaseException):
         raise found

@@ -58,7 +58,7 @@ def delete(lines, rng):
     return [line for i, line in enumerate(lines) if i != rng.randrange(len(lines))]
 
 
-def double(lines, rng):
+def duplicate(lines, rng):
     i = rng.randrange(len(lines))
     return [*lines[: i + 1], *lines[i:]]
 
@@ -78,14 +78,14 @@ def lose_power(lines, rng):
     return [b"".join(lines)[:-size], bytes(size)]
 
 
-DAMAGES = [flip, flip, overwrite, delete, double, swap, cut, lose_power]
+DAMAGES = [flip, flip, overwrite, delete, duplicate, swap, cut, lose_power]
 
 
 @pytest.mark.parametrize(
     "seed", [0, *(pytest.param(i, marks=pytest.mark.nightly) for i in range(1, 8))]
 )
 def test_randomly_damaged_journal(seed, tmp_path, journal, unbroken):
-    """Eight kinds of damage; a search that resumes finds the same as without."""
+    """A search that resumes from a damaged journal has the same result or raises."""
     rng, path = random.Random(seed), tmp_path / "trials.journal"
     for damage in DAMAGES:
         damaged = b"".join(damage(journal.splitlines(keepends=True), rng))
@@ -199,11 +199,11 @@ def test_optuna_reads_and_writes_the_journal(tmp_path, journal, unbroken):
 def test_journal_damaged_during_use(tmp_path, damage, message):
     path = tmp_path / "trials.journal"
 
-    def meddle(study, trial):
+    def damage_storage(study, trial):
         damage(path)
 
     with pytest.raises(ValueError, match=message) as caught:
-        search(path, callbacks=[meddle]).fit(X, y)
+        search(path, callbacks=[damage_storage]).fit(X, y)
     assert str(caught.value).startswith(f"storage={str(path)!r} ")
     if "JSON" in message:
         assert path.read_text() == "my notes\n" * 10**4
@@ -298,8 +298,8 @@ def test_randomly_damaged_database(tmp_path, database, unbroken, n_damages):
 def test_database_tables_dropped_during_use(tmp_path):
     path = tmp_path / "trials.db"
 
-    def meddle(study, trial):
+    def damage_storage(study, trial):
         change(path, "DROP TABLE trials")
 
     with pytest.raises(ValueError, match="cannot be used: .*no such table: trials"):
-        search(f"sqlite:///{path}", callbacks=[meddle]).fit(X, y)
+        search(f"sqlite:///{path}", callbacks=[damage_storage]).fit(X, y)

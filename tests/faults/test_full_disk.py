@@ -12,9 +12,9 @@ from tests.faults.helpers import (
     STORAGES,
     X,
     fill,
-    in_a_process,
     mount_small_disk,
     results,
+    run_in_fork,
     search,
     y,
 )
@@ -57,7 +57,7 @@ def test_full_disk(kind, tmp_path, unbroken):
             storage, lambda: fill(disk), lambda: (disk / "filler").unlink()
         )
 
-    found = in_a_process(full, tmp_path / "outcome")
+    found = run_in_fork(full, tmp_path / "outcome")
     check(found, unbroken, storage, ["No space left", "disk is full"])
 
 
@@ -78,12 +78,12 @@ def test_file_size_limit(kind, tmp_path, unbroken):
             lambda: limit(resource.RLIM_INFINITY),
         )
 
-    found = in_a_process(full, tmp_path / "outcome")
+    found = run_in_fork(full, tmp_path / "outcome")
     check(found, unbroken, storage, ["File too large", "disk is full", "disk I/O"])
 
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
-def test_a_checkpoint(tmp_path):
+def test_full_disk_keeps_the_last_checkpoint(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
 
@@ -115,7 +115,7 @@ def test_a_checkpoint(tmp_path):
         (disk / "filler").unlink()
         return str(caught.value), kept, fit(checkpoint).coefs_
 
-    message, kept, resumed = in_a_process(full, tmp_path / "outcome")
+    message, kept, resumed = run_in_fork(full, tmp_path / "outcome")
     assert "fit.ckpt' cannot be written: No space left on device" in message
     assert kept == ["filler", "fit.ckpt"]
     whole = fit(Checkpoint(tmp_path / "whole.ckpt")).coefs_

@@ -7,7 +7,15 @@ import time
 import numpy as np
 import pytest
 
-from tests.faults.helpers import STORAGES, X, in_a_process, results, search, start, y
+from tests.faults.helpers import (
+    STORAGES,
+    X,
+    results,
+    run_in_fork,
+    search,
+    start_fork,
+    y,
+)
 
 
 @pytest.mark.parametrize("kind", STORAGES)
@@ -17,7 +25,7 @@ def test_repeatedly_killed_search_gives_the_same_result(
 ):
     storage, outcome = STORAGES[kind].format(tmp_path), tmp_path / "outcome"
     for delay in np.random.default_rng(0).uniform(0.03, 0.3, n_kills):
-        process = start(lambda: search(storage).fit(X, y), outcome)
+        process = start_fork(lambda: search(storage).fit(X, y), outcome)
         time.sleep(delay)
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
@@ -42,9 +50,9 @@ def test_lock_of_a_killed_process_is_removed(n_writes, tmp_path, monkeypatch, un
         os.fsync = fsync
         search(storage).fit(X, y)
 
-    os.waitpid(start(killed, tmp_path / "outcome"), 0)
+    os.waitpid(start_fork(killed, tmp_path / "outcome"), 0)
     assert os.path.exists(f"{storage}.lock")
-    found = in_a_process(
+    found = run_in_fork(
         lambda: results(search(storage).fit(X, y)), tmp_path / "outcome"
     )
     assert found == unbroken
@@ -52,7 +60,7 @@ def test_lock_of_a_killed_process_is_removed(n_writes, tmp_path, monkeypatch, un
 
 
 @pytest.mark.parametrize("n_kills", [2, pytest.param(12, marks=pytest.mark.nightly)])
-def test_killed_at_any_byte_of_a_write(n_kills, tmp_path, unbroken):
+def test_search_killed_at_any_byte_of_a_write_is_resumed(n_kills, tmp_path, unbroken):
     path = tmp_path / "trials.journal"
     search(path, n_trials=5).fit(X, y)
     whole = path.read_bytes()

@@ -7,10 +7,10 @@ from skdeep.callbacks import Checkpoint
 from tests.faults.helpers import (
     STORAGES,
     X,
-    in_a_process,
     make_read_only,
     mount_small_disk,
     results,
+    run_in_fork,
     search,
     y,
 )
@@ -24,7 +24,7 @@ def error_of(function):
 
 
 @pytest.mark.parametrize("kind", STORAGES)
-def test_a_storage(kind, tmp_path, unbroken):
+def test_read_only_storage(kind, tmp_path, unbroken):
     storage = STORAGES[kind].format(tmp_path)
     other = STORAGES[kind].replace("trials", "other").format(tmp_path)
 
@@ -32,8 +32,8 @@ def test_a_storage(kind, tmp_path, unbroken):
 
     def read_only():
         mount_small_disk(tmp_path)
-        # In a process of its own, so that no file stays open for writing.
-        in_a_process(lambda: bool(search(storage).fit(X, y)), outcome)
+        # In a separate process, so that no file stays open for writing.
+        run_in_fork(lambda: bool(search(storage).fit(X, y)), outcome)
         make_read_only(tmp_path)
         return (
             results(search(storage).fit(X, y)),
@@ -41,14 +41,14 @@ def test_a_storage(kind, tmp_path, unbroken):
             error_of(lambda: search(other).fit(X, y)),
         )
 
-    again, more, new = in_a_process(read_only, outcome)
+    again, more, new = run_in_fork(read_only, outcome)
     assert again == unbroken
     assert more.startswith(f"storage={storage!r} cannot be")
     assert "ead-only file system" in more or "readonly database" in more
     assert new.startswith(f"storage={other!r} cannot be opened")
 
 
-def test_a_checkpoint(tmp_path):
+def test_read_only_checkpoint(tmp_path):
     def read_only():
         mount_small_disk(tmp_path)
         model = MLPClassifier((4,), max_iter=1, random_state=0)
@@ -56,5 +56,5 @@ def test_a_checkpoint(tmp_path):
         checkpoint = Checkpoint(tmp_path / "fit.ckpt")
         return error_of(lambda: model.set_callbacks(checkpoint).fit(X, y))
 
-    message = in_a_process(read_only, tmp_path.with_name("outcome"))
+    message = run_in_fork(read_only, tmp_path.with_name("outcome"))
     assert "fit.ckpt' cannot be written: Read-only file system" in message

@@ -1,7 +1,7 @@
 """Odd values: common mistakes, and valid values that are rarely used.
 
 Each table maps a name, which a report shows, to a function of a valid value. Values are
-tiny, or too large for any machine: nothing in between may eat its memory.
+tiny, or too large for any machine: nothing in between, which could fill the memory.
 """
 
 import datetime
@@ -371,7 +371,7 @@ COLUMNS = ARRAYS | {
     "a number": lambda x: 2.0,
 }
 
-# Parameters, whatever type is right.
+# Parameters of any type.
 PARAMETERS = {
     repr(value)[:40]: (lambda x, value=value: value)
     for value in (
@@ -462,7 +462,7 @@ PARAMETERS |= {
 
 
 class Returning(nn.Module):
-    """A network whose output is changed into something else."""
+    """A network whose output is replaced by another value."""
 
     def __init__(self, n_features, n_outputs, change=None):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The rule that every call keeps: it works, or its error names the wrong argument."""
+"""The rule for every call: it works, or its error names the wrong argument."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Case:
     Parameters
     ----------
     subject : Subject
-        What is called.
+        The function or class that is called.
     method : str or None
         Its method.
     parameters : dict

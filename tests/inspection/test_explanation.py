@@ -10,41 +10,16 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
 
-from skdeep.inspection import LimeExplanation, lime_explain
+from skdeep.inspection import lime_explain
+from tests.inspection.explanation_data import make_explanation
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
-
-
-def explain(kind, effects, **changes):
-    """Return an explanation with these effects and arbitrary other values."""
-    effects = np.asarray(effects, float)
-    n_rows, n_units = effects.shape
-    names = [f"unit {k}" for k in range(n_units)]
-    values = np.empty((n_rows, n_units), object)
-    local = 0.4 + np.nansum(effects, axis=1)
-    made_up = {
-        "rows": list(range(n_rows)),
-        "outputs": ["P(up)"] * n_rows,
-        "unit_names": names,
-        "values": values,
-        "weights": effects,
-        "effects": effects,
-        "intercept": np.full(n_rows, 0.4),
-        "local_prediction": local,
-        "prediction": local + 0.01,
-        "r2": np.full(n_rows, 0.9),
-        "stability": np.full(n_rows, 0.95),
-        "num_samples": np.full(n_rows, 2000),
-        "num_features": 10,
-        "feature_names": names,
-    }
-    return LimeExplanation(kind=kind, **{**made_up, **changes})
 
 
 def table(effects, **changes):
     effects = np.asarray(effects, float)
     values = np.arange(effects.size, dtype=float).reshape(effects.shape).astype(object)
-    return explain("table", effects, **{"values": values, **changes})
+    return make_explanation("table", effects, **{"values": values, **changes})
 
 
 def sequence(n_timesteps=12, n_features=3, n_rows=2, effects=None, **changes):
@@ -56,7 +31,7 @@ def sequence(n_timesteps=12, n_features=3, n_rows=2, effects=None, **changes):
         "times": list(range(1 - n_timesteps, 1)),
         "feature_names": [f"x{k}" for k in range(n_features)],
     }
-    return explain("sequence", effects, **{**made_up, **changes})
+    return make_explanation("sequence", effects, **{**made_up, **changes})
 
 
 def image(size=24, n_rows=2, effects=None, **changes):
@@ -69,7 +44,7 @@ def image(size=24, n_rows=2, effects=None, **changes):
     }
     if effects is None:
         effects = generator.normal(size=(n_rows, 16))
-    return explain("image", effects, **{**made_up, **changes})
+    return make_explanation("image", effects, **{**made_up, **changes})
 
 
 KINDS = {"table": table([[0.3, -0.2], [0.1, 0.0]]), "sequence": sequence()}
@@ -77,7 +52,7 @@ KINDS["image"] = image()
 
 
 class Page(HTMLParser):
-    """Parses a page, checks that its tags are balanced, and keeps its text."""
+    """Parses a page, checks that its tags are balanced, and collects its text."""
 
     def __init__(self, text):
         super().__init__()
@@ -109,7 +84,7 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
-def pictures(text):
+def svg_elements(text):
     """Return the parsed SVG elements of a page."""
     found = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
     assert len(found) == text.count("<svg")
@@ -189,12 +164,12 @@ def test_pages_are_valid_small_and_self_contained(kind, row, full_page):
         link = attributes.get("href") or attributes.get("src") or "data:image/png"
         assert link.startswith("data:image/png")
     assert "@import" not in text and "url(" not in text
-    assert pictures(text)
+    assert svg_elements(text)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_picture_has_a_label(kind):
-    for svg in pictures(KINDS[kind].to_html()):
+def test_every_svg_has_a_label(kind):
+    for svg in svg_elements(KINDS[kind].to_html()):
         assert svg.get("role") == "img"
         assert svg.get("aria-label")
 
@@ -235,7 +210,7 @@ def test_only_complete_pages_have_a_background():
     assert part in explanation.to_html()
 
 
-def test_numbers_in_the_page():
+def test_page_shows_predictions_and_effects():
     explanation = table([[0.3, -0.2004, 0.05, 0.01]], num_features=2, rows=[17])
     page = Page(explanation.to_html(row=0))
     # The last three are the intercept, the local model and the model.
@@ -244,7 +219,7 @@ def test_numbers_in_the_page():
     for part in ["P(up) · row 17", "unit 0", "2 others", "R² 0.90", "Stability 0.95"]:
         assert part in page.text
     assert "Draws 2,000" in page.text
-    bars = [svg.find("rect") for svg in pictures(explanation.to_html(row=0))]
+    bars = [svg.find("rect") for svg in svg_elements(explanation.to_html(row=0))]
     widths = [float(bar.get("width")) for bar in bars]
     np.testing.assert_allclose(
         np.divide(widths, widths[0]), [1, 0.2004 / 0.3, 0.2], rtol=1e-3
@@ -252,12 +227,12 @@ def test_numbers_in_the_page():
     assert [bar.get("class") for bar in bars] == ["p", "n", "p o"]
 
 
-def test_heat_map_shades():
+def test_colors_of_heat_map():
     effects = np.zeros((1, 6))
     effects[0, [0, 3, 5]] = [1.0, -0.5, np.nan]
     explanation = sequence(3, 2, 1, effects=effects)
     svg = next(
-        p for p in pictures(explanation.to_html(row=0)) if p.get("class") == "map"
+        p for p in svg_elements(explanation.to_html(row=0)) if p.get("class") == "map"
     )
     drawn = {
         (path.get("class"), path.get("fill-opacity")): path.get("d")
@@ -275,7 +250,7 @@ def test_segments_fill_their_cells():
     units = np.array([[0, 0, 1], [0, 1, 1], [0, 0, 1], [1, 1, 0]])
     explanation = sequence(4, 3, 1, effects=np.array([[0.0, 2.0]]), units=units)
     svg = next(
-        p for p in pictures(explanation.to_html(row=0)) if p.get("class") == "map"
+        p for p in svg_elements(explanation.to_html(row=0)) if p.get("class") == "map"
     )
     full = next(p for p in svg.find("g") if p.get("fill-opacity") == "1")
     assert full.get("d") == "M3 0h1v1H3zM1 1h1v1H1zM3 1h1v1H3zM0 2h3v1H0z"
@@ -286,7 +261,7 @@ def test_time_segments_are_drawn_as_one_line(row):
     units = np.repeat([0, 1], 4)[:, np.newaxis].repeat(3, axis=1)
     effects = np.array([[0.0, 2.0], [0.0, -2.0]])
     text = sequence(8, 3, effects=effects, units=units).to_html(row=row)
-    for svg in (p for p in pictures(text) if p.get("class") == "map"):
+    for svg in (p for p in svg_elements(text) if p.get("class") == "map"):
         assert "time segment" in svg.get("aria-label")
         full = next(p for p in svg.find("g") if p.get("fill-opacity") == "1")
         assert full.get("d") == "M4 0h4v1H4z"
@@ -296,14 +271,14 @@ def test_time_segments_are_drawn_as_one_line(row):
 def test_whole_features_have_no_heat_map():
     units = np.arange(3)[np.newaxis].repeat(8, axis=0)
     text = sequence(8, 3, effects=np.ones((2, 3)), units=units).to_html()
-    assert not [p for p in pictures(text) if p.get("class") == "map"]
-    assert [p for p in pictures(text) if p.get("class") == "bar"]
+    assert not [p for p in svg_elements(text) if p.get("class") == "map"]
+    assert [p for p in svg_elements(text) if p.get("class") == "bar"]
 
 
 def test_image_shows_only_the_largest_superpixels():
     explanation = image(num_features=3)
     text = explanation.to_html(row=1)
-    svg = next(p for p in pictures(text) if p.get("class").startswith("img"))
+    svg = next(p for p in svg_elements(text) if p.get("class").startswith("img"))
     assert [t.text for t in svg.find("g")] == ["1", "2", "3"]
     sides = [p.get("class") for p in svg.findall("path") if p.get("fill-opacity")]
     signs = np.sign(explanation.effects_[1, explanation.top(1)])
@@ -319,7 +294,7 @@ def test_large_images_are_reduced(shape):
     explanation = image(n_rows=1, units=units, images=images, effects=np.ones((1, 1)))
     text = explanation.to_html(row=0)
     assert size_of(text) <= 30_000
-    svg = next(p for p in pictures(text) if p.get("class").startswith("img"))
+    svg = next(p for p in svg_elements(text) if p.get("class").startswith("img"))
     width, height = map(int, svg.get("viewBox").split()[2:])
     assert max(width, height) <= 80
     assert width > height if shape[1] > shape[0] else height >= width
@@ -424,12 +399,12 @@ def test_text_is_escaped(name, tmp_path):
     explanations = [table(effects, values=values, **changes)]
     units = np.arange(30).reshape(10, 3)
     changes |= {"feature_names": [name] * 3, "times": [name] * 10, "units": units}
-    explanations.append(explain("sequence", effects, values=values, **changes))
+    explanations.append(make_explanation("sequence", effects, values=values, **changes))
     for explanation in explanations:
         for row in (0, None):
             text = explanation.to_html(row=row)
             assert "script" not in {tag for tag, _ in Page(text).tags}
-            pictures(text)
+            svg_elements(text)
             assert size_of(text) <= (60_000 if row is None else 30_000)
             assert explanation.to_html(tmp_path / "page.html", row=row) is None
             written = (tmp_path / "page.html").read_text(encoding="utf-8")
@@ -466,7 +441,7 @@ VALUES = {
     "text, value",
     [(text, value) for text, values in VALUES.items() for value in values],
 )
-def test_value_formats(text, value):
+def test_format_of_values(text, value):
     values = np.empty((1, 1), object)
     values[0, 0] = value
     assert text in Page(table([[0.5]], values=values).to_html()).words
@@ -482,8 +457,8 @@ def test_value_formats(text, value):
         ([123.4, 5.0], ["+123", "+5"]),
     ],
 )
-def test_effect_formats(effects, texts):
-    page = Page(explain("table", [effects], feature_names=[]).to_html())
+def test_format_of_effects(effects, texts):
+    page = Page(make_explanation("table", [effects], feature_names=[]).to_html())
     assert page.numbers[:2] == texts
 
 
@@ -492,7 +467,7 @@ def test_rounded_zero_has_no_sign():
     assert ">0.00<" in page and "−0.00" not in page
 
 
-def test_no_effects():
+def test_page_without_effects():
     for explanation in [table(np.zeros((3, 2))), sequence(effects=np.zeros((2, 36)))]:
         for row in (0, None):
             assert "No unit has an effect." in Page(explanation.to_html(row=row)).text
@@ -500,7 +475,7 @@ def test_no_effects():
     assert "No unit has an effect." in Page(blank.to_html(row=0)).text
 
 
-def test_units_missing_in_a_row():
+def test_page_of_rows_with_different_units():
     explanation = sequence()
     explanation.effects_[0, -9:] = np.nan
     explanation.effects_[:, 0] = np.nan  # and one that no row has
@@ -526,7 +501,7 @@ def test_long_sequences_are_reduced():
     text = explanation.to_html()
     assert size_of(text) <= 30_000
     assert "Showing 32 of 50 features. Each column shows the largest effect in" in text
-    svg = next(p for p in pictures(text) if p.get("class") == "map")
+    svg = next(p for p in svg_elements(text) if p.get("class") == "map")
     (full,) = [p.get("d") for p in svg.find("g") if p.get("fill-opacity") == "1"]
     assert full.count("M") == 1  # the largest effect isn't lost
     assert [t.text for t in svg.findall("text")][-1] == "0"
@@ -536,7 +511,7 @@ def test_long_sequences_are_reduced():
 def test_time_labels_do_not_overlap(n_timesteps):
     hours = list(pd.date_range("2024-01-01", periods=n_timesteps, freq="h"))
     text = sequence(n_timesteps, 2, 1, times=hours).to_html()
-    svg = next(p for p in pictures(text) if p.get("class") == "map")
+    svg = next(p for p in svg_elements(text) if p.get("class") == "map")
     labels = [t for t in svg.findall("text") if t.get("class") == "m"]
     assert labels[-1].text == f"{hours[-1]:%Y-%m-%d %H:%M}".replace(" 00:00", "")
     gaps = np.diff([float(label.get("x")) for label in labels])
@@ -572,7 +547,7 @@ def test_page_of_an_explained_image():
     X = np.random.default_rng(0).random((3, 16, 16))
     model = ReadsThreeCells().fit(X)
     explanation = lime_explain(model, X, groups="superpixel", random_state=0)
-    assert pictures(explanation.to_html(row=2))
+    assert svg_elements(explanation.to_html(row=2))
     assert explanation.plot(2).image_.get_array().shape == (16, 16)
 
 
@@ -597,12 +572,12 @@ def test_write_to_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["", "  "])
-def test_empty_path(path):
+def test_write_to_an_empty_path_raises(path):
     with pytest.raises(ValueError, match=f"path must name a file, got '{path}'"):
         KINDS["table"].to_html(path)
 
 
-def test_path_of_a_folder(tmp_path):
+def test_write_to_a_folder_raises(tmp_path):
     with pytest.raises(ValueError, match="path must name a file"):
         KINDS["table"].to_html(tmp_path)
     with pytest.raises(TypeError):

@@ -57,7 +57,7 @@ LOAD = dated(["load"])
 MODEL = fitted(LOAD[:120])
 
 
-def test_dates():
+def test_line_and_band_over_dates():
     known, future = LOAD[:KNOWN], LOAD[KNOWN:]
     display = ForecastDisplay.from_estimator(MODEL, known, future=future)
     drawn = curves(display.ax_)
@@ -88,7 +88,7 @@ def test_dates():
     assert display.lines_ == list(drawn.values())
 
 
-def test_tables():
+def test_tables_of_the_display():
     """The numbers are available as tables."""
     future = LOAD[KNOWN : KNOWN + 2]  # the last two steps are still to come
     display = ForecastDisplay.from_estimator(MODEL, LOAD[:KNOWN], future=future)
@@ -101,7 +101,7 @@ def test_tables():
     assert len(curves(display.ax_)["actual"].get_ydata()) == STEPS + 1
 
 
-def test_steps_n_history_and_coverage():
+def test_parameters_steps_n_history_and_coverage():
     display = ForecastDisplay.from_estimator(
         MODEL, LOAD[:KNOWN], steps=2, n_history=25, coverage=0.5
     )
@@ -123,7 +123,7 @@ def test_default_history_is_the_window_or_twice_the_steps():
 
 
 @pytest.mark.filterwarnings("error")
-def test_no_interval():
+def test_without_interval():
     display = ForecastDisplay.from_estimator(MODEL, LOAD[:KNOWN], coverage=None)
     assert display.bands_ == []
     without = fitted(LOAD[:120], validation_fraction=0)
@@ -138,7 +138,7 @@ def test_interval_from_user_validation_rows():
     assert len(ForecastDisplay.from_estimator(model, LOAD).bands_) == 1
 
 
-def test_arrays_have_steps():
+def test_arrays_are_drawn_over_row_numbers():
     X = series(1)
     model = fitted(X[:120])
     display = ForecastDisplay.from_estimator(model, X[:KNOWN], future=X[KNOWN:])
@@ -249,7 +249,7 @@ def test_array_target_that_is_not_a_column(n_columns):
         ForecastDisplay.from_estimator(model, X[:KNOWN])
 
 
-def test_known_columns_are_read_from_the_future():
+def test_known_columns_of_the_future_change_the_forecast():
     X = dated(["load", "hour"])
     X["hour"] = X.index.hour
     model = fitted(X[:120], known_columns="hour")
@@ -260,7 +260,7 @@ def test_known_columns_are_read_from_the_future():
         display.tables["load"]["forecast"].dropna(),
         model.forecast(X=X[:KNOWN], future=future),
     )
-    assert "actual" not in curves(display.ax_)  # nobody knows it yet
+    assert "actual" not in curves(display.ax_)  # it is not known yet
     with pytest.raises(ValueError, match="next 4 rows as future"):
         ForecastDisplay.from_estimator(model, X[:KNOWN])
 
@@ -271,15 +271,15 @@ def groups(rows=slice(KNOWN)):
 
 
 @pytest.fixture(scope="module")
-def by_town():
+def town_forecaster():
     """Return a forecaster of the series of two towns."""
     return fitted(groups(), groups="town")
 
 
 @pytest.mark.parametrize("with_dates", [True, False])
-def test_groups(by_town, with_dates):
+def test_one_axes_per_group(town_forecaster, with_dates):
     X, future = groups(), groups(slice(KNOWN, None))
-    model = by_town
+    model = town_forecaster
     if not with_dates:
         X, future = (rows.reset_index(drop=True) for rows in (X, future))
         model = fitted(X, groups="town")
@@ -295,8 +295,8 @@ def test_groups(by_town, with_dates):
         np.testing.assert_array_equal(table["truth"].dropna(), came[:STEPS])
 
 
-def test_group(by_town):
-    X, model = groups(), by_town
+def test_single_group(town_forecaster):
+    X, model = groups(), town_forecaster
     display = ForecastDisplay.from_estimator(model, X, group="B")
     assert list(display.tables) == ["B: load"]
     np.testing.assert_array_equal(
@@ -308,7 +308,7 @@ def test_group(by_town):
         ForecastDisplay.from_estimator(MODEL, LOAD, group="A")
 
 
-def test_time_zone():
+def test_dates_with_time_zone():
     X = dated(["load"], start="2024-03-01", tz="America/New_York")
     display = ForecastDisplay.from_estimator(fitted(X[:120]), X[:KNOWN])
     line = curves(display.ax_)["history"]
@@ -317,14 +317,14 @@ def test_time_zone():
     locator = display.ax_.xaxis.get_major_locator()
     assert str(locator.tz) == "America/New_York"
     labels = [label.get_text() for label in display.ax_.get_xticklabels()]
-    assert "Mar-06" in labels  # midnight over there is no midnight in UTC
+    assert "Mar-06" in labels  # local midnight is not midnight in UTC
     at = display.ax_.get_xticks()[labels.index("Mar-06")]
     assert mdates.num2date(at, tz=X.index.tz) == pd.Timestamp(
         "2024-03-06", tz=X.index.tz
     )
 
 
-def test_periods():
+def test_period_index():
     X = dated(["load"], freq="D").to_period()
     display = ForecastDisplay.from_estimator(fitted(X[:120]), X[:KNOWN])
     line = curves(display.ax_)["history"]
@@ -333,7 +333,7 @@ def test_periods():
     )
 
 
-def test_on_given_axes_with_a_name():
+def test_given_axes_and_name():
     _, axes = plt.subplots(1, 3)
     display = ForecastDisplay.from_estimator(
         MODEL, LOAD[:KNOWN], ax=axes[1], name="mine"
@@ -377,13 +377,13 @@ def test_plot_from_tables():
 
 
 @pytest.mark.parametrize("bad", [0, -1, 2.5, True, "all"])
-def test_bad_n_history(bad):
+def test_invalid_n_history(bad):
     with pytest.raises(ValueError, match=f"n_history must be .* got {bad!r}"):
         ForecastDisplay.from_estimator(MODEL, LOAD, n_history=bad)
 
 
 @pytest.mark.parametrize("bad", ["wind", 2, -1, True, 0.0, ["price", "load"]])
-def test_bad_target(bad):
+def test_invalid_target(bad):
     with pytest.raises(ValueError, match="target must be one of") as error:
         ForecastDisplay.from_estimator(TWO_MODEL, TWO, target=bad)
     assert repr(bad) in str(error.value)
@@ -444,7 +444,7 @@ def test_ax_must_be_axes():
         ForecastDisplay.from_estimator(MODEL, LOAD[:KNOWN], ax=3)
 
 
-def test_state_of_matplotlib_is_left_alone():
+def test_matplotlib_settings_are_unchanged():
     before = dict(plt.rcParams)
     ForecastDisplay.from_estimator(MODEL, LOAD)
     assert dict(plt.rcParams) == before
@@ -510,9 +510,11 @@ def test_future_array_of_one_known_column():
     ("kind", "column"),
     [("dates", 0), ("text", "time"), ("periods", 0), ("polars", "time")],
 )
-def test_date_column(by_town, kind, column):
+def test_date_column(town_forecaster, kind, column):
     indexed = groups(), groups(slice(KNOWN, None))
-    expected = ForecastDisplay.from_estimator(by_town, indexed[0], future=indexed[1])
+    expected = ForecastDisplay.from_estimator(
+        town_forecaster, indexed[0], future=indexed[1]
+    )
     X, future = (rows.rename_axis("time").reset_index() for rows in indexed)
     if kind == "text":
         X, future = (r.assign(time=r["time"].astype(str)) for r in (X, future))

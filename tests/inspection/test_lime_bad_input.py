@@ -206,7 +206,7 @@ def test_several_targets_need_a_target():
     assert_raises(ValueError, words, MULTI_TARGET, X[:1], background=X)
 
 
-def test_links():
+def test_invalid_links():
     for link in ["log", "Logit", None, 1]:
         assert_raises(
             ValueError, "'link' parameter", LOGISTIC, X[:1], background=X, link=link
@@ -290,7 +290,7 @@ def test_sparse_rows(rows, options, words):
         (["good"], {"row_names": ["a", "b"]}, "^row_names must be a list of 1"),
     ],
 )
-def test_documents(regressor, documents, options, words):
+def test_invalid_documents(regressor, documents, options, words):
     model = regressor(lambda X: np.array([1.0 * len(text) for text in X]))
     assert_raises(ValueError, words, model, documents, **options)
 
@@ -313,7 +313,7 @@ def test_documents(regressor, documents, options, words):
     ],
 )
 @pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
-def test_functions(function, options, words):
+def test_invalid_functions(function, options, words):
     assert_raises(ValueError, words, function, X[:1], background=X, **options)
 
 
@@ -323,12 +323,12 @@ def test_class_names_of_an_estimator():
 
 
 @pytest.mark.parametrize("params", [{"fp_cost": [1.0]}, {"fp_cost": 3}])
-def test_metadata(params):
+def test_invalid_metadata(params):
     words = r"^params\['fp_cost'\] must have one value for each of the 2 rows"
     assert_raises(ValueError, words, LOGISTIC, X[:2], background=X, params=params)
 
 
-def test_lazy_frames():
+def test_lazy_frames_raise():
     lazy = pl.DataFrame(X).lazy()
     assert_raises((TypeError, ValueError), "^X ", LINEAR, lazy, background=X)
 
@@ -358,7 +358,7 @@ def test_infinite_numbers(regressor):
     + ["background fewer numbers", "background 3-D", "frame beside array"]
     + ["array beside frame"],
 )
-def test_other_columns(model, rows, background, words):
+def test_columns_that_differ_from_training(model, rows, background, words):
     with pytest.raises((TypeError, ValueError), match=words):
         explain(model, rows, background=background)
 
@@ -392,7 +392,7 @@ def test_background_of_one_row():
         ("random_state", [-1, "seed", 1.5, np.random.default_rng(0)]),
     ],
 )
-def test_options(name, values):
+def test_invalid_options(name, values):
     for value in values:
         assert_raises(
             (TypeError, ValueError), f"'{name}' parameter", LINEAR, X, **{name: value}
@@ -409,7 +409,7 @@ def test_too_few_draws(num_samples):
 @pytest.mark.parametrize(
     "names", ["abcd", ["a"], list("abcde"), [], 4, True, {"a": 1}], ids=repr
 )
-def test_names(name, names):
+def test_invalid_names(name, names):
     assert_raises((TypeError, ValueError), f"^{name} ", LINEAR, X, **{name: names})
 
 
@@ -419,7 +419,7 @@ def test_names(name, names):
     + [[True, False], [True, False, True]],
     ids=repr,
 )
-def test_categorical_features(chosen):
+def test_invalid_categorical_features(chosen):
     assert_raises(
         (TypeError, ValueError),
         "^categorical_features ",
@@ -462,7 +462,7 @@ def test_categorical_features(chosen):
     ],
     ids=lambda value: repr(value)[:40] if not isinstance(value, str) else "",
 )
-def test_groups_of_columns(groups, words):
+def test_invalid_groups_of_columns(groups, words):
     assert_raises(
         (TypeError, ValueError), f"^groups.*{words}", OF_FRAME, FRAME, groups=groups
     )
@@ -495,7 +495,7 @@ def total(X):
     ],
     ids=lambda value: "" if not isinstance(value, str) else value[:10],
 )
-def test_groups_of_cells(regressor, groups, words):
+def test_invalid_groups_of_cells(regressor, groups, words):
     model = regressor(total)
     assert_raises((TypeError, ValueError), f"^groups.*{words}", model, S, groups=groups)
 
@@ -513,7 +513,7 @@ def test_groups_of_cells(regressor, groups, words):
     ],
     ids=["alone", "steps", "features", "2-D", "frame", "text", "complex"],
 )
-def test_sequences(regressor, rows, background, words):
+def test_invalid_sequences(regressor, rows, background, words):
     assert_raises(
         (TypeError, ValueError), words, regressor(total), rows, background=background
     )
@@ -531,12 +531,12 @@ def test_sequences(regressor, rows, background, words):
         -np.eye(8, dtype=int),
     ],
 )
-def test_groups_of_pixels(regressor, groups):
+def test_invalid_groups_of_pixels(regressor, groups):
     model = regressor(total)
     assert_raises((TypeError, ValueError), "^groups", model, IMAGES, groups=groups)
 
 
-def test_images(regressor):
+def test_invalid_images(regressor):
     model = regressor(lambda X: np.nan_to_num(total(X)))
     holes = IMAGES.copy()
     holes[0, 0, 2, 2] = np.nan
@@ -564,7 +564,7 @@ def forecaster():
     + [["load", 1], (None, 1), "margin", pd.NA, ("load", -1)],
     ids=repr,
 )
-def test_targets_of_a_forecast(forecaster, target):
+def test_invalid_targets_of_a_forecast(forecaster, target):
     assert_raises((TypeError, ValueError), "^target=", forecaster, LOAD, target=target)
 
 
@@ -597,7 +597,7 @@ def test_targets_of_a_forecast(forecaster, target):
     ]
     + ["text in 3-D", "empty", "series", "all missing", "one missing"],
 )
-def test_rows_of_a_forecast(forecaster, rows, words):
+def test_invalid_rows_of_a_forecast(forecaster, rows, words):
     with pytest.raises((TypeError, ValueError), match=words) as caught:
         explain(forecaster, rows, target="load")
     frames = traceback.extract_tb(caught.value.__traceback__)
@@ -624,7 +624,7 @@ def test_rows_of_a_forecast(forecaster, rows, words):
         "series",
     ],
 )
-def test_backgrounds_of_a_forecast(forecaster, background):
+def test_invalid_backgrounds_of_a_forecast(forecaster, background):
     assert_raises(
         (TypeError, ValueError),
         "^background",
@@ -642,14 +642,14 @@ def test_noise_for_a_forecast_needs_a_background(forecaster):
     )
 
 
-def test_forecasters_of_several_series():
+def test_forecasters_with_groups_raise():
     model = LSTMForecaster(
         window=6, horizon=3, hidden_size=2, max_iter=1, groups="k", random_state=0
     ).fit(LOAD.assign(k=0))
     assert_raises(ValueError, "several series", model, LOAD.assign(k=0), target="load")
 
 
-def test_forecasters_of_rows_with_a_column_of_dates():
+def test_forecasters_with_a_date_column_raise():
     model = LSTMForecaster(
         window=6, horizon=3, hidden_size=2, max_iter=1, date_column="t", random_state=0
     )
@@ -658,7 +658,7 @@ def test_forecasters_of_rows_with_a_column_of_dates():
     assert_raises(ValueError, words, model.fit(rows), rows, target="load")
 
 
-def test_links_of_a_forecast(forecaster):
+def test_invalid_links_of_a_forecast(forecaster):
     assert_raises(
         ValueError, "link='logit'", forecaster, LOAD, target="load", link="logit"
     )
@@ -672,7 +672,7 @@ def test_infinity_in_sequences(regressor):
 
 
 @pytest.mark.parametrize("make", [KMeans, IsolationForest])
-def test_clusterers_and_outlier_detectors(make):
+def test_clusterers_and_outlier_detectors_raise(make):
     words = f"^estimator must be a classifier, .* got {make.__name__}"
     assert_raises(TypeError, words, make().fit(X), X[:1], background=X)
 
@@ -690,7 +690,7 @@ def test_clusterers_and_outlier_detectors(make):
         (dict(categorical_features=np.array(3)), "categorical_features must be a list"),
     ],
 )
-def test_odd_numbers_and_options(given, message):
+def test_invalid_numbers(given, message):
     with pytest.raises(ValueError, match=message):
         explain(LOGISTIC, X[:2], background=X, **given)
 
@@ -713,7 +713,7 @@ def test_tensors():
         explain(LINEAR, X[:2], background=torch.tensor(X).to_sparse())
 
 
-def test_arguments_of_pictures():
+def test_invalid_arguments_of_plots():
     found = explain(LINEAR, X[:1], background=X)
     with pytest.raises(TypeError, match="full_page must be True or False"):
         found.to_html(full_page=pd.Series([1, 2]))

@@ -10,36 +10,13 @@ import pytest
 from matplotlib.colors import same_color
 from sklearn.linear_model import LinearRegression
 
-from skdeep.inspection import LimeDisplay, LimeExplanation
-
-
-def explain(kind, effects, **changes):
-    """Return an explanation with these effects and arbitrary other values."""
-    effects = np.asarray(effects, float)
-    n_rows, n_units = effects.shape
-    names = [f"unit {k}" for k in range(n_units)]
-    local = 0.4 + np.nansum(effects, axis=1)
-    made_up = {
-        "rows": list(range(n_rows)),
-        "outputs": ["P(up)"] * n_rows,
-        "unit_names": names,
-        "values": np.arange(effects.size).reshape(effects.shape).astype(object),
-        "weights": effects,
-        "effects": effects,
-        "intercept": np.full(n_rows, 0.4),
-        "local_prediction": local,
-        "prediction": local + 0.01,
-        "r2": np.full(n_rows, 0.9),
-        "stability": np.full(n_rows, 0.95),
-        "num_samples": np.full(n_rows, 2000),
-        "num_features": 10,
-        "feature_names": names,
-    }
-    return LimeExplanation(kind=kind, **{**made_up, **changes})
+from skdeep.inspection import LimeDisplay
+from tests.inspection.explanation_data import make_explanation
 
 
 def table(effects, **changes):
-    return explain("table", effects, **changes)
+    values = np.arange(np.size(effects)).reshape(np.shape(effects)).astype(object)
+    return make_explanation("table", effects, **{"values": values, **changes})
 
 
 def sequence(units, effects, **changes):
@@ -49,7 +26,7 @@ def sequence(units, effects, **changes):
         "times": list(range(1 - n_timesteps, 1)),
         "feature_names": [f"x{k}" for k in range(n_features)],
     }
-    return explain("sequence", effects, **{**made_up, **changes})
+    return make_explanation("sequence", effects, **{**made_up, **changes})
 
 
 def image(effects, **changes):
@@ -58,10 +35,12 @@ def image(effects, **changes):
     units = np.kron([[0, 1], [2, 3]], np.ones((4, 4), int))
     pictures = np.random.default_rng(0).random((n_rows, 8, 8))
     made_up = {"units": np.stack([units] * n_rows), "images": pictures}
-    return explain("image", effects, **{**made_up, "feature_names": [], **changes})
+    return make_explanation(
+        "image", effects, **{**made_up, "feature_names": [], **changes}
+    )
 
 
-def words(display):
+def texts(display):
     """Return all text in a plot."""
     texts = display.figure_.findobj(mpl.text.Text)
     return "\n".join(text.get_text() for text in texts)
@@ -72,7 +51,7 @@ def names(display):
     return [label.get_text() for label in display.ax_.get_yticklabels()]
 
 
-def drawn(display):
+def rendered(display):
     display.figure_.canvas.draw()
     return display
 
@@ -90,7 +69,7 @@ def test_bars_show_the_largest_effects_first():
     low, high = display.ax_.get_ylim()
     assert heights == sorted(heights) and low > high  # the first is on top
     for text in ["−0.500", "+0.300", "+0.100"]:
-        assert text in words(display)
+        assert text in texts(display)
 
 
 def test_signs_have_colors_of_the_style():
@@ -115,8 +94,8 @@ def test_title_and_notes():
     assert display.ax_.get_title(loc="left") == "P(up) · row b"
     assert display.ax_.get_xlabel() == "effect on P(up)"
     for text in ["Model 0.910 · Local model 0.900", "R² 0.90 · Stability 0.95"]:
-        assert text in words(display)
-    assert "not linear" not in words(display)
+        assert text in texts(display)
+    assert "not linear" not in texts(display)
 
 
 def test_long_names_keep_both_ends():
@@ -130,45 +109,45 @@ def test_long_names_keep_both_ends():
 @pytest.mark.parametrize("name", ["$x_{", r"a $\nothing$ b", "100\n%"])
 def test_names_are_not_parsed_as_math(name):
     changes = {"unit_names": [name], "feature_names": [name], "outputs": [name]}
-    display = drawn(table([[1.0]], rows=[name], **changes).plot())
+    display = rendered(table([[1.0]], rows=[name], **changes).plot())
     assert names(display) == [f"{' '.join(name.split())} = 0"]
     units, rest = np.zeros((4, 1), int), {**changes, "times": [name] * 4}
     sequence(units, [[1.0]], rows=[name], **rest).plot()
-    drawn(sequence(units, [[1.0]], rows=[name], **rest).plot_summary())
+    rendered(sequence(units, [[1.0]], rows=[name], **rest).plot_summary())
 
 
 def test_no_effects():
     for display in [table(np.zeros((2, 3))).plot(), table([[0.0], [0]]).plot_summary()]:
-        assert "No unit has an effect." in words(display)
+        assert "No unit has an effect." in texts(display)
         assert len(display.bars_) == 0
     zeros = sequence(np.zeros((3, 2), int), [[0.0]]).plot()
     np.testing.assert_array_equal(zeros.image_.get_array(), np.zeros((2, 3)))
-    drawn(image([[0.0, 0.0, 0.0, 0.0]]).plot())
+    rendered(image([[0.0, 0.0, 0.0, 0.0]]).plot())
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
 def test_effects_of_any_size(scale):
-    display = drawn(table(scale * np.array([[1.0, -2.0]])).plot())
+    display = rendered(table(scale * np.array([[1.0, -2.0]])).plot())
     np.testing.assert_allclose(
         [b.get_width() for b in display.bars_], [-2 * scale, scale]
     )
 
 
-def test_many_units_fit():
+def test_labels_of_many_units_do_not_overlap():
     effects = np.random.default_rng(0).normal(size=(3, 60))
-    assert len(drawn(table(effects).plot()).bars_) == 11
+    assert len(rendered(table(effects).plot()).bars_) == 11
     assert len(table(effects, num_features=60).plot().bars_) == 60
 
 
 def test_predictions_that_are_not_numbers():
     display = table([[0.5]], prediction=np.array(["good"], object)).plot()
-    assert "Model good" in words(display)
+    assert "Model good" in texts(display)
 
 
-# ----------------------------------------------------------------- what is not linear
+# ------------------------------------------------------------------------- poor fits
 
 
-def everything(r2):
+def plots_of_all_kinds(r2):
     """Yield a plot of each kind of explanation, with this R²."""
     r2 = np.array([r2])
     yield table([[0.3, -0.2]], r2=r2).plot()
@@ -177,21 +156,21 @@ def everything(r2):
 
 
 def test_poor_fits_have_a_warning_and_pale_colors():
-    for display in everything(0.31):
-        assert "R² 0.31: the model is not linear here" in words(display)
-        assert "do not trust these effects" in words(display)
-    for display in everything(0.5):
-        assert "not linear" not in words(display)
+    for display in plots_of_all_kinds(0.31):
+        assert "R² 0.31: the model is not linear here" in texts(display)
+        assert "do not trust these effects" in texts(display)
+    for display in plots_of_all_kinds(0.5):
+        assert "not linear" not in texts(display)
     poor, good = (table([[1.0]], r2=np.array([r2])).plot() for r2 in (0.49, 0.5))
     assert poor.bars_[0].get_alpha() < 0.5 and good.bars_[0].get_alpha() == 1
 
 
 def test_negative_and_unknown_r2():
-    for display in everything(-0.2):
-        assert "R² −0.20: the model is not linear here" in words(display)
-    for display in everything(np.nan):
-        assert "the output does not change near this row" in words(display)
-        assert "R² –" in words(display)
+    for display in plots_of_all_kinds(-0.2):
+        assert "R² −0.20: the model is not linear here" in texts(display)
+    for display in plots_of_all_kinds(np.nan):
+        assert "the output does not change near this row" in texts(display)
+        assert "R² –" in texts(display)
 
 
 # ------------------------------------------------------------------ summary of a table
@@ -221,10 +200,10 @@ def test_summary_without_numbers_has_no_colors():
 
 
 def test_summary_with_missing_values_and_units():
-    drawn(table([[1.0, 2.0]]).plot_summary())
+    rendered(table([[1.0, 2.0]]).plot_summary())
     effects = np.array([[1.0, np.nan], [3.0, np.nan], [np.nan, np.nan]])
     values = np.array([[1, None], [np.nan, None], [3, None]], object)
-    display = drawn(table(effects, values=values).plot_summary())
+    display = rendered(table(effects, values=values).plot_summary())
     assert [bar.get_width() for bar in display.bars_] == [
         2.0
     ]  # of the rows that have it
@@ -233,9 +212,9 @@ def test_summary_with_missing_values_and_units():
 def test_summary_warns_of_many_poor_fits():
     effects = np.ones((4, 2))
     display = table(effects, r2=np.array([0.9, 0.1, 0.2, np.nan])).plot_summary()
-    assert "R² below 0.5 in 3 of 4 rows (75 %)" in words(display)
+    assert "R² below 0.5 in 3 of 4 rows (75 %)" in texts(display)
     assert len(set(display.points_[0].get_alpha())) == 2
-    assert "not linear" not in words(table(effects).plot_summary())
+    assert "not linear" not in texts(table(effects).plot_summary())
 
 
 def test_summary_notes_few_poor_fits():
@@ -291,7 +270,7 @@ def test_last_time_and_few_others_are_labeled(n_timesteps):
     dates = list(pd.date_range("2024-01-01", periods=n_timesteps))
     units = np.arange(n_timesteps)[:, np.newaxis]
     effects = np.ones((1, n_timesteps))
-    display = drawn(sequence(units, effects, times=dates).plot())
+    display = rendered(sequence(units, effects, times=dates).plot())
     times = [label.get_text() for label in display.ax_.get_xticklabels()]
     assert times[-1] == f"{dates[-1]:%Y-%m-%d}"
     assert len(times) <= 8
@@ -301,7 +280,7 @@ def test_last_time_and_few_others_are_labeled(n_timesteps):
 def test_summary_of_sequences():
     units = np.arange(4).reshape(2, 2)
     effects = np.array([[1.0, -2.0, 0.0, np.nan], [-3.0, 2.0, 0.0, np.nan]])
-    display = drawn(sequence(units, effects).plot_summary())
+    display = rendered(sequence(units, effects).plot_summary())
     cells = display.image_.get_array().filled(99)
     np.testing.assert_array_equal(cells, [[2, 0], [2, 99]])
     assert display.image_.get_clim() == (0, 2)
@@ -313,7 +292,7 @@ def test_summary_of_sequences():
 
 def test_superpixels_with_the_largest_effects():
     display = image([[0.1, -0.5, 0.3, 0.01]], num_features=2).plot()
-    cells = drawn(display).image_.get_array()
+    cells = rendered(display).image_.get_array()
     assert cells.mask[:4, :4].all() and cells.mask[4:, 4:].all()
     assert (cells[:4, 4:] == -0.5).all() and (cells[4:, :4] == 0.3).all()
     assert display.image_.get_clim() == (-0.5, 0.5)
@@ -345,7 +324,7 @@ def test_on_given_axes():
     assert display.ax_ is axes[0] and display.figure_ is axes[0].figure
     assert explanation.plot_summary(ax=axes[1]).ax_ is axes[1]
     assert not axes[2].patches and len(plt.get_fignums()) == 1
-    drawn(display)
+    rendered(display)
 
 
 @pytest.mark.parametrize("ax", ["here", 3, np.array([None])])
@@ -383,9 +362,9 @@ def test_name_in_the_title():
     assert display.ax_.get_title(loc="left") == "$mine$: P(up) · row 0"
 
 
-def test_state_of_matplotlib_is_left_alone():
+def test_matplotlib_settings_are_unchanged():
     before = dict(mpl.rcParams)
-    assert len(list(everything(0.2))) == 3
+    assert len(list(plots_of_all_kinds(0.2))) == 3
     table(np.ones((3, 2))).plot_summary()
     assert dict(mpl.rcParams) == before
 
@@ -394,8 +373,8 @@ def test_dark_style():
     with plt.style.context("dark_background"):
         cells = sequence(np.arange(4).reshape(2, 2), [[0.0, 1.0, 2.0, -1.0]]).plot()
         np.testing.assert_allclose(cells.image_.cmap(0.5), (0, 0, 0, 1), atol=0.01)
-        drawn(cells)
-        assert len(list(everything(0.9))) == 3
+        rendered(cells)
+        assert len(list(plots_of_all_kinds(0.9))) == 3
 
 
 @pytest.mark.parametrize("style", ["default", "dark_background"])

@@ -94,7 +94,7 @@ def test_word_order_matches_the_lime_package(linear):
     ],
     ids="list tuple array object pandas category polars".split(),
 )
-def test_documents_of_any_container(linear, container):
+def test_containers_of_documents(linear, container):
     explanation = explain(linear, container(DOCS[:2]), link="logit")
     assert by_word(explanation) == pytest.approx(
         contributions(linear, DOCS[0]), rel=1e-4
@@ -141,7 +141,7 @@ def test_unknown_words_have_no_effect(linear):
     assert by_word(explanation, 1)["qqq"] == pytest.approx(0, abs=1e-9)
 
 
-def test_case_is_ignored_if_the_vectorizer_ignores_it(linear):
+def test_case_is_ignored_like_in_the_vectorizer(linear):
     text = "Good, good: GOOD! Über größer"
     assert explain(linear, [text]).unit_names_ == ["good", "über", "größer"]
     minds = make_pipeline(CountVectorizer(lowercase=False), LogisticRegression())
@@ -166,11 +166,11 @@ def test_words_by_position():
 def test_separators_are_kept():
     asked = []
 
-    def ask(documents):
+    def predict(documents):
         asked.extend(documents)
         return np.zeros(len(documents))
 
-    explain(ask, ["Yes — (no) <b>!"])
+    explain(predict, ["Yes — (no) <b>!"])
     assert set(asked) == {
         f"{a} — ({b}) <{c}>!"
         for a in ("Yes", "")
@@ -186,13 +186,13 @@ def test_document_is_explained_independently_of_others(linear):
         assert by_word(together, row) == pytest.approx(alone)
 
 
-def test_documents_with_costs(linear):
+def test_documents_of_a_cost_sensitive_classifier(linear):
     model = CostSensitiveClassifier(linear, alpha=2, strategy="threshold").fit(DOCS, y)
     explanation = explain(model, ["great film"], target="margin")
     assert by_word(explanation)["great"] > 0.3
 
 
-def test_pictures_of_documents(linear):
+def test_plots_of_documents(linear):
     text = "The film was GOOD, very good — though dull & <poor>."
     explanation = explain(linear, [text, "bad film"], link="logit")
     display = explanation.plot()
@@ -223,7 +223,7 @@ def test_pages_of_long_documents_stay_small(linear):
 
 @pytest.mark.parametrize("kind", ["csr", "csc", "coo", "lil", "dok"])
 @pytest.mark.parametrize("make", [sparse.csr_array, sparse.csr_matrix])
-def test_entries_of_sparse_rows(linear, kind, make):
+def test_effects_of_sparse_entries(linear, kind, make):
     X = linear[0].transform(DOCS[:2])
     names = linear[0].get_feature_names_out().tolist()
     explanation = explain(
@@ -248,7 +248,7 @@ def test_sparse_rows_stay_sparse_and_wide_ones_are_predicted_in_batches():
     wide = sparse.csr_array(([1.0, 2.0], ([0, 0], [3, 99_999])), shape=(2, 100_000))
     explanation = explain(total, wide, num_samples=2001)
     np.testing.assert_allclose(explanation.effects_[0], [1, 2])
-    assert np.isnan(explanation.effects_[1]).all()  # a row of nothing but 0
+    assert np.isnan(explanation.effects_[1]).all()  # a row of zeros
     assert {type(X) for X in asked} == {sparse.csr_array}
     assert max(X.shape[0] for X in asked) * 100_000 <= 2**24
 
@@ -258,7 +258,7 @@ def test_sparse_rows_stay_sparse_and_wide_ones_are_predicted_in_batches():
 X = rng.normal(size=(80, 3))
 
 
-def test_function_of_rows():
+def test_predict_function():
     explanation = explain(lambda X: X @ [1.0, 2.0, -1.0], X[:2], background=X)
     np.testing.assert_allclose(
         explanation.effects_, (X[:2] - X.mean(axis=0)) * [1, 2, -1], rtol=1e-6
@@ -284,7 +284,7 @@ def test_function_of_rows():
     ],
 )
 @pytest.mark.parametrize("link", ["identity", "logit"])
-def test_function_of_several_outputs(options, column, name, link):
+def test_predict_function_with_several_outputs(options, column, name, link):
     model = LogisticRegression().fit(X, X[:, 0] > 0)
     explanation = explain(
         model.predict_proba, X[:2], background=X, link=link, **options
@@ -305,6 +305,7 @@ def test_default_of_many_outputs_is_the_largest_of_each_row():
 
 
 def test_margins_with_costs_per_row():
+    rng = np.random.default_rng(1)
     labels = (X[:, 0] + rng.normal(size=80) > 0).astype(int)
     fp, fn = rng.lognormal(size=(2, 80))
     model = CostSensitiveClassifier(LogisticRegression(), strategy="threshold")

@@ -22,8 +22,8 @@ COEFFICIENTS = np.array([1.0, -2.0, 0.0, 3.0])
 LINEAR = LinearRegression().fit(X, X @ COEFFICIENTS + 5)
 
 
-def quietly(*arguments, **parameters):
-    """Explain without warnings about poor fits."""
+def explain_without_warnings(*arguments, **parameters):
+    """Explain, and ignore warnings about poor fits."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return explain(*arguments, **parameters)
@@ -64,7 +64,7 @@ def test_r2_of_a_parabola(regressor, kernel_width):
     # square of a normal number has twice the squared variance.
     model = regressor(lambda X: (X - MEAN)[:, 0] + 2 * (X - MEAN)[:, 1] ** 2)
     spread = 0.4
-    explanation = quietly(
+    explanation = explain_without_warnings(
         model,
         MIDDLE,
         background=X,
@@ -91,7 +91,7 @@ def test_switches_match_a_fit_to_all_combinations(regressor, kind, kernel_width)
     row, others = np.ones((1, 3)), np.repeat([[0.0], [1.0]], 3, axis=1)
     if kind == "sequence":  # whose cells are replaced by their means, 0
         row, others = row[..., np.newaxis], np.zeros((2, 3, 1))
-    explanation = quietly(
+    explanation = explain_without_warnings(
         regressor(look_up),
         row,
         background=others,
@@ -133,7 +133,7 @@ def test_warning_counts_rows_and_names_the_worst(regressor):
 def test_r2_of_noise_is_not_inflated_by_few_draws(regressor, num_samples):
     model = regressor(noise)
     r2 = [
-        quietly(
+        explain_without_warnings(
             model, X[:1], background=X, num_samples=num_samples, random_state=seed
         ).r2_[0]
         for seed in range(40)
@@ -145,7 +145,7 @@ def test_r2_of_noise_is_not_inflated_by_few_draws(regressor, num_samples):
 def test_r2_of_noise_is_not_inflated_by_a_narrow_kernel(regressor, kernel_width):
     model = regressor(noise)
     r2 = [
-        quietly(
+        explain_without_warnings(
             model,
             X[:1],
             background=X,
@@ -189,13 +189,15 @@ def test_constant_output(regressor, value):
 
 def test_small_variation_around_a_large_number_is_not_constant(regressor):
     model = regressor(lambda X: 1.7e9 + 100 * xor(X))
-    assert quietly(model, MIDDLE, background=X).r2_[0] < 0.2
+    assert explain_without_warnings(model, MIDDLE, background=X).r2_[0] < 0.2
 
 
 @pytest.mark.parametrize("kernel_width", [0.2, 0.05, 0.02, 1e-3, 1e-9])
 def test_narrow_kernel_explains_or_raises(kernel_width):
     try:
-        explanation = quietly(LINEAR, X[:1], background=X, kernel_width=kernel_width)
+        explanation = explain_without_warnings(
+            LINEAR, X[:1], background=X, kernel_width=kernel_width
+        )
     except ValueError as error:
         assert f"kernel_width={kernel_width}" in str(error)
         return
@@ -209,7 +211,9 @@ def test_narrow_kernel_explains_or_raises(kernel_width):
 def test_stability_is_between_0_and_1(regressor, function):
     model = regressor(function)
     for num_samples in [20, 100, "auto"]:
-        explanation = quietly(model, X[:3], background=X, num_samples=num_samples)
+        explanation = explain_without_warnings(
+            model, X[:3], background=X, num_samples=num_samples
+        )
         assert (explanation.stability_ >= 0).all()
         assert (explanation.stability_ <= 1).all()
 
@@ -217,7 +221,9 @@ def test_stability_is_between_0_and_1(regressor, function):
 def test_more_draws_are_more_stable(regressor):
     model = regressor(lambda X: X @ COEFFICIENTS + 3 * noise(X))
     stability = [
-        quietly(model, X[:10], background=X, num_samples=n).stability_.mean()
+        explain_without_warnings(
+            model, X[:10], background=X, num_samples=n
+        ).stability_.mean()
         for n in [50, 500, 5000]
     ]
     assert stability[0] < stability[1] < stability[2]
@@ -227,12 +233,16 @@ def test_more_draws_are_more_stable(regressor):
 def test_stability_measures_differences_between_seeds(regressor):
     def agreement(model):
         effects = [
-            quietly(model, X[1:2], background=X, num_samples=257, random_state=s)
+            explain_without_warnings(
+                model, X[1:2], background=X, num_samples=257, random_state=s
+            )
             for s in range(8)
         ]
         effects = np.array([e.effects_[0] for e in effects])
         spread = effects.std(axis=0).sum() / np.abs(effects.mean(axis=0)).sum()
-        stable = quietly(model, X[1:2], background=X, num_samples=513).stability_[0]
+        stable = explain_without_warnings(
+            model, X[1:2], background=X, num_samples=513
+        ).stability_[0]
         return spread, stable
 
     models = [lambda X, k=k: X @ COEFFICIENTS + k * noise(X) for k in (0.1, 1, 10)]
@@ -245,7 +255,7 @@ def test_stability_of_noise_is_that_of_unrelated_effects(regressor):
     # For normal a and b, the mean of max(|a|, |b|) is 2/√π, and that of |a| + |b| is
     # 2√(2/π). Half of the pairs have opposite signs and do not overlap.
     wide = np.random.default_rng(1).normal(size=(200, 40))
-    explanation = quietly(
+    explanation = explain_without_warnings(
         regressor(noise), wide[:20], background=wide, num_samples=1000, num_features=40
     )
     most = 2 / np.sqrt(np.pi)
@@ -259,7 +269,9 @@ def test_stability_is_that_of_the_effects_shown(regressor):
     far = wide[wide[:, 0] > 1.2][:5]  # where the first column has an effect
     model = regressor(lambda X: 10 * X[:, 0] + 4 * noise(X))
     few, many = (
-        quietly(model, far, background=wide, num_samples=500, num_features=n)
+        explain_without_warnings(
+            model, far, background=wide, num_samples=500, num_features=n
+        )
         for n in (1, 30)
     )
     assert few.stability_.min() > 0.9
@@ -275,7 +287,7 @@ def test_auto_stops_at_once_if_effects_are_stable():
 
 
 def test_auto_draws_at_most_eight_times_the_minimum(regressor):
-    explanation = quietly(regressor(noise), X[:2], background=X)
+    explanation = explain_without_warnings(regressor(noise), X[:2], background=X)
     np.testing.assert_array_equal(explanation.num_samples_, 8 * 512 + 1)
     assert (explanation.stability_ < 0.9).all()
 
@@ -283,7 +295,7 @@ def test_auto_draws_at_most_eight_times_the_minimum(regressor):
 def test_auto_draws_more_for_the_rows_that_need_it(regressor):
     model = regressor(lambda X: np.where(X[:, 0] > 0, noise(X), X[:, 1]))
     rows = np.array([[1.5, 0, 0, 0], [-1.5, 0, 0, 0]])
-    explanation = quietly(model, rows, background=X, spread=0.1)
+    explanation = explain_without_warnings(model, rows, background=X, spread=0.1)
     few, many = explanation.num_samples_[[1, 0]]
     assert few == 513
     assert many > few
@@ -300,7 +312,9 @@ def test_auto_draws_at_least_four_per_unit():
 @pytest.mark.parametrize("num_samples", [20, 21, 99, 1000])
 def test_num_samples(regressor, num_samples):
     model = regressor(saddle)
-    explanation = quietly(model, X[:3], background=X, num_samples=num_samples)
+    explanation = explain_without_warnings(
+        model, X[:3], background=X, num_samples=num_samples
+    )
     np.testing.assert_array_equal(explanation.num_samples_, num_samples)
     # Three rows and their draws, and the check for dependence on other rows.
     asked = sum(len(rows) for rows in model.calls_)
@@ -309,18 +323,18 @@ def test_num_samples(regressor, num_samples):
 
 def test_draws_are_predicted_in_few_calls(regressor):
     model = regressor(saddle)
-    quietly(model, X[:50], background=X)
+    explain_without_warnings(model, X[:50], background=X)
     assert len(model.calls_) <= 8
 
 
-# -- what an explanation adds up to ----------------------------------------------------
+# -- sums of effects -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("selection", [None, "highest_weights", "forward_selection"])
 @pytest.mark.parametrize("link", ["identity", "logit"])
 def test_effects_add_up_to_the_local_prediction(classifier, selection, link):
     model = classifier(lambda X: expit(saddle(X)))
-    explanation = quietly(
+    explanation = explain_without_warnings(
         model,
         X[:4],
         background=X,
@@ -341,7 +355,7 @@ def test_effects_add_up_to_the_local_prediction(classifier, selection, link):
 @pytest.mark.parametrize(
     "selection", ["highest_weights", "forward_selection", "lasso_path"]
 )
-def test_selection_keeps_the_units_that_matter(selection):
+def test_selection_keeps_the_units_with_effects(selection):
     explanation = explain(
         LINEAR, X[:2], background=X, feature_selection=selection, num_features=3
     )
@@ -365,7 +379,7 @@ def test_selection_matches_the_lime_package(regressor, selection, num_features):
     options = {"feature_selection": selection, "num_features": num_features}
     for row in range(3):
         model.calls_.clear()
-        explanation = quietly(
+        explanation = explain_without_warnings(
             model, wide[[row]], background=wide, num_samples=200, **options
         )
         # The row itself and the draws, without the check for dependence on other rows.
@@ -399,7 +413,7 @@ def test_forward_selection_of_copies():
 
 
 @pytest.mark.parametrize("selection", ["highest_weights", "forward_selection"])
-def test_selection_gives_the_others_no_weight(selection):
+def test_units_that_are_not_selected_have_no_weight(selection):
     row = MEAN + [[0.1, 0.1, 0.1, 1]]  # has its largest effect in the last column
     explanation = explain(
         LINEAR, row, background=X, feature_selection=selection, num_features=1
@@ -444,7 +458,7 @@ def test_a_small_spread_gives_the_gradient(regressor):
 def test_curvature_does_not_bias_slopes(regressor):
     # Even functions cancel between the two draws of a pair.
     model = regressor(lambda X: X[:, 0] + 50 * (X - MEAN)[:, 1] ** 2)
-    explanation = quietly(
+    explanation = explain_without_warnings(
         model, MIDDLE, background=X, num_samples=513, spread=0.3, kernel_width=100
     )
     np.testing.assert_allclose(explanation.weights_[0, 0], SD[0], rtol=0.01)

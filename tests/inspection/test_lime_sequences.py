@@ -1,23 +1,18 @@
-"""Explanations of sequences, images and forecasts with known effects."""
+"""Explanations of sequences with known effects."""
 
 from functools import partial
 
 import numpy as np
-import pandas as pd
-import polars as pl
 import pytest
 from scipy.special import expit, logit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from torch import nn
 
 from skdeep import (
     LSTMClassifier,
-    LSTMForecaster,
     LSTMRegressor,
-    ModuleClassifier,
 )
 from skdeep.inspection import lime_explain
 from skdeep.preprocessing import SlidingWindow
@@ -39,7 +34,7 @@ W = rng.normal(size=(T, F))
 MEAN = X.mean(axis=0)
 
 
-def linear(X):
+def linear_model(X):
     return (np.nan_to_num(X) * W).sum(axis=(1, 2)) + 1
 
 
@@ -52,14 +47,14 @@ def cells(explanation, row=0):
 
 
 def test_cells_compared_with_their_means(regressor):
-    explanation = explain(regressor(linear), X[:3], background=X)
+    explanation = explain(regressor(linear_model), X[:3], background=X)
     for row in range(3):
         np.testing.assert_allclose(
             cells(explanation, row), W * (X[row] - MEAN), rtol=0.01
         )
     np.testing.assert_allclose(explanation.intercept_, (W * MEAN).sum() + 1)
-    np.testing.assert_allclose(explanation.prediction_, linear(X[:3]))
-    np.testing.assert_allclose(explanation.local_prediction_, linear(X[:3]))
+    np.testing.assert_allclose(explanation.prediction_, linear_model(X[:3]))
+    np.testing.assert_allclose(explanation.local_prediction_, linear_model(X[:3]))
     np.testing.assert_array_equal(explanation.effects_, explanation.weights_)
     np.testing.assert_allclose(explanation.r2_, 1)
     np.testing.assert_array_equal(explanation.units_, np.arange(T * F).reshape(T, F))
@@ -120,7 +115,7 @@ BLOCKS = (np.arange(T)[:, np.newaxis] // 4) * 2 + (np.arange(F) > 0)
     ],
 )
 def test_groups_of_cells(regressor, options, units, names):
-    explanation = explain(regressor(linear), X[:2], background=X, **options)
+    explanation = explain(regressor(linear_model), X[:2], background=X, **options)
     np.testing.assert_array_equal(explanation.units_, units)
     if names is not None:
         assert explanation.unit_names_ == names
@@ -130,6 +125,7 @@ def test_groups_of_cells(regressor, options, units, names):
 
 
 def test_ten_segments_by_default(regressor):
+    rng = np.random.default_rng(1)
     long = rng.normal(size=(20, 25, 1))
     model = regressor(lambda X: X.sum(axis=(1, 2)))
     explanation = explain(model, long[:1], background=long, groups="time")
@@ -140,7 +136,7 @@ def test_ten_segments_by_default(regressor):
 def test_interpolation_of_a_constant_changes_nothing(regressor, groups):
     level = np.full((4, T, F), 3.0)
     explanation = explain(
-        regressor(linear),
+        regressor(linear_model),
         level[:1],
         background=level,
         groups=groups,
@@ -150,6 +146,7 @@ def test_interpolation_of_a_constant_changes_nothing(regressor, groups):
 
 
 def test_interpolated_values(regressor):
+    rng = np.random.default_rng(1)
     row = rng.normal(size=(1, 6, 2))
     model = regressor(lambda X: X.sum(axis=(1, 2)))
     explain(model, row, background=X[:, :6, :2], replacement="interpolation")
@@ -166,7 +163,7 @@ def test_interpolated_values(regressor):
 
 
 def test_noise_comes_from_background_sequences(regressor):
-    model = regressor(linear)
+    model = regressor(linear_model)
     explanation = explain(
         model, X[:1], background=X, replacement="noise", num_samples=20_001
     )
@@ -180,18 +177,18 @@ def test_noise_comes_from_background_sequences(regressor):
 
 @pytest.mark.parametrize("shape", [(10, 4), (30, 10)])
 @pytest.mark.parametrize("seed", range(3))
-def test_finds_the_three_cells_the_model_reads(classifier, shape, seed):
+def test_top_cells_are_those_that_the_model_reads(classifier, shape, seed):
     generator = np.random.default_rng(seed)
     read = generator.choice(shape[0] * shape[1], 3, replace=False)
     background = generator.normal(size=(100, *shape))
     row = background[:1].copy()
     row.reshape(-1)[read] = [1, -0.8, 0.8]
 
-    def chance(X):
+    def probability(X):
         return expit(X.reshape(len(X), -1)[:, read] @ [1, -1, 1])
 
     explanation = explain(
-        classifier(chance), row, background=background, random_state=seed
+        classifier(probability), row, background=background, random_state=seed
     )
     assert set(explanation.top(0)[:3]) == set(read)
     assert explanation.r2_[0] >= 0.9
@@ -205,7 +202,7 @@ def test_padding(regressor, replacement, groups):
     padded = X.copy()
     padded[:, 5:] = np.where(np.arange(80)[:, None, None] % 2, padded[:, 5:], np.nan)
     padded[0, 2, 1] = np.nan
-    model = regressor(linear)
+    model = regressor(linear_model)
     options = {"groups": groups, "n_segments": T, "replacement": replacement}
     explanation = explain(model, padded[:2], background=padded, **options)
     is_missing = np.isnan(padded[0])
@@ -249,18 +246,18 @@ def test_selection_of_cells_with_padding(regressor, selection):
     np.testing.assert_allclose(cells(explanation), expected, rtol=0.01)
 
 
-def test_sequence_of_missing_values_only(regressor):
+def test_entirely_missing_sequence(regressor):
     empty = X[:2].copy()
     empty[0] = np.nan
-    explanation = explain(regressor(linear), empty, background=X)
+    explanation = explain(regressor(linear_model), empty, background=X)
     assert np.isnan(explanation.effects_[0]).all()
-    np.testing.assert_allclose(explanation.local_prediction_, linear(empty))
+    np.testing.assert_allclose(explanation.local_prediction_, linear_model(empty))
 
 
 def test_cells_missing_in_the_whole_background(regressor):
     short = X.copy()
     short[:, 6:] = np.nan
-    explanation = explain(regressor(linear), X[:1], background=short)
+    explanation = explain(regressor(linear_model), X[:1], background=short)
     # The mean of the feature replaces the mean of the timestep.
     means = np.nanmean(short, axis=(0, 1))
     np.testing.assert_allclose(
@@ -271,7 +268,7 @@ def test_cells_missing_in_the_whole_background(regressor):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_sequences_keep_their_dtype(regressor, dtype):
     typed = X.astype(dtype)
-    model = regressor(linear)
+    model = regressor(linear_model)
     for replacement in ["mean", "interpolation", "noise"]:
         explain(model, typed[:2], background=X, replacement=replacement)
     assert {rows.dtype for rows in model.calls_} == {np.dtype(dtype)}
@@ -287,8 +284,8 @@ def test_sequences_keep_their_dtype(regressor, dtype):
     ],
     ids=["list", "transposed", "strided", "object"],
 )
-def test_sequences_of_any_memory_layout(regressor, change):
-    model = regressor(linear)
+def test_memory_layouts_of_sequences(regressor, change):
+    model = regressor(linear_model)
     np.testing.assert_allclose(
         explain(model, change(X[:2]), background=change(X)).effects_,
         explain(model, X[:2], background=X).effects_,
@@ -296,15 +293,16 @@ def test_sequences_of_any_memory_layout(regressor, change):
 
 
 def test_integer_sequences(regressor):
+    rng = np.random.default_rng(1)
     whole = rng.integers(0, 9, size=(40, T, F))
-    explanation = explain(regressor(linear), whole[:1], background=whole)
+    explanation = explain(regressor(linear_model), whole[:1], background=whole)
     np.testing.assert_allclose(
         cells(explanation), W * (whole[0] - whole.mean(axis=0)), rtol=0.01, atol=1e-8
     )
 
 
 def saturating(X):
-    return np.tanh(linear(X)) + X[:, 0, 0] * X[:, 1, 1]
+    return np.tanh(linear_model(X)) + X[:, 0, 0] * X[:, 1, 1]
 
 
 @pytest.mark.parametrize("groups", ["cell", "feature"])
@@ -321,7 +319,7 @@ def test_sequence_is_explained_independently_of_others(regressor, groups, replac
             assert alone.num_samples_[0] == other.num_samples_[place]
 
 
-def test_input_is_not_changed(regressor):
+def test_input_is_not_modified(regressor):
     rows, background = X[:3].copy(), X.copy()
     rows.flags.writeable = background.flags.writeable = False
     for replacement in ["mean", "interpolation", "noise"]:
@@ -357,16 +355,17 @@ def test_recurrent_networks(make):
 
 
 def test_outputs_name_the_class(classifier):
-    def chances(X):
+    def probabilities(X):
         scores = np.exp(X[:, 0])
         return scores / scores.sum(axis=1, keepdims=True)
 
-    model = classifier(chances, classes=("a", "b", "c"))
+    model = classifier(probabilities, classes=("a", "b", "c"))
     explanation = explain(model, X[:6], background=X)
     assert explanation.outputs_ == [f"P({label})" for label in model.predict(X[:6])]
 
 
 def test_network_after_sliding_windows_is_explained_by_windows():
+    rng = np.random.default_rng(1)
     rows = rng.normal(size=(60, 2))
     pipeline = make_pipeline(
         SlidingWindow(window=4, context="pad"),
@@ -383,15 +382,15 @@ def test_network_after_sliding_windows_is_explained_by_windows():
     )
 
 
-def test_a_pipeline_of_sequences(regressor):
-    model = make_pipeline(FunctionTransformer(lambda X: X * 2), regressor(linear))
+def test_pipeline_of_sequences(regressor):
+    model = make_pipeline(FunctionTransformer(lambda X: X * 2), regressor(linear_model))
     explanation = explain(model, X[:1], background=X)
     np.testing.assert_allclose(cells(explanation), 2 * W * (X[0] - MEAN), rtol=0.01)
 
 
 def test_feature_and_row_names(regressor):
     explanation = explain(
-        regressor(linear),
+        regressor(linear_model),
         X[:2],
         background=X,
         feature_names=["a", "b", "c"],
@@ -402,333 +401,15 @@ def test_feature_and_row_names(regressor):
     assert list(explanation.rows_) == ["Monday", "Tuesday"]
 
 
-# -- images ----------------------------------------------------------------------------
-
-IMAGES = rng.uniform(0, 0.3, size=(4, 16, 16))
-IMAGES[:, 4:8, 8:12] += 0.6
-IMAGES[1] *= 0.5
-
-
-# Weights: a plain mean does not change if a superpixel is replaced by its mean.
-IN_PATCH = rng.normal(size=(4, 4, 1))
-
-
-def patch(X):
-    """Return a weighted sum over a patch of images, for any axis of colors."""
-    X = X[..., np.newaxis] if X.ndim == 3 else X
-    X = np.moveaxis(X, 1, -1) if X.shape[1] in (1, 3) else X
-    return (IN_PATCH * X[:, 4:8, 8:12]).sum(axis=(1, 2, 3))
-
-
-def colored(n_colors, axis):
-    return np.repeat(np.expand_dims(IMAGES, axis), n_colors, axis=axis)
-
-
-@pytest.mark.parametrize(
-    "images",
-    [IMAGES, colored(1, 1), colored(3, 1), colored(1, 3), colored(3, 3)],
-    ids=["gray", "1 first", "3 first", "1 last", "3 last"],
-)
-def test_superpixels_over_the_patch_the_model_reads(regressor, images):
-    model = regressor(patch)
-    explanation = explain(model, images[:2], groups="superpixel", n_segments=12)
-    assert explanation.kind == "image"
-    assert explanation.units_.shape == (2, 16, 16)
-    assert explanation.images_.shape[:3] == (2, 16, 16)
-    assert 0 <= explanation.images_.min() <= explanation.images_.max() <= 1
-    for row in range(2):
-        units, effects = explanation.units_[row], explanation.effects_[row]
-        inside = np.unique(units[4:8, 8:12])
-        assert explanation.top(row)[0] in inside
-        sizes = np.nan_to_num(np.abs(effects))
-        assert sizes[inside].sum() > 0.99 * sizes.sum()
-    np.testing.assert_allclose(explanation.r2_, 1)
-    assert model.calls_[-1].shape[1:] == images.shape[1:]
-
-
-@pytest.mark.parametrize(("low", "high"), [(-5, -1), (0, 255), (0.2, 0.4)])
-def test_images_are_drawn_between_0_and_1(regressor, low, high):
-    images = low + (high - low) * IMAGES / IMAGES.max()
-    drawn = explain(regressor(patch), images, groups="superpixel").images_
-    span = images.max() - images.min()
-    np.testing.assert_allclose(drawn, (images - images.min()) / span, atol=1e-12)
-
-
-def test_effect_of_a_superpixel_compared_with_its_mean_color(regressor):
-    weights = rng.normal(size=(16, 16))
-    model = regressor(lambda X: (X * weights).sum(axis=(1, 2)))
-    explanation = explain(model, IMAGES[:2], groups="superpixel")
-    for row in range(2):
-        for unit in np.unique(explanation.units_[row]):
-            inside = explanation.units_[row] == unit
-            image = IMAGES[row][inside]
-            expected = (weights[inside] * (image - image.mean())).sum()
-            assert explanation.effects_[row, unit] == pytest.approx(expected, abs=1e-6)
-
-
-def test_user_defined_superpixels(regressor):
-    quarters = 2 * (np.arange(16)[:, np.newaxis] // 8) + np.arange(16) // 8
-    explanation = explain(regressor(patch), IMAGES[:, np.newaxis], groups=5 * quarters)
-    np.testing.assert_array_equal(explanation.units_, [quarters] * 4)
-    assert explanation.effects_.shape == (4, 4)
-    means = IMAGES[:, :8, 8:].mean(axis=(1, 2)) * IN_PATCH.sum()
-    np.testing.assert_allclose(explanation.effects_[:, 1], patch(IMAGES) - means)
-    np.testing.assert_allclose(np.delete(explanation.effects_, 1, axis=1), 0, atol=1e-8)
-
-
-def test_images_with_fewer_superpixels(regressor):
-    images = np.stack([IMAGES[0], np.zeros((16, 16))])
-    images[1, :, 8:] = 1
-    explanation = explain(regressor(patch), images, groups="superpixel", n_segments=30)
-    for row in range(2):
-        has = np.isin(np.arange(explanation.effects_.shape[1]), explanation.units_[row])
-        np.testing.assert_array_equal(np.isnan(explanation.effects_[row]), ~has)
-
-
-@pytest.mark.parametrize("n_segments", [None, 150])
-def test_image_is_explained_independently_of_others(regressor, n_segments):
-    model = regressor(lambda X: np.tanh(3 * patch(X)))
-    others = np.stack([IMAGES[0], 1e3 * IMAGES[2], np.ones((16, 16))])
-    options = {"groups": "superpixel", "n_segments": n_segments}
-    together = explain(model, others, **options)
-    alone = explain(model, others[:1], **options)
-    np.testing.assert_array_equal(alone.units_[0], together.units_[0])
-    assert alone.num_samples_[0] == together.num_samples_[0]
-    n_units = alone.effects_.shape[1]
-    np.testing.assert_allclose(alone.effects_[0], together.effects_[0, :n_units])
-
-
-@pytest.mark.parametrize("dtype", ["uint8", "int64", "float32", "float64"])
-def test_images_of_any_dtype(regressor, dtype):
-    images = (255 * IMAGES[:2, np.newaxis]).astype(dtype)
-    model = regressor(lambda X: patch(X.astype(float)))
-    explanation = explain(model, images)
-    np.testing.assert_allclose(explanation.prediction_, patch(images.astype(float)))
-    assert {rows.dtype for rows in model.calls_} == {np.dtype(dtype)}
-
-
-def test_images_of_bytes_are_predicted_as_bytes(regressor):
-    # Many networks take bytes from 0 to 255, and floats from 0 to 1.
-    model = regressor(lambda X: patch(X / 255.0 if X.dtype == np.uint8 else X))
-    images = (255 * IMAGES[:2, np.newaxis]).astype(np.uint8)
-    explanation = explain(model, images)
-    np.testing.assert_allclose(explanation.prediction_, model.predict(images))
-
-
-@pytest.mark.parametrize("shape", [(1, 2, 2), (3, 1, 1), (1, 1, 20), (5, 4, 6)])
-def test_small_images(regressor, shape):
-    images = rng.random((2, *shape))
-    model = regressor(lambda X: X.reshape(len(X), -1).sum(axis=1))
-    explanation = explain(model, images)
-    assert explanation.units_.shape == (2, *shape[1:])
-    np.testing.assert_allclose(np.nan_to_num(explanation.effects_), 0, atol=1e-6)
-
-
-@pytest.mark.parametrize("value", [0.0, 1.0, 7.5])
-def test_images_of_one_color(regressor, value):
-    explanation = explain(regressor(patch), np.full((1, 1, 16, 16), value))
-    np.testing.assert_allclose(explanation.effects_, 0, atol=1e-8)
-    np.testing.assert_allclose(explanation.prediction_, value * IN_PATCH.sum())
-
-
-class SmallCNN(nn.Module):
-    """A convolution and a mean over the image, for two classes."""
-
-    def __init__(self, n_inputs, n_outputs):
-        super().__init__()
-        self.convolution = nn.Conv2d(1, 4, 3, padding=1)
-        self.linear = nn.Linear(4, n_outputs)
-
-    def forward(self, x):
-        return self.linear(self.convolution(x).relu().mean(dim=(2, 3)))
-
-
-def test_a_convolutional_network():
-    generator = np.random.default_rng(0)
-    images = generator.uniform(0, 0.2, size=(60, 1, 12, 12)).astype("float32")
-    is_bright = np.arange(60) % 2 == 0
-    images[is_bright, :, 2:6, 6:10] += 0.8
-    network = ModuleClassifier(
-        SmallCNN, max_iter=60, learning_rate_init=0.05, random_state=0
-    ).fit(images, np.where(is_bright, "lamp", "night"))
-    assert network.score(images, np.where(is_bright, "lamp", "night")) == 1
-    explanation = explain(network, images[:2], target="lamp", link="logit")
-    chances = network.predict_proba(images[:2])[:, 0].clip(1e-6, 1 - 1e-6)
-    np.testing.assert_allclose(
-        explanation.prediction_, np.log(chances / (1 - chances)), rtol=1e-3
-    )
-    assert explanation.outputs_ == ["log-odds of lamp"] * 2
-
-
-# -- forecasters -----------------------------------------------------------------------
-
-N, WINDOW, HORIZON = 100, 6, 3
-HOURS = pd.date_range("2024-03-01", periods=N, freq="h")
-LOAD = pd.DataFrame(
-    10 + rng.normal(size=(N, 2)).cumsum(axis=0), HOURS, ["load", "temp"]
-)
-
-
-def forecaster(X=LOAD, y=None, **parameters):
-    few = {"window": WINDOW, "horizon": HORIZON, "hidden_size": 3, "max_iter": 3}
-    few |= {"context": "pad", "random_state": 0, **parameters}
-    return LSTMForecaster(**few).fit(X[:80], y)
-
-
-@pytest.fixture(scope="module")
-def of_both():
-    return forecaster()
-
-
-@pytest.fixture(scope="module")
-def of_load():
-    return forecaster(target_columns=["load"])
-
-
-@pytest.mark.parametrize("target", ["load", "temp"])
-@pytest.mark.parametrize("step", [None, 1, 2, np.int64(3)])
-def test_explained_output_is_the_forecast(of_both, target, step):
-    explanation = explain(of_both, LOAD, target=(target, step) if step else target)
-    step = step or HORIZON
-    path = of_both.forecast(X=LOAD)
-    np.testing.assert_allclose(
-        explanation.prediction_, [path[target].iloc[step - 1]], rtol=1e-5
-    )
-    steps = "1 step" if step == 1 else f"{step} steps"
-    assert explanation.outputs_ == [f"{target}, {steps} ahead"]
-    np.testing.assert_allclose(
-        explanation.intercept_ + explanation.effects_.sum(axis=1),
-        explanation.local_prediction_,
-    )
-
-
-def test_times_are_dates(of_load):
-    explanation = explain(of_load, LOAD[:50])
-    assert explanation.times_ == list(HOURS[44:50])
-    assert explanation.unit_names_[0] == "load 2024-03-02 20:00:00"
-    assert explanation.units_.shape == (WINDOW, 2)
-    by_time = explain(of_load, LOAD[:50], groups="time", n_segments=2)
-    assert by_time.unit_names_ == [
-        "2024-03-02 20:00:00 … 2024-03-02 22:00:00",
-        "2024-03-02 23:00:00 … 2024-03-03 01:00:00",
-    ]
-    np.testing.assert_array_equal(
-        by_time.prediction_, of_load.forecast(X=LOAD[:50]).to_numpy().ravel()[-1:]
-    )
-
-
-@pytest.mark.parametrize("made", [pd.DataFrame, pl.DataFrame])
-def test_times_without_dates_are_relative(of_load, made):
-    frame = made(LOAD.reset_index(drop=True))
-    explanation = explain(of_load, frame[:50])
-    assert explanation.unit_names_[-2:] == ["load t", "temp t"]
-    assert explanation.unit_names_[0] == "load t-5"
-
-
-def test_arrays_and_windows(of_load):
-    windows = np.stack([LOAD[start : start + WINDOW] for start in (3, 40, 70)])
-    of_windows = explain(of_load, windows)
-    for row, start in enumerate([3, 40, 70]):
-        known = LOAD[: start + WINDOW]
-        path = of_load.forecast(X=known).to_numpy().ravel()
-        assert of_windows.prediction_[row] == pytest.approx(path[-1], rel=1e-5)
-        for rows in (known, known.to_numpy(), LOAD[start : start + WINDOW]):
-            one = explain(of_load, rows)
-            np.testing.assert_allclose(
-                one.effects_[0], of_windows.effects_[row], rtol=1e-4, atol=1e-6
-            )
-    assert of_windows.unit_names_[-2:] == ["load t", "temp t"]
-
-
-def test_columns_are_matched_by_name(of_load):
-    expected = explain(of_load, LOAD, background=LOAD)
-    for swapped in [LOAD[["temp", "load"]], LOAD.assign(more=1.0)]:
-        try:
-            explanation = explain(of_load, swapped, background=LOAD)
-        except ValueError as error:
-            assert "X" in str(error) and "column" in str(error)
-        else:
-            assert explanation.prediction_ == pytest.approx(expected.prediction_)
-        with_background = explain(of_load, LOAD, background=swapped)
-        np.testing.assert_allclose(with_background.effects_, expected.effects_)
-
-
-def test_a_series_of_one_target():
-    model = forecaster(LOAD[["temp"]], LOAD["load"][:80])
-    explanation = explain(model, LOAD[["temp"]])
-    path = model.forecast(X=LOAD[["temp"]])
-    np.testing.assert_allclose(explanation.prediction_, path.to_numpy()[-1:], rtol=1e-5)
-    assert explanation.effects_.shape == (1, WINDOW)
-
-
-def test_known_columns():
-    model = forecaster(target_columns=["load"], known_columns=["temp"])
-    explanation = explain(model, LOAD)
-    path = model.forecast(X=LOAD[:-HORIZON], future=LOAD[-HORIZON:])
-    np.testing.assert_allclose(
-        explanation.prediction_, path.to_numpy().ravel()[-1:], rtol=1e-5
-    )
-    assert explanation.units_.shape == (WINDOW + HORIZON, 2)
-    assert explanation.times_ == list(HOURS[-WINDOW - HORIZON :])
-    of_load = explanation.effects_[0].reshape(-1, 2)[-HORIZON:, 0]
-    # The column is not known in advance, so its future values are not read.
-    assert np.abs(of_load).max() < 0.01 * np.abs(explanation.effects_).max()
-    in_array = explain(model, LOAD.to_numpy())
-    assert in_array.unit_names_[-1] == "temp t+3"
-
-
-@pytest.mark.parametrize("replacement", ["mean", "interpolation", "noise"])
-def test_background_of_windows_or_of_rows(of_load, replacement):
-    windows = np.lib.stride_tricks.sliding_window_view(LOAD.to_numpy(), WINDOW, axis=0)
-    of_rows, of_windows = (
-        explain(of_load, LOAD, background=background, replacement=replacement)
-        for background in (LOAD, windows.transpose(0, 2, 1))
-    )
-    np.testing.assert_allclose(of_rows.effects_, of_windows.effects_)
-
-
-def test_effects_of_a_forecaster_that_repeats_a_row():
-    class LastValues(LSTMForecaster):
-        """Repeats the sum of the first column."""
-
-        def backtest(self, X, y=None, stride=1):
-            rows = np.asarray(X)
-            starts = range(0, len(rows) - self.window - self.horizon + 1, stride)
-            sums = [rows[start : start + self.window, 0].sum() for start in starts]
-            return np.tile(np.reshape(sums, (-1, 1, 1)), (1, self.horizon, 1))
-
-    model = LastValues(
-        window=WINDOW, horizon=HORIZON, target_columns=["load"], max_iter=1,
-        hidden_size=2, random_state=0,
-    ).fit(LOAD)  # fmt: skip
-    last = LOAD["load"].to_numpy()[-WINDOW:]
-    alone = explain(model, LOAD)
-    np.testing.assert_allclose(alone.effects_[0, ::2], last - last.mean(), atol=1e-6)
-    np.testing.assert_allclose(alone.effects_[0, 1::2], 0, atol=1e-6)
-    beside = explain(model, LOAD, background=LOAD)
-    load = np.lib.stride_tricks.sliding_window_view(LOAD["load"], WINDOW)
-    np.testing.assert_allclose(
-        beside.effects_[0, ::2], last - load.mean(axis=0), rtol=0.01
-    )
-
-
-def test_token_ids_are_switched(regressor):
-    tokens = np.random.default_rng(0).integers(1, 9, size=(200, 3))
-    model = regressor(lambda X: 1.0 * (X[:, 1] == 5))
-    model.embedding_dim = 4  # as networks of skdeep say that they read token ids
-    row = tokens[tokens[:, 1] == 5][:1]
-    explanation = explain(model, row, background=tokens)
-    np.testing.assert_allclose(explanation.effects_, [[0, 1, 0]], atol=1e-8)
-
-
 # -- sequences of different lengths ----------------------------------------------------
+
 
 IDS = np.random.default_rng(0).integers(1, 9, size=(200, 6))
 IDS[np.arange(6) >= np.random.default_rng(1).integers(2, 7, size=(200, 1))] = 0
 
 
-class Reader(BaseEstimator):
-    """Reads token ids as networks of skdeep do; predicts the position of token 5."""
+class TokenPosition(BaseEstimator):
+    """Takes token ids like skdeep's networks; predicts the position of token 5."""
 
     embedding_dim = 4
 
@@ -748,31 +429,31 @@ class Reader(BaseEstimator):
 def test_padding_tokens_are_not_changed(width):
     row = np.array([[5, 2, 5, 0, 0, 0]])[:, :width]
     background = np.vstack([np.where(IDS == 5, 4, IDS), np.zeros((3, 6), dtype=int)])
-    explanation = explain(Reader().fit(), row, background=background)
+    explanation = explain(TokenPosition().fit(), row, background=background)
     expected = [[1, 0, 3, np.nan, np.nan, np.nan]]
     np.testing.assert_allclose(explanation.effects_, expected, atol=1e-8)
     assert explanation.plot().ax_ is not None
 
 
-def test_token_ids_without_alternatives_become_unknown():
+def test_token_ids_without_alternative_become_the_unknown_token():
     row = np.array([[2, 5, 5, 5, 5, 5, 5, 5]])
     background = np.where(IDS == 5, 4, IDS)  # of six columns
-    explanation = explain(Reader().fit(), row, background=background)
+    explanation = explain(TokenPosition().fit(), row, background=background)
     np.testing.assert_allclose(explanation.effects_[0], [0, *range(2, 9)], atol=1e-8)
 
 
 def test_groups_of_token_ids():
     row = np.array([[5, 2, 5, 5, 0, 0]])
     groups = {"begin": [0, 1], "end": [2, 3, 4], "gone": [5]}
-    explanation = explain(Reader().fit(), row, background=IDS, groups=groups)
+    explanation = explain(TokenPosition().fit(), row, background=IDS, groups=groups)
     begin, end, gone = explanation.effects_[0]
     assert 0.5 < begin <= 1 and 5 < end <= 7 and np.isnan(gone)
 
 
 def test_lists_of_token_ids():
     lists = [ids[ids > 0] for ids in IDS]
-    found = explain(Reader().fit(), lists[:3], background=lists)
-    expected = explain(Reader().fit(), IDS[:3], background=IDS)
+    found = explain(TokenPosition().fit(), lists[:3], background=lists)
+    expected = explain(TokenPosition().fit(), IDS[:3], background=IDS)
     np.testing.assert_array_equal(found.effects_, expected.effects_)
 
 
@@ -798,11 +479,11 @@ def test_lists_of_sequences():
     np.testing.assert_allclose(explanation.prediction_, network.predict(lists[:2]))
 
 
-# -- answers to each step --------------------------------------------------------------
+# -- predictions for each step ---------------------------------------------------------
 
 
 class Steps(BaseEstimator):
-    """Predicts every step: the sum up to it; NaN for padding."""
+    """Predicts the cumulative sum at every step, and NaN for padding."""
 
     return_sequences = True
 
@@ -815,7 +496,7 @@ class Steps(BaseEstimator):
 
 
 class StepClasses(ClassifierMixin, Steps):
-    """Classifies every step into two or three classes by the same sums."""
+    """Classifies every step into two or three classes by its cumulative sum."""
 
     def __init__(self, n_classes=2):
         self.n_classes = n_classes
@@ -864,14 +545,14 @@ def test_step_of_a_sequence(step, last, name):
 def test_classes_at_a_step(n_classes):
     model = StepClasses(n_classes).fit()
     explanation = explain(model, PADDED, background=X, step=1)
-    chances = model.predict_proba(PADDED)[:, 1]
-    chosen = chances.argmax(axis=1) if n_classes == 3 else np.array([1, 1])
+    probabilities = model.predict_proba(PADDED)[:, 1]
+    chosen = probabilities.argmax(axis=1) if n_classes == 3 else np.array([1, 1])
     names = [f"P({model.classes_[k]}), step 1" for k in chosen]
     assert explanation.outputs_ == names
-    np.testing.assert_allclose(explanation.prediction_, chances[[0, 1], chosen])
+    np.testing.assert_allclose(explanation.prediction_, probabilities[[0, 1], chosen])
     odds = explain(model, PADDED, background=X, step=1, target="b", link="logit")
     assert odds.outputs_ == ["log-odds of b, step 1"] * 2
-    np.testing.assert_allclose(odds.prediction_, logit(chances[:, 1]))
+    np.testing.assert_allclose(odds.prediction_, logit(probabilities[:, 1]))
     margin = explain(model, PADDED, background=X, step=1, target="margin")
     assert margin.outputs_[0].endswith("step 1")
 
@@ -906,4 +587,4 @@ def test_invalid_steps(step, words):
 
 def test_step_of_an_estimator_with_one_prediction_per_row(regressor):
     with pytest.raises(ValueError, match="^step=1 is for forecasters and for networks"):
-        explain(regressor(linear), X[:1], background=X, step=1)
+        explain(regressor(linear_model), X[:1], background=X, step=1)

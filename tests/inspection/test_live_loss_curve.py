@@ -16,6 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
 from skdeep import MLPClassifier
+
+# Private: the tests replace the drawing and the pauses of _loss_curve.
 from skdeep.inspection import LossCurveDisplay, _loss_curve
 
 IPython = pytest.importorskip("IPython")
@@ -30,7 +32,7 @@ def network(**params):
 
 
 class Notebook:
-    """Stands in for a notebook: notes what is displayed, and where."""
+    """A fake notebook that records what is displayed in which output."""
 
     def __init__(self):
         self.shell = SimpleNamespace(kernel=object(), execution_count=1)
@@ -45,7 +47,9 @@ class Notebook:
 
 @pytest.fixture
 def notebook(monkeypatch):
-    plt.close(plt.figure())  # pyplot loads its backend, and asks IPython, only now
+    plt.close(
+        plt.figure()
+    )  # pyplot loads its backend and asks IPython at the first figure
     notebook = Notebook()
     monkeypatch.setattr(IPython, "get_ipython", lambda: notebook.shell)
     monkeypatch.setattr("IPython.display.display", notebook.display)
@@ -54,7 +58,7 @@ def notebook(monkeypatch):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """Return what is drawn, and draw after every epoch."""
+    """The displays that are drawn, one after every epoch."""
     displays = []
 
     def as_png(display):
@@ -71,7 +75,7 @@ def n_epochs(displays):
     return [len(display.epochs) for display in displays]
 
 
-def test_the_picture(notebook):
+def test_picture_is_displayed_as_png(notebook):
     model = network(early_stopping=True).set_callbacks(LossCurveDisplay.live(name="it"))
     before = dict(plt.rcParams)
     model.fit(X, y)
@@ -82,7 +86,7 @@ def test_the_picture(notebook):
     assert dict(plt.rcParams) == before
 
 
-def test_it_grows_and_ends_as_the_fitted_network(notebook, drawn):
+def test_curve_grows_and_ends_with_the_history_of_the_fit(notebook, drawn):
     model = network(early_stopping=True).set_callbacks(LossCurveDisplay.live())
     model.fit(X, y)
     assert n_epochs(drawn) == [1, 2, 3, 4, 4]  # the last weights may not be the best
@@ -117,8 +121,8 @@ def test_divergence_raises_the_error_of_training(notebook, drawn, early_stopping
     assert n_epochs(drawn) == [1]  # it diverges in the second epoch
 
 
-def test_drawings_are_far_apart(notebook, monkeypatch):
-    """At most two a second, and at most a fifth of the time."""
+def test_drawing_rate_is_limited(notebook, monkeypatch):
+    """At most two drawings per second, in at most a fifth of the time."""
     now, drawn = [0.0], []
 
     def as_png(display):
@@ -156,12 +160,12 @@ def test_inside_other_estimators(notebook, drawn, on):
     assert n_epochs(drawn).count(1) == n_fits
     assert n_epochs(drawn)[-1] == 4
     assert len(notebook.outputs) == 1
-    # Only what the user has set is left.
+    # Only the user's own callback is left.
     assert hasattr(inner, "_skl_callbacks") == (on == "network")
     assert hasattr(host, "_skl_callbacks")
 
 
-def test_one_output_a_cell(notebook, drawn):
+def test_one_output_per_cell(notebook, drawn):
     model = network().set_callbacks(LossCurveDisplay.live())
     cross_val_score(model, X, y, cv=2)
     assert len(notebook.outputs) == 1
@@ -173,7 +177,7 @@ def test_one_output_a_cell(notebook, drawn):
     assert len(notebook.outputs) == 3
 
 
-def test_a_fit_that_fails_shows_where_it_was(notebook, drawn):
+def test_failed_fit_shows_the_epochs_so_far(notebook, drawn):
     class Failure:
         def setup(self, estimator, context):
             pass
@@ -191,14 +195,14 @@ def test_a_fit_that_fails_shows_where_it_was(notebook, drawn):
     assert n_epochs(drawn)[-1] >= 1
     (callback,) = pipeline[-1]._skl_callbacks
     assert isinstance(callback, Failure)
-    # The next fit starts anew.
+    # The next fit starts a new curve.
     notebook.shell.execution_count = 2
     network().set_callbacks(live).fit(X, y)
     assert n_epochs(drawn)[-1] == 4
 
 
 @pytest.mark.parametrize("shell", [None, SimpleNamespace(execution_count=1)])
-def test_nothing_is_drawn_outside_of_notebooks(monkeypatch, drawn, shell):
+def test_nothing_is_drawn_outside_notebooks(monkeypatch, drawn, shell):
     """In scripts, and in IPython on a terminal, which has no kernel."""
     monkeypatch.setattr(IPython, "get_ipython", lambda: shell)
     network().set_callbacks(LossCurveDisplay.live()).fit(X, y)
@@ -207,7 +211,7 @@ def test_nothing_is_drawn_outside_of_notebooks(monkeypatch, drawn, shell):
     assert drawn == []
 
 
-def test_copies(notebook, drawn):
+def test_copies_and_clones_draw(notebook, drawn):
     callback = LossCurveDisplay.live(name="it")
     model = network().set_callbacks(callback).fit(X, y)
     for copy in [pickle.loads(pickle.dumps(model)), clone(model)]:
@@ -217,7 +221,7 @@ def test_copies(notebook, drawn):
     assert repr(callback) == "LossCurveDisplay.live()"
 
 
-def test_bad_input(notebook, drawn):
+def test_invalid_estimators(notebook, drawn):
     with pytest.raises(TypeError, match="name must be a str or None"):
         LossCurveDisplay.live(name=3)
     callback = LossCurveDisplay.live()
@@ -245,7 +249,7 @@ assert plt.get_fignums() == []
 
 @pytest.mark.nightly
 def test_in_a_kernel():
-    """One output, with a picture in it, that was updated in place."""
+    """There is one output with a picture, updated in place."""
     client = pytest.importorskip("nbclient")
     nbformat = pytest.importorskip("nbformat")
     pytest.importorskip("ipykernel")

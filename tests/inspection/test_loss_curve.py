@@ -32,7 +32,7 @@ def curves(display):
     return {line.get_label(): line.get_ydata() for line in display.lines_}
 
 
-def test_training_loss_alone():
+def test_training_loss_only():
     model = fitted()
     display = LossCurveDisplay.from_estimator(model)
     np.testing.assert_array_equal(curves(display)["training loss"], model.loss_curve_)
@@ -70,7 +70,7 @@ def test_validation_rows_without_early_stopping_have_no_best_epoch():
     assert display.best_epoch is None
 
 
-def test_on_given_axes_with_a_name():
+def test_given_axes_and_name():
     _, axes = plt.subplots(1, 2)
     display = LossCurveDisplay.from_estimator(fitted(), ax=axes[1], name="mine")
     assert display.ax_ is axes[1]
@@ -125,7 +125,7 @@ def test_estimators_without_history():
     ],
     ids=["pipeline", "nested", "search", "costs", "transformed target"],
 )
-def test_networks_inside_other_estimators(wrap):
+def test_networks_inside_meta_estimators(wrap):
     display = LossCurveDisplay.from_estimator(
         wrap(MLPClassifier((5,), max_iter=2, random_state=0)).fit(X, y)
     )
@@ -133,7 +133,7 @@ def test_networks_inside_other_estimators(wrap):
     assert display.ax_.get_title() in {"MLPClassifier", "MLPRegressor"}
 
 
-def test_state_of_matplotlib_is_left_alone():
+def test_matplotlib_settings_are_unchanged():
     before = dict(plt.rcParams)
     LossCurveDisplay.from_estimator(fitted())
     assert dict(plt.rcParams) == before
@@ -146,7 +146,7 @@ def test_state_of_matplotlib_is_left_alone():
         (dict(ax=3), "ax must be a matplotlib Axes, got int"),
     ],
 )
-def test_bad_input(given, message):
+def test_invalid_input(given, message):
     with pytest.raises(TypeError, match=message):
         LossCurveDisplay.from_estimator(fitted(max_iter=1), **given)
     with pytest.raises(TypeError, match="Invalid estimator: .* is a class"):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
+from skdeep import MLPClassifier
 from skdeep.inspection import ForecastDisplay, LossCurveDisplay, lime_explain
-from skdeep.inspection._loss_curve import _notebook
 
 X = np.random.default_rng(0).normal(size=(30, 3))
 
@@ -61,8 +61,8 @@ def test_without_matplotlib(without):
     assert "<svg" in explanation.to_html()
 
 
-def test_errors_of_an_installed_package_are_left_alone(monkeypatch):
-    """The user must see what is broken, not an advice to install it again."""
+def test_import_errors_of_an_installed_package_are_not_changed(monkeypatch):
+    """The user must see what is broken, not the advice to install the package."""
 
     def import_module(name):
         raise ModuleNotFoundError("No module named 'contourpy'", name="contourpy")
@@ -81,6 +81,9 @@ def test_lime_is_not_needed(without):
     assert np.flatnonzero(explanation.weights_[0]).tolist() == [0]
 
 
-def test_without_ipython_there_is_no_notebook(without):
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
+def test_live_loss_curve_without_ipython_draws_nothing(without):
     without("IPython")
-    assert _notebook() is None
+    without("matplotlib")
+    network = MLPClassifier((2,), max_iter=2)
+    network.set_callbacks(LossCurveDisplay.live()).fit(X, X[:, 0] > 0)

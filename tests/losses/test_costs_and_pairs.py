@@ -106,7 +106,7 @@ def test_expected_cost_of_labels(costs):
     np.testing.assert_allclose(got, by_label.sum(axis=1))
 
 
-def test_two_scores_cost_what_their_difference_costs():
+def test_cost_of_two_scores_is_that_of_their_difference():
     raw, codes = draw("classes")
     codes, costs = codes % 2, COSTS[:2, :2]
     two = values(build("expected_cost", "classes", costs), raw[:, :2], codes)
@@ -115,7 +115,7 @@ def test_two_scores_cost_what_their_difference_costs():
     np.testing.assert_allclose(two, one)
 
 
-def test_one_class_always_costs_the_same():
+def test_single_class_has_constant_cost():
     loss = build("expected_cost", "labels", np.array([[3.0]]))
     cost, gradient = loss.with_gradient(torch.randn(5, 1), torch.zeros(5, 1))
     assert (cost == 3).all()
@@ -163,7 +163,7 @@ def draw_repeated(form, n_scores, weight):
 
 @pytest.mark.parametrize("scale", [1.0, 1 / N, 1e-3])
 @pytest.mark.parametrize(("form", "n_scores"), FORMS)
-def test_row_of_weight_k_is_k_rows(form, n_scores, scale):
+def test_weight_k_equals_k_copies(form, n_scores, scale):
     loss = build("pairwise_auc", form)
     weight = np.random.default_rng(1).integers(0, 4, N).astype(float)
     assert set(weight) == {0, 1, 2, 3}
@@ -204,7 +204,7 @@ def test_class_without_weight_equals_a_dropped_class(form, n_scores, absent):
 
 
 @pytest.mark.parametrize(("form", "n_scores"), FORMS)
-def test_no_weight_at_all_gives_no_nan(form, n_scores):
+def test_all_weights_zero_gives_no_nan(form, n_scores):
     raw, target, _ = draw_repeated(form, n_scores, np.ones(N))
     nothing = torch.zeros(N, 1, dtype=torch.float64)
     got, gradient = build("pairwise_auc", form).scaled_gradient(raw, target, nothing)
@@ -300,7 +300,7 @@ def test_pairs_are_processed_in_chunks(n_positive):
     torch.testing.assert_close(gradient.sum(), shift)
 
 
-# -- both ------------------------------------------------------------------------------
+# -- cost and pairwise losses ----------------------------------------------------------
 
 CASES = [
     ("expected_cost", "labels", None),

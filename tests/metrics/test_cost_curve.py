@@ -314,7 +314,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input(case):
+def test_invalid_input(case):
     given, message = BAD[case]
     with pytest.raises(ValueError, match=message):
         from_predictions(y, P, **given)
@@ -339,7 +339,7 @@ def test_bad_input(case):
     ],
     ids=["short", "range", "nan", "text", "columns", "three", "one"],
 )
-def test_bad_predictions(truth, score, message):
+def test_invalid_predictions(truth, score, message):
     with pytest.raises(ValueError, match=message):
         from_predictions(truth, score)
 

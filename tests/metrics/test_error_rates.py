@@ -180,6 +180,7 @@ def test_groups_from_an_array():
 
 @pytest.mark.parametrize("in_pipeline", [False, True])
 def test_estimator_with_abstentions_and_row_costs(in_pipeline):
+    rng = np.random.default_rng(1)
     costs = dict(zip(["fp_cost", "fn_cost"], rng.lognormal(size=(2, N)), strict=True))
     model = CostSensitiveClassifier(
         LogisticRegression(),
@@ -204,7 +205,7 @@ def test_estimator_with_abstentions_and_row_costs(in_pipeline):
 # -- drawing ---------------------------------------------------------------------------
 
 
-def test_what_is_drawn():
+def test_drawn_bars_and_intervals():
     display = from_predictions(y, GUESS, GROUPS)
     assert display.ax_ is display.axes_[0]
     assert display.figure_ is display.ax_.figure
@@ -292,7 +293,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_predictions(case):
+def test_invalid_predictions(case):
     given, message = BAD[case]
     given = {"y_true": [0, 1, 1], "y_pred": [0, 1, 0], "groups": [1, 2, 2], **given}
     with pytest.raises(ValueError, match=message):
@@ -305,7 +306,7 @@ def test_invalid_labels():
             from_predictions([0, 1], [0, 1], [1, 1], **{name: [1]})
 
 
-def test_bad_axes():
+def test_invalid_axes():
     with pytest.raises(ValueError, match="ax must hold two axes, .* got 1"):
         from_predictions(y, GUESS, GROUPS, ax=plt.subplots()[1])
     with pytest.raises(TypeError, match="ax must be a matplotlib Axes, got int"):
@@ -331,7 +332,7 @@ def test_unknown_group_column():
         from_estimator(model, renamed, y, "age")
 
 
-def test_bad_estimators():
+def test_invalid_estimators():
     with pytest.raises(NotFittedError):
         from_estimator(LogisticRegression(), X, y, GROUPS)
     with pytest.raises(TypeError, match="must be a classifier, got LinearRegression"):

@@ -26,7 +26,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from skdeep import MLPClassifier, OptunaSearchCV
-from tests.faults.helpers import start
+from tests.faults.helpers import start_fork
 
 pytestmark = [
     pytest.mark.postgres,
@@ -51,8 +51,8 @@ class Network(MLPClassifier):
         return super().fit(X, y)
 
 
-def work(storage=None, folder=None, hangs=0):
-    """Search, and return what was found; hang in a fit if asked to."""
+def run_search(storage=None, folder=None, hangs=0):
+    """Run a search and return its results; hang in the fit number ``hangs``."""
     Network.n_fits, Network.hangs, Network.folder = 0, hangs, folder
     search = OptunaSearchCV(
         Network((4,), max_iter=4, random_state=0),
@@ -92,8 +92,8 @@ def account():
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
-def give(paths, owner):
-    """Change the owner of files, if the server runs as another user."""
+def change_owner(paths, owner):
+    """Change the owner of files if the server runs as another user."""
     try:
         for path in paths if owner else ():
             os.chown(path, owner["user"], owner["group"])
@@ -121,7 +121,7 @@ def server():
     password = secrets.token_hex(16)
     try:
         (folder / "password").write_text(password)
-        give([folder, folder / "password"], owner)
+        change_owner([folder, folder / "password"], owner)
         data, port = folder / "data", free_port()
         initdb = [folder_of_programs / "initdb", "-D", data, "-U", "skdeep", "-N"]
         initdb += ["-A", "scram-sha-256", f"--pwfile={folder / 'password'}"]
@@ -176,18 +176,18 @@ def database(server, request):
 
 
 @pytest.fixture
-def begin(tmp_path):
+def start_worker(tmp_path):
     """A function that starts a worker process; all of them end with the test."""
     processes = []
 
-    def begin(name, database, hangs=0):
+    def start_worker(name, database, hangs=0):
         folder = tmp_path / name
         folder.mkdir()
-        work_here = functools.partial(work, database, folder, hangs)
-        processes.append(start(work_here, folder / "outcome"))
+        work_here = functools.partial(run_search, database, folder, hangs)
+        processes.append(start_fork(work_here, folder / "outcome"))
         return processes[-1], folder
 
-    yield begin
+    yield start_worker
     for process in processes:
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
             os.kill(process, signal.SIGKILL)
@@ -202,8 +202,8 @@ def wait_for_file(path):
         time.sleep(0.02)
 
 
-def found_by(process, folder):
-    """Return what a worker has found when it is done."""
+def results_of(process, folder):
+    """Wait for a worker and return its results."""
     os.waitpid(process, 0)
     return pickle.loads((folder / "outcome").read_bytes())
 
@@ -223,19 +223,21 @@ def counted(trials):
 @pytest.fixture(scope="module")
 def uninterrupted():
     """The results of a single process, in memory."""
-    return work()
+    return run_search()
 
 
 @pytest.mark.nightly
-def test_a_killed_process_loses_no_trial(database, begin, uninterrupted):
-    victim, folder = begin("victim", database, hangs=4)  # second fold, second trial
+def test_a_killed_process_loses_no_trial(database, start_worker, uninterrupted):
+    victim, folder = start_worker(
+        "victim", database, hangs=4
+    )  # second fold, second trial
     wait_for_file(folder / "hangs")
-    other, other_folder = begin("other", database)
+    other, other_folder = start_worker("other", database)
     wait_for_file(other_folder / "did")
     assert "RUNNING" in [t.state.name for t in trials_in(database)]
     os.kill(victim, signal.SIGKILL)
     os.waitpid(victim, 0)
-    assert found_by(other, other_folder) == uninterrupted
+    assert results_of(other, other_folder) == uninterrupted
     trials = trials_in(database)
     done = counted(trials)
     assert sorted(done) == list(range(N_TRIALS))
@@ -249,10 +251,10 @@ def test_a_killed_process_loses_no_trial(database, begin, uninterrupted):
 
 @pytest.mark.nightly
 def test_two_processes_that_begin_together_share_the_trials(
-    database, begin, uninterrupted
+    database, start_worker, uninterrupted
 ):
-    for worker in [begin(name, database) for name in ("one", "two")]:
-        assert found_by(*worker) == uninterrupted
+    for worker in [start_worker(name, database) for name in ("one", "two")]:
+        assert results_of(*worker) == uninterrupted
     trials = trials_in(database)
     assert sorted(counted(trials)) == list(range(N_TRIALS))
     assert all(trial.state.is_finished() for trial in trials)
@@ -299,10 +301,10 @@ def error_of(database, **options):
 def test_database_dropped_during_use(database, execute):
     name = database.rpartition("/")[2]
 
-    def lose(study, trial):
+    def drop_database(study, trial):
         execute(f"DROP DATABASE {name} WITH (FORCE)")
 
-    message = error_of(database, callbacks=[lose])
+    message = error_of(database, callbacks=[drop_database])
     assert "cannot be used" in message
     assert f'database "{name}" does not exist' in message
 

@@ -112,10 +112,10 @@ def test_nearest_rows_are_kept(train_after):
 
 
 def test_purging_removes_the_leak_of_overlapping_labels():
-    """A random walk is unpredictable, except through a leak."""
+    """A random walk is unpredictable unless test labels leak."""
     steps = np.random.default_rng(0).normal(size=2000)
     time = np.arange(1980.0).reshape(-1, 1)
-    # Sums of the next 20 steps: neighbouring labels share most of them.
+    # Sums of the next 20 steps: neighboring labels share most of them.
     y = np.array([steps[row + 1 : row + 21].sum() for row in range(1980)])
     neighbour = KNeighborsRegressor(n_neighbors=1)
 
@@ -205,7 +205,7 @@ def test_only_the_number_of_rows_is_read(X):
         ("test_size", 0.2),
     ],
 )
-def test_bad_parameters(name, value):
+def test_invalid_parameters(name, value):
     message = f"'{name}' parameter of PurgedTimeSeriesSplit must be .* Got {value!r}"
     with pytest.raises(ValueError, match=message):
         PurgedTimeSeriesSplit(**{name: value})

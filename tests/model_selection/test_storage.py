@@ -9,8 +9,8 @@ import pprint
 import socket
 import sqlite3
 import threading
-import time
 import traceback
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -22,6 +22,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skdeep import OptunaSearchCV
+
+# Private: other processes that hold the lock of a journal are imitated.
 from skdeep.model_selection import _journal_lock, _storage
 from skdeep.model_selection._processes import this_process
 
@@ -90,7 +92,7 @@ def test_sqlite_files_need_a_url(tmp_path):
         assert "is not a URL" in error_of(url)
 
 
-def odd_paths(folder):
+def paths_of_special_files(folder):
     """Return paths without a file, or with one that cannot be a journal."""
     os.mkfifo(folder / "pipe")
     (folder / "text").write_text("hello")
@@ -108,7 +110,7 @@ def odd_paths(folder):
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a POSIX system")
 def test_paths_that_are_not_files(tmp_path):
-    for path in odd_paths(tmp_path):
+    for path in paths_of_special_files(tmp_path):
         message = error_of(path)
         assert message.startswith(f"storage={path!r} cannot be opened as a journal")
 
@@ -175,39 +177,38 @@ def test_lock_left_by_an_interruption_is_removed(journal):
 def test_held_lock_is_waited_for_with_a_warning(journal, monkeypatch):
     """Even for longer than the grace period, if its process is alive."""
     monkeypatch.setattr(_storage, "_GRACE_PERIOD", 0.1)
-    monkeypatch.setattr(_journal_lock, "_WARN_AFTER", 0.2)
-    lock = _journal_lock.JournalLock(str(journal), 0.1)
-    with lock.held():
-        end = threading.Timer(1, os.unlink, [lock.path])
-        end.start()
-        began = time.monotonic()
-        match = rf"Waiting for .* s to write to '{journal}': its lock .* {os.getpid()}"
-        with pytest.warns(UserWarning, match=match):
-            search(journal, n_trials=3).fit(X, y)
-        assert time.monotonic() - began > 0.9
-        end.join()
+    monkeypatch.setattr(_journal_lock, "_WARN_AFTER", 0.3)
+    lock, warn = _journal_lock.JournalLock(str(journal), 0.1), _journal_lock.warn
+
+    def warn_and_release(message):
+        os.unlink(lock.path)  # an error if the lock was not waited for
+        warn(message)
+
+    monkeypatch.setattr(_journal_lock, "warn", warn_and_release)
+    match = rf"Waiting for .* s to write to '{journal}': its lock .* {os.getpid()}"
+    with lock.held(), pytest.warns(UserWarning, match=match):
+        found = search(journal, n_trials=3).fit(X, y)
+    assert len(found.study_.trials) == 3
 
 
-@pytest.mark.slow
 def test_changing_lock_is_waited_for(journal, monkeypatch):
     """A lock of another machine is kept as long as it changes."""
     monkeypatch.setattr(_storage, "_GRACE_PERIOD", 1)
     lock = journal.with_name("trials.journal.lock")
     lock.symlink_to("elsewhere")
-    ended = []
+    now, touched = [0.0], []
 
-    def hold():
-        for i in range(20):
-            time.sleep(0.1)
-            os.utime(lock, (i, i), follow_symlinks=False)
-        ended.append(time.monotonic())
-        lock.unlink()
+    def sleep(pause):
+        now[0] += 0.6
+        if len(touched) < 5:
+            touched.append(now[0])
+            # An error if the lock was removed.
+            os.utime(lock, (now[0], now[0]), follow_symlinks=False)
 
-    thread = threading.Thread(target=hold)
-    thread.start()
-    search(journal, n_trials=3).fit(X, y)
-    assert ended and time.monotonic() > ended[0]
-    thread.join()
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=sleep)
+    monkeypatch.setattr(_journal_lock, "time", clock)
+    assert len(search(journal, n_trials=3).fit(X, y).study_.trials) == 3
+    assert len(touched) == 5
 
 
 def test_folder_with_the_name_of_the_lock(journal):
@@ -262,7 +263,7 @@ URLS = {
 }
 
 
-def everything_shown(one):
+def all_representations(one):
     """Return all texts that display an estimator."""
     texts = [pprint.pformat(one.get_params()), str(one.get_params())]
     texts += [f"{value} {value!s}" for value in one.get_params().values()]
@@ -289,11 +290,11 @@ def test_passwords_are_not_shown(kind):
 
 
 @pytest.mark.parametrize("kind", ["plain", "an option"])
-def test_passwords_are_not_shown_by_meta_estimators(kind):
+def test_meta_estimators_do_not_show_passwords(kind):
     given = search(URLS[kind])
     grid = GridSearchCV(make_pipeline(given), {"optunasearchcv__n_trials": [1]})
     for one in (given, clone(given), make_pipeline(given), grid):
-        for text in everything_shown(one):
+        for text in all_representations(one):
             assert SECRET not in text
         assert "***" in repr(one)
         assert SECRET.encode() not in pickle.dumps(one)
@@ -337,7 +338,7 @@ class Database(optuna.storages.RDBStorage):
 
 def test_password_of_an_optuna_storage_is_not_shown():
     fitted = search(Database(URLS["plain"])).fit(X, y)
-    texts = everything_shown(fitted)
+    texts = all_representations(fitted)
     assert not any(SECRET in text for text in texts)
     state = pickle.dumps(fitted)
     assert SECRET.encode() not in state

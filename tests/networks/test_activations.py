@@ -5,6 +5,8 @@ import torch
 from torch import nn
 
 from skdeep.networks import ACTIVATIONS
+
+# Private: the closed forms are compared with autograd, activation by activation.
 from skdeep.networks._activations import make_activation
 
 
@@ -27,7 +29,7 @@ def test_closed_form_equals_module(name, pieces):
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_module_is_one_of_torch(name):
+def test_modules_are_torch_classes(name):
     activation = make_activation(name)
     assert not isinstance(activation, nn.Module)
     is_of_torch = type(activation.make_module()).__module__.startswith("torch.nn.")
@@ -35,10 +37,10 @@ def test_module_is_one_of_torch(name):
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_equals(name):
+def test_equals_requires_eval_mode_and_no_hooks(name):
     activation = make_activation(name, maxout_pieces=3)
     module = activation.make_module()
-    assert not activation.equals(module)  # as it is training
+    assert not activation.equals(module)  # it is in training mode
     assert activation.equals(module.eval())
     handle = module.register_forward_hook(lambda *args: None)
     assert not activation.equals(module)
@@ -51,7 +53,7 @@ def test_equals(name):
     "name, setting",
     [("leaky_relu", "negative_slope"), ("elu", "alpha"), ("maxout", "pieces")],
 )
-def test_equals_looks_at_settings(name, setting):
+def test_equals_compares_settings(name, setting):
     activation = make_activation(name, maxout_pieces=3)
     module = activation.make_module().eval()
     setattr(module, setting, 2)

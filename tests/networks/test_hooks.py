@@ -1,4 +1,4 @@
-"""Tools for modules work with ``module_`` as with an ``nn.Sequential``."""
+"""Hooks, pruning, quantization and captum treat ``module_`` as ``nn.Sequential``."""
 
 import contextlib
 import copy
@@ -31,7 +31,7 @@ RNG = np.random.default_rng(0)
 X = RNG.normal(size=(200, 4)).astype("float32")
 LABELS = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0.5)
 VALUES = X[:, 0] - X[:, 1] * X[:, 2]
-# More rows than fit one chunk.
+# More rows than one chunk holds.
 MANY = RNG.normal(size=(5000, 4)).astype("float32")
 SOME, BASELINE = torch.from_numpy(X[:5]), torch.from_numpy(X[100:150])
 
@@ -74,7 +74,7 @@ def sequential(module, make_activation):
     return nn.Sequential(*parts).eval()
 
 
-def called(module):
+def modules_in_order(module):
     """Return the modules in the order of the forward pass."""
     parts = []
     for i, layer in enumerate(module.layers):
@@ -85,7 +85,7 @@ def called(module):
 
 
 @contextlib.contextmanager
-def recorded(modules, method="register_forward_hook"):
+def record_hooks(modules, method="register_forward_hook"):
     """Record the arguments of the hooks of modules."""
     records = []
 
@@ -101,8 +101,8 @@ def recorded(modules, method="register_forward_hook"):
 
 
 def assert_forward_hooks_equal(module, expected, x):
-    mine, theirs = called(module), list(expected)
-    with recorded(mine) as records, recorded(theirs) as expected_records:
+    mine, theirs = modules_in_order(module), list(expected)
+    with record_hooks(mine) as records, record_hooks(theirs) as expected_records:
         out = module(x)
         torch.testing.assert_close(out, expected(x))
     assert [m for m, _, _ in records] == mine
@@ -126,9 +126,9 @@ def test_forward_hooks_with_batch_norm(fit):
 
 def test_forward_hooks_with_maxout():
     module = fit_classifier(activation="maxout", maxout_pieces=3).module_
-    with recorded(called(module)) as records:
+    with record_hooks(modules_in_order(module)) as records:
         module(SOME)
-    assert [m for m, _, _ in records] == called(module)
+    assert [m for m, _, _ in records] == modules_in_order(module)
     for part, inputs, out in records:
         if part in list(module.activations):
             expected = inputs[0].reshape(len(SOME), -1, 3).amax(-1)
@@ -141,12 +141,12 @@ def test_full_backward_hooks(fit, name):
     expected = sequential(module, MODULES[name])
     method = "register_full_backward_hook"
     with (
-        recorded(called(module), method) as records,
-        recorded(expected, method) as expected_records,
+        record_hooks(modules_in_order(module), method) as records,
+        record_hooks(expected, method) as expected_records,
     ):
         module(SOME.clone().requires_grad_()).square().sum().backward()
         expected(SOME.clone().requires_grad_()).square().sum().backward()
-    assert [m for m, _, _ in records] == called(module)[::-1]
+    assert [m for m, _, _ in records] == modules_in_order(module)[::-1]
     for (_, grad_in, grad_out), (_, expected_in, expected_out) in zip(
         records, expected_records, strict=True
     ):
@@ -166,7 +166,7 @@ def test_hooks_are_called_in_predict(rows, part):
         "dropout": module.dropout,
         "network": module,
     }[part]
-    with recorded([hooked]) as records:
+    with record_hooks([hooked]) as records:
         np.testing.assert_allclose(model.predict_proba(rows), expected, rtol=1e-5)
     n_calls = 2 if part == "dropout" else 1
     # A call on one row may come first, to measure its memory.
@@ -184,7 +184,7 @@ def test_global_hooks_are_called_in_predict(rows):
         model.predict_proba(rows)
     finally:
         handle.remove()
-    assert set(called(model.module_)) < set(seen)
+    assert set(modules_in_order(model.module_)) < set(seen)
 
 
 @pytest.mark.parametrize("rows", [X[:1], MANY], ids=["one row", "many rows"])
@@ -307,7 +307,7 @@ def test_quantized_layers_are_used_in_predict(rows):
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_modules_are_exactly_those_of_torch(name):
+def test_modules_are_torch_classes(name):
     module = fit_classifier(activation=name, batch_norm=True).module_
     assert [type(part) for part in module.layers] == [nn.Linear] * 3
     assert [type(part) for part in module.activations] == [MODULES[name]] * 2
@@ -320,10 +320,10 @@ def test_every_activation_is_tested_here():
     assert set(MODULES) == set(ACTIVATIONS) - {"maxout"}
 
 
-def test_embeddings_and_recurrent_layers_are_exactly_those_of_torch():
+def test_embeddings_and_recurrent_layers_are_torch_classes():
     network = DenseNetwork(2, [3], 1, n_codes=[5, 4])
     assert [type(part) for part in network.embeddings] == [nn.Embedding] * 2
-    tokens = RNG.integers(1, 9, (20, 6))
+    tokens = np.random.default_rng(0).integers(1, 9, (20, 6))
     labels = np.arange(20) % 2
     module = (
         LSTMClassifier(embedding_dim=3, hidden_size=4, max_iter=1)
@@ -342,13 +342,13 @@ def test_hidden_layers_do_not_share_their_activation(name):
     assert len({id(part) for part in module.layers}) == 4
 
 
-def test_making_a_network_draws_nothing():
+def test_creating_a_network_draws_no_random_numbers():
     state = torch.random.get_rng_state()
     DenseNetwork(3, [4, 5], 2, n_codes=[6, 7], batch_norm=True, dropout=0.5)
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def test_keys_of_the_state():
+def test_state_dict_keys():
     network = DenseNetwork(3, [4, 5], 2, n_codes=[6], batch_norm=True, dropout=0.5)
     norm = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
     assert list(network.state_dict()) == [

@@ -21,7 +21,7 @@ def draw(*shape):
 
 
 @every_cell
-def test_first_weights(cell):
+def test_initial_weights(cell):
     """Recurrent weights are orthogonal, and only the forget gate has a bias."""
     network = make(cell=cell, num_layers=2, bidirectional=True)
     layers = [*network.forwards, *network.backwards]
@@ -37,7 +37,7 @@ def test_first_weights(cell):
         assert 0.8 * bound < largest <= bound
         bias = (layer.bias_ih_l0 + layer.bias_hh_l0).detach().reshape(-1, 5)
         expected = torch.zeros_like(bias)
-        if cell == "lstm":  # torch lays it out as input, forget, cell, output
+        if cell == "lstm":  # torch's order of gates: input, forget, cell, output
             expected[1] = 1
         torch.testing.assert_close(bias, expected)
 
@@ -71,7 +71,7 @@ def test_padding_has_zero_scores_and_no_effect(cell, bidirectional):
     )
 
 
-def test_two_axes():
+def test_two_dimensional_input():
     network = RecurrentNetwork(1, 5, 2)
     network.initialize(np.random.RandomState(0))
     x = draw(4, 6)
@@ -87,7 +87,7 @@ def test_long_sequences_have_small_chunks():
 
 
 def test_dropout_between_layers_before_the_head_and_after_the_embedding():
-    """In training half of the values are dropped, and the others doubled."""
+    """In training half of the values are dropped and the others doubled."""
     network = make(dropout=0.5, num_layers=3, embedding=(7, 4)).train()
     dropped = []
     network.dropout.register_forward_hook(

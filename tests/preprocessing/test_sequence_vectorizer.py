@@ -7,7 +7,6 @@ import copy
 import io
 import pickle
 
-import joblib
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -26,9 +25,10 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from skdeep import LSTMClassifier
 from skdeep.preprocessing import SequenceVectorizer
+from tests.round_trips import through_joblib
 
 
-# scikit-learn has few checks for estimators of text, and warns about that.
+# scikit-learn warns that it has only a few checks for text estimators.
 @pytest.mark.filterwarnings("ignore:Can't test estimator")
 def test_scikit_learn_checks():
     results = check_estimator(SequenceVectorizer(), on_skip=None)
@@ -113,7 +113,7 @@ def test_documents_are_analyzed_once():
     assert seen == ["a b", "c"]
 
 
-def test_inverse_transform_gives_the_tokens_back(documents):
+def test_inverse_transform_returns_the_tokens(documents):
     vectorizer = SequenceVectorizer(min_df=2)
     ids = vectorizer.fit_transform(documents)
     analyze = CountVectorizer().build_analyzer()
@@ -141,7 +141,7 @@ def test_width_is_that_of_the_longest_document():
 def test_max_length_cuts_and_pads_to_one_width():
     vectorizer = SequenceVectorizer(max_length=3)
     ids = vectorizer.fit_transform(["dd cc bb aa", "bb"])
-    # "aa" stands beyond the limit, so no network ever sees an id of it in training.
+    # "aa" comes after the limit, so no network sees its id in training.
     assert vectorizer.vocabulary_ == {"bb": 2, "cc": 3, "dd": 4}
     assert_array_equal(ids, [[4, 3, 2], [2, 0, 0]])
     assert_array_equal(vectorizer.transform(["aa"]), [[1, 0, 0]])
@@ -155,7 +155,7 @@ def test_largest_id_occurs_in_the_training_documents(documents, params):
     assert largest == len(vectorizer.vocabulary_) + 1
 
 
-def test_vocabulary_can_be_handed_on(documents):
+def test_vocabulary_can_be_reused(documents):
     first = SequenceVectorizer(min_df=2).fit(documents)
     for vocabulary in (first.vocabulary_, list(first.vocabulary_)):
         second = SequenceVectorizer(vocabulary=vocabulary).fit(["anything"])
@@ -165,7 +165,7 @@ def test_vocabulary_can_be_handed_on(documents):
     assert_array_equal(reverse.fit_transform(["cat dog"]), [[3, 2]])
 
 
-def test_bytes_files_and_names_of_files(tmp_path):
+def test_bytes_files_and_file_names(tmp_path):
     texts = ["café crème", "crème brûlée"]
     expected = SequenceVectorizer().fit_transform(texts)
     raw = [text.encode("latin-1") for text in texts]
@@ -198,7 +198,7 @@ def test_containers_of_documents(documents):
         assert_array_equal(SequenceVectorizer().fit_transform(each), expected)
 
 
-def test_documents_that_are_already_tokens():
+def test_tokenized_documents():
     vectorizer = SequenceVectorizer(analyzer=tuple)
     assert_array_equal(vectorizer.fit_transform([["b", "a"], ["a"]]), [[3, 2], [2, 0]])
 
@@ -235,7 +235,7 @@ def test_columns_of_a_frame():
 
 
 @pytest.mark.parametrize("container", ["pandas", "polars", "default"])
-def test_no_container_wraps_ids(container, documents):
+def test_output_is_always_an_array(container, documents):
     vectorizer = SequenceVectorizer().set_output(transform=container).fit(documents)
     with sklearn.config_context(transform_output=container):
         assert type(vectorizer.transform(documents)) is np.ndarray
@@ -244,7 +244,7 @@ def test_no_container_wraps_ids(container, documents):
     assert type(pipeline.fit_transform(documents)) is np.ndarray
 
 
-def test_parameters_are_count_vectorizers():
+def test_parameters_are_those_of_count_vectorizer():
     ours, theirs = SequenceVectorizer().get_params(), CountVectorizer().get_params()
     assert ours.pop("max_length") is None
     del theirs["binary"], theirs["dtype"]
@@ -262,12 +262,6 @@ def through_skops(estimator):
     return skops.io.loads(data, trusted=[name])
 
 
-def through_joblib(estimator):
-    file = io.BytesIO()
-    joblib.dump(estimator, file)
-    return joblib.load(file)
-
-
 @pytest.mark.parametrize(
     "copied",
     [
@@ -278,7 +272,7 @@ def through_joblib(estimator):
     ],
     ids=["deepcopy", "pickle", "joblib", "skops"],
 )
-def test_a_copy_gives_the_same_ids(copied, documents):
+def test_copies_give_the_same_ids(copied, documents):
     vectorizer = SequenceVectorizer(min_df=2, ngram_range=(1, 2)).fit(documents[:100])
     again = copied(vectorizer)
     assert again.vocabulary_ == vectorizer.vocabulary_
@@ -305,7 +299,7 @@ def test_a_copy_gives_the_same_ids(copied, documents):
         (np.array([["aa"]]), ValueError, r"one column .* shape \(1, 1\)"),
     ],
 )
-def test_bad_documents(X, error, message):
+def test_invalid_documents(X, error, message):
     with pytest.raises(error, match=message):
         SequenceVectorizer().fit(X)
     vectorizer = SequenceVectorizer().fit(["some words"])
@@ -334,7 +328,7 @@ def test_bad_documents(X, error, message):
     ],
     ids=str,
 )
-def test_bad_parameters(params, documents, message):
+def test_invalid_parameters(params, documents, message):
     with pytest.raises(ValueError, match=message):
         SequenceVectorizer(**params).fit(documents)
 
@@ -358,7 +352,7 @@ def test_parameters_without_effect_are_named():
         ([2, 3], "Expected 2D array"),
     ],
 )
-def test_bad_ids(ids, message):
+def test_invalid_ids(ids, message):
     vectorizer = SequenceVectorizer().fit(["aa bb"])
     with pytest.raises(ValueError, match=message):
         vectorizer.inverse_transform(ids)

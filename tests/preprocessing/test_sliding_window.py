@@ -1,11 +1,9 @@
 """SlidingWindow compared with windows cut row by row; context and calendars."""
 
 import copy
-import io
 import pickle
 import warnings
 
-import joblib
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -26,6 +24,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdeep import LSTMClassifier
 from skdeep.preprocessing import SlidingWindow
+from tests.round_trips import through_joblib
 
 ORDER = "rows are in time order: a window holds the rows before it"
 EXEMPT = {
@@ -33,7 +32,7 @@ EXEMPT = {
     "check_methods_subset_invariance": ORDER,
 }
 
-# Windows longer than the rows are tried on purpose.
+# Some tests use windows longer than the rows.
 pytestmark = pytest.mark.filterwarnings("ignore:SlidingWindow. window=:UserWarning")
 
 
@@ -73,7 +72,7 @@ def make_frame(n_rows=40, n_features=3):
 
 @pytest.mark.parametrize("window", [1, 2, 7, 40, 60])
 @pytest.mark.parametrize("n_features", [1, 3])
-def test_row_becomes_the_rows_up_to_it(window, n_features):
+def test_window_holds_the_rows_up_to_its_row(window, n_features):
     X = make_rows(n_features=n_features)
     windows = SlidingWindow(window).fit_transform(X)
     assert windows.shape == (40, window, n_features)
@@ -139,7 +138,7 @@ def test_one_row():
 # --- names and containers of the output --------------------------------------------
 
 
-def test_names_are_those_of_the_last_axis():
+def test_feature_names_are_those_of_the_last_axis():
     frame = make_frame()
     transformer = SlidingWindow(5).fit(frame)
     assert transformer.n_features_in_ == 3
@@ -155,7 +154,7 @@ def test_names_are_those_of_the_last_axis():
 
 
 @pytest.mark.parametrize("container", ["pandas", "polars", "default"])
-def test_no_container_wraps_three_axes(container):
+def test_output_is_always_an_array(container):
     frame = make_frame()
     expected = reference([], frame.to_numpy(), 4)
     set_here = SlidingWindow(4).set_output(transform=container)
@@ -166,7 +165,7 @@ def test_no_container_wraps_three_axes(container):
     assert_array_equal(windows, expected)
 
 
-def test_pipeline_can_be_asked_to_keep_the_dates():
+def test_pipeline_with_pandas_output_keeps_the_dates():
     frame = make_frame()
     pipeline = make_pipeline(StandardScaler(), SlidingWindow(4))
     pipeline.set_output(transform="pandas").fit(frame[:30])
@@ -180,7 +179,7 @@ def test_pipeline_can_be_asked_to_keep_the_dates():
 
 @pytest.mark.parametrize("context", ["auto", "train"])
 @pytest.mark.parametrize("window", [1, 2, 6, 35])
-def test_rows_that_follow_have_the_training_rows_before_them(context, window):
+def test_rows_that_continue_use_the_training_rows_as_context(context, window):
     frame = make_frame()
     transformer = SlidingWindow(window, context).fit(frame[:25])
     windows = transformer.transform(frame[25:])
@@ -189,7 +188,7 @@ def test_rows_that_follow_have_the_training_rows_before_them(context, window):
     assert_array_equal(transformer.transform(frame[25:26]), expected[:1])
 
 
-def test_pad_never_sees_the_training_rows():
+def test_pad_does_not_use_the_training_rows():
     frame = make_frame()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -226,7 +225,7 @@ def with_missing(X):
 
 @pytest.mark.parametrize("change", [lambda X: X, with_missing, lambda X: X * 1e8])
 @pytest.mark.parametrize("context", ["auto", "train", "pad"])
-def test_training_rows_never_get_their_own_end(context, change):
+def test_training_rows_are_never_preceded_by_the_last_training_rows(context, change):
     X = change(make_rows())
     transformer = SlidingWindow(6, context).fit(X)
     for rows in (X, X[:3], X.astype(np.float32)):
@@ -238,12 +237,12 @@ def test_training_rows_never_get_their_own_end(context, change):
         )
 
 
-def test_training_rows_are_recognised_despite_rounding():
+def test_training_rows_are_recognized_despite_rounding():
     X = make_rows(300, 20)
     pca = PCA(8, svd_solver="full", random_state=0)
     fitted = pca.fit_transform(X)
     again = pca.transform(X)
-    assert (fitted != again).any()  # otherwise this test would prove nothing
+    assert (fitted != again).any()  # otherwise the test would be meaningless
     windows = SlidingWindow(5, "train").fit(fitted).transform(again)
     assert_array_equal(windows, reference([], again, 5))
 
@@ -260,7 +259,7 @@ def test_gap_and_overlap_are_padded():
         assert_array_equal(windows, reference([], later.to_numpy(), 6))
 
 
-def test_window_may_change_after_fit():
+def test_window_may_be_changed_after_fit():
     frame = make_frame()
     transformer = SlidingWindow(6).fit(frame[:25]).set_params(window=3)
     expected = reference(frame.to_numpy()[:25], frame.to_numpy()[25:], 3)
@@ -296,7 +295,7 @@ TRADED = pd.bdate_range("2024-01-01", periods=60).delete([0, 14, 41])
     ids=lambda value: str(value)[:60],
 )
 @pytest.mark.parametrize("is_plain", [False, True])
-def test_the_next_date_of_a_calendar_follows(index, cut, is_plain):
+def test_next_date_of_the_calendar_continues(index, cut, is_plain):
     if is_plain and isinstance(index, pd.DatetimeIndex):
         index = index[np.arange(len(index))]
     X = pd.DataFrame({"a": np.arange(len(index)) * 1.0}, index)
@@ -317,7 +316,7 @@ def test_the_next_date_of_a_calendar_follows(index, cut, is_plain):
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_dates_left_out_are_not_bridged(index, cut, n_skipped):
+def test_rows_after_skipped_dates_are_padded(index, cut, n_skipped):
     X = pd.DataFrame({"a": np.arange(len(index)) * 1.0}, index)
     transformer = SlidingWindow(3).fit(X[:cut])
     with pytest.warns(UserWarning, match="do not start right after"):
@@ -380,7 +379,7 @@ def test_folds_of_numbered_rows_do_not_warn():
 # --- in a pipeline -----------------------------------------------------------------
 
 
-def test_works_with_cross_validation_of_series():
+def test_cross_validation_in_time_order():
     X = make_rows(400, 2)
     # Whether the sum of the last five rows is positive: one row is not enough.
     y = (np.convolve(X[:, 0], np.ones(5))[:400] > 0).astype(int)
@@ -412,12 +411,6 @@ def through_skops(estimator):
     return skops.io.loads(data, trusted=names)
 
 
-def through_joblib(estimator):
-    file = io.BytesIO()
-    joblib.dump(estimator, file)
-    return joblib.load(file)
-
-
 @pytest.mark.parametrize(
     "copied",
     [
@@ -428,7 +421,7 @@ def through_joblib(estimator):
     ],
     ids=["deepcopy", "pickle", "joblib", "skops"],
 )
-def test_a_copy_knows_its_context(copied):
+def test_copies_keep_the_context(copied):
     frame = make_frame()
     transformer = SlidingWindow(6).fit(frame[:25])
     assert_array_equal(
@@ -440,12 +433,12 @@ def test_a_copy_knows_its_context(copied):
 
 
 @pytest.mark.parametrize("window", [0, -3, 2.5, "10", None])
-def test_bad_window(window):
+def test_invalid_window(window):
     with pytest.raises(ValueError, match="'window' parameter of SlidingWindow"):
         SlidingWindow(window).fit(make_rows())
 
 
-def test_bad_context():
+def test_invalid_context():
     with pytest.raises(ValueError, match="'context' parameter of SlidingWindow"):
         SlidingWindow(context="future").fit(make_rows())
 
@@ -467,7 +460,7 @@ def test_bad_parameters_after_fit(name, value):
         ([["a"], ["b"]], "could not convert string"),
     ],
 )
-def test_bad_rows(X, message):
+def test_invalid_rows(X, message):
     with pytest.raises(ValueError, match=message):
         SlidingWindow().fit(X)
     transformer = SlidingWindow().fit(make_rows(n_features=1))
@@ -480,7 +473,7 @@ def test_sparse_rows_raise():
         SlidingWindow().fit(sparse.csr_array(np.eye(4)))
 
 
-def test_other_columns_and_dates_out_of_order():
+def test_other_columns_and_unordered_dates_raise():
     frame = make_frame()
     transformer = SlidingWindow().fit(frame)
     with pytest.raises(ValueError, match="feature names should match"):
@@ -530,13 +523,13 @@ def test_a_window_longer_than_the_rows_raises_a_warning():
 
 
 @pytest.mark.parametrize("window", [2**45, 10**30])
-def test_no_memory_for_a_window(window):
+def test_window_too_large_for_the_memory(window):
     rows = np.zeros((5, 2))
     with pytest.raises(MemoryError):
         SlidingWindow(window, context="pad").fit_transform(rows)
 
 
-def test_a_fit_that_fails_changes_nothing():
+def test_failed_fit_keeps_the_previous_fit():
     rows = np.arange(10.0).reshape(5, 2)
     transformer = SlidingWindow(2, context="pad")
     with pytest.raises(ValueError, match="X"):
@@ -548,15 +541,15 @@ def test_a_fit_that_fails_changes_nothing():
     assert_array_equal(transformer.transform(rows), before)
 
 
-def test_one_as_true():
-    """scikit-learn takes True for the int 1."""
+def test_window_true_is_one():
+    """scikit-learn accepts True for the int 1."""
     rows = np.arange(10.0).reshape(5, 2)
     windows = SlidingWindow(True, context="pad").fit_transform(rows)
     assert_array_equal(windows, rows[:, np.newaxis])
 
 
 @pytest.mark.parametrize("levels", ["dates", "numbers", "columns"])
-def test_an_index_of_several_levels_is_left_as_it_was(levels):
+def test_multiindex_is_not_modified(levels):
     X = make_frame()
     days = X.index if levels == "dates" else range(len(X))
     keys = pd.MultiIndex.from_arrays([["x"] * len(X), days])

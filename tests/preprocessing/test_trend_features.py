@@ -50,8 +50,8 @@ def indicators(prices):
     return make_features().fit_transform(prices)
 
 
-def wilder(values, n):
-    """Average as Wilder does: a mean of n values, then new weights of 1/n."""
+def wilder_average(values, n):
+    """Return Wilder's average: a mean of n values, then exponential with weight 1/n."""
     averages = pd.Series(np.nan, index=values.index)
     start = values.index.get_loc(values.first_valid_index()) + n - 1
     averages.iloc[start] = values.iloc[start - n + 1 : start + 1].mean()
@@ -76,7 +76,10 @@ def reference(prices):
     out["bollinger_20"] = (close - close.rolling(20).mean()) / (
         2 * close.rolling(20).std(ddof=0)
     )
-    gain, loss = wilder(change.clip(lower=0), 14), wilder(-change.clip(upper=0), 14)
+    gain, loss = (
+        wilder_average(change.clip(lower=0), 14),
+        wilder_average(-change.clip(upper=0), 14),
+    )
     out["rsi_14"] = 100 * gain / (gain + loss)
     out["gap"] = open_ / before - 1
     out["open_to_close"] = close / open_ - 1
@@ -84,7 +87,7 @@ def reference(prices):
     true_range = pd.concat([high, before], axis=1).max(axis=1) - pd.concat(
         [low, before], axis=1
     ).min(axis=1)
-    out["atr_14"] = wilder(true_range.iloc[1:], 14) / close
+    out["atr_14"] = wilder_average(true_range.iloc[1:], 14) / close
     lowest, highest = low.rolling(14).min(), high.rolling(14).max()
     fast = 100 * (close - lowest) / (highest - lowest)
     out["stochastic_k"] = fast.rolling(3).mean()
@@ -129,7 +132,7 @@ def test_exponential_averages_equal_their_definitions_once_settled(prices, indic
     )
 
 
-def test_first_rows_are_nan_and_no_later_one(indicators):
+def test_only_the_first_rows_are_nan(indicators):
     assert indicators.iloc[59].isna().any()
     assert not indicators.iloc[60:].isna().any(axis=None)
     assert np.isfinite(indicators.iloc[60:].to_numpy()).all()
@@ -145,7 +148,9 @@ def test_no_row_reads_a_later_one(prices, indicators, cut):
     assert not np.array_equal(result.iloc[cut:], indicators.iloc[cut:], equal_nan=True)
 
 
-def test_scale_of_prices_and_volumes_does_not_matter(prices, indicators):
+def test_indicators_do_not_depend_on_the_scale_of_prices_and_volumes(
+    prices, indicators
+):
     scaled = prices * [1000.0, 1000.0, 1000.0, 1000.0, 0.01]
     assert_allclose(make_features().fit_transform(scaled), indicators, atol=1e-8)
 
@@ -153,13 +158,13 @@ def test_scale_of_prices_and_volumes_does_not_matter(prices, indicators):
 # --- columns ---------------------------------------------------------------------
 
 
-def test_columns_are_found_in_any_case_and_order(prices, indicators):
+def test_column_names_in_any_case_and_order(prices, indicators):
     shuffled = prices[["volume", "low", "close", "open", "high"]]
     shuffled = shuffled.rename(columns=str.title)
     assert_array_equal(make_features().fit_transform(shuffled), indicators)
 
 
-def test_close_alone_gives_the_indicators_that_need_no_more(prices, indicators):
+def test_close_only_gives_the_indicators_of_closing_prices(prices, indicators):
     result = make_features().fit_transform(prices[["close"]])
     assert 10 < result.shape[1] < indicators.shape[1]
     pd.testing.assert_frame_equal(result, indicators[result.columns])
@@ -177,7 +182,7 @@ def test_each_column_of_an_array_is_a_price(prices, indicators):
     assert renamed[0] == "apple_return_1" and len(renamed) == result.shape[1]
 
 
-def test_other_columns_are_prices_of_their_own(prices):
+def test_unnamed_columns_are_separate_prices(prices):
     both = prices.assign(gold=np.linspace(100, 200, len(prices)))
     result = make_features().fit_transform(both)
     assert_allclose(result["gold_return_1"], both["gold"].pct_change())
@@ -205,7 +210,7 @@ def test_polars_and_numpy_integers(prices, indicators):
     ],
     ids=["zero", "constant", "negative", "huge", "tiny"],
 )
-def test_any_finite_number_is_a_price(values):
+def test_finite_prices_of_any_size(values):
     result = TrendFeatures().fit_transform(values)
     assert np.isfinite(result[60:]).all()
 
@@ -283,14 +288,14 @@ def test_several_tickers_raise(prices, by):
     assert closes.get_feature_names_out()[0] == "AAPL_return_1"
 
 
-def test_two_levels_without_a_close_are_columns_without_names():
+def test_two_column_levels_without_a_close_are_separate_prices():
     columns = pd.MultiIndex.from_product([["a", "b"], [1, 2]])
     features = TrendFeatures().fit(pd.DataFrame(np.ones((5, 4)), columns=columns))
     assert len(features.get_feature_names_out()) == 4 * 15
 
 
 @pytest.mark.parametrize("name", ["Adj Close", "adj_close", "adjClose", "Adj. Close"])
-def test_an_adjusted_close_adjusts_the_day(prices, indicators, name):
+def test_adjusted_close_adjusts_all_prices_of_the_day(prices, indicators, name):
     raw = pd.DataFrame(stocks.AAPL)
     raw = raw.set_index(pd.to_datetime(raw.pop("date")))
     for day in ("2000-06-21", "2005-02-28"):  # counted in old shares
@@ -302,7 +307,7 @@ def test_an_adjusted_close_adjusts_the_day(prices, indicators, name):
     assert_allclose(features.transform(raw[CUT:]), indicators[CUT:], atol=1e-9)
 
 
-def test_an_adjusted_close_alone_is_a_price_and_zeros_are_valid(prices):
+def test_adjusted_close_only_is_a_price_and_zeros_are_valid(prices):
     alone = prices[["close"]].set_axis(["Adj Close"], axis=1)
     assert TrendFeatures().fit(alone).get_feature_names_out()[0] == "Adj Close_return_1"
     zeros = pd.DataFrame(np.zeros((70, 3)), columns=["close", "adj close", "volume"])
@@ -337,7 +342,9 @@ def test_dates_out_of_order_repeated_or_missing(prices):
 
 
 @pytest.mark.parametrize("context", ["auto", "train"])
-def test_rows_that_follow_continue_the_training_rows(prices, indicators, context):
+def test_rows_that_continue_use_the_training_rows_as_context(
+    prices, indicators, context
+):
     features = make_features(context=context).fit(prices[:CUT])
     result = features.transform(prices[CUT:])
     assert_allclose(result, indicators[CUT:], atol=1e-9)
@@ -357,13 +364,13 @@ def test_rows_that_follow_continue_the_training_rows(prices, indicators, context
     ],
     ids=["numbers", "time zone", "periods", "differences", "fractions"],
 )
-def test_labels_of_every_type_show_what_follows(prices, indicators, reindex):
+def test_index_of_any_type_shows_that_rows_continue(prices, indicators, reindex):
     frame = reindex(prices)
     result = make_features().fit(frame[:CUT]).transform(frame[CUT:])
     assert_allclose(result, indicators[CUT:], atol=1e-9)
 
 
-def test_training_data_never_gets_its_own_end(prices, indicators):
+def test_training_rows_are_never_preceded_by_the_last_training_rows(prices, indicators):
     for context in ("auto", "train", "pad"):
         features = TrendFeatures(context=context)
         for rows in (prices, prices.to_numpy()):
@@ -384,8 +391,8 @@ def test_rows_from_within_training_never_see_its_end(prices, context, start):
         assert_array_equal(features.transform(prices[start:]), alone)
 
 
-def test_a_gap_is_not_bridged_unless_asked(prices, indicators):
-    later = prices[CUT + 10 :]  # more days than ever were between two training rows
+def test_gaps_are_bridged_with_context_train_only(prices, indicators):
+    later = prices[CUT + 10 :]  # more days than between any two training rows
     alone = TrendFeatures(context="pad").fit_transform(later)
     with pytest.warns(UserWarning, match="do not start right after"):
         result = TrendFeatures().fit(prices[:CUT]).transform(later)
@@ -396,7 +403,7 @@ def test_a_gap_is_not_bridged_unless_asked(prices, indicators):
     assert_allclose(bridged[400:], indicators[CUT + 10 + 400 :], atol=1e-8)
 
 
-def test_arrays_have_no_labels(prices, indicators):
+def test_arrays_cannot_show_that_rows_continue(prices, indicators):
     array = prices[["close"]].to_numpy()
     whole = TrendFeatures().fit_transform(array)
     with pytest.warns(UserWarning, match="context='train'"):
@@ -444,12 +451,12 @@ def test_fewer_training_rows_than_are_kept(prices, indicators):
     assert_allclose(result, indicators[20:], atol=1e-12)
 
 
-def test_one_training_row_shows_no_step(prices):
+def test_single_training_row_has_no_time_step(prices):
     with pytest.warns(UserWarning, match="do not start right after"):
         TrendFeatures().fit(prices[:1]).transform(prices[1:])
 
 
-def test_the_training_rows_are_not_shared(prices):
+def test_training_rows_are_copied(prices):
     array = prices[["close"]].to_numpy().copy()
     features = TrendFeatures(context="train").fit(array[:CUT])
     before = features.transform(array[CUT:])
@@ -460,7 +467,7 @@ def test_the_training_rows_are_not_shared(prices):
 # --- persistence and pipelines ---------------------------------------------------
 
 
-def test_copies_and_files_give_the_same(prices):
+def test_copies_give_the_same_features(prices):
     features = TrendFeatures().fit(prices[:CUT])
     expected = features.transform(prices[CUT:])
     dumped = skops.io.dumps(features)
@@ -475,7 +482,7 @@ def test_copies_and_files_give_the_same(prices):
     assert not hasattr(clone(features), "n_features_in_")
 
 
-def test_in_a_pipeline_with_names_to_the_end(prices):
+def test_pipeline_keeps_feature_names(prices):
     steps = make_pipeline(TrendFeatures(), StandardScaler())
     steps.set_output(transform="pandas")
     result = steps.fit_transform(prices)
@@ -484,7 +491,7 @@ def test_in_a_pipeline_with_names_to_the_end(prices):
 
 
 @pytest.mark.parametrize("axis", [0, 1])
-def test_an_index_of_several_levels_is_left_as_it_was(prices, axis):
+def test_multiindex_is_not_modified(prices, axis):
     X = prices[:100]
     keys = pd.MultiIndex.from_product([["x"], X.axes[axis]], names=["id", None])
     X = X.set_axis(keys, axis=axis)

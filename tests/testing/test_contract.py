@@ -65,7 +65,7 @@ class GlobalDraws(Centroid):
         return self
 
 
-class KeepsOldMeans(Centroid):
+class KeepsPreviousMeans(Centroid):
     def fit(self, X, y=None, sample_weight=None):
         old = getattr(self, "means_", None)
         super().fit(X, y, sample_weight)
@@ -155,12 +155,12 @@ class IgnoresWeights(Centroid):
         return np.ones(len(X))
 
 
-class StandsStill(Centroid):
+class PartialFitIgnoresRows(Centroid):
     def partial_fit(self, X, y=None, classes=None):
         return self if hasattr(self, "means_") else self.fit(X, y)
 
 
-class ColdStart(Centroid):
+class IgnoresWarmStart(Centroid):
     def __init__(self, random_state=None, warm_start=False):
         super().__init__(random_state)
         self.warm_start = warm_start
@@ -195,7 +195,7 @@ class ThreadLocal(Centroid):
 
 BROKEN = {
     GlobalDraws: "check_random_state_decides",
-    KeepsOldMeans: "check_refit_forgets",
+    KeepsPreviousMeans: "check_refit_forgets",
     LosesState: "check_copies_answer_equally",
     KeepsTensors: "check_pickle_holds_no_tensor",
     AcceptsWeights: "check_errors_name_the_argument",
@@ -208,14 +208,14 @@ BROKEN = {
     ScalesByBatch: "check_one_row_answers_as_in_a_batch",
     ForgetsNames: "check_data_frames",
     IgnoresWeights: "check_sample_weight",
-    StandsStill: "check_partial_fit_goes_on",
-    ColdStart: "check_warm_start_goes_on",
+    PartialFitIgnoresRows: "check_partial_fit_goes_on",
+    IgnoresWarmStart: "check_warm_start_goes_on",
     WrongNames: "check_set_output",
     ThreadLocal: "check_parallel_fits_are_equal",
 }
 
 
-def test_an_estimator_of_scikit_learn_alone_can_pass():
+def test_pure_scikit_learn_estimator_passes():
     check_estimator_contract(Centroid())
 
 
@@ -230,7 +230,7 @@ def test_broken_estimator_is_found(kind, name):
         torch.set_num_threads(threads)
 
 
-def test_the_first_failure_is_named():
+def test_first_failure_is_named():
     with pytest.raises(AssertionError, match="^check_sample_weight: sample_weight has"):
         check_estimator_contract(IgnoresWeights())
 
@@ -247,7 +247,7 @@ def test_expected_failures_must_exist():
         check_estimator_contract(Centroid(), expected_failed_checks={"check_luck": ""})
 
 
-def test_parameters_for_pytest():
+def test_parametrize_with_contract():
     def expected(estimator):
         return {"check_sample_weight": "all rows count the same"}
 
@@ -265,7 +265,7 @@ def test_parameters_for_pytest():
     assert marked == ["IgnoresWeights()-check_sample_weight"]
 
 
-def test_checks_are_those_that_apply():
+def test_checks_depend_on_the_methods_of_the_estimator():
     names = {c.func.__name__ for _, c in estimator_contract_checks(MLPClassifier())}
     assert {"check_history", "check_warm_start_goes_on"} <= names
     assert "check_set_output" not in names

@@ -10,7 +10,7 @@ import pytest
 from skdeep.testing import check_estimator_contract
 
 PAGE = Path(__file__).parents[2] / "docs" / "contributing" / "own_family.md"
-# Not the cells with options, which are hidden.
+# Cells with options are hidden on the page.
 CELL = re.compile(r"^```\{code-cell\}\n(?!:)(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -32,18 +32,18 @@ def namespace(cells, monkeypatch):
     return names
 
 
-def test_the_family_has_sixty_lines_of_code(cells):
+def test_family_has_about_sixty_lines_of_code(cells):
     assert sum(bool(line.strip()) for line in cells[0].splitlines()) <= 60
 
 
 @pytest.mark.parametrize("name", ["RadialBasisClassifier", "RadialBasisRegressor"])
-def test_the_family_keeps_the_contract(namespace, name):
+def test_family_passes_the_contract(namespace, name):
     kind = namespace[name]
     check_estimator_contract(kind(8, learning_rate_init=0.1, max_iter=5))
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_classifier_learns(namespace, cells):
+def test_classifier_learns(namespace, cells):
     names = dict(namespace)
     lines = cells[1].strip().splitlines()
     exec(
@@ -53,7 +53,7 @@ def test_the_classifier_learns(namespace, cells):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_regressor_learns(namespace):
+def test_regressor_learns(namespace):
     X = np.linspace(-2, 2, 100)[:, np.newaxis]
     y = np.sin(2 * X[:, 0])
     model = namespace["RadialBasisRegressor"](
@@ -64,5 +64,5 @@ def test_a_regressor_learns(namespace):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_the_checks_of_the_page_pass(namespace, cells):
+def test_checks_shown_on_the_page_pass(namespace, cells):
     exec(compile(cells[2], "page", "exec"), dict(namespace))

@@ -84,13 +84,13 @@ def assert_same_models(found, expected):
 
 
 @functools.cache
-def _all_alone():
+def _fits_one_by_one():
     return [fit_once(job) for job in jobs(23)]
 
 
-def alone(n=4):
-    """Return the models of the first jobs, fitted one after another."""
-    return _all_alone()[:n]
+def fit_one_by_one(n=4):
+    """Return the models of the first n jobs, fitted one after another."""
+    return _fits_one_by_one()[:n]
 
 
 @functools.cache

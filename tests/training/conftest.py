@@ -6,12 +6,15 @@ import warnings
 import pytest
 import torch
 
-from tests.training.populations import record_populations
+from tests.training.populations import (
+    record_chunks,
+    record_populations,
+)
 
 
 @pytest.fixture
 def populations(monkeypatch):
-    """The sizes of the populations trained so far."""
+    """The sizes of the populations that were trained so far."""
     return record_populations(monkeypatch)
 
 
@@ -47,3 +50,9 @@ def no_side_effects():
     assert str(_filters()) == filters
     assert torch.get_num_threads() == n_threads
     assert torch.equal(torch.random.get_rng_state(), generator)
+
+
+@pytest.fixture
+def chunks(monkeypatch):
+    """The number of fits in each chunk."""
+    return record_chunks(monkeypatch)

@@ -13,6 +13,7 @@ import torch
 from joblib import Parallel, delayed, parallel_config
 from sklearn.base import clone
 
+# Private: patched to record which fits are trained together.
 import skdeep.training._population as population
 import skdeep.training._scheduler as scheduler
 
@@ -23,7 +24,7 @@ TOLERANCES = {
 }
 
 
-def others_nightly(values, *kept):
+def mark_others_nightly(values, *kept):
     """Mark all values but some as nightly.
 
     The dense step of many networks with each loss and activation is compared with
@@ -60,7 +61,7 @@ def n_cores(count):
         torch.set_num_threads(before)
 
 
-def together(function, *, seconds=120, cores=1, **options):
+def run_in_backend(function, *, seconds=300, cores=1, **options):
     """Call a function with the backend; fail, and show all stacks, if it hangs."""
     with n_cores(cores):
         return _watched(function, seconds, options)
@@ -97,9 +98,11 @@ def _stacks():
     )
 
 
-def fit_together(jobs, run=fit_once, **options):
+def fit_in_backend(jobs, run=fit_once, **options):
     """Run the jobs in parallel calls of the backend."""
-    return together(lambda: Parallel()(delayed(run)(job) for job in jobs), **options)
+    return run_in_backend(
+        lambda: Parallel()(delayed(run)(job) for job in jobs), **options
+    )
 
 
 def record_chunks(monkeypatch):
@@ -162,10 +165,10 @@ def _assert_close(one, two, close):
         np.testing.assert_allclose(one, two, **close)
 
 
-def assert_together_as_apart(jobs, run=fit_once, **options):
+def assert_same_as_separate_fits(jobs, run=fit_once, **options):
     """Compare fits in the backend with the same fits one after another."""
     expected = [run(job) for job in jobs]
-    found = fit_together(jobs, run, **options)
+    found = fit_in_backend(jobs, run, **options)
     for one, two, job in zip(found, expected, jobs, strict=True):
         assert_same_fit(one, two, job.X)
     return found

@@ -1,7 +1,5 @@
 """scikit-learn's searches in the joblib backend: same results, no side effects."""
 
-import functools
-import gc
 import pickle
 import threading
 
@@ -9,9 +7,6 @@ import numpy as np
 import pytest
 import torch
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
-from joblib.parallel import BACKENDS
-from sklearn import config_context, get_config
-from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import (
     BaggingClassifier,
@@ -21,7 +16,6 @@ from sklearn.ensemble import (
 )
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import make_scorer
 from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
@@ -37,15 +31,16 @@ from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
 from skorch.callbacks import Callback
 
+# Private: the limit of active jobs is lowered, so that few jobs reach it.
 import skdeep.training._backend as backend
-from skdeep import MLPRegressor, ModuleClassifier, OptunaSearchCV
+from skdeep import ModuleClassifier, OptunaSearchCV
 from tests.training.backend_cases import (
     GRID,
     X,
-    alone,
     assert_close,
     assert_same_models,
     fit_all,
+    fit_one_by_one,
     fitted,
     grid,
     jobs,
@@ -56,7 +51,7 @@ from tests.training.backend_cases import (
     searched,
     y,
 )
-from tests.training.populations import Job, fit_once, together
+from tests.training.populations import Job, fit_once, run_in_backend
 
 pytestmark = [
     pytest.mark.usefixtures("no_side_effects"),
@@ -64,7 +59,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:lbfgs failed to converge:UserWarning"),
     pytest.mark.filterwarnings("ignore:One or more of the test scores:UserWarning"),
 ]
-
 
 # Each call, and the minimum size of its largest population.
 CALLS = {
@@ -208,8 +202,7 @@ CALLS = {
     ),
 }
 
-
-# Much like the others in how they use joblib.
+# They use joblib in much the same way as the others.
 NIGHTLY = {
     "BaggingClassifier of some columns",
     "OneVsOneClassifier",
@@ -231,7 +224,7 @@ def test_same_results(name, cores, populations):
     call, n_together = CALLS[name]
     expected = call()
     assert populations == []
-    found = together(call, cores=cores)
+    found = run_in_backend(call, cores=cores)
     # Calibration and the like magnify rounding.
     assert_close(found, expected, rtol=1e-6, atol=1e-8)
     assert max(populations, default=0) >= n_together
@@ -241,33 +234,33 @@ def test_same_results(name, cores, populations):
     "name",
     ["GridSearchCV", "BaggingClassifier", "a search in cross-validation"],
 )
-def test_same_bits_on_every_run(name, cores):
+def test_results_are_bit_identical_on_every_run(name, cores):
     call, _ = CALLS[name]
-    first, second = (together(call, cores=cores) for _ in range(2))
+    first, second = (run_in_backend(call, cores=cores) for _ in range(2))
     for one, two in zip(numbers_of(first), numbers_of(second), strict=True):
         np.testing.assert_array_equal(one, two)
 
 
 def test_refits_of_nested_searches_form_a_population(populations):
-    """They all start when the fits of all inner folds have ended."""
+    """All refits start when the fits of all inner folds have ended."""
 
     def scores():
         return cross_val_score(grid(), X, y, cv=3)
 
     for _ in range(2):
-        together(scores)
+        run_in_backend(scores)
         assert populations == [12, 3]
         populations.clear()
 
 
 def test_fitted_searches_are_pickled():
-    search = together(lambda: grid().fit(X, y))
+    search = run_in_backend(lambda: grid().fit(X, y))
     copy = pickle.loads(pickle.dumps(search))
     np.testing.assert_array_equal(copy.predict_proba(X), search.predict_proba(X))
     assert "skdeep.training._backend" not in str(pickle.dumps(search))
 
 
-def test_a_backend_by_name():
+def test_backend_by_name():
     found = Parallel(backend="skdeep")(delayed(fit_once)(job) for job in jobs())
     for one, job in zip(found, jobs(), strict=True):
         np.testing.assert_allclose(
@@ -309,22 +302,22 @@ def test_number_of_jobs_bounds_the_population(populations, n_jobs, where):
         return Parallel(**options)(delayed(counted)(job) for job in jobs(10))
 
     if where == "Parallel":
-        found = together(lambda: run(n_jobs=n_jobs))
+        found = run_in_backend(lambda: run(n_jobs=n_jobs))
     else:
-        found = together(run, n_jobs=n_jobs)
-    assert_same_models(found, alone(10))
+        found = run_in_backend(run, n_jobs=n_jobs)
+    assert_same_models(found, fit_one_by_one(10))
     bound = n_jobs if n_jobs is not None and 0 < n_jobs < 10 else 10
     assert counted.most == bound
     assert max(populations, default=1) == bound
 
 
 def test_number_of_jobs_of_a_search(populations):
-    found = together(lambda: searched(grid(cv=5, n_jobs=4)))
+    found = run_in_backend(lambda: searched(grid(cv=5, n_jobs=4)))
     assert_close(found, searched(grid(cv=5)))
     assert max(populations) == 4
 
 
-def test_number_of_jobs_outlasts_another_call():
+def test_number_of_jobs_is_kept_after_another_call():
     """A Parallel in a with block keeps its bound when there is another one."""
     counted = Counted()
 
@@ -334,12 +327,12 @@ def test_number_of_jobs_outlasts_another_call():
             fit_all()
             return first + parallel(delayed(counted)(job) for job in jobs())
 
-    assert_same_models(together(run), alone() * 2)
+    assert_same_models(run_in_backend(run), fit_one_by_one() * 2)
     assert counted.most == 2
 
 
 def test_number_of_outer_jobs_bounds_nested_calls(populations):
-    found = together(lambda: cross_val_score(grid(), X, y, cv=3, n_jobs=2))
+    found = run_in_backend(lambda: cross_val_score(grid(), X, y, cv=3, n_jobs=2))
     assert_close(found, nested_scores(cv=3))
     assert max(populations) == 8
 
@@ -353,22 +346,22 @@ def test_number_of_outer_jobs_bounds_nested_calls(populations):
     ],
     ids=["Parallel", "GridSearchCV", "BaggingClassifier"],
 )
-def test_zero_jobs(call):
+def test_zero_jobs_raise(call):
     with pytest.raises(ValueError, match="n_jobs == 0 in Parallel has no meaning"):
-        together(call)
+        run_in_backend(call)
     with pytest.raises(ValueError, match="n_jobs == 0"):
-        together(fit_all, n_jobs=0)
+        run_in_backend(fit_all, n_jobs=0)
 
 
 def test_number_of_active_jobs_is_limited(monkeypatch, populations):
-    """Very many jobs do not all have a thread at the same time."""
+    """The number of threads is bounded even for very many jobs."""
     monkeypatch.setattr(backend, "_MAX_ACTIVE_JOBS", 5)
-    assert_same_models(together(lambda: fit_all(23)), alone(23))
+    assert_same_models(run_in_backend(lambda: fit_all(23)), fit_one_by_one(23))
     assert max(populations) == 5
 
 
 def test_huge_number_of_jobs():
-    """Callers divide their work by the number of jobs."""
+    """scikit-learn divides its work by the number of jobs."""
     for n_jobs in (10**6, 10**30):
         with parallel_config(backend="skdeep", n_jobs=n_jobs):
             assert effective_n_jobs(n_jobs) <= 1024
@@ -380,7 +373,7 @@ def squares(n):
 
 
 def test_no_tasks():
-    assert together(lambda: Parallel()([])) == []
+    assert run_in_backend(lambda: Parallel()([])) == []
 
 
 def test_calls_in_one_block(populations):
@@ -389,39 +382,41 @@ def test_calls_in_one_block(populations):
         with Parallel() as parallel:
             return [*first, *fit_all(3, parallel), *fit_all(2, parallel)]
 
-    assert_same_models(together(run), [*alone(), *alone(3), *alone(2)])
+    assert_same_models(
+        run_in_backend(run), [*fit_one_by_one(), *fit_one_by_one(3), *fit_one_by_one(2)]
+    )
     assert populations == [4, 3, 2]
 
 
 def test_jobs_in_batches():
-    found = together(lambda: fit_all(7, Parallel(batch_size=3)))
-    assert_same_models(found, alone(7))
+    found = run_in_backend(lambda: fit_all(7, Parallel(batch_size=3)))
+    assert_same_models(found, fit_one_by_one(7))
 
 
 @pytest.mark.parametrize("pre_dispatch", ["all", 1, 2, "n_jobs"])
 def test_dispatch_in_advance(pre_dispatch):
-    found = together(lambda: fit_all(6, Parallel(3, pre_dispatch=pre_dispatch)))
-    assert_same_models(found, alone(6))
+    found = run_in_backend(lambda: fit_all(6, Parallel(3, pre_dispatch=pre_dispatch)))
+    assert_same_models(found, fit_one_by_one(6))
 
 
 # -- memory ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("budget", [0, -1, "2GB", 1.5, float("inf"), True, [1]])
-def test_bad_memory_budget(budget):
+def test_invalid_memory_budget(budget):
     with pytest.raises(ValueError, match="memory_budget must be"):
-        together(fit_all, memory_budget=budget)
+        run_in_backend(fit_all, memory_budget=budget)
 
 
 def test_unknown_option():
     with pytest.raises(TypeError, match="color"):
-        together(fit_all, color="blue")
+        run_in_backend(fit_all, color="blue")
 
 
 @pytest.mark.parametrize("budget", [1, 60_000, 2**40, np.int64(10**9), None])
 def test_memory_budget_splits_a_population(cores, populations, budget):
-    found = together(lambda: fit_all(12), memory_budget=budget, cores=cores)
-    assert_same_models(found, alone(12))
+    found = run_in_backend(lambda: fit_all(12), memory_budget=budget, cores=cores)
+    assert_same_models(found, fit_one_by_one(12))
     # While no fit waits, each core may start a job.
     least, most = {1: (1, cores), 60_000: (2, 6)}.get(budget, (12, 12))
     assert least <= max(populations) <= most
@@ -430,7 +425,7 @@ def test_memory_budget_splits_a_population(cores, populations, budget):
 
 @pytest.mark.parametrize("budget", [1, 60_000])
 def test_memory_budget_and_nested_searches(cores, budget):
-    found = together(
+    found = run_in_backend(
         lambda: cross_val_score(grid(), X, y, cv=2), memory_budget=budget, cores=cores
     )
     np.testing.assert_allclose(found, nested_scores())
@@ -453,10 +448,10 @@ def test_other_estimators(cores, n_jobs):
         scores = [cross_val_score(m, X, y, **options) for m in models.values()]
         return scores + fitted(voting)
 
-    assert_close(together(lambda: call(n_jobs), cores=cores), call(1))
+    assert_close(run_in_backend(lambda: call(n_jobs), cores=cores), call(1))
 
 
-def test_a_forest_in_a_job_needs_no_threads_of_its_own(monkeypatch):
+def test_forest_in_a_job_starts_no_threads(monkeypatch):
     started, start = [], threading.Thread.start
 
     def counted(thread):
@@ -465,7 +460,7 @@ def test_a_forest_in_a_job_needs_no_threads_of_its_own(monkeypatch):
 
     monkeypatch.setattr(threading.Thread, "start", counted)
     forest = RandomForestClassifier(20, random_state=0)
-    together(lambda: cross_val_score(forest, X, y, cv=3))
+    run_in_backend(lambda: cross_val_score(forest, X, y, cv=3))
     assert started.count("skdeep") == 3
 
 
@@ -489,7 +484,7 @@ def test_modules_that_draw_from_global_generators(cores):
             return_estimator=True,
         )
 
-    assert_close(together(call, cores=cores), call())
+    assert_close(run_in_backend(call, cores=cores), call())
 
 
 class FitsAnother(Callback):
@@ -503,7 +498,7 @@ def test_a_fit_within_a_fit(cores):
     """Fits with callbacks take turns to use torch's generators, without a deadlock."""
     model = network(callbacks=[FitsAnother()])
     jobs = [Job(model, X[:n], y[:n]) for n in (120, 130, 140)]
-    found = together(
+    found = run_in_backend(
         lambda: Parallel()(
             delayed(fit_once)(job) for job in [*jobs, Job(network(), X, y)]
         ),
@@ -522,7 +517,7 @@ class CrossValidates(Callback):
 def test_a_search_within_a_fit(cores):
     model = network(callbacks=[CrossValidates()])
     jobs = [Job(model, X[:n], y[:n]) for n in (120, 130, 140)]
-    found = together(
+    found = run_in_backend(
         lambda: Parallel()(delayed(fit_once)(job) for job in jobs), cores=cores
     )
     assert_same_models(found, [fit_once(job) for job in jobs])
@@ -542,195 +537,12 @@ class Hook:
         return False
 
 
-def test_a_fit_within_an_epochs_end(cores):
+def test_a_fit_within_a_scikit_learn_callback(cores):
     def run(n):
         return network().set_callbacks(Hook()).fit(X[:n], y[:n])
 
     sizes = (120, 130, 140)
-    found = together(lambda: Parallel()(delayed(run)(n) for n in sizes), cores=cores)
-    assert_same_models(found, [run(n) for n in sizes])
-
-
-# -- configuration and environment -----------------------------------------------------
-
-
-def scores_of_fold(fold):
-    return cross_val_score(grid(), X[fold::2], y[fold::2], cv=2)
-
-
-@functools.cache
-def scores_of_folds():
-    return [scores_of_fold(fold) for fold in range(2)]
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        pytest.param({"backend": "skdeep"}, marks=pytest.mark.nightly),
-        {"backend": "skdeep", "memory_budget": 1},
-        {"backend": "threading", "n_jobs": 2},
-        pytest.param({"n_jobs": 2}, marks=pytest.mark.nightly),
-        {"n_jobs": 1},
-    ],
-    ids=str,
-)
-def test_another_configuration_in_a_job(cores, options):
-    def run(fold):
-        with parallel_config(**options):
-            return scores_of_fold(fold)
-
-    expected = scores_of_folds()
-    found = together(
-        lambda: Parallel()(delayed(run)(fold) for fold in range(2)), cores=cores
+    found = run_in_backend(
+        lambda: Parallel()(delayed(run)(n) for n in sizes), cores=cores
     )
-    np.testing.assert_allclose(found, expected)
-
-
-def test_fits_outside_of_jobs_and_after_them():
-    """Outside of parallel calls, the backend has no effect."""
-
-    def run():
-        before = [fit_once(job) for job in jobs()]
-        fit_all()
-        return before, [fit_once(job) for job in jobs()]
-
-    for models in together(run):
-        assert_same_models(models, alone())
-
-
-def test_any_bit_generator(populations):
-    rng = np.random.RandomState(np.random.PCG64(0))
-    expected = cross_val_score(network(random_state=rng), X, y, cv=4)
-    found = together(lambda: cross_val_score(network(random_state=rng), X, y, cv=4))
-    np.testing.assert_allclose(found, expected)
-    assert populations == [4]
-
-
-def test_nothing_is_left_for_the_garbage_collector(cores):
-    """Networks and data are freed without cycles."""
-    gc.collect()
-    gc.disable()
-    try:
-        together(lambda: cross_val_score(network(), X, y, cv=12), cores=cores)
-        # A fit has about 400 objects; joblib itself leaves a few for each call.
-        assert gc.collect() < 100
-    finally:
-        gc.enable()
-
-
-def test_two_schedulers_at_once(cores):
-    """Each thread of a user has its own scheduler."""
-    found = {}
-
-    def run(i):
-        with parallel_config(backend="skdeep"):
-            for _ in range(2):
-                found[i] = cross_val_score(grid(), X, y, cv=2)
-
-    def both():
-        threads = [threading.Thread(target=run, args=[i]) for i in range(2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    together(both, cores=cores)
-    assert len(found) == 2
-    for scores in found.values():
-        np.testing.assert_allclose(scores, nested_scores())
-
-
-def test_one_backend_in_two_threads(cores):
-    """An instance that two threads share keeps their calls apart."""
-    backend, found = BACKENDS["skdeep"](), {}
-
-    def run(i):
-        with parallel_config(backend=backend):
-            for _ in range(2):
-                found[i] = cross_val_score(grid(), X, y, cv=2 + i)
-
-    def both():
-        threads = [threading.Thread(target=run, args=[i]) for i in range(2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    together(both, cores=cores)
-    for i in range(2):
-        np.testing.assert_allclose(found[i], nested_scores(cv=2 + i))
-
-
-def setting_as_score(model, X, y):
-    return float(get_config()["assume_finite"]) + get_config()["working_memory"]
-
-
-def test_settings_of_scikit_learn_hold_in_the_jobs():
-    def scores(model):
-        with config_context(assume_finite=True, working_memory=77):
-            return cross_val_score(model, X, y, cv=3, scoring=setting_as_score)
-
-    assert together(lambda: scores(network())).tolist() == [78.0] * 3
-    nested = BaggingClassifier(network(), 2, random_state=0)
-    assert together(lambda: scores(nested)).tolist() == [78.0] * 3
-
-
-def test_metadata_routing():
-    weight = np.random.default_rng(0).uniform(size=len(X))
-
-    def call():
-        with config_context(enable_metadata_routing=True):
-            model = network().set_fit_request(sample_weight=True)
-            model.set_score_request(sample_weight=True)
-            scorer = make_scorer(weighted_accuracy)
-            scorer.set_score_request(sample_weight=True)
-            options = {"params": {"sample_weight": weight}, "return_estimator": True}
-            return [
-                cross_validate(model, X, y, cv=3, **options),
-                cross_validate(
-                    GridSearchCV(model, {"alpha": [0.0, 1.0]}, scoring=scorer, cv=2),
-                    X,
-                    y,
-                    cv=2,
-                    **options,
-                ),
-            ]
-
-    assert_close(together(call), call())
-
-
-def weighted_accuracy(y, predicted, sample_weight):
-    return np.average(y == predicted, weights=sample_weight)
-
-
-def test_fit_parameters_of_scikit_learn():
-    weight = np.random.default_rng(0).uniform(size=len(X))
-
-    def call():
-        params = {"mlpclassifier__sample_weight": weight}
-        return [
-            cross_validate(pipeline(), X, y, params=params)["test_score"],
-            grid().fit(X, y, **params).cv_results_,
-        ]
-
-    assert_close(together(call), call())
-
-
-def test_regressors(populations):
-    def call():
-        model = MLPRegressor(hidden_layer_sizes=(4,), max_iter=5, random_state=0)
-        search = GridSearchCV(model, {"alpha": [0.0, 1.0]}, cv=3)
-        return search.fit(X, X[:, 0]).cv_results_["mean_test_score"]
-
-    assert_close(together(call), call())
-    assert populations == [6]
-
-
-def test_clones_and_parameters_are_left_alone():
-    model = pipeline()
-    before = str(model.get_params())
-    together(lambda: cross_val_score(model, X, y))
-    assert str(model.get_params()) == before
-    assert str(clone(model)) == str(model)
-    with pytest.raises(Exception, match="not fitted"):
-        model.predict(X)
+    assert_same_models(found, [run(n) for n in sizes])

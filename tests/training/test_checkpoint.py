@@ -63,7 +63,7 @@ class Annealed(nn.Module):
 
 
 class ScaledLoss(nn.Module):
-    """A loss with a parameter of its own."""
+    """A loss with a trainable parameter."""
 
     def __init__(self):
         super().__init__()
@@ -242,7 +242,7 @@ def test_resume_after_ctrl_c(tmp_path):
     assert_equal_to_the_bit(found, make().fit(X, y))
 
 
-# -- other data and parameters -------------------------------------------------------
+# -- other data and parameters ---------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_resume_after_ctrl_c(tmp_path):
         ({"solver": torch.optim.Adam}, (X, y), "solver"),
     ],
 )
-def test_the_checkpoint_of_another_fit(tmp_path, change, data, message):
+def test_checkpoint_of_another_fit_raises(tmp_path, change, data, message):
     make, path = MODELS["dense"], tmp_path / "fit.ckpt"
     make().set_callbacks(Checkpoint(path)).fit(X, y)
     before = path.read_bytes()
@@ -268,7 +268,7 @@ def test_the_checkpoint_of_another_fit(tmp_path, change, data, message):
     assert not hasattr(model, "n_iter_")
 
 
-def test_other_sample_weights_or_validation_rows(tmp_path):
+def test_other_sample_weights_or_validation_rows_raise(tmp_path):
     make, path = MODELS["dense"], tmp_path / "fit.ckpt"
     weight = np.ones(90)
     make().set_callbacks(Checkpoint(path)).fit(X, y, weight, X[:9], y[:9])
@@ -288,7 +288,7 @@ class OtherWidth(Annealed):
         self.extra = nn.Linear(self.width, 2)
 
 
-def test_a_module_whose_code_has_changed(tmp_path, monkeypatch):
+def test_module_with_changed_code_raises(tmp_path, monkeypatch):
     path = tmp_path / "fit.ckpt"
 
     def model():
@@ -301,13 +301,13 @@ def test_a_module_whose_code_has_changed(tmp_path, monkeypatch):
         model().fit(X, y)
 
 
-def test_verbose_may_change(tmp_path, capsys):
+def test_verbose_may_differ(tmp_path, capsys):
     make, path = MODELS["dense"], tmp_path / "fit.ckpt"
     make().set_callbacks(Checkpoint(path)).fit(X, y)
     make().set_params(verbose=True).set_callbacks(Checkpoint(path)).fit(X, y)
 
 
-# -- in cross-validation and searches ------------------------------------------------
+# -- in cross-validation and searches --------------------------------------------------
 
 
 def test_clones_have_separate_files(tmp_path):
@@ -325,7 +325,7 @@ def test_clones_have_separate_files(tmp_path):
     assert sorted(tmp_path.iterdir()) == first
 
 
-def test_a_killed_search_trains_only_what_is_left(tmp_path):
+def test_killed_search_skips_finished_fits(tmp_path):
     path = tmp_path / "fit.ckpt"
     grid = {"alpha": [1e-4, 1.0]}
 
@@ -352,7 +352,7 @@ def test_unpickled_copies_have_separate_files(tmp_path):
 
 
 @pytest.mark.nightly
-def test_in_other_processes(tmp_path):
+def test_checkpoints_in_other_processes(tmp_path):
     model = MODELS["module"]().set_callbacks(Checkpoint(tmp_path / "fit.ckpt"))
     scores = cross_val_score(model, X, y, cv=2, n_jobs=2)
     assert len(list(tmp_path.glob("fit-*.ckpt"))) == 2
@@ -361,7 +361,7 @@ def test_in_other_processes(tmp_path):
     )
 
 
-# -- files ---------------------------------------------------------------------------
+# -- files -----------------------------------------------------------------------------
 
 
 def test_other_files_are_not_overwritten(tmp_path):
@@ -373,7 +373,7 @@ def test_other_files_are_not_overwritten(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["cut", "byte"])
-def test_a_damaged_file(tmp_path, damage):
+def test_damaged_file_raises(tmp_path, damage):
     make, path = MODELS["dense"], tmp_path / "fit.ckpt"
     make().set_callbacks(Checkpoint(path)).fit(X, y)
     data = bytearray(path.read_bytes())
@@ -386,7 +386,7 @@ def test_a_damaged_file(tmp_path, damage):
         make().set_callbacks(Checkpoint(path)).fit(X, y)
 
 
-def test_a_folder_that_cannot_be_made(tmp_path):
+def test_folder_that_cannot_be_created(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(OSError, match="checkpoint .* cannot be written"):
@@ -403,14 +403,14 @@ def test_a_folder_that_cannot_be_made(tmp_path):
         ("", "must name a file"),
     ],
 )
-def test_bad_paths(path, message):
+def test_invalid_paths(path, message):
     with pytest.raises(ValueError, match=f"path must name a file.*{message}|path must"):
         Checkpoint(path)
     with pytest.raises(TypeError, match="path must be a str or path-like, got 3"):
         Checkpoint(3)
 
 
-def test_a_folder_made_after_the_checkpoint(tmp_path):
+def test_folder_created_after_the_checkpoint(tmp_path):
     checkpoint = Checkpoint(tmp_path / "x")
     (tmp_path / "x").mkdir()
     with pytest.raises(ValueError, match="a folder"):
@@ -461,11 +461,11 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path):
     assert_equal_to_the_bit(resumed, make().fit(X, y))
 
 
-# -- bad use -------------------------------------------------------------------------
+# -- bad use ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("every", [0, -1, 1.5, True, "2"])
-def test_bad_every(every):
+def test_invalid_every(every):
     with pytest.raises(ValueError, match="every must be an int >= 1"):
         Checkpoint("x", every)
 
@@ -508,7 +508,7 @@ def fit_in_a_fork(make, checkpoint, result):
 @pytest.mark.parametrize(
     "name", [pytest.param("dense", marks=pytest.mark.nightly), "module"]
 )
-def test_kill_9(tmp_path, name):
+def test_fits_killed_by_sigkill_are_resumed(tmp_path, name):
     def make():
         return MODELS[name]().set_params(max_iter=60, n_iter_no_change=60, tol=0)
 

@@ -1,4 +1,4 @@
-"""Models without given targets, built from the classes of ``skdeep.training``.
+"""Models without targets, built from the classes of ``skdeep.training``.
 
 Each is written as its author would write it, from ``skdeep.training`` alone; a test
 counts the lines.
@@ -101,7 +101,7 @@ def test_a_linear_autoencoder_finds_the_principal_components(options):
     with torch.no_grad():
         error = (network(x) - x).square().sum(1).mean().item()
     assert error == pytest.approx(best.sum(1).mean(), rel=0.01)
-    assert error >= best.sum(1).mean() * (1 - 1e-9)  # nothing linear does better
+    assert error >= best.sum(1).mean() * (1 - 1e-9)  # the optimum of all linear models
     assert state.history[-1]["train_loss"] == pytest.approx(error, rel=0.01)
 
 
@@ -124,16 +124,16 @@ class NoiseAndRows(Source):
         return Batch((noise,), real)
 
 
-class Deceive(Objective):
-    """Low if the discriminator classifies generated rows as real."""
+class GeneratorObjective(Objective):
+    """The generator's loss: low if generated rows are classified as real."""
 
     def losses(self, networks, batch):
         fake = networks["generator"](*batch.inputs)
         return F.softplus(-networks["discriminator"](fake))[:, 0]
 
 
-class TellApart(Objective):
-    """Low if real rows have high scores and generated rows low ones."""
+class DiscriminatorObjective(Objective):
+    """The discriminator's loss: low if real rows score high and generated rows low."""
 
     def losses(self, networks, batch):
         fake, judge = networks["generator"](*batch.inputs), networks["discriminator"]
@@ -141,8 +141,8 @@ class TellApart(Objective):
 
 
 def fit_adversaries(real, **options):
-    generator = Learner(layers(1, 1), Deceive(), "generator")
-    discriminator = Learner(layers(1, 16, 1), TellApart(), "discriminator")
+    generator = Learner(layers(1, 1), GeneratorObjective(), "generator")
+    discriminator = Learner(layers(1, 16, 1), DiscriminatorObjective(), "discriminator")
     task = Task(
         [generator, discriminator], NoiseAndRows(real), TrainingOptions(**options)
     )
@@ -177,7 +177,7 @@ def test_a_generator_learns_a_gaussian_from_its_discriminator():
     )
 
 
-# -- (c) rows made anew in each epoch by the present network ---------------------------
+# -- (c) rows simulated in each epoch with the current network -------------------------
 
 CAPITAL_SHARE, PATIENCE = 0.36, 0.9
 
@@ -230,7 +230,7 @@ def fit_economy(**options):
     return network, source, train(Task([learner], source, TrainingOptions(**options)))
 
 
-def test_a_policy_is_solved_on_states_that_it_leads_to():
+def test_policy_is_solved_on_its_own_simulated_states():
     """With logarithmic utility, a fixed share is saved (Brock & Mirman, 1972)."""
     network, source, state = fit_economy(
         learning_rate_init=0.05,
@@ -257,7 +257,7 @@ def test_skorch_callbacks_need_a_loss_between_outputs_and_targets():
         train(task)
 
 
-# -- (d) rows that are changed in training only ----------------------------------------
+# -- (d) augmentation in training only -------------------------------------------------
 
 
 class Mirrored(Source):
@@ -317,10 +317,10 @@ def test_rows_are_augmented_in_training_only():
     assert state.history[-1]["valid_loss"] == pytest.approx(valid, rel=1e-9)
 
 
-# -- (e) an objective with parameters of its own ---------------------------------------
+# -- (e) an objective with trainable parameters ----------------------------------------
 
 
-class GaussianWithOneDeviation(Objective):
+class GaussianWithLearnedDeviation(Objective):
     """The negative log-likelihood of a normal distribution with learned deviation."""
 
     def __init__(self):
@@ -348,7 +348,7 @@ class Pairs(Source):
 
 
 def fit_gaussian(x, y, valid=None, **options):
-    network, objective = layers(x.shape[1], 1), GaussianWithOneDeviation()
+    network, objective = layers(x.shape[1], 1), GaussianWithLearnedDeviation()
     task = Task(
         [Learner(network, objective)],
         Pairs(x, y),
@@ -373,7 +373,7 @@ def noisy_line(n_rows=80, sd=0.3):
     ],
     ids=["adam", "lbfgs"],
 )
-def test_parameters_of_an_objective_are_trained_too(options):
+def test_parameters_of_an_objective_are_trained(options):
     x, y = noisy_line()
     network, objective, _ = fit_gaussian(x, y, n_iter_no_change=FOREVER, **options)
     design = np.c_[x, np.ones(len(x))]
@@ -392,7 +392,7 @@ def test_early_stopping_restores_the_parameters_of_the_objective():
     valid = Pairs(x, y - 3 * x[:, :1])
     seen = []
 
-    network, objective = layers(2, 1), GaussianWithOneDeviation()
+    network, objective = layers(2, 1), GaussianWithLearnedDeviation()
     task = Task(
         [Learner(network, objective)],
         Pairs(x, y),
@@ -415,12 +415,12 @@ def test_early_stopping_restores_the_parameters_of_the_objective():
     assert loss.mean().item() == pytest.approx(min(losses), rel=1e-9)
 
 
-def test_parameters_of_the_objective_are_averaged_too():
+def test_parameters_of_an_objective_are_averaged():
     x, y = noisy_line()
     network, objective, _ = fit_gaussian(
         x, y, solver="sgd", momentum=0.0, max_iter=3, weight_averaging=0.5
     )
-    reference, own = layers(2, 1), GaussianWithOneDeviation()
+    reference, own = layers(2, 1), GaussianWithLearnedDeviation()
     tensors = [*reference.parameters(), own.log_sd]
     average = [tensor.detach().clone() for tensor in tensors]
     optimizer = torch.optim.SGD(tensors, 1e-3)
@@ -436,10 +436,10 @@ def test_parameters_of_the_objective_are_averaged_too():
         torch.testing.assert_close(one.detach(), two, rtol=1e-9, atol=1e-12)
 
 
-# -- (f) two learners, each with options of its own ------------------------------------
+# -- (f) two learners with different options -------------------------------------------
 
 
-class ErrorOf(Objective):
+class SquaredErrorOf(Objective):
     """The squared error of one of the networks."""
 
     def __init__(self, name):
@@ -449,9 +449,9 @@ class ErrorOf(Objective):
         return (networks[self.name](*batch.inputs) - batch.target).square().sum(1)
 
 
-def fit_two(x, y, options, others, valid=None, **arguments):
-    one = Learner(layers(2, 1), ErrorOf("one"), "one")
-    two = Learner(layers(2, 1), ErrorOf("two"), "two", others)
+def fit_two_learners(x, y, options, others, valid=None, **arguments):
+    one = Learner(layers(2, 1), SquaredErrorOf("one"), "one")
+    two = Learner(layers(2, 1), SquaredErrorOf("two"), "two", others)
     task = Task([one, two], Pairs(x, y), options, valid=valid, **arguments)
     return one.module, two.module, train(task)
 
@@ -460,7 +460,7 @@ def fit_two(x, y, options, others, valid=None, **arguments):
 def test_learners_have_separate_solvers_and_rates(learning_rate):
     x, y = noisy_line()
     common = dict(batch_size=20, max_iter=5, shuffle=False)
-    one, two, state = fit_two(
+    one, two, state = fit_two_learners(
         x,
         y,
         TrainingOptions(
@@ -529,8 +529,8 @@ def test_early_stopping_restores_all_learners(early_stopping):
         n_iter_no_change=5,
         early_stopping=early_stopping,
     )
-    one = Learner(layers(2, 1), ErrorOf("one"), "one")
-    two = Learner(layers(2, 1), ErrorOf("two"), "two")
+    one = Learner(layers(2, 1), SquaredErrorOf("one"), "one")
+    two = Learner(layers(2, 1), SquaredErrorOf("two"), "two")
     parameters = [*one.module.parameters(), *two.module.parameters()]
     task = Task(
         [one, two],
@@ -559,8 +559,8 @@ def test_validation_of_networks_with_different_inputs():
     x = torch.from_numpy(np.random.RandomState(0).normal(3.0, 0.5, (3000, 1)))
     task = Task(
         [
-            Learner(layers(3, 1), Deceive(), "generator"),
-            Learner(layers(1, 4, 1), TellApart(), "discriminator"),
+            Learner(layers(3, 1), GeneratorObjective(), "generator"),
+            Learner(layers(1, 4, 1), DiscriminatorObjective(), "discriminator"),
         ],
         Wide(x),
         TrainingOptions(max_iter=2, early_stopping="loss"),
@@ -569,16 +569,16 @@ def test_validation_of_networks_with_different_inputs():
     assert np.isfinite([record["valid_loss"] for record in train(task).history]).all()
 
 
-def test_averaged_weights_of_the_second_learner_alone_are_kept():
+def test_averaged_weights_of_the_second_learner_only_are_kept():
     x, y = noisy_line()
     common = dict(solver="sgd", momentum=0.0, max_iter=4, learning_rate_init=0.05)
-    _, averaged, _ = fit_two(
+    _, averaged, _ = fit_two_learners(
         x,
         y,
         TrainingOptions(**common),
         TrainingOptions(weight_averaging=0.9, **common),
     )
-    latest, same, _ = fit_two(
+    latest, same, _ = fit_two_learners(
         x,
         y,
         TrainingOptions(weight_averaging=0.9, **common),
@@ -588,13 +588,13 @@ def test_averaged_weights_of_the_second_learner_alone_are_kept():
     torch.testing.assert_close(averaged[0].weight, same[0].weight)
 
 
-# -- (g) the gradient between computing it and stepping --------------------------------
+# -- (g) a hook between gradient and step ----------------------------------------------
 
 
 def train_shards(shards, y_shards, **options):
     """Train a copy on each shard, in threads that average their gradients."""
     learners = [Learner(layers(2, 4, 1), SquaredError()) for _ in shards]
-    meet = threading.Barrier(len(shards), timeout=20)
+    meet = threading.Barrier(len(shards), timeout=120)
 
     def average(learner):
         meet.wait()
@@ -643,7 +643,7 @@ def test_gradients_averaged_over_shards_are_those_of_all_rows(max_grad_norm):
             torch.testing.assert_close(p, q, rtol=1e-9, atol=1e-12)
 
 
-def test_the_hook_comes_after_the_gradient_and_before_penalty_and_step():
+def test_hook_runs_after_the_gradient_and_before_penalty_and_step():
     x, y = noisy_line()
     seen = []
     network = layers(2, 1)
@@ -674,15 +674,20 @@ def test_the_hook_comes_after_the_gradient_and_before_penalty_and_step():
     )
 
 
-# -- the contract --------------------------------------------------------------------
+# -- the contract ----------------------------------------------------------------------
 
 FAMILIES = {
     "autoencoder": (Rows, Reconstruction, fit_autoencoder),
-    "adversaries": (NoiseAndRows, Deceive, TellApart, fit_adversaries),
+    "adversaries": (
+        NoiseAndRows,
+        GeneratorObjective,
+        DiscriminatorObjective,
+        fit_adversaries,
+    ),
     "economy": (SimulatedEconomy, EulerEquation, fit_economy),
     "augmentation": (Mirrored, SquaredError, fit_mirrored),
-    "own parameters": (GaussianWithOneDeviation, Pairs, fit_gaussian),
-    "two learners": (ErrorOf, Pairs, fit_two),
+    "own parameters": (GaussianWithLearnedDeviation, Pairs, fit_gaussian),
+    "two learners": (SquaredErrorOf, Pairs, fit_two_learners),
 }
 
 

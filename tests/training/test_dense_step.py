@@ -13,6 +13,8 @@ from skdeep.losses import (
     make_loss,
 )
 from skdeep.networks import ACTIVATIONS, DenseNetwork
+
+# Private: users do not see the gradients of a step.
 from skdeep.training._dense import DenseStep
 
 K, N, N_IN, N_OUT = 3, 11, 5, 4
@@ -120,13 +122,13 @@ def test_inputs_that_some_networks_share(parts, sizes):
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_memory_of_one_step_does_not_leak_into_the_next(dropout):
+def test_steps_do_not_depend_on_previous_steps(dropout):
     loss = make_loss(SimpleNamespace(loss="log_loss", **PARAMS), "classes")
     nets = networks(loss, [6, 5], dropout, activation="tanh")
     assert_gradients_equal(nets, loss, equal_weights=True, n_steps=3)
 
 
-def test_targets_are_not_changed():
+def test_inputs_are_not_modified():
     loss = make_loss(SimpleNamespace(loss="squared_error", **PARAMS), "values")
     step = step_of(networks(loss, [6], 0.0), loss)
     x = torch.randn(K, N, N_IN, dtype=torch.float64)

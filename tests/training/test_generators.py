@@ -9,6 +9,7 @@ from sklearn.datasets import make_classification
 from skorch.callbacks import Callback
 from torch import nn
 
+# Private: the lock is replaced by one whose wait is interrupted.
 import skdeep.training._device as device
 from skdeep import ModuleClassifier, ModuleRegressor
 
@@ -31,7 +32,7 @@ def linear(n_features, n_outputs):
 
 
 class Draws(Callback):
-    """A skorch callback that draws, too."""
+    """A skorch callback that draws from the global generators."""
 
     def on_epoch_end(self, net, **kwargs):
         torch.rand(5)
@@ -58,8 +59,8 @@ class Hook:
         return False
 
 
-class HeldThroughout(ModuleClassifier):
-    """The reference: the generators are seeded once and not shared."""
+class HoldsGenerators(ModuleClassifier):
+    """The reference: a fit that holds the generators from start to end."""
 
     def _prepare(self, *arguments):
         plan, task = super()._prepare(*arguments)
@@ -99,7 +100,7 @@ def _generators_as_before():
     "parameters", [{}, {"callbacks": [Draws()]}], ids=["plain", "callback"]
 )
 def test_same_as_with_generators_that_are_not_shared(parameters):
-    expected = make(HeldThroughout, **parameters).fit(X, y)
+    expected = make(HoldsGenerators, **parameters).fit(X, y)
     found = make(**parameters).fit(X, y)
     np.testing.assert_array_equal(weights(found), weights(expected))
 
@@ -135,7 +136,7 @@ def test_other_draws_between_epochs_change_nothing(kind, parameters):
     torch.random.default_generator.set_state(before)
 
 
-class Turns:
+class TurnTaking:
     """Lets several threads run in turns, one at a time."""
 
     def __init__(self, n_threads):
@@ -168,7 +169,7 @@ def fit_in_turns(models):
 
     Return the order of the epochs and the errors.
     """
-    turns, errors = Turns(len(models)), {}
+    turns, errors = TurnTaking(len(models)), {}
 
     def fit(i):
         turns.take(i)
@@ -194,12 +195,12 @@ def fit_in_turns(models):
     "parameters", [{}, {"callbacks": [Draws()]}], ids=["plain", "callback"]
 )
 def test_fits_in_turns_equal_separate_fits(parameters):
-    alone = [make(seed=seed, **parameters).fit(X, y) for seed in range(3)]
+    fit_one_by_one = [make(seed=seed, **parameters).fit(X, y) for seed in range(3)]
     models = [make(seed=seed, **parameters) for seed in range(3)]
     order, errors = fit_in_turns(models)
     assert not errors
     assert order == [0, 1, 2] * EPOCHS
-    for model, expected in zip(models, alone, strict=True):
+    for model, expected in zip(models, fit_one_by_one, strict=True):
         np.testing.assert_array_equal(weights(model), weights(expected))
 
 
@@ -254,21 +255,21 @@ class InterruptedWait:
         assert self.count < 4, "released, but not acquired"
 
 
-def test_interrupt_while_another_fit_has_the_generators(monkeypatch):
+def test_interrupt_while_waiting_for_the_generators(monkeypatch):
     # Building the module acquires them, then the fit, and again after each hook.
     monkeypatch.setattr(device, "_lock", InterruptedWait())
     with pytest.warns(UserWarning, match="interrupted"):
         make().fit(X, y)
 
 
-class Breaks(Callback):
+class FailsInEpoch(Callback):
     def on_epoch_begin(self, net, **kwargs):
         raise RuntimeError("error of the test")
 
 
-def test_error_under_the_lock():
+def test_error_in_a_callback_releases_the_lock():
     with pytest.raises(RuntimeError, match="error of the test"):
-        make(callbacks=[Breaks()]).fit(X, y)
+        make(callbacks=[FailsInEpoch()]).fit(X, y)
     assert fit_in_turns([make()]) == ([0] * EPOCHS, {})
 
 

@@ -9,10 +9,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+# Private: the capture is replaced, since CUDA graphs need a GPU.
 import skdeep.training._graph as graph
 import skdeep.training._population as population
-from tests.training.populations import assert_together_as_apart
-from tests.training.test_population import (
+from tests.training.population_data import (
     X,
     X_numbers,
     classifier,
@@ -23,6 +23,7 @@ from tests.training.test_population import (
     y,
     y_numbers,
 )
+from tests.training.populations import assert_same_as_separate_fits
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
 
@@ -106,14 +107,14 @@ def replays(monkeypatch):
 def test_same_as_separate_fits(replays, params):
     params = {"max_iter": 5, **params}
     models = [classifier(**params, learning_rate_init=rate) for rate in (0.003, 0.03)]
-    assert_together_as_apart(jobs_of(models))
+    assert_same_as_separate_fits(jobs_of(models))
     assert len(replays) > 5
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "huber", "gaussian"])
 def test_regressors(replays, loss):
     parts = folds(X_numbers, y_numbers)
-    assert_together_as_apart(jobs_of([regressor(loss=loss, max_iter=5)], parts))
+    assert_same_as_separate_fits(jobs_of([regressor(loss=loss, max_iter=5)], parts))
     assert len(replays) > 5
 
 
@@ -121,13 +122,13 @@ def test_sample_weights_and_different_rows(replays):
     parts = resampled(3)
     weight = torch.linspace(0.5, 2, len(parts[0][0])).numpy()
     models = [classifier(alpha=alpha) for alpha in (0.0, 1.0)]
-    assert_together_as_apart(jobs_of(models, parts, sample_weight=weight))
+    assert_same_as_separate_fits(jobs_of(models, parts, sample_weight=weight))
     assert len(replays) > 5
 
 
 def test_last_batches_of_different_sizes(replays):
     parts = [(X[:n], y[:n]) for n in (95, 96)]
-    assert_together_as_apart(jobs_of([classifier(max_iter=8)], parts))
+    assert_same_as_separate_fits(jobs_of([classifier(max_iter=8)], parts))
     assert len(replays) > 5
 
 
@@ -138,4 +139,4 @@ def test_a_step_that_cannot_be_captured_runs_normally(monkeypatch):
     monkeypatch.setattr(graph, "capture", fails)
     monkeypatch.setattr(population._Chunk, "_can_be_graphed", lambda chunk: True)
     with pytest.warns(RuntimeWarning, match="not permitted when stream"):
-        assert_together_as_apart(jobs_of([classifier(max_iter=6)]))
+        assert_same_as_separate_fits(jobs_of([classifier(max_iter=6)]))

@@ -11,7 +11,7 @@ from skdeep import MLPClassifier
 pytestmark = pytest.mark.filterwarnings("ignore:lbfgs failed to converge:UserWarning")
 
 
-def test_pairs_are_found_in_rows_sorted_by_class():
+def test_pairwise_loss_uses_pairs_across_chunks():
     # The first chunk of 4,096 rows has one class only, hence no pairs.
     X, y = make_classification(12000, 5, weights=[0.8], flip_y=0.05, random_state=0)
     rows = np.r_[np.flatnonzero(y == 0)[:4096], np.flatnonzero(y == 1)[:400]]

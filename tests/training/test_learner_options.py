@@ -36,7 +36,7 @@ def network():
 
 
 class Watch(Callback):
-    """Does nothing, but with a callback dense networks are trained by autograd."""
+    """Does nothing; any callback makes dense networks train by autograd."""
 
 
 # An estimator, its rows and its target.
@@ -80,7 +80,7 @@ def assert_same_weights(one, two, rtol=1e-9):
 
 
 @pytest.mark.parametrize("case", ["dense", "autograd"])
-def test_scale_of_sample_weights_does_not_matter(case):
+def test_scale_of_sample_weights_has_no_effect(case):
     kind, params, rows, target = CASES[case]
     # The penalty is divided by the sum of the weights.
     one, ten = (
@@ -123,7 +123,7 @@ def test_parts_of_a_batch_add_up(case, weighted):
 
 
 @pytest.mark.parametrize("accumulate", [2, 5, 100])
-def test_more_parts_than_fit_evenly(accumulate):
+def test_parts_of_uneven_size(accumulate):
     whole = ModuleRegressor(network(), **{**COMMON, "batch_size": 96}).fit(X, y)
     parts = ModuleRegressor(
         network(), **{**COMMON, "batch_size": 96}, accumulate=accumulate
@@ -131,7 +131,7 @@ def test_more_parts_than_fit_evenly(accumulate):
     assert_same_weights(whole, parts)
 
 
-class Record(nn.Module):
+class RecordsBatchSizes(nn.Module):
     """A linear model that records the sizes of its batches."""
 
     def __init__(self, n_features, n_outputs):
@@ -145,9 +145,9 @@ class Record(nn.Module):
         return self.linear(x)
 
 
-def test_module_sees_no_more_than_a_part_at_once():
+def test_module_gets_one_part_at_a_time():
     model = ModuleRegressor(
-        Record, **{**COMMON, "batch_size": 10, "max_iter": 1}, accumulate=3
+        RecordsBatchSizes, **{**COMMON, "batch_size": 10, "max_iter": 1}, accumulate=3
     ).fit(X, y)
     assert max(model.module_.sizes) == 10
     assert sum(model.module_.sizes) == 96
@@ -181,7 +181,7 @@ class KeepWeights(Callback):
 
 
 def averaged(first, steps, decay):
-    """The average as ``MovingAverage`` describes it."""
+    """Return the average as ``MovingAverage`` defines it."""
     values = [tensor.clone() for tensor in first]
     for n, tensors in enumerate(steps, start=1):
         share = min(decay, (1 + n) / (10 + n))
@@ -212,11 +212,11 @@ def test_weights_are_averaged_over_the_steps(case, decay):
         torch.testing.assert_close(found, mean.double(), rtol=1e-7, atol=1e-9)
     latest = keep.steps[-1][0].double()
     assert not torch.allclose(weights_of(watched)[0], latest, rtol=1e-5, atol=0)
-    # Without callbacks, perhaps on another path, the same.
+    # The same without callbacks, which may take the hand-written path.
     assert_same_weights(kind(**params).fit(rows, target), watched, rtol=1e-6)
 
 
-def test_averaging_leaves_the_steps_alone():
+def test_averaging_does_not_change_the_steps():
     model = ModuleRegressor(
         network(), **COMMON, weight_averaging=0.9, callbacks=[("keep", KeepWeights())]
     ).fit(X, y)
@@ -307,13 +307,13 @@ FOUR = {
 }
 
 
-def single(rows):
+def to_float32(rows):
     """Return rows in float32, since autocast does not convert float64."""
     return rows.astype(np.float32)
 
 
 def fit_and_score(model, rows, target):
-    """Return a score of training rows, and what is predicted."""
+    """Return the score on the training rows, and the predictions."""
     if target is None:
         model.fit(rows)
         predicted = model.predict(rows[:250])
@@ -325,7 +325,7 @@ def fit_and_score(model, rows, target):
 @pytest.mark.parametrize("case", FOUR)
 def test_half_precision_scores_as_full_precision_does(case):
     make, rows, target = FOUR[case]
-    rows = single(rows)
+    rows = to_float32(rows)
     full, _ = fit_and_score(make(), rows, target)
     half, predicted = fit_and_score(make(precision="bf16"), rows, target)
     assert full > 0.7
@@ -369,7 +369,7 @@ def test_half_precision_does_not_work_with_lbfgs(case):
 )
 def test_estimators_work_under_the_users_autocast(case, precision):
     make, rows, target = FOUR[case]
-    rows = single(rows)
+    rows = to_float32(rows)
     with torch.autocast("cpu", torch.bfloat16):
         score, predicted = fit_and_score(make(precision=precision), rows, target)
         assert torch.is_autocast_enabled("cpu")
@@ -382,7 +382,7 @@ def test_estimators_work_under_the_users_autocast(case, precision):
 @pytest.mark.parametrize("case", FOUR)
 def test_predictions_under_autocast_are_near_those_without(case):
     make, rows, target = FOUR[case]
-    model, rows = make().set_params(max_iter=3), single(rows)
+    model, rows = make().set_params(max_iter=3), to_float32(rows)
     fit_and_score(model, rows, target)
     name = "predict_proba" if target is labels else "predict"
     arguments = rows[:250]
@@ -394,7 +394,7 @@ def test_predictions_under_autocast_are_near_those_without(case):
 
 
 @pytest.mark.parametrize(("case", "dtype"), DTYPES)
-def test_half_precision_is_half_whatever_type_the_rows_have(case, dtype):
+def test_half_precision_does_not_depend_on_the_dtype_of_the_rows(case, dtype):
     make, rows, target = FOUR[case]
     rows = rows.astype(dtype)
     half = make(precision="bf16").set_params(max_iter=2)
@@ -408,7 +408,7 @@ def test_half_precision_is_half_whatever_type_the_rows_have(case, dtype):
 
 
 def test_training_in_half_precision_is_continued_in_full():
-    rows = single(X)
+    rows = to_float32(X)
     model = ModuleRegressor(network(), **COMMON, precision="bf16").fit(rows, y)
     model.set_params(precision=None).partial_fit(rows, y)
     assert np.isfinite(model.predict(rows)).all()

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning
 
 BOUND = 64 * 2**20
 N_CHANNELS = 32
-# The hidden values of so many images of 64 x 64 pixels take more than the bound.
+# The hidden values of this many images of 64 x 64 pixels exceed the bound.
 N_ROWS = 160
 
 
@@ -59,7 +59,7 @@ def one_pass(model, X, size=20):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8])
 def test_prediction_of_images_is_bounded_in_bytes(dtype):
-    """As uint8 the images are small, but not the values inside the network."""
+    """uint8 images are small, but the values inside the network are not."""
     model = fitted(images(8, 64, dtype))
     X = images(N_ROWS, 64, dtype, seed=1)
     sizes = sizes_of(model.module_)
@@ -112,7 +112,7 @@ def test_validation_on_held_out_rows_is_bounded_in_bytes(early_stopping):
     assert sum(sizes) >= 0.9 * N_ROWS
 
 
-def test_small_rows_take_few_calls():
+def test_small_rows_are_predicted_in_few_calls():
     X = np.random.RandomState(0).randn(2000, 10).astype(np.float32)
     model = ModuleRegressor(nn.Linear, random_state=0, max_iter=1).fit(X, X[:, 0])
     sizes = sizes_of(model.module_)
@@ -165,7 +165,7 @@ def test_allocated_memory_is_that_of_a_chunk():
 
 
 def test_a_module_with_several_inputs_is_bounded_in_bytes():
-    class Two(nn.Module):
+    class TwoInputs(nn.Module):
         def __init__(self, n_features, n_outputs):
             super().__init__()
             self.net = ConvNet(n_features, n_outputs)
@@ -179,7 +179,7 @@ def test_a_module_with_several_inputs_is_bounded_in_bytes():
             "image": images(n_rows, 64),
         }
 
-    model = ModuleClassifier(Two, random_state=0, max_iter=1, batch_size=4)
+    model = ModuleClassifier(TwoInputs, random_state=0, max_iter=1, batch_size=4)
     model.fit(inputs(8), np.arange(8) % 2)
     sizes = sizes_of(model.module_.net)
     assert model.predict(inputs(N_ROWS)).shape == (N_ROWS,)

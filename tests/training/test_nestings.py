@@ -1,4 +1,4 @@
-"""Random nestings of scikit-learn's meta-estimators: no deadlock, no lost result."""
+"""Randomly nested meta-estimators of scikit-learn: no deadlock, no lost result."""
 
 import threading
 import warnings
@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdeep import MLPClassifier
-from tests.training.populations import record_populations, together
+from tests.training.populations import record_populations, run_in_backend
 
 X, y = load_iris(return_X_y=True)
 ROWS = np.random.default_rng(0).permutation(len(X))[:60]
@@ -45,7 +45,7 @@ def network(rng, **params):
     return MLPClassifier(**params)
 
 
-def stops_early(rng):
+def with_early_stopping(rng):
     return network(
         rng,
         early_stopping=[True, "loss"][rng.integers(2)],
@@ -56,42 +56,47 @@ def stops_early(rng):
     )
 
 
-def drops_out(rng):
+def with_dropout(rng):
     return network(rng, dropout=0.3, class_weight="balanced")
 
 
-def falls_back(rng):
+def trained_apart(rng):
     params = [{"solver": "lbfgs"}, {"batch_norm": True}, {"solver": "nadam"}]
     return network(rng, **params[rng.integers(3)])
 
 
-def fails(rng):
+def failing(rng):
     return network(rng, hidden_layer_sizes=(0,))
 
 
-def from_elsewhere(rng):
+def from_scikit_learn(rng):
     return [LogisticRegression(), GaussianNB()][rng.integers(2)]
 
 
-LEAVES = [network] * 4 + [stops_early, drops_out, falls_back, from_elsewhere]
+LEAVES = [network] * 4 + [
+    with_early_stopping,
+    with_dropout,
+    trained_apart,
+    from_scikit_learn,
+]
 
 
 def leaf(rng, may_fail):
     if may_fail and rng.random() < 0.25:
-        return fails(rng)
+        return failing(rng)
     return LEAVES[rng.integers(len(LEAVES))](rng)
 
 
 def space_of(model):
-    """Two values for a parameter somewhere inside."""
+    """Return two values for a nested parameter, if there is one."""
     names = [name for name in sorted(model.get_params()) if name.endswith("alpha")]
     return {names[0]: [1e-3, 0.5]} if names else {}
 
 
-def wrapped(rng, model, other):
-    """A model that fits the model in parallel, perhaps with another beside it.
+def wrap(rng, model, other):
+    """Return a meta-estimator around one or both models, and how often it fits each.
 
-    With it comes how many times it fits the model, and how many times the other.
+    The first number is that of ``model``, the second that of ``other``.
     """
     n_jobs = [None, None, None, -1, 1, 2][rng.integers(6)]
     options = {
@@ -119,26 +124,26 @@ def wrapped(rng, model, other):
     return kinds[rng.integers(len(kinds))]()
 
 
-def nesting(rng):
-    """A few meta-estimators around networks, not too many of these."""
+def random_nesting(rng):
+    """Return meta-estimators around networks, with at most ``MOST_FITS`` fits."""
     may_fail = rng.random() < 0.4
     model, n_fits = leaf(rng, may_fail), 1
     for _ in range(4):
-        found, times, others = wrapped(rng, model, leaf(rng, may_fail))
+        found, times, others = wrap(rng, model, leaf(rng, may_fail))
         if n_fits * times + others > MOST_FITS:
             break
         model, n_fits = found, n_fits * times + others
     return model
 
 
-def one_after_another(model):
-    """The same model, with no thread or process beside."""
+def without_jobs(model):
+    """Return the same model without parallel jobs."""
     names = [name for name in model.get_params() if name.endswith("n_jobs")]
     return clone(model).set_params(**dict.fromkeys(names))
 
 
 def outcome(model, by_folds):
-    """What comes of a model: its predictions or scores, or the kind of its error."""
+    """Return predictions or scores of a model, or the type of its error."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -150,7 +155,7 @@ def outcome(model, by_folds):
 
 
 def check_nestings(block, cores, n_nestings, monkeypatch):
-    """Compare nestings with the same fits one after another; count the errors.
+    """Compare nested fits with the same fits one after another; count the errors.
 
     Each has the same result or the same error.
     """
@@ -158,11 +163,11 @@ def check_nestings(block, cores, n_nestings, monkeypatch):
     errors = 0
     for i in range(n_nestings):
         rng = np.random.default_rng([cores, block, i])
-        model, by_folds = nesting(rng), rng.random() < 0.3
+        model, by_folds = random_nesting(rng), rng.random() < 0.3
         options = [{}, {}, {"n_jobs": 3}, {"memory_budget": 1}][rng.integers(4)]
-        expected = outcome(one_after_another(model), by_folds)
+        expected = outcome(without_jobs(model), by_folds)
         call = partial(outcome, model, by_folds)
-        found = together(call, seconds=120, cores=cores, **options)
+        found = run_in_backend(call, seconds=300, cores=cores, **options)
         _assert_same(found, expected, model)
         errors += isinstance(expected, type)
         left = [t for t in threading.enumerate() if t.name == "skdeep"]

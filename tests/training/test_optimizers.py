@@ -85,7 +85,7 @@ def assert_same_weights(found, expected, **tolerances):
         )
 
 
-def grouped(params):
+def two_rates(params):
     """The first layer learns slowly, the others fast."""
     groups = [{"params": params[:2], "lr": 0.01}, {"params": params[2:]}]
     return torch.optim.SGD(groups, lr=0.05, momentum=0.9)
@@ -101,7 +101,7 @@ def muon(params):
 
 # -- one solver after the other --------------------------------------------------------
 
-# The solver, its parameters, and what they are in torch.
+# The solver, its parameters, and the same in torch.
 SOLVERS = {
     "partial": (
         functools.partial(torch.optim.AdamW, weight_decay=0.1),
@@ -119,7 +119,7 @@ SOLVERS = {
         lambda p: torch.optim.Adafactor(p, lr=RATE),
     ),
     "Muon": (torch.optim.Muon, None, muon),
-    "groups": (grouped, None, grouped),
+    "groups": (two_rates, None, two_rates),
     "lambda with a rate": (
         lambda params, lr: torch.optim.RMSprop(params, lr=lr / 2),
         None,
@@ -229,8 +229,8 @@ CURVES = {
 }
 
 
-class WatchRates(Callback):
-    """Keeps the rates of all groups at each step."""
+class RecordsRates(Callback):
+    """Records the learning rates of all groups at each step."""
 
     def __init__(self):
         self.rates = []
@@ -250,7 +250,7 @@ class WatchRates(Callback):
 )
 def test_schedules_scale_each_group(name, schedule):
     solver, _, reference = SOLVERS[name]
-    watch = WatchRates()
+    watch = RecordsRates()
     model = model_of(solver, learning_rate=schedule, callbacks=[("watch", watch)])
     model.fit(X, y)
     expected = train_by_torch(
@@ -264,10 +264,10 @@ def test_schedules_scale_each_group(name, schedule):
     np.testing.assert_allclose(rates, np.outer(shares, first), rtol=1e-12)
 
 
-def test_plateau_lowers_all_groups_alike():
-    watch = WatchRates()
+def test_plateau_lowers_the_rates_of_all_groups():
+    watch = RecordsRates()
     model = model_of(
-        grouped,
+        two_rates,
         learning_rate="plateau",
         tol=1e9,
         n_iter_no_change=4,
@@ -439,8 +439,8 @@ def test_layers_that_are_unfrozen_start_to_learn(solver):
     assert_same_weights(model.module_, expected)
 
 
-class NowAndThen(nn.Module):
-    """Uses the second branch in every third step of training."""
+class UsesBranchEveryThirdStep(nn.Module):
+    """Uses its second branch in every third training step only."""
 
     def __init__(self):
         super().__init__()
@@ -458,12 +458,14 @@ class NowAndThen(nn.Module):
 
 
 @pytest.mark.parametrize("solver", NAMED, ids=str)
-def test_parameters_that_get_a_gradient_in_some_steps_only(solver):
-    model = model_of(solver, NowAndThen(), epsilon=TINY).fit(X, y)
-    expected = train_by_torch(NAMED[solver], module=NowAndThen())
+def test_parameters_with_a_gradient_in_some_steps_only(solver):
+    model = model_of(solver, UsesBranchEveryThirdStep(), epsilon=TINY).fit(X, y)
+    expected = train_by_torch(NAMED[solver], module=UsesBranchEveryThirdStep())
     assert_same_weights(model.module_, expected)
     # The counts of steps are kept in later calls, too.
-    model = model_of(solver, NowAndThen(), epsilon=TINY, max_iter=2).fit(X, y)
+    model = model_of(solver, UsesBranchEveryThirdStep(), epsilon=TINY, max_iter=2).fit(
+        X, y
+    )
     for _ in range(2):
         model = pickle.loads(pickle.dumps(model)).partial_fit(X, y)
     assert_same_weights(model.module_, expected)
@@ -500,13 +502,13 @@ BAD = {
     "params of lbfgs": dict(solver="lbfgs", solver_params={"lr": 0.1}),
     "unknown params": dict(solver=torch.optim.SGD, solver_params={"speed": 1}),
     "params out of range": dict(solver=torch.optim.SGD, solver_params={"lr": -1.0}),
-    "params of a function": dict(solver=grouped, solver_params={"speed": 1}),
+    "params of a function": dict(solver=two_rates, solver_params={"speed": 1}),
 }
 
 
 @pytest.mark.parametrize("kind", [ModuleRegressor, MLPRegressor])
 @pytest.mark.parametrize("name", BAD)
-def test_bad_solvers(name, kind):
+def test_invalid_solvers(name, kind):
     arguments = (network(),) if kind is ModuleRegressor else ()
     with pytest.raises(ValueError, match="solver"):
         kind(*arguments, max_iter=2, **BAD[name]).fit(X, y)

@@ -6,11 +6,13 @@ import torch
 from sklearn.datasets import make_classification, make_regression
 from skorch.callbacks import Callback
 
+# Private: patched to record which learner is used.
+import skdeep.estimators._base as base
 from skdeep import MLPClassifier, MLPRegressor
 from skdeep.losses import BINARY_LOSSES, REGRESSION_LOSSES
 from skdeep.networks import ACTIVATIONS
 from skdeep.training import LEARNING_RATES, STOCHASTIC_SOLVERS
-from tests.training.populations import others_nightly
+from tests.training.populations import mark_others_nightly
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning"),
@@ -25,11 +27,11 @@ y_numbers = np.abs(y_numbers) / 100
 
 
 class WatchEpochs(Callback):
-    """Does nothing, but with a callback training uses autograd."""
+    """Does nothing; any callback makes training use autograd."""
 
 
 class WatchBatches(Callback):
-    """Is called in every batch, too."""
+    """Is called after every batch."""
 
     def on_batch_end(self, net, **kwargs):
         assert kwargs["loss"].isfinite().all()
@@ -61,8 +63,6 @@ def assert_same_on_both_paths(estimator_class, X, y, fit_params=None, **params):
 def test_dense_path_is_taken_unless_callbacks_ask_otherwise(monkeypatch):
     """Otherwise the tests below would compare a path with itself."""
     taken = []
-    import skdeep.estimators._base as base
-
     for name in ("DenseLearner", "Learner"):
         real = getattr(base, name)
 
@@ -98,14 +98,14 @@ def test_schedules(solver, learning_rate):
 
 
 @pytest.mark.parametrize(
-    "activation", others_nightly(ACTIVATIONS, "relu", "tanh", "gelu", "maxout")
+    "activation", mark_others_nightly(ACTIVATIONS, "relu", "tanh", "gelu", "maxout")
 )
 def test_activations_with_dropout(activation):
     assert_same_on_both_paths(MLPClassifier, X, y, activation=activation, dropout=0.3)
 
 
 @pytest.mark.parametrize(
-    "loss", others_nightly(BINARY_LOSSES, "log_loss", "hinge", "pairwise_auc")
+    "loss", mark_others_nightly(BINARY_LOSSES, "log_loss", "hinge", "pairwise_auc")
 )
 def test_classification_losses(loss):
     assert_same_on_both_paths(MLPClassifier, X, y, loss=loss)
@@ -113,7 +113,8 @@ def test_classification_losses(loss):
 
 
 @pytest.mark.parametrize(
-    "loss", others_nightly(REGRESSION_LOSSES, "squared_error", "poisson", "gaussian")
+    "loss",
+    mark_others_nightly(REGRESSION_LOSSES, "squared_error", "poisson", "gaussian"),
 )
 def test_regression_losses(loss):
     assert_same_on_both_paths(MLPRegressor, X_numbers, y_numbers, loss=loss)

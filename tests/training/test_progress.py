@@ -40,7 +40,7 @@ def cell():
 
 @pytest.fixture
 def displays(monkeypatch):
-    """The displays of the notebook, each a list of its contents."""
+    """The displays of the notebook, each as the list of its contents."""
     found = []
 
     class Handle:
@@ -156,13 +156,11 @@ def test_terminal_shows_lines_where_another_bar_is_live(monkeypatch):
     assert stream.getvalue().count("Iteration") == 3
 
 
-def test_standard_output_of_a_kernel_is_recognised(monkeypatch):
+def test_standard_output_of_a_kernel_is_recognized(displays):
     iostream = pytest.importorskip("ipykernel.iostream")
-    stream = iostream.OutStream.__new__(iostream.OutStream)
-    monkeypatch.setattr(sys, "stdout", stream)
-    is_notebook = _live_bar._is_notebook()
-    monkeypatch.undo()
-    assert is_notebook
+    with redirect_stdout(iostream.OutStream.__new__(iostream.OutStream)):
+        classifier().fit(X, y)
+    assert len(displays) == 1
 
 
 def test_notebook_shows_a_search_with_the_best_score(displays):

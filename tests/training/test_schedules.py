@@ -45,13 +45,13 @@ CURVES = {
 
 @pytest.mark.parametrize("solver", ["sgd", "adam", "rmsprop"])
 @pytest.mark.parametrize("name", CURVES)
-def test_curve(name, solver):
+def test_schedule_matches_its_formula(name, solver):
     expected = [CURVES[name](epoch / EPOCHS) for epoch in range(EPOCHS)]
     got = rates(learning_rate=name, solver=solver, n_iter_no_change=EPOCHS)
     assert got == pytest.approx(expected)
 
 
-def test_curve_continues_within_an_epoch():
+def test_rate_changes_within_an_epoch():
     got = rates(learning_rate="cosine", batch_size=10, max_iter=1)
     assert got == pytest.approx([CURVES["cosine"](2 / 3)])
 
@@ -71,13 +71,13 @@ def test_adaptive_divides_by_five_when_training_would_stop():
     assert got == pytest.approx([RATE / 5**n for n in falls])
 
 
-def test_adaptive_is_for_sgd_only():
+def test_adaptive_needs_sgd():
     got = rates(solver="adam", learning_rate="adaptive", tol=1e9, n_iter_no_change=2)
     assert set(got) == {RATE}
 
 
 @pytest.mark.parametrize(("patience", "every"), [(6, 3), (1, 1), (np.inf, None)])
-def test_plateau(patience, every):
+def test_plateau_divides_the_rate(patience, every):
     got = rates(learning_rate="plateau", tol=1e9, n_iter_no_change=patience, max_iter=8)
     if every is None:
         assert set(got) == {RATE}

@@ -9,10 +9,9 @@ from functools import partial
 
 import numpy as np
 import pytest
-import scipy.sparse
 import skorch.callbacks as sc
 import torch
-from sklearn.metrics import accuracy_score, f1_score, get_scorer, make_scorer
+from sklearn.metrics import accuracy_score, f1_score, make_scorer
 from skorch import NeuralNetClassifier, NeuralNetRegressor
 from skorch.callbacks import Callback, EpochScoring
 from skorch.dataset import Dataset
@@ -20,18 +19,14 @@ from skorch.helper import predefined_split
 from torch import nn
 
 from skdeep import (
-    LSTMClassifier,
-    MLPClassifier,
-    MLPRegressor,
     ModuleClassifier,
     ModuleRegressor,
 )
+from tests.training.skorch_data import Net, X, accuracy
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
 
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(90, 6)).astype(np.float32)
-X_VAL = RNG.normal(size=(150, 6)).astype(np.float32)
+X_VAL = np.random.default_rng(1).normal(size=(150, 6)).astype(np.float32)
 LR = 0.1
 
 
@@ -43,22 +38,8 @@ def values(X):
     return X[:, :2] - X[:, 1:3]
 
 
-class Net(nn.Module):
-    """A network with the same initial weights each time."""
-
-    def __init__(self, n_outputs=3, input_dim=6):
-        super().__init__()
-        with torch.random.fork_rng():
-            torch.manual_seed(1)
-            self.body = nn.Linear(input_dim, 8)
-            self.head = nn.Linear(8, n_outputs)
-
-    def forward(self, x):
-        return self.head(torch.tanh(self.body(x)))
-
-
-class Keep(Callback):
-    """Keeps the net that callbacks see, and the rows."""
+class KeepsNet(Callback):
+    """Keeps the net that callbacks get, and the rows."""
 
     seen = []
 
@@ -66,8 +47,8 @@ class Keep(Callback):
         self.seen[:] = net, X, y
 
 
-class Log:
-    """A client of a logger that records its calls and is not copied."""
+class LoggerClient:
+    """A fake client of a logger that records its calls and is not copied."""
 
     def __init__(self, folder=None):
         self.calls, self.dir = [], folder
@@ -85,7 +66,7 @@ class Log:
         self.calls.append((*call, *named.values()))
 
 
-class NeptuneRun(Log):
+class NeptuneRun(LoggerClient):
     """A neptune run, which is a tree of fields."""
 
     def __init__(self, calls=None, path=""):
@@ -113,7 +94,7 @@ def by_skorch(callbacks, module, *, y=classes, loss=nn.CrossEntropyLoss, **param
         max_epochs=4,
         batch_size=32,
         train_split=predefined_split(Dataset(X_VAL, y(X_VAL))),
-        callbacks=[*callbacks, Keep()],
+        callbacks=[*callbacks, KeepsNet()],
         verbose=0,
         **parameters,
     ).fit(X, y(X))
@@ -133,10 +114,10 @@ def by_skdeep(callbacks, module, *, y=classes, **parameters):
         "n_iter_no_change": 100,
         "random_state": 0,
     }
-    model = make(module, callbacks=[*callbacks, Keep()], **settings | parameters).fit(
-        X, y(X), X_val=X_VAL, y_val=y(X_VAL)
-    )
-    return Keep.seen[0], model.callbacks_[:-1]
+    model = make(
+        module, callbacks=[*callbacks, KeepsNet()], **settings | parameters
+    ).fit(X, y(X), X_val=X_VAL, y_val=y(X_VAL))
+    return KeepsNet.seen[0], model.callbacks_[:-1]
 
 
 def assert_same(mine, other):
@@ -155,7 +136,7 @@ def assert_same(mine, other):
 
 
 def assert_same_history(mine, other, *, with_batches):
-    """Compare the columns that skorch has; the others are skdeep's own."""
+    """Compare the columns that skorch has; skdeep adds others."""
     ignored = {"batches", "dur"} | (set() if with_batches else {"valid_batch_count"})
     for row, expected in zip(mine, other, strict=True):
         columns = expected.keys() - ignored
@@ -163,13 +144,15 @@ def assert_same_history(mine, other, *, with_batches):
         assert_same({c: row[c] for c in columns}, {c: expected[c] for c in columns})
         assert row["dur"] >= 0
         batches, wanted = row["batches"], expected["batches"]
-        if not with_batches:  # then the validation rows go through at once
+        if not with_batches:  # skdeep then scores all validation rows at once
             batches = [b for b in batches if "train_loss" in b]
             wanted = [b for b in wanted if "train_loss" in b]
         assert_same(batches, wanted)
 
 
-# -- each callback -------------------------------------------------------------------
+# -- each callback ---------------------------------------------------------------------
+
+
 # Each case has a function that makes the callbacks, and one that returns properties of
 # the net, the callbacks and the folder, which must be equal for skorch and skdeep.
 
@@ -208,7 +191,7 @@ OWN = ("learning_rate", "learning/", "score", "/criterion", "dur", "skorch_mlflo
 
 def logged(net, callbacks, folder):
     """Return the calls of a log that skorch makes, too."""
-    logs = [v for v in vars(callbacks[0]).values() if isinstance(v, Log)]
+    logs = [v for v in vars(callbacks[0]).values() if isinstance(v, LoggerClient)]
     log = next(log for log in logs if log.calls)
     rows = []
     for call in log.calls:
@@ -225,11 +208,11 @@ def nothing(net, callbacks, folder):
     return None
 
 
-def double(parameter):
+def double_parameter(parameter):
     parameter.data *= 2
 
 
-def seventh(net, X, y):
+def every_seventh(net, X, y):
     return float(net.predict_proba(X)[:, 0].mean()) + len(y) / 7
 
 
@@ -280,7 +263,7 @@ CASES = {
             EpochScoring("neg_log_loss", lower_is_better=False, use_caching=False),
             EpochScoring("accuracy", lower_is_better=False, name="t", on_train=True),
             EpochScoring(accuracy_score, name="function"),
-            EpochScoring(seventh, lower_is_better=None),
+            EpochScoring(every_seventh, lower_is_better=None),
             EpochScoring(make_scorer(f1_score, average="macro"), name="f1"),
         ],
         state_of("best_score_"),
@@ -329,7 +312,9 @@ CASES = {
         lambda net, callbacks, folder: len(net.history),
     ),
     "MlflowLogger": (
-        lambda d: [sc.MlflowLogger(Log(), Log(), log_on_batch_end=True)],
+        lambda d: [
+            sc.MlflowLogger(LoggerClient(), LoggerClient(), log_on_batch_end=True)
+        ],
         logged,
     ),
     "NeptuneLogger": (
@@ -337,7 +322,7 @@ CASES = {
         logged,
     ),
     "ParamMapper": (
-        lambda d: [sc.ParamMapper(["*.bias"], fn=double, at=2)],
+        lambda d: [sc.ParamMapper(["*.bias"], fn=double_parameter, at=2)],
         nothing,
     ),
     "PassthroughScoring": (
@@ -355,10 +340,10 @@ CASES = {
         lambda net, callbacks, folder: [callbacks[0].pbar_.n, callbacks[0].pbar_.total],
     ),
     "SacredLogger": (
-        lambda d: [sc.SacredLogger(Log(), log_on_batch_end=True)],
+        lambda d: [sc.SacredLogger(LoggerClient(), log_on_batch_end=True)],
         logged,
     ),
-    "TensorBoard": (lambda d: [sc.TensorBoard(Log())], logged),
+    "TensorBoard": (lambda d: [sc.TensorBoard(LoggerClient())], logged),
     "TrainEndCheckpoint": (lambda d: [sc.TrainEndCheckpoint(dirname=d)], files),
     "Unfreezer": (
         lambda d: [sc.Freezer("body.*"), sc.Unfreezer("body.weight", at=3)],
@@ -366,7 +351,9 @@ CASES = {
     ),
     "WandbLogger": (
         lambda d: [
-            sc.WandbLogger(Log(d), keys_ignored=["learning_rate", "valid_score", "dur"])
+            sc.WandbLogger(
+                LoggerClient(d), keys_ignored=["learning_rate", "valid_score", "dur"]
+            )
         ],
         logged,
     ),
@@ -380,7 +367,6 @@ CASES = {
     ),
 }
 LINES = []
-NET = None
 
 
 def saved_checkpoint(kind, folder, prefix):
@@ -443,132 +429,7 @@ def test_scores_of_a_regressor_are_the_same_as_skorchs():
     assert_same_history(own.history, net.history, with_batches=True)
 
 
-# -- scores of all kinds of estimators -----------------------------------------------
-
-WIDE = RNG.normal(size=(200, 6))
-
-
-def accuracy(**parameters):
-    settings = {"name": "mine", "lower_is_better": False} | parameters
-    return EpochScoring("accuracy", **settings)
-
-
-def last_scores(model, X, y, *names):
-    """Fit with 150 of the rows as validation rows; return the last epoch's scores."""
-    model.set_params(random_state=0, max_iter=3)
-    model.fit(X, y, X_val=X[:150], y_val=y[:150])
-    return [model.history_[-1][name] for name in names]
-
-
-WAYS = [accuracy(), accuracy(use_caching=False)]
-
-
-@pytest.mark.parametrize("scoring", WAYS)
-@pytest.mark.parametrize(("n_classes", "as_sparse"), [(2, True), (3, False)])
-def test_accuracy_of_string_labels(scoring, n_classes, as_sparse):
-    y = np.array(["high", "low", "mid"])[
-        np.digitize(WIDE[:, 0], [0, 1][: n_classes - 1])
-    ]
-    X = scipy.sparse.csr_matrix(WIDE) if as_sparse else WIDE
-    model = MLPClassifier((8,), callbacks=[scoring], learning_rate_init=0.05)
-    (mine,) = last_scores(model, X, y, "mine")
-    assert mine == pytest.approx(model.score(X[:150], y[:150]))
-
-
-@pytest.mark.parametrize("use_caching", [True, False])
-def test_scores_by_probabilities(use_caching):
-    names = ["roc_auc", "neg_log_loss", "neg_brier_score"]
-    scores = [EpochScoring(name, use_caching=use_caching) for name in names]
-    y = WIDE[:, 0] > 0
-    for model in (MLPClassifier((8,)), ModuleClassifier(nn.Linear)):
-        found = last_scores(model.set_params(callbacks=scores), WIDE, y, *names)
-        expected = [get_scorer(name)(model, WIDE[:150], y[:150]) for name in names]
-        assert found == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("scoring", WAYS)
-def test_accuracy_of_many_labels(scoring):
-    y = (WIDE[:, :3] > 0).astype(int)
-    model = MLPClassifier((8,), callbacks=[scoring], learning_rate_init=0.05)
-    (mine,) = last_scores(model, WIDE, y, "mine")
-    assert mine == model.score(WIDE[:150], y[:150])
-
-
-@pytest.mark.parametrize("scoring", WAYS)
-def test_accuracy_of_sequences(scoring):
-    sequences = [RNG.normal(size=(n, 3)) for n in RNG.integers(2, 9, size=200)]
-    y = np.array([sequence[:, 0].mean() > 0 for sequence in sequences])
-    model = LSTMClassifier(4, callbacks=[scoring], learning_rate_init=0.05)
-    (mine,) = last_scores(model, sequences, y, "mine")
-    assert mine == pytest.approx(model.score(sequences[:150], y[:150]))
-
-
-class Items(torch.utils.data.Dataset):
-    """Rows that are made one by one, each with two inputs of the module by name."""
-
-    def __init__(self, X):
-        self.X = torch.from_numpy(X).float()
-
-    def __len__(self):
-        return len(self.X)
-
-    def __getitem__(self, i):
-        return {"a": self.X[i, :3], "b": self.X[i, 3:]}
-
-
-class TwoInputs(nn.Module):
-    def __init__(self, n_features, n_outputs):
-        super().__init__()
-        self.layer = nn.Linear(6, n_outputs)
-
-    def forward(self, a, b):
-        return self.layer(torch.cat([a, b], 1))
-
-
-@pytest.mark.parametrize("scoring", WAYS)
-def test_accuracy_of_items(scoring):
-    model = ModuleClassifier(TwoInputs, callbacks=[scoring], max_iter=2)
-    y = WIDE[:, 0] > 0
-    model.fit(Items(WIDE), y, X_val=Items(WIDE[:150]), y_val=y[:150])
-    assert model.history_[-1]["mine"] == pytest.approx(model.validation_scores_[-1])
-
-
-@pytest.mark.filterwarnings("ignore:lbfgs failed to converge:UserWarning")
-def test_scores_with_lbfgs():
-    scores = [accuracy(name="a"), *WAYS, accuracy(name="train", on_train=True)]
-    y = np.digitize(WIDE[:, 0], [-0.5, 0.5])
-    X_val, y_val = WIDE[:150], y[:150]
-    model = MLPClassifier((8,), solver="lbfgs", callbacks=scores, random_state=0)
-    model.set_params(max_iter=6).fit(WIDE, y, X_val=X_val, y_val=y_val)
-    last = model.history_[-1]
-    assert last["a"] == last["mine"] == pytest.approx(model.score(X_val, y_val))
-    assert last["train"] == pytest.approx(model.score(WIDE, y))
-    regressor = MLPRegressor(
-        hidden_layer_sizes=(8,), solver="lbfgs", random_state=0, max_iter=6
-    )
-    regressor.set_params(callbacks=[EpochScoring("r2")])
-    regressor.fit(WIDE, WIDE[:, 0], X_val=X_val, y_val=X_val[:, 0])
-    assert regressor.history_[-1]["r2"] == regressor.validation_scores_[-1]
-
-
-@pytest.mark.parametrize("freezer", [sc.Freezer("*0*"), sc.Unfreezer("*")])
-def test_callbacks_of_lbfgs_cannot_freeze_parameters(freezer):
-    module = Net(1).double()
-    module.body.requires_grad_(isinstance(freezer, sc.Freezer))
-    freezer.patterns = "body*"
-    model = ModuleRegressor(module, solver="lbfgs", callbacks=[freezer], max_iter=3)
-    with pytest.raises(ValueError, match="same parameters throughout"):
-        model.fit(WIDE, WIDE[:, 0])
-
-
-def test_scores_are_of_averaged_weights():
-    model = ModuleClassifier(nn.Linear, callbacks=WAYS, weight_averaging=0.9)
-    (mine,) = last_scores(model, WIDE, WIDE[:, 0] > 0, "mine")
-    assert mine == model.score(WIDE[:150], WIDE[:150, 0] > 0)
-    assert mine == model.validation_scores_[-1]
-
-
-# -- after training ------------------------------------------------------------------
+# -- after training --------------------------------------------------------------------
 
 
 def fitted(*callbacks, **parameters):
@@ -595,8 +456,8 @@ def test_callbacks_of_the_fit_are_kept_and_the_parameter_is_not_changed():
 
 
 def test_history_of_the_net():
-    model = fitted(Keep())
-    net, rows, target = Keep.seen
+    model = fitted(KeepsNet())
+    net, rows, target = KeepsNet.seen
     assert isinstance(rows, torch.Tensor)
     assert len(rows) == len(target) == len(X)
     assert net.history[:, "epoch"] == [1, 2, 3]
@@ -660,7 +521,7 @@ def test_print_log(capsys):
     assert capsys.readouterr().out.split()[:2] == ["epoch", "learning_rate"]
 
 
-# -- steps ---------------------------------------------------------------------------
+# -- steps -----------------------------------------------------------------------------
 
 
 def test_outputs_of_accumulated_batches():
@@ -711,7 +572,7 @@ def test_interrupt_within_a_step_leaves_no_hook():
     assert model.n_iter_ == 1
 
 
-# -- the loggers themselves, where they are installed --------------------------------
+# -- the loggers themselves, where they are installed ----------------------------------
 
 
 def test_tensorboard(tmp_path):
