@@ -45,7 +45,8 @@ class SearchPlots:
         >>> from skdeep import OptunaSearchCV
         >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]
         >>> space = {"C": [0.1, 1.0]}
-        >>> search = OptunaSearchCV(LogisticRegression(), space, n_trials=2, cv=2)
+        >>> model = LogisticRegression()
+        >>> search = OptunaSearchCV(model, space, n_trials=4, cv=2, random_state=0)
         >>> search.fit(X, y).plot_history().get_ylabel()
         'score'
         >>> plt.close()
@@ -127,7 +128,8 @@ class SearchPlots:
         >>> from skdeep import OptunaSearchCV
         >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]
         >>> space = {"C": [0.1, 1.0]}
-        >>> search = OptunaSearchCV(LogisticRegression(), space, n_trials=2, cv=2)
+        >>> model = LogisticRegression()
+        >>> search = OptunaSearchCV(model, space, n_trials=4, cv=2, random_state=0)
         >>> search.fit(X, y).plot_slices(["C"]).get_xlabel()
         'C'
         >>> plt.close()

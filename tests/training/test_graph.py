@@ -82,7 +82,7 @@ def replays(monkeypatch):
 
     monkeypatch.setattr(graph, "capture", counted)
     monkeypatch.setattr(graph, "_N_WARM_UP", 2)
-    monkeypatch.setattr(population._Chunk, "_can_be_graphed", lambda chunk: True)
+    monkeypatch.setattr(population._Chunk, "_can_use_graphs", lambda chunk: True)
     return done
 
 
@@ -137,6 +137,6 @@ def test_a_step_that_cannot_be_captured_runs_normally(monkeypatch):
         raise RuntimeError("operation not permitted when stream is capturing")
 
     monkeypatch.setattr(graph, "capture", fails)
-    monkeypatch.setattr(population._Chunk, "_can_be_graphed", lambda chunk: True)
+    monkeypatch.setattr(population._Chunk, "_can_use_graphs", lambda chunk: True)
     with pytest.warns(RuntimeWarning, match="not permitted when stream"):
         assert_same_as_separate_fits(jobs_of([classifier(max_iter=6)]))
