@@ -44,41 +44,41 @@ def explanation():
     return found.to_frame().head(5)[::-1]
 
 
-def draw_forecast(ax, colours, past, future, path, interval):
+def draw_forecast(ax, colors, past, future, path, interval):
     """Draw the history, the forecast with its interval and the actual values."""
     column = past.columns[0]
-    ax.plot(past.index, past[column], color=colours["soft"])
+    ax.plot(past.index, past[column], color=colors["soft"])
     ax.fill_between(
         interval.index, interval["lower"], interval["upper"],
-        color=colours["down"], alpha=0.25, lw=0,
+        color=colors["down"], alpha=0.25, lw=0,
     )  # fmt: skip
-    ax.plot(path.index, path, color=colours["down"], lw=2)
-    ax.plot(future.index, future[column], ".", color=colours["up"], ms=5)
+    ax.plot(path.index, path, color=colors["down"], lw=2)
+    ax.plot(future.index, future[column], ".", color=colors["up"], ms=5)
     ax.set_title("Forecast with an interval")
     ax.set_ylabel("sea temperature, °C")
     ax.set_xticks(past.index[[5, 29, 53]], ["18 Aug", "19 Aug", "20 Aug"])
 
 
-def draw_explanation(ax, colours, table):
+def draw_explanation(ax, colors, table):
     """Draw the effects as bars."""
     signs = ["up" if effect > 0 else "down" for effect in table["effect"]]
-    ax.barh(table["unit"], table["effect"], color=[colours[sign] for sign in signs])
-    ax.axvline(0, color=colours["soft"], lw=0.8)
+    ax.barh(table["unit"], table["effect"], color=[colors[sign] for sign in signs])
+    ax.axvline(0, color=colors["soft"], lw=0.8)
     ax.set_title("Explain one prediction")
     ax.set_xlabel("effect on the log-odds of “malignant”")
 
 
-def draw_seconds(ax, colours):
+def draw_seconds(ax, colors):
     """Draw how long a grid search of a hundred networks takes."""
     names = list(SECONDS)[::-1]
     kinds = ["down" if "skdeep" in name else "soft" for name in names]
     bars = ax.barh(
         names,
         [SECONDS[name] for name in names],
-        color=[colours[kind] for kind in kinds],
+        color=[colors[kind] for kind in kinds],
         height=0.6,
     )
-    ax.bar_label(bars, fmt="%.1f s", padding=4, color=colours["ink"])
+    ax.bar_label(bars, fmt="%.1f s", padding=4, color=colors["ink"])
     ax.set_xlim(0, 34)
     ax.set_title("100 networks in one run")
     ax.set_xlabel("seconds for a GridSearchCV")
@@ -88,27 +88,27 @@ def main():
     """Draw one picture of three panels for the README, and each panel by itself."""
     curves, table = forecast(), explanation()
     panels = {
-        "forecast": lambda ax, colours: draw_forecast(ax, colours, *curves),
-        "explanation": lambda ax, colours: draw_explanation(ax, colours, table),
+        "forecast": lambda ax, colors: draw_forecast(ax, colors, *curves),
+        "explanation": lambda ax, colors: draw_explanation(ax, colors, table),
         "population": draw_seconds,
     }
-    for theme, colours in THEMES.items():
-        with plt.rc_context(style(colours)):
-            save(panels.values(), colours, f"overview-{theme}.png", width=12)
+    for theme, colors in THEMES.items():
+        with plt.rc_context(style(colors)):
+            save(panels.values(), colors, f"overview-{theme}.png", width=12)
             for name, draw in panels.items():
-                save([draw], colours, f"{name}-{theme}.png", width=4.2, titles=False)
+                save([draw], colors, f"{name}-{theme}.png", width=4.2, titles=False)
 
 
-def style(colours):
+def style(colors):
     """Return the settings of matplotlib for a theme."""
     return {
         "font.size": 10,
-        "text.color": colours["ink"],
-        "axes.labelcolor": colours["soft"],
-        "axes.edgecolor": colours["soft"],
+        "text.color": colors["ink"],
+        "axes.labelcolor": colors["soft"],
+        "axes.edgecolor": colors["soft"],
         "axes.facecolor": "none",
-        "xtick.color": colours["soft"],
-        "ytick.color": colours["ink"],
+        "xtick.color": colors["soft"],
+        "ytick.color": colors["ink"],
         "xtick.major.size": 0,
         "ytick.major.size": 0,
         "axes.titlesize": 12,
@@ -118,7 +118,7 @@ def style(colours):
     }
 
 
-def save(panels, colours, name, width, titles=True):
+def save(panels, colors, name, width, titles=True):
     """Draw panels side by side and write the picture."""
     size = (width, 3.1)
     fig, axes = plt.subplots(
@@ -126,7 +126,7 @@ def save(panels, colours, name, width, titles=True):
     )
     fig.get_layout_engine().set(wspace=0.06)
     for draw, ax in zip(panels, axes[0], strict=True):
-        draw(ax, colours)
+        draw(ax, colors)
         ax.title.set_visible(titles)
     fig.savefig(STATIC / name, dpi=130, transparent=True)
     plt.close(fig)

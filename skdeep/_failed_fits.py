@@ -35,7 +35,7 @@ def is_outermost_fit() -> bool:
 
     The stack of the calling thread is searched for another estimator, such as a search
     or an ensemble, and for functions that fit repeatedly, such as `cross_val_score`.
-    A loop in user code is not recognised.
+    A loop in user code is not recognized.
 
     Returns
     -------

@@ -108,7 +108,7 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _unpack(data: bytes, name: str) -> bytes:
-    """Decompress gzip, bzip2, xz and zip, recognised by their first bytes."""
+    """Decompress gzip, bzip2, xz and zip, recognized by their first bytes."""
     unpackers = {
         b"\x1f\x8b": gzip.decompress,
         b"BZh": bz2.decompress,

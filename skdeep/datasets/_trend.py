@@ -143,7 +143,7 @@ def load_stock_trend(
     -----
     The labels of the last `horizon` days before a test period depend on its prices.
     Leave these days out of the training rows (`validation_gap` does so for validation
-    rows), and split by time, not at random: the indicators of neighbouring rows are
+    rows), and split by time, not at random: the indicators of neighboring rows are
     computed from mostly the same prices.
 
     Examples

@@ -104,13 +104,13 @@ class Items:
         Returns an item for an index.
     index : ndarray of shape (n_samples,)
         Indices of the items.
-    is_labelled : bool
+    is_labeled : bool
         Whether the last part of each item is its target.
     """
 
     dataset: Dataset
     index: np.ndarray
-    is_labelled: bool
+    is_labeled: bool
 
     def __len__(self) -> int:
         return len(self.index)
@@ -131,12 +131,12 @@ class Items:
 
     def rows(self, index) -> Items:
         """Return some of the items."""
-        return Items(self.dataset, self.index[index], self.is_labelled)
+        return Items(self.dataset, self.index[index], self.is_labeled)
 
     def inputs(self, i: int) -> Any:
         """Return the inputs of an item, as a dict or a tuple."""
         item: Any = self.dataset[int(self.index[i])]
-        if self.is_labelled:
+        if self.is_labeled:
             item = tuple(item[:-1])
         if isinstance(item, Mapping):
             return {name: _writable(part) for name, part in item.items()}
@@ -149,7 +149,7 @@ class Items:
         return np.stack([np.asarray(target) for target in targets])
 
     def __getstate__(self):
-        # A checkpoint hashes this to recognise the data; reading every item would
+        # A checkpoint hashes this to recognize the data; reading every item would
         # take too long.
         return {"kind": type(self.dataset).__qualname__, "index": self.index}
 

@@ -261,7 +261,7 @@ def _times_of_day(local: pd.DatetimeIndex) -> Iterator[Calendar]:
 def _inexact_fits(times: pd.DatetimeIndex) -> Iterator[CalendarFit]:
     """Yield the fits of calendars that most dates are on, the others a few days off."""
     n_days = np.median(np.diff(times.as_unit("s").asi8)) / 86_400
-    if n_days < _OFF_DAYS + 1:  # a date could stand for either of two neighbours
+    if n_days < _OFF_DAYS + 1:  # a date could stand for either of two neighbors
         return
     months = max(1, round(n_days / 30.44))
     day, weekday = (

@@ -17,7 +17,7 @@ from skdeep.encoding._time_axis import TimeAxis
 
 CONTEXTS = ("auto", "train", "pad")
 
-# The same rows, computed from other neighbours or in float32, may differ by this share
+# The same rows, computed from other neighbors or in float32, may differ by this share
 # of the largest number in their column.
 _ROUNDING_SHARE = 1e-6
 

@@ -96,7 +96,7 @@ class ErrorQuantiles:
     """Quantiles of the errors on validation rows, relative to the window's spread.
 
     Half the width of a prediction interval is such a quantile times the spread of the
-    window (split conformal prediction with normalised errors: Papadopoulos et al.,
+    window (split conformal prediction with normalized errors: Papadopoulos et al.,
     2002; Lei et al., 2018). The interval has the nominal coverage for windows that are
     exchangeable with those of the validation rows.
 

@@ -22,7 +22,7 @@ from skdeep.encoding._time_index import INDEX, Origin
 # share of them, have it. A gap is longer than the longest usual step by this factor.
 _USUAL_COUNT, _USUAL_SHARE, _GAP = 3, 0.01, 1.8
 _ADVICE = (
-    "The rows on either side of a gap are treated as neighbours. Fill gaps first, for "
+    "The rows on either side of a gap are treated as neighbors. Fill gaps first, for "
     "example by asfreq() and interpolate() of pandas."
 )
 # Time differences are counted as dates from here on.
@@ -177,7 +177,7 @@ class TimeAxis:
 
     @property
     def _longest_gap(self) -> int:
-        """Largest number of steps between neighbouring rows."""
+        """Largest number of steps between neighboring rows."""
         return max(int(self.reach[0]), 1 + self.calendar.leeway)
 
     def is_before(self, times: pd.Index) -> bool:

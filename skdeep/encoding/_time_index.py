@@ -61,7 +61,7 @@ def times_of(X, origin: Origin = INDEX) -> pd.Index | None:
 
     An index of dates, periods, time differences or numbers holds times, and so does
     one of text in ISO 8601 (2024-01-31). Of a MultiIndex, the only level of dates
-    is used. Arrays and rows labelled by names have no times.
+    is used. Arrays and rows labeled by names have no times.
 
     Raises
     ------

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skdeep.estimators._hooks import NetworkHooks
-from skdeep.estimators._summary import NetworkSummary, describe_inputs, summarise
+from skdeep.estimators._summary import NetworkSummary, describe_inputs, summarize
 from skdeep.training import Task, make_net, resolve_device, seeded_generators
 
 
@@ -54,7 +54,7 @@ class FittedNetwork(NetworkHooks):
         Parameters: 51 (51 trainable, 0 frozen)
         """
         check_is_fitted(self)
-        return summarise(self.module_, self._input_shapes)
+        return summarize(self.module_, self._input_shapes)
 
     def _input_description(self, task: Task) -> list:
         """Describe what the network takes, from one training row."""

@@ -112,8 +112,8 @@ class LSTMForecaster(ForecasterNetwork):
     2024-01-07 09:00:00    12.1
     2024-01-07 10:00:00    11.6
     Freq: h, Name: load, dtype: float64
-    >>> round(model.score(load[152:]), 2)
-    0.99
+    >>> round(model.score(load[152:]), 1)
+    1.0
     """
 
     _parameter_constraints: dict = CONSTRAINTS

@@ -71,7 +71,7 @@ symmetric : bool or 'auto', default='auto'
     read and the loss weighs errors above and below equally.
 loss : {'squared_error', 'absolute_error', 'huber', 'quantile'} or callable, \
 default='absolute_error'
-    Loss to minimise, averaged over steps and targets, in units of the training rows'
+    Loss to minimize, averaged over steps and targets, in units of the training rows'
     standard deviation. A callable takes forecasts and targets, both (n, 1), and returns
     a tensor with a value for each, or their mean.
 quantile : float, default=0.5

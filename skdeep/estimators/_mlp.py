@@ -45,7 +45,7 @@ maxout_pieces : int, default=2
 dropout : float, default=0.0
     Share of the hidden values set to zero in each training step.
 batch_norm : bool, default=False
-    Whether to normalise hidden layers over each batch, before the activation.
+    Whether to normalize hidden layers over each batch, before the activation.
 weight_init : {'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal', \
 'lecun_normal', 'orthogonal'}, default='glorot_uniform'
     Distribution of the initial weights. 'glorot_uniform' also draws the biases, as
@@ -109,7 +109,7 @@ class _DenseFamily(BaseNetwork):
 
     def _has_dense_gradient(self, plan):
         # The hand-written gradient bypasses forward, so hooks, autocast and compiled
-        # graphs would have no effect. Batch normalisation, embeddings and some losses
+        # graphs would have no effect. Batch normalization, embeddings and some losses
         # have no hand-written gradient.
         needs_autograd = (
             self.batch_norm
@@ -221,7 +221,7 @@ class MLPClassifier(ClassifierNetwork, _DenseFamily):
     with missing training values gets an indicator column.
 
     Plain dense networks have a hand-written gradient of a dozen torch calls; callbacks,
-    batch normalisation, categories and callable losses use skorch and autograd, with
+    batch normalization, categories and callable losses use skorch and autograd, with
     the same result.
 
     References

@@ -145,20 +145,20 @@ def _read_dataset(X: Dataset, y, given_y: bool) -> tuple[Any, Any]:
     n_items = len(X)
     if n_items == 0:
         raise ValueError("X is an empty data set: found 0 sample(s).")
-    items = Items(X, np.arange(n_items), _is_labelled(X[0], given_y and y is None))
+    items = Items(X, np.arange(n_items), _is_labeled(X[0], given_y and y is None))
     if given_y and y is None:
-        if not items.is_labelled:
+        if not items.is_labeled:
             raise ValueError(
                 "y is None, but the items of X are not (input, target) pairs: pass y."
             )
         y = items.labels()
     if isinstance(X, TensorDataset):
-        tensors = X.tensors[:-1] if items.is_labelled else X.tensors
+        tensors = X.tensors[:-1] if items.is_labeled else X.tensors
         return _read_arrays(tensors, is_named=False), y
     return items, y
 
 
-def _is_labelled(item, is_needed: bool) -> bool:
+def _is_labeled(item, is_needed: bool) -> bool:
     """Return whether the last part of an item is its target."""
     if not isinstance(item, (tuple, list)) or len(item) < 2:
         return False

@@ -71,7 +71,7 @@ loss : {'log_loss', 'hinge', 'squared_hinge', 'kl_divergence', 'focal', \
     'expected_cost' is the expected cost of a decision drawn from the predicted
     probabilities, which express how certain the decision is, not how probable a class.
     'pairwise_auc' compares each row with the rows of other classes in its batch, to
-    maximise the area under the ROC curve; a pair is weighted by the product of its
+    maximize the area under the ROC curve; a pair is weighted by the product of its
     sample weights. 'kl_divergence' takes labels, or class probabilities as 2-D y. A
     callable takes raw scores (n_samples, n_classes) and class indices (n_samples,), or,
     for multilabel y, raw scores and 0 or 1 of shape (n_samples, n_labels); it returns a
@@ -127,7 +127,7 @@ solver_params : dict, default=None
     ``solver__x``, in ``set_params`` and in searches.
 alpha : float, default=0.0001
     Strength of the L2 penalty on the weights (not the biases), divided by the number of
-    samples in the batch. Frozen weights are not penalised.
+    samples in the batch. Frozen weights are not penalized.
 batch_size : int or 'auto', default='auto'
     Number of samples in a batch; 'auto' is ``min(200, n_samples)``.
 learning_rate : {'constant', 'invscaling', 'adaptive', 'cosine', 'one_cycle', \

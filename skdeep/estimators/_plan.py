@@ -35,7 +35,7 @@ class Sample:
             return self
         if not self.weight.any():
             raise ValueError("class_weight leaves no sample a weight above zero.")
-        # In a batch they would still take part in batch normalisation.
+        # In a batch they would still take part in batch normalization.
         return self.rows(np.flatnonzero(self.weight))
 
 

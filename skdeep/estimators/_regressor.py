@@ -21,7 +21,7 @@ from skdeep.losses import make_loss
 
 # Losses that take the logarithm of y, and so do not depend on its scale.
 _LOG_LOSSES = ("poisson", "squared_log_error")
-# The constant prediction that minimises each of the other losses.
+# The constant prediction that minimizes each of the other losses.
 _BEST_CONSTANTS = {
     "squared_error": lambda p, y: y.mean(axis=0),
     "gaussian": lambda p, y: y.mean(axis=0),

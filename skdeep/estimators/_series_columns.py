@@ -161,10 +161,10 @@ def find_layout(
         Number of columns of X.
     """
     names = list(getattr(X, "columns", range(n_features)))
-    labelling = [
+    labeling = [
         requested_columns(estimator, p, X, n_features) for p in LABEL_PARAMETERS
     ]
-    numeric = [i for i in range(n_features) if [i] not in labelling]
+    numeric = [i for i in range(n_features) if [i] not in labeling]
     own, known = (
         [
             _numeric_position(i, numeric, parameter, estimator)

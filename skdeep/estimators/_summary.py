@@ -170,7 +170,7 @@ def _example(description, n_rows: int, device: torch.device) -> tuple[list, dict
     return positional, named
 
 
-def summarise(network: nn.Module, inputs: list | None) -> NetworkSummary:
+def summarize(network: nn.Module, inputs: list | None) -> NetworkSummary:
     """Return the layers of a network.
 
     Parameters

@@ -113,7 +113,7 @@ class LossCurveDisplay:
         >>> from skdeep import MLPClassifier
         >>> from skdeep.inspection import LossCurveDisplay
         >>> X, y = load_iris(return_X_y=True)
-        >>> model = MLPClassifier(solver="lbfgs", random_state=0).fit(X, y)
+        >>> model = MLPClassifier(max_iter=500, random_state=0).fit(X, y)
         >>> LossCurveDisplay.from_estimator(model).ax_.get_title()
         'MLPClassifier'
         """

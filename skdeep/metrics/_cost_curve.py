@@ -86,7 +86,7 @@ class CostCurveDisplay:
     See Also
     --------
     skdeep.metrics.expected_cost : The cost of one set of decisions.
-    skdeep.CostSensitiveClassifier : Classifier that minimises the expected cost.
+    skdeep.CostSensitiveClassifier : Classifier that minimizes the expected cost.
 
     References
     ----------

@@ -91,8 +91,8 @@ def make_cost_scorer(
     costs = dict(alpha=alpha, cost_matrix=cost_matrix, abstain_cost=abstain_cost)
     # Raises for invalid costs now, instead of in the first fold of a search.
     cost_table(_known_classes(labels, cost_matrix), **costs)
-    labelling = dict(pos_label=pos_label, labels=labels, abstain_label=abstain_label)
-    return _CostScorer(expected_cost, -1, {**costs, **labelling})
+    labeling = dict(pos_label=pos_label, labels=labels, abstain_label=abstain_label)
+    return _CostScorer(expected_cost, -1, {**costs, **labeling})
 
 
 def _known_classes(labels, cost_matrix) -> list:

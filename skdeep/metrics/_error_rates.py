@@ -432,10 +432,10 @@ def _wilson(errors, n) -> tuple[np.ndarray, np.ndarray]:
     """Return the limits of Wilson's interval for errors in n rows; NaN if n is 0."""
     n = np.where(n > 0, n, np.nan)
     z, share = norm.ppf((1 + _COVERAGE) / 2), errors / n
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    center = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     spread = np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) * z / (1 + z**2 / n)
     # Rounding would give limits slightly outside [0, 1].
-    lower, upper = centre - spread, centre + spread
+    lower, upper = center - spread, center + spread
     return np.where(share == 0, 0.0, lower), np.where(share == 1, 1.0, upper)
 
 

@@ -85,7 +85,7 @@ def expected_cost(
     --------
     savings_score : The cost relative to that of the cheapest constant decision.
     make_cost_scorer : Scorer of the expected cost, for cross-validation and searches.
-    skdeep.CostSensitiveClassifier : Classifier that minimises the expected cost.
+    skdeep.CostSensitiveClassifier : Classifier that minimizes the expected cost.
 
     References
     ----------

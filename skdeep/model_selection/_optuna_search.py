@@ -87,7 +87,7 @@ class OptunaSearchCV(ExplainedParameters, SearchPlots, VersionedPickle, BaseSear
     directions : list of {'maximize', 'minimize'}, default=None
         The direction of each metric. With several metrics all become objectives, and
         the best trials form a Pareto front, ``study_.best_trials``; trials are not
-        pruned and train for all epochs. None maximises one objective: the metric named
+        pruned and train for all epochs. None maximizes one objective: the metric named
         by `refit`, or the first.
 
     cv : int, splitter or iterable, default=None

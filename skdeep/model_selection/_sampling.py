@@ -26,7 +26,7 @@ from skdeep.model_selection._search_space import Suggestion
 BATCH_SIZE = 4
 
 #: Epochs before "median" prunes: early scores reflect mainly the learning rate, and
-#: favour rates that are too high.
+#: favor rates that are too high.
 N_WARM_UP = 4
 
 _PRUNER_FACTORIES: dict[str, Callable] = {

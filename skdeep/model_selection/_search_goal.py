@@ -62,7 +62,7 @@ class SearchGoal:
         return names
 
     def _objective_names(self, found: list[str]) -> list[str]:
-        """Return the metrics to optimise among those of a callable `scoring`."""
+        """Return the metrics to optimize among those of a callable `scoring`."""
         if len(self.directions) > 1 or found == [SINGLE_METRIC]:
             return found
         if self.refit is False:

@@ -153,7 +153,7 @@ class SearchPlots:
         position = 0 if metric is None else names.index(metric)
         direction = self.study_.directions[position].name
         # Optuna's importances measure what makes a target small, so a target that is
-        # maximised is negated.
+        # maximized is negated.
         is_importance = name == "plot_param_importances"
         sign = -1 if is_importance and direction == "MAXIMIZE" else 1
         if len(names) > 1:

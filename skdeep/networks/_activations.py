@@ -138,7 +138,7 @@ class ELU(Activation):
 
 
 class SELU(ELU):
-    """The self-normalising ELU (Klambauer et al., 2017) with its two constants."""
+    """The self-normalizing ELU (Klambauer et al., 2017) with its two constants."""
 
     module_type = nn.SELU
     alpha, scale = 1.6732632423543772, 1.0507009873554805

@@ -78,7 +78,7 @@ class DenseNetwork(nn.Module):
     dropout : float, default=0.0
         Share of hidden values set to zero in training.
     batch_norm : bool, default=False
-        Whether to normalise hidden layers over the batch, before the activation.
+        Whether to normalize hidden layers over the batch, before the activation.
     n_codes : sequence of int, default=()
         Number of codes of each categorical column. The embeddings of the codes are
         concatenated with the numeric inputs.
@@ -122,7 +122,7 @@ class DenseNetwork(nn.Module):
 
     @property
     def is_plain(self) -> bool:
-        """Whether there is no batch normalisation and no embedding."""
+        """Whether there is no batch normalization and no embedding."""
         return len(self.norms) == 0 and len(self.embeddings) == 0
 
     @property

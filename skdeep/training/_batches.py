@@ -212,7 +212,7 @@ def batch_sizes(
     """Return the sizes of the batches of ``n_samples`` rows; the last may be shorter.
 
     ``merge_single`` merges a last batch of one row into the previous batch, because
-    batch normalisation needs two rows.
+    batch normalization needs two rows.
     """
     n_full, rest = divmod(n_samples, batch_size)
     sizes = [batch_size] * n_full + ([rest] if rest else [])

@@ -218,7 +218,7 @@ class DenseLearner(Learner):
         self._weights = self.flat.weights
         self._weight_gradient = self.flat.weight_gradient
 
-    # A plain network has no batch normalisation.
+    # A plain network has no batch normalization.
     needs_two_rows = False
 
     def _make_optimizer(self) -> FlatOptimizer:
@@ -238,7 +238,7 @@ class DenseLearner(Learner):
         target: Any = batch.target
         return self._step.gradient([inputs[0][None]], target[None], scale)[0]
 
-    def _penalise(self, alpha: float, weight_sum: float) -> None:
+    def _penalize(self, alpha: float, weight_sum: float) -> None:
         weights = self._weights
         self.tally.add_penalty(torch.dot(weights, weights), alpha / weight_sum)
         if self.options.solver == "adamw":

@@ -119,7 +119,7 @@ class Fit:
             ),
         ):
             if n_rows == 1:  # 0 if the source makes its rows in ``renew``
-                raise ValueError(f"Batch normalisation needs at least 2 {found}.")
+                raise ValueError(f"Batch normalization needs at least 2 {found}.")
 
     def run(self) -> None:
         """Train until the last epoch, or until training stops early."""

@@ -74,7 +74,7 @@ def _check_repeatable(network: nn.Module) -> None:
             )
 
 
-def minimise(fit: Fit) -> None:
+def minimize(fit: Fit) -> None:
     """Run L-BFGS on the fit's network, with the options of the task.
 
     Each iteration is recorded in the history. Ctrl-C keeps the last iteration, unless

@@ -33,7 +33,7 @@ class Learner:
     module : nn.Module
         Trained in place. It must be on the device and in the precision of the data.
     objective : Objective
-        The objective to minimise.
+        The objective to minimize.
     name : str, default="network"
         Name of the module in the dict of networks that objectives are given.
     options : TrainingOptions, default=None
@@ -123,7 +123,7 @@ class Learner:
         if self.on_gradient is not None:
             self.on_gradient(self)
         if self.options.alpha:
-            self._penalise(self.options.alpha, self.weight_sum)
+            self._penalize(self.options.alpha, self.weight_sum)
         if self.options.max_grad_norm is not None:
             self._clip(self.options.max_grad_norm)
         self._take_step()
@@ -189,7 +189,7 @@ class Learner:
         ):
             group["lr"] = rate if base == initial else base * (rate / initial)
 
-    def _penalised(self) -> tuple[list[Tensor], list[Tensor]]:
+    def _penalized(self) -> tuple[list[Tensor], list[Tensor]]:
         """Return the weight matrices that have a gradient, and the gradients.
 
         Without this condition, the L2 penalty would change frozen weights.
@@ -197,9 +197,9 @@ class Learner:
         weights = [p for p in self._matrices if p.grad is not None]
         return [p.detach() for p in weights], [p.grad for p in weights]  # type: ignore
 
-    def _penalise(self, alpha: float, weight_sum: float) -> None:
+    def _penalize(self, alpha: float, weight_sum: float) -> None:
         """Add the L2 penalty, divided by the sum of weights as in scikit-learn."""
-        weights, gradients = self._penalised()
+        weights, gradients = self._penalized()
         if not weights:
             return
         norms = torch._foreach_norm(weights)
@@ -281,7 +281,7 @@ class Learner:
 
     def add_penalty(self, factor: float) -> float:
         """Add the gradient of an L2 penalty; return the penalty."""
-        weights, gradients = self._penalised()
+        weights, gradients = self._penalized()
         if not weights:
             return 0.0
         torch._foreach_add_(gradients, weights, alpha=factor)

@@ -11,7 +11,7 @@ from skdeep.training._dense import DenseLearner
 from skdeep.training._device import seeded_generators, threads_for
 from skdeep.training._epochs import Fit
 from skdeep.training._grouping import can_join
-from skdeep.training._lbfgs import minimise
+from skdeep.training._lbfgs import minimize
 from skdeep.training._population import run_population
 from skdeep.training._progress import make_printer
 from skdeep.training._scheduler import (
@@ -46,7 +46,7 @@ def train(task: Task) -> TrainingState:
         stack.callback(printer.close)
         fit = Fit(task, printer, generators, check_cancelled)
         if task.options.solver == "lbfgs":
-            minimise(fit)
+            minimize(fit)
         elif scheduler is not None and can_join(task):
             _run_in_population(fit, scheduler)
         else:

@@ -1,4 +1,4 @@
-"""Objectives: what learners minimise."""
+"""Objectives: what learners minimize."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from skdeep.training._protocols import SupervisedLoss
 
 
 class Objective(ABC):
-    """Computes a loss for each row of a batch, which a learner minimises."""
+    """Computes a loss for each row of a batch, which a learner minimizes."""
 
     #: Whether the loss of a row depends on the other rows of the batch.
     couples_rows: bool = False

@@ -168,7 +168,7 @@ class _Chunk:
         """Take a step; return the losses and, if there is a penalty, its norms."""
         results = [self._gradient(batch)]
         if self.has_penalty:
-            results.append(self._penalise(batch))
+            results.append(self._penalize(batch))
         if self.max_norms is not None:
             self._clip()
         self.solver.step(self.values, self.rates)
@@ -204,7 +204,7 @@ class _Chunk:
             return losses
         return losses * batch.scale.squeeze(2) * batch.sizes.unsqueeze(1)
 
-    def _penalise(self, batch: StackedBatch) -> Tensor:
+    def _penalize(self, batch: StackedBatch) -> Tensor:
         """Add the L2 penalties; return the squared norms times the rows, (K,)."""
         norms = squared_norms(self._weight_parts)
         share = batch.sizes / batch.weight_sums

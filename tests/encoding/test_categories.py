@@ -17,17 +17,17 @@ from skdeep import (
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
 
 N = 90
-COLOURS = np.array(["red", "green", "blue"])
+COLORS = np.array(["red", "green", "blue"])
 
 
 @pytest.fixture(scope="module")
 def columns():
     """Categories, numbers, categories, and a target that depends on the first ones."""
     rng = np.random.default_rng(0)
-    colour = COLOURS[rng.integers(0, 3, N)]
+    color = COLORS[rng.integers(0, 3, N)]
     size = rng.integers(1, 5, N)
     number = rng.normal(size=N)
-    return colour, number, size, (colour == "red").astype(int)
+    return color, number, size, (color == "red").astype(int)
 
 
 def small(**params):
@@ -35,15 +35,15 @@ def small(**params):
     return MLPClassifier(**{**settings, **params})
 
 
-def as_pandas(colour, number, size):
+def as_pandas(color, number, size):
     return pd.DataFrame(
-        {"colour": pd.Categorical(colour), "n": number, "size": pd.Categorical(size)}
+        {"color": pd.Categorical(color), "n": number, "size": pd.Categorical(size)}
     )
 
 
-def as_objects(colour, number, size):
-    rows = np.empty((len(colour), 3), dtype=object)
-    rows[:, 0], rows[:, 1], rows[:, 2] = colour, number, size
+def as_objects(color, number, size):
+    rows = np.empty((len(color), 3), dtype=object)
+    rows[:, 0], rows[:, 1], rows[:, 2] = color, number, size
     return rows
 
 
@@ -56,15 +56,15 @@ FORMS = {
         "from_dtype",
     ),
     "pandas by name": (
-        lambda c, n, s: pd.DataFrame({"colour": c, "n": n, "size": s}),
-        ["colour", "size"],
+        lambda c, n, s: pd.DataFrame({"color": c, "n": n, "size": s}),
+        ["color", "size"],
     ),
     "pandas by names in another order": (
-        lambda c, n, s: pd.DataFrame({"colour": c, "n": n, "size": s}),
-        ["size", "colour"],
+        lambda c, n, s: pd.DataFrame({"color": c, "n": n, "size": s}),
+        ["size", "color"],
     ),
     "pandas by position": (
-        lambda c, n, s: pd.DataFrame({"colour": c, "n": n, "size": s}),
+        lambda c, n, s: pd.DataFrame({"color": c, "n": n, "size": s}),
         [0, 2],
     ),
     "pandas, numbers as names": (
@@ -74,7 +74,7 @@ FORMS = {
     "polars categorical": (
         lambda c, n, s: pl.DataFrame(
             {
-                "colour": pl.Series(c.tolist(), dtype=pl.Categorical),
+                "color": pl.Series(c.tolist(), dtype=pl.Categorical),
                 "n": n,
                 "size": pl.Series(s.astype(str).tolist(), dtype=pl.Categorical),
             }
@@ -84,7 +84,7 @@ FORMS = {
     "polars enum": (
         lambda c, n, s: pl.DataFrame(
             {
-                "colour": pl.Series(c.tolist(), dtype=pl.Enum(list(COLOURS))),
+                "color": pl.Series(c.tolist(), dtype=pl.Enum(list(COLORS))),
                 "n": n,
                 "size": pl.Series(s.astype(str).tolist(), dtype=pl.Enum(list("4321"))),
             }
@@ -92,8 +92,8 @@ FORMS = {
         "from_dtype",
     ),
     "polars by name": (
-        lambda c, n, s: pl.DataFrame({"colour": c.tolist(), "n": n, "size": s}),
-        ["colour", "size"],
+        lambda c, n, s: pl.DataFrame({"color": c.tolist(), "n": n, "size": s}),
+        ["color", "size"],
     ),
     "objects by position": (as_objects, [0, 2]),
     "objects by mask": (as_objects, [True, False, True]),
@@ -129,7 +129,7 @@ def test_order_of_pandas_categories_has_no_effect(columns):
     X = as_pandas(*parts)
     model = small().fit(X, y)
     turned = X.assign(
-        colour=pd.Categorical(X["colour"], categories=["blue", "red", "mauve", "green"])
+        color=pd.Categorical(X["color"], categories=["blue", "red", "mauve", "green"])
     )
     np.testing.assert_array_equal(model.predict_proba(turned), model.predict_proba(X))
 
@@ -144,8 +144,8 @@ def test_unknown_and_missing_categories_in_prediction(columns):
     *parts, y = columns
     X = as_pandas(*parts)
     model = small().fit(X, y)
-    unknown = X.assign(colour=pd.Categorical(["mauve"] * N))
-    missing = X.assign(colour=pd.Categorical([None] * N, categories=["red"]))
+    unknown = X.assign(color=pd.Categorical(["mauve"] * N))
+    missing = X.assign(color=pd.Categorical([None] * N, categories=["red"]))
     p_unknown, p_missing = model.predict_proba(unknown), model.predict_proba(missing)
     assert np.isfinite(p_unknown).all()
     assert np.isfinite(p_missing).all()
@@ -153,16 +153,16 @@ def test_unknown_and_missing_categories_in_prediction(columns):
     np.testing.assert_array_equal(p_unknown, p_missing)
 
     # The network treats all unknown categories alike.
-    other = X.assign(colour=pd.Categorical(["beige"] * N))
+    other = X.assign(color=pd.Categorical(["beige"] * N))
     np.testing.assert_array_equal(model.predict_proba(other), p_unknown)
 
 
 @pytest.mark.parametrize("nothing", [None, np.nan, pd.NA])
 def test_missing_category_is_learned(columns, nothing):
-    colour, number, size, _ = columns
-    X = as_objects(colour, number, size)
-    X[colour == "red", 0] = nothing
-    y = (colour == "red").astype(int)
+    color, number, size, _ = columns
+    X = as_objects(color, number, size)
+    X[color == "red", 0] = nothing
+    y = (color == "red").astype(int)
     model = small(categorical_features=[0, 2], max_iter=200, learning_rate_init=0.01)
     assert model.fit(X, y).score(X, y) == 1.0
 
@@ -179,7 +179,7 @@ def test_all_missing_values_are_the_same_category(columns):
         rows = as_objects(*parts)
         rows[:, 0] = nothing
         answers.append(by_position.predict_proba(rows))
-    missing = X.assign(colour=pd.Categorical([None] * N, categories=["red"]))
+    missing = X.assign(color=pd.Categorical([None] * N, categories=["red"]))
     answers.append(model.predict_proba(missing))
     np.testing.assert_array_equal(answers[0], answers[1])
     np.testing.assert_array_equal(answers[1], answers[2])
@@ -187,16 +187,16 @@ def test_all_missing_values_are_the_same_category(columns):
 
 @pytest.mark.parametrize("library", ["pandas", "polars", "objects"])
 def test_only_categories(columns, library):
-    colour, _, size, y = columns
+    color, _, size, y = columns
     X = {
-        "pandas": lambda: as_pandas(colour, colour, size).drop(columns="n"),
+        "pandas": lambda: as_pandas(color, color, size).drop(columns="n"),
         "polars": lambda: pl.DataFrame(
             {
-                "a": pl.Series(colour.tolist(), dtype=pl.Categorical),
+                "a": pl.Series(color.tolist(), dtype=pl.Categorical),
                 "b": pl.Series(size.astype(str).tolist(), dtype=pl.Categorical),
             }
         ),
-        "objects": lambda: as_objects(colour, colour, size)[:, [0, 2]],
+        "objects": lambda: as_objects(color, color, size)[:, [0, 2]],
     }[library]()
     asked = [0, 1] if library == "objects" else "from_dtype"
     model = small(categorical_features=asked, max_iter=200, learning_rate_init=0.01)
@@ -204,18 +204,18 @@ def test_only_categories(columns, library):
 
 
 def test_missing_numbers_next_to_categories(columns):
-    colour, number, size, y = columns
+    color, number, size, y = columns
     number = np.where(number > 1, np.nan, number)
-    model = small().fit(as_pandas(colour, number, size), y)
+    model = small().fit(as_pandas(color, number, size), y)
     assert model.coefs_[0].shape[0] == 2 + 3 + 3
-    assert np.isfinite(model.predict_proba(as_pandas(colour, number, size))).all()
+    assert np.isfinite(model.predict_proba(as_pandas(color, number, size))).all()
 
 
 def test_categories_of_held_out_rows_only_are_unknown(columns):
     *parts, y = columns
     X = as_pandas(*parts)
-    last = X["colour"].astype(object).where(X.index < N - 9, "mauve")
-    X["colour"] = pd.Categorical(last)
+    last = X["color"].astype(object).where(X.index < N - 9, "mauve")
+    X["color"] = pd.Categorical(last)
     model = small(early_stopping=True, validation_split="last").fit(X, y)
     alone = small().fit(X[: N - 9], y[: N - 9])
     assert [w.shape for w in model.coefs_] == [w.shape for w in alone.coefs_]
@@ -243,7 +243,7 @@ def test_categorical_features_none_reads_all_columns_as_numbers(columns):
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        (["colour", "shape"], r"names \['shape'\].*'colour', 'n', 'size'"),
+        (["color", "shape"], r"names \['shape'\].*'color', 'n', 'size'"),
         ([0, 3], r"holds \[3\].*columns of X are 0 to 2"),
         ([-1], r"holds \[-1\]"),
         ([True, False], r"boolean categorical_features must have 3 entries.*\(2,\)"),
@@ -258,7 +258,7 @@ def test_invalid_categorical_features_are_named(columns, asked, message):
 def test_column_names_for_an_array_raise(columns):
     *parts, y = columns
     with pytest.raises(ValueError, match="not named"):
-        small(categorical_features=["colour"]).fit(as_objects(*parts), y)
+        small(categorical_features=["color"]).fit(as_objects(*parts), y)
 
 
 def test_categories_in_sparse_rows_raise():
@@ -269,14 +269,14 @@ def test_categories_in_sparse_rows_raise():
 
 @pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
 def test_columns_of_text_are_named(columns, library):
-    colour, number, size, y = columns
-    X = library.DataFrame({"colour": colour.tolist(), "n": number, "size": size})
+    color, number, size, y = columns
+    X = library.DataFrame({"color": color.tolist(), "n": number, "size": size})
     with pytest.raises(
-        ValueError, match=r"Columns \['colour'\] of X must be numeric.*categor"
+        ValueError, match=r"Columns \['color'\] of X must be numeric.*categor"
     ):
         small().fit(X, y)
     model = MLPRegressor(max_iter=1).fit(np.column_stack([size, number, size]), y)
-    with pytest.raises(ValueError, match=r"Columns \['colour'\] of X must be numeric"):
+    with pytest.raises(ValueError, match=r"Columns \['color'\] of X must be numeric"):
         with pytest.warns(UserWarning, match="feature names"):
             model.predict(X)
 
@@ -288,8 +288,8 @@ def test_text_in_an_array_raises(columns):
 
 
 def test_text_and_numbers_in_one_column_of_categories(columns):
-    colour, number, size, y = columns
-    X = as_objects(colour, number, size)
+    color, number, size, y = columns
+    X = as_objects(color, number, size)
     X[0, 0] = 7
     with pytest.raises(TypeError, match="strings or numbers"):
         small(categorical_features=[0]).fit(X, y)

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning
 
 N = 12
 DAYS = pd.date_range("2024-01-01", periods=N)
+IN_UTC = DAYS.tz_localize("UTC")
 DATES = [day.date() for day in DAYS]
 LAGS = DAYS - DAYS[0]
 y = np.arange(N) % 2
@@ -54,10 +55,10 @@ def frame(values):
 
 # X, and the part of the error that describes its columns.
 TABLES = {
-    "dates": (frame(DAYS), "dates (datetime64[us])"),
-    "dates and numbers": (frame(DAYS).assign(n=1.0), "dates (datetime64[us])"),
-    "time zone": (frame(DAYS.tz_localize("UTC")), "dates (datetime64[us, UTC])"),
-    "durations": (frame(LAGS), "durations (timedelta64[us])"),
+    "dates": (frame(DAYS), f"dates ({DAYS.dtype})"),
+    "dates and numbers": (frame(DAYS).assign(n=1.0), f"dates ({DAYS.dtype})"),
+    "time zone": (frame(IN_UTC), f"dates ({IN_UTC.dtype})"),
+    "durations": (frame(LAGS), f"durations ({LAGS.dtype})"),
     "periods": (frame(DAYS.to_period("D")), "dates (period[D])"),
     "intervals": (frame(pd.interval_range(0, N)), "intervals (interval[int64, right])"),
     "objects": (frame(DATES), "dates (object)"),
@@ -75,8 +76,8 @@ TABLES = {
     "polars times": (pl.DataFrame({"when": [dt.time(i) for i in range(N)]}), "(Time)"),
 }
 ARRAYS = {
-    "dates": (DAYS.to_numpy().reshape(-1, 1), "dates (datetime64[us])"),
-    "durations": (LAGS.to_numpy().reshape(-1, 1), "durations (timedelta64[us])"),
+    "dates": (DAYS.to_numpy().reshape(-1, 1), f"dates ({DAYS.dtype})"),
+    "durations": (LAGS.to_numpy().reshape(-1, 1), f"durations ({LAGS.dtype})"),
     "objects": (np.array(DATES, object).reshape(-1, 1), "dates (object)"),
     "lists": ([[day] for day in DATES], "dates (object)"),
     "complex": (np.full((N, 2), 1j), "complex values (complex128)"),

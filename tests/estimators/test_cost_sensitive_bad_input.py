@@ -514,7 +514,7 @@ def test_metadata_need_routing():
         logistic(strategy="tuned", cv=GroupKFold(2)).fit(X, y, groups=y)
 
 
-@pytest.mark.parametrize("name", ["groups", "colour"])
+@pytest.mark.parametrize("name", ["groups", "color"])
 def test_unrequested_metadata(name):
     with (
         config_context(enable_metadata_routing=True),

@@ -422,7 +422,7 @@ def test_clone_and_refit():
         ({"class_weight": "some"}, "'class_weight' parameter .* Got 'some'"),
         ({"class_weight": {0: -1, 1: 1, 2: 1}}, "class_weight must hold finite"),
         ({"class_weight": {0: 0, 1: 0, 2: 0}}, "class_weight leaves no sample"),
-        ({"categorical_features": ["colour"]}, "categorical_features names .'colour'"),
+        ({"categorical_features": ["color"]}, "categorical_features names .'color'"),
         ({"device": "abacus"}, "Unknown device='abacus'"),
     ],
     ids=str,

@@ -36,6 +36,8 @@ from tests.estimators.forecaster_data import (
 )
 from tests.round_trips import WAYS
 
+PANDAS = int(pd.__version__.partition(".")[0])
+
 X = make_frame()
 ARRAY = X.to_numpy()
 
@@ -240,7 +242,8 @@ def test_indexes_are_not_modified(which):
     model.predict(rows)
     model.forecast(X=rows)
     assert rows.equals(before)
-    assert pickle.dumps(rows) == bytes_before
+    if PANDAS >= 3:  # before, pickles of an index hold its caches
+        assert pickle.dumps(rows) == bytes_before
 
 
 def test_fitted_attributes():
@@ -319,6 +322,8 @@ def all_forecasts(name, model):
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", MODELS)
 def test_round_trip_keeps_all_forecasts(name, way):
+    if (name, way) == ("time zone", "skops") and PANDAS < 3:
+        pytest.skip("skops cannot store the time zones of pytz, which pandas 2 uses")
     model, forecasts = fitted(name)
     loaded = WAYS[way](model)
     for got, expected in zip(all_forecasts(name, loaded), forecasts, strict=True):

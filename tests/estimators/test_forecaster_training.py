@@ -285,11 +285,16 @@ def test_auto_max_iter_depends_on_the_number_of_windows():
     epochs = []
     for n_rows, batch_size in ((60, "auto"), (130, 1)):
         X = make_frame(n_rows)
-        model = small(max_iter="auto", batch_size=batch_size, validation_fraction=0)
+        model = small(
+            max_iter="auto",
+            batch_size=batch_size,
+            validation_fraction=0,
+            n_iter_no_change=1000,  # train to the end
+        )
         model.fit(X)
         assert model.t_ == model.n_iter_ * (n_rows - WINDOW - HORIZON + 1)
         epochs.append(model.n_iter_)
-    assert epochs == [22, 2]
+    assert epochs == [31, 2]
 
 
 def weekly(n_rows=200):

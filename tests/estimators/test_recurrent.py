@@ -514,7 +514,7 @@ def test_early_stopping_validation_rows_and_weights():
 
 @pytest.mark.filterwarnings("ignore:lbfgs failed to converge:UserWarning")
 def test_lbfgs():
-    """It minimises the same loss and finds a better fit than Adam."""
+    """It minimizes the same loss and finds a better fit than Adam."""
     model = regressor(solver="lbfgs", max_iter=60, tol=1e-10, alpha=0.0)
     model.fit(PADDED, Y_NUMBERS)
     with torch.no_grad():
@@ -535,8 +535,8 @@ def test_transformer():
     frame = model.set_output(transform="pandas").transform(LISTED)
     assert frame.columns.tolist() == names
     np.testing.assert_array_equal(frame, states)
-    neighbours = make_pipeline(model, StandardScaler()).fit_transform(LISTED, y)
-    assert neighbours.shape == (N, 2 * H)
+    neighbors = make_pipeline(model, StandardScaler()).fit_transform(LISTED, y)
+    assert neighbors.shape == (N, 2 * H)
 
 
 def test_pipeline_with_sliding_windows():

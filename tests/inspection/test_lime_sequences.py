@@ -332,9 +332,9 @@ def test_input_is_not_modified(regressor):
 
 @pytest.mark.parametrize("make", [LSTMClassifier, LSTMRegressor])
 def test_recurrent_networks(make):
-    centred = X - MEAN
+    centered = X - MEAN
     is_up = np.arange(len(X)) % 2 == 0
-    centred[:, :, 1] += np.where(is_up, 1, -1)[:, np.newaxis]
+    centered[:, :, 1] += np.where(is_up, 1, -1)[:, np.newaxis]
     y = np.where(is_up, "up", "down") if make is LSTMClassifier else 1.0 * is_up
     network = make(
         hidden_size=4,
@@ -342,13 +342,13 @@ def test_recurrent_networks(make):
         batch_size=10,
         learning_rate_init=0.02,
         random_state=0,
-    ).fit(centred, y)
-    explanation = explain(network, centred[:3], background=centred, groups="feature")
+    ).fit(centered, y)
+    explanation = explain(network, centered[:3], background=centered, groups="feature")
     if make is LSTMClassifier:
         assert explanation.outputs_ == ["P(up)"] * 3
-        expected = network.predict_proba(centred[:3])[:, 1]
+        expected = network.predict_proba(centered[:3])[:, 1]
     else:
-        expected = network.predict(centred[:3])
+        expected = network.predict(centered[:3])
     np.testing.assert_allclose(explanation.prediction_, expected, rtol=1e-5)
     sizes = np.abs(explanation.effects_).mean(axis=0)
     assert sizes.argmax() == 1

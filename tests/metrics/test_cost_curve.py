@@ -155,7 +155,7 @@ def test_bayes_costs_at_every_alpha(rows):
             assert getattr(display, name)[i] == pytest.approx(cost), name
 
 
-def test_alpha_curve_is_normalised():
+def test_alpha_curve_is_normalized():
     display = from_predictions(y, P, against="alpha", alpha=[5, 0.5, 2])
     np.testing.assert_array_equal(display.alphas, [0.5, 2, 5])
     scale = [1.5, 3, 6]
@@ -380,7 +380,7 @@ def test_pos_label_of_the_estimator_is_used():
 ODD = {
     "name": (dict(name=[1, 2]), TypeError, r"name must be a str .* got \[1, 2\]"),
     "flag": (dict(plot_constants=np.ones(2)), TypeError, "plot_constants must be True"),
-    "keyword": (dict(curve_kwargs={"colour": 1}), ValueError, "curve_kwargs: .*colour"),
+    "keyword": (dict(curve_kwargs={"color": 1}), ValueError, "curve_kwargs: .*color"),
     "no keyword": (dict(curve_kwargs={1: 2}), TypeError, "curve_kwargs: keywords"),
     "against": (dict(against=np.ones(2)), ValueError, "against must be 'threshold'"),
 }

@@ -117,12 +117,12 @@ def test_purging_removes_the_leak_of_overlapping_labels():
     time = np.arange(1980.0).reshape(-1, 1)
     # Sums of the next 20 steps: neighboring labels share most of them.
     y = np.array([steps[row + 1 : row + 21].sum() for row in range(1980)])
-    neighbour = KNeighborsRegressor(n_neighbors=1)
+    neighbor = KNeighborsRegressor(n_neighbors=1)
 
     def error(**params):
         cv = PurgedTimeSeriesSplit(n_splits=90, train_after=True, **params)
         scores = cross_val_score(
-            neighbour, time, y, cv=cv, scoring="neg_mean_squared_error"
+            neighbor, time, y, cv=cv, scoring="neg_mean_squared_error"
         )
         return -scores.mean() / y.var()
 

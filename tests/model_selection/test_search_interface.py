@@ -221,7 +221,7 @@ def test_lists_and_text_columns():
     found = search().fit(X.tolist(), y.tolist())
     np.testing.assert_array_equal(found.predict(X), search().fit(X, y).predict(X))
     frame = pd.DataFrame(
-        {"colour": np.array(["red", "blue", "green"])[y + X.argmax(1) % 2]}
+        {"color": np.array(["red", "blue", "green"])[y + X.argmax(1) % 2]}
     )
     model = make_pipeline(OneHotEncoder(), LogisticRegression())
     space = {"logisticregression__C": [0.1, 1.0]}
@@ -395,7 +395,7 @@ def log_loss_of_labels(truth, predicted):
     return np.mean(truth != predicted)
 
 
-def test_a_metric_can_be_minimised():
+def test_a_metric_can_be_minimized():
     error = make_scorer(log_loss_of_labels)
     found = search(scoring=error, directions=["minimize"]).fit(X, y)
     means = found.cv_results_["mean_test_score"]
@@ -454,7 +454,7 @@ def test_metadata_is_routed():
 def test_unrequested_metadata_raises():
     with sklearn.config_context(enable_metadata_routing=True):
         with pytest.raises(TypeError, match="unexpected"):
-            search().fit(X, y, colour=np.ones(90))
+            search().fit(X, y, color=np.ones(90))
         with pytest.raises(ValueError, match="sample_weight"):
             search().fit(X, y, sample_weight=np.ones(90))
 

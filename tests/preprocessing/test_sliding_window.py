@@ -26,6 +26,8 @@ from skdeep import LSTMClassifier
 from skdeep.preprocessing import SlidingWindow
 from tests.round_trips import through_joblib
 
+PANDAS = int(pd.__version__.partition(".")[0])
+
 ORDER = "rows are in time order: a window holds the rows before it"
 EXEMPT = {
     "check_methods_sample_order_invariance": ORDER,
@@ -299,7 +301,7 @@ def test_next_date_of_the_calendar_continues(index, cut, is_plain):
     if is_plain and isinstance(index, pd.DatetimeIndex):
         index = index[np.arange(len(index))]
     X = pd.DataFrame({"a": np.arange(len(index)) * 1.0}, index)
-    windows = SlidingWindow(3).fit(X[:cut]).transform(X[cut:])
+    windows = SlidingWindow(3).fit(X.iloc[:cut]).transform(X.iloc[cut:])
     assert_array_equal(windows[0, :, 0], [cut - 2, cut - 1, cut])
 
 
@@ -558,5 +560,6 @@ def test_multiindex_is_not_modified(levels):
     X = X.set_axis(keys, axis=int(levels == "columns"))
     before, bytes_before = copy.deepcopy(X), pickle.dumps(X)
     SlidingWindow(3, "pad").fit(X).transform(X)
-    assert pickle.dumps(X) == bytes_before
+    if PANDAS >= 3:  # before, pickles of an index hold its caches
+        assert pickle.dumps(X) == bytes_before
     pd.testing.assert_frame_equal(X, before)

@@ -44,7 +44,7 @@ def needs_fork(test):
 
 
 class Annealed(nn.Module):
-    """A module with dropout, batch normalisation and state in plain attributes."""
+    """A module with dropout, batch normalization and state in plain attributes."""
 
     def __init__(self, n_features, n_outputs):
         super().__init__()

@@ -154,7 +154,7 @@ def test_module_gets_one_part_at_a_time():
     assert model.t_ == 96
 
 
-def test_batch_normalisation_gets_no_single_row_of_a_part():
+def test_batch_normalization_gets_no_single_row_of_a_part():
     module = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
     model = ModuleRegressor(module, **{**COMMON, "batch_size": 4}, accumulate=3)
     assert np.isfinite(model.fit(X[:13], y[:13]).predict(X)).all()

@@ -110,7 +110,7 @@ def make_folds(
     splitter = cv
     if cv is None:
         n_folds = 5 if is_network(estimator) else 10
-        rarest = int(np.bincount(rows.labelled.codes).min())
+        rarest = int(np.bincount(rows.labeled.codes).min())
         if rarest < 2:
             raise ValueError(
                 f"strategy={strategy!r} needs cross-validation, but y holds a class "

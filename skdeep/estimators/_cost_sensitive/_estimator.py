@@ -96,7 +96,7 @@ class CostSensitiveClassifier(
     VersionedPickle,
     BaseEstimator,
 ):
-    """Classifier that minimises the expected cost of its decisions.
+    """Classifier that minimizes the expected cost of its decisions.
 
     A false positive costs ``alpha``, a false negative 1. The classifier wraps any other
     classifier and makes the decision with the lowest expected cost. With calibrated
@@ -119,7 +119,7 @@ default='auto'
         - 'threshold' trains as usual and applies the threshold
           ``alpha / (1 + alpha)`` to the probabilities [1]_.
         - 'tuned' trains as usual and applies the threshold with the lowest
-          cross-validated cost, smoothed over neighbouring thresholds.
+          cross-validated cost, smoothed over neighboring thresholds.
         - 'weighted' trains with each class weighted by the mean cost of an error on it,
           removes the weights from the probabilities, and decides as 'threshold'. The
           odds of logistic regression, naive Bayes, single trees and networks scale with
@@ -400,7 +400,7 @@ default='auto'
             y=y,
             classes=classes,
             positive=positive_index(classes, self.pos_label),
-            labelled=LabelledRows(
+            labeled=LabelledRows(
                 codes, costs, np.ones(len(y)) if weight is None else weight
             ),
             weight=weight,

@@ -84,7 +84,7 @@ def train_model(model, mode: TrainingMode, rows: TrainingRows, index=slice(None)
     def cost(model) -> float:
         X = _safe_indexing(rows.X, index)
         p = predict_probabilities(model, mode, X, rows.classes)
-        return rows.labelled.take(index).mean_cost(p.argmax(1))
+        return rows.labeled.take(index).mean_cost(p.argmax(1))
 
     best = direct if cost(direct) <= cost(log_loss) else log_loss
     return best.set_params(**original)

@@ -99,7 +99,7 @@ class TrainingRows:
     """Training rows with their classes, costs, weights and metadata.
 
     ``weight`` and ``row_costs`` (by name) are the arguments of ``fit``, which may be
-    None; ``labelled`` has their defaults filled in. ``fit_params`` are for the model's
+    None; ``labeled`` has their defaults filled in. ``fit_params`` are for the model's
     ``fit``. ``follows_weights`` is as in `TrainingMode`, for the wrapped classifier.
     """
 
@@ -107,7 +107,7 @@ class TrainingRows:
     y: np.ndarray
     classes: np.ndarray
     positive: int
-    labelled: LabelledRows
+    labeled: LabelledRows
     weight: np.ndarray | None
     row_costs: dict
     fit_params: dict
@@ -126,15 +126,15 @@ class TrainingRows:
     @property
     def costs_differ_by_row(self) -> bool:
         """Whether decisions cost more in some rows than in others."""
-        return bool((self.labelled.costs != self.labelled.costs[:1]).any())
+        return bool((self.labeled.costs != self.labeled.costs[:1]).any())
 
     @property
     def mean_costs(self) -> np.ndarray:
         """Mean costs over all rows, (1, n_classes, n_decisions)."""
         if not self.costs_differ_by_row:
-            return self.labelled.costs[:1]
-        weight = self.labelled.weight
-        return np.average(self.labelled.costs, axis=0, weights=weight)[None]
+            return self.labeled.costs[:1]
+        weight = self.labeled.weight
+        return np.average(self.labeled.costs, axis=0, weights=weight)[None]
 
     def training_weight(self, mode: TrainingMode) -> np.ndarray | None:
         """Return the sample weights for training, scaled to the sum of the user's.
@@ -146,20 +146,20 @@ class TrainingRows:
         if not mode.weighted:
             # With routing the weight is in fit_params, if the estimator requests it.
             return None if _routing_enabled() else self.weight
-        costs = self.mean_costs if mode.loss is None else self.labelled.costs
+        costs = self.mean_costs if mode.loss is None else self.labeled.costs
         by_class = error_costs_by_class(costs, self.positive)
         if np.ptp(by_class) == 0:
             return self.weight
         by_class = np.broadcast_to(by_class, (len(self.y), len(self.classes)))
-        by_row = by_class[np.arange(len(self.y)), self.labelled.codes]
-        weight = by_row * self.labelled.weight
+        by_row = by_class[np.arange(len(self.y)), self.labeled.codes]
+        weight = by_row * self.labeled.weight
         # With the same sum, penalties such as alpha keep their strength.
-        return weight * (self.labelled.weight.sum() / weight.sum())
+        return weight * (self.labeled.weight.sum() / weight.sum())
 
     def cost_matrix(self, index) -> np.ndarray:
         """Return the costs of the classes in some rows, scaled to a maximum of 1."""
-        codes = np.unique(self.labelled.codes[index])
-        costs = self.labelled.costs[0][np.ix_(codes, codes)]
+        codes = np.unique(self.labeled.codes[index])
+        costs = self.labeled.costs[0][np.ix_(codes, codes)]
         return costs / (costs.max() or 1.0)
 
     def class_weights(self, mode: TrainingMode) -> np.ndarray:

@@ -104,7 +104,7 @@ def learn_rule(
     mode = rows.training_mode(name)
     rule = fit_rule(
         out.probabilities[mode][among],
-        rows.labelled.take(out.index[among]),
+        rows.labeled.take(out.index[among]),
         rows.positive,
         calibration_method(mode, calibration),
         STRATEGIES[name].tuned,
@@ -129,7 +129,7 @@ def costs_by_fold(
     for fold in np.unique(out.fold):
         rule = learn_rule(name, out, rows, calibration, out.usable_for(fold))
         in_fold = out.fold == fold
-        held_out = rows.labelled.take(out.index[in_fold])
+        held_out = rows.labeled.take(out.index[in_fold])
         decisions = rule.decide(rule.probabilities(p[in_fold]), held_out.costs)
         costs.append(held_out.mean_cost(decisions))
     return np.array(costs)
@@ -138,7 +138,7 @@ def costs_by_fold(
 def constant_costs(out: OutOfFold, rows: TrainingRows) -> dict[str, np.ndarray]:
     """Return the mean cost of each constant decision in each fold."""
     folds = [
-        rows.labelled.take(out.index[out.fold == fold]) for fold in np.unique(out.fold)
+        rows.labeled.take(out.index[out.fold == fold]) for fold in np.unique(out.fold)
     ]
     return {
         name: np.array([held_out.mean_cost(code) for held_out in folds])
@@ -152,7 +152,7 @@ def _constant_names(rows: TrainingRows) -> list[str]:
         names = ["never", "always"] if rows.positive == 1 else ["always", "never"]
     else:
         names = [f"always {label}" for label in rows.classes]
-    can_abstain = rows.labelled.costs.shape[2] > len(rows.classes)
+    can_abstain = rows.labeled.costs.shape[2] > len(rows.classes)
     return [*names, "abstain"] if can_abstain else names
 
 
@@ -191,8 +191,8 @@ def retuning_data(
     }
     return {
         "p": out.probabilities[mode],
-        "codes": rows.labelled.codes[out.index],
-        "weight": rows.labelled.weight[out.index],
+        "codes": rows.labeled.codes[out.index],
+        "weight": rows.labeled.weight[out.index],
         "costs": costs,
         "calibration": calibration_method(mode, calibration),
     }
@@ -201,8 +201,8 @@ def retuning_data(
 def warn_of_constant_rule(strategy: str, rule: DecisionRule, rows: TrainingRows):
     """Warn if all rows get the same decision and a class has few rows."""
     code, labels = rule.only_decision, rows.classes.tolist()
-    has_weight = rows.labelled.weight > 0
-    counts = np.bincount(rows.labelled.codes[has_weight], minlength=len(labels))
+    has_weight = rows.labeled.weight > 0
+    counts = np.bincount(rows.labeled.codes[has_weight], minlength=len(labels))
     # A code beyond the classes means to abstain.
     if code is None or code >= len(labels) or counts.min() >= _MIN_ROWS_OF_CLASS:
         return

@@ -53,7 +53,7 @@ def _cheapest_shift(p, rows: LabelledRows, positive: int) -> float:
     """Return the shift of the threshold's log-odds with the lowest cost.
 
     The minimum of the raw costs is a matter of chance, so they are smoothed over
-    neighbouring shifts. Ties are broken in favour of 0, then of an infinite shift
+    neighboring shifts. Ties are broken in favor of 0, then of an infinite shift
     (which makes the same decision for all rows), then of the shift nearest to 0.
     """
     flips, changes = _flips_and_changes(p, rows, positive)

@@ -13,7 +13,7 @@ import pandas as pd
 
 # Local models with a smaller R² are not to be trusted.
 R2_TO_TRUST = 0.5
-_MANY = 0.05  # share of rows from which on the warning is emphasised
+_MANY = 0.05  # share of rows from which on the warning is emphasized
 # Persian, Hindi and other scripts, and composed emoji, need these between letters.
 _JOINERS = "\u200c\u200d"
 _LABEL_WIDTH, _VALUE_WIDTH = 42, 26
@@ -163,7 +163,7 @@ def warn_of_rows(explanation) -> list[str]:
 
 
 def are_many_poor(explanation) -> bool:
-    """Return whether the warning about poor fits is to be emphasised."""
+    """Return whether the warning about poor fits is to be emphasized."""
     return bool(is_poor(explanation).mean() >= _MANY)
 
 

@@ -196,7 +196,7 @@ def _shades(cells: np.ndarray) -> str:
 def _inside(mask: np.ndarray) -> tuple[float, float]:
     """Return a point inside a mask: the middle of the longest run in the middle row.
 
-    The centre of gravity may lie outside of a superpixel that is not convex.
+    The center of gravity may lie outside of a superpixel that is not convex.
     """
     rows = np.flatnonzero(mask.any(axis=1))
     y = rows[len(rows) // 2]

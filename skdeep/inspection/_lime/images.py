@@ -19,7 +19,7 @@ _N_COLORS = (1, 3, 4)
 
 def image_rows(X: np.ndarray, options: dict) -> CellRows:
     """Return images as rows to explain."""
-    # Integers stay integers: a model may recognise the range 0 to 255 by the dtype.
+    # Integers stay integers: a model may recognize the range 0 to 255 by the dtype.
     X = X if X.dtype.kind in "iu" else as_floats(X, "X")
     if not np.isfinite(X).all():
         raise ValueError("X must not contain NaN or infinity if it holds images.")
