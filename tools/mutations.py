@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -269,6 +270,8 @@ def main() -> int:
     if options.check:
         return int(bool(misfits))
     mutations = [m for m in mutations if m.id not in misfits]
+    # Shells ignore Ctrl-C in background jobs, and the tests would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     results = try_all(mutations, options)
     report(mutations, results)
     return int(bool(misfits) or any(r.outcome in NOT_CAUGHT for r in results))

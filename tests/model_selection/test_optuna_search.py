@@ -442,6 +442,7 @@ def test_one_trial_runs_with_a_tiny_timeout():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 @pytest.mark.parametrize("kind", ["sqlite:///{}", "{}"])
+@pytest.mark.slow
 def test_processes_share_a_storage(tmp_path, kind):
     url = kind.format(tmp_path / "search")
 
