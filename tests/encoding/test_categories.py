@@ -157,6 +157,16 @@ def test_unknown_and_missing_categories_in_prediction(columns):
     np.testing.assert_array_equal(model.predict_proba(other), p_unknown)
 
 
+def test_unknown_and_missing_categories_differ_if_missing_ones_were_seen(columns):
+    color, number, size, y = columns
+    some_missing = np.where(np.arange(N) % 3 == 0, None, color)
+    X = as_pandas(some_missing, number, size)
+    model = small().fit(X, y)
+    unknown = X.assign(color=pd.Categorical(["mauve"] * N))
+    missing = X.assign(color=pd.Categorical([None] * N, categories=["red"]))
+    assert (model.predict_proba(unknown) != model.predict_proba(missing)).all()
+
+
 @pytest.mark.parametrize("nothing", [None, np.nan, pd.NA])
 def test_missing_category_is_learned(columns, nothing):
     color, number, size, _ = columns

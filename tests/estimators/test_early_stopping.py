@@ -11,8 +11,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, log_loss, r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import nn
 
-from skdeep import MLPClassifier, MLPRegressor
+from skdeep import MLPClassifier, MLPRegressor, ModuleClassifier
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
 
@@ -356,3 +357,24 @@ def test_divergence_restores_the_best_epoch(make, data):
     # The gates of a recurrent network saturate where others overflow.
     diverged = any("diverged" in str(w.message) for w in caught)
     assert diverged or np.isfinite(model.loss_curve_).all()
+
+
+@pytest.mark.parametrize("make", [MLPClassifier, ModuleClassifier])
+def test_validation_loss_is_weighted(make):
+    """The loss of the held-out rows is that of scikit-learn with their weights."""
+    rng = np.random.default_rng(0)
+    X, weight = rng.normal(size=(60, 2)), rng.uniform(size=60)
+    y = (X[:, 0] + rng.normal(size=60) > 0).astype(int)
+    structure = {"module": nn.Linear} if make is ModuleClassifier else {}
+    model = make(
+        **structure,
+        early_stopping="loss",
+        validation_fraction=0.5,
+        validation_split="last",
+        alpha=0,
+        max_iter=1,
+        random_state=0,
+    )
+    model.fit(X, y, sample_weight=weight)
+    expected = log_loss(y[30:], model.predict_proba(X[30:]), sample_weight=weight[30:])
+    assert model.history_[0]["valid_loss"] == pytest.approx(expected, rel=1e-5)

@@ -146,6 +146,15 @@ def test_label_smoothing_equals_torch():
     torch.testing.assert_close(loss.per_sample(raw, truth), expected)
 
 
+def test_label_smoothing_of_two_classes_equals_torch():
+    loss = build("log_loss", "labels", label_smoothing=0.2)
+    raw, truth = torch.randn(40, 1), torch.arange(40) % 2
+    scores = torch.cat([torch.zeros(40, 1), raw], 1)
+    expected = F.cross_entropy(scores, truth, label_smoothing=0.2, reduction="none")
+    got = loss.per_sample(raw, truth[:, None].to(raw.dtype))
+    torch.testing.assert_close(got, expected)
+
+
 def test_kl_divergence_equals_torch():
     loss = build("kl_divergence", "classes")
     raw, truth = draw(loss)

@@ -11,7 +11,7 @@ from torch import nn
 
 # Private: the lock is replaced by one whose wait is interrupted.
 import skdeep.training._device as device
-from skdeep import ModuleClassifier, ModuleRegressor
+from skdeep import MLPClassifier, ModuleClassifier, ModuleRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
 
@@ -302,3 +302,13 @@ def test_mps_generator_is_seeded_and_restored(monkeypatch):
         drawn = torch.rand(3, generator=generator)
     assert torch.equal(drawn, torch.rand(3, generator=torch.Generator().manual_seed(0)))
     assert torch.equal(generator.get_state(), before)
+
+
+def test_number_of_threads_is_restored():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        MLPClassifier((3,), max_iter=2).fit(np.eye(8), np.arange(8) % 2)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
