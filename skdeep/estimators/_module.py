@@ -228,7 +228,7 @@ def _copied(network: nn.Module) -> nn.Module:
     """
     try:
         return copy_module(network)
-    except Exception:
+    except Exception:  # parts of user code, such as open files, cannot be copied
         return network
 
 
