@@ -1,5 +1,6 @@
 """Validation rows, intervals and the parameters of training of LSTMForecaster."""
 
+import math
 import warnings
 
 import numpy as np
@@ -213,6 +214,18 @@ def test_more_coverage_takes_wider_intervals(autoregressive):
     ]
     assert (np.diff(widths) > 0).all()
     assert np.isfinite(widths).all()
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.8])
+def test_width_of_intervals_from_few_errors(coverage):
+    # Of n errors, the ceil((n + 1) * coverage)-th smallest (split conformal
+    # prediction). The spread of a target that is not read is not known: it is 1.
+    X = make_frame(40)
+    y = X["a"] + X["b"]
+    model = small(horizon=1, validation_fraction=0.25).fit(X, y)
+    errors = np.sort(np.abs(y - model.predict(X))[30:])
+    half = np.ptp(model.predict_interval(X, coverage).to_numpy()[-1]) / 2
+    assert half == pytest.approx(errors[math.ceil(11 * coverage) - 1], rel=1e-5)
 
 
 def test_padded_windows_have_no_narrower_intervals(autoregressive):

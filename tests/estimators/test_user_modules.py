@@ -90,7 +90,8 @@ class Annealed(nn.Linear):
     def forward(self, x):
         if self.training:
             self.scale = self.scale + 0.02
-            self.history = [*getattr(self, "history", []), self.scale]
+            self.history = getattr(self, "history", [])
+            self.history.append(self.scale)  # in place
             self.kept = x.mean() * self.weight.sum()  # part of a graph
         return self.scale * super().forward(x)
 
@@ -214,6 +215,7 @@ def test_early_stopping_restores_attributes_too():
     assert best["epoch"] < len(model.history_)
     found = model.score(X_numbers[:79], y_numbers[:79])
     assert found == pytest.approx(best["valid_score"], rel=1e-9)
+    assert model.module_.history[-1] == model.module_.scale
 
 
 def test_lbfgs_fits_a_permuted_linear_module():
