@@ -179,6 +179,22 @@ def test_warm_start(task, solver):
     assert_same(ours, theirs, X, rtol=1e-4)
 
 
+def test_warm_start_with_fewer_classes():
+    _, X, y = DATA["multiclass"]
+    for estimator in pair("MLPClassifier", warm_start=True, max_iter=2):
+        estimator.fit(X, y)
+        with pytest.raises(ValueError, match="the same classes as in the previous"):
+            estimator.fit(X[y > 0], y[y > 0])
+
+
+def test_setting_coefficients():
+    _, X, y = DATA["multiclass"]
+    ours, theirs = (each.fit(X, y) for each in pair("MLPClassifier"))
+    theirs.fit(X, np.roll(y, 10))
+    ours.coefs_, ours.intercepts_ = theirs.coefs_, theirs.intercepts_
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X))
+
+
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 def test_partial_fit(task, solver):
     name, X, y = task

@@ -115,6 +115,19 @@ def test_scores_are_those_after_the_best_epoch(fitted):
         assert_array_equal(found, expected)
 
 
+def test_best_epoch_has_the_highest_mean_score():
+    model = network(max_iter=6, learning_rate_init=0.03)
+    found = search(model, {"mlpclassifier__alpha": [0.0]}, n_trials=1, pruner=None)
+    found.fit(X, Y)
+    scores = []
+    for n_epochs in range(1, 7):
+        model = network(max_iter=n_epochs, learning_rate_init=0.03)
+        with pytest.warns(match="Maximum iterations"):
+            scores.append(cross_val_score(model, X, Y, cv=FOLDS).mean())
+    assert min(scores) < max(scores)
+    assert found.best_score_ == pytest.approx(max(scores))
+
+
 def test_refit_uses_the_best_number_of_epochs(fitted):
     last = fitted.best_estimator_[-1]
     assert last.n_iter_ == fitted.best_n_epochs_
