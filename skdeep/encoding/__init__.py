@@ -9,6 +9,13 @@ from skdeep.encoding._arrays import (
     ShapedClassTargets,
     ShapedTargets,
 )
+from skdeep.encoding._augmentation import (
+    AUGMENTATIONS,
+    Augmentation,
+    auto_augmentations,
+    check_augment,
+    tta_views,
+)
 from skdeep.encoding._context import CONTEXTS, RowContext
 from skdeep.encoding._cost_table import (
     bayes_threshold,
@@ -67,10 +74,12 @@ from skdeep.encoding._time_index import Origin, times_of
 from skdeep.encoding._windows import UNSEEN, WindowEncoder, Windows
 
 __all__ = [
+    "AUGMENTATIONS",
     "CONTEXTS",
     "UNSEEN",
     "ArrayEncoder",
     "Arrays",
+    "Augmentation",
     "DenseRows",
     "DistributionTargets",
     "ErrorQuantiles",
@@ -98,9 +107,11 @@ __all__ = [
     "WindowEncoder",
     "Windows",
     "as_tensor",
+    "auto_augmentations",
     "bayes_threshold",
     "bin_edges",
     "check_alpha",
+    "check_augment",
     "check_cost_matrix",
     "check_magnitude",
     "check_no_missing_labels",
@@ -125,4 +136,5 @@ __all__ = [
     "split_columns",
     "tensor_to_numpy",
     "times_of",
+    "tta_views",
 ]

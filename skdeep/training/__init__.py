@@ -11,7 +11,8 @@ It has four main classes.
     ``RowSource`` combines the inputs that ``encoding`` makes with targets and weights.
 ``Objective``
     ``losses(networks, batch)`` returns the differentiable loss of each row, (n,).
-    ``Supervised(loss)`` compares a network's outputs with targets.
+    ``Supervised(loss)`` compares a network's outputs with targets; ``Mixup(loss)`` does
+    so for mixtures of two rows.
 ``Learner``
     One module, one objective, one optimizer. ``step(batch)`` computes the gradient,
     adds the L2 penalty, clips and updates. ``DenseLearner`` does the same for a plain
@@ -44,7 +45,7 @@ from skdeep.training._learner import Learner
 from skdeep.training._loop import train, train_together
 from skdeep.training._module_state import ModuleState
 from skdeep.training._net import make_net
-from skdeep.training._objectives import Objective, Supervised
+from skdeep.training._objectives import Mixup, Objective, Supervised
 from skdeep.training._optimizers import STOCHASTIC_SOLVERS
 from skdeep.training._schedules import LEARNING_RATES
 from skdeep.training._task import Task, TrainingOptions, TrainingState
@@ -56,6 +57,7 @@ __all__ = [
     "Checkpoint",
     "DenseLearner",
     "Learner",
+    "Mixup",
     "ModuleState",
     "Objective",
     "RowSource",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 Inputs = tuple[Tensor, ...] | Mapping[str, Tensor]
+Augment = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]
 
 
 @dataclass
@@ -147,19 +148,30 @@ class RowSource(Source):
     Parameters
     ----------
     rows : InputRows
-        The inputs.
+        The inputs. If they have a method ``prefetch(index)``, it is called with the
+        row numbers of the next batch of an epoch as soon as the current one is taken,
+        such that they can be read from disk while the network trains.
     target : Tensor of shape (n_samples, ...)
         The targets, in the form that the loss takes.
     weight : Tensor of shape (n_samples,), optional
         Weights of the rows.
+    augment : callable, optional
+        Changes the inputs of training batches, for example by random shifts:
+        ``augment(inputs)`` takes and returns a tuple of tensors. It may change them in
+        place: they do not share memory with the rows.
     """
 
     def __init__(
-        self, rows: InputRows, target: Tensor | None, weight: Tensor | None = None
+        self,
+        rows: InputRows,
+        target: Tensor | None,
+        weight: Tensor | None = None,
+        augment: Augment | None = None,
     ):
         self.rows = rows
         self.target = target
         self.weight = weight
+        self.augment = augment
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -167,7 +179,12 @@ class RowSource(Source):
     def batch(self, index: Tensor | slice, *, training: bool = False) -> Batch:
         target = None if self.target is None else self.target[index]
         weight = None if self.weight is None else self.weight[index]
-        return Batch(self.rows.take(index), target, weight)
+        inputs = self.rows.take(index)
+        if training and self.augment is not None:
+            if isinstance(index, slice):  # views of the rows
+                inputs = tuple(x.clone() for x in inputs)
+            inputs = self.augment(inputs)
+        return Batch(inputs, target, weight)
 
     def batches(
         self, order: Tensor, sizes: list[int], *, reuse: bool = False
@@ -176,15 +193,20 @@ class RowSource(Source):
         index = order.split(sizes)
         weights, sums = self._weights(order, sizes)
         targets = self._targets(order, sizes)
+        prefetch = getattr(self.rows, "prefetch", None)
         inputs = None
-        for rows, target, weight, total in zip(
-            index, targets, weights, sums, strict=True
+        for rows, following, target, weight, total in zip(
+            index, (*index[1:], None), targets, weights, sums, strict=True
         ):
             if inputs is None or not reuse:
                 inputs = taken = self.rows.take(rows)
             else:
                 # No batch is larger than the first, so its memory fits all.
                 taken = self.rows.take(rows, inputs)
+            if prefetch is not None and following is not None:
+                prefetch(following)
+            if self.augment is not None:
+                taken = self.augment(taken)
             yield Batch(taken, target, weight, total)
 
     def _targets(self, order: Tensor, sizes: list[int]) -> Iterator[Any]:

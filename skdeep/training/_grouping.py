@@ -39,6 +39,7 @@ def can_join(task: Task) -> bool:
         and not task.callbacks
         and task.device.type in ("cpu", "cuda")
         and isinstance(task.train, RowSource)
+        and task.train.augment is None
         # Rows in memory, of a single input: the chunk gathers them by index.
         and len(getattr(task.train.rows, "tensors", ())) == 1
     )
