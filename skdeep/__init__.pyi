@@ -15,6 +15,8 @@ from . import (
 from ._versions import __version__
 from .datasets import load_stock_prices, load_stock_trend
 from .estimators import (
+    CNNClassifier,
+    CNNRegressor,
     CostSensitiveClassifier,
     DeepEnsembleClassifier,
     DeepEnsembleRegressor,
@@ -44,6 +46,8 @@ from .model_selection import OptunaSearchCV, PurgedTimeSeriesSplit
 from .preprocessing import SequenceVectorizer, SlidingWindow, TrendFeatures
 
 __all__ = [
+    "CNNClassifier",
+    "CNNRegressor",
     "CostCurveDisplay",
     "CostSensitiveClassifier",
     "DeepEnsembleClassifier",

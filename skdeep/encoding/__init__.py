@@ -33,6 +33,18 @@ from skdeep.encoding._forecast_targets import (
     ForecastTargets,
     known_r2,
 )
+from skdeep.encoding._image_files import (
+    FileFormat,
+    ImageFiles,
+    find_format,
+    is_paths,
+)
+from skdeep.encoding._images import (
+    ImageEncoder,
+    ImageLayout,
+    Images,
+    find_channel_axis,
+)
 from skdeep.encoding._inputs import (
     InputEncoder,
     Table,
@@ -84,7 +96,12 @@ __all__ = [
     "DistributionTargets",
     "ErrorQuantiles",
     "Features",
+    "FileFormat",
     "ForecastTargets",
+    "ImageEncoder",
+    "ImageFiles",
+    "ImageLayout",
+    "Images",
     "InputEncoder",
     "ItemEncoder",
     "Items",
@@ -123,8 +140,11 @@ __all__ = [
     "cost_table",
     "explaining_non_numeric",
     "find_categorical",
+    "find_channel_axis",
     "find_columns",
+    "find_format",
     "float_dtype",
+    "is_paths",
     "join_labels",
     "kind_of_labels",
     "known_r2",

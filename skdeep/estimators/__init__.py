@@ -2,6 +2,7 @@
 
 from skdeep.estimators._base import BaseNetwork
 from skdeep.estimators._classifier import ClassifierNetwork
+from skdeep.estimators._convolutional import CNNClassifier, CNNRegressor
 from skdeep.estimators._cost_sensitive import CostSensitiveClassifier
 from skdeep.estimators._deep_ensemble import (
     DeepEnsembleClassifier,
@@ -15,6 +16,8 @@ from skdeep.estimators._regressor import RegressorNetwork
 
 __all__ = [
     "BaseNetwork",
+    "CNNClassifier",
+    "CNNRegressor",
     "ClassifierNetwork",
     "CostSensitiveClassifier",
     "DeepEnsembleClassifier",

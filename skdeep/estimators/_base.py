@@ -394,9 +394,8 @@ class BaseNetwork(
         # May differ from the parameter, see `_choose_monitor`.
         options = replace(options, early_stopping=plan.early_stopping)
         kind = DenseLearner if self._has_dense_gradient(plan) else Learner
-        objective = Supervised(loss, plan.n_scores, self.precision)
         return Task(
-            learners=[kind(network, objective)],
+            learners=[kind(network, self._objective(plan, generator))],
             train=plan.encode(sample, dtype, device),
             valid=None if valid is None else plan.encode(valid, dtype, device),
             options=options,
@@ -413,6 +412,10 @@ class BaseNetwork(
             callbacks=[_copy_callback(item) for item in self.callbacks or ()],
             device=device,
         )
+
+    def _objective(self, plan: Plan, generator: torch.Generator) -> Supervised:
+        """Return the objective; ``generator`` is for what it draws in training."""
+        return Supervised(plan.loss, plan.n_scores, self.precision)
 
     def _resumed_state(self, plan: Plan, incremental: bool) -> TrainingState:
         """Return the state to continue from; a warm start takes a new optimizer."""

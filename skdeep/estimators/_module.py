@@ -36,6 +36,7 @@ from skdeep.estimators._parameters import (
 )
 from skdeep.estimators._regressor import RegressorNetwork
 from skdeep.estimators._trained import TrainedModule, copy_module
+from skdeep.estimators._user_networks import build_user_network
 from skdeep.estimators._validation import require_target
 from skdeep.training import resolve_device, seeded_generators
 
@@ -145,22 +146,12 @@ class _ModuleFamily(BaseNetwork):
         module = config["module"]
         if isinstance(module, nn.Module):
             return copy_module(module)
-        arguments = config["n_features"], config["n_outputs"]
-        try:
-            network = module(*arguments, **config["params"])
-        except TypeError as error:
-            error.add_note(
-                f"Raised by module{arguments}: skdeep calls module(n_features, "
-                "n_outputs, **module_params)."
-            )
-            raise
-        if not isinstance(network, nn.Module):
-            raise TypeError(
-                "module(n_features, n_outputs) must return a torch.nn.Module, got "
-                f"{type(network).__name__}."
-            )
-        _check_is_ready(network)
-        return network if isinstance(module, type) else _copied(network)
+        return build_user_network(
+            module,
+            (config["n_features"], config["n_outputs"]),
+            config["params"],
+            signature="module(n_features, n_outputs, **module_params)",
+        )
 
     def _task(self, *arguments):
         task = super()._task(*arguments)
@@ -220,31 +211,8 @@ class _ModuleFamily(BaseNetwork):
         return tags
 
 
-def _copied(network: nn.Module) -> nn.Module:
-    """Return a copy of a network that a function returned, if it can be copied.
-
-    The function may return the same network each time; fits that share it would train
-    each other's weights.
-    """
-    try:
-        return copy_module(network)
-    except Exception:  # parts of user code, such as open files, cannot be copied
-        return network
-
-
 def _copied_if_module(value):
     return copy_module(value) if isinstance(value, nn.Module) else value
-
-
-def _check_is_ready(network: nn.Module) -> None:
-    """Raise if parameters of a module have no values yet."""
-    parameters = network.named_parameters()
-    empty = [n for n, p in parameters if nn.parameter.is_lazy(p) or p.is_meta]
-    if empty:
-        raise ValueError(
-            f"module(n_features, n_outputs) has parameters without values, {empty}: "
-            "lazy layers and the device 'meta' are not supported."
-        )
 
 
 def _warn_of_softmax(network: nn.Module, loss) -> None:

@@ -5,13 +5,17 @@ from skdeep.networks._dense import DenseNetwork, Dropout
 from skdeep.networks._forecasting import SegmentNetwork
 from skdeep.networks._initialization import WEIGHT_INITS
 from skdeep.networks._recurrent import CELLS, RecurrentNetwork
+from skdeep.networks._wrappers import AveragedViews, BackboneNetwork, LayerValues
 
 __all__ = [
     "ACTIVATIONS",
     "CELLS",
     "WEIGHT_INITS",
+    "AveragedViews",
+    "BackboneNetwork",
     "DenseNetwork",
     "Dropout",
+    "LayerValues",
     "RecurrentNetwork",
     "SegmentNetwork",
 ]

@@ -1,0 +1,807 @@
+"""Convolutional networks for images, signals and volumes."""
+
+from __future__ import annotations
+
+import functools
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.stats import loguniform
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from skdeep._messages import did_you_mean, first_line
+from skdeep.encoding import (
+    Augmentation,
+    ImageEncoder,
+    check_augment,
+    tta_views,
+)
+from skdeep.estimators._base import BaseNetwork
+from skdeep.estimators._calls import explaining_arguments
+from skdeep.estimators._classifier import ClassifierNetwork
+from skdeep.estimators._images import check_images
+from skdeep.estimators._parameters import (
+    CLASSIFIER_CONSTRAINTS,
+    CLASSIFIER_DOC,
+    FITTED_DOC,
+    REGRESSOR_CONSTRAINTS,
+    REGRESSOR_DOC,
+    TRAINING_CONSTRAINTS,
+    TRAINING_DOC,
+    adapted,
+    documented,
+)
+from skdeep.estimators._regressor import RegressorNetwork
+from skdeep.estimators._trained import TrainedModule, copy_module
+from skdeep.estimators._user_networks import build_user_network
+from skdeep.networks import (
+    ACTIVATIONS,
+    CONVOLUTIONAL_ARCHITECTURES,
+    AveragedViews,
+    BackboneNetwork,
+    ConvolutionalNetwork,
+    LayerValues,
+)
+from skdeep.training import Mixup, hidden_values, memory_errors
+
+_POSITIVE = Interval(Integral, 1, None, closed="left")
+_IMAGE_CONSTRAINTS: dict = {
+    "filters": ["array-like", _POSITIVE],
+    "architecture": [StrOptions(set(CONVOLUTIONAL_ARCHITECTURES)), callable],
+    "depth": [_POSITIVE],
+    "kernel_size": ["array-like", _POSITIVE],
+    "pool_size": ["array-like", _POSITIVE],
+    "hidden_layer_sizes": ["array-like", _POSITIVE],
+    "activation": [StrOptions(set(ACTIVATIONS))],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "batch_norm": ["boolean"],
+    "freeze": [None, StrOptions({"backbone"})],
+    "image_shape": [None, "array-like"],
+    "image_size": [None, "array-like", _POSITIVE],
+    "channels": [None, StrOptions({"auto", "first", "last"})],
+    "scaling": [None, StrOptions({"channel", "dtype"})],
+    "memory_budget": [Interval(Real, 0, None, closed="left")],
+    "augment": [None, str, "array-like", callable],
+    "tta": [None, StrOptions({"flip", "shift"})],
+}
+
+_IMAGE_DOC = """\
+filters : int or array-like of int, default=(32, 64)
+    Number of filters of each convolution of the architecture 'simple'.
+architecture : {'simple', 'lenet5', 'alexnet', 'googlenet', 'resnet'}, callable or \
+torch.nn.Module, default='simple'
+    The network:
+
+    - 'simple': blocks of convolution, pooling and dropout, then dense layers with
+      dropout; shaped by ``filters``, ``kernel_size``, ``pool_size``,
+      ``hidden_layer_sizes``, ``activation``, ``dropout`` and ``batch_norm``;
+    - 'lenet5', 'alexnet', 'googlenet' and 'resnet': the networks of the references,
+      with a first layer that suits the size of the images; ``depth`` is that of the
+      residual network;
+    - a subclass of ``torch.nn.Module`` or a function, called as
+      ``architecture(shape, n_outputs)`` with ``shape`` = (channels, height, width); the
+      network takes (n_samples, channels, height, width) and returns raw scores,
+      (n_samples, n_outputs);
+    - an instance of ``torch.nn.Module``, such as a pretrained network: its output,
+      (n_samples, n_features) or (n_samples, n_features, height, width), is averaged
+      over the positions and read by a new linear layer. Each fit trains a copy.
+depth : int, default=20
+    Number of layers of 'resnet': 8, 14, 20, 32, 44, 56 or 110 for small images, 18 or
+    34 for large ones.
+kernel_size : int or array-like of int, default=3
+    Size of the filters of 'simple', for all axes or for each.
+pool_size : int or array-like of int, default=2
+    Size of the windows over which 'simple' takes the maximum.
+hidden_layer_sizes : int or array-like of int, default=(128,)
+    Number of units of each dense layer of 'simple' before the last one.
+activation : str, default='relu'
+    Activation function of 'simple', with the names of :class:`MLPClassifier`.
+dropout : float, default=0.25
+    Share of values that 'simple' sets to zero in each training step, after each pooling
+    and after each dense layer.
+batch_norm : bool, default=True
+    Whether 'simple' normalizes the output of each layer over the batch.
+freeze : {'backbone'}, default=None
+    'backbone' trains only the new layer on top of an ``architecture`` that is an
+    instance.
+image_shape : tuple of int, default=None
+    Shape of one image, with its channels if it has some, if the rows of X are
+    flattened images: for example (28, 28) or (32, 32, 3).
+image_size : int or tuple of int, default=None
+    Height and width to which image files are resized. None means that all files have
+    the same size.
+channels : {'auto', 'first', 'last'} or None, default='auto'
+    Axis of each image that holds the channels: the first or the last; None if there is
+    no such axis. 'auto' takes an axis of length 4 or less for the channels, and raises
+    an error if the shape does not tell.
+scaling : {'channel', 'dtype'} or None, default='channel'
+    How values are scaled: 'channel' standardizes each channel by the mean and standard
+    deviation of the training rows (with ``partial_fit``, of the first call); 'dtype'
+    divides integers by the largest value of their type, such as 255; None does not
+    scale.
+memory_budget : float, default=2**30
+    Number of bytes that decoded image files may take in memory. If they take more, each
+    batch is read again from the files.
+augment : str, list of str or callable, default=None
+    Random changes of the images of each training batch: 'shift', 'flip', 'crop',
+    'rotate', 'cutout', 'mixup' and 'brightness', one or several of them. 'auto' chooses
+    what usually helps: for gray images, shift, rotate and crop; for color images, flip,
+    shift and cutout; for signals, shift and brightness; for volumes, shift and flip. A
+    callable takes a batch, a scaled tensor (n_samples, channels, height, width), and
+    returns one of the same shape.
+tta : {'flip', 'shift'}, default=None
+    Test-time augmentation: predictions come from the mean of the raw scores of each
+    image and its mirror image ('flip'), or its copies shifted by a pixel in each
+    direction ('shift')."""
+
+_X_DOC = """\
+X holds images, (n_samples, height, width) or with an axis for the channels, (n_samples,
+height, width, channels) or (n_samples, channels, height, width); signals, (n_samples,
+length[, channels]); or volumes, (n_samples, depth, height, width[, channels]). Flat
+rows are images if ``image_shape`` is set. See ``channels`` for how the axes are told
+apart.
+
+X may also hold the paths of image files: a list, an array or a data frame with a single
+column. They need Pillow: ``pip install scikit-deep[images]``. Images of eight bits stay
+so until the batch, and a memory map is not loaded."""
+
+_NOTES = """\
+Files are read in threads, rotated as their metadata say, resized to ``image_size`` and
+laid over white where they are transparent. If any training file has colors, all are
+read with three channels, otherwise with one. All files are read once before the
+training starts, and an error names those that cannot be read."""
+
+_REFERENCES = """\
+LeCun, Bottou, Bengio & Haffner (1998). "Gradient-based learning applied to document
+recognition." Proceedings of the IEEE 86. ('lenet5'.)
+
+Krizhevsky, Sutskever & Hinton (2012). "ImageNet classification with deep convolutional
+neural networks." NeurIPS. ('alexnet'.)
+
+Szegedy et al. (2015). "Going deeper with convolutions." CVPR. ('googlenet'.)
+
+He, Zhang, Ren & Sun (2016). "Deep residual learning for image recognition." CVPR.
+('resnet'.)"""
+
+_FITTED_IMAGE_DOC = """\
+image_shape_ : tuple of int
+    Number of channels and sizes of the images that the network takes: (channels,
+    height, width) for images.
+"""
+
+# The defaults of the training differ from those of dense networks.
+_TRAINING_DEFAULTS: dict = dict(
+    dtype="float32",
+    learning_rate="one_cycle",
+    learning_rate_init=0.003,
+    max_iter=20,
+    batch_size=128,
+)
+
+
+class _ConvolutionalFamily(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork
+):
+    """Builds convolutional networks."""
+
+    def _check(self, X, y="no_validation", *, dtype, schema=None):
+        return check_images(self, X, y, dtype=dtype, schema=schema)
+
+    def _check_options(self, incremental):
+        super()._check_options(incremental)
+        is_instance = isinstance(self.architecture, nn.Module)
+        if self.freeze is not None and not is_instance:
+            raise ValueError(
+                f"freeze={self.freeze!r} needs an architecture that is a trained "
+                f"torch.nn.Module, got architecture={self.architecture!r}."
+            )
+        if self.solver == "lbfgs" and self.augment is not None:
+            raise ValueError(
+                f"augment={self.augment!r} changes the images in each epoch, which "
+                "solver='lbfgs' does not support. Use a stochastic solver."
+            )
+
+    def _make_inputs(self, schema):
+        return ImageEncoder(schema.layout, self.scaling)
+
+    def _plan_network(self, plan, sample, first):
+        super()._plan_network(plan, sample, first)
+        if first:
+            plan.inputs.learn_scale(sample.table, sample.weight)
+        plan.fitted["image_shape_"] = plan.schema.layout.shape
+
+    def _network_config(self, plan):
+        shape = plan.schema.layout.shape
+        config = {"shape": shape, "n_outputs": plan.n_scores}
+        if not isinstance(self.architecture, str):
+            return config | {
+                "module": self.architecture,
+                "is_frozen": self.freeze is not None,
+            }
+        return config | {
+            "architecture": self.architecture,
+            "depth": int(self.depth),
+            "filters": _sizes(self.filters, "filters"),
+            "kernel_size": _window(self.kernel_size, "kernel_size", len(shape) - 1),
+            "pool_size": _window(self.pool_size, "pool_size", len(shape) - 1),
+            "hidden_layer_sizes": _sizes(self.hidden_layer_sizes, "hidden_layer_sizes"),
+            "activation": self.activation,
+            "dropout": float(self.dropout),
+            "batch_norm": bool(self.batch_norm),
+        }
+
+    def _build(self, config, seed=0):
+        if "module" in config:
+            return _build_from_module(**config)
+        try:
+            return ConvolutionalNetwork(**config)
+        except (RuntimeError, TypeError, OverflowError) as error:
+            # The sizes are valid, so memory is short; torch raises a TypeError for
+            # sizes beyond 64 bits.
+            raise MemoryError(
+                f"Not enough memory for architecture={config['architecture']!r} with "
+                f"images of shape {config['shape']}, filters={config['filters']} and "
+                f"hidden_layer_sizes={config['hidden_layer_sizes']}: "
+                f"{first_line(error)}"
+            ) from error
+
+    @property
+    def _constructor_draws(self):
+        return not isinstance(self.architecture, str)
+
+    def _initialize(self, network, rng):
+        if isinstance(network, (ConvolutionalNetwork, BackboneNetwork)):
+            network.initialize(rng)
+
+    def _store_network(self, network, plan, *, is_final):
+        if isinstance(self.architecture, str):
+            return super()._store_network(network, plan, is_final=is_final)
+        # to() changes a module in place, but training is not over.
+        network = network if is_final else copy_module(network)
+        return TrainedModule(network.to(plan.dtype))
+
+    def _work(self, network, batch_size):
+        work = getattr(network, "work_per_row", None)
+        return None if work is None else batch_size * work
+
+    def _objective(self, plan, generator):
+        chosen = self._augmentations(plan)
+        if callable(chosen) or "mixup" not in chosen:
+            return super()._objective(plan, generator)
+        return Mixup(plan.loss, plan.n_scores, self.precision, generator=generator)
+
+    def _task(self, plan, *arguments):
+        task = super()._task(plan, *arguments)
+        change = self._augmentations(plan)
+        if not callable(change):
+            change = Augmentation([name for name in change if name != "mixup"])
+        if self.augment is not None:
+            generator = task.generator
+            task.train.augment = lambda inputs: (change(inputs[0], generator),)
+        return task
+
+    def _augmentations(self, plan):
+        """Return the names of the augmentations, or the user's function."""
+        n_channels, *sizes = plan.schema.layout.shape
+        return check_augment(self.augment, len(sizes), n_channels)
+
+    def _draws_globally(self):
+        return callable(self.augment) or super()._draws_globally()
+
+    def _search_space(self):
+        space = {
+            **super()._search_space(),
+            "learning_rate_init": loguniform(5e-4, 1e-2),
+            "augment": [None, "auto"],
+        }
+        if self.architecture != "simple":
+            return space
+        return space | {
+            "filters": [(16, 32), (32, 64), (64, 128), (32, 64, 128)],
+            "kernel_size": [3, 5],
+            "hidden_layer_sizes": [(), (64,), (128,), (256,)],
+            "dropout": [0.0, 0.1, 0.25, 0.5],
+        }
+
+    # -- predict -----------------------------------------------------------------------
+
+    def _encoded(self, table):
+        network, rows = super()._encoded(table)
+        if self.tta is not None:
+            network = AveragedViews(
+                network, functools.partial(tta_views, kind=self.tta)
+            )
+        return network.eval(), rows
+
+    @explaining_arguments
+    def transform(self, X):
+        """Return the values of the last hidden layer.
+
+        Images that are similar to the network have similar values.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Images, or the paths of their files.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, n_values)
+            The input of the last linear layer.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from skdeep import CNNClassifier
+        >>> digits = load_digits()
+        >>> model = CNNClassifier(4, hidden_layer_sizes=8, max_iter=1, random_state=0)
+        >>> model.fit(digits.images, digits.target).transform(digits.images).shape
+        (1797, 8)
+        """
+        check_is_fitted(self)
+        head = _last_linear(self.module_)
+        return self._layer_values(X, head, is_input=True)
+
+    @property
+    def _n_features_out(self):
+        return _last_linear(self.module_).in_features
+
+    @explaining_arguments
+    def feature_maps(self, X, layer=0):
+        """Return the output of a convolutional layer: what its filters respond to.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Images, or the paths of their files.
+        layer : int or str, default=0
+            Position of the layer among the convolutional layers, or its name in
+            ``module_``.
+
+        Returns
+        -------
+        maps : ndarray of shape (n_samples, n_filters, height, width)
+            The maps, with one axis for each axis of the images.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from skdeep import CNNClassifier
+        >>> digits = load_digits()
+        >>> model = CNNClassifier(4, hidden_layer_sizes=8, max_iter=1, random_state=0)
+        >>> model = model.fit(digits.images, digits.target)
+        >>> model.feature_maps(digits.images[:10]).shape
+        (10, 4, 8, 8)
+        """
+        check_is_fitted(self)
+        return self._layer_values(X, _find_layer(self.module_, layer))
+
+    def _layer_values(self, X, layer: nn.Module, *, is_input: bool = False):
+        """Return the values of a layer of the network for images."""
+        table = self._checked_rows(X)
+        with memory_errors():
+            _, rows = super()._encoded(table)
+            network = LayerValues(self.module_, layer, is_input=is_input).eval()
+            return self._as_array(hidden_values(network, rows, "forward").cpu())
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+def _sizes(sizes, parameter: str) -> tuple[int, ...]:
+    """Return numbers of filters or units as a tuple of positive ints."""
+    # scikit-learn's constraint "array-like" does not look at the items.
+    listed = [sizes] if np.ndim(sizes) == 0 else list(sizes)
+    if not all(isinstance(size, Integral) and int(size) > 0 for size in listed):
+        raise ValueError(f"{parameter} must be > 0, got {listed}.")
+    return tuple(int(size) for size in listed)
+
+
+def _window(size, parameter: str, n_axes: int) -> tuple[int, ...]:
+    """Return the size of a window for each axis of an image."""
+    if np.ndim(size) == 0:
+        size = [size] * n_axes
+    sizes = _sizes(size, parameter)
+    if len(sizes) != n_axes:
+        raise ValueError(
+            f"{parameter} must be an int or have a value for each of the {n_axes} axes "
+            f"of an image, got {size!r}."
+        )
+    return sizes
+
+
+def _build_from_module(module, shape, n_outputs, is_frozen) -> nn.Module:
+    """Return the network of a callable, or one around a trained module."""
+    if isinstance(module, nn.Module):
+        backbone = copy_module(module).float()
+        return BackboneNetwork(backbone, shape, n_outputs, is_frozen=is_frozen)
+    return build_user_network(
+        module, (shape, n_outputs), {}, signature="architecture(shape, n_outputs)"
+    )
+
+
+def _last_linear(network: nn.Module) -> nn.Linear:
+    layers = [m for m in network.modules() if isinstance(m, nn.Linear)]
+    if not layers:
+        raise AttributeError(
+            "transform needs a network with a linear layer, whose input it returns; "
+            f"{type(network).__name__} has none."
+        )
+    return layers[-1]
+
+
+def _find_layer(network: nn.Module, layer) -> nn.Module:
+    """Return a layer by its name, or its position among the convolutional ones."""
+    named = dict(network.named_modules())
+    if isinstance(layer, str):
+        maps = network.maps() if isinstance(network, ConvolutionalNetwork) else {}
+        if layer in maps or layer in named:
+            return maps.get(layer, named.get(layer))
+        hint = did_you_mean(layer, [*maps, *named])
+        raise ValueError(f"layer={layer!r} is no layer of the network. {hint}".strip())
+    if isinstance(network, ConvolutionalNetwork):
+        found = list(network.maps().values())
+    else:
+        kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+        found = [module for module in named.values() if isinstance(module, kinds)]
+    if not isinstance(layer, Integral) or not -len(found) <= layer < len(found):
+        raise ValueError(
+            f"layer must be the name of a layer or a number below {len(found)}, the "
+            f"number of convolutional layers, got {layer!r}."
+        )
+    return found[int(layer)]
+
+
+@documented(
+    network=_IMAGE_DOC,
+    images=_X_DOC,
+    image_fitted=_FITTED_IMAGE_DOC,
+    notes=_NOTES,
+    references=_REFERENCES,
+    training=adapted(TRAINING_DOC, **_TRAINING_DEFAULTS),
+    classifier=CLASSIFIER_DOC,
+    fitted=FITTED_DOC,
+)
+class CNNClassifier(ClassifierNetwork, _ConvolutionalFamily):
+    """Convolutional network for the classification of images, signals and volumes.
+
+    {images}
+
+    Parameters
+    ----------
+    {network}
+    {training}
+    {classifier}
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes.
+    {image_fitted}
+    {fitted}
+
+    See Also
+    --------
+    CNNRegressor : The same for regression.
+    ModuleClassifier : Trains any module.
+    skdeep.datasets.load_images : Paths and labels of the images in a folder.
+    skdeep.inspection.FilterDisplay : Draws the filters of a layer.
+
+    Notes
+    -----
+    {notes}
+
+    References
+    ----------
+    {references}
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> from skdeep import CNNClassifier
+    >>> digits = load_digits()  # 1797 images of 8 x 8 pixels
+    >>> X_train, X_test, y_train, y_test = train_test_split(
+    ...     digits.images, digits.target, random_state=0
+    ... )
+    >>> model = CNNClassifier((16, 32), max_iter=5, random_state=0)
+    >>> round(model.fit(X_train, y_train).score(X_test, y_test), 2)
+    0.98
+    """
+
+    _parameter_constraints: dict = {
+        **_IMAGE_CONSTRAINTS,
+        **TRAINING_CONSTRAINTS,
+        **CLASSIFIER_CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        filters=(32, 64),
+        *,
+        architecture="simple",
+        depth=20,
+        kernel_size=3,
+        pool_size=2,
+        hidden_layer_sizes=(128,),
+        activation="relu",
+        dropout=0.25,
+        batch_norm=True,
+        freeze=None,
+        image_shape=None,
+        image_size=None,
+        channels="auto",
+        scaling="channel",
+        memory_budget=2**30,
+        augment=None,
+        tta=None,
+        solver="adam",
+        solver_params=None,
+        alpha=0.0001,
+        batch_size=128,
+        learning_rate="one_cycle",
+        learning_rate_init=0.003,
+        power_t=0.5,
+        max_iter=20,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        loss="log_loss",
+        focal_gamma=2.0,
+        label_smoothing=0.0,
+        cost_matrix=None,
+        class_weight=None,
+        validation_split="random",
+        validation_gap=0,
+        max_grad_norm=None,
+        accumulate=1,
+        weight_averaging=0.0,
+        callbacks=None,
+        device="auto",
+        dtype="float32",
+        precision=None,
+        compile=False,
+    ):
+        self.filters = filters
+        self.architecture = architecture
+        self.depth = depth
+        self.kernel_size = kernel_size
+        self.pool_size = pool_size
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.dropout = dropout
+        self.batch_norm = batch_norm
+        self.freeze = freeze
+        self.image_shape = image_shape
+        self.image_size = image_size
+        self.channels = channels
+        self.scaling = scaling
+        self.memory_budget = memory_budget
+        self.augment = augment
+        self.tta = tta
+        self.solver = solver
+        self.solver_params = solver_params
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.loss = loss
+        self.focal_gamma = focal_gamma
+        self.label_smoothing = label_smoothing
+        self.cost_matrix = cost_matrix
+        self.class_weight = class_weight
+        self.validation_split = validation_split
+        self.validation_gap = validation_gap
+        self.max_grad_norm = max_grad_norm
+        self.accumulate = accumulate
+        self.weight_averaging = weight_averaging
+        self.callbacks = callbacks
+        self.device = device
+        self.dtype = dtype
+        self.precision = precision
+        self.compile = compile
+
+
+@documented(
+    network=_IMAGE_DOC,
+    images=_X_DOC,
+    image_fitted=_FITTED_IMAGE_DOC,
+    notes=_NOTES,
+    references=_REFERENCES,
+    training=adapted(TRAINING_DOC, **_TRAINING_DEFAULTS),
+    regressor=REGRESSOR_DOC,
+    fitted=FITTED_DOC,
+)
+class CNNRegressor(RegressorNetwork, _ConvolutionalFamily):
+    """Convolutional network for regression on images, signals and volumes.
+
+    {images}
+
+    Parameters
+    ----------
+    {network}
+    {training}
+    {regressor}
+
+    Attributes
+    ----------
+    {image_fitted}
+    {fitted}
+
+    See Also
+    --------
+    CNNClassifier : The same for classification.
+    ModuleRegressor : Trains any module.
+
+    Notes
+    -----
+    {notes}
+
+    References
+    ----------
+    {references}
+
+    Examples
+    --------
+    Where is the peak of a noisy signal?
+
+    >>> import numpy as np
+    >>> from skdeep import CNNRegressor
+    >>> rng = np.random.RandomState(0)
+    >>> y = rng.uniform(0.2, 0.8, size=300)
+    >>> t = np.linspace(0, 1, 40)
+    >>> X = np.exp(-(((t - y[:, np.newaxis]) / 0.05) ** 2))
+    >>> X = X + 0.1 * rng.normal(size=X.shape)
+    >>> model = CNNRegressor((8, 16), scale_target=True, random_state=0)
+    >>> round(model.fit(X[:200], y[:200]).score(X[200:], y[200:]), 1)
+    1.0
+    """
+
+    _parameter_constraints: dict = {
+        **_IMAGE_CONSTRAINTS,
+        **TRAINING_CONSTRAINTS,
+        **REGRESSOR_CONSTRAINTS,
+        "scale_target": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        filters=(32, 64),
+        *,
+        architecture="simple",
+        depth=20,
+        kernel_size=3,
+        pool_size=2,
+        hidden_layer_sizes=(128,),
+        activation="relu",
+        dropout=0.25,
+        batch_norm=True,
+        freeze=None,
+        image_shape=None,
+        image_size=None,
+        channels="auto",
+        scaling="channel",
+        memory_budget=2**30,
+        augment=None,
+        tta=None,
+        solver="adam",
+        solver_params=None,
+        alpha=0.0001,
+        batch_size=128,
+        learning_rate="one_cycle",
+        learning_rate_init=0.003,
+        power_t=0.5,
+        max_iter=20,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        quantile=0.5,
+        huber_delta=1.0,
+        scale_target=False,
+        validation_split="random",
+        validation_gap=0,
+        max_grad_norm=None,
+        accumulate=1,
+        weight_averaging=0.0,
+        callbacks=None,
+        device="auto",
+        dtype="float32",
+        precision=None,
+        compile=False,
+    ):
+        self.filters = filters
+        self.architecture = architecture
+        self.depth = depth
+        self.kernel_size = kernel_size
+        self.pool_size = pool_size
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.dropout = dropout
+        self.batch_norm = batch_norm
+        self.freeze = freeze
+        self.image_shape = image_shape
+        self.image_size = image_size
+        self.channels = channels
+        self.scaling = scaling
+        self.memory_budget = memory_budget
+        self.augment = augment
+        self.tta = tta
+        self.solver = solver
+        self.solver_params = solver_params
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.quantile = quantile
+        self.huber_delta = huber_delta
+        self.scale_target = scale_target
+        self.validation_split = validation_split
+        self.validation_gap = validation_gap
+        self.max_grad_norm = max_grad_norm
+        self.accumulate = accumulate
+        self.weight_averaging = weight_averaging
+        self.callbacks = callbacks
+        self.device = device
+        self.dtype = dtype
+        self.precision = precision
+        self.compile = compile
