@@ -1,6 +1,10 @@
 """Networks: torch modules that turn inputs into raw scores."""
 
 from skdeep.networks._activations import ACTIVATIONS
+from skdeep.networks._convolutional import (
+    CONVOLUTIONAL_ARCHITECTURES,
+    ConvolutionalNetwork,
+)
 from skdeep.networks._dense import DenseNetwork, Dropout
 from skdeep.networks._forecasting import SegmentNetwork
 from skdeep.networks._initialization import WEIGHT_INITS
@@ -9,7 +13,9 @@ from skdeep.networks._recurrent import CELLS, RecurrentNetwork
 __all__ = [
     "ACTIVATIONS",
     "CELLS",
+    "CONVOLUTIONAL_ARCHITECTURES",
     "WEIGHT_INITS",
+    "ConvolutionalNetwork",
     "DenseNetwork",
     "Dropout",
     "RecurrentNetwork",
