@@ -1,6 +1,10 @@
 """Networks: torch modules that turn inputs into raw scores."""
 
 from skdeep.networks._activations import ACTIVATIONS
+from skdeep.networks._convolutional import (
+    CONVOLUTIONAL_ARCHITECTURES,
+    ConvolutionalNetwork,
+)
 from skdeep.networks._dense import DenseNetwork, Dropout
 from skdeep.networks._forecasting import SegmentNetwork
 from skdeep.networks._initialization import WEIGHT_INITS
@@ -10,9 +14,11 @@ from skdeep.networks._wrappers import AveragedViews, BackboneNetwork, LayerValue
 __all__ = [
     "ACTIVATIONS",
     "CELLS",
+    "CONVOLUTIONAL_ARCHITECTURES",
     "WEIGHT_INITS",
     "AveragedViews",
     "BackboneNetwork",
+    "ConvolutionalNetwork",
     "DenseNetwork",
     "Dropout",
     "LayerValues",
