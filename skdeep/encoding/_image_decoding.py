@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -155,7 +156,8 @@ def attempt(function: Callable[[], Any]) -> tuple[Any, str | None]:
         return None, _reason(error)
 
 
-def _open(path: str) -> Any:
+@contextlib.contextmanager
+def _open(path: str) -> Iterator[Any]:
     """Open a file that holds an image."""
     try:
         status = os.stat(path)
@@ -167,7 +169,10 @@ def _open(path: str) -> Any:
         raise _Unreadable("is not a regular file")
     if status.st_size == 0:
         raise _Unreadable("is empty")
-    return pillow().open(path)
+    # Given a path, Pillow maps uncompressed files into memory, and scrambles the pixels
+    # of TIFF files that are sideways.
+    with open(path, "rb") as file, pillow().open(file) as image:
+        yield image
 
 
 def _hint(path: str) -> str:

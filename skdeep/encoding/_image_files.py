@@ -121,16 +121,16 @@ def _check_size(image_size) -> tuple[int, int] | None:
     if image_size is None:
         return None
     lengths = image_size if isinstance(image_size, (list, tuple)) else [image_size] * 2
-    is_length = [
-        isinstance(length, Integral) and not isinstance(length, bool) and length > 0
-        for length in lengths
-    ]
-    if len(lengths) != 2 or not all(is_length):
+    if len(lengths) != 2 or not all(_is_length(length) for length in lengths):
         raise ValueError(
             "image_size must be None, a positive integer, or (height, width), got "
             f"{image_size!r}."
         )
     return int(lengths[0]), int(lengths[1])
+
+
+def _is_length(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and value > 0
 
 
 def _common_size(paths: Sequence[str], headers: list[Header]) -> tuple[int, int]:
