@@ -13,7 +13,7 @@ from . import (
     training,
 )
 from ._versions import __version__
-from .datasets import load_stock_prices, load_stock_trend
+from .datasets import load_images, load_stock_prices, load_stock_trend
 from .estimators import (
     CNNClassifier,
     CNNRegressor,
@@ -76,6 +76,7 @@ __all__ = [
     "expected_cost",
     "inspection",
     "lime_explain",
+    "load_images",
     "load_stock_prices",
     "load_stock_trend",
     "losses",

@@ -9,7 +9,12 @@ from types import ModuleType
 _DISTRIBUTION = "scikit-deep"
 
 # Import names that differ from the names of the packages.
-_PACKAGES = {"optuna": "Optuna", "skimage": "scikit-image", "talib": "TA-Lib"}
+_PACKAGES = {
+    "PIL": "Pillow",
+    "optuna": "Optuna",
+    "skimage": "scikit-image",
+    "talib": "TA-Lib",
+}
 
 
 def import_optional(module: str, *, extra: str, user: str) -> ModuleType:

@@ -117,9 +117,9 @@ def outside_imports(path):
     return {name.split(".")[0] for name in imports(outside)}
 
 
-@pytest.mark.parametrize("library", ["lime", "skimage"])
+@pytest.mark.parametrize("library", ["PIL", "lime", "skimage"])
 def test_library_is_not_imported_by_a_statement(library):
-    """lime is for tests only, and import_optional names the extra of scikit-image."""
+    """lime is for tests only, and import_optional names the extra of others."""
     names = {name for path in SOURCES for name in imports(parse(path))}
     assert not {name for name in names if name.split(".")[0] == library}
 

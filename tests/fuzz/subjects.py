@@ -204,6 +204,14 @@ def a_path() -> Path:
     return folder() / "file"
 
 
+def an_image_folder() -> Path:
+    root = folder() / "images"
+    for name in ("cat", "dog"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+        (root / name / "1.png").touch()
+    return root
+
+
 DECIDED = {
     "estimator": Arg("parameter", a_classifier),
     "X": Arg("table", X),
@@ -405,6 +413,12 @@ SUBJECTS = [
         weight=1,
     ),
     function("ForecastDisplay", skdeep.ForecastDisplay.from_estimator, values=FORECAST),
+    function(
+        "load_images",
+        skdeep.load_images,
+        values={"folder": Arg("path", an_image_folder)},
+        weight=1,
+    ),
     function(
         "load_stock_prices",
         skdeep.load_stock_prices,
