@@ -319,7 +319,8 @@ def _shift(x: Tensor, shifts: list[Tensor]) -> Tensor:
     for axis, size in enumerate(sizes, start=2):
         windows = windows.unfold(axis, size, 1)  # (n, c, *n_positions, *sizes)
     starts = [m - by for m, by in zip(margins, shifts, strict=True)]
-    return windows[torch.arange(len(x), device=x.device), :, *starts]
+    index: Any = (torch.arange(len(x), device=x.device), slice(None), *starts)
+    return windows[index]
 
 
 def _resample(
