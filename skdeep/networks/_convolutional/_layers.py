@@ -176,9 +176,11 @@ class LayerBuilder:
         self.channels, self.sizes = self.channels * math.prod(self.sizes), ()
         return nn.Flatten()
 
-    def linear(self, n_outputs: int) -> nn.Linear:
+    def linear(self, n_outputs: int, *, bias: bool = True) -> nn.Linear:
         """Return a linear layer; its inputs have been flattened."""
         layer = make_linear(self.channels, n_outputs)
+        if not bias:
+            layer.register_parameter("bias", None)
         self.channels = n_outputs
         self.count(layer.weight.numel())
         return layer

@@ -66,7 +66,8 @@ class TableConvolution(nn.Module):
         self.register_buffer("places", torch.tensor(places), persistent=False)
         layers.channels = len(C3_INPUTS)
         layers.sizes = tuple(size - 4 for size in layers.sizes)
-        layers.count(self.weight.numel())
+        # The kernels that are zero are multiplied too.
+        layers.count(6 * len(C3_INPUTS) * 5**n_dims)
 
     def initialize(self, generator: torch.Generator) -> None:
         """Draw the weights; the deviation follows from the number of channels read."""

@@ -114,7 +114,7 @@ def _make_dense(
     layers: LayerBuilder, n_units: int, options: Options, drops: bool
 ) -> nn.Sequential:
     return sequence(
-        linear=layers.linear(n_units),
+        linear=layers.linear(n_units, bias=not options.batch_norm),
         norm=layers.norm() if options.batch_norm else None,
         activation=make_activation(options.activation).make_module(),
         dropout=Dropout(options.dropout) if drops and options.dropout else None,
