@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -109,30 +111,28 @@ def _check_extensions(extensions: str | Sequence[str] | None) -> tuple[str, ...]
 
 
 def _check_folder(folder: str | os.PathLike) -> Path:
+    if not os.fsdecode(folder).strip():
+        raise ValueError(f"folder={folder!r} must name a folder.")
     path = Path(os.path.expanduser(os.fsdecode(folder)))
     try:
-        if path.is_dir():
+        if stat.S_ISDIR(os.stat(path).st_mode):
             return path
-        exists = path.exists()
+    except (FileNotFoundError, NotADirectoryError):
+        raise _missing(path) from None
     except (OSError, ValueError) as error:  # such as a null character
         raise ValueError(f"folder={str(path)!r} cannot be read: {error}.") from error
-    if exists:
-        raise NotADirectoryError(
-            f"folder={str(path)!r} is a file. Pass the folder that has a subfolder for "
-            "each class."
-        )
-    suggestion = did_you_mean(path.name, _siblings(path))
-    raise FileNotFoundError(
-        f"There is no folder={str(path)!r}. {suggestion}".rstrip(),
+    raise NotADirectoryError(
+        f"folder={str(path)!r} is a file. Pass the folder that has a subfolder for "
+        "each class."
     )
 
 
-def _siblings(path: Path) -> list[str]:
-    """Return the names of the folders next to a path."""
-    try:
-        return [entry.name for entry in path.parent.iterdir() if entry.is_dir()]
-    except OSError:
-        return []
+def _missing(path: Path) -> FileNotFoundError:
+    siblings = []
+    with contextlib.suppress(OSError):
+        siblings = [entry.name for entry in path.parent.iterdir() if entry.is_dir()]
+    suggestion = did_you_mean(path.name, siblings)
+    return FileNotFoundError(f"There is no folder={str(path)!r}. {suggestion}".rstrip())
 
 
 def _subfolders(root: Path) -> list[str]:

@@ -5,12 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import threading
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,22 +14,13 @@ import numpy as np
 from skdeep.encoding._image_decoding import (
     FileFormat,
     Header,
-    attempt,
     decode,
     pillow,
     read_header,
 )
+from skdeep.encoding._image_tasks import Tasks, cancel, finish, start, strict_warnings
 
 __all__ = ["FileFormat", "ImageFiles", "find_format", "is_paths"]
-
-N_NAMED = 10  # number of unreadable files that an error names
-
-# Files per task of a thread, at most: small images are decoded faster than tasks are
-# handed over.
-_CHUNK = 64
-
-# ``warnings.catch_warnings`` is not safe in several threads at a time.
-_WARNINGS = threading.Lock()
 
 
 def is_paths(X) -> np.ndarray | None:
@@ -108,8 +95,8 @@ def find_format(paths: Sequence[str], image_size) -> FileFormat:
     size = _check_size(image_size)
     pillow()
     read = functools.partial(read_header, with_size=size is None)
-    with _strict_warnings():
-        headers: list[Header] = _finish(_start(lambda row: read(paths[row]), paths))
+    with strict_warnings():
+        headers: list[Header] = finish(start(lambda row: read(paths[row]), paths))
     if size is None:
         size = _common_size(paths, headers)
     n_channels = 3 if any(header.is_color for header in headers) else 1
@@ -130,7 +117,8 @@ def _check_size(image_size) -> tuple[int, int] | None:
 
 
 def _is_length(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and value > 0
+    is_integer = isinstance(value, (int, np.integer))
+    return is_integer and not isinstance(value, bool) and value > 0
 
 
 def _common_size(paths: Sequence[str], headers: list[Header]) -> tuple[int, int]:
@@ -159,7 +147,7 @@ class _Ahead(NamedTuple):
 
     numbers: np.ndarray
     pixels: np.ndarray
-    tasks: _Tasks
+    tasks: Tasks
 
 
 class ImageFiles:
@@ -231,8 +219,8 @@ class ImageFiles:
             return
         fits = self.nbytes <= self.memory_budget
         pixels = np.empty(self.shape, self.dtype) if fits else None
-        with _strict_warnings():
-            _finish(self._decode_into(pixels, self._numbers))
+        with strict_warnings():
+            finish(self._decode_into(pixels, self._numbers))
         if len(self) < len(self._paths):  # a selection: others lack what it has loaded
             self._paths, self._store = self.paths, _Store()
             self._numbers, self._ahead = np.arange(len(self)), None
@@ -262,7 +250,7 @@ class ImageFiles:
         ahead = self._ahead
         if ahead is not None and np.array_equal(ahead.numbers, numbers):
             self._ahead = None
-            _finish(ahead.tasks)
+            finish(ahead.tasks)
             return ahead.pixels
         return self._decode(numbers)
 
@@ -277,7 +265,7 @@ class ImageFiles:
         if self._ahead is not None:
             if np.array_equal(self._ahead.numbers, numbers):
                 return
-            _cancel(self._ahead.tasks)
+            cancel(self._ahead.tasks)
         pixels = np.empty((len(numbers), *self.format.shape), self.dtype)
         self._ahead = _Ahead(numbers, pixels, self._decode_into(pixels, numbers))
 
@@ -294,11 +282,11 @@ class ImageFiles:
         # Files that are checked do not warn. (The filters of warnings are global, and
         # a change makes Python repeat warnings that it shows once.)
         quiet = contextlib.nullcontext() if self._store.is_checked else None
-        with quiet or _strict_warnings():
-            _finish(self._decode_into(pixels, numbers))
+        with quiet or strict_warnings():
+            finish(self._decode_into(pixels, numbers))
         return pixels
 
-    def _decode_into(self, out: np.ndarray | None, numbers: np.ndarray) -> _Tasks:
+    def _decode_into(self, out: np.ndarray | None, numbers: np.ndarray) -> Tasks:
         """Start to decode files into the rows of an array, or only to check them."""
         pillow()
         paths = [self._paths[number] for number in numbers]
@@ -308,7 +296,7 @@ class ImageFiles:
             if out is not None:
                 out[row] = pixels
 
-        return _start(decode_row, paths)
+        return start(decode_row, paths)
 
     def __getstate__(self) -> dict[str, Any]:
         paths = self.paths
@@ -332,67 +320,3 @@ def _stamp(path: str) -> list[int]:
     except (OSError, ValueError):
         return []
     return [status.st_size, status.st_mtime_ns]
-
-
-class _Tasks(NamedTuple):
-    """Work on files in threads; each future holds the results of several files."""
-
-    paths: Sequence[str]
-    futures: list[Future]
-
-
-def _start(function: Callable[[int], Any], paths: Sequence[str]) -> _Tasks:
-    """Start to call a function with the number of each path, in threads."""
-    n_threads = min(8, os.cpu_count() or 1)
-    chunk = min(_CHUNK, max(1, len(paths) // (4 * n_threads)))
-
-    def run(start: int) -> list[tuple[Any, str | None]]:
-        rows = range(start, min(start + chunk, len(paths)))
-        return [attempt(functools.partial(function, row)) for row in rows]
-
-    executor = ThreadPoolExecutor(n_threads, thread_name_prefix="skdeep-images")
-    try:
-        starts = range(0, len(paths), chunk)
-        return _Tasks(paths, [executor.submit(run, start) for start in starts])
-    finally:
-        executor.shutdown(wait=False)  # its threads end with the last task
-
-
-def _finish(tasks: _Tasks) -> list:
-    """Return the results; raise an error that names the files without one."""
-    try:
-        results = [pair for future in tasks.futures for pair in future.result()]
-    except BaseException:  # also Ctrl-C: the other files are not worth the wait
-        _cancel(tasks)
-        raise
-    reasons = {
-        path: reason
-        for path, (_, reason) in zip(tasks.paths, results, strict=True)
-        if reason is not None
-    }
-    if reasons:
-        raise ValueError(_describe(reasons, len(set(tasks.paths))))
-    return [result for result, _ in results]
-
-
-def _cancel(tasks: _Tasks) -> None:
-    for future in tasks.futures:
-        future.cancel()
-
-
-def _describe(reasons: dict[str, str], n_files: int) -> str:
-    lines = [f"{path!r} {reason}" for path, reason in reasons.items()]
-    if len(lines) > N_NAMED:
-        lines[N_NAMED:] = [f"and {len(lines) - N_NAMED} more"]
-    return "\n- ".join(
-        [f"{len(reasons)} of {n_files} image files cannot be read:", *lines]
-    )
-
-
-@contextlib.contextmanager
-def _strict_warnings() -> Iterator[None]:
-    """Turn Pillow's warnings about huge images into errors, and ignore its others."""
-    with _WARNINGS, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        warnings.simplefilter("error", pillow().DecompressionBombWarning)
-        yield

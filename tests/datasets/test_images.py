@@ -100,8 +100,10 @@ def test_missing_folder(tmp_path):
     message = r"^There is no folder='.*digit'\. Did you mean 'digits'\?$"
     with pytest.raises(FileNotFoundError, match=message):
         load_images(tmp_path / "digit")
-    with pytest.raises(FileNotFoundError, match=r"^There is no folder='.*q/r'\.$"):
+    with pytest.raises(FileNotFoundError, match=r"^There is no folder='.*r'\.$"):
         load_images(tmp_path / "q" / "r")
+    with pytest.raises(FileNotFoundError, match=r"^There is no folder='.*r'\.$"):
+        load_images(tmp_path / "digits" / "a" / "1.png" / "r")
 
 
 def test_file_instead_of_folder(tmp_path):
@@ -111,8 +113,10 @@ def test_file_instead_of_folder(tmp_path):
 
 
 def test_folder_that_cannot_be_named():
-    with pytest.raises((ValueError, FileNotFoundError), match="folder="):
+    with pytest.raises(ValueError, match=r"^folder='a\\x00b' cannot be read: .*null"):
         load_images("a\0b")
+    with pytest.raises(ValueError, match=r"^folder=' ' must name a folder\.$"):
+        load_images(" ")
     with pytest.raises(ValueError, match="'folder' parameter of load_images"):
         load_images(3)
 
