@@ -163,8 +163,20 @@ def test_an_image_is_interpolated_once():
     scaled = matrices / share[:, np.newaxis, np.newaxis]
     identity = np.broadcast_to(np.eye(2), matrices.shape)
     np.testing.assert_allclose(scaled @ scaled.swapaxes(1, 2), identity, atol=1e-12)
-    # Windows and shifts may add up.
-    assert np.abs(offsets).max() < (0.1 * 24 + 3) * 2**0.5
+    # Center of the window and shift add up; the shift is scaled with the window.
+    moved = np.linalg.solve(scaled, offsets[..., np.newaxis])[..., 0]
+    room = (1 - share) * 12 + share * 3
+    assert (np.abs(moved) <= room[:, np.newaxis] + 1e-9).all()
+    assert np.abs(moved).max() > 0.9 * room.min()
+
+
+def test_crop_with_shift_of_signals():
+    x = coordinates(200, 17)
+    matrices, offsets = affine_maps(augmented(["crop", "shift"], x), 5)
+    share, moved = matrices[:, 0, 0], np.abs(offsets[:, 0])
+    assert 0.8 <= share.min() < 0.81
+    assert (moved <= (1 - share) * 8.5 + share * 2 + 1e-9).all()
+    assert moved.max() > 2
 
 
 def test_rotation_with_shift_moves_by_whole_pixels():
@@ -253,6 +265,15 @@ def test_memory_format_is_kept(name, n_dims, n_channels):
 def test_float64_is_kept(name, n_dims):
     x = batch(4, 1, *SIZES[n_dims], dtype=torch.float64)
     assert augmented([name], x).dtype == torch.float64
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name, n_dims", CASES)
+def test_changes_on_a_gpu(name, n_dims):
+    x = batch(20, 2, *SIZES[n_dims]).cuda()
+    result = Augmentation([name])(x, torch.Generator("cuda").manual_seed(0))
+    assert (result.device, result.stride()) == (x.device, x.stride())
+    assert not torch.equal(result, x)
 
 
 def test_order_of_names_does_not_matter():

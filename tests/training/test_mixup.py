@@ -257,6 +257,20 @@ def test_evaluation_does_not_mix():
         assert torch.equal(a, b)
 
 
+@pytest.mark.gpu
+def test_mixup_on_a_gpu():
+    generator = torch.Generator("cuda").manual_seed(0)
+    objective = Mixup(MulticlassLogLoss(), N_CLASSES, generator=generator)
+    recorder = Recorder(make_network().cuda())
+    batch = Batch((torch.eye(N, device="cuda"),), CODES.cuda())
+    losses = objective.losses({"network": recorder}, batch)
+    mixed = recorder.inputs[0][0].cpu()
+    expected = F.cross_entropy(
+        recorder.network(mixed.cuda()).cpu(), mixed @ ONE_HOT.float(), reduction="none"
+    )
+    torch.testing.assert_close(losses.cpu(), expected, rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_training(accumulate):
     def fit():
@@ -265,10 +279,10 @@ def test_training(accumulate):
         objective = Mixup(MulticlassLogLoss(), N_CLASSES, generator=generator)
         options = TrainingOptions(
             solver="adam",
-            max_iter=150,
+            max_iter=80,
             batch_size=4,
             accumulate=accumulate,
-            learning_rate_init=0.03,
+            learning_rate_init=0.05,
             tol=0.0,
         )
         source = RowSource(Rows(torch.eye(N)), CODES, torch.linspace(0.5, 2, N))

@@ -150,6 +150,7 @@ def test_dense_networks_that_are_fitted_together_are_augmented():
             TrainingOptions(solver="adam", max_iter=3, batch_size=8),
             rng=np.random.RandomState(0),
             draws_globally=False,
+            work=24,
         )
 
     alone, *together = (make_task() for _ in range(3))
