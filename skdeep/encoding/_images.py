@@ -309,7 +309,6 @@ class ImageRows:
 
     def _numbers(self, index: Tensor | slice) -> np.ndarray:
         """Return the positions of rows in ``pixels``."""
-        if isinstance(index, Tensor):
-            index = index.cpu().numpy()
         rows = self.table.index
-        return (np.arange(len(self)) if rows is None else rows)[index]
+        numbers = np.arange(len(self)) if rows is None else rows
+        return numbers[index if isinstance(index, slice) else index.cpu().numpy()]

@@ -279,8 +279,9 @@ class _ConvolutionalFamily(
         if not callable(change):
             change = Augmentation([name for name in change if name != "mixup"])
         if self.augment is not None:
+            train: Any = task.train
             generator = task.generator
-            task.train.augment = lambda inputs: (change(inputs[0], generator),)
+            train.augment = lambda inputs: (change(inputs[0], generator),)
         return task
 
     def _augmentations(self, plan):
@@ -439,23 +440,23 @@ def _last_linear(network: nn.Module) -> nn.Linear:
 def _find_layer(network: nn.Module, layer) -> nn.Module:
     """Return a layer by its name, or its position among the convolutional ones."""
     named = dict(network.named_modules())
-    if isinstance(layer, str):
-        maps = network.maps() if isinstance(network, ConvolutionalNetwork) else {}
-        if layer in maps or layer in named:
-            return maps.get(layer, named.get(layer))
-        hint = did_you_mean(layer, [*maps, *named])
-        raise ValueError(f"layer={layer!r} is no layer of the network. {hint}".strip())
     if isinstance(network, ConvolutionalNetwork):
-        found = list(network.maps().values())
+        maps = network.maps()
     else:
         kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-        found = [module for module in named.values() if isinstance(module, kinds)]
-    if not isinstance(layer, Integral) or not -len(found) <= layer < len(found):
+        maps = {name: m for name, m in named.items() if isinstance(m, kinds)}
+    if isinstance(layer, str):
+        if layer not in named | maps:
+            hint = did_you_mean(layer, [*maps, *named])
+            text = f"layer={layer!r} is not the name of a layer of the network. {hint}"
+            raise ValueError(text.rstrip())
+        return (named | maps)[layer]
+    if not isinstance(layer, Integral) or not -len(maps) <= int(layer) < len(maps):
         raise ValueError(
-            f"layer must be the name of a layer or a number below {len(found)}, the "
+            f"layer must be the name of a layer or a number below {len(maps)}, the "
             f"number of convolutional layers, got {layer!r}."
         )
-    return found[int(layer)]
+    return list(maps.values())[int(layer)]
 
 
 @documented(

@@ -64,7 +64,8 @@ def check_images(
 
 
 def _read_files(estimator, paths, dtype, schema) -> tuple[Images, Schema]:
-    """Read files; raise an error that names all that cannot be read."""
+    """Read files; in ``fit``, raise an error that names all that cannot be read."""
+    is_first = schema is None
     if schema is None:
         found = find_format(paths, estimator.image_size)
         schema = Schema(1, layout=_layout_of_files(found))
@@ -75,7 +76,8 @@ def _read_files(estimator, paths, dtype, schema) -> tuple[Images, Schema]:
             "paths of files. Read them in the way in which the training images were."
         )
     files = ImageFiles(paths, layout.files, estimator.memory_budget)
-    files.load()
+    if is_first or files.nbytes <= estimator.memory_budget:
+        files.load()
     return Images(files, layout, _smallest(dtype)), schema
 
 
