@@ -288,7 +288,7 @@ class ImageRows:
         # Convolutions on a CPU are fastest if the channels are last in memory.
         memory_format = _FORMATS.get(x.ndim, torch.contiguous_format)
         x = x.to(self.device, self.dtype, memory_format=memory_format)
-        if self.factor is None:
+        if self.factor is None or self.offset is None:
             return (x,)
         return (torch.addcmul(self.offset, x, self.factor),)
 

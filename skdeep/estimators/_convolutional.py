@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from scipy.stats import loguniform

@@ -50,12 +50,13 @@ def check_images(
     Checked
     """
     paths = is_paths(X)
+    has_target = not (isinstance(y, str) and y == "no_validation")
     with naming("X"):
         if paths is not None:
-            table, schema = _read_files(estimator, paths, dtype, schema)
+            table, schema = _read_files(estimator, paths, dtype, schema, has_target)
         else:
             table, schema = _read_array(estimator, X, dtype, schema)
-    if isinstance(y, str) and y == "no_validation":
+    if not has_target:
         return Checked(table, None, schema)
     return Checked(table, check_target(estimator, y, len(table)), schema)
 
@@ -63,9 +64,10 @@ def check_images(
 # -- files -----------------------------------------------------------------------------
 
 
-def _read_files(estimator, paths, dtype, schema) -> tuple[Images, Schema]:
-    """Read files; in ``fit``, raise an error that names all that cannot be read."""
-    is_first = schema is None
+def _read_files(
+    estimator, paths, dtype, schema, checks_all: bool
+) -> tuple[Images, Schema]:
+    """Read files; if ``checks_all``, an error names all that cannot be read."""
     if schema is None:
         found = find_format(paths, estimator.image_size)
         schema = Schema(1, layout=_layout_of_files(found))
@@ -76,7 +78,7 @@ def _read_files(estimator, paths, dtype, schema) -> tuple[Images, Schema]:
             "paths of files. Read them in the way in which the training images were."
         )
     files = ImageFiles(paths, layout.files, estimator.memory_budget)
-    if is_first or files.nbytes <= estimator.memory_budget:
+    if checks_all or files.nbytes <= estimator.memory_budget:
         files.load()
     return Images(files, layout, _smallest(dtype)), schema
 
