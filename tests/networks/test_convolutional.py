@@ -70,6 +70,9 @@ def test_outputs_and_gradients(architecture, sizes):
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().max() > 0, name
+        # A penalty distinguishes weights by their number of axes.
+        is_weight = name.endswith("weight") and "norm" not in name
+        assert (parameter.ndim > 1) == is_weight, name
 
 
 @every_case
