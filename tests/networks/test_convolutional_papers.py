@@ -75,6 +75,12 @@ def test_lenet5_pads_up_to_32(size, c1):
     assert map_shapes(network, (1, size, size))["C1"] == (6, c1, c1)
 
 
+def test_lenet5_padding_is_on_both_sides():
+    body = ConvolutionalNetwork((1, 12, 31), 10, architecture="lenet5").body
+    x = draw(1, 1, 12, 31)
+    assert torch.equal(body.pad(x), F.pad(x, (0, 1, 2, 2)))
+
+
 def test_lenet5_connections():
     """The columns of Table I of the paper."""
     expected = """
@@ -119,8 +125,8 @@ def test_lenet5_subsampling_and_activation():
     layer = Subsampling(LayerBuilder((3, 4, 5)))
     factor, bias = np.array([1.0, 2, 3]), np.array([4.0, 5, 6])
     with torch.no_grad():
-        layer.coefficient.copy_(torch.as_tensor(factor).view(3, 1, 1))
-        layer.bias.copy_(torch.as_tensor(bias).view(3, 1, 1))
+        layer.coefficient.copy_(torch.as_tensor(factor))
+        layer.bias.copy_(torch.as_tensor(bias))
         found = Squash()(layer(x)).numpy()
     means = x.numpy()[..., :4].reshape(2, 3, 2, 2, 2, 2).mean(axis=(3, 5))
     z = means * factor[:, None, None] + bias[:, None, None]

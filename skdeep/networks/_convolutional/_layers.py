@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,6 +15,11 @@ from skdeep.networks._initialization import make_linear
 SMALL = 64
 
 _CONVOLUTIONS: dict[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+# Subclasses whose constructors do not draw weights from torch's global generator.
+_EMPTY_CONVOLUTIONS: dict[int, Any] = {
+    n_axes: type("_Empty", (layer_type,), {"reset_parameters": lambda layer: None})
+    for n_axes, layer_type in _CONVOLUTIONS.items()
+}
 _NORMS: dict[int, Any] = {
     0: nn.BatchNorm1d,
     1: nn.BatchNorm1d,
@@ -129,14 +133,15 @@ class LayerBuilder:
     ) -> nn.Module:
         """Return a convolution."""
         settings = [self.spread(value) for value in (kernel, stride, padding)]
-        # On the meta device, the constructor does not draw from the global generator.
-        layer = _CONVOLUTIONS[len(self.sizes)](
-            self.channels, n_filters, *settings, groups=groups, bias=bias, device="meta"
+        layer: nn.Module = _EMPTY_CONVOLUTIONS[len(self.sizes)](
+            self.channels, n_filters, *settings, groups=groups, bias=bias
         )
+        # Tools find layers by their exact type.
+        layer.__class__ = _CONVOLUTIONS[len(self.sizes)]
         self._slide(*settings)
         self.channels = n_filters
-        self.count(layer.weight.numel())
-        return layer.to_empty(device=torch.get_default_device())
+        self.count(layer.get_parameter("weight").numel())
+        return layer
 
     def norm(self) -> nn.Module:
         """Return a batch normalization."""

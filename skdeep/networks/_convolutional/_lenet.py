@@ -38,13 +38,15 @@ class Subsampling(nn.Module):
     def __init__(self, layers: LayerBuilder):
         super().__init__()
         self.pool = layers.average_pool(2)
-        shape = (layers.channels, *[1] * len(layers.sizes))
-        self.coefficient = nn.Parameter(torch.empty(shape))
-        self.bias = nn.Parameter(torch.empty(shape))
+        # Vectors, because a penalty is for parameters with more axes.
+        self.coefficient = nn.Parameter(torch.empty(layers.channels))
+        self.bias = nn.Parameter(torch.empty(layers.channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """Shrink x, (n, channels, *sizes)."""
-        return torch.addcmul(self.bias, self.pool(x), self.coefficient)
+        ones = [1] * (x.ndim - 2)
+        coefficient, bias = (p.view(-1, *ones) for p in (self.coefficient, self.bias))
+        return torch.addcmul(bias, self.pool(x), coefficient)
 
 
 class TableConvolution(nn.Module):
