@@ -501,7 +501,6 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
 
     def __init__(
         self,
-        loss="squared_error",
         hidden_size=64,
         *,
         cell="lstm",
@@ -534,6 +533,7 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
         epsilon=1e-8,
         n_iter_no_change=10,
         max_fun=15000,
+        loss="squared_error",
         quantile=0.5,
         huber_delta=1.0,
         scale_target=False,
@@ -548,7 +548,6 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
         precision=None,
         compile=False,
     ):
-        self.loss = loss
         self.hidden_size = hidden_size
         self.cell = cell
         self.num_layers = num_layers
@@ -580,6 +579,7 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.loss = loss
         self.quantile = quantile
         self.huber_delta = huber_delta
         self.scale_target = scale_target
