@@ -193,7 +193,7 @@ class ImageEncoder:
         """Return the images as rows that are scaled batch by batch."""
         shape = (1, -1, *[1] * (len(self.layout.shape) - 1))
         factor, offset = (
-            torch.from_numpy(values).to(device, dtype).reshape(shape)
+            as_tensor(values).to(device, dtype).reshape(shape)
             for values in (self.factor_, self.offset_)
         )
         return ImageRows(table, dtype, device, factor, offset)

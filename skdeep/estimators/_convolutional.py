@@ -741,6 +741,7 @@ class CNNRegressor(RegressorNetwork, _ConvolutionalFamily):
         epsilon=1e-8,
         n_iter_no_change=10,
         max_fun=15000,
+        loss="squared_error",
         quantile=0.5,
         huber_delta=1.0,
         scale_target=False,
@@ -794,6 +795,7 @@ class CNNRegressor(RegressorNetwork, _ConvolutionalFamily):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.loss = loss
         self.quantile = quantile
         self.huber_delta = huber_delta
         self.scale_target = scale_target

@@ -80,7 +80,7 @@ def _read_files(
     files = ImageFiles(paths, layout.files, estimator.memory_budget)
     if checks_all or files.nbytes <= estimator.memory_budget:
         files.load()
-    return Images(files, layout, _smallest(dtype)), schema
+    return Images(files, layout, np.dtype(dtype[0])), schema
 
 
 def _layout_of_files(found: FileFormat) -> ImageLayout:
@@ -92,11 +92,13 @@ def _layout_of_files(found: FileFormat) -> ImageLayout:
 
 
 def _read_array(estimator, X, dtype, schema) -> tuple[Images, Schema]:
-    X = _stacked(tensor_to_numpy(X, "X"))
+    X = _as_array(tensor_to_numpy(X, "X"))
     # Integers stay as they are until the batch: they take less memory than floats.
-    arguments: dict[str, Any] = dict(dtype="numeric", allow_nd=True)
+    is_text = getattr(getattr(X, "dtype", None), "kind", None) in ("S", "U")
+    kind = np.float64 if is_text else "numeric"
+    arguments: dict[str, Any] = dict(dtype=kind, allow_nd=True)
     with explaining_non_numeric(X, text=_TEXT):
-        if len(np.shape(X)) > 2:
+        if _n_axes(X) > 2:
             X, checked = check_array(X, input_name="X", **arguments), None
         else:
             checked = stand_in(estimator, schema)
@@ -112,22 +114,37 @@ def _read_array(estimator, X, dtype, schema) -> tuple[Images, Schema]:
     return Images(X, _layout_of(X, schema.layout), _computed_type(X, dtype)), schema
 
 
-def _stacked(X):
-    """Return X with a list of images as one array."""
-    holds_objects = getattr(X, "dtype", None) == np.dtype(object) and np.ndim(X) == 1
-    if not (isinstance(X, (list, tuple)) or holds_objects) or not len(X):
-        return X
-    if not hasattr(X[0], "__array_interface__") and not hasattr(X[0], "__array__"):
-        return X
-    images = [np.asarray(tensor_to_numpy(image, "X")) for image in X]
-    for i, image in enumerate(images):
-        if image.shape != images[0].shape:
+def _as_array(X):
+    """Return an array for anything that is no array or data frame."""
+    if isinstance(X, (list, tuple)) or _holds_objects(X):
+        return _stacked(X)
+    if not hasattr(X, "shape") and hasattr(X, "__array__"):
+        return np.asarray(X)
+    return X
+
+
+def _holds_objects(X) -> bool:
+    is_object = getattr(X, "dtype", None) == np.dtype(object)
+    return is_object and len(X.shape) == 1
+
+
+def _stacked(images):
+    """Return a list of images, or of nested lists, as one array."""
+    if not len(images) or not hasattr(images[0], "__array__"):
+        return np.asarray(images) if isinstance(images, (list, tuple)) else images
+    arrays = [np.asarray(tensor_to_numpy(image, "X")) for image in images]
+    for i, array in enumerate(arrays):
+        if array.shape != arrays[0].shape:
             raise ValueError(
                 f"The images in X must have the same shape, but image 0 has shape "
-                f"{images[0].shape} and image {i} has {image.shape}. Resize them; "
+                f"{arrays[0].shape} and image {i} has {array.shape}. Resize them; "
                 "image files are resized to image_size."
             )
-    return np.stack(images)
+    return np.stack(arrays)
+
+
+def _n_axes(X) -> int:
+    return len(X.shape) if hasattr(X, "shape") else np.ndim(X)
 
 
 def _native(X: np.ndarray) -> np.ndarray:
@@ -201,13 +218,12 @@ def _layout_of(X: np.ndarray, layout: ImageLayout) -> ImageLayout:
 
 
 def _computed_type(X: np.ndarray, accepted) -> np.dtype:
-    """Return the float type to compute in."""
-    if X.dtype.type in accepted:
-        return X.dtype
-    is_wide = X.dtype.kind == "f" and X.dtype.itemsize > 4
-    return np.dtype(accepted[0]) if is_wide else _smallest(accepted)
-
-
-def _smallest(accepted) -> np.dtype:
-    """Return the float type for pixels, which do not need double precision."""
-    return min(map(np.dtype, accepted), key=lambda dtype: dtype.itemsize)
+    """Return the float type to compute in; raise if it does not hold the values."""
+    dtype = np.dtype(X.dtype.type if X.dtype.type in accepted else accepted[0])
+    if X.dtype.kind == "f" and X.dtype.itemsize > dtype.itemsize:
+        if max(X.max(), -X.min()) > np.finfo(dtype).max:
+            raise ValueError(
+                "Input X contains infinity or a value too large for "
+                f"dtype({dtype.name!r})."
+            )
+    return dtype
