@@ -93,6 +93,11 @@ class Subject:
             return []
         return [m for m in public_methods(self.target) if m not in self.skipped]
 
+    @functools.cached_property
+    def needs_y(self) -> bool:
+        """Whether an estimator cannot be fitted without y."""
+        return self.is_estimator and self.make().__sklearn_tags__().target_tags.required
+
     def make(self, **parameters):
         """Make an estimator."""
         return self.target(**{**self.parameters, **parameters})
