@@ -23,7 +23,7 @@ from skdeep.encoding import (
 from skdeep.estimators._base import BaseNetwork
 from skdeep.estimators._calls import explaining_arguments
 from skdeep.estimators._classifier import ClassifierNetwork
-from skdeep.estimators._images import check_images
+from skdeep.estimators._images import check_images, check_shape_parameters
 from skdeep.estimators._parameters import (
     CLASSIFIER_CONSTRAINTS,
     CLASSIFIER_DOC,
@@ -193,6 +193,7 @@ class _ConvolutionalFamily(
 
     def _check_options(self, incremental):
         super()._check_options(incremental)
+        check_shape_parameters(self)
         is_instance = isinstance(self.architecture, nn.Module)
         if self.freeze is not None and not is_instance:
             raise ValueError(
@@ -244,7 +245,8 @@ class _ConvolutionalFamily(
             # sizes beyond 64 bits.
             raise MemoryError(
                 f"Not enough memory for architecture={config['architecture']!r} with "
-                f"images of shape {config['shape']}, filters={config['filters']} and "
+                f"images of shape {config['shape']}, filters={config['filters']}, "
+                f"kernel_size={config['kernel_size']} and "
                 f"hidden_layer_sizes={config['hidden_layer_sizes']}: "
                 f"{first_line(error)}"
             ) from error
@@ -401,7 +403,7 @@ def _sizes(sizes, parameter: str) -> tuple[int, ...]:
     # scikit-learn's constraint "array-like" does not look at the items.
     listed = [sizes] if np.ndim(sizes) == 0 else list(sizes)
     if not all(isinstance(size, Integral) and int(size) > 0 for size in listed):
-        raise ValueError(f"{parameter} must be > 0, got {listed}.")
+        raise ValueError(f"{parameter} must hold integers > 0, got {listed}.")
     return tuple(int(size) for size in listed)
 
 

@@ -184,7 +184,7 @@ def _valid_arguments(subject: Subject, called, rng) -> dict:
 def _needed_by(subject: Subject, called) -> list[str]:
     """Return the names of required arguments; y may be one despite its default."""
     names = required_of(called)
-    if subject.needs_y and "y" in arguments_of(called):
+    if subject.needs_y and "y" in arguments_of(called) and "y" not in names:
         names = [*names, "y"]
     return names
 
