@@ -163,7 +163,7 @@ class AugmentationByCallable:
                 "The callable `augment` must return a tensor of the shape of its batch,"
                 f" {shape}, got {tuple(result.shape)}."
             )
-        return result.to(x.device, x.dtype)
+        return _in_format_of(x, result.to(x.device, x.dtype))
 
 
 class Augmentation:

@@ -37,7 +37,7 @@ from skdeep.estimators._parameters import (
 )
 from skdeep.estimators._regressor import RegressorNetwork
 from skdeep.estimators._trained import TrainedModule, copy_module
-from skdeep.estimators._user_networks import build_user_network
+from skdeep.estimators._user_networks import build_user_network, check_is_ready
 from skdeep.networks import (
     ACTIVATIONS,
     CONVOLUTIONAL_ARCHITECTURES,
@@ -423,6 +423,7 @@ def _window(size, parameter: str, n_axes: int) -> tuple[int, ...]:
 def _build_from_module(module, shape, n_outputs, is_frozen) -> nn.Module:
     """Return the network of a callable, or one around a trained module."""
     if isinstance(module, nn.Module):
+        check_is_ready(module, f"architecture={type(module).__name__}(...)")
         backbone = copy_module(module).float()
         return BackboneNetwork(backbone, shape, n_outputs, is_frozen=is_frozen)
     return build_user_network(
@@ -454,7 +455,8 @@ def _find_layer(network: nn.Module, layer) -> nn.Module:
             text = f"layer={layer!r} is not the name of a layer of the network. {hint}"
             raise ValueError(text.rstrip())
         return (named | maps)[layer]
-    if not isinstance(layer, Integral) or not -len(maps) <= int(layer) < len(maps):
+    is_number = isinstance(layer, Integral) and not isinstance(layer, bool)
+    if not is_number or not -len(maps) <= int(layer) < len(maps):
         raise ValueError(
             f"layer must be the name of a layer or a number below {len(maps)}, the "
             f"number of convolutional layers, got {layer!r}."

@@ -10,6 +10,8 @@ import pytest
 from torch import nn
 
 from skdeep import (
+    CNNClassifier,
+    CNNRegressor,
     CostSensitiveClassifier,
     DeepEnsembleClassifier,
     DeepEnsembleRegressor,
@@ -34,6 +36,8 @@ LAGS = DAYS - DAYS[0]
 y = np.arange(N) % 2
 
 ESTIMATORS = {
+    "CNNClassifier": CNNClassifier(2, max_iter=1, batch_size="auto"),
+    "CNNRegressor": CNNRegressor(2, max_iter=1, batch_size="auto"),
     "MLPClassifier": MLPClassifier((2,), max_iter=1),
     "MLPRegressor": MLPRegressor(hidden_layer_sizes=(2,), max_iter=1),
     "LSTMClassifier": LSTMClassifier(2, max_iter=1),
