@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skdeep._input_checks import naming
 from skdeep.encoding._image_files import FileFormat, ImageFiles
 from skdeep.encoding._rows import as_tensor
 
@@ -295,7 +296,8 @@ class ImageRows:
     def _select(self, index: Tensor | slice) -> Tensor:
         """Return some images as in X."""
         if self._pixels is None:
-            return as_tensor(self.table.pixels.take(self._numbers(index)))
+            with naming("X"):  # files may have vanished since the check
+                return as_tensor(self.table.pixels.take(self._numbers(index)))
         if self._index is not None:
             index = self._index[index]
         if isinstance(index, slice):

@@ -206,6 +206,11 @@ class _ConvolutionalFamily(
                 "solver='lbfgs' does not support. Use a stochastic solver."
             )
 
+    def _float_type(self, X, table):
+        if table.layout.files is not None:
+            return table.dtype.name
+        return super()._float_type(X, table)
+
     def _make_inputs(self, schema):
         return ImageEncoder(schema.layout, self.scaling)
 
@@ -296,8 +301,10 @@ class _ConvolutionalFamily(
         return callable(self.augment) or super()._draws_globally()
 
     def _search_space(self):
-        space = {
-            **super()._search_space(),
+        space = super()._search_space()
+        # Small batches would make most of the time of a search.
+        del space["batch_size"]
+        space |= {
             "learning_rate_init": loguniform(5e-4, 1e-2),
             "augment": [None, "auto"],
         }

@@ -426,6 +426,15 @@ def test_multilabel_and_several_outputs():
     assert regressor().fit(X, NUMBERS).predict(X).shape == (N, 2)
 
 
+def test_scaled_targets():
+    params = dict(alpha=0.0, dtype="float64")
+    model = regressor(scale_target=True, **params).fit(X, 7 * NUMBERS + 1000)
+    center, spread = NUMBERS.mean(0), NUMBERS.std(0)
+    by_hand = regressor(**params).fit(X, (NUMBERS - center) / spread).predict(X)
+    expected = 7 * (by_hand * spread + center) + 1000
+    np.testing.assert_allclose(model.predict(X), expected, rtol=1e-6)
+
+
 def test_class_weight_equals_sample_weight():
     weight = {0: 1.0, 1: 2.0, 2: 0.5}
     by_class = classifier(class_weight=weight, scaling="dtype").fit(X, y)

@@ -11,7 +11,13 @@ from sklearn.base import is_classifier
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
 
-from skdeep import LSTMClassifier, LSTMRegressor, MLPClassifier
+from skdeep import (
+    CNNClassifier,
+    CNNRegressor,
+    LSTMClassifier,
+    LSTMRegressor,
+    MLPClassifier,
+)
 from skdeep.training import STOCHASTIC_SOLVERS
 
 pytestmark = [

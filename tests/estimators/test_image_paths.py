@@ -1,5 +1,7 @@
 """Convolutional estimators on image files, good and bad."""
 
+from pathlib import Path
+
 import joblib
 import numpy as np
 import pandas as pd
@@ -157,21 +159,19 @@ def test_other_channels_in_predict_are_converted(paths, gray_paths):
 
 def spoil(path, kind):
     """Replace a file by something that cannot be read; return the reason."""
-    data = open(path, "rb").read()
+    path = Path(path)
     if kind == "corrupt":
-        open(path, "wb").write(data[: len(data) // 2])
+        path.write_bytes(path.read_bytes()[:100])
         return "cannot be decoded|is not an image"
     if kind == "no image":
-        open(path, "wb").write(b"abc" * 50)
+        path.write_bytes(b"abc" * 50)
         return "is not an image that Pillow can read"
+    path.unlink()
     if kind == "empty":
-        open(path, "wb").close()
+        path.touch()
         return "is empty"
-    import os
-
-    os.remove(path)
     if kind == "folder":
-        os.mkdir(path)
+        path.mkdir()
         return "is a folder"
     return "does not exist"
 
@@ -215,8 +215,7 @@ def test_files_deleted_after_the_check(paths):
 
     def delete(x):
         for path in paths:
-            (tmp := __import__("pathlib").Path(path)).unlink(missing_ok=True)
-            assert not tmp.exists()
+            Path(path).unlink(missing_ok=True)
         return x
 
     model = classifier(memory_budget=100, augment=delete)
@@ -228,7 +227,7 @@ def test_files_deleted_after_the_check(paths):
 def test_kept_files_may_be_deleted(paths):
     def delete(x):
         for path in paths:
-            __import__("pathlib").Path(path).unlink(missing_ok=True)
+            Path(path).unlink(missing_ok=True)
         return x
 
     kept = classifier(augment=delete).fit(paths, y)

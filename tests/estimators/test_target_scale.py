@@ -18,7 +18,6 @@ from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import EpochScoring
 
 from skdeep import (
-    CNNRegressor,
     DeepEnsembleRegressor,
     LSTMRegressor,
     MLPRegressor,
@@ -42,18 +41,8 @@ def network(loss="squared_error", **params):
     return MLPRegressor(loss, **{**SMALL, **params})
 
 
-# In the type of X, and from weights that do not depend on the batch.
-CONVOLUTIONAL = dict(
-    hidden_layer_sizes=8,
-    max_iter=4,
-    random_state=0,
-    dropout=0.0,
-    batch_size="auto",
-    dtype=None,
-)
 REGRESSORS = {
     "MLP": network,
-    "CNN": lambda **p: CNNRegressor(4, **{**CONVOLUTIONAL, **p}),
     "LSTM": lambda **p: LSTMRegressor(hidden_size=4, max_iter=4, random_state=0, **p),
     "Module": lambda **p: ModuleRegressor(
         torch.nn.Linear, max_iter=4, random_state=0, **p
