@@ -232,7 +232,7 @@ def _listed(sizes) -> list:
 
 def _is_size(size) -> bool:
     is_flag = isinstance(size, (bool, np.bool_))
-    return isinstance(size, Integral) and not is_flag and size > 0
+    return isinstance(size, Integral) and not is_flag and int(size) > 0
 
 
 def _channel_axis(channels, shape: tuple[int, ...]) -> int | None:
