@@ -16,6 +16,8 @@ from torch import nn
 
 import skdeep
 from skdeep import (
+    CNNClassifier,
+    CNNRegressor,
     CostSensitiveClassifier,
     DeepEnsembleClassifier,
     DeepEnsembleRegressor,
@@ -44,6 +46,15 @@ class SmallNetwork(nn.Sequential):
 
 # Few wide steps, which suffice for the checks that compare accuracies.
 FAST = {"learning_rate_init": 0.1, "max_iter": 20}
+# The checks compare models to the last digits, and have very few rows to normalize.
+IMAGES = {
+    "hidden_layer_sizes": 8,
+    "dropout": 0.0,
+    "batch_norm": False,
+    "dtype": None,
+    "batch_size": "auto",
+    **FAST,
+}
 LINE = LogisticRegression()
 SMALL = MLPClassifier((8,), solver="lbfgs", max_iter=15)
 SEARCH = {"n_trials": 2, "cv": 2, "error_score": "raise", "random_state": 0}
@@ -57,6 +68,8 @@ ESTIMATORS = [
     LSTMClassifier(8, learning_rate_init=0.05, max_iter=10),
     LSTMRegressor(hidden_size=8, learning_rate_init=0.05, max_iter=5),
     LSTMForecaster(window=2, horizon=1, hidden_size=8, max_iter=2),
+    CNNClassifier(4, **IMAGES),
+    CNNRegressor(16, **IMAGES | {"hidden_layer_sizes": 32}),
     CostSensitiveClassifier(LINE, cv=2),
     DeepEnsembleClassifier(2, n_folds=2, max_iter=5),
     DeepEnsembleRegressor(2, n_folds=2, max_iter=10),

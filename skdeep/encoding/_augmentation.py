@@ -144,7 +144,15 @@ class AugmentationByCallable:
             If the result is not a tensor or has another shape.
         """
         shape = tuple(x.shape)
-        result = self.function(x)
+        try:
+            result = self.function(x)
+        except RuntimeError as error:  # of torch
+            raise ValueError(
+                f"The callable `augment` failed on a batch of shape {shape}: {error}"
+            ) from error
+        except Exception as error:
+            error.add_note(f"Raised by the callable `augment` on a batch {shape}.")
+            raise
         if not isinstance(result, Tensor):
             raise TypeError(
                 "The callable `augment` must return a torch.Tensor, got "
@@ -155,7 +163,7 @@ class AugmentationByCallable:
                 "The callable `augment` must return a tensor of the shape of its batch,"
                 f" {shape}, got {tuple(result.shape)}."
             )
-        return result.to(x.device, x.dtype)
+        return _in_format_of(x, result.to(x.device, x.dtype))
 
 
 class Augmentation:

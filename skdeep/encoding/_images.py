@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skdeep._input_checks import naming
 from skdeep.encoding._image_files import FileFormat, ImageFiles
 from skdeep.encoding._rows import as_tensor
 
@@ -193,7 +194,7 @@ class ImageEncoder:
         """Return the images as rows that are scaled batch by batch."""
         shape = (1, -1, *[1] * (len(self.layout.shape) - 1))
         factor, offset = (
-            torch.from_numpy(values).to(device, dtype).reshape(shape)
+            as_tensor(values).to(device, dtype).reshape(shape)
             for values in (self.factor_, self.offset_)
         )
         return ImageRows(table, dtype, device, factor, offset)
@@ -295,7 +296,8 @@ class ImageRows:
     def _select(self, index: Tensor | slice) -> Tensor:
         """Return some images as in X."""
         if self._pixels is None:
-            return as_tensor(self.table.pixels.take(self._numbers(index)))
+            with naming("X"):  # files may have vanished since the check
+                return as_tensor(self.table.pixels.take(self._numbers(index)))
         if self._index is not None:
             index = self._index[index]
         if isinstance(index, slice):

@@ -131,7 +131,7 @@ def check_row_weight(sample_weight, rows, dtype=np.float64) -> np.ndarray:
     """
     weight = tensor_to_numpy(sample_weight, "sample_weight")
     # scikit-learn sums the weights; callers check that the sum is finite.
-    with naming("sample_weight"), np.errstate(over="ignore"):
+    with naming("sample_weight"), np.errstate(over="ignore", invalid="ignore"):
         check_numeric_types(weight, "sample_weight")
         check_not_text(np.asarray(weight), "sample_weight")
         return _check_sample_weight(weight, rows, dtype=dtype, ensure_non_negative=True)

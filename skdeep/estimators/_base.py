@@ -42,7 +42,13 @@ from skdeep.training import (
 )
 
 # Parameters that 'lbfgs' ignores or does not accept.
-_NOT_FOR_LBFGS = ("batch_size", "dropout", "learning_rate_init", "max_grad_norm")
+_NOT_FOR_LBFGS = (
+    "augment",
+    "batch_size",
+    "dropout",
+    "learning_rate_init",
+    "max_grad_norm",
+)
 
 
 class BaseNetwork(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.metrics import accuracy_score
 from sklearn.utils import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
@@ -15,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdeep.encoding import (
     DistributionTargets,
     check_cost_matrix,
+    check_row_weight,
     class_targets,
     naming,
     tensor_to_numpy,
@@ -296,7 +298,13 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         if takes_distributions and np.ndim(y) == 2 and np.shape(y)[1] > 1:
             rows = DistributionTargets(len(self.classes_)).encode(np.asarray(y))
             y = self.classes_[rows.argmax(axis=1)]
-        return super().score(X, y, sample_weight)
+        predicted = self.predict(X)
+        y = tensor_to_numpy(y, "y")
+        if sample_weight is not None:
+            sample_weight = check_row_weight(sample_weight, predicted)
+        # scikit-learn asks whether infinite labels are whole numbers.
+        with naming("y"), np.errstate(invalid="ignore"):
+            return accuracy_score(y, predicted, sample_weight=sample_weight)
 
     @explaining_arguments
     def decision_function(self, X):

@@ -23,7 +23,7 @@ from skdeep.encoding import (
 from skdeep.estimators._base import BaseNetwork
 from skdeep.estimators._calls import explaining_arguments
 from skdeep.estimators._classifier import ClassifierNetwork
-from skdeep.estimators._images import check_images
+from skdeep.estimators._images import check_images, check_shape_parameters
 from skdeep.estimators._parameters import (
     CLASSIFIER_CONSTRAINTS,
     CLASSIFIER_DOC,
@@ -37,7 +37,7 @@ from skdeep.estimators._parameters import (
 )
 from skdeep.estimators._regressor import RegressorNetwork
 from skdeep.estimators._trained import TrainedModule, copy_module
-from skdeep.estimators._user_networks import build_user_network
+from skdeep.estimators._user_networks import build_user_network, check_is_ready
 from skdeep.networks import (
     ACTIVATIONS,
     CONVOLUTIONAL_ARCHITECTURES,
@@ -193,6 +193,7 @@ class _ConvolutionalFamily(
 
     def _check_options(self, incremental):
         super()._check_options(incremental)
+        check_shape_parameters(self)
         is_instance = isinstance(self.architecture, nn.Module)
         if self.freeze is not None and not is_instance:
             raise ValueError(
@@ -204,6 +205,11 @@ class _ConvolutionalFamily(
                 f"augment={self.augment!r} changes the images in each epoch, which "
                 "solver='lbfgs' does not support. Use a stochastic solver."
             )
+
+    def _float_type(self, X, table):
+        if table.layout.files is not None:
+            return table.dtype.name
+        return super()._float_type(X, table)
 
     def _make_inputs(self, schema):
         return ImageEncoder(schema.layout, self.scaling)
@@ -244,7 +250,8 @@ class _ConvolutionalFamily(
             # sizes beyond 64 bits.
             raise MemoryError(
                 f"Not enough memory for architecture={config['architecture']!r} with "
-                f"images of shape {config['shape']}, filters={config['filters']} and "
+                f"images of shape {config['shape']}, filters={config['filters']}, "
+                f"kernel_size={config['kernel_size']} and "
                 f"hidden_layer_sizes={config['hidden_layer_sizes']}: "
                 f"{first_line(error)}"
             ) from error
@@ -294,8 +301,10 @@ class _ConvolutionalFamily(
         return callable(self.augment) or super()._draws_globally()
 
     def _search_space(self):
-        space = {
-            **super()._search_space(),
+        space = super()._search_space()
+        # Small batches would make most of the time of a search.
+        del space["batch_size"]
+        space |= {
             "learning_rate_init": loguniform(5e-4, 1e-2),
             "augment": [None, "auto"],
         }
@@ -401,7 +410,7 @@ def _sizes(sizes, parameter: str) -> tuple[int, ...]:
     # scikit-learn's constraint "array-like" does not look at the items.
     listed = [sizes] if np.ndim(sizes) == 0 else list(sizes)
     if not all(isinstance(size, Integral) and int(size) > 0 for size in listed):
-        raise ValueError(f"{parameter} must be > 0, got {listed}.")
+        raise ValueError(f"{parameter} must hold integers > 0, got {listed}.")
     return tuple(int(size) for size in listed)
 
 
@@ -421,6 +430,7 @@ def _window(size, parameter: str, n_axes: int) -> tuple[int, ...]:
 def _build_from_module(module, shape, n_outputs, is_frozen) -> nn.Module:
     """Return the network of a callable, or one around a trained module."""
     if isinstance(module, nn.Module):
+        check_is_ready(module, f"architecture={type(module).__name__}(...)")
         backbone = copy_module(module).float()
         return BackboneNetwork(backbone, shape, n_outputs, is_frozen=is_frozen)
     return build_user_network(
@@ -452,7 +462,8 @@ def _find_layer(network: nn.Module, layer) -> nn.Module:
             text = f"layer={layer!r} is not the name of a layer of the network. {hint}"
             raise ValueError(text.rstrip())
         return (named | maps)[layer]
-    if not isinstance(layer, Integral) or not -len(maps) <= int(layer) < len(maps):
+    is_number = isinstance(layer, Integral) and not isinstance(layer, bool)
+    if not is_number or not -len(maps) <= int(layer) < len(maps):
         raise ValueError(
             f"layer must be the name of a layer or a number below {len(maps)}, the "
             f"number of convolutional layers, got {layer!r}."
@@ -741,6 +752,7 @@ class CNNRegressor(RegressorNetwork, _ConvolutionalFamily):
         epsilon=1e-8,
         n_iter_no_change=10,
         max_fun=15000,
+        loss="squared_error",
         quantile=0.5,
         huber_delta=1.0,
         scale_target=False,
@@ -794,6 +806,7 @@ class CNNRegressor(RegressorNetwork, _ConvolutionalFamily):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.loss = loss
         self.quantile = quantile
         self.huber_delta = huber_delta
         self.scale_target = scale_target

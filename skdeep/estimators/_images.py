@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from numbers import Integral
+from os import PathLike
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
+from skdeep._input_checks import short
 from skdeep.encoding import (
     FileFormat,
     ImageFiles,
@@ -23,6 +29,18 @@ from skdeep.encoding import (
 from skdeep.estimators._validation import Checked, Schema, check_target, stand_in
 
 _TEXT = "X must hold numbers, or paths of image files."
+
+
+def check_shape_parameters(estimator) -> None:
+    """Raise if the sizes in ``image_shape`` or ``image_size`` are invalid."""
+    _asked_shape(estimator)
+    size = estimator.image_size
+    sizes = _listed(size) if size is not None and not _is_size(size) else [size, size]
+    if size is not None and (len(sizes) != 2 or not all(map(_is_size, sizes))):
+        raise ValueError(
+            "image_size must be None, a positive integer or (height, width), got "
+            f"{size!r}."
+        )
 
 
 def check_images(
@@ -80,7 +98,7 @@ def _read_files(
     files = ImageFiles(paths, layout.files, estimator.memory_budget)
     if checks_all or files.nbytes <= estimator.memory_budget:
         files.load()
-    return Images(files, layout, _smallest(dtype)), schema
+    return Images(files, layout, np.dtype(dtype[0])), schema
 
 
 def _layout_of_files(found: FileFormat) -> ImageLayout:
@@ -92,11 +110,13 @@ def _layout_of_files(found: FileFormat) -> ImageLayout:
 
 
 def _read_array(estimator, X, dtype, schema) -> tuple[Images, Schema]:
-    X = _stacked(tensor_to_numpy(X, "X"))
+    X = _as_array(tensor_to_numpy(X, "X"))
     # Integers stay as they are until the batch: they take less memory than floats.
-    arguments: dict[str, Any] = dict(dtype="numeric", allow_nd=True)
-    with explaining_non_numeric(X, text=_TEXT):
-        if len(np.shape(X)) > 2:
+    kind = "numeric" if _holds_numbers(X) else np.float64
+    arguments: dict[str, Any] = dict(dtype=kind, allow_nd=True)
+    # The sum of infinite half-precision numbers, by which they are found.
+    with explaining_non_numeric(X, text=_TEXT), np.errstate(invalid="ignore"):
+        if _n_axes(X) > 2:
             X, checked = check_array(X, input_name="X", **arguments), None
         else:
             checked = stand_in(estimator, schema)
@@ -112,22 +132,52 @@ def _read_array(estimator, X, dtype, schema) -> tuple[Images, Schema]:
     return Images(X, _layout_of(X, schema.layout), _computed_type(X, dtype)), schema
 
 
-def _stacked(X):
-    """Return X with a list of images as one array."""
-    holds_objects = getattr(X, "dtype", None) == np.dtype(object) and np.ndim(X) == 1
-    if not (isinstance(X, (list, tuple)) or holds_objects) or not len(X):
-        return X
-    if not hasattr(X[0], "__array_interface__") and not hasattr(X[0], "__array__"):
-        return X
-    images = [np.asarray(tensor_to_numpy(image, "X")) for image in X]
-    for i, image in enumerate(images):
-        if image.shape != images[0].shape:
+def _as_array(X):
+    """Return an array for anything that is neither an array nor a data frame."""
+    is_column = hasattr(X, "to_numpy") and len(X.shape) == 1
+    if is_column or (not hasattr(X, "shape") and hasattr(X, "__array__")):
+        X = np.asarray(X)
+    if isinstance(X, (list, tuple)):
+        return _stacked(X)
+    is_object = getattr(X, "dtype", None) == np.dtype(object)
+    return _stacked(list(X)) if is_object and X.ndim == 1 else X
+
+
+def _stacked(images: Sequence):
+    """Return a list of images, or of nested lists, as one array."""
+    _check_not_mixed(images)
+    if not len(images) or not hasattr(images[0], "__array__"):
+        return np.asarray(images)
+    arrays = [np.asarray(tensor_to_numpy(image, "X")) for image in images]
+    for i, array in enumerate(arrays):
+        if array.shape != arrays[0].shape:
             raise ValueError(
                 f"The images in X must have the same shape, but image 0 has shape "
-                f"{images[0].shape} and image {i} has {image.shape}. Resize them; "
+                f"{arrays[0].shape} and image {i} has {array.shape}. Resize them; "
                 "image files are resized to image_size."
             )
-    return np.stack(images)
+    return np.stack(arrays)
+
+
+def _check_not_mixed(images: Sequence) -> None:
+    """Raise if some items are paths and others are not."""
+    are_paths = [isinstance(image, (str, PathLike)) for image in images]
+    if any(are_paths) and not all(are_paths):
+        path, other = are_paths.index(True), are_paths.index(False)
+        raise TypeError(
+            f"X must hold paths of image files alone, or no paths: item {path} is "
+            f"{images[path]!r}, but item {other} is {short(images[other])}."
+        )
+
+
+def _holds_numbers(X) -> bool:
+    """Return whether the values of an array or a data frame have numeric types."""
+    dtypes = getattr(X, "dtypes", [getattr(X, "dtype", None)])
+    return all(isinstance(d, np.dtype) and d.kind in "biufc" for d in dtypes)
+
+
+def _n_axes(X) -> int:
+    return len(X.shape) if hasattr(X, "shape") else np.ndim(X)
 
 
 def _native(X: np.ndarray) -> np.ndarray:
@@ -142,15 +192,15 @@ def _native(X: np.ndarray) -> np.ndarray:
 def _find_layout(estimator, X: np.ndarray) -> ImageLayout:
     """Return the layout of training images."""
     shape, is_flat = X.shape[1:], False
-    asked = estimator.image_shape
-    if asked is not None and shape != tuple(asked):
-        n_values = int(np.prod(asked))
+    asked = _asked_shape(estimator)
+    if asked is not None and shape != asked:
+        n_values = math.prod(asked)
         if shape != (n_values,):
             raise ValueError(
                 f"image_shape={asked!r} has {n_values} values, but X has shape "
                 f"{X.shape}: its rows must have {n_values} columns."
             )
-        shape, is_flat = tuple(asked), True
+        shape, is_flat = asked, True
     axis = _channel_axis(estimator.channels, shape)
     layout = ImageLayout.of(shape, axis, is_flat=is_flat)
     if not 1 <= len(layout.shape) - 1 <= 3:
@@ -160,6 +210,29 @@ def _find_layout(estimator, X: np.ndarray) -> ImageLayout:
             f"{X.shape} has {len(layout.shape) - 1}."
         )
     return layout
+
+
+def _asked_shape(estimator) -> tuple[int, ...] | None:
+    """Return ``image_shape`` as a tuple of positive ints, or None."""
+    asked = estimator.image_shape
+    if asked is None:
+        return None
+    sizes = _listed(asked)
+    if not sizes or not all(_is_size(size) for size in sizes):
+        raise ValueError(
+            "image_shape must be None or a tuple of positive integers, such as "
+            f"(28, 28), got {asked!r}."
+        )
+    return tuple(map(int, sizes))
+
+
+def _listed(sizes) -> list:
+    return list(sizes) if isinstance(sizes, (list, tuple, np.ndarray)) else []
+
+
+def _is_size(size) -> bool:
+    is_flag = isinstance(size, (bool, np.bool_))
+    return isinstance(size, Integral) and not is_flag and int(size) > 0
 
 
 def _channel_axis(channels, shape: tuple[int, ...]) -> int | None:
@@ -179,8 +252,8 @@ def _checked_shape(estimator, X: np.ndarray, layout: ImageLayout) -> np.ndarray:
     """Raise if X does not hold images of the shape of the training images."""
     expected = layout.image_shape
     found = X.shape[1:]
-    is_flat_match = layout.is_flat and found == (layout.n_values,)
-    if is_flat_match or found == expected:
+    may_be_flat = layout.is_flat or estimator.image_shape is not None
+    if found == expected or (may_be_flat and found == (layout.n_values,)):
         return X
     # A gray image may come with an axis of length 1 for its only channel.
     if layout.files is not None and layout.shape[0] == 1 and found == (*expected, 1):
@@ -194,20 +267,18 @@ def _checked_shape(estimator, X: np.ndarray, layout: ImageLayout) -> np.ndarray:
 
 
 def _layout_of(X: np.ndarray, layout: ImageLayout) -> ImageLayout:
-    """Return the layout of X, which need not be flat if the training images were."""
-    if layout.is_flat and X.ndim > 2:
-        return ImageLayout(layout.shape, layout.channel_axis)
-    return layout
+    """Return the layout of X, which may be flat if the training images were not."""
+    is_flat = X.shape[1:] != layout.image_shape
+    return replace(layout, is_flat=is_flat)
 
 
 def _computed_type(X: np.ndarray, accepted) -> np.dtype:
-    """Return the float type to compute in."""
-    if X.dtype.type in accepted:
-        return X.dtype
-    is_wide = X.dtype.kind == "f" and X.dtype.itemsize > 4
-    return np.dtype(accepted[0]) if is_wide else _smallest(accepted)
-
-
-def _smallest(accepted) -> np.dtype:
-    """Return the float type for pixels, which do not need double precision."""
-    return min(map(np.dtype, accepted), key=lambda dtype: dtype.itemsize)
+    """Return the float type to compute in; raise if it does not hold the values."""
+    dtype = np.dtype(X.dtype.type if X.dtype.type in accepted else accepted[0])
+    if X.dtype.kind == "f" and X.dtype.itemsize > dtype.itemsize:
+        if max(X.max(), -X.min()) > np.finfo(dtype).max:
+            raise ValueError(
+                "Input X contains infinity or a value too large for "
+                f"dtype({dtype.name!r})."
+            )
+    return dtype

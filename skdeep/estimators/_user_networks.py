@@ -46,12 +46,12 @@ def build_user_network(
         raise TypeError(
             f"{called} must return a torch.nn.Module, got {type(network).__name__}."
         )
-    _check_is_ready(network, called)
+    check_is_ready(network, called)
     return network if isinstance(module, type) else _copied(network)
 
 
-def _check_is_ready(network: nn.Module, called: str) -> None:
-    """Raise if parameters of a module have no values yet."""
+def check_is_ready(network: nn.Module, called: str) -> None:
+    """Raise if parameters of a module have no values yet; ``called`` names it."""
     parameters = network.named_parameters()
     empty = [n for n, p in parameters if nn.parameter.is_lazy(p) or p.is_meta]
     if empty:

@@ -51,13 +51,20 @@ class BackboneNetwork(nn.Module):
         was_training = self.backbone.training
         first = next(self.backbone.parameters(), torch.empty(0))
         zeros = torch.zeros(2, *shape, dtype=first.dtype, device=first.device)
-        features = self.backbone.eval()(zeros)
-        self.backbone.train(was_training)
-        if not isinstance(features, Tensor) or features.ndim < 2:
-            found = getattr(features, "shape", type(features).__name__)
+        try:
+            features = self.backbone.eval()(zeros)
+        except (RuntimeError, TypeError, ValueError) as error:
             raise ValueError(
-                "A module passed as architecture must return features of shape "
-                f"(n_samples, n_features), got {found}."
+                "The module passed as architecture failed on a batch of shape "
+                f"{tuple(zeros.shape)}: {error}"
+            ) from error
+        self.backbone.train(was_training)
+        is_tensor = isinstance(features, Tensor)
+        if not is_tensor or features.ndim < 2 or len(features) != len(zeros):
+            found = tuple(features.shape) if is_tensor else type(features).__name__
+            raise ValueError(
+                "The module passed as architecture must return features of shape "
+                f"(n_samples, n_features[, ...]), got {found} for 2 samples."
             )
         return features.shape[1]
 

@@ -112,10 +112,13 @@ class Fit:
         if not self.needs_two_rows:
             return
         for n_rows, found in (
-            (len(self.task.train), f"samples to train on, got {len(self.task.train)}"),
+            (
+                len(self.task.train),
+                f"rows of X to train on, got {len(self.task.train)}",
+            ),
             (
                 self.options.batch_size,
-                f"samples in a batch, got batch_size={self.options.batch_size}",
+                f"rows in a batch, got batch_size={self.options.batch_size}",
             ),
         ):
             if n_rows == 1:  # 0 if the source makes its rows in ``renew``

@@ -10,6 +10,8 @@ import pytest
 from torch import nn
 
 from skdeep import (
+    CNNClassifier,
+    CNNRegressor,
     CostSensitiveClassifier,
     DeepEnsembleClassifier,
     DeepEnsembleRegressor,
@@ -34,6 +36,8 @@ LAGS = DAYS - DAYS[0]
 y = np.arange(N) % 2
 
 ESTIMATORS = {
+    "CNNClassifier": CNNClassifier(2, max_iter=1, batch_size="auto"),
+    "CNNRegressor": CNNRegressor(2, max_iter=1, batch_size="auto"),
     "MLPClassifier": MLPClassifier((2,), max_iter=1),
     "MLPRegressor": MLPRegressor(hidden_layer_sizes=(2,), max_iter=1),
     "LSTMClassifier": LSTMClassifier(2, max_iter=1),
@@ -117,7 +121,8 @@ def test_every_estimator_raises(name):
         with pytest.raises(ValueError, match="must be numeric, got (dates|durations)"):
             estimator.fit(X, y)
     with pytest.raises(ValueError, match="Columns \\['when'\\] of X must be numeric"):
-        estimator.fit(frame(["a"] * N), y)
+        # A single column of text may hold the paths of images.
+        estimator.fit(frame(["a"] * N).assign(n=1.0), y)
 
 
 @pytest.mark.parametrize("name", ["LSTMClassifier", "ModuleRegressor"])

@@ -7,6 +7,8 @@ from sklearn.datasets import make_classification, make_regression
 from torch import nn
 
 from skdeep import (
+    CNNClassifier,
+    CNNRegressor,
     LSTMClassifier,
     LSTMRegressor,
     MLPClassifier,
@@ -23,8 +25,20 @@ def dropout_network(n_features, n_outputs):
     )
 
 
+# In the type of X, without what makes more than one line of an update.
+SMALL_IMAGES = {
+    "hidden_layer_sizes": 8,
+    "dropout": 0.0,
+    "dtype": None,
+    "learning_rate": "constant",
+    "learning_rate_init": 0.001,
+}
+
+
 # Add a line for a new estimator: its name and a function that makes a small one.
 FAMILY = {
+    "CNNClassifier": lambda **p: CNNClassifier(4, **{**SMALL_IMAGES, **p}),
+    "CNNRegressor": lambda **p: CNNRegressor(4, **{**SMALL_IMAGES, **p}),
     "LSTMClassifier": lambda **p: LSTMClassifier(4, **p),
     "LSTMRegressor": lambda **p: LSTMRegressor(hidden_size=4, **p),
     "MLPClassifier": lambda **p: MLPClassifier((8,), **p),

@@ -11,7 +11,13 @@ from sklearn.base import is_classifier
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
 
-from skdeep import LSTMClassifier, LSTMRegressor, MLPClassifier
+from skdeep import (
+    CNNClassifier,
+    CNNRegressor,
+    LSTMClassifier,
+    LSTMRegressor,
+    MLPClassifier,
+)
 from skdeep.training import STOCHASTIC_SOLVERS
 
 pytestmark = [
@@ -173,6 +179,78 @@ def test_sequences_of_different_lengths(kind, network):
     assert on_cuda.score(X, y) == pytest.approx(on_cpu.score(X, y), abs=0.02)
     listed = [row[:length] for row, length in zip(X, LENGTHS, strict=True)]
     np.testing.assert_allclose(output(on_cuda, listed), output(on_cuda, X), atol=1e-5)
+
+
+IMAGES = np.random.default_rng(4).normal(size=(60, 16, 14)).astype("float32")
+SHADES = np.random.default_rng(5).integers(0, 256, (60, 16, 14, 3)).astype("u1")
+NETWORKS_OF_IMAGES = {
+    "simple": ({}, SHADES),
+    "signals": ({}, IMAGES[:, 0]),
+    "volumes": ({}, IMAGES.reshape(60, 4, 7, 8, 1)),
+    "lenet5": ({"architecture": "lenet5"}, IMAGES),
+    "resnet": ({"architecture": "resnet", "depth": 8}, SHADES),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS_OF_IMAGES)
+def test_images(name):
+    params, X = NETWORKS_OF_IMAGES[name]
+    params = dict(
+        filters=4,
+        hidden_layer_sizes=8,
+        dropout=0.0,
+        max_iter=3,
+        batch_size=20,
+        random_state=0,
+        **{"channels": "auto", **params},
+    )
+    y = np.arange(60) % 3
+    on_cpu = CNNClassifier(device="cpu", **params).fit(X, y)
+    on_cuda = CNNClassifier(device="cuda", **params).fit(X, y)
+    np.testing.assert_allclose(on_cuda.loss_curve_, on_cpu.loss_curve_, rtol=1e-2)
+    np.testing.assert_allclose(output(on_cuda, X), output(on_cpu, X), atol=1e-2)
+    # The same weights give the same values.
+    loaded = pickle.loads(pickle.dumps(on_cuda)).set_params(device="cpu")
+    np.testing.assert_allclose(output(on_cuda, X), output(loaded, X), atol=1e-3)
+    np.testing.assert_allclose(on_cuda.transform(X), loaded.transform(X), atol=1e-3)
+    maps = on_cuda.feature_maps(X[:5])
+    np.testing.assert_allclose(maps, loaded.feature_maps(X[:5]), atol=1e-3)
+
+
+@pytest.mark.parametrize("augment", ["auto", ["mixup", "flip"], torch.neg])
+def test_augmented_images(augment):
+    params = dict(
+        filters=4,
+        hidden_layer_sizes=8,
+        augment=augment,
+        tta="flip",
+        early_stopping=True,
+        max_iter=3,
+        batch_size=20,
+        random_state=0,
+        device="cuda",
+    )
+    y = np.arange(60) % 2
+    first, second = (CNNClassifier(**params).fit(SHADES, y) for _ in range(2))
+    np.testing.assert_allclose(output(second, SHADES), output(first, SHADES), atol=1e-4)
+    assert np.isfinite(first.loss_curve_).all()
+
+
+def test_images_of_several_outputs_and_a_frozen_backbone():
+    backbone = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4))
+    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    y = np.column_stack([IMAGES.mean((1, 2)), IMAGES.std((1, 2))])
+    model = CNNRegressor(
+        architecture=backbone,
+        freeze="backbone",
+        max_iter=2,
+        batch_size=20,
+        device="cuda",
+    ).fit(IMAGES, y)
+    for name, value in model.module_.backbone.state_dict().items():
+        assert torch.equal(value.cpu(), before[name])
+    assert not next(backbone.parameters()).is_cuda
+    assert model.predict(IMAGES).shape == (60, 2)
 
 
 def test_sequences_with_dropout_and_early_stopping():

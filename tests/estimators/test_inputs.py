@@ -218,10 +218,17 @@ def test_not_fitted(make, data):
     assert not hasattr(model, "coefs_")
 
 
+def rows_of_network(model, X):
+    """Return what the network of a fitted estimator takes."""
+    if hasattr(model, "image_shape_"):  # signals: scaled, with an axis for channels
+        X = ((X - X.mean()) / X.std())[:, np.newaxis]
+    return X.astype("float32")
+
+
 def test_net_and_module_give_the_same_scores(make, data):
     X, y = data
     model = make(dtype="float32").fit(X, y)
-    rows = X.astype("float32")
+    rows = rows_of_network(model, X)
     raw = model.net_.predict_proba(rows)
     net_says = model.net_.predict(rows)
     expected = model.predict(X)

@@ -12,6 +12,8 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from skdeep import (
+    CNNClassifier,
+    CNNRegressor,
     CostSensitiveClassifier,
     LSTMClassifier,
     LSTMForecaster,
@@ -32,6 +34,8 @@ SERIES = rng.normal(size=(60, 2)).cumsum(0)
 
 # Add a line for a new estimator.
 MEMBERS = {
+    "CNNClassifier": lambda **p: CNNClassifier(batch_size="auto", **p),
+    "CNNRegressor": lambda **p: CNNRegressor(batch_size="auto", **p),
     "LSTMClassifier": LSTMClassifier,
     "LSTMForecaster": lambda **p: LSTMForecaster(window=8, horizon=2, **p),
     "LSTMRegressor": LSTMRegressor,

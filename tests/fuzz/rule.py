@@ -168,7 +168,7 @@ def _choose_method(subject: Subject, rng) -> str:
 
 def _valid_arguments(subject: Subject, called, rng) -> dict:
     """Return the required arguments and a random part of the optional ones."""
-    needed = required_of(called)
+    needed = _needed_by(subject, called)
     pairs = ("X_val", "y_val")
     with_pair = rng.random() < 0.2
     arguments = {}
@@ -179,6 +179,14 @@ def _valid_arguments(subject: Subject, called, rng) -> dict:
         if name in needed or chosen:
             arguments[name] = subject.valid(name)
     return arguments
+
+
+def _needed_by(subject: Subject, called) -> list[str]:
+    """Return the names of required arguments; y may be one despite its default."""
+    names = required_of(called)
+    if subject.needs_y and "y" in arguments_of(called) and "y" not in names:
+        names = [*names, "y"]
+    return names
 
 
 # Counts that cost time, not memory, when they are large.
@@ -337,7 +345,7 @@ def _fitted_state(name: str) -> dict:
 
 
 def _fit_data(subject: Subject) -> list:
-    names = required_of(subject.target.fit)
+    names = _needed_by(subject, subject.target.fit)
     return [subject.valid(name) for name in names if name != "self"]
 
 

@@ -28,6 +28,7 @@ X = _rng.normal(size=(N_ROWS, 3))
 CLASSES = np.arange(N_ROWS) % 2
 NUMBERS = X @ [1.0, -1.0, 0.5]
 SEQUENCES = _rng.normal(size=(N_ROWS, 4, 2))
+IMAGES = np.random.RandomState(1).normal(size=(N_ROWS, 6, 5))
 SERIES = _rng.normal(size=(30, 2)).cumsum(axis=0)
 PRICES = 50 + _rng.normal(size=(60, 1)).cumsum(axis=0)
 WEIGHTS = _rng.uniform(0.5, 2, size=N_ROWS)
@@ -91,6 +92,11 @@ class Subject:
         if not self.is_estimator:
             return []
         return [m for m in public_methods(self.target) if m not in self.skipped]
+
+    @functools.cached_property
+    def needs_y(self) -> bool:
+        """Whether an estimator cannot be fitted without y."""
+        return self.is_estimator and self.make().__sklearn_tags__().target_tags.required
 
     def make(self, **parameters):
         """Make an estimator."""
@@ -160,6 +166,11 @@ REGRESSED = CLASSIFIED | {
     "y_val": Arg("column", NUMBERS[:4]),
 }
 IN_TIME = {"X": Arg("sequences", SEQUENCES), "X_val": Arg("sequences", SEQUENCES[:4])}
+OF_IMAGES = {
+    "X": Arg("sequences", IMAGES),
+    "X_val": Arg("sequences", IMAGES[:4]),
+    "layer": Arg("parameter", 0),
+}
 COSTS = {
     "fp_cost": Arg("column", WEIGHTS),
     "fn_cost": Arg("column", WEIGHTS[::-1]),
@@ -167,6 +178,7 @@ COSTS = {
 # One short epoch; if a case asks for more, early stopping ends them soon.
 QUICK = {"max_iter": 1, "tol": 1e6, "n_iter_no_change": 1, "random_state": 0}
 TWO_UNITS = QUICK | {"hidden_layer_sizes": (2,)}
+SMALL_IMAGES = TWO_UNITS | {"filters": 2, "batch_size": "auto"}
 
 
 def network(n_features, n_outputs):
@@ -365,6 +377,8 @@ SUBJECTS = [
     estimator(
         "LSTMRegressor", REGRESSED | IN_TIME, QUICK | {"hidden_size": 2}, weight=7
     ),
+    estimator("CNNClassifier", CLASSIFIED | OF_IMAGES, SMALL_IMAGES, weight=7),
+    estimator("CNNRegressor", REGRESSED | OF_IMAGES, SMALL_IMAGES, weight=7),
     estimator("LSTMForecaster", FORECAST, _SERIES, weight=5),
     estimator("DeepEnsembleClassifier", CLASSIFIED, _ENSEMBLE),
     estimator("DeepEnsembleRegressor", REGRESSED, _ENSEMBLE),
