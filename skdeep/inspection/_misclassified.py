@@ -232,7 +232,7 @@ class MisclassifiedDisplay:
         >>> from skdeep.inspection import MisclassifiedDisplay
         >>> images = np.zeros((3, 8, 8))
         >>> display = MisclassifiedDisplay.from_predictions(
-        ...     images, ["cat", "dog", "dog"], ["dog", "dog", "dog"], y_proba=[0.6, 0.9, 0.8]
+        ...     images, ["cat", "dog", "dog"], ["dog"] * 3, y_proba=[0.6, 0.9, 0.8]
         ... )
         >>> print(display.ax_.get_title())
         dog  0.60
@@ -292,7 +292,7 @@ class MisclassifiedDisplay:
         if not len(images):
             return self._draw_nothing(ax)
         is_signal = images.ndim == 3
-        size = (2.2, 1.6) if is_signal else (1.35, 1.75)
+        size = (2.2, 1.5) if is_signal else (1.5, 1.8)
         self.axes_, owner = grid_axes(self, ax, len(images), size)
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
         for k, (axes, picture) in enumerate(
@@ -301,7 +301,7 @@ class MisclassifiedDisplay:
             drawn = draw_picture(axes, picture, is_signal)
             (self.lines_ if is_signal else self.images_).extend(drawn)
             axes.set_title(self._caption(k), fontsize="small", pad=3, parse_math=False)
-        write_title(owner, self._title())
+        write_title(owner, self._title(), n_lines=2)
         return self
 
     def _draw_nothing(self, ax):
