@@ -301,7 +301,7 @@ class MisclassifiedDisplay:
             drawn = draw_picture(axes, picture, is_signal)
             (self.lines_ if is_signal else self.images_).extend(drawn)
             axes.set_title(self._caption(k), fontsize="small", pad=3, parse_math=False)
-        write_title(owner, self._title(), n_lines=2)
+        write_title(owner, self._title())
         return self
 
     def _draw_nothing(self, ax):
@@ -327,7 +327,7 @@ class MisclassifiedDisplay:
         total = shown if self.n_mistakes is None else self.n_mistakes
         title = "1 mistake" if total == 1 else f"{total} mistakes"
         if self.n_samples is not None:
-            title += f" in {self.n_samples} samples"
+            title = f"{total} of {self.n_samples} wrong"
         if shown < total:
             which = "first" if self.probabilities is None else "most confident"
             title += f", the {shown} {which}"

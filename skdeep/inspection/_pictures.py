@@ -12,7 +12,7 @@ from skdeep._axes import import_pyplot, to_axes_array
 _ASPECT = 1.8  # of a grid of axes: columns per row, about that of a slide
 _EMPTY = 5.0  # how bad it is if all places of a grid are empty
 _LETTERS = 9.5  # of a title, per inch of its figure
-_LINE = 11  # height of a line above a picture, in points
+_TITLE_SHARE = 0.12  # height of the title above a grid inside an axes
 COLORBAR = 0.8  # width that a color bar needs, in inches
 
 
@@ -123,7 +123,7 @@ def grid_axes(display, ax, n: int, size: tuple[float, float], extra: float = 0.0
 
 
 def split(ax, rows: int, columns: int, **ratios):
-    """Return a grid in the place of an axes, which is emptied."""
+    """Return a grid in the place of an axes, which keeps its title alone."""
     place = ax.get_subplotspec()
     if place is None:
         raise ValueError(
@@ -131,7 +131,9 @@ def split(ax, rows: int, columns: int, **ratios):
             "take."
         )
     ax.set_axis_off()
-    return place.subgridspec(rows, columns, **ratios)
+    # The layout does not move a grid inside an axes away from the title of the axes.
+    parts = place.subgridspec(2, 1, height_ratios=[_TITLE_SHARE, 1], hspace=0)
+    return parts[1].subgridspec(rows, columns, **ratios)
 
 
 def fill(figure, grid, n: int) -> np.ndarray:
@@ -140,17 +142,13 @@ def fill(figure, grid, n: int) -> np.ndarray:
     return np.array(axes, dtype=object)
 
 
-def write_title(owner, title: str, n_lines: int = 1) -> None:
-    """Write the title of a grid above a figure, an axes, or nowhere if it is None.
-
-    ``n_lines`` is the number of lines above each picture, which an axes leaves room
-    for.
-    """
+def write_title(owner, title: str) -> None:
+    """Write the title of a grid above a figure, in an axes, or nowhere if it is None."""
     if hasattr(owner, "suptitle"):
         width = int(_LETTERS * owner.get_figwidth())
         owner.suptitle("\n".join(textwrap.wrap(title, width)), parse_math=False)
     elif owner is not None:
-        owner.set_title(title, pad=6 + _LINE * n_lines, parse_math=False)
+        owner.set_title(title, y=1, pad=0, va="top", parse_math=False)
 
 
 def add_colorbar(figure, image, axes, label: str):

@@ -47,7 +47,7 @@ LAYOUTS = {
 
 def make_classifier(**params):
     settings = dict(
-        max_iter=8, batch_size=16, dropout=0.0, learning_rate_init=0.01, random_state=0
+        max_iter=12, batch_size=16, dropout=0.0, learning_rate_init=0.01, random_state=0
     )
     return CNNClassifier(6, hidden_layer_sizes=8, **{**settings, **params})
 
@@ -62,7 +62,7 @@ def fitted(layout):
 @functools.cache
 def fitted_regressor():
     model = CNNRegressor(
-        6, hidden_layer_sizes=8, max_iter=8, batch_size=16, dropout=0.0, random_state=0
+        6, hidden_layer_sizes=8, max_iter=12, batch_size=16, dropout=0.0, random_state=0
     )
     return model.fit(BYTES, STRENGTHS)
 
