@@ -163,6 +163,8 @@ class MisclassifiedDisplay:
         _check_classifier(estimator)
         X, y = tensor_to_numpy(X, "X"), _labels(y, "y", _num_samples(X))
         y_pred = np.asarray(estimator.predict(X))
+        if y_pred.ndim != 1:
+            _raise_several_outputs(estimator)
         chances = np.asarray(estimator.predict_proba(X), dtype=np.float64)
         places = {label: k for k, label in enumerate(estimator.classes_.tolist())}
         columns = [places[label] for label in y_pred.tolist()]
@@ -350,7 +352,14 @@ def _check_classifier(estimator) -> None:
         )
     classes = getattr(estimator, "classes_", None)
     if isinstance(classes, list) or np.ndim(classes) != 1:
-        raise TypeError(f"estimator must predict a single class per row, got {name}.")
+        _raise_several_outputs(estimator)
+
+
+def _raise_several_outputs(estimator) -> None:
+    raise TypeError(
+        "estimator must predict a single class per row, got "
+        f"{type(estimator).__name__} with several outputs."
+    )
 
 
 def _labels(y, argument: str, n: int) -> np.ndarray:

@@ -143,7 +143,7 @@ def fill(figure, grid, n: int) -> np.ndarray:
 
 
 def write_title(owner, title: str) -> None:
-    """Write the title of a grid above a figure, in an axes, or nowhere if it is None."""
+    """Write the title of a grid: on a figure, in an axes, or nowhere for None."""
     if hasattr(owner, "suptitle"):
         width = int(_LETTERS * owner.get_figwidth())
         owner.suptitle("\n".join(textwrap.wrap(title, width)), parse_math=False)

@@ -9,7 +9,6 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skdeep import CNNClassifier, CNNRegressor
 from skdeep.inspection import LimeDisplay, lime_explain
-
 from tests.inspection.image_data import (
     BYTES,
     FLAT,
