@@ -5,9 +5,10 @@ from __future__ import annotations
 from numbers import Integral
 
 import numpy as np
+from sklearn.utils.validation import _num_samples
 
 from skdeep._axes import check_axes, import_pyplot
-from skdeep._input_checks import check_fitted, check_name
+from skdeep._input_checks import check_fitted, check_name, naming
 from skdeep.inspection._filters import check_count
 from skdeep.inspection._images import as_rows, image_network, read_images
 from skdeep.inspection._nested import innermost, innermost_input
@@ -81,7 +82,7 @@ class ActivationDisplay:
     >>> model = model.fit(digits.images, digits.target)
     >>> display = ActivationDisplay.from_estimator(model, digits.images[0])
     >>> display.maps.shape
-    (8, 8, 8)
+    (8, 4, 4)
     >>> plt.show()
     """
 
@@ -279,7 +280,8 @@ class ActivationDisplay:
 
 def one_row(X, row):
     """Return one of the rows of X, as rows."""
-    n_rows = len(X)
+    with naming("X"):
+        n_rows = _num_samples(X)
     is_integer = isinstance(row, Integral) and not isinstance(row, bool)
     if not is_integer or not -n_rows <= row < n_rows:
         raise IndexError(
