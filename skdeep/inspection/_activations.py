@@ -16,6 +16,7 @@ from skdeep.inspection._pictures import (
     COLORBAR,
     add_colorbar,
     as_pictures,
+    check_cmap,
     draw_picture,
     fill,
     n_columns,
@@ -217,6 +218,8 @@ class ActivationDisplay:
         >>> len(display.images_)
         2
         """
+        if cmap is not None:
+            check_cmap(self, cmap)
         image, maps = np.asarray(self.image), np.asarray(self.maps)
         is_signal = image.ndim == 2
         owner = self._make_axes(ax, len(maps), is_signal)
@@ -254,7 +257,8 @@ class ActivationDisplay:
     def _draw_maps(self, maps, is_signal: bool, cmap):
         limits = _limits(maps)
         numbers = range(len(maps)) if self.numbers is None else self.numbers
-        cmap = cmap or ("RdBu_r" if limits[0] < 0 else "viridis")
+        if cmap is None:
+            cmap = "RdBu_r" if limits[0] < 0 else "viridis"
         for axes, values, number in zip(self.axes_, maps, numbers, strict=True):
             if is_signal:
                 self.lines_ += draw_picture(axes, values, True, color="C1")

@@ -13,6 +13,7 @@ from skdeep.inspection._nested import innermost
 from skdeep.inspection._pictures import (
     COLORBAR,
     add_colorbar,
+    check_cmap,
     draw_lines,
     draw_picture,
     grid_axes,
@@ -205,6 +206,7 @@ class FilterDisplay:
         >>> display.images_[0].get_clim()
         (-1.0, 1.0)
         """
+        check_cmap(self, cmap)
         filters = np.asarray(self.filters)
         is_signal = filters.ndim == 3
         size = (1.5, 1.1) if is_signal else (0.95, 1.05)

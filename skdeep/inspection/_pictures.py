@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from reprlib import repr as short
 
 import numpy as np
 
@@ -69,6 +70,27 @@ def draw_lines(ax, values: np.ndarray, **style) -> list:
     ax.margins(x=0)
     ax.spines[:].set_alpha(0.3)
     return lines
+
+
+def check_cmap(display, cmap) -> None:
+    """Raise if this is neither a colormap nor the name of one.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        Naming ``cmap``.
+    """
+    import_pyplot(display)
+    from matplotlib import colormaps
+    from matplotlib.colors import Colormap
+
+    is_name = isinstance(cmap, str) and cmap in colormaps
+    if not is_name and not isinstance(cmap, Colormap):
+        raise ValueError(
+            f"cmap must be a matplotlib Colormap or the name of one, got {short(cmap)}."
+        )
 
 
 def n_columns(n: int) -> int:
