@@ -100,7 +100,7 @@ hidden_layer_sizes : int or array-like of int, default=(128,)
     Number of units of each dense layer of 'simple' before the last one.
 activation : str, default='relu'
     Activation function of 'simple', with the names of :class:`MLPClassifier`.
-dropout : float, default=0.25
+dropout : float, default=0.1
     Share of values that 'simple' sets to zero in each training step, after each pooling
     and after each dense layer.
 batch_norm : bool, default=True
@@ -175,13 +175,17 @@ channel_axis_ : {0, -1} or None
     Axis of each image in X that holds the channels; None if there is no such axis.
 """
 
+_LARGEST_BATCH = 64
 # The defaults of the training differ from those of dense networks.
 _TRAINING_DEFAULTS: dict = dict(
     dtype="float32",
     learning_rate="one_cycle",
-    learning_rate_init=0.003,
+    learning_rate_init=0.01,
     max_iter=20,
-    batch_size=128,
+)
+_IMAGE_TRAINING_DOC = adapted(TRAINING_DOC, **_TRAINING_DEFAULTS).replace(
+    "'auto' is ``min(200, n_samples)``",
+    "'auto' is a fortieth of the\n    samples, but at least 16 and at most 64",
 )
 
 
@@ -262,6 +266,10 @@ class _ConvolutionalFamily(
     @property
     def _constructor_draws(self):
         return not isinstance(self.architecture, str)
+
+    def _auto_batch_size(self, n_samples):
+        # Few images need small batches, or an epoch would have few steps.
+        return min(n_samples, max(16, min(_LARGEST_BATCH, n_samples // 40)))
 
     def _initialize(self, network, rng):
         if isinstance(network, (ConvolutionalNetwork, BackboneNetwork)):
@@ -513,7 +521,7 @@ def _find_layer(network: nn.Module, layer) -> nn.Module:
     image_fitted=_FITTED_IMAGE_DOC,
     notes=_NOTES,
     references=_REFERENCES,
-    training=adapted(TRAINING_DOC, **_TRAINING_DEFAULTS),
+    training=_IMAGE_TRAINING_DOC,
     classifier=CLASSIFIER_DOC,
     fitted=FITTED_DOC,
 )
@@ -580,7 +588,7 @@ class CNNClassifier(ClassifierNetwork, _ConvolutionalFamily):
         pool_size=2,
         hidden_layer_sizes=(128,),
         activation="relu",
-        dropout=0.25,
+        dropout=0.1,
         batch_norm=True,
         freeze=None,
         image_shape=None,
@@ -593,9 +601,9 @@ class CNNClassifier(ClassifierNetwork, _ConvolutionalFamily):
         solver="adam",
         solver_params=None,
         alpha=0.0001,
-        batch_size=128,
+        batch_size="auto",
         learning_rate="one_cycle",
-        learning_rate_init=0.003,
+        learning_rate_init=0.01,
         power_t=0.5,
         max_iter=20,
         shuffle=True,
@@ -690,7 +698,7 @@ class CNNClassifier(ClassifierNetwork, _ConvolutionalFamily):
     image_fitted=_FITTED_IMAGE_DOC,
     notes=_NOTES,
     references=_REFERENCES,
-    training=adapted(TRAINING_DOC, **_TRAINING_DEFAULTS),
+    training=_IMAGE_TRAINING_DOC,
     regressor=REGRESSOR_DOC,
     fitted=FITTED_DOC,
 )
@@ -756,7 +764,7 @@ class CNNRegressor(RegressorNetwork, _ConvolutionalFamily):
         pool_size=2,
         hidden_layer_sizes=(128,),
         activation="relu",
-        dropout=0.25,
+        dropout=0.1,
         batch_norm=True,
         freeze=None,
         image_shape=None,
@@ -769,9 +777,9 @@ class CNNRegressor(RegressorNetwork, _ConvolutionalFamily):
         solver="adam",
         solver_params=None,
         alpha=0.0001,
-        batch_size=128,
+        batch_size="auto",
         learning_rate="one_cycle",
-        learning_rate_init=0.003,
+        learning_rate_init=0.01,
         power_t=0.5,
         max_iter=20,
         shuffle=True,
