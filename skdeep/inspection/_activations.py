@@ -292,7 +292,8 @@ def one_row(X, row):
             f"row must be a position in X, which has {n_rows} rows, got {row!r}."
         )
     row = int(row) % n_rows
-    return X.iloc[row : row + 1] if hasattr(X, "iloc") else X[row : row + 1]
+    with naming("X"):
+        return X.iloc[row : row + 1] if hasattr(X, "iloc") else X[row : row + 1]
 
 
 def _strongest(maps: np.ndarray, n: int) -> np.ndarray:

@@ -214,7 +214,9 @@ class FilterDisplay:
         extra = 0.0 if is_signal or is_colored else COLORBAR
         self.axes_, owner = grid_axes(self, ax, len(filters), size, extra)
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
-        self.images_, self.lines_, self.colorbar_ = [], [], None
+        self.images_: list = []
+        self.lines_: list = []
+        self.colorbar_ = None
         limit = float(np.abs(filters).max()) or 1.0
         numbers = range(len(filters)) if self.numbers is None else self.numbers
         for axes, weights, number in zip(self.axes_, filters, numbers, strict=True):

@@ -134,9 +134,7 @@ def guess_images(images, shape, argument: str) -> np.ndarray:
 def _check_shape(shape) -> tuple[int, ...]:
     """Return the user's ``image_shape``."""
     lengths = shape if isinstance(shape, (tuple, list)) else ()
-    is_valid = all(
-        isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in lengths
-    )
+    is_valid = all(isinstance(n, Integral) and int(n) > 0 for n in lengths)
     if not lengths or not is_valid:
         raise ValueError(
             "image_shape must be a tuple of positive integers, such as (28, 28), got "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils import _safe_indexing
@@ -291,7 +293,9 @@ class MisclassifiedDisplay:
         true: 3
         """
         images = np.asarray(self.images)
-        self.images_, self.lines_, self.text_ = [], [], None
+        self.images_: list = []
+        self.lines_: list = []
+        self.text_ = None
         if not len(images):
             return self._draw_nothing(ax)
         is_signal = images.ndim == 3
@@ -351,7 +355,7 @@ def _check_classifier(estimator) -> None:
             f"estimator must be a classifier with predict_proba, got {name}. For other "
             "models use MisclassifiedDisplay.from_predictions."
         )
-    classes = getattr(estimator, "classes_", None)
+    classes: Any = getattr(estimator, "classes_", None)
     if isinstance(classes, list) or np.ndim(classes) != 1:
         _raise_several_outputs(estimator)
 
