@@ -373,15 +373,18 @@ class _ConvolutionalFamily(
 
     @explaining_arguments
     def feature_maps(self, X, layer=0):
-        """Return the output of a convolutional layer: what its filters respond to.
+        """Return feature maps: where the filters of a convolutional layer respond.
+
+        The maps are those after the activation and, if the layer has it, the pooling.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
             Images, or the paths of their files.
         layer : int or str, default=0
-            Position of the layer among the convolutional layers, or its name in
-            ``module_``.
+            Position of the layer among the convolutional layers, or its name: 'conv1',
+            'conv2' and so on, or that of any layer in ``module_``, such as
+            'body.blocks.conv1.conv' for the maps before normalization and pooling.
 
         Returns
         -------
@@ -396,7 +399,7 @@ class _ConvolutionalFamily(
         >>> model = CNNClassifier(4, hidden_layer_sizes=8, max_iter=1, random_state=0)
         >>> model = model.fit(digits.images, digits.target)
         >>> model.feature_maps(digits.images[:10]).shape
-        (10, 4, 8, 8)
+        (10, 4, 4, 4)
         """
         check_is_fitted(self)
         return self._layer_values(X, _find_layer(self.module_, layer))
@@ -569,7 +572,7 @@ class CNNClassifier(ClassifierNetwork, _ConvolutionalFamily):
     ... )
     >>> model = CNNClassifier((16, 32), max_iter=5, random_state=0)
     >>> round(model.fit(X_train, y_train).score(X_test, y_test), 2)
-    0.98
+    0.99
     """
 
     _parameter_constraints: dict = {
