@@ -29,10 +29,13 @@ from .estimators import (
     ModuleRegressor,
 )
 from .inspection import (
+    ActivationDisplay,
+    FilterDisplay,
     ForecastDisplay,
     LimeDisplay,
     LimeExplanation,
     LossCurveDisplay,
+    MisclassifiedDisplay,
     lime_explain,
 )
 from .metrics import (
@@ -46,6 +49,7 @@ from .model_selection import OptunaSearchCV, PurgedTimeSeriesSplit
 from .preprocessing import SequenceVectorizer, SlidingWindow, TrendFeatures
 
 __all__ = [
+    "ActivationDisplay",
     "CNNClassifier",
     "CNNRegressor",
     "CostCurveDisplay",
@@ -53,6 +57,7 @@ __all__ = [
     "DeepEnsembleClassifier",
     "DeepEnsembleRegressor",
     "ErrorRatesDisplay",
+    "FilterDisplay",
     "ForecastDisplay",
     "LSTMClassifier",
     "LSTMForecaster",
@@ -62,6 +67,7 @@ __all__ = [
     "LossCurveDisplay",
     "MLPClassifier",
     "MLPRegressor",
+    "MisclassifiedDisplay",
     "ModuleClassifier",
     "ModuleRegressor",
     "OptunaSearchCV",

@@ -139,6 +139,13 @@ class Images:
             return np.arange(len(self))
         return self.pixels if self.index is None else self.pixels[self.index]
 
+    def as_array(self) -> np.ndarray:
+        """Return the images as in X, (n, ...), those of files or flat rows with axes."""
+        index = slice(None) if self.index is None else self.index
+        is_file = isinstance(self.pixels, ImageFiles)
+        pixels = self.pixels.take(index) if is_file else self.pixels[index]
+        return np.asarray(pixels).reshape(len(self), *self.layout.image_shape)
+
     def rows(self, index: np.ndarray) -> Images:
         """Return some of the images; pixels are not copied."""
         rows = np.arange(len(self.pixels)) if self.index is None else self.index

@@ -171,6 +171,8 @@ _FITTED_IMAGE_DOC = """\
 image_shape_ : tuple of int
     Number of channels and sizes of the images that the network takes: (channels,
     height, width) for images.
+channel_axis_ : {0, -1} or None
+    Axis of each image in X that holds the channels; None if there is no such axis.
 """
 
 # The defaults of the training differ from those of dense networks.
@@ -213,6 +215,7 @@ class _ConvolutionalFamily(
         if first:
             plan.inputs.learn_scale(sample.table, sample.weight)
         plan.fitted["image_shape_"] = plan.schema.layout.shape
+        plan.fitted["channel_axis_"] = plan.schema.layout.channel_axis
 
     def _network_config(self, plan):
         shape = plan.schema.layout.shape
@@ -380,6 +383,39 @@ class _ConvolutionalFamily(
         """
         check_is_fitted(self)
         return self._layer_values(X, _find_layer(self.module_, layer))
+
+    @explaining_arguments
+    def read_images(self, X):
+        """Return images as an array, unscaled, as in the training data.
+
+        Files are read and resized as the network reads them, and flat rows get the axes
+        of images. ``predict`` accepts the array, and gives the same predictions.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Images, or the paths of their files.
+
+        Returns
+        -------
+        images : ndarray of shape (n_samples, height, width) or with channels
+            The images, with one axis for each axis of an image, and one for the
+            channels at ``channel_axis_``.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from skdeep import CNNClassifier
+        >>> X, y = load_digits(return_X_y=True)
+        >>> X.shape
+        (1797, 64)
+        >>> model = CNNClassifier(4, image_shape=(8, 8), max_iter=1, random_state=0)
+        >>> model.fit(X, y).read_images(X).shape
+        (1797, 8, 8)
+        """
+        check_is_fitted(self)
+        with memory_errors():
+            return self._checked_rows(X).as_array()
 
     def _layer_values(self, X, layer: nn.Module, *, is_input: bool = False):
         """Return the values of a layer of the network for images."""

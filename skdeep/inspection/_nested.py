@@ -38,3 +38,17 @@ def innermost_unfitted(estimator):
         if name is None:
             return estimator
         estimator = getattr(estimator, name)
+
+
+def innermost_input(estimator, X):
+    """Return what the estimator that predicts gets for X: the pipelines' output."""
+    while True:
+        if hasattr(estimator, "steps"):
+            if len(estimator.steps) > 1:
+                X = estimator[:-1].transform(X)
+            estimator = estimator.steps[-1][1]
+            continue
+        attribute = next((name for name in _FITTED if hasattr(estimator, name)), None)
+        if attribute is None:
+            return X
+        estimator = getattr(estimator, attribute)
