@@ -73,8 +73,8 @@ print(f"accuracy on {len(X_test)} other files: {model.score(X_test, y_test):.3f}
 # %%
 # The worst mistakes
 # ------------------
-# :class:`~skdeep.inspection.MisclassifiedDisplay` shows the images for whose true
-# class the network has the lowest probability.
+# :class:`~skdeep.inspection.MisclassifiedDisplay` shows the mistakes in which the
+# network was most confident.
 
 import matplotlib.pyplot as plt
 
