@@ -140,7 +140,7 @@ class Images:
         return self.pixels if self.index is None else self.pixels[self.index]
 
     def as_array(self) -> np.ndarray:
-        """Return the images as in X, (n, ...), those of files or flat rows with axes."""
+        """Return the images, (n, *layout.image_shape), with the values of X."""
         index = slice(None) if self.index is None else self.index
         is_file = isinstance(self.pixels, ImageFiles)
         pixels = self.pixels.take(index) if is_file else self.pixels[index]

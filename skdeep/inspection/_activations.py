@@ -12,6 +12,7 @@ from skdeep.inspection._filters import check_count
 from skdeep.inspection._images import as_rows, image_network, read_images
 from skdeep.inspection._nested import innermost, innermost_input
 from skdeep.inspection._pictures import (
+    COLORBAR,
     add_colorbar,
     as_pictures,
     draw_picture,
@@ -232,16 +233,19 @@ class ActivationDisplay:
         plt = import_pyplot(self)
         columns = n_columns(n)
         rows = -(-n // columns)
+        share = max(2.0, 0.75 * rows)  # width of the image, in maps
         if ax is None:
             width, height = (1.5, 1.1) if is_signal else (1.15, 1.3)
-            share = max(2, rows)  # of the image, in maps
-            size = width * (share + columns) + 0.6, max(height * rows, 2.4) + 0.5
+            extra = 0.0 if is_signal else COLORBAR
+            outer_width = width * (share + columns) + extra
+            size = outer_width, max(height * rows, 2.4) + 0.35
             self.figure_ = owner = plt.figure(figsize=size, layout="constrained")
-            outer = owner.add_gridspec(1, 2, width_ratios=[share, columns])
+            ratios = [share, columns + extra / width]
+            outer = owner.add_gridspec(1, 2, width_ratios=ratios)
         else:
             check_axes(ax)
             owner, self.figure_ = ax, ax.figure
-            outer = split(ax, 1, 2, width_ratios=[max(2, rows), columns])
+            outer = split(ax, 1, 2, width_ratios=[share, columns])
         self.ax_ = self.image_ax_ = self.figure_.add_subplot(outer[0])
         self.axes_ = fill(self.figure_, outer[1].subgridspec(rows, columns), n)
         return owner

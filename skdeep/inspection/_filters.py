@@ -11,6 +11,7 @@ from skdeep._input_checks import check_fitted, check_name, tensor_to_numpy
 from skdeep._messages import did_you_mean
 from skdeep.inspection._nested import innermost
 from skdeep.inspection._pictures import (
+    COLORBAR,
     add_colorbar,
     draw_lines,
     draw_picture,
@@ -207,7 +208,9 @@ class FilterDisplay:
         filters = np.asarray(self.filters)
         is_signal = filters.ndim == 3
         size = (1.5, 1.1) if is_signal else (0.95, 1.05)
-        self.axes_, owner = grid_axes(self, ax, len(filters), size)
+        is_colored = filters.ndim > 3 and filters.shape[1] == 3
+        extra = 0.0 if is_signal or is_colored else COLORBAR
+        self.axes_, owner = grid_axes(self, ax, len(filters), size, extra)
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
         self.images_, self.lines_, self.colorbar_ = [], [], None
         limit = float(np.abs(filters).max()) or 1.0
@@ -219,7 +222,7 @@ class FilterDisplay:
                 self._draw_image(axes, weights, limit, cmap)
             axes.set_title(str(number), fontsize="x-small", pad=2)
         write_title(owner, self._title())
-        if self.images_ and self.images_[0].get_array().ndim == 2:
+        if extra:
             self.colorbar_ = add_colorbar(
                 self.figure_, self.images_[0], self.axes_, "weight"
             )

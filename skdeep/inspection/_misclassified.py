@@ -163,6 +163,8 @@ class MisclassifiedDisplay:
         _check_classifier(estimator)
         X, y = tensor_to_numpy(X, "X"), _labels(y, "y", _num_samples(X))
         y_pred = np.asarray(estimator.predict(X))
+        if y_pred.ndim != 1:
+            _raise_several_outputs(estimator)
         chances = np.asarray(estimator.predict_proba(X), dtype=np.float64)
         places = {label: k for k, label in enumerate(estimator.classes_.tolist())}
         columns = [places[label] for label in y_pred.tolist()]
@@ -232,7 +234,7 @@ class MisclassifiedDisplay:
         >>> from skdeep.inspection import MisclassifiedDisplay
         >>> images = np.zeros((3, 8, 8))
         >>> display = MisclassifiedDisplay.from_predictions(
-        ...     images, ["cat", "dog", "dog"], ["dog", "dog", "dog"], y_proba=[0.6, 0.9, 0.8]
+        ...     images, ["cat", "dog", "dog"], ["dog"] * 3, y_proba=[0.6, 0.9, 0.8]
         ... )
         >>> print(display.ax_.get_title())
         dog  0.60
@@ -292,7 +294,7 @@ class MisclassifiedDisplay:
         if not len(images):
             return self._draw_nothing(ax)
         is_signal = images.ndim == 3
-        size = (2.2, 1.6) if is_signal else (1.35, 1.75)
+        size = (2.2, 1.5) if is_signal else (1.5, 1.8)
         self.axes_, owner = grid_axes(self, ax, len(images), size)
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
         for k, (axes, picture) in enumerate(
@@ -327,7 +329,7 @@ class MisclassifiedDisplay:
         total = shown if self.n_mistakes is None else self.n_mistakes
         title = "1 mistake" if total == 1 else f"{total} mistakes"
         if self.n_samples is not None:
-            title += f" in {self.n_samples} samples"
+            title = f"{total} of {self.n_samples} wrong"
         if shown < total:
             which = "first" if self.probabilities is None else "most confident"
             title += f", the {shown} {which}"
@@ -350,7 +352,14 @@ def _check_classifier(estimator) -> None:
         )
     classes = getattr(estimator, "classes_", None)
     if isinstance(classes, list) or np.ndim(classes) != 1:
-        raise TypeError(f"estimator must predict a single class per row, got {name}.")
+        _raise_several_outputs(estimator)
+
+
+def _raise_several_outputs(estimator) -> None:
+    raise TypeError(
+        "estimator must predict a single class per row, got "
+        f"{type(estimator).__name__} with several outputs."
+    )
 
 
 def _labels(y, argument: str, n: int) -> np.ndarray:

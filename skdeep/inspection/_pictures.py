@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from skdeep._axes import import_pyplot, to_axes_array
 
 _ASPECT = 1.8  # of a grid of axes: columns per row, about that of a slide
 _EMPTY = 5.0  # how bad it is if all places of a grid are empty
+_LETTERS = 9.5  # of a title, per inch of its figure
+_TITLE_SHARE = 0.12  # height of the title above a grid inside an axes
+COLORBAR = 0.8  # width that a color bar needs, in inches
 
 
 def as_pictures(images: np.ndarray) -> np.ndarray:
@@ -78,7 +82,7 @@ def n_columns(n: int) -> int:
     return min(range(1, n + 1), key=badness)
 
 
-def grid_axes(display, ax, n: int, size: tuple[float, float]):
+def grid_axes(display, ax, n: int, size: tuple[float, float], extra: float = 0.0):
     """Return axes for n pictures, and what has their title: a figure, an axes, or None.
 
     Parameters
@@ -92,6 +96,8 @@ def grid_axes(display, ax, n: int, size: tuple[float, float]):
         Number of pictures.
     size : tuple of float
         Width and height of each in a new figure, in inches.
+    extra : float, default=0.0
+        Width of what is beside the grid.
 
     Raises
     ------
@@ -102,7 +108,7 @@ def grid_axes(display, ax, n: int, size: tuple[float, float]):
     columns = n_columns(n)
     rows = -(-n // columns)
     if ax is None:
-        room = (max(size[0] * columns, 4.0), size[1] * rows + 0.5)
+        room = (max(size[0] * columns, 4.0) + extra, size[1] * rows + 0.35)
         figure = plt.figure(figsize=room, layout="constrained")
         return fill(figure, figure.add_gridspec(rows, columns), n), figure
     axes = to_axes_array(ax)
@@ -117,7 +123,7 @@ def grid_axes(display, ax, n: int, size: tuple[float, float]):
 
 
 def split(ax, rows: int, columns: int, **ratios):
-    """Return a grid in the place of an axes, which is emptied."""
+    """Return a grid in the place of an axes, which keeps its title alone."""
     place = ax.get_subplotspec()
     if place is None:
         raise ValueError(
@@ -125,7 +131,9 @@ def split(ax, rows: int, columns: int, **ratios):
             "take."
         )
     ax.set_axis_off()
-    return place.subgridspec(rows, columns, **ratios)
+    # The layout does not move a grid inside an axes away from the title of the axes.
+    parts = place.subgridspec(2, 1, height_ratios=[_TITLE_SHARE, 1], hspace=0)
+    return parts[1].subgridspec(rows, columns, **ratios)
 
 
 def fill(figure, grid, n: int) -> np.ndarray:
@@ -135,11 +143,12 @@ def fill(figure, grid, n: int) -> np.ndarray:
 
 
 def write_title(owner, title: str) -> None:
-    """Write the title of a grid above a figure, an axes, or nowhere if it is None."""
-    if owner is None:
-        return
-    write = owner.suptitle if hasattr(owner, "suptitle") else owner.set_title
-    write(title, parse_math=False)
+    """Write the title of a grid: on a figure, in an axes, or nowhere for None."""
+    if hasattr(owner, "suptitle"):
+        width = int(_LETTERS * owner.get_figwidth())
+        owner.suptitle("\n".join(textwrap.wrap(title, width)), parse_math=False)
+    elif owner is not None:
+        owner.set_title(title, y=1, pad=0, va="top", parse_math=False)
 
 
 def add_colorbar(figure, image, axes, label: str):

@@ -7,7 +7,14 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from skdeep import MLPClassifier
-from skdeep.inspection import ForecastDisplay, LossCurveDisplay, lime_explain
+from skdeep.inspection import (
+    ActivationDisplay,
+    FilterDisplay,
+    ForecastDisplay,
+    LossCurveDisplay,
+    MisclassifiedDisplay,
+    lime_explain,
+)
 
 X = np.random.default_rng(0).normal(size=(30, 3))
 
@@ -58,6 +65,14 @@ def test_without_matplotlib(without):
         display.plot()
     with pytest.raises(ImportError, match=f"ForecastDisplay.plot {message}"):
         ForecastDisplay(tables={}).plot()
+    with pytest.raises(ImportError, match=f"FilterDisplay.plot {message}"):
+        FilterDisplay(filters=np.ones((1, 1, 3, 3))).plot()
+    image = np.ones((4, 4, 1))
+    with pytest.raises(ImportError, match=f"ActivationDisplay.plot {message}"):
+        ActivationDisplay(image=image, maps=np.ones((2, 4, 4))).plot()
+    display = MisclassifiedDisplay(images=[image], y_true=[0], y_pred=[1])
+    with pytest.raises(ImportError, match=f"MisclassifiedDisplay.plot {message}"):
+        display.plot()
     assert "<svg" in explanation.to_html()
 
 

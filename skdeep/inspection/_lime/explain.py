@@ -15,11 +15,13 @@ from skdeep._messages import warn
 from skdeep._param_validation import validate_arguments
 from skdeep.inspection._explanation.explanation import LimeExplanation
 from skdeep.inspection._explanation.parts import R2_TO_TRUST
+from skdeep.inspection._images import image_network
 from skdeep.inspection._lime.cells import REPLACEMENTS
 from skdeep.inspection._lime.local_model import (
     LocalFit,
     default_kernel_width,
 )
+from skdeep.inspection._lime.network_input import network_rows
 from skdeep.inspection._lime.outputs import Output, find_output
 from skdeep.inspection._lime.perturbations import N_TOGETHER, Perturbations
 from skdeep.inspection._lime.rows import make_rows
@@ -106,7 +108,8 @@ def lime_explain(
         come first), or documents. Shorter sequences are padded with NaN at the end,
         token ids with 0; or pass a list of arrays. For a forecaster, rows in order of
         time, the last of which is the origin, or windows of shape (n_rows, window,
-        n_features).
+        n_features). For a network for images, such as :class:`~skdeep.CNNClassifier`,
+        images or signals in any layout that it takes, or paths of files.
     background : DataFrame or array-like, default=None
         Rows like those of X, such as the training rows, that show how the features are
         distributed; None means X. Images, documents and sparse rows do not need it.
@@ -148,9 +151,10 @@ def lime_explain(
     groups : str, dict or array-like of int, default=None
         What is switched together.
 
-        - Sequences: "cell" (default), "feature" or "time".
-        - Images: "superpixel" (default). Pass it if X is 3-D: images without an axis
-          for colors look like sequences.
+        - Sequences: "cell" (default), "feature" or "time". Signals of a convolutional
+          network: the same, but "time" by default.
+        - Images: "superpixel" (default). Pass it if X is 3-D and the estimator is not a
+          network for images: images without an axis for colors look like sequences.
         - Documents: "word" (default), which leaves a word out wherever it occurs, or
           "position".
         - Tables, and features of sequences: a dict of lists of columns, by name or
@@ -266,9 +270,15 @@ def lime_explain(
     if isinstance(num_features, bool):
         raise TypeError(f"num_features must be an integer, got {num_features}.")
     X, background = tensor_to_numpy(X, "X"), tensor_to_numpy(background, "background")
-    rows = make_rows(estimator, X, background, options)
-    # make_rows has read X as pandas or NumPy, but the estimator gets the user's type.
-    output = output.with_conversion(make_converter(X))
+    if image_network(estimator) is None:
+        rows = make_rows(estimator, X, background, options)
+        # make_rows has read X as pandas or NumPy, but the estimator gets the user's
+        # type.
+        labeled, convert = rows.X, make_converter(X)
+    else:
+        rows, convert = network_rows(estimator, X, background, options)
+        labeled = X
+    output = output.with_conversion(convert)
     n_rows = _num_samples(rows.X)
     metadata = _Metadata(params, n_rows)
     predictions = _predict(output, rows.X, metadata, np.arange(n_rows))
@@ -289,7 +299,7 @@ def lime_explain(
     # Whole groups of pairs, so that the parts of the draws are of equal size.
     limit = N_TOGETHER * max(1, _N_NUMBERS // rows.draw_size() // N_TOGETHER)
     _draw_until_stable(rows, output, explainers, limit, metadata)
-    names = row_labels(rows.X, row_names)
+    names = row_labels(labeled, row_names)
     explanation = _make_explanation(
         rows, names, output, predictions, explainers, num_features
     )

@@ -17,13 +17,17 @@ _COMPACTNESS = 0.1
 _N_COLORS = (1, 3, 4)
 
 
-def image_rows(X: np.ndarray, options: dict) -> CellRows:
-    """Return images as rows to explain."""
+def image_rows(X: np.ndarray, options: dict, color_axis: int | None = None) -> CellRows:
+    """Return images as rows to explain.
+
+    ``color_axis`` is the axis of X that holds the colors; if it is None, the shape of X
+    tells which one it is.
+    """
     # Integers stay integers: a model may recognize the range 0 to 255 by the dtype.
     X = X if X.dtype.kind in "iu" else as_floats(X, "X")
     if not np.isfinite(X).all():
         raise ValueError("X must not contain NaN or infinity if it holds images.")
-    axis = _color_axis(X.shape)
+    axis = _color_axis(X.shape) if color_axis is None else color_axis
     canonical = X[..., np.newaxis] if axis is None else np.moveaxis(X, axis, -1)
     pictures = _scale_to_unit_range(canonical)
     # Images may have fewer superpixels than others: their last units are missing.

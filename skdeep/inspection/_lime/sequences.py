@@ -23,13 +23,18 @@ _GROUPS = ("cell", "feature", "time")
 _N_SEGMENTS = 10
 
 
-def sequence_rows(X, background, names: list, options: dict) -> CellRows:
-    """Return sequences as rows to explain."""
+def sequence_rows(
+    X, background, names: list, options: dict, times: list | None = None
+) -> CellRows:
+    """Return sequences as rows to explain.
+
+    ``times`` are the names of the timesteps; None counts back from the last one.
+    """
     X, background = as_floats(X, "X"), as_floats(background, "background")
     if np.isnan(background).all():
         raise ValueError("background must contain numbers, got only NaN.")
     means = np.broadcast_to(mean_cells(background), X.shape)
-    return _sequences(X, background, means, names, options, _times(X.shape[1]))
+    return _sequences(X, background, means, names, options, times or _times(X.shape[1]))
 
 
 def _sequences(X, background, means, names, options: dict, times: list) -> CellRows:
