@@ -80,7 +80,7 @@ import matplotlib.pyplot as plt
 
 from skdeep.inspection import MisclassifiedDisplay
 
-MisclassifiedDisplay.from_estimator(model, X_test, y_test, n_images=8)
+MisclassifiedDisplay.from_estimator(model, X_test, y_test, n_images=8, name="CNN")
 plt.show()
 
 # %%
