@@ -5,9 +5,10 @@ from __future__ import annotations
 from numbers import Integral
 
 import numpy as np
+from sklearn.utils.validation import _num_samples
 
 from skdeep._axes import check_axes, import_pyplot
-from skdeep._input_checks import check_fitted, check_name
+from skdeep._input_checks import check_fitted, check_name, naming
 from skdeep.inspection._filters import check_count
 from skdeep.inspection._images import as_rows, image_network, read_images
 from skdeep.inspection._nested import innermost, innermost_input
@@ -15,6 +16,7 @@ from skdeep.inspection._pictures import (
     COLORBAR,
     add_colorbar,
     as_pictures,
+    check_cmap,
     draw_picture,
     fill,
     n_columns,
@@ -81,7 +83,7 @@ class ActivationDisplay:
     >>> model = model.fit(digits.images, digits.target)
     >>> display = ActivationDisplay.from_estimator(model, digits.images[0])
     >>> display.maps.shape
-    (8, 8, 8)
+    (8, 4, 4)
     >>> plt.show()
     """
 
@@ -216,6 +218,8 @@ class ActivationDisplay:
         >>> len(display.images_)
         2
         """
+        if cmap is not None:
+            check_cmap(self, cmap)
         image, maps = np.asarray(self.image), np.asarray(self.maps)
         is_signal = image.ndim == 2
         owner = self._make_axes(ax, len(maps), is_signal)
@@ -253,7 +257,8 @@ class ActivationDisplay:
     def _draw_maps(self, maps, is_signal: bool, cmap):
         limits = _limits(maps)
         numbers = range(len(maps)) if self.numbers is None else self.numbers
-        cmap = cmap or ("RdBu_r" if limits[0] < 0 else "viridis")
+        if cmap is None:
+            cmap = "RdBu_r" if limits[0] < 0 else "viridis"
         for axes, values, number in zip(self.axes_, maps, numbers, strict=True):
             if is_signal:
                 self.lines_ += draw_picture(axes, values, True, color="C1")
@@ -279,14 +284,16 @@ class ActivationDisplay:
 
 def one_row(X, row):
     """Return one of the rows of X, as rows."""
-    n_rows = len(X)
+    with naming("X"):
+        n_rows = _num_samples(X)
     is_integer = isinstance(row, Integral) and not isinstance(row, bool)
     if not is_integer or not -n_rows <= row < n_rows:
         raise IndexError(
             f"row must be a position in X, which has {n_rows} rows, got {row!r}."
         )
     row = int(row) % n_rows
-    return X.iloc[row : row + 1] if hasattr(X, "iloc") else X[row : row + 1]
+    with naming("X"):
+        return X.iloc[row : row + 1] if hasattr(X, "iloc") else X[row : row + 1]
 
 
 def _strongest(maps: np.ndarray, n: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from skdeep.inspection._nested import innermost
 from skdeep.inspection._pictures import (
     COLORBAR,
     add_colorbar,
+    check_cmap,
     draw_lines,
     draw_picture,
     grid_axes,
@@ -205,6 +206,7 @@ class FilterDisplay:
         >>> display.images_[0].get_clim()
         (-1.0, 1.0)
         """
+        check_cmap(self, cmap)
         filters = np.asarray(self.filters)
         is_signal = filters.ndim == 3
         size = (1.5, 1.1) if is_signal else (0.95, 1.05)
@@ -212,7 +214,9 @@ class FilterDisplay:
         extra = 0.0 if is_signal or is_colored else COLORBAR
         self.axes_, owner = grid_axes(self, ax, len(filters), size, extra)
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
-        self.images_, self.lines_, self.colorbar_ = [], [], None
+        self.images_: list = []
+        self.lines_: list = []
+        self.colorbar_ = None
         limit = float(np.abs(filters).max()) or 1.0
         numbers = range(len(filters)) if self.numbers is None else self.numbers
         for axes, weights, number in zip(self.axes_, filters, numbers, strict=True):

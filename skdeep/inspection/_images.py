@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from numbers import Integral
+from reprlib import repr as short
 from typing import Any
 
 import numpy as np
@@ -120,13 +122,27 @@ def guess_images(images, shape, argument: str) -> np.ndarray:
             "are read by the method read_images of the network."
         )
     if shape is not None:
-        numbers = _with_axes(numbers, tuple(shape), argument)
+        numbers = _with_axes(numbers, _check_shape(shape), argument)
     if not 2 <= numbers.ndim <= 5 or 0 in numbers.shape[1:]:
         raise ValueError(
             f"{argument} must hold images, (n, height, width[, channels]), signals or "
             f"volumes, got shape {numbers.shape}."
         )
     return channels_last(numbers, _guess_axis(numbers.shape[1:]))
+
+
+def _check_shape(shape) -> tuple[int, ...]:
+    """Return the user's ``image_shape``."""
+    lengths = shape if isinstance(shape, (tuple, list)) else ()
+    is_valid = all(
+        isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in lengths
+    )
+    if not lengths or not is_valid:
+        raise ValueError(
+            "image_shape must be a tuple of positive integers, such as (28, 28), got "
+            f"{short(shape)}."
+        )
+    return tuple(int(n) for n in lengths)
 
 
 def _with_axes(images: np.ndarray, shape: tuple[int, ...], argument: str):

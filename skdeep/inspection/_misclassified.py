@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils import _safe_indexing
@@ -34,7 +36,7 @@ class MisclassifiedDisplay:
         The misclassified images (or signals, or volumes), the worst first.
     y_true, y_pred : array-like of shape (n_shown,)
         Their true and their predicted classes.
-    probabilities : array-like of shape (n_shown,) or None
+    probabilities : array-like of shape (n_shown,), default=None
         The probabilities of the predicted classes.
     rows : array-like of int of shape (n_shown,), default=None
         Their positions among all samples.
@@ -161,7 +163,8 @@ class MisclassifiedDisplay:
         check_name(name)
         check_count(n_images, "n_images")
         _check_classifier(estimator)
-        X, y = tensor_to_numpy(X, "X"), _labels(y, "y", _num_samples(X))
+        X = tensor_to_numpy(X, "X")
+        y = _labels(y, "y", _count(X, "X"))
         y_pred = np.asarray(estimator.predict(X))
         if y_pred.ndim != 1:
             _raise_several_outputs(estimator)
@@ -242,7 +245,7 @@ class MisclassifiedDisplay:
         """
         check_name(name)
         check_count(n_images, "n_images")
-        n = _num_samples(images)
+        n = _count(images, "images")
         y_true, y_pred = _labels(y_true, "y_true", n), _labels(y_pred, "y_pred", n)
         chosen = None if y_proba is None else _check_chances(y_proba, n)
         rows, n_mistakes = _worst(y_true, y_pred, chosen, n_images)
@@ -290,7 +293,9 @@ class MisclassifiedDisplay:
         true: 3
         """
         images = np.asarray(self.images)
-        self.images_, self.lines_, self.text_ = [], [], None
+        self.images_: list = []
+        self.lines_: list = []
+        self.text_ = None
         if not len(images):
             return self._draw_nothing(ax)
         is_signal = images.ndim == 3
@@ -350,7 +355,7 @@ def _check_classifier(estimator) -> None:
             f"estimator must be a classifier with predict_proba, got {name}. For other "
             "models use MisclassifiedDisplay.from_predictions."
         )
-    classes = getattr(estimator, "classes_", None)
+    classes: Any = getattr(estimator, "classes_", None)
     if isinstance(classes, list) or np.ndim(classes) != 1:
         _raise_several_outputs(estimator)
 
@@ -360,6 +365,12 @@ def _raise_several_outputs(estimator) -> None:
         "estimator must predict a single class per row, got "
         f"{type(estimator).__name__} with several outputs."
     )
+
+
+def _count(rows, argument: str) -> int:
+    """Return the number of rows."""
+    with naming(argument):
+        return _num_samples(rows)
 
 
 def _labels(y, argument: str, n: int) -> np.ndarray:
@@ -406,7 +417,7 @@ def _worst(y_true, y_pred, chances, n: int) -> tuple[np.ndarray, int]:
 def _images_of(estimator, X, images, rows: np.ndarray, n: int) -> np.ndarray:
     """Return the images of some rows of X, (n_rows, *sizes, n_channels)."""
     if images is not None:
-        if _num_samples(images) != n:
+        if _count(images, "images") != n:
             raise ValueError(
                 f"images must have one image for each of the {n} rows of X, got "
                 f"{_num_samples(images)}."

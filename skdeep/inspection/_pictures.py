@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from reprlib import repr as short
 
 import numpy as np
 
@@ -46,10 +47,17 @@ def _to_unit_range(images: np.ndarray) -> np.ndarray:
     if images.dtype == np.uint8:
         return images / 255
     images = images.astype(np.float64)
-    low, high = np.nanmin(images, initial=np.inf), np.nanmax(images, initial=-np.inf)
+    is_known = np.isfinite(images)
+    known = images[is_known]
+    low, high = (known.min(), known.max()) if known.size else (0.0, 0.0)
     if 0 <= low and 0.5 < high <= 1:
         return images
-    return (images - low) / (high - low if high > low else 1.0)
+    if low == high:
+        return np.zeros_like(images)
+    # Halves: the range of large numbers would overflow.
+    scaled = np.full_like(images, np.nan)
+    scaled[is_known] = (known / 2 - low / 2) / (high / 2 - low / 2)
+    return scaled
 
 
 def draw_picture(ax, picture: np.ndarray, is_signal: bool, **style) -> list:
@@ -69,6 +77,27 @@ def draw_lines(ax, values: np.ndarray, **style) -> list:
     ax.margins(x=0)
     ax.spines[:].set_alpha(0.3)
     return lines
+
+
+def check_cmap(display, cmap) -> None:
+    """Raise if this is neither a colormap nor the name of one.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        Naming ``cmap``.
+    """
+    import_pyplot(display)
+    from matplotlib import colormaps
+    from matplotlib.colors import Colormap
+
+    is_name = isinstance(cmap, str) and cmap in colormaps
+    if not is_name and not isinstance(cmap, Colormap):
+        raise ValueError(
+            f"cmap must be a matplotlib Colormap or the name of one, got {short(cmap)}."
+        )
 
 
 def n_columns(n: int) -> int:

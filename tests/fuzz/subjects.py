@@ -184,6 +184,16 @@ def a_network():
 
 
 @functools.cache
+def a_convolutional_network():
+    settings = dict(hidden_layer_sizes=2, max_iter=1, batch_size=8, random_state=0)
+    return skdeep.CNNClassifier(2, **settings).fit(IMAGES, IMAGE_CLASSES)
+
+
+IMAGES = np.random.default_rng(0).random((12, 6, 6))
+IMAGE_CLASSES = np.arange(12) % 2
+
+
+@functools.cache
 def a_forecaster():
     model = skdeep.LSTMForecaster(3, 2, hidden_size=2, max_iter=1, random_state=0)
     return model.fit(SERIES)
@@ -413,6 +423,31 @@ SUBJECTS = [
         weight=1,
     ),
     function("ForecastDisplay", skdeep.ForecastDisplay.from_estimator, values=FORECAST),
+    function(
+        "FilterDisplay",
+        skdeep.FilterDisplay.from_estimator,
+        values={"estimator": Arg("parameter", a_convolutional_network)},
+        weight=1,
+    ),
+    function(
+        "ActivationDisplay",
+        skdeep.ActivationDisplay.from_estimator,
+        values={
+            "estimator": Arg("parameter", a_convolutional_network),
+            "X": Arg("table", IMAGES),
+        },
+        weight=1,
+    ),
+    function(
+        "MisclassifiedDisplay",
+        skdeep.MisclassifiedDisplay.from_predictions,
+        values={
+            "images": Arg("table", IMAGES),
+            "y_true": Arg("label", IMAGE_CLASSES),
+            "y_pred": Arg("label", 1 - IMAGE_CLASSES),
+        },
+        weight=1,
+    ),
     function(
         "load_images",
         skdeep.load_images,

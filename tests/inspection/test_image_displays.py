@@ -138,6 +138,8 @@ def test_filters_inside_meta_estimators():
         ({"layer": "conv9"}, "^layer='conv9' is not the name of a conv"),
         ({"channel": 1}, "^channel must be 'auto', 'mean' or a number below 1, .*1"),
         ({"channel": "min"}, "^channel must be .* got 'min'"),
+        ({"cmap": "gry"}, "^cmap must be a matplotlib Colormap .* got 'gry'"),
+        ({"cmap": 3}, "^cmap must be a matplotlib Colormap"),
         ({"n_filters": 0}, "^n_filters must be a positive integer, got 0"),
         ({"n_filters": True}, "^n_filters must be a positive integer, got True"),
         ({"ax": plt.Figure().subplots(2)}, "^ax must be one .* of the 3 .* got 2"),
@@ -291,6 +293,8 @@ def test_bad_arguments_of_activations():
         draw(MODEL, BYTES, "head")
     with pytest.raises(ValueError, match="^n_maps must be a positive integer, got -1"):
         draw(MODEL, BYTES, n_maps=-1)
+    with pytest.raises(ValueError, match="^cmap must be a matplotlib Colormap"):
+        draw(MODEL, BYTES, cmap="gry")
     with pytest.raises(TypeError, match="^ax must be a matplotlib Axes, got list"):
         draw(MODEL, BYTES, ax=[])
 
@@ -429,6 +433,8 @@ def test_channels_first_of_given_images():
         ({"n_images": 0}, "^n_images must be a positive integer, got 0"),
         ({"images": ["a.png"] * 3}, "^images must hold numbers"),
         ({"images": [1, 2, 3]}, r"^images must hold images, .* got shape \(3,\)"),
+        ({"image_shape": 8}, "^image_shape must be a tuple of positive int"),
+        ({"image_shape": (8, -8)}, "^image_shape must be a tuple of positive int"),
         ({"image_shape": (3, 3)}, r"^image_shape=\(3, 3\) has 9 values, but images"),
     ],
 )
