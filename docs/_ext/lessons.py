@@ -51,6 +51,10 @@ LESSONS = [
         "09_populations", 1,
         "Train the hundred networks of a grid search together.",
     ),
+    (
+        "10_images", 2,
+        "Convolution and pooling by hand, what filters see, and LeNet-5 on digits.",
+    ),
 ]  # fmt: skip
 _EFFORT = re.compile(r"\*\*Level:\*\* (.+?) · \*\*Duration:\*\* (.+)")
 WIDTH = 480  # pixels of a thumbnail

@@ -33,9 +33,9 @@ class ActivationDisplay:
 
     Parameters
     ----------
-    image : ndarray of shape (*sizes, n_channels)
+    image : ndarray of shape (..., n_channels)
         The image, signal or volume.
-    maps : ndarray of shape (n_maps, *map_sizes)
+    maps : ndarray of shape (n_maps, ...)
         Its feature maps.
     numbers : array-like of int of shape (n_maps,), default=None
         Numbers of their filters; None counts from 0.

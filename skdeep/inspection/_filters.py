@@ -34,7 +34,7 @@ class FilterDisplay:
 
     Parameters
     ----------
-    filters : ndarray of shape (n_filters, n_channels, *kernel_size)
+    filters : ndarray of shape (n_filters, n_channels, ...)
         The weights: of one channel; of three, drawn as a color; or, for signals, of any
         number, a line each.
     layer_name : str, default=None

@@ -32,7 +32,7 @@ class MisclassifiedDisplay:
 
     Parameters
     ----------
-    images : ndarray of shape (n_shown, *sizes, n_channels)
+    images : ndarray of shape (n_shown, ..., n_channels)
         The misclassified images (or signals, or volumes), the worst first.
     y_true, y_pred : array-like of shape (n_shown,)
         Their true and their predicted classes.
