@@ -51,7 +51,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import mnist_data
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
-BATCH, RATE = 128, CNNClassifier().learning_rate_init
+BATCH, RATE = 64, CNNClassifier().learning_rate_init
 
 
 # -- data ------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ def fit_skdeep(X, y, epochs, **parameters):
 
 
 def fit_skorch(X, y, epochs):
-    X = ((X.astype(np.float32) - X.mean()) / X.std())[:, np.newaxis]
+    X = ((X - X.mean()) / X.std()).astype(np.float32)[:, np.newaxis]
     return skorch.NeuralNetClassifier(
         make_network(X.shape[-1]),
         criterion=nn.CrossEntropyLoss,

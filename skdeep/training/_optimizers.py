@@ -365,6 +365,10 @@ def restore_optimizer(optimizer: Any, state: dict[str, Any]) -> None:
         keep_dtypes(optimizer, tensors["state"])
 
 
+# The values of the estimators' parameter `dtype`.
+_PRECISIONS = (torch.float32, torch.float64)
+
+
 def keep_dtypes(optimizer: Any, states: dict[int, dict[str, Any]]) -> None:
     """Undo the conversion of dtypes that torch does in ``load_state_dict``.
 
@@ -375,5 +379,9 @@ def keep_dtypes(optimizer: Any, states: dict[int, dict[str, Any]]) -> None:
     for position, parameter in enumerate(parameters):
         own = optimizer.state[parameter]
         for name, value in states.get(position, {}).items():
-            if isinstance(value, Tensor) and own[name].dtype != value.dtype:
+            if not isinstance(value, Tensor) or own[name].dtype == value.dtype:
+                continue
+            # Moments follow the parameters if the user changes their precision.
+            is_moment = value.shape == parameter.shape and value.dtype in _PRECISIONS
+            if not (is_moment and parameter.dtype in _PRECISIONS):
                 own[name] = value.to(own[name].device)

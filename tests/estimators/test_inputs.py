@@ -6,6 +6,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+from sklearn.base import is_classifier
 from sklearn.datasets import make_classification
 from sklearn.exceptions import NotFittedError
 from torch import nn
@@ -156,6 +157,18 @@ def test_dtype_is_the_precision_of_training(make, data, given, computed, contain
     assert str(parameter.dtype) == f"torch.{computed or given}"
     for array in getattr(model, "coefs_", []) + getattr(model, "intercepts_", []):
         assert array.dtype == given
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_training_continues_in_another_precision(make, data, solver):
+    X, y = data
+    y = np.unique(y, return_inverse=True)[1]
+    labels = {"classes": np.unique(y)} if is_classifier(make()) else {}
+    model = make(solver=solver, dtype="float32").partial_fit(X, y, **labels)
+    model.set_params(dtype="float64").partial_fit(X, y)
+    assert next(model.module_.parameters()).dtype == torch.float64
+    model.set_params(dtype="float32").partial_fit(X, y)
+    assert np.isfinite(output(model, X)).all()
 
 
 def test_half_precision_predicts_like_scikit_learn(data):
