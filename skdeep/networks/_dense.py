@@ -28,6 +28,10 @@ def embedding_dim(n_codes: int) -> int:
     return min(50, (n_codes + 1) // 2)
 
 
+# With fewer values, the overhead of several calls outweighs faster draws.
+_FEW_VALUES = 2**16
+
+
 class Dropout(nn.Module):
     """Dropout that draws its masks from ``generator``, which training sets.
 
@@ -43,9 +47,19 @@ class Dropout(nn.Module):
     def mask(self, like: Tensor) -> Tensor:
         """Draw the factors, 0 or 1 / (1 - p), in the shape of ``like``."""
         keep = 1.0 - self.p
-        return (
-            torch.empty_like(like).bernoulli_(keep, generator=self.generator).div_(keep)
-        )
+        factors = torch.empty_like(like)
+        n_values = factors.numel()
+        if like.device.type != "cpu" or n_values < _FEW_VALUES:
+            return factors.bernoulli_(keep, generator=self.generator).div_(keep)
+        # Comparing random bits takes a third of the time of ``bernoulli_``, which is
+        # a tenth of that of a convolutional network. 16 bits round p to 1 / 65536.
+        bits = torch.empty(-(-n_values // 4), dtype=torch.int64)
+        bits.random_(-(2**63), None, generator=self.generator)
+        threshold = min(round(self.p * 2**16), 2**16 - 1) - 2**15
+        is_kept = bits.view(torch.int16)[:n_values] >= threshold
+        # In the order of the memory, which need not be that of the axes.
+        factors.as_strided((n_values,), (1,)).copy_(is_kept)
+        return factors.div_(keep)
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:

@@ -25,7 +25,7 @@ from skdeep.training._protocols import SupervisedLoss
 
 # Size in bytes of the largest tensor inside a network in a forward pass. On a CPU such
 # tensors should fit the cache.
-_CHUNK_BYTES = {"cpu": 2**21}
+_CHUNK_BYTES = {"cpu": 3 * 2**21}
 _CHUNK_BYTES_ON_ACCELERATOR = 2**27
 # Up to this number of rows, no chunks are needed and no sizes are measured.
 _FEW_ROWS = 4
