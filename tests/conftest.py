@@ -1,10 +1,6 @@
 """Hooks and fixtures of all tests."""
 
 import os
-import sys
-
-# Before matplotlib is imported: no test opens a window.
-os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
 import torch
@@ -44,12 +40,3 @@ def pytest_runtest_call(item):
             pytrace=False,
         )
     return result
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    """Close the figures a test has drawn, so that none is left for the next test."""
-    yield
-    # Importing it for tests that draw nothing would take longer than most of them.
-    if pyplot := sys.modules.get("matplotlib.pyplot"):
-        pyplot.close("all")

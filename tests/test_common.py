@@ -131,11 +131,18 @@ OF_VARIANTS = {
     "check_supervised_y_2d",
 }
 
-# Checks of how well a model has learned. An estimator that needs a larger network or
-# more epochs for them than for the others has a second instance.
+# Some checks need another instance of an estimator: those of how well a model has
+# learned may need a larger network or more epochs; weights and repeated rows give the
+# same model only if all rows are in one batch.
 OF_LEARNING = {"check_regressors_train", "check_classifiers_train"}
-LEARNERS = {
-    LSTMRegressor: LSTMRegressor(hidden_size=32, learning_rate_init=0.03, max_iter=50),
+OF_WEIGHTS = {"check_sample_weight_equivalence_on_dense_data"}
+SECOND = {
+    LSTMRegressor: (
+        OF_LEARNING,
+        LSTMRegressor(hidden_size=32, learning_rate_init=0.03, max_iter=50),
+    ),
+    CNNClassifier: (OF_WEIGHTS, CNNClassifier(4, **IMAGES | {"solver": "lbfgs"})),
+    CNNRegressor: (OF_WEIGHTS, CNNRegressor(4, **IMAGES | {"solver": "lbfgs"})),
 }
 
 _ORDERED_IN_TIME = "rows are ordered in time: each depends on those before it"
@@ -195,11 +202,10 @@ def checks_of(estimator, is_wanted):
 def all_checks():
     """Yield every check of every estimator."""
     for estimator in ESTIMATORS:
-        learner = LEARNERS.get(type(estimator))
-        left_out = set() if learner is None else OF_LEARNING
-        yield from checks_of(estimator, lambda name, _, out=left_out: name not in out)
-        if learner is not None:
-            yield from checks_of(learner, lambda name, _: name in OF_LEARNING)
+        names, other = SECOND.get(type(estimator), (set(), None))
+        yield from checks_of(estimator, lambda name, _, out=names: name not in out)
+        if other is not None:
+            yield from checks_of(other, lambda name, _, wanted=names: name in wanted)
 
 
 def checks_of_variants():

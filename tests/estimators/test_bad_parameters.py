@@ -153,12 +153,12 @@ def test_dropout_with_lbfgs():
 
 def test_batch_norm_of_single_rows():
     model = MLPClassifier(batch_norm=True, max_iter=1)
-    assert_raises(lambda: model.fit(X[:1], y[:1]), "at least 2 samples")
+    assert_raises(lambda: model.fit(X[:1], y[:1]), "at least 2 rows of X")
     # A last batch of a single row is merged with the one before.
     model.set_params(batch_size=8).fit(X[:33], y[:33])
     assert_raises(
         lambda: model.set_params(batch_size=1).fit(X, y),
-        "at least 2 samples in a batch.*batch_size=1",
+        "at least 2 rows in a batch.*batch_size=1",
     )
 
 
