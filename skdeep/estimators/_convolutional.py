@@ -696,7 +696,7 @@ class CNNClassifier(ClassifierNetwork, _ConvolutionalFamily):
 
 
 @documented(
-    network=_IMAGE_DOC,
+    network=adapted(_IMAGE_DOC, dropout=0.0),
     images=_X_DOC,
     image_fitted=_FITTED_IMAGE_DOC,
     notes=_NOTES,
@@ -767,7 +767,7 @@ class CNNRegressor(RegressorNetwork, _ConvolutionalFamily):
         pool_size=2,
         hidden_layer_sizes=(128,),
         activation="relu",
-        dropout=0.1,
+        dropout=0.0,
         batch_norm=True,
         freeze=None,
         image_shape=None,

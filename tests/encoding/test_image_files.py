@@ -288,7 +288,7 @@ def test_cmyk(tmp_path, ending):
 def test_ycbcr(tmp_path):
     rgb = Image.new("RGB", (8, 8), (200, 30, 60))
     path = save(rgb.convert("YCbCr"), tmp_path / "a.tif")
-    assert mode_of(path) == "YCbCr"
+    assert mode_of(path) in ("YCbCr", "RGB")  # depending on the version of Pillow
     assert_allclose(read(path)[1][0, 0, 0], [200, 30, 60], atol=2)
 
 
