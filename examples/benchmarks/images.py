@@ -51,7 +51,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import mnist_data
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
-BATCH, RATE = 64, CNNClassifier().learning_rate_init
+BATCH, RATE = 64, 0.01  # those of the default network
 
 
 # -- data ------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -67,6 +68,10 @@ _IMAGE_CONSTRAINTS: dict = {
     "memory_budget": [Interval(Real, 0, None, closed="left")],
     "augment": [None, str, "array-like", callable],
     "tta": [None, StrOptions({"flip", "shift"})],
+    "learning_rate_init": [
+        StrOptions({"auto"}),
+        *TRAINING_CONSTRAINTS["learning_rate_init"],
+    ],
 }
 
 _IMAGE_DOC = """\
@@ -180,12 +185,23 @@ _LARGEST_BATCH = 64
 _TRAINING_DEFAULTS: dict = dict(
     dtype="float32",
     learning_rate="one_cycle",
-    learning_rate_init=0.01,
+    learning_rate_init="auto",
     max_iter=20,
 )
-_IMAGE_TRAINING_DOC = adapted(TRAINING_DOC, **_TRAINING_DEFAULTS).replace(
-    "'auto' is ``min(200, n_samples)``",
-    "'auto' is a fortieth of the\n    samples, but at least 16 and at most 64",
+_IMAGE_TRAINING_DOC = (
+    adapted(TRAINING_DOC, **_TRAINING_DEFAULTS)
+    .replace(
+        "'auto' is ``min(200, n_samples)``",
+        "'auto' is a fortieth of the\n    samples, but at least 16 and at most 64",
+    )
+    .replace(
+        "learning_rate_init : float, default='auto'\n"
+        "    The initial learning rate; for 'one_cycle' the highest one.",
+        "learning_rate_init : float or 'auto', default='auto'\n"
+        "    The initial learning rate; for 'one_cycle' the highest one. 'auto' is 0.01 "
+        "for\n    networks that normalize each layer over the batch ('simple' with\n"
+        "    ``batch_norm``, 'googlenet', 'resnet') and 0.001 for all others.",
+    )
 )
 
 
@@ -266,6 +282,15 @@ class _ConvolutionalFamily(
     @property
     def _constructor_draws(self):
         return not isinstance(self.architecture, str)
+
+    def _training_options(self, n_samples):
+        options = super()._training_options(n_samples)
+        if options.learning_rate_init != "auto":
+            return options
+        is_normalized = self.architecture in ("googlenet", "resnet") or (
+            self.architecture == "simple" and self.batch_norm
+        )
+        return replace(options, learning_rate_init=0.01 if is_normalized else 0.001)
 
     def _auto_batch_size(self, n_samples):
         # Few images need small batches, or an epoch would have few steps.
@@ -576,8 +601,8 @@ class CNNClassifier(ClassifierNetwork, _ConvolutionalFamily):
     """
 
     _parameter_constraints: dict = {
-        **_IMAGE_CONSTRAINTS,
         **TRAINING_CONSTRAINTS,
+        **_IMAGE_CONSTRAINTS,
         **CLASSIFIER_CONSTRAINTS,
     }
 
@@ -606,7 +631,7 @@ class CNNClassifier(ClassifierNetwork, _ConvolutionalFamily):
         alpha=0.0001,
         batch_size="auto",
         learning_rate="one_cycle",
-        learning_rate_init=0.01,
+        learning_rate_init="auto",
         power_t=0.5,
         max_iter=20,
         shuffle=True,
@@ -751,8 +776,8 @@ class CNNRegressor(RegressorNetwork, _ConvolutionalFamily):
     """
 
     _parameter_constraints: dict = {
-        **_IMAGE_CONSTRAINTS,
         **TRAINING_CONSTRAINTS,
+        **_IMAGE_CONSTRAINTS,
         **REGRESSOR_CONSTRAINTS,
         "scale_target": ["boolean"],
     }
@@ -782,7 +807,7 @@ class CNNRegressor(RegressorNetwork, _ConvolutionalFamily):
         alpha=0.0001,
         batch_size="auto",
         learning_rate="one_cycle",
-        learning_rate_init=0.01,
+        learning_rate_init="auto",
         power_t=0.5,
         max_iter=20,
         shuffle=True,

@@ -74,7 +74,8 @@ def test_defaults_are_among_the_values(member):
         default = inspect.signature(type(member)).parameters[name].default
         if hasattr(values, "support"):
             low, high = values.support()
-            assert low <= default <= high, name
+            # 'auto' stands for a number that depends on the network.
+            assert default == "auto" or low <= default <= high, name
         else:
             assert default in values, name
 

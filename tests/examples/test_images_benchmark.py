@@ -41,7 +41,9 @@ def test_loop_trains_the_default_network(benchmark, fitted):
         sorted(map(str, (p.shape for p in n.parameters()))) for n in (ours, theirs)
     ]
     assert shapes[0] == shapes[1]
-    assert fitted.learning_rate_init == benchmark.RATE
+    X, _, y, _ = benchmark.load_mnist()
+    steady = benchmark.fit_skdeep(X, y, 1, learning_rate="constant")
+    assert steady.history_[0]["learning_rate"] == benchmark.RATE
 
 
 def test_loop_scales_images_as_the_estimator(benchmark, fitted):
