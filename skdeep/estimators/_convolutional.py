@@ -198,8 +198,8 @@ _IMAGE_TRAINING_DOC = (
         "learning_rate_init : float, default='auto'\n"
         "    The initial learning rate; for 'one_cycle' the highest one.",
         "learning_rate_init : float or 'auto', default='auto'\n"
-        "    The initial learning rate; for 'one_cycle' the highest one. 'auto' is 0.01 "
-        "for\n    networks that normalize each layer over the batch ('simple' with\n"
+        "    The initial learning rate; for 'one_cycle' the highest one. 'auto' is 0.01 for"
+        "\n    networks that normalize each layer over the batch ('simple' with\n"
         "    ``batch_norm``, 'googlenet', 'resnet') and 0.001 for all others.",
     )
 )
@@ -285,7 +285,7 @@ class _ConvolutionalFamily(
 
     def _training_options(self, n_samples):
         options = super()._training_options(n_samples)
-        if options.learning_rate_init != "auto":
+        if self.learning_rate_init != "auto":
             return options
         is_normalized = self.architecture in ("googlenet", "resnet") or (
             self.architecture == "simple" and self.batch_norm
