@@ -198,9 +198,9 @@ _IMAGE_TRAINING_DOC = (
         "learning_rate_init : float, default='auto'\n"
         "    The initial learning rate; for 'one_cycle' the highest one.",
         "learning_rate_init : float or 'auto', default='auto'\n"
-        "    The initial learning rate; for 'one_cycle' the highest one. 'auto' is 0.01 for"
-        "\n    networks that normalize each layer over the batch ('simple' with\n"
-        "    ``batch_norm``, 'googlenet', 'resnet') and 0.001 for all others.",
+        "    The initial learning rate; for 'one_cycle' the highest one. 'auto' is 0.01 if\n"
+        "    the network normalizes each layer over the batch ('simple' with\n"
+        "    ``batch_norm``, 'googlenet', 'resnet'), otherwise 0.001.",
     )
 )
 
