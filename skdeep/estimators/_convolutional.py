@@ -198,8 +198,8 @@ _IMAGE_TRAINING_DOC = (
         "learning_rate_init : float, default='auto'\n"
         "    The initial learning rate; for 'one_cycle' the highest one.",
         "learning_rate_init : float or 'auto', default='auto'\n"
-        "    The initial learning rate; for 'one_cycle' the highest one. 'auto' is 0.01\n"
-        "    if the network normalizes each layer over the batch ('simple' with\n"
+        "    The initial learning rate; for 'one_cycle' the highest one. "
+        "'auto' is 0.01\n    if the network normalizes each layer over the batch ('simple' with\n"
         "    ``batch_norm``, 'googlenet', 'resnet'), otherwise 0.001.",
     )
 )
