@@ -194,12 +194,11 @@ _IMAGE_TRAINING_DOC = (
         "'auto' is ``min(200, n_samples)``",
         "'auto' is a fortieth of the\n    samples, but at least 16 and at most 64",
     )
+    .replace("learning_rate_init : float, ", "learning_rate_init : float or 'auto', ")
     .replace(
-        "learning_rate_init : float, default='auto'\n"
-        "    The initial learning rate; for 'one_cycle' the highest one.",
-        "learning_rate_init : float or 'auto', default='auto'\n"
-        "    The initial learning rate; for 'one_cycle' the highest one. "
-        "'auto' is 0.01\n    if the network normalizes each layer over the batch ('simple' with\n"
+        "for 'one_cycle' the highest one.",
+        "for 'one_cycle' the highest one. 'auto' is\n"
+        "    0.01 if the network normalizes each layer over the batch ('simple' with\n"
         "    ``batch_norm``, 'googlenet', 'resnet'), otherwise 0.001.",
     )
 )
