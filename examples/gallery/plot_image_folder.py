@@ -41,7 +41,7 @@ from skdeep.datasets import load_images
 
 paths, labels = load_images(folder.name)
 print(len(paths), "files, such as", Path(paths[0]).relative_to(folder.name))
-print("classes:", ", ".join(np.unique(labels)))
+print("classes:", ", ".join(np.unique(labels)[:3]), "and so on")
 
 # %%
 # Fit and score

@@ -134,8 +134,8 @@ memory_budget : float, default=2**30
 augment : str, list of str or callable, default=None
     Random changes of the images of each training batch: 'shift', 'flip', 'crop',
     'rotate', 'cutout', 'mixup' and 'brightness', one or several of them. 'auto' chooses
-    what usually helps: for gray images, shift, rotate and crop; for color images, flip,
-    shift and cutout; for signals, shift and brightness; for volumes, shift and flip. A
+    what usually helps: for gray images, shift, rotate and crop; for color images, flip
+    and shift; for signals, shift and brightness; for volumes, shift and flip. A
     callable takes a batch, a scaled tensor (n_samples, channels, height, width), and
     returns one of the same shape.
 tta : {'flip', 'shift'}, default=None
