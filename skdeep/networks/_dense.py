@@ -50,7 +50,7 @@ class Dropout(nn.Module):
         factors = torch.empty_like(like)
         n_values = factors.numel()
         if like.device.type != "cpu" or n_values < _FEW_VALUES:
-            return factors.bernoulli_(keep, generator=self.generator) / keep
+            return factors.bernoulli_(keep, generator=self.generator).div_(keep)
         # Comparing random bits takes a third of the time of ``bernoulli_``, which is
         # a tenth of that of a convolutional network. 16 bits round p to 1 / 65536.
         bits = torch.empty(-(-n_values // 4), dtype=torch.int64)
