@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from skdeep.training._batches import Batch
+from skdeep.training._batches import Batch, LossTally
 from skdeep.training._flat import FlatOptimizer, FlatParameters, make_flat_optimizer
 from skdeep.training._learner import Learner
 from skdeep.training._protocols import (
@@ -199,6 +199,9 @@ class DenseLearner(Learner):
 
     The objective must be ``Supervised``.
     """
+
+    def _new_tally(self) -> LossTally:
+        return LossTally()
 
     def _prepare_parameters(self) -> None:
         self.flat = FlatParameters(self.module)

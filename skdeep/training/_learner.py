@@ -68,7 +68,7 @@ class Learner:
         self.on_gradient: Callable[[Learner], None] | None = None
         #: Whether callbacks may unfreeze parameters.
         self.may_unfreeze = False
-        self.tally = LossTally()
+        self.tally = self._new_tally()
         self.optimizer: Any = None
         self._networks: Mapping[str, Callable[..., Any]] = {name: module}
 
@@ -106,6 +106,9 @@ class Learner:
             self.average = MovingAverage(
                 self._averaged_tensors(), self.options.weight_averaging
             )
+
+    def _new_tally(self) -> LossTally:
+        return LossTally(joins=True)
 
     def _make_optimizer(self) -> Any:
         return make_optimizer(self.options, self.parameters)
@@ -220,7 +223,7 @@ class Learner:
 
     def end_epoch(self) -> float:
         """Return the mean loss of the epoch, and reset it."""
-        loss, self.tally = self.tally.mean(), LossTally()
+        loss, self.tally = self.tally.mean(), self._new_tally()
         return loss
 
     # -- states ------------------------------------------------------------------------
