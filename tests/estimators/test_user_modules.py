@@ -572,3 +572,17 @@ def test_coefs_can_be_set():
     np.testing.assert_allclose(first.decision_function(X), logit[:, 0])
     with pytest.raises(ValueError, match=r"coefs_ must be arrays of shapes"):
         first.coefs_ = first.coefs_[:1]
+
+
+def test_training_loss_is_the_mean_over_many_rows():
+    # More rows than the losses that training joins in one tensor.
+    X = np.random.default_rng(0).normal(size=(150_001, 2)).astype(np.float32)
+    y = (X[:, 0] * np.linspace(0, 2, len(X))).astype(np.float32)
+    model = ModuleRegressor(
+        nn.Linear, max_iter=1, learning_rate_init=1e-12, alpha=0, random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.set_params(batch_size=1000).fit(X, y)
+    expected = np.mean((model.predict(X) - y) ** 2, dtype=np.float64) / 2
+    assert model.loss_ == pytest.approx(expected, rel=1e-5)
