@@ -209,6 +209,9 @@ def _check_sqlite(url: str) -> None:
     path = _sqlite_file(url)
     if path is None:
         return
+    # Optuna imports its tables when it first opens a database, so not at the top.
+    from optuna.storages._rdb.models import BaseModel
+
     with contextlib.suppress(OSError), open(path, "rb") as file:
         # SQLite takes a file of one byte to be empty, and would overwrite it.
         if file.read(len(SQLITE_HEADER)) not in (b"", SQLITE_HEADER):
@@ -226,7 +229,7 @@ def _check_sqlite(url: str) -> None:
     if found != "ok":
         raise _sqlite_corruption_error(url, path, " ".join(found.split()))
     tables = {name for (name,) in names}
-    missing = set(optuna.storages._rdb.models.BaseModel.metadata.tables) - tables
+    missing = set(BaseModel.metadata.tables) - tables
     # Optuna creates "alembic_version" last. Without it, creation was interrupted and
     # Optuna completes it.
     if missing and "alembic_version" in tables:
