@@ -226,6 +226,7 @@ def measure_shakespeare(options):
 
 # -- speed -----------------------------------------------------------------------------
 
+HIDDEN, EMBEDDED, BATCH, RATE = 128, 64, 64, 0.005  # those of the default network
 N_SPECIAL, END = 3, 2  # padding, unknown, end
 POOL = 30  # batches whose rows are sorted by length before they are cut
 
@@ -246,64 +247,67 @@ def reverse(x, lengths):
     return x.gather(1, source[:, :, None].expand_as(x))
 
 
+def make_lstm(n_inputs):
+    return nn.ModuleList([nn.LSTM(n_inputs, HIDDEN, batch_first=True)])
+
+
 class Loop(nn.Module):
     """The default network, in plain torch: it reads both ways and pays attention."""
 
-    def __init__(self, n_source, n_target, hidden_size, widths):
+    def __init__(self, n_source, n_target):
         super().__init__()
-        self.embed_source = nn.Embedding(n_source, widths[0])
-        self.embed_target = nn.Embedding(n_target, widths[1])
-        self.forwards = nn.LSTM(widths[0], hidden_size, batch_first=True)
-        self.backwards = nn.LSTM(widths[0], hidden_size, batch_first=True)
-        self.bridges = nn.ModuleList(
-            nn.Linear(2 * hidden_size, hidden_size) for _ in range(2)
-        )
-        self.decoder = nn.LSTM(widths[1], hidden_size, batch_first=True)
-        self.query = nn.Linear(hidden_size, 2 * hidden_size, bias=False)
-        self.combine = nn.Linear(3 * hidden_size, hidden_size)
-        self.head = nn.Linear(hidden_size, n_target)
+        width = 2 * HIDDEN
+        self.source_embedding = nn.Embedding(n_source, EMBEDDED)
+        self.target_embedding = nn.Embedding(n_target, EMBEDDED)
+        self.forwards, self.backwards = make_lstm(EMBEDDED), make_lstm(EMBEDDED)
+        self.bridge = nn.Linear(width, 2 * HIDDEN)
+        self.decoder = make_lstm(EMBEDDED)
+        self.key = nn.Linear(width, HIDDEN, bias=False)
+        self.combine = nn.Linear(HIDDEN + width, HIDDEN)
+        self.head = nn.Linear(HIDDEN, n_target)
 
     def encode(self, x, lengths):
-        """Return the outputs (n, T, 2 h), where there is padding, and the state."""
-        x = self.embed_source(x)
-        ahead, ends = self.forwards(x)[0], lengths - 1
-        back = self.backwards(reverse(x, lengths))[0]
+        """Return the outputs (n, T, 2 h), and the state at the end of each sequence."""
+        x = self.source_embedding(x)
+        ahead, ends = self.forwards[0](x)[0], lengths - 1
+        back = self.backwards[0](reverse(x, lengths))[0]
         rows = torch.arange(len(x))
         last = torch.cat([ahead[rows, ends], back[rows, ends]], dim=1)
-        state = tuple(torch.tanh(bridge(last))[None] for bridge in self.bridges)
-        memory = torch.cat([ahead, reverse(back, lengths)], dim=2)
-        is_padding = torch.arange(x.shape[1]) >= lengths[:, None]
-        return memory, is_padding, state
+        state = torch.tanh(self.bridge(last))[None].chunk(2, dim=2)
+        return torch.cat([ahead, reverse(back, lengths)], dim=2), state
 
     def forward(self, x, lengths, previous):
-        memory, is_padding, state = self.encode(x, lengths)
-        outputs = self.decoder(self.embed_target(previous), state)[0]
-        scores = self.query(outputs) @ memory.transpose(1, 2)
+        memory, state = self.encode(x, lengths)
+        state = tuple(part.contiguous() for part in state)
+        h = self.decoder[0](self.target_embedding(previous), state)[0]
+        is_padding = torch.arange(x.shape[1]) >= lengths[:, None]
+        scores = h @ self.key(memory).mT
         scores = scores.masked_fill(is_padding[:, None], -torch.inf)
-        read = scores.softmax(2) @ memory
-        return self.head(torch.tanh(self.combine(torch.cat([outputs, read], dim=2))))
+        context = scores.softmax(2) @ memory
+        return self.head(torch.tanh(self.combine(torch.cat([h, context], dim=2))))
 
 
-def draw_batches(lengths, batch_size):
+def draw_batches(lengths):
     """Return the rows of the batches of an epoch, each of sequences alike in length."""
     batches = []
-    for pool in torch.randperm(len(lengths)).split(POOL * batch_size):
-        batches += pool[lengths[pool].argsort()].split(batch_size)
+    for pool in torch.randperm(len(lengths)).split(POOL * BATCH):
+        batches += pool[lengths[pool].argsort()].split(BATCH)
     return [batches[i] for i in torch.randperm(len(batches))]
 
 
-def fit_loop(X, y, epochs, network, batch_size, rate):
+def fit_loop(X, y, epochs):
     """Train in plain torch: by teacher forcing, with clipped gradients, one cycle."""
     (x, lengths), (y, target_lengths) = encode(X), encode(y)
+    network = Loop(int(x.max()) + 1, int(y.max()) + 1)
     previous = F.pad(y[:, :-1], (1, 0), value=END)
     mean_length = target_lengths.float().mean()
-    optimizer = torch.optim.Adam(network.parameters(), lr=rate, fused=True)
-    n_steps = epochs * -(-len(x) // batch_size)
+    optimizer = torch.optim.Adam(network.parameters(), lr=RATE, fused=True)
+    n_steps = epochs * -(-len(x) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, rate, total_steps=n_steps + 1, cycle_momentum=False
+        optimizer, RATE, total_steps=n_steps + 1, cycle_momentum=False
     )
     for _ in range(epochs):
-        for rows in draw_batches(lengths, batch_size):
+        for rows in draw_batches(lengths):
             n_in, n_out = int(lengths[rows].max()), int(target_lengths[rows].max())
             raw = network(x[rows, :n_in], lengths[rows], previous[rows, :n_out])
             target = y[rows, :n_out].flatten()
@@ -323,12 +327,6 @@ def fit_skdeep(X, y, epochs):
     return model.fit(X, y)
 
 
-def make_loop(model):
-    """Return the network of a fitted Seq2Seq in plain torch, with its own weights."""
-    arrays = model.module_.state_dict()
-    raise NotImplementedError(arrays.keys())
-
-
 def predict_singly(model, X):
     return [model.predict([x])[0] for x in X]
 
@@ -336,9 +334,7 @@ def predict_singly(model, X):
 def measure_speed(options):
     n_rows, few, many = min(10_000, options.rows), 1, 4
     X, y = sequence_data.make_dates(n_rows)
-    model = fit_skdeep(X, y, 1)
-    loop = {"network": make_loop(model), "batch_size": BATCH, "rate": RATE}
-    peers = {"torch loop": partial(fit_loop, **loop), "skdeep": fit_skdeep}
+    peers = {"torch loop": fit_loop, "skdeep": fit_skdeep}
     fits = {
         (who, epochs): partial(fit, X, y, epochs)
         for epochs in (few, many)
@@ -349,7 +345,7 @@ def measure_speed(options):
     epoch = {who: (taken[who, many] - taken[who, few]) / (many - few) for who in peers}
     for who, seconds in epoch.items():
         print(f"{who:<24}{seconds:>10.3f}{seconds / epoch['torch loop']:>10.3f}")
-    X = X[:1_000]
+    model, X = fit_skdeep(X, y, 1), X[:1_000]
     calls = {
         "one call": partial(model.predict, X),
         "a call for each": partial(predict_singly, model, X),
