@@ -1,0 +1,283 @@
+"""Networks that write sequences: an encoder reads the input, a decoder writes."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from scipy.stats import loguniform
+from sklearn.base import (
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from skdeep._input_checks import check_flag
+from skdeep._messages import first_line
+from skdeep.estimators._base import BaseNetwork, is_stochastic
+from skdeep.estimators._calls import explaining_arguments
+from skdeep.estimators._parameters import (
+    FITTED_DOC,
+    TRAINING_CONSTRAINTS,
+    TRAINING_DOC,
+    adapted,
+    documented,
+)
+from skdeep.estimators._validation import check_training_weight
+from skdeep.networks import CELLS
+
+_LEVELS = ("auto", "char", "word", "token")
+
+_NETWORK_CONSTRAINTS: dict = {
+    "hidden_size": [Interval(Integral, 1, None, closed="left")],
+    "cell": [StrOptions(set(CELLS))],
+    "attention": ["boolean"],
+    "num_layers": [Interval(Integral, 1, None, closed="left")],
+    "bidirectional": ["boolean"],
+    "embedding_dim": [
+        StrOptions({"auto"}),
+        Interval(Integral, 1, None, closed="left"),
+    ],
+    "level": [StrOptions(set(_LEVELS)), tuple, list],
+    "beam_width": [Interval(Integral, 1, None, closed="left")],
+    "max_length": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "scheduled_sampling": [Interval(Real, 0, 1, closed="both")],
+    "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+}
+
+_TRAINING_DEFAULTS: dict = dict(
+    learning_rate="one_cycle",
+    learning_rate_init=0.005,
+    max_iter=30,
+    max_grad_norm=1.0,
+)
+_LARGEST_BATCH = 64
+_TRAINING_DOC = adapted(TRAINING_DOC, **_TRAINING_DEFAULTS).replace(
+    "'auto' is ``min(200, n_samples)``",
+    f"'auto' is\n    ``min({_LARGEST_BATCH}, n_samples)``",
+)
+# Wider vectors of tokens rarely help, and slow the training down.
+_LARGEST_EMBEDDING = 64
+
+
+@documented(training=_TRAINING_DOC, fitted=FITTED_DOC)
+class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
+    """Encoder and decoder: reads a sequence, or a row, and writes a sequence.
+
+    X and y hold *tokens* or *numbers*:
+
+    - tokens: a list (or 1-D array) of strings, or a list of lists of tokens;
+    - numbers: sequences (n_samples, n_timesteps, n_features), or a list of 1-D or 2-D
+      arrays of different lengths. Rows of NaN at the end of a sequence are padding.
+
+    X may also hold plain *rows* (n_samples, n_features), for example the features of
+    images. y may be 1-D or 2-D: a step of one number, or steps of one number each.
+
+    :meth:`predict` returns the kind of y that was passed to :meth:`fit`.
+
+    Parameters
+    ----------
+    hidden_size : int, default=128
+        Number of units of each layer, in each direction.
+    cell : {'lstm', 'gru', 'rnn'}, default='lstm'
+        Type of the layers: long short-term memory, gated recurrent units, or plain tanh
+        units.
+    attention : bool, default=True
+        Whether each step of the decoder looks at all steps of the encoder. Otherwise
+        all that the decoder knows of X is the last state of the encoder. Rows have no
+        steps to look at, so it has no effect on them.
+    num_layers : int, default=1
+        Number of layers of the encoder and of the decoder.
+    bidirectional : bool, default=True
+        Whether the encoder also reads from the end to the beginning.
+    embedding_dim : int or 'auto', default='auto'
+        Length of the learned vector of each token; 'auto' is ``hidden_size``, but at
+        most 64.
+    level : {'auto', 'char', 'word', 'token'} or pair of them, default='auto'
+        What a token is; a pair is for X and y. 'char': a character of a string.
+        'word': a word or punctuation mark of a string. 'token': an item of a list or of
+        a row of an integer array, also if it is a number. 'auto' reads strings by
+        character and lists of strings as tokens; other lists and arrays hold numbers.
+    beam_width : int, default=1
+        Number of sequences that ``predict`` follows at a time (beam search), for
+        tokens. 1 takes the most probable token of each step. It may be changed after
+        ``fit``.
+    max_length : int or 'auto', default='auto'
+        Maximum number of steps that ``predict`` writes. 'auto' is twice the longest y
+        in ``fit``, and longer, in proportion, for sequences longer than any X in
+        ``fit``. Sequences of numbers that all have one length in ``fit`` always get
+        this length. It may be changed after ``fit``.
+    dropout : float, default=0.0
+        Share of values set to zero in each training step: of embedded tokens, between
+        layers, and before the output.
+    scheduled_sampling : float, default=0.0
+        Probability, in the last epoch, with which the decoder is trained on what it has
+        written itself instead of the step of y. It grows linearly from 0 in the first
+        epoch. 0 is plain teacher forcing.
+    label_smoothing : float, default=0.0
+        Share of each token of y spread evenly over the vocabulary.
+    {training}
+
+    Attributes
+    ----------
+    vocabulary_ : list or None
+        The tokens of X, the most frequent first. None if X holds numbers.
+    target_vocabulary_ : list or None
+        The tokens of y, the most frequent first. None if y holds numbers.
+    {fitted}
+
+    See Also
+    --------
+    LSTMClassifier : A class for each sequence, or for each of its steps.
+    LSTMForecaster : Forecasts of time series.
+
+    Notes
+    -----
+    A recurrent network, the encoder, reads X: its last state starts the decoder, a
+    second recurrent network (Sutskever et al., 2014). Rows are read by a dense layer
+    instead. The decoder writes one step at a time and reads each step that it has
+    written, until it writes the end token. With attention, it also reads the mean of
+    the encoder's outputs, weighted by how well each fits its own state (Bahdanau et
+    al., 2015; the product of Luong et al., 2015, without feeding it back into the
+    recurrent layer).
+
+    In training the decoder reads the steps of y instead of its own (teacher forcing).
+    ``scheduled_sampling`` replaces some of them by what it would have written (Bengio
+    et al., 2015), found in a first pass over the whole sequence (Mihaylova and Martins,
+    2019). Tokens are trained on the cross entropy, numbers, which are standardized, on
+    the squared error. The loss is the sum over the steps of a sequence, divided by the
+    mean length of the training sequences. For numbers of different lengths the network
+    also learns which step is the last.
+
+    The vocabularies hold the tokens of the training rows, without validation rows. In
+    ``predict``, other tokens of X are unknown: their vector is zero.
+
+    References
+    ----------
+    Sutskever, Vinyals & Le (2014). "Sequence to sequence learning with neural
+    networks." NeurIPS.
+
+    Bahdanau, Cho & Bengio (2015). "Neural machine translation by jointly learning to
+    align and translate." ICLR.
+
+    Luong, Pham & Manning (2015). "Effective approaches to attention-based neural
+    machine translation." EMNLP.
+
+    Bengio, Vinyals, Jaitly & Shazeer (2015). "Scheduled sampling for sequence
+    prediction with recurrent neural networks." NeurIPS.
+
+    Mihaylova & Martins (2019). "Scheduled sampling for transformers." ACL Student
+    Research Workshop.
+
+    Examples
+    --------
+    >>> from skdeep import Seq2Seq
+    >>> X = ["ab", "ba", "aab", "bba", "abb", "baa"]
+    >>> y = ["AB", "BA", "AAB", "BBA", "ABB", "BAA"]
+    >>> model = Seq2Seq(16, max_iter=60, learning_rate_init=0.02, random_state=0)
+    >>> model.fit(X, y).predict(["bab"])
+    array(['BAB'], dtype=object)
+    """
+
+    _parameter_constraints: dict = {**TRAINING_CONSTRAINTS, **_NETWORK_CONSTRAINTS}
+
+    # Not a parameter: it follows from the kind of y.
+    loss = None
+
+    def __init__(
+        self,
+        hidden_size=128,
+        *,
+        cell="lstm",
+        attention=True,
+        num_layers=1,
+        bidirectional=True,
+        embedding_dim="auto",
+        level="auto",
+        beam_width=1,
+        max_length="auto",
+        dropout=0.0,
+        scheduled_sampling=0.0,
+        label_smoothing=0.0,
+        solver="adam",
+        solver_params=None,
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="one_cycle",
+        learning_rate_init=0.005,
+        power_t=0.5,
+        max_iter=30,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        validation_split="random",
+        validation_gap=0,
+        max_grad_norm=1.0,
+        accumulate=1,
+        weight_averaging=0.0,
+        callbacks=None,
+        device="auto",
+        dtype=None,
+        precision=None,
+        compile=False,
+    ):
+        self.hidden_size = hidden_size
+        self.cell = cell
+        self.attention = attention
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.embedding_dim = embedding_dim
+        self.level = level
+        self.beam_width = beam_width
+        self.max_length = max_length
+        self.dropout = dropout
+        self.scheduled_sampling = scheduled_sampling
+        self.label_smoothing = label_smoothing
+        self.solver = solver
+        self.solver_params = solver_params
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.validation_split = validation_split
+        self.validation_gap = validation_gap
+        self.max_grad_norm = max_grad_norm
+        self.accumulate = accumulate
+        self.weight_averaging = weight_averaging
+        self.callbacks = callbacks
+        self.device = device
+        self.dtype = dtype
+        self.precision = precision
+        self.compile = compile
