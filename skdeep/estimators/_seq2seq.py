@@ -281,3 +281,249 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         self.dtype = dtype
         self.precision = precision
         self.compile = compile
+
+    # -- the methods of scikit-learn ---------------------------------------------------
+
+    @explaining_arguments
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None, X_val=None, y_val=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like or list of length n_samples
+            Tokens, sequences of numbers, or rows, as described for the class.
+        y : array-like or list of length n_samples
+            Sequences of tokens or of numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights. A row of weight 0 is ignored.
+        X_val : array-like or list, default=None
+            Validation rows, scored after every epoch. With ``early_stopping`` they
+            replace the training rows that would be set aside.
+        y_val : array-like or list, default=None
+            Their targets.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the data are invalid, with the argument and the value found; or if
+            training diverges.
+
+        Examples
+        --------
+        Pairs of words, read by word:
+
+        >>> from skdeep import Seq2Seq
+        >>> X, y = ["good day", "good night"], ["guten Tag", "gute Nacht"]
+        >>> model = Seq2Seq(8, level="word", max_iter=2, random_state=0)
+        >>> model.fit(X, y).target_vocabulary_
+        ['Nacht', 'Tag', 'gute', 'guten']
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val)
+
+    @available_if(is_stochastic)
+    @explaining_arguments
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Train for one epoch on these rows.
+
+        The first call decides the vocabularies, the scale of numbers and the kinds of X
+        and y.
+
+        Parameters
+        ----------
+        X : array-like or list of length n_samples
+            Tokens, sequences of numbers, or rows, as described for the class.
+        y : array-like or list of length n_samples
+            Sequences of tokens or of numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Examples
+        --------
+        >>> from skdeep import Seq2Seq
+        >>> X, y = ["ab", "ba"], ["AB", "BA"]
+        >>> model = Seq2Seq(8, random_state=0)
+        >>> for _ in range(3):
+        ...     model = model.partial_fit(X, y)
+        >>> model.t_
+        6
+        """
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    @explaining_arguments
+    def predict(self, X, return_log_proba=False):
+        """Write a sequence for each row of X.
+
+        Parameters
+        ----------
+        X : array-like or list of length n_samples
+            Tokens, sequences of numbers, or rows, as in :meth:`fit`. Strings and lists
+            may be empty here.
+        return_log_proba : bool, default=False
+            Whether to return the log-probabilities too; needs y of tokens.
+
+        Returns
+        -------
+        y : ndarray or list
+            The kind of y in :meth:`fit`: an array of strings (dtype object), a list of
+            lists of tokens, an array of numbers with as many axes, or a list of arrays
+            if their lengths differ.
+        log_proba : ndarray of shape (n_samples,)
+            The logarithm of the probability of each sequence: the sum over its tokens
+            and, unless it was cut at ``max_length``, the end token. Only with
+            ``return_log_proba=True``.
+
+        Raises
+        ------
+        ValueError
+            If ``beam_width`` is larger than the vocabulary of y, or if
+            ``return_log_proba=True`` and y holds numbers.
+
+        Examples
+        --------
+        >>> from skdeep import Seq2Seq
+        >>> model = Seq2Seq(8, max_iter=2, random_state=0).fit(["ab", "b"], ["A", "B"])
+        >>> y, log_proba = model.predict(["a", "b", ""], return_log_proba=True)
+        >>> y.shape, log_proba.shape
+        ((3,), (3,))
+        """
+        check_is_fitted(self)
+        return_log_proba = check_flag(return_log_proba, "return_log_proba")
+        if return_log_proba and not self._targets.is_tokens:
+            raise ValueError(
+                "return_log_proba=True needs y of tokens, but the y of fit holds "
+                "numbers, which have no probabilities."
+            )
+        written = self._write(self._checked_rows(X))
+        y = self._decoded(written)
+        return (y, self._as_array(written.log_proba)) if return_log_proba else y
+
+    @explaining_arguments
+    def attention_weights(self, X):
+        """Return how much each step written looks at each step of X.
+
+        Parameters
+        ----------
+        X : list of length n_samples, or array-like of 3 axes
+            Tokens or sequences of numbers, as in :meth:`fit`.
+
+        Returns
+        -------
+        weights : list of ndarray of shape (n_steps_out, n_steps_in)
+            A row for each step of the prediction, which sums to 1. For tokens of X the
+            last column is the end token, which the encoder reads, too; for tokens of y
+            the last row is the end token, unless the sequence was cut at
+            ``max_length``.
+
+        Raises
+        ------
+        ValueError
+            If the estimator was fitted with ``attention=False``, or to plain rows.
+
+        See Also
+        --------
+        skdeep.inspection.AttentionDisplay : Draws them.
+
+        Examples
+        --------
+        >>> from skdeep import Seq2Seq
+        >>> X, y = ["abc", "b"], ["ABC", "B"]
+        >>> model = Seq2Seq(8, max_iter=2, random_state=0).fit(X, y)
+        >>> [weights.shape[1] for weights in model.attention_weights(X)]
+        [4, 2]
+        """
+        check_is_fitted(self)
+        if not self._trained.config["attention"]:
+            raise ValueError(
+                "attention_weights needs an estimator fitted with attention=True to "
+                "sequences; plain rows have no steps to look at."
+            )
+        return self._attention_of(self._checked_rows(X))
+
+    @explaining_arguments
+    def score(self, X, y, sample_weight=None):
+        """Return the share of exactly right sequences, or R² for numbers.
+
+        Tokens are compared as sequences of tokens. For numbers, the network writes as
+        many steps as y has, and R² is that of all steps and features.
+
+        Parameters
+        ----------
+        X : array-like or list of length n_samples
+            Tokens, sequences of numbers, or rows, as in :meth:`fit`.
+        y : array-like or list of length n_samples
+            The true sequences.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        score : float
+            The share of right sequences, or R².
+
+        See Also
+        --------
+        skdeep.metrics.token_error_rate : Counts wrong tokens.
+
+        Examples
+        --------
+        >>> from skdeep import Seq2Seq
+        >>> X, y = ["ab", "b"], ["AB", "B"]
+        >>> model = Seq2Seq(16, max_iter=60, learning_rate_init=0.02, random_state=0)
+        >>> model.fit(X, y).score(X, y)
+        1.0
+        """
+        check_is_fitted(self)
+        dtype = (np.float64, np.float32)
+        table, y, _ = self._check(X, y, dtype=dtype, schema=self._schema)
+        weight = check_training_weight(sample_weight, table)
+        return self._score_of(table, self._targets.encode(y), weight)
+
+    @explaining_arguments
+    def transform(self, X):
+        """Return the last state of the encoder.
+
+        Rows that are similar to the network have similar states.
+
+        Parameters
+        ----------
+        X : array-like or list of length n_samples
+            Tokens, sequences of numbers, or rows, as in :meth:`fit`.
+
+        Returns
+        -------
+        states : ndarray of shape (n_samples, n_values)
+            The state of the last layer, ``hidden_size`` values, and twice as many if
+            ``bidirectional`` and X holds sequences.
+
+        Examples
+        --------
+        >>> from skdeep import Seq2Seq
+        >>> X, y = ["ab", "b"], ["AB", "B"]
+        >>> model = Seq2Seq(8, max_iter=2, random_state=0).fit(X, y)
+        >>> model.transform(X).shape
+        (2, 16)
+        """
+        check_is_fitted(self)
+        return self._hidden_values(self._checked_rows(X), "states")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        tags.input_tags.sparse = False
+        tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
+        tags.input_tags.three_d_array = True
+        return tags
