@@ -524,6 +524,5 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         tags.target_tags.multi_output = True
         tags.input_tags.sparse = False
         tags.input_tags.string = True
-        tags.input_tags.one_d_array = True
         tags.input_tags.three_d_array = True
         return tags
