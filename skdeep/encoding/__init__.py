@@ -83,11 +83,26 @@ from skdeep.encoding._targets import (
 )
 from skdeep.encoding._time_axis import TimeAxis, learn_time_axis, numbered_rows
 from skdeep.encoding._time_index import Origin, times_of
+from skdeep.encoding._tokens import (
+    END,
+    N_SPECIAL,
+    PADDING,
+    UNKNOWN,
+    TokenEncoder,
+    TokenTable,
+    Vocabulary,
+    join,
+    split,
+)
 from skdeep.encoding._windows import UNSEEN, WindowEncoder, Windows
 
 __all__ = [
     "AUGMENTATIONS",
     "CONTEXTS",
+    "END",
+    "N_SPECIAL",
+    "PADDING",
+    "UNKNOWN",
     "UNSEEN",
     "ArrayEncoder",
     "Arrays",
@@ -120,7 +135,10 @@ __all__ = [
     "TableEncoder",
     "TargetScale",
     "TimeAxis",
+    "TokenEncoder",
+    "TokenTable",
     "ValueTargets",
+    "Vocabulary",
     "WindowEncoder",
     "Windows",
     "as_tensor",
@@ -145,6 +163,7 @@ __all__ = [
     "find_format",
     "float_dtype",
     "is_paths",
+    "join",
     "join_labels",
     "kind_of_labels",
     "known_r2",
@@ -153,6 +172,7 @@ __all__ = [
     "naming",
     "numbered_rows",
     "positive_index",
+    "split",
     "split_columns",
     "tensor_to_numpy",
     "times_of",
