@@ -59,6 +59,13 @@ from skdeep.encoding._numeric_checks import (
     explaining_non_numeric,
 )
 from skdeep.encoding._rows import DenseRows, as_tensor
+from skdeep.encoding._sequence_targets import (
+    NumberTargets,
+    SequenceTarget,
+    TokenTargets,
+    rows_of,
+    sequence_targets,
+)
 from skdeep.encoding._sequences import (
     SequenceEncoder,
     Sequences,
@@ -120,12 +127,14 @@ __all__ = [
     "InputEncoder",
     "ItemEncoder",
     "Items",
+    "NumberTargets",
     "Origin",
     "PeriodicFeatures",
     "PiecewiseFeatures",
     "PlainFeatures",
     "RowContext",
     "SequenceEncoder",
+    "SequenceTarget",
     "Sequences",
     "ShapedClassTargets",
     "ShapedTargets",
@@ -137,6 +146,7 @@ __all__ = [
     "TimeAxis",
     "TokenEncoder",
     "TokenTable",
+    "TokenTargets",
     "ValueTargets",
     "Vocabulary",
     "WindowEncoder",
@@ -172,6 +182,8 @@ __all__ = [
     "naming",
     "numbered_rows",
     "positive_index",
+    "rows_of",
+    "sequence_targets",
     "split",
     "split_columns",
     "tensor_to_numpy",
