@@ -38,6 +38,13 @@ class Sequences(Table):
         return replace(self, numeric=self.numeric[index], lengths=lengths)
 
     @property
+    def steps(self) -> np.ndarray:
+        """Number of steps of each sequence, (n_samples,)."""
+        if self.lengths is not None:
+            return self.lengths
+        return np.full(len(self.numeric), self.numeric.shape[1])
+
+    @property
     def is_padding(self) -> np.ndarray:
         """Which steps are padding, (n_samples, n_timesteps)."""
         n_samples, n_steps = self.numeric.shape[:2]
@@ -59,8 +66,9 @@ class SequenceEncoder:
         self.n_tokens = n_tokens
 
     def fit(self, table: Sequences) -> SequenceEncoder:
-        """Learn the number of features."""
+        """Learn the number of features and the length of the longest sequence."""
         self.n_inputs_ = table.numeric.shape[2]
+        self.longest_ = int(table.steps.max())
         return self
 
     def encode(self, table: Sequences, dtype: torch.dtype, device: torch.device):

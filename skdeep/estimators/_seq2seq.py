@@ -282,6 +282,110 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         self.precision = precision
         self.compile = compile
 
+    # -- fit ---------------------------------------------------------------------------
+
+    def _check(self, X, y="no_validation", *, dtype, schema=None):
+        return check_seq2seq(self, X, y, dtype=dtype, schema=schema)
+
+    def _check_options(self, incremental):
+        super()._check_options(incremental)
+        if self.solver == "lbfgs" and self.scheduled_sampling:
+            raise ValueError(
+                "solver='lbfgs' needs a deterministic loss; scheduled_sampling="
+                f"{self.scheduled_sampling!r} makes it random. Use another solver or "
+                "scheduled_sampling=0."
+            )
+
+    def _make_inputs(self, schema):
+        kinds = {"tokens": TokenEncoder, "rows": InputEncoder}
+        return kinds.get(schema.layout, SequenceEncoder)()
+
+    def _make_targets(self, y, classes):
+        return sequence_targets(y)
+
+    def _known_targets(self, y):
+        return self._targets
+
+    def _plan_network(self, plan, sample, first):
+        if first:
+            # Validation rows have been set aside by now.
+            plan.targets.learn(sample.codes, sample.weight)
+        self._check_beam_width(plan.targets)
+        super()._plan_network(plan, sample, first)
+        plan.fitted["vocabulary_"] = _tokens_of(plan.inputs)
+        plan.fitted["target_vocabulary_"] = _tokens_of(plan.targets)
+
+    def _check_beam_width(self, targets):
+        """Raise if a beam search is impossible."""
+        if not targets.is_tokens and self.beam_width > 1:
+            raise ValueError(
+                f"beam_width={self.beam_width} needs y of tokens, but y holds numbers, "
+                "which have no probabilities. Set beam_width=1."
+            )
+        # Every token, or the end.
+        n_choices = len(targets.vocabulary_.tokens) + 1 if targets.is_tokens else 1
+        if self.beam_width > n_choices:
+            raise ValueError(
+                f"beam_width={self.beam_width} is larger than the vocabulary of y, "
+                f"{n_choices} tokens with the end token. Decrease beam_width."
+            )
+
+    def _make_loss(self, targets):
+        return make_sequence_loss(targets)
+
+    def _n_scores(self, targets, loss):
+        if targets.is_tokens:
+            return targets.vocabulary_.size
+        return targets.n_features + targets.lengths_differ
+
+    def _network_config(self, plan):
+        return {
+            "source": self._source_config(plan),
+            "target": _target_config(plan.targets),
+            "hidden_size": int(self.hidden_size),
+            "cell": self.cell,
+            "num_layers": int(self.num_layers),
+            "bidirectional": bool(self.bidirectional),
+            "attention": bool(self.attention) and plan.schema.layout != "rows",
+            "embedding_dims": (self._embedding_width,) * 2,
+            "dropout": float(self.dropout),
+        }
+
+    def _build(self, config, seed=0):
+        try:
+            return Seq2SeqNetwork(**config)
+        except (RuntimeError, TypeError, OverflowError) as error:
+            # The sizes are valid, so memory is short; torch raises a TypeError for
+            # sizes beyond 64 bits.
+            raise MemoryError(
+                f"Not enough memory for hidden_size={config['hidden_size']}, "
+                f"num_layers={config['num_layers']} and embedding_dim="
+                f"{config['embedding_dims'][0]}: {first_line(error)}"
+            ) from error
+
+    def _initialize(self, network, rng):
+        network.initialize(rng)
+
+    def _work(self, network, batch_size):
+        return batch_size * network.work_per_row
+
+    def _auto_batch_size(self, n_samples):
+        return min(_LARGEST_BATCH, n_samples)
+
+    def _score_is_informative(self, targets, valid):
+        return targets.targets_vary(valid.codes)
+
+    def _search_space(self):
+        return {
+            "hidden_size": [64, 128, 256],
+            "cell": ["lstm", "gru"],
+            "num_layers": [1, 2],
+            "dropout": [0.0, 0.1, 0.2, 0.3, 0.5],
+            "scheduled_sampling": [0.0, 0.25, 0.5],
+            "learning_rate_init": loguniform(1e-3, 2e-2),
+            "batch_size": [32, "auto", 128],
+        }
+
     # -- the methods of scikit-learn ---------------------------------------------------
 
     @explaining_arguments
@@ -526,3 +630,9 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         tags.input_tags.string = True
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _tokens_of(encoder) -> list | None:
+    """Return the vocabulary of an encoder; None if it has none."""
+    vocabulary = getattr(encoder, "vocabulary_", None)
+    return None if vocabulary is None else vocabulary.tokens
