@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from skdeep.networks._seq2seq import END, Memory, Seq2SeqNetwork, select_states, trim
 
@@ -66,10 +66,10 @@ def beam_search(
 ) -> Generated:
     """Search for the most probable sequence.
 
-    At each step the search keeps the ``beam_width`` most probable beginnings; of equally
-    probable ones, those with the lower token id. It returns the most probable finished
-    sequence that it has met, by the log-probability of the whole sequence. Where no
-    beginning has met its end, it returns the most probable, cut.
+    At each step the search keeps the ``beam_width`` most probable beginnings; of
+    equally probable ones, those with the lower token id. It returns the most probable
+    finished sequence that it has met, by the log-probability of the whole sequence.
+    Where no beginning has met its end, it returns the most probable, cut.
 
     Parameters
     ----------
@@ -173,7 +173,8 @@ def attention_weights(
     found: list[Any] = [None] * n_rows
     for rows, chunk in _chunks(network, inputs, outputs.shape[1]):
         previous = shifted(network, outputs[rows])
-        weights = network.attention(*chunk, previous=previous).cpu().numpy()
+        x, lengths = chunk[0], chunk[1] if len(chunk) > 1 else None
+        weights = network.attention(x, lengths, previous).cpu().numpy()
         for i, own in zip(rows.tolist(), weights, strict=True):
             found[i] = own[: n_out[i], : n_in[i]].copy()
     return found
@@ -407,11 +408,11 @@ def _largest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
     Of equal values, the first columns are taken, which ``topk`` does not promise. With
     fewer than k columns, the result is filled with -inf.
     """
-    if values.shape[1] < k:
-        padding = (0, k - values.shape[1])
-        values = torch.nn.functional.pad(values, padding, value=-torch.inf)
+    n_columns = values.shape[1]
+    if n_columns < k:
+        values = nn.functional.pad(values, (0, k - n_columns), value=-torch.inf)
     found, index = values.topk(min(k + 1, values.shape[1]))
     is_tie = (found[:, 1:] == found[:, :-1]) & (found[:, 1:] > -torch.inf)
     if is_tie.any():
         found, index = values.sort(descending=True, stable=True)
-    return found[:, :k], index[:, :k]
+    return found[:, :k], index[:, :k].clamp_max(n_columns - 1)
