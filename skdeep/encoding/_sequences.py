@@ -38,13 +38,6 @@ class Sequences(Table):
         return replace(self, numeric=self.numeric[index], lengths=lengths)
 
     @property
-    def steps(self) -> np.ndarray:
-        """Number of steps of each sequence, (n_samples,)."""
-        if self.lengths is not None:
-            return self.lengths
-        return np.full(len(self.numeric), self.numeric.shape[1])
-
-    @property
     def is_padding(self) -> np.ndarray:
         """Which steps are padding, (n_samples, n_timesteps)."""
         n_samples, n_steps = self.numeric.shape[:2]
@@ -68,7 +61,8 @@ class SequenceEncoder:
     def fit(self, table: Sequences) -> SequenceEncoder:
         """Learn the number of features and the length of the longest sequence."""
         self.n_inputs_ = table.numeric.shape[2]
-        self.longest_ = int(table.steps.max())
+        full = table.numeric.shape[1]
+        self.longest_ = full if table.lengths is None else int(table.lengths.max())
         return self
 
     def encode(self, table: Sequences, dtype: torch.dtype, device: torch.device):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.stats import loguniform
 from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
@@ -15,10 +17,17 @@ from sklearn.base import (
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 
 from skdeep._input_checks import check_flag
 from skdeep._messages import first_line
-from skdeep.estimators._base import BaseNetwork, is_stochastic
+from skdeep.encoding import (
+    InputEncoder,
+    SequenceEncoder,
+    TokenEncoder,
+    sequence_targets,
+)
+from skdeep.estimators._base import BaseNetwork, is_stochastic, too_large
 from skdeep.estimators._calls import explaining_arguments
 from skdeep.estimators._parameters import (
     FITTED_DOC,
@@ -28,7 +37,9 @@ from skdeep.estimators._parameters import (
     documented,
 )
 from skdeep.estimators._validation import check_training_weight
-from skdeep.networks import CELLS
+from skdeep.networks import CELLS, Seq2SeqNetwork
+from skdeep.networks._decoding import attention_weights, beam_search, run_freely
+from skdeep.training import generate, memory_errors
 
 _LEVELS = ("auto", "char", "word", "token")
 
@@ -386,6 +397,55 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
             "batch_size": [32, "auto", 128],
         }
 
+    # -- predict -----------------------------------------------------------------------
+
+    def _write(self, table, n_steps: int | None = None) -> tuple[Tensor, Tensor | None]:
+        """Write sequences: ids and their log-probabilities, or values and None.
+
+        With ``n_steps``, sequences of numbers get as many steps.
+        """
+        targets = self._targets
+        self._check_beam_width(targets)
+        with memory_errors():
+            module, rows = self._encoded(table)
+            if targets.is_tokens:
+                function = functools.partial(beam_search, beam_width=self.beam_width)
+            else:
+                function = functools.partial(run_freely, stops=n_steps is None)
+            limit = self._limit(table) if n_steps is None else n_steps
+            written = generate(
+                function, module, rows, limit, precision=self.precision
+            )
+        values, log_proba = written if targets.is_tokens else (written, None)
+        checked = values[:, 0] if log_proba is None else log_proba
+        if not checked.isfinite().all():
+            raise ValueError(too_large(table))
+        return values.cpu(), None if log_proba is None else log_proba.cpu()
+
+    def _limit(self, table) -> int | Tensor:
+        """Return the maximum number of steps to write, of each row if they differ."""
+        targets, longest = self._targets, getattr(self._inputs, "longest_", None)
+        if not targets.is_tokens and not targets.lengths_differ:
+            return targets.n_steps
+        if self.max_length != "auto":
+            return int(self.max_length)
+        limit = 2 * targets.longest_
+        if longest is None:
+            return limit
+        lengths = table.lengths
+        if lengths is None:
+            lengths = np.full(len(table), table.numeric.shape[1])
+        limits = np.ceil(limit * np.maximum(lengths / longest, 1))
+        return torch.from_numpy(limits.astype(np.int64))
+
+    def _decoded(self, written: Tensor):
+        """Return written sequences in the kind of y."""
+        if self._targets.is_tokens:
+            return self._targets.decode(written)
+        lengths = (~written.isnan().any(-1)).sum(1)
+        written = written[:, : int(lengths.max())]
+        return self._targets.decode(written, lengths, self._dtype)
+
     # -- the methods of scikit-learn ---------------------------------------------------
 
     @explaining_arguments
@@ -509,9 +569,9 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
                 "return_log_proba=True needs y of tokens, but the y of fit holds "
                 "numbers, which have no probabilities."
             )
-        written = self._write(self._checked_rows(X))
-        y = self._decoded(written)
-        return (y, self._as_array(written.log_proba)) if return_log_proba else y
+        ids_or_values, log_proba = self._write(self._checked_rows(X))
+        y = self._decoded(ids_or_values)
+        return (y, self._as_array(log_proba)) if return_log_proba else y
 
     @explaining_arguments
     def attention_weights(self, X):
@@ -553,7 +613,10 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
                 "attention_weights needs an estimator fitted with attention=True to "
                 "sequences; plain rows have no steps to look at."
             )
-        return self._attention_of(self._checked_rows(X))
+        table = self._checked_rows(X)
+        written, _ = self._write(table)
+        module, rows = self._encoded(table)
+        return generate(attention_weights, module, rows, written)
 
     @explaining_arguments
     def score(self, X, y, sample_weight=None):
@@ -592,7 +655,9 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         dtype = (np.float64, np.float32)
         table, y, _ = self._check(X, y, dtype=dtype, schema=self._schema)
         weight = check_training_weight(sample_weight, table)
-        return self._score_of(table, self._targets.encode(y), weight)
+        codes = self._targets.encode(y)
+        n_steps = None if self._targets.is_tokens else codes.shape[1]
+        return self._targets.score(self._write(table, n_steps)[0], codes, weight)
 
     @explaining_arguments
     def transform(self, X):
