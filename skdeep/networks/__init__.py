@@ -9,6 +9,7 @@ from skdeep.networks._dense import DenseNetwork, Dropout
 from skdeep.networks._forecasting import SegmentNetwork
 from skdeep.networks._initialization import WEIGHT_INITS
 from skdeep.networks._recurrent import CELLS, RecurrentNetwork
+from skdeep.networks._seq2seq import Seq2SeqNetwork
 from skdeep.networks._wrappers import AveragedViews, BackboneNetwork, LayerValues
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "LayerValues",
     "RecurrentNetwork",
     "SegmentNetwork",
+    "Seq2SeqNetwork",
 ]

@@ -40,7 +40,7 @@ from skdeep.training._batches import Batch, RowSource, Source
 from skdeep.training._checkpoint import Checkpoint
 from skdeep.training._dense import DenseLearner
 from skdeep.training._device import memory_errors, resolve_device, seeded_generators
-from skdeep.training._inference import call, hidden_values, raw_scores
+from skdeep.training._inference import call, generate, hidden_values, raw_scores
 from skdeep.training._learner import Learner
 from skdeep.training._loop import train, train_together
 from skdeep.training._module_state import ModuleState
@@ -67,6 +67,7 @@ __all__ = [
     "TrainingOptions",
     "TrainingState",
     "call",
+    "generate",
     "hidden_values",
     "make_net",
     "memory_errors",

@@ -230,6 +230,44 @@ def raw_scores(
 
 
 @torch.inference_mode()
+def generate(
+    function: Callable[..., Any],
+    network: Any,
+    rows: InputRows,
+    *arguments: Any,
+    precision: str | None = None,
+) -> Any:
+    """Return what a function generates with a network for encoded rows.
+
+    Parameters
+    ----------
+    function : callable
+        Called with the network, its inputs for all rows, and the arguments. It bounds
+        the memory itself.
+    network : nn.Module
+        In evaluation mode; ``work_per_row`` is its number of multiply-adds of a step.
+    rows : InputRows
+        The rows, encoded by ``encoding``.
+    *arguments : object
+        Further arguments of the function.
+    precision : {"bf16"} or None
+        Precision of the computation.
+    """
+    inputs = rows.take(slice(None))
+    device = first_input(inputs).device
+    work = network.work_per_row * len(rows) // 3
+    is_mixed = precision is not None
+    with threads_for(work, device), _autocast(device, is_mixed):
+        return function(network, inputs, *arguments)
+
+
+def _autocast(device: torch.device, is_enabled: bool) -> contextlib.AbstractContextManager[Any]:
+    if not is_enabled:
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+@torch.inference_mode()
 def hidden_values(network: nn.Module, rows: InputRows, method: str) -> Tensor:
     """Return the result of a method of the network for encoded rows."""
     parts = [
