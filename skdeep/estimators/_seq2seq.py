@@ -36,6 +36,7 @@ from skdeep.estimators._parameters import (
     adapted,
     documented,
 )
+from skdeep.estimators._sequences_out import ROWS, STEPS, check_seq2seq
 from skdeep.estimators._validation import check_training_weight
 from skdeep.networks import CELLS, Seq2SeqNetwork
 from skdeep.networks._decoding import attention_weights, beam_search, run_freely
@@ -308,8 +309,8 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
             )
 
     def _make_inputs(self, schema):
-        kinds = {"tokens": TokenEncoder, "rows": InputEncoder}
-        return kinds.get(schema.layout, SequenceEncoder)()
+        kinds = {ROWS: InputEncoder, STEPS: SequenceEncoder}
+        return kinds.get(schema.layout, TokenEncoder)()
 
     def _make_targets(self, y, classes):
         return sequence_targets(y)
@@ -350,15 +351,19 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         return targets.n_features + targets.lengths_differ
 
     def _network_config(self, plan):
+        width = self.embedding_dim
+        if width == "auto":
+            width = min(self.hidden_size, _LARGEST_EMBEDDING)
+        width = int(width)
         return {
-            "source": self._source_config(plan),
+            "source": _source_config(plan),
             "target": _target_config(plan.targets),
             "hidden_size": int(self.hidden_size),
             "cell": self.cell,
             "num_layers": int(self.num_layers),
             "bidirectional": bool(self.bidirectional),
-            "attention": bool(self.attention) and plan.schema.layout != "rows",
-            "embedding_dims": (self._embedding_width,) * 2,
+            "attention": bool(self.attention) and plan.schema.layout != ROWS,
+            "embedding_dims": (width, width),
             "dropout": float(self.dropout),
         }
 
@@ -695,6 +700,25 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         tags.input_tags.string = True
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _source_config(plan) -> dict:
+    """Return what the encoder reads."""
+    if plan.schema.layout in (ROWS, STEPS):
+        kind = "rows" if plan.schema.layout == ROWS else "numbers"
+        return {"kind": kind, "n_features": plan.inputs.n_inputs_}
+    return {"kind": "tokens", "n_tokens": plan.inputs.vocabulary_.size}
+
+
+def _target_config(targets) -> dict:
+    """Return what the decoder writes."""
+    if targets.is_tokens:
+        return {"kind": "tokens", "n_tokens": targets.vocabulary_.size}
+    return {
+        "kind": "numbers",
+        "n_features": targets.n_features,
+        "has_end": targets.lengths_differ,
+    }
 
 
 def _tokens_of(encoder) -> list | None:
