@@ -38,9 +38,21 @@ from skdeep.estimators._parameters import (
 )
 from skdeep.estimators._sequences_out import ROWS, STEPS, check_seq2seq
 from skdeep.estimators._validation import check_training_weight
-from skdeep.networks import CELLS, Seq2SeqNetwork
-from skdeep.networks._decoding import attention_weights, beam_search, run_freely
-from skdeep.training import generate, memory_errors
+from skdeep.losses import NumberLoss, TokenLoss
+from skdeep.networks import (
+    CELLS,
+    Seq2SeqNetwork,
+    attention_weights,
+    beam_search,
+    greedy,
+    run_freely,
+)
+from skdeep.training import (
+    SequenceObjective,
+    SequenceSource,
+    generate,
+    memory_errors,
+)
 
 _LEVELS = ("auto", "char", "word", "token")
 
@@ -343,7 +355,37 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
             )
 
     def _make_loss(self, targets):
-        return make_sequence_loss(targets)
+        if targets.is_tokens:
+            return TokenLoss(targets.mean_length_, float(self.label_smoothing))
+        return NumberLoss(targets.mean_length_, targets.lengths_differ)
+
+    def _objective(self, plan, generator):
+        return SequenceObjective(
+            plan.loss,
+            plan.n_scores,
+            self.precision,
+            generator=generator,
+            scheduled_sampling=float(self.scheduled_sampling),
+            generate=_write_tokens if plan.targets.is_tokens else _write_numbers,
+        )
+
+    def _task(self, plan, sample, valid, *arguments):
+        task = super()._task(plan, sample, valid, *arguments)
+        task.train = SequenceSource(task.train, plan.loss.start)
+        if valid is not None:
+            task.valid = SequenceSource(task.valid, plan.loss.start)
+            # Of sequences that were written, not of raw scores.
+            task.score = lambda written: plan.targets.score(
+                written, valid.codes, valid.weight
+            )
+        task.learner.objective.follow(task)
+        return task
+
+    def _decode(self, targets, loss, raw):
+        return loss.predict(raw)
+
+    def _probabilities(self, targets, loss, raw):
+        return torch.softmax(raw, -1) if targets.is_tokens else raw
 
     def _n_scores(self, targets, loss):
         if targets.is_tokens:
@@ -700,6 +742,16 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         tags.input_tags.string = True
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _write_tokens(network, inputs, max_length) -> Tensor:
+    """Write the tokens of validation rows."""
+    return greedy(network, inputs, max_length).ids
+
+
+def _write_numbers(network, inputs, max_length) -> Tensor:
+    """Write as many steps of numbers as the longest target of validation rows has."""
+    return run_freely(network, inputs, max_length, stops=False)
 
 
 def _source_config(plan) -> dict:
