@@ -36,10 +36,23 @@ from skdeep.estimators._parameters import (
     adapted,
     documented,
 )
+from skdeep.estimators._sequences_out import ROWS, STEPS, check_seq2seq
 from skdeep.estimators._validation import check_training_weight
-from skdeep.networks import CELLS, Seq2SeqNetwork
-from skdeep.networks._decoding import attention_weights, beam_search, run_freely
-from skdeep.training import generate, memory_errors
+from skdeep.losses import NumberLoss, TokenLoss
+from skdeep.networks import (
+    CELLS,
+    Seq2SeqNetwork,
+    attention_weights,
+    beam_search,
+    greedy,
+    run_freely,
+)
+from skdeep.training import (
+    SequenceObjective,
+    SequenceSource,
+    generate,
+    memory_errors,
+)
 
 _LEVELS = ("auto", "char", "word", "token")
 
@@ -308,8 +321,8 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
             )
 
     def _make_inputs(self, schema):
-        kinds = {"tokens": TokenEncoder, "rows": InputEncoder}
-        return kinds.get(schema.layout, SequenceEncoder)()
+        kinds = {ROWS: InputEncoder, STEPS: SequenceEncoder}
+        return kinds.get(schema.layout, TokenEncoder)()
 
     def _make_targets(self, y, classes):
         return sequence_targets(y)
@@ -342,7 +355,37 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
             )
 
     def _make_loss(self, targets):
-        return make_sequence_loss(targets)
+        if targets.is_tokens:
+            return TokenLoss(targets.mean_length_, float(self.label_smoothing))
+        return NumberLoss(targets.mean_length_, targets.lengths_differ)
+
+    def _objective(self, plan, generator):
+        return SequenceObjective(
+            plan.loss,
+            plan.n_scores,
+            self.precision,
+            generator=generator,
+            scheduled_sampling=float(self.scheduled_sampling),
+            generate=_write_tokens if plan.targets.is_tokens else _write_numbers,
+        )
+
+    def _task(self, plan, sample, valid, *arguments):
+        task = super()._task(plan, sample, valid, *arguments)
+        task.train = SequenceSource(task.train, plan.loss.start)
+        if valid is not None:
+            task.valid = SequenceSource(task.valid, plan.loss.start)
+            # Of sequences that were written, not of raw scores.
+            task.score = lambda written: plan.targets.score(
+                written, valid.codes, valid.weight
+            )
+        task.learner.objective.follow(task)
+        return task
+
+    def _decode(self, targets, loss, raw):
+        return loss.predict(raw)
+
+    def _probabilities(self, targets, loss, raw):
+        return torch.softmax(raw, -1) if targets.is_tokens else raw
 
     def _n_scores(self, targets, loss):
         if targets.is_tokens:
@@ -350,15 +393,19 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         return targets.n_features + targets.lengths_differ
 
     def _network_config(self, plan):
+        width = self.embedding_dim
+        if width == "auto":
+            width = min(self.hidden_size, _LARGEST_EMBEDDING)
+        width = int(width)
         return {
-            "source": self._source_config(plan),
+            "source": _source_config(plan),
             "target": _target_config(plan.targets),
             "hidden_size": int(self.hidden_size),
             "cell": self.cell,
             "num_layers": int(self.num_layers),
             "bidirectional": bool(self.bidirectional),
-            "attention": bool(self.attention) and plan.schema.layout != "rows",
-            "embedding_dims": (self._embedding_width,) * 2,
+            "attention": bool(self.attention) and plan.schema.layout != ROWS,
+            "embedding_dims": (width, width),
             "dropout": float(self.dropout),
         }
 
@@ -695,6 +742,35 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         tags.input_tags.string = True
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _write_tokens(network, inputs, max_length) -> Tensor:
+    """Write the tokens of validation rows."""
+    return greedy(network, inputs, max_length).ids
+
+
+def _write_numbers(network, inputs, max_length) -> Tensor:
+    """Write as many steps of numbers as the longest target of validation rows has."""
+    return run_freely(network, inputs, max_length, stops=False)
+
+
+def _source_config(plan) -> dict:
+    """Return what the encoder reads."""
+    if plan.schema.layout in (ROWS, STEPS):
+        kind = "rows" if plan.schema.layout == ROWS else "numbers"
+        return {"kind": kind, "n_features": plan.inputs.n_inputs_}
+    return {"kind": "tokens", "n_tokens": plan.inputs.vocabulary_.size}
+
+
+def _target_config(targets) -> dict:
+    """Return what the decoder writes."""
+    if targets.is_tokens:
+        return {"kind": "tokens", "n_tokens": targets.vocabulary_.size}
+    return {
+        "kind": "numbers",
+        "n_features": targets.n_features,
+        "has_end": targets.lengths_differ,
+    }
 
 
 def _tokens_of(encoder) -> list | None:
