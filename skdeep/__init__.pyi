@@ -41,9 +41,13 @@ from .inspection import (
 from .metrics import (
     CostCurveDisplay,
     ErrorRatesDisplay,
+    edit_distance,
     expected_cost,
     make_cost_scorer,
+    neg_edit_distance,
+    neg_token_error_rate,
     savings_score,
+    token_error_rate,
 )
 from .model_selection import OptunaSearchCV, PurgedTimeSeriesSplit
 from .preprocessing import SequenceVectorizer, SlidingWindow, TrendFeatures
@@ -78,6 +82,7 @@ __all__ = [
     "__version__",
     "callbacks",
     "datasets",
+    "edit_distance",
     "estimators",
     "expected_cost",
     "inspection",
@@ -89,8 +94,11 @@ __all__ = [
     "make_cost_scorer",
     "metrics",
     "model_selection",
+    "neg_edit_distance",
+    "neg_token_error_rate",
     "networks",
     "preprocessing",
     "savings_score",
+    "token_error_rate",
     "training",
 ]
