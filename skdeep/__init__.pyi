@@ -30,6 +30,7 @@ from .estimators import (
 )
 from .inspection import (
     ActivationDisplay,
+    AttentionDisplay,
     FilterDisplay,
     ForecastDisplay,
     LimeDisplay,
@@ -54,6 +55,7 @@ from .preprocessing import SequenceVectorizer, SlidingWindow, TrendFeatures
 
 __all__ = [
     "ActivationDisplay",
+    "AttentionDisplay",
     "CNNClassifier",
     "CNNRegressor",
     "CostCurveDisplay",
