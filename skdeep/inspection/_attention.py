@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_array
 
 from skdeep._axes import get_axes
-from skdeep._input_checks import check_fitted, check_name, tensor_to_numpy
+from skdeep._input_checks import check_fitted, check_name, naming, tensor_to_numpy
 from skdeep.encoding import split
 from skdeep.inspection._nested import innermost, innermost_input
 from skdeep.inspection._pictures import check_cmap
@@ -16,7 +17,7 @@ _END = "[end]"
 _CELL = 0.24  # width and height of a cell in a new figure, in inches
 _MARGIN = 0.8  # of a new figure around the cells and the tick labels
 _LETTER = 0.08  # of a tick label
-_COLORBAR = 0.15  # width of the color bar
+_COLORBAR, _COLORBAR_MARGIN = 0.15, 0.8  # of the color bar, and with its labels
 _MOST_LETTERS = 14  # of a tick label
 _MOST_LEVEL_LETTERS = 2  # of a tick label that is not rotated
 _LARGEST_FONT, _SMALLEST_FONT = 10.0, 5.0  # of the tick labels, in points
@@ -170,10 +171,10 @@ class AttentionDisplay:
         ImportError
             If matplotlib is not installed.
         TypeError
-            If ``ax`` is not a matplotlib Axes.
+            If ``ax`` is not a matplotlib Axes, or the tokens are not lists.
         ValueError
-            If the weights are not a matrix, or do not have a row for each token of the
-            output and a column for each token of the input.
+            If the weights are not a matrix of non-negative numbers, or do not have a
+            row for each token of the output and a column for each token of the input.
 
         Examples
         --------
@@ -183,9 +184,9 @@ class AttentionDisplay:
         >>> display.colorbar_.ax.get_ylabel()
         'attention'
         """
-        weights = self._checked_weights()
+        weights, source, target = self._checked()
         check_cmap(self, cmap)
-        self.ax_ = get_axes(self, ax, self._figure_size(weights.shape))
+        self.ax_ = get_axes(self, ax, _figure_size(weights.shape, source, target))
         self.figure_ = self.ax_.figure
         # From 0: otherwise a network that looks everywhere alike would seem to choose.
         limits = {"vmin": 0, "vmax": float(weights.max()) or 1.0}
@@ -193,54 +194,28 @@ class AttentionDisplay:
         self.ax_.grid(False)
         self.ax_.set_title(self.estimator_name or "", parse_math=False)
         cell = self._cell_size(weights.shape)
-        self._label_steps(weights.shape, cell)
+        _label_steps(self.ax_, source, target, cell)
         self._draw_colorbar(cell * weights.shape[1])
         return self
 
-    def _checked_weights(self) -> np.ndarray:
-        weights = np.asarray(tensor_to_numpy(self.weights, "weights"))
-        if weights.ndim != 2 or 0 in weights.shape or weights.dtype.kind not in "biuf":
-            raise ValueError(
-                "weights must be a matrix of numbers, (n_steps_out, n_steps_in), got "
-                f"shape {weights.shape} and dtype {weights.dtype}."
-            )
-        for name, axis in (("target", 0), ("source", 1)):
-            tokens = getattr(self, name)
-            if tokens is not None and len(tokens) != weights.shape[axis]:
-                raise ValueError(
-                    f"{name} must hold a token for each of the {weights.shape[axis]} "
-                    f"{('rows', 'columns')[axis]} of weights, got {len(tokens)}."
-                )
-        return weights
-
-    def _figure_size(self, shape: tuple[int, int]) -> tuple[float, float]:
-        """Return the width and height of a new figure in inches."""
-        n_rows, n_columns = shape
-        left, top = (
-            _LETTER * max((len(_label(token)) for token in tokens or ()), default=2)
-            for tokens in (self.target, self.source)
-        )
-        width = _CELL * n_columns + left + _MARGIN + 0.8  # for the color bar
-        return max(width, 3.5), max(_CELL * n_rows + top + _MARGIN, 2.5)
+    def _checked(self) -> tuple[np.ndarray, list | None, list | None]:
+        """Return the weights and the tokens of the input and of the output."""
+        check_name(self.estimator_name, "estimator_name")
+        weights = tensor_to_numpy(self.weights, "weights")
+        with naming("weights"):
+            weights = check_array(weights, dtype=np.float64, input_name="weights")
+        if weights.min() < 0:
+            raise ValueError(f"weights must not be negative, got {weights.min()}.")
+        n_rows, n_columns = weights.shape
+        source = _check_tokens(self.source, "source", n_columns, "columns")
+        target = _check_tokens(self.target, "target", n_rows, "rows")
+        return weights, source, target
 
     def _cell_size(self, shape: tuple[int, int]) -> float:
         """Return the approximate width of a cell, which is a square, in inches."""
         to_inches = self.figure_.dpi_scale_trans.inverted()
         room = self.ax_.get_window_extent().transformed(to_inches)
         return min(room.height / shape[0], room.width / shape[1])
-
-    def _label_steps(self, shape: tuple[int, int], cell: float) -> None:
-        """Write the tokens, the input above and the output on the left."""
-        ax = self.ax_
-        ax.set(xlabel="input", ylabel="output")
-        ax.xaxis.set_label_position("top")
-        ax.tick_params(top=True, bottom=False, labeltop=True, labelbottom=False)
-        _label_axis(ax.yaxis, self.target, shape[0], cell)
-        _label_axis(ax.xaxis, self.source, shape[1], cell)
-        if self.source is not None:
-            for label in ax.get_xticklabels():
-                if len(label.get_text()) > _MOST_LEVEL_LETTERS:
-                    label.set_rotation(90)
 
     def _draw_colorbar(self, width: float) -> None:
         """Draw the color bar beside a heat map of some width in inches."""
@@ -252,7 +227,48 @@ class AttentionDisplay:
         self.colorbar_.outline.set_visible(False)
 
 
-def _label_axis(axis, tokens, n: int, cell: float) -> None:
+def _check_tokens(tokens, name: str, n: int, what: str) -> list | None:
+    """Return the tokens of n steps as a list; None if there are none."""
+    if tokens is None:
+        return None
+    tokens = tensor_to_numpy(tokens, name)
+    try:
+        tokens = list(tokens)
+    except TypeError as error:
+        raise TypeError(f"{name} must be a list of tokens, got {tokens!r}.") from error
+    if len(tokens) != n:
+        raise ValueError(
+            f"{name} must hold a token for each of the {n} {what} of weights, got "
+            f"{len(tokens)}."
+        )
+    return tokens
+
+
+def _figure_size(shape, source, target) -> tuple[float, float]:
+    """Return the width and height of a new figure in inches."""
+    n_rows, n_columns = shape
+    left, top = (
+        _LETTER * max((len(_label(token)) for token in tokens or ()), default=2)
+        for tokens in (target, source)
+    )
+    width = _CELL * n_columns + left + _MARGIN + _COLORBAR_MARGIN
+    return max(width, 3.5), max(_CELL * n_rows + top + _MARGIN, 2.5)
+
+
+def _label_steps(ax, source, target, cell: float) -> None:
+    """Write the tokens, the input above and the output on the left."""
+    ax.set(xlabel="input", ylabel="output")
+    ax.xaxis.set_label_position("top")
+    ax.tick_params(top=True, bottom=False, labeltop=True, labelbottom=False)
+    _label_axis(ax.yaxis, target, cell)
+    _label_axis(ax.xaxis, source, cell)
+    if source is not None:
+        for label in ax.get_xticklabels():
+            if len(label.get_text()) > _MOST_LEVEL_LETTERS:
+                label.set_rotation(90)
+
+
+def _label_axis(axis, tokens: list | None, cell: float) -> None:
     """Write tokens, or numbers of steps, at the cells of an axis.
 
     ``cell`` is the size of a cell in inches. Of tokens that do not fit, only each
@@ -266,8 +282,9 @@ def _label_axis(axis, tokens, n: int, cell: float) -> None:
     points = _POINTS * cell
     every = int(np.ceil(_SMALLEST_FONT / points))
     size = float(np.clip(0.8 * points * every, _SMALLEST_FONT, _LARGEST_FONT))
-    labels = [_label(token) for token in list(tokens)[::every]]
-    axis.set_ticks(range(0, n, every), labels=labels, fontsize=size, parse_math=False)
+    labels = [_label(token) for token in tokens[::every]]
+    places = range(0, len(tokens), every)
+    axis.set_ticks(places, labels=labels, fontsize=size, parse_math=False)
 
 
 def _label(token) -> str:

@@ -214,7 +214,6 @@ def _compare(y_true, y_pred, level, sample_weight):
     codes.default_factory = codes.__len__
     true_codes = _encode(truth, codes, "y_true")
     guess_codes = _encode(guess, codes, "y_pred")
-    _check_tokens(codes)
     lengths = np.array([[len(row) for row in rows] for rows in (truth, guess)])
     return _distances(true_codes, guess_codes, lengths), lengths, weight
 
@@ -300,6 +299,7 @@ def _encode(rows: list, codes: defaultdict, name: str) -> list[np.ndarray]:
         )
     except TypeError as error:
         raise TypeError(_unhashable(rows, name)) from error
+    _check_tokens(codes, name)
     return np.split(flat, np.cumsum(sizes)[:-1])
 
 
@@ -317,14 +317,14 @@ def _unhashable(rows: list, name: str) -> str:
     return f"{name} must hold hashable tokens."
 
 
-def _check_tokens(codes: Iterable) -> None:
+def _check_tokens(tokens: Iterable, name: str) -> None:
     """Raise for missing values, which are not equal to themselves."""
-    tokens = np.fromiter(codes, dtype=object)
-    is_missing = pd.isna(tokens)
+    values = np.fromiter(tokens, dtype=object)
+    is_missing = pd.isna(values)
     if is_missing.any():
         raise ValueError(
-            "Sequences must not hold missing values, got the token "
-            f"{tokens[is_missing][0]!r}. Cut the padding off."
+            f"{name} must not hold missing values, got the token "
+            f"{values[is_missing][0]!r}. Cut the padding off."
         )
 
 

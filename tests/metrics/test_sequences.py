@@ -296,14 +296,24 @@ def test_level_does_not_split_tokens():
         (["ab", ["a"]], ["ab", "a"], ValueError, "y_true .* row 0 and .* at row 1"),
         ([["a"], [["b"]]], [["a"]] * 2, TypeError, r"y_true .* got \['b'\] in row 1"),
         (np.ones((1, 2, 2)), [[1]], TypeError, "y_true must hold hashable tokens"),
-        ([["a", None]], [["a"]], ValueError, "missing values, got the token None"),
+        (
+            [["a", None]],
+            [["a"]],
+            ValueError,
+            "y_true must not hold missing values, got the token None",
+        ),
         (
             np.array([[1, np.nan]]),
             [[1]],
             ValueError,
-            "missing values, got the token na",
+            "y_true must not hold missing values, got the token na",
         ),
-        ([["a", pd.NA]], [["a"]], ValueError, "missing values, got the token <NA>"),
+        (
+            [["a"]],
+            [["a", pd.NA]],
+            ValueError,
+            "y_pred must not hold missing values, got the token <NA>",
+        ),
     ],
 )
 def test_bad_sequences(metric, y_true, y_pred, error, message):
