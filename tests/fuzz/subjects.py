@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import cross_val_score
 from torch import nn
@@ -267,6 +268,31 @@ FORECAST = {
     "y_val": Arg("column", SERIES[:12, 0]),
     "future": Arg("table", SERIES[:2]),
 }
+TEXTS = np.array(["one", "two", "a b", ""])
+WRITTEN = {
+    "estimator": Arg("parameter", lambda: Echo().fit(TEXTS)),
+    "X": Arg("documents", TEXTS),
+    "y": Arg("documents", TEXTS[::-1]),
+    "y_true": Arg("documents", TEXTS),
+    "y_pred": Arg("documents", TEXTS[::-1]),
+    "sample_weight": Arg("column", WEIGHTS[:4]),
+}
+ATTENTION = {
+    "weights": Arg("table", np.full((2, 3), 1 / 3)),
+    "source": Arg("column", np.array(["a", "b", "[end]"])),
+    "target": Arg("column", np.array(["A", "[end]"])),
+}
+
+
+class Echo(BaseEstimator):
+    """Predicts what it is given."""
+
+    def fit(self, X, y=None):
+        self.is_fitted_ = True
+        return self
+
+    def predict(self, X):
+        return X
 
 
 # -- functions that call several -------------------------------------------------------
@@ -321,6 +347,26 @@ def score_by_costs(
     )
     rows = {"sample_weight": sample_weight, "fp_cost": fp_cost, "fn_cost": fn_cost}
     return scorer(estimator, X, y, **rows)
+
+
+def score_by_edit_distance(estimator, X, y, sample_weight=None):
+    """Use the scorer."""
+    return skdeep.neg_edit_distance(estimator, X, y, sample_weight=sample_weight)
+
+
+def score_by_token_errors(estimator, X, y, sample_weight=None):
+    """Use the scorer."""
+    return skdeep.neg_token_error_rate(estimator, X, y, sample_weight=sample_weight)
+
+
+def draw_attention(
+    weights, source=None, target=None, estimator_name=None, cmap="viridis", ax=None
+):
+    """Make a display and draw it."""
+    display = skdeep.AttentionDisplay(
+        weights, source, target, estimator_name=estimator_name
+    )
+    display.plot(cmap=cmap, ax=ax).figure_.canvas.draw()
 
 
 def fit_with_checkpoint(path, every=1):
@@ -426,6 +472,10 @@ SUBJECTS = [
     function(
         "ErrorRatesDisplay", skdeep.ErrorRatesDisplay.from_predictions, values=DECIDED
     ),
+    function("edit_distance", skdeep.edit_distance, values=WRITTEN),
+    function("token_error_rate", skdeep.token_error_rate, values=WRITTEN),
+    function("neg_edit_distance", score_by_edit_distance, values=WRITTEN, weight=1),
+    function("neg_token_error_rate", score_by_token_errors, values=WRITTEN, weight=1),
     function("lime_explain", skdeep.lime_explain, values=EXPLAINED, weight=3),
     function("LimeDisplay", skdeep.LimeDisplay.from_estimator, values=EXPLAINED),
     function("LimeExplanation", skdeep.LimeExplanation.to_html, values=EXPLAINED),
@@ -450,6 +500,14 @@ SUBJECTS = [
             "estimator": Arg("parameter", a_convolutional_network),
             "X": Arg("table", IMAGES),
         },
+        weight=1,
+    ),
+    function(
+        "AttentionDisplay",
+        draw_attention,
+        skdeep.AttentionDisplay,
+        skdeep.AttentionDisplay.plot,
+        values=ATTENTION,
         weight=1,
     ),
     function(
