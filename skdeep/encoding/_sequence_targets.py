@@ -304,7 +304,7 @@ class NumberTargets:
         return [row[:end] for row, end in zip(numbers, ends, strict=True)]
 
     def targets_vary(self, expected: np.ndarray) -> bool:
-        """Return whether the targets of the steps vary, so that R² on them is useful."""
+        """Return whether the targets vary, so that R² on them is meaningful."""
         values = expected[~np.isnan(expected).all(axis=2)]
         return bool((values != values[:1]).any())
 
