@@ -12,7 +12,7 @@ It has four main classes.
 ``Objective``
     ``losses(networks, batch)`` returns the differentiable loss of each row, (n,).
     ``Supervised(loss)`` compares a network's outputs with targets; ``Mixup(loss)`` does
-    so for mixtures of two rows.
+    so for mixtures of two rows; ``NextToken`` carries a state from batch to batch.
 ``Learner``
     One module, one objective, one optimizer. ``step(batch)`` computes the gradient,
     adds the L2 penalty, clips and updates. ``DenseLearner`` does the same for a plain
@@ -48,6 +48,13 @@ from skdeep.training._net import make_net
 from skdeep.training._objectives import Mixup, Objective, Supervised
 from skdeep.training._optimizers import STOCHASTIC_SOLVERS
 from skdeep.training._schedules import LEARNING_RATES
+from skdeep.training._streams import (
+    Documents,
+    NextToken,
+    StreamBatch,
+    document_losses,
+    last_outputs,
+)
 from skdeep.training._task import Task, TrainingOptions, TrainingState
 
 __all__ = [
@@ -56,19 +63,24 @@ __all__ = [
     "Batch",
     "Checkpoint",
     "DenseLearner",
+    "Documents",
     "Learner",
     "Mixup",
     "ModuleState",
+    "NextToken",
     "Objective",
     "RowSource",
     "Source",
+    "StreamBatch",
     "Supervised",
     "Task",
     "TrainingOptions",
     "TrainingState",
     "call",
+    "document_losses",
     "generate",
     "hidden_values",
+    "last_outputs",
     "make_net",
     "memory_errors",
     "raw_scores",
