@@ -200,7 +200,7 @@ class Vocabulary:
         return np.fromiter((known.get(token, UNKNOWN) for token in tokens), np.int64)
 
     def encode_rows(
-        self, sequences: Sequence[Sequence], filler: int = PADDING
+        self, sequences: Sequence[Sequence] | np.ndarray, filler: int = PADDING
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return sequences as rows of ids, each followed by the end token.
 
