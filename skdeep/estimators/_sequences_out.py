@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array, check_consistent_length
+from scipy import sparse
+from sklearn.utils import assert_all_finite, check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
 from skdeep._messages import warn
@@ -175,7 +176,7 @@ def _check_same_kind(estimator, given: Given, schema: Schema | None) -> None:
         raise ValueError(
             f"X holds {_IN_WORDS.get(given.kind, 'numbers')}, but "
             f"{type(estimator).__name__} was fitted on "
-            f"{_IN_WORDS.get(known, 'numbers')}."
+            f"{_IN_WORDS.get(known, 'numbers')}: pass the same kind."
         )
 
 
@@ -186,6 +187,8 @@ _TEXT_AMONG_NUMBERS = (
 
 def _read_numeric(estimator, X, dtype, schema: Schema | None):
     """Check numbers: rows of a table, or sequences of different lengths."""
+    if sparse.issparse(X):
+        raise TypeError("X must be dense, got a sparse array. Use X.toarray().")
     with (
         naming("X"),
         explaining_non_numeric(X, text=_TEXT_AMONG_NUMBERS),
@@ -234,6 +237,12 @@ def _number_target(estimator, y) -> SequenceTarget:
             kind = f"list of {padded.ndim - 1}-D"
             return SequenceTarget(_three_axes(padded), kind)
         y = np.stack(sequences)
+    numbers = _finite(y, estimator)
+    return SequenceTarget(_three_axes(numbers), f"{numbers.ndim}-D")
+
+
+def _finite(y, estimator=None) -> np.ndarray:
+    """Return finite numbers; raise if there are others."""
     numbers = check_array(
         y,
         dtype="numeric",
@@ -242,7 +251,8 @@ def _number_target(estimator, y) -> SequenceTarget:
         input_name="y",
         estimator=estimator,
     )
-    return SequenceTarget(_three_axes(numbers), f"{numbers.ndim}-D")
+    assert_all_finite(numbers, input_name="y")  # None in objects has become NaN
+    return numbers
 
 
 def _three_axes(numbers: np.ndarray) -> np.ndarray:
@@ -274,13 +284,6 @@ def _check_sequences_of_y(sequences: list[np.ndarray]) -> None:
             f"Sequence {odd} of y has {sequences[odd].shape[1]} values for each step, "
             f"but sequence 0 has {sequences[0].shape[1]}."
         )
-
-
-def _finite(sequence: np.ndarray) -> np.ndarray:
-    """Return a sequence of finite numbers; raise if there are others."""
-    return check_array(
-        sequence, dtype="numeric", ensure_2d=False, allow_nd=True, input_name="y"
-    )
 
 
 # -- input that is probably a mistake --------------------------------------------------
