@@ -734,6 +734,10 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         check_is_fitted(self)
         return self._hidden_values(self._checked_rows(X), "states")
 
+    @property
+    def _n_features_out(self) -> int:
+        return self._trained.arrays["bridge.weight"].shape[1]
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True

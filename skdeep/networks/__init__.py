@@ -5,6 +5,12 @@ from skdeep.networks._convolutional import (
     CONVOLUTIONAL_ARCHITECTURES,
     ConvolutionalNetwork,
 )
+from skdeep.networks._decoding import (
+    attention_weights,
+    beam_search,
+    greedy,
+    run_freely,
+)
 from skdeep.networks._dense import DenseNetwork, Dropout
 from skdeep.networks._forecasting import SegmentNetwork
 from skdeep.networks._initialization import WEIGHT_INITS
@@ -28,4 +34,8 @@ __all__ = [
     "RecurrentNetwork",
     "SegmentNetwork",
     "Seq2SeqNetwork",
+    "attention_weights",
+    "beam_search",
+    "greedy",
+    "run_freely",
 ]

@@ -80,15 +80,13 @@ def beam_search(
     max_length : int or Tensor of shape (n_samples,)
         Maximum number of generated tokens.
     beam_width : int
-        Number of beginnings. With 1, the search is greedy.
+        Number of beginnings. With 1, the result is that of ``greedy``.
 
     Returns
     -------
     generated : Generated
         The sequences.
     """
-    if beam_width == 1:
-        return greedy(network, inputs, max_length)
 
     def search(network: Seq2SeqNetwork, memory: Memory, limits: Tensor) -> Generated:
         return _Beams(network, memory, limits, beam_width).run()

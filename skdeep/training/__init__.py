@@ -13,6 +13,8 @@ It has four main classes.
     ``losses(networks, batch)`` returns the differentiable loss of each row, (n,).
     ``Supervised(loss)`` compares a network's outputs with targets; ``Mixup(loss)`` does
     so for mixtures of two rows; ``NextToken`` carries a state from batch to batch.
+    so for mixtures of two rows, and ``SequenceObjective(loss)`` for sequences that a
+    network generates step by step, from a ``SequenceSource``.
 ``Learner``
     One module, one objective, one optimizer. ``step(batch)`` computes the gradient,
     adds the L2 penalty, clips and updates. ``DenseLearner`` does the same for a plain
@@ -48,6 +50,7 @@ from skdeep.training._net import make_net
 from skdeep.training._objectives import Mixup, Objective, Supervised
 from skdeep.training._optimizers import STOCHASTIC_SOLVERS
 from skdeep.training._schedules import LEARNING_RATES
+from skdeep.training._sequences import SequenceObjective, SequenceSource
 from skdeep.training._streams import (
     Documents,
     NextToken,
@@ -70,6 +73,8 @@ __all__ = [
     "NextToken",
     "Objective",
     "RowSource",
+    "SequenceObjective",
+    "SequenceSource",
     "Source",
     "StreamBatch",
     "Supervised",

@@ -147,7 +147,8 @@ def _chunk_bytes(device: str) -> int:
 def rows_per_chunk(network: Any, source: Source) -> int:
     """Return how many rows to pass to a network together, to bound its memory."""
     if hasattr(network, "rows_per_chunk"):
-        n_rows: int = network.rows_per_chunk(*source.batch(slice(0, 1)).inputs)
+        inputs = source.batch(slice(0, 1)).inputs
+        n_rows: int = _apply(network.rows_per_chunk, inputs)
         return n_rows
     return measure_rows_per_chunk(lambda batch: call(network, batch.inputs), source)
 

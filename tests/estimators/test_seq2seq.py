@@ -231,9 +231,9 @@ def log_proba_of(model, X, y):
         previous = torch.cat([torch.tensor([2]), steps[:-1]])[None]
         with torch.inference_mode():
             raw = module(x, torch.tensor([x.shape[1]]), previous)[0]
-        raw[:, :2] = -torch.inf  # padding and unknown tokens are never written
-        log_p = torch.log_softmax(raw, -1)
-        total.append(log_p[torch.arange(len(steps)), steps].sum().item())
+        # Padding and unknown tokens are never written.
+        log_p = torch.log_softmax(raw[:, 2:], -1)
+        total.append(log_p[torch.arange(len(steps)), steps - 2].sum().item())
     return np.array(total)
 
 
@@ -361,9 +361,9 @@ def test_empty_sequences():
     assert same(y[1:], model.predict(["ab"]))
     assert model.attention_weights([""])[0].shape[1] == 1
     assert len(fitted("token lists").predict([[], ["a"]])) == 2
-    with pytest.raises(ValueError, match=r"X.*3"):
+    with pytest.raises(ValueError, match="Row 3 of X"):
         small().fit([*WORDS[:3], "", *WORDS[4:]], UPPER)
-    with pytest.raises(ValueError, match=r"y.*3"):
+    with pytest.raises(ValueError, match="Row 3 of y"):
         small().fit(WORDS, [*UPPER[:3], "", *UPPER[4:]])
 
 
@@ -507,8 +507,8 @@ def test_pickle_names_no_torch(kinds):
 
 
 def test_clone_and_tags():
-    model = clone(fitted(level="char"))
-    assert model.level == "char"
+    model = clone(fitted(cell="gru"))
+    assert model.cell == "gru"
     assert not hasattr(model, "history_")
     tags = get_tags(model)
     assert tags.estimator_type is None
