@@ -12,9 +12,9 @@ It has four main classes.
 ``Objective``
     ``losses(networks, batch)`` returns the differentiable loss of each row, (n,).
     ``Supervised(loss)`` compares a network's outputs with targets; ``Mixup(loss)`` does
-    so for mixtures of two rows; ``NextToken`` carries a state from batch to batch.
     so for mixtures of two rows, and ``SequenceObjective(loss)`` for sequences that a
-    network generates step by step, from a ``SequenceSource``.
+    network generates step by step, from a ``SequenceSource``. ``NextToken`` carries a
+    state from batch to batch.
 ``Learner``
     One module, one objective, one optimizer. ``step(batch)`` computes the gradient,
     adds the L2 penalty, clips and updates. ``DenseLearner`` does the same for a plain
