@@ -133,3 +133,12 @@ def test_words_are_split_at_random_and_completely():
     assert sorted(training + held_out) == sorted(words)
     assert sequence_data.split_words(words, held_out=0.1) == (training, held_out)
     assert sorted(held_out) != sorted(words)[:20]
+
+
+def test_the_speech_has_ten_sentences():
+    speech = sequence_data.GETTYSBURG
+    assert len(speech) == 10
+    assert all(
+        sentence.count(".") == sentence.endswith(".") == 1 for sentence in speech
+    )
+    assert sum(len(sentence.split()) for sentence in speech) in range(265, 275)
