@@ -20,10 +20,10 @@ import numpy as np
 FORMATS = [
     "{d.day} {d:%B} {d.year}", "{d:%d %B} {d.year}", "{d:%B} {d.day}, {d.year}",
     "the {d.day}th of {d:%B} {d.year}", "{d:%A}, {d:%B} {d.day}, {d.year}",
-    "{d:%a} {d.day} {d:%b} {d.year}", "{d:%b} {d.day}, {d.year}", "{d.day}-{d:%b}-{d.year}",
-    "{d.year} {d:%B} {d.day}", "{d.year}, {d:%b %d}", "{d.day}.{d.month}.{d.year}",
-    "{d:%d.%m}.{d.year}", "{d.month}/{d.day}/{d.year}", "{d:%m/%d}/{d.year}",
-    "{d.year}/{d.month}/{d.day}",
+    "{d:%a} {d.day} {d:%b} {d.year}", "{d:%b} {d.day}, {d.year}",
+    "{d.day}-{d:%b}-{d.year}", "{d.year} {d:%B} {d.day}", "{d.year}, {d:%b %d}",
+    "{d.day}.{d.month}.{d.year}", "{d:%d.%m}.{d.year}", "{d.month}/{d.day}/{d.year}",
+    "{d:%m/%d}/{d.year}", "{d.year}/{d.month}/{d.day}",
 ]  # fmt: skip
 rng = np.random.default_rng(0)
 first, last = date(1900, 1, 1).toordinal(), date(2099, 12, 31).toordinal()

@@ -45,7 +45,7 @@ print(len(sentences), "sentences, the first:", sentences[0])
 
 from skdeep import LanguageModel
 
-model = LanguageModel(64, level="word", batch_size=4, max_iter=60, random_state=0)
+model = LanguageModel(64, min_frequency=1, max_iter=60, random_state=0)
 model.fit(sentences)
 print(f"perplexity: {model.perplexity(sentences):.2f} of {len(model.tokens_)} words")
 
@@ -90,8 +90,8 @@ for temperature in (0.3, 1.5):
 # %%
 # Memorized
 # ---------
-# A sentence of the same speaker that it has not read is far less probable, word by word,
-# than those it has: the network has learned this speech, and little about English.
+# A sentence on the same subject that it has not read is far less probable, word by
+# word, than those it has: the network has learned this speech, and little about English.
 
 other = ["The world will not forget that the people of this nation fought for freedom."]
 print(f"perplexity of the speech: {model.perplexity(sentences):.1f}")

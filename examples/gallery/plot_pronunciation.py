@@ -31,11 +31,9 @@ def make_words(n_words, rng):
     vowels += "ee oo oa ai".split()
     codas = "ck b d g l m n p r t sh th".split()
     parts = [rng.choice(kind, n_words) for kind in (onsets, vowels, codas) * 2]
-    words = ["".join(spelled) for spelled in zip(*parts, strict=True)]
-    sounds = [
-        [SOUNDS[part] for part in spelled] for spelled in zip(*parts, strict=True)
-    ]
-    return words, sounds
+    spelled = list(zip(*parts, strict=True))
+    sounds = [[SOUNDS[part] for part in word] for word in spelled]
+    return ["".join(word) for word in spelled], sounds
 
 
 def load_words(rng):
