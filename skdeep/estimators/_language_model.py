@@ -654,7 +654,7 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
                 "and the end)."
             )
         scores = without_unknown(self._next_scores(X))
-        order = scores.sort(1, descending=True, stable=True)[1][:, : int(k)]
+        order = scores.sort(dim=1, descending=True, stable=True)[1][:, : int(k)]
         return _as_objects(self.tokens_)[order.numpy()]
 
     @explaining_arguments
