@@ -47,7 +47,8 @@ def hold_out_rows(
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' or "
             f"the size of your dataset. Of {n_samples} samples, {n_train} are left "
-            f"for training and {n_valid} for validation, which needs at least {n_valid_min}."
+            f"for training and {n_valid} for validation, which needs at least "
+            f"{n_valid_min}."
         )
     if is_last:
         rows = np.arange(n_samples)
