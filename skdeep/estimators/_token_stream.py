@@ -104,11 +104,12 @@ class TokenStream(Source):
         ids = self._joined(order.cpu().numpy())
         n_columns = len(self.memory)
         n_steps = -(-len(ids) // n_columns)
-        # The last column goes on at the beginning of the stream.
-        ids = ids.repeat(1 + n_columns * n_steps // len(ids))[: n_columns * n_steps]
-        target = ids.view(n_columns, n_steps)
-        # The stream is a circle: before its first token comes its last.
-        before = ids.roll(1).view(n_columns, n_steps)
+        # The stream is a circle: its first token comes after its last, and the last
+        # column goes on at its beginning.
+        target, before = (
+            part.repeat(2)[: n_columns * n_steps].view(n_columns, n_steps)
+            for part in (ids, ids.roll(1))
+        )
         self.memory.zero_()
         # Batches of about equal length: a step on very few tokens would be noise.
         ends = np.linspace(0, n_steps, len(sizes) + 1).astype(int).tolist()
