@@ -940,7 +940,10 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         >>> X, y = ["a good film", "a bad film"] * 10, [1, 0] * 10
         >>> model = LanguageModel(8, random_state=0).fit(X)
         >>> network = LSTMClassifier(
-        ...     learning_rate_init=0.05, max_iter=20, random_state=0
+        ...     learning_rate="one_cycle",
+        ...     learning_rate_init=0.05,
+        ...     max_iter=20,
+        ...     random_state=0,
         ... )
         >>> model.fine_tune(network).fit(X, y).score(X, y)
         1.0

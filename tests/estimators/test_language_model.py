@@ -2,8 +2,6 @@
 
 import itertools
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import optuna
@@ -221,11 +219,10 @@ def test_an_epoch_agrees_with_a_loop_in_plain_torch(n_columns, bptt):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    renamed = {
-        k.replace("lstm.", "layers.0."): v for k, v in plain.state_dict().items()
-    }
+    expected = plain.state_dict()
     for name, value in fitted.module_.state_dict().items():
-        torch.testing.assert_close(value, renamed[name], rtol=1e-9, atol=1e-10)
+        same = expected[name.replace("layers.0.", "lstm.")]
+        torch.testing.assert_close(value, same, rtol=1e-9, atol=1e-10)
     assert fitted.loss_ == pytest.approx(np.mean(losses))
 
 
@@ -289,20 +286,15 @@ def test_other_levels_cannot_continue_a_network():
 # -- the vocabulary --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "params, expected",
-    [
-        ({"level": "word"}, ["the", "a"]),
-        ({"level": "word", "min_frequency": 1}, ["the", "a", "cat", "dog"]),
-        ({"level": "char", "min_frequency": 4}, [" ", "t", "a"]),
-    ],
-)
-def test_rare_tokens_become_the_unknown_token(params, expected):
-    fitted = model(**params).fit(["the a cat", "the a dog", "the a"])
-    assert fitted.tokens_[:2] == ["[unknown]", "[end]"]
-    assert fitted.tokens_[2:] == expected or params["level"] == "char"
-    if params["level"] == "word":
-        assert fitted.predict_proba(["the"]).shape == (1, 2 + len(expected))
+def test_rare_tokens_become_the_unknown_token():
+    X = ["the a cat", "the a dog", "the a"]
+
+    def tokens(**params):
+        return model(**params).fit(X).tokens_
+
+    assert tokens(level="word") == ["[unknown]", "[end]", "a", "the"]
+    assert tokens(level="word", min_frequency=1)[2:] == ["a", "the", "cat", "dog"]
+    assert tokens(level="char", min_frequency=4)[2:] == [" ", "a", "t"]
 
 
 def test_words_that_all_occur_once_are_kept_unless_the_user_says_otherwise():
@@ -597,23 +589,6 @@ def test_a_killed_fit_is_resumed_to_the_bit(tmp_path):
     assert resumed.loss_curve_ == expected.loss_curve_
 
 
-def test_a_pickle_is_loaded_in_another_process(tmp_path):
-    fitted = model().fit(ABC)
-    path = tmp_path / "model.pickle"
-    path.write_bytes(pickle.dumps(fitted))
-    code = (
-        "import pickle, sys; m = pickle.load(open(sys.argv[1], 'rb'));"
-        "print(repr(m.sample(prompt='ab', temperature=0)[0]))"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", code, str(path)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert run.stdout.strip() == repr(fitted.sample(prompt="ab", temperature=0)[0])
-
-
 # -- fine-tuning -----------------------------------------------------------------------
 
 
@@ -625,7 +600,9 @@ def test_fine_tuning_starts_from_the_states_of_the_model(make, params):
     X = ["ab", "bcab", "", "c?"]
     fitted = model(**params).fit(ABC)
     # A learning rate of almost 0 leaves the initial weights.
-    head = make(learning_rate_init=1e-12, max_iter=1, random_state=0)
+    head = make(
+        learning_rate="cosine", learning_rate_init=1e-12, max_iter=1, random_state=0
+    )
     pipeline = fitted.fine_tune(head)
     assert head.initial_weights is None
     vectorizer, network = (step for _, step in pipeline.steps)
@@ -646,7 +623,9 @@ def test_fine_tuning_starts_from_the_states_of_the_model(make, params):
 def test_tokens_of_integers_are_fine_tuned():
     X = [[60, 62], [62, 60]] * 5
     fitted = model(level="token").fit(X)
-    head = LSTMClassifier(learning_rate_init=0.1, max_iter=20, random_state=0)
+    head = LSTMClassifier(
+        learning_rate="one_cycle", learning_rate_init=0.1, max_iter=20, random_state=0
+    )
     assert fitted.fine_tune(head).fit(X, [0, 1] * 5).score(X, [0, 1] * 5) == 1
 
 
