@@ -153,7 +153,7 @@ def test_perplexity_of_a_deterministic_sequence_is_near_one():
 def test_probability_of_a_biased_coin_is_learned():
     rng = np.random.default_rng(0)
     X = "".join(rng.choice(["h", "t"], p=[0.75, 0.25], size=2000))
-    fitted = model(2, max_iter=10, learning_rate_init=0.02).fit(X)
+    fitted = model(2, max_iter=15, learning_rate_init=0.1).fit(X)
     entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
     assert fitted.score(X) == pytest.approx(-entropy, abs=0.03)
     column = fitted.tokens_.index("h")
