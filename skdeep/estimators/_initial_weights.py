@@ -11,14 +11,6 @@ from torch import nn
 from skdeep._messages import did_you_mean
 from skdeep.encoding import as_tensor, tensor_to_numpy
 
-INITIAL_WEIGHTS_CONSTRAINTS: dict = {"initial_weights": [dict, None]}
-
-INITIAL_WEIGHTS_DOC = """\
-initial_weights : dict of str to ndarray, default=None
-    Weights to start from, such as those of a pretrained network, by their names in the
-    ``state_dict()`` of ``module_``. All others are drawn. A fit that continues an
-    earlier one, with ``warm_start`` or ``partial_fit``, ignores them."""
-
 
 @torch.no_grad()
 def set_initial_weights(network: nn.Module, weights: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ from skdeep._param_validation import validate_arguments
 from skdeep.encoding import TokenTable, join, split
 from skdeep.estimators._base import BaseNetwork
 from skdeep.estimators._calls import explaining_arguments
+from skdeep.estimators._holdout import hold_out_rows
 from skdeep.estimators._parameters import (
     FITTED_DOC,
     TRAINING_CONSTRAINTS,
@@ -421,7 +422,16 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
 
     def _hold_out(self, sample, targets, rng):
         if len(sample) > 1:
-            return super()._hold_out(sample, targets, rng)
+            train_rows, valid_rows = hold_out_rows(
+                len(sample),
+                self.validation_fraction,
+                is_last=self.validation_split == "last",
+                gap=0,
+                strata=None,
+                rng=rng,
+                n_valid_min=1,
+            )
+            return sample.rows(train_rows), sample.rows(valid_rows)
         tokens = sample.table.tokens[0]
         n_valid = int(np.ceil(self.validation_fraction * len(tokens)))
         if not 0 < n_valid < len(tokens):
@@ -482,14 +492,15 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
 
     def _task(self, plan, *arguments):
         task = super()._task(plan, *arguments)
-        n_tokens, network = len(task.train.ids), task.learner.module
+        documents: Any = task.train
+        n_tokens, network = len(documents.ids), task.learner.module
         n_columns = self._n_columns(n_tokens)
         # For the loop a row is a token.
         size = n_columns * int(self.bptt)
         task.options = replace(task.options, batch_size=size)
         task.work = n_columns * network.work_per_row
         memory = network.new_state(min(n_columns * task.options.accumulate, n_tokens))
-        task.train = TokenStream(task.train, memory)
+        task.train = TokenStream(documents, memory)
         return task
 
     def _n_columns(self, n_tokens: int) -> int:
@@ -654,7 +665,7 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
                 "and the end)."
             )
         scores = without_unknown(self._next_scores(X))
-        order = scores.sort(1, descending=True, stable=True)[1][:, : int(k)]
+        order = scores.sort(dim=1, descending=True, stable=True)[1][:, : int(k)]
         return _as_objects(self.tokens_)[order.numpy()]
 
     @explaining_arguments
@@ -851,11 +862,13 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
                 check_random_state(random_state),
             )
         level, is_joined = self._schema.layout
-        documents = [
+        documents: list = [
             [*tokens, *(self.tokens_[i] for i in new)]
             for tokens, new in zip(prompts, added, strict=True)
         ]
-        return _as_objects([join(d, level) for d in documents] if is_joined else documents)
+        if is_joined:
+            documents = [join(tokens, level) for tokens in documents]
+        return _as_objects(documents)
 
     def _prompts(self, prompt, n_samples: int) -> list[list]:
         """Return the tokens of the prompt of each sample."""
@@ -927,7 +940,10 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         >>> X, y = ["a good film", "a bad film"] * 10, [1, 0] * 10
         >>> model = LanguageModel(8, random_state=0).fit(X)
         >>> network = LSTMClassifier(
-        ...     learning_rate_init=0.05, max_iter=20, random_state=0
+        ...     learning_rate="one_cycle",
+        ...     learning_rate_init=0.05,
+        ...     max_iter=20,
+        ...     random_state=0,
         ... )
         >>> model.fine_tune(network).fit(X, y).score(X, y)
         1.0

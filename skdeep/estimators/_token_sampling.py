@@ -60,7 +60,7 @@ class Choice:
         probabilities = scores.softmax(1)
         if self.top_p is None:
             return probabilities
-        ordered, places = probabilities.sort(1, descending=True, stable=True)
+        ordered, places = probabilities.sort(dim=1, descending=True, stable=True)
         # A token is kept if those that are more probable do not reach top_p.
         is_out = ordered.cumsum(1) - ordered >= self.top_p
         is_out[:, 0] = False

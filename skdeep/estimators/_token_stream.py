@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -27,7 +27,9 @@ class DocumentEncoder(TokenEncoder):
         2, or 1 if no token occurs twice.
     """
 
-    min_frequency: Any
+    def __init__(self, min_frequency: int | None):
+        super().__init__(1)
+        self.asked = min_frequency
 
     def fit(self, table: TokenTable) -> DocumentEncoder:
         """Learn the vocabulary.
@@ -37,10 +39,9 @@ class DocumentEncoder(TokenEncoder):
         ValueError
             If no token is as frequent as ``min_frequency``.
         """
-        asked = self.min_frequency
-        self.min_frequency = 2 if asked is None else asked
+        self.min_frequency = 2 if self.asked is None else self.asked
         super().fit(table)
-        if asked is None and not self.vocabulary_.tokens:
+        if self.asked is None and not self.vocabulary_.tokens:
             self.min_frequency = 1
             super().fit(table)
         if not self.vocabulary_.tokens:
@@ -103,15 +104,16 @@ class TokenStream(Source):
         ids = self._joined(order.cpu().numpy())
         n_columns = len(self.memory)
         n_steps = -(-len(ids) // n_columns)
-        # The last column goes on at the beginning of the stream.
-        ids = ids.repeat(1 + n_columns * n_steps // len(ids))[: n_columns * n_steps]
-        target = ids.view(n_columns, n_steps)
-        # The stream is a circle: before its first token comes its last.
-        before = ids.roll(1).view(n_columns, n_steps)
+        # The stream is a circle: its first token comes after its last, and the last
+        # column goes on at its beginning.
+        target, before = (
+            part.repeat(2)[: n_columns * n_steps].view(n_columns, n_steps)
+            for part in (ids, ids.roll(1))
+        )
         self.memory.zero_()
         # Batches of about equal length: a step on very few tokens would be noise.
         ends = np.linspace(0, n_steps, len(sizes) + 1).astype(int).tolist()
-        for start, end in zip(ends, ends[1:], strict=False):
+        for start, end in pairwise(ends):
             inputs = {"ids": before[:, start:end], "state": self.memory.clone()}
             size = float(n_columns * (end - start))
             yield StreamBatch(inputs, target[:, start:end], None, size, self.memory)

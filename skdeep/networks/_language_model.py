@@ -134,7 +134,7 @@ class LanguageNetwork(nn.Module):
         return x, torch.stack(ends).permute(2, 0, 1, 3)
 
     def scores(self, outputs: Tensor) -> Tensor:
-        """Return raw scores of the next token: (..., hidden_size) -> (..., n_tokens)."""
+        """Return raw scores of the next token, (..., n_tokens), from outputs."""
         outputs = self.dropout(outputs)
         if self.head is not None:
             return self.head(outputs)

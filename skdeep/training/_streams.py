@@ -128,7 +128,9 @@ class Documents(Source):
         ids, target = self.piece(rows, 0, int(self.lengths[rows].max()))
         return Batch({"ids": ids}, target)
 
-    def piece(self, rows: np.ndarray, start: int, n_steps: int) -> tuple[Tensor, Tensor]:
+    def piece(
+        self, rows: np.ndarray, start: int, n_steps: int
+    ) -> tuple[Tensor, Tensor]:
         """Return what a network reads in some steps of documents, and the next tokens.
 
         Both are (n_rows, n_steps). After the end of a document, the next token is -1
