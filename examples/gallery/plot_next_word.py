@@ -40,12 +40,15 @@ print(len(sentences), "sentences, the first:", sentences[0])
 # %%
 # Fit
 # ---
-# Each sentence is a document. The perplexity is the number of words among which the
+# Each sentence is a document. ``min_frequency=1`` keeps words that occur once, which
+# would be unknown otherwise. The perplexity is the number of words among which the
 # network would have to choose at random to be as unsure as it is.
 
 from skdeep import LanguageModel
 
-model = LanguageModel(64, min_frequency=1, max_iter=60, random_state=0)
+model = LanguageModel(
+    64, min_frequency=1, max_iter=100, learning_rate_init=0.01, random_state=0
+)
 model.fit(sentences)
 print(f"perplexity: {model.perplexity(sentences):.2f} of {len(model.tokens_)} words")
 
@@ -81,17 +84,17 @@ plt.show()
 # ``sample`` draws word by word. With a low temperature it recites; with a higher one it
 # mixes the sentences.
 
-for temperature in (0.3, 1.5):
+for temperature in (0.3, 1.0, 1.5):
     (text,) = model.sample(
-        prompt="We", temperature=temperature, max_length=25, random_state=1
+        prompt="We", temperature=temperature, max_length=25, random_state=0
     )
     print(f"temperature {temperature}: {text}")
 
 # %%
 # Memorized
 # ---------
-# A sentence on the same subject that it has not read is far less probable, word by
-# word, than those it has: the network has learned this speech, and little about English.
+# A sentence on the same subject that it has not read is far less probable, word for
+# word, than those it has: the network has learned this speech, not English.
 
 other = ["The world will not forget that the people of this nation fought for freedom."]
 print(f"perplexity of the speech: {model.perplexity(sentences):.1f}")
