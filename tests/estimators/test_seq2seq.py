@@ -539,6 +539,7 @@ def test_pipelines():
     assert len(captions.predict(images)) == N
 
 
+@pytest.mark.filterwarnings("ignore:Got batch_size:UserWarning")
 def test_optuna_prunes_by_epoch():
     pruner = optuna.pruners.ThresholdPruner(lower=2.0)  # no score reaches 2
     search = OptunaSearchCV(
@@ -548,6 +549,7 @@ def test_optuna_prunes_by_epoch():
         search.fit(WORDS, UPPER)
 
 
+@pytest.mark.filterwarnings("ignore:Got batch_size:UserWarning")
 def test_optuna_finds_parameters():
     search = OptunaSearchCV(small(), "auto", n_trials=2, cv=2, random_state=0)
     search.fit(WORDS, UPPER)
