@@ -10,6 +10,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 import torch
+from scipy import sparse
 
 from skdeep._input_checks import short
 from skdeep.encoding import split, tensor_to_numpy
@@ -78,7 +79,9 @@ def plain_rows(values, name: str):
         return list(values)
     if isinstance(values, np.ndarray):
         return _plain_array(values, name)
-    if isinstance(values, (set, frozenset, dict, Iterator)):
+    # A sparse matrix may be a dict; the checks of tables reject it.
+    is_dict = isinstance(values, dict) and not sparse.issparse(values)
+    if is_dict or isinstance(values, (set, frozenset, Iterator)):
         raise TypeError(
             f"{name} must be a list or an array, got {type(values).__name__}."
         )
