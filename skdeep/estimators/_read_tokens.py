@@ -108,6 +108,8 @@ def _plain_array(values: np.ndarray, name: str):
 
 def _plain_column(values):
     """Return a column that may hold text as a list, and anything else unchanged."""
+    if isinstance(values, (pd.Index, pd.api.extensions.ExtensionArray)):
+        values = pd.Series(values)
     column = nw.from_native(
         values, eager_only=True, allow_series=True, pass_through=True
     )
