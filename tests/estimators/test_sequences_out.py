@@ -286,7 +286,8 @@ BAD = [
     (np.ones((2, 2)) * 1j, ValueError, "{} must be numeric, got complex values"),
     ([[1j], [1j, 2]], ValueError, "{} must be numeric, got complex values"),
     (pd.to_datetime(["2020-01-01"] * 2), ValueError, "{} must be numeric, got dates"),
-    (sparse.csr_array(np.eye(2)), TypeError, r"[Ss]parse.*{}|{}.*sparse"),
+    (sparse.csr_array(np.eye(2)), TypeError, "{} must be dense, got a sparse array"),
+    (sparse.dok_array(np.eye(2)), TypeError, "{} must be dense, got a sparse array"),
     # Other objects
     ([], ValueError, r"Found array with 0 sample\(s\): {} is empty"),
     ({"a", "b"}, TypeError, "{} must be a list or an array, got set"),
