@@ -79,9 +79,11 @@ def plain_rows(values, name: str):
         return list(values)
     if isinstance(values, np.ndarray):
         return _plain_array(values, name)
-    # A sparse matrix may be a dict; the checks of tables reject it.
-    is_dict = isinstance(values, dict) and not sparse.issparse(values)
-    if is_dict or isinstance(values, (set, frozenset, Iterator)):
+    if sparse.issparse(values):  # some formats are dicts
+        raise TypeError(
+            f"{name} must be dense, got a sparse array. Use {name}.toarray()."
+        )
+    if isinstance(values, (set, frozenset, dict, Iterator)):
         raise TypeError(
             f"{name} must be a list or an array, got {type(values).__name__}."
         )
@@ -111,6 +113,8 @@ def _plain_array(values: np.ndarray, name: str):
 
 def _plain_column(values):
     """Return a column that may hold text as a list, and anything else unchanged."""
+    if isinstance(values, (pd.Index, pd.api.extensions.ExtensionArray)):
+        values = pd.Series(values)
     column = nw.from_native(
         values, eager_only=True, allow_series=True, pass_through=True
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 from sklearn.utils import assert_all_finite, check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
@@ -187,8 +186,6 @@ _TEXT_AMONG_NUMBERS = (
 
 def _read_numeric(estimator, X, dtype, schema: Schema | None):
     """Check numbers: rows of a table, or sequences of different lengths."""
-    if sparse.issparse(X):
-        raise TypeError("X must be dense, got a sparse array. Use X.toarray().")
     with (
         naming("X"),
         explaining_non_numeric(X, text=_TEXT_AMONG_NUMBERS),

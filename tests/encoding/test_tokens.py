@@ -5,6 +5,7 @@ import unicodedata
 
 import numpy as np
 import pytest
+import skops.io
 import torch
 
 from skdeep.encoding import (
@@ -145,9 +146,20 @@ def test_rows_are_padded(filler):
     np.testing.assert_array_equal(lengths, [3, 1, 3])
 
 
-def test_a_vocabulary_can_be_pickled():
-    vocabulary = pickle.loads(pickle.dumps(Vocabulary(["a", 1])))
-    np.testing.assert_array_equal(vocabulary.encode([1, "b"]), [4, 1])
+def by_pickle(value):
+    return pickle.loads(pickle.dumps(value))
+
+
+def by_skops(value):
+    data = skops.io.dumps(value)
+    return skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
+
+
+@pytest.mark.parametrize("copy", [by_pickle, by_skops])
+def test_a_stored_vocabulary_tells_numbers_from_text(copy):
+    vocabulary = copy(Vocabulary(["a", 1, "1"]))
+    assert vocabulary.tokens == ["a", 1, "1"]
+    np.testing.assert_array_equal(vocabulary.encode(["1", 1, "b"]), [5, 4, 1])
 
 
 # -- tables ----------------------------------------------------------------------------
