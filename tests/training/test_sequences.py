@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from skorch.callbacks import Callback
 
 from skdeep.encoding import DenseRows
 from skdeep.losses import NumberLoss, TokenLoss
@@ -401,6 +402,29 @@ def test_resumed_fit_equals_an_uninterrupted_one():
         assert torch.equal(one, other)
     losses = [[r["train_loss"] for r in t.state.history] for t in (task, resumed)]
     assert losses[0] == losses[1]
+
+
+class SeesBatches(Callback):
+    """Counts the batches of training and of validation, and keeps the last scores."""
+
+    def __init__(self):
+        self.n_batches = {True: 0, False: 0}
+
+    def on_batch_end(self, net, batch=None, training=None, **kwargs):
+        self.n_batches[training] += 1
+        self.last = batch
+
+
+def test_callbacks_see_the_batches():
+    source = make_source(*reversals(20))
+    task = make_task(make_network(), source, source)
+    callback = SeesBatches()
+    task.callbacks = [callback]
+    train(task)
+    assert callback.n_batches == {True: 9, False: 9}
+    inputs, target = callback.last
+    assert list(inputs) == ["x", "lengths", "previous"]
+    assert len(target) == 4
 
 
 def test_batches_of_dicts_are_split():
