@@ -148,6 +148,13 @@ class Vocabulary:
         self.tokens = list(tokens)
         self._ids = {token: i for i, token in enumerate(self.tokens, N_SPECIAL)}
 
+    def __getstate__(self) -> dict:
+        # Not the dict: skops writes its keys as strings, so 1 and "1" would be one key.
+        return {"tokens": self.tokens}
+
+    def __setstate__(self, state: dict) -> None:
+        Vocabulary.__init__(self, state["tokens"])
+
     @classmethod
     def learn(cls, sequences: Iterable[Iterable], min_frequency: int = 1) -> Vocabulary:
         """Return the vocabulary of sequences, the most frequent token first.

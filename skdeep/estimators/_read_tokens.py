@@ -10,6 +10,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 import torch
+from scipy import sparse
 
 from skdeep._input_checks import short
 from skdeep.encoding import split, tensor_to_numpy
@@ -78,6 +79,10 @@ def plain_rows(values, name: str):
         return list(values)
     if isinstance(values, np.ndarray):
         return _plain_array(values, name)
+    if sparse.issparse(values):  # some formats are dicts
+        raise TypeError(
+            f"{name} must be dense, got a sparse array. Use {name}.toarray()."
+        )
     if isinstance(values, (set, frozenset, dict, Iterator)):
         raise TypeError(
             f"{name} must be a list or an array, got {type(values).__name__}."
@@ -108,6 +113,8 @@ def _plain_array(values: np.ndarray, name: str):
 
 def _plain_column(values):
     """Return a column that may hold text as a list, and anything else unchanged."""
+    if isinstance(values, (pd.Index, pd.api.extensions.ExtensionArray)):
+        values = pd.Series(values)
     column = nw.from_native(
         values, eager_only=True, allow_series=True, pass_through=True
     )

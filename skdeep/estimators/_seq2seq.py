@@ -36,7 +36,7 @@ from skdeep.estimators._parameters import (
     adapted,
     documented,
 )
-from skdeep.estimators._sequences_out import ROWS, STEPS, check_seq2seq
+from skdeep.estimators._sequences_out import ROWS, STEPS, check_seq2seq, levels_of
 from skdeep.estimators._validation import check_training_weight
 from skdeep.losses import NumberLoss, TokenLoss
 from skdeep.networks import (
@@ -313,6 +313,12 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
 
     def _check_options(self, incremental):
         super()._check_options(incremental)
+        levels = levels_of(self.level)
+        if len(levels) != 2 or not set(levels) <= set(_LEVELS):
+            raise ValueError(
+                f"level must be one of {_LEVELS} or a pair of them, for X and for y, "
+                f"got {self.level!r}."
+            )
         if self.solver == "lbfgs" and self.scheduled_sampling:
             raise ValueError(
                 "solver='lbfgs' needs a deterministic loss; scheduled_sampling="
@@ -334,6 +340,8 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         if first:
             # Validation rows have been set aside by now.
             plan.targets.learn(sample.codes, sample.weight)
+        elif plan.targets.is_tokens:
+            _check_known(plan.targets, sample.codes)
         self._check_beam_width(plan.targets)
         super()._plan_network(plan, sample, first)
         plan.fitted["vocabulary_"] = _tokens_of(plan.inputs)
@@ -370,7 +378,7 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         )
 
     def _task(self, plan, sample, valid, *arguments):
-        task = super()._task(plan, sample, valid, *arguments)
+        task: Any = super()._task(plan, sample, valid, *arguments)
         task.train = SequenceSource(task.train, plan.loss.start)
         if valid is not None:
             task.valid = SequenceSource(task.valid, plan.loss.start)
@@ -383,6 +391,13 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
 
     def _decode(self, targets, loss, raw):
         return loss.predict(raw)
+
+    def _decode_unscaled(self, targets, loss, raw):
+        outputs = loss.predict(raw).cpu()
+        if targets.is_tokens:
+            return outputs
+        values = outputs.numpy()
+        return torch.from_numpy(targets.restored(values, values.dtype))
 
     def _probabilities(self, targets, loss, raw):
         return torch.softmax(raw, -1) if targets.is_tokens else raw
@@ -446,8 +461,8 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
 
     # -- predict -----------------------------------------------------------------------
 
-    def _write(self, table, n_steps: int | None = None) -> tuple[Tensor, Tensor | None]:
-        """Write sequences: ids and their log-probabilities, or values and None.
+    def _write(self, table, n_steps: int | None = None) -> tuple[Tensor, Tensor]:
+        """Write sequences: ids, or values; and the log-probabilities of the ids.
 
         With ``n_steps``, sequences of numbers get as many steps.
         """
@@ -455,19 +470,16 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         self._check_beam_width(targets)
         with memory_errors():
             module, rows = self._encoded(table)
+            write: Any = functools.partial(run_freely, stops=n_steps is None)
             if targets.is_tokens:
-                function = functools.partial(beam_search, beam_width=self.beam_width)
-            else:
-                function = functools.partial(run_freely, stops=n_steps is None)
+                write = functools.partial(beam_search, beam_width=self.beam_width)
             limit = self._limit(table) if n_steps is None else n_steps
-            written = generate(
-                function, module, rows, limit, precision=self.precision
-            )
-        values, log_proba = written if targets.is_tokens else (written, None)
-        checked = values[:, 0] if log_proba is None else log_proba
-        if not checked.isfinite().all():
+            found = generate(write, module, rows, limit, precision=self.precision)
+        written, log_proba = found if targets.is_tokens else (found, found[:, 0, 0])
+        # After the last step, values are NaN.
+        if not log_proba.isfinite().all() or written.isinf().any():
             raise ValueError(too_large(table))
-        return values.cpu(), None if log_proba is None else log_proba.cpu()
+        return written.cpu(), log_proba.cpu()
 
     def _limit(self, table) -> int | Tensor:
         """Return the maximum number of steps to write, of each row if they differ."""
@@ -746,6 +758,19 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         tags.input_tags.string = True
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _check_known(targets, codes) -> None:
+    """Raise if y holds a token that the first call of fit has not seen."""
+    known = set(targets.vocabulary_.tokens)
+    for row, tokens in enumerate(codes):
+        unknown = [token for token in tokens if token not in known]
+        if unknown:
+            raise ValueError(
+                f"Row {row} of y holds the token {unknown[0]!r}, which the first call "
+                "of fit or partial_fit has not seen, so that it cannot be written. "
+                "Begin with rows that hold all tokens."
+            )
 
 
 def _write_tokens(network, inputs, max_length) -> Tensor:

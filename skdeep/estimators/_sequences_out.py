@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 from sklearn.utils import assert_all_finite, check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
@@ -187,8 +186,6 @@ _TEXT_AMONG_NUMBERS = (
 
 def _read_numeric(estimator, X, dtype, schema: Schema | None):
     """Check numbers: rows of a table, or sequences of different lengths."""
-    if sparse.issparse(X):
-        raise TypeError("X must be dense, got a sparse array. Use X.toarray().")
     with (
         naming("X"),
         explaining_non_numeric(X, text=_TEXT_AMONG_NUMBERS),
@@ -250,7 +247,7 @@ def _finite(y, estimator=None) -> np.ndarray:
         allow_nd=True,
         input_name="y",
         estimator=estimator,
-    )
+    ).astype(np.float64)
     assert_all_finite(numbers, input_name="y")  # None in objects has become NaN
     return numbers
 
@@ -263,7 +260,7 @@ def _three_axes(numbers: np.ndarray) -> np.ndarray:
             f"n_timesteps, n_features), none of them 0, got shape {numbers.shape}."
         )
     missing = (1,) * (3 - numbers.ndim)
-    return numbers.reshape(*numbers.shape, *missing).astype(np.float64)
+    return numbers.reshape(*numbers.shape, *missing)
 
 
 def _check_sequences_of_y(sequences: list[np.ndarray]) -> None:

@@ -91,14 +91,15 @@ class SequenceSource(Source):
         self.source = source
         self.start = start
         self.inputs: tuple[Tensor, ...] = source.rows.take(slice(None))
-        target = self._target
+        target = self.target
         is_step = target >= 0 if target.ndim == 2 else ~target.isnan().any(-1)
         # On the CPU: to read the longest of each batch would wait for an accelerator.
         self.n_steps_out = is_step.sum(1).cpu()
         self.n_steps_in = self.inputs[1].cpu() if len(self.inputs) > 1 else None
 
     @property
-    def _target(self) -> Tensor:
+    def target(self) -> Tensor:
+        """The targets of all rows."""
         if self.source.target is None:
             raise ValueError("A SequenceSource needs targets.")
         return self.source.target
@@ -107,9 +108,9 @@ class SequenceSource(Source):
         return len(self.source)
 
     @property
-    def longest(self) -> int:
-        """Number of steps of the longest target."""
-        return int(self.n_steps_out.max())
+    def n_steps(self) -> int:
+        """Number of steps of the targets, with padding."""
+        return self.target.shape[1]
 
     def batch(self, index: Tensor | slice, *, training: bool = False) -> Batch:
         batch = self.source.batch(index, training=training)
@@ -264,4 +265,4 @@ class SequenceObjective(Supervised):
                 "Sequences are generated for the rows of a SequenceSource, got "
                 f"{type(source).__name__}."
             )
-        return values, weight, self.generate(network, source.inputs, source.longest)
+        return values, weight, self.generate(network, source.inputs, source.n_steps)

@@ -26,10 +26,10 @@ pytestmark = [
 rng = np.random.default_rng(0)
 
 MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
-_DAYS = [(int(m), int(d)) for m, d in zip(rng.integers(12, size=60), range(60))]
+_DAYS = list(enumerate(rng.integers(12, size=60)))
 # Dates as people write them, and as computers do.
-DATES = [f"{1 + d % 28} {MONTHS[m]}" for m, d in _DAYS]
-ISO = [f"{m + 1:02d}-{1 + d % 28:02d}" for m, d in _DAYS]
+DATES = [f"{1 + d % 28} {MONTHS[m]}" for d, m in _DAYS]
+ISO = [f"{m + 1:02d}-{1 + d % 28:02d}" for d, m in _DAYS]
 
 N = 24
 WORDS = ["".join(rng.choice(list("abc"), size=1 + i % 4)) for i in range(N)]
@@ -427,8 +427,18 @@ def test_partial_fit_is_an_epoch():
     assert len(model.history_) == 3
     assert model.t_ == 3 * N
     assert model.loss_curve_[2] < model.loss_curve_[0]
-    with pytest.raises(ValueError, match="y"):
+    with pytest.raises(ValueError, match="y must hold strings"):
         model.partial_fit(WORDS, SERIES)
+    with pytest.raises(ValueError, match="Row 1 of y holds the token '!'"):
+        model.partial_fit(["a", "b"], ["A", "B!"])
+    # Unknown tokens of X are read as in predict.
+    model.partial_fit(["a", "b!"], ["A", "B"])
+
+
+@pytest.mark.parametrize("level", ["letter", ("char", "letter"), ["char"], ()])
+def test_invalid_level(level):
+    with pytest.raises(ValueError, match="level"):
+        small(level=level).fit(WORDS, UPPER)
 
 
 def test_warm_start():
@@ -539,6 +549,7 @@ def test_pipelines():
     assert len(captions.predict(images)) == N
 
 
+@pytest.mark.filterwarnings("ignore:Got batch_size:UserWarning")
 def test_optuna_prunes_by_epoch():
     pruner = optuna.pruners.ThresholdPruner(lower=2.0)  # no score reaches 2
     search = OptunaSearchCV(
@@ -548,6 +559,7 @@ def test_optuna_prunes_by_epoch():
         search.fit(WORDS, UPPER)
 
 
+@pytest.mark.filterwarnings("ignore:Got batch_size:UserWarning")
 def test_optuna_finds_parameters():
     search = OptunaSearchCV(small(), "auto", n_trials=2, cv=2, random_state=0)
     search.fit(WORDS, UPPER)

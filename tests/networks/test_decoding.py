@@ -155,6 +155,10 @@ def test_ties_are_broken_by_the_lower_id():
     for generated in (greedy(network, inputs, 3), beam_search(network, inputs, 3, 1)):
         assert tokens_of(generated.ids) == [[3, 3, 3]] * 4
         np.testing.assert_allclose(generated.log_proba, 3 * np.log(share))
+    for width in (2, 3, 5):
+        found = tokens_of(beam_search(network, inputs, 3, width).ids)
+        expected = [beam_by_hand(network, row, 3, width)[0] for row in rows_of(inputs)]
+        assert found == expected
     with torch.no_grad():
         network.head.bias[END] = 0.0  # all tokens are equally probable
     generated = beam_search(network, inputs, 3, 3)
@@ -216,6 +220,26 @@ def test_chunks_of_rows(monkeypatch):
     for one, other in zip(whole[0], parts[0], strict=True):
         torch.testing.assert_close(one, other, equal_nan=True)
     for one, other in zip(whole[1], parts[1], strict=True):
+        np.testing.assert_allclose(one, other)
+
+
+@pytest.mark.parametrize("source", ["tokens", "numbers"])
+def test_equal_lengths_may_be_left_out(source):
+    network, (x, lengths) = lively(source), draw_inputs(source)
+    with_lengths = [x, torch.full_like(lengths, x.shape[1])]
+    for one, other in zip(
+        beam_search(network, [x], 5, 2),
+        beam_search(network, with_lengths, 5, 2),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
+    ids = greedy(network, [x], 5).ids
+    for one, other in zip(
+        attention_weights(network, [x], ids),
+        attention_weights(network, with_lengths, ids),
+        strict=True,
+    ):
+        assert one.shape[1] == x.shape[1]
         np.testing.assert_allclose(one, other)
 
 
