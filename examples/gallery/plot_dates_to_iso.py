@@ -51,7 +51,8 @@ print(f"exactly right: {model.score(X_test, y_test):.1%} of {len(X_test)} others
 # How sure is it?
 # ---------------
 # ``return_log_proba=True`` returns the log-probability of each answer. It is low for
-# the wrong ones, and for a text that is no date.
+# the wrong ones, and for a text that is no date. But a day that does not exist may pass
+# unnoticed.
 
 predicted, log_proba = model.predict(X_test, return_log_proba=True)
 for i in np.argsort(log_proba)[:4]:
@@ -74,5 +75,5 @@ from skdeep.inspection import AttentionDisplay
 
 fig, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
 for ax, text in zip(axes, ["Sunday, July 20, 1969", "20.7.1969"], strict=True):
-    AttentionDisplay.from_estimator(model, text, ax=ax)
+    AttentionDisplay.from_estimator(model, text, ax=ax, name=text)
 plt.show()

@@ -95,5 +95,5 @@ from skdeep.inspection import AttentionDisplay
 
 fig, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 for ax, word in zip(axes, ["shoopath", "choddeen"], strict=True):
-    AttentionDisplay.from_estimator(model, word, ax=ax)
+    AttentionDisplay.from_estimator(model, word, ax=ax, name=word)
 plt.show()
