@@ -411,7 +411,9 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         return table.dtype.name
 
     def _has_validation_rows(self, X, y, X_val, y_val):
-        return X_val is not None and super()._has_validation_rows(X, y, X_val, X_val)
+        # A single string is one document, not as many as it has characters.
+        X, X_val = ([v] if isinstance(v, str) else v for v in (X, X_val))
+        return super()._has_validation_rows(X, y, X_val, X_val)
 
     def _validation_sample(self, X_val, y_val, plan, dtype):
         try:
@@ -484,7 +486,7 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         return plan.inputs.encode(sample.table, dtype, device)
 
     def _objective(self, plan, generator):
-        return NextToken(self.precision)
+        return NextToken(plan.loss, plan.n_scores, self.precision)
 
     def _training_options(self, n_samples):
         # The batch size counts columns of text, not documents.
@@ -623,8 +625,7 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         Examples
         --------
         >>> from skdeep import LanguageModel
-        >>> model = LanguageModel(8, level="char", bptt=8, random_state=0)
-        >>> model = model.fit("abcabcabc" * 10)
+        >>> model = LanguageModel(8, level="char", random_state=0).fit("abcabcabc")
         >>> model.predict_proba(["ab", "abc"]).shape
         (2, 5)
         """
@@ -722,8 +723,7 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         Examples
         --------
         >>> from skdeep import LanguageModel
-        >>> model = LanguageModel(8, level="char", bptt=8, random_state=0)
-        >>> model = model.fit("abcabcabc" * 10)
+        >>> model = LanguageModel(8, level="char", random_state=0).fit("abcabcabc")
         >>> model.score("abcabc") > model.score("cbacba")
         True
         """
@@ -745,7 +745,7 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         Returns
         -------
         perplexity : float
-            1 or more; lower is better. A token of probability 0 makes it infinite.
+            1 or more; lower is better.
 
         Examples
         --------

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from skdeep.training._batches import Batch, Source
 from skdeep.training._inference import call
-from skdeep.training._objectives import Objective
+from skdeep.training._objectives import Supervised
 
 # Maximum number of values in the largest tensor of a forward pass without gradients.
 _MAX_VALUES = 2**22
@@ -48,23 +48,13 @@ class StreamBatch(Batch):
             )
 
 
-class NextToken(Objective):
+class NextToken(Supervised):
     """The cross entropy of the next token at every step.
 
     ``losses`` returns the loss of every token, (n * T,). The network must return raw
-    scores, (n, T, n_tokens), and its state.
-
-    Parameters
-    ----------
-    precision : {"bf16"} or None, default=None
-        Precision of the forward pass; by default that of the parameters.
-    name : str, default="network"
-        Name of the learner that trains the network.
+    scores, (n, T, n_tokens), and its state. The other parameters are those of
+    ``Supervised``; ``loss`` is used by callbacks only.
     """
-
-    def __init__(self, precision: str | None = None, name: str = "network"):
-        self.precision = precision
-        self.name = name
 
     def losses(
         self, networks: Mapping[str, Callable[..., Any]], batch: Batch
@@ -126,7 +116,7 @@ class Documents(Source):
         rows = np.arange(len(self))
         rows = rows[index if isinstance(index, slice) else index.cpu().numpy()]
         ids, target = self.piece(rows, 0, int(self.lengths[rows].max()))
-        return Batch({"ids": ids}, target)
+        return Batch({"ids": ids}, target, None, float(self.lengths[rows].sum()))
 
     def piece(
         self, rows: np.ndarray, start: int, n_steps: int
@@ -205,8 +195,8 @@ def document_losses(
     """Return the sum of the losses of each document's tokens, (n,), on the CPU."""
     total = torch.zeros(len(documents), dtype=torch.float64)
     for rows, _, raw, target in iter_pieces(network, documents, network, precision):
-        losses = token_losses(raw, target).double().sum(1)
-        total[torch.from_numpy(rows)] += losses.cpu()
+        losses = token_losses(raw, target).cpu()  # 'mps' has no float64
+        total[torch.from_numpy(rows)] += losses.double().sum(1)
     return total
 
 

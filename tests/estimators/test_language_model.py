@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
+from skorch.callbacks import EpochTimer, PassthroughScoring
 from torch import nn
 from torch.nn import functional
 
@@ -23,6 +24,12 @@ from tests.round_trips import WAYS
 
 ABC = ["abcab", "bca", "cabcabcab", "ab", "c"]
 FEW = {"level": "char", "max_iter": 2, "learning_rate_init": 0.05, "random_state": 0}
+HEAD = {
+    "learning_rate": "one_cycle",
+    "learning_rate_init": 0.1,
+    "max_iter": 20,
+    "random_state": 0,
+}
 EXACT = {**FEW, "dtype": "float64"}
 
 
@@ -283,6 +290,38 @@ def test_other_levels_cannot_continue_a_network():
         fitted.set_params(level="word").partial_fit(["abc"])
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"precision": "bf16"},
+        {"weight_averaging": 0.9},
+        {"solver": torch.optim.AdamW, "solver_params": {"weight_decay": 0.1}},
+        {"callbacks": [EpochTimer(), PassthroughScoring("train_loss")]},
+        {"alpha": 0.1, "early_stopping": "loss", "learning_rate": "cosine"},
+        {"dtype": "float64", "dropout": 0.5},
+    ],
+    ids=lambda params: ",".join(params),
+)
+def test_training_parameters_are_those_of_other_networks(params):
+    fitted = model(**params).fit(ABC * 2)
+    assert np.isfinite(fitted.loss_curve_).all()
+    p = fitted.predict_proba(ABC)
+    np.testing.assert_allclose(p.sum(axis=1), 1, rtol=0.01)
+    assert p.dtype == (params.get("dtype") or "float32")
+    assert np.isfinite(fitted.score_samples(ABC)).all()
+    assert fitted.sample(random_state=0).shape == (1,)
+
+
+def test_lbfgs_is_refused():
+    with pytest.raises(ValueError, match="'solver' parameter of LanguageModel"):
+        model(solver="lbfgs").fit(ABC)
+
+
+def test_default_search_space_names_parameters():
+    space = model().default_search_space()
+    assert set(space) <= set(model().get_params())
+
+
 # -- the vocabulary --------------------------------------------------------------------
 
 
@@ -350,6 +389,13 @@ def test_the_last_part_of_a_single_document_is_for_validation():
     assert fitted.best_validation_score_ == pytest.approx(fitted.score("zz"))
     with pytest.raises(ValueError, match="one document of 1 tokens, of which 1"):
         model(**params).fit("a")
+
+
+def test_a_single_string_is_one_document():
+    # No warning: X_val has as many characters as X, and as many documents as needed.
+    with pytest.warns(UserWarning, match="X_val has as many rows as X"):
+        model().fit("abc", X_val="bca")
+    assert model().fit("abc", X_val=["ab", "b"]).score("abc") < 0
 
 
 def test_validation_documents_are_checked():
@@ -620,12 +666,19 @@ def test_fine_tuning_starts_from_the_states_of_the_model(make, params):
     clone(pipeline).fit(X, [0, 1, 0, 1])
 
 
+def test_fine_tuned_pipelines_are_stored():
+    pipeline = model().fit(ABC).fine_tune(LSTMClassifier(**HEAD))
+    pipeline.fit(ABC, [0, 1, 0, 1, 1])
+    for trip in WAYS.values():
+        np.testing.assert_array_equal(
+            trip(pipeline).predict(ABC), pipeline.predict(ABC)
+        )
+
+
 def test_tokens_of_integers_are_fine_tuned():
     X = [[60, 62], [62, 60]] * 5
     fitted = model(level="token").fit(X)
-    head = LSTMClassifier(
-        learning_rate="one_cycle", learning_rate_init=0.1, max_iter=20, random_state=0
-    )
+    head = LSTMClassifier(**HEAD)
     assert fitted.fine_tune(head).fit(X, [0, 1] * 5).score(X, [0, 1] * 5) == 1
 
 
