@@ -72,10 +72,8 @@ class Choice:
 
 def without_unknown(raw: Tensor) -> Tensor:
     """Return raw scores in which the unknown token is impossible, as float64."""
-    # 'mps' has no float64. A copy, which is changed.
-    scores = (raw.cpu() if raw.device.type == "mps" else raw).to(
-        torch.float64, copy=True
-    )
+    raw = raw.cpu() if raw.device.type == "mps" else raw  # which has no float64
+    scores = raw.to(torch.float64, copy=True)
     scores[:, UNKNOWN_ID] = -torch.inf
     return scores
 
