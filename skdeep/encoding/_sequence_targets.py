@@ -263,6 +263,7 @@ class NumberTargets:
 
     def as_tensor(self, codes: np.ndarray, kind: str, dtype: torch.dtype) -> Tensor:
         """Return standardized numbers, (n_samples, n_steps, n_features), then NaN."""
+        codes = codes[:, : _n_steps(codes).max()]
         # Scaled in float64: a large mean would cost float32 its precision.
         return torch.from_numpy(np.array(self._scaled(codes), np.float64)).to(dtype)
 
