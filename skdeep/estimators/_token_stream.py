@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 import torch
@@ -62,7 +62,7 @@ class DocumentEncoder(TokenEncoder):
         ids = np.full(lengths.sum(), END_ID)
         is_token = np.ones(len(ids), dtype=bool)
         is_token[np.cumsum(lengths) - 1] = False
-        tokens = (token for document in table.tokens for token in document)
+        tokens = chain.from_iterable(table.tokens)
         ids[is_token] = self.vocabulary_.encode(tokens) - 1
         return Documents(torch.from_numpy(ids).to(device), lengths, END_ID)
 
