@@ -85,11 +85,23 @@ _TRAINING_DOC = adapted(TRAINING_DOC, **_TRAINING_DEFAULTS).replace(
     "'auto' is ``min(200, n_samples)``",
     f"'auto' is\n    ``min({_LARGEST_BATCH}, n_samples)``",
 )
+_FITTED_DOC = (
+    adapted(FITTED_DOC, without=("n_outputs_", "criterion_"))
+    .replace("features seen in ``fit``.", "features seen in ``fit``; not for tokens.")
+    .replace(
+        "out_activation_ : str",
+        "n_outputs_ : int\n    Number of raw scores of a step.\nout_activation_ : str",
+    )
+    .replace(
+        "module_ : torch",
+        "criterion_ : torch.nn.Module\n    The loss.\nmodule_ : torch",
+    )
+)
 # Wider vectors of tokens rarely help, and slow the training down.
 _LARGEST_EMBEDDING = 64
 
 
-@documented(training=_TRAINING_DOC, fitted=FITTED_DOC)
+@documented(training=_TRAINING_DOC, fitted=_FITTED_DOC)
 class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
     """Encoder and decoder: reads a sequence, or a row, and writes a sequence.
 
@@ -201,11 +213,11 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
     Examples
     --------
     >>> from skdeep import Seq2Seq
-    >>> X = ["ab", "ba", "aab", "bba", "abb", "baa"]
-    >>> y = ["AB", "BA", "AAB", "BBA", "ABB", "BAA"]
+    >>> X = ["two", "ten", "one and two", "two and one"]
+    >>> y = ["2", "10", "1 + 2", "2 + 1"]
     >>> model = Seq2Seq(16, max_iter=60, learning_rate_init=0.02, random_state=0)
-    >>> model.fit(X, y).predict(["bab"])
-    array(['BAB'], dtype=object)
+    >>> model.fit(X, y).predict(["ten", "two and one"])
+    array(['10', '2 + 1'], dtype=object)
     """
 
     _parameter_constraints: dict = {**TRAINING_CONSTRAINTS, **_NETWORK_CONSTRAINTS}
