@@ -215,7 +215,7 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
     >>> from skdeep import Seq2Seq
     >>> X = ["two", "ten", "one and two", "two and one"]
     >>> y = ["2", "10", "1 + 2", "2 + 1"]
-    >>> model = Seq2Seq(16, max_iter=60, learning_rate_init=0.02, random_state=0)
+    >>> model = Seq2Seq(16, max_iter=30, learning_rate_init=0.05, random_state=0)
     >>> model.fit(X, y).predict(["ten", "two and one"])
     array(['10', '2 + 1'], dtype=object)
     """
@@ -718,7 +718,7 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         --------
         >>> from skdeep import Seq2Seq
         >>> X, y = ["ab", "b"], ["AB", "B"]
-        >>> model = Seq2Seq(16, max_iter=60, learning_rate_init=0.02, random_state=0)
+        >>> model = Seq2Seq(16, max_iter=30, learning_rate_init=0.05, random_state=0)
         >>> model.fit(X, y).score(X, y)
         1.0
         """
