@@ -687,6 +687,7 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         table = self._checked_rows(X)
         written, _ = self._write(table)
         module, rows = self._encoded(table)
+        written = written.to(module.head.weight.device)
         return generate(attention_weights, module, rows, written)
 
     @explaining_arguments
