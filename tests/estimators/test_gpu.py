@@ -208,7 +208,7 @@ def test_sequences_out(kind, bidirectional):
         for weights in on_cuda.attention_weights(X):
             np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-4)
     if kind != "numbers":
-        y, log_proba = on_cuda.set_params(beam_width=2).predict(X, True)
+        _, log_proba = on_cuda.set_params(beam_width=2).predict(X, True)
         assert np.isfinite(log_proba).all()
     # What is sampled is drawn on the device.
     params |= {"scheduled_sampling": 0.5, "early_stopping": True, "max_iter": 3}
