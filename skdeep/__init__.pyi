@@ -28,6 +28,7 @@ from .estimators import (
     MLPRegressor,
     ModuleClassifier,
     ModuleRegressor,
+    Seq2Seq,
 )
 from .inspection import (
     ActivationDisplay,
@@ -74,6 +75,7 @@ __all__ = [
     "ModuleRegressor",
     "OptunaSearchCV",
     "PurgedTimeSeriesSplit",
+    "Seq2Seq",
     "SequenceVectorizer",
     "SlidingWindow",
     "TrendFeatures",

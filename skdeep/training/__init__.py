@@ -12,7 +12,9 @@ It has four main classes.
 ``Objective``
     ``losses(networks, batch)`` returns the differentiable loss of each row, (n,).
     ``Supervised(loss)`` compares a network's outputs with targets; ``Mixup(loss)`` does
-    so for mixtures of two rows; ``NextToken`` carries a state from batch to batch.
+    so for mixtures of two rows, and ``SequenceObjective(loss)`` for sequences that a
+    network generates step by step, from a ``SequenceSource``. ``NextToken`` carries the
+    state of a network from batch to batch.
 ``Learner``
     One module, one objective, one optimizer. ``step(batch)`` computes the gradient,
     adds the L2 penalty, clips and updates. ``DenseLearner`` does the same for a plain
@@ -40,7 +42,7 @@ from skdeep.training._batches import Batch, RowSource, Source
 from skdeep.training._checkpoint import Checkpoint
 from skdeep.training._dense import DenseLearner
 from skdeep.training._device import memory_errors, resolve_device, seeded_generators
-from skdeep.training._inference import call, hidden_values, raw_scores
+from skdeep.training._inference import call, generate, hidden_values, raw_scores
 from skdeep.training._learner import Learner
 from skdeep.training._loop import train, train_together
 from skdeep.training._module_state import ModuleState
@@ -48,6 +50,7 @@ from skdeep.training._net import make_net
 from skdeep.training._objectives import Mixup, Objective, Supervised
 from skdeep.training._optimizers import STOCHASTIC_SOLVERS
 from skdeep.training._schedules import LEARNING_RATES
+from skdeep.training._sequences import SequenceObjective, SequenceSource
 from skdeep.training._streams import (
     Documents,
     NextToken,
@@ -70,6 +73,8 @@ __all__ = [
     "NextToken",
     "Objective",
     "RowSource",
+    "SequenceObjective",
+    "SequenceSource",
     "Source",
     "StreamBatch",
     "Supervised",
@@ -78,6 +83,7 @@ __all__ = [
     "TrainingState",
     "call",
     "document_losses",
+    "generate",
     "hidden_values",
     "last_outputs",
     "make_net",

@@ -171,6 +171,13 @@ OF_IMAGES = {
     "X_val": Arg("sequences", IMAGES[:4]),
     "layer": Arg("parameter", 0),
 }
+WRITTEN = {
+    "X": Arg("documents", DOCUMENTS),
+    "y": Arg("documents", DOCUMENTS[::-1]),
+    "sample_weight": Arg("column", WEIGHTS[:4]),
+    "X_val": Arg("documents", DOCUMENTS[:2]),
+    "y_val": Arg("documents", DOCUMENTS[:2]),
+}
 COSTS = {
     "fp_cost": Arg("column", WEIGHTS),
     "fn_cost": Arg("column", WEIGHTS[::-1]),
@@ -389,6 +396,8 @@ SUBJECTS = [
     ),
     estimator("CNNClassifier", CLASSIFIED | OF_IMAGES, SMALL_IMAGES, weight=7),
     estimator("CNNRegressor", REGRESSED | OF_IMAGES, SMALL_IMAGES, weight=7),
+    estimator("Seq2Seq", REGRESSED | IN_TIME, QUICK | {"hidden_size": 2}, weight=5),
+    estimator("Seq2Seq", WRITTEN, QUICK | {"hidden_size": 2}, weight=5),
     estimator("LSTMForecaster", FORECAST, _SERIES, weight=5),
     estimator("DeepEnsembleClassifier", CLASSIFIED, _ENSEMBLE),
     estimator("DeepEnsembleRegressor", REGRESSED, _ENSEMBLE),
