@@ -139,7 +139,10 @@ class Documents(Source):
 
 
 def iter_pieces(
-    network: Any, documents: Documents, function: Callable[..., Any], precision=None
+    network: Any,
+    documents: Documents,
+    function: Callable[..., Any],
+    precision: str | None = None,
 ) -> Iterator[tuple[np.ndarray, int, Any, Tensor]]:
     """Read documents in pieces; yield the result for each piece.
 
