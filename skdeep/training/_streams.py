@@ -208,7 +208,7 @@ def last_outputs(
     network: Any, documents: Documents, precision: str | None = None
 ) -> Tensor:
     """Return the last layer's output at the end of each document, (n, hidden_size)."""
-    found = network.new_state(len(documents))[:, 0, 0]
+    found: Tensor = network.new_state(len(documents))[:, 0, 0]
     pieces = iter_pieces(network, documents, network.read, precision)
     for rows, start, outputs, _ in pieces:
         last = documents.lengths[rows] - 1 - start
