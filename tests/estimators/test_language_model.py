@@ -215,6 +215,8 @@ def test_an_epoch_agrees_with_a_loop_in_plain_torch(n_columns, bptt):
     target = torch.tensor([ids[i % 10] for i in range(n_columns * n_steps)])
     read = torch.tensor([ids[(i - 1) % 10] for i in range(n_columns * n_steps)])
     target, read = target.view(n_columns, -1), read.view(n_columns, -1)
+    if n_columns > len(X):  # a column begins like a document
+        read[:, 0] = 1
     n_batches = -(-10 // (n_columns * bptt))
     ends = [int(n_steps * i / n_batches) for i in range(n_batches + 1)]
     state, losses = None, []
@@ -242,6 +244,16 @@ def test_accumulated_batches_equal_a_larger_one():
     assert parts.loss_ == pytest.approx(whole.loss_)
 
 
+def test_samples_of_a_long_text_begin_as_anywhere_in_it():
+    # The network reads the end token in each column, not only once in each epoch.
+    text = "abcd" * 300
+    fitted = model(16, max_iter=20, batch_size=8, bptt=16).fit(text)
+    for sample in fitted.sample(20, top_p=0.8, max_length=40, random_state=0):
+        assert sample in text
+    first = fitted.predict_proba([""])[0]
+    np.testing.assert_allclose(first[2:], 0.25, atol=0.15)
+
+
 def test_documents_are_shuffled_unless_the_user_says_no():
     params = {"batch_size": 1, "bptt": 4, "max_iter": 3}
     curves = [
@@ -266,7 +278,8 @@ def test_documents_are_shuffled_unless_the_user_says_no():
 def test_short_texts_are_learned(X, params):
     fitted = model(8, **params, max_iter=60).fit(X)
     assert np.isfinite(fitted.loss_curve_).all()
-    assert fitted.loss_ < 0.7 * fitted.loss_curve_[0]
+    # Even where each column has a single token, so that nothing comes before it.
+    assert fitted.loss_ < 0.95 * fitted.loss_curve_[0]
     n_tokens = sum(len(x) + 1 for x in ([X] if isinstance(X, str) else X))
     assert fitted.t_ == n_tokens * fitted.n_iter_
 
