@@ -54,6 +54,7 @@ from skdeep.training import (
     last_outputs,
     memory_errors,
     resolve_device,
+    threads_for,
 )
 
 # Columns of a stream, and the least number of batches of an epoch of short texts.
@@ -734,9 +735,12 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         ids = [tuple((vocabulary.encode(tokens) - 1).tolist()) for tokens in prompts]
         self._check_known(prompts, ids)
         longest = int(self.max_length if max_length is None else max_length)
-        with memory_errors():
+        network: Any = self.module_
+        device = resolve_device(self.device, fall_back=True)
+        work = network.work_per_row * len(ids) // 3
+        with memory_errors(), threads_for(work, device):
             added = generate(
-                self.module_,
+                network,
                 ids,
                 Choice(temperature, top_k and int(top_k), top_p),
                 longest,

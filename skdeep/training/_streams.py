@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from skdeep.training._batches import Batch, Source
+from skdeep.training._device import threads_for
 from skdeep.training._inference import call
 from skdeep.training._objectives import Supervised
 
@@ -186,7 +187,9 @@ def iter_pieces(
             n_read = min(n_steps, longest - start)
             ids, target = documents.piece(rows, start, n_read)
             inputs = {"ids": ids, "state": state[: len(rows)]}
-            result, state = call(function, inputs, precision)
+            # A forward pass takes a third of a training step.
+            with threads_for(network.work_per_row * len(rows) // 3, ids.device):
+                result, state = call(function, inputs, precision)
             state = state.to(network.embedding.weight.dtype)
             yield rows, start, result, target
 
