@@ -389,6 +389,14 @@ def test_score_of_weighted_tokens(of_dates):
     assert 0 < got < 0.5
 
 
+def test_score_compares_tokens():
+    text, spaced = ["a b, a."] * N, ["a  b , a ."] * N
+    model = small(level="word", max_iter=40, learning_rate_init=0.03).fit(WORDS, text)
+    assert model.predict(["a"])[0] == "a b, a."
+    assert model.score(WORDS, spaced) == 1
+    assert model.score(WORDS, ["a b a"] * N) == 0
+
+
 # -- unusual sequences -----------------------------------------------------------------
 
 
