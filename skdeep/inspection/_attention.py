@@ -15,13 +15,14 @@ from skdeep.inspection._pictures import check_cmap
 
 _END = "[end]"
 _CELL = 0.24  # width and height of a cell in a new figure, in inches
-_MARGIN = 0.8  # of a new figure around the cells and the tick labels
+_MARGIN = 1.0  # of a new figure around the cells and the tick labels
 _LETTER = 0.08  # of a tick label
 _COLORBAR, _COLORBAR_MARGIN = 0.15, 0.8  # of the color bar, and with its labels
 _MOST_LETTERS = 14  # of a tick label
 _MOST_LEVEL_LETTERS = 2  # of a tick label that is not rotated
 _LARGEST_FONT, _SMALLEST_FONT = 10.0, 5.0  # of the tick labels, in points
 _POINTS = 72  # per inch
+_ROUNDING = 1e-2  # by which a weight in low precision may exceed 1
 
 
 class AttentionDisplay:
@@ -173,8 +174,8 @@ class AttentionDisplay:
         TypeError
             If ``ax`` is not a matplotlib Axes, or the tokens are not lists.
         ValueError
-            If the weights are not a matrix of non-negative numbers, or do not have a
-            row for each token of the output and a column for each token of the input.
+            If the weights are not a matrix of numbers from 0 to 1, or do not have a row
+            for each token of the output and a column for each token of the input.
 
         Examples
         --------
@@ -204,8 +205,9 @@ class AttentionDisplay:
         weights = tensor_to_numpy(self.weights, "weights")
         with naming("weights"):
             weights = check_array(weights, dtype=np.float64, input_name="weights")
-        if weights.min() < 0:
-            raise ValueError(f"weights must not be negative, got {weights.min()}.")
+        for extreme in (weights.min(), weights.max()):
+            if not 0 <= extreme <= 1 + _ROUNDING:
+                raise ValueError(f"weights must be from 0 to 1, got {extreme}.")
         n_rows, n_columns = weights.shape
         source = _check_tokens(self.source, "source", n_columns, "columns")
         target = _check_tokens(self.target, "target", n_rows, "rows")
