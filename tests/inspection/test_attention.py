@@ -1,6 +1,7 @@
 """AttentionDisplay draws the weights, with the tokens beside them."""
 
 import warnings
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -39,7 +40,7 @@ def drawn(display):
 
 def assert_no_overlap(labels, renderer):
     boxes = [label.get_window_extent(renderer) for label in labels]
-    for one, following in zip(boxes, boxes[1:], strict=False):
+    for one, following in pairwise(boxes):
         assert not one.overlaps(following)
 
 
@@ -159,7 +160,7 @@ def test_labels_fit(shape, token):
     assert len(output_labels(display)) == shape[0]
     assert_no_overlap(display.ax_.get_xticklabels(), renderer)
     assert_no_overlap(display.ax_.get_yticklabels(), renderer)
-    room = display.figure_.bbox.padded(1)
+    room = display.figure_.bbox.padded(2)  # pixels
     for part in (display.ax_, display.colorbar_.ax):
         box = part.get_tightbbox(renderer)
         assert room.x0 <= box.x0 <= box.x1 <= room.x1
