@@ -27,6 +27,7 @@ from .estimators import (
     MLPRegressor,
     ModuleClassifier,
     ModuleRegressor,
+    Seq2Seq,
 )
 from .inspection import (
     ActivationDisplay,
@@ -78,6 +79,7 @@ __all__ = [
     "ModuleRegressor",
     "OptunaSearchCV",
     "PurgedTimeSeriesSplit",
+    "Seq2Seq",
     "SequenceVectorizer",
     "SlidingWindow",
     "TrendFeatures",

@@ -263,6 +263,7 @@ class NumberTargets:
 
     def as_tensor(self, codes: np.ndarray, kind: str, dtype: torch.dtype) -> Tensor:
         """Return standardized numbers, (n_samples, n_steps, n_features), then NaN."""
+        codes = codes[:, : _n_steps(codes).max()]
         # Scaled in float64: a large mean would cost float32 its precision.
         return torch.from_numpy(np.array(self._scaled(codes), np.float64)).to(dtype)
 
@@ -304,7 +305,7 @@ class NumberTargets:
         return [row[:end] for row, end in zip(numbers, ends, strict=True)]
 
     def targets_vary(self, expected: np.ndarray) -> bool:
-        """Return whether the targets of the steps vary, so that R² on them is useful."""
+        """Return whether the targets vary, so that R² on them is meaningful."""
         values = expected[~np.isnan(expected).all(axis=2)]
         return bool((values != values[:1]).any())
 

@@ -21,7 +21,7 @@ N_SPECIAL = 3
 
 # -- text ------------------------------------------------------------------------------
 
-# Stands for a combining mark, which ``\w`` does not match.
+# Stands for combining marks and joiners, which ``\w`` does not match.
 _MARK = "\ue000"
 _WORD = re.compile(
     rf"\w[\w{_MARK}]*"
@@ -63,8 +63,14 @@ def split(text: str, level: str) -> list[str]:
         return _WORD.findall(text)
     # A letter and its combining marks are one word, so the pattern is matched on a
     # text of the same length with a placeholder for each mark.
-    marked = "".join(_MARK if unicodedata.category(c)[0] == "M" else c for c in text)
+    marked = "".join(_MARK if _is_mark(c) else c for c in text)
     return [text[m.start() : m.end()] for m in _WORD.finditer(marked)]
+
+
+def _is_mark(character: str) -> bool:
+    """Return whether a code point belongs to the one before it."""
+    category = unicodedata.category(character)
+    return category[0] == "M" or category == "Cf"
 
 
 def join(tokens: Iterable[str], level: str) -> str:
@@ -200,7 +206,7 @@ class Vocabulary:
         return np.fromiter((known.get(token, UNKNOWN) for token in tokens), np.int64)
 
     def encode_rows(
-        self, sequences: Sequence[Sequence], filler: int = PADDING
+        self, sequences: Sequence[Sequence] | np.ndarray, filler: int = PADDING
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return sequences as rows of ids, each followed by the end token.
 

@@ -48,6 +48,7 @@ _NOT_FOR_LBFGS = (
     "dropout",
     "learning_rate_init",
     "max_grad_norm",
+    "scheduled_sampling",
 )
 
 
@@ -520,7 +521,7 @@ class BaseNetwork(
                 module, rows, self._loss, self._n_raw, precision=self.precision
             ).cpu()
         if not self._predictions_are_finite(raw):
-            raise ValueError(_too_large(table))
+            raise ValueError(too_large(table))
         return raw
 
     def _hidden_values(self, table, method: str) -> np.ndarray:
@@ -529,7 +530,7 @@ class BaseNetwork(
             module, rows = self._encoded(table)
             values = hidden_values(module, rows, method).cpu()
         if not values.isfinite().all():
-            raise ValueError(_too_large(table))
+            raise ValueError(too_large(table))
         return self._as_array(values)
 
     def _encoded(self, table):
@@ -552,7 +553,7 @@ class BaseNetwork(
 _LARGE_INPUT = 1e6
 
 
-def _too_large(table) -> str:
+def too_large(table) -> str:
     """Return the message for rows on which the network overflows."""
     numeric = table.numeric
     values = np.asarray(numeric.data if sparse.issparse(numeric) else numeric)
