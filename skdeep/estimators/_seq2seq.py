@@ -460,9 +460,7 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
             else:
                 function = functools.partial(run_freely, stops=n_steps is None)
             limit = self._limit(table) if n_steps is None else n_steps
-            written = generate(
-                function, module, rows, limit, precision=self.precision
-            )
+            written = generate(function, module, rows, limit, precision=self.precision)
         values, log_proba = written if targets.is_tokens else (written, None)
         checked = values[:, 0] if log_proba is None else log_proba
         if not checked.isfinite().all():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reprlib import repr as short
 from typing import Any
 
 import numpy as np
@@ -137,13 +138,15 @@ class AttentionDisplay:
                 f"estimator={type(network).__name__} has no attention. Pass a fitted "
                 "Seq2Seq, or a Pipeline that ends in one."
             )
-        row = innermost_input(estimator, _one_row(x))
+        row = _one_row(x)
+        # Before attention_weights, whose other errors are about the estimator.
+        with naming("x"):
+            row = innermost_input(estimator, row)
+            written = network.predict(row)[0]
         weights = network.attention_weights(row)[0]
         source_level, target_level = _levels(network)
         source = _tokens(row[0], source_level, network.vocabulary_)
-        target = _tokens(
-            network.predict(row)[0], target_level, network.target_vocabulary_
-        )
+        target = _tokens(written, target_level, network.target_vocabulary_)
         display = cls(
             weights,
             source=_with_end(source, weights.shape[1]),
@@ -237,7 +240,9 @@ def _check_tokens(tokens, name: str, n: int, what: str) -> list | None:
     try:
         tokens = list(tokens)
     except TypeError as error:
-        raise TypeError(f"{name} must be a list of tokens, got {tokens!r}.") from error
+        raise TypeError(
+            f"{name} must be a list of tokens, got {short(tokens)}."
+        ) from error
     if len(tokens) != n:
         raise ValueError(
             f"{name} must hold a token for each of the {n} {what} of weights, got "
@@ -305,10 +310,10 @@ def _label(token) -> str:
 def _one_row(x) -> list:
     """Return a single sequence as a row."""
     x = tensor_to_numpy(x, "x")
-    if not hasattr(x, "__len__") or np.shape(getattr(x, "shape", (1,))) == (0,):
+    if not hasattr(x, "__len__") or getattr(x, "shape", None) == ():
         raise TypeError(
             "x must be a single sequence: a str, a list of tokens or an array, got "
-            f"{type(x).__name__}."
+            f"{short(x)}."
         )
     return [x]
 

@@ -262,7 +262,9 @@ def generate(
         return function(network, inputs, *arguments)
 
 
-def _autocast(device: torch.device, is_enabled: bool) -> contextlib.AbstractContextManager[Any]:
+def _autocast(
+    device: torch.device, is_enabled: bool
+) -> contextlib.AbstractContextManager[Any]:
     if not is_enabled:
         return contextlib.nullcontext()
     return torch.autocast(device.type, torch.bfloat16)

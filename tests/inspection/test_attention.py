@@ -1,5 +1,6 @@
 """AttentionDisplay draws the weights, with the tokens beside them."""
 
+import copy
 import warnings
 from itertools import pairwise
 
@@ -9,8 +10,15 @@ import pandas as pd
 import pytest
 import torch
 from matplotlib.colors import to_rgb
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
+from skdeep import MLPClassifier, Seq2Seq
 from skdeep.inspection import AttentionDisplay
+
+pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
 
 WEIGHTS = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]])
 SOURCE, TARGET = ["guten", "Tag", "[end]"], ["hello", "[end]"]
@@ -193,6 +201,158 @@ def test_drawing_raises_no_warnings():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         drawn(AttentionDisplay(some_weights(11, 23), "x" * 23, "y" * 11).plot())
+
+
+# -- networks --------------------------------------------------------------------------
+
+
+def quick(**params):
+    settings = dict(max_iter=2, random_state=0)
+    return Seq2Seq(4, **{**settings, **params})
+
+
+STRINGS = ["abc", "b a", "ca", "abab"]
+UPPER = [text.upper() for text in STRINGS]
+TOKENS = [["a", "bb"], ["bb", "bb", "a"], ["c"], ["a", "c"]]
+NUMBERS = np.random.default_rng(0).normal(size=(4, 5, 2))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return quick(max_length=6).fit(STRINGS, UPPER)
+
+
+def expected_labels(tokens, n):
+    """Return tokens, with the end token if there is one more step."""
+    assert n - len(tokens) in (0, 1)
+    return [*tokens, "[end]"][:n]
+
+
+def test_strings(model):
+    display = AttentionDisplay.from_estimator(model, "b ac")
+    (weights,) = model.attention_weights(["b ac"])
+    np.testing.assert_allclose(display.weights, weights)
+    np.testing.assert_allclose(display.im_.get_array(), weights)
+    assert input_labels(display) == ["b", "␣", "a", "c", "[end]"]
+    written = model.predict(["b ac"])[0]
+    assert display.target == expected_labels(list(written), len(weights))
+    assert display.ax_.get_title() == "Seq2Seq"
+
+
+def test_options(model):
+    _, ax = plt.subplots()
+    options = {"ax": ax, "cmap": "gray", "name": "mine"}
+    display = AttentionDisplay.from_estimator(model, "ab", **options)
+    assert display.ax_ is ax
+    assert ax.get_title() == "mine"
+    assert display.im_.get_cmap().name == "gray"
+
+
+def test_unknown_tokens_and_an_empty_string(model):
+    display = AttentionDisplay.from_estimator(model, "z?")
+    assert display.source == ["z", "?", "[end]"]
+    assert AttentionDisplay.from_estimator(model, "").source == ["[end]"]
+
+
+def test_output_with_and_without_end(model):
+    """A sequence that was cut at max_length has no end token."""
+    cut = copy.copy(model).set_params(max_length=1)
+    display = AttentionDisplay.from_estimator(cut, "abc")
+    written = cut.predict(["abc"])[0]
+    assert display.target == (list(written) or ["[end]"])
+
+
+def test_words():
+    X = ["Good day, Ann!", "good night", "day", "night"]
+    y = ["guten Tag, Ann!", "gute Nacht", "Tag", "Nacht"]
+    model = quick(level="word").fit(X, y)
+    display = AttentionDisplay.from_estimator(model, "Good night, Ann")
+    assert display.source == ["Good", "night", ",", "Ann", "[end]"]
+    assert set(display.target) <= {*model.target_vocabulary_, "[end]"}
+
+
+def test_a_level_for_each_side():
+    model = quick(level=("char", "word")).fit(["ab", "b"], ["one two", "two"])
+    display = AttentionDisplay.from_estimator(model, "ba")
+    assert display.source == ["b", "a", "[end]"]
+    assert set(display.target) <= {"one", "two", "[end]"}
+
+
+@pytest.mark.parametrize("container", [list, tuple, np.array])
+def test_lists_of_tokens(container):
+    model = quick().fit(TOKENS, TOKENS)
+    display = AttentionDisplay.from_estimator(model, container(["bb", "a", "c"]))
+    assert display.source == ["bb", "a", "c", "[end]"]
+    written = model.predict([["bb", "a", "c"]])[0]
+    assert display.target == expected_labels(written, len(display.weights))
+
+
+def test_integer_tokens():
+    melodies = [[60, 62, 64], [64, 60], [62]]
+    model = quick(level="token").fit(melodies, melodies)
+    display = AttentionDisplay.from_estimator(model, [64, 62])
+    assert input_labels(display) == ["64", "62", "[end]"]
+
+
+def test_numbers_are_numbered():
+    model = quick().fit(NUMBERS, NUMBERS[:, :3])
+    display = AttentionDisplay.from_estimator(model, NUMBERS[0])
+    assert (display.source, display.target) == (None, None)
+    assert display.weights.shape == (3, 5)
+    model = quick().fit(NUMBERS, UPPER)
+    display = AttentionDisplay.from_estimator(model, NUMBERS[0, :4])
+    assert display.source is None
+    assert display.weights.shape[1] == 4
+    written = model.predict([NUMBERS[0, :4]])[0]
+    assert display.target == expected_labels(list(written), len(display.weights))
+
+
+def lower(texts):
+    return [text.lower() for text in texts]
+
+
+def test_inside_a_pipeline_and_a_search():
+    pipeline = make_pipeline(FunctionTransformer(lower), quick())
+    search = GridSearchCV(pipeline, {"seq2seq__cell": ["gru"]}, cv=2)
+    display = AttentionDisplay.from_estimator(search.fit(UPPER, UPPER), "CAB")
+    assert display.source == ["c", "a", "b", "[end]"]
+
+
+def test_estimators_without_attention():
+    with pytest.raises(NotFittedError):
+        AttentionDisplay.from_estimator(quick(), "ab")
+    table = NUMBERS[:, 0]
+    network = MLPClassifier((2,), max_iter=1, solver="sgd").fit(table, [0, 1, 0, 1])
+    message = "estimator=MLPClassifier has no attention. Pass a fitted Seq2Seq"
+    with pytest.raises(TypeError, match=message):
+        AttentionDisplay.from_estimator(network, "ab")
+    without = quick(attention=False).fit(STRINGS, UPPER)
+    with pytest.raises(ValueError, match=r"^attention_weights needs .*attention=True"):
+        AttentionDisplay.from_estimator(without, "ab")
+    of_rows = quick().fit(table, UPPER)
+    with pytest.raises(ValueError, match=r"^attention_weights needs .*plain rows"):
+        AttentionDisplay.from_estimator(of_rows, table[0])
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (None, TypeError, "x must be a single sequence: .* got None"),
+        (3.5, TypeError, "x must be a single sequence: .* got 3.5"),
+        (np.array("a"), TypeError, "x must be a single sequence"),
+        (b"ab", TypeError, "^Invalid x: .*bytes"),
+        (["ab"], ValueError, "^Invalid x: .*fitted on strings"),
+        (NUMBERS[0], ValueError, "^Invalid x: .*fitted on strings"),
+    ],
+)
+def test_bad_x(model, x, error, message):
+    with pytest.raises(error, match=message):
+        AttentionDisplay.from_estimator(model, x)
+
+
+def test_bad_name(model):
+    with pytest.raises(TypeError, match="name must be a str or None, got 3"):
+        AttentionDisplay.from_estimator(model, "ab", name=3)
 
 
 # -- bad input -------------------------------------------------------------------------
