@@ -384,6 +384,13 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
     def _decode(self, targets, loss, raw):
         return loss.predict(raw)
 
+    def _decode_unscaled(self, targets, loss, raw):
+        outputs = loss.predict(raw).cpu()
+        if targets.is_tokens:
+            return outputs
+        values = outputs.numpy()
+        return torch.from_numpy(targets.restored(values, values.dtype))
+
     def _probabilities(self, targets, loss, raw):
         return torch.softmax(raw, -1) if targets.is_tokens else raw
 

@@ -250,7 +250,7 @@ def _finite(y, estimator=None) -> np.ndarray:
         allow_nd=True,
         input_name="y",
         estimator=estimator,
-    )
+    ).astype(np.float64)
     assert_all_finite(numbers, input_name="y")  # None in objects has become NaN
     return numbers
 
@@ -263,7 +263,7 @@ def _three_axes(numbers: np.ndarray) -> np.ndarray:
             f"n_timesteps, n_features), none of them 0, got shape {numbers.shape}."
         )
     missing = (1,) * (3 - numbers.ndim)
-    return numbers.reshape(*numbers.shape, *missing).astype(np.float64)
+    return numbers.reshape(*numbers.shape, *missing)
 
 
 def _check_sequences_of_y(sequences: list[np.ndarray]) -> None:

@@ -107,9 +107,9 @@ class SequenceSource(Source):
         return len(self.source)
 
     @property
-    def longest(self) -> int:
-        """Number of steps of the longest target."""
-        return int(self.n_steps_out.max())
+    def n_steps(self) -> int:
+        """Number of steps of the targets, with padding."""
+        return self._target.shape[1]
 
     def batch(self, index: Tensor | slice, *, training: bool = False) -> Batch:
         batch = self.source.batch(index, training=training)
@@ -264,4 +264,4 @@ class SequenceObjective(Supervised):
                 "Sequences are generated for the rows of a SequenceSource, got "
                 f"{type(source).__name__}."
             )
-        return values, weight, self.generate(network, source.inputs, source.longest)
+        return values, weight, self.generate(network, source.inputs, source.n_steps)
