@@ -202,6 +202,12 @@ def a_convolutional_network():
     return skdeep.CNNClassifier(2, **settings).fit(IMAGES, IMAGE_CLASSES)
 
 
+@functools.cache
+def a_translator():
+    model = skdeep.Seq2Seq(2, max_iter=1, random_state=0)
+    return model.fit(["ab", "b"], ["AB", "B"])
+
+
 IMAGES = np.random.default_rng(0).random((12, 6, 6))
 IMAGE_CLASSES = np.arange(12) % 2
 
@@ -508,6 +514,15 @@ SUBJECTS = [
         skdeep.AttentionDisplay,
         skdeep.AttentionDisplay.plot,
         values=ATTENTION,
+        weight=1,
+    ),
+    function(
+        "AttentionDisplay",
+        skdeep.AttentionDisplay.from_estimator,
+        values={
+            "estimator": Arg("parameter", a_translator),
+            "x": Arg("column", "ab"),
+        },
         weight=1,
     ),
     function(
