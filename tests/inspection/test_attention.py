@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from matplotlib.colors import to_rgb
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -269,6 +270,28 @@ def test_words():
     display = AttentionDisplay.from_estimator(model, "Good night, Ann")
     assert display.source == ["Good", "night", ",", "Ann", "[end]"]
     assert set(display.target) <= {*model.target_vocabulary_, "[end]"}
+
+
+class Joiner(BaseEstimator):
+    """Writes two words that a reader of its text takes for one."""
+
+    level = "word"
+    vocabulary_ = target_vocabulary_ = ("one", "-", "two")
+
+    def predict(self, X):
+        return ["one-two"] * len(X)
+
+    def attention_weights(self, X):
+        return [some_weights(4, 2)] * len(X)
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+
+def test_words_that_cannot_be_told_apart_are_numbered():
+    display = AttentionDisplay.from_estimator(Joiner(), "one")
+    assert display.source == ["one", "[end]"]
+    assert display.target is None
 
 
 def test_a_level_for_each_side():
