@@ -278,6 +278,9 @@ class Joiner(BaseEstimator):
     level = "word"
     vocabulary_ = target_vocabulary_ = ("one", "-", "two")
 
+    def fit(self, X=None, y=None):
+        return self
+
     def predict(self, X):
         return ["one-two"] * len(X)
 
