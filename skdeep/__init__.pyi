@@ -31,6 +31,7 @@ from .estimators import (
 )
 from .inspection import (
     ActivationDisplay,
+    AttentionDisplay,
     FilterDisplay,
     ForecastDisplay,
     LimeDisplay,
@@ -42,15 +43,20 @@ from .inspection import (
 from .metrics import (
     CostCurveDisplay,
     ErrorRatesDisplay,
+    edit_distance,
     expected_cost,
     make_cost_scorer,
+    neg_edit_distance,
+    neg_token_error_rate,
     savings_score,
+    token_error_rate,
 )
 from .model_selection import OptunaSearchCV, PurgedTimeSeriesSplit
 from .preprocessing import SequenceVectorizer, SlidingWindow, TrendFeatures
 
 __all__ = [
     "ActivationDisplay",
+    "AttentionDisplay",
     "CNNClassifier",
     "CNNRegressor",
     "CostCurveDisplay",
@@ -80,6 +86,7 @@ __all__ = [
     "__version__",
     "callbacks",
     "datasets",
+    "edit_distance",
     "estimators",
     "expected_cost",
     "inspection",
@@ -91,8 +98,11 @@ __all__ = [
     "make_cost_scorer",
     "metrics",
     "model_selection",
+    "neg_edit_distance",
+    "neg_token_error_rate",
     "networks",
     "preprocessing",
     "savings_score",
+    "token_error_rate",
     "training",
 ]
