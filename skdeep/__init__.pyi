@@ -32,6 +32,7 @@ from .estimators import (
 )
 from .inspection import (
     ActivationDisplay,
+    AttentionDisplay,
     FilterDisplay,
     ForecastDisplay,
     LimeDisplay,
@@ -43,15 +44,20 @@ from .inspection import (
 from .metrics import (
     CostCurveDisplay,
     ErrorRatesDisplay,
+    edit_distance,
     expected_cost,
     make_cost_scorer,
+    neg_edit_distance,
+    neg_token_error_rate,
     savings_score,
+    token_error_rate,
 )
 from .model_selection import OptunaSearchCV, PurgedTimeSeriesSplit
 from .preprocessing import SequenceVectorizer, SlidingWindow, TrendFeatures
 
 __all__ = [
     "ActivationDisplay",
+    "AttentionDisplay",
     "CNNClassifier",
     "CNNRegressor",
     "CostCurveDisplay",
@@ -82,6 +88,7 @@ __all__ = [
     "__version__",
     "callbacks",
     "datasets",
+    "edit_distance",
     "estimators",
     "expected_cost",
     "inspection",
@@ -93,8 +100,11 @@ __all__ = [
     "make_cost_scorer",
     "metrics",
     "model_selection",
+    "neg_edit_distance",
+    "neg_token_error_rate",
     "networks",
     "preprocessing",
     "savings_score",
+    "token_error_rate",
     "training",
 ]

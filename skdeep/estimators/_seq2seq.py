@@ -126,7 +126,8 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
     attention : bool, default=True
         Whether each step of the decoder looks at all steps of the encoder. Otherwise
         all that the decoder knows of X is the last state of the encoder. Rows have no
-        steps to look at, so it has no effect on them.
+        steps to look at, so it has no effect on them. The method
+        :meth:`attention_weights` returns the weights.
     num_layers : int, default=1
         Number of layers of the encoder and of the decoder.
     bidirectional : bool, default=True
@@ -156,7 +157,8 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         written itself instead of the step of y. It grows linearly from 0 in the first
         epoch. 0 is plain teacher forcing.
     label_smoothing : float, default=0.0
-        Share of each token of y spread evenly over the vocabulary.
+        Share of each token of y spread evenly over the vocabulary. Without effect on y
+        of numbers.
     {training}
 
     Attributes
@@ -192,6 +194,10 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
 
     The vocabularies hold the tokens of the training rows, without validation rows. In
     ``predict``, other tokens of X are unknown: their vector is zero.
+
+    The validation score of tokens is the share of exactly right sequences, written
+    without a beam. It may stay at 0 for many epochs on hard problems, or if there are
+    few validation rows; then ``early_stopping='loss'`` is the better choice.
 
     References
     ----------

@@ -108,10 +108,13 @@ def _more_probable(found: Generated, other: Generated) -> Generated:
         nn.functional.pad(each.ids, (0, n_steps - each.ids.shape[1]), value=-1)
         for each in (found, other)
     )
-    return Generated(
-        others.where(is_better[:, None], ids),
-        other.log_proba.where(is_better, found.log_proba),
-    )
+    ids = others.where(is_better[:, None], ids)
+    log_proba = other.log_proba.where(is_better, found.log_proba)
+    return Generated(ids[:, : _longest(ids)], log_proba)
+
+
+def _longest(ids: Tensor) -> int:
+    return int((ids >= 0).sum(1).max())
 
 
 @torch.inference_mode()
@@ -248,8 +251,7 @@ def _generate(
         part = decode(network, network.encode(*chunk), limits[rows])
         ids[rows, : part.ids.shape[1]] = part.ids
         log_proba[rows] = part.log_proba
-    n_steps = int((ids >= 0).sum(1).max())
-    return Generated(ids[:, :n_steps], log_proba)
+    return Generated(ids[:, : _longest(ids)], log_proba)
 
 
 def _log_proba(raw: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import cross_val_score
 from torch import nn
@@ -216,6 +217,12 @@ def a_convolutional_network():
     return skdeep.CNNClassifier(2, **settings).fit(IMAGES, IMAGE_CLASSES)
 
 
+@functools.cache
+def a_translator():
+    model = skdeep.Seq2Seq(2, max_iter=1, random_state=0)
+    return model.fit(["ab", "b"], ["AB", "B"])
+
+
 IMAGES = np.random.default_rng(0).random((12, 6, 6))
 IMAGE_CLASSES = np.arange(12) % 2
 
@@ -282,6 +289,31 @@ FORECAST = {
     "y_val": Arg("column", SERIES[:12, 0]),
     "future": Arg("table", SERIES[:2]),
 }
+TEXTS = np.array(["one", "two", "a b", ""])
+WRITTEN = {
+    "estimator": Arg("parameter", lambda: Speaker().fit(TEXTS)),
+    "X": Arg("documents", TEXTS),
+    "y": Arg("documents", TEXTS[::-1]),
+    "y_true": Arg("documents", TEXTS),
+    "y_pred": Arg("documents", TEXTS[::-1]),
+    "sample_weight": Arg("column", WEIGHTS[:4]),
+}
+ATTENTION = {
+    "weights": Arg("table", np.full((2, 3), 1 / 3)),
+    "source": Arg("column", np.array(["a", "b", "[end]"])),
+    "target": Arg("column", np.array(["A", "[end]"])),
+}
+
+
+class Speaker(BaseEstimator):
+    """Predicts the same texts for any X."""
+
+    def fit(self, X, y=None):
+        self.is_fitted_ = True
+        return self
+
+    def predict(self, X):
+        return TEXTS
 
 
 # -- functions that call several -------------------------------------------------------
@@ -336,6 +368,26 @@ def score_by_costs(
     )
     rows = {"sample_weight": sample_weight, "fp_cost": fp_cost, "fn_cost": fn_cost}
     return scorer(estimator, X, y, **rows)
+
+
+def score_by_edit_distance(estimator, X, y, sample_weight=None):
+    """Use the scorer."""
+    return skdeep.neg_edit_distance(estimator, X, y, sample_weight=sample_weight)
+
+
+def score_by_token_errors(estimator, X, y, sample_weight=None):
+    """Use the scorer."""
+    return skdeep.neg_token_error_rate(estimator, X, y, sample_weight=sample_weight)
+
+
+def draw_attention(
+    weights, source=None, target=None, estimator_name=None, cmap="viridis", ax=None
+):
+    """Make a display and draw it."""
+    display = skdeep.AttentionDisplay(
+        weights, source, target, estimator_name=estimator_name
+    )
+    display.plot(cmap=cmap, ax=ax).figure_.canvas.draw()
 
 
 def fit_with_checkpoint(path, every=1):
@@ -444,6 +496,10 @@ SUBJECTS = [
     function(
         "ErrorRatesDisplay", skdeep.ErrorRatesDisplay.from_predictions, values=DECIDED
     ),
+    function("edit_distance", skdeep.edit_distance, values=WRITTEN),
+    function("token_error_rate", skdeep.token_error_rate, values=WRITTEN),
+    function("neg_edit_distance", score_by_edit_distance, values=WRITTEN, weight=1),
+    function("neg_token_error_rate", score_by_token_errors, values=WRITTEN, weight=1),
     function("lime_explain", skdeep.lime_explain, values=EXPLAINED, weight=3),
     function("LimeDisplay", skdeep.LimeDisplay.from_estimator, values=EXPLAINED),
     function("LimeExplanation", skdeep.LimeExplanation.to_html, values=EXPLAINED),
@@ -467,6 +523,23 @@ SUBJECTS = [
         values={
             "estimator": Arg("parameter", a_convolutional_network),
             "X": Arg("table", IMAGES),
+        },
+        weight=1,
+    ),
+    function(
+        "AttentionDisplay",
+        draw_attention,
+        skdeep.AttentionDisplay,
+        skdeep.AttentionDisplay.plot,
+        values=ATTENTION,
+        weight=1,
+    ),
+    function(
+        "AttentionDisplay",
+        skdeep.AttentionDisplay.from_estimator,
+        values={
+            "estimator": Arg("parameter", a_translator),
+            "x": Arg("column", "ab"),
         },
         weight=1,
     ),
