@@ -523,6 +523,22 @@ def test_prompts_may_differ(fitted):
     )
 
 
+def test_prompts_of_lists():
+    X = [[1, "a", 2], [2, "a", 1]] * 10
+    fitted = model(8, level="token", max_iter=30).fit(X)
+    for trip in WAYS.values():
+        assert trip(fitted).tokens_[2:] == [1, 2, "a"]
+        assert trip(fitted).sample(prompt=[1], temperature=0)[0] == [1, "a", 2]
+    found = fitted.sample(2, [[1], [2, "a"]], temperature=0)
+    assert found.tolist() == [[1, "a", 2], [2, "a", 1]]
+    assert fitted.sample(prompt=np.array([2]), temperature=0)[0] == [2, "a", 1]
+    assert fitted.sample(temperature=0, max_length=1).shape == (1,)
+    with pytest.raises(ValueError, match="prompt has tokens .* vocabulary: 3"):
+        fitted.sample(prompt=[1, 3])
+    with pytest.raises(TypeError, match="prompt must be a list of tokens"):
+        fitted.sample(prompt="a")
+
+
 def test_words_are_joined():
     X = ["Yes, he said (twice)."] * 10
     fitted = model(16, level="word", max_iter=30).fit(X)
