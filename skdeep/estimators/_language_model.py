@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,9 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     _fit_context,
-    clone,
 )
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep._messages import first_line, warn
@@ -26,16 +24,17 @@ from skdeep._param_validation import validate_arguments
 from skdeep.encoding import TokenTable, join, split
 from skdeep.estimators._base import BaseNetwork
 from skdeep.estimators._calls import explaining_arguments
+from skdeep.estimators._fine_tuning import fine_tuned
 from skdeep.estimators._holdout import hold_out_rows
-from skdeep.estimators._parameters import (
-    FITTED_DOC,
-    TRAINING_CONSTRAINTS,
-    TRAINING_DOC,
-    adapted,
-    documented,
+from skdeep.estimators._language_model_parameters import (
+    CONSTRAINTS,
+    LANGUAGE_FITTED_DOC,
+    LANGUAGE_MODEL_DOC,
+    LANGUAGE_TRAINING_DOC,
+    SAMPLING_CONSTRAINTS,
 )
+from skdeep.estimators._parameters import documented
 from skdeep.estimators._plan import Sample
-from skdeep.estimators._recurrent import LSTMClassifier, LSTMRegressor
 from skdeep.estimators._sequences_out import check_documents, is_text
 from skdeep.estimators._summary import describe_inputs
 from skdeep.estimators._token_sampling import Choice, generate, without_unknown
@@ -46,10 +45,8 @@ from skdeep.estimators._token_stream import (
 )
 from skdeep.estimators._validation import Checked, Schema
 from skdeep.losses import StepLoss, make_loss
-from skdeep.networks import CELLS, LanguageNetwork
-from skdeep.preprocessing import SequenceVectorizer
+from skdeep.networks import LanguageNetwork
 from skdeep.training import (
-    STOCHASTIC_SOLVERS,
     Documents,
     NextToken,
     call,
@@ -57,106 +54,11 @@ from skdeep.training import (
     last_outputs,
     memory_errors,
     resolve_device,
+    threads_for,
 )
-
-_CONSTRAINTS: dict = {
-    "hidden_size": [Interval(Integral, 1, None, closed="left")],
-    "level": [StrOptions({"char", "word", "token"})],
-    "cell": [StrOptions(set(CELLS))],
-    "num_layers": [Interval(Integral, 1, None, closed="left")],
-    "dropout": [Interval(Real, 0, 1, closed="left")],
-    "embedding_dim": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-    "tie_weights": ["boolean"],
-    "bptt": [Interval(Integral, 1, None, closed="left")],
-    "min_frequency": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-    "max_length": [Interval(Integral, 1, None, closed="left")],
-    **TRAINING_CONSTRAINTS,
-    # L-BFGS computes the loss of all rows at once; here each batch continues another.
-    "solver": [StrOptions(set(STOCHASTIC_SOLVERS)), callable],
-}
-# Those of L-BFGS and of time series.
-del _CONSTRAINTS["max_fun"], _CONSTRAINTS["validation_gap"]
-
-_SAMPLING_CONSTRAINTS: dict = {
-    "n_samples": [Interval(Integral, 1, None, closed="left")],
-    "temperature": [Interval(Real, 0, None, closed="left")],
-    "top_k": [None, Interval(Integral, 1, None, closed="left")],
-    "top_p": [None, Interval(Real, 0, 1, closed="right")],
-    "max_length": [None, Interval(Integral, 1, None, closed="left")],
-    "random_state": ["random_state"],
-}
 
 # Columns of a stream, and the least number of batches of an epoch of short texts.
 _MAX_COLUMNS, _MIN_BATCHES = 32, 8
-
-_UNKNOWN, _END = "[unknown]", "[end]"
-
-_REPLACED = (
-    "solver",
-    "batch_size",
-    "validation_fraction",
-    "validation_split",
-    "validation_gap",
-    "max_fun",
-    "early_stopping",
-    "shuffle",
-)
-_NETWORK_DOC = """\
-hidden_size : int, default=128
-    Number of units of each recurrent layer.
-level : {'char', 'word', 'token'}, default='word'
-    What the tokens are. Strings are split into characters, or into words and
-    punctuation marks. With 'token' documents are lists of tokens, strings or integers,
-    such as the notes of a melody; lists are read as they are at the other levels, too.
-cell : {'lstm', 'gru', 'rnn'}, default='lstm'
-    Type of the layers: long short-term memory, gated recurrent units, or plain tanh
-    units.
-num_layers : int, default=1
-    Number of layers; each reads the outputs of the one below at every step.
-dropout : float, default=0.0
-    Share of values set to zero in each training step: of embedded tokens, between
-    layers and after the last layer.
-embedding_dim : int or 'auto', default='auto'
-    Length of the vector of a token; 'auto' is ``hidden_size``.
-tie_weights : bool, default=True
-    Whether the scores of the next token are products of the state with the vectors of
-    the tokens, instead of having weights of their own. If ``embedding_dim`` is not
-    ``hidden_size``, a linear layer maps the state to that length first.
-bptt : int, default=64
-    Length of truncated back-propagation through time: the number of tokens of a
-    document in a batch, over which the gradient is computed. The state is carried on to
-    the next batch.
-min_frequency : int or 'auto', default='auto'
-    Tokens that are less frequent in the training documents become the unknown token.
-    'auto' is 2 for words, unless no word occurs twice, and 1 otherwise.
-max_length : int, default=200
-    Maximum number of tokens that ``sample`` adds to a prompt.
-solver : {'sgd', 'adam', 'adamw', 'nadam', 'rmsprop', 'adagrad', 'adadelta'} or \
-callable, default='adam'
-    The optimizer. A callable builds a ``torch.optim.Optimizer`` from the list of
-    parameters. It gets ``lr=learning_rate_init`` if it takes ``lr``.
-batch_size : int or 'auto', default='auto'
-    Number of columns into which the text is cut; a batch has ``bptt`` tokens of each.
-    'auto' is 32, and fewer for a text of less than ``256 * bptt`` tokens.
-shuffle : bool, default=True
-    Whether to join the documents in another order in each epoch, from another token on.
-early_stopping : bool or 'loss', default=False
-    Whether to stop when the log-likelihood of validation documents has not improved by
-    ``tol`` for ``n_iter_no_change`` epochs. The weights of the best epoch are kept. If
-    False, the training loss must improve.
-validation_fraction : float, default=0.1
-    Share of the documents set aside for early stopping, unless ``X_val`` is given. Of a
-    single document it is the last part.
-validation_split : {'random', 'last'}, default='random'
-    Which documents are set aside: random ones or the last ones."""
-
-_DEFAULTS = {
-    "alpha": 0.0,
-    "learning_rate": "one_cycle",
-    "learning_rate_init": 0.005,
-    "max_iter": 30,
-    "max_grad_norm": 1.0,
-}
 
 
 class _NoTargets:
@@ -169,30 +71,10 @@ class _NoTargets:
         return y
 
 
-class DocumentTokens:
-    """Splits a document as a language model does, with the start token before it.
-
-    Parameters
-    ----------
-    level : {"char", "word", "token"}
-        How strings are split.
-    start : str
-        The start token.
-    """
-
-    def __init__(self, level: str, start: str):
-        self.level = level
-        self.start = start
-
-    def __call__(self, document) -> list:
-        """Return the tokens of a document."""
-        return [self.start, *check_documents([document], self.level)[0]]
-
-
 @documented(
-    network=_NETWORK_DOC,
-    training=adapted(TRAINING_DOC, _REPLACED, **_DEFAULTS),
-    fitted=adapted(FITTED_DOC, ("n_features_in_", "feature_names_in_", "t_")),
+    network=LANGUAGE_MODEL_DOC,
+    training=LANGUAGE_TRAINING_DOC,
+    fitted=LANGUAGE_FITTED_DOC,
 )
 class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
     """Recurrent network that predicts the next token of a document.
@@ -261,7 +143,7 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
     1.2
     """
 
-    _parameter_constraints: dict = _CONSTRAINTS
+    _parameter_constraints: dict = CONSTRAINTS
 
     #: It is not a parameter.
     loss = "log_loss"
@@ -411,7 +293,9 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         return table.dtype.name
 
     def _has_validation_rows(self, X, y, X_val, y_val):
-        return X_val is not None and super()._has_validation_rows(X, y, X_val, X_val)
+        # A single string is one document, not as many as it has characters.
+        X, X_val = ([v] if isinstance(v, str) else v for v in (X, X_val))
+        return super()._has_validation_rows(X, y, X_val, X_val)
 
     def _validation_sample(self, X_val, y_val, plan, dtype):
         try:
@@ -478,13 +362,13 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         plan.n_scores = plan.targets.n_tokens
         plan.config = self._network_config(plan)
         plan.dtype = getattr(torch, sample.table.dtype.name)
-        plan.fitted["tokens_"] = [_UNKNOWN, _END, *plan.inputs.vocabulary_.tokens]
+        plan.fitted["tokens_"] = ["[unknown]", "[end]", *plan.inputs.vocabulary_.tokens]
 
     def _source(self, plan, sample, dtype, device):
         return plan.inputs.encode(sample.table, dtype, device)
 
     def _objective(self, plan, generator):
-        return NextToken(self.precision)
+        return NextToken(plan.loss, plan.n_scores, self.precision)
 
     def _training_options(self, n_samples):
         # The batch size counts columns of text, not documents.
@@ -623,8 +507,7 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         Examples
         --------
         >>> from skdeep import LanguageModel
-        >>> model = LanguageModel(8, level="char", bptt=8, random_state=0)
-        >>> model = model.fit("abcabcabc" * 10)
+        >>> model = LanguageModel(8, level="char", random_state=0).fit("abcabcabc")
         >>> model.predict_proba(["ab", "abc"]).shape
         (2, 5)
         """
@@ -722,8 +605,7 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         Examples
         --------
         >>> from skdeep import LanguageModel
-        >>> model = LanguageModel(8, level="char", bptt=8, random_state=0)
-        >>> model = model.fit("abcabcabc" * 10)
+        >>> model = LanguageModel(8, level="char", random_state=0).fit("abcabcabc")
         >>> model.score("abcabc") > model.score("cbacba")
         True
         """
@@ -745,7 +627,7 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         Returns
         -------
         perplexity : float
-            1 or more; lower is better. A token of probability 0 makes it infinite.
+            1 or more; lower is better.
 
         Examples
         --------
@@ -790,7 +672,7 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
     # -- sampling ----------------------------------------------------------------------
 
     @explaining_arguments
-    @validate_arguments(_SAMPLING_CONSTRAINTS)
+    @validate_arguments(SAMPLING_CONSTRAINTS)
     def sample(
         self,
         n_samples=1,
@@ -853,9 +735,12 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         ids = [tuple((vocabulary.encode(tokens) - 1).tolist()) for tokens in prompts]
         self._check_known(prompts, ids)
         longest = int(self.max_length if max_length is None else max_length)
-        with memory_errors():
+        network: Any = self.module_
+        device = resolve_device(self.device, fall_back=True)
+        work = network.work_per_row * len(ids) // 3
+        with memory_errors(), threads_for(work, device):
             added = generate(
-                self.module_,
+                network,
                 ids,
                 Choice(temperature, top_k and int(top_k), top_p),
                 longest,
@@ -881,8 +766,8 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
                 f"prompt must be {kind}, or a list with one for each sample, got "
                 f"{prompt!r}."
             )
-        rows = list(prompt)
-        if not is_joined and not any(isinstance(r, (list, tuple)) for r in rows):
+        rows = prompt.tolist() if isinstance(prompt, np.ndarray) else list(prompt)
+        if not is_joined and not any(isinstance(row, (list, tuple)) for row in rows):
             tokens = check_documents([rows], level, "prompt")[0] if rows else []
             return [tokens] * n_samples
         if len(rows) != n_samples:
@@ -949,32 +834,9 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         1.0
         """
         check_is_fitted(self)
-        _check_can_start(estimator)
-        vocabulary = self._inputs.vocabulary_.tokens
-        start = _END
-        while start in vocabulary:
-            start += "_"
-        splitter = DocumentTokens(self._schema.layout[0], start)
-        terms = [start, *vocabulary]
-        config, arrays = self._trained.config, self._trained.arrays
-        weights = {
-            name.replace("layers.", "forwards."): array.copy()
-            for name, array in arrays.items()
-            if name.startswith("layers.")
-        }
-        # The ids of other estimators begin with that of padding.
-        table = arrays["embedding.weight"]
-        weights["embedding.weight"] = np.concatenate([np.zeros_like(table[:1]), table])
-        network = clone(estimator).set_params(
-            vocabulary_size=len(table) + 1,
-            initial_weights=weights,
-            **{k: config[k] for k in ("embedding_dim", "hidden_size", "cell")},
-            num_layers=config["num_layers"],
-        )
-        vectorizer = SequenceVectorizer(
-            analyzer=splitter, lowercase=False, vocabulary=terms
-        )
-        return Pipeline([("vectorizer", vectorizer), ("network", network)])
+        level, _ = self._schema.layout
+        tokens = self._inputs.vocabulary_.tokens
+        return fine_tuned(estimator, self._trained, tokens, level)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -983,27 +845,6 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-def _check_can_start(estimator) -> None:
-    """Raise if an estimator cannot start from the weights of a language model."""
-    if isinstance(estimator, type) or not isinstance(
-        estimator, (LSTMClassifier, LSTMRegressor)
-    ):
-        raise TypeError(
-            "estimator must be an LSTMClassifier or an LSTMRegressor, got "
-            f"{estimator!r}."
-        )
-    if estimator.bidirectional:
-        raise ValueError(
-            "estimator has bidirectional=True, but a language model reads documents in "
-            "one direction only. Set bidirectional=False."
-        )
-    if estimator.return_sequences:
-        raise ValueError(
-            "estimator has return_sequences=True, but the end token comes before each "
-            "document as a step without a target. Set return_sequences=False."
-        )
 
 
 def _check_finite(values: torch.Tensor) -> None:

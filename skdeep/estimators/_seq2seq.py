@@ -85,11 +85,23 @@ _TRAINING_DOC = adapted(TRAINING_DOC, **_TRAINING_DEFAULTS).replace(
     "'auto' is ``min(200, n_samples)``",
     f"'auto' is\n    ``min({_LARGEST_BATCH}, n_samples)``",
 )
+_FITTED_DOC = (
+    adapted(FITTED_DOC, without=("n_outputs_", "criterion_"))
+    .replace("features seen in ``fit``.", "features seen in ``fit``; not for tokens.")
+    .replace(
+        "out_activation_ : str",
+        "n_outputs_ : int\n    Number of raw scores of a step.\nout_activation_ : str",
+    )
+    .replace(
+        "module_ : torch",
+        "criterion_ : torch.nn.Module\n    The loss.\nmodule_ : torch",
+    )
+)
 # Wider vectors of tokens rarely help, and slow the training down.
 _LARGEST_EMBEDDING = 64
 
 
-@documented(training=_TRAINING_DOC, fitted=FITTED_DOC)
+@documented(training=_TRAINING_DOC, fitted=_FITTED_DOC)
 class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
     """Encoder and decoder: reads a sequence, or a row, and writes a sequence.
 
@@ -114,7 +126,8 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
     attention : bool, default=True
         Whether each step of the decoder looks at all steps of the encoder. Otherwise
         all that the decoder knows of X is the last state of the encoder. Rows have no
-        steps to look at, so it has no effect on them.
+        steps to look at, so it has no effect on them. The method
+        :meth:`attention_weights` returns the weights.
     num_layers : int, default=1
         Number of layers of the encoder and of the decoder.
     bidirectional : bool, default=True
@@ -144,7 +157,8 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         written itself instead of the step of y. It grows linearly from 0 in the first
         epoch. 0 is plain teacher forcing.
     label_smoothing : float, default=0.0
-        Share of each token of y spread evenly over the vocabulary.
+        Share of each token of y spread evenly over the vocabulary. Without effect on y
+        of numbers.
     {training}
 
     Attributes
@@ -181,6 +195,10 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
     The vocabularies hold the tokens of the training rows, without validation rows. In
     ``predict``, other tokens of X are unknown: their vector is zero.
 
+    The validation score of tokens is the share of exactly right sequences, written
+    without a beam. It may stay at 0 for many epochs on hard problems, or if there are
+    few validation rows; then ``early_stopping='loss'`` is the better choice.
+
     References
     ----------
     Sutskever, Vinyals & Le (2014). "Sequence to sequence learning with neural
@@ -201,11 +219,11 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
     Examples
     --------
     >>> from skdeep import Seq2Seq
-    >>> X = ["ab", "ba", "aab", "bba", "abb", "baa"]
-    >>> y = ["AB", "BA", "AAB", "BBA", "ABB", "BAA"]
-    >>> model = Seq2Seq(16, max_iter=60, learning_rate_init=0.02, random_state=0)
-    >>> model.fit(X, y).predict(["bab"])
-    array(['BAB'], dtype=object)
+    >>> X = ["two", "ten", "one and two", "two and one"]
+    >>> y = ["2", "10", "1 + 2", "2 + 1"]
+    >>> model = Seq2Seq(16, max_iter=30, learning_rate_init=0.05, random_state=0)
+    >>> model.fit(X, y).predict(["ten", "two and one"])
+    array(['10', '2 + 1'], dtype=object)
     """
 
     _parameter_constraints: dict = {**TRAINING_CONSTRAINTS, **_NETWORK_CONSTRAINTS}
@@ -675,6 +693,7 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         table = self._checked_rows(X)
         written, _ = self._write(table)
         module, rows = self._encoded(table)
+        written = written.to(module.head.weight.device)
         return generate(attention_weights, module, rows, written)
 
     @explaining_arguments
@@ -706,7 +725,7 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         --------
         >>> from skdeep import Seq2Seq
         >>> X, y = ["ab", "b"], ["AB", "B"]
-        >>> model = Seq2Seq(16, max_iter=60, learning_rate_init=0.02, random_state=0)
+        >>> model = Seq2Seq(16, max_iter=30, learning_rate_init=0.05, random_state=0)
         >>> model.fit(X, y).score(X, y)
         1.0
         """

@@ -46,8 +46,11 @@ class Choice:
         cumulative = self.probabilities(raw).cumsum(1)
         # The last value is 1 up to rounding. With right=True a token of probability 0
         # is never found.
-        draws = torch.from_numpy(uniform).to(cumulative)[:, None] * cumulative[:, -1:]
-        return torch.searchsorted(cumulative, draws, right=True)[:, 0]
+        total = cumulative[:, -1:]
+        draws = torch.from_numpy(uniform).to(cumulative)[:, None] * total
+        found = torch.searchsorted(cumulative, draws, right=True)
+        # Rounding may make a draw equal to the total.
+        return found.minimum((cumulative < total).sum(1, keepdim=True))[:, 0]
 
     def probabilities(self, raw: Tensor) -> Tensor:
         """Return the probabilities of a draw, (n, n_tokens)."""
@@ -69,7 +72,8 @@ class Choice:
 
 def without_unknown(raw: Tensor) -> Tensor:
     """Return raw scores in which the unknown token is impossible, as float64."""
-    scores = raw.double()
+    raw = raw.cpu() if raw.device.type == "mps" else raw  # which has no float64
+    scores = raw.to(torch.float64, copy=True)
     scores[:, UNKNOWN_ID] = -torch.inf
     return scores
 
@@ -114,7 +118,8 @@ def generate(
         active = active[goes_on.cpu().numpy()]
         if not len(active):
             break
-        outputs, state = network.read(chosen[goes_on][:, None], state[goes_on])
+        last = chosen[goes_on].to(state.device)
+        outputs, state = network.read(last[:, None], state[goes_on.to(state.device)])
         outputs = outputs[:, 0]
     lengths = (found != END_ID).sum(1)
     return [row[:n].tolist() for row, n in zip(found, lengths, strict=True)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 import torch
@@ -62,7 +62,7 @@ class DocumentEncoder(TokenEncoder):
         ids = np.full(lengths.sum(), END_ID)
         is_token = np.ones(len(ids), dtype=bool)
         is_token[np.cumsum(lengths) - 1] = False
-        tokens = (token for document in table.tokens for token in document)
+        tokens = chain.from_iterable(table.tokens)
         ids[is_token] = self.vocabulary_.encode(tokens) - 1
         return Documents(torch.from_numpy(ids).to(device), lengths, END_ID)
 
@@ -72,7 +72,9 @@ class TokenStream(Source):
 
     In each epoch the documents are joined in another order and the stream starts at
     another token. It is cut into columns of equal length. A batch has the next steps of
-    every column, and the state that the network has reached in the batch before.
+    every column, and the state that the network has reached in the batch before. If
+    there are more columns than documents, each column begins like a document, with the
+    end token.
 
     A row of the source is a token. The order of the rows determines the order of the
     documents and the start: that of the ids below the number of documents, and the
@@ -110,6 +112,10 @@ class TokenStream(Source):
             part.repeat(2)[: n_columns * n_steps].view(n_columns, n_steps)
             for part in (ids, ids.roll(1))
         )
+        if len(self.documents) < n_columns:
+            # A prediction starts with the end token and a state of zeros, of which the
+            # network would see too little in a few long documents.
+            before[:, 0] = END_ID
         self.memory.zero_()
         # Batches of about equal length: a step on very few tokens would be noise.
         ends = np.linspace(0, n_steps, len(sizes) + 1).astype(int).tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reprlib import repr as short
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,14 @@ from skdeep.inspection._pictures import check_cmap
 
 _END = "[end]"
 _CELL = 0.24  # width and height of a cell in a new figure, in inches
-_MARGIN = 0.8  # of a new figure around the cells and the tick labels
+_MARGIN = 1.0  # of a new figure around the cells and the tick labels
 _LETTER = 0.08  # of a tick label
 _COLORBAR, _COLORBAR_MARGIN = 0.15, 0.8  # of the color bar, and with its labels
 _MOST_LETTERS = 14  # of a tick label
 _MOST_LEVEL_LETTERS = 2  # of a tick label that is not rotated
 _LARGEST_FONT, _SMALLEST_FONT = 10.0, 5.0  # of the tick labels, in points
 _POINTS = 72  # per inch
+_ROUNDING = 1e-2  # by which a weight in low precision may exceed 1
 
 
 class AttentionDisplay:
@@ -136,13 +138,15 @@ class AttentionDisplay:
                 f"estimator={type(network).__name__} has no attention. Pass a fitted "
                 "Seq2Seq, or a Pipeline that ends in one."
             )
-        row = innermost_input(estimator, _one_row(x))
+        row = _one_row(x)
+        # Before attention_weights, whose other errors are about the estimator.
+        with naming("x"):
+            row = innermost_input(estimator, row)
+            written = network.predict(row)[0]
         weights = network.attention_weights(row)[0]
         source_level, target_level = _levels(network)
         source = _tokens(row[0], source_level, network.vocabulary_)
-        target = _tokens(
-            network.predict(row)[0], target_level, network.target_vocabulary_
-        )
+        target = _tokens(written, target_level, network.target_vocabulary_)
         display = cls(
             weights,
             source=_with_end(source, weights.shape[1]),
@@ -173,8 +177,8 @@ class AttentionDisplay:
         TypeError
             If ``ax`` is not a matplotlib Axes, or the tokens are not lists.
         ValueError
-            If the weights are not a matrix of non-negative numbers, or do not have a
-            row for each token of the output and a column for each token of the input.
+            If the weights are not a matrix of numbers from 0 to 1, or do not have a row
+            for each token of the output and a column for each token of the input.
 
         Examples
         --------
@@ -204,8 +208,9 @@ class AttentionDisplay:
         weights = tensor_to_numpy(self.weights, "weights")
         with naming("weights"):
             weights = check_array(weights, dtype=np.float64, input_name="weights")
-        if weights.min() < 0:
-            raise ValueError(f"weights must not be negative, got {weights.min()}.")
+        for extreme in (weights.min(), weights.max()):
+            if not 0 <= extreme <= 1 + _ROUNDING:
+                raise ValueError(f"weights must be from 0 to 1, got {extreme}.")
         n_rows, n_columns = weights.shape
         source = _check_tokens(self.source, "source", n_columns, "columns")
         target = _check_tokens(self.target, "target", n_rows, "rows")
@@ -235,7 +240,9 @@ def _check_tokens(tokens, name: str, n: int, what: str) -> list | None:
     try:
         tokens = list(tokens)
     except TypeError as error:
-        raise TypeError(f"{name} must be a list of tokens, got {tokens!r}.") from error
+        raise TypeError(
+            f"{name} must be a list of tokens, got {short(tokens)}."
+        ) from error
     if len(tokens) != n:
         raise ValueError(
             f"{name} must hold a token for each of the {n} {what} of weights, got "
@@ -303,10 +310,10 @@ def _label(token) -> str:
 def _one_row(x) -> list:
     """Return a single sequence as a row."""
     x = tensor_to_numpy(x, "x")
-    if not hasattr(x, "__len__") or np.shape(getattr(x, "shape", (1,))) == (0,):
+    if not hasattr(x, "__len__") or getattr(x, "shape", None) == ():
         raise TypeError(
             "x must be a single sequence: a str, a list of tokens or an array, got "
-            f"{type(x).__name__}."
+            f"{short(x)}."
         )
     return [x]
 

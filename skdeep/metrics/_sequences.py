@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.sparse import issparse
 from sklearn.metrics import make_scorer
 
-from skdeep._input_checks import tensor_to_numpy
+from skdeep._input_checks import naming, tensor_to_numpy
 from skdeep.metrics._labels import check_same_length, check_weight
 
 _LEVELS = ("char", "word")
@@ -228,8 +228,10 @@ def _read(y, name: str) -> list:
     _check_not_bytes(y, name)
     y = tensor_to_numpy(y, name)
     # The iterator of a data frame gives its columns.
-    is_frame = len(getattr(y, "shape", ())) == 2 and hasattr(y, "to_numpy")
-    y = y.to_numpy() if is_frame else y
+    is_frame = hasattr(y, "columns") and hasattr(y, "to_numpy")
+    if is_frame or (hasattr(y, "__array__") and not hasattr(y, "__len__")):
+        with naming(name):
+            y = y.to_numpy() if is_frame else np.asarray(y)
     if not _is_sequence(y) or issparse(y):
         raise TypeError(
             f"{name} must be a list or array of sequences, got {type(y).__name__}."
@@ -257,7 +259,7 @@ def _read_row(row, at: int, name: str):
 
 def _is_sequence(values) -> bool:
     """Return whether values have a length and an order, unlike numbers and sets."""
-    if isinstance(values, (Mapping, Set)) or getattr(values, "shape", None) == ():
+    if isinstance(values, (Mapping, Set, type)) or getattr(values, "shape", 1) == ():
         return False
     has_length = isinstance(values, Sequence) or hasattr(values, "__len__")
     return has_length and isinstance(values, Iterable)

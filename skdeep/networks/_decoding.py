@@ -69,7 +69,9 @@ def beam_search(
     At each step the search keeps the ``beam_width`` most probable beginnings; of
     equally probable ones, those with the lower token id. It returns the most probable
     finished sequence that it has met, by the log-probability of the whole sequence.
-    Where no beginning has met its end, it returns the most probable, cut.
+    Where no beginning has met its end, it returns the most probable, cut. Where the
+    greedy sequence is finished and more probable, it returns that one: the search may
+    drop its beginning.
 
     Parameters
     ----------
@@ -91,7 +93,28 @@ def beam_search(
     def search(network: Seq2SeqNetwork, memory: Memory, limits: Tensor) -> Generated:
         return _Beams(network, memory, limits, beam_width).run()
 
-    return _generate(network, inputs, max_length, beam_width, search)
+    found = _generate(network, inputs, max_length, beam_width, search)
+    return _more_probable(found, greedy(network, inputs, max_length))
+
+
+def _more_probable(found: Generated, other: Generated) -> Generated:
+    """Return for each row the other sequence if it is finished and more probable."""
+    is_finished = (other.ids == END).any(1)
+    is_better = is_finished & (other.log_proba > found.log_proba)
+    if not is_better.any():
+        return found
+    n_steps = max(found.ids.shape[1], other.ids.shape[1])
+    ids, others = (
+        nn.functional.pad(each.ids, (0, n_steps - each.ids.shape[1]), value=-1)
+        for each in (found, other)
+    )
+    ids = others.where(is_better[:, None], ids)
+    log_proba = other.log_proba.where(is_better, found.log_proba)
+    return Generated(ids[:, : _longest(ids)], log_proba)
+
+
+def _longest(ids: Tensor) -> int:
+    return int((ids >= 0).sum(1).max())
 
 
 @torch.inference_mode()
@@ -228,8 +251,7 @@ def _generate(
         part = decode(network, network.encode(*chunk), limits[rows])
         ids[rows, : part.ids.shape[1]] = part.ids
         log_proba[rows] = part.log_proba
-    n_steps = int((ids >= 0).sum(1).max())
-    return Generated(ids[:, :n_steps], log_proba)
+    return Generated(ids[:, : _longest(ids)], log_proba)
 
 
 def _log_proba(raw: Tensor) -> Tensor:

@@ -13,8 +13,8 @@ It has four main classes.
     ``losses(networks, batch)`` returns the differentiable loss of each row, (n,).
     ``Supervised(loss)`` compares a network's outputs with targets; ``Mixup(loss)`` does
     so for mixtures of two rows, and ``SequenceObjective(loss)`` for sequences that a
-    network generates step by step, from a ``SequenceSource``. ``NextToken`` carries a
-    state from batch to batch.
+    network generates step by step, from a ``SequenceSource``. ``NextToken`` carries the
+    state of a network from batch to batch.
 ``Learner``
     One module, one objective, one optimizer. ``step(batch)`` computes the gradient,
     adds the L2 penalty, clips and updates. ``DenseLearner`` does the same for a plain
@@ -41,7 +41,12 @@ from skdeep.training import _backend  # noqa: F401 (registers the joblib backend
 from skdeep.training._batches import Batch, RowSource, Source
 from skdeep.training._checkpoint import Checkpoint
 from skdeep.training._dense import DenseLearner
-from skdeep.training._device import memory_errors, resolve_device, seeded_generators
+from skdeep.training._device import (
+    memory_errors,
+    resolve_device,
+    seeded_generators,
+    threads_for,
+)
 from skdeep.training._inference import call, generate, hidden_values, raw_scores
 from skdeep.training._learner import Learner
 from skdeep.training._loop import train, train_together
@@ -91,6 +96,7 @@ __all__ = [
     "raw_scores",
     "resolve_device",
     "seeded_generators",
+    "threads_for",
     "train",
     "train_together",
 ]

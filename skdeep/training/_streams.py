@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from skdeep.training._batches import Batch, Source
+from skdeep.training._device import threads_for
 from skdeep.training._inference import call
-from skdeep.training._objectives import Objective
+from skdeep.training._objectives import Supervised
 
 # Maximum number of values in the largest tensor of a forward pass without gradients.
 _MAX_VALUES = 2**22
@@ -48,23 +49,13 @@ class StreamBatch(Batch):
             )
 
 
-class NextToken(Objective):
+class NextToken(Supervised):
     """The cross entropy of the next token at every step.
 
     ``losses`` returns the loss of every token, (n * T,). The network must return raw
-    scores, (n, T, n_tokens), and its state.
-
-    Parameters
-    ----------
-    precision : {"bf16"} or None, default=None
-        Precision of the forward pass; by default that of the parameters.
-    name : str, default="network"
-        Name of the learner that trains the network.
+    scores, (n, T, n_tokens), and its state. The other parameters are those of
+    ``Supervised``; ``loss`` is used by callbacks only.
     """
-
-    def __init__(self, precision: str | None = None, name: str = "network"):
-        self.precision = precision
-        self.name = name
 
     def losses(
         self, networks: Mapping[str, Callable[..., Any]], batch: Batch
@@ -126,7 +117,7 @@ class Documents(Source):
         rows = np.arange(len(self))
         rows = rows[index if isinstance(index, slice) else index.cpu().numpy()]
         ids, target = self.piece(rows, 0, int(self.lengths[rows].max()))
-        return Batch({"ids": ids}, target)
+        return Batch({"ids": ids}, target, None, float(self.lengths[rows].sum()))
 
     def piece(
         self, rows: np.ndarray, start: int, n_steps: int
@@ -149,7 +140,10 @@ class Documents(Source):
 
 
 def iter_pieces(
-    network: Any, documents: Documents, function: Callable[..., Any], precision=None
+    network: Any,
+    documents: Documents,
+    function: Callable[..., Any],
+    precision: str | None = None,
 ) -> Iterator[tuple[np.ndarray, int, Any, Tensor]]:
     """Read documents in pieces; yield the result for each piece.
 
@@ -193,7 +187,9 @@ def iter_pieces(
             n_read = min(n_steps, longest - start)
             ids, target = documents.piece(rows, start, n_read)
             inputs = {"ids": ids, "state": state[: len(rows)]}
-            result, state = call(function, inputs, precision)
+            # A forward pass takes a third of a training step.
+            with threads_for(network.work_per_row * len(rows) // 3, ids.device):
+                result, state = call(function, inputs, precision)
             state = state.to(network.embedding.weight.dtype)
             yield rows, start, result, target
 
@@ -205,8 +201,8 @@ def document_losses(
     """Return the sum of the losses of each document's tokens, (n,), on the CPU."""
     total = torch.zeros(len(documents), dtype=torch.float64)
     for rows, _, raw, target in iter_pieces(network, documents, network, precision):
-        losses = token_losses(raw, target).double().sum(1)
-        total[torch.from_numpy(rows)] += losses.cpu()
+        losses = token_losses(raw, target).cpu()  # 'mps' has no float64
+        total[torch.from_numpy(rows)] += losses.double().sum(1)
     return total
 
 
@@ -215,7 +211,7 @@ def last_outputs(
     network: Any, documents: Documents, precision: str | None = None
 ) -> Tensor:
     """Return the last layer's output at the end of each document, (n, hidden_size)."""
-    found = network.new_state(len(documents))[:, 0, 0]
+    found: Tensor = network.new_state(len(documents))[:, 0, 0]
     pieces = iter_pieces(network, documents, network.read, precision)
     for rows, start, outputs, _ in pieces:
         last = documents.lengths[rows] - 1 - start

@@ -179,6 +179,14 @@ WRITTEN = {
     "X_val": Arg("documents", DOCUMENTS[:2]),
     "y_val": Arg("documents", DOCUMENTS[:2]),
 }
+READ = {
+    "X": Arg("documents", DOCUMENTS),
+    "X_val": Arg("documents", DOCUMENTS[:2]),
+    "k": Arg("parameter", 1),
+    "prompt": Arg("parameter", "wins"),
+    "max_length": Arg("parameter", 3),
+    "estimator": Arg("parameter", skdeep.LSTMClassifier()),
+}
 COSTS = {
     "fp_cost": Arg("column", WEIGHTS),
     "fn_cost": Arg("column", WEIGHTS[::-1]),
@@ -207,6 +215,12 @@ def a_network():
 def a_convolutional_network():
     settings = dict(hidden_layer_sizes=2, max_iter=1, batch_size=8, random_state=0)
     return skdeep.CNNClassifier(2, **settings).fit(IMAGES, IMAGE_CLASSES)
+
+
+@functools.cache
+def a_translator():
+    model = skdeep.Seq2Seq(2, max_iter=1, random_state=0)
+    return model.fit(["ab", "b"], ["AB", "B"])
 
 
 IMAGES = np.random.default_rng(0).random((12, 6, 6))
@@ -277,7 +291,7 @@ FORECAST = {
 }
 TEXTS = np.array(["one", "two", "a b", ""])
 WRITTEN = {
-    "estimator": Arg("parameter", lambda: Echo().fit(TEXTS)),
+    "estimator": Arg("parameter", lambda: Speaker().fit(TEXTS)),
     "X": Arg("documents", TEXTS),
     "y": Arg("documents", TEXTS[::-1]),
     "y_true": Arg("documents", TEXTS),
@@ -291,15 +305,15 @@ ATTENTION = {
 }
 
 
-class Echo(BaseEstimator):
-    """Predicts what it is given."""
+class Speaker(BaseEstimator):
+    """Predicts the same texts for any X."""
 
     def fit(self, X, y=None):
         self.is_fitted_ = True
         return self
 
     def predict(self, X):
-        return X
+        return TEXTS
 
 
 # -- functions that call several -------------------------------------------------------
@@ -444,6 +458,7 @@ SUBJECTS = [
     estimator("CNNRegressor", REGRESSED | OF_IMAGES, SMALL_IMAGES, weight=7),
     estimator("Seq2Seq", REGRESSED | IN_TIME, QUICK | {"hidden_size": 2}, weight=5),
     estimator("Seq2Seq", WRITTEN, QUICK | {"hidden_size": 2}, weight=5),
+    estimator("LanguageModel", READ, QUICK | {"hidden_size": 2}, weight=5),
     estimator("LSTMForecaster", FORECAST, _SERIES, weight=5),
     estimator("DeepEnsembleClassifier", CLASSIFIED, _ENSEMBLE),
     estimator("DeepEnsembleRegressor", REGRESSED, _ENSEMBLE),
@@ -517,6 +532,15 @@ SUBJECTS = [
         skdeep.AttentionDisplay,
         skdeep.AttentionDisplay.plot,
         values=ATTENTION,
+        weight=1,
+    ),
+    function(
+        "AttentionDisplay",
+        skdeep.AttentionDisplay.from_estimator,
+        values={
+            "estimator": Arg("parameter", a_translator),
+            "x": Arg("column", "ab"),
+        },
         weight=1,
     ),
     function(

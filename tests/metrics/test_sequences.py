@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
+from skdeep import Seq2Seq
 from skdeep.metrics import (
     edit_distance,
     neg_edit_distance,
@@ -388,3 +389,16 @@ def test_scorer_of_words():
     scorer = make_scorer(edit_distance, level="word", greater_is_better=False)
     model = Appender(" more").fit(TEXTS, TEXTS)
     assert scorer(model, TEXTS, TEXTS) == -1.0
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
+@pytest.mark.parametrize("kind", [str, list])
+def test_scorers_of_a_network(kind):
+    """Strings are predicted as an array, lists of tokens as a list."""
+    y = [kind(text) for text in TEXTS]
+    model = Seq2Seq(4, max_iter=1, random_state=0)
+    scores = cross_val_score(model, TEXTS, y, cv=2, scoring=neg_token_error_rate)
+    assert (scores < 0).all()
+    model.fit(TEXTS, y)
+    expected = -edit_distance(y, model.predict(TEXTS))
+    assert neg_edit_distance(model, TEXTS, y) == expected
