@@ -53,11 +53,21 @@ import sequence_data
 
 # What differs from the defaults.
 SETTINGS = {
-    "dates": {},
-    "sums": {},
-    "reversal": {},
-    "pronunciation": {},
-    "shakespeare": {"level": "char"},
+    "dates": {"max_iter": 8},
+    "sums": {"max_iter": 20},
+    "reversal": {"max_iter": 12},
+    "pronunciation": {
+        "hidden_size": 256,
+        "dropout": 0.2,
+        "batch_size": 128,
+        "max_iter": 12,
+    },
+    "shakespeare": {
+        "level": "char",
+        "hidden_size": 512,
+        "dropout": 0.2,
+        "max_iter": 8,
+    },
 }
 
 

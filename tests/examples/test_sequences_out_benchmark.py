@@ -133,7 +133,7 @@ def test_speed_compares_with_the_loop(benchmark, capsys):
 
 def test_shakespeare_beside_the_n_gram(benchmark, monkeypatch, tmp_path, capsys):
     (tmp_path / "text").mkdir()
-    text = "To be, or not to be, that is the question.\n" * 40
+    text = "ROMEO:\nTo be, or not to be, that is the question.\n" * 40
     (tmp_path / "text" / "tinyshakespeare.txt").write_text(text)
     monkeypatch.setenv("SKDEEP_DATA", str(tmp_path))
     settings = benchmark.SETTINGS["shakespeare"] | {"hidden_size": 8}
