@@ -286,10 +286,15 @@ class _ConvolutionalFamily(
         options = super()._training_options(n_samples)
         if self.learning_rate_init != "auto":
             return options
-        is_normalized = self.architecture in ("googlenet", "resnet") or (
-            self.architecture == "simple" and self.batch_norm
-        )
-        return replace(options, learning_rate_init=0.01 if is_normalized else 0.001)
+        rate = 0.01 if self._is_normalized else 0.001
+        return replace(options, learning_rate_init=rate)
+
+    @property
+    def _is_normalized(self):
+        """Whether the network normalizes each layer, and so takes larger steps."""
+        if self.architecture == "simple":
+            return self.batch_norm
+        return self.architecture in ("googlenet", "resnet")
 
     def _auto_batch_size(self, n_samples):
         # Few images need small batches, or an epoch would have few steps.
@@ -339,8 +344,9 @@ class _ConvolutionalFamily(
         space = super()._search_space()
         # Small batches would make most of the time of a search.
         del space["batch_size"]
+        rates = (1e-3, 3e-2) if self._is_normalized else (3e-4, 1e-2)
         space |= {
-            "learning_rate_init": loguniform(5e-4, 1e-2),
+            "learning_rate_init": loguniform(*rates),
             "augment": [None, "auto"],
         }
         if self.architecture != "simple":
