@@ -37,6 +37,7 @@ from skdeep.encoding._image_files import (
     FileFormat,
     ImageFiles,
     find_format,
+    image_column,
     is_paths,
 )
 from skdeep.encoding._images import (
@@ -144,6 +145,7 @@ __all__ = [
     "find_columns",
     "find_format",
     "float_dtype",
+    "image_column",
     "is_paths",
     "join_labels",
     "kind_of_labels",

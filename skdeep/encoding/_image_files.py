@@ -20,7 +20,7 @@ from skdeep.encoding._image_decoding import (
 )
 from skdeep.encoding._image_tasks import Tasks, cancel, finish, start, strict_warnings
 
-__all__ = ["FileFormat", "ImageFiles", "find_format", "is_paths"]
+__all__ = ["FileFormat", "ImageFiles", "find_format", "image_column", "is_paths"]
 
 
 def is_paths(X) -> np.ndarray | None:
@@ -37,7 +37,7 @@ def is_paths(X) -> np.ndarray | None:
     paths : ndarray of shape (n_samples,) or None
         The paths as str, of type object.
     """
-    values = _as_column(X)
+    values = X if isinstance(X, (list, tuple)) else image_column(X)
     if values is None or len(values) == 0 or not isinstance(values[0], _PATH):
         return None
     if not all(isinstance(value, _PATH) for value in values):
@@ -50,10 +50,11 @@ def is_paths(X) -> np.ndarray | None:
 _PATH = (str, os.PathLike)
 
 
-def _as_column(X) -> Sequence | np.ndarray | None:
-    """Return the values of an object that may be a column of paths, else None."""
-    if isinstance(X, (list, tuple)):
-        return X
+def image_column(X) -> np.ndarray | None:
+    """Return the items of a column that may hold paths or images, else None.
+
+    A column is an array of objects or text, a Series, or a data frame of one column.
+    """
     shape = getattr(X, "shape", None)
     if not isinstance(shape, tuple) or len(shape) not in (1, 2):
         return None

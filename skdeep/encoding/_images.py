@@ -188,6 +188,8 @@ class ImageEncoder:
             self.factor_ /= _largest_value(table.pixels.dtype)
         elif self.scaling == "channel":
             mean, spread = _moments(self.encode_raw(table), weight)
+            # The reciprocal would be infinite in the type in which batches are scaled.
+            spread[spread < 1 / np.finfo(table.dtype).max] = 1.0
             self.factor_ = 1 / spread
             self.offset_ = -mean / spread
 

@@ -528,9 +528,7 @@ class BaseNetwork(
         with memory_errors():
             module, rows = self._encoded(table)
             values = hidden_values(module, rows, method).cpu()
-        if not values.isfinite().all():
-            raise ValueError(_too_large(table))
-        return self._as_array(values)
+        return self._as_array(check_finite(values, table))
 
     def _encoded(self, table):
         """Return the network and the encoded rows."""
@@ -550,6 +548,13 @@ class BaseNetwork(
 
 # Larger inputs are the likely reason for an overflow.
 _LARGE_INPUT = 1e6
+
+
+def check_finite(values: Tensor, table) -> Tensor:
+    """Return values that the network computed for rows; raise if it overflows."""
+    if not values.isfinite().all():
+        raise ValueError(_too_large(table))
+    return values
 
 
 def _too_large(table) -> str:

@@ -21,10 +21,10 @@ from skdeep.encoding import (
     check_augment,
     tta_views,
 )
-from skdeep.estimators._base import BaseNetwork
+from skdeep.estimators._base import BaseNetwork, check_finite
 from skdeep.estimators._calls import explaining_arguments
 from skdeep.estimators._classifier import ClassifierNetwork
-from skdeep.estimators._images import check_images, check_shape_parameters
+from skdeep.estimators._images import check_images, check_shape_parameters, is_size
 from skdeep.estimators._parameters import (
     CLASSIFIER_CONSTRAINTS,
     CLASSIFIER_DOC,
@@ -65,7 +65,7 @@ _IMAGE_CONSTRAINTS: dict = {
     "image_size": [None, "array-like", _POSITIVE],
     "channels": [None, StrOptions({"auto", "first", "last"})],
     "scaling": [None, StrOptions({"channel", "dtype"})],
-    "memory_budget": [Interval(Real, 0, None, closed="left")],
+    "memory_budget": [Interval(Real, 0, None, closed="both")],
     "augment": [None, str, "array-like", callable],
     "tta": [None, StrOptions({"flip", "shift"})],
     "learning_rate_init": [
@@ -126,8 +126,8 @@ channels : {'auto', 'first', 'last'} or None, default='auto'
 scaling : {'channel', 'dtype'} or None, default='channel'
     How values are scaled: 'channel' standardizes each channel by the mean and standard
     deviation of the training rows (with ``partial_fit``, of the first call); 'dtype'
-    divides integers by the largest value of their type, such as 255; None does not
-    scale.
+    divides integers of up to 16 bits by the largest value of their type, such as 255;
+    None does not scale.
 memory_budget : float, default=2**30
     Number of bytes that decoded image files may take in memory. If they take more, each
     batch is read again from the files.
@@ -473,7 +473,8 @@ class _ConvolutionalFamily(
         with memory_errors():
             _, rows = super()._encoded(table)
             network = LayerValues(self.module_, layer, is_input=is_input).eval()
-            return self._as_array(hidden_values(network, rows, "forward").cpu())
+            values = hidden_values(network, rows, "forward").cpu()
+        return self._as_array(check_finite(values, table))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -486,7 +487,7 @@ def _sizes(sizes, parameter: str) -> tuple[int, ...]:
     """Return numbers of filters or units as a tuple of positive ints."""
     # scikit-learn's constraint "array-like" does not look at the items.
     listed = [sizes] if np.ndim(sizes) == 0 else list(sizes)
-    if not all(isinstance(size, Integral) and int(size) > 0 for size in listed):
+    if not all(map(is_size, listed)):
         raise ValueError(f"{parameter} must hold integers > 0, got {listed}.")
     return tuple(int(size) for size in listed)
 

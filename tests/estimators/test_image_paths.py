@@ -75,7 +75,7 @@ def test_files_equal_the_array_of_their_pixels(paths, column):
     [
         {"early_stopping": True, "validation_fraction": 0.3},
         {"augment": ["flip", "mixup"]},
-        {"scaling": "dtype"},
+        {"scaling": "dtype", "memory_budget": np.inf},
         {"tta": "flip"},
     ],
     ids=str,
@@ -83,7 +83,7 @@ def test_files_equal_the_array_of_their_pixels(paths, column):
 def test_files_read_for_each_batch(paths, params):
     """Files that do not fit the memory budget give the same model."""
     kept = classifier(**params).fit(paths, y)
-    read = classifier(memory_budget=100, **params).fit(paths, y)
+    read = classifier(**params | {"memory_budget": 100}).fit(paths, y)
     assert_same(read, paths, kept, paths)
     np.testing.assert_array_equal(read.transform(paths), kept.transform(paths))
 
