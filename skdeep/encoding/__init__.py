@@ -36,6 +36,7 @@ from skdeep.encoding._forecast_targets import (
 from skdeep.encoding._image_files import (
     FileFormat,
     ImageFiles,
+    check_image_size,
     find_format,
     image_column,
     is_paths,
@@ -131,6 +132,7 @@ __all__ = [
     "check_alpha",
     "check_augment",
     "check_cost_matrix",
+    "check_image_size",
     "check_magnitude",
     "check_no_missing_labels",
     "check_not_text",

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from skdeep._input_checks import is_integer
 from skdeep.encoding._image_decoding import (
     FileFormat,
     Header,
@@ -20,7 +21,14 @@ from skdeep.encoding._image_decoding import (
 )
 from skdeep.encoding._image_tasks import Tasks, cancel, finish, start, strict_warnings
 
-__all__ = ["FileFormat", "ImageFiles", "find_format", "image_column", "is_paths"]
+__all__ = [
+    "FileFormat",
+    "ImageFiles",
+    "check_image_size",
+    "find_format",
+    "image_column",
+    "is_paths",
+]
 
 
 def is_paths(X) -> np.ndarray | None:
@@ -93,7 +101,7 @@ def find_format(paths: Sequence[str], image_size) -> FileFormat:
     """
     if len(paths) == 0:
         raise ValueError("There are no image files to read.")
-    size = _check_size(image_size)
+    size = check_image_size(image_size)
     pillow()
     read = functools.partial(read_header, with_size=size is None)
     with strict_warnings():
@@ -105,21 +113,24 @@ def find_format(paths: Sequence[str], image_size) -> FileFormat:
     return FileFormat(size, n_channels, "uint16" if is_deep else "uint8")
 
 
-def _check_size(image_size) -> tuple[int, int] | None:
+def check_image_size(image_size) -> tuple[int, int] | None:
+    """Return ``image_size`` as (height, width), or None.
+
+    Raises
+    ------
+    ValueError
+        If it is neither None, a positive integer nor two of them.
+    """
     if image_size is None:
         return None
-    lengths = image_size if isinstance(image_size, (list, tuple)) else [image_size] * 2
-    if len(lengths) != 2 or not all(_is_length(length) for length in lengths):
+    is_pair = isinstance(image_size, (list, tuple, np.ndarray))
+    lengths = image_size if is_pair else [image_size] * 2
+    if len(lengths) != 2 or not all(is_integer(n) and n > 0 for n in lengths):
         raise ValueError(
             "image_size must be None, a positive integer, or (height, width), got "
             f"{image_size!r}."
         )
     return int(lengths[0]), int(lengths[1])
-
-
-def _is_length(value: Any) -> bool:
-    is_integer = isinstance(value, (int, np.integer))
-    return is_integer and not isinstance(value, bool) and value > 0
 
 
 def _common_size(paths: Sequence[str], headers: list[Header]) -> tuple[int, int]:

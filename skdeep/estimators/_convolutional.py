@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from skdeep._input_checks import is_integer
 from skdeep._messages import did_you_mean, first_line
 from skdeep.encoding import (
     Augmentation,
@@ -540,8 +541,7 @@ def _find_layer(network: nn.Module, layer) -> nn.Module:
             text = f"layer={layer!r} is not the name of a layer of the network. {hint}"
             raise ValueError(text.rstrip())
         return (named | maps)[layer]
-    is_number = isinstance(layer, Integral) and not isinstance(layer, bool)
-    if not is_number or not -len(maps) <= int(layer) < len(maps):
+    if not is_integer(layer) or not -len(maps) <= int(layer) < len(maps):
         raise ValueError(
             f"layer must be the name of a layer or a number below {len(maps)}, the "
             f"number of convolutional layers, got {layer!r}."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from numbers import Integral
 from os import PathLike
 from typing import Any
 
@@ -13,12 +12,13 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from skdeep._input_checks import short
+from skdeep._input_checks import is_integer, short
 from skdeep.encoding import (
     FileFormat,
     ImageFiles,
     ImageLayout,
     Images,
+    check_image_size,
     explaining_non_numeric,
     find_channel_axis,
     find_format,
@@ -36,13 +36,7 @@ _TEXT = "X must hold numbers, or paths of image files."
 def check_shape_parameters(estimator) -> None:
     """Raise if the sizes in ``image_shape`` or ``image_size`` are invalid."""
     _asked_shape(estimator)
-    size = estimator.image_size
-    sizes = _listed(size) if size is not None and not is_size(size) else [size, size]
-    if size is not None and (len(sizes) != 2 or not all(map(is_size, sizes))):
-        raise ValueError(
-            "image_size must be None, a positive integer or (height, width), got "
-            f"{size!r}."
-        )
+    check_image_size(estimator.image_size)
 
 
 def check_images(
@@ -148,7 +142,7 @@ def _as_array(X):
         return _stacked(X)
     column = image_column(X)
     if column is not None and any(map(_is_image_or_path, column)):
-        return _stacked(column)
+        return _stacked(list(column))
     is_column = hasattr(X, "to_numpy") and len(X.shape) == 1
     is_array = not hasattr(X, "shape") and hasattr(X, "__array__")
     return np.asarray(X) if is_column or is_array else X
@@ -269,7 +263,7 @@ def _asked_shape(estimator) -> tuple[int, ...] | None:
     asked = estimator.image_shape
     if asked is None:
         return None
-    sizes = _listed(asked)
+    sizes = list(asked) if isinstance(asked, (list, tuple, np.ndarray)) else []
     if not sizes or not all(is_size(size) for size in sizes):
         raise ValueError(
             "image_shape must be None or a tuple of positive integers, such as "
@@ -278,14 +272,9 @@ def _asked_shape(estimator) -> tuple[int, ...] | None:
     return tuple(map(int, sizes))
 
 
-def _listed(sizes) -> list:
-    return list(sizes) if isinstance(sizes, (list, tuple, np.ndarray)) else []
-
-
 def is_size(size) -> bool:
     """Return whether this is an integer > 0 and no bool."""
-    is_flag = isinstance(size, (bool, np.bool_))
-    return isinstance(size, Integral) and not is_flag and int(size) > 0
+    return is_integer(size) and int(size) > 0
 
 
 def _channel_axis(channels, shape: tuple[int, ...]) -> int | None:
