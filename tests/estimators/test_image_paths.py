@@ -111,6 +111,8 @@ def test_files_then_arrays(paths, gray_paths):
 def test_resized_files(paths):
     model = classifier(image_size=(6, 5)).fit(paths, y)
     assert model.image_shape_ == (3, 6, 5)
+    same = classifier(image_size=np.array([6, 5])).fit(paths, y)
+    np.testing.assert_array_equal(same.predict_proba(paths), model.predict_proba(paths))
     assert classifier(image_size=6).fit(paths, y).image_shape_ == (3, 6, 6)
     resized = [np.asarray(Image.open(p).resize((5, 6), 2)) for p in paths]
     expected = classifier().fit(np.stack(resized), y)
