@@ -336,6 +336,12 @@ def test_scaling_is_that_of_training_rows_with_their_weights():
     np.testing.assert_allclose(model.predict_proba(other), expected, atol=1e-9)
 
 
+def test_values_far_from_zero():
+    """The distance of the values from zero does not matter, also in float32."""
+    assert_same_model(({}, GRAY), ({}, GRAY.astype(float) + 1e9))
+    assert_same_model(({}, GRAY), ({}, GRAY.astype(np.int64) + 2**40))
+
+
 def test_constant_channels_and_single_pixels():
     X = COLOR.copy()
     X[..., 1] = 77
