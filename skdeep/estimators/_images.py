@@ -194,6 +194,8 @@ def _check_not_mixed(images: Sequence) -> None:
 def _check_not_single(X, layout: ImageLayout) -> None:
     """Raise if X is a single image rather than an array of images."""
     shape = np.shape(X)
+    if len(shape) == 1:  # scikit-learn has an error for it
+        return
     if shape == layout.image_shape and shape[1:] != (layout.n_values,):
         raise ValueError(
             f"X is a single image of shape {shape}. Pass an array of images, such as "
