@@ -520,7 +520,7 @@ class BaseNetwork(
                 module, rows, self._loss, self._n_raw, precision=self.precision
             ).cpu()
         if not self._predictions_are_finite(raw):
-            raise ValueError(_too_large(table))
+            raise ValueError(too_large(table))
         return raw
 
     def _hidden_values(self, table, method: str) -> np.ndarray:
@@ -528,7 +528,9 @@ class BaseNetwork(
         with memory_errors():
             module, rows = self._encoded(table)
             values = hidden_values(module, rows, method).cpu()
-        return self._as_array(check_finite(values, table))
+        if not values.isfinite().all():
+            raise ValueError(too_large(table))
+        return self._as_array(values)
 
     def _encoded(self, table):
         """Return the network and the encoded rows."""
@@ -550,14 +552,7 @@ class BaseNetwork(
 _LARGE_INPUT = 1e6
 
 
-def check_finite(values: Tensor, table) -> Tensor:
-    """Return values that the network computed for rows; raise if it overflows."""
-    if not values.isfinite().all():
-        raise ValueError(_too_large(table))
-    return values
-
-
-def _too_large(table) -> str:
+def too_large(table) -> str:
     """Return the message for rows on which the network overflows."""
     numeric = table.numeric
     values = np.asarray(numeric.data if sparse.issparse(numeric) else numeric)

@@ -20,7 +20,7 @@ from skdeep.encoding import (
     check_augment,
     tta_views,
 )
-from skdeep.estimators._base import BaseNetwork, check_finite
+from skdeep.estimators._base import BaseNetwork, too_large
 from skdeep.estimators._calls import explaining_arguments
 from skdeep.estimators._classifier import ClassifierNetwork
 from skdeep.estimators._convolutional_parameters import (
@@ -327,7 +327,9 @@ class _ConvolutionalFamily(
             _, rows = super()._encoded(table)
             network = LayerValues(self.module_, layer, is_input=is_input).eval()
             values = hidden_values(network, rows, "forward").cpu()
-        return self._as_array(check_finite(values, table))
+        if not values.isfinite().all():
+            raise ValueError(too_large(table))
+        return self._as_array(values)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
