@@ -27,9 +27,11 @@ from .estimators import (
     MLPRegressor,
     ModuleClassifier,
     ModuleRegressor,
+    Seq2Seq,
 )
 from .inspection import (
     ActivationDisplay,
+    AttentionDisplay,
     FilterDisplay,
     ForecastDisplay,
     LimeDisplay,
@@ -41,15 +43,20 @@ from .inspection import (
 from .metrics import (
     CostCurveDisplay,
     ErrorRatesDisplay,
+    edit_distance,
     expected_cost,
     make_cost_scorer,
+    neg_edit_distance,
+    neg_token_error_rate,
     savings_score,
+    token_error_rate,
 )
 from .model_selection import OptunaSearchCV, PurgedTimeSeriesSplit
 from .preprocessing import SequenceVectorizer, SlidingWindow, TrendFeatures
 
 __all__ = [
     "ActivationDisplay",
+    "AttentionDisplay",
     "CNNClassifier",
     "CNNRegressor",
     "CostCurveDisplay",
@@ -72,12 +79,14 @@ __all__ = [
     "ModuleRegressor",
     "OptunaSearchCV",
     "PurgedTimeSeriesSplit",
+    "Seq2Seq",
     "SequenceVectorizer",
     "SlidingWindow",
     "TrendFeatures",
     "__version__",
     "callbacks",
     "datasets",
+    "edit_distance",
     "estimators",
     "expected_cost",
     "inspection",
@@ -89,8 +98,11 @@ __all__ = [
     "make_cost_scorer",
     "metrics",
     "model_selection",
+    "neg_edit_distance",
+    "neg_token_error_rate",
     "networks",
     "preprocessing",
     "savings_score",
+    "token_error_rate",
     "training",
 ]

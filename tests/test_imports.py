@@ -24,7 +24,7 @@ PARTS = {
     },
     "callbacks": {"skdeep": {"training"}, "libraries": None},
     "datasets": {"skdeep": {"preprocessing"}, "libraries": None},
-    "inspection": {"skdeep": set(), "libraries": None},
+    "inspection": {"skdeep": {"encoding"}, "libraries": None},
     "metrics": {"skdeep": {"encoding"}, "libraries": None},
     "model_selection": {"skdeep": set(), "libraries": None},
     "preprocessing": {"skdeep": {"encoding"}, "libraries": None},

@@ -61,6 +61,13 @@ from skdeep.encoding._numeric_checks import (
     explaining_non_numeric,
 )
 from skdeep.encoding._rows import DenseRows, as_tensor
+from skdeep.encoding._sequence_targets import (
+    NumberTargets,
+    SequenceTarget,
+    TokenTargets,
+    rows_of,
+    sequence_targets,
+)
 from skdeep.encoding._sequences import (
     SequenceEncoder,
     Sequences,
@@ -85,11 +92,26 @@ from skdeep.encoding._targets import (
 )
 from skdeep.encoding._time_axis import TimeAxis, learn_time_axis, numbered_rows
 from skdeep.encoding._time_index import Origin, times_of
+from skdeep.encoding._tokens import (
+    END,
+    N_SPECIAL,
+    PADDING,
+    UNKNOWN,
+    TokenEncoder,
+    TokenTable,
+    Vocabulary,
+    join,
+    split,
+)
 from skdeep.encoding._windows import UNSEEN, WindowEncoder, Windows
 
 __all__ = [
     "AUGMENTATIONS",
     "CONTEXTS",
+    "END",
+    "N_SPECIAL",
+    "PADDING",
+    "UNKNOWN",
     "UNSEEN",
     "ArrayEncoder",
     "Arrays",
@@ -107,12 +129,14 @@ __all__ = [
     "InputEncoder",
     "ItemEncoder",
     "Items",
+    "NumberTargets",
     "Origin",
     "PeriodicFeatures",
     "PiecewiseFeatures",
     "PlainFeatures",
     "RowContext",
     "SequenceEncoder",
+    "SequenceTarget",
     "Sequences",
     "ShapedClassTargets",
     "ShapedTargets",
@@ -122,7 +146,11 @@ __all__ = [
     "TableEncoder",
     "TargetScale",
     "TimeAxis",
+    "TokenEncoder",
+    "TokenTable",
+    "TokenTargets",
     "ValueTargets",
+    "Vocabulary",
     "WindowEncoder",
     "Windows",
     "as_tensor",
@@ -149,6 +177,7 @@ __all__ = [
     "float_dtype",
     "image_column",
     "is_paths",
+    "join",
     "join_labels",
     "kind_of_labels",
     "known_r2",
@@ -157,6 +186,9 @@ __all__ = [
     "naming",
     "numbered_rows",
     "positive_index",
+    "rows_of",
+    "sequence_targets",
+    "split",
     "split_columns",
     "tensor_to_numpy",
     "times_of",

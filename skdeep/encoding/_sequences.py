@@ -59,8 +59,10 @@ class SequenceEncoder:
         self.n_tokens = n_tokens
 
     def fit(self, table: Sequences) -> SequenceEncoder:
-        """Learn the number of features."""
+        """Learn the number of features and the length of the longest sequence."""
         self.n_inputs_ = table.numeric.shape[2]
+        full = table.numeric.shape[1]
+        self.longest_ = full if table.lengths is None else int(table.lengths.max())
         return self
 
     def encode(self, table: Sequences, dtype: torch.dtype, device: torch.device):

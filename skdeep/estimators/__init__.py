@@ -13,6 +13,7 @@ from skdeep.estimators._mlp import MLPClassifier, MLPRegressor
 from skdeep.estimators._module import ModuleClassifier, ModuleRegressor
 from skdeep.estimators._recurrent import LSTMClassifier, LSTMRegressor
 from skdeep.estimators._regressor import RegressorNetwork
+from skdeep.estimators._seq2seq import Seq2Seq
 
 __all__ = [
     "BaseNetwork",
@@ -30,4 +31,5 @@ __all__ = [
     "ModuleClassifier",
     "ModuleRegressor",
     "RegressorNetwork",
+    "Seq2Seq",
 ]

@@ -48,6 +48,7 @@ _NOT_FOR_LBFGS = (
     "dropout",
     "learning_rate_init",
     "max_grad_norm",
+    "scheduled_sampling",
 )
 
 

@@ -1,6 +1,7 @@
 """Inspection: plots of training, forecasts and networks, and explanations."""
 
 from skdeep.inspection._activations import ActivationDisplay
+from skdeep.inspection._attention import AttentionDisplay
 from skdeep.inspection._explanation import LimeDisplay, LimeExplanation
 from skdeep.inspection._filters import FilterDisplay
 from skdeep.inspection._forecast import ForecastDisplay
@@ -10,6 +11,7 @@ from skdeep.inspection._misclassified import MisclassifiedDisplay
 
 __all__ = [
     "ActivationDisplay",
+    "AttentionDisplay",
     "FilterDisplay",
     "ForecastDisplay",
     "LimeDisplay",

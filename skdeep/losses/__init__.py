@@ -1,6 +1,7 @@
 """Losses, and how to turn raw scores into predictions."""
 
 from skdeep.losses._base import CallableLoss, Loss, StepLoss
+from skdeep.losses._sequences import NumberLoss, TokenLoss
 from skdeep.losses._table import (
     BINARY_LOSSES,
     MULTICLASS_LOSSES,
@@ -14,6 +15,8 @@ __all__ = [
     "REGRESSION_LOSSES",
     "CallableLoss",
     "Loss",
+    "NumberLoss",
     "StepLoss",
+    "TokenLoss",
     "make_loss",
 ]

@@ -5,10 +5,17 @@ from skdeep.networks._convolutional import (
     CONVOLUTIONAL_ARCHITECTURES,
     ConvolutionalNetwork,
 )
+from skdeep.networks._decoding import (
+    attention_weights,
+    beam_search,
+    greedy,
+    run_freely,
+)
 from skdeep.networks._dense import DenseNetwork, Dropout
 from skdeep.networks._forecasting import SegmentNetwork
 from skdeep.networks._initialization import WEIGHT_INITS
 from skdeep.networks._recurrent import CELLS, RecurrentNetwork
+from skdeep.networks._seq2seq import Seq2SeqNetwork
 from skdeep.networks._wrappers import AveragedViews, BackboneNetwork, LayerValues
 
 __all__ = [
@@ -24,4 +31,9 @@ __all__ = [
     "LayerValues",
     "RecurrentNetwork",
     "SegmentNetwork",
+    "Seq2SeqNetwork",
+    "attention_weights",
+    "beam_search",
+    "greedy",
+    "run_freely",
 ]

@@ -16,13 +16,13 @@ class _EmptyLinear(nn.Linear):
         """Do nothing."""
 
 
-def make_linear(n_inputs: int, n_outputs: int) -> nn.Linear:
+def make_linear(n_inputs: int, n_outputs: int, bias: bool = True) -> nn.Linear:
     """Return an ``nn.Linear`` without drawing from torch's global generator.
 
     The values of its parameters are undefined. ``torch.nn.utils.skip_init`` does the
     same, but takes about nine times as long.
     """
-    layer: nn.Linear = _EmptyLinear(n_inputs, n_outputs)
+    layer: nn.Linear = _EmptyLinear(n_inputs, n_outputs, bias)
     # Tools such as dynamic quantization find layers by their exact type.
     layer.__class__ = nn.Linear
     return layer
@@ -85,7 +85,8 @@ def initialize_linear(
             rng, method, activation, layer.in_features, layer.out_features
         )
         layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight.T)))
-        layer.bias.copy_(torch.from_numpy(bias))
+        if layer.bias is not None:
+            layer.bias.copy_(torch.from_numpy(bias))
 
 
 @torch.no_grad()

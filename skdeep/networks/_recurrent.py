@@ -74,6 +74,50 @@ def _last_step(outputs: Tensor, lengths: Tensor | None) -> Tensor:
     return outputs[torch.arange(len(outputs), device=outputs.device), lengths - 1]
 
 
+def read_layers(
+    forwards: Any,
+    backwards: Any,
+    dropout: Dropout,
+    x: Tensor,
+    lengths: Tensor | None,
+    truncation: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Read sequences with stacked layers, in one direction or in both.
+
+    Parameters
+    ----------
+    forwards, backwards : nn.ModuleList
+        The layers from the first to the last; ``backwards`` is empty if all layers read
+        forwards.
+    dropout : Dropout
+        Applied between layers.
+    x : Tensor of shape (n_samples, n_steps, n_inputs)
+        The sequences.
+    lengths : Tensor of shape (n_samples,), or None
+        Number of steps before the padding.
+    truncation : int or None, default=None
+        Number of steps of backpropagation through time.
+
+    Returns
+    -------
+    outputs : Tensor of shape (n_samples, n_steps, width)
+        Outputs of the last layer; those of padding are undefined.
+    ends : Tensor of shape (n_samples, width)
+        Its outputs at the end of each sequence, which is the first step for layers
+        that read backwards.
+    """
+    for i, forward in enumerate(forwards):
+        x = x if i == 0 else dropout(x)
+        outputs = _unroll(forward, x, truncation)
+        ends = _last_step(outputs, lengths)
+        if len(backwards):
+            other = _unroll(backwards[i], _reverse(x, lengths), truncation)
+            ends = torch.cat([ends, _last_step(other, lengths)], dim=-1)
+            outputs = torch.cat([outputs, _reverse(other, lengths)], dim=-1)
+        x = outputs
+    return x, ends
+
+
 class RecurrentNetwork(nn.Module):
     """Stacked recurrent layers, followed by a linear layer.
 
@@ -155,18 +199,9 @@ class RecurrentNetwork(nn.Module):
         ``x`` is (n, T, n_inputs); the results are (n, T, width) and (n, width). In the
         backward direction, the end is the first step.
         """
-        for i, forward in enumerate(self.forwards):
-            x = x if i == 0 else self.dropout(x)
-            outputs = _unroll(forward, x, self.truncation)
-            ends = _last_step(outputs, lengths)
-            if len(self.backwards):
-                other = _unroll(
-                    self.backwards[i], _reverse(x, lengths), self.truncation
-                )
-                ends = torch.cat([ends, _last_step(other, lengths)], dim=-1)
-                outputs = torch.cat([outputs, _reverse(other, lengths)], dim=-1)
-            x = outputs
-        return x, ends
+        return read_layers(
+            self.forwards, self.backwards, self.dropout, x, lengths, self.truncation
+        )
 
     def _inputs(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """Cut off steps that are padding in all sequences, and embed tokens."""

@@ -39,7 +39,8 @@ def make_data(estimator, seed: int = 0) -> Data:
     values = X @ [1.0, -0.5, 0.25, 0.0] + rng.normal(scale=0.3, size=N_ROWS)
     if is_classifier(estimator):
         return Data(X, np.where(values > 0, "yes", "no").astype(object))
-    return Data(X, values if is_regressor(estimator) else None)
+    is_needed = is_regressor(estimator) or get_tags(estimator).target_tags.required
+    return Data(X, values if is_needed else None)
 
 
 def takes_documents(estimator) -> bool:

@@ -12,7 +12,8 @@ It has four main classes.
 ``Objective``
     ``losses(networks, batch)`` returns the differentiable loss of each row, (n,).
     ``Supervised(loss)`` compares a network's outputs with targets; ``Mixup(loss)`` does
-    so for mixtures of two rows.
+    so for mixtures of two rows, and ``SequenceObjective(loss)`` for sequences that a
+    network generates step by step, from a ``SequenceSource``.
 ``Learner``
     One module, one objective, one optimizer. ``step(batch)`` computes the gradient,
     adds the L2 penalty, clips and updates. ``DenseLearner`` does the same for a plain
@@ -40,7 +41,7 @@ from skdeep.training._batches import Batch, RowSource, Source
 from skdeep.training._checkpoint import Checkpoint
 from skdeep.training._dense import DenseLearner
 from skdeep.training._device import memory_errors, resolve_device, seeded_generators
-from skdeep.training._inference import call, hidden_values, raw_scores
+from skdeep.training._inference import call, generate, hidden_values, raw_scores
 from skdeep.training._learner import Learner
 from skdeep.training._loop import train, train_together
 from skdeep.training._module_state import ModuleState
@@ -48,6 +49,7 @@ from skdeep.training._net import make_net
 from skdeep.training._objectives import Mixup, Objective, Supervised
 from skdeep.training._optimizers import STOCHASTIC_SOLVERS
 from skdeep.training._schedules import LEARNING_RATES
+from skdeep.training._sequences import SequenceObjective, SequenceSource
 from skdeep.training._task import Task, TrainingOptions, TrainingState
 
 __all__ = [
@@ -61,12 +63,15 @@ __all__ = [
     "ModuleState",
     "Objective",
     "RowSource",
+    "SequenceObjective",
+    "SequenceSource",
     "Source",
     "Supervised",
     "Task",
     "TrainingOptions",
     "TrainingState",
     "call",
+    "generate",
     "hidden_values",
     "make_net",
     "memory_errors",

@@ -147,7 +147,8 @@ def _chunk_bytes(device: str) -> int:
 def rows_per_chunk(network: Any, source: Source) -> int:
     """Return how many rows to pass to a network together, to bound its memory."""
     if hasattr(network, "rows_per_chunk"):
-        n_rows: int = network.rows_per_chunk(*source.batch(slice(0, 1)).inputs)
+        inputs = source.batch(slice(0, 1)).inputs
+        n_rows: int = _apply(network.rows_per_chunk, inputs)
         return n_rows
     return measure_rows_per_chunk(lambda batch: call(network, batch.inputs), source)
 
@@ -227,6 +228,46 @@ def raw_scores(
         for output, batch in iter_outputs(network, RowSource(rows, None), precision)
     ]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+@torch.inference_mode()
+def generate(
+    function: Callable[..., Any],
+    network: Any,
+    rows: InputRows,
+    *arguments: Any,
+    precision: str | None = None,
+) -> Any:
+    """Return what a function generates with a network for encoded rows.
+
+    Parameters
+    ----------
+    function : callable
+        Called with the network, its inputs for all rows, and the arguments. It bounds
+        the memory itself.
+    network : nn.Module
+        In evaluation mode; ``work_per_row`` is its number of multiply-adds of a step.
+    rows : InputRows
+        The rows, encoded by ``encoding``.
+    *arguments : object
+        Further arguments of the function.
+    precision : {"bf16"} or None
+        Precision of the computation.
+    """
+    inputs = rows.take(slice(None))
+    device = first_input(inputs).device
+    work = network.work_per_row * len(rows) // 3
+    is_mixed = precision is not None
+    with threads_for(work, device), _autocast(device, is_mixed):
+        return function(network, inputs, *arguments)
+
+
+def _autocast(
+    device: torch.device, is_enabled: bool
+) -> contextlib.AbstractContextManager[Any]:
+    if not is_enabled:
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)
 
 
 @torch.inference_mode()

@@ -15,6 +15,7 @@ from skdeep import (
     MLPRegressor,
     ModuleClassifier,
     ModuleRegressor,
+    Seq2Seq,
 )
 
 
@@ -35,6 +36,13 @@ SMALL_IMAGES = {
 }
 
 
+# The training of most other estimators.
+PLAIN = {
+    "learning_rate": "constant",
+    "learning_rate_init": 0.001,
+    "max_grad_norm": None,
+}
+
 # Add a line for a new estimator: its name and a function that makes a small one.
 FAMILY = {
     "CNNClassifier": lambda **p: CNNClassifier(4, **{**SMALL_IMAGES, **p}),
@@ -45,6 +53,7 @@ FAMILY = {
     "MLPRegressor": lambda **p: MLPRegressor(hidden_layer_sizes=(8,), **p),
     "ModuleClassifier": lambda **p: ModuleClassifier(dropout_network, **p),
     "ModuleRegressor": lambda **p: ModuleRegressor(dropout_network, **p),
+    "Seq2Seq": lambda **p: Seq2Seq(4, **{**PLAIN, **p}),
 }
 
 

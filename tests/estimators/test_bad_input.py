@@ -52,6 +52,8 @@ pytestmark = [
     ],
 )
 def test_invalid_rows(make, rows, message):
+    if "'a'" in str(message) and get_tags(make()).input_tags.string:
+        pytest.skip("strings are valid")
     if message is None:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "overflow encountered in cast")

@@ -17,6 +17,7 @@ from skdeep import (
     LSTMClassifier,
     LSTMRegressor,
     MLPClassifier,
+    Seq2Seq,
 )
 from skdeep.training import STOCHASTIC_SOLVERS
 
@@ -179,6 +180,40 @@ def test_sequences_of_different_lengths(kind, network):
     assert on_cuda.score(X, y) == pytest.approx(on_cpu.score(X, y), abs=0.02)
     listed = [row[:length] for row, length in zip(X, LENGTHS, strict=True)]
     np.testing.assert_allclose(output(on_cuda, listed), output(on_cuda, X), atol=1e-5)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("kind", ["tokens", "numbers", "rows"])
+def test_sequences_out(kind, bidirectional):
+    words = [
+        "".join("abc"[i] for i in row[:n] % 3)
+        for row, n in zip(TOKENS, LENGTHS, strict=True)
+    ]
+    X = PADDED[:, 0] if kind == "rows" else words
+    y = (
+        [row[:n] for row, n in zip(PADDED, LENGTHS, strict=True)]
+        if kind == "numbers"
+        else words
+    )
+    params = dict(bidirectional=bidirectional, batch_size=32, random_state=0)
+    on_cpu, on_cuda = (
+        Seq2Seq(8, device=device, max_iter=5, scheduled_sampling=0, **params).fit(X, y)
+        for device in ("cpu", "cuda")
+    )
+    np.testing.assert_allclose(on_cuda.loss_curve_, on_cpu.loss_curve_, rtol=1e-3)
+    np.testing.assert_allclose(on_cuda.transform(X), on_cpu.transform(X), atol=1e-3)
+    assert on_cuda.score(X, y) == pytest.approx(on_cpu.score(X, y), abs=0.02)
+    assert len(on_cuda.predict(X)) == len(X)
+    if kind != "rows":
+        for weights in on_cuda.attention_weights(X):
+            np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-4)
+    if kind != "numbers":
+        _, log_proba = on_cuda.set_params(beam_width=2).predict(X, True)
+        assert np.isfinite(log_proba).all()
+    # What is sampled is drawn on the device.
+    params |= {"scheduled_sampling": 0.5, "early_stopping": True, "max_iter": 3}
+    sampled = [Seq2Seq(8, device="cuda", **params).fit(X, y) for _ in range(2)]
+    np.testing.assert_allclose(*(m.loss_curve_ for m in sampled), rtol=1e-4)
 
 
 IMAGES = np.random.default_rng(4).normal(size=(60, 16, 14)).astype("float32")

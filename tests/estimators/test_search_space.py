@@ -22,6 +22,7 @@ from skdeep import (
     MLPRegressor,
     ModuleClassifier,
     ModuleRegressor,
+    Seq2Seq,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
@@ -43,6 +44,7 @@ MEMBERS = {
     "MLPRegressor": MLPRegressor,
     "ModuleClassifier": lambda **p: ModuleClassifier(nn.Linear, **p),
     "ModuleRegressor": lambda **p: ModuleRegressor(nn.Linear, **p),
+    "Seq2Seq": Seq2Seq,
 }
 
 

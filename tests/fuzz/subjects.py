@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import cross_val_score
 from torch import nn
@@ -171,6 +172,13 @@ OF_IMAGES = {
     "X_val": Arg("sequences", IMAGES[:4]),
     "layer": Arg("parameter", 0),
 }
+WRITTEN = {
+    "X": Arg("documents", DOCUMENTS),
+    "y": Arg("documents", DOCUMENTS[::-1]),
+    "sample_weight": Arg("column", WEIGHTS[:4]),
+    "X_val": Arg("documents", DOCUMENTS[:2]),
+    "y_val": Arg("documents", DOCUMENTS[:2]),
+}
 COSTS = {
     "fp_cost": Arg("column", WEIGHTS),
     "fn_cost": Arg("column", WEIGHTS[::-1]),
@@ -199,6 +207,12 @@ def a_network():
 def a_convolutional_network():
     settings = dict(hidden_layer_sizes=2, max_iter=1, batch_size=8, random_state=0)
     return skdeep.CNNClassifier(2, **settings).fit(IMAGES, IMAGE_CLASSES)
+
+
+@functools.cache
+def a_translator():
+    model = skdeep.Seq2Seq(2, max_iter=1, random_state=0)
+    return model.fit(["ab", "b"], ["AB", "B"])
 
 
 IMAGES = np.random.default_rng(0).random((12, 6, 6))
@@ -267,6 +281,31 @@ FORECAST = {
     "y_val": Arg("column", SERIES[:12, 0]),
     "future": Arg("table", SERIES[:2]),
 }
+TEXTS = np.array(["one", "two", "a b", ""])
+WRITTEN = {
+    "estimator": Arg("parameter", lambda: Speaker().fit(TEXTS)),
+    "X": Arg("documents", TEXTS),
+    "y": Arg("documents", TEXTS[::-1]),
+    "y_true": Arg("documents", TEXTS),
+    "y_pred": Arg("documents", TEXTS[::-1]),
+    "sample_weight": Arg("column", WEIGHTS[:4]),
+}
+ATTENTION = {
+    "weights": Arg("table", np.full((2, 3), 1 / 3)),
+    "source": Arg("column", np.array(["a", "b", "[end]"])),
+    "target": Arg("column", np.array(["A", "[end]"])),
+}
+
+
+class Speaker(BaseEstimator):
+    """Predicts the same texts for any X."""
+
+    def fit(self, X, y=None):
+        self.is_fitted_ = True
+        return self
+
+    def predict(self, X):
+        return TEXTS
 
 
 # -- functions that call several -------------------------------------------------------
@@ -321,6 +360,26 @@ def score_by_costs(
     )
     rows = {"sample_weight": sample_weight, "fp_cost": fp_cost, "fn_cost": fn_cost}
     return scorer(estimator, X, y, **rows)
+
+
+def score_by_edit_distance(estimator, X, y, sample_weight=None):
+    """Use the scorer."""
+    return skdeep.neg_edit_distance(estimator, X, y, sample_weight=sample_weight)
+
+
+def score_by_token_errors(estimator, X, y, sample_weight=None):
+    """Use the scorer."""
+    return skdeep.neg_token_error_rate(estimator, X, y, sample_weight=sample_weight)
+
+
+def draw_attention(
+    weights, source=None, target=None, estimator_name=None, cmap="viridis", ax=None
+):
+    """Make a display and draw it."""
+    display = skdeep.AttentionDisplay(
+        weights, source, target, estimator_name=estimator_name
+    )
+    display.plot(cmap=cmap, ax=ax).figure_.canvas.draw()
 
 
 def fit_with_checkpoint(path, every=1):
@@ -389,6 +448,8 @@ SUBJECTS = [
     ),
     estimator("CNNClassifier", CLASSIFIED | OF_IMAGES, SMALL_IMAGES, weight=7),
     estimator("CNNRegressor", REGRESSED | OF_IMAGES, SMALL_IMAGES, weight=7),
+    estimator("Seq2Seq", REGRESSED | IN_TIME, QUICK | {"hidden_size": 2}, weight=5),
+    estimator("Seq2Seq", WRITTEN, QUICK | {"hidden_size": 2}, weight=5),
     estimator("LSTMForecaster", FORECAST, _SERIES, weight=5),
     estimator("DeepEnsembleClassifier", CLASSIFIED, _ENSEMBLE),
     estimator("DeepEnsembleRegressor", REGRESSED, _ENSEMBLE),
@@ -426,6 +487,10 @@ SUBJECTS = [
     function(
         "ErrorRatesDisplay", skdeep.ErrorRatesDisplay.from_predictions, values=DECIDED
     ),
+    function("edit_distance", skdeep.edit_distance, values=WRITTEN),
+    function("token_error_rate", skdeep.token_error_rate, values=WRITTEN),
+    function("neg_edit_distance", score_by_edit_distance, values=WRITTEN, weight=1),
+    function("neg_token_error_rate", score_by_token_errors, values=WRITTEN, weight=1),
     function("lime_explain", skdeep.lime_explain, values=EXPLAINED, weight=3),
     function("LimeDisplay", skdeep.LimeDisplay.from_estimator, values=EXPLAINED),
     function("LimeExplanation", skdeep.LimeExplanation.to_html, values=EXPLAINED),
@@ -449,6 +514,23 @@ SUBJECTS = [
         values={
             "estimator": Arg("parameter", a_convolutional_network),
             "X": Arg("table", IMAGES),
+        },
+        weight=1,
+    ),
+    function(
+        "AttentionDisplay",
+        draw_attention,
+        skdeep.AttentionDisplay,
+        skdeep.AttentionDisplay.plot,
+        values=ATTENTION,
+        weight=1,
+    ),
+    function(
+        "AttentionDisplay",
+        skdeep.AttentionDisplay.from_estimator,
+        values={
+            "estimator": Arg("parameter", a_translator),
+            "x": Arg("column", "ab"),
         },
         weight=1,
     ),

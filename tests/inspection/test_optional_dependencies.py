@@ -9,6 +9,7 @@ from sklearn.linear_model import LinearRegression
 from skdeep import MLPClassifier
 from skdeep.inspection import (
     ActivationDisplay,
+    AttentionDisplay,
     FilterDisplay,
     ForecastDisplay,
     LossCurveDisplay,
@@ -73,6 +74,8 @@ def test_without_matplotlib(without):
     display = MisclassifiedDisplay(images=[image], y_true=[0], y_pred=[1])
     with pytest.raises(ImportError, match=f"MisclassifiedDisplay.plot {message}"):
         display.plot()
+    with pytest.raises(ImportError, match=f"AttentionDisplay.plot {message}"):
+        AttentionDisplay(np.eye(2)).plot()
     assert "<svg" in explanation.to_html()
 
 
