@@ -21,6 +21,7 @@ from skdeep import (
     CostSensitiveClassifier,
     DeepEnsembleClassifier,
     DeepEnsembleRegressor,
+    LanguageModel,
     LSTMClassifier,
     LSTMForecaster,
     LSTMRegressor,
@@ -222,8 +223,8 @@ def test_every_estimator_is_checked():
     named = [getattr(skdeep, name) for name in skdeep.__all__]
     public = {each for each in named if hasattr(each, "fit")}
     checked = {type(estimator) for estimator in ESTIMATORS}
-    # It takes documents; scikit-learn has hardly any checks for them.
-    assert public - checked == {SequenceVectorizer}
+    # They take documents; scikit-learn has hardly any checks for them.
+    assert public - checked == {LanguageModel, SequenceVectorizer}
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -253,6 +254,8 @@ def expected_breaches(estimator):
 OF_CONTRACT = [
     *ESTIMATORS,
     SequenceVectorizer(),
+    LanguageModel(4, max_iter=3),
+    LanguageModel(4, level="char", cell="gru", dropout=0.2, batch_size=3, max_iter=3),
     MLPClassifier((8,), solver="lbfgs", max_iter=20),
     MLPClassifier((8,), early_stopping=True, dropout=0.2, batch_norm=True, **FAST),
     MLPRegressor("gaussian", (8,), scale_target=True, **FAST),

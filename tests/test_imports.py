@@ -19,7 +19,7 @@ PARTS = {
     "encoding": {"skdeep": set(), "libraries": None},
     "training": {"skdeep": set(), "libraries": None},
     "estimators": {
-        "skdeep": {"networks", "losses", "encoding", "training"},
+        "skdeep": {"networks", "losses", "encoding", "training", "preprocessing"},
         "libraries": None,
     },
     "callbacks": {"skdeep": {"training"}, "libraries": None},

@@ -9,6 +9,7 @@ from skdeep.estimators._deep_ensemble import (
     DeepEnsembleRegressor,
 )
 from skdeep.estimators._forecaster import LSTMForecaster
+from skdeep.estimators._language_model import LanguageModel
 from skdeep.estimators._mlp import MLPClassifier, MLPRegressor
 from skdeep.estimators._module import ModuleClassifier, ModuleRegressor
 from skdeep.estimators._recurrent import LSTMClassifier, LSTMRegressor
@@ -26,6 +27,7 @@ __all__ = [
     "LSTMClassifier",
     "LSTMForecaster",
     "LSTMRegressor",
+    "LanguageModel",
     "MLPClassifier",
     "MLPRegressor",
     "ModuleClassifier",

@@ -20,6 +20,7 @@ from skdeep._versions import VersionedPickle
 from skdeep.encoding import naming
 from skdeep.estimators._fitted import FittedNetwork
 from skdeep.estimators._holdout import hold_out_rows
+from skdeep.estimators._initial_weights import set_initial_weights
 from skdeep.estimators._nested_parameters import NestedParameters
 from skdeep.estimators._observed import ObservedFits
 from skdeep.estimators._options import check_training_options
@@ -381,6 +382,8 @@ class BaseNetwork(
         network = self._new_network(plan.config, seed).to(device, dtype)
         if first:
             self._initialize(network, rng)
+            if self.initial_weights is not None:
+                set_initial_weights(network, self.initial_weights)
         else:
             network = self._trained.copy_for_training(network).to(device, dtype)
         plan.loss.to(device, dtype)
@@ -403,8 +406,8 @@ class BaseNetwork(
         kind = DenseLearner if self._has_dense_gradient(plan) else Learner
         return Task(
             learners=[kind(network, self._objective(plan, generator))],
-            train=plan.encode(sample, dtype, device),
-            valid=None if valid is None else plan.encode(valid, dtype, device),
+            train=self._source(plan, sample, dtype, device),
+            valid=None if valid is None else self._source(plan, valid, dtype, device),
             options=options,
             is_partial=incremental,
             rng=rng,

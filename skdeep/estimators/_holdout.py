@@ -14,6 +14,7 @@ def hold_out_rows(
     gap: int,
     strata: np.ndarray | None,
     rng: np.random.RandomState,
+    n_valid_min: int = 2,
 ) -> list[np.ndarray]:
     """Return the positions of the training rows and of the validation rows.
 
@@ -31,6 +32,8 @@ def hold_out_rows(
         Labels by which a random part is stratified.
     rng : numpy.random.RandomState
         Draws the random part.
+    n_valid_min : int, default=2
+        Minimum number of validation rows; R² needs two.
 
     Raises
     ------
@@ -39,12 +42,13 @@ def hold_out_rows(
     """
     n_valid = int(np.ceil(fraction * n_samples))
     n_train = max(n_samples - n_valid - (gap if is_last else 0), 0)
-    if n_valid < 2 or n_train < 1:
+    if n_valid < n_valid_min or n_train < 1:
         # The first sentence is scikit-learn's.
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' or "
             f"the size of your dataset. Of {n_samples} samples, {n_train} are left "
-            f"for training and {n_valid} for validation, which needs at least 2."
+            f"for training and {n_valid} for validation, which needs at least "
+            f"{n_valid_min}."
         )
     if is_last:
         rows = np.arange(n_samples)

@@ -15,7 +15,7 @@ from skdeep.encoding import InputEncoder, float_dtype
 from skdeep.estimators._plan import Plan, Sample
 from skdeep.estimators._trained import TrainedNetwork
 from skdeep.estimators._validation import Schema, check_inputs
-from skdeep.training import Task
+from skdeep.training import Source, Task
 
 
 class NetworkHooks(ABC):
@@ -54,6 +54,7 @@ class NetworkHooks(ABC):
     dtype: str | None = None
     precision: str | None = None
     compile = False
+    initial_weights: dict[str, Any] | None = None
     loss: Any
 
     # -- the methods of a family of networks -------------------------------------------
@@ -88,6 +89,10 @@ class NetworkHooks(ABC):
     def _make_inputs(self, schema: Schema):
         """Return the encoder of inputs."""
         return InputEncoder()
+
+    def _source(self, plan: Plan, sample: Sample, dtype: torch.dtype, device) -> Source:
+        """Turn rows, targets and weights into tensors on ``device``."""
+        return plan.encode(sample, dtype, device)
 
     def _store_network(self, network: nn.Module, plan: Plan, *, is_final: bool):
         """Return a trained network in the form that the estimator stores.

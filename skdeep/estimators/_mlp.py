@@ -15,6 +15,8 @@ from skdeep.estimators._parameters import (
     CLASSIFIER_CONSTRAINTS,
     CLASSIFIER_DOC,
     FITTED_DOC,
+    INITIAL_WEIGHTS_CONSTRAINTS,
+    INITIAL_WEIGHTS_DOC,
     REGRESSOR_CONSTRAINTS,
     REGRESSOR_DOC,
     TRAINING_CONSTRAINTS,
@@ -187,6 +189,7 @@ def _layer_sizes(sizes) -> list[int]:
 @documented(
     network=_DENSE_DOC,
     training=TRAINING_DOC,
+    weights=INITIAL_WEIGHTS_DOC,
     classifier=CLASSIFIER_DOC,
     fitted=FITTED_DOC,
     layers=_MLP_FITTED_DOC,
@@ -201,6 +204,7 @@ class MLPClassifier(ClassifierNetwork, _DenseFamily):
     ----------
     {network}
     {training}
+    {weights}
     {classifier}
 
     Attributes
@@ -248,6 +252,7 @@ class MLPClassifier(ClassifierNetwork, _DenseFamily):
     _parameter_constraints: dict = {
         **_DENSE_CONSTRAINTS,
         **TRAINING_CONSTRAINTS,
+        **INITIAL_WEIGHTS_CONSTRAINTS,
         **CLASSIFIER_CONSTRAINTS,
     }
 
@@ -298,6 +303,7 @@ class MLPClassifier(ClassifierNetwork, _DenseFamily):
         dtype=None,
         precision=None,
         compile=False,
+        initial_weights=None,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -343,11 +349,13 @@ class MLPClassifier(ClassifierNetwork, _DenseFamily):
         self.dtype = dtype
         self.precision = precision
         self.compile = compile
+        self.initial_weights = initial_weights
 
 
 @documented(
     network=_DENSE_DOC,
     training=TRAINING_DOC,
+    weights=INITIAL_WEIGHTS_DOC,
     regressor=REGRESSOR_DOC,
     fitted=FITTED_DOC,
     layers=_MLP_FITTED_DOC,
@@ -363,6 +371,7 @@ class MLPRegressor(RegressorNetwork, _DenseFamily):
     {regressor}
     {network}
     {training}
+    {weights}
 
     Attributes
     ----------
@@ -402,6 +411,7 @@ class MLPRegressor(RegressorNetwork, _DenseFamily):
     _parameter_constraints: dict = {
         **_DENSE_CONSTRAINTS,
         **TRAINING_CONSTRAINTS,
+        **INITIAL_WEIGHTS_CONSTRAINTS,
         **REGRESSOR_CONSTRAINTS,
         "scale_target": ["boolean"],
     }
@@ -452,6 +462,7 @@ class MLPRegressor(RegressorNetwork, _DenseFamily):
         dtype=None,
         precision=None,
         compile=False,
+        initial_weights=None,
     ):
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -496,3 +507,4 @@ class MLPRegressor(RegressorNetwork, _DenseFamily):
         self.dtype = dtype
         self.precision = precision
         self.compile = compile
+        self.initial_weights = initial_weights

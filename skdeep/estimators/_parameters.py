@@ -50,6 +50,8 @@ TRAINING_CONSTRAINTS: dict = {
     "compile": ["boolean"],
 }
 
+INITIAL_WEIGHTS_CONSTRAINTS: dict = {"initial_weights": [dict, None]}
+
 CLASSIFIER_CONSTRAINTS: dict = {
     "loss": [StrOptions(set(MULTICLASS_LOSSES)), callable],
     "focal_gamma": [Interval(Real, 0, None, closed="left")],
@@ -204,6 +206,12 @@ precision : {'bf16'}, default=None
 compile : bool, default=False
     Whether to compile the network with ``torch.compile``, which needs a C++ compiler
     and pays off for large networks."""
+
+INITIAL_WEIGHTS_DOC = """\
+initial_weights : dict of str to ndarray, default=None
+    Weights to start from, such as those of a pretrained network, by their names in the
+    ``state_dict()`` of ``module_``. All others are drawn. A fit that continues an
+    earlier one, with ``warm_start`` or ``partial_fit``, ignores them."""
 
 FITTED_DOC = """\
 n_features_in_ : int

@@ -22,6 +22,8 @@ from skdeep.estimators._parameters import (
     CLASSIFIER_CONSTRAINTS,
     CLASSIFIER_DOC,
     FITTED_DOC,
+    INITIAL_WEIGHTS_CONSTRAINTS,
+    INITIAL_WEIGHTS_DOC,
     REGRESSOR_CONSTRAINTS,
     REGRESSOR_DOC,
     TRAINING_CONSTRAINTS,
@@ -213,6 +215,7 @@ class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNe
     network=_RECURRENT_DOC,
     sequences=_X_DOC,
     training=TRAINING_DOC,
+    weights=INITIAL_WEIGHTS_DOC,
     classifier=CLASSIFIER_DOC,
     fitted=FITTED_DOC,
 )
@@ -225,6 +228,7 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
     ----------
     {network}
     {training}
+    {weights}
     {classifier}
 
     Attributes
@@ -283,6 +287,7 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
     _parameter_constraints: dict = {
         **_RECURRENT_CONSTRAINTS,
         **TRAINING_CONSTRAINTS,
+        **INITIAL_WEIGHTS_CONSTRAINTS,
         **CLASSIFIER_CONSTRAINTS,
     }
 
@@ -335,6 +340,7 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
         dtype=None,
         precision=None,
         compile=False,
+        initial_weights=None,
     ):
         self.hidden_size = hidden_size
         self.cell = cell
@@ -382,6 +388,7 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
         self.dtype = dtype
         self.precision = precision
         self.compile = compile
+        self.initial_weights = initial_weights
 
     def _make_targets(self, y, classes):
         if not self.return_sequences:
@@ -448,6 +455,7 @@ class LSTMClassifier(ClassifierNetwork, _RecurrentFamily):
     network=_RECURRENT_DOC,
     sequences=_X_DOC,
     training=TRAINING_DOC,
+    weights=INITIAL_WEIGHTS_DOC,
     regressor=REGRESSOR_DOC,
     fitted=FITTED_DOC,
 )
@@ -461,6 +469,7 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
     {regressor}
     {network}
     {training}
+    {weights}
 
     Attributes
     ----------
@@ -495,6 +504,7 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
     _parameter_constraints: dict = {
         **_RECURRENT_CONSTRAINTS,
         **TRAINING_CONSTRAINTS,
+        **INITIAL_WEIGHTS_CONSTRAINTS,
         **REGRESSOR_CONSTRAINTS,
         "scale_target": ["boolean"],
     }
@@ -547,6 +557,7 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
         dtype=None,
         precision=None,
         compile=False,
+        initial_weights=None,
     ):
         self.hidden_size = hidden_size
         self.cell = cell
@@ -593,6 +604,7 @@ class LSTMRegressor(RegressorNetwork, _RecurrentFamily):
         self.dtype = dtype
         self.precision = precision
         self.compile = compile
+        self.initial_weights = initial_weights
 
     def _make_targets(self, y, classes):
         if self.return_sequences:

@@ -14,6 +14,7 @@ from skdeep.networks._decoding import (
 from skdeep.networks._dense import DenseNetwork, Dropout
 from skdeep.networks._forecasting import SegmentNetwork
 from skdeep.networks._initialization import WEIGHT_INITS
+from skdeep.networks._language_model import LanguageNetwork
 from skdeep.networks._recurrent import CELLS, RecurrentNetwork
 from skdeep.networks._seq2seq import Seq2SeqNetwork
 from skdeep.networks._wrappers import AveragedViews, BackboneNetwork, LayerValues
@@ -28,6 +29,7 @@ __all__ = [
     "ConvolutionalNetwork",
     "DenseNetwork",
     "Dropout",
+    "LanguageNetwork",
     "LayerValues",
     "RecurrentNetwork",
     "SegmentNetwork",

@@ -13,7 +13,8 @@ It has four main classes.
     ``losses(networks, batch)`` returns the differentiable loss of each row, (n,).
     ``Supervised(loss)`` compares a network's outputs with targets; ``Mixup(loss)`` does
     so for mixtures of two rows, and ``SequenceObjective(loss)`` for sequences that a
-    network generates step by step, from a ``SequenceSource``.
+    network generates step by step, from a ``SequenceSource``. ``NextToken`` carries the
+    state of a network from batch to batch.
 ``Learner``
     One module, one objective, one optimizer. ``step(batch)`` computes the gradient,
     adds the L2 penalty, clips and updates. ``DenseLearner`` does the same for a plain
@@ -40,7 +41,12 @@ from skdeep.training import _backend  # noqa: F401 (registers the joblib backend
 from skdeep.training._batches import Batch, RowSource, Source
 from skdeep.training._checkpoint import Checkpoint
 from skdeep.training._dense import DenseLearner
-from skdeep.training._device import memory_errors, resolve_device, seeded_generators
+from skdeep.training._device import (
+    memory_errors,
+    resolve_device,
+    seeded_generators,
+    threads_for,
+)
 from skdeep.training._inference import call, generate, hidden_values, raw_scores
 from skdeep.training._learner import Learner
 from skdeep.training._loop import train, train_together
@@ -50,6 +56,13 @@ from skdeep.training._objectives import Mixup, Objective, Supervised
 from skdeep.training._optimizers import STOCHASTIC_SOLVERS
 from skdeep.training._schedules import LEARNING_RATES
 from skdeep.training._sequences import SequenceObjective, SequenceSource
+from skdeep.training._streams import (
+    Documents,
+    NextToken,
+    StreamBatch,
+    document_losses,
+    last_outputs,
+)
 from skdeep.training._task import Task, TrainingOptions, TrainingState
 
 __all__ = [
@@ -58,26 +71,32 @@ __all__ = [
     "Batch",
     "Checkpoint",
     "DenseLearner",
+    "Documents",
     "Learner",
     "Mixup",
     "ModuleState",
+    "NextToken",
     "Objective",
     "RowSource",
     "SequenceObjective",
     "SequenceSource",
     "Source",
+    "StreamBatch",
     "Supervised",
     "Task",
     "TrainingOptions",
     "TrainingState",
     "call",
+    "document_losses",
     "generate",
     "hidden_values",
+    "last_outputs",
     "make_net",
     "memory_errors",
     "raw_scores",
     "resolve_device",
     "seeded_generators",
+    "threads_for",
     "train",
     "train_together",
 ]

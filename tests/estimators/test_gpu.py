@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from skdeep import (
     CNNClassifier,
     CNNRegressor,
+    LanguageModel,
     LSTMClassifier,
     LSTMRegressor,
     MLPClassifier,
@@ -180,6 +181,27 @@ def test_sequences_of_different_lengths(kind, network):
     assert on_cuda.score(X, y) == pytest.approx(on_cpu.score(X, y), abs=0.02)
     listed = [row[:length] for row, length in zip(X, LENGTHS, strict=True)]
     np.testing.assert_allclose(output(on_cuda, listed), output(on_cuda, X), atol=1e-5)
+
+
+TEXTS = ["".join(np.random.default_rng(i).choice([*"abc"], 20 + i)) for i in range(9)]
+
+
+@pytest.mark.parametrize("network", [{}, {"cell": "gru", "embedding_dim": 3}], ids=str)
+def test_language_models(network):
+    params = dict(level="char", max_iter=3, bptt=8, random_state=0, **network)
+    on_cpu = LanguageModel(8, device="cpu", **params).fit(TEXTS)
+    on_cuda = LanguageModel(8, device="cuda", **params).fit(TEXTS, X_val=TEXTS[:2])
+    np.testing.assert_allclose(on_cuda.loss_curve_, on_cpu.loss_curve_, rtol=1e-3)
+    found = on_cuda.score_samples(["", *TEXTS])
+    np.testing.assert_allclose(found, on_cpu.score_samples(["", *TEXTS]), rtol=1e-3)
+    found = on_cuda.predict_proba(TEXTS)
+    np.testing.assert_allclose(found, on_cpu.predict_proba(TEXTS), atol=1e-3)
+    np.testing.assert_allclose(
+        on_cuda.transform(TEXTS), on_cpu.transform(TEXTS), atol=1e-3
+    )
+    assert on_cuda.sample(3, "ab", temperature=0, max_length=5).shape == (3,)
+    sampled = on_cuda.sample(3, ["a", "", "ab"], 0.8, top_k=2, top_p=0.9)
+    assert sampled.shape == (3,)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])

@@ -179,6 +179,14 @@ WRITTEN = {
     "X_val": Arg("documents", DOCUMENTS[:2]),
     "y_val": Arg("documents", DOCUMENTS[:2]),
 }
+READ = {
+    "X": Arg("documents", DOCUMENTS),
+    "X_val": Arg("documents", DOCUMENTS[:2]),
+    "k": Arg("parameter", 1),
+    "prompt": Arg("parameter", "wins"),
+    "max_length": Arg("parameter", 3),
+    "estimator": Arg("parameter", skdeep.LSTMClassifier()),
+}
 COSTS = {
     "fp_cost": Arg("column", WEIGHTS),
     "fn_cost": Arg("column", WEIGHTS[::-1]),
@@ -450,6 +458,7 @@ SUBJECTS = [
     estimator("CNNRegressor", REGRESSED | OF_IMAGES, SMALL_IMAGES, weight=7),
     estimator("Seq2Seq", REGRESSED | IN_TIME, QUICK | {"hidden_size": 2}, weight=5),
     estimator("Seq2Seq", WRITTEN, QUICK | {"hidden_size": 2}, weight=5),
+    estimator("LanguageModel", READ, QUICK | {"hidden_size": 2}, weight=5),
     estimator("LSTMForecaster", FORECAST, _SERIES, weight=5),
     estimator("DeepEnsembleClassifier", CLASSIFIED, _ENSEMBLE),
     estimator("DeepEnsembleRegressor", REGRESSED, _ENSEMBLE),
