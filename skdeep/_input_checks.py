@@ -148,6 +148,17 @@ def check_not_text(values: np.ndarray, argument: str) -> None:
         )
 
 
+def is_integer(value) -> bool:
+    """Return whether a value is an integer and no bool."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def check_count(value, argument: str) -> None:
+    """Raise if a number of things is not a positive integer."""
+    if not is_integer(value) or value < 1:
+        raise ValueError(f"{argument} must be a positive integer, got {value!r}.")
+
+
 def check_flag(value, argument: str) -> bool:
     """Return a flag as a bool; raise if it is anything else, such as an array."""
     if not isinstance(value, (bool, np.bool_, Integral)):

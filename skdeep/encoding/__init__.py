@@ -36,7 +36,9 @@ from skdeep.encoding._forecast_targets import (
 from skdeep.encoding._image_files import (
     FileFormat,
     ImageFiles,
+    check_image_size,
     find_format,
+    image_column,
     is_paths,
 )
 from skdeep.encoding._images import (
@@ -158,6 +160,7 @@ __all__ = [
     "check_alpha",
     "check_augment",
     "check_cost_matrix",
+    "check_image_size",
     "check_magnitude",
     "check_no_missing_labels",
     "check_not_text",
@@ -172,6 +175,7 @@ __all__ = [
     "find_columns",
     "find_format",
     "float_dtype",
+    "image_column",
     "is_paths",
     "join",
     "join_labels",

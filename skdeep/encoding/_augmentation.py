@@ -103,6 +103,8 @@ def _check_names(names: list[Any]) -> None:
     for name in names:
         if name not in AUGMENTATIONS:
             question = did_you_mean(name, AUGMENTATIONS)
+            if name == "auto":
+                question = "Use augment='auto' without a list."
             raise ValueError(
                 f"augment={names!r} has the unknown name {name!r}. "
                 + (f"{question} " if question else "")

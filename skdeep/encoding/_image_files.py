@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from skdeep._input_checks import is_integer
 from skdeep.encoding._image_decoding import (
     FileFormat,
     Header,
@@ -20,7 +21,14 @@ from skdeep.encoding._image_decoding import (
 )
 from skdeep.encoding._image_tasks import Tasks, cancel, finish, start, strict_warnings
 
-__all__ = ["FileFormat", "ImageFiles", "find_format", "is_paths"]
+__all__ = [
+    "FileFormat",
+    "ImageFiles",
+    "check_image_size",
+    "find_format",
+    "image_column",
+    "is_paths",
+]
 
 
 def is_paths(X) -> np.ndarray | None:
@@ -37,7 +45,7 @@ def is_paths(X) -> np.ndarray | None:
     paths : ndarray of shape (n_samples,) or None
         The paths as str, of type object.
     """
-    values = _as_column(X)
+    values = X if isinstance(X, (list, tuple)) else image_column(X)
     if values is None or len(values) == 0 or not isinstance(values[0], _PATH):
         return None
     if not all(isinstance(value, _PATH) for value in values):
@@ -50,10 +58,11 @@ def is_paths(X) -> np.ndarray | None:
 _PATH = (str, os.PathLike)
 
 
-def _as_column(X) -> Sequence | np.ndarray | None:
-    """Return the values of an object that may be a column of paths, else None."""
-    if isinstance(X, (list, tuple)):
-        return X
+def image_column(X) -> np.ndarray | None:
+    """Return the items of a column that may hold paths or images, else None.
+
+    A column is an array of objects or text, a Series, or a data frame of one column.
+    """
     shape = getattr(X, "shape", None)
     if not isinstance(shape, tuple) or len(shape) not in (1, 2):
         return None
@@ -92,7 +101,7 @@ def find_format(paths: Sequence[str], image_size) -> FileFormat:
     """
     if len(paths) == 0:
         raise ValueError("There are no image files to read.")
-    size = _check_size(image_size)
+    size = check_image_size(image_size)
     pillow()
     read = functools.partial(read_header, with_size=size is None)
     with strict_warnings():
@@ -104,21 +113,24 @@ def find_format(paths: Sequence[str], image_size) -> FileFormat:
     return FileFormat(size, n_channels, "uint16" if is_deep else "uint8")
 
 
-def _check_size(image_size) -> tuple[int, int] | None:
+def check_image_size(image_size) -> tuple[int, int] | None:
+    """Return ``image_size`` as (height, width), or None.
+
+    Raises
+    ------
+    ValueError
+        If it is neither None, a positive integer nor two of them.
+    """
     if image_size is None:
         return None
-    lengths = image_size if isinstance(image_size, (list, tuple)) else [image_size] * 2
-    if len(lengths) != 2 or not all(_is_length(length) for length in lengths):
+    is_pair = isinstance(image_size, (list, tuple, np.ndarray))
+    lengths = image_size if is_pair else [image_size] * 2
+    if len(lengths) != 2 or not all(is_integer(n) and n > 0 for n in lengths):
         raise ValueError(
             "image_size must be None, a positive integer, or (height, width), got "
             f"{image_size!r}."
         )
     return int(lengths[0]), int(lengths[1])
-
-
-def _is_length(value: Any) -> bool:
-    is_integer = isinstance(value, (int, np.integer))
-    return is_integer and not isinstance(value, bool) and value > 0
 
 
 def _common_size(paths: Sequence[str], headers: list[Header]) -> tuple[int, int]:

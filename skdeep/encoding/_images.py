@@ -20,6 +20,9 @@ _MOST_CHANNELS = 4
 _LARGEST_RATIO = 8
 # Number of values in a chunk of images when moments are computed.
 _CHUNK_VALUES = 2**22
+# With a mean of more standard deviations than this, values are scaled in double
+# precision: in single precision they would be rounded before the mean is subtracted.
+_LARGE_OFFSET = 1e3
 
 _DIRECTIONS = (
     "Set channels='last' if the last axis holds the channels, channels='first' if the "
@@ -188,6 +191,8 @@ class ImageEncoder:
             self.factor_ /= _largest_value(table.pixels.dtype)
         elif self.scaling == "channel":
             mean, spread = _moments(self.encode_raw(table), weight)
+            # The reciprocal would be infinite in the type in which batches are scaled.
+            spread[spread < 1 / np.finfo(table.dtype).max] = 1.0
             self.factor_ = 1 / spread
             self.offset_ = -mean / spread
 
@@ -200,8 +205,10 @@ class ImageEncoder:
     ) -> ImageRows:
         """Return the images as rows that are scaled batch by batch."""
         shape = (1, -1, *[1] * (len(self.layout.shape) - 1))
+        is_far = np.abs(self.offset_).max() > _LARGE_OFFSET
+        scaling_type = torch.float64 if is_far and device.type != "mps" else dtype
         factor, offset = (
-            as_tensor(values).to(device, dtype).reshape(shape)
+            as_tensor(values).to(device, scaling_type).reshape(shape)
             for values in (self.factor_, self.offset_)
         )
         return ImageRows(table, dtype, device, factor, offset)
@@ -295,10 +302,10 @@ class ImageRows:
         x = self.table.layout.channels_second(self._select(index))
         # Convolutions on a CPU are fastest if the channels are last in memory.
         memory_format = _FORMATS.get(x.ndim, torch.contiguous_format)
-        x = x.to(self.device, self.dtype, memory_format=memory_format)
         if self.factor is None or self.offset is None:
-            return (x,)
-        return (torch.addcmul(self.offset, x, self.factor),)
+            return (x.to(self.device, self.dtype, memory_format=memory_format),)
+        x = x.to(self.device, self.factor.dtype, memory_format=memory_format)
+        return (torch.addcmul(self.offset, x, self.factor).to(self.dtype),)
 
     def _select(self, index: Tensor | slice) -> Tensor:
         """Return some images as in X."""

@@ -13,6 +13,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import pandas as pd
+from scipy import sparse
 from sklearn.utils.validation import _check_sample_weight
 
 from skdeep._input_checks import check_not_text, naming, tensor_to_numpy
@@ -87,7 +88,8 @@ def explaining_non_numeric(
     try:
         yield
     except (ValueError, TypeError) as error:
-        if not any(word in str(error) for word in _CONVERSION_ERRORS):
+        is_conversion = any(word in str(error) for word in _CONVERSION_ERRORS)
+        if not is_conversion or sparse.issparse(X):
             raise
         columns = _non_numeric_columns(X, skip)
         if columns:

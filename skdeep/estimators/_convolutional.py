@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from scipy.stats import loguniform
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from skdeep._input_checks import is_integer
 from skdeep._messages import did_you_mean, first_line
 from skdeep.encoding import (
     Augmentation,
@@ -21,10 +20,19 @@ from skdeep.encoding import (
     check_augment,
     tta_views,
 )
-from skdeep.estimators._base import BaseNetwork
+from skdeep.estimators._base import BaseNetwork, too_large
 from skdeep.estimators._calls import explaining_arguments
 from skdeep.estimators._classifier import ClassifierNetwork
-from skdeep.estimators._images import check_images, check_shape_parameters
+from skdeep.estimators._convolutional_parameters import (
+    IMAGE_CONSTRAINTS,
+    IMAGE_DOC,
+    IMAGE_FITTED_DOC,
+    IMAGE_NOTES,
+    IMAGE_REFERENCES,
+    IMAGE_TRAINING_DOC,
+    IMAGE_X_DOC,
+)
+from skdeep.estimators._images import check_images, check_shape_parameters, is_size
 from skdeep.estimators._parameters import (
     CLASSIFIER_CONSTRAINTS,
     CLASSIFIER_DOC,
@@ -32,7 +40,6 @@ from skdeep.estimators._parameters import (
     REGRESSOR_CONSTRAINTS,
     REGRESSOR_DOC,
     TRAINING_CONSTRAINTS,
-    TRAINING_DOC,
     adapted,
     documented,
 )
@@ -40,8 +47,6 @@ from skdeep.estimators._regressor import RegressorNetwork
 from skdeep.estimators._trained import TrainedModule, copy_module
 from skdeep.estimators._user_networks import build_user_network, check_is_ready
 from skdeep.networks import (
-    ACTIVATIONS,
-    CONVOLUTIONAL_ARCHITECTURES,
     AveragedViews,
     BackboneNetwork,
     ConvolutionalNetwork,
@@ -49,159 +54,7 @@ from skdeep.networks import (
 )
 from skdeep.training import Mixup, hidden_values, memory_errors
 
-_POSITIVE = Interval(Integral, 1, None, closed="left")
-_IMAGE_CONSTRAINTS: dict = {
-    "filters": ["array-like", _POSITIVE],
-    "architecture": [StrOptions(set(CONVOLUTIONAL_ARCHITECTURES)), callable],
-    "depth": [_POSITIVE],
-    "kernel_size": ["array-like", _POSITIVE],
-    "pool_size": ["array-like", _POSITIVE],
-    "hidden_layer_sizes": ["array-like", _POSITIVE],
-    "activation": [StrOptions(set(ACTIVATIONS))],
-    "dropout": [Interval(Real, 0, 1, closed="left")],
-    "batch_norm": ["boolean"],
-    "freeze": [None, StrOptions({"backbone"})],
-    "image_shape": [None, "array-like"],
-    "image_size": [None, "array-like", _POSITIVE],
-    "channels": [None, StrOptions({"auto", "first", "last"})],
-    "scaling": [None, StrOptions({"channel", "dtype"})],
-    "memory_budget": [Interval(Real, 0, None, closed="left")],
-    "augment": [None, str, "array-like", callable],
-    "tta": [None, StrOptions({"flip", "shift"})],
-    "learning_rate_init": [
-        StrOptions({"auto"}),
-        *TRAINING_CONSTRAINTS["learning_rate_init"],
-    ],
-}
-
-_IMAGE_DOC = """\
-filters : int or array-like of int, default=(32, 64)
-    Number of filters of each convolution of the architecture 'simple'.
-architecture : {'simple', 'lenet5', 'alexnet', 'googlenet', 'resnet'}, callable or \
-torch.nn.Module, default='simple'
-    The network:
-
-    - 'simple': blocks of convolution, pooling and dropout, then dense layers with
-      dropout; shaped by ``filters``, ``kernel_size``, ``pool_size``,
-      ``hidden_layer_sizes``, ``activation``, ``dropout`` and ``batch_norm``;
-    - 'lenet5', 'alexnet', 'googlenet' and 'resnet': the networks of the references,
-      with a first layer that suits the size of the images; ``depth`` is that of the
-      residual network;
-    - a subclass of ``torch.nn.Module`` or a function, called as
-      ``architecture(shape, n_outputs)`` with ``shape`` = (channels, height, width); the
-      network takes (n_samples, channels, height, width) and returns raw scores,
-      (n_samples, n_outputs);
-    - an instance of ``torch.nn.Module``, such as a pretrained network: its output,
-      (n_samples, n_features) or (n_samples, n_features, height, width), is averaged
-      over the positions and read by a new linear layer. Each fit trains a copy.
-depth : int, default=20
-    Number of layers of 'resnet': 8, 14, 20, 32, 44, 56 or 110 for small images, 18 or
-    34 for large ones.
-kernel_size : int or array-like of int, default=3
-    Size of the filters of 'simple', for all axes or for each.
-pool_size : int or array-like of int, default=2
-    Size of the windows over which 'simple' takes the maximum.
-hidden_layer_sizes : int or array-like of int, default=(128,)
-    Number of units of each dense layer of 'simple' before the last one.
-activation : str, default='relu'
-    Activation function of 'simple', with the names of :class:`MLPClassifier`.
-dropout : float, default=0.1
-    Share of values that 'simple' sets to zero in each training step, after each pooling
-    and after each dense layer.
-batch_norm : bool, default=True
-    Whether 'simple' normalizes the output of each layer over the batch.
-freeze : {'backbone'}, default=None
-    'backbone' trains only the new layer on top of an ``architecture`` that is an
-    instance.
-image_shape : tuple of int, default=None
-    Shape of one image, with its channels if it has some, if the rows of X are
-    flattened images: for example (28, 28) or (32, 32, 3).
-image_size : int or tuple of int, default=None
-    Height and width to which image files are resized. None means that all files have
-    the same size.
-channels : {'auto', 'first', 'last'} or None, default='auto'
-    Axis of each image that holds the channels: the first or the last; None if there is
-    no such axis. 'auto' takes an axis of length 4 or less for the channels, and raises
-    an error if the shape does not tell.
-scaling : {'channel', 'dtype'} or None, default='channel'
-    How values are scaled: 'channel' standardizes each channel by the mean and standard
-    deviation of the training rows (with ``partial_fit``, of the first call); 'dtype'
-    divides integers by the largest value of their type, such as 255; None does not
-    scale.
-memory_budget : float, default=2**30
-    Number of bytes that decoded image files may take in memory. If they take more, each
-    batch is read again from the files.
-augment : str, list of str or callable, default=None
-    Random changes of the images of each training batch: 'shift', 'flip', 'crop',
-    'rotate', 'cutout', 'mixup' and 'brightness', one or several of them. 'auto' chooses
-    what usually helps: for gray images, shift, rotate and crop; for color images, flip
-    and shift; for signals, shift and brightness; for volumes, shift and flip. A
-    callable takes a batch, a scaled tensor (n_samples, channels, height, width), and
-    returns one of the same shape.
-tta : {'flip', 'shift'}, default=None
-    Test-time augmentation: predictions come from the mean of the raw scores of each
-    image and its mirror image ('flip'), or its copies shifted by a pixel in each
-    direction ('shift')."""
-
-_X_DOC = """\
-X holds images, (n_samples, height, width) or with an axis for the channels, (n_samples,
-height, width, channels) or (n_samples, channels, height, width); signals, (n_samples,
-length[, channels]); or volumes, (n_samples, depth, height, width[, channels]). Flat
-rows are images if ``image_shape`` is set. See ``channels`` for how the axes are told
-apart.
-
-X may also hold the paths of image files: a list, an array or a data frame with a single
-column. They need Pillow: ``pip install scikit-deep[images]``. Images of eight bits stay
-so until the batch, and a memory map is not loaded."""
-
-_NOTES = """\
-Files are read in threads, rotated as their metadata say, resized to ``image_size`` and
-laid over white where they are transparent. If any training file has colors, all are
-read with three channels, otherwise with one. All files are read once before the
-training starts, and an error names those that cannot be read."""
-
-_REFERENCES = """\
-LeCun, Bottou, Bengio & Haffner (1998). "Gradient-based learning applied to document
-recognition." Proceedings of the IEEE 86. ('lenet5'.)
-
-Krizhevsky, Sutskever & Hinton (2012). "ImageNet classification with deep convolutional
-neural networks." NeurIPS. ('alexnet'.)
-
-Szegedy et al. (2015). "Going deeper with convolutions." CVPR. ('googlenet'.)
-
-He, Zhang, Ren & Sun (2016). "Deep residual learning for image recognition." CVPR.
-('resnet'.)"""
-
-_FITTED_IMAGE_DOC = """\
-image_shape_ : tuple of int
-    Number of channels and sizes of the images that the network takes: (channels,
-    height, width) for images.
-channel_axis_ : {0, -1} or None
-    Axis of each image in X that holds the channels; None if there is no such axis.
-"""
-
 _LARGEST_BATCH = 64
-# The defaults of the training differ from those of dense networks.
-_TRAINING_DEFAULTS: dict = dict(
-    dtype="float32",
-    learning_rate="one_cycle",
-    learning_rate_init="auto",
-    max_iter=20,
-)
-_IMAGE_TRAINING_DOC = (
-    adapted(TRAINING_DOC, **_TRAINING_DEFAULTS)
-    .replace(
-        "'auto' is ``min(200, n_samples)``",
-        "'auto' is a fortieth of the\n    samples, but at least 16 and at most 64",
-    )
-    .replace("learning_rate_init : float, ", "learning_rate_init : float or 'auto', ")
-    .replace(
-        "for 'one_cycle' the highest one.",
-        "for 'one_cycle' the highest one. 'auto' is\n"
-        "    0.01 if the network normalizes each layer over the batch ('simple' with\n"
-        "    ``batch_norm``, 'googlenet', 'resnet'), otherwise 0.001.",
-    )
-)
 
 
 class _ConvolutionalFamily(
@@ -286,10 +139,15 @@ class _ConvolutionalFamily(
         options = super()._training_options(n_samples)
         if self.learning_rate_init != "auto":
             return options
-        is_normalized = self.architecture in ("googlenet", "resnet") or (
-            self.architecture == "simple" and self.batch_norm
-        )
-        return replace(options, learning_rate_init=0.01 if is_normalized else 0.001)
+        rate = 0.01 if self._is_normalized else 0.001
+        return replace(options, learning_rate_init=rate)
+
+    @property
+    def _is_normalized(self):
+        """Whether the network normalizes each layer, and so takes larger steps."""
+        if self.architecture == "simple":
+            return self.batch_norm
+        return self.architecture in ("googlenet", "resnet")
 
     def _auto_batch_size(self, n_samples):
         # Few images need small batches, or an epoch would have few steps.
@@ -339,8 +197,9 @@ class _ConvolutionalFamily(
         space = super()._search_space()
         # Small batches would make most of the time of a search.
         del space["batch_size"]
+        rates = (1e-3, 3e-2) if self._is_normalized else (3e-4, 1e-2)
         space |= {
-            "learning_rate_init": loguniform(5e-4, 1e-2),
+            "learning_rate_init": loguniform(*rates),
             "augment": [None, "auto"],
         }
         if self.architecture != "simple":
@@ -467,7 +326,10 @@ class _ConvolutionalFamily(
         with memory_errors():
             _, rows = super()._encoded(table)
             network = LayerValues(self.module_, layer, is_input=is_input).eval()
-            return self._as_array(hidden_values(network, rows, "forward").cpu())
+            values = hidden_values(network, rows, "forward").cpu()
+        if not values.isfinite().all():
+            raise ValueError(too_large(table))
+        return self._as_array(values)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -480,7 +342,7 @@ def _sizes(sizes, parameter: str) -> tuple[int, ...]:
     """Return numbers of filters or units as a tuple of positive ints."""
     # scikit-learn's constraint "array-like" does not look at the items.
     listed = [sizes] if np.ndim(sizes) == 0 else list(sizes)
-    if not all(isinstance(size, Integral) and int(size) > 0 for size in listed):
+    if not all(map(is_size, listed)):
         raise ValueError(f"{parameter} must hold integers > 0, got {listed}.")
     return tuple(int(size) for size in listed)
 
@@ -533,8 +395,7 @@ def _find_layer(network: nn.Module, layer) -> nn.Module:
             text = f"layer={layer!r} is not the name of a layer of the network. {hint}"
             raise ValueError(text.rstrip())
         return (named | maps)[layer]
-    is_number = isinstance(layer, Integral) and not isinstance(layer, bool)
-    if not is_number or not -len(maps) <= int(layer) < len(maps):
+    if not is_integer(layer) or not -len(maps) <= int(layer) < len(maps):
         raise ValueError(
             f"layer must be the name of a layer or a number below {len(maps)}, the "
             f"number of convolutional layers, got {layer!r}."
@@ -543,12 +404,12 @@ def _find_layer(network: nn.Module, layer) -> nn.Module:
 
 
 @documented(
-    network=_IMAGE_DOC,
-    images=_X_DOC,
-    image_fitted=_FITTED_IMAGE_DOC,
-    notes=_NOTES,
-    references=_REFERENCES,
-    training=_IMAGE_TRAINING_DOC,
+    network=IMAGE_DOC,
+    images=IMAGE_X_DOC,
+    image_fitted=IMAGE_FITTED_DOC,
+    notes=IMAGE_NOTES,
+    references=IMAGE_REFERENCES,
+    training=IMAGE_TRAINING_DOC,
     classifier=CLASSIFIER_DOC,
     fitted=FITTED_DOC,
 )
@@ -601,7 +462,7 @@ class CNNClassifier(ClassifierNetwork, _ConvolutionalFamily):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
-        **_IMAGE_CONSTRAINTS,
+        **IMAGE_CONSTRAINTS,
         **CLASSIFIER_CONSTRAINTS,
     }
 
@@ -720,12 +581,12 @@ class CNNClassifier(ClassifierNetwork, _ConvolutionalFamily):
 
 
 @documented(
-    network=adapted(_IMAGE_DOC, dropout=0.0),
-    images=_X_DOC,
-    image_fitted=_FITTED_IMAGE_DOC,
-    notes=_NOTES,
-    references=_REFERENCES,
-    training=_IMAGE_TRAINING_DOC,
+    network=adapted(IMAGE_DOC, dropout=0.0),
+    images=IMAGE_X_DOC,
+    image_fitted=IMAGE_FITTED_DOC,
+    notes=IMAGE_NOTES,
+    references=IMAGE_REFERENCES,
+    training=IMAGE_TRAINING_DOC,
     regressor=REGRESSOR_DOC,
     fitted=FITTED_DOC,
 )
@@ -776,7 +637,7 @@ class CNNRegressor(RegressorNetwork, _ConvolutionalFamily):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
-        **_IMAGE_CONSTRAINTS,
+        **IMAGE_CONSTRAINTS,
         **REGRESSOR_CONSTRAINTS,
         "scale_target": ["boolean"],
     }

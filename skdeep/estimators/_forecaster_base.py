@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skdeep._input_checks import check_count
 from skdeep.encoding import (
     UNSEEN,
     ErrorQuantiles,
@@ -308,7 +309,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
     def _backtest(self, X, stride: int) -> np.ndarray:
         """Return the paths from every ``stride``-th full window of X."""
         check_is_fitted(self)
-        check_count("stride", stride)
+        check_count(stride, "stride")
         series = self._series_of(X)
         pasts, paths = self._pasts_by_key(), []
         inputs, targets, nothing = self._inputs, self._targets, series.numeric[:, :0]
@@ -441,7 +442,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         check_is_fitted(self)
         horizon = self._inputs.horizon
         steps = horizon if steps is None else steps
-        check_count("steps", steps)
+        check_count(steps, "steps")
         if steps > horizon:
             raise ValueError(
                 f"steps={steps} is more than horizon={horizon}, the number of rows "
@@ -575,9 +576,3 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         # unrelated to it.
         tags.regressor_tags.poor_score = True
         return tags
-
-
-def check_count(name: str, value) -> None:
-    """Raise if a value is not a positive integer."""
-    if type(value) is bool or not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from numbers import Integral
 from os import PathLike
 from typing import Any
 
@@ -13,34 +12,31 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from skdeep._input_checks import short
+from skdeep._input_checks import is_integer, short
 from skdeep.encoding import (
     FileFormat,
     ImageFiles,
     ImageLayout,
     Images,
+    check_image_size,
     explaining_non_numeric,
     find_channel_axis,
     find_format,
+    image_column,
     is_paths,
     naming,
     tensor_to_numpy,
 )
 from skdeep.estimators._validation import Checked, Schema, check_target, stand_in
 
+_PATH = (str, PathLike)
 _TEXT = "X must hold numbers, or paths of image files."
 
 
 def check_shape_parameters(estimator) -> None:
     """Raise if the sizes in ``image_shape`` or ``image_size`` are invalid."""
     _asked_shape(estimator)
-    size = estimator.image_size
-    sizes = _listed(size) if size is not None and not _is_size(size) else [size, size]
-    if size is not None and (len(sizes) != 2 or not all(map(_is_size, sizes))):
-        raise ValueError(
-            "image_size must be None, a positive integer or (height, width), got "
-            f"{size!r}."
-        )
+    check_image_size(estimator.image_size)
 
 
 def check_images(
@@ -111,6 +107,8 @@ def _layout_of_files(found: FileFormat) -> ImageLayout:
 
 def _read_array(estimator, X, dtype, schema) -> tuple[Images, Schema]:
     X = _as_array(tensor_to_numpy(X, "X"))
+    if schema is not None:
+        _check_not_single(X, schema.layout)
     # Integers stay as they are until the batch: they take less memory than floats.
     kind = "numeric" if _holds_numbers(X) else np.float64
     arguments: dict[str, Any] = dict(dtype=kind, allow_nd=True)
@@ -124,6 +122,7 @@ def _read_array(estimator, X, dtype, schema) -> tuple[Images, Schema]:
     if X.size == 0:
         raise ValueError(f"X holds images without pixels: its shape is {X.shape}.")
     if schema is None:
+        _check_scaling(estimator.scaling, X.dtype)
         layout = _find_layout(estimator, X)
         schema = Schema(layout.n_values, layout=layout)
         if checked is not None:
@@ -134,22 +133,34 @@ def _read_array(estimator, X, dtype, schema) -> tuple[Images, Schema]:
 
 def _as_array(X):
     """Return an array for anything that is neither an array nor a data frame."""
-    is_column = hasattr(X, "to_numpy") and len(X.shape) == 1
-    if is_column or (not hasattr(X, "shape") and hasattr(X, "__array__")):
-        X = np.asarray(X)
+    if isinstance(X, _PATH):
+        raise TypeError(
+            f"X must hold many images or paths, got the single path {X!r}. Pass a list "
+            "of paths; skdeep.datasets.load_images lists the images of a folder."
+        )
     if isinstance(X, (list, tuple)):
         return _stacked(X)
-    is_object = getattr(X, "dtype", None) == np.dtype(object)
-    return _stacked(list(X)) if is_object and X.ndim == 1 else X
+    column = image_column(X)
+    if column is not None and any(map(_is_image_or_path, column)):
+        return _stacked(list(column))
+    is_column = hasattr(X, "to_numpy") and len(X.shape) == 1
+    is_array = not hasattr(X, "shape") and hasattr(X, "__array__")
+    return np.asarray(X) if is_column or is_array else X
 
 
 def _stacked(images: Sequence):
     """Return a list of images, or of nested lists, as one array."""
     _check_not_mixed(images)
-    if not len(images) or not hasattr(images[0], "__array__"):
+    if not len(images):
+        raise ValueError(
+            "Found array with 0 sample(s) while a minimum of 1 is required."
+        )
+    if not any(map(_is_array, images)):
         return np.asarray(images)
-    arrays = [np.asarray(tensor_to_numpy(image, "X")) for image in images]
+    arrays = [np.asarray(_as_array(tensor_to_numpy(x, "X"))) for x in images]
     for i, array in enumerate(arrays):
+        if array.ndim == 0:
+            raise ValueError(f"Item {i} of X is not an image: {short(images[i])}.")
         if array.shape != arrays[0].shape:
             raise ValueError(
                 f"The images in X must have the same shape, but image 0 has shape "
@@ -159,14 +170,46 @@ def _stacked(images: Sequence):
     return np.stack(arrays)
 
 
+def _is_image_or_path(item) -> bool:
+    return isinstance(item, (list, tuple, *_PATH)) or _is_array(item)
+
+
+def _is_array(image) -> bool:
+    # Pillow's images have __array_interface__ alone.
+    is_array = hasattr(image, "__array__") or hasattr(image, "__array_interface__")
+    return is_array and np.ndim(image) > 0
+
+
 def _check_not_mixed(images: Sequence) -> None:
     """Raise if some items are paths and others are not."""
-    are_paths = [isinstance(image, (str, PathLike)) for image in images]
+    are_paths = [isinstance(image, _PATH) for image in images]
     if any(are_paths) and not all(are_paths):
         path, other = are_paths.index(True), are_paths.index(False)
         raise TypeError(
             f"X must hold paths of image files alone, or no paths: item {path} is "
             f"{images[path]!r}, but item {other} is {short(images[other])}."
+        )
+
+
+def _check_not_single(X, layout: ImageLayout) -> None:
+    """Raise if X is a single image rather than an array of images."""
+    shape = np.shape(X)
+    if len(shape) == 1:  # scikit-learn has an error for it
+        return
+    if shape == layout.image_shape and shape[1:] != (layout.n_values,):
+        raise ValueError(
+            f"X is a single image of shape {shape}. Pass an array of images, such as "
+            "X[np.newaxis]."
+        )
+
+
+def _check_scaling(scaling, dtype: np.dtype) -> None:
+    """Raise if integers would be divided by a number far beyond that of pixels."""
+    if scaling == "dtype" and dtype.kind in "iu" and dtype.itemsize > 2:
+        raise ValueError(
+            f"scaling='dtype' would divide X by the largest value of {dtype.name}, "
+            f"{np.iinfo(dtype).max}. Convert X to uint8 or uint16, or use "
+            "scaling='channel'."
         )
 
 
@@ -195,6 +238,11 @@ def _find_layout(estimator, X: np.ndarray) -> ImageLayout:
     asked = _asked_shape(estimator)
     if asked is not None and shape != asked:
         n_values = math.prod(asked)
+        if len(shape) > 1:
+            raise ValueError(
+                f"image_shape={asked!r} differs from the shape of the images in X, "
+                f"{shape}. image_shape is for flat rows: use image_shape=None."
+            )
         if shape != (n_values,):
             raise ValueError(
                 f"image_shape={asked!r} has {n_values} values, but X has shape "
@@ -217,8 +265,8 @@ def _asked_shape(estimator) -> tuple[int, ...] | None:
     asked = estimator.image_shape
     if asked is None:
         return None
-    sizes = _listed(asked)
-    if not sizes or not all(_is_size(size) for size in sizes):
+    sizes = list(asked) if isinstance(asked, (list, tuple, np.ndarray)) else []
+    if not sizes or not all(is_size(size) for size in sizes):
         raise ValueError(
             "image_shape must be None or a tuple of positive integers, such as "
             f"(28, 28), got {asked!r}."
@@ -226,13 +274,9 @@ def _asked_shape(estimator) -> tuple[int, ...] | None:
     return tuple(map(int, sizes))
 
 
-def _listed(sizes) -> list:
-    return list(sizes) if isinstance(sizes, (list, tuple, np.ndarray)) else []
-
-
-def _is_size(size) -> bool:
-    is_flag = isinstance(size, (bool, np.bool_))
-    return isinstance(size, Integral) and not is_flag and int(size) > 0
+def is_size(size) -> bool:
+    """Return whether this is an integer > 0 and no bool."""
+    return is_integer(size) and int(size) > 0
 
 
 def _channel_axis(channels, shape: tuple[int, ...]) -> int | None:

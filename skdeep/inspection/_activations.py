@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
 from skdeep._axes import check_axes, import_pyplot
-from skdeep._input_checks import check_fitted, check_name, naming
-from skdeep.inspection._filters import check_count
+from skdeep._input_checks import (
+    check_count,
+    check_fitted,
+    check_name,
+    is_integer,
+    naming,
+)
 from skdeep.inspection._images import as_rows, image_network, read_images
 from skdeep.inspection._nested import innermost, innermost_input
 from skdeep.inspection._pictures import (
@@ -286,8 +289,7 @@ def one_row(X, row):
     """Return one of the rows of X, as rows."""
     with naming("X"):
         n_rows = _num_samples(X)
-    is_integer = isinstance(row, Integral) and not isinstance(row, bool)
-    if not is_integer or not -n_rows <= row < n_rows:
+    if not is_integer(row) or not -n_rows <= row < n_rows:
         raise IndexError(
             f"row must be a position in X, which has {n_rows} rows, got {row!r}."
         )

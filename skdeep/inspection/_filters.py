@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from skdeep._input_checks import check_fitted, check_name, tensor_to_numpy
+from skdeep._input_checks import (
+    check_count,
+    check_fitted,
+    check_name,
+    is_integer,
+    tensor_to_numpy,
+)
 from skdeep._messages import did_you_mean
 from skdeep.inspection._nested import innermost
 from skdeep.inspection._pictures import (
@@ -258,13 +263,6 @@ class FilterDisplay:
         return f"{title} ({self.description})" if self.description else title
 
 
-def check_count(value, argument: str) -> None:
-    """Raise if a number of things to draw is not a positive integer."""
-    is_integer = isinstance(value, Integral) and not isinstance(value, bool)
-    if not is_integer or value < 1:
-        raise ValueError(f"{argument} must be a positive integer, got {value!r}.")
-
-
 def _find_weight(network, layer) -> tuple[str, np.ndarray, bool]:
     """Return name and weights of a layer, and whether it is the first one."""
     weights = _convolutions(network)
@@ -279,8 +277,7 @@ def _find_weight(network, layer) -> tuple[str, np.ndarray, bool]:
             )
         name = layer if layer in names else found[0]
     else:
-        is_integer = isinstance(layer, Integral) and not isinstance(layer, bool)
-        if not is_integer or not -len(names) <= layer < len(names):
+        if not is_integer(layer) or not -len(names) <= layer < len(names):
             raise ValueError(
                 f"layer must be the name of a layer or a number below {len(names)}, "
                 f"the number of convolutional layers, got {layer!r}."
@@ -318,8 +315,7 @@ def _select_channel(weight: np.ndarray, channel, is_first: bool):
     if isinstance(channel, str) and channel == "mean":
         description = f"mean over {n_channels} channels" if n_channels > 1 else None
         return weight.mean(axis=1, keepdims=True), description
-    is_integer = isinstance(channel, Integral) and not isinstance(channel, bool)
-    if not is_integer or not 0 <= channel < n_channels:
+    if not is_integer(channel) or not 0 <= channel < n_channels:
         raise ValueError(
             f"channel must be 'auto', 'mean' or a number below {n_channels}, the "
             f"number of input channels of the layer, got {channel!r}."

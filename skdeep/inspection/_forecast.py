@@ -9,7 +9,13 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep._axes import import_pyplot, to_axes_array
-from skdeep._input_checks import check_name, naming, tensor_to_numpy
+from skdeep._input_checks import (
+    check_count,
+    check_name,
+    is_integer,
+    naming,
+    tensor_to_numpy,
+)
 
 # Narrower axes, in inches, get fewer dates than matplotlib's locator prefers.
 _ROOM_FOR_DATES = 6
@@ -145,7 +151,8 @@ class ForecastDisplay:
         ['history', 'forecast']
         """
         _check_forecaster(estimator)
-        _check_n_history(n_history)
+        if n_history is not None:
+            check_count(n_history, "n_history")
         check_name(name)
         shows_truth = future is not None and y is None
         later = _align_columns(X, future, estimator) if shows_truth else None
@@ -275,14 +282,6 @@ def _check_forecaster(estimator) -> None:
     check_is_fitted(estimator)
 
 
-def _check_n_history(n_history) -> None:
-    if n_history is None:
-        return
-    is_whole = isinstance(n_history, Integral) and type(n_history) is not bool
-    if not is_whole or n_history < 1:
-        raise ValueError(f"n_history must be a positive integer, got {n_history!r}.")
-
-
 def _has_intervals(estimator) -> bool:
     """Return whether the last fit had validation rows, whose errors make intervals."""
     return "valid_loss" in estimator.history_[-1]
@@ -380,8 +379,7 @@ def _select_targets(target, names: list) -> list[int]:
         return list(range(len(names)))
     if isinstance(target, str) and target in names:
         return [names.index(target)]
-    is_position = isinstance(target, Integral) and type(target) is not bool
-    if is_position and 0 <= target < len(names):
+    if is_integer(target) and 0 <= target < len(names):
         return [int(target)]
     raise ValueError(
         f"target must be one of {names} or a position below {len(names)}, got "

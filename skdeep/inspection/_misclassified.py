@@ -10,8 +10,13 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
 from skdeep._axes import get_axes
-from skdeep._input_checks import check_fitted, check_name, naming, tensor_to_numpy
-from skdeep.inspection._filters import check_count
+from skdeep._input_checks import (
+    check_count,
+    check_fitted,
+    check_name,
+    naming,
+    tensor_to_numpy,
+)
 from skdeep.inspection._images import guess_images, image_network, read_images
 from skdeep.inspection._nested import innermost
 from skdeep.inspection._pictures import (

@@ -175,6 +175,11 @@ class CallableLoss(Loss):
                 "The callable `loss` must return a torch.Tensor, got "
                 f"{type(loss).__name__}."
             )
+        if not loss.dtype.is_floating_point:
+            raise TypeError(
+                "The callable `loss` must return real floating-point numbers, which "
+                f"have gradients, got dtype {loss.dtype}."
+            )
         # Known only after a call, so it is an attribute of the instance.
         self.gives_mean = loss.ndim == 0
         if loss.ndim == 0:

@@ -346,7 +346,7 @@ def test_check_augment_returns_names(augment, expected):
     [
         ("rotat", ValueError, r"unknown name 'rotat'. Did you mean 'rotate'\? Names"),
         (["flip", 3], ValueError, r"\['flip', 3\] has the unknown name 3. Names are "),
-        (["flip", "auto"], ValueError, r"unknown name 'auto'"),
+        (["flip", "auto"], ValueError, r"name 'auto'. Use augment='auto' without a"),
         (["flip", "crop", "flip"], ValueError, "'flip' 2 times"),
         (0.5, TypeError, "augment=0.5 must be None, 'auto', a name"),
     ],

@@ -175,6 +175,24 @@ def test_images_too_small_for_an_architecture(name):
         CNNClassifier(architecture=name).fit(X, y)
 
 
+@pytest.mark.parametrize("name", ["filters", "kernel_size", "hidden_layer_sizes"])
+@pytest.mark.parametrize("value", [True, [0], [2.0, 3], [[2, 3]], [None]], ids=str)
+def test_sizes_that_are_no_positive_integers(name, value):
+    with pytest.raises(ValueError, match=rf"{name} must hold integers > 0, got \["):
+        classifier(**{name: value}).fit(X, y)
+
+
+def test_windows_larger_than_the_images():
+    for params in ({"kernel_size": 9}, {"pool_size": 100}, {"pool_size": (1, 9)}):
+        model = classifier(**params, max_iter=1).fit(X, y)
+        assert model.predict(X).shape == y.shape
+
+
+def test_without_convolutions():
+    model = classifier(filters=(), max_iter=1).fit(X, y)
+    assert not any(isinstance(m, nn.Conv2d) for m in model.module_.modules())
+
+
 def test_depth_that_does_not_exist():
     with pytest.raises(ValueError, match="depth=9 is not available"):
         CNNClassifier(architecture="resnet", depth=9).fit(X, y)

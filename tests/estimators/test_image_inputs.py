@@ -1,6 +1,7 @@
 """Any container and layout of the same images gives the same predictions."""
 
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import polars as pl
 import pytest
 import torch
 from PIL import Image
+from scipy.sparse import csr_array
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -130,7 +132,6 @@ WRONG = {
     "gray": (COLOR, GRAY, r"\(7, 6\), .* \(7, 6, 3\)"),
     "other channels": (COLOR, COLOR[..., :2], r"\(7, 6, 2\), .* \(7, 6, 3\)"),
     "channels first": (COLOR, COLOR.transpose(0, 3, 1, 2), r"\(3, 7, 6\), .* 6, 3\)"),
-    "one image": (GRAY, GRAY[0], r"features"),
     "flat": (GRAY, GRAY.reshape(N, -1), r"\(42,\), .* \(7, 6\)"),
     "signals": (SIGNALS, SIGNALS[:, :20], "20 features, .* expecting 30"),
 }
@@ -149,11 +150,46 @@ def test_wrong_shapes_name_both(name):
         classifier(max_iter=1).fit(X, y, X_val=other[:2], y_val=y[:2])
 
 
+@pytest.mark.parametrize("X", [GRAY, COLOR], ids=["gray", "color"])
+def test_a_single_image(X):
+    model = classifier(max_iter=1).fit(X, y)
+    for method in (model.predict, model.transform, model.read_images):
+        with pytest.raises(ValueError, match=r"X is a single image .*np\.newaxis"):
+            method(X[0])
+    assert model.predict(X[:1]).shape == (1,)
+
+
 IMPOSSIBLE = {
     "no pixels": (np.ones((N, 0, 6)), {}, "without pixels|0 feature"),
     "5 axes": (np.ones((N, 2, 5, 5, 5, 3)), {}, r"1 to 3 axes"),
     "no channels": (SIGNALS, {"channels": "last"}, "channels='last' needs X with an"),
     "image_shape": (SIGNALS, FLAT, r"image_shape=\(7, 6\) has 42 values, .*\(10, 30\)"),
+    "image_shape of images": (
+        GRAY,
+        {"image_shape": (7, 6, 1)},
+        r"image_shape=\(7, 6, 1\) differs .* in X, \(7, 6\).*image_shape=None",
+    ),
+    "mixed sizes in a frame": (
+        pd.DataFrame({"image": [GRAY[0], GRAY[1][:5]] * 5}),
+        {},
+        r"image 1 has \(5, 6\)",
+    ),
+    "mixed Pillow images": (
+        [Image.fromarray(GRAY[0]), Image.fromarray(COLOR[1])] * 5,
+        {},
+        r"image 1 has \(7, 6, 3\)",
+    ),
+    "None among images": ([GRAY[0], None] * 5, {}, "Item 1 of X is not an image: None"),
+    "number first": ([3, GRAY[0]] * 5, {}, "Item 0 of X is not an image: 3"),
+    "empty list": ([], {}, r"X: Found array with 0 sample"),
+    "a folder": (Path("photos"), {}, r"single path .*'photos'.*load_images"),
+    "a path": ("photos/a.png", {}, r"single path 'photos/a.png'.* list of paths"),
+    "sparse": (csr_array(GRAY[0]), {}, "^Sparse data was passed for X"),
+    "wide integers": (
+        GRAY.astype(int),
+        {"scaling": "dtype"},
+        "scaling='dtype' would divide X by .* int64, 9223.* to uint8",
+    ),
     "mixed sizes": ([GRAY[0], GRAY[1][:5]] * 5, {}, r"image 1 has \(5, 6\)"),
     "ragged": ([GRAY[0].tolist(), [[1]]] * 5, {}, "X: setting an array element"),
     "path among images": ([GRAY[0], "a.png"] * 5, {}, "X must hold paths .* alone"),
@@ -192,6 +228,8 @@ CONTAINERS = {
     "nested lists": lambda X, p: X.tolist(),
     "array of objects": lambda X, p: np.array([*X, None], dtype=object)[:-1],
     "series of arrays": lambda X, p: pd.Series(list(X), index=range(N, 0, -1)),
+    "frame of arrays": lambda X, p: pd.DataFrame({"image": list(X)}),
+    "polars frame of lists": lambda X, p: pl.DataFrame({"image": X.tolist()}),
     "Pillow images": lambda X, p: [Image.fromarray(x) for x in X],
     "memory map": in_memory_map,
     "read-only": read_only,
@@ -298,12 +336,27 @@ def test_scaling_is_that_of_training_rows_with_their_weights():
     np.testing.assert_allclose(model.predict_proba(other), expected, atol=1e-9)
 
 
+def test_values_far_from_zero():
+    """The distance of the values from zero does not matter, also in float32."""
+    assert_same_model(({}, GRAY), ({}, GRAY.astype(float) + 1e9))
+    assert_same_model(({}, GRAY), ({}, GRAY.astype(np.int64) + 2**40))
+
+
 def test_constant_channels_and_single_pixels():
     X = COLOR.copy()
     X[..., 1] = 77
     assert np.isfinite(classifier().fit(X, y).predict_proba(X)).all()
+    tiny = rng.normal(size=(N, 7, 6)) * 1e-44  # less than a float32 holds
+    assert np.isfinite(classifier().fit(tiny, y).predict_proba(tiny)).all()
     one = np.arange(N).reshape(N, 1, 1)
     assert classifier().fit(one, y).image_shape_ == (1, 1, 1)
+
+
+def test_hidden_values_that_overflow():
+    model = classifier().fit(SIGNALS * 1e-6, y)
+    for method in (model.predict, model.transform, model.feature_maps):
+        with pytest.raises(ValueError, match=r"non-finite .* largest value of X is"):
+            method(SIGNALS * 1e36)
 
 
 # -- memory ----------------------------------------------------------------------------

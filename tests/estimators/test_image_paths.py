@@ -75,7 +75,7 @@ def test_files_equal_the_array_of_their_pixels(paths, column):
     [
         {"early_stopping": True, "validation_fraction": 0.3},
         {"augment": ["flip", "mixup"]},
-        {"scaling": "dtype"},
+        {"scaling": "dtype", "memory_budget": np.inf},
         {"tta": "flip"},
     ],
     ids=str,
@@ -83,7 +83,7 @@ def test_files_equal_the_array_of_their_pixels(paths, column):
 def test_files_read_for_each_batch(paths, params):
     """Files that do not fit the memory budget give the same model."""
     kept = classifier(**params).fit(paths, y)
-    read = classifier(memory_budget=100, **params).fit(paths, y)
+    read = classifier(**params | {"memory_budget": 100}).fit(paths, y)
     assert_same(read, paths, kept, paths)
     np.testing.assert_array_equal(read.transform(paths), kept.transform(paths))
 
@@ -111,6 +111,8 @@ def test_files_then_arrays(paths, gray_paths):
 def test_resized_files(paths):
     model = classifier(image_size=(6, 5)).fit(paths, y)
     assert model.image_shape_ == (3, 6, 5)
+    same = classifier(image_size=np.array([6, 5])).fit(paths, y)
+    np.testing.assert_array_equal(same.predict_proba(paths), model.predict_proba(paths))
     assert classifier(image_size=6).fit(paths, y).image_shape_ == (3, 6, 6)
     resized = [np.asarray(Image.open(p).resize((5, 6), 2)) for p in paths]
     expected = classifier().fit(np.stack(resized), y)

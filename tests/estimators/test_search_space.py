@@ -141,6 +141,24 @@ def test_lbfgs_has_only_parameters_that_it_supports(member):
     member.set_params(**draws(space, 1)[0]).fit(rows, y)
 
 
+@pytest.mark.parametrize(
+    ("params", "ends"),
+    [
+        ({}, (1e-3, 3e-2)),
+        ({"architecture": "resnet"}, (1e-3, 3e-2)),
+        ({"architecture": "googlenet"}, (1e-3, 3e-2)),
+        ({"batch_norm": False}, (3e-4, 1e-2)),
+        ({"architecture": "lenet5"}, (3e-4, 1e-2)),
+        ({"architecture": nn.Flatten()}, (3e-4, 1e-2)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("network", [CNNClassifier, CNNRegressor])
+def test_rates_around_the_default_of_the_network(network, params, ends):
+    space = network(**params).default_search_space()
+    assert space["learning_rate_init"].support() == pytest.approx(ends)
+
+
 def test_randomized_search_accepts_it(make, data):
     model = make(max_iter=2)
     space = model.default_search_space()

@@ -461,6 +461,8 @@ def test_callable_for_two_classes_has_a_score_for_each():
             "loss does not depend.*detach",
         ),
         (lambda raw, y: raw.sum(1) / 0, ValueError, "non-finite"),
+        (lambda raw, y: raw.sum(1) + 1j, TypeError, "got dtype torch.complex128"),
+        (lambda raw, y: raw.sum(1).long(), TypeError, "got dtype torch.int64"),
     ],
 )
 def test_invalid_callables(loss, error, message):

@@ -207,6 +207,12 @@ def test_images_of_another_shape():
         lime_explain(model, X[:2, 1:])
 
 
+def test_no_images():
+    model, X = fitted("bytes")
+    with pytest.raises(ValueError, match="^X must have at least one row, got none"):
+        lime_explain(model, X[:0])
+
+
 def test_missing_file(tmp_path):
     paths = write_files(tmp_path, BYTES[:12])
     model = CNNClassifier(2, max_iter=1, batch_size=8, random_state=0).fit(

@@ -167,9 +167,12 @@ def test_kl_divergence_equals_torch():
     [
         (lambda raw, y: 1.0, "must return a torch.Tensor, got float"),
         (lambda raw, y: raw[:3, 0], r"each of the 40 samples, got .* shape \(3,\)"),
+        (lambda raw, y: raw[:, 0] + 1j, r"`loss` must return real .* torch.complex"),
+        (lambda raw, y: raw.argmax(1), r"`loss` must return real .* torch.int64"),
+        (lambda raw, y: raw.argmax(1) != y, r"`loss` must return real .* torch.bool"),
     ],
 )
-def test_callable_loss_of_the_wrong_shape(returned, error):
+def test_callable_loss_of_the_wrong_kind(returned, error):
     loss = build(returned, "classes")
     raw, truth = draw(loss)
     with pytest.raises((TypeError, ValueError), match=error):

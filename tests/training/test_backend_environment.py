@@ -100,14 +100,19 @@ def test_any_bit_generator(populations):
 
 def test_no_reference_cycles(cores):
     """Networks and data are freed without cycles."""
-    gc.collect()
-    gc.disable()
-    try:
-        run_in_backend(lambda: cross_val_score(network(), X, y, cv=12), cores=cores)
-        # A fit has about 400 objects; joblib itself leaves a few for each call.
-        assert gc.collect() < 100
-    finally:
-        gc.enable()
+
+    def n_freed_by_the_collector():
+        gc.collect()
+        gc.disable()
+        try:
+            run_in_backend(lambda: cross_val_score(network(), X, y, cv=12), cores=cores)
+            return gc.collect()
+        finally:
+            gc.enable()
+
+    # A fit has about 400 objects; joblib itself leaves a few for each call. The least
+    # of three, because a thread of an earlier test may end in the meantime.
+    assert min(n_freed_by_the_collector() for _ in range(3)) < 100
 
 
 def test_two_schedulers_at_once(cores):

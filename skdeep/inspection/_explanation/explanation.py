@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from skdeep._input_checks import check_file_name, check_flag
+from skdeep._input_checks import check_file_name, check_flag, is_integer
 from skdeep.inspection._explanation.display import LimeDisplay
 from skdeep.inspection._explanation.html_page import write_fragment, write_page
 from skdeep.inspection._explanation.parts import (
@@ -369,8 +368,7 @@ class LimeExplanation:
 
     def _position(self, row):
         """Return the position of a row as an int; raise if there is no such row."""
-        is_whole = isinstance(row, Integral) and type(row) is not bool
-        if not is_whole:
+        if not is_integer(row):
             raise TypeError(
                 f"row must be an integer, the position of one of the {len(self)} "
                 f"explained rows, got {row!r}."
@@ -386,8 +384,7 @@ class LimeExplanation:
 def _check_n_rows(n_rows, row) -> None:
     if n_rows is None:
         return
-    is_whole = isinstance(n_rows, Integral) and type(n_rows) is not bool
-    if not is_whole or n_rows < 0:
+    if not is_integer(n_rows) or n_rows < 0:
         raise ValueError(f"n_rows must be a non-negative integer, got {n_rows!r}.")
     if row is not None:
         raise ValueError(f"n_rows={n_rows} cannot be combined with row={row}.")

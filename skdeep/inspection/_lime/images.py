@@ -25,6 +25,8 @@ def image_rows(X: np.ndarray, options: dict, color_axis: int | None = None) -> C
     """
     # Integers stay integers: a model may recognize the range 0 to 255 by the dtype.
     X = X if X.dtype.kind in "iu" else as_floats(X, "X")
+    if X.size == 0:
+        raise ValueError("X must have at least one row, got none.")
     if not np.isfinite(X).all():
         raise ValueError("X must not contain NaN or infinity if it holds images.")
     axis = _color_axis(X.shape) if color_axis is None else color_axis
