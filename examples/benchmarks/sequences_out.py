@@ -236,7 +236,7 @@ def measure_shakespeare(options):
 
 # -- speed -----------------------------------------------------------------------------
 
-HIDDEN, EMBEDDED, BATCH, RATE = 128, 64, 64, 0.005  # those of the default network
+HIDDEN, EMBEDDED, BATCH, RATE = 128, 64, 64, 0.01  # those of the default network
 N_SPECIAL, END = 3, 2  # padding, unknown, end
 POOL = 30  # batches whose rows are sorted by length before they are cut
 

@@ -46,9 +46,7 @@ print(len(sentences), "sentences, the first:", sentences[0])
 
 from skdeep import LanguageModel
 
-model = LanguageModel(
-    64, min_frequency=1, max_iter=100, learning_rate_init=0.01, random_state=0
-)
+model = LanguageModel(64, min_frequency=1, max_iter=100, random_state=0)
 model.fit(sentences)
 print(f"perplexity: {model.perplexity(sentences):.2f} of {len(model.tokens_)} words")
 

@@ -67,7 +67,7 @@ from skdeep import Seq2Seq
 from skdeep.metrics import token_error_rate
 
 n_test = len(words) // 10
-model = Seq2Seq(64, dropout=0.2, max_iter=9, learning_rate_init=0.01, random_state=0)
+model = Seq2Seq(64, dropout=0.2, max_iter=9, random_state=0)
 model.fit(words[n_test:], phonemes[n_test:])
 for beam_width in (1, 5):
     model.set_params(beam_width=beam_width)

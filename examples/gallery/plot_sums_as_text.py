@@ -38,7 +38,7 @@ print(len(X_train), "sums for training:", X_train[:3], y_train[:3])
 
 from skdeep import Seq2Seq
 
-model = Seq2Seq(64, max_iter=9, learning_rate_init=0.01, random_state=0)
+model = Seq2Seq(64, max_iter=9, random_state=0)
 model.fit(X_train, y_train, X_val=X_test, y_val=y_test)
 predicted = model.predict(X_test)
 print(f"exactly right: {np.mean(predicted == y_test):.1%} of {len(X_test)} other sums")
