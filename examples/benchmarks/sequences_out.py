@@ -64,9 +64,9 @@ SETTINGS = {
     },
     "shakespeare": {
         "level": "char",
-        "hidden_size": 512,
+        "hidden_size": 384,
         "dropout": 0.2,
-        "max_iter": 8,
+        "max_iter": 14,
     },
 }
 
