@@ -60,13 +60,14 @@ SETTINGS = {
         "hidden_size": 256,
         "dropout": 0.2,
         "batch_size": 128,
-        "max_iter": 12,
+        "learning_rate_init": 0.004,
+        "max_iter": 10,
     },
     "shakespeare": {
         "level": "char",
-        "hidden_size": 384,
-        "dropout": 0.2,
-        "max_iter": 14,
+        "hidden_size": 256,
+        "dropout": 0.1,
+        "max_iter": 10,
     },
 }
 
