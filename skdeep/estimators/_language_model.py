@@ -730,6 +730,7 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         ['G', 'F', 'E', 'D', 'C']
         """
         check_is_fitted(self)
+        self._validate_params()  # max_length may have changed since fit
         prompts = self._prompts(prompt, int(n_samples))
         vocabulary = self._inputs.vocabulary_
         ids = [tuple((vocabulary.encode(tokens) - 1).tolist()) for tokens in prompts]

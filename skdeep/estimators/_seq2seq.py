@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from numbers import Integral, Real
 from typing import Any
 
@@ -337,6 +338,12 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
                 f"level must be one of {_LEVELS} or a pair of them, for X and for y, "
                 f"got {self.level!r}."
             )
+        goes_on = hasattr(self, "_trained") and (self.warm_start or incremental)
+        if goes_on and levels != self._schema.levels:
+            raise ValueError(
+                "warm_start and partial_fit continue a network of level="
+                f"{self._schema.levels!r}, got level={self.level!r}."
+            )
         if self.solver == "lbfgs" and self.scheduled_sampling:
             raise ValueError(
                 "solver='lbfgs' needs a deterministic loss; scheduled_sampling="
@@ -485,6 +492,7 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         With ``n_steps``, sequences of numbers get as many steps.
         """
         targets = self._targets
+        self._validate_params()  # beam_width and max_length may have changed since fit
         self._check_beam_width(targets)
         with memory_errors():
             module, rows = self._encoded(table)
@@ -505,7 +513,7 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         if not targets.is_tokens and not targets.lengths_differ:
             return targets.n_steps
         if self.max_length != "auto":
-            return int(self.max_length)
+            return min(int(self.max_length), sys.maxsize)
         limit = 2 * targets.longest_
         if longest is None:
             return limit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def check_seq2seq(
     Parameters
     ----------
     estimator : estimator
-        Its ``level`` says how strings and integers are read.
+        Its ``level`` says how strings and integers of the training rows are read.
     X : array-like
         Tokens: n_samples strings or lists of tokens. Numbers: (n_samples, n_timesteps,
         n_features), or a list of arrays of different lengths. Or rows of a table,
@@ -82,7 +83,9 @@ def check_seq2seq(
     if given_y:
         require_target(estimator, y)
     is_first = schema is None
-    level, level_of_y = levels_of(estimator.level)
+    # The parameter may have changed since fit, but not what the network can read.
+    levels = levels_of(estimator.level) if schema is None else schema.levels
+    level, level_of_y = levels
     given = read_sequences(X, "X", level)
     _check_same_kind(estimator, given, schema)
     if given.is_tokens:
@@ -91,6 +94,7 @@ def check_seq2seq(
         schema = schema or Schema(None, layout=given.kind)
     else:
         table, schema = _read_numeric(estimator, given.rows, dtype, schema)
+    schema = replace(schema, levels=levels)
     if not given_y:
         return Checked(table, None, schema)
     if is_first:
