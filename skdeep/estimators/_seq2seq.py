@@ -624,10 +624,9 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
 
         Returns
         -------
-        y : ndarray or list
-            The kind of y in :meth:`fit`: an array of strings (dtype object), a list of
-            lists of tokens, an array of numbers with as many axes, or a list of arrays
-            if their lengths differ.
+        y : ndarray
+            The kind of y in :meth:`fit`: strings or lists of tokens (dtype object),
+            numbers with as many axes, or arrays of different lengths (dtype object).
         log_proba : ndarray of shape (n_samples,)
             The logarithm of the probability of each sequence: the sum over its tokens
             and, unless it was cut at ``max_length``, the end token. Only with
