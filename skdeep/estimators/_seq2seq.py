@@ -333,7 +333,7 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
     def _check_options(self, incremental):
         super()._check_options(incremental)
         levels = levels_of(self.level)
-        if len(levels) != 2 or not set(levels) <= set(_LEVELS):
+        if len(levels) != 2 or not all(level in _LEVELS for level in levels):
             raise ValueError(
                 f"level must be one of {_LEVELS} or a pair of them, for X and for y, "
                 f"got {self.level!r}."
