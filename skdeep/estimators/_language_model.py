@@ -19,10 +19,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep._messages import first_line, warn
+from skdeep._messages import warn
 from skdeep._param_validation import validate_arguments
 from skdeep.encoding import TokenTable, join, split
 from skdeep.estimators._base import BaseNetwork
+from skdeep.estimators._building import building
 from skdeep.estimators._calls import explaining_arguments
 from skdeep.estimators._fine_tuning import fine_tuned
 from skdeep.estimators._holdout import hold_out_rows
@@ -250,16 +251,13 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         }
 
     def _build(self, config, seed=0):
-        try:
+        sizes = (
+            f"hidden_size={config['hidden_size']}, num_layers={config['num_layers']} "
+            f"and {config['n_tokens']} tokens of embedding_dim="
+            f"{config['embedding_dim']}"
+        )
+        with building(sizes):
             return LanguageNetwork(**config)
-        except (RuntimeError, TypeError, OverflowError) as error:
-            # The sizes are valid, so memory is short; torch raises a TypeError for
-            # sizes beyond 64 bits.
-            raise MemoryError(
-                f"Not enough memory for hidden_size={config['hidden_size']}, "
-                f"num_layers={config['num_layers']} and {config['n_tokens']} tokens of "
-                f"embedding_dim={config['embedding_dim']}: {first_line(error)}"
-            ) from error
 
     def _initialize(self, network, rng):
         network.initialize(rng)

@@ -21,7 +21,6 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skdeep._input_checks import check_flag
-from skdeep._messages import first_line
 from skdeep.encoding import (
     InputEncoder,
     SequenceEncoder,
@@ -29,6 +28,7 @@ from skdeep.encoding import (
     sequence_targets,
 )
 from skdeep.estimators._base import BaseNetwork, is_stochastic, too_large
+from skdeep.estimators._building import building
 from skdeep.estimators._calls import explaining_arguments
 from skdeep.estimators._parameters import (
     FITTED_DOC,
@@ -450,16 +450,12 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         }
 
     def _build(self, config, seed=0):
-        try:
+        sizes = (
+            f"hidden_size={config['hidden_size']}, num_layers={config['num_layers']} "
+            f"and embedding_dim={config['embedding_dims'][0]}"
+        )
+        with building(sizes):
             return Seq2SeqNetwork(**config)
-        except (RuntimeError, TypeError, OverflowError) as error:
-            # The sizes are valid, so memory is short; torch raises a TypeError for
-            # sizes beyond 64 bits.
-            raise MemoryError(
-                f"Not enough memory for hidden_size={config['hidden_size']}, "
-                f"num_layers={config['num_layers']} and embedding_dim="
-                f"{config['embedding_dims'][0]}: {first_line(error)}"
-            ) from error
 
     def _initialize(self, network, rng):
         network.initialize(rng)

@@ -82,7 +82,7 @@ def check_seq2seq(
         require_target(estimator, y)
     is_first = schema is None
     # The parameter may have changed since fit, but not what the network can read.
-    levels = levels_of(estimator.level) if schema is None else schema.levels
+    levels: Any = levels_of(estimator.level) if schema is None else schema.levels
     level, level_of_y = levels
     given = read_sequences(X, "X", level)
     _check_same_kind(estimator, given, schema)
@@ -146,7 +146,8 @@ def _check_no_empty(given: Given, name: str) -> None:
     empty = next((i for i, tokens in enumerate(given.rows) if not tokens), None)
     if empty is not None:
         raise ValueError(
-            f"Row {empty} of {name} is empty: it needs at least one token. Drop the row."
+            f"Row {empty} of {name} is empty: it needs at least one token. Drop the "
+            "row."
         )
 
 

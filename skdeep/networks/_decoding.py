@@ -89,7 +89,6 @@ def beam_search(
     generated : Generated
         The sequences.
     """
-
     if beam_width == 1:
         return greedy(network, inputs, max_length)
 

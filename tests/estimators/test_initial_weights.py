@@ -122,7 +122,10 @@ def test_tensors_are_accepted():
         ({"layers.0.bias": [1, 2, np.nan]}, "must hold finite numbers.* got nan"),
         ({"layers.0.bias": [1, 2, 1e300]}, r"must hold finite .*float32, got 1e\+300"),
         ({"layers.0.bias": ["a", "b", "c"]}, "must hold numbers, got <U1"),
-        ({"layers.0.bias": [[1], [1, 2]]}, r"Invalid initial_weights\['layers.0.bias'\]"),
+        (
+            {"layers.0.bias": [[1], [1, 2]]},
+            "Invalid initial_weights.'layers.0.bias'",
+        ),
         ([1.0], "'initial_weights' parameter"),
     ],
 )

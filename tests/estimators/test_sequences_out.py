@@ -357,7 +357,8 @@ def test_another_kind_of_x_than_in_fit(before, now):
     if before == now:
         assert check(NAMES[now], schema=schema).schema is schema
         return
-    match = f"X must hold {before}, as in the fit of Writer, got {IN_WORDS.get(now, now)}"
+    found = IN_WORDS.get(now, now)
+    match = f"X must hold {before}, as in the fit of Writer, got {found}"
     with pytest.raises(ValueError, match=match):
         check(NAMES[now], schema=schema)
 

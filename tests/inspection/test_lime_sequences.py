@@ -594,5 +594,5 @@ def test_step_of_an_estimator_with_one_prediction_per_row(regressor):
 def test_written_sequences_are_no_numbers():
     X = rng.normal(size=(8, 2))
     model = Seq2Seq(4, max_iter=1, random_state=0).fit(X, ["ab", "b"] * 4)
-    with pytest.raises(TypeError, match="estimator=Seq2Seq predicts '.*', which is not"):
+    with pytest.raises(TypeError, match="Seq2Seq predicts '.*', which is not"):
         explain(model, X)
