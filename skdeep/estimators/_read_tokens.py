@@ -279,13 +279,17 @@ def _types(lists: list) -> set[type]:
     return kinds | set(map(type, chain.from_iterable(others)))
 
 
+# Levels of nested lists in which strings are looked for.
+_DEEPEST = 8
+
+
 def _check_depth(lists: list, name: str) -> None:
     """Raise if the items of the lists are lists of strings."""
     for i, row in enumerate(lists):
         for item in row:
             leaf = item
-            while isinstance(leaf, (list, tuple)) and leaf:
-                leaf = leaf[0]
+            for _ in range(_DEEPEST):  # a list may hold itself
+                leaf = leaf[0] if isinstance(leaf, (list, tuple)) and leaf else leaf
             if isinstance(item, (list, tuple)) and isinstance(leaf, (str, bytes)):
                 raise ValueError(
                     f"Row {i} of {name} holds {short(item)} where a token is expected: "
