@@ -56,7 +56,7 @@ LESSONS = [
         "Convolution and pooling by hand, what filters see, and LeNet-5 on digits.",
     ),
     (
-        "11_sequences_out", 6,
+        "11_sequences_out", 5,
         "Networks that write: dates, pronunciations and the next word of a speech.",
     ),
 ]  # fmt: skip

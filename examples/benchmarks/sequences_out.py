@@ -58,7 +58,7 @@ SETTINGS = {
     "reversal": {"max_iter": 12},
     "pronunciation": {
         "hidden_size": 256,
-        "dropout": 0.2,
+        "dropout": 0.1,
         "batch_size": 128,
         "learning_rate_init": 0.004,
         "max_iter": 10,

@@ -52,7 +52,7 @@ def test_kneser_ney_is_as_computed_by_hand(benchmark):
 def test_probabilities_of_kneser_ney_sum_to_one(benchmark, order):
     text = "to be, or not to be, that is the question: " * 3 + "whether 'tis nobler"
     model = benchmark.KneserNey(text, order)
-    for context in ("", "t", "to", " to b", "zz", "ques"):
+    for context in ("", "t", "to", " to b", "zz", "the q"):
         context = context[max(0, len(context) - order + 1) :]
         total = sum(model.probability(context + c) for c in {*text, "~"})
         assert total == pytest.approx(1)
