@@ -67,7 +67,7 @@ def test_nearest_pronunciations(benchmark):
 
 @pytest.fixture(scope="module")
 def dates(benchmark):
-    return benchmark.sequence_data.make_dates(200)
+    return benchmark.sequence_data.make_dates(100)
 
 
 def test_loop_has_the_default_network(benchmark, dates):
@@ -124,7 +124,7 @@ def test_unknown_parts_are_rejected(benchmark, capsys):
 
 
 def test_speed_compares_with_the_loop(benchmark, capsys):
-    benchmark.main(["speed", "--repeats", "1", "--rows", "64"])
+    benchmark.main(["speed", "--repeats", "1", "--rows", "20"])
     lines = capsys.readouterr().out.splitlines()
     for who in ("torch loop", "skdeep", "one call", "a call for each"):
         (line,) = [line for line in lines if line.startswith(who)]
