@@ -84,7 +84,7 @@ _TRAINING_DEFAULTS: dict = dict(
 _LARGEST_BATCH = 64
 _TRAINING_DOC = adapted(TRAINING_DOC, **_TRAINING_DEFAULTS).replace(
     "'auto' is ``min(200, n_samples)``",
-    f"'auto' is\n    ``min({_LARGEST_BATCH}, n_samples)``",
+    f"'auto' is\n    ``n_samples // 16``, but 8 to {_LARGEST_BATCH}",
 )
 _FITTED_DOC = (
     adapted(FITTED_DOC, without=("n_outputs_", "criterion_"))
@@ -464,7 +464,8 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         return batch_size * network.work_per_row
 
     def _auto_batch_size(self, n_samples):
-        return min(_LARGEST_BATCH, n_samples)
+        # Few pairs need small batches, or an epoch would have few steps.
+        return min(n_samples, max(8, min(_LARGEST_BATCH, n_samples // 16)))
 
     def _score_is_informative(self, targets, valid):
         return targets.targets_vary(valid.codes)
