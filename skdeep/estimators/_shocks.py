@@ -381,5 +381,3 @@ def _as_probabilities(probabilities: Any, n_values: int) -> np.ndarray:
             f"{probabilities!r}, whose sum is {found.sum():g}."
         )
     return np.asarray(found / found.sum())
-
-

@@ -1,0 +1,138 @@
+"""Training on simulated paths: their source, and the squared residuals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from skdeep.estimators._equilibrium_model import (
+    Expectation,
+    as_states,
+    first_states,
+    residuals_of,
+    simulate_paths,
+)
+from skdeep.training import Batch, Source, Supervised
+
+# Maximum number of values of the widest layer for all nodes of a chunk of rows.
+_MAX_VALUES = 2**21
+
+
+class SimulatedPaths(Source):
+    """The states on paths that are simulated with the present network.
+
+    The paths begin at initial states of the model in each epoch.
+
+    Parameters
+    ----------
+    model : EquilibriumModel
+        The model.
+    n_paths, n_periods : int
+        Number of paths, and their length.
+    draw_seed : callable
+        Returns the seed of the next paths.
+    like : Tensor
+        Has the type and the device of the states.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        n_paths: int,
+        n_periods: int,
+        draw_seed: Callable[[], int],
+        like: Tensor,
+    ):
+        self.model = model
+        self.n_paths = n_paths
+        self.n_periods = n_periods
+        self.draw_seed = draw_seed
+        self.states = like.new_zeros(n_paths * n_periods, len(model.states))
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+    def batch(self, index: Tensor | slice, *, training: bool = False) -> Batch:
+        return Batch((self.states[index],))
+
+    def renew(self, networks: Mapping[str, nn.Module]) -> None:
+        # The seed comes from the generator of the fit, so a resumed fit agrees.
+        rng = np.random.default_rng(self.draw_seed())
+        first = first_states(self.model, self.n_paths, rng)
+        first = as_states(first, self.states)
+        (network,) = networks.values()
+        path = simulate_paths(self.model, network, first, self.n_periods, rng)
+        self.states = path.flatten(0, 1)
+
+
+class SquaredResiduals(Supervised):
+    """The mean squared residual of the equations of a model at each state.
+
+    Parameters
+    ----------
+    model : EquilibriumModel
+        The model.
+    loss : Loss
+        Used by callbacks only.
+    n_policies : int
+        Number of outputs of the network.
+    generator : torch.Generator
+        Determines the nodes of expectations in training, if they are random.
+    """
+
+    def __init__(
+        self, model: Any, loss: Any, n_policies: int, generator: torch.Generator
+    ):
+        super().__init__(loss, n_policies)
+        self.model = model
+        self.generator = generator
+
+    def losses(
+        self, networks: Mapping[str, Callable[..., Any]], batch: Batch
+    ) -> Tensor:
+        (states,) = batch.inputs  # type: ignore[misc]
+        seed = 0
+        if self.model.shocks.draws_nodes and torch.is_grad_enabled():
+            device = self.generator.device
+            drawn = torch.randint(2**31, (), generator=self.generator, device=device)
+            seed = int(drawn)
+        values = residuals_at(self.model, networks[self.name], states, seed)  # type: ignore[arg-type]
+        return values.square().mean(1)
+
+    def evaluate(
+        self, networks: Mapping[str, nn.Module], source: Source
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Return the losses and the residuals on new paths of the present network."""
+        source.renew(networks)
+        states = source.batch(slice(None)).inputs[0]  # type: ignore[index]
+        values = residuals_in_chunks(self.model, networks[self.name], states)
+        return values.square().mean(1), None, values
+
+
+def residuals_at(
+    model: Any, network: Callable[[Tensor], Tensor], states: Tensor, seed: int = 0
+) -> Tensor:
+    """Return the residuals at some states, (n, n_equations)."""
+    policies = network(states)
+    rng = np.random.default_rng(seed)
+    expectation = Expectation(model, network, states, policies, rng)
+    return residuals_of(model, states, policies, expectation)
+
+
+def residuals_in_chunks(model: Any, network: Any, states: Tensor) -> Tensor:
+    """Return the residuals at some states, computed for a few rows at a time."""
+    n_nodes = len(model.shocks.nodes(np.random.default_rng(0)))
+    width = max(layer.out_features for layer in network.dense.layers)
+    size = max(1, _MAX_VALUES // (n_nodes * max(width, states.shape[1])))
+    parts = [residuals_at(model, network, part) for part in states.split(size)]
+    return torch.cat(parts)
+
+
+def log_score(residuals: Tensor) -> float:
+    """Return minus the decimal logarithm of the mean absolute residual."""
+    mean = residuals.double().abs().mean()
+    return -float(mean.clamp_min(torch.finfo(torch.float64).tiny).log10())
