@@ -60,7 +60,6 @@ from skdeep.training import (
     RowSource,
     Source,
     memory_errors,
-    resolve_device,
 )
 
 # Initial states that stand for the training rows before any path is simulated.
