@@ -44,7 +44,9 @@ class BrockMirman:
 
     def initial_states(self, n, rng):
         """Return capital around its mean, and productivity from its distribution."""
-        k = (self.alpha * self.beta) ** (1 / (1 - self.alpha)) * rng.uniform(0.5, 1.5, n)
+        k = (self.alpha * self.beta) ** (1 / (1 - self.alpha)) * rng.uniform(
+            0.5, 1.5, n
+        )
         spread = self.sigma / np.sqrt(1 - self.rho**2)
         return np.column_stack([k, rng.normal(0, spread, n)])
 
@@ -87,8 +89,7 @@ class OverlappingGenerations:
     so savings are x * beta * (1 - beta ** (n - 1)) / (1 - beta ** n).
 
     The policies are the savings of all ages but the last; the states are eta, delta and
-    the capital of all ages but the first. The network does not know wealth, which it has
-    to find from the states.
+    the capital of all ages but the first.
 
     Parameters
     ----------

@@ -358,10 +358,6 @@ class EquilibriumNet(BaseNetwork):
     def _initialize(self, network, rng):
         network.initialize(rng)
 
-    def _draws_globally(self):
-        # The model is the user's code.
-        return True
-
     def _work(self, network, batch_size):
         n_nodes = len(self.model.shocks.nodes(np.random.default_rng(0)))
         return batch_size * (1 + n_nodes) * network.work_per_row
@@ -456,7 +452,8 @@ class EquilibriumNet(BaseNetwork):
     def _task(self, plan, sample, valid, device, rng, first, incremental):
         task = super()._task(plan, sample, valid, device, rng, first, incremental)
         network = task.learner.module
-        given = task.train.batch(slice(None)).inputs[0]
+        inputs: Any = task.train.batch(slice(None)).inputs
+        (given,) = inputs
         n_seen = task.state.n_samples_seen
         seed = peek_seed(rng)
         if first:
@@ -630,7 +627,7 @@ class EquilibriumNet(BaseNetwork):
     @torch.inference_mode()
     def _simulate(self, n_periods: int, n_paths: int, seed: int):
         """Return states and policies, (n_periods, n_paths, ...)."""
-        network = self.module_
+        network: Any = self.module_
         rng = np.random.default_rng(seed)
         first = as_states(first_states(self.model, n_paths, rng), network.center)
         states = simulate_paths(

@@ -404,9 +404,11 @@ class Expectation:
         nodes = torch.from_numpy(self.model.shocks.nodes(self.rng)).to(states)
         m, n = len(nodes), len(states)
         # (n, k) -> (m * n, k): all states at the first node, then at the second, ...
-        rows = [x.expand(m, *x.shape).flatten(0, 1) for x in (states, policies)]
+        before, chosen = (
+            x.expand(m, *x.shape).flatten(0, 1) for x in (states, policies)
+        )
         shocks = nodes.repeat_interleave(n, 0)
-        following = next_states(self.model, *rows, shocks)
+        following = next_states(self.model, before, chosen, shocks)
         chosen = self.network(following)
         return (
             following.view(m, n, -1),

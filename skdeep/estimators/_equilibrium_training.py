@@ -44,7 +44,7 @@ class SimulatedPaths(Source):
         model: Any,
         n_paths: int,
         n_periods: int,
-        draw_seed: Callable[[], int],
+        draw_seed: Callable[[], Any],
         like: Tensor,
     ):
         self.model = model
@@ -62,8 +62,7 @@ class SimulatedPaths(Source):
     def renew(self, networks: Mapping[str, nn.Module]) -> None:
         # The seed comes from the generator of the fit, so a resumed fit agrees.
         rng = np.random.default_rng(self.draw_seed())
-        first = first_states(self.model, self.n_paths, rng)
-        first = as_states(first, self.states)
+        first = as_states(first_states(self.model, self.n_paths, rng), self.states)
         (network,) = networks.values()
         path = simulate_paths(self.model, network, first, self.n_periods, rng)
         self.states = path.flatten(0, 1)
@@ -94,13 +93,14 @@ class SquaredResiduals(Supervised):
     def losses(
         self, networks: Mapping[str, Callable[..., Any]], batch: Batch
     ) -> Tensor:
-        (states,) = batch.inputs  # type: ignore[misc]
+        inputs: Any = batch.inputs
+        (states,) = inputs
         seed = 0
         if self.model.shocks.draws_nodes and torch.is_grad_enabled():
             device = self.generator.device
             drawn = torch.randint(2**31, (), generator=self.generator, device=device)
             seed = int(drawn)
-        values = residuals_at(self.model, networks[self.name], states, seed)  # type: ignore[arg-type]
+        values = residuals_at(self.model, networks[self.name], states, seed)
         return values.square().mean(1)
 
     def evaluate(
@@ -108,7 +108,8 @@ class SquaredResiduals(Supervised):
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Return the losses and the residuals on new paths of the present network."""
         source.renew(networks)
-        states = source.batch(slice(None)).inputs[0]  # type: ignore[index]
+        inputs: Any = source.batch(slice(None)).inputs
+        (states,) = inputs
         values = residuals_in_chunks(self.model, networks[self.name], states)
         return values.square().mean(1), None, values
 
