@@ -12,7 +12,7 @@ import torch
 from scipy.stats import loguniform
 from sklearn.base import _fit_context
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep._messages import first_line, warn
@@ -66,7 +66,7 @@ from skdeep.training import (
 _N_FIRST = 100
 
 _CONSTRAINTS: dict = {
-    "model": [HasMethods(["initial_states", "step", "residuals"])],
+    "model": "no_validation",  # checked by ``check_structure``
     "hidden_layer_sizes": _DENSE_CONSTRAINTS["hidden_layer_sizes"],
     "activation": _DENSE_CONSTRAINTS["activation"],
     "n_paths": [Interval(Integral, 1, None, closed="left")],
@@ -462,7 +462,7 @@ class EquilibriumNet(BaseNetwork):
         if plan.schema.layout == "simulated":
             # Each call of partial_fit must draw other shocks than the last one.
             task.train = SimulatedPaths(
-                *sizes, lambda: [task.rng.randint(2**31 - 1), n_seen], given
+                *sizes, lambda: [rng.randint(2**31 - 1), n_seen], given
             )
         # The same shocks in all epochs, so that the scores can be compared.
         task.valid = SimulatedPaths(*sizes, lambda: seed, given)
@@ -507,7 +507,9 @@ class EquilibriumNet(BaseNetwork):
         ----------
         X : array-like of shape (n_samples, n_states), default=None
             States to train on. None means those on paths that the network simulates.
-            The columns of a data frame are matched by name.
+            They must cover the states that follow them: elsewhere the policies of the
+            next period are extrapolated, and may satisfy the equations by accident. The
+            columns of a data frame are matched by name.
         y : Ignored
             Not used, present for API consistency.
 
