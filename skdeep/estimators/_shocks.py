@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,8 @@ from skdeep._input_checks import check_count, check_not_text, naming
 
 # A rule with more nodes would evaluate the network on that many rows for each state.
 _MAX_NODES = 2**16
+# numpy's rules for more nodes overflow, and its grids have at most 32 axes.
+_MAX_NODES_OF_RULE, _MAX_SHOCKS = 100, 32
 # Probabilities are rarely exact: three thirds sum to 1 only to rounding.
 _TOLERANCE = 1e-6
 
@@ -225,11 +228,21 @@ class GaussHermite(_NormalShocks):
 
     def __init__(self, n_shocks: int = 1, n_nodes: int = 5):
         super().__init__(n_shocks, n_nodes)
-        if self.n_nodes**self.n_shocks > _MAX_NODES:
+        if self.n_nodes > _MAX_NODES_OF_RULE:
             raise ValueError(
-                f"n_nodes={n_nodes} for each of n_shocks={n_shocks} makes "
-                f"{self.n_nodes**self.n_shocks:,} nodes, more than {_MAX_NODES:,}. Use "
-                "fewer nodes or MonteCarlo."
+                f"n_nodes must be at most {_MAX_NODES_OF_RULE}, got {n_nodes}: more "
+                "nodes than 20 hardly change an expectation."
+            )
+        # Not the power itself, which may have a million digits.
+        if self.n_nodes > 1 and self.n_shocks > math.log(_MAX_NODES, self.n_nodes):
+            raise ValueError(
+                f"n_nodes={n_nodes} for each of n_shocks={n_shocks} makes more than "
+                f"{_MAX_NODES:,} nodes. Use fewer nodes or MonteCarlo."
+            )
+        if self.n_shocks > _MAX_SHOCKS:
+            raise ValueError(
+                f"n_shocks must be at most {_MAX_SHOCKS}, got {n_shocks}. Use "
+                "MonteCarlo."
             )
         nodes, weights = np.polynomial.hermite_e.hermegauss(self.n_nodes)
         grids = np.meshgrid(*[nodes] * self.n_shocks, indexing="ij")

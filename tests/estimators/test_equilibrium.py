@@ -1,4 +1,4 @@
-"""EquilibriumNet: solutions, expectations, simulated paths, and scikit-learn's manners."""
+"""EquilibriumNet: solutions, expectations, simulated paths, scikit-learn's manners."""
 
 import numpy as np
 import pandas as pd

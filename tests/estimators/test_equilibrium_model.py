@@ -202,6 +202,9 @@ def test_monte_carlo_nodes_have_mean_zero():
         (lambda: GaussHermite(0), ValueError, "n_shocks"),
         (lambda: GaussHermite(1, 2.5), ValueError, "n_nodes"),
         (lambda: GaussHermite(20), ValueError, "Use fewer nodes or MonteCarlo"),
+        (lambda: GaussHermite(10**6), ValueError, "n_shocks=1000000 makes more than"),
+        (lambda: GaussHermite(10**6, 1), ValueError, "n_shocks must be at most"),
+        (lambda: GaussHermite(1, 101), ValueError, "n_nodes must be at most 100"),
         (lambda: MonteCarlo(n_nodes=0), ValueError, "n_nodes"),
     ],
 )
