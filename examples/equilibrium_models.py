@@ -102,8 +102,8 @@ class OverlappingGenerations:
         for a life otherwise.
     """
 
-    # Below this consumption, the residual grows linearly instead of like 1 / c.
-    least = 1e-3
+    # Consumption below this is penalized: savings are not bounded by wealth.
+    least = 1e-4
 
     def __init__(self, n_generations=6, alpha=0.3, beta=None):
         self.n_generations = n_generations
@@ -139,7 +139,11 @@ class OverlappingGenerations:
         return torch.cat([shocks, policies], 1)
 
     def residuals(self, states, policies, expect):
-        """Return the relative Euler error of each age but the last."""
+        """Return the relative Euler error of each age but the last, as a logarithm.
+
+        The logarithm of the ratio is close to the ratio - 1 if that is small, and does
+        not explode for the consumption that an untrained network leaves.
+        """
 
         def discounted_return(next_states, next_policies, shocks):
             consumption, rate = self.consumption(next_states, next_policies)
@@ -147,9 +151,8 @@ class OverlappingGenerations:
 
         consumption = self.consumption(states, policies)[0][:, :-1]
         positive = consumption.clamp_min(self.least)
-        errors = 1 / (positive * expect(discounted_return)) - 1
-        # Consumption may be negative at first: savings are not bounded by wealth.
-        return errors + (positive - consumption) / self.least
+        errors = -torch.log(positive * expect(discounted_return))
+        return errors + (positive - consumption) / 0.1
 
     def closed_form(self, states) -> np.ndarray:
         """Return the exact policies."""
