@@ -89,7 +89,9 @@ class OverlappingGenerations:
     so savings are x * beta * (1 - beta ** (n - 1)) / (1 - beta ** n).
 
     The policies are the savings of all ages but the last; the states are eta, delta and
-    the capital of all ages but the first.
+    the capital of all ages but the first. As shares of wealth, the policies are the
+    same in all states. Amounts are harder, because the network has to find wealth from
+    the states and may save more than there is.
 
     Parameters
     ----------
@@ -100,19 +102,23 @@ class OverlappingGenerations:
     beta : float, default=None
         Discount factor of a period; None means 0.7 for six generations, and the same
         for a life otherwise.
+    policy : {"share", "amount"}, default="share"
+        Whether policies are savings as shares of wealth or as amounts.
     """
 
     # Consumption below this is penalized: savings are not bounded by wealth.
     least = 1e-4
 
-    def __init__(self, n_generations=6, alpha=0.3, beta=None):
+    def __init__(self, n_generations=6, alpha=0.3, beta=None, policy="share"):
         self.n_generations = n_generations
+        self.policy = policy
         self.alpha = alpha
         self.beta = 0.7 ** (5 / (n_generations - 1)) if beta is None else beta
         ages = range(1, n_generations)
         self.states = ["eta", "delta", *(f"k{h + 1}" for h in ages)]
         self.policies = [f"savings{h}" for h in ages]
-        self.policy_bounds = [(0, None)] * (n_generations - 1)
+        high = 1 if policy == "share" else None
+        self.policy_bounds = [(0, high)] * (n_generations - 1)
         self.shocks = DiscreteShocks([[e, d] for e in (0.95, 1.05) for d in (0.5, 0.9)])
 
     def initial_states(self, n, rng):
@@ -132,10 +138,14 @@ class OverlappingGenerations:
     def consumption(self, states: Tensor, policies: Tensor) -> tuple[Tensor, Tensor]:
         """Return the consumption of each age, (..., n_generations), and the return."""
         wealth, rate = self.wealth(states)
-        savings = torch.nn.functional.pad(policies, (0, 1))
+        savings = torch.nn.functional.pad(policies, (0, 1))  # none in the last period
+        if self.policy == "share":
+            savings = savings * wealth
         return wealth - savings, rate
 
     def step(self, states, policies, shocks):
+        if self.policy == "share":
+            policies = policies * self.wealth(states)[0][:, :-1]
         return torch.cat([shocks, policies], 1)
 
     def residuals(self, states, policies, expect):
@@ -159,6 +169,8 @@ class OverlappingGenerations:
         wealth, _ = self.wealth(torch.as_tensor(np.asarray(states, dtype=np.float64)))
         n = self.n_generations - np.arange(self.n_generations - 1)
         share = self.beta * (1 - self.beta ** (n - 1)) / (1 - self.beta**n)
+        if self.policy == "share":
+            return np.tile(share, (len(states), 1))
         return wealth.numpy()[:, :-1] * share
 
 

@@ -98,10 +98,9 @@ _NETWORK_DOC = """\
 model : object
     The economic model; :func:`check_equilibrium_model` documents what it must have.
 n_paths : int, default=100
-    Number of paths that are simulated in each epoch.
+    Number of paths that are simulated.
 n_periods : int, default=20
-    Number of periods of a path. The paths begin at initial states of the model and
-    should be long enough to reach its typical states.
+    Number of periods by which each path goes on in an epoch.
 solver : {'sgd', 'adam', 'adamw', 'nadam', 'rmsprop', 'adagrad', 'adadelta'} or \
 callable, default='adam'
     The optimizer. A callable builds a ``torch.optim.Optimizer`` from the list of
@@ -194,11 +193,11 @@ class EquilibriumNet(BaseNetwork):
     Notes
     -----
     The loss is the mean squared residual of all equations. In each epoch ``n_paths``
-    new paths are simulated with the present network, from initial states of the model,
-    and the network is trained on their states in random order. If states are passed to
-    ``fit``, it is trained on these instead. After each epoch the score is computed on
-    other paths, which start from the same initial states and have the same shocks in
-    every epoch. A path whose states are no longer finite begins again.
+    paths are simulated for ``n_periods`` with the present network, and the network is
+    trained on their states in random order. The paths begin at initial states of the
+    model and go on in the next epoch; one in ten begins again, and so does a path whose
+    states are no longer finite. If states are passed to ``fit``, the network is trained
+    on these instead. After each epoch the score is computed on other such paths.
 
     The network standardizes the states by their mean and standard deviation on a first
     path of the untrained network. Policies are always within ``model.policy_bounds``:
@@ -454,18 +453,16 @@ class EquilibriumNet(BaseNetwork):
         network = task.learner.module
         inputs: Any = task.train.batch(slice(None)).inputs
         (given,) = inputs
-        n_seen = task.state.n_samples_seen
         seed = peek_seed(rng)
         if first:
             self._prepare_network(network, given, plan.schema.layout, seed)
+        # Each call of partial_fit must draw other shocks than the last one.
+        seeds = [seed, task.state.n_samples_seen]
+        ends = None if first else self._ends
         sizes = self.model, int(self.n_paths), int(self.n_periods)
         if plan.schema.layout == "simulated":
-            # Each call of partial_fit must draw other shocks than the last one.
-            task.train = SimulatedPaths(
-                *sizes, lambda: [rng.randint(2**31 - 1), n_seen], given
-            )
-        # The same shocks in all epochs, so that the scores can be compared.
-        task.valid = SimulatedPaths(*sizes, lambda: seed, given)
+            task.train = SimulatedPaths(*sizes, [0, *seeds], given, ends)
+        task.valid = SimulatedPaths(*sizes, [1, *seeds], given, ends)
         task.score = log_score
         size = self._clipped_batch_size(len(task.train))
         task.options = replace(task.options, batch_size=size)
@@ -497,6 +494,11 @@ class EquilibriumNet(BaseNetwork):
                 "states. It is going to be clipped."
             )
         return min(int(self.batch_size), n_samples)
+
+    def _fitted_attributes(self, task, plan, *, is_final):
+        ends = task.valid.state()[0]
+        attributes = super()._fitted_attributes(task, plan, is_final=is_final)
+        return {**attributes, "_ends": ends}
 
     @explaining_arguments
     @_fit_context(prefer_skip_nested_validation=True)
@@ -647,8 +649,9 @@ class EquilibriumNet(BaseNetwork):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_states), default=None
-            States. None means those of ``n_paths`` new paths of ``n_periods``, always
-            the same ones for the same network.
+            States. None means those of ``n_paths`` new paths of ``n_periods``, which
+            begin where the last paths of ``fit`` ended. The result is the same in each
+            call.
         y : Ignored
             Not used, present for API consistency.
 
@@ -659,12 +662,23 @@ class EquilibriumNet(BaseNetwork):
         """
         if X is None:
             check_is_fitted(self)
-            states, _ = self._simulate(int(self.n_periods), int(self.n_paths), 0)
-            values = self._residuals(self.module_, states.flatten(0, 1))
+            with memory_errors():
+                values = self._residuals_on_paths()
             values = self._finite_array(values, "residuals")
         else:
             values = self.residuals(X)
         return log_score(torch.from_numpy(values))
+
+    @torch.inference_mode()
+    def _residuals_on_paths(self):
+        """Return the residuals on paths that continue the last ones of ``fit``."""
+        network: Any = self.module_
+        # There are no ends if Ctrl-C came in the first epoch.
+        n_paths = int(self.n_paths) if self._ends is None else len(self._ends)
+        sizes = self.model, n_paths, int(self.n_periods)
+        paths = SimulatedPaths(*sizes, [2, self.t_], network.center, self._ends)
+        paths.renew({"network": network})
+        return residuals_in_chunks(self.model, network, paths.states)
 
     def _finite_array(self, values, what: str) -> np.ndarray:
         """Return a result as an array; raise if it is not finite."""

@@ -18,6 +18,8 @@ from skdeep.estimators._equilibrium_model import (
 )
 from skdeep.training import Batch, Source, Supervised
 
+# Share of the paths that begin again in an epoch.
+_RESTARTED = 0.1
 # Maximum number of values of the widest layer for all nodes of a chunk of rows.
 _MAX_VALUES = 2**21
 
@@ -25,18 +27,22 @@ _MAX_VALUES = 2**21
 class SimulatedPaths(Source):
     """The states on paths that are simulated with the present network.
 
-    The paths begin at initial states of the model in each epoch.
+    In each epoch most paths go on where they ended: an equation may hold on a short
+    path although the policy leads away from the solution. Some begin again, at initial
+    states of the model, so that the network stays accurate there.
 
     Parameters
     ----------
     model : EquilibriumModel
         The model.
     n_paths, n_periods : int
-        Number of paths, and their length.
-    draw_seed : callable
-        Returns the seed of the next paths.
+        Number of paths, and their length in an epoch.
+    seed : list of int
+        Determines the initial states and the shocks.
     like : Tensor
         Has the type and the device of the states.
+    ends : ndarray of shape (n_paths, n_states), optional
+        The last states of earlier paths.
     """
 
     def __init__(
@@ -44,14 +50,17 @@ class SimulatedPaths(Source):
         model: Any,
         n_paths: int,
         n_periods: int,
-        draw_seed: Callable[[], Any],
+        seed: list[int],
         like: Tensor,
+        ends: np.ndarray | None = None,
     ):
         self.model = model
         self.n_paths = n_paths
         self.n_periods = n_periods
-        self.draw_seed = draw_seed
+        self.seed = seed
         self.states = like.new_zeros(n_paths * n_periods, len(model.states))
+        self.ends = None if ends is None or len(ends) != n_paths else ends
+        self.n_epochs = 0
 
     def __len__(self) -> int:
         return len(self.states)
@@ -60,12 +69,23 @@ class SimulatedPaths(Source):
         return Batch((self.states[index],))
 
     def renew(self, networks: Mapping[str, nn.Module]) -> None:
-        # The seed comes from the generator of the fit, so a resumed fit agrees.
-        rng = np.random.default_rng(self.draw_seed())
-        first = as_states(first_states(self.model, self.n_paths, rng), self.states)
+        rng = np.random.default_rng([*self.seed, self.n_epochs])
+        self.n_epochs += 1
+        first = first_states(self.model, self.n_paths, rng)
+        if self.ends is not None:
+            begins = rng.random(self.n_paths) < _RESTARTED
+            first = np.where(begins[:, np.newaxis], first, self.ends)
         (network,) = networks.values()
-        path = simulate_paths(self.model, network, first, self.n_periods, rng)
+        start = as_states(first, self.states)
+        path = simulate_paths(self.model, network, start, self.n_periods, rng)
         self.states = path.flatten(0, 1)
+        self.ends = path[-1].cpu().numpy()
+
+    def state(self) -> Any:
+        return self.ends, self.n_epochs
+
+    def load_state(self, state: Any) -> None:
+        self.ends, self.n_epochs = state
 
 
 class SquaredResiduals(Supervised):

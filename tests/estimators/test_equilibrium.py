@@ -44,7 +44,7 @@ def fitted():
 
 
 def test_finds_the_closed_form(fitted):
-    assert fitted.predict(STATES) == pytest.approx(0.27, abs=0.01)
+    assert fitted.predict(STATES) == pytest.approx(0.27, abs=0.02)
     assert fitted.score() > 2
 
 
@@ -354,7 +354,7 @@ def test_checkpoint_of_another_model_raises(tmp_path):
 
 def test_grid_search_over_given_states():
     rng = np.random.default_rng(0)
-    X = np.column_stack([rng.uniform(0.1, 0.3, 60), rng.uniform(0.9, 1.1, 60)])
+    X = np.column_stack([rng.uniform(0.01, 1, 60), rng.choice([0.9, 1.1], 60)])
     grid = {"learning_rate_init": [1e-6, 0.02]}
     search = GridSearchCV(tiny(max_iter=20), grid, cv=2, error_score="raise").fit(X)
     assert search.best_params_ == {"learning_rate_init": 0.02}

@@ -48,6 +48,7 @@ def residuals_of_closed_form(model, states):
         ("BrockMirman", {}),
         ("OverlappingGenerations", {"n_generations": 2}),
         ("OverlappingGenerations", {}),
+        ("OverlappingGenerations", {"policy": "amount"}),
         ("OverlappingGenerations", {"n_generations": 20, "beta": 0.95}),
     ],
 )
@@ -59,7 +60,7 @@ def test_the_closed_form_solves_the_equations(models, name, params):
 
 
 def test_resources_are_spent(models):
-    model = models.OverlappingGenerations(4)
+    model = models.OverlappingGenerations(4, policy="amount")
     states = torch.from_numpy(model.initial_states(20, np.random.default_rng(0)))
     savings = torch.from_numpy(model.closed_form(states))
     consumption, _ = model.consumption(states, savings)
@@ -98,20 +99,26 @@ QUICK = {
 }
 
 
-def test_overlapping_generations(models):
-    model = models.OverlappingGenerations(3)
-    network = EquilibriumNet(model, (16,), **QUICK | {"max_iter": 80}).fit()
+@pytest.mark.parametrize(
+    ("policy", "n_epochs", "most"), [("share", 30, 0.02), ("amount", 60, 0.2)]
+)
+def test_overlapping_generations(models, policy, n_epochs, most):
+    model = models.OverlappingGenerations(3, policy=policy)
+    network = EquilibriumNet(model, (16,), **QUICK | {"max_iter": n_epochs}).fit()
     states = network.simulate(8, 20, random_state=0)[0].reshape(-1, 4)
     expected = model.closed_form(states)
     error = np.abs(network.predict(states) / expected - 1).mean()
-    assert error < 0.03
-    assert network.score(states) > 1.3
+    assert error < most
+    assert network.score(states) == pytest.approx(-np.log10(error), abs=1)
 
 
 def test_growth_with_an_autoregression(models):
     model = models.StochasticGrowth()
     model.shocks = GaussHermite(1, n_nodes=3)
-    network = EquilibriumNet(model, (16,), **QUICK | {"max_iter": 60}).fit()
+    options = QUICK | {"max_iter": 120, "activation": "tanh"}
+    network = EquilibriumNet(model, (16,), **options).fit()
     states = network.simulate(8, 20, random_state=0)[0].reshape(-1, 2)
     expected = model.value_iteration(n_k=40, n_z=7, tol=1e-6)(states)
+    # On paths of four periods that always begin again, it finds a share that is too
+    # high by 0.04, and capital grows without end: the equations hold for a while.
     assert np.abs(network.predict(states) - expected).mean() < 0.01
