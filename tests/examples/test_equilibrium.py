@@ -122,3 +122,38 @@ def test_growth_with_an_autoregression(models):
     # On paths of four periods that always begin again, it finds a share that is too
     # high by 0.04, and capital grows without end: the equations hold for a while.
     assert np.abs(network.predict(states) - expected).mean() < 0.01
+
+
+# -- the benchmark ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    for folder in (EXAMPLES, EXAMPLES / "benchmarks"):
+        monkeypatch.syspath_prepend(str(folder))
+    import equilibrium
+
+    yield equilibrium
+    for name in ("equilibrium", "equilibrium_models"):
+        sys.modules.pop(name, None)
+
+
+def test_the_benchmark_prints_a_table(benchmark, capsys):
+    benchmark.main(["brock_mirman", "olg6", "--epochs", "1", "--paths", "5"])
+    header, _, first, second = capsys.readouterr().out.splitlines()
+    assert header.startswith("| model | states | policies | mean residual |")
+    assert first.startswith("| brock_mirman | 2 | 1 |")
+    assert second.startswith("| olg6 | 7 | 5 |")
+
+
+def test_the_benchmark_draws_the_scaling(benchmark, tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark, "SCALING", ["olg6"])
+    path = tmp_path / "scaling.png"
+    benchmark.main(["--scaling", str(path), "--epochs", "1", "--paths", "5"])
+    assert path.stat().st_size > 1000
+
+
+def test_the_benchmark_names_unknown_models(benchmark, capsys):
+    with pytest.raises(SystemExit):
+        benchmark.main(["olg7"])
+    assert "unknown models ['olg7']" in capsys.readouterr().err
