@@ -35,6 +35,7 @@ from skdeep.estimators._equilibrium_model import (
     check_finite_residuals,
     check_structure,
     first_states,
+    model_identity,
     simulate_paths,
 )
 from skdeep.estimators._equilibrium_training import (
@@ -128,12 +129,9 @@ dtype : {'float32', 'float64'}, default=None
 
 @dataclass
 class _States(Table):
-    """Checked states, and the model, which a checkpoint compares with its own."""
+    """Checked states, and a text that a checkpoint knows the model by."""
 
-    model: Any = None
-
-    def rows(self, index) -> _States:
-        return _States(self.numeric[index], model=self.model)
+    model: str = ""
 
 
 class _Policies:
@@ -401,7 +399,8 @@ class EquilibriumNet(BaseNetwork):
                 states = states.astype(dtype[0])
         else:
             states = self._check_states(X, names, dtype)
-        table = _States(states, is_finite=True, model=self.model)
+        identity = model_identity(self.model) if is_fit else ""
+        table = _States(states, is_finite=True, model=identity)
         if schema is None or is_fit:
             kind = "simulated" if X is None else "given"
             schema = Schema(len(names), np.array(names, dtype=object), layout=kind)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any, Protocol
 
+import joblib
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from torch import Tensor
 from skdeep._messages import first_line
 from skdeep.estimators._shocks import Shocks
 from skdeep.networks import PolicyNetwork
-from skdeep.training import seeded_generators
+from skdeep.training import stable_repr
 
 Function = Callable[[Tensor, Tensor, Tensor], Tensor]
 Expect = Callable[[Function], Tensor]
@@ -131,8 +132,7 @@ def check_equilibrium_model(model) -> None:
     """
     check_structure(model)
     network = PolicyNetwork(len(model.states), [8], model.policy_bounds).double()
-    with seeded_generators(0, torch.device("cpu")):
-        network.initialize(np.random.RandomState(0))
+    network.initialize(np.random.RandomState(0))
     # Not as many rows as there are columns, so that a transposed result is noticed.
     n = 3 + max(len(model.states), len(model.policies))
     states = torch.from_numpy(first_states(model, n, np.random.default_rng(0)))
@@ -275,6 +275,34 @@ def _shown(names: Sequence[str], rows: Any, is_shown: Any) -> str:
     """Return the first of some rows as text."""
     (row, *_) = rows[is_shown].tolist()
     return ", ".join(f"{n}={v:.6g}" for n, v in zip(names, row, strict=True))
+
+
+def model_identity(model: Any) -> str:
+    """Return a text that is the same for equal models, in any process."""
+    members = {name: getattr(model, name) for name in _MEMBERS}
+    return str(joblib.hash(_described([members, model], [])))
+
+
+def _described(value: Any, outer: list[int]) -> Any:
+    """Describe a value by its attributes and items, for a hash.
+
+    ``outer`` holds the ids of the objects that the value belongs to.
+    """
+    if isinstance(value, Tensor):  # its pickle differs from process to process
+        value = value.detach().cpu().numpy()
+    if isinstance(value, np.ndarray):
+        return joblib.hash(value)
+    if isinstance(value, (list, tuple)):
+        return [_described(item, outer) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _described(item, outer) for key, item in value.items()}
+    is_plain = hasattr(value, "__dict__") and not hasattr(value, "__qualname__")
+    if not is_plain or isinstance(value, torch.nn.Module):
+        return stable_repr(value)
+    name = type(value).__qualname__
+    if id(value) in outer:
+        return name
+    return [name, _described(vars(value), [*outer, id(value)])]
 
 
 # -- calls of the model ----------------------------------------------------------------

@@ -155,5 +155,5 @@ def residuals_in_chunks(model: Any, network: Any, states: Tensor) -> Tensor:
 
 def log_score(residuals: Tensor) -> float:
     """Return minus the decimal logarithm of the mean absolute residual."""
-    mean = residuals.double().abs().mean()
+    mean = residuals.cpu().double().abs().mean()  # 'mps' has no float64
     return -float(mean.clamp_min(torch.finfo(torch.float64).tiny).log10())

@@ -72,7 +72,7 @@ class PolicyNetwork(nn.Module):
 
     def standardize(self, states: Tensor) -> None:
         """Set mean and standard deviation of the inputs to those of some states."""
-        values = states.double()
+        values = states.cpu().double()  # 'mps' has no float64
         spread = values.std(0, correction=0)
         # Not exactly 0 for a constant column, because of rounding.
         is_constant = spread <= 1e-8 * values.abs().amax(0)
