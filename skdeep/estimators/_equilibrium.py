@@ -483,6 +483,7 @@ class EquilibriumNet(BaseNetwork):
         task.score = log_score
         size = self._clipped_batch_size(len(task.train))
         task.options = replace(task.options, batch_size=size)
+        task.work = self._work(network, size)
         return task
 
     @torch.no_grad()
