@@ -156,7 +156,7 @@ def test_monte_carlo_is_close_to_gauss_hermite():
 def test_monte_carlo_draws_other_nodes_in_each_batch():
     rows = Linear(MonteCarlo(2, n_nodes=3)).initial_states(1, np.random.default_rng(0))
     model = tiny(Linear(MonteCarlo(2, n_nodes=3)), learning_rate_init=1e-9, max_iter=5)
-    assert len(set(model.fit(rows).loss_curve_)) == 5
+    assert np.ptp(model.fit(rows).loss_curve_) > 1e-3
     fixed = clone(model).set_params(model=Linear()).fit(rows)
     assert np.ptp(fixed.loss_curve_) < 1e-6
 
