@@ -180,6 +180,10 @@ class StochasticGrowth:
     The logarithm of productivity is a first-order autoregression. The policy is the
     share of output and remaining capital that is saved.
 
+    The Euler equation also holds for policies that save too much and let consumption
+    fall towards 0, which only the transversality condition excludes. Such a policy
+    reaches the upper bound of the share, where the equation fails.
+
     Parameters
     ----------
     alpha, beta, gamma, delta : float, default=0.36, 0.96, 2.0, 0.1
@@ -190,7 +194,7 @@ class StochasticGrowth:
 
     states = ["k", "log_z"]
     policies = ["savings_share"]
-    policy_bounds = [(0, 1)]
+    policy_bounds = [(0, 0.9)]
 
     def __init__(
         self, alpha=0.36, beta=0.96, gamma=2.0, delta=0.1, rho=0.9, sigma=0.02

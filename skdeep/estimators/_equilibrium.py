@@ -212,6 +212,10 @@ class EquilibriumNet(BaseNetwork):
     an output between two bounds is a scaled logistic function, and one with a single
     bound is the bound plus or minus a softplus.
 
+    Small residuals do not imply the transversality condition: policies that save too
+    much may satisfy Euler equations. Bounds that exclude such policies in the long run
+    prevent this, for example an upper bound of the share of savings below 1.
+
     References
     ----------
     Azinovic, Gaegauf & Scheidegger (2022). "Deep equilibrium nets." International
