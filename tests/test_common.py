@@ -21,6 +21,7 @@ from skdeep import (
     CostSensitiveClassifier,
     DeepEnsembleClassifier,
     DeepEnsembleRegressor,
+    EquilibriumNet,
     LanguageModel,
     LSTMClassifier,
     LSTMForecaster,
@@ -36,6 +37,7 @@ from skdeep import (
     TrendFeatures,
 )
 from skdeep.testing import parametrize_with_contract
+from tests.estimators.equilibrium_data import Linear
 
 
 class SmallNetwork(nn.Sequential):
@@ -223,8 +225,10 @@ def test_every_estimator_is_checked():
     named = [getattr(skdeep, name) for name in skdeep.__all__]
     public = {each for each in named if hasattr(each, "fit")}
     checked = {type(estimator) for estimator in ESTIMATORS}
-    # They take documents; scikit-learn has hardly any checks for them.
-    assert public - checked == {LanguageModel, SequenceVectorizer}
+    # They take documents, or the states of a model: scikit-learn has hardly any checks
+    # for them.
+    left_out = {EquilibriumNet, LanguageModel, SequenceVectorizer}
+    assert public - checked == left_out
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -254,6 +258,7 @@ def expected_breaches(estimator):
 OF_CONTRACT = [
     *ESTIMATORS,
     SequenceVectorizer(),
+    EquilibriumNet(Linear(), (4,), n_paths=5, n_periods=2, max_iter=3),
     LanguageModel(4, max_iter=3),
     LanguageModel(4, level="char", cell="gru", dropout=0.2, batch_size=3, max_iter=3),
     MLPClassifier((8,), solver="lbfgs", max_iter=20),

@@ -16,6 +16,7 @@ FIRST = [
     "plot_next_word.py",
     "plot_forecast.py",
     "plot_similar_stocks.py",
+    "plot_economy.py",
     "plot_unequal_costs.py",
     "plot_error_rates.py",
     "plot_lime_explanation.py",

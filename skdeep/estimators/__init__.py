@@ -8,6 +8,8 @@ from skdeep.estimators._deep_ensemble import (
     DeepEnsembleClassifier,
     DeepEnsembleRegressor,
 )
+from skdeep.estimators._equilibrium import EquilibriumNet
+from skdeep.estimators._equilibrium_model import check_equilibrium_model
 from skdeep.estimators._forecaster import LSTMForecaster
 from skdeep.estimators._language_model import LanguageModel
 from skdeep.estimators._mlp import MLPClassifier, MLPRegressor
@@ -15,6 +17,7 @@ from skdeep.estimators._module import ModuleClassifier, ModuleRegressor
 from skdeep.estimators._recurrent import LSTMClassifier, LSTMRegressor
 from skdeep.estimators._regressor import RegressorNetwork
 from skdeep.estimators._seq2seq import Seq2Seq
+from skdeep.estimators._shocks import DiscreteShocks, GaussHermite, MonteCarlo
 
 __all__ = [
     "BaseNetwork",
@@ -24,6 +27,9 @@ __all__ = [
     "CostSensitiveClassifier",
     "DeepEnsembleClassifier",
     "DeepEnsembleRegressor",
+    "DiscreteShocks",
+    "EquilibriumNet",
+    "GaussHermite",
     "LSTMClassifier",
     "LSTMForecaster",
     "LSTMRegressor",
@@ -32,6 +38,8 @@ __all__ = [
     "MLPRegressor",
     "ModuleClassifier",
     "ModuleRegressor",
+    "MonteCarlo",
     "RegressorNetwork",
     "Seq2Seq",
+    "check_equilibrium_model",
 ]

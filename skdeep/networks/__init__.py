@@ -12,6 +12,7 @@ from skdeep.networks._decoding import (
     run_freely,
 )
 from skdeep.networks._dense import DenseNetwork, Dropout
+from skdeep.networks._equilibrium import PolicyNetwork
 from skdeep.networks._forecasting import SegmentNetwork
 from skdeep.networks._initialization import WEIGHT_INITS
 from skdeep.networks._language_model import LanguageNetwork
@@ -31,6 +32,7 @@ __all__ = [
     "Dropout",
     "LanguageNetwork",
     "LayerValues",
+    "PolicyNetwork",
     "RecurrentNetwork",
     "SegmentNetwork",
     "Seq2SeqNetwork",

@@ -39,7 +39,7 @@ through ``_scheduler`` and ``_backend``.
 
 from skdeep.training import _backend  # noqa: F401 (registers the joblib backend)
 from skdeep.training._batches import Batch, RowSource, Source
-from skdeep.training._checkpoint import Checkpoint
+from skdeep.training._checkpoint import Checkpoint, stable_repr
 from skdeep.training._dense import DenseLearner
 from skdeep.training._device import (
     memory_errors,
@@ -96,6 +96,7 @@ __all__ = [
     "raw_scores",
     "resolve_device",
     "seeded_generators",
+    "stable_repr",
     "threads_for",
     "train",
     "train_together",

@@ -127,6 +127,13 @@ class Source(ABC):
     def renew(self, networks: Mapping[str, nn.Module]) -> None:
         """Replace the rows before an epoch, for example with simulated ones."""
 
+    def state(self) -> Any:
+        """Return, without tensors, what ``renew`` depends on, for a checkpoint."""
+        return None
+
+    def load_state(self, state: Any) -> None:
+        """Restore what ``state`` has returned."""
+
 
 class InputRows(Protocol):
     """Encoded inputs, as made by ``encoding``."""

@@ -10,6 +10,7 @@ import pickle
 import weakref
 import zlib
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import joblib
@@ -236,16 +237,23 @@ def stable_repr(value: Any) -> str:
         return str(joblib.hash(value.get_state(legacy=False)))
     if hasattr(value, "__code__"):
         # The name alone does not identify a lambda, or a function that was edited.
-        code = value.__code__
-        return (
-            f"{value.__qualname__} {joblib.hash((code.co_code, str(code.co_consts)))}"
-        )
+        return f"{value.__qualname__} {joblib.hash(_describe_code(value.__code__))}"
     if hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}"
     text = repr(value)
     if " at 0x" in text:  # a memory address, which differs between processes
         return type(value).__qualname__
     return text if len(text) < 200 else joblib.hash(text)
+
+
+def _describe_code(code: CodeType) -> tuple[bytes, str]:
+    """Return the instructions and constants of a function."""
+    # The text of the code of an inner function has its memory address.
+    constants = [
+        _describe_code(item) if isinstance(item, CodeType) else item
+        for item in code.co_consts
+    ]
+    return code.co_code, str(constants)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -426,6 +426,11 @@ class Fit:
 
     # -- checkpoints -------------------------------------------------------------------
 
+    @property
+    def _sources(self) -> list[Source]:
+        valid = self.task.valid
+        return [self.task.train] if valid is None else [self.task.train, valid]
+
     def checkpoint(self) -> dict[str, Any]:
         """Return all that is needed to resume training, without tensors."""
         generators = [self.task.generator.get_state()]
@@ -435,6 +440,7 @@ class Fit:
             "learners": [_learner_state(learner) for learner in self.task.learners],
             "best": as_arrays(self.best),
             "state": self.state,
+            "sources": [source.state() for source in self._sources],
             "rng": self.task.rng.get_state(legacy=False),
             "generators": as_arrays(generators),
             "order": self._order,
@@ -454,6 +460,8 @@ class Fit:
             _restore_learner(learner, state)
         self.best = as_tensors(saved["best"])
         vars(self.state).update(vars(saved["state"]))
+        for source, state in zip(self._sources, saved["sources"], strict=True):
+            source.load_state(state)
         self.task.rng.set_state(saved["rng"])
         own, *others = [torch.from_numpy(a) for a in saved["generators"]]
         self.task.generator.set_state(own)

@@ -14,13 +14,17 @@ from sklearn.model_selection import GridSearchCV
 from skdeep import (
     CNNClassifier,
     CNNRegressor,
+    DiscreteShocks,
+    EquilibriumNet,
     LanguageModel,
     LSTMClassifier,
     LSTMRegressor,
     MLPClassifier,
+    MonteCarlo,
     Seq2Seq,
 )
 from skdeep.training import STOCHASTIC_SOLVERS
+from tests.estimators.equilibrium_data import Linear
 
 pytestmark = [
     pytest.mark.gpu,
@@ -372,3 +376,20 @@ def test_population_equals_single_fits(params):
         together = search.fit(X[:147], y[:147]).cv_results_["mean_test_score"]
     np.testing.assert_allclose(together, apart, rtol=1e-6)
     assert torch.cuda.current_stream() == stream
+
+
+@pytest.mark.parametrize("shocks", [None, DiscreteShocks([0, 1]), MonteCarlo(2)])
+def test_economic_models(shocks):
+    model = Linear(shocks)
+    params = dict(n_paths=20, n_periods=4, max_iter=3, dtype="float32", random_state=0)
+    on_cpu = EquilibriumNet(model, (8,), device="cpu", **params).fit()
+    on_cuda = EquilibriumNet(model, (8,), device="cuda", **params).fit()
+    X = np.random.default_rng(0).normal(size=(9, 4))
+    assert on_cuda.simulate(5, 2, random_state=0)[0].shape == (2, 5, 4)
+    assert np.isfinite([on_cuda.score(), on_cuda.score(X)]).all()
+    if isinstance(shocks, MonteCarlo):
+        return  # its nodes in training are drawn on the device
+    np.testing.assert_allclose(on_cuda.loss_curve_, on_cpu.loss_curve_, rtol=1e-3)
+    np.testing.assert_allclose(on_cuda.predict(X), on_cpu.predict(X), atol=1e-3)
+    found = on_cuda.residuals(X)
+    np.testing.assert_allclose(found, on_cpu.residuals(X), atol=1e-3)

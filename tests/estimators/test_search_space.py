@@ -15,6 +15,7 @@ from skdeep import (
     CNNClassifier,
     CNNRegressor,
     CostSensitiveClassifier,
+    EquilibriumNet,
     LanguageModel,
     LSTMClassifier,
     LSTMForecaster,
@@ -25,6 +26,7 @@ from skdeep import (
     ModuleRegressor,
     Seq2Seq,
 )
+from tests.estimators.equilibrium_data import Growth
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
 
@@ -38,6 +40,7 @@ SERIES = rng.normal(size=(60, 2)).cumsum(0)
 MEMBERS = {
     "CNNClassifier": lambda **p: CNNClassifier(batch_size="auto", **p),
     "CNNRegressor": lambda **p: CNNRegressor(batch_size="auto", **p),
+    "EquilibriumNet": lambda **p: EquilibriumNet(Growth(), **p),
     "LSTMClassifier": LSTMClassifier,
     "LSTMForecaster": lambda **p: LSTMForecaster(window=8, horizon=2, **p),
     "LSTMRegressor": LSTMRegressor,
@@ -60,6 +63,8 @@ def rows_for(estimator):
     """Return rows and a target for the estimator."""
     if isinstance(estimator, LSTMForecaster):
         return SERIES, None
+    if isinstance(estimator, EquilibriumNet):
+        return np.abs(X[:, :2]) + 0.1, None
     if isinstance(estimator, LanguageModel):
         return ["to be or not to be", "that is the question"] * 3, None
     return X, (X[:, 0] > 0).astype(int)
@@ -129,8 +134,8 @@ def test_each_call_returns_a_new_space(member):
 
 @pytest.mark.filterwarnings("ignore:lbfgs failed to converge:UserWarning")
 def test_lbfgs_has_only_parameters_that_it_supports(member):
-    if isinstance(member, LanguageModel):
-        pytest.skip("it trains in batches that continue each other")
+    if isinstance(member, (LanguageModel, EquilibriumNet)):
+        pytest.skip("it trains on other batches in each epoch")
     member.set_params(solver="lbfgs")
     if "dropout" in member.get_params():
         member.set_params(dropout=0.0)

@@ -22,6 +22,7 @@ from torch import nn
 
 import skdeep
 from skdeep.callbacks import Checkpoint
+from tests.estimators.equilibrium_data import Linear
 
 N_ROWS = 12
 _rng = np.random.RandomState(0)
@@ -33,6 +34,7 @@ IMAGES = np.random.RandomState(1).normal(size=(N_ROWS, 6, 5))
 SERIES = _rng.normal(size=(30, 2)).cumsum(axis=0)
 PRICES = 50 + _rng.normal(size=(60, 1)).cumsum(axis=0)
 WEIGHTS = _rng.uniform(0.5, 2, size=N_ROWS)
+STATES = np.random.RandomState(2).normal(size=(N_ROWS, 4))
 DOCUMENTS = ["Ann beats Ben", "Ben loses", "Ann wins again", "nobody wins"]
 
 
@@ -187,6 +189,11 @@ READ = {
     "max_length": Arg("parameter", 3),
     "estimator": Arg("parameter", skdeep.LSTMClassifier()),
 }
+SOLVED = {
+    "X": Arg("table", STATES),
+    "n_periods": Arg("parameter", 3),
+    "n_paths": Arg("parameter", 2),
+}
 COSTS = {
     "fp_cost": Arg("column", WEIGHTS),
     "fn_cost": Arg("column", WEIGHTS[::-1]),
@@ -194,6 +201,7 @@ COSTS = {
 # One short epoch; if a case asks for more, early stopping ends them soon.
 QUICK = {"max_iter": 1, "tol": 1e6, "n_iter_no_change": 1, "random_state": 0}
 TWO_UNITS = QUICK | {"hidden_layer_sizes": (2,)}
+SMALL_ECONOMY = TWO_UNITS | {"model": Linear(), "n_paths": 3, "n_periods": 2}
 SMALL_IMAGES = TWO_UNITS | {"filters": 2, "batch_size": "auto"}
 
 
@@ -459,6 +467,7 @@ SUBJECTS = [
     estimator("Seq2Seq", REGRESSED | IN_TIME, QUICK | {"hidden_size": 2}, weight=5),
     estimator("Seq2Seq", WRITTEN, QUICK | {"hidden_size": 2}, weight=5),
     estimator("LanguageModel", READ, QUICK | {"hidden_size": 2}, weight=5),
+    estimator("EquilibriumNet", SOLVED, SMALL_ECONOMY, weight=5),
     estimator("LSTMForecaster", FORECAST, _SERIES, weight=5),
     estimator("DeepEnsembleClassifier", CLASSIFIED, _ENSEMBLE),
     estimator("DeepEnsembleRegressor", REGRESSED, _ENSEMBLE),
@@ -474,6 +483,33 @@ SUBJECTS = [
         skdeep.PurgedTimeSeriesSplit,
         skdeep.PurgedTimeSeriesSplit.split,
         values={"X": Arg("table", X), "groups": Arg("column")},
+    ),
+    function(
+        "check_equilibrium_model",
+        skdeep.check_equilibrium_model,
+        values={"model": Arg("parameter", Linear())},
+        weight=1,
+    ),
+    function(
+        "DiscreteShocks",
+        skdeep.DiscreteShocks,
+        values={
+            "values": Arg("table", X),
+            "probabilities": Arg("column", np.full(N_ROWS, 1 / N_ROWS)),
+        },
+        weight=1,
+    ),
+    function(
+        "GaussHermite",
+        skdeep.GaussHermite,
+        values={"n_shocks": Arg("count", 1), "n_nodes": Arg("count", 3)},
+        weight=1,
+    ),
+    function(
+        "MonteCarlo",
+        skdeep.MonteCarlo,
+        values={"n_shocks": Arg("count", 1), "n_nodes": Arg("count", 3)},
+        weight=1,
     ),
     function("expected_cost", skdeep.expected_cost, values=DECIDED, weight=4),
     function("savings_score", skdeep.savings_score, values=DECIDED, weight=3),

@@ -301,6 +301,17 @@ def test_module_with_changed_code_raises(tmp_path, monkeypatch):
         model().fit(X, y)
 
 
+def test_a_loss_with_an_inner_function_in_another_process(tmp_path):
+    """Its code is the same, at another address."""
+    text = "def loss(raw, target):\n return (lambda: (raw - target).square().mean(1))()"
+    for callbacks in ([], [KillsAfter(0)]):
+        names = {}
+        exec(text, names)
+        model = MLPRegressor(names["loss"], (4,), random_state=0, **FEW)
+        model.set_callbacks(Checkpoint(tmp_path / "fit.ckpt"), *callbacks)
+        model.fit(X_numbers, y_numbers)
+
+
 def test_verbose_may_differ(tmp_path, capsys):
     make, path = MODELS["dense"], tmp_path / "fit.ckpt"
     make().set_callbacks(Checkpoint(path)).fit(X, y)
