@@ -15,6 +15,7 @@ from . import (
 from ._versions import __version__
 from .datasets import load_images, load_stock_prices, load_stock_trend
 from .estimators import (
+    AutoEncoder,
     CNNClassifier,
     CNNRegressor,
     CostSensitiveClassifier,
@@ -58,6 +59,7 @@ from .preprocessing import SequenceVectorizer, SlidingWindow, TrendFeatures
 __all__ = [
     "ActivationDisplay",
     "AttentionDisplay",
+    "AutoEncoder",
     "CNNClassifier",
     "CNNRegressor",
     "CostCurveDisplay",

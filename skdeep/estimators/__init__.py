@@ -1,5 +1,6 @@
 """Estimators with scikit-learn's API, and the base classes to write more of them."""
 
+from skdeep.estimators._autoencoder import AutoEncoder
 from skdeep.estimators._base import BaseNetwork
 from skdeep.estimators._classifier import ClassifierNetwork
 from skdeep.estimators._convolutional import CNNClassifier, CNNRegressor
@@ -17,6 +18,7 @@ from skdeep.estimators._regressor import RegressorNetwork
 from skdeep.estimators._seq2seq import Seq2Seq
 
 __all__ = [
+    "AutoEncoder",
     "BaseNetwork",
     "CNNClassifier",
     "CNNRegressor",
