@@ -30,6 +30,7 @@ from .estimators import (
     ModuleClassifier,
     ModuleRegressor,
     Seq2Seq,
+    VariationalAutoEncoder,
 )
 from .inspection import (
     ActivationDisplay,
@@ -87,6 +88,7 @@ __all__ = [
     "SequenceVectorizer",
     "SlidingWindow",
     "TrendFeatures",
+    "VariationalAutoEncoder",
     "__version__",
     "callbacks",
     "datasets",

@@ -16,7 +16,7 @@ from skdeep.encoding._augmentation import (
     check_augment,
     tta_views,
 )
-from skdeep.encoding._columns import ColumnEncoder
+from skdeep.encoding._columns import ColumnEncoder, PixelEncoder
 from skdeep.encoding._context import CONTEXTS, RowContext
 from skdeep.encoding._cost_table import (
     bayes_threshold,
@@ -136,6 +136,7 @@ __all__ = [
     "Origin",
     "PeriodicFeatures",
     "PiecewiseFeatures",
+    "PixelEncoder",
     "PlainFeatures",
     "RowContext",
     "SequenceEncoder",

@@ -1,4 +1,4 @@
-"""Tables as standardized columns that a network reads and reconstructs."""
+"""Tables and images as tensors that a network reads and reconstructs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from skdeep.encoding._images import ImageEncoder, ImageLayout, ImageRows, Images
 from skdeep.encoding._inputs import InputEncoder, Table
 from skdeep.encoding._rows import DenseRows, as_tensor
+from skdeep.encoding._table_format import TableFormat, cast_numbers
 
 # Rounding gives constant columns a spread of about this share of their values.
 _TINY = 1e-7
@@ -22,6 +24,8 @@ class ColumnEncoder:
 
     Parameters
     ----------
+    layout : TableFormat
+        The format of the table.
     scaling : {"standard"} or None
         Whether the numbers of each column are standardized by its mean and standard
         deviation over the training rows. Otherwise they are only used to fill gaps.
@@ -36,7 +40,8 @@ class ColumnEncoder:
         The categories of each categorical column.
     """
 
-    def __init__(self, scaling: str | None):
+    def __init__(self, layout: TableFormat, scaling: str | None):
+        self.layout = layout
         self.scaling = scaling
 
     def fit(self, table: Table) -> ColumnEncoder:
@@ -73,6 +78,14 @@ class ColumnEncoder:
         encoder: Any = self._categories
         return [] if encoder is None else encoder.known_
 
+    def network_sizes(self) -> dict[str, Any]:
+        """Return what a network has to know of the columns."""
+        return {
+            "n_numbers": self.n_numbers_,
+            "n_known": [len(known) for known in self.known_],
+            "indicated": self.indicated_.tolist(),
+        }
+
     def encode(self, table: Table, dtype: torch.dtype, device: torch.device):
         """Return the rows as tensors of the given type on the given device."""
         with np.errstate(over="ignore"):
@@ -86,20 +99,35 @@ class ColumnEncoder:
         _, codes = self._categories.encode(no_numbers, dtype, device).tensors
         return DenseRows(tensor, codes)
 
-    def decode_numbers(self, values: np.ndarray) -> np.ndarray:
-        """Return reconstructed numbers in the unit of X."""
-        return values * self.scale_ + self.mean_
+    def restore(
+        self,
+        values: np.ndarray,
+        chosen: list[np.ndarray],
+        dtype: Any,
+        index: Any = None,
+    ):
+        """Return a table like that of the training rows.
 
-    def decode_categories(self, codes: np.ndarray) -> np.ndarray:
-        """Return the categories of columns, (n, n_categorical), as objects.
-
-        ``codes`` are positions in ``known_``. Columns without categories are missing.
+        Parameters
+        ----------
+        values : ndarray of shape (n_samples, n_values)
+            Scaled numbers; columns after them are ignored.
+        chosen : list of ndarray of int of shape (n_samples,)
+            For each categorical column, positions in its ``known_`` categories. A
+            column without any is missing.
+        dtype : dtype
+            Type of the floats of an array.
+        index : pandas.Index, optional
+            Index of a data frame of pandas.
         """
+        numbers = values[:, : self.n_numbers_] * self.scale_ + self.mean_
+        if self.layout.backend is None:
+            numbers = numbers.astype(dtype)
         columns = [
-            known[column] if len(known) else np.full(len(codes), None)
-            for known, column in zip(self.known_, codes.T, strict=True)
+            known[codes] if len(known) else np.full(len(codes), None)
+            for known, codes in zip(self.known_, chosen, strict=True)
         ]
-        return np.column_stack([column.astype(object) for column in columns])
+        return self.layout.restore(numbers, columns, index)
 
     def log_volume(self, rows: DenseRows) -> np.ndarray:
         """Return the logarithms of the units of the observed numbers of each row.
@@ -131,3 +159,50 @@ def _moments(
     tiny = _TINY if numbers.dtype == np.float32 else _TINY**2
     spread = np.where(spread > tiny, spread * largest, 1.0)
     return mean * largest, spread
+
+
+class PixelEncoder(ImageEncoder):
+    """Turns images into scaled tensors, and reconstructions into images.
+
+    Parameters
+    ----------
+    layout : ImageLayout
+        The layout of the images.
+    scaling : {"standard"} or None
+        Whether each channel is standardized by its mean and standard deviation.
+    """
+
+    #: There are no categories.
+    known_: tuple = ()
+
+    def __init__(self, layout: ImageLayout, scaling: str | None):
+        super().__init__(layout, None if scaling is None else "channel")
+
+    def fit(self, table: Images) -> PixelEncoder:
+        """Learn the scaling from training rows."""
+        super().fit(table)
+        self.learn_scale(table, None)
+        pixels = table.pixels
+        self.dtype_ = getattr(pixels, "dtype", np.dtype(np.uint8)).str
+        return self
+
+    def network_sizes(self) -> dict[str, Any]:
+        """Return what a network has to know of the images."""
+        return {"shape": self.layout.shape}
+
+    def decode(self, values: np.ndarray) -> np.ndarray:
+        """Return images as in X: (n, channels, *sizes) -> (n, ...)."""
+        shape = (1, -1, *[1] * (values.ndim - 2))
+        images = (values - self.offset_.reshape(shape)) / self.factor_.reshape(shape)
+        if self.layout.channel_axis is None:
+            images = images[:, 0]
+        elif self.layout.channel_axis == -1:
+            images = np.moveaxis(images, 1, -1)
+        if self.layout.is_flat:
+            images = images.reshape(len(images), -1)
+        return cast_numbers(images, np.dtype(self.dtype_))
+
+    def log_volume(self, rows: ImageRows) -> np.ndarray:
+        """Return the logarithms of the unit of the values, for each image."""
+        n_positions = self.layout.n_values / self.layout.shape[0]
+        return np.full(len(rows), -n_positions * np.log(self.factor_).sum())

@@ -75,7 +75,7 @@ class TableFormat:
         return cls(X.shape[1], categorical, dtypes, "pandas", names, categories)
 
     def restore(
-        self, numbers: np.ndarray, categories: np.ndarray | None, index: Any = None
+        self, numbers: np.ndarray, categories: list[np.ndarray], index: Any = None
     ):
         """Return a table in this format.
 
@@ -83,7 +83,7 @@ class TableFormat:
         ----------
         numbers : ndarray of shape (n_samples, n_numbers)
             The numeric columns.
-        categories : ndarray of object of shape (n_samples, n_categorical), or None
+        categories : list of ndarray of object of shape (n_samples,)
             The categorical columns.
         index : pandas.Index, optional
             The index of a data frame of pandas.
@@ -111,22 +111,21 @@ class TableFormat:
 
     def _columns(self, numbers, categories) -> list[np.ndarray]:
         """Return the columns in the order of the table."""
-        numeric, others = (
-            iter(numbers.T),
-            iter(() if categories is None else categories.T),
-        )
+        numeric, others = iter(numbers.T), iter(categories)
         chosen = set(self.categorical)
         return [next(others if j in chosen else numeric) for j in range(self.n_columns)]
 
     def _array(self, numbers, categories):
         dtype = np.dtype(self.dtypes[0])
-        if categories is None:
+        if not categories:
             # Booleans and integers; other types, such as objects, are computed in the
             # type of ``numbers``.
-            return _cast(numbers, dtype) if dtype.kind in "biu" else numbers
+            return cast_numbers(numbers, dtype) if dtype.kind in "biu" else numbers
         columns = self._columns(numbers, categories)
         if dtype.kind in "biuf":
-            columns = [_cast(column.astype(np.float64), dtype) for column in columns]
+            columns = [
+                cast_numbers(column.astype(np.float64), dtype) for column in columns
+            ]
             return np.column_stack(columns)
         return np.column_stack([column.astype(object) for column in columns])
 
@@ -139,12 +138,12 @@ class TableFormat:
             return pd.Series(column).astype(name)
         dtype = pd.api.types.pandas_dtype(name)
         if isinstance(dtype, np.dtype):
-            return _cast(column, dtype)
+            return cast_numbers(column, dtype)
         if pd.api.types.is_bool_dtype(dtype):
             return pd.array(column > 0.5, dtype=dtype)
         if pd.api.types.is_integer_dtype(dtype):
             whole = (
-                _cast(column, np.dtype(name.lower()))
+                cast_numbers(column, np.dtype(name.lower()))
                 if name.lower() in _WHOLE
                 else np.rint(column)
             )
@@ -165,14 +164,14 @@ class TableFormat:
         if self.dtypes[j] == "Boolean":
             return nw.new_series(name, column > 0.5, backend=backend)
         if self.dtypes[j].lower() in _WHOLE:
-            column = _cast(column, np.dtype(self.dtypes[j].lower()))
+            column = cast_numbers(column, np.dtype(self.dtypes[j].lower()))
         return nw.new_series(name, column, backend=backend).cast(dtype)
 
 
 _WHOLE = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 
 
-def _cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def cast_numbers(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Return numbers in a type: rounded and within its range if it has integers."""
     if dtype.kind == "b":
         return values > 0.5

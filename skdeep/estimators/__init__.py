@@ -16,6 +16,7 @@ from skdeep.estimators._module import ModuleClassifier, ModuleRegressor
 from skdeep.estimators._recurrent import LSTMClassifier, LSTMRegressor
 from skdeep.estimators._regressor import RegressorNetwork
 from skdeep.estimators._seq2seq import Seq2Seq
+from skdeep.estimators._variational_autoencoder import VariationalAutoEncoder
 
 __all__ = [
     "AutoEncoder",
@@ -36,4 +37,5 @@ __all__ = [
     "ModuleRegressor",
     "RegressorNetwork",
     "Seq2Seq",
+    "VariationalAutoEncoder",
 ]

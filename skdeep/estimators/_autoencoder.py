@@ -99,6 +99,11 @@ class AutoEncoder(AutoEncoding):
         tied=False,
         scaling="standard",
         categorical_features="from_dtype",
+        filters=(16, 32),
+        image_shape=None,
+        image_size=None,
+        channels="auto",
+        memory_budget=2**30,
         contamination="auto",
         solver="adam",
         solver_params=None,
@@ -143,6 +148,11 @@ class AutoEncoder(AutoEncoding):
         self.tied = tied
         self.scaling = scaling
         self.categorical_features = categorical_features
+        self.filters = filters
+        self.image_shape = image_shape
+        self.image_size = image_size
+        self.channels = channels
+        self.memory_budget = memory_budget
         self.contamination = contamination
         self.solver = solver
         self.solver_params = solver_params
@@ -178,7 +188,13 @@ class AutoEncoder(AutoEncoding):
         self.compile = compile
 
     def _network_config(self, plan):
-        return super()._network_config(plan) | {"tied": bool(self.tied)}
+        config = super()._network_config(plan)
+        if self.tied and config.get("filters"):
+            raise ValueError(
+                "tied=True is for dense layers, but images are read by convolutions. "
+                "Use tied=False, or filters=()."
+            )
+        return config | {"tied": bool(self.tied)}
 
     def _objective(self, plan, generator):
         return Reconstruction(
@@ -194,12 +210,6 @@ class AutoEncoder(AutoEncoding):
                     f"solver='lbfgs' needs a deterministic loss; {name}={value!r} "
                     f"makes it random. Use another solver or {name}=0."
                 )
-
-    def _search_space(self):
-        return super()._search_space() | {
-            "sparsity": [0.0, 0.01, 0.1],
-            "tied": [False, True],
-        }
 
     def _row_scores(self, network, rows, loss, inputs):
         objective = Reconstruction(loss, loss.n_scores, self.precision)

@@ -22,17 +22,23 @@ from skdeep._messages import first_line
 from skdeep.encoding import (
     ColumnEncoder,
     DenseRows,
+    ImageLayout,
+    Images,
+    PixelEncoder,
     TableFormat,
     as_tensor,
+    is_paths,
     naming,
     tensor_to_numpy,
 )
 from skdeep.estimators._base import BaseNetwork, is_stochastic, too_large
 from skdeep.estimators._calls import explaining_arguments
+from skdeep.estimators._convolutional import _sizes as filter_sizes
+from skdeep.estimators._images import check_images, check_shape_parameters
 from skdeep.estimators._mlp import _layer_sizes
 from skdeep.estimators._plan import Sample
 from skdeep.estimators._validation import Checked, check_inputs
-from skdeep.losses import TableLoss
+from skdeep.losses import ImageLoss, TableLoss
 from skdeep.networks import AutoEncoderNetwork
 from skdeep.training import RowSource, hidden_values, memory_errors, resolve_device
 
@@ -60,11 +66,10 @@ class AutoEncoding(
     # -- the network -------------------------------------------------------------------
 
     def _network_config(self, plan):
-        inputs = plan.inputs
-        return {
-            "n_numbers": inputs.n_numbers_,
-            "n_known": [len(known) for known in inputs.known_],
-            "indicated": inputs.indicated_.tolist(),
+        sizes = plan.inputs.network_sizes()
+        if "shape" in sizes:
+            sizes["filters"] = filter_sizes(self.filters, "filters")
+        return sizes | {
             "code_size": int(self.code_size),
             "hidden_layer_sizes": _layer_sizes(self.hidden_layer_sizes),
             "activation": self.activation,
@@ -109,6 +114,11 @@ class AutoEncoding(
     # -- training ----------------------------------------------------------------------
 
     def _check(self, X, y="no_validation", *, dtype, schema=None):
+        if self._holds_images(X, schema):
+            # Of integers, such as pixels, the first type is that of the computation.
+            dtype = sorted(dtype, key=lambda each: np.dtype(each).itemsize)
+            table, _, found = check_images(self, X, dtype=dtype, schema=schema)
+            return Checked(table, np.empty((len(table), 0)), found)
         table, _, found = check_inputs(
             self, X, "no_validation", dtype=dtype, schema=schema
         )
@@ -116,6 +126,24 @@ class AutoEncoding(
             layout = TableFormat.of(X, found.n_features, found.categorical)
             found = replace(found, layout=layout)
         return Checked(table, np.empty((len(table), 0)), found)
+
+    def _holds_images(self, X, schema) -> bool:
+        """Return whether X holds images rather than rows of a table."""
+        if schema is not None:
+            return isinstance(schema.layout, ImageLayout)
+        if self.image_shape is not None or is_paths(X) is not None:
+            return True
+        shape = np.shape(X) if isinstance(X, list) else getattr(X, "shape", ())
+        return len(shape) > 2
+
+    def _check_options(self, incremental):
+        super()._check_options(incremental)
+        check_shape_parameters(self)
+
+    def _float_type(self, X, table):
+        if isinstance(table, Images) and table.layout.files is not None:
+            return table.dtype.name
+        return super()._float_type(X, table)
 
     def _has_validation_rows(self, X, y, X_val, y_val):
         return super()._has_validation_rows(X, y, X_val, X_val)
@@ -134,11 +162,16 @@ class AutoEncoding(
         return self._targets
 
     def _make_inputs(self, schema):
-        return ColumnEncoder(self.scaling)
+        is_image = isinstance(schema.layout, ImageLayout)
+        kind: Any = PixelEncoder if is_image else ColumnEncoder
+        made = kind(schema.layout, self.scaling)
+        return made
 
     def _make_loss(self, targets):
-        inputs = targets.inputs
-        return TableLoss(inputs.n_numbers_, [len(known) for known in inputs.known_])
+        sizes = targets.inputs.network_sizes()
+        if "shape" in sizes:
+            return ImageLoss(sizes["shape"][0])
+        return TableLoss(sizes["n_numbers"], sizes["n_known"])
 
     def _n_scores(self, targets, loss):
         return loss.n_scores
@@ -369,27 +402,23 @@ default=None
 
     def _as_rows(self, raw: torch.Tensor, index=None):
         """Return rows in the format of the training rows from raw scores."""
-        inputs = self._inputs
-        n = inputs.n_numbers_
-        numbers = inputs.decode_numbers(raw[:, :n].double().numpy())
-        categories = None
-        if inputs.known_:
-            codes = [part.argmax(1).numpy() for part in self._scores_by_column(raw)]
-            categories = inputs.decode_categories(np.column_stack(codes))
-        return self._restored(numbers, categories, index)
+        chosen = [part.argmax(1).numpy() for part in self._category_scores(raw)]
+        return self._restored(raw, chosen, index)
 
-    def _restored(self, numbers, categories, index=None):
-        """Return numbers and categories as a table like that of the training rows."""
-        layout = self._schema.layout
-        if layout.backend is None:
-            numbers = numbers.astype(self._dtype)
-        return layout.restore(numbers, categories, index)
+    def _restored(self, raw: torch.Tensor, chosen: list[np.ndarray], index=None):
+        """Return rows from raw scores and the codes of categories of each column."""
+        values = raw.double().numpy()
+        if isinstance(self._inputs, PixelEncoder):
+            images = self._inputs.decode(values)
+            return images.astype(self._dtype) if images.dtype.kind == "f" else images
+        return self._inputs.restore(values, chosen, self._dtype, index)
 
-    def _scores_by_column(self, raw: torch.Tensor) -> list[torch.Tensor]:
+    def _category_scores(self, raw: torch.Tensor) -> list[torch.Tensor]:
         """Return the scores of the categories of each categorical column."""
-        inputs = self._inputs
-        sizes = [len(known) for known in inputs.known_]
-        parts = raw[:, inputs.n_numbers_ :].split(sizes, 1)
+        sizes = [len(known) for known in self._inputs.known_]
+        if not sizes:
+            return []
+        parts = raw[:, self._inputs.n_numbers_ :].split(sizes, 1)
         # A column without categories has no best one.
         return [part if part.shape[1] else raw.new_zeros(len(raw), 1) for part in parts]
 
@@ -492,6 +521,8 @@ default=None
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.sparse = False
+        # Images; the checks of tables reject such arrays.
+        tags.input_tags.three_d_array = False
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -504,7 +535,9 @@ def _threshold(scores: np.ndarray, contamination) -> float:
     return float(low - 1.5 * (high - low))
 
 
-def _check_some_value(inputs: ColumnEncoder) -> None:
+def _check_some_value(inputs: ColumnEncoder | PixelEncoder) -> None:
     """Raise if no column has a value in the training rows."""
+    if isinstance(inputs, PixelEncoder):
+        return
     if np.isnan(inputs.mean_).all() and not any(map(len, inputs.known_)):
         raise ValueError("X holds no values: all entries of the training rows miss.")

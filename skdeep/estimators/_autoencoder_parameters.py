@@ -6,6 +6,7 @@ from numbers import Integral, Real
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skdeep.estimators._convolutional_parameters import IMAGE_CONSTRAINTS
 from skdeep.estimators._parameters import (
     FITTED_DOC,
     TRAINING_CONSTRAINTS,
@@ -26,6 +27,16 @@ CODE_CONSTRAINTS: dict = {
     "dropout": [_SHARE],
     "scaling": [StrOptions({"standard"}), None],
     "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+    **{
+        name: IMAGE_CONSTRAINTS[name]
+        for name in (
+            "filters",
+            "image_shape",
+            "image_size",
+            "channels",
+            "memory_budget",
+        )
+    },
     "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
     **TRAINING_CONSTRAINTS,
 }
@@ -76,12 +87,28 @@ beta : float, default=1.0
 
 TABLE_DOC = """\
 scaling : {'standard'} or None, default='standard'
-    Whether each numeric column is standardized inside, by its mean and standard
-    deviation in the training rows, so that all columns count the same. None keeps the
-    unit of X, which suits columns of one unit, such as pixels.
+    Whether each numeric column of a table, or each channel of images, is standardized
+    inside, by its mean and standard deviation in the training rows, so that all columns
+    count the same. None keeps the unit of X, which suits columns of one unit.
 categorical_features : 'from_dtype', array-like or None, default='from_dtype'
     Categorical columns: those of categorical dtype in a data frame; or a mask,
     positions or names; or none.
+filters : int or array-like of int, default=(16, 32)
+    Number of filters of each convolution that reads images. Each halves the sizes of
+    its input, and the decoder mirrors it. ``()`` reads images with dense layers only.
+image_shape : tuple of int, default=None
+    Shape of one image, with its channels if it has some, if the rows of X are
+    flattened images: for example (28, 28) or (32, 32, 3).
+image_size : int or tuple of int, default=None
+    Height and width to which image files are resized. None means that all files have
+    the same size.
+channels : {'auto', 'first', 'last'} or None, default='auto'
+    Axis of each image that holds the channels: the first or the last; None if there is
+    no such axis. 'auto' takes an axis of length 4 or less for the channels, and raises
+    an error if the shape does not tell.
+memory_budget : float, default=2**30
+    Number of bytes that decoded image files may take in memory. If they take more, each
+    batch is read again from the files.
 contamination : 'auto' or float, default='auto'
     Share of the training rows that ``predict`` considers outliers. 'auto' considers
     scores outliers that are more than 1.5 interquartile ranges below the first

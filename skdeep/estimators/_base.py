@@ -48,7 +48,9 @@ _NOT_FOR_LBFGS = (
     "batch_size",
     "dropout",
     "learning_rate_init",
+    "mask",
     "max_grad_norm",
+    "noise",
     "scheduled_sampling",
 )
 

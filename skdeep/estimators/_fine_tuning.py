@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from skdeep.encoding import ColumnEncoder
+from skdeep.encoding import ColumnEncoder, PixelEncoder
 from skdeep.estimators._mlp import MLPClassifier, MLPRegressor
 from skdeep.estimators._recurrent import LSTMClassifier, LSTMRegressor
 from skdeep.estimators._sequences_out import check_documents
@@ -110,7 +110,7 @@ def _check_can_start(estimator) -> None:
         )
 
 
-def fine_tuned_dense(estimator, trained: TrainedNetwork, inputs: ColumnEncoder):
+def fine_tuned_dense(estimator, trained: TrainedNetwork, inputs):
     """Return a dense estimator that starts from the encoder of an autoencoder.
 
     Parameters
@@ -119,8 +119,8 @@ def fine_tuned_dense(estimator, trained: TrainedNetwork, inputs: ColumnEncoder):
         Cloned.
     trained : TrainedNetwork
         An ``AutoEncoderNetwork``.
-    inputs : ColumnEncoder
-        Scales the columns that it reads.
+    inputs : ColumnEncoder or PixelEncoder
+        Scales what it reads.
 
     Raises
     ------
@@ -153,13 +153,17 @@ def _read_unscaled(weights: dict[str, np.ndarray], inputs: ColumnEncoder) -> Non
     weights["layers.0.weight"], weights["layers.0.bias"] = weight, bias
 
 
-def _check_dense(estimator, inputs: ColumnEncoder, sizes: list[int]) -> None:
+def _check_dense(estimator, inputs, sizes: list[int]) -> None:
     """Raise if an estimator cannot start from the weights of an autoencoder."""
     if isinstance(estimator, type) or not isinstance(
         estimator, (MLPClassifier, MLPRegressor)
     ):
         raise TypeError(
             f"estimator must be an MLPClassifier or an MLPRegressor, got {estimator!r}."
+        )
+    if isinstance(inputs, PixelEncoder):
+        raise ValueError(
+            "fine_tune needs an autoencoder of tables, but this one reads images."
         )
     if not sizes:
         raise ValueError(

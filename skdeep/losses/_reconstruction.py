@@ -76,7 +76,7 @@ class TableLoss(ReconstructionLoss):
         self.n_known = list(n_known)
         self.n_scores = n_numbers + sum(n_known)
 
-    def errors(self, raw, *inputs):
+    def errors(self, raw: Tensor, *inputs: Tensor) -> tuple[Tensor, Tensor | None]:
         squares, observed = self._squares(raw, inputs[0])
         if len(inputs) == 1:
             return squares, observed
@@ -110,7 +110,7 @@ class TableLoss(ReconstructionLoss):
             )
         return torch.stack(columns, 1), known
 
-    def surprisals(self, raw, log_scale, *inputs):
+    def surprisals(self, raw: Tensor, log_scale: Tensor, *inputs: Tensor) -> Tensor:
         squares, observed = self._squares(raw, inputs[0])
         values = squares * (-2 * log_scale).exp() + (2 * log_scale + _LOG_2_PI)
         if observed is not None:
@@ -135,10 +135,10 @@ class ImageLoss(ReconstructionLoss):
     def __init__(self, n_channels: int):
         self.n_scores = n_channels
 
-    def errors(self, raw, *inputs):
+    def errors(self, raw: Tensor, *inputs: Tensor) -> tuple[Tensor, Tensor | None]:
         return (raw - inputs[0]).square().flatten(1), None
 
-    def surprisals(self, raw, log_scale, *inputs):
+    def surprisals(self, raw: Tensor, log_scale: Tensor, *inputs: Tensor) -> Tensor:
         squares = (raw - inputs[0]).square().flatten(2)  # (n, channels, positions)
         scale = log_scale.unsqueeze(1)
         values = squares * (-2 * scale).exp() + (2 * scale + _LOG_2_PI)
