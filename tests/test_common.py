@@ -35,6 +35,7 @@ from skdeep import (
     SequenceVectorizer,
     SlidingWindow,
     TrendFeatures,
+    VariationalAutoEncoder,
 )
 from skdeep.testing import parametrize_with_contract
 
@@ -75,6 +76,7 @@ ESTIMATORS = [
     CNNRegressor(16, **IMAGES | {"hidden_layer_sizes": 32}),
     Seq2Seq(4, learning_rate_init=0.05, max_iter=3),
     AutoEncoder(2, hidden_layer_sizes=8, max_iter=5),
+    VariationalAutoEncoder(2, hidden_layer_sizes=8, max_iter=3),
     CostSensitiveClassifier(LINE, cv=2),
     DeepEnsembleClassifier(2, n_folds=2, max_iter=5),
     DeepEnsembleRegressor(2, n_folds=2, max_iter=10),
@@ -259,6 +261,7 @@ OF_CONTRACT = [
     LanguageModel(4, max_iter=3),
     LanguageModel(4, level="char", cell="gru", dropout=0.2, batch_size=3, max_iter=3),
     AutoEncoder(3, tied=True, noise=0.1, mask=0.1, sparsity=0.1, max_iter=3),
+    VariationalAutoEncoder(1, beta=2.0, early_stopping=True, dropout=0.1, max_iter=3),
     AutoEncoder(1, solver="lbfgs", early_stopping=True, max_iter=10),
     MLPClassifier((8,), solver="lbfgs", max_iter=20),
     MLPClassifier((8,), early_stopping=True, dropout=0.2, batch_norm=True, **FAST),

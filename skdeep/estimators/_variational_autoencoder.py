@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import torch
@@ -277,7 +278,8 @@ class VariationalAutoEncoder(AutoEncoding):
             return self._as_rows(raw)
         scores = [part.double().numpy() for part in self._category_scores(raw)]
         chosen = [_draw_category(part, rng) for part in scores]
-        spread = self.module_.scales().detach().exp().cpu()
+        network: Any = self.module_
+        spread = network.scales().detach().exp().cpu()
         noise = torch.from_numpy(rng.normal(size=(len(raw), len(spread))))
         numbers = raw[:, : len(spread)].double() + spread.double() * noise
         return self._restored(numbers, chosen)

@@ -187,6 +187,13 @@ READ = {
     "max_length": Arg("parameter", 3),
     "estimator": Arg("parameter", skdeep.LSTMClassifier()),
 }
+UNLABELLED = {
+    "X": Arg("table", X),
+    "X_val": Arg("table", X[:4]),
+    "start": Arg("table", X[:1]),
+    "end": Arg("table", X[1:2]),
+    "estimator": Arg("parameter", skdeep.MLPClassifier()),
+}
 COSTS = {
     "fp_cost": Arg("column", WEIGHTS),
     "fn_cost": Arg("column", WEIGHTS[::-1]),
@@ -459,6 +466,13 @@ SUBJECTS = [
     estimator("Seq2Seq", REGRESSED | IN_TIME, QUICK | {"hidden_size": 2}, weight=5),
     estimator("Seq2Seq", WRITTEN, QUICK | {"hidden_size": 2}, weight=5),
     estimator("LanguageModel", READ, QUICK | {"hidden_size": 2}, weight=5),
+    estimator("AutoEncoder", UNLABELLED, TWO_UNITS | {"code_size": 2}, weight=5),
+    estimator(
+        "VariationalAutoEncoder",
+        UNLABELLED,
+        TWO_UNITS | {"code_size": 2, "filters": 2},
+        weight=5,
+    ),
     estimator("LSTMForecaster", FORECAST, _SERIES, weight=5),
     estimator("DeepEnsembleClassifier", CLASSIFIED, _ENSEMBLE),
     estimator("DeepEnsembleRegressor", REGRESSED, _ENSEMBLE),
