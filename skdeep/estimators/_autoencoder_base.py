@@ -123,7 +123,8 @@ class AutoEncoding(
             self, X, "no_validation", dtype=dtype, schema=schema
         )
         if schema is None:
-            layout = TableFormat.of(X, found.n_features, found.categorical)
+            given = tensor_to_numpy(X, "X")
+            layout = TableFormat.of(given, found.n_features, found.categorical)
             found = replace(found, layout=layout)
         return Checked(table, np.empty((len(table), 0)), found)
 

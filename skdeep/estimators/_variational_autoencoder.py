@@ -313,14 +313,19 @@ class VariationalAutoEncoder(AutoEncoding):
         (5, 4)
         """
         check_is_fitted(self)
-        ends = []
-        for name, row in (("start", start), ("end", end)):
-            code = self._hidden_values(self._checked_rows(row), "encode")
-            if len(code) != 1:
-                raise ValueError(f"{name} must be a single row, got {len(code)} rows.")
-            ends.append(code[0])
+        first, last = self._code_of(start, "start"), self._code_of(end, "end")
         steps = np.linspace(0, 1, int(n_steps)).astype(self._dtype)[:, np.newaxis]
-        return self._as_rows(self._decoded(ends[0] + steps * (ends[1] - ends[0])))
+        return self._as_rows(self._decoded(first * (1 - steps) + last * steps))
+
+    def _code_of(self, row, name: str) -> np.ndarray:
+        """Return the code of a single row."""
+        try:
+            code = self._hidden_values(self._checked_rows(row), "encode")
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name} does not fit: {error}") from error
+        if len(code) != 1:
+            raise ValueError(f"{name} must be a single row, got {len(code)} rows.")
+        return code
 
 
 def _draw_category(scores: np.ndarray, rng) -> np.ndarray:
