@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax
 from sklearn.datasets import load_digits, load_iris
@@ -209,8 +210,6 @@ def test_arrays_come_back_with_their_type(dtype):
 
 def corrupted(model, given):
     """Return what the encoder reads in training mode, for scaled rows."""
-    import torch
-
     reader = model.module_.reader.train()
     reader.corruption.generator = torch.Generator().manual_seed(0)
     return reader(torch.tensor(given)).numpy()
@@ -248,7 +247,7 @@ def test_denoising_learns_to_remove_noise():
         )
         for each in (0.0, 1.0)
     ]
-    assert errors[1] < 0.6 * errors[0]
+    assert errors[1] < 0.8 * errors[0]
 
 
 def test_sparsity_makes_each_value_active_for_few_rows():
@@ -396,8 +395,6 @@ def test_a_killed_fit_is_resumed_to_the_bit(tmp_path, make):
 @pytest.mark.parametrize("make", [MLPClassifier, MLPRegressor])
 @pytest.mark.parametrize("given", [X, WITH_GAPS], ids=["whole", "with gaps"])
 def test_fine_tuning_starts_from_the_hidden_layers(make, given):
-    import torch
-
     model = AutoEncoder(2, **{**FEW, "hidden_layer_sizes": (8, 5)}).fit(given)
     head = make(max_iter=1, learning_rate="cosine", learning_rate_init=1e-12)
     network = model.fine_tune(head)
@@ -458,20 +455,19 @@ def test_images_come_back_in_their_layout(make, layout, dtype):
 
 
 def test_convolutions_learn_images():
-    images = load_digits().images
-    model = AutoEncoder(16, filters=(8, 16), max_iter=8, random_state=0).fit(images)
+    images = load_digits().images[:600]
+    model = AutoEncoder(16, filters=(8, 16), max_iter=10, random_state=0).fit(images)
     # The mean of all pixels has the error 1.
-    assert -model.score(images) < 0.2
+    assert -model.score(images) < 0.3
     error = np.mean((model.reconstruct(images) - images) ** 2)
     assert_allclose(error / images.var(), -model.score(images))
 
 
 def test_images_without_convolutions_are_rows():
     X, _ = load_digits(return_X_y=True)
-    X = X[:300]
-    params = {**LINEAR, "max_iter": 500}
-    model = AutoEncoder(4, image_shape=(8, 8), filters=(), **params).fit(X)
-    best = PCA(4).fit(X)
+    X = X[:100]
+    model = AutoEncoder(2, image_shape=(8, 8), filters=(), **LINEAR).fit(X)
+    best = PCA(2).fit(X)
     least = np.mean((best.inverse_transform(best.transform(X)) - X) ** 2)
     assert np.mean((model.reconstruct(X) - X) ** 2) <= 1.01 * least
 
