@@ -197,10 +197,7 @@ class _ModuleFamily(BaseNetwork):
         require_target(self, y)
         targets: Any = self._targets
         if not isinstance(targets, (ShapedTargets, ShapedClassTargets)):
-            try:
-                return super().score(X, y, sample_weight)
-            except OverflowError as error:
-                raise ValueError("y holds an integer too large for a float.") from error
+            return super().score(X, y, sample_weight)
         codes = self._decode(targets, self._loss, self._raw_scores(X))
         return targets.score(codes, targets.encode(np.asarray(y)), sample_weight)
 

@@ -46,7 +46,7 @@ def test_linear_model_reaches_the_likelihood_of_factor_analysis():
     likelihood = factors.score(scaled) - np.log(X.std(0)).sum()
     assert likelihood - 0.05 < model.score(X) < likelihood
     found = model.module_.scales().detach().exp().numpy()
-    assert_allclose(found, np.sqrt(factors.noise_variance_), rtol=0.1)
+    assert_allclose(found, np.sqrt(factors.noise_variance_), rtol=0.2)
 
 
 def log_likelihoods(model, table, codes):
