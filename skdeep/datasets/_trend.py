@@ -168,6 +168,7 @@ def load_stock_trend(
     features = TrendFeatures(context="pad").set_output(transform="pandas")
     indicators = features.fit_transform(prices)
     n_start = int(indicators.isna().any(axis=1).sum())
+    horizon = int(horizon)  # numpy's unsigned integers cannot be negated
     if len(prices) <= n_start + horizon:
         raise ValueError(
             f"ticker={str(ticker)!r} has {len(prices)} days; the indicators and "
@@ -185,6 +186,6 @@ def load_stock_trend(
         feature_names=list(data.columns),
         target_names=["decrease", "increase"],
         prices=prices,
-        DESCR=_describe_data(str(ticker), frame, int(horizon), n_start)
+        DESCR=_describe_data(str(ticker), frame, horizon, n_start)
         + _describe_file(prices),
     )

@@ -167,7 +167,7 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         alpha=0.0,
         batch_size="auto",
         learning_rate="one_cycle",
-        learning_rate_init=0.005,
+        learning_rate_init=0.01,
         power_t=0.5,
         max_iter=30,
         shuffle=True,

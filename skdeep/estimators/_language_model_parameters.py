@@ -104,7 +104,7 @@ validation_split : {'random', 'last'}, default='random'
 _DEFAULTS = {
     "alpha": 0.0,
     "learning_rate": "one_cycle",
-    "learning_rate_init": 0.005,
+    "learning_rate_init": 0.01,
     "max_iter": 30,
     "max_grad_norm": 1.0,
 }

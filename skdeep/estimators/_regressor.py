@@ -9,14 +9,16 @@ import numpy as np
 import torch
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep._input_checks import check_flag
 from skdeep._messages import warn
-from skdeep.encoding import ValueTargets
+from skdeep.encoding import ValueTargets, check_row_weight, naming, tensor_to_numpy
 from skdeep.estimators._base import BaseNetwork, is_stochastic
 from skdeep.estimators._calls import explaining_arguments
+from skdeep.estimators._validation import check_sum_of_weights
 from skdeep.losses import make_loss
 
 # Losses that take the logarithm of y, and so do not depend on its scale.
@@ -340,6 +342,42 @@ class RegressorNetwork(RegressorMixin, BaseNetwork):
             return mean
         std = self._loss.predict_std(raw).numpy()
         return mean, targets.decode(targets.restored_std(std, dtype))
+
+    @explaining_arguments
+    def score(self, X, y, sample_weight=None):
+        """Return R².
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, or sequences.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        score : float
+            R² of ``predict(X)``; with several outputs their mean.
+
+        Examples
+        --------
+        >>> from skdeep import MLPRegressor
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 2.0, 3.0]
+        >>> model = MLPRegressor(
+        ...     hidden_layer_sizes=(4,), solver="lbfgs", random_state=0
+        ... )
+        >>> round(model.fit(X, y).score(X, y), 2)
+        1.0
+        """
+        predicted = self.predict(X)
+        y = tensor_to_numpy(y, "y")
+        if sample_weight is not None:
+            sample_weight = check_row_weight(sample_weight, predicted)
+            check_sum_of_weights(sample_weight)
+        with naming("y"):
+            return r2_score(y, predicted, sample_weight=sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

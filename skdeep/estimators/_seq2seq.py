@@ -76,7 +76,7 @@ _NETWORK_CONSTRAINTS: dict = {
 
 _TRAINING_DEFAULTS: dict = dict(
     learning_rate="one_cycle",
-    learning_rate_init=0.005,
+    learning_rate_init=0.01,
     max_iter=30,
     max_grad_norm=1.0,
 )
@@ -251,7 +251,7 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         alpha=0.0001,
         batch_size="auto",
         learning_rate="one_cycle",
-        learning_rate_init=0.005,
+        learning_rate_init=0.01,
         power_t=0.5,
         max_iter=30,
         shuffle=True,
@@ -473,7 +473,7 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
             "num_layers": [1, 2],
             "dropout": [0.0, 0.1, 0.2, 0.3, 0.5],
             "scheduled_sampling": [0.0, 0.25, 0.5],
-            "learning_rate_init": loguniform(1e-3, 2e-2),
+            "learning_rate_init": loguniform(1e-3, 3e-2),
             "batch_size": [32, "auto", 128],
         }
 

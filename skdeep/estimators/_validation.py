@@ -287,6 +287,12 @@ def check_training_weight(sample_weight, table: Table, dtype=None) -> np.ndarray
     weight = check_row_weight(sample_weight, table.numeric, table.dtype)
     if not weight.any():
         raise ValueError("sample_weight must not be zero for every sample.")
+    check_sum_of_weights(weight, dtype)
+    return weight
+
+
+def check_sum_of_weights(weight: np.ndarray, dtype=None) -> None:
+    """Raise if the sum of sample weights overflows or underflows ``dtype``."""
     dtype = weight.dtype if dtype is None else np.dtype(dtype)
     if not _sum_is_finite(weight) or weight.sum() > np.finfo(dtype).max:
         raise ValueError(
@@ -298,7 +304,6 @@ def check_training_weight(sample_weight, table: Table, dtype=None) -> np.ndarray
             f"sample_weight holds values up to {weight.max():g}; their sum underflows "
             f"{dtype}. Divide the weights by their mean."
         )
-    return weight
 
 
 def times_class_weight(

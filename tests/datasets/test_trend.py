@@ -19,10 +19,10 @@ def prices():
     return load_stock_prices("AAPL")
 
 
-@pytest.mark.parametrize("horizon", [1, 20])
+@pytest.mark.parametrize("horizon", [1, np.uint8(20)])
 def test_labels_match_a_loop(prices, horizon):
     target = load_stock_trend("AAPL", horizon=horizon).target
-    close = prices["close"]
+    close, horizon = prices["close"], int(horizon)
     for date, label in target.items():
         day = close.index.get_loc(date)
         rose = close.iloc[day + horizon] > close.iloc[day] * (1 + 1e-9)

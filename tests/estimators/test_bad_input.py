@@ -344,6 +344,31 @@ def test_tensors_are_accepted_like_arrays(make, data, kind):
     assert learning.grad is None
 
 
+# -- score -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "weight", "message"),
+    [
+        (X[:, 0] + 1j, None, "Invalid y: Complex data not supported"),
+        (pd.Series([1, None] * 20, dtype="Int64"), None, "Invalid y: Input contains"),
+        (["a"] * 40, None, "Invalid y: could not convert string"),
+        (X[:, 0], np.full(40, 1e308), "sample_weight holds .* their sum overflows"),
+        (X[:, 0], np.full(40, -1.0), "sample_weight"),
+    ],
+    ids=["complex", "missing", "text", "huge weights", "negative weights"],
+)
+def test_score_of_a_regressor(target, weight, message):
+    model = ModuleRegressor(nn.Linear, max_iter=1, random_state=0).fit(X, X[:, 0])
+    assert_raises(lambda: model.score(X, target, weight), message)
+
+
+def test_score_takes_tensors_with_a_gradient():
+    model = ModuleRegressor(nn.Linear, max_iter=1, random_state=0).fit(X, X[:, 0])
+    target = torch.tensor(X[:, 0], requires_grad=True)
+    assert model.score(X, target) == model.score(X, X[:, 0])
+
+
 # -- a fit that fails ------------------------------------------------------------------
 
 
