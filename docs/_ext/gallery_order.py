@@ -10,6 +10,7 @@ FIRST = [
     "plot_image_folder.py",
     "plot_signals_1d.py",
     "plot_sequences.py",
+    "plot_autoencoder_pca.py",
     "plot_forecast.py",
     "plot_similar_stocks.py",
     "plot_unequal_costs.py",
