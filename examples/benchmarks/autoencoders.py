@@ -23,6 +23,7 @@ import argparse
 import os
 import time
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -107,7 +108,7 @@ def detectors(seed: int) -> dict:
     plain = AutoEncoder(8, random_state=seed)
     few = dict(max_iter=10, random_state=seed)
     denoising = AutoEncoder(1, hidden_layer_sizes=(), noise=2.0, **few)
-    variational = VariationalAutoEncoder(2, noise=1.0, **few)
+    variational = VariationalAutoEncoder(2, noise=2.0, **few)
     found = {
         "plain AutoEncoder": plain,
         "AutoEncoder, noise": denoising,
@@ -119,11 +120,10 @@ def detectors(seed: int) -> dict:
         return lambda X: -model.fit(X).score_samples(X)
 
     functions = {name: scorer(model) for name, model in found.items()}
-    try:
-        from pyod.models.auto_encoder import AutoEncoder as PyOD
-    except ImportError:
-        print("PyOD is not installed.")
+    if find_spec("pyod") is None:
         return functions
+    from pyod.models.auto_encoder import AutoEncoder as PyOD
+
     functions["PyOD"] = lambda X: (
         PyOD(random_state=seed, verbose=0).fit(X).decision_scores_
     )
@@ -135,6 +135,8 @@ def outliers(n_seeds: int) -> None:
     paths = sorted((data_folder() / "outliers").glob("*.npz"))
     if not paths:
         raise SystemExit("Set SKDEEP_DATA: there is no folder of outliers.")
+    if find_spec("pyod") is None:
+        print("PyOD is not installed.")
     areas: dict[str, list] = {}
     seconds: dict[str, float] = {}
     for path in paths:

@@ -27,6 +27,7 @@ models = {
     "AutoEncoder": AutoEncoder(
         2,
         hidden_layer_sizes=(128, 64),
+        activation="tanh",
         scaling=None,
         max_iter=100,
         random_state=0,
