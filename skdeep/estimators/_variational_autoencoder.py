@@ -85,7 +85,7 @@ class VariationalAutoEncoder(AutoEncoding):
     >>> from skdeep import VariationalAutoEncoder
     >>> from sklearn.datasets import load_iris
     >>> X = load_iris(as_frame=True).data
-    >>> model = VariationalAutoEncoder(2, random_state=0).fit(X)
+    >>> model = VariationalAutoEncoder(2, max_iter=20, random_state=0).fit(X)
     >>> model.sample(1000, random_state=0).mean().round(0)
     sepal length (cm)    6.0
     sepal width (cm)     3.0
@@ -230,7 +230,7 @@ class VariationalAutoEncoder(AutoEncoding):
         >>> import numpy as np
         >>> from skdeep import VariationalAutoEncoder
         >>> X = np.random.RandomState(0).normal(size=(100, 2))
-        >>> model = VariationalAutoEncoder(1, random_state=0).fit(X)
+        >>> model = VariationalAutoEncoder(1, max_iter=5, random_state=0).fit(X)
         >>> usual, unusual = model.score_samples([[0.0, 0.0], [5.0, -5.0]])
         >>> bool(usual > unusual)
         True
@@ -266,7 +266,7 @@ class VariationalAutoEncoder(AutoEncoding):
         >>> from sklearn.datasets import load_iris
         >>> from skdeep import VariationalAutoEncoder
         >>> X, _ = load_iris(return_X_y=True)
-        >>> model = VariationalAutoEncoder(2, random_state=0).fit(X)
+        >>> model = VariationalAutoEncoder(2, max_iter=2, random_state=0).fit(X)
         >>> model.sample(3, random_state=0).shape
         (3, 4)
         """
@@ -308,7 +308,7 @@ class VariationalAutoEncoder(AutoEncoding):
         >>> from sklearn.datasets import load_iris
         >>> from skdeep import VariationalAutoEncoder
         >>> X, _ = load_iris(return_X_y=True)
-        >>> model = VariationalAutoEncoder(2, random_state=0).fit(X)
+        >>> model = VariationalAutoEncoder(2, max_iter=2, random_state=0).fit(X)
         >>> model.interpolate(X[:1], X[-1:], n_steps=5).shape
         (5, 4)
         """
