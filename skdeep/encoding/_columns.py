@@ -27,8 +27,8 @@ class ColumnEncoder:
     layout : TableFormat
         The format of the table.
     scaling : {"standard"} or None
-        Whether the numbers of each column are standardized by its mean and standard
-        deviation over the training rows. Otherwise they are only used to fill gaps.
+        Whether the numbers of each column are divided by its standard deviation over
+        the training rows. The mean is subtracted in any case.
 
     Attributes
     ----------
@@ -52,9 +52,7 @@ class ColumnEncoder:
         mean, spread = _moments(numbers, is_missing)
         self.mean_, self.scale_ = mean, spread
         if self.scaling is None:
-            # Without scaling a gap is still filled by 0, not by the mean: both are in
-            # the unit of X.
-            self.mean_ = np.where(np.isnan(mean), np.nan, 0.0)
+            # Numbers are centered still: gaps are read as 0, which must be the mean.
             self.scale_ = np.ones_like(spread)
         self._categories = None
         if table.categories is not None:

@@ -249,7 +249,7 @@ class AutoEncoder(AutoEncoding):
         Parameters
         ----------
         estimator : MLPClassifier or MLPRegressor
-            The estimator to train on labelled rows. It is cloned; the clone gets the
+            The estimator to train on labeled rows. It is cloned; the clone gets the
             hidden layers and the activation of the encoder, and their weights as
             ``initial_weights``. It reads the same columns, without scaling.
 

@@ -89,7 +89,8 @@ TABLE_DOC = """\
 scaling : {'standard'} or None, default='standard'
     Whether each numeric column of a table, or each channel of images, is standardized
     inside, by its mean and standard deviation in the training rows, so that all columns
-    count the same. None keeps the unit of X, which suits columns of one unit.
+    count the same. None keeps the unit of X, which suits columns of one unit, such as
+    pixels of flat rows; columns are centered in any case.
 categorical_features : 'from_dtype', array-like or None, default='from_dtype'
     Categorical columns: those of categorical dtype in a data frame; or a mask,
     positions or names; or none.
