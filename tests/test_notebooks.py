@@ -17,7 +17,7 @@ NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?(?!\w)")
 RTOL, ATOL = 0.05, 0.02
 # Packages of data from which the stored outputs come. Where one is not installed, the
 # notebook runs on other data, and its outputs are not compared.
-DATA = {"10_images": "mnist"}
+DATA = {"10_images": "mnist", "11_sequences_out": "cmudict"}
 
 
 def _text(cell):

@@ -55,6 +55,10 @@ LESSONS = [
         "10_images", 2,
         "Convolution and pooling by hand, what filters see, and LeNet-5 on digits.",
     ),
+    (
+        "11_sequences_out", 5,
+        "Networks that write: dates, pronunciations and the next word of a speech.",
+    ),
 ]  # fmt: skip
 _EFFORT = re.compile(r"\*\*Level:\*\* (.+?) · \*\*Duration:\*\* (.+)")
 WIDTH = 480  # pixels of a thumbnail

@@ -154,13 +154,13 @@ class TokenTargets:
 
         Returns
         -------
-        sequences : ndarray of str of shape (n_samples,), or list of lists
-            An array of objects for text.
+        sequences : ndarray of object of shape (n_samples,)
+            Strings, or lists of tokens.
         """
-        lists = self.tokens_of(ids)
-        if self.kind == "lists":
-            return lists
-        return rows_of([join(tokens, self.level) for tokens in lists])
+        found: list = self.tokens_of(ids)
+        if self.kind == "text":
+            found = [join(tokens, self.level) for tokens in found]
+        return rows_of(found)
 
     def targets_vary(self, expected: np.ndarray) -> bool:
         """Return True: the share of right sequences is meaningful for any targets."""
@@ -291,8 +291,9 @@ class NumberTargets:
 
         Returns
         -------
-        sequences : ndarray or list of ndarray
-            Of one to three axes; a list if the training targets were one.
+        sequences : ndarray
+            Numbers, of one to three axes; or, if the training targets were a list,
+            objects of shape (n_samples,), each an array.
         """
         numbers = self.restored(values, dtype)
         if self.kind in ("1-D", "2-D", "list of 1-D"):
@@ -302,7 +303,7 @@ class NumberTargets:
         if not self.kind.startswith("list"):
             return numbers
         ends = [None] * len(numbers) if lengths is None else _array(lengths).tolist()
-        return [row[:end] for row, end in zip(numbers, ends, strict=True)]
+        return rows_of([row[:end] for row, end in zip(numbers, ends, strict=True)])
 
     def targets_vary(self, expected: np.ndarray) -> bool:
         """Return whether the targets vary, so that R² on them is meaningful."""

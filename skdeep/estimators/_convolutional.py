@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skdeep._input_checks import is_integer
-from skdeep._messages import did_you_mean, first_line
+from skdeep._messages import did_you_mean
 from skdeep.encoding import (
     Augmentation,
     ImageEncoder,
@@ -21,6 +21,7 @@ from skdeep.encoding import (
     tta_views,
 )
 from skdeep.estimators._base import BaseNetwork, too_large
+from skdeep.estimators._building import building
 from skdeep.estimators._calls import explaining_arguments
 from skdeep.estimators._classifier import ClassifierNetwork
 from skdeep.estimators._convolutional_parameters import (
@@ -118,18 +119,14 @@ class _ConvolutionalFamily(
     def _build(self, config, seed=0):
         if "module" in config:
             return _build_from_module(**config)
-        try:
+        sizes = (
+            f"architecture={config['architecture']!r} with images of shape "
+            f"{config['shape']}, filters={config['filters']}, "
+            f"kernel_size={config['kernel_size']} and "
+            f"hidden_layer_sizes={config['hidden_layer_sizes']}"
+        )
+        with building(sizes):
             return ConvolutionalNetwork(**config)
-        except (RuntimeError, TypeError, OverflowError) as error:
-            # The sizes are valid, so memory is short; torch raises a TypeError for
-            # sizes beyond 64 bits.
-            raise MemoryError(
-                f"Not enough memory for architecture={config['architecture']!r} with "
-                f"images of shape {config['shape']}, filters={config['filters']}, "
-                f"kernel_size={config['kernel_size']} and "
-                f"hidden_layer_sizes={config['hidden_layer_sizes']}: "
-                f"{first_line(error)}"
-            ) from error
 
     @property
     def _constructor_draws(self):

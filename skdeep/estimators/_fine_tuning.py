@@ -33,7 +33,7 @@ class DocumentTokens:
 
     def __call__(self, document) -> list:
         """Return the tokens of a document."""
-        return [self.start, *check_documents([document], self.level)[0]]
+        return [self.start, *check_documents([document], self.level).rows[0]]
 
 
 def fine_tuned(

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from skdeep._messages import did_you_mean
-from skdeep.encoding import as_tensor, tensor_to_numpy
+from skdeep.encoding import as_tensor, naming, tensor_to_numpy
 
 
 @torch.no_grad()
@@ -36,17 +36,24 @@ def set_initial_weights(network: nn.Module, weights: dict[str, Any]) -> None:
                 f"initial_weights has the name {name!r}, which is not one of the "
                 f"network's weights. {hint}"
             )
-        state[name].copy_(as_tensor(_checked(name, values, tuple(state[name].shape))))
+        state[name].copy_(_checked(name, values, state[name]))
 
 
-def _checked(name: str, values, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the values of one weight as an array."""
-    where = f"initial_weights[{name!r}]"
-    array = np.asarray(tensor_to_numpy(values, where))
+def _checked(name: str, values, weight: Tensor) -> Tensor:
+    """Return the values of one weight in its type."""
+    where, shape = f"initial_weights[{name!r}]", tuple(weight.shape)
+    with naming(where):
+        array = np.asarray(tensor_to_numpy(values, where))
     if array.shape != shape:
         raise ValueError(
             f"{where} must have the shape {shape} of the network, got {array.shape}."
         )
-    if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
-        raise ValueError(f"{where} must hold finite numbers, got {array.dtype}.")
-    return array
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{where} must hold numbers, got {array.dtype}.")
+    converted = as_tensor(array.astype(np.float64)).to(weight.dtype)
+    if not converted.isfinite().all():
+        found = array[~converted.isfinite().numpy()][0]
+        raise ValueError(
+            f"{where} must hold finite numbers of {weight.dtype}, got {found}."
+        )
+    return converted

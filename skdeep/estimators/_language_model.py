@@ -19,10 +19,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep._messages import first_line, warn
+from skdeep._messages import warn
 from skdeep._param_validation import validate_arguments
 from skdeep.encoding import TokenTable, join, split
 from skdeep.estimators._base import BaseNetwork
+from skdeep.estimators._building import building
 from skdeep.estimators._calls import explaining_arguments
 from skdeep.estimators._fine_tuning import fine_tuned
 from skdeep.estimators._holdout import hold_out_rows
@@ -35,7 +36,8 @@ from skdeep.estimators._language_model_parameters import (
 )
 from skdeep.estimators._parameters import documented
 from skdeep.estimators._plan import Sample
-from skdeep.estimators._sequences_out import check_documents, is_text
+from skdeep.estimators._read_tokens import TEXT, is_list, plain_rows
+from skdeep.estimators._sequences_out import check_documents
 from skdeep.estimators._summary import describe_inputs
 from skdeep.estimators._token_sampling import Choice, generate, without_unknown
 from skdeep.estimators._token_stream import (
@@ -249,16 +251,13 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         }
 
     def _build(self, config, seed=0):
-        try:
+        sizes = (
+            f"hidden_size={config['hidden_size']}, num_layers={config['num_layers']} "
+            f"and {config['n_tokens']} tokens of embedding_dim="
+            f"{config['embedding_dim']}"
+        )
+        with building(sizes):
             return LanguageNetwork(**config)
-        except (RuntimeError, TypeError, OverflowError) as error:
-            # The sizes are valid, so memory is short; torch raises a TypeError for
-            # sizes beyond 64 bits.
-            raise MemoryError(
-                f"Not enough memory for hidden_size={config['hidden_size']}, "
-                f"num_layers={config['num_layers']} and {config['n_tokens']} tokens of "
-                f"embedding_dim={config['embedding_dim']}: {first_line(error)}"
-            ) from error
 
     def _initialize(self, network, rng):
         network.initialize(rng)
@@ -283,11 +282,11 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
                 f"warm_start and partial_fit continue a network of level={level!r}, "
                 f"got level={self.level!r}."
             )
-        tokens = check_documents(X, level, allow_empty=not is_fit)
+        given = check_documents(X, level, allow_empty=not is_fit)
         # Tokens do not imply a float type; float32 is torch's default and faster.
-        table = TokenTable(tokens, np.dtype(self.dtype or np.float32))
-        schema = schema or Schema(None, layout=(level, is_text(X)))
-        return Checked(table, np.empty((len(tokens), 0)), schema)
+        table = TokenTable(given.rows, np.dtype(self.dtype or np.float32))
+        schema = schema or Schema(None, layout=(level, given.kind == TEXT))
+        return Checked(table, np.empty((len(table), 0)), schema)
 
     def _float_type(self, X, table):
         return table.dtype.name
@@ -730,6 +729,7 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         ['G', 'F', 'E', 'D', 'C']
         """
         check_is_fitted(self)
+        self._validate_params()  # max_length may have changed since fit
         prompts = self._prompts(prompt, int(n_samples))
         vocabulary = self._inputs.vocabulary_
         ids = [tuple((vocabulary.encode(tokens) - 1).tolist()) for tokens in prompts]
@@ -760,22 +760,23 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         level, is_joined = self._schema.layout
         if isinstance(prompt, str) and (is_joined or not prompt):
             return [split(prompt, level) if prompt else []] * n_samples
-        if isinstance(prompt, (str, bytes)) or not np.iterable(prompt):
+        rows = prompt if isinstance(prompt, str) else plain_rows(prompt, "prompt")
+        if isinstance(rows, str) or not np.iterable(rows):
             kind = "a string" if is_joined else "a list of tokens"
             raise TypeError(
                 f"prompt must be {kind}, or a list with one for each sample, got "
                 f"{prompt!r}."
             )
-        rows = prompt.tolist() if isinstance(prompt, np.ndarray) else list(prompt)
-        if not is_joined and not any(isinstance(row, (list, tuple)) for row in rows):
-            tokens = check_documents([rows], level, "prompt")[0] if rows else []
+        rows = rows.tolist() if isinstance(rows, np.ndarray) else list(rows)
+        if not is_joined and not any(map(is_list, rows)):
+            tokens = check_documents([rows], level, "prompt").rows[0] if rows else []
             return [tokens] * n_samples
         if len(rows) != n_samples:
             raise ValueError(
                 f"prompt has {len(rows)} prompts for n_samples={n_samples}. Pass one "
                 "prompt, or one for each sample."
             )
-        return check_documents(rows, level, "prompt")
+        return check_documents(rows, level, "prompt").rows
 
     def _check_known(self, prompts, ids) -> None:
         """Raise if a prompt has unknown tokens."""

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.stats import loguniform
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skdeep._messages import first_line
 from skdeep.estimators._base import BaseNetwork
+from skdeep.estimators._building import building
 from skdeep.estimators._classifier import ClassifierNetwork
 from skdeep.estimators._parameters import (
     CLASSIFIER_CONSTRAINTS,
@@ -83,16 +83,12 @@ class _DenseFamily(BaseNetwork):
         }
 
     def _build(self, config, seed=0):
-        try:
+        sizes = (
+            f"hidden_layer_sizes={config['hidden_layer_sizes']} with "
+            f"{config['n_inputs']} inputs"
+        )
+        with building(sizes):
             return DenseNetwork(**config)
-        except (RuntimeError, TypeError, OverflowError) as error:
-            # The sizes are valid, so memory is short; torch raises a TypeError for
-            # sizes beyond 64 bits.
-            sizes = config["hidden_layer_sizes"]
-            raise MemoryError(
-                f"Not enough memory for hidden_layer_sizes={sizes} with "
-                f"{config['n_inputs']} inputs: {first_line(error)}"
-            ) from error
 
     def _search_space(self):
         one_layer, two_layers = [(32,), (100,), (256,)], [(64, 64), (128, 128)]

@@ -16,6 +16,7 @@ from skdeep._input_checks import short
 from skdeep.encoding import split, tensor_to_numpy
 
 TEXT, LISTS = "text", "lists"
+IN_WORDS = {TEXT: "strings", LISTS: "lists of tokens"}
 
 
 class Given(NamedTuple):
@@ -31,6 +32,19 @@ class Given(NamedTuple):
     def is_tokens(self) -> bool:
         """Whether the rows are lists of tokens."""
         return self.kind in (TEXT, LISTS)
+
+
+def in_words(given: Given) -> str:
+    """Return what the user has passed, for messages."""
+    if given.is_tokens:
+        return IN_WORDS[given.kind]
+    rows = given.rows
+    first = rows[0] if isinstance(rows, list) else rows
+    if isinstance(first, np.ndarray):
+        return f"an array of shape {first.shape} ({first.dtype})"
+    if isinstance(first, (list, tuple)) and first:
+        return f"lists of {type(first[0]).__name__}"
+    return type(first).__name__
 
 
 def read_sequences(values, name: str, level: str, *, integers: bool = False) -> Given:
@@ -142,7 +156,7 @@ def _is_nan(value) -> bool:
     return isinstance(value, (float, np.floating)) and value != value
 
 
-def _is_list(value) -> bool:
+def is_list(value) -> bool:
     """Return whether a row is a sequence of tokens or numbers."""
     if isinstance(value, (list, tuple, pd.Series)):
         return True
@@ -175,7 +189,7 @@ def _kind_of(row) -> str:
     """Return what a row is: "strings", "lists" or "numbers"."""
     if isinstance(row, (str, bytes, bytearray)):
         return "strings"
-    return "lists" if _is_list(row) else "numbers"
+    return "lists" if is_list(row) else "numbers"
 
 
 def _check_all(rows: list, kind: str, name: str) -> None:
@@ -265,13 +279,17 @@ def _types(lists: list) -> set[type]:
     return kinds | set(map(type, chain.from_iterable(others)))
 
 
+# Levels of nested lists in which strings are looked for.
+_DEEPEST = 8
+
+
 def _check_depth(lists: list, name: str) -> None:
     """Raise if the items of the lists are lists of strings."""
     for i, row in enumerate(lists):
         for item in row:
             leaf = item
-            while isinstance(leaf, (list, tuple)) and leaf:
-                leaf = leaf[0]
+            for _ in range(_DEEPEST):  # a list may hold itself
+                leaf = leaf[0] if isinstance(leaf, (list, tuple)) and leaf else leaf
             if isinstance(item, (list, tuple)) and isinstance(leaf, (str, bytes)):
                 raise ValueError(
                     f"Row {i} of {name} holds {short(item)} where a token is expected: "

@@ -13,9 +13,9 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep._messages import first_line
 from skdeep.encoding import SequenceEncoder, StepClassTargets, StepValueTargets
 from skdeep.estimators._base import BaseNetwork
+from skdeep.estimators._building import building
 from skdeep.estimators._calls import explaining_arguments
 from skdeep.estimators._classifier import ClassifierNetwork
 from skdeep.estimators._parameters import (
@@ -117,17 +117,12 @@ class _RecurrentFamily(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNe
         }
 
     def _build(self, config, seed=0):
-        try:
+        sizes = (
+            f"hidden_size={config['hidden_size']}, num_layers={config['num_layers']} "
+            f"and (vocabulary_size, embedding_dim)={config['embedding']}"
+        )
+        with building(sizes):
             return RecurrentNetwork(**config)
-        except (RuntimeError, TypeError, OverflowError) as error:
-            # The sizes are valid, so memory is short; torch raises a TypeError for
-            # sizes beyond 64 bits.
-            raise MemoryError(
-                f"Not enough memory for hidden_size={config['hidden_size']}, "
-                f"num_layers={config['num_layers']} and "
-                f"(vocabulary_size, embedding_dim)={config['embedding']}: "
-                f"{first_line(error)}"
-            ) from error
 
     def _input_description(self, task):
         # Without lengths: the network would cut the sequences to the longest one.

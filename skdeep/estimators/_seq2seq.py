@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from numbers import Integral, Real
 from typing import Any
 
@@ -20,7 +21,6 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skdeep._input_checks import check_flag
-from skdeep._messages import first_line
 from skdeep.encoding import (
     InputEncoder,
     SequenceEncoder,
@@ -28,6 +28,7 @@ from skdeep.encoding import (
     sequence_targets,
 )
 from skdeep.estimators._base import BaseNetwork, is_stochastic, too_large
+from skdeep.estimators._building import building
 from skdeep.estimators._calls import explaining_arguments
 from skdeep.estimators._parameters import (
     FITTED_DOC,
@@ -332,10 +333,16 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
     def _check_options(self, incremental):
         super()._check_options(incremental)
         levels = levels_of(self.level)
-        if len(levels) != 2 or not set(levels) <= set(_LEVELS):
+        if len(levels) != 2 or not all(level in _LEVELS for level in levels):
             raise ValueError(
                 f"level must be one of {_LEVELS} or a pair of them, for X and for y, "
                 f"got {self.level!r}."
+            )
+        goes_on = hasattr(self, "_trained") and (self.warm_start or incremental)
+        if goes_on and levels != self._schema.levels:
+            raise ValueError(
+                "warm_start and partial_fit continue a network of level="
+                f"{self._schema.levels!r}, got level={self.level!r}."
             )
         if self.solver == "lbfgs" and self.scheduled_sampling:
             raise ValueError(
@@ -443,16 +450,12 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         }
 
     def _build(self, config, seed=0):
-        try:
+        sizes = (
+            f"hidden_size={config['hidden_size']}, num_layers={config['num_layers']} "
+            f"and embedding_dim={config['embedding_dims'][0]}"
+        )
+        with building(sizes):
             return Seq2SeqNetwork(**config)
-        except (RuntimeError, TypeError, OverflowError) as error:
-            # The sizes are valid, so memory is short; torch raises a TypeError for
-            # sizes beyond 64 bits.
-            raise MemoryError(
-                f"Not enough memory for hidden_size={config['hidden_size']}, "
-                f"num_layers={config['num_layers']} and embedding_dim="
-                f"{config['embedding_dims'][0]}: {first_line(error)}"
-            ) from error
 
     def _initialize(self, network, rng):
         network.initialize(rng)
@@ -485,6 +488,7 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         With ``n_steps``, sequences of numbers get as many steps.
         """
         targets = self._targets
+        self._validate_params()  # beam_width and max_length may have changed since fit
         self._check_beam_width(targets)
         with memory_errors():
             module, rows = self._encoded(table)
@@ -505,7 +509,7 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         if not targets.is_tokens and not targets.lengths_differ:
             return targets.n_steps
         if self.max_length != "auto":
-            return int(self.max_length)
+            return min(int(self.max_length), sys.maxsize)
         limit = 2 * targets.longest_
         if longest is None:
             return limit
@@ -616,10 +620,9 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
 
         Returns
         -------
-        y : ndarray or list
-            The kind of y in :meth:`fit`: an array of strings (dtype object), a list of
-            lists of tokens, an array of numbers with as many axes, or a list of arrays
-            if their lengths differ.
+        y : ndarray
+            The kind of y in :meth:`fit`: strings or lists of tokens (dtype object),
+            numbers with as many axes, or arrays of different lengths (dtype object).
         log_proba : ndarray of shape (n_samples,)
             The logarithm of the probability of each sequence: the sum over its tokens
             and, unless it was cut at ``max_length``, the end token. Only with

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,9 @@ from skdeep.encoding import (
     rows_of,
 )
 from skdeep.estimators._read_tokens import (
-    LISTS,
-    TEXT,
+    IN_WORDS,
     Given,
-    plain_rows,
+    in_words,
     read_sequences,
 )
 from skdeep.estimators._sequences import (
@@ -38,7 +38,6 @@ from skdeep.estimators._validation import Checked, Schema, require_target, stand
 # Layouts of X in a schema: tokens from strings or from lists, numbers for each step, or
 # rows of a table.
 STEPS, ROWS = "3-D", "rows"
-_IN_WORDS = {TEXT: "strings", LISTS: "lists of tokens"}
 
 
 def levels_of(level) -> tuple[str, str]:
@@ -54,7 +53,7 @@ def check_seq2seq(
     Parameters
     ----------
     estimator : estimator
-        Its ``level`` says how strings and integers are read.
+        Its ``level`` says how strings and integers of the training rows are read.
     X : array-like
         Tokens: n_samples strings or lists of tokens. Numbers: (n_samples, n_timesteps,
         n_features), or a list of arrays of different lengths. Or rows of a table,
@@ -82,7 +81,9 @@ def check_seq2seq(
     if given_y:
         require_target(estimator, y)
     is_first = schema is None
-    level, level_of_y = levels_of(estimator.level)
+    # The parameter may have changed since fit, but not what the network can read.
+    levels: Any = levels_of(estimator.level) if schema is None else schema.levels
+    level, level_of_y = levels
     given = read_sequences(X, "X", level)
     _check_same_kind(estimator, given, schema)
     if given.is_tokens:
@@ -91,6 +92,8 @@ def check_seq2seq(
         schema = schema or Schema(None, layout=given.kind)
     else:
         table, schema = _read_numeric(estimator, given.rows, dtype, schema)
+    if is_first:
+        schema = replace(schema, levels=levels)
     if not given_y:
         return Checked(table, None, schema)
     if is_first:
@@ -103,8 +106,8 @@ def check_seq2seq(
 
 def check_documents(
     X, level: str, name: str = "X", *, allow_empty: bool = True
-) -> list[list]:
-    """Return documents as lists of tokens.
+) -> Given:
+    """Return documents as lists of tokens, and whether they were strings or lists.
 
     Parameters
     ----------
@@ -127,27 +130,13 @@ def check_documents(
     # There is nothing but tokens, so integers need no level="token".
     given = read_sequences(X, name, level, integers=True)
     if not given.is_tokens:
-        _raise_no_documents(given.rows, name)
+        raise TypeError(
+            f"{name} must hold documents: strings, or lists of tokens that are strings "
+            f"or integers; got {in_words(given)}."
+        )
     if not allow_empty:
         _check_no_empty(given, name)
-    return given.rows
-
-
-def is_text(X) -> bool:
-    """Return whether documents, checked before, are strings and not lists of tokens."""
-    rows = plain_rows(X, "X") if not isinstance(X, str) else [X]
-    return isinstance(rows, list) and isinstance(rows[0], str)
-
-
-def _raise_no_documents(values, name: str):
-    first = values[0] if isinstance(values, list) else values
-    kind = type(first).__name__
-    if isinstance(first, np.ndarray):
-        kind = f"an array of shape {first.shape} ({first.dtype})"
-    raise TypeError(
-        f"{name} must hold documents: strings, or lists of tokens that are strings or "
-        f"integers; got {kind}."
-    )
+    return given
 
 
 def _check_no_empty(given: Given, name: str) -> None:
@@ -157,8 +146,8 @@ def _check_no_empty(given: Given, name: str) -> None:
     empty = next((i for i, tokens in enumerate(given.rows) if not tokens), None)
     if empty is not None:
         raise ValueError(
-            f"Row {empty} of {name} is empty: a training sequence needs at least one "
-            "token. Drop the row."
+            f"Row {empty} of {name} is empty: it needs at least one token. Drop the "
+            "row."
         )
 
 
@@ -169,13 +158,11 @@ def _check_same_kind(estimator, given: Given, schema: Schema | None) -> None:
     """Raise if X is of another kind than in fit."""
     if schema is None:
         return
-    expected: Any = schema.layout
-    known = expected if expected in _IN_WORDS else "numbers"
-    if given.kind != known:
+    expected = IN_WORDS.get(schema.layout)
+    if IN_WORDS.get(given.kind) != expected:
         raise ValueError(
-            f"X holds {_IN_WORDS.get(given.kind, 'numbers')}, but "
-            f"{type(estimator).__name__} was fitted on "
-            f"{_IN_WORDS.get(known, 'numbers')}: pass the same kind."
+            f"X must hold {expected or 'numbers'}, as in the fit of "
+            f"{type(estimator).__name__}, got {in_words(given)}."
         )
 
 

@@ -108,21 +108,21 @@ def generate(
         The ids of the new tokens of each prompt, without the end token.
     """
     outputs, state = _read_prompts(network, prompts)
-    found = np.full((len(prompts), max_length), END_ID)
+    ids: list[list[int]] = [[] for _ in prompts]
     active = np.arange(len(prompts))
-    for step in range(max_length):
+    for _ in range(max_length):
         uniform = rng.uniform(size=len(prompts))[active]
         chosen = choice.pick(network.scores(outputs), uniform)
-        found[active, step] = chosen.cpu().numpy()
         goes_on = chosen != END_ID
         active = active[goes_on.cpu().numpy()]
         if not len(active):
             break
         last = chosen[goes_on].to(state.device)
+        for i, token in zip(active.tolist(), last.tolist(), strict=True):
+            ids[i].append(token)
         outputs, state = network.read(last[:, None], state[goes_on.to(state.device)])
         outputs = outputs[:, 0]
-    lengths = (found != END_ID).sum(1)
-    return [row[:n].tolist() for row, n in zip(found, lengths, strict=True)]
+    return ids
 
 
 def _read_prompts(network, prompts: list[tuple[int, ...]]) -> tuple[Tensor, Tensor]:

@@ -47,6 +47,8 @@ class Schema:
         Layout of the rows, for families that accept several.
     n_tokens : int or None
         Number of token ids if X holds token ids.
+    levels : tuple of str or None
+        The levels of the tokens of X and of y, for families that split text.
     """
 
     n_features: Any
@@ -54,6 +56,7 @@ class Schema:
     categorical: Sequence[int] = ()
     layout: Any = None
     n_tokens: int | None = None
+    levels: tuple[str, str] | None = None
 
     @classmethod
     def of(cls, checked, **found) -> Schema:

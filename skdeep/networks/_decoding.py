@@ -89,6 +89,8 @@ def beam_search(
     generated : Generated
         The sequences.
     """
+    if beam_width == 1:
+        return greedy(network, inputs, max_length)
 
     def search(network: Seq2SeqNetwork, memory: Memory, limits: Tensor) -> Generated:
         return _Beams(network, memory, limits, beam_width).run()
@@ -104,10 +106,7 @@ def _more_probable(found: Generated, other: Generated) -> Generated:
     if not is_better.any():
         return found
     n_steps = max(found.ids.shape[1], other.ids.shape[1])
-    ids, others = (
-        nn.functional.pad(each.ids, (0, n_steps - each.ids.shape[1]), value=-1)
-        for each in (found, other)
-    )
+    ids, others = _lengthened(found.ids, n_steps), _lengthened(other.ids, n_steps)
     ids = others.where(is_better[:, None], ids)
     log_proba = other.log_proba.where(is_better, found.log_proba)
     return Generated(ids[:, : _longest(ids)], log_proba)
@@ -115,6 +114,11 @@ def _more_probable(found: Generated, other: Generated) -> Generated:
 
 def _longest(ids: Tensor) -> int:
     return int((ids >= 0).sum(1).max())
+
+
+def _lengthened(ids: Tensor, n_steps: int) -> Tensor:
+    """Return ids with so many steps, -1 in the new ones."""
+    return nn.functional.pad(ids, (0, n_steps - ids.shape[1]), value=-1)
 
 
 @torch.inference_mode()
@@ -147,14 +151,11 @@ def run_freely(
     has_end = bool(network.target.get("has_end"))
     stops = has_end if stops is None else stops and has_end
     limits = _limits(inputs[0], max_length)
-    n_features = network.target["n_features"]
-    shape = (len(limits), int(limits.max()), n_features)
-    values = network.head.weight.new_full(shape, torch.nan)
-    for rows, chunk in _chunks(network, inputs, 1):
-        memory = network.encode(*chunk)
-        part = _run_chunk(network, memory, limits[rows], stops)
-        values[rows, : part.shape[1]] = part
-    return values
+    parts = [
+        (rows, _run_chunk(network, network.encode(*chunk), limits[rows], stops))
+        for rows, chunk in _chunks(network, inputs, 1)
+    ]
+    return _gathered(parts, torch.nan)
 
 
 def shifted(network: Seq2SeqNetwork, outputs: Tensor) -> Tensor:
@@ -245,13 +246,30 @@ def _generate(
 ) -> Generated:
     """Generate sequences of tokens, chunk by chunk."""
     limits = _limits(inputs[0], max_length)
-    ids = limits.new_full((len(limits), int(limits.max())), -1, dtype=torch.int64)
-    log_proba = network.head.weight.new_zeros(len(limits))
-    for rows, chunk in _chunks(network, inputs, n_hypotheses):
-        part = decode(network, network.encode(*chunk), limits[rows])
-        ids[rows, : part.ids.shape[1]] = part.ids
+    parts = [
+        (rows, decode(network, network.encode(*chunk), limits[rows]))
+        for rows, chunk in _chunks(network, inputs, n_hypotheses)
+    ]
+    ids = _gathered([(rows, part.ids) for rows, part in parts], -1)
+    log_proba = network.head.weight.new_empty(len(limits))
+    for rows, part in parts:
         log_proba[rows] = part.log_proba
     return Generated(ids[:, : _longest(ids)], log_proba)
+
+
+def _gathered(parts: list[tuple[Tensor, Tensor]], filler: float) -> Tensor:
+    """Return the outputs of all chunks, (n_samples, n_steps, ...), in order.
+
+    ``parts`` are the numbers of the rows of each chunk, and their outputs. They are put
+    together at the end: ``max_length`` may be far more than any output has.
+    """
+    n_rows = sum(len(rows) for rows, _ in parts)
+    n_steps = max(part.shape[1] for _, part in parts)
+    first = parts[0][1]
+    found = first.new_full((n_rows, n_steps, *first.shape[2:]), filler)
+    for rows, part in parts:
+        found[rows, : part.shape[1]] = part
+    return found
 
 
 def _log_proba(raw: Tensor) -> Tensor:
@@ -270,13 +288,20 @@ class _Active:
         self.network = network
         self.memory, self.state = memory, memory.state
         self.limits = limits
-        self.rows = torch.arange(len(limits), device=limits.device)
+        self.n_rows = len(limits)
+        self.rows = torch.arange(self.n_rows, device=limits.device)
         self.is_going = torch.ones_like(self.rows, dtype=torch.bool)
 
     def step(self, previous: Tensor) -> Tensor:
         """Take a step; return the raw scores."""
         raw, self.state, _ = self.network.step(previous, self.state, self.memory)
         return raw
+
+    def spread(self, values: Tensor, filler: float) -> Tensor:
+        """Return values of these rows as values of all rows of the chunk."""
+        found = values.new_full((self.n_rows, *values.shape[1:]), filler)
+        found[self.rows] = values
+        return found
 
     def drop_finished(self, *others: Tensor) -> tuple[Tensor, ...]:
         """Drop finished rows, if they are many; return these rows of others."""
@@ -293,37 +318,35 @@ class _Active:
 
 
 def _greedy_chunk(network: Seq2SeqNetwork, memory: Memory, limits: Tensor) -> Generated:
-    n_rows, n_steps = len(limits), int(limits.max())
-    ids = limits.new_full((n_rows, n_steps), -1, dtype=torch.int64)
+    n_rows, ids = len(limits), []
     log_proba = network.head.weight.new_zeros(n_rows)
     active, previous = _Active(network, memory, limits), network.start(n_rows)
-    for t in range(n_steps):
+    for t in range(int(limits.max())):
         values, tokens = _log_proba(active.step(previous)).max(-1)
         tokens = tokens + END
         going = active.is_going
-        ids[active.rows, t] = tokens.where(going, -1)
+        ids.append(active.spread(tokens.where(going, -1), -1))
         log_proba[active.rows] += values.where(going, 0).to(log_proba.dtype)
         active.is_going = going & (tokens != END) & (t + 1 < active.limits)
         (tokens,) = active.drop_finished(tokens)
         if not len(tokens):
             break
         previous = tokens[:, None]
-    return Generated(ids, log_proba)
+    return Generated(torch.stack(ids, 1), log_proba)
 
 
 def _run_chunk(
     network: Seq2SeqNetwork, memory: Memory, limits: Tensor, stops: bool
 ) -> Tensor:
-    n_rows, n_steps = len(limits), int(limits.max())
-    n_features = network.target["n_features"]
-    previous = network.start(n_rows)
-    found = previous.new_full((n_rows, n_steps, n_features), torch.nan)
-    active = _Active(network, memory, limits)
-    for t in range(n_steps):
+    n_features, found = network.target["n_features"], []
+    active, previous = _Active(network, memory, limits), network.start(len(limits))
+    for t in range(int(limits.max())):
         raw = active.step(previous)
         values = raw[:, :n_features]
         going = active.is_going
-        found[active.rows, t] = values.where(going[:, None], torch.nan).to(found.dtype)
+        # Under autocast the outputs are less precise than the weights.
+        values = values.to(previous.dtype)
+        found.append(active.spread(values.where(going[:, None], torch.nan), torch.nan))
         active.is_going = going & (t + 1 < active.limits)
         if stops:
             active.is_going &= raw[:, -1] <= 0
@@ -331,7 +354,7 @@ def _run_chunk(
         if not len(values):
             break
         previous = values[:, None]
-    return found
+    return torch.stack(found, 1)
 
 
 # -- beam search -----------------------------------------------------------------------
@@ -350,28 +373,27 @@ class _Beams:
     ):
         self.network, self.memory, self.limits = network, memory, limits
         self.width = width
-        n_rows, n_steps = len(limits), int(limits.max())
-        device = limits.device
+        n_rows, device = len(limits), limits.device
         self.rows = torch.arange(n_rows, device=device)
         self.state = select_states(memory.state, self.rows.repeat_interleave(width))
         self.previous = network.start(n_rows * width)
-        self.tokens = limits.new_full((n_rows, width, n_steps), -1, dtype=torch.int64)
+        self.tokens = self.previous.new_empty((n_rows, width, 0))
         # All hypotheses are equal at first, and only one of them counts.
         self.totals = network.head.weight.new_full((n_rows, width), -torch.inf)
         self.totals[:, 0] = 0
-        self.best_ids = torch.full((n_rows, n_steps), -1, device=device)
+        self.best_ids = self.previous.new_empty((n_rows, 0))
         self.best = self.totals.new_full((n_rows,), -torch.inf)
 
     def run(self) -> Generated:
-        for t in range(self.tokens.shape[2]):
-            self._extend(t)
+        for t in range(int(self.limits.max())):
+            self._extend()
             self._remember_finished()
             self._drop_done_rows(t + 1)
             if not len(self.rows):
                 break
         return Generated(self.best_ids, self.best)
 
-    def _extend(self, t: int) -> None:
+    def _extend(self) -> None:
         """Extend the hypotheses by a token, and keep the best of them."""
         raw, state, _ = self.network.step(self.previous, self.state, self.memory)
         n_rows = len(self.rows)
@@ -382,8 +404,8 @@ class _Beams:
         parents, tokens = index % self.width, index // self.width + END
         first = torch.arange(n_rows, device=index.device)[:, None]
         self.state = select_states(state, (first * self.width + parents).flatten())
-        self.tokens = self.tokens[first, parents]
-        self.tokens[:, :, t] = tokens
+        self.tokens = torch.cat([self.tokens[first, parents], tokens[..., None]], 2)
+        self.best_ids = _lengthened(self.best_ids, self.tokens.shape[2])
         self.previous = tokens.reshape(-1, 1)
 
     def _remember_finished(self) -> None:

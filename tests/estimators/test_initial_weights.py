@@ -98,6 +98,13 @@ def test_a_continued_fit_ignores_them():
     assert np.abs(second - 1).max() == pytest.approx(0.002, rel=0.1)
 
 
+def test_any_type_of_numbers_is_accepted():
+    for kind in (np.longdouble, np.float16, np.uint64, bool):
+        given = {"layers.0.weight": np.ones((3, 4), kind)}
+        model = MLPClassifier((3,), initial_weights=given, **STILL).fit(X, LABELS)
+        np.testing.assert_allclose(state(model)["layers.0.weight"], 1, atol=1e-9)
+
+
 def test_tensors_are_accepted():
     weight = torch.ones(3, 4, requires_grad=True)
     model = MLPClassifier((3,), initial_weights={"layers.0.weight": weight}, **STILL)
@@ -112,13 +119,18 @@ def test_tensors_are_accepted():
         ({"x": np.ones(3)}, r"They are layers\.0\.weight, layers\.0\.bias"),
         ({3: np.ones(3)}, "initial_weights has the name 3"),
         ({"layers.0.weight": np.ones((4, 3))}, r"shape \(3, 4\) .* got \(4, 3\)"),
-        ({"layers.0.bias": [1, 2, np.nan]}, "must hold finite numbers"),
-        ({"layers.0.bias": ["a", "b", "c"]}, "must hold finite numbers"),
+        ({"layers.0.bias": [1, 2, np.nan]}, "must hold finite numbers.* got nan"),
+        ({"layers.0.bias": [1, 2, 1e300]}, r"must hold finite .*float32, got 1e\+300"),
+        ({"layers.0.bias": ["a", "b", "c"]}, "must hold numbers, got <U1"),
+        (
+            {"layers.0.bias": [[1], [1, 2]]},
+            "Invalid initial_weights.'layers.0.bias'",
+        ),
         ([1.0], "'initial_weights' parameter"),
     ],
 )
 def test_wrong_weights_are_named(weights, message):
-    model = MLPClassifier((3,), initial_weights=weights)
+    model = MLPClassifier((3,), initial_weights=weights, dtype="float32")
     with pytest.raises(ValueError, match=message):
         model.fit(X, LABELS)
     assert not hasattr(model, "classes_")

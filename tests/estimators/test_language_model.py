@@ -531,7 +531,8 @@ def test_prompts_of_lists():
         assert trip(fitted).sample(prompt=[1], temperature=0)[0] == [1, "a", 2]
     found = fitted.sample(2, [[1], [2, "a"]], temperature=0)
     assert found.tolist() == [[1, "a", 2], [2, "a", 1]]
-    assert fitted.sample(prompt=np.array([2]), temperature=0)[0] == [2, "a", 1]
+    for prompt in (np.array([2]), torch.tensor([2]), pd.Series([2]), [np.array([2])]):
+        assert fitted.sample(prompt=prompt, temperature=0)[0] == [2, "a", 1]
     assert fitted.sample(temperature=0, max_length=1).shape == (1,)
     with pytest.raises(ValueError, match="prompt has tokens .* vocabulary: 3"):
         fitted.sample(prompt=[1, 3])
@@ -549,7 +550,9 @@ def test_words_are_joined():
     "params, message",
     [
         ({"prompt": "aQbW"}, "prompt has tokens .* vocabulary: 'Q', 'W'"),
-        ({"prompt": b"ab"}, "prompt must be a string"),
+        ({"prompt": b"ab"}, "prompt must hold strings, got bytes"),
+        ({"prompt": {"ab", "b"}, "n_samples": 2}, "prompt must be a list.* got set"),
+        ({"prompt": {"ab": 1}}, "prompt must be a list .*got dict"),
         ({"prompt": 3}, "prompt must be a string"),
         ({"prompt": ["a", "b"]}, "prompt has 2 prompts for n_samples=1"),
         ({"prompt": [3]}, "prompt"),
@@ -584,7 +587,8 @@ def test_unknown_tokens_are_not_proposed(fitted):
     "X, message",
     [
         ([b"ab"], "bytes"),
-        ([1.0, 2.0], "X"),
+        ([1.0, 2.0], "X must hold documents.* got float"),
+        ([[1.0, 2.0]], "X must hold documents.* got lists of float"),
         (["ab", ""], r"X.*1|1.*X"),
         (["ab", None], "X"),
         ([], "X"),

@@ -1,5 +1,6 @@
 """Seq2Seq: every kind of input and output, and scikit-learn's tools around it."""
 
+import copy
 import pickle
 import pickletools
 
@@ -10,10 +11,11 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.metrics import r2_score
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
+from sklearn.utils._param_validation import InvalidParameterError
 
 from skdeep import CNNClassifier, OptunaSearchCV, Seq2Seq
 from skdeep.callbacks import Checkpoint
@@ -156,6 +158,14 @@ def test_kinds_of_input(kind):
 
 
 @pytest.mark.parametrize("kind", OUTPUTS)
+def test_cross_validated_predictions(kind):
+    y, level = OUTPUTS[kind]
+    found = cross_val_predict(small(level=level, max_iter=1), ROWS, y, cv=2)
+    expected = small(level=level, max_iter=1).fit(ROWS[12:], y[12:]).predict(ROWS[:12])
+    assert same(found[:12], expected)
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
 def test_predict_gives_the_kind_of_y(kind):
     given = OUTPUTS[kind][0]
     model = fitted(y=kind)
@@ -168,7 +178,8 @@ def test_predict_gives_the_kind_of_y(kind):
         assert all(type(each) is list for each in y)
         assert {type(t) for each in y for t in each} <= {type(given[0][0])}
     elif kind.startswith("ragged"):
-        assert isinstance(y, list)
+        assert y.dtype == object
+        assert all(type(each) is np.ndarray for each in y)
         assert {each.ndim for each in y} == {given[0].ndim}
     else:
         assert y.shape == given.shape
@@ -330,6 +341,33 @@ def test_beam_width_beyond_the_vocabulary():
 def test_beam_width_needs_tokens():
     with pytest.raises(ValueError, match="beam_width=2"):
         fitted(y="series", beam_width=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("beam_width", 0), ("beam_width", "2"), ("max_length", 0), ("max_length", "b")],
+)
+def test_parameters_of_writing_are_checked_after_fit(name, value):
+    model = fitted().set_params(**{name: value})
+    with pytest.raises(InvalidParameterError, match=f"'{name}' parameter of Seq2Seq"):
+        model.predict(WORDS)
+
+
+def test_max_length_beyond_any_memory(of_dates):
+    model = copy.deepcopy(of_dates).set_params(max_length=10**30)
+    assert same(model.predict(DATES[:9]), of_dates.predict(DATES[:9]))
+
+
+def test_level_is_that_of_fit():
+    model = fitted("words", "words")
+    X = INPUTS["words"][0]
+    expected = model.predict(X)
+    assert same(model.set_params(level="char").predict(X), expected)
+    for again in (model.partial_fit, model.set_params(warm_start=True).fit):
+        with pytest.raises(ValueError, match=r"level=\('word', 'word'\), got .*'char'"):
+            again(X, OUTPUTS["words"][0])
+    model.set_params(warm_start=False).fit(X, UPPER)
+    assert " " in model.vocabulary_
 
 
 def test_max_length():

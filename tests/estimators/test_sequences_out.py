@@ -12,7 +12,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 
 from skdeep.encoding import Sequences, Table, TokenTable
-from skdeep.estimators._sequences_out import check_documents, check_seq2seq, is_text
+from skdeep.estimators._sequences_out import check_documents, check_seq2seq
 
 DTYPES = (np.float64, np.float32)
 ROWS = np.random.RandomState(0).normal(size=(2, 3))
@@ -68,8 +68,7 @@ def test_containers_of_text(make):
     assert y.values.tolist() == table.tokens
     assert {type(t) for tokens in table.tokens for t in tokens} == {str}
     assert (y.kind, schema.layout, schema.attributes()) == ("text", "text", {})
-    assert is_text(texts)
-    assert check_documents(texts, "char") == table.tokens
+    assert check_documents(texts, "char") == ("text", table.tokens)
 
 
 def holding_objects(rows):
@@ -100,7 +99,7 @@ def test_containers_of_lists(make, level):
     assert table.tokens == y.values.tolist() == TOKENS
     assert {type(t) for tokens in table.tokens for t in tokens} == {str}
     assert (y.kind, schema.layout) == ("lists", "lists")
-    assert not is_text(rows)
+    assert check_documents(rows, level).kind == "lists"
 
 
 @pytest.mark.parametrize(
@@ -119,7 +118,7 @@ def test_integers_are_tokens_if_asked(rows):
     assert table.tokens == y.values.tolist() == [[5, 3], [4, 0]]
     assert {type(t) for tokens in table.tokens for t in tokens} == {int}
     assert isinstance(check(rows, [1, 2]).table, Table)
-    assert check_documents(rows, "word") == table.tokens
+    assert check_documents(rows, "word").rows == table.tokens
 
 
 def test_strings_and_integers_may_both_be_tokens():
@@ -348,6 +347,7 @@ def test_no_lists_where_they_are_asked_for(X, message):
 
 
 NAMES = {"strings": TEXTS, "lists of tokens": TOKENS, "numbers": ROWS}
+IN_WORDS = {"numbers": r"an array of shape \(2, 3\) \(float64\)"}
 
 
 @pytest.mark.parametrize("before", NAMES)
@@ -357,7 +357,8 @@ def test_another_kind_of_x_than_in_fit(before, now):
     if before == now:
         assert check(NAMES[now], schema=schema).schema is schema
         return
-    match = f"X holds {now}, but Writer was fitted on {before}"
+    found = IN_WORDS.get(now, now)
+    match = f"X must hold {before}, as in the fit of Writer, got {found}"
     with pytest.raises(ValueError, match=match):
         check(NAMES[now], schema=schema)
 
@@ -405,12 +406,12 @@ def test_no_warning_of_one_number_a_row(y):
 
 
 def test_documents():
-    assert check_documents("ab", "char") == [["a", "b"]]
-    assert check_documents("a b.", "word") == [["a", "b", "."]]
-    assert check_documents(["a", ""], "char") == [["a"], []]
-    assert check_documents(TOKENS, "token") == TOKENS
-    assert check_documents([[60, 62], [60]], "token") == [[60, 62], [60]]
-    assert is_text("ab")
+    assert check_documents("ab", "char").rows == [["a", "b"]]
+    assert check_documents("a b.", "word").rows == [["a", "b", "."]]
+    assert check_documents(["a", ""], "char").rows == [["a"], []]
+    assert check_documents(TOKENS, "token").rows == TOKENS
+    assert check_documents([[60, 62], [60]], "token").rows == [[60, 62], [60]]
+    assert check_documents("ab", "char").kind == "text"
 
 
 @pytest.mark.parametrize(

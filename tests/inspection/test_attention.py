@@ -367,8 +367,8 @@ def test_estimators_without_attention():
         (3.5, TypeError, "x must be a single sequence: .* got 3.5"),
         (np.array("a"), TypeError, "x must be a single sequence"),
         (b"ab", TypeError, "^Invalid x: .*bytes"),
-        (["ab"], ValueError, "^Invalid x: .*fitted on strings"),
-        (NUMBERS[0], ValueError, "^Invalid x: .*fitted on strings"),
+        (["ab"], ValueError, "^Invalid x: X must hold strings, as in the fit"),
+        (NUMBERS[0], ValueError, "^Invalid x: X must hold strings, as in the fit"),
     ],
 )
 def test_bad_x(model, x, error, message):

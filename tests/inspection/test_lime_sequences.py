@@ -13,6 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 from skdeep import (
     LSTMClassifier,
     LSTMRegressor,
+    Seq2Seq,
 )
 from skdeep.inspection import lime_explain
 from skdeep.preprocessing import SlidingWindow
@@ -588,3 +589,10 @@ def test_invalid_steps(step, words):
 def test_step_of_an_estimator_with_one_prediction_per_row(regressor):
     with pytest.raises(ValueError, match="^step=1 is for forecasters and for networks"):
         explain(regressor(linear_model), X[:1], background=X, step=1)
+
+
+def test_written_sequences_are_no_numbers():
+    X = rng.normal(size=(8, 2))
+    model = Seq2Seq(4, max_iter=1, random_state=0).fit(X, ["ab", "b"] * 4)
+    with pytest.raises(TypeError, match="Seq2Seq predicts '.*', which is not"):
+        explain(model, X)

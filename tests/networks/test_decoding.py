@@ -120,6 +120,28 @@ def test_beam_of_one_is_greedy(cell, source):
     torch.testing.assert_close(beam.log_proba, one.log_proba)
 
 
+def test_beam_of_one_takes_the_steps_of_greedy(monkeypatch):
+    network, inputs, counts = lively(), draw_inputs(n_rows=8), []
+    step = network.step
+    monkeypatch.setattr(network, "step", lambda *args: counts.append(1) or step(*args))
+    greedy(network, inputs, 6)
+    n_steps = len(counts)
+    beam_search(network, inputs, 6, 1)
+    assert len(counts) == 2 * n_steps
+
+
+def test_max_length_takes_no_memory():
+    network = lively()
+    with torch.no_grad():
+        network.head.bias[END] += 100
+    for width in (1, 2):
+        assert beam_search(network, draw_inputs(), 10**15, width).ids.shape[1] == 1
+    network = make(target="numbers")
+    with torch.no_grad():
+        network.head.bias[-1] += 100
+    assert run_freely(network, draw_inputs(), 10**15).shape[1] == 1
+
+
 def test_beam_of_all_beginnings_is_exhaustive():
     network, inputs, n_steps = lively(), draw_inputs(), 4
     others = range(END + 1, N_OUT)

@@ -370,7 +370,7 @@ def _prediction(estimator, target, step: int | None) -> Output:
     """Return the output of a regressor."""
 
     def evaluate(X, **params):
-        predictions = np.asarray(estimator.predict(X, **params), dtype=np.float64)
+        predictions = _as_numbers(estimator.predict(X, **params), estimator)
         predictions = _select_step(predictions, step)
         outputs = predictions.reshape(len(predictions), -1)
         if target is None and outputs.shape[1] > 1:
@@ -389,6 +389,18 @@ def _prediction(estimator, target, step: int | None) -> Output:
         _check_position("target", target)
     name = "prediction" if target is None else f"prediction of target {target}"
     return Output(evaluate, [_add_step_to_name(name, step)], 0)
+
+
+def _as_numbers(predictions, estimator) -> np.ndarray:
+    """Return the predictions of a regressor as numbers."""
+    try:
+        return np.asarray(predictions, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"estimator={type(estimator).__name__} predicts {short(predictions[0])}, "
+            "which is not a number. Pass a function of X that returns the number to "
+            "explain, such as the log-probability of a prediction."
+        ) from error
 
 
 def _check_position(name: str, value) -> None:
