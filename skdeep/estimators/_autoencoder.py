@@ -33,6 +33,10 @@ class AutoEncoder(AutoEncoding):
     row from it. The codes are features for other estimators, and rows that cannot be
     reconstructed are outliers.
 
+    X holds a table, with categories and gaps, or images, signals or volumes in the
+    layouts of :class:`CNNClassifier`: arrays of three or more axes, flat rows with
+    ``image_shape``, or paths of files.
+
     Parameters
     ----------
     {code}

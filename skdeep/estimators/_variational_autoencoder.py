@@ -42,6 +42,10 @@ class VariationalAutoEncoder(AutoEncoding):
     for each code, and an encoder that of the codes of a row. The model samples rows,
     interpolates between rows, and rows with a low likelihood are outliers.
 
+    X holds a table, with categories and gaps, or images, signals or volumes in the
+    layouts of :class:`CNNClassifier`: arrays of three or more axes, flat rows with
+    ``image_shape``, or paths of files.
+
     Parameters
     ----------
     {code}
