@@ -463,6 +463,19 @@ def test_convolutions_learn_images():
     assert_allclose(error / images.var(), -model.score(images))
 
 
+def test_image_files(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    pixels = rng.integers(0, 256, (20, 7, 6, 3)).astype(np.uint8)
+    paths = [str(tmp_path / f"{i}.png") for i in range(20)]
+    for path, each in zip(paths, pixels, strict=True):
+        image.fromarray(each).save(path)
+    params = {**FEW, "filters": 4}
+    model = AutoEncoder(2, **params).fit(paths)
+    same = AutoEncoder(2, **params).fit(pixels)
+    assert_array_equal(model.reconstruct(paths), same.reconstruct(pixels))
+    assert_array_equal(model.score_samples(paths), same.score_samples(pixels))
+
+
 def test_images_without_convolutions_are_rows():
     X, _ = load_digits(return_X_y=True)
     X = X[:100]
