@@ -89,6 +89,17 @@ def mnist(epochs: int) -> None:
             max_iter=epochs,
             random_state=0,
         ),
+        "convolutions": AutoEncoder(
+            32,
+            hidden_layer_sizes=(256,),
+            filters=(16, 32),
+            image_shape=(28, 28),
+            scaling=None,
+            batch_size=64,
+            learning_rate_init=0.003,
+            max_iter=max(1, epochs // 3),
+            random_state=0,
+        ),
     }
     for name, model in models.items():
         start = time.process_time()
@@ -158,10 +169,10 @@ def outliers(n_seeds: int) -> None:
 
 def main() -> None:
     """Run the parts that are asked for."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[1])
     names = ["linear", "mnist", "outliers"]
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(names))
-    parser.add_argument("--epochs", type=int, default=20, help="of mnist")
+    parser.add_argument("--epochs", type=int, default=9, help="of mnist")
     parser.add_argument("--seeds", type=int, default=3, help="of outliers")
     arguments = parser.parse_args()
     wrong = set(arguments.parts) - set(names)
