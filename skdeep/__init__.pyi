@@ -15,6 +15,7 @@ from . import (
 from ._versions import __version__
 from .datasets import load_images, load_stock_prices, load_stock_trend
 from .estimators import (
+    AutoEncoder,
     CNNClassifier,
     CNNRegressor,
     CostSensitiveClassifier,
@@ -33,6 +34,7 @@ from .estimators import (
     ModuleRegressor,
     MonteCarlo,
     Seq2Seq,
+    VariationalAutoEncoder,
     check_equilibrium_model,
 )
 from .inspection import (
@@ -63,6 +65,7 @@ from .preprocessing import SequenceVectorizer, SlidingWindow, TrendFeatures
 __all__ = [
     "ActivationDisplay",
     "AttentionDisplay",
+    "AutoEncoder",
     "CNNClassifier",
     "CNNRegressor",
     "CostCurveDisplay",
@@ -94,6 +97,7 @@ __all__ = [
     "SequenceVectorizer",
     "SlidingWindow",
     "TrendFeatures",
+    "VariationalAutoEncoder",
     "__version__",
     "callbacks",
     "check_equilibrium_model",

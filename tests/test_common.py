@@ -16,6 +16,7 @@ from torch import nn
 
 import skdeep
 from skdeep import (
+    AutoEncoder,
     CNNClassifier,
     CNNRegressor,
     CostSensitiveClassifier,
@@ -35,6 +36,7 @@ from skdeep import (
     SequenceVectorizer,
     SlidingWindow,
     TrendFeatures,
+    VariationalAutoEncoder,
 )
 from skdeep.testing import parametrize_with_contract
 from tests.estimators.equilibrium_data import Linear
@@ -75,6 +77,8 @@ ESTIMATORS = [
     CNNClassifier(4, **IMAGES),
     CNNRegressor(16, **IMAGES | {"hidden_layer_sizes": 32}),
     Seq2Seq(4, learning_rate_init=0.05, max_iter=3),
+    AutoEncoder(2, hidden_layer_sizes=8, max_iter=5),
+    VariationalAutoEncoder(2, hidden_layer_sizes=8, max_iter=3),
     CostSensitiveClassifier(LINE, cv=2),
     DeepEnsembleClassifier(2, n_folds=2, max_iter=5),
     DeepEnsembleRegressor(2, n_folds=2, max_iter=10),
@@ -261,6 +265,9 @@ OF_CONTRACT = [
     EquilibriumNet(Linear(), (4,), n_paths=5, n_periods=2, max_iter=3),
     LanguageModel(4, max_iter=3),
     LanguageModel(4, level="char", cell="gru", dropout=0.2, batch_size=3, max_iter=3),
+    AutoEncoder(3, tied=True, noise=0.1, mask=0.1, sparsity=0.1, max_iter=3),
+    VariationalAutoEncoder(1, beta=2.0, early_stopping=True, dropout=0.1, max_iter=3),
+    AutoEncoder(1, solver="lbfgs", early_stopping=True, max_iter=10),
     MLPClassifier((8,), solver="lbfgs", max_iter=20),
     MLPClassifier((8,), early_stopping=True, dropout=0.2, batch_norm=True, **FAST),
     MLPRegressor("gaussian", (8,), scale_target=True, **FAST),

@@ -14,6 +14,7 @@ FIRST = [
     "plot_sums_as_text.py",
     "plot_pronunciation.py",
     "plot_next_word.py",
+    "plot_autoencoder_pca.py",
     "plot_forecast.py",
     "plot_similar_stocks.py",
     "plot_economy.py",

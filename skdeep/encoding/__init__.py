@@ -16,6 +16,7 @@ from skdeep.encoding._augmentation import (
     check_augment,
     tta_views,
 )
+from skdeep.encoding._columns import ColumnEncoder, PixelEncoder
 from skdeep.encoding._context import CONTEXTS, RowContext
 from skdeep.encoding._cost_table import (
     bayes_threshold,
@@ -74,6 +75,7 @@ from skdeep.encoding._sequences import (
     StepClassTargets,
     StepValueTargets,
 )
+from skdeep.encoding._table_format import TableFormat
 from skdeep.encoding._tabular import (
     Features,
     PeriodicFeatures,
@@ -116,6 +118,7 @@ __all__ = [
     "ArrayEncoder",
     "Arrays",
     "Augmentation",
+    "ColumnEncoder",
     "DenseRows",
     "DistributionTargets",
     "ErrorQuantiles",
@@ -133,6 +136,7 @@ __all__ = [
     "Origin",
     "PeriodicFeatures",
     "PiecewiseFeatures",
+    "PixelEncoder",
     "PlainFeatures",
     "RowContext",
     "SequenceEncoder",
@@ -144,6 +148,7 @@ __all__ = [
     "StepValueTargets",
     "Table",
     "TableEncoder",
+    "TableFormat",
     "TargetScale",
     "TimeAxis",
     "TokenEncoder",

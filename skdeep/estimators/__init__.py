@@ -1,5 +1,6 @@
 """Estimators with scikit-learn's API, and the base classes to write more of them."""
 
+from skdeep.estimators._autoencoder import AutoEncoder
 from skdeep.estimators._base import BaseNetwork
 from skdeep.estimators._classifier import ClassifierNetwork
 from skdeep.estimators._convolutional import CNNClassifier, CNNRegressor
@@ -18,8 +19,10 @@ from skdeep.estimators._recurrent import LSTMClassifier, LSTMRegressor
 from skdeep.estimators._regressor import RegressorNetwork
 from skdeep.estimators._seq2seq import Seq2Seq
 from skdeep.estimators._shocks import DiscreteShocks, GaussHermite, MonteCarlo
+from skdeep.estimators._variational_autoencoder import VariationalAutoEncoder
 
 __all__ = [
+    "AutoEncoder",
     "BaseNetwork",
     "CNNClassifier",
     "CNNRegressor",
@@ -41,5 +44,6 @@ __all__ = [
     "MonteCarlo",
     "RegressorNetwork",
     "Seq2Seq",
+    "VariationalAutoEncoder",
     "check_equilibrium_model",
 ]

@@ -27,7 +27,7 @@ from skdeep.estimators._options import check_training_options
 from skdeep.estimators._plan import Plan, Sample
 from skdeep.estimators._seeds import make_rng, peek_seed
 from skdeep.estimators._validation import check_training_weight, check_validation_pair
-from skdeep.networks import Dropout
+from skdeep.networks import RandomLayer
 from skdeep.training import (
     DenseLearner,
     Learner,
@@ -48,7 +48,9 @@ _NOT_FOR_LBFGS = (
     "batch_size",
     "dropout",
     "learning_rate_init",
+    "mask",
     "max_grad_norm",
+    "noise",
     "scheduled_sampling",
 )
 
@@ -390,7 +392,7 @@ class BaseNetwork(
         # skdeep's own dropout does not touch torch's global generator.
         generator = torch.Generator(device=device).manual_seed(seed)
         for module in network.modules():
-            if isinstance(module, Dropout):
+            if isinstance(module, RandomLayer):
                 module.generator = generator
 
         targets, loss = plan.targets, plan.loss

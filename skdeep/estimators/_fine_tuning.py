@@ -1,4 +1,4 @@
-"""Recurrent networks that start from a language model."""
+"""Networks that start from one that was trained without labels."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
+from skdeep.encoding import ColumnEncoder, PixelEncoder
+from skdeep.estimators._mlp import MLPClassifier, MLPRegressor
 from skdeep.estimators._recurrent import LSTMClassifier, LSTMRegressor
 from skdeep.estimators._sequences_out import check_documents
 from skdeep.estimators._trained import TrainedNetwork
@@ -105,4 +107,77 @@ def _check_can_start(estimator) -> None:
         raise ValueError(
             "estimator has return_sequences=True, but the end token comes before each "
             "document as a step without a target. Set return_sequences=False."
+        )
+
+
+def fine_tuned_dense(estimator, trained: TrainedNetwork, inputs):
+    """Return a dense estimator that starts from the encoder of an autoencoder.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        Cloned.
+    trained : TrainedNetwork
+        An ``AutoEncoderNetwork``.
+    inputs : ColumnEncoder or PixelEncoder
+        Scales what it reads.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the estimator cannot start from such a network.
+    """
+    sizes = trained.config["hidden_layer_sizes"]
+    _check_dense(estimator, inputs, sizes)
+    weights = {}
+    for i in range(len(sizes)):
+        for part in ("weight", "bias"):
+            array = trained.arrays[f"encoder.layers.{i}.{part}"]
+            weights[f"layers.{i}.{part}"] = array.copy()
+    _read_unscaled(weights, inputs)
+    return clone(estimator).set_params(
+        hidden_layer_sizes=tuple(sizes),
+        activation=trained.config["activation"],
+        initial_weights=weights,
+    )
+
+
+def _read_unscaled(weights: dict[str, np.ndarray], inputs: ColumnEncoder) -> None:
+    """Change the first layer such that it reads the columns without scaling."""
+    n = inputs.n_numbers_
+    weight = weights["layers.0.weight"].astype(np.float64)
+    # A column without values is the same number, 0, in all rows.
+    mean = np.nan_to_num(inputs.mean_)
+    weight[:, :n] /= inputs.scale_
+    bias = weights["layers.0.bias"] - weight[:, :n] @ mean
+    weights["layers.0.weight"], weights["layers.0.bias"] = weight, bias
+
+
+def _check_dense(estimator, inputs, sizes: list[int]) -> None:
+    """Raise if an estimator cannot start from the weights of an autoencoder."""
+    if isinstance(estimator, type) or not isinstance(
+        estimator, (MLPClassifier, MLPRegressor)
+    ):
+        raise TypeError(
+            f"estimator must be an MLPClassifier or an MLPRegressor, got {estimator!r}."
+        )
+    if isinstance(inputs, PixelEncoder):
+        raise ValueError(
+            "fine_tune needs an autoencoder of tables, but this one reads images."
+        )
+    if not sizes:
+        raise ValueError(
+            "fine_tune needs hidden layers, but the autoencoder has "
+            "hidden_layer_sizes=()."
+        )
+    if inputs.known_:
+        raise ValueError(
+            "fine_tune needs numeric columns: an MLP embeds categories, the "
+            "autoencoder does not. Encode them before, for example with OneHotEncoder "
+            "in a Pipeline."
+        )
+    if estimator.batch_norm:
+        raise ValueError(
+            "estimator has batch_norm=True, but the encoder has no normalization. Set "
+            "batch_norm=False."
         )

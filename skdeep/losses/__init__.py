@@ -1,6 +1,11 @@
 """Losses, and how to turn raw scores into predictions."""
 
 from skdeep.losses._base import CallableLoss, Loss, StepLoss
+from skdeep.losses._reconstruction import (
+    ImageLoss,
+    TableLoss,
+    gaussian_divergence,
+)
 from skdeep.losses._sequences import NumberLoss, TokenLoss
 from skdeep.losses._table import (
     BINARY_LOSSES,
@@ -14,9 +19,12 @@ __all__ = [
     "MULTICLASS_LOSSES",
     "REGRESSION_LOSSES",
     "CallableLoss",
+    "ImageLoss",
     "Loss",
     "NumberLoss",
     "StepLoss",
+    "TableLoss",
     "TokenLoss",
+    "gaussian_divergence",
     "make_loss",
 ]

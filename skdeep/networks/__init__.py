@@ -1,6 +1,7 @@
 """Networks: torch modules that turn inputs into raw scores."""
 
 from skdeep.networks._activations import ACTIVATIONS
+from skdeep.networks._autoencoder import AutoEncoderNetwork, fixed_draws
 from skdeep.networks._convolutional import (
     CONVOLUTIONAL_ARCHITECTURES,
     ConvolutionalNetwork,
@@ -11,7 +12,7 @@ from skdeep.networks._decoding import (
     greedy,
     run_freely,
 )
-from skdeep.networks._dense import DenseNetwork, Dropout
+from skdeep.networks._dense import DenseNetwork, Dropout, RandomLayer
 from skdeep.networks._equilibrium import PolicyNetwork
 from skdeep.networks._forecasting import SegmentNetwork
 from skdeep.networks._initialization import WEIGHT_INITS
@@ -25,6 +26,7 @@ __all__ = [
     "CELLS",
     "CONVOLUTIONAL_ARCHITECTURES",
     "WEIGHT_INITS",
+    "AutoEncoderNetwork",
     "AveragedViews",
     "BackboneNetwork",
     "ConvolutionalNetwork",
@@ -33,11 +35,13 @@ __all__ = [
     "LanguageNetwork",
     "LayerValues",
     "PolicyNetwork",
+    "RandomLayer",
     "RecurrentNetwork",
     "SegmentNetwork",
     "Seq2SeqNetwork",
     "attention_weights",
     "beam_search",
+    "fixed_draws",
     "greedy",
     "run_freely",
 ]

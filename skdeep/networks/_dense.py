@@ -32,7 +32,13 @@ def embedding_dim(n_codes: int) -> int:
 _FEW_VALUES = 2**16
 
 
-class Dropout(nn.Module):
+class RandomLayer(nn.Module):
+    """A layer that draws from ``generator``, which training sets."""
+
+    generator: torch.Generator | None = None
+
+
+class Dropout(RandomLayer):
     """Dropout that draws its masks from ``generator``, which training sets.
 
     Kept values are scaled by 1 / (1 - p) in training, and values are not changed in
@@ -42,7 +48,6 @@ class Dropout(nn.Module):
     def __init__(self, p: float):
         super().__init__()
         self.p = p
-        self.generator: torch.Generator | None = None
 
     def mask(self, like: Tensor) -> Tensor:
         """Draw the factors, 0 or 1 / (1 - p), in the shape of ``like``."""

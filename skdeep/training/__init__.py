@@ -14,7 +14,8 @@ It has four main classes.
     ``Supervised(loss)`` compares a network's outputs with targets; ``Mixup(loss)`` does
     so for mixtures of two rows, and ``SequenceObjective(loss)`` for sequences that a
     network generates step by step, from a ``SequenceSource``. ``NextToken`` carries the
-    state of a network from batch to batch.
+    state of a network from batch to batch. ``Reconstruction`` and ``EvidenceBound``
+    compare the inputs with what an autoencoder makes of them.
 ``Learner``
     One module, one objective, one optimizer. ``step(batch)`` computes the gradient,
     adds the L2 penalty, clips and updates. ``DenseLearner`` does the same for a plain
@@ -54,6 +55,11 @@ from skdeep.training._module_state import ModuleState
 from skdeep.training._net import make_net
 from skdeep.training._objectives import Mixup, Objective, Supervised
 from skdeep.training._optimizers import STOCHASTIC_SOLVERS
+from skdeep.training._reconstruction import (
+    EvidenceBound,
+    Reconstruction,
+    row_losses,
+)
 from skdeep.training._schedules import LEARNING_RATES
 from skdeep.training._sequences import SequenceObjective, SequenceSource
 from skdeep.training._streams import (
@@ -72,11 +78,13 @@ __all__ = [
     "Checkpoint",
     "DenseLearner",
     "Documents",
+    "EvidenceBound",
     "Learner",
     "Mixup",
     "ModuleState",
     "NextToken",
     "Objective",
+    "Reconstruction",
     "RowSource",
     "SequenceObjective",
     "SequenceSource",
@@ -95,6 +103,7 @@ __all__ = [
     "memory_errors",
     "raw_scores",
     "resolve_device",
+    "row_losses",
     "seeded_generators",
     "stable_repr",
     "threads_for",

@@ -12,6 +12,7 @@ from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
 
 from skdeep import (
+    AutoEncoder,
     CNNClassifier,
     CNNRegressor,
     DiscreteShocks,
@@ -22,6 +23,7 @@ from skdeep import (
     MLPClassifier,
     MonteCarlo,
     Seq2Seq,
+    VariationalAutoEncoder,
 )
 from skdeep.training import STOCHASTIC_SOLVERS
 from tests.estimators.equilibrium_data import Linear
@@ -185,6 +187,27 @@ def test_sequences_of_different_lengths(kind, network):
     assert on_cuda.score(X, y) == pytest.approx(on_cpu.score(X, y), abs=0.02)
     listed = [row[:length] for row, length in zip(X, LENGTHS, strict=True)]
     np.testing.assert_allclose(output(on_cuda, listed), output(on_cuda, X), atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [AutoEncoder, VariationalAutoEncoder])
+@pytest.mark.parametrize("kind", ["table", "gaps", "images"])
+def test_autoencoders(make, kind):
+    X = np.random.default_rng(0).normal(size=(60, 6, 5)).astype("float32")
+    if kind != "images":
+        X = X[:, 0]
+    if kind == "gaps":
+        X[::3, 1] = np.nan
+    # Draws of training differ from device to device.
+    params = dict(max_iter=3, learning_rate_init=1e-6, random_state=0)
+    on_cpu = make(2, device="cpu", **params).fit(X)
+    on_cuda = make(2, device="cuda", **params).fit(X, X_val=X[:20])
+    for method in ("transform", "reconstruct", "score_samples"):
+        found, expected = (getattr(m, method)(X) for m in (on_cuda, on_cpu))
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+    noisy = make(2, device="cuda", noise=0.5, mask=0.2, dropout=0.1, **params).fit(X)
+    assert np.isfinite(noisy.decision_function(X)).all()
+    if make is VariationalAutoEncoder:
+        assert on_cuda.sample(3, random_state=0).shape == (3, *X.shape[1:])
 
 
 TEXTS = ["".join(np.random.default_rng(i).choice([*"abc"], 20 + i)) for i in range(9)]

@@ -194,6 +194,13 @@ SOLVED = {
     "n_periods": Arg("parameter", 3),
     "n_paths": Arg("parameter", 2),
 }
+UNLABELLED = {
+    "X": Arg("table", X),
+    "X_val": Arg("table", X[:4]),
+    "start": Arg("table", X[:1]),
+    "end": Arg("table", X[1:2]),
+    "estimator": Arg("parameter", skdeep.MLPClassifier()),
+}
 COSTS = {
     "fp_cost": Arg("column", WEIGHTS),
     "fn_cost": Arg("column", WEIGHTS[::-1]),
@@ -468,6 +475,13 @@ SUBJECTS = [
     estimator("Seq2Seq", WRITTEN, QUICK | {"hidden_size": 2}, weight=5),
     estimator("LanguageModel", READ, QUICK | {"hidden_size": 2}, weight=5),
     estimator("EquilibriumNet", SOLVED, SMALL_ECONOMY, weight=5),
+    estimator("AutoEncoder", UNLABELLED, TWO_UNITS | {"code_size": 2}, weight=5),
+    estimator(
+        "VariationalAutoEncoder",
+        UNLABELLED,
+        TWO_UNITS | {"code_size": 2, "filters": 2},
+        weight=5,
+    ),
     estimator("LSTMForecaster", FORECAST, _SERIES, weight=5),
     estimator("DeepEnsembleClassifier", CLASSIFIED, _ENSEMBLE),
     estimator("DeepEnsembleRegressor", REGRESSED, _ENSEMBLE),

@@ -1,0 +1,206 @@
+"""Tables and images as tensors that a network reads and reconstructs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from skdeep.encoding._images import ImageEncoder, ImageLayout, ImageRows, Images
+from skdeep.encoding._inputs import InputEncoder, Table
+from skdeep.encoding._rows import DenseRows, as_tensor
+from skdeep.encoding._table_format import TableFormat, cast_numbers
+
+# Rounding gives constant columns a spread of about this share of their values.
+_TINY = 1e-7
+
+
+class ColumnEncoder:
+    """Turns checked columns into numbers, NaN where missing, and codes of categories.
+
+    A column without any value in the training rows carries no information: its values
+    in later rows are treated as missing, and it is decoded as missing.
+
+    Parameters
+    ----------
+    layout : TableFormat
+        The format of the table.
+    scaling : {"standard"} or None
+        Whether the numbers of each column are divided by its standard deviation over
+        the training rows. The mean is subtracted in any case.
+
+    Attributes
+    ----------
+    mean_, scale_ : ndarray of shape (n_numbers,)
+        Subtracted from the numbers, which are then divided by the scale.
+    indicated_ : ndarray of int
+        Positions of the numeric columns with gaps in the training rows.
+    known_ : list of ndarray
+        The categories of each categorical column.
+    """
+
+    def __init__(self, layout: TableFormat, scaling: str | None):
+        self.layout = layout
+        self.scaling = scaling
+
+    def fit(self, table: Table) -> ColumnEncoder:
+        """Learn from training rows."""
+        numbers = table.numeric
+        is_missing = np.isnan(numbers)
+        self.indicated_ = np.flatnonzero(is_missing.any(0) & ~is_missing.all(0))
+        mean, spread = _moments(numbers, is_missing)
+        self.mean_, self.scale_ = mean, spread
+        if self.scaling is None:
+            # Numbers are centered still: gaps are read as 0, which must be the mean.
+            self.scale_ = np.ones_like(spread)
+        self._categories = None
+        if table.categories is not None:
+            no_numbers = Table(numbers[:, :0], table.categories)
+            self._categories = InputEncoder().fit(no_numbers)
+        return self
+
+    @property
+    def n_numbers_(self) -> int:
+        """Number of numeric columns."""
+        return len(self.mean_)
+
+    @property
+    def n_inputs_(self) -> int:
+        """Number of numeric columns, by the name that other encoders use."""
+        return self.n_numbers_
+
+    @property
+    def known_(self) -> list[np.ndarray]:
+        """The categories of each categorical column."""
+        encoder: Any = self._categories
+        return [] if encoder is None else encoder.known_
+
+    def network_sizes(self) -> dict[str, Any]:
+        """Return what a network has to know of the columns."""
+        return {
+            "n_numbers": self.n_numbers_,
+            "n_known": [len(known) for known in self.known_],
+            "indicated": self.indicated_.tolist(),
+        }
+
+    def encode(self, table: Table, dtype: torch.dtype, device: torch.device):
+        """Return the rows as tensors of the given type on the given device."""
+        with np.errstate(over="ignore"):
+            numbers = ((table.numeric - self.mean_) / self.scale_).astype(
+                table.dtype, copy=False
+            )
+        tensor = as_tensor(numbers).to(device, dtype)
+        if self._categories is None:
+            return DenseRows(tensor)
+        no_numbers = Table(table.numeric[:, :0], table.categories)
+        _, codes = self._categories.encode(no_numbers, dtype, device).tensors
+        return DenseRows(tensor, codes)
+
+    def restore(
+        self,
+        values: np.ndarray,
+        chosen: list[np.ndarray],
+        dtype: Any,
+        index: Any = None,
+    ):
+        """Return a table like that of the training rows.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_samples, n_values)
+            Scaled numbers; columns after them are ignored.
+        chosen : list of ndarray of int of shape (n_samples,)
+            For each categorical column, positions in its ``known_`` categories. A
+            column without any is missing.
+        dtype : dtype
+            Type of the floats of an array.
+        index : pandas.Index, optional
+            Index of a data frame of pandas.
+        """
+        numbers = values[:, : self.n_numbers_] * self.scale_ + self.mean_
+        if self.layout.backend is None:
+            numbers = numbers.astype(dtype)
+        columns = [
+            known[codes] if len(known) else np.full(len(codes), None)
+            for known, codes in zip(self.known_, chosen, strict=True)
+        ]
+        return self.layout.restore(numbers, columns, index)
+
+    def log_volume(self, rows: DenseRows) -> np.ndarray:
+        """Return the logarithms of the units of the observed numbers of each row.
+
+        They are subtracted from log-densities of scaled rows to get those of rows in
+        the unit of X.
+        """
+        is_observed = ~rows.tensors[0].isnan().cpu().numpy()
+        return is_observed @ np.log(self.scale_)
+
+
+def _moments(
+    numbers: np.ndarray, is_missing: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and spread of each column; the spread of a constant one is 1.
+
+    The mean of a column without values is NaN.
+    """
+    filled = np.where(is_missing, 0.0, numbers).astype(np.float64, copy=False)
+    counts = (~is_missing).sum(0)
+    largest = np.abs(filled).max(axis=0, initial=0)
+    largest = np.where(largest > 0, largest, 1.0)
+    filled = filled / largest  # sums of large numbers would overflow
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = filled.sum(0) / counts
+        deviations = np.where(is_missing, 0.0, filled - mean)
+        spread = np.sqrt(np.square(deviations).sum(0) / counts)
+    # Relative to the largest value, which is 1 here.
+    tiny = _TINY if numbers.dtype == np.float32 else _TINY**2
+    spread = np.where(spread > tiny, spread * largest, 1.0)
+    return mean * largest, spread
+
+
+class PixelEncoder(ImageEncoder):
+    """Turns images into scaled tensors, and reconstructions into images.
+
+    Parameters
+    ----------
+    layout : ImageLayout
+        The layout of the images.
+    scaling : {"standard"} or None
+        Whether each channel is standardized by its mean and standard deviation.
+    """
+
+    #: There are no categories.
+    known_: tuple = ()
+
+    def __init__(self, layout: ImageLayout, scaling: str | None):
+        super().__init__(layout, None if scaling is None else "channel")
+
+    def fit(self, table: Images) -> PixelEncoder:
+        """Learn the scaling from training rows."""
+        super().fit(table)
+        self.learn_scale(table, None)
+        pixels = table.pixels
+        self.dtype_ = getattr(pixels, "dtype", np.dtype(np.uint8)).str
+        return self
+
+    def network_sizes(self) -> dict[str, Any]:
+        """Return what a network has to know of the images."""
+        return {"shape": self.layout.shape}
+
+    def decode(self, values: np.ndarray) -> np.ndarray:
+        """Return images as in X: (n, channels, *sizes) -> (n, ...)."""
+        shape = (1, -1, *[1] * (values.ndim - 2))
+        images = (values - self.offset_.reshape(shape)) / self.factor_.reshape(shape)
+        if self.layout.channel_axis is None:
+            images = images[:, 0]
+        elif self.layout.channel_axis == -1:
+            images = np.moveaxis(images, 1, -1)
+        if self.layout.is_flat:
+            images = images.reshape(len(images), -1)
+        return cast_numbers(images, np.dtype(self.dtype_))
+
+    def log_volume(self, rows: ImageRows) -> np.ndarray:
+        """Return the logarithms of the unit of the values, for each image."""
+        n_positions = self.layout.n_values / self.layout.shape[0]
+        return np.full(len(rows), -n_positions * np.log(self.factor_).sum())

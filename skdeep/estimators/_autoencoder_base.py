@@ -1,0 +1,544 @@
+"""What autoencoders have in common: codes, reconstructions and outliers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import loguniform
+from sklearn.base import (
+    ClassNamePrefixFeaturesOutMixin,
+    OutlierMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.utils import check_array
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from skdeep._messages import first_line
+from skdeep.encoding import (
+    ColumnEncoder,
+    DenseRows,
+    ImageLayout,
+    Images,
+    PixelEncoder,
+    TableFormat,
+    as_tensor,
+    is_paths,
+    naming,
+    tensor_to_numpy,
+)
+from skdeep.estimators._base import BaseNetwork, is_stochastic, too_large
+from skdeep.estimators._calls import explaining_arguments
+from skdeep.estimators._convolutional import _sizes as filter_sizes
+from skdeep.estimators._images import check_images, check_shape_parameters
+from skdeep.estimators._mlp import _layer_sizes
+from skdeep.estimators._plan import Sample
+from skdeep.estimators._validation import Checked, check_inputs
+from skdeep.losses import ImageLoss, TableLoss
+from skdeep.networks import AutoEncoderNetwork
+from skdeep.training import RowSource, hidden_values, memory_errors, resolve_device
+
+_LARGEST_BATCH = 256
+
+
+class _NoTargets:
+    """Stands for the targets of other networks: the rows are their own targets."""
+
+    inputs: Any = None
+
+    def encode(self, y):
+        """Return y, which is empty."""
+        return y
+
+
+class AutoEncoding(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin, BaseNetwork
+):
+    """Encodes rows as short codes, and finds those that it cannot reconstruct."""
+
+    #: It is not a parameter.
+    loss = "squared_error"
+
+    # -- the network -------------------------------------------------------------------
+
+    def _network_config(self, plan):
+        sizes = plan.inputs.network_sizes()
+        if "shape" in sizes:
+            sizes["filters"] = filter_sizes(self.filters, "filters")
+        return sizes | {
+            "code_size": int(self.code_size),
+            "hidden_layer_sizes": _layer_sizes(self.hidden_layer_sizes),
+            "activation": self.activation,
+            "dropout": float(self.dropout),
+            "noise": float(self.noise),
+            "mask": float(self.mask),
+        }
+
+    def _build(self, config, seed=0):
+        try:
+            return AutoEncoderNetwork(**config)
+        except (RuntimeError, TypeError, OverflowError) as error:
+            # The sizes are valid, so memory is short; torch raises a TypeError for
+            # sizes beyond 64 bits.
+            raise MemoryError(
+                f"Not enough memory for hidden_layer_sizes="
+                f"{config['hidden_layer_sizes']} and code_size={config['code_size']}: "
+                f"{first_line(error)}"
+            ) from error
+
+    def _initialize(self, network, rng):
+        network.initialize(rng)
+
+    def _work(self, network, batch_size):
+        return batch_size * network.work_per_row
+
+    def _search_space(self):
+        return {
+            "code_size": [2, 4, 8, 16, 32],
+            "hidden_layer_sizes": [(), (32,), (64,), (128,), (128, 64)],
+            "activation": ["relu", "silu", "tanh"],
+            "learning_rate_init": loguniform(1e-3, 3e-2),
+            "noise": [0.0, 0.1, 0.3],
+            "mask": [0.0, 0.1, 0.3],
+            "dropout": [0.0, 0.1, 0.2],
+        }
+
+    def _auto_batch_size(self, n_samples):
+        # Few rows need small batches, or an epoch would have few steps.
+        return min(n_samples, max(16, min(_LARGEST_BATCH, n_samples // 40)))
+
+    # -- training ----------------------------------------------------------------------
+
+    def _check(self, X, y="no_validation", *, dtype, schema=None):
+        if self._holds_images(X, schema):
+            # Of integers, such as pixels, the first type is that of the computation.
+            dtype = sorted(dtype, key=lambda each: np.dtype(each).itemsize)
+            table, _, found = check_images(self, X, dtype=dtype, schema=schema)
+            return Checked(table, np.empty((len(table), 0)), found)
+        table, _, found = check_inputs(
+            self, X, "no_validation", dtype=dtype, schema=schema
+        )
+        if schema is None:
+            given = tensor_to_numpy(X, "X")
+            layout = TableFormat.of(given, found.n_features, found.categorical)
+            found = replace(found, layout=layout)
+        return Checked(table, np.empty((len(table), 0)), found)
+
+    def _holds_images(self, X, schema) -> bool:
+        """Return whether X holds images rather than rows of a table."""
+        if schema is not None:
+            return isinstance(schema.layout, ImageLayout)
+        if self.image_shape is not None or is_paths(X) is not None:
+            return True
+        shape = np.shape(X) if isinstance(X, list) else getattr(X, "shape", ())
+        return len(shape) > 2
+
+    def _check_options(self, incremental):
+        super()._check_options(incremental)
+        check_shape_parameters(self)
+
+    def _float_type(self, X, table):
+        if isinstance(table, Images) and table.layout.files is not None:
+            return table.dtype.name
+        return super()._float_type(X, table)
+
+    def _has_validation_rows(self, X, y, X_val, y_val):
+        return super()._has_validation_rows(X, y, X_val, X_val)
+
+    def _validation_sample(self, X_val, y_val, plan, dtype):
+        try:
+            table, none, _ = self._check(X_val, None, dtype=dtype, schema=plan.schema)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"X_val does not fit: {error}") from error
+        return Sample(table, none)
+
+    def _make_targets(self, y, classes):
+        return _NoTargets()
+
+    def _known_targets(self, y):
+        return self._targets
+
+    def _make_inputs(self, schema):
+        is_image = isinstance(schema.layout, ImageLayout)
+        kind: Any = PixelEncoder if is_image else ColumnEncoder
+        made = kind(schema.layout, self.scaling)
+        return made
+
+    def _make_loss(self, targets):
+        sizes = targets.inputs.network_sizes()
+        if "shape" in sizes:
+            return ImageLoss(sizes["shape"][0])
+        return TableLoss(sizes["n_numbers"], sizes["n_known"])
+
+    def _n_scores(self, targets, loss):
+        return loss.n_scores
+
+    def _decode(self, targets, loss, raw):
+        return raw
+
+    def _plan_network(self, plan, sample, first):
+        if first:
+            plan.inputs = self._make_inputs(plan.schema).fit(sample.table)
+            plan.targets.inputs = plan.inputs
+            _check_some_value(plan.inputs)
+        else:
+            plan.inputs = self._inputs
+        plan.loss = self._make_loss(plan.targets)
+        plan.n_scores = plan.loss.n_scores
+        plan.config = self._network_config(plan)
+        plan.dtype = getattr(torch, sample.table.dtype.name)
+
+    def _source(self, plan, sample, dtype, device):
+        return RowSource(plan.inputs.encode(sample.table, dtype, device), None)
+
+    def _task(self, plan, *arguments):
+        task = super()._task(plan, *arguments)
+        task.score = None  # the score of an epoch is minus its loss
+        return task
+
+    def _fitted_attributes(self, task, plan, *, is_final):
+        attributes = super()._fitted_attributes(task, plan, is_final=is_final)
+        return attributes | {"offset_": self._find_offset(task, plan)}
+
+    def _find_offset(self, task, plan) -> float:
+        """Return the score below which rows are outliers."""
+        network = task.learner.module
+        was_training = network.training
+        network.eval()
+        sources = [source for source in (task.train, task.valid) if source is not None]
+        scores = [
+            self._row_scores(network, source.rows, plan.loss, plan.inputs)
+            for source in sources
+        ]
+        network.train(was_training)
+        return _threshold(np.concatenate(scores), self.contamination)
+
+    @explaining_arguments
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, X_val=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Training rows. Entries may be missing (NaN or None).
+        y : Ignored
+            Not used, present for API consistency.
+        X_val : array-like or data frame of shape (n_samples_val, n_features), \
+default=None
+            Validation rows, whose loss is computed after every epoch. With
+            ``early_stopping`` they replace the training rows that would be set aside.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X is not valid, or training diverges.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skdeep import AutoEncoder
+        >>> X, _ = load_iris(return_X_y=True)
+        >>> AutoEncoder(2, max_iter=2, random_state=0).fit(X).transform(X).shape
+        (150, 2)
+        """
+        return self._fit(X, None, None, X_val)
+
+    @available_if(is_stochastic)
+    @explaining_arguments
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None):
+        """Train for one epoch on these rows.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Training rows. The first call learns scales and categories; a category that
+            is new in later calls is unknown.
+        y : Ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator. ``offset_`` is that of these rows.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skdeep import AutoEncoder
+        >>> X, _ = load_iris(return_X_y=True)
+        >>> model = AutoEncoder(2, random_state=0)
+        >>> for rows in (X[::2], X[1::2]):
+        ...     model = model.partial_fit(rows)
+        >>> model.t_
+        150
+        """
+        return self._fit(X, None, incremental=True)
+
+    # -- codes -------------------------------------------------------------------------
+
+    @explaining_arguments
+    def transform(self, X):
+        """Return the codes of rows.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, code_size)
+            The codes.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skdeep import AutoEncoder
+        >>> X, _ = load_iris(return_X_y=True)
+        >>> model = AutoEncoder(2, max_iter=2, random_state=0).fit(X)
+        >>> model.transform(X[:3]).shape
+        (3, 2)
+        """
+        check_is_fitted(self)
+        return self._hidden_values(self._checked_rows(X), "encode")
+
+    @property
+    def _n_features_out(self) -> int:
+        return self._trained.config["code_size"]
+
+    @explaining_arguments
+    def inverse_transform(self, X):
+        """Return the rows that codes are decoded to.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, code_size)
+            Codes.
+
+        Returns
+        -------
+        rows : ndarray or data frame of shape (n_samples, n_features)
+            Rows in the format of the training rows: a data frame with their columns and
+            types if that is what they were. Numbers are whole where they had integers;
+            categories are the most probable ones.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from skdeep import AutoEncoder
+        >>> X = pd.DataFrame({"age": [20, 70] * 30, "job": ["none", "many"] * 30})
+        >>> X = X.astype({"job": "category"})
+        >>> model = AutoEncoder(1, random_state=0).fit(X)
+        >>> model.inverse_transform(model.transform(X[:2]))
+           age   job
+        0   20  none
+        1   70  many
+        """
+        check_is_fitted(self)
+        raw = self._decoded(self._checked_codes(X))
+        if not raw.isfinite().all():
+            raise ValueError(
+                "The network returns non-finite numbers for these codes. The largest "
+                f"value of X is {np.abs(np.asarray(X)).max():.3g}."
+            )
+        return self._as_rows(raw)
+
+    def _checked_codes(self, X) -> np.ndarray:
+        with naming("X"):
+            codes = check_array(
+                tensor_to_numpy(X, "X"), dtype=[np.float64, np.float32], input_name="X"
+            )
+        if codes.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"X must hold codes of code_size={self._n_features_out} values, got "
+                f"{codes.shape[1]} columns."
+            )
+        return codes
+
+    def _decoded(self, codes: np.ndarray) -> torch.Tensor:
+        """Return the raw scores of codes, on the CPU."""
+        device = resolve_device(self.device, fall_back=True)
+        tensor = as_tensor(codes).to(device, self._trained.dtype)
+        with memory_errors():
+            return hidden_values(self.module_, DenseRows(tensor), "decode").cpu()
+
+    @explaining_arguments
+    def reconstruct(self, X):
+        """Encode rows and decode them again.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        rows : ndarray or data frame of shape (n_samples, n_features)
+            The reconstructed rows, as ``inverse_transform`` returns them. Missing
+            entries are filled in.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skdeep import AutoEncoder
+        >>> X = np.outer(np.arange(50), [1, 2, 3])
+        >>> model = AutoEncoder(1, mask=0.3, max_iter=2, random_state=0).fit(X)
+        >>> model.reconstruct([[10.0, np.nan, 30.0]]).shape
+        (1, 3)
+        """
+        check_is_fitted(self)
+        raw = self._scores_of(self._checked_rows(X))
+        return self._as_rows(raw, getattr(X, "index", None))
+
+    def _as_rows(self, raw: torch.Tensor, index=None):
+        """Return rows in the format of the training rows from raw scores."""
+        chosen = [part.argmax(1).numpy() for part in self._category_scores(raw)]
+        return self._restored(raw, chosen, index)
+
+    def _restored(self, raw: torch.Tensor, chosen: list[np.ndarray], index=None):
+        """Return rows from raw scores and the codes of categories of each column."""
+        values = raw.double().numpy()
+        if isinstance(self._inputs, PixelEncoder):
+            images = self._inputs.decode(values)
+            return images.astype(self._dtype) if images.dtype.kind == "f" else images
+        return self._inputs.restore(values, chosen, self._dtype, index)
+
+    def _category_scores(self, raw: torch.Tensor) -> list[torch.Tensor]:
+        """Return the scores of the categories of each categorical column."""
+        sizes = [len(known) for known in self._inputs.known_]
+        if not sizes:
+            return []
+        parts = raw[:, self._inputs.n_numbers_ :].split(sizes, 1)
+        # A column without categories has no best one.
+        return [part if part.shape[1] else raw.new_zeros(len(raw), 1) for part in parts]
+
+    # -- outliers ----------------------------------------------------------------------
+
+    def _row_scores(self, network, rows, loss, inputs) -> np.ndarray:
+        """Return the scores of encoded rows, (n_samples,)."""
+        raise NotImplementedError
+
+    def _scored_rows(self, X) -> np.ndarray:
+        """Return the scores of rows of the user."""
+        check_is_fitted(self)
+        table = self._checked_rows(X)
+        with memory_errors():
+            module, rows = self._encoded(table)
+            scores = self._row_scores(module, rows, self._loss, self._inputs)
+        if not np.isfinite(scores).all():
+            raise ValueError(too_large(table))
+        return scores.astype(self._dtype, copy=False)
+
+    @explaining_arguments
+    def decision_function(self, X):
+        """Return how far the score of each row is above the threshold.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            ``score_samples`` minus ``offset_``. Negative for outliers.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skdeep import AutoEncoder
+        >>> X, _ = load_iris(return_X_y=True)
+        >>> model = AutoEncoder(2, contamination=0.1, max_iter=2, random_state=0).fit(X)
+        >>> int((model.decision_function(X) < 0).sum())
+        15
+        """
+        scores = self._scored_rows(X)
+        return scores - scores.dtype.type(self.offset_)
+
+    @explaining_arguments
+    def predict(self, X):
+        """Tell outliers from other rows.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        is_inlier : ndarray of int of shape (n_samples,)
+            -1 for outliers, 1 for other rows.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skdeep import AutoEncoder
+        >>> X = np.linspace(-1, 1, 32)[:, np.newaxis] * [1.0, 2.0, 3.0]
+        >>> model = AutoEncoder(1, random_state=0).fit(X)
+        >>> model.predict([[0.5, 1.0, 1.5], [0.5, -1.0, 1.5]])
+        array([ 1, -1])
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    @explaining_arguments
+    def score(self, X, y=None):
+        """Return the mean of ``score_samples``.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Rows.
+        y : Ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        score : float
+            Higher is better.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skdeep import AutoEncoder
+        >>> X, _ = load_iris(return_X_y=True)
+        >>> model = AutoEncoder(2, max_iter=10, random_state=0).fit(X)
+        >>> model.score(X) > -0.2
+        True
+        """
+        return float(self._scored_rows(X).mean(dtype=np.float64))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = False
+        # Images; the checks of tables reject such arrays.
+        tags.input_tags.three_d_array = False
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _threshold(scores: np.ndarray, contamination) -> float:
+    """Return the score below which rows are outliers."""
+    if contamination != "auto":
+        return float(np.percentile(scores, 100 * contamination))
+    low, high = np.percentile(scores, [25, 75])
+    return float(low - 1.5 * (high - low))
+
+
+def _check_some_value(inputs: ColumnEncoder | PixelEncoder) -> None:
+    """Raise if no column has a value in the training rows."""
+    if isinstance(inputs, PixelEncoder):
+        return
+    if np.isnan(inputs.mean_).all() and not any(map(len, inputs.known_)):
+        raise ValueError("X holds no values: all entries of the training rows miss.")
