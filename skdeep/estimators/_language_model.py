@@ -803,7 +803,7 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         Parameters
         ----------
         estimator : LSTMClassifier or LSTMRegressor
-            The estimator to train on labelled documents. It is cloned; the clone gets
+            The estimator to train on labeled documents. It is cloned; the clone gets
             the parameters that determine the size of this network, and the embedding
             and the recurrent layers as ``initial_weights``.
 

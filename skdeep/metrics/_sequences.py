@@ -87,7 +87,7 @@ def edit_distance(
 
     >>> from sklearn.dummy import DummyClassifier
     >>> from skdeep.metrics import neg_edit_distance
-    >>> model = DummyClassifier().fit([[0], [1], [2]], ["abc", "abc", "abd"])
+    >>> model = DummyClassifier().fit([[0], [1], [2]], ["abc", "abc", "xyz"])
     >>> neg_edit_distance(model, [[0], [1]], ["abc", "acd"])
     -1.0
     """
