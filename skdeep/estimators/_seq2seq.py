@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import math
 import sys
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -81,10 +83,12 @@ _TRAINING_DEFAULTS: dict = dict(
     max_iter=30,
     max_grad_norm=1.0,
 )
-_LARGEST_BATCH = 64
+# Few pairs need small batches, or an epoch would have few of them.
+_LARGEST_BATCH, _MIN_BATCHES, _MIN_STEPS = 64, 16, 64
 _TRAINING_DOC = adapted(TRAINING_DOC, **_TRAINING_DEFAULTS).replace(
     "'auto' is ``min(200, n_samples)``",
-    f"'auto' is\n    ``n_samples // 16``, but 8 to {_LARGEST_BATCH}",
+    f"'auto' is\n    ``n_samples // {_MIN_BATCHES}``, at most {_LARGEST_BATCH}, and "
+    f"enough for {_MIN_STEPS}\n    steps of y",
 )
 _FITTED_DOC = (
     adapted(FITTED_DOC, without=("n_outputs_", "criterion_"))
@@ -404,6 +408,10 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
 
     def _task(self, plan, sample, valid, *arguments):
         task: Any = super()._task(plan, sample, valid, *arguments)
+        if self.batch_size == "auto":
+            size = _auto_batch_size(len(sample), plan.targets.mean_length_)
+            task.options = replace(task.options, batch_size=size)
+            task.work = self._work(task.learner.module, size)
         task.train = SequenceSource(task.train, plan.loss.start)
         if valid is not None:
             task.valid = SequenceSource(task.valid, plan.loss.start)
@@ -462,10 +470,6 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
 
     def _work(self, network, batch_size):
         return batch_size * network.work_per_row
-
-    def _auto_batch_size(self, n_samples):
-        # Few pairs need small batches, or an epoch would have few steps.
-        return min(n_samples, max(8, min(_LARGEST_BATCH, n_samples // 16)))
 
     def _score_is_informative(self, targets, valid):
         return targets.targets_vary(valid.codes)
@@ -781,6 +785,12 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
         tags.input_tags.string = True
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _auto_batch_size(n_samples: int, mean_length: float) -> int:
+    """Return the number of pairs in a batch, from the mean length of y."""
+    least = math.ceil(_MIN_STEPS / max(mean_length, 1))
+    return min(n_samples, max(least, min(_LARGEST_BATCH, n_samples // _MIN_BATCHES)))
 
 
 def _check_known(targets, codes) -> None:
