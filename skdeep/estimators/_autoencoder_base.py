@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import replace
 from typing import Any
 
@@ -425,9 +426,9 @@ default=None
 
     # -- outliers ----------------------------------------------------------------------
 
+    @abstractmethod
     def _row_scores(self, network, rows, loss, inputs) -> np.ndarray:
         """Return the scores of encoded rows, (n_samples,)."""
-        raise NotImplementedError
 
     def _scored_rows(self, X) -> np.ndarray:
         """Return the scores of rows of the user."""

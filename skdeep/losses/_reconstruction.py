@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -25,21 +26,21 @@ class ReconstructionLoss(Loss):
     has_gradient = False
     n_scores: int
 
+    @abstractmethod
     def errors(self, raw: Tensor, *inputs: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the error of each column, and which entries are not missing.
 
         Both are (n_samples, n_columns). Missing entries have the error 0. The second is
         None if nothing is missing.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def surprisals(self, raw: Tensor, log_scale: Tensor, *inputs: Tensor) -> Tensor:
         """Return minus the log-likelihood of each row in nats, (n_samples,).
 
         Numbers are normal around their reconstructions; ``log_scale`` (n_numbers,) are
         the logarithms of the standard deviations.
         """
-        raise NotImplementedError
 
     def of_rows(self, raw: Tensor, *inputs: Tensor) -> Tensor:
         """Return the mean error of the columns of each row, (n_samples,).

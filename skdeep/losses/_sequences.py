@@ -7,6 +7,8 @@ the loss does not depend on how rows are put into batches.
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -34,16 +36,16 @@ class SequenceLoss(Loss):
     def __init__(self, mean_length: float = 1.0):
         self.mean_length = mean_length
 
+    @abstractmethod
     def per_step(self, raw: Tensor, target: Tensor) -> Tensor:
         """Return the loss of each step, (n_samples, n_steps), zero for padding."""
-        raise NotImplementedError
 
     def per_sample(self, raw: Tensor, target: Tensor) -> Tensor:
         return self.per_step(raw, target).sum(-1) / self.mean_length
 
+    @abstractmethod
     def outputs(self, raw: Tensor) -> Tensor:
         """Return the output of each step in the form that a decoder reads."""
-        raise NotImplementedError
 
     def predict(self, raw: Tensor) -> Tensor:
         return self.outputs(raw)
