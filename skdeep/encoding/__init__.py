@@ -56,6 +56,7 @@ from skdeep.encoding._inputs import (
     float_dtype,
     split_columns,
 )
+from skdeep.encoding._modes import ModeEncoder
 from skdeep.encoding._numeric_checks import (
     check_numeric_types,
     check_row_weight,
@@ -132,6 +133,7 @@ __all__ = [
     "InputEncoder",
     "ItemEncoder",
     "Items",
+    "ModeEncoder",
     "NumberTargets",
     "Origin",
     "PeriodicFeatures",
