@@ -64,9 +64,9 @@ from .model_selection import OptunaSearchCV, PurgedTimeSeriesSplit
 from .preprocessing import SequenceVectorizer, SlidingWindow, TrendFeatures
 
 __all__ = [
+    "GAN",
     "ActivationDisplay",
     "AttentionDisplay",
-    "GAN",
     "AutoEncoder",
     "CNNClassifier",
     "CNNRegressor",

@@ -12,6 +12,7 @@ from skdeep.encoding._mode_columns import category_column, number_column
 from skdeep.encoding._rows import DenseRows
 from skdeep.encoding._table_format import TableFormat
 
+
 class ModeEncoder:
     """Turns checked columns into scaled numbers and one-hot choices, and back.
 

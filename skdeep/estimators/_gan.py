@@ -14,7 +14,6 @@ from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional as F
 
@@ -26,6 +25,8 @@ from skdeep.encoding import (
     ModeEncoder,
     PixelEncoder,
     as_tensor,
+    kind_of_labels,
+    naming,
 )
 from skdeep.estimators._base import BaseNetwork
 from skdeep.estimators._calls import explaining_arguments
@@ -181,7 +182,7 @@ class GAN(BaseNetwork):
         solver="adam",
         solver_params=None,
         alpha=0.0,
-        batch_size=200,
+        batch_size="auto",
         learning_rate="constant",
         learning_rate_init=0.001,
         power_t=0.5,
@@ -304,10 +305,12 @@ class GAN(BaseNetwork):
         if y is None:
             return Checked(table, np.empty((len(table), 0)), schema)
         y = check_target(self, y, len(table))
-        check_classification_targets(y)
-        if y.ndim > 1:
+        with naming("y"):
+            kind = kind_of_labels(y)
+        if kind not in ("binary", "multiclass"):
             raise ValueError(
-                f"y must hold one label for each row of X, got shape {y.shape}."
+                f"y must hold one label for each row of X, got {kind} values of shape "
+                f"{y.shape}."
             )
         return Checked(table, y, schema)
 
@@ -317,6 +320,9 @@ class GAN(BaseNetwork):
 
     def _has_validation_rows(self, X, y, X_val, y_val):
         return False
+
+    def _accepted_dtypes(self, device):
+        return (np.float64, np.float32)
 
     def _make_targets(self, y, classes):
         if y.ndim > 1:
@@ -354,7 +360,8 @@ class GAN(BaseNetwork):
         plan.config = self._network_config(plan)
         plan.n_scores = plan.inputs.n_values_
         plan.loss = self._make_loss(plan.targets)(plan.n_scores)
-        plan.dtype = getattr(torch, sample.table.dtype.name)
+        # Rows are scaled in double precision; more is not needed to generate them.
+        plan.dtype = torch.float64 if self.dtype == "float64" else torch.float32
 
     def _source(self, plan, sample, dtype, device):
         rows = plan.inputs.encode(sample.table, dtype, device)
@@ -561,7 +568,9 @@ class GAN(BaseNetwork):
         """Return the code of the label of each row to sample, (n_samples,)."""
         if not isinstance(self._targets, _Labels):
             if y is not None:
-                raise ValueError("y needs a GAN that was fitted with labels: fit(X, y).")
+                raise ValueError(
+                    "y needs a GAN that was fitted with labels: fit(X, y)."
+                )
             return np.zeros(n_samples, dtype=np.int64)
         if y is None:
             counts = self._targets.counts_

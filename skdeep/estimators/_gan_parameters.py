@@ -58,7 +58,6 @@ for _name in _UNUSED:
 
 GAN_DEFAULTS: dict = dict(
     alpha=0.0,
-    batch_size=200,
     learning_rate="constant",
     learning_rate_init=0.001,
     max_iter=100,
@@ -122,6 +121,9 @@ GAN_TRAINING_DOC = (
         "The optimizer. 'lbfgs' uses all rows at once, in float64, and suits small "
         "data; the\n    others train in batches. 'adamw'",
         "The optimizer of both networks. 'adamw'",
+    )
+    .replace(
+        "None means that of X on the CPU and float32 elsewhere", "None means float32"
     )
 )
 GAN_FITTED_DOC = """\

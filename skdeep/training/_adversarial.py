@@ -253,7 +253,9 @@ class DiscriminatorObjective(_Adversarial):
             losses = losses + self.r1_penalty / 2 * squares
         if self.gradient_penalty:
             between = self._between(real.detach(), generated).requires_grad_()
-            squares = self._squared_gradient(discriminator(between, *condition), between)
+            squares = self._squared_gradient(
+                discriminator(between, *condition), between
+            )
             # The root of zero has no derivative.
             norms = (squares + 1e-12).sqrt()
             losses = losses + self.gradient_penalty * (norms - 1).square()
