@@ -246,8 +246,8 @@ def _moments(
 
 def _range(rows: ImageRows) -> tuple[float, float]:
     """Return the lowest and the highest value of all images."""
-    lows, highs = zip(*[x.aminmax() for x, _ in _chunks(rows, np.ones(len(rows)))])
-    return float(min(lows)), float(max(highs))
+    limits = [x.aminmax() for x, _ in _chunks(rows, np.ones(len(rows)))]
+    return float(min(x.min for x in limits)), float(max(x.max for x in limits))
 
 
 def _chunks(rows: ImageRows, weight: np.ndarray) -> Iterator[tuple[Tensor, np.ndarray]]:

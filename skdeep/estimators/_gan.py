@@ -354,7 +354,11 @@ class GAN(BaseNetwork):
 
     def _plan_network(self, plan, sample, first):
         if first:
+            if len(sample) == 1:
+                raise ValueError("GAN needs at least 2 rows of X, got n_samples=1.")
             plan.inputs = self._make_inputs(plan.schema).fit(sample.table)
+            if not plan.inputs.n_values_:
+                raise ValueError("Every column of X has one value: nothing varies.")
         else:
             plan.inputs = self._inputs
         plan.config = self._network_config(plan)
@@ -379,8 +383,8 @@ class GAN(BaseNetwork):
 
     def _task(self, plan, sample, valid, device, rng, first, incremental):
         task = super()._task(plan, sample, valid, device, rng, first, incremental)
-        seed = peek_seed(rng)
-        task.train.seed = [seed, task.state.n_samples_seen]
+        source: Any = task.train
+        source.seed = [peek_seed(rng), task.state.n_samples_seen]
         generator: Any = task.learner.module
         config = self._discriminator_config(generator)
         network = self._build(config).to(device, plan.dtype)
@@ -549,11 +553,11 @@ class GAN(BaseNetwork):
         rng = check_random_state(random_state)
         labels = self._label_codes(y, int(n_samples), rng)
         with memory_errors():
-            values = [
+            parts = [
                 self._sampled(labels[start : start + _CHUNK], rng)
                 for start in range(0, int(n_samples), _CHUNK)
             ]
-        values = np.concatenate(values)
+        values = np.concatenate(parts)
         if not np.isfinite(values).all():
             raise ValueError(
                 "The generator returns non-finite numbers. Train it again with a lower "

@@ -119,8 +119,11 @@ class GeneratorNetwork(nn.Module):
         drawn = (raw - (-uniform.log()).log()) / _TEMPERATURE
         parts, choices = [], []
         n_numbers = 0
-        for (kind, _), value, noisy in zip(
-            self.blocks, raw.split(self._sizes, 1), drawn.split(self._sizes, 1)
+        for kind, value, noisy in zip(
+            self._kinds,
+            raw.split(self._sizes, 1),
+            drawn.split(self._sizes, 1),
+            strict=True,
         ):
             if kind == "choice":
                 parts.append(noisy.softmax(1))
@@ -133,6 +136,10 @@ class GeneratorNetwork(nn.Module):
                 parts[-1] = parts[-1] * (choice @ factors).unsqueeze(1)
             n_numbers += 1
         return torch.cat(parts, 1)
+
+    @property
+    def _kinds(self) -> list[str]:
+        return [kind for kind, _ in self.blocks]
 
     @property
     def _sizes(self) -> list[int]:
@@ -150,7 +157,7 @@ class GeneratorNetwork(nn.Module):
         """
         scores = [
             part.log_softmax(1)
-            for (kind, _), part in zip(self.blocks, raw.split(self._sizes, 1))
+            for kind, part in zip(self._kinds, raw.split(self._sizes, 1), strict=True)
             if kind == "choice"
         ]
         return -(torch.cat(scores, 1) * asked).sum(1)

@@ -168,10 +168,11 @@ def _bad_calls(estimator, data: Data) -> Iterator[tuple[str, Callable]]:
     yield "X", fit(X=infinite)
     yield "X", fit(X=text)
     model = fitted(estimator, data)
-    method = model.predict if hasattr(model, "predict") else model.transform
-    yield "X", lambda: method(infinite)
-    yield "X", lambda: method(data.X[:, :-1])
-    yield "X", lambda: method(data.X[:0])
+    method = getattr(model, "predict", getattr(model, "transform", None))
+    if method is not None:
+        yield "X", lambda: method(infinite)
+        yield "X", lambda: method(data.X[:, :-1])
+        yield "X", lambda: method(data.X[:0])
     if data.y is None:
         return
     yield "y", fit(y=data.y[:-1])

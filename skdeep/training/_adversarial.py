@@ -60,7 +60,7 @@ class AdversarialRows(Source):
         self.n_values = list(n_values)
         self.seed = list(seed)
         self.n_epochs = 0
-        columns = [] if codes is None else codes.T
+        columns: Any = [] if codes is None else codes.T
         self._groups = [
             _RowsByValue(column, n)
             for column, n in zip(columns, self.n_values, strict=True)
@@ -183,7 +183,8 @@ class GeneratorObjective(_Adversarial):
     ) -> Tensor:
         network: Any = networks[GENERATOR]
         raw, rows = self.generated(network, batch)
-        inputs = self.whole_packs(rows, *tuple(batch.inputs)[1:])
+        real: Any = batch.inputs
+        inputs = self.whole_packs(rows, *real[1:])
         discriminator: Any = networks[DISCRIMINATOR]
         with _frozen(discriminator):
             scores = discriminator(*inputs)
@@ -241,7 +242,8 @@ class DiscriminatorObjective(_Adversarial):
             discriminator = getattr(discriminator, "_orig_mod", discriminator)
         with torch.no_grad():
             _, generated = self.generated(networks[GENERATOR], batch)
-        real, *condition = self.whole_packs(*tuple(batch.inputs))
+        inputs: Any = batch.inputs
+        real, *condition = self.whole_packs(*inputs)
         generated = self.whole_packs(generated)[0]
         if self.r1_penalty:
             real = real.requires_grad_()
