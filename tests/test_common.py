@@ -267,6 +267,7 @@ OF_CONTRACT = [
     EquilibriumNet(Linear(), (4,), n_paths=5, n_periods=2, max_iter=3),
     LanguageModel(4, max_iter=3),
     LanguageModel(4, level="char", cell="gru", dropout=0.2, batch_size=3, max_iter=3),
+    GAN(2, (8,), loss="wasserstein", pack_size=2, scaling="standard", max_iter=3),
     AutoEncoder(3, tied=True, noise=0.1, mask=0.1, sparsity=0.1, max_iter=3),
     VariationalAutoEncoder(1, beta=2.0, early_stopping=True, dropout=0.1, max_iter=3),
     AutoEncoder(1, solver="lbfgs", early_stopping=True, max_iter=10),

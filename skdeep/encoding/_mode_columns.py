@@ -52,6 +52,17 @@ def category_column(column: np.ndarray):
     return CategoryChoice(known, counts, n_missing)
 
 
+def standard_column(column: np.ndarray):
+    """Return the encoder of a numeric column that is standardized."""
+    column = column.astype(np.float64)
+    present = column[~np.isnan(column)]
+    if not len(present) or (
+        present.min() == present.max() and len(present) == len(column)
+    ):
+        return Constant(present[0] if len(present) else np.nan)
+    return Standardized(column, present)
+
+
 class Constant:
     """A column of one value, or without any: nothing is encoded.
 
@@ -275,6 +286,57 @@ class Modes:
         if self.has_missing:
             x[codes == len(self.counts) - 1] = np.nan
         return x
+
+
+class Standardized:
+    """A numeric column with mean 0 and variance 1.
+
+    If values are missing, there is a choice between numbers and missing values, too.
+
+    Parameters
+    ----------
+    column : ndarray of shape (n_samples,)
+        The numbers, NaN where missing.
+    present : ndarray
+        Those that are not missing.
+    """
+
+    n_numbers = 1
+
+    def __init__(self, column, present):
+        mean, spread = _moments(column[:, None], np.isnan(column)[:, None])
+        self.mean, self.spread = mean[0], spread[0]
+        self.low, self.high = present.min(), present.max()
+        n_missing = len(column) - len(present)
+        self.counts = np.array([len(present), n_missing] if n_missing else [])
+
+    @property
+    def n_choices(self):
+        """One choice, if there are missing values."""
+        return int(len(self.counts) > 0)
+
+    @property
+    def has_spread(self):
+        """For each code, whether there is a number."""
+        return np.array([True, False])
+
+    @property
+    def blocks(self):
+        """A number, after the choice if there is one."""
+        choice = [("choice", len(self.counts))] * self.n_choices
+        return (*choice, ("linear", 1))
+
+    def encode(self, column, rng):
+        """Return scaled numbers, and the codes of numbers and of missing values."""
+        is_missing = np.isnan(column)
+        numbers = (column.astype(np.float64) - self.mean) / self.spread
+        numbers[is_missing] = 0.0
+        return numbers, is_missing.astype(np.int64) if self.n_choices else None
+
+    def restore(self, numbers, codes, rng):
+        """Return the numbers in the unit of the table, NaN where missing."""
+        values = (numbers * self.spread + self.mean).clip(self.low, self.high)
+        return np.where(codes == 1, np.nan, values) if self.n_choices else values
 
 
 def _draw(counts, n, rng):

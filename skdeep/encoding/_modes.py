@@ -8,7 +8,11 @@ import numpy as np
 import torch
 
 from skdeep.encoding._inputs import Table
-from skdeep.encoding._mode_columns import category_column, number_column
+from skdeep.encoding._mode_columns import (
+    category_column,
+    number_column,
+    standard_column,
+)
 from skdeep.encoding._rows import DenseRows
 from skdeep.encoding._table_format import TableFormat
 
@@ -27,6 +31,8 @@ class ModeEncoder:
         The format of the table.
     seed : int
         Seed of the draws among overlapping modes.
+    scaling : {"modes", "standard"}, default="modes"
+        "standard" standardizes numeric columns; they have no modes, then.
 
     Attributes
     ----------
@@ -39,15 +45,17 @@ class ModeEncoder:
         Of each choice, how often each of its values occurs in the training rows.
     """
 
-    def __init__(self, layout: TableFormat, seed: int):
+    def __init__(self, layout: TableFormat, seed: int, scaling: str = "modes"):
         self.layout = layout
         self.seed = seed
+        self.scaling = scaling
 
     def fit(self, table: Table) -> ModeEncoder:
         """Learn from training rows."""
         numeric = np.asarray(table.numeric)
         self.n_numbers_ = numeric.shape[1]
-        self.columns_ = [number_column(column) for column in numeric.T]
+        encoder = number_column if self.scaling == "modes" else standard_column
+        self.columns_: list[Any] = [encoder(column) for column in numeric.T]
         if table.categories is not None:
             self.columns_ += [category_column(c) for c in table.categories.T]
         self.blocks_ = [block for column in self.columns_ for block in column.blocks]

@@ -62,7 +62,7 @@ from skdeep.training import (
 _CHUNK = 10_000
 # Below this log loss, the discriminator tells nearly all rows apart; guessing has the
 # loss 2 log 2 = 1.39, for a real and a generated row.
-_WON = 0.1
+_WON = 0.2
 
 
 class _NoLabels:
@@ -295,7 +295,7 @@ class GAN(BaseNetwork):
             "learning_rate_init": loguniform(2e-4, 3e-3),
             "r1_penalty": loguniform(0.01, 10.0),
             "pack_size": [1, 2, 8],
-            "batch_size": [100, 200, 500],
+            "batch_size": [64, 128, "auto"],
         }
 
     # -- training ----------------------------------------------------------------------
@@ -341,7 +341,7 @@ class GAN(BaseNetwork):
     def _make_inputs(self, schema):
         if isinstance(schema.layout, ImageLayout):
             return PixelEncoder(schema.layout, "range")
-        return ModeEncoder(schema.layout, 0)
+        return ModeEncoder(schema.layout, 0, self.scaling)
 
     def _make_loss(self, targets):
         return ADVERSARIAL_LOSSES[self.loss]

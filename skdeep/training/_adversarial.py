@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skdeep.training._batches import Batch, Source
-from skdeep.training._objectives import Objective
+from skdeep.training._objectives import Supervised
 
 #: Names of the learners. That of the generator is the usual name of a network.
 GENERATOR, DISCRIMINATOR = "network", "discriminator"
@@ -128,7 +128,7 @@ class _RowsByValue:
         return self.order[self.starts[values] + within], values
 
 
-class _Adversarial(Objective):
+class _Adversarial(Supervised):
     """What both objectives have in common.
 
     Parameters
@@ -141,8 +141,10 @@ class _Adversarial(Objective):
         Number of rows that the discriminator judges together.
     """
 
+    reads_batches = False
+
     def __init__(self, loss: Any, generator: torch.Generator, pack_size: int = 1):
-        self.loss = loss
+        super().__init__(loss, loss.n_scores)
         self.generator = generator
         self.pack_size = pack_size
         self.couples_rows = pack_size > 1
