@@ -226,7 +226,7 @@ def of_the_discriminator(parameters, lr):
 def test_a_discriminator_that_wins_is_reported():
     X = rng.integers(2, size=(100, 10)) * 6.0
     params = dict(code_size=4, hidden_layer_sizes=(16,), scaling="standard")
-    training = dict(learning_rate_init=0.01, max_iter=60, random_state=0)
+    training = dict(learning_rate_init=0.01, max_iter=200, random_state=0)
     model = GAN(**params, r1_penalty=0.0, **training).fit(X)  # without a warning
     model.set_params(solver=of_the_discriminator)
     message = r"The discriminator has won: its loss is .* r1_penalty \(now 0\)"
