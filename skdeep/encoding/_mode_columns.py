@@ -28,7 +28,7 @@ REACH = 4.0
 MOST_DECIMALS = 8
 
 
-def number_column(column: np.ndarray):
+def number_column(column: np.ndarray, rng):
     """Return the encoder of a numeric column."""
     column = column.astype(np.float64)
     present = column[~np.isnan(column)]
@@ -39,7 +39,7 @@ def number_column(column: np.ndarray):
     is_repeated = len(present) >= FEW_OCCURRENCES * len(known)
     if len(known) <= 2 or (len(known) <= FEW_VALUES and is_repeated):
         return NumberChoice(known, counts, n_missing)
-    return Modes(column, known, counts, n_missing)
+    return Modes(column, known, counts, n_missing, rng)
 
 
 def category_column(column: np.ndarray):
@@ -171,11 +171,13 @@ class Modes:
         How often each occurs.
     n_missing : int
         How many values are missing.
+    rng : numpy.random.Generator
+        Draws among overlapping modes.
     """
 
     n_numbers = 1
 
-    def __init__(self, column, known, counts, n_missing):
+    def __init__(self, column, known, counts, n_missing, rng):
         mean, spread = _moments(column[:, None], np.isnan(column)[:, None])
         self.unit, self.offset = spread[0], mean[0] / spread[0]
         self.low, self.high = known[[0, -1]]
@@ -189,7 +191,7 @@ class Modes:
         self.counts = np.zeros(
             len(self.means) + len(self.exact) + self.has_missing, np.int64
         )
-        _, codes = self.encode(column, np.random.default_rng(0))
+        _, codes = self.encode(column, rng)
         self.counts = np.bincount(codes, minlength=len(self.counts))
 
     @property
@@ -213,7 +215,7 @@ class Modes:
 
     def encode(self, column, rng):
         """Return numbers from -1 to 1, and the codes of the modes."""
-        column = column.astype(np.float64)
+        column = column.astype(np.float64).clip(self.low, self.high)
         x = self._scaled(self._spread_out(column, rng))
         is_missing = np.isnan(x)
         x[is_missing] = 0.0
