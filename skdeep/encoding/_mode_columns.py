@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 import pandas as pd
 
@@ -77,7 +79,7 @@ class Constant:
         return np.full(len(codes), self.value, dtype=kind)
 
 
-class _Choice:
+class _Choice(ABC):
     """A column of few values, each of which has a code.
 
     Parameters
@@ -101,6 +103,10 @@ class _Choice:
     def blocks(self):
         """The only block of values: a one-hot choice."""
         return (("choice", len(self.counts)),)
+
+    @abstractmethod
+    def _find(self, column):
+        """Return the codes of the known values, -1 for others."""
 
     def encode(self, column, rng):
         """Return no numbers, and the codes."""
