@@ -16,6 +16,7 @@ from torch import nn
 
 import skdeep
 from skdeep import (
+    GAN,
     AutoEncoder,
     CNNClassifier,
     CNNRegressor,
@@ -79,6 +80,7 @@ ESTIMATORS = [
     Seq2Seq(4, learning_rate_init=0.05, max_iter=3),
     AutoEncoder(2, hidden_layer_sizes=8, max_iter=5),
     VariationalAutoEncoder(2, hidden_layer_sizes=8, max_iter=3),
+    GAN(2, hidden_layer_sizes=8, max_iter=3),
     CostSensitiveClassifier(LINE, cv=2),
     DeepEnsembleClassifier(2, n_folds=2, max_iter=5),
     DeepEnsembleRegressor(2, n_folds=2, max_iter=10),

@@ -86,6 +86,7 @@ from skdeep.encoding._tabular import (
     bin_edges,
 )
 from skdeep.encoding._targets import (
+    ClassTargets,
     DistributionTargets,
     TargetScale,
     ValueTargets,
@@ -119,6 +120,7 @@ __all__ = [
     "ArrayEncoder",
     "Arrays",
     "Augmentation",
+    "ClassTargets",
     "ColumnEncoder",
     "DenseRows",
     "DistributionTargets",
