@@ -73,7 +73,6 @@ def make_other(name, seed, epochs):
     """Return functions that fit a model of the package ``ctgan`` and sample rows."""
     import ctgan
 
-    np.random.seed(seed)
     model = getattr(ctgan, name)(**({} if epochs is None else {"epochs": epochs}))
     model.set_random_state(seed)
 
