@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 import pandas as pd
 
@@ -28,7 +30,7 @@ REACH = 4.0
 MOST_DECIMALS = 8
 
 
-def number_column(column: np.ndarray):
+def number_column(column: np.ndarray, rng):
     """Return the encoder of a numeric column."""
     column = column.astype(np.float64)
     present = column[~np.isnan(column)]
@@ -39,7 +41,7 @@ def number_column(column: np.ndarray):
     is_repeated = len(present) >= FEW_OCCURRENCES * len(known)
     if len(known) <= 2 or (len(known) <= FEW_VALUES and is_repeated):
         return NumberChoice(known, counts, n_missing)
-    return Modes(column, known, counts, n_missing)
+    return Modes(column, known, counts, n_missing, rng)
 
 
 def category_column(column: np.ndarray):
@@ -88,7 +90,7 @@ class Constant:
         return np.full(len(codes), self.value, dtype=kind)
 
 
-class _Choice:
+class _Choice(ABC):
     """A column of few values, each of which has a code.
 
     Parameters
@@ -112,6 +114,10 @@ class _Choice:
     def blocks(self):
         """The only block of values: a one-hot choice."""
         return (("choice", len(self.counts)),)
+
+    @abstractmethod
+    def _find(self, column):
+        """Return the codes of the known values, -1 for others."""
 
     def encode(self, column, rng):
         """Return no numbers, and the codes."""
@@ -182,11 +188,13 @@ class Modes:
         How often each occurs.
     n_missing : int
         How many values are missing.
+    rng : numpy.random.Generator
+        Draws among overlapping modes.
     """
 
     n_numbers = 1
 
-    def __init__(self, column, known, counts, n_missing):
+    def __init__(self, column, known, counts, n_missing, rng):
         mean, spread = _moments(column[:, None], np.isnan(column)[:, None])
         self.unit, self.offset = spread[0], mean[0] / spread[0]
         self.low, self.high = known[[0, -1]]
@@ -200,7 +208,7 @@ class Modes:
         self.counts = np.zeros(
             len(self.means) + len(self.exact) + self.has_missing, np.int64
         )
-        _, codes = self.encode(column, np.random.default_rng(0))
+        _, codes = self.encode(column, rng)
         self.counts = np.bincount(codes, minlength=len(self.counts))
 
     @property
@@ -224,7 +232,7 @@ class Modes:
 
     def encode(self, column, rng):
         """Return numbers from -1 to 1, and the codes of the modes."""
-        column = column.astype(np.float64)
+        column = column.astype(np.float64).clip(self.low, self.high)
         x = self._scaled(self._spread_out(column, rng))
         is_missing = np.isnan(x)
         x[is_missing] = 0.0

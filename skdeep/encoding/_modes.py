@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -54,8 +55,12 @@ class ModeEncoder:
         """Learn from training rows."""
         numeric = np.asarray(table.numeric)
         self.n_numbers_ = numeric.shape[1]
-        encoder = number_column if self.scaling == "modes" else standard_column
-        self.columns_: list[Any] = [encoder(column) for column in numeric.T]
+        self.columns_: list[Any] = [
+            number_column(column, rng)
+            if self.scaling == "modes"
+            else standard_column(column)
+            for column, rng in zip(numeric.T, self._generators(), strict=False)
+        ]
         if table.categories is not None:
             self.columns_ += [category_column(c) for c in table.categories.T]
         self.blocks_ = [block for column in self.columns_ for block in column.blocks]
@@ -113,12 +118,13 @@ class ModeEncoder:
             Values (n_samples, n_values) of the given type, and the codes of the choices
             (n_samples, n_choices).
         """
-        rng = np.random.default_rng(self.seed)
         n = len(table)
         values = np.zeros((n, self.n_values_), np.float32)
         codes = np.empty((n, len(self.counts_)), np.int64)
         start = choice = 0
-        for column, given in zip(self.columns_, self._columns(table), strict=True):
+        for column, given, rng in zip(
+            self.columns_, self._columns(table), self._generators(), strict=False
+        ):
             numbers, chosen = column.encode(given, rng)
             if column.n_choices:
                 values[np.arange(n), start + chosen] = 1
@@ -129,6 +135,13 @@ class ModeEncoder:
                 start += 1
         tensor = torch.from_numpy(values).to(device, dtype)
         return DenseRows(tensor, torch.from_numpy(codes).to(device))
+
+    def _generators(self):
+        """Yield a random generator for each column, the same ones at each call.
+
+        So ``counts_`` holds what ``encode`` returns for the training rows.
+        """
+        return (np.random.default_rng([self.seed, j]) for j in itertools.count())
 
     def _columns(self, table: Table) -> list[np.ndarray]:
         numeric = list(np.asarray(table.numeric).T)

@@ -392,6 +392,7 @@ class GAN(BaseNetwork):
             network.initialize(rng)
         else:
             network = self._discriminator.copy_for_training(network)
+        opponent: Any = task.learner.objective
         is_logistic = self.loss == "logistic"
         objective = DiscriminatorObjective(
             plan.loss,
@@ -399,10 +400,11 @@ class GAN(BaseNetwork):
             int(self.pack_size),
             r1_penalty=float(self.r1_penalty) if is_logistic else 0.0,
             gradient_penalty=0.0 if is_logistic else float(self.gradient_penalty),
+            opponent=opponent,
         )
         options = replace(task.options, weight_averaging=0.0)
-        opponent = Learner(network, objective, DISCRIMINATOR, options)
-        task.learners = [task.learner, opponent]
+        discriminator = Learner(network, objective, DISCRIMINATOR, options)
+        task.learners = [task.learner, discriminator]
         task.score = None
         return task
 

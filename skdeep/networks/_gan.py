@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skdeep.networks._activations import make_activation
 from skdeep.networks._autoencoder import (
     Corruption,
     DenseFunnel,
@@ -17,11 +18,47 @@ from skdeep.networks._autoencoder import (
     ImageWriter,
 )
 from skdeep.networks._convolutional._weights import initialize_layers
+from skdeep.networks._initialization import make_linear
 
 # Temperature of the softmax of choices (Jang, Gu & Poole, 2017).
 _TEMPERATURE = 0.2
 # Bytes of the widest values of the rows of one chunk, to fit the cache.
 _CHUNK_BYTES = 2**21
+
+
+class StackedLayers(nn.Module):
+    """Dense layers, of which each one reads the inputs and outputs of the one before.
+
+    Outputs are normalized within each row (layer normalization), which batches do not
+    change: unlike batch normalization, it suits averaged weights.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Number of inputs, widths of the layers, number of outputs.
+    activation : str
+        A name in ``ACTIVATIONS`` except "maxout".
+    """
+
+    def __init__(self, sizes: Sequence[int], activation: str):
+        super().__init__()
+        n_inputs, *widths, n_outputs = sizes
+        made = make_activation(activation)
+        self.layers, self.norms = nn.ModuleList(), nn.ModuleList()
+        self.activations = nn.ModuleList(made.make_module() for _ in widths)
+        for width in widths:
+            self.layers.append(make_linear(n_inputs, width))
+            self.norms.append(nn.LayerNorm(width))
+            n_inputs += width
+        self.last = make_linear(n_inputs, n_outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs: (n_samples, sizes[0]) -> (n_samples, sizes[-1])."""
+        for layer, norm, activation in zip(
+            self.layers, self.norms, self.activations, strict=True
+        ):
+            x = torch.cat([activation(norm(layer(x))), x], 1)
+        return self.last(x)
 
 
 class GeneratorNetwork(nn.Module):
@@ -81,7 +118,7 @@ class GeneratorNetwork(nn.Module):
             self.writer = ImageWriter(shapes, activation)
             n_values = math.prod(shapes[-1])
         sizes = [code_size + self.n_conditions, *hidden_layer_sizes, n_values]
-        self.dense = DenseFunnel(sizes, activation, dropout=0.0)
+        self.dense = StackedLayers(sizes, activation)
         self._widest = max(*sizes, math.prod(shape or (1,)))
 
     def initialize(self, rng: np.random.RandomState) -> None:

@@ -15,6 +15,9 @@ from torch.nn import functional as F
 from skdeep.training._batches import Batch, Source
 from skdeep.training._objectives import Supervised
 
+# A penalty on gradients takes as long as two steps. It is computed for one of so many
+# packs, which gives the same expectation.
+_PENALIZED = 4
 #: Names of the learners. That of the generator is the usual name of a network.
 GENERATOR, DISCRIMINATOR = "network", "discriminator"
 
@@ -180,11 +183,16 @@ class GeneratorObjective(_Adversarial):
     (Xu et al., 2019).
     """
 
+    #: The last batch, and the rows generated for it.
+    batch: Batch | None = None
+    made: Any = None
+
     def losses(
         self, networks: Mapping[str, Callable[..., Any]], batch: Batch
     ) -> Tensor:
         network: Any = networks[GENERATOR]
         raw, rows = self.generated(network, batch)
+        self.batch, self.made = batch, rows.detach()
         real: Any = batch.inputs
         inputs = self.whole_packs(rows, *real[1:])
         discriminator: Any = networks[DISCRIMINATOR]
@@ -213,6 +221,8 @@ class DiscriminatorObjective(_Adversarial):
     gradient_penalty : float, default=0.0
         Factor of the squared difference from 1 of the norm of the gradient at random
         points between real and generated rows (Gulrajani et al., 2017).
+    opponent : GeneratorObjective, optional
+        Its rows are judged, instead of new ones.
 
     References
     ----------
@@ -230,8 +240,10 @@ class DiscriminatorObjective(_Adversarial):
         *,
         r1_penalty: float = 0.0,
         gradient_penalty: float = 0.0,
+        opponent: GeneratorObjective | None = None,
     ):
         super().__init__(loss, generator, pack_size)
+        self.opponent = opponent
         self.r1_penalty = r1_penalty
         self.gradient_penalty = gradient_penalty
 
@@ -242,33 +254,43 @@ class DiscriminatorObjective(_Adversarial):
         if self.r1_penalty or self.gradient_penalty:
             # Compiled modules have no second derivatives.
             discriminator = getattr(discriminator, "_orig_mod", discriminator)
-        with torch.no_grad():
-            _, generated = self.generated(networks[GENERATOR], batch)
         inputs: Any = batch.inputs
         real, *condition = self.whole_packs(*inputs)
-        generated = self.whole_packs(generated)[0]
-        if self.r1_penalty:
-            real = real.requires_grad_()
-        scores = discriminator(real, *condition)
-        losses = self.loss.of_real(scores)
+        (generated,) = self.whole_packs(self._generated(networks[GENERATOR], batch))
+        losses = self.loss.of_real(discriminator(real, *condition))
         losses = losses + self.loss.of_generated(discriminator(generated, *condition))
         if self.r1_penalty:
-            squares = self._squared_gradient(scores, real)
+            squares = self._squared_gradients(discriminator, real, condition)
             losses = losses + self.r1_penalty / 2 * squares
         if self.gradient_penalty:
-            between = self._between(real.detach(), generated).requires_grad_()
-            squares = self._squared_gradient(
-                discriminator(between, *condition), between
-            )
+            between = self._between(real, generated)
+            squares = self._squared_gradients(discriminator, between, condition)
             # The root of zero has no derivative.
             norms = (squares + 1e-12).sqrt()
             losses = losses + self.gradient_penalty * (norms - 1).square()
         return self.for_rows(losses, len(batch))
 
-    def _squared_gradient(self, scores: Tensor, rows: Tensor) -> Tensor:
-        """Return the squared norm of the gradient of the score of each pack."""
-        (gradient,) = torch.autograd.grad(scores.sum(), rows, create_graph=True)
-        return gradient.reshape(len(scores), -1).square().sum(1)
+    @torch.no_grad()
+    def _generated(self, network: Any, batch: Batch) -> Tensor:
+        """Return the rows that the generator has just been trained on, or new ones."""
+        if self.opponent is not None and self.opponent.batch is batch:
+            return self.opponent.made
+        return self.generated(network, batch)[1]
+
+    def _squared_gradients(
+        self, discriminator: Any, rows: Tensor, condition: Sequence[Tensor]
+    ) -> Tensor:
+        """Return the squared norm of the gradient of the score, (n_packs,).
+
+        It is computed for a part of the packs, whose mean stands for all.
+        """
+        n_packs = len(rows) // self.pack_size
+        n_rows = -(-n_packs // _PENALIZED) * self.pack_size
+        some = rows[:n_rows].detach().requires_grad_()
+        scores = discriminator(some, *(each[:n_rows] for each in condition))
+        (gradient,) = torch.autograd.grad(scores.sum(), some, create_graph=True)
+        squares = gradient.reshape(len(scores), -1).square().sum(1)
+        return squares.mean().expand(n_packs)
 
     def _between(self, real: Tensor, generated: Tensor) -> Tensor:
         share = torch.rand(
