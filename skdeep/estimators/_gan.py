@@ -58,6 +58,9 @@ from skdeep.training import (
     resolve_device,
 )
 
+_SMALL_BATCH, _LARGEST_BATCH = 64, 500
+# Number of steps of a training with ``max_iter='auto'``, in at most so many epochs.
+_N_STEPS, _MOST_EPOCHS = 2500, 300
 # Number of rows that are sampled at a time.
 _CHUNK = 10_000
 # Below this log loss, the discriminator tells nearly all rows apart; guessing has the
@@ -160,7 +163,7 @@ class GAN(BaseNetwork):
 
     def __init__(
         self,
-        code_size=64,
+        code_size=128,
         hidden_layer_sizes=(256, 256),
         *,
         activation="leaky_relu",
@@ -183,19 +186,19 @@ class GAN(BaseNetwork):
         learning_rate="constant",
         learning_rate_init=0.001,
         power_t=0.5,
-        max_iter=100,
+        max_iter="auto",
         shuffle=True,
         random_state=None,
         verbose=False,
         warm_start=False,
         momentum=0.9,
         nesterovs_momentum=True,
-        beta_1=0.5,
-        beta_2=0.999,
+        beta_1=0.0,
+        beta_2=0.99,
         epsilon=1e-8,
         max_grad_norm=None,
         accumulate=1,
-        weight_averaging=0.99,
+        weight_averaging=0.999,
         callbacks=None,
         device="auto",
         dtype=None,
@@ -313,6 +316,19 @@ class GAN(BaseNetwork):
             )
         return Checked(table, y, schema)
 
+    def _auto_batch_size(self, n_samples):
+        # An epoch of few rows has eight steps.
+        return min(n_samples, max(_SMALL_BATCH, min(_LARGEST_BATCH, n_samples // 8)))
+
+    def _resolved_options(self, options, n_samples: int, has_images: bool):
+        """Return the options with the number of epochs, and the batch size of images."""
+        if self.batch_size == "auto" and has_images:
+            options = replace(options, batch_size=min(n_samples, _SMALL_BATCH))
+        if self.max_iter != "auto":
+            return options
+        n_steps = -(-n_samples // options.batch_size)
+        return replace(options, max_iter=min(_MOST_EPOCHS, -(-_N_STEPS // n_steps)))
+
     def _check_options(self, incremental):
         super()._check_options(incremental)
         check_shape_parameters(self)
@@ -384,6 +400,8 @@ class GAN(BaseNetwork):
 
     def _task(self, plan, sample, valid, device, rng, first, incremental):
         task = super()._task(plan, sample, valid, device, rng, first, incremental)
+        has_images = isinstance(plan.inputs, PixelEncoder)
+        task.options = self._resolved_options(task.options, len(sample), has_images)
         source: Any = task.train
         source.seed = [peek_seed(rng), task.state.n_samples_seen]
         generator: Any = task.learner.module

@@ -40,6 +40,7 @@ GAN_CONSTRAINTS: dict = {
         )
     },
     **TRAINING_CONSTRAINTS,
+    "max_iter": [StrOptions({"auto"}), *TRAINING_CONSTRAINTS["max_iter"]],
     # The loss is that of random rows, which misleads a line search.
     "solver": [StrOptions(set(STOCHASTIC_SOLVERS)), callable],
 }
@@ -61,13 +62,14 @@ GAN_DEFAULTS: dict = dict(
     alpha=0.0,
     learning_rate="constant",
     learning_rate_init=0.001,
-    max_iter=100,
-    beta_1=0.5,
-    weight_averaging=0.99,
+    max_iter="auto",
+    beta_1=0.0,
+    beta_2=0.99,
+    weight_averaging=0.999,
 )
 
 GAME_DOC = """\
-code_size : int, default=64
+code_size : int, default=128
     Number of random values of which the generator makes a row.
 hidden_layer_sizes : int or array-like of int, default=(256, 256)
     Number of units of each dense layer of the generator; the discriminator has the same
@@ -127,6 +129,17 @@ GAN_TRAINING_DOC = (
         "The optimizer. 'lbfgs' uses all rows at once, in float64, and suits small "
         "data; the\n    others train in batches. 'adamw'",
         "The optimizer of both networks. 'adamw'",
+    )
+    .replace(
+        "'auto' is ``min(200, n_samples)``",
+        "'auto' is 64 for images, and\n    for tables an eighth of the samples, but at "
+        "least 64 and at most 500",
+    )
+    .replace(
+        "max_iter : int, default='auto'\n    Maximum number of epochs, or of "
+        "iterations with 'lbfgs'.",
+        "max_iter : int or 'auto', default='auto'\n    Number of epochs; 'auto' is as "
+        "many as 2,500 steps take, but at most 300.",
     )
     .replace(
         "None means that of X on the CPU and float32 elsewhere", "None means float32"

@@ -127,7 +127,9 @@ class GeneratorNetwork(nn.Module):
     def initialize(self, rng: np.random.RandomState) -> None:
         """Draw all weights from ``rng``."""
         generator = torch.Generator().manual_seed(int(rng.randint(2**31 - 1)))
-        initialize_layers(self, "he", generator)
+        # Larger weights would make choices that are nearly certain from the start.
+        method = "torch" if self.writer is None else "he"
+        initialize_layers(self, method, generator)
 
     @property
     def work_per_row(self) -> int:
@@ -260,6 +262,7 @@ class DiscriminatorNetwork(nn.Module):
         """Draw all weights from ``rng``."""
         generator = torch.Generator().manual_seed(int(rng.randint(2**31 - 1)))
         initialize_layers(self, "he", generator)
+        initialize_layers(self.dense, "torch", generator)
         if self.projection is not None:
             scale = len(self.projection.weight) ** -0.5
             draw(self.projection.weight, scale, generator, normal=True)
