@@ -86,6 +86,7 @@ from skdeep.encoding._tabular import (
 )
 from skdeep.encoding._targets import (
     DistributionTargets,
+    NoTargets,
     TargetScale,
     ValueTargets,
     check_no_missing_labels,
@@ -132,6 +133,7 @@ __all__ = [
     "InputEncoder",
     "ItemEncoder",
     "Items",
+    "NoTargets",
     "NumberTargets",
     "Origin",
     "PeriodicFeatures",
