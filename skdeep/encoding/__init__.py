@@ -104,6 +104,7 @@ from skdeep.encoding._tokens import (
     TokenTable,
     Vocabulary,
     join,
+    levels_of,
     split,
 )
 from skdeep.encoding._windows import UNSEEN, WindowEncoder, Windows
@@ -189,6 +190,7 @@ __all__ = [
     "kind_of_labels",
     "known_r2",
     "learn_time_axis",
+    "levels_of",
     "matrix_labels",
     "naming",
     "numbered_rows",
