@@ -46,6 +46,7 @@ from .inspection import (
     LimeExplanation,
     LossCurveDisplay,
     MisclassifiedDisplay,
+    SamplesDisplay,
     lime_explain,
 )
 from .metrics import (
@@ -93,6 +94,7 @@ __all__ = [
     "MonteCarlo",
     "OptunaSearchCV",
     "PurgedTimeSeriesSplit",
+    "SamplesDisplay",
     "Seq2Seq",
     "SequenceVectorizer",
     "SlidingWindow",
