@@ -81,23 +81,11 @@ def _series(rows, argument: str) -> dict[Any, pd.Series]:
     rows = tensor_to_numpy(rows, argument)
     if sparse.issparse(rows):
         raise TypeError(f"{argument} must be dense. Pass {argument}.toarray().")
-    frame = nw.from_native(rows, eager_only=True, pass_through=True)
     if isinstance(rows, pd.DataFrame):
         names = list(rows.columns)
         columns = [rows.iloc[:, j] for j in range(len(names))]
-    elif isinstance(frame, nw.DataFrame):
-        names = list(frame.columns)
-        columns = [pd.Series(frame[name].to_list()) for name in names]
     else:
-        with naming(argument):
-            array = np.asarray(rows)
-        if array.ndim != 2:
-            raise ValueError(
-                f"{argument} must be a table of shape (n_samples, n_features), or "
-                f"images with an axis for each of their dimensions, got shape "
-                f"{array.shape}."
-            )
-        names, columns = list(range(array.shape[1])), list(map(pd.Series, array.T))
+        names, columns = _other_columns(rows, argument)
     if len(set(names)) < len(names):
         raise ValueError(f"{argument} must have different names of columns.")
     if not names or not len(columns[0]):
@@ -106,6 +94,24 @@ def _series(rows, argument: str) -> dict[Any, pd.Series]:
         name: column.infer_objects()
         for name, column in zip(names, columns, strict=True)
     }
+
+
+def _other_columns(rows, argument: str) -> tuple[list, list[pd.Series]]:
+    """Return the columns of an array, a list or a frame of another library."""
+    frame = nw.from_native(rows, eager_only=True, pass_through=True)
+    if isinstance(frame, nw.DataFrame):
+        names = list(frame.columns)
+        return names, [pd.Series(frame[name].to_list()) for name in names]
+    with naming(argument):
+        # As objects: numpy would turn numbers beside text into text.
+        is_array = hasattr(rows, "dtype")
+        array = np.asarray(rows) if is_array else np.array(rows, dtype=object)
+    if array.ndim != 2:
+        raise ValueError(
+            f"{argument} must be a table of shape (n_samples, n_features), or images "
+            f"with an axis for each of their dimensions, got shape {array.shape}."
+        )
+    return list(range(array.shape[1])), [pd.Series(column) for column in array.T]
 
 
 def _same_columns(real: dict, samples: dict) -> dict:
@@ -164,8 +170,13 @@ def _column(name, real: pd.Series, samples: pd.Series) -> Column:
     order = None
     if isinstance(real.dtype, pd.CategoricalDtype) and real.dtype.ordered:
         order = list(map(_text, real.dtype.categories))
-    texts = [np.array([_text(v) for v in part.dropna()]) for part in (real, samples)]
+    texts = _texts(real), _texts(samples)
     return Column(name, *texts, missing, False, order)
+
+
+def _texts(column: pd.Series) -> np.ndarray:
+    """Return the known categories as text."""
+    return np.array([_text(value) for value in column.dropna()], dtype=object)
 
 
 def _holds_numbers(column: pd.Series) -> bool:
@@ -221,10 +232,10 @@ def limits_of(column: Column) -> tuple[float, float]:
     values = values if len(values) else _known(column.samples)
     if not len(values):
         return 0.0, 1.0
-    low, high = np.quantile(values, [_TAILS, 1 - _TAILS])
-    if low == high:
-        low, high = values.min(), values.max()
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
+        low, high = np.quantile(values, [_TAILS, 1 - _TAILS])
+        if low == high:
+            low, high = values.min(), values.max()
         margin = _MARGIN * (high - low) or 0.5
         low, high = low - margin, high + margin
     if not np.isfinite(high - low) or low == high:
@@ -285,7 +296,9 @@ def strongest_pairs(columns: list[Column], n: int) -> list[tuple[Column, Column]
     """
     numeric = [column for column in columns if column.is_numeric]
     some = {k: column.real[:_ROWS_FOR_CORRELATION] for k, column in enumerate(numeric)}
-    strength = pd.DataFrame(some).rank().corr().abs().fillna(-1.0)
+    strength = pd.DataFrame(some).rank().corr().abs()
     pairs = [(i, j) for j in range(len(numeric)) for i in range(j)]
-    best = sorted(pairs, key=lambda pair: -strength.at[pair])[:n]
+    # NaN where a column is constant or empty.
+    known = [pair for pair in pairs if not np.isnan(strength.at[pair])]
+    best = sorted(known, key=lambda pair: -strength.at[pair])[:n]
     return [(numeric[i], numeric[j]) for i, j in best]

@@ -214,7 +214,7 @@ class SamplesDisplay:
         with naming("X"):
             n_real = _num_samples(X)
         labels = None if y is None else _labels(y, "y", n_real)
-        is_image = image_shape is not None or _is_images(X)
+        is_image = image_shape is not None or _n_axes(X) > 2 or is_paths(X) is not None
         rng = check_random_state(random_state)
         n, asked = _n_asked(n_samples, n_real, labels, is_image, rng)
         samples = _sampled(generator, n, asked, random_state)
@@ -275,7 +275,7 @@ class SamplesDisplay:
         if not is_integer(n_pairs) or n_pairs < 0:
             raise ValueError(f"n_pairs must be an integer from 0, got {n_pairs!r}.")
         self.legend_ = None
-        if self.image_shape is not None or _is_images(self.samples):
+        if self.image_shape is not None or _n_axes(self.samples) > 2:
             return self._plot_images(ax)
         return self._plot_table(n_pairs, ax)
 
@@ -349,14 +349,12 @@ class SamplesDisplay:
         return self
 
 
-def _is_images(rows) -> bool:
-    """Return whether these are images, or paths of images, rather than a table."""
-    if is_paths(rows) is not None:
-        return True
+def _n_axes(rows) -> int:
+    """Return the number of axes: images have more than tables."""
     try:
-        return len(getattr(rows, "shape", None) or np.shape(rows)) > 2
+        return len(rows.shape) if hasattr(rows, "shape") else np.ndim(rows)
     except ValueError:  # lists of different lengths
-        return False
+        return 1
 
 
 def _labels(y, argument: str, n: int) -> np.ndarray:
@@ -485,10 +483,9 @@ def _block_size(grid, sizes, is_signal: bool) -> tuple[float, float]:
 
 def _joint_pictures(real: np.ndarray, samples: np.ndarray) -> list[np.ndarray]:
     """Return pictures of both in the scale of the real ones."""
-    if samples.ndim > 3:
-        samples = samples.clip(*_limits(real))
-        if real.dtype != np.uint8:
-            samples = samples.astype(real.dtype)
+    if samples.ndim > 3 and not real.dtype == samples.dtype == np.uint8:
+        with np.errstate(invalid="ignore"):  # NaN has no integer
+            samples = samples.clip(*_limits(real)).astype(real.dtype)
     return np.split(as_pictures(np.concatenate([real, samples])), [len(real)])
 
 
