@@ -140,7 +140,8 @@ def _chosen(columns, names: list) -> list:
     if columns is None:
         return names[:_MOST_COLUMNS]
     columns = tensor_to_numpy(columns, "columns")
-    if isinstance(columns, (str, bytes)) or not hasattr(columns, "__len__"):
+    is_list = hasattr(columns, "__len__") and getattr(columns, "shape", None) != ()
+    if isinstance(columns, (str, bytes)) or not is_list:
         raise TypeError(
             f"columns must be a list of names or positions, got {short(columns)}."
         )

@@ -215,7 +215,8 @@ class SamplesDisplay:
             n_real = _num_samples(X)
         labels = None if y is None else _labels(y, "y", n_real)
         is_image = image_shape is not None or _n_axes(X) > 2 or is_paths(X) is not None
-        rng = check_random_state(random_state)
+        with naming("random_state"):
+            rng = check_random_state(random_state)
         n, asked = _n_asked(n_samples, n_real, labels, is_image, rng)
         samples = _sampled(generator, n, asked, random_state)
         restored = outermost_output(estimator, samples)
