@@ -140,13 +140,16 @@ def _chosen(columns, names: list) -> list:
     if columns is None:
         return names[:_MOST_COLUMNS]
     columns = tensor_to_numpy(columns, "columns")
-    is_list = hasattr(columns, "__len__") and getattr(columns, "shape", None) != ()
-    if isinstance(columns, (str, bytes)) or not is_list:
+    try:
+        wanted = None if isinstance(columns, (str, bytes)) else list(columns)
+    except TypeError:
+        wanted = None
+    if wanted is None:
         raise TypeError(
             f"columns must be a list of names or positions, got {short(columns)}."
         )
     found = []
-    for asked in columns:
+    for asked in wanted:
         if isinstance(asked, str) and asked in names:
             found.append(asked)
         elif is_integer(asked) and asked in names:
