@@ -15,6 +15,7 @@ from . import (
 from ._versions import __version__
 from .datasets import load_images, load_stock_prices, load_stock_trend
 from .estimators import (
+    GAN,
     AutoEncoder,
     CNNClassifier,
     CNNRegressor,
@@ -64,6 +65,7 @@ from .model_selection import OptunaSearchCV, PurgedTimeSeriesSplit
 from .preprocessing import SequenceVectorizer, SlidingWindow, TrendFeatures
 
 __all__ = [
+    "GAN",
     "ActivationDisplay",
     "AttentionDisplay",
     "AutoEncoder",

@@ -16,6 +16,7 @@ from torch import nn
 
 import skdeep
 from skdeep import (
+    GAN,
     AutoEncoder,
     CNNClassifier,
     CNNRegressor,
@@ -79,6 +80,7 @@ ESTIMATORS = [
     Seq2Seq(4, learning_rate_init=0.05, max_iter=3),
     AutoEncoder(2, hidden_layer_sizes=8, max_iter=5),
     VariationalAutoEncoder(2, hidden_layer_sizes=8, max_iter=3),
+    GAN(2, hidden_layer_sizes=8, max_iter=3),
     CostSensitiveClassifier(LINE, cv=2),
     DeepEnsembleClassifier(2, n_folds=2, max_iter=5),
     DeepEnsembleRegressor(2, n_folds=2, max_iter=10),
@@ -265,6 +267,7 @@ OF_CONTRACT = [
     EquilibriumNet(Linear(), (4,), n_paths=5, n_periods=2, max_iter=3),
     LanguageModel(4, max_iter=3),
     LanguageModel(4, level="char", cell="gru", dropout=0.2, batch_size=3, max_iter=3),
+    GAN(2, (8,), loss="wasserstein", pack_size=2, scaling="standard", max_iter=3),
     AutoEncoder(3, tied=True, noise=0.1, mask=0.1, sparsity=0.1, max_iter=3),
     VariationalAutoEncoder(1, beta=2.0, early_stopping=True, dropout=0.1, max_iter=3),
     AutoEncoder(1, solver="lbfgs", early_stopping=True, max_iter=10),

@@ -64,7 +64,9 @@ def public_methods(cls):
 @pytest.mark.parametrize("package", packages())
 def test_all_is_sorted_and_complete(package):
     module = importlib.import_module(package)
-    assert list(module.__all__) == sorted(module.__all__, key=sort_key)
+    # The lazy imports sort plainly, ruff puts acronyms first.
+    key = None if package == "skdeep" else sort_key
+    assert list(module.__all__) == sorted(module.__all__, key=key)
     assert len(set(module.__all__)) == len(module.__all__)
     for name in module.__all__:
         assert hasattr(module, name)

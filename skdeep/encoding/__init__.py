@@ -56,6 +56,7 @@ from skdeep.encoding._inputs import (
     float_dtype,
     split_columns,
 )
+from skdeep.encoding._modes import ModeEncoder
 from skdeep.encoding._numeric_checks import (
     check_numeric_types,
     check_row_weight,
@@ -85,6 +86,7 @@ from skdeep.encoding._tabular import (
     bin_edges,
 )
 from skdeep.encoding._targets import (
+    ClassTargets,
     DistributionTargets,
     NoTargets,
     TargetScale,
@@ -120,6 +122,7 @@ __all__ = [
     "ArrayEncoder",
     "Arrays",
     "Augmentation",
+    "ClassTargets",
     "ColumnEncoder",
     "DenseRows",
     "DistributionTargets",
@@ -134,6 +137,7 @@ __all__ = [
     "InputEncoder",
     "ItemEncoder",
     "Items",
+    "ModeEncoder",
     "NoTargets",
     "NumberTargets",
     "Origin",

@@ -166,15 +166,16 @@ class PixelEncoder(ImageEncoder):
     ----------
     layout : ImageLayout
         The layout of the images.
-    scaling : {"standard"} or None
-        Whether each channel is standardized by its mean and standard deviation.
+    scaling : {"standard", "range"} or None
+        "standard" standardizes each channel by its mean and standard deviation; "range"
+        maps the lowest and the highest value of all to -1 and 1.
     """
 
     #: There are no categories.
     known_: tuple = ()
 
     def __init__(self, layout: ImageLayout, scaling: str | None):
-        super().__init__(layout, None if scaling is None else "channel")
+        super().__init__(layout, "channel" if scaling == "standard" else scaling)
 
     def fit(self, table: Images) -> PixelEncoder:
         """Learn the scaling from training rows."""
@@ -183,6 +184,11 @@ class PixelEncoder(ImageEncoder):
         pixels = table.pixels
         self.dtype_ = getattr(pixels, "dtype", np.dtype(np.uint8)).str
         return self
+
+    @property
+    def n_values_(self) -> int:
+        """Number of values of an image."""
+        return self.layout.n_values
 
     def network_sizes(self) -> dict[str, Any]:
         """Return what a network has to know of the images."""

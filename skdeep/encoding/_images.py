@@ -163,10 +163,11 @@ class ImageEncoder:
     ----------
     layout : ImageLayout
         The layout of the images.
-    scaling : {"channel", "dtype"} or None
+    scaling : {"channel", "range", "dtype"} or None
         "channel" standardizes each channel by its mean and standard deviation over the
-        training rows; "dtype" divides integers by the largest value of their type; None
-        does not change the values.
+        training rows; "range" maps their lowest and highest values to -1 and 1; "dtype"
+        divides integers by the largest value of their type; None does not change the
+        values.
 
     Attributes
     ----------
@@ -195,6 +196,10 @@ class ImageEncoder:
             spread[spread < 1 / np.finfo(table.dtype).max] = 1.0
             self.factor_ = 1 / spread
             self.offset_ = -mean / spread
+        elif self.scaling == "range":
+            low, high = _range(self.encode_raw(table))
+            self.factor_ *= 2 / (high - low) if high > low else 1.0
+            self.offset_ = -self.factor_ * (low + high) / 2
 
     def encode_raw(self, table: Images) -> ImageRows:
         """Return the images without scaling, in double precision."""
@@ -237,6 +242,12 @@ def _moments(
     is_constant = spread <= 1e-12 * np.abs(mean)
     spread[is_constant | ~np.isfinite(spread)] = 1.0
     return mean, spread
+
+
+def _range(rows: ImageRows) -> tuple[float, float]:
+    """Return the lowest and the highest value of all images."""
+    limits = [x.aminmax() for x, _ in _chunks(rows, np.ones(len(rows)))]
+    return float(min(x.min for x in limits)), float(max(x.max for x in limits))
 
 
 def _chunks(rows: ImageRows, weight: np.ndarray) -> Iterator[tuple[Tensor, np.ndarray]]:

@@ -12,6 +12,7 @@ from skdeep.estimators._deep_ensemble import (
 from skdeep.estimators._equilibrium import EquilibriumNet
 from skdeep.estimators._equilibrium_model import check_equilibrium_model
 from skdeep.estimators._forecaster import LSTMForecaster
+from skdeep.estimators._gan import GAN
 from skdeep.estimators._language_model import LanguageModel
 from skdeep.estimators._mlp import MLPClassifier, MLPRegressor
 from skdeep.estimators._module import ModuleClassifier, ModuleRegressor
@@ -22,6 +23,7 @@ from skdeep.estimators._shocks import DiscreteShocks, GaussHermite, MonteCarlo
 from skdeep.estimators._variational_autoencoder import VariationalAutoEncoder
 
 __all__ = [
+    "GAN",
     "AutoEncoder",
     "BaseNetwork",
     "CNNClassifier",

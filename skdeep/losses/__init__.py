@@ -1,5 +1,6 @@
 """Losses, and how to turn raw scores into predictions."""
 
+from skdeep.losses._adversarial import ADVERSARIAL_LOSSES
 from skdeep.losses._base import CallableLoss, Loss, StepLoss
 from skdeep.losses._reconstruction import (
     ImageLoss,
@@ -15,6 +16,7 @@ from skdeep.losses._table import (
 )
 
 __all__ = [
+    "ADVERSARIAL_LOSSES",
     "BINARY_LOSSES",
     "MULTICLASS_LOSSES",
     "REGRESSION_LOSSES",

@@ -16,6 +16,7 @@ from skdeep.networks._decoding import (
 from skdeep.networks._dense import DenseNetwork, Dropout, RandomLayer
 from skdeep.networks._equilibrium import PolicyNetwork
 from skdeep.networks._forecasting import SegmentNetwork
+from skdeep.networks._gan import DiscriminatorNetwork, GeneratorNetwork
 from skdeep.networks._initialization import WEIGHT_INITS
 from skdeep.networks._language_model import LanguageNetwork
 from skdeep.networks._recurrent import CELLS, RecurrentNetwork
@@ -32,7 +33,9 @@ __all__ = [
     "BackboneNetwork",
     "ConvolutionalNetwork",
     "DenseNetwork",
+    "DiscriminatorNetwork",
     "Dropout",
+    "GeneratorNetwork",
     "LanguageNetwork",
     "LayerValues",
     "PolicyNetwork",

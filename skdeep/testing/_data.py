@@ -68,8 +68,10 @@ def fitted(estimator, data: Data | None = None, **options):
 
 
 def predictions(estimator, X) -> dict[str, np.ndarray]:
-    """Return the predictions of an estimator, as arrays by method."""
+    """Return the predictions and samples of an estimator, as arrays by method."""
     found = {}
+    if hasattr(estimator, "sample"):
+        found["sample"] = np.array(estimator.sample(5, random_state=0))
     for name in _METHODS:
         if hasattr(estimator, name):
             values = getattr(estimator, name)(X)

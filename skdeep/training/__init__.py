@@ -15,7 +15,8 @@ It has four main classes.
     so for mixtures of two rows, and ``SequenceObjective(loss)`` for sequences that a
     network generates step by step, from a ``SequenceSource``. ``NextToken`` carries the
     state of a network from batch to batch. ``Reconstruction`` and ``EvidenceBound``
-    compare the inputs with what an autoencoder makes of them.
+    compare the inputs with what an autoencoder makes of them. ``GeneratorObjective``
+    and ``DiscriminatorObjective`` oppose each other, on ``AdversarialRows``.
 ``Learner``
     One module, one objective, one optimizer. ``step(batch)`` computes the gradient,
     adds the L2 penalty, clips and updates. ``DenseLearner`` does the same for a plain
@@ -39,6 +40,12 @@ through ``_scheduler`` and ``_backend``.
 """
 
 from skdeep.training import _backend  # noqa: F401 (registers the joblib backend)
+from skdeep.training._adversarial import (
+    DISCRIMINATOR,
+    AdversarialRows,
+    DiscriminatorObjective,
+    GeneratorObjective,
+)
 from skdeep.training._batches import Batch, RowSource, Source
 from skdeep.training._checkpoint import Checkpoint, stable_repr
 from skdeep.training._dense import DenseLearner
@@ -72,13 +79,17 @@ from skdeep.training._streams import (
 from skdeep.training._task import Task, TrainingOptions, TrainingState
 
 __all__ = [
+    "DISCRIMINATOR",
     "LEARNING_RATES",
     "STOCHASTIC_SOLVERS",
+    "AdversarialRows",
     "Batch",
     "Checkpoint",
     "DenseLearner",
+    "DiscriminatorObjective",
     "Documents",
     "EvidenceBound",
+    "GeneratorObjective",
     "Learner",
     "Mixup",
     "ModuleState",

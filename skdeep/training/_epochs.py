@@ -349,7 +349,7 @@ class Fit:
         if largest <= _LARGE or not math.isfinite(largest):
             return math.isfinite(largest)
         objective = self.learner.objective
-        if not isinstance(objective, Supervised):
+        if not (isinstance(objective, Supervised) and objective.reads_batches):
             return True
         n_checked = 0
         with self._evaluating():

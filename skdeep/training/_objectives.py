@@ -76,6 +76,9 @@ class Supervised(Objective):
         Name of the learner that trains the network.
     """
 
+    #: Whether the network takes the inputs of a batch.
+    reads_batches: bool = True
+
     def __init__(
         self,
         loss: SupervisedLoss,

@@ -12,6 +12,7 @@ from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
 
 from skdeep import (
+    GAN,
     AutoEncoder,
     CNNClassifier,
     CNNRegressor,
@@ -208,6 +209,24 @@ def test_autoencoders(make, kind):
     assert np.isfinite(noisy.decision_function(X)).all()
     if make is VariationalAutoEncoder:
         assert on_cuda.sample(3, random_state=0).shape == (3, *X.shape[1:])
+
+
+@pytest.mark.parametrize("loss", ["logistic", "wasserstein"])
+@pytest.mark.parametrize("kind", ["table", "images"])
+def test_gan(loss, kind):
+    X = np.random.default_rng(0).normal(size=(60, 6, 5)).astype("float32")
+    X, y = X[:, 0] if kind == "table" else X, np.arange(60) % 3
+    # Draws of training differ from device to device.
+    params = dict(loss=loss, learning_rate_init=1e-6, max_iter=2, random_state=0)
+    on_cpu = GAN(4, 8, device="cpu", **params).fit(X, y)
+    on_cuda = GAN(4, 8, device="cuda", **params).fit(X, y)
+    samples = on_cuda.sample(5, y=1, random_state=0)
+    assert samples.shape == (5, *X.shape[1:])
+    loaded = pickle.loads(pickle.dumps(on_cuda)).set_params(device="cpu")
+    np.testing.assert_allclose(
+        loaded.sample(5, y=1, random_state=0), samples, rtol=1e-3, atol=1e-3
+    )
+    assert np.isfinite([record["train_loss"] for record in on_cpu.history_]).all()
 
 
 TEXTS = ["".join(np.random.default_rng(i).choice([*"abc"], 20 + i)) for i in range(9)]

@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from skdeep import (
+    GAN,
     AutoEncoder,
     CNNClassifier,
     CNNRegressor,
@@ -44,6 +45,7 @@ MEMBERS = {
     "CNNClassifier": lambda **p: CNNClassifier(batch_size="auto", **p),
     "CNNRegressor": lambda **p: CNNRegressor(batch_size="auto", **p),
     "EquilibriumNet": lambda **p: EquilibriumNet(Growth(), **p),
+    "GAN": GAN,
     "LSTMClassifier": LSTMClassifier,
     "LSTMForecaster": lambda **p: LSTMForecaster(window=8, horizon=2, **p),
     "LSTMRegressor": LSTMRegressor,
@@ -140,7 +142,7 @@ def test_each_call_returns_a_new_space(member):
 def test_lbfgs_has_only_parameters_that_it_supports(member):
     if isinstance(member, (LanguageModel, EquilibriumNet)):
         pytest.skip("it trains on other batches in each epoch")
-    if isinstance(member, VariationalAutoEncoder):
+    if isinstance(member, (VariationalAutoEncoder, GAN)):
         pytest.skip("its loss is random")
     member.set_params(solver="lbfgs")
     if "dropout" in member.get_params():

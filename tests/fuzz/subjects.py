@@ -210,6 +210,7 @@ COSTS = {
 QUICK = {"max_iter": 1, "tol": 1e6, "n_iter_no_change": 1, "random_state": 0}
 TWO_UNITS = QUICK | {"hidden_layer_sizes": (2,)}
 SMALL_ECONOMY = TWO_UNITS | {"model": Linear(), "n_paths": 3, "n_periods": 2}
+SMALL_GAME = {"hidden_layer_sizes": 2, "code_size": 2, "max_iter": 1, "filters": 2}
 SMALL_IMAGES = TWO_UNITS | {"filters": 2, "batch_size": "auto"}
 
 
@@ -512,6 +513,7 @@ SUBJECTS = [
         TWO_UNITS | {"code_size": 2, "filters": 2},
         weight=5,
     ),
+    estimator("GAN", UNLABELLED, SMALL_GAME, weight=5),
     estimator("LSTMForecaster", FORECAST, _SERIES, weight=5),
     estimator("DeepEnsembleClassifier", CLASSIFIED, _ENSEMBLE),
     estimator("DeepEnsembleRegressor", REGRESSED, _ENSEMBLE),

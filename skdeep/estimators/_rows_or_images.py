@@ -1,0 +1,51 @@
+"""Checks of X that holds a table or images and has no targets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from skdeep.encoding import ImageLayout, TableFormat, is_paths, tensor_to_numpy
+from skdeep.estimators._images import check_images
+from skdeep.estimators._validation import Schema, check_inputs
+
+
+def check_rows_or_images(estimator, X, *, dtype, schema: Schema | None):
+    """Return checked rows or images, and their schema, whose layout tells the kind.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its parameters and tags determine how X is read.
+    X : array-like
+        The user's rows or images.
+    dtype : sequence of type
+        Types to compute in: that of X if it is among them.
+    schema : Schema or None
+        The schema of the training rows. None if these are the training rows.
+    """
+    if _holds_images(estimator, X, schema):
+        # Of integers, such as pixels, the first type is that of the computation.
+        dtype = sorted(dtype, key=lambda each: np.dtype(each).itemsize)
+        table, _, found = check_images(estimator, X, dtype=dtype, schema=schema)
+        return table, found
+    table, _, found = check_inputs(
+        estimator, X, "no_validation", dtype=dtype, schema=schema
+    )
+    if schema is None:
+        given = tensor_to_numpy(X, "X")
+        layout: Any = TableFormat.of(given, found.n_features, found.categorical)
+        found = replace(found, layout=layout)
+    return table, found
+
+
+def _holds_images(estimator, X, schema) -> bool:
+    """Return whether X holds images rather than rows of a table."""
+    if schema is not None:
+        return isinstance(schema.layout, ImageLayout)
+    if estimator.image_shape is not None or is_paths(X) is not None:
+        return True
+    shape = np.shape(X) if isinstance(X, list) else getattr(X, "shape", ())
+    return len(shape) > 2
