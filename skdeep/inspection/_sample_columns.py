@@ -54,7 +54,9 @@ class Column:
         return f"column {self.name}" if is_integer(self.name) else str(self.name)
 
 
-def compared_columns(real, samples, columns) -> tuple[list[Column], int]:
+def compared_columns(
+    real, samples, columns, real_name: str = "real"
+) -> tuple[list[Column], int]:
     """Return the columns to draw, and the number of all columns.
 
     Parameters
@@ -63,16 +65,18 @@ def compared_columns(real, samples, columns) -> tuple[list[Column], int]:
         Rows with the same columns.
     columns : array-like of str or int, or None
         Names or positions of the columns to draw; None draws the first ones.
+    real_name : str, default="real"
+        Name of the user's argument with the real rows, for messages.
 
     Raises
     ------
     TypeError, ValueError
         If these are not tables with the same columns, or a column is unknown.
     """
-    of_real, of_samples = _series(real, "real"), _series(samples, "samples")
-    of_samples = _same_columns(of_real, of_samples)
+    of_real, of_samples = _series(real, real_name), _series(samples, "samples")
+    of_samples = _same_columns(of_real, of_samples, real_name)
     names = _chosen(columns, list(of_real))
-    made = [_column(name, of_real[name], of_samples[name]) for name in names]
+    made = [_column(name, of_real[name], of_samples[name], real_name) for name in names]
     return made, len(of_real)
 
 
@@ -90,6 +94,12 @@ def _series(rows, argument: str) -> dict[Any, pd.Series]:
         raise ValueError(f"{argument} must have different names of columns.")
     if not names or not len(columns[0]):
         raise ValueError(f"{argument} must have at least one row and one column.")
+    for name, column in zip(names, columns, strict=True):
+        if pd.api.types.is_complex_dtype(column.dtype):
+            raise ValueError(
+                f"{argument} must hold real numbers, got complex values in column "
+                f"{name!r}."
+            )
     return {
         name: column.infer_objects()
         for name, column in zip(names, columns, strict=True)
@@ -114,7 +124,7 @@ def _other_columns(rows, argument: str) -> tuple[list, list[pd.Series]]:
     return list(range(array.shape[1])), [pd.Series(column) for column in array.T]
 
 
-def _same_columns(real: dict, samples: dict) -> dict:
+def _same_columns(real: dict, samples: dict, real_name: str) -> dict:
     """Return the columns of the samples by the names of the real ones."""
     if len(real) == len(samples) and (_is_array(real) or _is_array(samples)):
         return dict(zip(real, samples.values(), strict=True))
@@ -127,8 +137,10 @@ def _same_columns(real: dict, samples: dict) -> dict:
         extra = [name for name in samples if name not in real]
         difference = f"samples lacks {short(lacking)}" if lacking else ""
         difference += " and " if lacking and extra else ""
-        difference += f"real lacks {short(extra)}" if extra else ""
-    raise ValueError(f"real and samples must have the same columns, got {difference}.")
+        difference += f"{real_name} lacks {short(extra)}" if extra else ""
+    raise ValueError(
+        f"{real_name} and samples must have the same columns, got {difference}."
+    )
 
 
 def _is_array(columns: dict) -> bool:
@@ -166,10 +178,10 @@ def _chosen(columns, names: list) -> list:
     return found
 
 
-def _column(name, real: pd.Series, samples: pd.Series) -> Column:
+def _column(name, real: pd.Series, samples: pd.Series, real_name: str) -> Column:
     missing = (float(real.isna().mean()), float(samples.isna().mean()))
     if _holds_numbers(real):
-        numbers = _numbers(real, name, "real"), _numbers(samples, name, "samples")
+        numbers = _numbers(real, name, real_name), _numbers(samples, name, "samples")
         return Column(name, *numbers, missing, True)
     order = None
     if isinstance(real.dtype, pd.CategoricalDtype) and real.dtype.ordered:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,7 @@ class SamplesDisplay:
         self.columns = columns
         self.image_shape = image_shape
         self.estimator_name = estimator_name
+        self._real_name = "real"
 
     @classmethod
     def from_estimator(
@@ -236,6 +238,7 @@ class SamplesDisplay:
             image_shape=image_shape,
             estimator_name=name or type(generator).__name__,
         )
+        display._real_name = "X"  # for messages
         return display.plot(n_pairs=n_pairs, ax=ax)
 
     def plot(self, *, n_pairs=3, ax=None):
@@ -306,16 +309,17 @@ class SamplesDisplay:
 
     def _image_grids(self):
         """Return real images, samples, their places in both grids, and the classes."""
-        real = guess_images(self.real, self.image_shape, "real")
+        name = self._real_name
+        real = guess_images(self.real, self.image_shape, name)
         samples = guess_images(self.samples, self.image_shape, "samples")
         if real.shape[1:] != samples.shape[1:]:
             raise ValueError(
-                "real and samples must hold images of the same shape, got "
+                f"{name} and samples must hold images of the same shape, got "
                 f"{real.shape[1:]} and {samples.shape[1:]} (channels last)."
             )
         if (self.y_real is None) != (self.y_samples is None):
             raise ValueError("y_real and y_samples must both be given, or neither.")
-        for images, argument in ((real, "real"), (samples, "samples")):
+        for images, argument in ((real, name), (samples, "samples")):
             if not len(images):
                 raise ValueError(f"{argument} must have at least one image.")
         if self.y_samples is None:
@@ -335,7 +339,9 @@ class SamplesDisplay:
     # -- tables ------------------------------------------------------------------------
 
     def _plot_table(self, n_pairs, ax):
-        columns, n_columns = compared_columns(self.real, self.samples, self.columns)
+        columns, n_columns = compared_columns(
+            self.real, self.samples, self.columns, self._real_name
+        )
         panels = _panels(columns, int(n_pairs))
         size = (4.2, 3.6) if len(panels) == 1 else (2.5, 1.9)
         self.axes_, owner = grid_axes(self, ax, len(panels), size)
@@ -410,6 +416,8 @@ def _n_asked(n_samples, n_real: int, labels, is_image: bool, rng):
     is_auto = isinstance(n_samples, str) and n_samples == "auto"
     if not is_auto:
         check_count(n_samples, "n_samples")
+        if n_samples > sys.maxsize:
+            raise ValueError(f"n_samples={n_samples} is too large.")
     if labels is not None and is_image:
         classes = _classes(labels)
         of_class = _N_IMAGES_OF_CLASS if is_auto else max(n_samples // len(classes), 1)
