@@ -21,6 +21,8 @@ _MOST_UNIT_BINS = 40  # whole numbers have a bin each if there are not more
 _TAILS = 0.005  # share of the values at each end that need not be in the range
 _MARGIN = 0.1  # on both sides of the range, as a share of its width
 _ROWS_FOR_CORRELATION = 5000
+_ROUNDING = 1e-9  # a range so small, compared with its values, is that of a constant
+_LARGEST = 1e300  # beyond it, ranges overflow
 
 
 @dataclass
@@ -209,7 +211,14 @@ def _numbers(column: pd.Series, name, argument: str) -> np.ndarray:
             f"Column {name!r} of {argument} must hold real numbers, as that of the "
             f"other rows, got {short(column.dropna().iloc[0])}."
         ) from error
-    return np.where(np.isfinite(numbers), numbers, np.nan)
+    numbers = np.where(np.isfinite(numbers), numbers, np.nan)
+    largest = np.abs(_known(numbers)).max(initial=0.0)
+    if largest > _LARGEST:
+        raise ValueError(
+            f"Column {name!r} of {argument} has values too large to draw, such as "
+            f"{largest:.3g}."
+        )
+    return numbers
 
 
 def _text(value) -> str:
@@ -248,18 +257,14 @@ def limits_of(column: Column) -> tuple[float, float]:
     values = values if len(values) else _known(column.samples)
     if not len(values):
         return 0.0, 1.0
-    with np.errstate(over="ignore", invalid="ignore"):
-        low, high = np.quantile(values, [_TAILS, 1 - _TAILS])
-        if low == high:
-            low, high = values.min(), values.max()
-        margin = _MARGIN * (high - low) or 0.5
-        low, high = low - margin, high + margin
-    if not np.isfinite(high - low) or low == high:
-        raise ValueError(
-            f"Column {column.name!r} has values too large to draw, such as "
-            f"{np.abs(values).max():.3g}."
-        )
-    return float(low), float(high)
+    low, high = np.quantile(values, [_TAILS, 1 - _TAILS])
+    if low == high:
+        low, high = values.min(), values.max()
+    size = max(abs(low), abs(high))
+    margin = _MARGIN * (high - low)
+    if margin <= _ROUNDING * size:  # a constant
+        margin = max(0.5, _MARGIN * size)
+    return float(low - margin), float(high + margin)
 
 
 def _known(values: np.ndarray) -> np.ndarray:

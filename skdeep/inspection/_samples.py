@@ -86,7 +86,7 @@ class SamplesDisplay:
 
     See Also
     --------
-    skdeep.VariationalAutoEncoder : A network that samples rows.
+    skdeep.GAN, skdeep.VariationalAutoEncoder : Networks that sample rows.
     sklearn.neighbors.KernelDensity : Samples of few numeric columns.
 
     Notes
@@ -154,8 +154,8 @@ class SamplesDisplay:
         Parameters
         ----------
         estimator : estimator
-            A fitted estimator with the method ``sample``, such as
-            :class:`~skdeep.VariationalAutoEncoder`, or a mixture or density of
+            A fitted estimator with the method ``sample``, such as :class:`~skdeep.GAN`
+            or :class:`~skdeep.VariationalAutoEncoder`, or a mixture or density of
             scikit-learn. Of a Pipeline or a search, the estimator inside samples, and
             ``inverse_transform`` of the steps before it is applied if they have it.
         X : array-like or data frame of shape (n_real, n_features), or images
@@ -401,7 +401,7 @@ def _generator(estimator, y) -> Any:
     if not callable(getattr(generator, "sample", None)):
         raise TypeError(
             f"estimator={name} cannot sample: it has no method sample. Pass a "
-            "generator, such as VariationalAutoEncoder or KernelDensity."
+            "generator, such as GAN, VariationalAutoEncoder or KernelDensity."
         )
     if y is not None and "y" not in inspect.signature(generator.sample).parameters:
         raise TypeError(

@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdeep import CostSensitiveClassifier, MLPClassifier, MLPRegressor
+from skdeep import GAN, CostSensitiveClassifier, MLPClassifier, MLPRegressor
 from skdeep.inspection import LossCurveDisplay
 
 pytestmark = [
@@ -125,6 +125,14 @@ def test_losses_of_several_networks():
     assert len({line.get_color() for line in display.lines_}) == 3
     texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert texts == list(drawn)
+
+
+def test_losses_of_a_gan():
+    model = GAN(2, (4,), max_iter=3, random_state=0).fit(X)
+    drawn = curves(LossCurveDisplay.from_estimator(model))
+    assert list(drawn) == ["training loss", "discriminator loss"]
+    losses = [record["discriminator_loss"] for record in model.history_]
+    np.testing.assert_array_equal(drawn["discriminator loss"], losses)
 
 
 def test_estimators_without_history():

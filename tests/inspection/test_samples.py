@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import check_random_state
 
-from skdeep import SamplesDisplay, VariationalAutoEncoder
+from skdeep import GAN, SamplesDisplay, VariationalAutoEncoder
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
 
@@ -257,8 +257,9 @@ def test_tensors():
 
 def test_columns_that_are_constant_or_empty():
     real = pd.DataFrame({"one": [1.5] * 3, "none": [None] * 3, "nan": [np.nan] * 3})
+    real["large"] = [2**64 - 1] * 3
     display = SamplesDisplay(real, real).plot()
-    assert titles(display) == ["one", "none", "nan", "missing entries"]
+    assert titles(display) == ["one", "none", "nan", "large", "missing entries"]
     assert stairs(display.ax_)[0][0].sum() == 1
     display.figure_.canvas.draw()
 
@@ -382,6 +383,19 @@ def test_samples_beside_images_of_files(tmp_path):
     expected = SamplesDisplay.from_estimator(model, IMAGES, random_state=0)
     np.testing.assert_array_equal(display.real, expected.real)
     assert display.samples.shape == (36, 6, 4)
+
+
+def test_gan_by_label():
+    model = GAN(4, (8,), filters=(2,), max_iter=1, random_state=0).fit(IMAGES, LABELS)
+    display = SamplesDisplay.from_estimator(
+        model, IMAGES, y=LABELS, n_samples=6, random_state=0
+    )
+    expected = model.sample(6, y=["a", "a", "b", "b", "c", "c"], random_state=0)
+    found = tiles(display.axes_[1], 3, 2).reshape(6, 6, 4)
+    np.testing.assert_allclose(found, expected / 255)
+    unlabeled = GAN(4, (8,), filters=(2,), max_iter=1, random_state=0).fit(IMAGES)
+    with pytest.raises(ValueError, match="^y needs a GAN that was fitted with labels"):
+        SamplesDisplay.from_estimator(unlabeled, IMAGES, y=LABELS)
 
 
 @pytest.mark.parametrize(
@@ -580,7 +594,7 @@ def draw(model=None, X=PLANE, **arguments):
         (
             lambda: SamplesDisplay([[1e308], [-1e308]], [[1.0]]).plot(),
             ValueError,
-            r"^Column 0 has values too large to draw, such as 1e\+308",
+            r"^Column 0 of real has values too large to draw, such as 1e\+308",
         ),
         (
             lambda: SamplesDisplay(IMAGES, IMAGES[:, :5]).plot(),
