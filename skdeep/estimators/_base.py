@@ -412,6 +412,7 @@ class BaseNetwork(
             valid=None if valid is None else self._source(plan, valid, dtype, device),
             options=options,
             is_partial=incremental,
+            expects_convergence=self._expects_convergence(),
             rng=rng,
             generator=generator,
             score=score,

@@ -379,6 +379,9 @@ class EquilibriumNet(BaseNetwork):
         n_nodes = len(self.model.shocks.nodes(np.random.default_rng(0)))
         return batch_size * (1 + n_nodes) * network.work_per_row
 
+    def _expects_convergence(self):
+        return bool(np.isfinite(self.n_iter_no_change))
+
     def _search_space(self):
         return {
             "hidden_layer_sizes": [(32, 32), (64, 64), (100, 50), (128, 128)],

@@ -105,6 +105,14 @@ class NetworkHooks(ABC):
         """Return whether the hand-written gradient of dense networks can be used."""
         return False
 
+    def _expects_convergence(self) -> bool:
+        """Return whether to warn if training does not converge within ``max_iter``.
+
+        scikit-learn does so even if ``n_iter_no_change`` is infinite, and so do all
+        estimators where it is finite by default.
+        """
+        return True
+
     def _draws_globally(self) -> bool:
         """Return whether user code may draw from torch's global generators."""
         has_user_code = callable(self.loss) or callable(self.solver)

@@ -417,7 +417,7 @@ class Fit:
                 ConvergenceWarning,
             )
         is_whole = not (self.task.is_partial or self.learning_rate.is_curve)
-        if is_whole and not self._stopped:
+        if is_whole and self.task.expects_convergence and not self._stopped:
             warn(
                 f"Stochastic Optimizer: Maximum iterations ({self.options.max_iter}) "
                 "reached and the optimization hasn't converged yet.",

@@ -106,6 +106,8 @@ class Task:
         Number of classes of a classifier.
     is_partial : bool
         Whether to train for one epoch only (``partial_fit``).
+    expects_convergence : bool
+        Whether to warn if training does not converge before its last epoch.
     rng : numpy.random.RandomState
         Shuffles the rows.
     generator : torch.Generator
@@ -137,6 +139,7 @@ class Task:
     probabilities: Callable[[Tensor], Tensor] | None = None
     n_classes: int | None = None
     is_partial: bool = False
+    expects_convergence: bool = True
     rng: np.random.RandomState = field(default_factory=lambda: np.random.RandomState(0))
     generator: torch.Generator = field(
         default_factory=lambda: torch.Generator().manual_seed(0)

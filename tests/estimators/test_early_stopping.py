@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import sklearn
+import sklearn.neural_network
 from sklearn.base import clone, is_classifier
 from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
@@ -378,3 +379,12 @@ def test_validation_loss_is_weighted(make):
     model.fit(X, y, sample_weight=weight)
     expected = log_loss(y[30:], model.predict_proba(X[30:]), sample_weight=weight[30:])
     assert model.history_[0]["valid_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_infinite_patience_warns_as_scikit_learn_does():
+    params = {"max_iter": 2, "n_iter_no_change": np.inf, "random_state": 0}
+    for kind in (MLPRegressor, sklearn.neural_network.MLPRegressor):
+        with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(2\)"):
+            kind(hidden_layer_sizes=(3,), **params).fit(
+                ROWS[:20, np.newaxis], ROWS[:20]
+            )

@@ -1,5 +1,7 @@
 """EquilibriumNet: solutions, expectations, simulated paths, scikit-learn's manners."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -22,8 +24,6 @@ from skdeep.callbacks import Checkpoint
 from tests.estimators.equilibrium_data import Growth, Linear
 from tests.round_trips import WAYS
 from tests.training.test_checkpoint import Killed, KillsAfter, without_times
-
-pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
 
 TINY = {"n_paths": 20, "n_periods": 4, "max_iter": 3, "random_state": 0}
 LEARNS = {"learning_rate_init": 0.03, "batch_size": 50, "max_iter": 40}
@@ -300,6 +300,16 @@ def test_early_stopping_keeps_the_best_epoch():
     assert best < model.n_iter_ - 1
     again = tiny(max_iter=best + 1, n_iter_no_change=np.inf, **params).fit()
     np.testing.assert_array_equal(model.predict(STATES), again.predict(STATES))
+
+
+def test_no_warning_without_a_criterion_of_convergence():
+    model = tiny(learning_rate="constant")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert model.fit().n_iter_ == 3
+    model.set_params(n_iter_no_change=5)
+    with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(3\)"):
+        model.fit()
 
 
 def test_without_early_stopping_the_last_weights_are_kept():
