@@ -20,31 +20,23 @@ from skdeep._input_checks import (
     tensor_to_numpy,
 )
 from skdeep.encoding import ImageFiles, find_format, is_paths
-from skdeep.inspection._images import guess_images
+from skdeep.inspection._images import check_labels, guess_images
 from skdeep.inspection._nested import innermost, innermost_input, outermost_output
-from skdeep.inspection._pictures import (
-    as_pictures,
-    grid_axes,
-    write_title,
+from skdeep.inspection._pictures import grid_axes, write_title
+from skdeep.inspection._sample_columns import compared_columns
+from skdeep.inspection._sample_grids import (
+    draw_mosaic,
+    draw_signals,
+    fill_classes,
+    fill_grid,
+    grid_size,
+    joint_pictures,
+    limits_of_pictures,
 )
-from skdeep.inspection._sample_columns import (
-    Column,
-    bin_shares,
-    category_shares,
-    compared_columns,
-    limits_of,
-    missing_shares,
-    strongest_pairs,
-)
+from skdeep.inspection._sample_panels import NAMES, draw_legend, panels_of, shorten
 
 _N_IMAGES, _N_IMAGES_OF_CLASS, _MOST_CLASSES = 36, 8, 20
 _MOST_ROWS = 5000  # that are sampled of a table
-_MOST_POINTS = 1000  # of each kind in a scatter plot
-_GAP = 0.08  # between images, as a share of their width
-_MOST_LETTERS = 16  # of a category
-# Of the real rows and of the samples.
-_COLORS = ("C0", "C1")
-_NAMES = ("real", "samples")
 
 
 class SamplesDisplay:
@@ -215,7 +207,7 @@ class SamplesDisplay:
         X = tensor_to_numpy(X, "X")
         with naming("X"):
             n_real = _num_samples(X)
-        labels = None if y is None else _labels(y, "y", n_real)
+        labels = None if y is None else check_labels(y, "y", n_real, "rows")
         is_image = image_shape is not None or _n_axes(X) > 2 or is_paths(X) is not None
         with naming("random_state"):
             rng = check_random_state(random_state)
@@ -289,14 +281,14 @@ class SamplesDisplay:
         real, samples, grids, classes = self._image_grids()
         is_signal = samples.ndim == 3
         shown = [real[grids[0][grids[0] >= 0]], samples[grids[1][grids[1] >= 0]]]
-        pictures = _joint_pictures(*shown)
-        size = _block_size(grids[1].shape, pictures[1].shape[1:3], is_signal)
+        pictures = joint_pictures(*shown)
+        size = grid_size(grids[1].shape, pictures[1].shape[1:3], is_signal)
         self.axes_, owner = grid_axes(self, ax, 2, size)
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
-        draw = _draw_signals if is_signal else _draw_mosaic
-        limits = _limits(np.concatenate(pictures))
+        draw = draw_signals if is_signal else draw_mosaic
+        limits = limits_of_pictures(np.concatenate(pictures))
         for axes, images, grid, title in zip(
-            self.axes_, pictures, grids, _NAMES, strict=True
+            self.axes_, pictures, grids, NAMES, strict=True
         ):
             centers = draw(axes, images, grid, limits)
             axes.grid(False)
@@ -325,16 +317,18 @@ class SamplesDisplay:
         if self.y_samples is None:
             width = math.ceil(math.sqrt(len(samples)))
             n_rows = math.ceil(len(samples) / width)
-            grids = [_fill(n_rows, width, len(images)) for images in (real, samples)]
+            grids = [
+                fill_grid(n_rows, width, len(images)) for images in (real, samples)
+            ]
             return real, samples, grids, []
         labels = (
-            _labels(self.y_real, "y_real", len(real)),
-            _labels(self.y_samples, "y_samples", len(samples)),
+            check_labels(self.y_real, "y_real", len(real)),
+            check_labels(self.y_samples, "y_samples", len(samples)),
         )
         classes = _classes(labels[1])
         width = max(int((labels[1] == label).sum()) for label in classes)
-        grids = [_fill_classes(own, classes, width) for own in labels]
-        return real, samples, grids, [_shorten(label) for label in classes]
+        grids = [fill_classes(own, classes, width) for own in labels]
+        return real, samples, grids, [shorten(label) for label in classes]
 
     # -- tables ------------------------------------------------------------------------
 
@@ -342,7 +336,7 @@ class SamplesDisplay:
         columns, n_columns = compared_columns(
             self.real, self.samples, self.columns, self._real_name
         )
-        panels = _panels(columns, int(n_pairs))
+        panels = panels_of(columns, int(n_pairs))
         size = (4.2, 3.6) if len(panels) == 1 else (2.5, 1.9)
         self.axes_, owner = grid_axes(self, ax, len(panels), size)
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
@@ -352,7 +346,7 @@ class SamplesDisplay:
         if self.columns is None and len(columns) < n_columns:
             title = f"{title} ({len(columns)} of {n_columns} columns)".strip()
         write_title(owner, title)
-        self.legend_ = _draw_legend(owner, self.axes_[0])
+        self.legend_ = draw_legend(owner, self.axes_[0])
         return self
 
 
@@ -364,31 +358,11 @@ def _n_axes(rows) -> int:
         return 1
 
 
-def _labels(y, argument: str, n: int) -> np.ndarray:
-    """Return one label for each of n rows."""
-    y = tensor_to_numpy(y, argument)
-    with naming(argument):
-        y = np.asarray(y)
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.shape != (n,):
-        raise ValueError(
-            f"{argument} must have one label for each of the {n} rows, got shape "
-            f"{y.shape}."
-        )
-    return y
-
-
 def _classes(labels: np.ndarray) -> list:
     """Return the classes that are drawn, in their order: the most frequent ones."""
     classes, counts = np.unique(labels, return_counts=True)
     best = np.argsort(-counts, kind="stable")[:_MOST_CLASSES]
     return list(classes[np.sort(best)])
-
-
-def _shorten(label) -> str:
-    text = str(label)
-    return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 1]}…"
 
 
 # -- samples of an estimator -----------------------------------------------------------
@@ -461,176 +435,3 @@ def _read_files(images, samples):
         return images
     format = find_format(list(paths), np.shape(samples)[1:3])
     return ImageFiles(list(paths), format, 0).take(slice(None))
-
-
-# -- grids of images -------------------------------------------------------------------
-
-
-def _fill(n_rows: int, width: int, n: int) -> np.ndarray:
-    """Return the numbers of the images at each place of a grid; -1 for none."""
-    places = np.arange(n_rows * width)
-    return np.where(places < n, places, -1).reshape(n_rows, width)
-
-
-def _fill_classes(labels: np.ndarray, classes: list, width: int) -> np.ndarray:
-    """Return a grid with a row for each class."""
-    grid = np.full((len(classes), width), -1)
-    for row, label in zip(grid, classes, strict=True):
-        own = np.flatnonzero(labels == label)[:width]
-        row[: len(own)] = own
-    return grid
-
-
-def _block_size(grid, sizes, is_signal: bool) -> tuple[float, float]:
-    """Return width and height of a grid in a new figure, in inches."""
-    n_rows, n_columns = grid
-    ratio = 0.6 if is_signal else sizes[0] / sizes[1]  # height by width
-    width = float(np.clip(0.45 * n_columns, 2.0, 6.0))
-    height = width * ratio * n_rows / n_columns
-    return width + 0.3, float(np.clip(height, 0.6, 8.0)) + 0.3
-
-
-def _joint_pictures(real: np.ndarray, samples: np.ndarray) -> list[np.ndarray]:
-    """Return pictures of both in the scale of the real ones."""
-    if samples.ndim > 3 and not real.dtype == samples.dtype == np.uint8:
-        with np.errstate(invalid="ignore"):  # NaN has no integer
-            samples = samples.clip(*_limits(real)).astype(real.dtype)
-    return np.split(as_pictures(np.concatenate([real, samples])), [len(real)])
-
-
-def _limits(pictures: np.ndarray) -> tuple[float, float]:
-    known = pictures[np.isfinite(pictures)]
-    return (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-
-
-def _tiles(grid: np.ndarray):
-    """Yield number, row and column of the images; those shown are numbered anew."""
-    for k, (row, column) in enumerate(zip(*np.nonzero(grid >= 0), strict=True)):
-        yield k, row, column
-
-
-def _draw_mosaic(ax, pictures: np.ndarray, grid: np.ndarray, limits) -> list[float]:
-    """Draw images side by side; return the centers of the rows."""
-    height, width = pictures.shape[1:3]
-    gap = max(1, round(_GAP * min(height, width)))
-    n_rows, n_columns = grid.shape
-    shape = (n_rows * (height + gap) - gap, n_columns * (width + gap) - gap)
-    is_color = pictures.ndim == 4
-    # Transparent between the images.
-    canvas = np.zeros((*shape, 4)) if is_color else np.full(shape, np.nan)
-    for k, row, column in _tiles(grid):
-        top, left = row * (height + gap), column * (width + gap)
-        place = canvas[top : top + height, left : left + width]
-        if is_color:
-            place[..., :3], place[..., 3] = np.nan_to_num(pictures[k]), 1.0
-        else:
-            place[:] = pictures[k]
-    ax.imshow(canvas, cmap="gray", vmin=0, vmax=1)
-    return [row * (height + gap) + (height - 1) / 2 for row in range(n_rows)]
-
-
-def _draw_signals(ax, signals: np.ndarray, grid: np.ndarray, limits) -> list[float]:
-    """Draw signals as lines in a grid; return the centers of the rows."""
-    low, high = limits
-    n_rows, n_columns = grid.shape
-    x = np.linspace(_GAP, 1 - _GAP, signals.shape[1])
-    for k, row, column in _tiles(grid):
-        # Halves: the range of large numbers would overflow.
-        share = (signals[k] / 2 - low / 2) / ((high / 2 - low / 2) or 1.0)
-        y = row + 1 - _GAP - (1 - 2 * _GAP) * share
-        for channel, values in enumerate(y.T):
-            ax.plot(column + x, values, color=f"C{channel}", linewidth=1.0)
-    ax.set(xlim=(0, n_columns), ylim=(n_rows, 0))
-    return [row + 0.5 for row in range(n_rows)]
-
-
-# -- panels of tables ------------------------------------------------------------------
-
-
-def _panels(columns: list[Column], n_pairs: int) -> list[tuple]:
-    """Return what to draw in each axes: a function and its arguments."""
-    pairs = [(_draw_pair, *pair) for pair in strongest_pairs(columns, n_pairs)]
-    if len(pairs) == 1 and all(is_integer(column.name) for column in columns):
-        if len(columns) == 2:
-            return pairs  # vectors in a plane: their coordinates alone tell little
-    panels: list[tuple] = [(_draw_column, column) for column in columns]
-    missing = missing_shares(columns)
-    if missing[0]:
-        panels.append((_draw_bars, "missing entries", *missing))
-    return panels + pairs
-
-
-def _draw_column(ax, column: Column) -> None:
-    if column.is_numeric:
-        _draw_histogram(ax, column)
-    else:
-        _draw_bars(ax, column.label, *category_shares(column))
-
-
-def _draw_histogram(ax, column: Column) -> None:
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
-
-    edges, real, samples = bin_shares(column)
-    ax.stairs(real, edges, fill=True, color=_COLORS[0], alpha=0.5)
-    ax.stairs(samples, edges, color=_COLORS[1], linewidth=1.5)
-    ax.set_title(_shorten(column.label), fontsize="medium", parse_math=False)
-    ax.xaxis.set_major_locator(MaxNLocator(4))
-    ax.yaxis.set_major_locator(MaxNLocator(3))
-    ax.yaxis.set_major_formatter(PercentFormatter(1))
-    ax.tick_params(labelsize="small")
-
-
-def _draw_bars(ax, title: str, names: list[str], real, samples) -> None:
-    """Draw shares as bars beside each other, from top to bottom."""
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
-
-    places = np.arange(len(names))
-    ax.barh(places - 0.2, real, 0.4, color=_COLORS[0], alpha=0.5)
-    ax.barh(places + 0.2, samples, 0.4, color=_COLORS[1])
-    labels = [_shorten(name) for name in names]
-    ax.set_yticks(places, labels=labels, parse_math=False)
-    ax.tick_params(labelsize="small")
-    ax.set_ylim(len(names) - 0.4, -0.6)
-    ax.set_title(_shorten(title), fontsize="medium", parse_math=False)
-    ax.xaxis.set_major_locator(MaxNLocator(3))
-    ax.xaxis.set_major_formatter(PercentFormatter(1))
-
-
-def _draw_pair(ax, first: Column, second: Column) -> None:
-    from matplotlib.colors import to_rgba
-    from matplotlib.ticker import MaxNLocator
-
-    x_limits, y_limits = limits_of(first), limits_of(second)
-    rng = np.random.RandomState(0)
-    parts = [
-        np.column_stack([x.clip(*x_limits), y.clip(*y_limits)])
-        for x, y in ((first.real, second.real), (first.samples, second.samples))
-    ]
-    parts = [part[~np.isnan(part).any(1)] for part in parts]
-    n = min(_MOST_POINTS, *map(len, parts))
-    parts = [part[rng.permutation(len(part))[:n]] for part in parts]
-    colors = np.repeat([to_rgba(color) for color in _COLORS], n, axis=0)
-    # In random order: otherwise the samples would hide the real rows.
-    order = rng.permutation(2 * n)
-    points = np.concatenate(parts)[order]
-    ax.scatter(*points.T, s=5, c=colors[order], alpha=0.6, linewidths=0)
-    ax.set(xlim=x_limits, ylim=y_limits)
-    ax.set_xlabel(first.label, parse_math=False)
-    ax.set_ylabel(second.label, parse_math=False)
-    ax.xaxis.set_major_locator(MaxNLocator(4))
-    ax.yaxis.set_major_locator(MaxNLocator(4))
-    ax.tick_params(labelsize="small")
-
-
-def _draw_legend(owner, ax):
-    """Write the legend of the colors: below a figure, or else in an axes."""
-    from matplotlib.patches import Patch
-
-    handles = [
-        Patch(color=_COLORS[0], alpha=0.5, label=_NAMES[0]),
-        Patch(color=_COLORS[1], label=_NAMES[1]),
-    ]
-    if hasattr(owner, "suptitle"):
-        place = {"loc": "outside lower center", "ncols": 2, "frameon": False}
-        return owner.legend(handles=handles, **place)
-    return ax.legend(handles=handles, fontsize="small")

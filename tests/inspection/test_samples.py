@@ -547,7 +547,7 @@ def draw(model=None, X=PLANE, **arguments):
         (lambda: draw(n_samples="all"), ValueError, "^n_samples must be .* 'all'"),
         (lambda: draw(n_pairs=-1), ValueError, "^n_pairs must be .* from 0, got -1"),
         (lambda: draw(n_pairs=1.5), ValueError, "^n_pairs must be .* got 1.5"),
-        (lambda: draw(y=[1, 2]), ValueError, "^y must have one label .* 80 rows"),
+        (lambda: draw(y=[1, 2]), ValueError, "^y must have one class .* 80 rows"),
         (lambda: draw(name=3), TypeError, "^name must be a str or None, got 3"),
         (lambda: draw(ax="left"), TypeError, "^ax must be a matplotlib Axes, got str"),
         (
@@ -616,7 +616,7 @@ def draw(model=None, X=PLANE, **arguments):
                 IMAGES, IMAGES, y_real=LABELS, y_samples=LABELS[:3]
             ).plot(),
             ValueError,
-            "^y_samples must have one label for each of the 30 rows",
+            "^y_samples must have one class for each of the 30 images",
         ),
         (
             lambda: SamplesDisplay(IMAGES, IMAGES).plot(ax=plt.subplots(1, 3)[1]),
