@@ -118,6 +118,11 @@ def _other_columns(rows, argument: str) -> tuple[list, list[pd.Series]]:
         # As objects: numpy would turn numbers beside text into text.
         is_array = hasattr(rows, "dtype")
         array = np.asarray(rows) if is_array else np.array(rows, dtype=object)
+    if array.dtype.names is not None:
+        raise TypeError(
+            f"{argument} must not be a structured array. Pass pandas.DataFrame("
+            f"{argument})."
+        )
     if array.ndim != 2:
         raise ValueError(
             f"{argument} must be a table of shape (n_samples, n_features), or images "
