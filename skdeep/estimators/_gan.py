@@ -58,6 +58,9 @@ from skdeep.training import (
     resolve_device,
 )
 
+_SMALL_BATCH, _LARGEST_BATCH = 64, 500
+# Number of steps of a training with ``max_iter='auto'``, in at most so many epochs.
+_N_STEPS, _MOST_EPOCHS = 2500, 300
 # Number of rows that are sampled at a time.
 _CHUNK = 10_000
 # Below this log loss, the discriminator tells nearly all rows apart; guessing has the
@@ -123,10 +126,6 @@ class GAN(BaseNetwork):
     (:class:`~skdeep.inspection.SamplesDisplay`), or train an estimator on them and
     score it on real rows.
 
-    For a table with categories, a row is generated for a condition: one of its
-    categories, which the generator learns to obey. In training, rare categories are
-    asked for more often than they occur, so that they are learned, too.
-
     References
     ----------
     Goodfellow et al. (2014). "Generative adversarial nets." NeurIPS.
@@ -164,7 +163,7 @@ class GAN(BaseNetwork):
 
     def __init__(
         self,
-        code_size=64,
+        code_size=128,
         hidden_layer_sizes=(256, 256),
         *,
         activation="leaky_relu",
@@ -172,6 +171,7 @@ class GAN(BaseNetwork):
         r1_penalty=1.0,
         gradient_penalty=10.0,
         pack_size=1,
+        training_by_sampling=False,
         scaling="modes",
         categorical_features="from_dtype",
         filters=(32, 64),
@@ -186,19 +186,19 @@ class GAN(BaseNetwork):
         learning_rate="constant",
         learning_rate_init=0.001,
         power_t=0.5,
-        max_iter=100,
+        max_iter="auto",
         shuffle=True,
         random_state=None,
         verbose=False,
         warm_start=False,
         momentum=0.9,
         nesterovs_momentum=True,
-        beta_1=0.5,
-        beta_2=0.999,
+        beta_1=0.0,
+        beta_2=0.99,
         epsilon=1e-8,
         max_grad_norm=None,
         accumulate=1,
-        weight_averaging=0.99,
+        weight_averaging=0.999,
         callbacks=None,
         device="auto",
         dtype=None,
@@ -211,6 +211,7 @@ class GAN(BaseNetwork):
         self.r1_penalty = r1_penalty
         self.gradient_penalty = gradient_penalty
         self.pack_size = pack_size
+        self.training_by_sampling = training_by_sampling
         self.scaling = scaling
         self.categorical_features = categorical_features
         self.filters = filters
@@ -251,6 +252,7 @@ class GAN(BaseNetwork):
             sizes["filters"] = filter_sizes(self.filters, "filters")
         return sizes | {
             "n_labels": _n_labels(plan.targets),
+            "asks_choices": bool(self.training_by_sampling) and "blocks" in sizes,
             "code_size": int(self.code_size),
             "hidden_layer_sizes": _layer_sizes(self.hidden_layer_sizes),
             "activation": self.activation,
@@ -314,6 +316,19 @@ class GAN(BaseNetwork):
             )
         return Checked(table, y, schema)
 
+    def _auto_batch_size(self, n_samples):
+        # An epoch of few rows has eight steps.
+        return min(n_samples, max(_SMALL_BATCH, min(_LARGEST_BATCH, n_samples // 8)))
+
+    def _resolved_options(self, options, n_samples: int, has_images: bool):
+        """Return the options with the number of epochs, and the batch size of images."""
+        if self.batch_size == "auto" and has_images:
+            options = replace(options, batch_size=min(n_samples, _SMALL_BATCH))
+        if self.max_iter != "auto":
+            return options
+        n_steps = -(-n_samples // options.batch_size)
+        return replace(options, max_iter=min(_MOST_EPOCHS, -(-_N_STEPS // n_steps)))
+
     def _check_options(self, incremental):
         super()._check_options(incremental)
         check_shape_parameters(self)
@@ -375,6 +390,8 @@ class GAN(BaseNetwork):
             labels = F.one_hot(codes, len(plan.targets.classes_)).to(dtype)
         if isinstance(plan.inputs, PixelEncoder):
             return AdversarialRows(rows, labels)
+        if not self.training_by_sampling:
+            return AdversarialRows(rows, labels)
         codes = rows.tensors[1].cpu().numpy()
         return AdversarialRows(rows, labels, codes, list(map(len, plan.inputs.counts_)))
 
@@ -383,6 +400,8 @@ class GAN(BaseNetwork):
 
     def _task(self, plan, sample, valid, device, rng, first, incremental):
         task = super()._task(plan, sample, valid, device, rng, first, incremental)
+        has_images = isinstance(plan.inputs, PixelEncoder)
+        task.options = self._resolved_options(task.options, len(sample), has_images)
         source: Any = task.train
         source.seed = [peek_seed(rng), task.state.n_samples_seen]
         generator: Any = task.learner.module
@@ -395,12 +414,9 @@ class GAN(BaseNetwork):
         opponent: Any = task.learner.objective
         is_logistic = self.loss == "logistic"
         objective = DiscriminatorObjective(
-            plan.loss,
-            task.generator,
-            int(self.pack_size),
+            opponent,
             r1_penalty=float(self.r1_penalty) if is_logistic else 0.0,
             gradient_penalty=0.0 if is_logistic else float(self.gradient_penalty),
-            opponent=opponent,
         )
         options = replace(task.options, weight_averaging=0.0)
         discriminator = Learner(network, objective, DISCRIMINATOR, options)
@@ -599,7 +615,7 @@ class GAN(BaseNetwork):
         parts = [code]
         if isinstance(self._targets, _Labels):
             parts.append(np.eye(len(self.classes_))[labels])
-        if not isinstance(self._inputs, PixelEncoder):
+        if network.asks_choices:
             parts.append(_draw_conditions(self._inputs.counts_, len(labels), rng))
         device = resolve_device(self.device, fall_back=True)
         inputs = torch.from_numpy(np.concatenate(parts, 1))

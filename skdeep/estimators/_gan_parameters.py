@@ -23,6 +23,7 @@ GAN_CONSTRAINTS: dict = {
     "r1_penalty": [_PENALTY],
     "gradient_penalty": [_PENALTY],
     "pack_size": [Interval(Integral, 1, None, closed="left")],
+    "training_by_sampling": ["boolean"],
     "scaling": [StrOptions({"modes", "standard"})],
     **{
         name: CODE_CONSTRAINTS[name]
@@ -39,6 +40,7 @@ GAN_CONSTRAINTS: dict = {
         )
     },
     **TRAINING_CONSTRAINTS,
+    "max_iter": [StrOptions({"auto"}), *TRAINING_CONSTRAINTS["max_iter"]],
     # The loss is that of random rows, which misleads a line search.
     "solver": [StrOptions(set(STOCHASTIC_SOLVERS)), callable],
 }
@@ -60,13 +62,14 @@ GAN_DEFAULTS: dict = dict(
     alpha=0.0,
     learning_rate="constant",
     learning_rate_init=0.001,
-    max_iter=100,
-    beta_1=0.5,
-    weight_averaging=0.99,
+    max_iter="auto",
+    beta_1=0.0,
+    beta_2=0.99,
+    weight_averaging=0.999,
 )
 
 GAME_DOC = """\
-code_size : int, default=64
+code_size : int, default=128
     Number of random values of which the generator makes a row.
 hidden_layer_sizes : int or array-like of int, default=(256, 256)
     Number of units of each dense layer of the generator; the discriminator has the same
@@ -87,7 +90,12 @@ gradient_penalty : float, default=10.0
     and generated rows at 1, for 'wasserstein'.
 pack_size : int, default=1
     Number of rows that the discriminator judges together. With more than one, it
-    notices when generated rows resemble each other too much."""
+    notices when generated rows resemble each other too much.
+training_by_sampling : bool, default=False
+    Whether rows of a table are generated for a condition, one of their categories or
+    modes, and rare ones are asked for more often in training than they occur (Xu et
+    al., 2019). It helps where categories are so rare that they would not be learned;
+    other columns are less true to the table."""
 
 GAN_TABLE_DOC = """\
 scaling : {'modes', 'standard'}, default='modes'
@@ -121,6 +129,17 @@ GAN_TRAINING_DOC = (
         "The optimizer. 'lbfgs' uses all rows at once, in float64, and suits small "
         "data; the\n    others train in batches. 'adamw'",
         "The optimizer of both networks. 'adamw'",
+    )
+    .replace(
+        "'auto' is ``min(200, n_samples)``",
+        "'auto' is 64 for images, and\n    for tables an eighth of the samples, but at "
+        "least 64 and at most 500",
+    )
+    .replace(
+        "max_iter : int, default='auto'\n    Maximum number of epochs, or of "
+        "iterations with 'lbfgs'.",
+        "max_iter : int or 'auto', default='auto'\n    Number of epochs; 'auto' is as "
+        "many as 2,500 steps take, but at most 300.",
     )
     .replace(
         "None means that of X on the CPU and float32 elsewhere", "None means float32"

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 # Each maps (fan_in, fan_out) to the standard deviation. Sources: He et al. (2015),
-# Glorot & Bengio (2010), LeCun et al. (1998).
+# Glorot & Bengio (2010), LeCun et al. (1998); torch's own layers.
 _DEVIATIONS: dict[str, Callable[[float, float], float]] = {
     "he": lambda fan_in, fan_out: math.sqrt(2 / fan_in),
     "he_fan_out": lambda fan_in, fan_out: math.sqrt(2 / fan_out),
     "glorot": lambda fan_in, fan_out: math.sqrt(2 / (fan_in + fan_out)),
+    "torch": lambda fan_in, fan_out: math.sqrt(1 / (3 * fan_in)),
     "lecun": lambda fan_in, fan_out: math.sqrt(1 / fan_in),
 }
 
