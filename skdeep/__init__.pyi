@@ -47,6 +47,7 @@ from .inspection import (
     LimeExplanation,
     LossCurveDisplay,
     MisclassifiedDisplay,
+    SamplesDisplay,
     lime_explain,
 )
 from .metrics import (
@@ -95,6 +96,7 @@ __all__ = [
     "MonteCarlo",
     "OptunaSearchCV",
     "PurgedTimeSeriesSplit",
+    "SamplesDisplay",
     "Seq2Seq",
     "SequenceVectorizer",
     "SlidingWindow",

@@ -88,6 +88,7 @@ from skdeep.encoding._tabular import (
 from skdeep.encoding._targets import (
     ClassTargets,
     DistributionTargets,
+    NoTargets,
     TargetScale,
     ValueTargets,
     check_no_missing_labels,
@@ -105,6 +106,7 @@ from skdeep.encoding._tokens import (
     TokenTable,
     Vocabulary,
     join,
+    levels_of,
     split,
 )
 from skdeep.encoding._windows import UNSEEN, WindowEncoder, Windows
@@ -136,6 +138,7 @@ __all__ = [
     "ItemEncoder",
     "Items",
     "ModeEncoder",
+    "NoTargets",
     "NumberTargets",
     "Origin",
     "PeriodicFeatures",
@@ -191,6 +194,7 @@ __all__ = [
     "kind_of_labels",
     "known_r2",
     "learn_time_axis",
+    "levels_of",
     "matrix_labels",
     "naming",
     "numbered_rows",

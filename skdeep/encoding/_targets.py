@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -390,6 +391,24 @@ def _clip_to_finite(values: np.ndarray) -> np.ndarray:
 def _exponent(values: np.ndarray) -> np.ndarray:
     """Return the power of two that bounds the absolute values of each column."""
     return np.frexp(np.abs(values).max(axis=0))[1]
+
+
+class NoTargets:
+    """Stands for the targets of a network that learns from its rows alone.
+
+    Parameters
+    ----------
+    inputs : object, default=None
+        The fitted encoder of the rows, from which the loss and the number of raw scores
+        follow. It may be set later.
+    """
+
+    def __init__(self, inputs: Any = None):
+        self.inputs = inputs
+
+    def encode(self, y):
+        """Return y, which is empty."""
+        return y
 
 
 def check_no_missing_labels(y) -> None:

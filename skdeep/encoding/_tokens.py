@@ -32,6 +32,11 @@ _NO_SPACE_BEFORE = frozenset(".,;:!?)]}’”»…%")
 _NO_SPACE_AFTER = frozenset("([{“‘«¿¡")
 
 
+def levels_of(level) -> tuple[str, str]:
+    """Return the levels of X and of y; ``level`` is one for both, or a pair."""
+    return (level, level) if isinstance(level, str) else tuple(level)
+
+
 def split(text: str, level: str) -> list[str]:
     """Split a text into tokens.
 

@@ -25,6 +25,7 @@ from skdeep.encoding import (
     DenseRows,
     ImageLayout,
     Images,
+    NoTargets,
     PixelEncoder,
     TableFormat,
     as_tensor,
@@ -44,16 +45,6 @@ from skdeep.networks import AutoEncoderNetwork
 from skdeep.training import RowSource, hidden_values, memory_errors, resolve_device
 
 _LARGEST_BATCH = 256
-
-
-class _NoTargets:
-    """Stands for the targets of other networks: the rows are their own targets."""
-
-    inputs: Any = None
-
-    def encode(self, y):
-        """Return y, which is empty."""
-        return y
 
 
 class AutoEncoding(
@@ -158,7 +149,7 @@ class AutoEncoding(
         return Sample(table, none)
 
     def _make_targets(self, y, classes):
-        return _NoTargets()
+        return NoTargets()
 
     def _known_targets(self, y):
         return self._targets

@@ -19,6 +19,7 @@ from skdeep._messages import first_line, warn
 from skdeep._param_validation import validate_arguments
 from skdeep.encoding import (
     DenseRows,
+    NoTargets,
     Table,
     as_tensor,
     check_numeric_types,
@@ -134,15 +135,12 @@ class _States(Table):
     model: str = ""
 
 
-class _Policies:
+class _Policies(NoTargets):
     """Stands for the targets of other networks: a model has none."""
 
     def __init__(self, n_policies: int):
+        super().__init__()
         self.n_policies = n_policies
-
-    def encode(self, y):
-        """Return y, which is empty."""
-        return y
 
 
 class _StateEncoder:

@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdeep._messages import warn
 from skdeep._param_validation import validate_arguments
-from skdeep.encoding import TokenTable, join, split
+from skdeep.encoding import NoTargets, TokenTable, join, split
 from skdeep.estimators._base import BaseNetwork
 from skdeep.estimators._building import building
 from skdeep.estimators._calls import explaining_arguments
@@ -61,16 +61,6 @@ from skdeep.training import (
 
 # Columns of a stream, and the least number of batches of an epoch of short texts.
 _MAX_COLUMNS, _MIN_BATCHES = 32, 8
-
-
-class _NoTargets:
-    """Stands for the targets of other networks: the next tokens come from X."""
-
-    n_tokens = 0
-
-    def encode(self, y):
-        """Return y, which is empty."""
-        return y
 
 
 @documented(
@@ -328,7 +318,7 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         return Sample(parts[0], sample.codes), Sample(parts[1], sample.codes)
 
     def _make_targets(self, y, classes):
-        return _NoTargets()
+        return NoTargets()
 
     def _known_targets(self, y):
         return self._targets
@@ -343,7 +333,7 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         return StepLoss(make_loss(self, "classes"))
 
     def _n_scores(self, targets, loss):
-        return targets.n_tokens
+        return targets.inputs.n_tokens
 
     def _decode(self, targets, loss, raw):
         return raw.argmax(-1)
@@ -354,11 +344,11 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
     def _plan_network(self, plan, sample, first):
         if first:
             plan.inputs = self._make_inputs(plan.schema).fit(sample.table)
-            plan.targets.n_tokens = plan.inputs.n_tokens
+            plan.targets.inputs = plan.inputs
         else:
             plan.inputs = self._inputs
         plan.loss = self._make_loss(plan.targets)
-        plan.n_scores = plan.targets.n_tokens
+        plan.n_scores = self._n_scores(plan.targets, plan.loss)
         plan.config = self._network_config(plan)
         plan.dtype = getattr(torch, sample.table.dtype.name)
         plan.fitted["tokens_"] = ["[unknown]", "[end]", *plan.inputs.vocabulary_.tokens]

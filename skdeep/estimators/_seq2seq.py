@@ -27,6 +27,7 @@ from skdeep.encoding import (
     InputEncoder,
     SequenceEncoder,
     TokenEncoder,
+    levels_of,
     sequence_targets,
 )
 from skdeep.estimators._base import BaseNetwork, is_stochastic, too_large
@@ -39,7 +40,7 @@ from skdeep.estimators._parameters import (
     adapted,
     documented,
 )
-from skdeep.estimators._sequences_out import ROWS, STEPS, check_seq2seq, levels_of
+from skdeep.estimators._sequences_out import ROWS, STEPS, check_seq2seq
 from skdeep.estimators._validation import check_training_weight
 from skdeep.losses import NumberLoss, TokenLoss
 from skdeep.networks import (
@@ -47,6 +48,7 @@ from skdeep.networks import (
     Seq2SeqNetwork,
     attention_weights,
     beam_search,
+    decoder_inputs,
     greedy,
     run_freely,
 )
@@ -412,9 +414,10 @@ class Seq2Seq(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwork):
             size = _auto_batch_size(len(sample), plan.targets.mean_length_)
             task.options = replace(task.options, batch_size=size)
             task.work = self._work(task.learner.module, size)
-        task.train = SequenceSource(task.train, plan.loss.start)
+        previous = functools.partial(decoder_inputs, task.learner.module)
+        task.train = SequenceSource(task.train, previous)
         if valid is not None:
-            task.valid = SequenceSource(task.valid, plan.loss.start)
+            task.valid = SequenceSource(task.valid, previous)
             # Of sequences that were written, not of raw scores.
             task.score = lambda written: plan.targets.score(
                 written, valid.codes, valid.weight

@@ -16,6 +16,7 @@ from skdeep.encoding import (
     TokenTable,
     check_numeric_types,
     explaining_non_numeric,
+    levels_of,
     naming,
     rows_of,
 )
@@ -38,11 +39,6 @@ from skdeep.estimators._validation import Checked, Schema, require_target, stand
 # Layouts of X in a schema: tokens from strings or from lists, numbers for each step, or
 # rows of a table.
 STEPS, ROWS = "3-D", "rows"
-
-
-def levels_of(level) -> tuple[str, str]:
-    """Return the levels of X and of y; ``level`` is one for both, or a pair."""
-    return (level, level) if isinstance(level, str) else tuple(level)
 
 
 def check_seq2seq(

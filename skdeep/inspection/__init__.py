@@ -8,6 +8,7 @@ from skdeep.inspection._forecast import ForecastDisplay
 from skdeep.inspection._lime import lime_explain
 from skdeep.inspection._loss_curve import LossCurveDisplay
 from skdeep.inspection._misclassified import MisclassifiedDisplay
+from skdeep.inspection._samples import SamplesDisplay
 
 __all__ = [
     "ActivationDisplay",
@@ -18,5 +19,6 @@ __all__ = [
     "LimeExplanation",
     "LossCurveDisplay",
     "MisclassifiedDisplay",
+    "SamplesDisplay",
     "lime_explain",
 ]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from reprlib import repr as short
-from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array
 
 from skdeep._axes import get_axes
 from skdeep._input_checks import check_fitted, check_name, naming, tensor_to_numpy
-from skdeep.encoding import split
+from skdeep.encoding import levels_of, split
 from skdeep.inspection._nested import innermost, innermost_input
 from skdeep.inspection._pictures import check_cmap
 
@@ -144,7 +143,7 @@ class AttentionDisplay:
             row = innermost_input(estimator, row)
             written = network.predict(row)[0]
         weights = network.attention_weights(row)[0]
-        source_level, target_level = _levels(network)
+        source_level, target_level = levels_of(network.level)
         source = _tokens(row[0], source_level, network.vocabulary_)
         target = _tokens(written, target_level, network.target_vocabulary_)
         display = cls(
@@ -316,12 +315,6 @@ def _one_row(x) -> list:
             f"{short(x)}."
         )
     return [x]
-
-
-def _levels(network) -> tuple[str, str]:
-    """Return the levels of the tokens of X and y."""
-    level: Any = network.level
-    return (level, level) if isinstance(level, str) else tuple(level)
 
 
 def _tokens(sequence, level: str, vocabulary) -> list | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skdeep._input_checks import tensor_to_numpy
+from skdeep._input_checks import naming, tensor_to_numpy
 from skdeep.inspection._nested import innermost, innermost_input
 
 # An axis of at most this length holds the channels, as for CNNClassifier.
@@ -129,6 +129,21 @@ def guess_images(images, shape, argument: str) -> np.ndarray:
             f"volumes, got shape {numbers.shape}."
         )
     return channels_last(numbers, _guess_axis(numbers.shape[1:]))
+
+
+def check_labels(y, argument: str, n: int, of: str = "images") -> np.ndarray:
+    """Return a column of n labels."""
+    y = tensor_to_numpy(y, argument)
+    with naming(argument):
+        y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.shape != (n,):
+        raise ValueError(
+            f"{argument} must have one class for each of the {n} {of}, got shape "
+            f"{y.shape}."
+        )
+    return y
 
 
 def _check_shape(shape) -> tuple[int, ...]:

@@ -35,6 +35,9 @@ class LossCurveDisplay:
         The epoch whose weights were kept.
     estimator_name : str, default=None
         Shown as the title.
+    other_losses : dict of str to array-like of shape (n_epochs,), default=None
+        Losses of further networks that are trained with the first one, by name, such
+        as that of a discriminator.
 
     Attributes
     ----------
@@ -75,6 +78,7 @@ class LossCurveDisplay:
         valid_score=None,
         best_epoch=None,
         estimator_name=None,
+        other_losses=None,
     ):
         self.epochs = epochs
         self.train_loss = train_loss
@@ -82,6 +86,7 @@ class LossCurveDisplay:
         self.valid_score = valid_score
         self.best_epoch = best_epoch
         self.estimator_name = estimator_name
+        self.other_losses = other_losses
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None, name=None):
@@ -145,6 +150,7 @@ class LossCurveDisplay:
             valid_score=column_or_none("valid_score"),
             best_epoch=_best_epoch(network),
             estimator_name=name or type(network).__name__,
+            other_losses={key: column(f"{key}_loss") for key in _other_names(history)},
         )
 
     @staticmethod
@@ -225,6 +231,12 @@ class LossCurveDisplay:
             self.lines_ += ax.plot(
                 self.epochs, self.valid_loss, label="validation loss", **style
             )
+        for k, (name, losses) in enumerate((self.other_losses or {}).items()):
+            # After the color of the score.
+            color = f"C{3 + k}"
+            self.lines_ += ax.plot(
+                self.epochs, losses, color=color, label=f"{name} loss", **style
+            )
         if self.valid_score is not None:
             self.score_ax_ = ax.twinx()
             self.score_ax_.set_ylabel("validation score")
@@ -253,6 +265,16 @@ class LossCurveDisplay:
         top = self.score_ax_ or ax
         top.legend(handles=handles, loc="center right", frameon=True, framealpha=0.9)
         return self
+
+
+def _other_names(history) -> list[str]:
+    """Return the names of networks that are trained with the first one.
+
+    The history has their losses as ``NAME_loss``.
+    """
+    keys = {key: None for record in history for key in record if key.endswith("_loss")}
+    names = [key.removesuffix("_loss") for key in keys]
+    return [name for name in names if name not in ("train", "valid")]
 
 
 def _best_epoch(estimator):

@@ -17,7 +17,12 @@ from skdeep._input_checks import (
     naming,
     tensor_to_numpy,
 )
-from skdeep.inspection._images import guess_images, image_network, read_images
+from skdeep.inspection._images import (
+    check_labels,
+    guess_images,
+    image_network,
+    read_images,
+)
 from skdeep.inspection._nested import innermost
 from skdeep.inspection._pictures import (
     as_pictures,
@@ -169,7 +174,7 @@ class MisclassifiedDisplay:
         check_count(n_images, "n_images")
         _check_classifier(estimator)
         X = tensor_to_numpy(X, "X")
-        y = _labels(y, "y", _count(X, "X"))
+        y = check_labels(y, "y", _count(X, "X"))
         y_pred = np.asarray(estimator.predict(X))
         if y_pred.ndim != 1:
             _raise_several_outputs(estimator)
@@ -251,7 +256,10 @@ class MisclassifiedDisplay:
         check_name(name)
         check_count(n_images, "n_images")
         n = _count(images, "images")
-        y_true, y_pred = _labels(y_true, "y_true", n), _labels(y_pred, "y_pred", n)
+        y_true, y_pred = (
+            check_labels(y_true, "y_true", n),
+            check_labels(y_pred, "y_pred", n),
+        )
         chosen = None if y_proba is None else _check_chances(y_proba, n)
         rows, n_mistakes = _worst(y_true, y_pred, chosen, n_images)
         return cls(
@@ -376,21 +384,6 @@ def _count(rows, argument: str) -> int:
     """Return the number of rows."""
     with naming(argument):
         return _num_samples(rows)
-
-
-def _labels(y, argument: str, n: int) -> np.ndarray:
-    """Return a column of n labels."""
-    y = tensor_to_numpy(y, argument)
-    with naming(argument):
-        y = np.asarray(y)
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.shape != (n,):
-        raise ValueError(
-            f"{argument} must have one class for each of the {n} images, got shape "
-            f"{y.shape}."
-        )
-    return y
 
 
 def _check_chances(y_proba, n: int) -> np.ndarray:

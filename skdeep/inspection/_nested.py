@@ -40,6 +40,29 @@ def innermost_unfitted(estimator):
         estimator = getattr(estimator, name)
 
 
+def outermost_output(estimator, rows):
+    """Return rows of the innermost estimator as inputs of the outermost one.
+
+    None if a step before it has no ``inverse_transform``.
+    """
+    before = []
+    while True:
+        if hasattr(estimator, "steps"):
+            if len(estimator.steps) > 1:
+                before.append(estimator[:-1])
+            estimator = estimator.steps[-1][1]
+            continue
+        attribute = next((name for name in _FITTED if hasattr(estimator, name)), None)
+        if attribute is None:
+            break
+        estimator = getattr(estimator, attribute)
+    if not all(hasattr(steps, "inverse_transform") for steps in before):
+        return None
+    for steps in reversed(before):
+        rows = steps.inverse_transform(rows)
+    return rows
+
+
 def innermost_input(estimator, X):
     """Return what the estimator that predicts gets for X: the pipelines' output."""
     while True:

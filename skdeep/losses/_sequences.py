@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from skdeep.losses._base import Loss
 
-# Id of the end token, with which a decoder starts. Lower ids are never generated.
+# Id of the end token. Lower ids are never generated.
 _END = 2
 
 
@@ -30,8 +30,6 @@ class SequenceLoss(Loss):
 
     raw_axes = 3
     has_gradient = False
-    #: The first input of the decoder.
-    start: int
 
     def __init__(self, mean_length: float = 1.0):
         self.mean_length = mean_length
@@ -67,7 +65,6 @@ class TokenLoss(SequenceLoss):
 
     target_kind = "codes"
     out_activation = "softmax"
-    start = _END
 
     def __init__(self, mean_length: float = 1.0, label_smoothing: float = 0.0):
         super().__init__(mean_length)
@@ -105,7 +102,6 @@ class NumberLoss(SequenceLoss):
     """
 
     target_kind = "values"
-    start = 0
 
     def __init__(self, mean_length: float = 1.0, has_end: bool = False):
         super().__init__(mean_length)

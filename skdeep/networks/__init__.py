@@ -9,6 +9,7 @@ from skdeep.networks._convolutional import (
 from skdeep.networks._decoding import (
     attention_weights,
     beam_search,
+    decoder_inputs,
     greedy,
     run_freely,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "Seq2SeqNetwork",
     "attention_weights",
     "beam_search",
+    "decoder_inputs",
     "fixed_draws",
     "greedy",
     "run_freely",

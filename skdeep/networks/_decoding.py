@@ -158,7 +158,7 @@ def run_freely(
     return _gathered(parts, torch.nan)
 
 
-def shifted(network: Seq2SeqNetwork, outputs: Tensor) -> Tensor:
+def decoder_inputs(network: Seq2SeqNetwork, outputs: Tensor) -> Tensor:
     """Return the decoder's inputs for given outputs: its start, and all but the last.
 
     ``outputs`` are ids with -1 after the end, (n, T), or values with NaN, (n, T, f).
@@ -194,7 +194,7 @@ def attention_weights(
     n_in = inputs[1].tolist() if len(inputs) > 1 else [n_steps_in] * n_rows
     found: list[Any] = [None] * n_rows
     for rows, chunk in _chunks(network, inputs, outputs.shape[1]):
-        previous = shifted(network, outputs[rows])
+        previous = decoder_inputs(network, outputs[rows])
         x, lengths = chunk[0], chunk[1] if len(chunk) > 1 else None
         weights = network.attention(x, lengths, previous).cpu().numpy()
         for i, own in zip(rows.tolist(), weights, strict=True):

@@ -27,8 +27,6 @@ Generate = Callable[[Any, tuple[Tensor, ...], int], Tensor]
 class GeneratingLoss(SupervisedLoss, Protocol):
     """A loss of sequences: see ``skdeep.losses.SequenceLoss`` for the members."""
 
-    start: int
-
     def outputs(self, raw: Tensor) -> Tensor:
         """Return the output of each step in the form that a decoder reads."""
 
@@ -83,13 +81,14 @@ class SequenceSource(Source):
         Its inputs are x, and the lengths if they differ. Its targets are ids with -1
         after the end, (n_samples, n_steps), or values with NaN after the end,
         (n_samples, n_steps, n_features).
-    start : int
-        The first input of the decoder: an id, or the value of all features.
+    previous : callable
+        Returns the decoder's inputs for targets of some rows: its start, and all
+        outputs but the last.
     """
 
-    def __init__(self, source: RowSource, start: int):
+    def __init__(self, source: RowSource, previous: Callable[[Tensor], Tensor]):
         self.source = source
-        self.start = start
+        self.previous = previous
         self.inputs: tuple[Tensor, ...] = source.rows.take(slice(None))
         target = self.target
         is_step = target >= 0 if target.ndim == 2 else ~target.isnan().any(-1)
@@ -139,14 +138,8 @@ class SequenceSource(Source):
         if lengths:
             inputs["lengths"] = lengths[0]
         target = batch.target[:, :longest_out]
-        inputs["previous"] = self._shift(target)
+        inputs["previous"] = self.previous(target)
         return Batch(inputs, target, batch.weight, batch.weight_sum)
-
-    def _shift(self, outputs: Tensor) -> Tensor:
-        """Return the start and all outputs but the last: the decoder's inputs."""
-        known = outputs.clamp_min(0) if outputs.ndim == 2 else outputs.nan_to_num()
-        start = torch.full_like(known[:, :1], self.start)
-        return torch.cat([start, known[:, :-1]], 1)
 
     def renew(self, networks: Mapping[str, nn.Module]) -> None:
         self.source.renew(networks)

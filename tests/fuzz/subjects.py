@@ -18,6 +18,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import cross_val_score
+from sklearn.neighbors import KernelDensity
 from torch import nn
 
 import skdeep
@@ -239,6 +240,11 @@ def a_translator():
     return model.fit(["ab", "b"], ["AB", "B"])
 
 
+@functools.cache
+def a_density():
+    return KernelDensity().fit(X)
+
+
 IMAGES = np.random.default_rng(0).random((12, 6, 6))
 IMAGE_CLASSES = np.arange(12) % 2
 
@@ -404,6 +410,30 @@ def draw_attention(
         weights, source, target, estimator_name=estimator_name
     )
     display.plot(cmap=cmap, ax=ax).figure_.canvas.draw()
+
+
+def draw_samples(
+    real,
+    samples,
+    y_real=None,
+    y_samples=None,
+    columns=None,
+    image_shape=None,
+    estimator_name=None,
+    n_pairs=3,
+    ax=None,
+):
+    """Make a display and draw it."""
+    display = skdeep.SamplesDisplay(
+        real,
+        samples,
+        y_real=y_real,
+        y_samples=y_samples,
+        columns=columns,
+        image_shape=image_shape,
+        estimator_name=estimator_name,
+    )
+    display.plot(n_pairs=n_pairs, ax=ax).figure_.canvas.draw()
 
 
 def fit_with_checkpoint(path, every=1):
@@ -593,6 +623,20 @@ SUBJECTS = [
             "estimator": Arg("parameter", a_translator),
             "x": Arg("column", "ab"),
         },
+        weight=1,
+    ),
+    function(
+        "SamplesDisplay",
+        draw_samples,
+        skdeep.SamplesDisplay,
+        skdeep.SamplesDisplay.plot,
+        values={"real": Arg("table", X), "samples": Arg("table", X[:3])},
+        weight=1,
+    ),
+    function(
+        "SamplesDisplay",
+        skdeep.SamplesDisplay.from_estimator,
+        values={"estimator": Arg("parameter", a_density), "X": Arg("table", X)},
         weight=1,
     ),
     function(

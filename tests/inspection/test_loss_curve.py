@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import make_classification
 from sklearn.exceptions import NotFittedError
@@ -11,7 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdeep import CostSensitiveClassifier, MLPClassifier, MLPRegressor
+from skdeep import GAN, CostSensitiveClassifier, MLPClassifier, MLPRegressor
 from skdeep.inspection import LossCurveDisplay
 
 pytestmark = [
@@ -102,6 +103,36 @@ def test_warm_start_with_another_early_stopping():
     assert display.best_epoch > 6
     model.set_params(early_stopping=False).fit(X, y)
     assert LossCurveDisplay.from_estimator(model).best_epoch is None
+
+
+class TwoNetworks(BaseEstimator):
+    """Has the history of a network that is trained with two others."""
+
+    def fit(self, X=None, y=None):
+        self.history_ = [
+            {"epoch": 1, "train_loss": 0.7, "critic_loss": 1.2},
+            {"epoch": 2, "train_loss": 0.5, "critic_loss": 1.3, "guide_loss": 0.1},
+        ]
+        return self
+
+
+def test_losses_of_several_networks():
+    display = LossCurveDisplay.from_estimator(TwoNetworks().fit())
+    drawn = curves(display)
+    assert list(drawn) == ["training loss", "critic loss", "guide loss"]
+    np.testing.assert_array_equal(drawn["critic loss"], [1.2, 1.3])
+    np.testing.assert_array_equal(drawn["guide loss"], [np.nan, 0.1])
+    assert len({line.get_color() for line in display.lines_}) == 3
+    texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert texts == list(drawn)
+
+
+def test_losses_of_a_gan():
+    model = GAN(2, (4,), max_iter=3, random_state=0).fit(X)
+    drawn = curves(LossCurveDisplay.from_estimator(model))
+    assert list(drawn) == ["training loss", "discriminator loss"]
+    losses = [record["discriminator_loss"] for record in model.history_]
+    np.testing.assert_array_equal(drawn["discriminator loss"], losses)
 
 
 def test_estimators_without_history():

@@ -14,6 +14,7 @@ from skdeep.inspection import (
     ForecastDisplay,
     LossCurveDisplay,
     MisclassifiedDisplay,
+    SamplesDisplay,
     lime_explain,
 )
 
@@ -76,6 +77,8 @@ def test_without_matplotlib(without):
         display.plot()
     with pytest.raises(ImportError, match=f"AttentionDisplay.plot {message}"):
         AttentionDisplay(np.eye(2)).plot()
+    with pytest.raises(ImportError, match=f"SamplesDisplay.plot {message}"):
+        SamplesDisplay(np.eye(2), np.eye(2)).plot()
     assert "<svg" in explanation.to_html()
 
 

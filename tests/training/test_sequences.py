@@ -1,5 +1,7 @@
 """Training of networks that generate sequences: batches, losses and resumed fits."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from skorch.callbacks import Callback
 
 from skdeep.encoding import DenseRows
 from skdeep.losses import NumberLoss, TokenLoss
-from skdeep.networks import Seq2SeqNetwork, greedy, run_freely
+from skdeep.networks import Seq2SeqNetwork, decoder_inputs, greedy, run_freely
 from skdeep.training import (
     Batch,
     Learner,
@@ -52,8 +54,9 @@ def numbers(n_rows, seed=0):
 
 
 def make_source(x, lengths, target, weight=None):
-    start = END if target.ndim == 2 else 0
-    return SequenceSource(RowSource(DenseRows(x, lengths), target, weight), start)
+    network = make_network("tokens" if target.ndim == 2 else "numbers")
+    previous = functools.partial(decoder_inputs, network)
+    return SequenceSource(RowSource(DenseRows(x, lengths), target, weight), previous)
 
 
 def make_network(kind="tokens", seed=0, **params):
@@ -165,7 +168,7 @@ def test_batches_follow_from_the_order_alone():
 
 def test_rows_of_equal_lengths_keep_their_order():
     x = torch.from_numpy(np.random.RandomState(0).normal(size=(130, 3, 1)))
-    source = SequenceSource(RowSource(DenseRows(x), x), 0)
+    source = SequenceSource(RowSource(DenseRows(x), x), torch.zeros_like)
     order = torch.from_numpy(np.random.RandomState(1).permutation(130))
     batches = epoch(source, order)
     assert "lengths" not in batches[0].inputs
