@@ -34,7 +34,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import NearestNeighbors
-from tabular import print_head, print_line, read_table
+from tabular import data_folder, print_head, print_line, read_table
 
 from skdeep import GAN, CNNClassifier
 
@@ -204,6 +204,7 @@ def print_figures(name, seed, model, area, real, rows, train, seconds):
 N_SIDE, SPACING, SPREAD = 5, 2.0, 0.05  # of the grid of normal distributions
 N_ROWS = 10_000  # of the mixture, real and sampled
 N_DIGITS = 3_000  # sampled
+DIGIT_PARAMETERS = {"batch_size": 64, "max_iter": 5}
 
 
 def draw_mixture(n_rows, seed):
@@ -268,8 +269,8 @@ def mnist(options):
     print_digits("test", "", judge, X_test, y_test, X, y)
     for seed in range(options.seeds):
         start = time.process_time()
-        epochs = DIGIT_EPOCHS if options.epochs is None else options.epochs
-        model = GAN(max_iter=epochs, random_state=seed, **DIGIT_PARAMETERS).fit(X, y)
+        params = DIGIT_PARAMETERS | epochs_of(options)
+        model = GAN(random_state=seed, **params).fit(X, y)
         taken = time.process_time() - start
         asked = np.arange(N_DIGITS) % 10
         samples = model.sample(N_DIGITS, y=asked, random_state=seed)
@@ -278,7 +279,7 @@ def mnist(options):
 
 def read_digits():
     """Return training and test digits, (n, 28, 28), and their labels."""
-    with np.load(data_folder() / "mnist" / "mnist.npz") as file:
+    with np.load(data_folder().parent / "mnist" / "mnist.npz") as file:
         parts = {name: file[name] for name in file}
     X, X_test = (parts[name].reshape(-1, 28, 28) for name in ("X_train", "X_test"))
     return X, parts["y_train"], X_test, parts["y_test"]
