@@ -123,10 +123,6 @@ class GAN(BaseNetwork):
     (:class:`~skdeep.inspection.SamplesDisplay`), or train an estimator on them and
     score it on real rows.
 
-    For a table with categories, a row is generated for a condition: one of its
-    categories, which the generator learns to obey. In training, rare categories are
-    asked for more often than they occur, so that they are learned, too.
-
     References
     ----------
     Goodfellow et al. (2014). "Generative adversarial nets." NeurIPS.
@@ -172,6 +168,7 @@ class GAN(BaseNetwork):
         r1_penalty=1.0,
         gradient_penalty=10.0,
         pack_size=1,
+        training_by_sampling=False,
         scaling="modes",
         categorical_features="from_dtype",
         filters=(32, 64),
@@ -211,6 +208,7 @@ class GAN(BaseNetwork):
         self.r1_penalty = r1_penalty
         self.gradient_penalty = gradient_penalty
         self.pack_size = pack_size
+        self.training_by_sampling = training_by_sampling
         self.scaling = scaling
         self.categorical_features = categorical_features
         self.filters = filters
@@ -251,6 +249,7 @@ class GAN(BaseNetwork):
             sizes["filters"] = filter_sizes(self.filters, "filters")
         return sizes | {
             "n_labels": _n_labels(plan.targets),
+            "asks_choices": bool(self.training_by_sampling) and "blocks" in sizes,
             "code_size": int(self.code_size),
             "hidden_layer_sizes": _layer_sizes(self.hidden_layer_sizes),
             "activation": self.activation,
@@ -375,6 +374,8 @@ class GAN(BaseNetwork):
             labels = F.one_hot(codes, len(plan.targets.classes_)).to(dtype)
         if isinstance(plan.inputs, PixelEncoder):
             return AdversarialRows(rows, labels)
+        if not self.training_by_sampling:
+            return AdversarialRows(rows, labels)
         codes = rows.tensors[1].cpu().numpy()
         return AdversarialRows(rows, labels, codes, list(map(len, plan.inputs.counts_)))
 
@@ -395,12 +396,9 @@ class GAN(BaseNetwork):
         opponent: Any = task.learner.objective
         is_logistic = self.loss == "logistic"
         objective = DiscriminatorObjective(
-            plan.loss,
-            task.generator,
-            int(self.pack_size),
+            opponent,
             r1_penalty=float(self.r1_penalty) if is_logistic else 0.0,
             gradient_penalty=0.0 if is_logistic else float(self.gradient_penalty),
-            opponent=opponent,
         )
         options = replace(task.options, weight_averaging=0.0)
         discriminator = Learner(network, objective, DISCRIMINATOR, options)
@@ -599,7 +597,7 @@ class GAN(BaseNetwork):
         parts = [code]
         if isinstance(self._targets, _Labels):
             parts.append(np.eye(len(self.classes_))[labels])
-        if not isinstance(self._inputs, PixelEncoder):
+        if network.asks_choices:
             parts.append(_draw_conditions(self._inputs.counts_, len(labels), rng))
         device = resolve_device(self.device, fall_back=True)
         inputs = torch.from_numpy(np.concatenate(parts, 1))

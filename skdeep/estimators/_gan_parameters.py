@@ -23,6 +23,7 @@ GAN_CONSTRAINTS: dict = {
     "r1_penalty": [_PENALTY],
     "gradient_penalty": [_PENALTY],
     "pack_size": [Interval(Integral, 1, None, closed="left")],
+    "training_by_sampling": ["boolean"],
     "scaling": [StrOptions({"modes", "standard"})],
     **{
         name: CODE_CONSTRAINTS[name]
@@ -87,7 +88,12 @@ gradient_penalty : float, default=10.0
     and generated rows at 1, for 'wasserstein'.
 pack_size : int, default=1
     Number of rows that the discriminator judges together. With more than one, it
-    notices when generated rows resemble each other too much."""
+    notices when generated rows resemble each other too much.
+training_by_sampling : bool, default=False
+    Whether rows of a table are generated for a condition, one of their categories or
+    modes, and rare ones are asked for more often in training than they occur (Xu et
+    al., 2019). It helps where categories are so rare that they would not be learned;
+    other columns are less true to the table."""
 
 GAN_TABLE_DOC = """\
 scaling : {'modes', 'standard'}, default='modes'

@@ -17,7 +17,7 @@ from skdeep.networks._autoencoder import (
     ImageReader,
     ImageWriter,
 )
-from skdeep.networks._convolutional._weights import initialize_layers
+from skdeep.networks._convolutional._weights import draw, initialize_layers
 from skdeep.networks._initialization import make_linear
 
 # Temperature of the softmax of choices (Jang, Gu & Poole, 2017).
@@ -77,8 +77,9 @@ class GeneratorNetwork(nn.Module):
         For each number, the choice that it depends on and the factor of the number for
         each value of this choice; None for none.
     n_labels : int, default=0
-        Number of labels. A condition asks for one of them, and for one value of one
-        choice.
+        Number of labels, of which a condition asks for one.
+    asks_choices : bool, default=False
+        Whether a condition asks for one value of one choice, too.
     code_size : int
         Number of values of a code.
     hidden_layer_sizes : sequence of int
@@ -95,6 +96,7 @@ class GeneratorNetwork(nn.Module):
         filters: Sequence[int] = (),
         scaled: Sequence[Any] = (),
         n_labels: int = 0,
+        asks_choices: bool = False,
         code_size: int,
         hidden_layer_sizes: Sequence[int],
         activation: str,
@@ -104,11 +106,12 @@ class GeneratorNetwork(nn.Module):
         self.scaled = list(scaled)
         self.shape = shape
         self.code_size = code_size
+        self.asks_choices = asks_choices
         self.writer = None
         #: Number of values of a generated row.
         self.n_values = n_values = sum(size for _, size in blocks)
         #: Number of values of a condition.
-        self.n_conditions = n_labels + sum(self._choice_sizes)
+        self.n_conditions = n_labels + asks_choices * sum(self._choice_sizes)
         for number, depends in enumerate(self.scaled):
             if depends is not None:
                 factors = torch.tensor(depends[1])
@@ -216,9 +219,14 @@ class DiscriminatorNetwork(nn.Module):
     pack_size : int, default=1
         Number of rows that are judged together (Lin et al., 2018).
     hidden_layer_sizes : sequence of int
-        Widths of the dense layers.
+        Widths of the dense layers; there are none for images.
     activation : str
         A name in ``ACTIVATIONS`` except "maxout".
+
+    References
+    ----------
+    Miyato & Koyama (2018). "cGANs with projection discriminator." ICLR. (How images are
+    compared with their conditions.)
     """
 
     def __init__(
@@ -234,19 +242,27 @@ class DiscriminatorNetwork(nn.Module):
     ):
         super().__init__()
         self.pack_size = pack_size
+        n_asked = n_conditions * pack_size
         self.reader: Any = None
-        if shape is not None:
+        self.projection: Any = None
+        if shape is None:
+            sizes = [n_values * pack_size + n_asked, *hidden_layer_sizes]
+        else:
             packed = (shape[0] * pack_size, *shape[1:])
             nothing = Corruption(0.0, 0.0)
             self.reader = ImageReader(packed, filters, activation, nothing)
-        n_read = n_values * pack_size if self.reader is None else self.reader.n_outputs
-        sizes = [n_read + n_conditions * pack_size, *hidden_layer_sizes]
+            sizes = [self.reader.n_outputs]
+            if n_asked:
+                self.projection = make_linear(n_asked, sizes[0], bias=False)
         self.dense = DenseFunnel([*sizes, 1], activation, dropout=0.0)
 
     def initialize(self, rng: np.random.RandomState) -> None:
         """Draw all weights from ``rng``."""
         generator = torch.Generator().manual_seed(int(rng.randint(2**31 - 1)))
         initialize_layers(self, "he", generator)
+        if self.projection is not None:
+            scale = len(self.projection.weight) ** -0.5
+            draw(self.projection.weight, scale, generator, normal=True)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """Return a score of each pack: rows (n_samples, ...) -> (n_packs,).
@@ -255,13 +271,18 @@ class DiscriminatorNetwork(nn.Module):
         multiple of ``pack_size``.
         """
         n_packs = len(x) // self.pack_size
-        if self.reader is None:
-            x = x.reshape(n_packs, -1)
-        else:
-            x = self.reader(x.reshape(n_packs, -1, *x.shape[2:]))
         if condition is not None:
-            x = torch.cat([x, condition.reshape(n_packs, -1)], 1)
-        return self.dense(x)[:, 0]
+            condition = condition.reshape(n_packs, -1)
+        if self.reader is None:
+            parts = [x.reshape(n_packs, -1)]
+            if condition is not None:
+                parts.append(condition)
+            return self.dense(torch.cat(parts, 1))[:, 0]
+        x = self.reader(x.reshape(n_packs, -1, *x.shape[2:]))
+        scores = self.dense(x)[:, 0]
+        if condition is None:
+            return scores
+        return scores + (self.projection(condition) * x).sum(1)
 
 
 def halved_shapes(

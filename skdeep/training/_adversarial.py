@@ -183,16 +183,25 @@ class GeneratorObjective(_Adversarial):
     (Xu et al., 2019).
     """
 
-    #: The last batch, and the rows generated for it.
-    batch: Batch | None = None
-    made: Any = None
+    # The rows on which the discriminator has just been trained, and their batch.
+    _batch: Batch | None = None
+    _made: Any = None
+
+    def made(self, network: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Generate rows for a batch, from which the next ``losses`` are computed."""
+        self._batch = batch
+        with torch.enable_grad():
+            self._made = self.generated(network, batch)
+        return self._made
 
     def losses(
         self, networks: Mapping[str, Callable[..., Any]], batch: Batch
     ) -> Tensor:
         network: Any = networks[GENERATOR]
-        raw, rows = self.generated(network, batch)
-        self.batch, self.made = batch, rows.detach()
+        if self._batch is not batch:
+            self.made(network, batch)
+        raw, rows = self._made
+        self._batch = self._made = None
         real: Any = batch.inputs
         inputs = self.whole_packs(rows, *real[1:])
         discriminator: Any = networks[DISCRIMINATOR]
@@ -209,20 +218,14 @@ class DiscriminatorObjective(_Adversarial):
 
     Parameters
     ----------
-    loss : AdversarialLoss
-        The losses of the scores.
-    generator : torch.Generator
-        Draws the codes.
-    pack_size : int, default=1
-        Number of rows that the discriminator judges together.
+    opponent : GeneratorObjective
+        Generates the rows; the generator's next step is on the same ones.
     r1_penalty : float, default=0.0
         Half of it is the factor of the squared norm of the gradient of the score with
         respect to real rows (Mescheder et al., 2018).
     gradient_penalty : float, default=0.0
         Factor of the squared difference from 1 of the norm of the gradient at random
         points between real and generated rows (Gulrajani et al., 2017).
-    opponent : GeneratorObjective, optional
-        Its rows are judged, instead of new ones.
 
     References
     ----------
@@ -234,15 +237,12 @@ class DiscriminatorObjective(_Adversarial):
 
     def __init__(
         self,
-        loss: Any,
-        generator: torch.Generator,
-        pack_size: int = 1,
+        opponent: GeneratorObjective,
         *,
         r1_penalty: float = 0.0,
         gradient_penalty: float = 0.0,
-        opponent: GeneratorObjective | None = None,
     ):
-        super().__init__(loss, generator, pack_size)
+        super().__init__(opponent.loss, opponent.generator, opponent.pack_size)
         self.opponent = opponent
         self.r1_penalty = r1_penalty
         self.gradient_penalty = gradient_penalty
@@ -256,7 +256,8 @@ class DiscriminatorObjective(_Adversarial):
             discriminator = getattr(discriminator, "_orig_mod", discriminator)
         inputs: Any = batch.inputs
         real, *condition = self.whole_packs(*inputs)
-        (generated,) = self.whole_packs(self._generated(networks[GENERATOR], batch))
+        _, rows = self.opponent.made(networks[GENERATOR], batch)
+        (generated,) = self.whole_packs(rows.detach())
         losses = self.loss.of_real(discriminator(real, *condition))
         losses = losses + self.loss.of_generated(discriminator(generated, *condition))
         if self.r1_penalty:
@@ -269,13 +270,6 @@ class DiscriminatorObjective(_Adversarial):
             norms = (squares + 1e-12).sqrt()
             losses = losses + self.gradient_penalty * (norms - 1).square()
         return self.for_rows(losses, len(batch))
-
-    @torch.no_grad()
-    def _generated(self, network: Any, batch: Batch) -> Tensor:
-        """Return the rows that the generator has just been trained on, or new ones."""
-        if self.opponent is not None and self.opponent.batch is batch:
-            return self.opponent.made
-        return self.generated(network, batch)[1]
 
     def _squared_gradients(
         self, discriminator: Any, rows: Tensor, condition: Sequence[Tensor]

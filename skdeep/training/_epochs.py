@@ -137,7 +137,8 @@ class Fit:
                 for batch in self._batches():
                     if observer is not None:
                         observer.begin_batch(batch)
-                    losses = [learner.step(batch) for learner in learners]
+                    # The first network answers to the others as they are now.
+                    losses = [learner.step(batch) for learner in learners[::-1]][::-1]
                     if observer is not None:
                         observer.end_batch(batch, losses[0])
                 self.end_epoch([learner.end_epoch() for learner in learners])

@@ -89,7 +89,8 @@ class Task:
     Parameters
     ----------
     learners : sequence of Learner
-        The networks and their objectives. They take a step in turn on each batch.
+        The networks and their objectives. They take a step in turn on each batch, the
+        first one last.
     train : Source
         Training rows.
     options : TrainingOptions
