@@ -325,6 +325,7 @@ class GAN(BaseNetwork):
     def _check_options(self, incremental):
         super()._check_options(incremental)
         check_shape_parameters(self)
+        filter_sizes(self.filters, "filters")
 
     def _has_validation_rows(self, X, y, X_val, y_val):
         return False

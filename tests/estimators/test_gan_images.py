@@ -134,7 +134,7 @@ def test_colors_of_samples():
         (np.full((9, 8, 8), np.nan), {}, "NaN"),
         (np.full((9, 8, 8), np.inf), {}, "infinity"),
         (np.zeros((9, 64)), {"image_shape": (8, 9)}, "image_shape"),
-        (np.zeros((9, 20, 2)), {}, "holds the channels cannot be told"),
+        (np.zeros((9, 3, 3, 3)), {}, "holds the channels cannot be told"),
         (np.zeros((9, 8, 8)), {"filters": (0,)}, "filters"),
     ],
 )
