@@ -112,7 +112,7 @@ def test_lines_of_a_table(benchmark, fruit, capsys, monkeypatch):
 
         def fit(self, frame, discrete):
             assert discrete == ["sort", "target"]
-            assert (frame[discrete].dtypes == object).all()
+            assert frame[discrete].dtypes.map(str).eq("object").all()
             self.frame = frame
 
         def sample(self, n):
