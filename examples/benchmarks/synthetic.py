@@ -33,9 +33,10 @@ from scipy.stats import ks_2samp
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
-from tabular import print_head, print_line, read_table
+from sklearn.neighbors import NearestNeighbors
+from tabular import data_folder, print_head, print_line, read_table
 
-from skdeep import GAN
+from skdeep import GAN, CNNClassifier
 
 TARGET, TEST_PART = "target", 0.2
 N_BINS = 8  # of numbers, for pairs of columns
@@ -200,15 +201,111 @@ def print_figures(name, seed, model, area, real, rows, train, seconds):
 
 # -- a mixture, and digits -------------------------------------------------------------
 
+N_SIDE, SPACING, SPREAD = 5, 2.0, 0.05  # of the grid of normal distributions
+N_ROWS = 10_000  # of the mixture, real and sampled
+N_DIGITS = 3_000  # sampled
+DIGIT_PARAMETERS = {"batch_size": 64, "max_iter": 5}
+
+
+def draw_mixture(n_rows, seed):
+    """Return rows from the mixture of normal distributions on a grid."""
+    rng = np.random.default_rng(seed)
+    centers = rng.integers(N_SIDE, size=(n_rows, 2)) * SPACING
+    return centers + SPREAD * rng.normal(size=(n_rows, 2))
+
+
+def mixture_figures(rows):
+    """Return figures of rows.
+
+    The number of distributions found (at least a tenth of their rows are there), the
+    share of rows within 3 standard deviations of a center, how far the frequencies of
+    the distributions are from equal ones (total variation), and the standard deviation
+    of these rows, in that of the distributions.
+    """
+    nearest = np.round(rows / SPACING).clip(0, N_SIDE - 1)
+    offsets = (rows - nearest * SPACING) / SPREAD
+    near = np.linalg.norm(offsets, axis=1) < 3
+    codes = (nearest[near] @ [N_SIDE, 1]).astype(int)
+    counts = np.bincount(codes, minlength=N_SIDE**2)
+    shares = counts / max(counts.sum(), 1)
+    found = int((counts > 0.1 * len(rows) / N_SIDE**2).sum())
+    balance = np.abs(shares - 1 / N_SIDE**2).sum() / 2
+    return found, near.mean(), balance, offsets[near].std() if near.any() else np.nan
+
 
 def gaussians(options):
     """Print how many of the 25 normal distributions are found."""
-    raise NotImplementedError
+    print_head("rows from", "seed", "found", "near", "balance", "spread", "CPU seconds")
+    for seed in range(options.seeds):
+        X = draw_mixture(N_ROWS, seed)
+        start = time.process_time()
+        model = GAN(random_state=seed, **epochs_of(options)).fit(X)
+        taken = time.process_time() - start
+        samples = model.sample(N_ROWS, random_state=seed)
+        print_mixture("training", seed, X)
+        print_mixture("GAN", seed, samples, f"{taken:.1f}")
+
+
+def print_mixture(name, seed, rows, taken=""):
+    """Print a line."""
+    found, *figures = mixture_figures(rows)
+    print_line(name, seed, found, *(f"{figure:.3f}" for figure in figures), taken)
+
+
+def epochs_of(options):
+    """Return the parameter of the number of epochs if it is given."""
+    return {} if options.epochs is None else {"max_iter": options.epochs}
 
 
 def mnist(options):
-    """Print the share of sampled digits that are recognized."""
-    raise NotImplementedError
+    """Print the share of sampled digits that are recognized.
+
+    Sampled digits are as diverse as real ones if their variance is theirs, and if the
+    nearest of the other samples is as far as the nearest of the other digits.
+    """
+    X, y, X_test, y_test = read_digits()
+    judge = CNNClassifier(max_iter=3, random_state=0).fit(X, y)
+    print_head("digits from", "seed", "recognized", "variance", "nearest", "CPU seconds")
+    print_digits("test", "", judge, X_test, y_test, X, y)
+    for seed in range(options.seeds):
+        start = time.process_time()
+        params = DIGIT_PARAMETERS | epochs_of(options)
+        model = GAN(random_state=seed, **params).fit(X, y)
+        taken = time.process_time() - start
+        asked = np.arange(N_DIGITS) % 10
+        samples = model.sample(N_DIGITS, y=asked, random_state=seed)
+        print_digits("GAN", seed, judge, samples, asked, X, y, f"{taken:.1f}")
+
+
+def read_digits():
+    """Return training and test digits, (n, 28, 28), and their labels."""
+    with np.load(data_folder().parent / "mnist" / "mnist.npz") as file:
+        parts = {name: file[name] for name in file}
+    X, X_test = (parts[name].reshape(-1, 28, 28) for name in ("X_train", "X_test"))
+    return X, parts["y_train"], X_test, parts["y_test"]
+
+
+def print_digits(name, seed, judge, digits, labels, X, y, taken=""):
+    """Print a line; variances and distances are divided by those of training digits."""
+    accuracy = judge.score(digits, labels)
+    X, y = X[: len(digits)], y[: len(digits)]
+    ratios = [
+        np.mean([measure(digits[labels == k]) / measure(X[y == k]) for k in range(10)])
+        for measure in (total_variance, nearest_distance)
+    ]
+    figures = [f"{figure:.3f}" for figure in (accuracy, *ratios)]
+    print_line(name, seed, *figures, taken)
+
+
+def total_variance(images):
+    """Return the sum of the variances of the pixels."""
+    return images.reshape(len(images), -1).var(axis=0, dtype=float).sum()
+
+
+def nearest_distance(images):
+    """Return the mean distance of an image to the nearest other one."""
+    rows = images.reshape(len(images), -1).astype(float)
+    return NearestNeighbors(n_neighbors=1).fit(rows).kneighbors()[0].mean()
 
 
 # -- the run ---------------------------------------------------------------------------

@@ -321,7 +321,7 @@ class GAN(BaseNetwork):
         return min(n_samples, max(_SMALL_BATCH, min(_LARGEST_BATCH, n_samples // 8)))
 
     def _resolved_options(self, options, n_samples: int, has_images: bool):
-        """Return the options with the number of epochs, and the batch size of images."""
+        """Return options with the number of epochs, and the batch size of images."""
         if self.batch_size == "auto" and has_images:
             options = replace(options, batch_size=min(n_samples, _SMALL_BATCH))
         if self.max_iter != "auto":
