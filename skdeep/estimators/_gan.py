@@ -330,6 +330,9 @@ class GAN(BaseNetwork):
     def _has_validation_rows(self, X, y, X_val, y_val):
         return False
 
+    def _expects_convergence(self):
+        return False
+
     def _accepted_dtypes(self, device):
         return (np.float64, np.float32)
 
