@@ -161,7 +161,7 @@ class GAN(BaseNetwork):
         *,
         activation="leaky_relu",
         loss="logistic",
-        r1_penalty=1.0,
+        r1_penalty=0.1,
         gradient_penalty=10.0,
         pack_size=1,
         training_by_sampling=False,
