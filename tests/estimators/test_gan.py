@@ -322,12 +322,13 @@ def test_later_calls_go_on_with_both_networks():
         [p.detach().clone() for p in network.parameters()]
         for network in (model.module_, model.discriminator_)
     ]
-    model.set_params(learning_rate_init=1e-12, weight_averaging=0.0).partial_fit(X)
+    model.partial_fit(X)
     for network, expected in zip(
         (model.module_, model.discriminator_), before, strict=True
     ):
         for p, q in zip(network.parameters(), expected, strict=True):
-            torch.testing.assert_close(p, q)
+            # Adam's steps are about as long as the learning rate.
+            assert 0 < (p - q).abs().max() < 0.02
 
 
 def test_labels_may_not_come_later():

@@ -524,7 +524,7 @@ def test_the_first_learner_answers_to_the_others():
 
     first, second = layers(2, 1), layers(2, 1)
     options = TrainingOptions(
-        solver="sgd", learning_rate_init=0.1, momentum=0.0, batch_size=40, max_iter=1
+        solver="sgd", learning_rate_init=0.1, momentum=0.0, batch_size=80, max_iter=1
     )
     learners = [
         Learner(first, SquaredDifference(), "one"),
