@@ -27,8 +27,8 @@ X = CENTERS[rng.integers(8, size=3000)] + rng.normal(scale=0.07, size=(3000, 2))
 # The first one has no penalty on the discriminator, and both networks learn fast with
 # momentum: the generator runs after the discriminator, from mode to mode. In the second
 # one, ``r1_penalty`` keeps the discriminator flat around real rows, there is no
-# momentum, and the averaged weights of the generator are used: no mode is lost, but rows
-# are also sampled between the modes, because the generator is a continuous function.
+# momentum, and the averaged weights of the generator are used: no mode is lost, but
+# some samples are between the modes, because the generator is a continuous function.
 # Both see the columns standardized. The third one has the default, ``scaling="modes"``:
 # the generator chooses a mode of each column, and a number within this mode.
 
