@@ -161,7 +161,7 @@ class GAN(BaseNetwork):
         *,
         activation="leaky_relu",
         loss="logistic",
-        r1_penalty=1.0,
+        r1_penalty=0.1,
         gradient_penalty=10.0,
         pack_size=1,
         training_by_sampling=False,
@@ -328,6 +328,9 @@ class GAN(BaseNetwork):
         filter_sizes(self.filters, "filters")
 
     def _has_validation_rows(self, X, y, X_val, y_val):
+        return False
+
+    def _expects_convergence(self):
         return False
 
     def _accepted_dtypes(self, device):

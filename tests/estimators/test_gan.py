@@ -315,6 +315,22 @@ def test_partial_fit_takes_all_classes_at_first():
         model.partial_fit(X)
 
 
+def test_later_calls_go_on_with_both_networks():
+    X = rng.normal(size=(60, 2))
+    model = GAN(**FEW).partial_fit(X)
+    before = [
+        [p.detach().clone() for p in network.parameters()]
+        for network in (model.module_, model.discriminator_)
+    ]
+    model.partial_fit(X)
+    for network, expected in zip(
+        (model.module_, model.discriminator_), before, strict=True
+    ):
+        for p, q in zip(network.parameters(), expected, strict=True):
+            # Adam's steps are about as long as the learning rate.
+            assert 0 < (p - q).abs().max() < 0.02
+
+
 def test_labels_may_not_come_later():
     X, y = load_iris(return_X_y=True)
     model = GAN(**FEW).partial_fit(X)
