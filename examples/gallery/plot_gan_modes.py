@@ -35,6 +35,7 @@ SHARED = {
     "hidden_layer_sizes": (64, 64),
     "code_size": 8,
     "batch_size": 250,
+    "learning_rate": "constant",
     "learning_rate_init": 0.005,
     "weight_averaging": 0.98,
     "random_state": 0,
