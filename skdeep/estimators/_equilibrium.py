@@ -41,10 +41,12 @@ from skdeep.estimators._equilibrium_model import (
 from skdeep.estimators._equilibrium_training import (
     SimulatedPaths,
     SquaredResiduals,
+    constant_policies,
     log_score,
     residuals_in_chunks,
 )
 from skdeep.estimators._mlp import _DENSE_CONSTRAINTS, _DENSE_DOC, _layer_sizes
+from skdeep.estimators._options import check_training_options
 from skdeep.estimators._parameters import (
     FITTED_DOC,
     TRAINING_CONSTRAINTS,
@@ -377,6 +379,11 @@ class EquilibriumNet(BaseNetwork):
     def _initialize(self, network, rng):
         network.initialize(rng)
 
+    def _check_options(self, incremental):
+        # By default early stopping only chooses the best epoch, not the last one.
+        stops = bool(np.isfinite(self.n_iter_no_change))
+        check_training_options(self, incremental and stops)
+
     def _work(self, network, batch_size):
         n_nodes = len(self.model.shocks.nodes(np.random.default_rng(0)))
         return batch_size * (1 + n_nodes) * network.work_per_row
@@ -485,11 +492,21 @@ class EquilibriumNet(BaseNetwork):
         ends = None if first else self._ends
         sizes = self.model, int(self.n_paths), int(self.n_periods)
         if plan.schema.layout == "simulated":
-            task.train = SimulatedPaths(*sizes, [0, *seeds], given, ends)
+            task.train = SimulatedPaths(
+                *sizes,
+                [0, *seeds],
+                given,
+                ends,
+                learner=task.learner,
+                n_epochs=len(task.state.history),
+                n_last=int(self.max_iter) // 4,
+            )
         task.valid = SimulatedPaths(*sizes, [1, *seeds], given, ends)
         task.score = log_score
         size = self._clipped_batch_size(len(task.train))
         task.options = replace(task.options, batch_size=size)
+        if incremental:
+            task.options = replace(task.options, early_stopping=False)
         task.work = self._work(network, size)
         return task
 
@@ -499,11 +516,15 @@ class EquilibriumNet(BaseNetwork):
         model = self.model
         network.standardize(given)
         check_dynamics(model, network, given)
+        n_periods = int(self.n_periods) if layout == "simulated" else 1
+        network.start_at(
+            constant_policies(model, network, given[:_N_FIRST], n_periods, seed)
+        )
         if layout == "given":
             return
         rng = np.random.default_rng(seed)
-        states = as_states(first_states(model, int(self.n_paths), rng), given)
-        path = simulate_paths(model, network, states, int(self.n_periods), rng)
+        first = as_states(first_states(model, int(self.n_paths), rng), given)
+        path = simulate_paths(model, network, first, n_periods, rng)
         states = path.flatten(0, 1)
         network.standardize(states)
         values = residuals_in_chunks(model, network, states)
@@ -556,9 +577,10 @@ class EquilibriumNet(BaseNetwork):
     @explaining_arguments
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X=None, y=None):
-        """Train for one epoch.
+        """Train for one epoch and keep its weights.
 
-        It needs ``early_stopping=False``.
+        There is no early stopping: if ``n_iter_no_change`` is finite,
+        ``early_stopping`` must be False.
 
         Parameters
         ----------

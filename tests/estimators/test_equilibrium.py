@@ -184,7 +184,7 @@ def test_policies_cannot_leave_their_bounds(dtype):
     assert (policies <= np.array(high, dtype=dtype)).all()
     # They are far enough from 0 to be close to the bounds.
     assert np.ptp(policies[:, 0]) == pytest.approx(0.2, rel=1e-3)
-    assert np.abs(policies[:, 3]).max() > 1000
+    assert np.abs(policies[:, 3]).max() > 100
 
 
 # -- simulated paths -------------------------------------------------------------------
@@ -292,14 +292,28 @@ def test_float32_states():
     assert tiny().fit().predict(STATES).dtype == np.float64
 
 
+class RecordsPolicies(Callback):
+    def __init__(self):
+        self.policies = []
+
+    def on_epoch_end(self, net, **kwargs):
+        self.policies.append(net.predict(STATES))
+
+
 def test_early_stopping_keeps_the_best_epoch():
-    params = dict(learning_rate="constant", learning_rate_init=0.5, batch_size=20)
-    model = tiny(max_iter=60, n_iter_no_change=3, **params).fit()
+    model = tiny(
+        learning_rate="constant",
+        learning_rate_init=0.5,
+        batch_size=20,
+        max_iter=60,
+        n_iter_no_change=3,
+        callbacks=[RecordsPolicies()],
+    ).fit()
     assert model.n_iter_ < 60
     best = int(np.argmax(model.validation_scores_))
     assert best < model.n_iter_ - 1
-    again = tiny(max_iter=best + 1, n_iter_no_change=np.inf, **params).fit()
-    np.testing.assert_array_equal(model.predict(STATES), again.predict(STATES))
+    expected = model.callbacks_[0].policies[best]
+    np.testing.assert_array_equal(model.predict(STATES), expected)
 
 
 def test_no_warning_without_a_criterion_of_convergence():
@@ -318,8 +332,26 @@ def test_without_early_stopping_the_last_weights_are_kept():
     assert len(model.validation_scores_) == 3
 
 
+@pytest.mark.parametrize("early_stopping", [True, "loss", False])
+def test_partial_fit_keeps_the_latest_weights(early_stopping):
+    params = {"learning_rate": "constant", "learning_rate_init": 0.01, "batch_size": 20}
+    model = tiny(early_stopping=early_stopping, **params).partial_fit().partial_fit()
+    expected = tiny(early_stopping=False, **params).partial_fit().partial_fit()
+    # The last epoch is not the best.
+    assert model.validation_scores_[1] < model.validation_scores_[0]
+    np.testing.assert_array_equal(model.predict(STATES), expected.predict(STATES))
+    assert model.best_validation_score_ == model.validation_scores_[0]
+
+
+def test_partial_fit_does_not_stop_early():
+    model = tiny(n_iter_no_change=5)
+    with pytest.raises(ValueError, match="does not support early_stopping=True"):
+        model.partial_fit()
+    assert model.set_params(early_stopping=False).partial_fit().n_iter_ == 1
+
+
 def test_partial_fit_draws_other_paths():
-    model = tiny(early_stopping=False, learning_rate_init=1e-12)
+    model = tiny(learning_rate_init=1e-12)
     losses = [model.partial_fit().loss_ for _ in range(3)]
     assert len(set(losses)) == 3
     assert model.t_ == 3 * 80
@@ -348,7 +380,7 @@ def test_skorch_callbacks():
 
 @pytest.mark.parametrize("shocks", [DiscreteShocks([[-1, 1], [1, 0]]), MonteCarlo(2)])
 def test_a_killed_fit_is_resumed_bit_identically(tmp_path, shocks):
-    def make():
+    def make():  # it starts again after the first epoch
         return tiny(Linear(shocks), max_iter=5, weight_averaging=0.5)
 
     expected = make().fit()
@@ -485,7 +517,7 @@ class Fragile(Linear):
     def residuals(self, states, policies, expect):
         Fragile.n_calls += 1
         values = super().residuals(states, policies, expect)
-        return values * (np.nan if Fragile.n_calls > 12 else 1.0)
+        return values * (np.nan if Fragile.n_calls > 65 else 1.0)
 
 
 def test_divergence_with_early_stopping_keeps_the_best_epoch():
