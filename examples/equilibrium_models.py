@@ -106,7 +106,7 @@ class OverlappingGenerations:
         Whether policies are savings as shares of wealth or as amounts.
     """
 
-    # Consumption below this share of wealth is penalized: amounts are not bounded by it.
+    # Amounts may exceed wealth; a smaller share consumed is penalized.
     least = 1e-4
 
     def __init__(self, n_generations=6, alpha=0.3, beta=None, policy="share"):
