@@ -107,7 +107,7 @@ class OverlappingGenerations:
     """
 
     # Amounts may exceed wealth; a smaller share consumed is penalized.
-    least = 1e-4
+    least = 0.01
 
     def __init__(self, n_generations=6, alpha=0.3, beta=None, policy="share"):
         self.n_generations = n_generations
@@ -177,7 +177,7 @@ class OverlappingGenerations:
         positive = share.clamp_min(self.least)
         consumption = wealth[:, :-1] * positive
         errors = -torch.log(consumption * expect(discounted_return))
-        return errors + torch.log1p((positive - share) / self.least)
+        return errors + torch.log1p((positive - share) / 0.1)
 
     def closed_form(self, states) -> np.ndarray:
         """Return the exact policies."""

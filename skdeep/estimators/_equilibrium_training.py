@@ -91,6 +91,7 @@ class SimulatedPaths(Source):
         if self.ends is not None:
             begins = rng.random(self.n_paths) < _RESTARTED
             first = np.where(begins[:, np.newaxis], first, self.ends)
+        network: Any
         (network,) = networks.values()
         start = as_states(first, self.states)
         path = simulate_paths(self.model, network, start, self.n_periods, rng)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import torch
@@ -85,8 +86,9 @@ class PolicyNetwork(nn.Module):
         the states: otherwise the simulated states might grow without bound.
         """
         self.dense.initialize("glorot_uniform", rng)
+        last: Any = self.dense.layers[-1]
         with torch.no_grad():
-            self.dense.layers[-1].weight.mul_(_SMALL)
+            last.weight.mul_(_SMALL)
 
     @property
     def _has_one(self) -> Tensor:
@@ -114,7 +116,8 @@ class PolicyNetwork(nn.Module):
         share = ((policies - low) / (high - low)).clamp(tiny, 1 - tiny)
         has_two = low.isfinite() & high.isfinite()
         raw = torch.where(has_two, share.logit(), policies)
-        self.dense.layers[-1].bias.copy_(raw.masked_fill(self._has_one, _ONE))
+        last: Any = self.dense.layers[-1]
+        last.bias.copy_(raw.masked_fill(self._has_one, _ONE))
 
     @torch.no_grad()
     def restart(self, states: Tensor, rng: np.random.RandomState) -> None:

@@ -187,6 +187,54 @@ def test_policies_cannot_leave_their_bounds(dtype):
     assert np.abs(policies[:, 3]).max() > 100
 
 
+# -- the start -------------------------------------------------------------------------
+
+
+class Sizes(Linear):
+    """The policies are close to constants of very different sizes."""
+
+    policies = ["a", "b", "c", "d"]
+    policy_bounds = [(0, None), (None, 1), (0, 1), (None, None)]
+    sizes = np.array([0.1, -4.0, 0.1, 2.0])
+
+    def residuals(self, states, policies, expect):
+        low = torch.tensor([0.0, 1.0, 0.0, 0.0])
+        distance = (policies - low) / (torch.from_numpy(self.sizes).to(states) - low)
+        return distance - 1 + 0.01 * states[:, :1]
+
+
+def test_the_first_policies_are_the_best_constants():
+    model = tiny(Sizes(), max_iter=1, learning_rate_init=1e-12).fit()
+    policies = model.predict(np.random.default_rng(0).normal(size=(50, 4)))
+    found, expected = policies.mean(0), Sizes.sizes
+    assert found == pytest.approx(expected, rel=0.3)
+    assert (policies.std(0) < 0.2 * np.abs(found)).all()
+
+
+class Far(Growth):
+    """Simulations begin far away from the states of the solution."""
+
+    def initial_states(self, n, rng):
+        return np.column_stack([rng.uniform(100, 300, n), np.ones(n)])
+
+
+def test_states_are_standardized_again():
+    params = LEARNS | {"n_paths": 50}
+    once = tiny(Far(), **params | {"max_iter": 3}).fit()
+    again = tiny(Far(), **params | {"n_periods": 10}).fit()
+    first, last = (m.module_.center[0].item() for m in (once, again))
+    assert first > 20
+    assert last < 0.5 * first
+    assert again.predict([[0.2, 1.0]])[0, 0] == pytest.approx(0.27, abs=0.03)
+
+
+def test_policies_hardly_change_far_away():
+    model = tiny(Linear(), max_iter=20, learning_rate_init=0.03).fit()
+    near, far, farther = model.predict([[0.0] * 4, [1e3] * 4, [1e9] * 4])
+    assert far == pytest.approx(farther, rel=1e-3)
+    assert np.abs(near - far).min() > 0.1
+
+
 # -- simulated paths -------------------------------------------------------------------
 
 
@@ -487,6 +535,35 @@ def test_before_fit(call):
 def test_bad_parameters(params, message):
     with pytest.raises(ValueError, match=message):
         tiny().set_params(**params).fit()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda m: m.predict(STATES),
+        lambda m: m.residuals(STATES),
+        lambda m: m.simulate(3),
+        lambda m: m.score(),
+    ],
+)
+@pytest.mark.parametrize("attribute", ["states", "policies"])
+def test_another_model_after_fit(call, attribute):
+    model = tiny().fit()
+    setattr(model.model, attribute, ["x", "y"])
+    with pytest.raises(
+        ValueError, match=r"trained for the states \['k', 'z'\] and 1 pol"
+    ):
+        call(model)
+
+
+@pytest.mark.parametrize(
+    "params", [{"n_paths": 10**13}, {"n_periods": 10**13}], ids=str
+)
+def test_paths_that_do_not_fit_in_memory(params):
+    with pytest.raises(MemoryError):
+        tiny(**params).fit()
+    with pytest.raises(MemoryError):
+        tiny().fit().simulate(**{"n_periods": 3} | params)
 
 
 def test_the_class_of_a_model():
