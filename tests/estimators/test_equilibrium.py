@@ -228,6 +228,34 @@ def test_states_are_standardized_again():
     assert again.predict([[0.2, 1.0]])[0, 0] == pytest.approx(0.27, abs=0.03)
 
 
+class Spread(Linear):
+    """In each period, the states are four times as large."""
+
+    def step(self, states, policies, shocks):
+        return 4 * states
+
+
+class RecordsScales(Callback):
+    def __init__(self):
+        self.scales, self.n_steps = [], []
+
+    def on_epoch_end(self, net, **kwargs):
+        self.scales.append(net.module_.scale[0].item())
+        (state, *_) = net.optimizer_.state.values()
+        self.n_steps.append(int(state["step"]))
+
+
+def test_the_optimizer_starts_again_too():
+    params = {"n_periods": 2, "n_paths": 40, "batch_size": 20, "max_iter": 9}
+    model = tiny(Spread(), callbacks=[RecordsScales()], **params).fit()
+    record = model.callbacks_[0]
+    # In the second and third epoch, not in the last three quarters.
+    assert record.n_steps == [4, 4, 4, 8, 12, 16, 20, 24, 28]
+    assert record.scales[1] > 2 * record.scales[0]
+    assert record.scales[2] > 2 * record.scales[1]
+    assert len(set(record.scales[2:])) == 1
+
+
 def test_policies_hardly_change_far_away():
     model = tiny(Linear(), max_iter=20, learning_rate_init=0.03).fit()
     near, far, farther = model.predict([[0.0] * 4, [1e3] * 4, [1e9] * 4])
