@@ -272,8 +272,8 @@ class EquilibriumNet(BaseNetwork):
     ... ).fit()
     >>> network.predict([[0.2, 1.1]]).round(2)
     array([[0.27]])
-    >>> round(network.score())  # the mean error is about 0.01
-    2
+    >>> network.score() > 3  # the mean error is below 0.001
+    True
     >>> states, policies = network.simulate(100, n_paths=5, random_state=0)
     >>> states.shape, policies.shape
     ((5, 100, 2), (5, 100, 1))
