@@ -49,7 +49,7 @@ class ColumnEncoder:
         numbers = table.numeric
         is_missing = np.isnan(numbers)
         self.indicated_ = np.flatnonzero(is_missing.any(0) & ~is_missing.all(0))
-        mean, spread = _moments(numbers, is_missing)
+        mean, spread = moments(numbers, is_missing)
         self.mean_, self.scale_ = mean, spread
         if self.scaling is None:
             # Numbers are centered still: gaps are read as 0, which must be the mean.
@@ -137,7 +137,7 @@ class ColumnEncoder:
         return is_observed @ np.log(self.scale_)
 
 
-def _moments(
+def moments(
     numbers: np.ndarray, is_missing: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and spread of each column; the spread of a constant one is 1.

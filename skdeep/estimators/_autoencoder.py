@@ -108,6 +108,9 @@ class AutoEncoder(AutoEncoding):
         image_size=None,
         channels="auto",
         memory_budget=2**30,
+        sequences=False,
+        hidden_size=64,
+        cell="gru",
         contamination="auto",
         solver="adam",
         solver_params=None,
@@ -157,6 +160,9 @@ class AutoEncoder(AutoEncoding):
         self.image_size = image_size
         self.channels = channels
         self.memory_budget = memory_budget
+        self.sequences = sequences
+        self.hidden_size = hidden_size
+        self.cell = cell
         self.contamination = contamination
         self.solver = solver
         self.solver_params = solver_params

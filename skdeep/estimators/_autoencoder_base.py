@@ -26,6 +26,8 @@ from skdeep.encoding import (
     ImageLayout,
     Images,
     PixelEncoder,
+    SequenceFormat,
+    StepEncoder,
     TableFormat,
     as_tensor,
     is_paths,
@@ -38,8 +40,9 @@ from skdeep.estimators._convolutional import _sizes as filter_sizes
 from skdeep.estimators._images import check_images, check_shape_parameters
 from skdeep.estimators._mlp import _layer_sizes
 from skdeep.estimators._plan import Sample
+from skdeep.estimators._sequences import check_numbers, has_unequal_lengths
 from skdeep.estimators._validation import Checked, check_inputs
-from skdeep.losses import ImageLoss, TableLoss
+from skdeep.losses import ImageLoss, SequenceReconstructionLoss, TableLoss
 from skdeep.networks import AutoEncoderNetwork
 from skdeep.training import RowSource, hidden_values, memory_errors, resolve_device
 
@@ -70,6 +73,8 @@ class AutoEncoding(
         sizes = plan.inputs.network_sizes()
         if "shape" in sizes:
             sizes["filters"] = filter_sizes(self.filters, "filters")
+        if "n_steps" in sizes:
+            sizes |= {"hidden_size": int(self.hidden_size), "cell": self.cell}
         return sizes | {
             "code_size": int(self.code_size),
             "hidden_layer_sizes": _layer_sizes(self.hidden_layer_sizes),
@@ -115,11 +120,29 @@ class AutoEncoding(
     # -- training ----------------------------------------------------------------------
 
     def _check(self, X, y="no_validation", *, dtype, schema=None):
-        if self._holds_images(X, schema):
-            # Of integers, such as pixels, the first type is that of the computation.
-            dtype = sorted(dtype, key=lambda each: np.dtype(each).itemsize)
-            table, _, found = check_images(self, X, dtype=dtype, schema=schema)
-            return Checked(table, np.empty((len(table), 0)), found)
+        check = {
+            "images": self._check_images,
+            "sequences": self._check_sequences,
+            "table": self._check_table,
+        }[self._kind_of(X, schema)]
+        table, found = check(X, dtype, schema)
+        return Checked(table, np.empty((len(table), 0)), found)
+
+    def _check_images(self, X, dtype, schema):
+        # Of integers, such as pixels, the first type is that of the computation.
+        dtype = sorted(dtype, key=lambda each: np.dtype(each).itemsize)
+        table, _, found = check_images(self, X, dtype=dtype, schema=schema)
+        return table, found
+
+    def _check_sequences(self, X, dtype, schema):
+        if schema is not None:
+            own = replace(schema, layout=schema.layout.axes)
+            return check_numbers(self, X, dtype=dtype, schema=own)[0], schema
+        table, found = check_numbers(self, X, dtype=dtype)
+        layout = SequenceFormat.of(tensor_to_numpy(X, "X"), found.layout)
+        return table, replace(found, layout=layout)
+
+    def _check_table(self, X, dtype, schema):
         table, _, found = check_inputs(
             self, X, "no_validation", dtype=dtype, schema=schema
         )
@@ -127,20 +150,30 @@ class AutoEncoding(
             given = tensor_to_numpy(X, "X")
             layout = TableFormat.of(given, found.n_features, found.categorical)
             found = replace(found, layout=layout)
-        return Checked(table, np.empty((len(table), 0)), found)
+        return table, found
 
-    def _holds_images(self, X, schema) -> bool:
-        """Return whether X holds images rather than rows of a table."""
+    def _kind_of(self, X, schema) -> str:
+        """Return whether X holds "images", "sequences" or a "table"."""
         if schema is not None:
-            return isinstance(schema.layout, ImageLayout)
+            kinds = {ImageLayout: "images", SequenceFormat: "sequences"}
+            return kinds.get(type(schema.layout), "table")
+        if self.sequences:
+            return "sequences"
         if self.image_shape is not None or is_paths(X) is not None:
-            return True
+            return "images"
+        if has_unequal_lengths(X):
+            return "sequences"
         shape = np.shape(X) if isinstance(X, list) else getattr(X, "shape", ())
-        return len(shape) > 2
+        return "images" if len(shape) > 2 else "table"
 
     def _check_options(self, incremental):
         super()._check_options(incremental)
         check_shape_parameters(self)
+        if self.sequences and self.image_shape is not None:
+            raise ValueError(
+                f"X cannot hold both sequences and images: got sequences=True and "
+                f"image_shape={self.image_shape!r}."
+            )
 
     def _float_type(self, X, table):
         if isinstance(table, Images) and table.layout.files is not None:
@@ -164,15 +197,20 @@ class AutoEncoding(
         return self._targets
 
     def _make_inputs(self, schema):
-        is_image = isinstance(schema.layout, ImageLayout)
-        kind: Any = PixelEncoder if is_image else ColumnEncoder
-        made = kind(schema.layout, self.scaling)
-        return made
+        kinds: dict[type, Any] = {
+            ImageLayout: PixelEncoder,
+            SequenceFormat: StepEncoder,
+            TableFormat: ColumnEncoder,
+        }
+        return kinds[type(schema.layout)](schema.layout, self.scaling)
 
     def _make_loss(self, targets):
         sizes = targets.inputs.network_sizes()
         if "shape" in sizes:
             return ImageLoss(sizes["shape"][0])
+        if "n_steps" in sizes:
+            moments = targets.inputs.length_moments_
+            return SequenceReconstructionLoss(sizes["n_numbers"], moments)
         return TableLoss(sizes["n_numbers"], sizes["n_known"])
 
     def _n_scores(self, targets, loss):
@@ -399,7 +437,14 @@ default=None
         (1, 3)
         """
         check_is_fitted(self)
-        raw = self._scores_of(self._checked_rows(X))
+        table = self._checked_rows(X)
+        raw = self._scores_of(table)
+        if isinstance(self._inputs, StepEncoder):
+            n_steps = table.numeric.shape[1]
+            lengths = table.lengths
+            if lengths is None:
+                lengths = np.full(len(table), n_steps)
+            return self._inputs.decode(raw.double().numpy(), lengths, self._dtype)
         return self._as_rows(raw, getattr(X, "index", None))
 
     def _as_rows(self, raw: torch.Tensor, index=None):
@@ -410,6 +455,8 @@ default=None
     def _restored(self, raw: torch.Tensor, chosen: list[np.ndarray], index=None):
         """Return rows from raw scores and the codes of categories of each column."""
         values = raw.double().numpy()
+        if isinstance(self._inputs, StepEncoder):
+            return self._inputs.decode(values, None, self._dtype)
         if isinstance(self._inputs, PixelEncoder):
             images = self._inputs.decode(values)
             return images.astype(self._dtype) if images.dtype.kind == "f" else images
@@ -537,9 +584,9 @@ def _threshold(scores: np.ndarray, contamination) -> float:
     return float(low - 1.5 * (high - low))
 
 
-def _check_some_value(inputs: ColumnEncoder | PixelEncoder) -> None:
+def _check_some_value(inputs: ColumnEncoder | PixelEncoder | StepEncoder) -> None:
     """Raise if no column has a value in the training rows."""
-    if isinstance(inputs, PixelEncoder):
+    if not isinstance(inputs, ColumnEncoder):
         return
     if np.isnan(inputs.mean_).all() and not any(map(len, inputs.known_)):
         raise ValueError("X holds no values: all entries of the training rows miss.")

@@ -3,6 +3,7 @@
 from skdeep.losses._base import CallableLoss, Loss, StepLoss
 from skdeep.losses._reconstruction import (
     ImageLoss,
+    SequenceReconstructionLoss,
     TableLoss,
     gaussian_divergence,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "ImageLoss",
     "Loss",
     "NumberLoss",
+    "SequenceReconstructionLoss",
     "StepLoss",
     "TableLoss",
     "TokenLoss",

@@ -138,7 +138,8 @@ class EvidenceBound(Supervised):
         loss: Any = self.loss
         total = self.beta * self.divergence(mean, log_variance)
         for draw in self.draws.to(mean):
-            raw = call(network.decode, (mean + spread * draw,), self.precision)
+            given = (mean + spread * draw, *inputs)
+            raw = call(network.decode, given, self.precision)
             total = total + loss.surprisals(raw, scales, *inputs) / len(self.draws)
         return total
 
