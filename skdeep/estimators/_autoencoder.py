@@ -110,7 +110,7 @@ class AutoEncoder(AutoEncoding):
         memory_budget=2**30,
         sequences=False,
         hidden_size=64,
-        cell="gru",
+        cell="lstm",
         contamination="auto",
         solver="adam",
         solver_params=None,
@@ -203,6 +203,11 @@ class AutoEncoder(AutoEncoding):
             raise ValueError(
                 "tied=True is for dense layers, but images are read by convolutions. "
                 "Use tied=False, or filters=()."
+            )
+        if self.tied and "n_steps" in config:
+            raise ValueError(
+                "tied=True is for dense layers, but sequences are read by recurrent "
+                "layers. Use tied=False."
             )
         return config | {"tied": bool(self.tied)}
 

@@ -163,8 +163,7 @@ class AutoEncoding(
             return "images"
         if has_unequal_lengths(X):
             return "sequences"
-        shape = np.shape(X) if isinstance(X, list) else getattr(X, "shape", ())
-        return "images" if len(shape) > 2 else "table"
+        return "images" if _n_axes(X) > 2 else "table"
 
     def _check_options(self, incremental):
         super()._check_options(incremental)
@@ -574,6 +573,16 @@ default=None
         tags.input_tags.three_d_array = False
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _n_axes(X) -> int:
+    """Return the number of axes of an array or of a list of arrays."""
+    if not isinstance(X, list):
+        return len(getattr(X, "shape", ()))
+    try:
+        return np.ndim(X)
+    except ValueError:  # the arrays differ in shape
+        return 1 + np.ndim(X[0])
 
 
 def _threshold(scores: np.ndarray, contamination) -> float:

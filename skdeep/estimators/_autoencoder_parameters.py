@@ -120,7 +120,7 @@ sequences : bool, default=False
     of arrays of different lengths is read as sequences in any case.
 hidden_size : int, default=64
     Width of the recurrent layers that read and write sequences, in each direction.
-cell : {'lstm', 'gru', 'rnn'}, default='gru'
+cell : {'lstm', 'gru', 'rnn'}, default='lstm'
     Kind of the recurrent layers.
 contamination : 'auto' or float, default='auto'
     Share of the training rows that ``predict`` considers outliers. 'auto' considers

@@ -119,7 +119,7 @@ class VariationalAutoEncoder(AutoEncoding):
         memory_budget=2**30,
         sequences=False,
         hidden_size=64,
-        cell="gru",
+        cell="lstm",
         contamination="auto",
         solver="adam",
         solver_params=None,

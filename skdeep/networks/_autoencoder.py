@@ -288,7 +288,7 @@ class AutoEncoderNetwork(nn.Module):
         Whether sequences have different lengths, which are reconstructed, too.
     hidden_size : int, default=64
         Width of the recurrent layers, in each direction.
-    cell : {"lstm", "gru", "rnn"}, default="gru"
+    cell : {"lstm", "gru", "rnn"}, default="lstm"
         Kind of the recurrent layers.
     code_size : int
         Number of values of a code.
@@ -317,7 +317,7 @@ class AutoEncoderNetwork(nn.Module):
         n_steps: int | None = None,
         has_length: bool = False,
         hidden_size: int = 64,
-        cell: str = "gru",
+        cell: str = "lstm",
         code_size: int,
         hidden_layer_sizes: Sequence[int],
         activation: str,
