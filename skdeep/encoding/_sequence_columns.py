@@ -112,20 +112,27 @@ class StepEncoder:
         self.layout = layout
         self.scaling = scaling
 
-    def fit(self, table: Sequences) -> StepEncoder:
-        """Learn from training rows."""
+    def fit(self, table: Sequences, weight: np.ndarray | None = None) -> StepEncoder:
+        """Learn from training rows with optional weights."""
         numbers, lengths = table.numeric, table.lengths
-        if lengths is not None:
-            numbers = numbers[~table.is_padding]
+        is_step = ~table.is_padding
         flat = numbers.reshape(-1, numbers.shape[-1])
-        self.mean_, self.scale_ = moments(flat, np.zeros(flat.shape, dtype=bool))
+        if lengths is not None:
+            flat = numbers[is_step]
+        by_step = None
+        if weight is not None:
+            by_step = np.broadcast_to(weight[:, np.newaxis], is_step.shape)[is_step]
+        no_gaps = np.zeros(flat.shape, dtype=bool)
+        self.mean_, self.scale_ = moments(flat, no_gaps, by_step)
         if self.scaling is None:
             self.scale_ = np.ones_like(self.scale_)
         self.longest_ = table.numeric.shape[1]
         self.length_moments_ = None
         if lengths is not None:
             self.longest_ = int(lengths.max())
-            self.length_moments_ = float(lengths.mean()), float(lengths.std() or 1.0)
+            mean = np.average(lengths, weights=weight)
+            variance = np.average((lengths - mean) ** 2, weights=weight)
+            self.length_moments_ = float(mean), float(np.sqrt(variance) or 1.0)
         return self
 
     @property

@@ -36,6 +36,7 @@ from skdeep.encoding import (
 )
 from skdeep.estimators._base import BaseNetwork, is_stochastic, too_large
 from skdeep.estimators._calls import explaining_arguments
+from skdeep.estimators._code_distance import weighted_quantile
 from skdeep.estimators._convolutional import _sizes as filter_sizes
 from skdeep.estimators._images import check_images, check_shape_parameters
 from skdeep.estimators._mlp import _layer_sizes
@@ -220,7 +221,9 @@ class AutoEncoding(
 
     def _plan_network(self, plan, sample, first):
         if first:
-            plan.inputs = self._make_inputs(plan.schema).fit(sample.table)
+            plan.inputs = self._make_inputs(plan.schema).fit(
+                sample.table, sample.weight
+            )
             plan.targets.inputs = plan.inputs
             _check_some_value(plan.inputs)
         else:
@@ -231,7 +234,11 @@ class AutoEncoding(
         plan.dtype = getattr(torch, sample.table.dtype.name)
 
     def _source(self, plan, sample, dtype, device):
-        return RowSource(plan.inputs.encode(sample.table, dtype, device), None)
+        rows = plan.inputs.encode(sample.table, dtype, device)
+        weight = sample.weight
+        if weight is not None:
+            weight = as_tensor(weight).to(device, dtype)
+        return RowSource(rows, None, weight)
 
     def _task(self, plan, *arguments):
         task = super()._task(plan, *arguments)
@@ -240,32 +247,44 @@ class AutoEncoding(
 
     def _fitted_attributes(self, task, plan, *, is_final):
         attributes = super()._fitted_attributes(task, plan, is_final=is_final)
-        return attributes | {"offset_": self._find_offset(task, plan)}
+        return attributes | self._outlier_attributes(task, plan)
 
-    def _find_offset(self, task, plan) -> float:
-        """Return the score below which rows are outliers."""
+    def _outlier_attributes(self, task, plan) -> dict:
+        """Return what ``predict`` has to know of the training rows."""
         network = task.learner.module
         was_training = network.training
         network.eval()
         sources = [source for source in (task.train, task.valid) if source is not None]
-        scores = [
-            self._row_scores(network, source.rows, plan.loss, plan.inputs)
+        found = [
+            self._measured(network, source.rows, plan.loss, plan.inputs)
             for source in sources
         ]
         network.train(was_training)
-        return _threshold(np.concatenate(scores), self.contamination)
+        measures = [np.concatenate(parts) for parts in zip(*found, strict=True)]
+        weight = None
+        if any(source.weight is not None for source in sources):
+            weight = np.concatenate([_weight_of(source) for source in sources])
+        usual = self._learn_usual(*measures, weight)
+        scores = self._scores_from(*measures, usual)
+        return {
+            "_usual": usual,
+            "offset_": _threshold(scores, weight, self.contamination),
+        }
 
     @explaining_arguments
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, X_val=None):
+    def fit(self, X, y=None, sample_weight=None, X_val=None):
         """Train the network.
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            Training rows. Entries may be missing (NaN or None).
+        X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
+            Training rows: a table, images or sequences. Entries of a table may be
+            missing (NaN or None).
         y : Ignored
             Not used, present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. Rows of weight 0 are ignored.
         X_val : array-like or data frame of shape (n_samples_val, n_features), \
 default=None
             Validation rows, whose loss is computed after every epoch. With
@@ -289,12 +308,12 @@ default=None
         >>> AutoEncoder(2, max_iter=2, random_state=0).fit(X).transform(X).shape
         (150, 2)
         """
-        return self._fit(X, None, None, X_val)
+        return self._fit(X, None, sample_weight, X_val)
 
     @available_if(is_stochastic)
     @explaining_arguments
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X, y=None, sample_weight=None):
         """Train for one epoch on these rows.
 
         Parameters
@@ -304,6 +323,8 @@ default=None
             is new in later calls is unknown.
         y : Ignored
             Not used, present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. Rows of weight 0 are ignored.
 
         Returns
         -------
@@ -321,7 +342,7 @@ default=None
         >>> model.t_
         150
         """
-        return self._fit(X, None, incremental=True)
+        return self._fit(X, None, sample_weight, incremental=True)
 
     # -- codes -------------------------------------------------------------------------
 
@@ -473,19 +494,39 @@ default=None
     # -- outliers ----------------------------------------------------------------------
 
     @abstractmethod
-    def _row_scores(self, network, rows, loss, inputs) -> np.ndarray:
-        """Return the scores of encoded rows, (n_samples,)."""
+    def _measured(self, network, rows, loss, inputs) -> tuple[np.ndarray, ...]:
+        """Return what the scores of encoded rows are computed from, row by row.
+
+        The first array, (n_samples,), is that whose mean is ``score``.
+        """
+
+    def _learn_usual(self, *measures) -> Any:
+        """Return what the scores compare rows with, from measures and weights."""
+        return None
+
+    def _scores_from(self, values, *others) -> np.ndarray:
+        """Return scores from measures and what they are compared with."""
+        return values
+
+    def _measured_rows(self, table) -> tuple[np.ndarray, ...]:
+        """Return the measures of checked rows."""
+        with memory_errors():
+            module, rows = self._encoded(table)
+            measures = self._measured(module, rows, self._loss, self._inputs)
+        if not all(np.isfinite(values).all() for values in measures):
+            raise ValueError(too_large(table))
+        return measures
 
     def _scored_rows(self, X) -> np.ndarray:
         """Return the scores of rows of the user."""
         check_is_fitted(self)
         table = self._checked_rows(X)
-        with memory_errors():
-            module, rows = self._encoded(table)
-            scores = self._row_scores(module, rows, self._loss, self._inputs)
+        scores = self._scores_from(*self._measured_rows(table), self._usual)
+        with np.errstate(over="ignore"):
+            scores = scores.astype(self._dtype, copy=False)
         if not np.isfinite(scores).all():
             raise ValueError(too_large(table))
-        return scores.astype(self._dtype, copy=False)
+        return scores
 
     @explaining_arguments
     def decision_function(self, X):
@@ -538,41 +579,19 @@ default=None
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    @explaining_arguments
-    def score(self, X, y=None):
-        """Return the mean of ``score_samples``.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            Rows.
-        y : Ignored
-            Not used, present for API consistency.
-
-        Returns
-        -------
-        score : float
-            Higher is better.
-
-        Examples
-        --------
-        >>> from sklearn.datasets import load_iris
-        >>> from skdeep import AutoEncoder
-        >>> X, _ = load_iris(return_X_y=True)
-        >>> model = AutoEncoder(2, max_iter=10, random_state=0).fit(X)
-        >>> model.score(X) > -0.2
-        True
-        """
-        return float(self._scored_rows(X).mean(dtype=np.float64))
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
-        tags.input_tags.sparse = False
         # Images; the checks of tables reject such arrays.
         tags.input_tags.three_d_array = False
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _weight_of(source: RowSource) -> np.ndarray:
+    if source.weight is None:
+        return np.ones(len(source))
+    return source.weight.cpu().double().numpy()
 
 
 def _n_axes(X) -> int:
@@ -585,12 +604,12 @@ def _n_axes(X) -> int:
         return 1 + np.ndim(X[0])
 
 
-def _threshold(scores: np.ndarray, contamination) -> float:
+def _threshold(scores: np.ndarray, weight: np.ndarray | None, contamination) -> float:
     """Return the score below which rows are outliers."""
     if contamination != "auto":
-        return float(np.percentile(scores, 100 * contamination))
-    low, high = np.percentile(scores, [25, 75])
-    return float(low - 1.5 * (high - low))
+        return weighted_quantile(scores, weight, contamination)
+    low, high = (weighted_quantile(scores, weight, share) for share in (0.25, 0.75))
+    return low - 1.5 * (high - low)
 
 
 def _check_some_value(inputs: ColumnEncoder | PixelEncoder | StepEncoder) -> None:

@@ -45,6 +45,7 @@ CODE_CONSTRAINTS: dict = {
 }
 AUTOENCODER_CONSTRAINTS: dict = {
     **CODE_CONSTRAINTS,
+    "outlier_score": [StrOptions({"distance", "error"})],
     "sparsity": [Interval(Real, 0, None, closed="left")],
     "tied": ["boolean"],
 }
@@ -126,6 +127,12 @@ contamination : 'auto' or float, default='auto'
     Share of the training rows that ``predict`` considers outliers. 'auto' considers
     scores outliers that are more than 1.5 interquartile ranges below the first
     quartile of the training scores."""
+
+OUTLIER_DOC = """\
+outlier_score : {'distance', 'error'}, default='distance'
+    What ``score_samples`` and ``predict`` compare: 'distance' is that of the code and
+    of the reconstruction error from those of the training rows, see the notes; 'error'
+    is the reconstruction error alone. ``score`` is minus the error in any case."""
 
 CODE_DEFAULTS: dict = dict(
     alpha=0.0,
