@@ -314,9 +314,7 @@ class AutoEncoder(AutoEncoding):
         >>> model.score(X) > -0.2
         True
         """
-        check_is_fitted(self)
-        values = self._measured_rows(self._checked_rows(X))[0]
-        return float(values.mean(dtype=np.float64))
+        return self._mean_value(X)
 
     @explaining_arguments
     def fine_tune(self, estimator):

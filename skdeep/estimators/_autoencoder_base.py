@@ -517,6 +517,12 @@ default=None
             raise ValueError(too_large(table))
         return measures
 
+    def _mean_value(self, X) -> float:
+        """Return the mean of the first measure of rows of the user."""
+        check_is_fitted(self)
+        values = self._measured_rows(self._checked_rows(X))[0]
+        return float(values.mean(dtype=np.float64))
+
     def _scored_rows(self, X) -> np.ndarray:
         """Return the scores of rows of the user."""
         check_is_fitted(self)

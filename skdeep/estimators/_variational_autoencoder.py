@@ -273,9 +273,7 @@ class VariationalAutoEncoder(AutoEncoding):
         >>> model.score(X) > -6
         True
         """
-        check_is_fitted(self)
-        values = self._measured_rows(self._checked_rows(X))[0]
-        return float(values.mean(dtype=np.float64))
+        return self._mean_value(X)
 
     @explaining_arguments
     @validate_arguments(
