@@ -431,7 +431,7 @@ class AutoEncoderNetwork(nn.Module):
 
     def _write_steps(self, vector: Tensor, *inputs: Tensor) -> Tensor:
         """Return sequences, with zeros after the end of the longest one."""
-        n_steps = inputs[0].shape[1] if inputs else self.n_steps
+        n_steps: int = inputs[0].shape[1] if inputs else self.writer.n_steps
         longest = int(inputs[1].max()) if len(inputs) > 1 else n_steps
         raw = self.writer(vector, longest)
         return raw if longest == n_steps else F.pad(raw, (0, 0, 0, n_steps - longest))
