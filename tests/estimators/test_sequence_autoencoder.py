@@ -39,7 +39,8 @@ def trained():
 @pytest.fixture(scope="module")
 def ragged():
     """An autoencoder of sequences of different lengths."""
-    model = AutoEncoder(4, hidden_size=12, max_iter=5, random_state=0)
+    params = {"hidden_size": 12, "max_iter": 5, "random_state": 0}
+    model = AutoEncoder(4, outlier_score="error", **params)
     return model.fit(RAGGED)
 
 
