@@ -116,12 +116,16 @@ def mnist(epochs: int) -> None:
 
 def detectors(seed: int) -> dict:
     """Return functions that fit a detector to X and return the scores of outliers."""
-    plain = AutoEncoder(8, random_state=seed)
+    plain = AutoEncoder(random_state=seed)
+    by_error = AutoEncoder(outlier_score="error", random_state=seed)
     few = dict(max_iter=10, random_state=seed)
-    denoising = AutoEncoder(1, hidden_layer_sizes=(), noise=2.0, **few)
+    denoising = AutoEncoder(
+        1, hidden_layer_sizes=(), noise=2.0, outlier_score="error", **few
+    )
     variational = VariationalAutoEncoder(2, noise=2.0, **few)
     found = {
-        "plain AutoEncoder": plain,
+        "AutoEncoder": plain,
+        "AutoEncoder, error": by_error,
         "AutoEncoder, noise": denoising,
         "VariationalAutoEncoder": variational,
         "IsolationForest": IsolationForest(random_state=seed),
