@@ -31,7 +31,6 @@ from skdeep.encoding import (
     StepEncoder,
     TableFormat,
     as_tensor,
-    is_paths,
     naming,
     tensor_to_numpy,
 )
@@ -39,11 +38,16 @@ from skdeep.estimators._base import BaseNetwork, is_stochastic, too_large
 from skdeep.estimators._calls import explaining_arguments
 from skdeep.estimators._code_distance import weighted_quantile
 from skdeep.estimators._convolutional import _sizes as filter_sizes
-from skdeep.estimators._images import check_images, check_shape_parameters
+from skdeep.estimators._images import check_shape_parameters, n_axes
 from skdeep.estimators._mlp import _layer_sizes
 from skdeep.estimators._plan import Sample
+from skdeep.estimators._rows_or_images import (
+    check_images_alone,
+    check_table_alone,
+    means_images,
+)
 from skdeep.estimators._sequences import check_numbers, has_unequal_lengths
-from skdeep.estimators._validation import Checked, check_inputs
+from skdeep.estimators._validation import Checked
 from skdeep.losses import ImageLoss, SequenceReconstructionLoss, TableLoss
 from skdeep.networks import AutoEncoderNetwork
 from skdeep.training import RowSource, hidden_values, memory_errors, resolve_device
@@ -113,36 +117,12 @@ class AutoEncoding(
 
     def _check(self, X, y="no_validation", *, dtype, schema=None):
         check = {
-            "images": self._check_images,
-            "sequences": self._check_sequences,
-            "table": self._check_table,
+            "images": check_images_alone,
+            "sequences": _check_sequences,
+            "table": check_table_alone,
         }[self._kind_of(X, schema)]
-        table, found = check(X, dtype, schema)
+        table, found = check(self, X, dtype, schema)
         return Checked(table, np.empty((len(table), 0)), found)
-
-    def _check_images(self, X, dtype, schema):
-        # Of integers, such as pixels, the first type is that of the computation.
-        dtype = sorted(dtype, key=lambda each: np.dtype(each).itemsize)
-        table, _, found = check_images(self, X, dtype=dtype, schema=schema)
-        return table, found
-
-    def _check_sequences(self, X, dtype, schema):
-        if schema is not None:
-            own = replace(schema, layout=schema.layout.axes)
-            return check_numbers(self, X, dtype=dtype, schema=own)[0], schema
-        table, found = check_numbers(self, X, dtype=dtype)
-        layout = SequenceFormat.of(tensor_to_numpy(X, "X"), found.layout)
-        return table, replace(found, layout=layout)
-
-    def _check_table(self, X, dtype, schema):
-        table, _, found = check_inputs(
-            self, X, "no_validation", dtype=dtype, schema=schema
-        )
-        if schema is None:
-            given = tensor_to_numpy(X, "X")
-            layout = TableFormat.of(given, found.n_features, found.categorical)
-            found = replace(found, layout=layout)
-        return table, found
 
     def _kind_of(self, X, schema) -> str:
         """Return whether X holds "images", "sequences" or a "table"."""
@@ -151,11 +131,11 @@ class AutoEncoding(
             return kinds.get(type(schema.layout), "table")
         if self.sequences:
             return "sequences"
-        if self.image_shape is not None or is_paths(X) is not None:
+        if means_images(self, X):
             return "images"
         if has_unequal_lengths(X):
             return "sequences"
-        return "images" if _n_axes(X) > 2 else "table"
+        return "images" if n_axes(X) > 2 else "table"
 
     def _check_options(self, incremental):
         super()._check_options(incremental)
@@ -591,22 +571,22 @@ def _weight_of(source: RowSource) -> np.ndarray:
     return source.weight.cpu().double().numpy()
 
 
-def _n_axes(X) -> int:
-    """Return the number of axes of an array or of a list of arrays."""
-    if not isinstance(X, list):
-        return len(getattr(X, "shape", ()))
-    try:
-        return np.ndim(X)
-    except ValueError:  # the arrays differ in shape
-        return 1 + np.ndim(X[0])
-
-
 def _threshold(scores: np.ndarray, weight: np.ndarray | None, contamination) -> float:
     """Return the score below which rows are outliers."""
     if contamination != "auto":
         return weighted_quantile(scores, weight, contamination)
     low, high = (weighted_quantile(scores, weight, share) for share in (0.25, 0.75))
     return low - 1.5 * (high - low)
+
+
+def _check_sequences(estimator, X, dtype, schema):
+    """Return checked sequences and their schema."""
+    if schema is not None:
+        own = replace(schema, layout=schema.layout.axes)
+        return check_numbers(estimator, X, dtype=dtype, schema=own)[0], schema
+    table, found = check_numbers(estimator, X, dtype=dtype)
+    layout = SequenceFormat.of(tensor_to_numpy(X, "X"), found.layout)
+    return table, replace(found, layout=layout)
 
 
 def _check_some_value(inputs: ColumnEncoder | PixelEncoder | StepEncoder) -> None:
