@@ -220,7 +220,7 @@ def _holds_numbers(X) -> bool:
 
 
 def n_axes(X) -> int:
-    """Return the number of axes of an array-like, also of arrays that differ in shape."""
+    """Return the number of axes of an array-like or of arrays of several shapes."""
     if hasattr(X, "shape"):
         return len(X.shape)
     try:
