@@ -15,6 +15,7 @@ FIRST = [
     "plot_pronunciation.py",
     "plot_next_word.py",
     "plot_autoencoder_pca.py",
+    "plot_gan_modes.py",
     "plot_forecast.py",
     "plot_similar_stocks.py",
     "plot_economy.py",

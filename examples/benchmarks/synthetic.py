@@ -265,7 +265,9 @@ def mnist(options):
     """
     X, y, X_test, y_test = read_digits()
     judge = CNNClassifier(max_iter=3, random_state=0).fit(X, y)
-    print_head("digits from", "seed", "recognized", "variance", "nearest", "CPU seconds")
+    print_head(
+        "digits from", "seed", "recognized", "variance", "nearest", "CPU seconds"
+    )
     print_digits("test", "", judge, X_test, y_test, X, y)
     for seed in range(options.seeds):
         start = time.process_time()

@@ -198,7 +198,9 @@ class ImageEncoder:
             self.offset_ = -mean / spread
         elif self.scaling == "range":
             low, high = _range(self.encode_raw(table))
-            self.factor_ *= 2 / (high - low) if high > low else 1.0
+            if low == high:
+                raise ValueError(f"X has one value, {low:g}: nothing varies.")
+            self.factor_ *= 2 / (high - low)
             self.offset_ = -self.factor_ * (low + high) / 2
 
     def encode_raw(self, table: Images) -> ImageRows:

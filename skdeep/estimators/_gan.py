@@ -23,6 +23,7 @@ from skdeep.encoding import (
     ClassTargets,
     ImageLayout,
     ModeEncoder,
+    NoTargets,
     PixelEncoder,
     as_tensor,
     kind_of_labels,
@@ -66,14 +67,6 @@ _CHUNK = 10_000
 # Below this log loss, the discriminator tells nearly all rows apart; guessing has the
 # loss 2 log 2 = 1.39, for a real and a generated row.
 _WON = 0.2
-
-
-class _NoLabels:
-    """Stands for the labels of a GAN that is fitted without any."""
-
-    def encode(self, y):
-        """Return y, which is empty."""
-        return y
 
 
 class _Labels(ClassTargets):
@@ -168,7 +161,7 @@ class GAN(BaseNetwork):
         *,
         activation="leaky_relu",
         loss="logistic",
-        r1_penalty=1.0,
+        r1_penalty=0.1,
         gradient_penalty=10.0,
         pack_size=1,
         training_by_sampling=False,
@@ -332,8 +325,12 @@ class GAN(BaseNetwork):
     def _check_options(self, incremental):
         super()._check_options(incremental)
         check_shape_parameters(self)
+        filter_sizes(self.filters, "filters")
 
     def _has_validation_rows(self, X, y, X_val, y_val):
+        return False
+
+    def _expects_convergence(self):
         return False
 
     def _accepted_dtypes(self, device):
@@ -341,7 +338,7 @@ class GAN(BaseNetwork):
 
     def _make_targets(self, y, classes):
         if y.ndim > 1:
-            return _NoLabels()
+            return NoTargets()
         return _Labels(y if classes is None else classes, y)
 
     def _known_targets(self, y):
@@ -373,7 +370,7 @@ class GAN(BaseNetwork):
                 raise ValueError("GAN needs at least 2 rows of X, got n_samples=1.")
             plan.inputs = self._make_inputs(plan.schema).fit(sample.table)
             if not plan.inputs.n_values_:
-                raise ValueError("Every column of X has one value: nothing varies.")
+                raise ValueError("Each column of X has one value: nothing varies.")
         else:
             plan.inputs = self._inputs
         plan.config = self._network_config(plan)

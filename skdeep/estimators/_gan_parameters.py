@@ -81,7 +81,7 @@ loss : {'logistic', 'wasserstein'}, default='logistic'
     What both networks play for. With 'logistic', the discriminator minimizes its log
     loss. With 'wasserstein', it maximizes the difference between the mean scores of
     real and of generated rows, and needs ``gradient_penalty``.
-r1_penalty : float, default=1.0
+r1_penalty : float, default=0.1
     Half of it is the factor of a penalty on the squared gradient of the discriminator
     at real rows, for 'logistic'. It keeps the game from cycling and modes from being
     lost; the samples are less sharp if it is too large.

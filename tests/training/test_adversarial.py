@@ -52,26 +52,29 @@ def losses(objective, discriminator, batch=None):
     return objective.losses(networks, batch or Batch((REAL,))).detach()
 
 
-def objective(kind, loss, **options):
-    return kind(
-        ADVERSARIAL_LOSSES[loss](2), torch.Generator().manual_seed(0), **options
-    )
+def generator_objective(loss, pack_size=1):
+    generator = torch.Generator().manual_seed(0)
+    return GeneratorObjective(ADVERSARIAL_LOSSES[loss](2), generator, pack_size)
+
+
+def discriminator_objective(loss, pack_size=1, **penalties):
+    return DiscriminatorObjective(generator_objective(loss, pack_size), **penalties)
 
 
 def test_logistic_losses_are_log_losses():
     generated = WEIGHT @ ROW
     expected = -logsigmoid(REAL @ WEIGHT) - logsigmoid(-generated)
-    found = losses(objective(DiscriminatorObjective, "logistic"), Linear())
+    found = losses(discriminator_objective("logistic"), Linear())
     torch.testing.assert_close(found, expected)
-    found = losses(objective(GeneratorObjective, "logistic"), Linear())
+    found = losses(generator_objective("logistic"), Linear())
     torch.testing.assert_close(found, -logsigmoid(generated).expand(4))
 
 
 def test_wasserstein_losses_are_differences_of_scores():
     generated = WEIGHT @ ROW
-    found = losses(objective(DiscriminatorObjective, "wasserstein"), Linear())
+    found = losses(discriminator_objective("wasserstein"), Linear())
     torch.testing.assert_close(found, generated - REAL @ WEIGHT)
-    found = losses(objective(GeneratorObjective, "wasserstein"), Linear())
+    found = losses(generator_objective("wasserstein"), Linear())
     torch.testing.assert_close(found, -generated.expand(4))
 
 
@@ -82,19 +85,15 @@ def test_penalties_of_a_linear_score(penalty, pack_size):
     length = 3 * np.sqrt(pack_size)  # of the gradient of a pack
     expected = 5 / 2 * length**2 if penalty == "r1_penalty" else 5 * (length - 1) ** 2
     options = {"pack_size": pack_size}
-    plain = losses(
-        objective(DiscriminatorObjective, "logistic", **options), discriminator
-    )
+    plain = losses(discriminator_objective("logistic", **options), discriminator)
     options[penalty] = 5.0
-    found = losses(
-        objective(DiscriminatorObjective, "logistic", **options), discriminator
-    )
+    found = losses(discriminator_objective("logistic", **options), discriminator)
     torch.testing.assert_close(found - plain, torch.full((4,), expected).float())
 
 
 def test_gradient_of_a_penalty_is_that_of_its_closed_form():
     discriminator = Linear(factor=2.0)
-    penalized = objective(DiscriminatorObjective, "wasserstein", r1_penalty=3.0)
+    penalized = discriminator_objective("wasserstein", r1_penalty=3.0)
     networks = {"network": Constant(), "discriminator": discriminator}
     total = penalized.losses(networks, Batch((REAL,))).mean()
     (found,) = torch.autograd.grad(total, discriminator.weight)
@@ -104,11 +103,11 @@ def test_gradient_of_a_penalty_is_that_of_its_closed_form():
 
 def test_rows_of_packs_share_a_loss_and_a_short_pack_is_filled():
     batch = Batch((REAL[:3],))
-    for kind in (DiscriminatorObjective, GeneratorObjective):
-        packed = objective(kind, "logistic", pack_size=2)
+    for make in (discriminator_objective, generator_objective):
+        packed = make("logistic", pack_size=2)
         first, second, third = losses(packed, Linear(2), batch)
         assert first == second
-        if kind is DiscriminatorObjective:
+        if make is discriminator_objective:
             score = (REAL[2] + REAL[0]) @ WEIGHT
             expected = -logsigmoid(score) - logsigmoid(-2 * WEIGHT @ ROW)
             torch.testing.assert_close(third, expected)
@@ -117,9 +116,7 @@ def test_rows_of_packs_share_a_loss_and_a_short_pack_is_filled():
 def test_a_step_of_the_generator_leaves_the_discriminator_without_gradient():
     discriminator, generator = Linear(), Constant()
     networks = {"network": generator, "discriminator": discriminator}
-    objective(GeneratorObjective, "logistic").losses(
-        networks, Batch((REAL,))
-    ).sum().backward()
+    generator_objective("logistic").losses(networks, Batch((REAL,))).sum().backward()
     assert discriminator.weight.grad is None
     assert discriminator.weight.requires_grad
     assert generator.row.grad is not None

@@ -514,6 +514,35 @@ def test_learners_have_separate_solvers_and_rates(learning_rate):
     assert {"train_loss", "two_loss"} <= state.history[-1].keys()
 
 
+def test_the_first_learner_answers_to_the_others():
+    x, y = noisy_line()
+
+    class SquaredDifference(Objective):
+        def losses(self, networks, batch):
+            one, two = (networks[name](*batch.inputs) for name in ("one", "two"))
+            return (one - two.detach()).square().sum(1)
+
+    first, second = layers(2, 1), layers(2, 1)
+    options = TrainingOptions(
+        solver="sgd", learning_rate_init=0.1, momentum=0.0, batch_size=80, max_iter=1
+    )
+    learners = [
+        Learner(first, SquaredDifference(), "one"),
+        Learner(second, SquaredErrorOf("two"), "two"),
+    ]
+    train(Task(learners, Pairs(x, y), options))
+    one, two = layers(2, 1), layers(2, 1)
+    for network, target in ((two, lambda: y), (one, lambda: two(x).detach())):
+        loss = (network(x) - target()).square().sum(1).mean()
+        gradients = torch.autograd.grad(loss, list(network.parameters()))
+        with torch.no_grad():
+            for p, g in zip(network.parameters(), gradients, strict=True):
+                p.sub_(0.1 * g)
+    for found, expected in ((first, one), (second, two)):
+        for p, q in zip(found.parameters(), expected.parameters(), strict=True):
+            torch.testing.assert_close(p, q, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("early_stopping", [True, "loss"])
 def test_early_stopping_restores_all_learners(early_stopping):
     x, y = noisy_line()

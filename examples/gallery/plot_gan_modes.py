@@ -1,0 +1,107 @@
+"""
+Modes that collapse and modes that do not
+=========================================
+
+The generator of a :class:`~skdeep.GAN` learns from a discriminator alone. It may return
+only a few kinds of rows, as long as the discriminator takes these for real: some modes
+of the data are lost ("mode collapse"). This example makes it happen, and shows which
+parameters prevent it.
+"""
+
+# %%
+# Eight groups on a circle
+# ------------------------
+
+import numpy as np
+
+from skdeep import GAN
+
+rng = np.random.default_rng(0)
+angles = 2 * np.pi * np.arange(8) / 8
+CENTERS = np.column_stack([np.cos(angles), np.sin(angles)])
+X = CENTERS[rng.integers(8, size=3000)] + rng.normal(scale=0.07, size=(3000, 2))
+
+# %%
+# Three games
+# -----------
+# The first one has no penalty on the discriminator, and both networks learn fast with
+# momentum: the generator runs after the discriminator, from mode to mode. In the second
+# one, ``r1_penalty`` keeps the discriminator flat around real rows, there is no
+# momentum, and the averaged weights of the generator are used: no mode is lost, but rows
+# are also sampled between the modes, because the generator is a continuous function.
+# Both see the columns standardized. The third one has the default, ``scaling="modes"``:
+# the generator chooses a mode of each column, and a number within this mode.
+
+GAMES = {
+    "no penalty": {
+        "scaling": "standard",
+        "code_size": 2,
+        "r1_penalty": 0.0,
+        "beta_1": 0.9,
+        "learning_rate_init": 0.01,
+        "weight_averaging": 0.0,
+        "hidden_layer_sizes": (32, 32),
+    },
+    "penalty": {
+        "scaling": "standard",
+        "r1_penalty": 0.1,
+        "learning_rate_init": 0.005,
+        "weight_averaging": 0.99,
+        "hidden_layer_sizes": (64, 64),
+    },
+    "modes of columns": {"weight_averaging": 0.99, "hidden_layer_sizes": (64, 64)},
+}
+EPOCHS = (10, 20, 30, 40)
+
+
+def snapshots(parameters):
+    """Return samples after some epochs, and the model."""
+    model, samples = GAN(batch_size=100, random_state=0, **parameters), []
+    for epoch in range(1, EPOCHS[-1] + 1):
+        model.partial_fit(X)
+        if epoch in EPOCHS:
+            samples.append(model.sample(1000, random_state=0))
+    return samples, model
+
+
+games = {name: snapshots(parameters) for name, parameters in GAMES.items()}
+
+# %%
+# What they return after some epochs
+# ----------------------------------
+
+import matplotlib.pyplot as plt
+
+figure, axes = plt.subplots(
+    len(games), len(EPOCHS), figsize=(9, 7), layout="constrained"
+)
+for line, (name, (samples, _)) in zip(axes, games.items(), strict=True):
+    line[0].set_ylabel(name)
+    for ax, epoch, rows in zip(line, EPOCHS, samples, strict=True):
+        ax.plot(*X[:500].T, ".", markersize=2, color="0.75")
+        ax.plot(*rows.T, ".", markersize=2)
+        ax.set(title=f"epoch {epoch}", xticks=[], yticks=[], aspect="equal")
+plt.show()
+
+# %%
+# Count the modes, not the losses
+# -------------------------------
+# The losses do not tell how many modes there are; samples do.
+
+
+def describe(rows):
+    """Return the number of modes found and the share of rows near one of them."""
+    distances = np.linalg.norm(rows[:, np.newaxis] - CENTERS, axis=2)
+    near = distances.min(axis=1) < 3 * 0.07
+    counts = np.bincount(distances.argmin(axis=1)[near], minlength=len(CENTERS))
+    return (counts > 0.02 * len(rows)).sum(), near.mean()
+
+
+for name, (samples, model) in games.items():
+    n_modes, share = describe(samples[-1])
+    record = model.history_[-1]
+    losses = [record[key] for key in ("train_loss", "discriminator_loss")]
+    print(
+        f"{name:<17} {n_modes} modes, {share:4.0%} of the samples near one, "
+        "losses {:.2f} and {:.2f}".format(*losses)
+    )
