@@ -204,7 +204,6 @@ def print_figures(name, seed, model, area, real, rows, train, seconds):
 N_SIDE, SPACING, SPREAD = 5, 2.0, 0.05  # of the grid of normal distributions
 N_ROWS = 10_000  # of the mixture, real and sampled
 N_DIGITS = 3_000  # sampled
-DIGIT_PARAMETERS = {"batch_size": 64, "max_iter": 5}
 
 
 def draw_mixture(n_rows, seed):
@@ -235,7 +234,8 @@ def mixture_figures(rows):
 
 def gaussians(options):
     """Print how many of the 25 normal distributions are found."""
-    print_head("rows from", "seed", "found", "near", "balance", "spread", "CPU seconds")
+    figures = ["found", "near", "balance", "spread"]
+    print_head("rows from", "seed", *figures, "CPU seconds of fit")
     for seed in range(options.seeds):
         X = draw_mixture(N_ROWS, seed)
         start = time.process_time()
@@ -271,8 +271,7 @@ def mnist(options):
     print_digits("test", "", judge, X_test, y_test, X, y)
     for seed in range(options.seeds):
         start = time.process_time()
-        params = DIGIT_PARAMETERS | epochs_of(options)
-        model = GAN(random_state=seed, **params).fit(X, y)
+        model = GAN(random_state=seed, **epochs_of(options)).fit(X, y)
         taken = time.process_time() - start
         asked = np.arange(N_DIGITS) % 10
         samples = model.sample(N_DIGITS, y=asked, random_state=seed)

@@ -415,21 +415,13 @@ def _mixture(points, counts):
 
 def _maximize(points, weights, n_modes):
     """Return means, spreads and shares, and the mean log-likelihood."""
-    step = np.median(np.diff(points)) if len(points) > 1 else 1.0
-    whole = np.sqrt(weights @ np.square(points - weights @ points))
-    least = max(1e-3 * whole, 0.5 * min(step, whole), 1e-9)
+    least = _least_spread(points, weights)
     means, spreads = _start(points, weights, n_modes)
+    spreads = np.maximum(spreads, least)
     shares = np.full(len(means), 1 / len(means))
     last = -np.inf
     for _ in range(MOST_ITERATIONS):
-        spreads = np.maximum(spreads, least)
-        logits = np.log(shares / spreads)
-        logits = logits - np.square((points[:, None] - means) / spreads) / 2
-        top = logits.max(1)
-        p = np.exp(logits - top[:, None])
-        sums = p.sum(1)
-        likelihood = weights @ (np.log(sums) + top)
-        p *= (weights / sums)[:, None]
+        p, likelihood = _memberships(points, weights, means, spreads, shares)
         new = p.sum(0)
         if len(new) > 1 and new.min() < LEAST_SHARE:
             keep = np.arange(len(new)) != new.argmin()
@@ -440,8 +432,26 @@ def _maximize(points, weights, n_modes):
             break
         last = likelihood
         shares, means = new, points @ p / new
-        spreads = np.sqrt((np.square(points[:, None] - means) * p).sum(0) / new)
-    return (means, np.maximum(spreads, least), shares), likelihood
+        variances = (np.square(points[:, None] - means) * p).sum(0) / new
+        spreads = np.maximum(np.sqrt(variances), least)
+    return (means, spreads, shares), likelihood
+
+
+def _memberships(points, weights, means, spreads, shares):
+    """Return the weight of each point in each mode, and the mean log-likelihood."""
+    logits = np.log(shares / spreads)
+    logits = logits - np.square((points[:, None] - means) / spreads) / 2
+    top = logits.max(1)
+    p = np.exp(logits - top[:, None])
+    sums = p.sum(1)
+    return p * (weights / sums)[:, None], weights @ (np.log(sums) + top)
+
+
+def _least_spread(points, weights):
+    """Return a spread below which a mode would be a single point of a grid."""
+    step = np.median(np.diff(points)) if len(points) > 1 else 1.0
+    whole = np.sqrt(weights @ np.square(points - weights @ points))
+    return max(1e-3 * whole, 0.5 * min(step, whole), 1e-9)
 
 
 def _fewer(points, weights):

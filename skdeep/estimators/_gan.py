@@ -61,7 +61,7 @@ from skdeep.training import (
 
 _SMALL_BATCH, _LARGEST_BATCH = 64, 500
 # Number of steps of a training with ``max_iter='auto'``, in at most so many epochs.
-_N_STEPS, _MOST_EPOCHS = 2500, 300
+_N_STEPS, _MOST_EPOCHS = 4000, 300
 # Number of rows that are sampled at a time.
 _CHUNK = 10_000
 # Below this log loss, the discriminator tells nearly all rows apart; guessing has the
@@ -156,12 +156,13 @@ class GAN(BaseNetwork):
 
     def __init__(
         self,
-        code_size=128,
-        hidden_layer_sizes=(256, 256),
+        code_size=64,
+        hidden_layer_sizes=(128, 128),
         *,
+        discriminator_layer_sizes=(256, 256),
         activation="leaky_relu",
         loss="logistic",
-        r1_penalty=0.1,
+        r1_penalty=1.0,
         gradient_penalty=10.0,
         pack_size=1,
         training_by_sampling=False,
@@ -176,8 +177,8 @@ class GAN(BaseNetwork):
         solver_params=None,
         alpha=0.0,
         batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
+        learning_rate="cosine",
+        learning_rate_init=0.002,
         power_t=0.5,
         max_iter="auto",
         shuffle=True,
@@ -199,6 +200,7 @@ class GAN(BaseNetwork):
     ):
         self.code_size = code_size
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.discriminator_layer_sizes = discriminator_layer_sizes
         self.activation = activation
         self.loss = loss
         self.r1_penalty = r1_penalty
@@ -257,13 +259,18 @@ class GAN(BaseNetwork):
             "n_values": generator.n_values,
             "n_conditions": generator.n_conditions,
             "pack_size": int(self.pack_size),
-            "hidden_layer_sizes": _layer_sizes(self.hidden_layer_sizes)[::-1],
+            "hidden_layer_sizes": self._discriminator_layers,
             "activation": self.activation,
         }
         if generator.shape is not None:
             filters = filter_sizes(self.filters, "filters")
             config |= {"shape": generator.shape, "filters": filters}
         return config
+
+    @property
+    def _discriminator_layers(self) -> list[int]:
+        name = "discriminator_layer_sizes"
+        return _layer_sizes(self.discriminator_layer_sizes, name)
 
     def _build(self, config, seed=0):
         kind: Any = GeneratorNetwork if "code_size" in config else DiscriminatorNetwork
@@ -287,7 +294,7 @@ class GAN(BaseNetwork):
         return {
             "hidden_layer_sizes": [(128, 128), (256, 256), (256, 256, 256)],
             "code_size": [32, 64, 128],
-            "learning_rate_init": loguniform(2e-4, 3e-3),
+            "learning_rate_init": loguniform(3e-4, 5e-3),
             "r1_penalty": loguniform(0.01, 10.0),
             "pack_size": [1, 2, 8],
             "batch_size": [64, 128, "auto"],

@@ -20,6 +20,7 @@ _PENALTY = Interval(Real, 0, None, closed="left")
 
 GAN_CONSTRAINTS: dict = {
     "loss": [StrOptions(set(ADVERSARIAL_LOSSES))],
+    "discriminator_layer_sizes": CODE_CONSTRAINTS["hidden_layer_sizes"],
     "r1_penalty": [_PENALTY],
     "gradient_penalty": [_PENALTY],
     "pack_size": [Interval(Integral, 1, None, closed="left")],
@@ -60,8 +61,8 @@ for _name in _UNUSED:
 
 GAN_DEFAULTS: dict = dict(
     alpha=0.0,
-    learning_rate="constant",
-    learning_rate_init=0.001,
+    learning_rate="cosine",
+    learning_rate_init=0.002,
     max_iter="auto",
     beta_1=0.0,
     beta_2=0.99,
@@ -69,11 +70,13 @@ GAN_DEFAULTS: dict = dict(
 )
 
 GAME_DOC = """\
-code_size : int, default=128
+code_size : int, default=64
     Number of random values of which the generator makes a row.
-hidden_layer_sizes : int or array-like of int, default=(256, 256)
-    Number of units of each dense layer of the generator; the discriminator has the same
-    layers in reverse order.
+hidden_layer_sizes : int or array-like of int, default=(128, 128)
+    Number of units of each dense layer of the generator.
+discriminator_layer_sizes : int or array-like of int, default=(256, 256)
+    Number of units of each dense layer of the discriminator of a table; that of images
+    has none.
 activation : {'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu', \
 'gelu', 'silu', 'mish', 'softplus'}, default='leaky_relu'
     Activation of the hidden layers of both networks.
@@ -81,7 +84,7 @@ loss : {'logistic', 'wasserstein'}, default='logistic'
     What both networks play for. With 'logistic', the discriminator minimizes its log
     loss. With 'wasserstein', it maximizes the difference between the mean scores of
     real and of generated rows, and needs ``gradient_penalty``.
-r1_penalty : float, default=0.1
+r1_penalty : float, default=1.0
     Half of it is the factor of a penalty on the squared gradient of the discriminator
     at real rows, for 'logistic'. It keeps the game from cycling and modes from being
     lost; the samples are less sharp if it is too large.
@@ -139,7 +142,7 @@ GAN_TRAINING_DOC = (
         "max_iter : int, default='auto'\n    Maximum number of epochs, or of "
         "iterations with 'lbfgs'.",
         "max_iter : int or 'auto', default='auto'\n    Number of epochs; 'auto' is as "
-        "many as 2,500 steps take, but at most 300.",
+        "many as 4,000 steps take, but at most 300.",
     )
     .replace(
         "None means that of X on the CPU and float32 elsewhere", "None means float32"

@@ -173,12 +173,12 @@ class _DenseFamily(BaseNetwork):
         return tags
 
 
-def _layer_sizes(sizes) -> list[int]:
-    """Return hidden_layer_sizes as a list of positive ints."""
+def _layer_sizes(sizes, name: str = "hidden_layer_sizes") -> list[int]:
+    """Return the sizes of a parameter as a list of positive ints."""
     # scikit-learn's constraint "array-like" does not look at the items.
     listed = [sizes] if np.ndim(sizes) == 0 else list(sizes)
     if not all(isinstance(size, Integral) and int(size) > 0 for size in listed):
-        raise ValueError(f"hidden_layer_sizes must be > 0, got {listed}.")
+        raise ValueError(f"{name} must be > 0, got {listed}.")
     return [int(size) for size in listed]
 
 

@@ -211,7 +211,7 @@ def _numbers(column: pd.Series, name, argument: str) -> np.ndarray:
     """Return numbers, NaN for those that are missing or infinite."""
     try:
         numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         raise ValueError(
             f"Column {name!r} of {argument} must hold real numbers, as that of the "
             f"other rows, got {short(column.dropna().iloc[0])}."

@@ -145,6 +145,7 @@ class _Adversarial(Supervised):
     """
 
     reads_batches = False
+    loss: Any
 
     def __init__(self, loss: Any, generator: torch.Generator, pack_size: int = 1):
         super().__init__(loss, loss.n_scores)

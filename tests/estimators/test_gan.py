@@ -19,7 +19,12 @@ from skdeep.callbacks import Checkpoint
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
 
 FEW = {"hidden_layer_sizes": (8,), "code_size": 4, "max_iter": 2, "random_state": 0}
-FAST = {"hidden_layer_sizes": (64, 64), "learning_rate_init": 0.003, "random_state": 0}
+FAST = {
+    "hidden_layer_sizes": (64, 64),
+    "discriminator_layer_sizes": (64, 64),
+    "learning_rate_init": 0.005,
+    "random_state": 0,
+}
 rng = np.random.default_rng(0)
 
 
@@ -226,9 +231,10 @@ def of_the_discriminator(parameters, lr):
 def test_a_discriminator_that_wins_is_reported():
     X = rng.integers(2, size=(100, 10)) * 6.0
     params = dict(code_size=4, hidden_layer_sizes=(16,), scaling="standard")
-    training = dict(learning_rate_init=0.01, max_iter=200, random_state=0)
-    model = GAN(**params, r1_penalty=0.0, **training).fit(X)  # without a warning
-    model.set_params(solver=of_the_discriminator)
+    training = dict(learning_rate_init=0.01, max_iter=100, random_state=0)
+    model = GAN(**params, discriminator_layer_sizes=(16,), r1_penalty=0.0, **training)
+    model.fit(X)  # without a warning
+    model.set_params(solver=of_the_discriminator, max_iter=300)
     message = r"The discriminator has won: its loss is .* r1_penalty \(now 0\)"
     with pytest.warns(ConvergenceWarning, match=message):
         model.fit(X)
