@@ -60,7 +60,7 @@ LESSONS = [
         "Networks that write: dates, pronunciations and the next word of a speech.",
     ),
     (
-        "12_without_labels", 5,
+        "12_without_labels", 1,
         "Autoencoders beside PCA, GANs that collapse and do not, an economy solved.",
     ),
 ]  # fmt: skip
