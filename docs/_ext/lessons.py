@@ -59,6 +59,10 @@ LESSONS = [
         "11_sequences_out", 5,
         "Networks that write: dates, pronunciations and the next word of a speech.",
     ),
+    (
+        "12_without_labels", 1,
+        "Autoencoders beside PCA, GANs that collapse and do not, an economy solved.",
+    ),
 ]  # fmt: skip
 _EFFORT = re.compile(r"\*\*Level:\*\* (.+?) · \*\*Duration:\*\* (.+)")
 WIDTH = 480  # pixels of a thumbnail
