@@ -1,10 +1,13 @@
 """Autoencoders of sequences: against sines, padding and computations in numpy."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import norm
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
 
 from skdeep import AutoEncoder, MLPClassifier, VariationalAutoEncoder
@@ -170,6 +173,19 @@ def test_bound_of_sequences_is_that_of_numpy():
         values += norm(center, spread[2] * LENGTHS.std()).logpdf(len(x))
         expected.append(values)
     assert_allclose(model.score_samples(rows), expected, rtol=1e-6)
+
+
+def test_weights_are_repeated_sequences():
+    weight = rng.integers(0, 3, 40)
+    params = {**FEW, "solver": "lbfgs", "max_iter": 5}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        weighted = AutoEncoder(2, **params).fit(RAGGED[:40], sample_weight=weight)
+        rows = [RAGGED[i] for i in np.repeat(np.arange(40), weight)]
+        repeated = AutoEncoder(2, **params).fit(rows)
+    for method in ("transform", "decision_function"):
+        found, expected = (getattr(m, method)(RAGGED) for m in (weighted, repeated))
+        assert_allclose(found, expected, rtol=1e-5, atol=1e-8)
 
 
 @MAKERS
