@@ -220,9 +220,9 @@ def _holds_numbers(X) -> bool:
 
 
 def n_axes(X) -> int:
-    """Return the number of axes of an array-like or of arrays of several shapes."""
-    if hasattr(X, "shape"):
-        return len(X.shape)
+    """Return the number of axes of an array or of a list, also of unequal arrays."""
+    if not isinstance(X, (list, tuple)):
+        return len(getattr(X, "shape", ()))
     try:
         return np.ndim(X)
     except ValueError:
