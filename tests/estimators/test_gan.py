@@ -19,7 +19,12 @@ from skdeep.callbacks import Checkpoint
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
 
 FEW = {"hidden_layer_sizes": (8,), "code_size": 4, "max_iter": 2, "random_state": 0}
-FAST = {"hidden_layer_sizes": (64, 64), "learning_rate_init": 0.003, "random_state": 0}
+FAST = {
+    "hidden_layer_sizes": (64, 64),
+    "discriminator_layer_sizes": (64, 64),
+    "learning_rate_init": 0.005,
+    "random_state": 0,
+}
 rng = np.random.default_rng(0)
 
 
