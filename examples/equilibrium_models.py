@@ -81,7 +81,8 @@ class OverlappingGenerations:
     The benchmark of Azinovic, Gaegauf & Scheidegger (2022). Agents live for
     ``n_generations`` periods, have log utility and work in the first one only. Output
     is eta * K ** alpha; eta and the depreciation rate delta take two values each, four
-    pairs of equal probability.
+    pairs of equal probability. With more generations than six, periods are shorter, and
+    the discount factor and the depreciation of a whole life are the same.
 
     An agent of age h (from 1) with wealth x has n = n_generations - h + 1 periods left.
     All later income is the return on savings. With log utility the return does not
@@ -100,32 +101,40 @@ class OverlappingGenerations:
     alpha : float, default=0.3
         Share of capital in production.
     beta : float, default=None
-        Discount factor of a period; None means 0.7 for six generations, and the same
-        for a life otherwise.
+        Discount factor of a period; None means 0.7 for six generations.
     policy : {"share", "amount"}, default="share"
         Whether policies are savings as shares of wealth or as amounts.
     """
 
-    # Consumption below this is penalized: savings are not bounded by wealth.
-    least = 1e-4
+    # Amounts may exceed wealth; a smaller share consumed is penalized.
+    least = 0.01
 
     def __init__(self, n_generations=6, alpha=0.3, beta=None, policy="share"):
         self.n_generations = n_generations
         self.policy = policy
         self.alpha = alpha
-        self.beta = 0.7 ** (5 / (n_generations - 1)) if beta is None else beta
+        length = 5 / (n_generations - 1)  # of a period, 1 for six generations
+        self.beta = 0.7**length if beta is None else beta
         ages = range(1, n_generations)
         self.states = ["eta", "delta", *(f"k{h + 1}" for h in ages)]
         self.policies = [f"savings{h}" for h in ages]
         high = 1 if policy == "share" else None
         self.policy_bounds = [(0, high)] * (n_generations - 1)
-        self.shocks = DiscreteShocks([[e, d] for e in (0.95, 1.05) for d in (0.5, 0.9)])
+        rates = [1 - (1 - delta) ** length for delta in (0.5, 0.9)]
+        self.shocks = DiscreteShocks([[e, d] for e in (0.95, 1.05) for d in rates])
 
     def initial_states(self, n, rng):
-        """Return capital that all ages hold in random parts."""
-        shocks = self.shocks.values[rng.integers(4, size=n)]
-        k = rng.uniform(0.5, 1.5, (n, self.n_generations - 1))
-        return np.column_stack([shocks, 0.2 * k / (self.n_generations - 1)])
+        """Return states after a life in which all ages saved random shares.
+
+        They are more like the states of the solution than equal capital of all ages.
+        """
+        ages = self.n_generations - 1
+        k = np.full((n, ages), 0.2 / ages)
+        for _ in range(self.n_generations):
+            shocks = self.shocks.values[rng.integers(4, size=n)]
+            wealth, _ = self.wealth(torch.from_numpy(np.column_stack([shocks, k])))
+            k = rng.uniform(0.4, 0.8, (n, ages)) * wealth.numpy()[:, :-1]
+        return np.column_stack([self.shocks.values[rng.integers(4, size=n)], k])
 
     def wealth(self, states: Tensor) -> tuple[Tensor, Tensor]:
         """Return the wealth of each age, (..., n_generations), and the return."""
@@ -138,15 +147,15 @@ class OverlappingGenerations:
     def consumption(self, states: Tensor, policies: Tensor) -> tuple[Tensor, Tensor]:
         """Return the consumption of each age, (..., n_generations), and the return."""
         wealth, rate = self.wealth(states)
+        return wealth - self._savings(wealth, policies), rate
+
+    def _savings(self, wealth: Tensor, policies: Tensor) -> Tensor:
         savings = torch.nn.functional.pad(policies, (0, 1))  # none in the last period
-        if self.policy == "share":
-            savings = savings * wealth
-        return wealth - savings, rate
+        return savings * wealth if self.policy == "share" else savings
 
     def step(self, states, policies, shocks):
-        if self.policy == "share":
-            policies = policies * self.wealth(states)[0][:, :-1]
-        return torch.cat([shocks, policies], 1)
+        savings = self._savings(self.wealth(states)[0], policies)
+        return torch.cat([shocks, savings[:, :-1]], 1)
 
     def residuals(self, states, policies, expect):
         """Return the relative Euler error of each age but the last, as a logarithm.
@@ -155,14 +164,20 @@ class OverlappingGenerations:
         not explode for the consumption that an untrained network leaves.
         """
 
-        def discounted_return(next_states, next_policies, shocks):
-            consumption, rate = self.consumption(next_states, next_policies)
-            return self.beta * rate / consumption[..., 1:].clamp_min(self.least)
+        def share_consumed(wealth, policies):
+            return 1 - self._savings(wealth, policies) / wealth
 
-        consumption = self.consumption(states, policies)[0][:, :-1]
-        positive = consumption.clamp_min(self.least)
-        errors = -torch.log(positive * expect(discounted_return))
-        return errors + (positive - consumption) / 0.1
+        def discounted_return(next_states, next_policies, shocks):
+            wealth, rate = self.wealth(next_states)
+            share = share_consumed(wealth, next_policies)[..., 1:]
+            return self.beta * rate / (wealth[..., 1:] * share.clamp_min(self.least))
+
+        wealth = self.wealth(states)[0]
+        share = share_consumed(wealth, policies)[:, :-1]
+        positive = share.clamp_min(self.least)
+        consumption = wealth[:, :-1] * positive
+        errors = -torch.log(consumption * expect(discounted_return))
+        return errors + torch.log1p((positive - share) / 0.1)
 
     def closed_form(self, states) -> np.ndarray:
         """Return the exact policies."""

@@ -146,11 +146,18 @@ OF_VARIANTS = {
 # learned may need a larger network or more epochs; weights and repeated rows give the
 # same model only if all rows are in one batch.
 OF_LEARNING = {"check_regressors_train", "check_classifiers_train"}
-OF_WEIGHTS = {"check_sample_weight_equivalence_on_dense_data"}
+OF_WEIGHTS = {
+    "check_sample_weight_equivalence_on_dense_data",
+    "check_sample_weight_equivalence_on_sparse_data",
+}
 SECOND = {
     LSTMRegressor: (
         OF_LEARNING,
         LSTMRegressor(hidden_size=32, learning_rate_init=0.03, max_iter=50),
+    ),
+    AutoEncoder: (
+        OF_WEIGHTS,
+        AutoEncoder(2, hidden_layer_sizes=8, solver="lbfgs", max_iter=5),
     ),
     CNNClassifier: (OF_WEIGHTS, CNNClassifier(4, **IMAGES | {"solver": "lbfgs"})),
     CNNRegressor: (OF_WEIGHTS, CNNRegressor(4, **IMAGES | {"solver": "lbfgs"})),
@@ -159,6 +166,8 @@ SECOND = {
 _ORDERED_IN_TIME = "rows are ordered in time: each depends on those before it"
 
 _CUTS_FOLDS = "rows are split into folds: a row of weight 2 is not two rows"
+
+_DRAWS_CODES = "the code of a row is drawn: a row of weight 2 has one, two rows two"
 
 _NOT_AT_A_HALF = "the threshold on the probability is tuned, not 1/2"
 
@@ -175,6 +184,8 @@ def expected_failures(estimator):
         return {"check_supervised_y_2d": "DataConversionWarning not caught"}
     if isinstance(estimator, (DeepEnsembleClassifier, DeepEnsembleRegressor)):
         return {"check_sample_weight_equivalence_on_dense_data": _CUTS_FOLDS}
+    if isinstance(estimator, VariationalAutoEncoder):
+        return dict.fromkeys(OF_WEIGHTS, _DRAWS_CODES)
     tunes = isinstance(estimator, CostSensitiveClassifier) and (
         estimator.strategy in ("tuned", "auto")
     )

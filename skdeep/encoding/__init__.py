@@ -63,6 +63,7 @@ from skdeep.encoding._numeric_checks import (
     explaining_non_numeric,
 )
 from skdeep.encoding._rows import DenseRows, as_tensor
+from skdeep.encoding._sequence_columns import SequenceFormat, StepEncoder
 from skdeep.encoding._sequence_targets import (
     NumberTargets,
     SequenceTarget,
@@ -147,11 +148,13 @@ __all__ = [
     "PlainFeatures",
     "RowContext",
     "SequenceEncoder",
+    "SequenceFormat",
     "SequenceTarget",
     "Sequences",
     "ShapedClassTargets",
     "ShapedTargets",
     "StepClassTargets",
+    "StepEncoder",
     "StepValueTargets",
     "Table",
     "TableEncoder",

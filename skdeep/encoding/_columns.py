@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import sparse
+from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from skdeep.encoding._images import ImageEncoder, ImageLayout, ImageRows, Images
 from skdeep.encoding._inputs import InputEncoder, Table
-from skdeep.encoding._rows import DenseRows, as_tensor
+from skdeep.encoding._rows import DenseRows, SparseMatrixRows, as_tensor
 from skdeep.encoding._table_format import TableFormat, cast_numbers
 
 # Rounding gives constant columns a spread of about this share of their values.
@@ -44,12 +46,16 @@ class ColumnEncoder:
         self.layout = layout
         self.scaling = scaling
 
-    def fit(self, table: Table) -> ColumnEncoder:
-        """Learn from training rows."""
+    def fit(self, table: Table, weight: np.ndarray | None = None) -> ColumnEncoder:
+        """Learn from training rows with optional weights."""
         numbers = table.numeric
-        is_missing = np.isnan(numbers)
-        self.indicated_ = np.flatnonzero(is_missing.any(0) & ~is_missing.all(0))
-        mean, spread = _moments(numbers, is_missing)
+        if sparse.issparse(numbers):
+            self.indicated_ = np.arange(0)
+            mean, spread = _sparse_moments(numbers, weight)
+        else:
+            is_missing = np.isnan(numbers)
+            self.indicated_ = np.flatnonzero(is_missing.any(0) & ~is_missing.all(0))
+            mean, spread = moments(numbers, is_missing, weight)
         self.mean_, self.scale_ = mean, spread
         if self.scaling is None:
             # Numbers are centered still: gaps are read as 0, which must be the mean.
@@ -86,6 +92,10 @@ class ColumnEncoder:
 
     def encode(self, table: Table, dtype: torch.dtype, device: torch.device):
         """Return the rows as tensors of the given type on the given device."""
+        if sparse.issparse(table.numeric):
+            return ScaledSparseRows(
+                table.numeric, dtype, device, self.mean_, self.scale_
+            )
         with np.errstate(over="ignore"):
             numbers = ((table.numeric - self.mean_) / self.scale_).astype(
                 table.dtype, copy=False
@@ -127,36 +137,79 @@ class ColumnEncoder:
         ]
         return self.layout.restore(numbers, columns, index)
 
-    def log_volume(self, rows: DenseRows) -> np.ndarray:
+    def log_volume(self, rows: DenseRows | SparseMatrixRows) -> np.ndarray:
         """Return the logarithms of the units of the observed numbers of each row.
 
         They are subtracted from log-densities of scaled rows to get those of rows in
         the unit of X.
         """
+        if isinstance(rows, SparseMatrixRows):
+            return np.full(len(rows), np.log(self.scale_).sum())
         is_observed = ~rows.tensors[0].isnan().cpu().numpy()
         return is_observed @ np.log(self.scale_)
 
 
-def _moments(
-    numbers: np.ndarray, is_missing: np.ndarray
+class ScaledSparseRows(SparseMatrixRows):
+    """Rows of a sparse matrix, made dense and scaled one batch at a time.
+
+    Parameters
+    ----------
+    matrix : sparse matrix of shape (n_samples, n_numbers)
+        The rows.
+    dtype : torch.dtype
+        Type of the batches.
+    device : torch.device
+        Where the batches are.
+    mean, scale : ndarray of shape (n_numbers,)
+        Subtracted from the numbers, which are then divided by the scale.
+    """
+
+    def __init__(self, matrix, dtype, device, mean: np.ndarray, scale: np.ndarray):
+        # In double precision, as dense rows are scaled.
+        super().__init__(matrix, torch.float64, torch.device("cpu"))
+        self.final = {"dtype": dtype, "device": device}
+        self.mean, self.scale = as_tensor(mean), as_tensor(scale)
+
+    def take(self, index, out=None):
+        """Return some rows as a dense tensor."""
+        (dense,) = super().take(index)
+        return (((dense - self.mean) / self.scale).to(**self.final),)
+
+
+def _sparse_moments(numbers, weight) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and spread of each column of a sparse matrix."""
+    matrix = sparse.csr_matrix(numbers, dtype=np.float64)
+    largest = abs(matrix).max(axis=0).toarray().ravel()
+    largest = np.where(largest > 0, largest, 1.0)
+    scaled = sparse.csr_matrix(matrix.multiply(1 / largest))
+    mean, variance = mean_variance_axis(scaled, axis=0, weights=weight)
+    return mean * largest, _spread(np.sqrt(variance), largest, numbers.dtype)
+
+
+def _spread(spread: np.ndarray, largest: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return spreads that are relative to the largest values; 1 for constant ones."""
+    tiny = _TINY if dtype == np.float32 else _TINY**2
+    return np.where(spread > tiny, spread * largest, 1.0)
+
+
+def moments(
+    numbers: np.ndarray, is_missing: np.ndarray, weight: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and spread of each column; the spread of a constant one is 1.
 
-    The mean of a column without values is NaN.
+    The mean of a column without values is NaN. ``weight`` are those of the rows.
     """
     filled = np.where(is_missing, 0.0, numbers).astype(np.float64, copy=False)
-    counts = (~is_missing).sum(0)
+    each = np.ones(len(filled)) if weight is None else weight / weight.mean()
+    counts = each @ ~is_missing
     largest = np.abs(filled).max(axis=0, initial=0)
     largest = np.where(largest > 0, largest, 1.0)
     filled = filled / largest  # sums of large numbers would overflow
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = filled.sum(0) / counts
+        mean = each @ filled / counts
         deviations = np.where(is_missing, 0.0, filled - mean)
-        spread = np.sqrt(np.square(deviations).sum(0) / counts)
-    # Relative to the largest value, which is 1 here.
-    tiny = _TINY if numbers.dtype == np.float32 else _TINY**2
-    spread = np.where(spread > tiny, spread * largest, 1.0)
-    return mean * largest, spread
+        spread = np.sqrt(each @ np.square(deviations) / counts)
+    return mean * largest, _spread(spread, largest, numbers.dtype)
 
 
 class PixelEncoder(ImageEncoder):
@@ -177,10 +230,10 @@ class PixelEncoder(ImageEncoder):
     def __init__(self, layout: ImageLayout, scaling: str | None):
         super().__init__(layout, "channel" if scaling == "standard" else scaling)
 
-    def fit(self, table: Images) -> PixelEncoder:
-        """Learn the scaling from training rows."""
+    def fit(self, table: Images, weight: np.ndarray | None = None) -> PixelEncoder:
+        """Learn the scaling from training rows with optional weights."""
         super().fit(table)
-        self.learn_scale(table, None)
+        self.learn_scale(table, weight)
         pixels = table.pixels
         self.dtype_ = getattr(pixels, "dtype", np.dtype(np.uint8)).str
         return self

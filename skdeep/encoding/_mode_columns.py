@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 import pandas as pd
 
-from skdeep.encoding._columns import _moments
+from skdeep.encoding._columns import moments
 from skdeep.encoding._inputs import _codes_of, _known_values
 
 # Numeric columns of at most this many distinct values are choices among them, if each
@@ -195,7 +195,7 @@ class Modes:
     n_numbers = 1
 
     def __init__(self, column, known, counts, n_missing, rng):
-        mean, spread = _moments(column[:, None], np.isnan(column)[:, None])
+        mean, spread = moments(column[:, None], np.isnan(column)[:, None])
         self.unit, self.offset = spread[0], mean[0] / spread[0]
         self.low, self.high = known[[0, -1]]
         self.known = known if _is_grid(known, counts) else None
@@ -312,7 +312,7 @@ class Standardized:
     n_numbers = 1
 
     def __init__(self, column, present):
-        mean, spread = _moments(column[:, None], np.isnan(column)[:, None])
+        mean, spread = moments(column[:, None], np.isnan(column)[:, None])
         self.mean, self.spread = mean[0], spread[0]
         self.low, self.high = present.min(), present.max()
         n_missing = len(column) - len(present)

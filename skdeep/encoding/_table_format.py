@@ -44,7 +44,7 @@ class TableFormat:
         """Return the format of the user's table."""
         frame = nw.from_native(X, eager_only=True, pass_through=True)
         if not isinstance(frame, nw.DataFrame):
-            array = X if isinstance(X, np.ndarray) else np.asarray(X)
+            array = X if hasattr(X, "dtype") else np.asarray(X)
             return cls(n_columns, categorical, [array.dtype.str])
         if isinstance(X, pd.DataFrame):
             return cls._of_pandas(X, categorical)

@@ -10,19 +10,22 @@ from skdeep.estimators._autoencoder_parameters import (
     AUTOENCODER_TRAINING_DOC,
     CODE_DOC,
     CODE_FITTED_DOC,
+    OUTLIER_DOC,
     SPARSE_DOC,
     TABLE_DOC,
 )
 from skdeep.estimators._calls import explaining_arguments
+from skdeep.estimators._code_distance import CodeDistance
 from skdeep.estimators._fine_tuning import fine_tuned_dense
 from skdeep.estimators._parameters import documented
-from skdeep.training import Reconstruction, row_losses
+from skdeep.training import Reconstruction, losses_and_codes
 
 
 @documented(
     code=CODE_DOC,
     sparse=SPARSE_DOC,
     table=TABLE_DOC,
+    outlier=OUTLIER_DOC,
     training=AUTOENCODER_TRAINING_DOC,
     fitted=CODE_FITTED_DOC,
 )
@@ -31,17 +34,18 @@ class AutoEncoder(AutoEncoding):
 
     An encoder makes a code of a few numbers of each row, and a decoder reconstructs the
     row from it. The codes are features for other estimators, and rows that cannot be
-    reconstructed are outliers.
+    reconstructed or have an unusual code are outliers.
 
-    X holds a table, with categories and gaps, or images, signals or volumes in the
-    layouts of :class:`CNNClassifier`: arrays of three or more axes, flat rows with
-    ``image_shape``, or paths of files.
+    X holds a table, with categories and gaps; images, signals or volumes in the layouts
+    of :class:`CNNClassifier`: arrays of three or more axes, flat rows with
+    ``image_shape``, or paths of files; or sequences (see ``sequences``).
 
     Parameters
     ----------
     {code}
     {sparse}
     {table}
+    {outlier}
     {training}
 
     Attributes
@@ -61,6 +65,19 @@ class AutoEncoder(AutoEncoding):
     entries do not count. A missing number is read as the mean, and columns with gaps in
     the training rows have an indicator; a missing or unknown category is read as none.
 
+    The error of a sequence is the mean over its features of the mean squared error of
+    their steps. If the training sequences have different lengths, the length counts as
+    one more feature, and ``inverse_transform`` returns sequences of the lengths that it
+    finds in the codes, up to the longest one in training; otherwise they have the
+    length of the training sequences.
+
+    The distance of a row from the usual ones is the squared Mahalanobis distance of its
+    code, plus its reconstruction error divided by the mean one: the squared distance in
+    a space of the codes and one further direction, along which the rows that cannot be
+    reconstructed are far. Location and spread are those of the nine tenths of the
+    training rows that are closest. The error alone overlooks outliers that the network
+    has learned to reconstruct.
+
     With ``hidden_layer_sizes=()`` the reconstruction is that of a principal component
     analysis of the standardized columns.
 
@@ -71,6 +88,9 @@ class AutoEncoder(AutoEncoding):
 
     Vincent et al. (2008). "Extracting and composing robust features with denoising
     autoencoders." ICML. (``noise`` and ``mask``.)
+
+    Yue & Qin (2001). "Reconstruction-based fault identification using a combined
+    index." Industrial & Engineering Chemistry Research 40. (The distance.)
 
     Hoyer (2004). "Non-negative matrix factorization with sparseness constraints." JMLR
     5. (The measure of ``sparsity``.)
@@ -108,6 +128,10 @@ class AutoEncoder(AutoEncoding):
         image_size=None,
         channels="auto",
         memory_budget=2**30,
+        sequences=False,
+        hidden_size=64,
+        cell="lstm",
+        outlier_score="distance",
         contamination="auto",
         solver="adam",
         solver_params=None,
@@ -157,6 +181,10 @@ class AutoEncoder(AutoEncoding):
         self.image_size = image_size
         self.channels = channels
         self.memory_budget = memory_budget
+        self.sequences = sequences
+        self.hidden_size = hidden_size
+        self.cell = cell
+        self.outlier_score = outlier_score
         self.contamination = contamination
         self.solver = solver
         self.solver_params = solver_params
@@ -198,6 +226,11 @@ class AutoEncoder(AutoEncoding):
                 "tied=True is for dense layers, but images are read by convolutions. "
                 "Use tied=False, or filters=()."
             )
+        if self.tied and "n_steps" in config:
+            raise ValueError(
+                "tied=True is for dense layers, but sequences are read by recurrent "
+                "layers. Use tied=False."
+            )
         return config | {"tied": bool(self.tied)}
 
     def _objective(self, plan, generator):
@@ -215,13 +248,22 @@ class AutoEncoder(AutoEncoding):
                     f"makes it random. Use another solver or {name}=0."
                 )
 
-    def _row_scores(self, network, rows, loss, inputs):
+    def _measured(self, network, rows, loss, inputs):
         objective = Reconstruction(loss, loss.n_scores, self.precision)
-        return -row_losses(network, rows, objective).numpy()
+        losses, codes = losses_and_codes(network, rows, objective)
+        return -losses.numpy(), codes.numpy()
+
+    def _learn_usual(self, values, codes, weight):
+        if self.outlier_score == "error":
+            return None
+        return CodeDistance(codes, -values, weight)
+
+    def _scores_from(self, values, codes, usual):
+        return values if usual is None else -usual(codes, -values)
 
     @explaining_arguments
     def score_samples(self, X):
-        """Return minus the reconstruction error of each row.
+        """Return how usual rows are.
 
         Parameters
         ----------
@@ -231,8 +273,9 @@ class AutoEncoder(AutoEncoding):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Minus the loss of the rows; the lower, the more unusual. A row without any
-            value has the score 0.
+            Minus the distance of the rows from the usual ones, or with
+            ``outlier_score="error"`` minus their reconstruction error; the lower, the
+            more unusual. A row without any value has the error 0.
 
         Examples
         --------
@@ -245,6 +288,33 @@ class AutoEncoder(AutoEncoding):
         True
         """
         return self._scored_rows(X)
+
+    @explaining_arguments
+    def score(self, X, y=None):
+        """Return minus the mean reconstruction error.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Rows.
+        y : Ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        score : float
+            Higher is better.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skdeep import AutoEncoder
+        >>> X, _ = load_iris(return_X_y=True)
+        >>> model = AutoEncoder(2, max_iter=10, random_state=0).fit(X)
+        >>> model.score(X) > -0.2
+        True
+        """
+        return self._mean_value(X)
 
     @explaining_arguments
     def fine_tune(self, estimator):

@@ -27,20 +27,28 @@ from skdeep.encoding import (
     Images,
     NoTargets,
     PixelEncoder,
+    SequenceFormat,
+    StepEncoder,
     TableFormat,
     as_tensor,
-    is_paths,
     naming,
     tensor_to_numpy,
 )
 from skdeep.estimators._base import BaseNetwork, is_stochastic, too_large
 from skdeep.estimators._calls import explaining_arguments
+from skdeep.estimators._code_distance import weighted_quantile
 from skdeep.estimators._convolutional import _sizes as filter_sizes
-from skdeep.estimators._images import check_images, check_shape_parameters
+from skdeep.estimators._images import check_shape_parameters, n_axes
 from skdeep.estimators._mlp import _layer_sizes
 from skdeep.estimators._plan import Sample
-from skdeep.estimators._validation import Checked, check_inputs
-from skdeep.losses import ImageLoss, TableLoss
+from skdeep.estimators._rows_or_images import (
+    check_images_alone,
+    check_table_alone,
+    means_images,
+)
+from skdeep.estimators._sequences import check_numbers, has_unequal_lengths
+from skdeep.estimators._validation import Checked
+from skdeep.losses import ImageLoss, SequenceReconstructionLoss, TableLoss
 from skdeep.networks import AutoEncoderNetwork
 from skdeep.training import RowSource, hidden_values, memory_errors, resolve_device
 
@@ -61,6 +69,8 @@ class AutoEncoding(
         sizes = plan.inputs.network_sizes()
         if "shape" in sizes:
             sizes["filters"] = filter_sizes(self.filters, "filters")
+        if "n_steps" in sizes:
+            sizes |= {"hidden_size": int(self.hidden_size), "cell": self.cell}
         return sizes | {
             "code_size": int(self.code_size),
             "hidden_layer_sizes": _layer_sizes(self.hidden_layer_sizes),
@@ -106,32 +116,35 @@ class AutoEncoding(
     # -- training ----------------------------------------------------------------------
 
     def _check(self, X, y="no_validation", *, dtype, schema=None):
-        if self._holds_images(X, schema):
-            # Of integers, such as pixels, the first type is that of the computation.
-            dtype = sorted(dtype, key=lambda each: np.dtype(each).itemsize)
-            table, _, found = check_images(self, X, dtype=dtype, schema=schema)
-            return Checked(table, np.empty((len(table), 0)), found)
-        table, _, found = check_inputs(
-            self, X, "no_validation", dtype=dtype, schema=schema
-        )
-        if schema is None:
-            given = tensor_to_numpy(X, "X")
-            layout = TableFormat.of(given, found.n_features, found.categorical)
-            found = replace(found, layout=layout)
+        check = {
+            "images": check_images_alone,
+            "sequences": _check_sequences,
+            "table": check_table_alone,
+        }[self._kind_of(X, schema)]
+        table, found = check(self, X, dtype, schema)
         return Checked(table, np.empty((len(table), 0)), found)
 
-    def _holds_images(self, X, schema) -> bool:
-        """Return whether X holds images rather than rows of a table."""
+    def _kind_of(self, X, schema) -> str:
+        """Return whether X holds "images", "sequences" or a "table"."""
         if schema is not None:
-            return isinstance(schema.layout, ImageLayout)
-        if self.image_shape is not None or is_paths(X) is not None:
-            return True
-        shape = np.shape(X) if isinstance(X, list) else getattr(X, "shape", ())
-        return len(shape) > 2
+            kinds = {ImageLayout: "images", SequenceFormat: "sequences"}
+            return kinds.get(type(schema.layout), "table")
+        if self.sequences:
+            return "sequences"
+        if means_images(self, X):
+            return "images"
+        if has_unequal_lengths(X):
+            return "sequences"
+        return "images" if n_axes(X) > 2 else "table"
 
     def _check_options(self, incremental):
         super()._check_options(incremental)
         check_shape_parameters(self)
+        if self.sequences and self.image_shape is not None:
+            raise ValueError(
+                f"X cannot hold both sequences and images: got sequences=True and "
+                f"image_shape={self.image_shape!r}."
+            )
 
     def _float_type(self, X, table):
         if isinstance(table, Images) and table.layout.files is not None:
@@ -155,15 +168,20 @@ class AutoEncoding(
         return self._targets
 
     def _make_inputs(self, schema):
-        is_image = isinstance(schema.layout, ImageLayout)
-        kind: Any = PixelEncoder if is_image else ColumnEncoder
-        made = kind(schema.layout, self.scaling)
-        return made
+        kinds: dict[type, Any] = {
+            ImageLayout: PixelEncoder,
+            SequenceFormat: StepEncoder,
+            TableFormat: ColumnEncoder,
+        }
+        return kinds[type(schema.layout)](schema.layout, self.scaling)
 
     def _make_loss(self, targets):
         sizes = targets.inputs.network_sizes()
         if "shape" in sizes:
             return ImageLoss(sizes["shape"][0])
+        if "n_steps" in sizes:
+            moments = targets.inputs.length_moments_
+            return SequenceReconstructionLoss(sizes["n_numbers"], moments)
         return TableLoss(sizes["n_numbers"], sizes["n_known"])
 
     def _n_scores(self, targets, loss):
@@ -174,7 +192,9 @@ class AutoEncoding(
 
     def _plan_network(self, plan, sample, first):
         if first:
-            plan.inputs = self._make_inputs(plan.schema).fit(sample.table)
+            plan.inputs = self._make_inputs(plan.schema).fit(
+                sample.table, sample.weight
+            )
             plan.targets.inputs = plan.inputs
             _check_some_value(plan.inputs)
         else:
@@ -185,7 +205,11 @@ class AutoEncoding(
         plan.dtype = getattr(torch, sample.table.dtype.name)
 
     def _source(self, plan, sample, dtype, device):
-        return RowSource(plan.inputs.encode(sample.table, dtype, device), None)
+        rows = plan.inputs.encode(sample.table, dtype, device)
+        weight = sample.weight
+        if weight is not None:
+            weight = as_tensor(weight).to(device, dtype)
+        return RowSource(rows, None, weight)
 
     def _task(self, plan, *arguments):
         task = super()._task(plan, *arguments)
@@ -194,32 +218,44 @@ class AutoEncoding(
 
     def _fitted_attributes(self, task, plan, *, is_final):
         attributes = super()._fitted_attributes(task, plan, is_final=is_final)
-        return attributes | {"offset_": self._find_offset(task, plan)}
+        return attributes | self._outlier_attributes(task, plan)
 
-    def _find_offset(self, task, plan) -> float:
-        """Return the score below which rows are outliers."""
+    def _outlier_attributes(self, task, plan) -> dict:
+        """Return what ``predict`` has to know of the training rows."""
         network = task.learner.module
         was_training = network.training
         network.eval()
         sources = [source for source in (task.train, task.valid) if source is not None]
-        scores = [
-            self._row_scores(network, source.rows, plan.loss, plan.inputs)
+        found = [
+            self._measured(network, source.rows, plan.loss, plan.inputs)
             for source in sources
         ]
         network.train(was_training)
-        return _threshold(np.concatenate(scores), self.contamination)
+        measures = [np.concatenate(parts) for parts in zip(*found, strict=True)]
+        weight = None
+        if any(source.weight is not None for source in sources):
+            weight = np.concatenate([_weight_of(source) for source in sources])
+        usual = self._learn_usual(*measures, weight)
+        scores = self._scores_from(*measures, usual)
+        return {
+            "_usual": usual,
+            "offset_": _threshold(scores, weight, self.contamination),
+        }
 
     @explaining_arguments
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, X_val=None):
+    def fit(self, X, y=None, sample_weight=None, X_val=None):
         """Train the network.
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            Training rows. Entries may be missing (NaN or None).
+        X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
+            Training rows: a table, images or sequences. Entries of a table may be
+            missing (NaN or None).
         y : Ignored
             Not used, present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. Rows of weight 0 are ignored.
         X_val : array-like or data frame of shape (n_samples_val, n_features), \
 default=None
             Validation rows, whose loss is computed after every epoch. With
@@ -243,12 +279,12 @@ default=None
         >>> AutoEncoder(2, max_iter=2, random_state=0).fit(X).transform(X).shape
         (150, 2)
         """
-        return self._fit(X, None, None, X_val)
+        return self._fit(X, None, sample_weight, X_val)
 
     @available_if(is_stochastic)
     @explaining_arguments
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X, y=None, sample_weight=None):
         """Train for one epoch on these rows.
 
         Parameters
@@ -258,6 +294,8 @@ default=None
             is new in later calls is unknown.
         y : Ignored
             Not used, present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. Rows of weight 0 are ignored.
 
         Returns
         -------
@@ -275,7 +313,7 @@ default=None
         >>> model.t_
         150
         """
-        return self._fit(X, None, incremental=True)
+        return self._fit(X, None, sample_weight, incremental=True)
 
     # -- codes -------------------------------------------------------------------------
 
@@ -390,7 +428,14 @@ default=None
         (1, 3)
         """
         check_is_fitted(self)
-        raw = self._scores_of(self._checked_rows(X))
+        table = self._checked_rows(X)
+        raw = self._scores_of(table)
+        if isinstance(self._inputs, StepEncoder):
+            n_steps = table.numeric.shape[1]
+            lengths = table.lengths
+            if lengths is None:
+                lengths = np.full(len(table), n_steps)
+            return self._inputs.decode(raw.double().numpy(), lengths, self._dtype)
         return self._as_rows(raw, getattr(X, "index", None))
 
     def _as_rows(self, raw: torch.Tensor, index=None):
@@ -401,6 +446,8 @@ default=None
     def _restored(self, raw: torch.Tensor, chosen: list[np.ndarray], index=None):
         """Return rows from raw scores and the codes of categories of each column."""
         values = raw.double().numpy()
+        if isinstance(self._inputs, StepEncoder):
+            return self._inputs.decode(values, None, self._dtype)
         if isinstance(self._inputs, PixelEncoder):
             images = self._inputs.decode(values)
             return images.astype(self._dtype) if images.dtype.kind == "f" else images
@@ -418,19 +465,45 @@ default=None
     # -- outliers ----------------------------------------------------------------------
 
     @abstractmethod
-    def _row_scores(self, network, rows, loss, inputs) -> np.ndarray:
-        """Return the scores of encoded rows, (n_samples,)."""
+    def _measured(self, network, rows, loss, inputs) -> tuple[np.ndarray, ...]:
+        """Return what the scores of encoded rows are computed from, row by row.
+
+        The first array, (n_samples,), is that whose mean is ``score``.
+        """
+
+    def _learn_usual(self, *measures) -> Any:
+        """Return what the scores compare rows with, from measures and weights."""
+        return None
+
+    def _scores_from(self, values, *others) -> np.ndarray:
+        """Return scores from measures and what they are compared with."""
+        return values
+
+    def _measured_rows(self, table) -> tuple[np.ndarray, ...]:
+        """Return the measures of checked rows."""
+        with memory_errors():
+            module, rows = self._encoded(table)
+            measures = self._measured(module, rows, self._loss, self._inputs)
+        if not all(np.isfinite(values).all() for values in measures):
+            raise ValueError(too_large(table))
+        return measures
+
+    def _mean_value(self, X) -> float:
+        """Return the mean of the first measure of rows of the user."""
+        check_is_fitted(self)
+        values = self._measured_rows(self._checked_rows(X))[0]
+        return float(values.mean(dtype=np.float64))
 
     def _scored_rows(self, X) -> np.ndarray:
         """Return the scores of rows of the user."""
         check_is_fitted(self)
         table = self._checked_rows(X)
-        with memory_errors():
-            module, rows = self._encoded(table)
-            scores = self._row_scores(module, rows, self._loss, self._inputs)
+        scores = self._scores_from(*self._measured_rows(table), self._usual)
+        with np.errstate(over="ignore"):
+            scores = scores.astype(self._dtype, copy=False)
         if not np.isfinite(scores).all():
             raise ValueError(too_large(table))
-        return scores.astype(self._dtype, copy=False)
+        return scores
 
     @explaining_arguments
     def decision_function(self, X):
@@ -483,54 +556,42 @@ default=None
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    @explaining_arguments
-    def score(self, X, y=None):
-        """Return the mean of ``score_samples``.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            Rows.
-        y : Ignored
-            Not used, present for API consistency.
-
-        Returns
-        -------
-        score : float
-            Higher is better.
-
-        Examples
-        --------
-        >>> from sklearn.datasets import load_iris
-        >>> from skdeep import AutoEncoder
-        >>> X, _ = load_iris(return_X_y=True)
-        >>> model = AutoEncoder(2, max_iter=10, random_state=0).fit(X)
-        >>> model.score(X) > -0.2
-        True
-        """
-        return float(self._scored_rows(X).mean(dtype=np.float64))
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
-        tags.input_tags.sparse = False
         # Images; the checks of tables reject such arrays.
         tags.input_tags.three_d_array = False
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
 
-def _threshold(scores: np.ndarray, contamination) -> float:
+def _weight_of(source: RowSource) -> np.ndarray:
+    if source.weight is None:
+        return np.ones(len(source))
+    return source.weight.cpu().double().numpy()
+
+
+def _threshold(scores: np.ndarray, weight: np.ndarray | None, contamination) -> float:
     """Return the score below which rows are outliers."""
     if contamination != "auto":
-        return float(np.percentile(scores, 100 * contamination))
-    low, high = np.percentile(scores, [25, 75])
-    return float(low - 1.5 * (high - low))
+        return weighted_quantile(scores, weight, contamination)
+    low, high = (weighted_quantile(scores, weight, share) for share in (0.25, 0.75))
+    return low - 1.5 * (high - low)
 
 
-def _check_some_value(inputs: ColumnEncoder | PixelEncoder) -> None:
+def _check_sequences(estimator, X, dtype, schema):
+    """Return checked sequences and their schema."""
+    if schema is not None:
+        own = replace(schema, layout=schema.layout.axes)
+        return check_numbers(estimator, X, dtype=dtype, schema=own)[0], schema
+    table, found = check_numbers(estimator, X, dtype=dtype)
+    layout = SequenceFormat.of(tensor_to_numpy(X, "X"), found.layout)
+    return table, replace(found, layout=layout)
+
+
+def _check_some_value(inputs: ColumnEncoder | PixelEncoder | StepEncoder) -> None:
     """Raise if no column has a value in the training rows."""
-    if isinstance(inputs, PixelEncoder):
+    if not isinstance(inputs, ColumnEncoder):
         return
     if np.isnan(inputs.mean_).all() and not any(map(len, inputs.known_)):
         raise ValueError("X holds no values: all entries of the training rows miss.")

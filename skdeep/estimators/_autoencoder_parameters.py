@@ -37,11 +37,15 @@ CODE_CONSTRAINTS: dict = {
             "memory_budget",
         )
     },
+    "sequences": ["boolean"],
+    "hidden_size": [Interval(Integral, 1, None, closed="left")],
+    "cell": [StrOptions({"lstm", "gru", "rnn"})],
     "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
     **TRAINING_CONSTRAINTS,
 }
 AUTOENCODER_CONSTRAINTS: dict = {
     **CODE_CONSTRAINTS,
+    "outlier_score": [StrOptions({"distance", "error"})],
     "sparsity": [Interval(Real, 0, None, closed="left")],
     "tied": ["boolean"],
 }
@@ -110,10 +114,25 @@ channels : {'auto', 'first', 'last'} or None, default='auto'
 memory_budget : float, default=2**30
     Number of bytes that decoded image files may take in memory. If they take more, each
     batch is read again from the files.
+sequences : bool, default=False
+    Whether X holds sequences, which recurrent layers read: an array of shape
+    (n_samples, n_timesteps, n_features), or of shape (n_samples, n_timesteps) for one
+    feature, in which rows of NaN at the end are padding; or a list of arrays. A list
+    of arrays of different lengths is read as sequences in any case.
+hidden_size : int, default=64
+    Width of the recurrent layers that read and write sequences, in each direction.
+cell : {'lstm', 'gru', 'rnn'}, default='lstm'
+    Kind of the recurrent layers.
 contamination : 'auto' or float, default='auto'
     Share of the training rows that ``predict`` considers outliers. 'auto' considers
     scores outliers that are more than 1.5 interquartile ranges below the first
     quartile of the training scores."""
+
+OUTLIER_DOC = """\
+outlier_score : {'distance', 'error'}, default='distance'
+    What ``score_samples`` and ``predict`` compare: 'distance' is that of the code and
+    of the reconstruction error from those of the training rows, see the notes; 'error'
+    is the reconstruction error alone. ``score`` is minus the error in any case."""
 
 CODE_DEFAULTS: dict = dict(
     alpha=0.0,

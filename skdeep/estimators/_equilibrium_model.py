@@ -69,7 +69,9 @@ def check_equilibrium_model(model) -> None:
             :class:`DiscreteShocks`, :class:`GaussHermite` or :class:`MonteCarlo`.
         ``initial_states(n, rng)``
             Returns an array of shape (n, n_states): states at which simulations begin.
-            ``rng`` is a :class:`numpy.random.Generator`.
+            ``rng`` is a :class:`numpy.random.Generator`. Training is faster if they are
+            like the states of the solution, for example those after some periods in
+            which simple policies are followed.
         ``step(states, policies, shocks)``
             Returns the states of the next period as a tensor of shape (n, n_states).
             The arguments are tensors of shapes (n, n_states), (n, n_policies) and
@@ -193,7 +195,10 @@ def _check_bounds(bounds: Any, policies: Sequence[str]) -> None:
         given = [value for value in pair if value is not None]
         if not all(isinstance(value, Real) for value in given):
             raise TypeError(f"{text}got {pair!r} for {policy!r}.")
-        if not np.isfinite(given).all() or (len(given) == 2 and pair[0] >= pair[1]):
+        # Not numpy, which cannot compare large ints.
+        if not all(abs(value) < np.inf for value in given) or (
+            len(given) == 2 and pair[0] >= pair[1]
+        ):
             raise ValueError(
                 f"{text}finite and with low < high, got {pair!r} for {policy!r}."
             )
@@ -204,8 +209,14 @@ def first_states(model: Any, n: int, rng: np.random.Generator) -> np.ndarray:
     found = _call(model, "initial_states", n, rng)
     if isinstance(found, Tensor):
         found = found.detach().cpu().numpy()
-    states = np.asarray(found)
     expected = (n, len(model.states))
+    try:
+        states = np.asarray(found)
+    except ValueError as error:  # lists of different lengths
+        raise ValueError(
+            "model.initial_states(n, rng) must return an array of shape (n, n_states), "
+            f"for n={n} {expected}: {first_line(error)}"
+        ) from error
     if states.shape != expected:
         raise ValueError(
             "model.initial_states(n, rng) must return an array of shape (n, n_states), "
@@ -228,6 +239,8 @@ def check_dynamics(model: Any, network: PolicyNetwork, states: Tensor) -> None:
     """Check the equations of a model at some states, with a network's policies."""
     rng = np.random.default_rng(0)
     policies = network(states).detach()
+    versions = states._version, policies._version
+    check_probabilities(model, states)
     shocks = model.shocks.draw(states, rng)
     following = next_states(model, states, policies, shocks)
     bad = ~following.isfinite().all(1)
@@ -248,11 +261,30 @@ def check_dynamics(model: Any, network: PolicyNetwork, states: Tensor) -> None:
             (gradient,) = torch.autograd.grad(
                 values.square().mean(), policies, allow_unused=True
             )
+    if (states._version, policies._version) != versions:
+        raise ValueError(
+            "model.step and model.residuals must not change states or policies in "
+            "place. Use operations that return new tensors."
+        )
     check_finite_residuals(model, states, policies, values)
     if gradient is None:
         raise ValueError(
             "model.residuals must depend on policies by operations of torch: the "
             "result has no gradient. Remove detach(), no_grad() and numpy."
+        )
+
+
+def check_probabilities(model: Any, states: Tensor) -> None:
+    """Raise if the probabilities of shocks are not probabilities in some states."""
+    weights = model.shocks.weights(states)  # (n_nodes, n or 1)
+    # NaN compares as False.
+    good = (weights >= 0).all(0) & ((weights.sum(0) - 1).abs() < 1e-4)
+    if not good.all():
+        found = weights.T[~good][0].tolist()
+        raise ValueError(
+            "model.shocks: probabilities must return non-negative numbers that sum to "
+            f"1, got {found}, whose sum is {sum(found):g}, at "
+            f"{_shown(model.states, states, ~good.expand(len(states)))}."
         )
 
 
@@ -357,6 +389,8 @@ def residuals_of(
     text = "model.residuals must return a tensor of shape (n, n_equations) or (n,)"
     if not isinstance(values, Tensor):
         raise TypeError(f"{text}, got {type(values).__name__}.")
+    if not values.is_floating_point():
+        raise TypeError(f"{text} of floats, got {values.dtype}.")
     if values.ndim not in (1, 2) or len(values) != len(states) or not values.numel():
         raise ValueError(f"{text}, for n={len(states)}, got {tuple(values.shape)}.")
     return values.unsqueeze(1) if values.ndim == 1 else values
@@ -411,6 +445,10 @@ class Expectation:
         expectation : Tensor of shape (n,) or (n, m)
             The weighted sum over the nodes.
         """
+        if not callable(function):
+            raise TypeError(
+                f"expect in model.residuals takes a function, got {function!r}."
+            )
         if self._next is None:
             self._next = self._next_period()
         values = function(*self._next)
@@ -471,8 +509,10 @@ def simulate_paths(
     restarts : bool, default=True
         Whether a path whose states are no longer finite begins again.
     """
-    path = [states]
-    for _ in range(n_periods - 1):
+    # At once: too many periods must raise before the first step.
+    path = states.new_empty(n_periods, *states.shape)
+    path[0] = states
+    for i in range(1, n_periods):
         shocks = model.shocks.draw(states, rng)
         states = next_states(model, states, network(states), shocks)
         if restarts:
@@ -481,8 +521,8 @@ def simulate_paths(
             if bad.any():
                 first = first_states(model, len(bad), rng)
                 states = torch.where(bad[:, None], as_states(first, states), states)
-        path.append(states)
-    return torch.stack(path)
+        path[i] = states
+    return path
 
 
 def as_states(values: np.ndarray, like: Tensor) -> Tensor:

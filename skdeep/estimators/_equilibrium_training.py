@@ -16,10 +16,13 @@ from skdeep.estimators._equilibrium_model import (
     residuals_of,
     simulate_paths,
 )
-from skdeep.training import Batch, Source, Supervised
+from skdeep.networks import PolicyNetwork
+from skdeep.training import Batch, Learner, Source, Supervised
 
 # Share of the paths that begin again in an epoch.
 _RESTARTED = 0.1
+# Steps and learning rate of the search for constant policies.
+_N_ROUNDS, _N_STEPS, _RATE = 10, 5, 0.2
 # Maximum number of values of the widest layer for all nodes of a chunk of rows.
 _MAX_VALUES = 2**21
 
@@ -43,6 +46,13 @@ class SimulatedPaths(Source):
         Has the type and the device of the states.
     ends : ndarray of shape (n_paths, n_states), optional
         The last states of earlier paths.
+    learner : Learner, optional
+        Its network starts again after 1, 2, 4, 8, ... epochs if the states have moved
+        far away from those that it standardizes by.
+    n_epochs : int, default=0
+        Number of earlier epochs.
+    n_last : int, default=0
+        The network does not start again after later epochs.
     """
 
     def __init__(
@@ -53,6 +63,10 @@ class SimulatedPaths(Source):
         seed: list[int],
         like: Tensor,
         ends: np.ndarray | None = None,
+        *,
+        learner: Learner | None = None,
+        n_epochs: int = 0,
+        n_last: int = 0,
     ):
         self.model = model
         self.n_paths = n_paths
@@ -60,7 +74,9 @@ class SimulatedPaths(Source):
         self.seed = seed
         self.states = like.new_zeros(n_paths * n_periods, len(model.states))
         self.ends = None if ends is None or len(ends) != n_paths else ends
-        self.n_epochs = 0
+        self.learner = learner
+        self.n_epochs = n_epochs
+        self.n_last = n_last
 
     def __len__(self) -> int:
         return len(self.states)
@@ -75,11 +91,22 @@ class SimulatedPaths(Source):
         if self.ends is not None:
             begins = rng.random(self.n_paths) < _RESTARTED
             first = np.where(begins[:, np.newaxis], first, self.ends)
+        network: Any
         (network,) = networks.values()
         start = as_states(first, self.states)
         path = simulate_paths(self.model, network, start, self.n_periods, rng)
         self.states = path.flatten(0, 1)
         self.ends = path[-1].cpu().numpy()
+        if self.learner is not None and self._restarts(network):
+            seed = rng.integers(2**31 - 1)
+            network.restart(self.states, np.random.RandomState(seed))
+            self.learner.restart()
+
+    def _restarts(self, network: Any) -> bool:
+        """Return whether the network must start again."""
+        n_done = self.n_epochs - 1
+        is_due = 0 < n_done <= self.n_last and n_done & (n_done - 1) == 0
+        return is_due and not network.is_standardized(self.states)
 
     def state(self) -> Any:
         return self.ends, self.n_epochs
@@ -151,6 +178,35 @@ def residuals_in_chunks(model: Any, network: Any, states: Tensor) -> Tensor:
     size = max(1, _MAX_VALUES // (n_nodes * max(width, states.shape[1])))
     parts = [residuals_at(model, network, part) for part in states.split(size)]
     return torch.cat(parts)
+
+
+def constant_policies(
+    model: Any, network: PolicyNetwork, states: Tensor, n_periods: int, seed: int
+) -> Tensor:
+    """Return constant policies with small residuals, (n_policies,).
+
+    The residuals are those in the last of ``n_periods`` periods after some states.
+    """
+    rng = np.random.default_rng(seed)
+    numbers = states.new_zeros(len(model.policies), requires_grad=True)
+    optimizer = torch.optim.Adam([numbers], betas=(0.9, 0.99))
+    n_steps = _N_ROUNDS * _N_STEPS
+
+    def policies(states: Tensor) -> Tensor:
+        return network.constants(numbers).expand(len(states), -1)
+
+    for i in range(n_steps):
+        if i % _N_STEPS == 0:
+            with torch.no_grad():
+                rows = simulate_paths(model, policies, states, n_periods, rng)[-1]
+        optimizer.param_groups[0]["lr"] = _RATE * (1 - i / n_steps)
+        with torch.enable_grad():
+            loss = residuals_at(model, policies, rows, i).square().mean()
+            (numbers.grad,) = torch.autograd.grad(loss, [numbers])
+        if not numbers.grad.isfinite().all():
+            break
+        optimizer.step()
+    return network.constants(numbers.detach())
 
 
 def log_score(residuals: Tensor) -> float:

@@ -119,7 +119,7 @@ def fine_tuned_dense(estimator, trained: TrainedNetwork, inputs):
         Cloned.
     trained : TrainedNetwork
         An ``AutoEncoderNetwork``.
-    inputs : ColumnEncoder or PixelEncoder
+    inputs : ColumnEncoder, PixelEncoder or StepEncoder
         Scales what it reads.
 
     Raises
@@ -161,9 +161,10 @@ def _check_dense(estimator, inputs, sizes: list[int]) -> None:
         raise TypeError(
             f"estimator must be an MLPClassifier or an MLPRegressor, got {estimator!r}."
         )
-    if isinstance(inputs, PixelEncoder):
+    if not isinstance(inputs, ColumnEncoder):
+        kind = "images" if isinstance(inputs, PixelEncoder) else "sequences"
         raise ValueError(
-            "fine_tune needs an autoencoder of tables, but this one reads images."
+            f"fine_tune needs an autoencoder of tables, but this one reads {kind}."
         )
     if not sizes:
         raise ValueError(

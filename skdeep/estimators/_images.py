@@ -114,7 +114,7 @@ def _read_array(estimator, X, dtype, schema) -> tuple[Images, Schema]:
     arguments: dict[str, Any] = dict(dtype=kind, allow_nd=True)
     # The sum of infinite half-precision numbers, by which they are found.
     with explaining_non_numeric(X, text=_TEXT), np.errstate(invalid="ignore"):
-        if _n_axes(X) > 2:
+        if n_axes(X) > 2:
             X, checked = check_array(X, input_name="X", **arguments), None
         else:
             checked = stand_in(estimator, schema)
@@ -219,8 +219,14 @@ def _holds_numbers(X) -> bool:
     return all(isinstance(d, np.dtype) and d.kind in "biufc" for d in dtypes)
 
 
-def _n_axes(X) -> int:
-    return len(X.shape) if hasattr(X, "shape") else np.ndim(X)
+def n_axes(X) -> int:
+    """Return the number of axes of an array or of a list, also of unequal arrays."""
+    if not isinstance(X, (list, tuple)):
+        return len(getattr(X, "shape", ()))
+    try:
+        return np.ndim(X)
+    except ValueError:
+        return 1 + np.ndim(X[0])
 
 
 def _native(X: np.ndarray) -> np.ndarray:

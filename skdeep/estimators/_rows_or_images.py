@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skdeep.encoding import ImageLayout, TableFormat, is_paths, tensor_to_numpy
-from skdeep.estimators._images import check_images
+from skdeep.estimators._images import check_images, n_axes
 from skdeep.estimators._validation import Schema, check_inputs
 
 
@@ -26,11 +26,29 @@ def check_rows_or_images(estimator, X, *, dtype, schema: Schema | None):
     schema : Schema or None
         The schema of the training rows. None if these are the training rows.
     """
-    if _holds_images(estimator, X, schema):
-        # Of integers, such as pixels, the first type is that of the computation.
-        dtype = sorted(dtype, key=lambda each: np.dtype(each).itemsize)
-        table, _, found = check_images(estimator, X, dtype=dtype, schema=schema)
-        return table, found
+    if schema is None:
+        has_images = means_images(estimator, X) or n_axes(X) > 2
+    else:
+        has_images = isinstance(schema.layout, ImageLayout)
+    check = check_images_alone if has_images else check_table_alone
+    return check(estimator, X, dtype, schema)
+
+
+def means_images(estimator, X) -> bool:
+    """Return whether X holds images although it may have two axes."""
+    return estimator.image_shape is not None or is_paths(X) is not None
+
+
+def check_images_alone(estimator, X, dtype, schema: Schema | None):
+    """Return checked images and their schema."""
+    # Of integers, such as pixels, the first type is that of the computation.
+    dtype = sorted(dtype, key=lambda each: np.dtype(each).itemsize)
+    table, _, found = check_images(estimator, X, dtype=dtype, schema=schema)
+    return table, found
+
+
+def check_table_alone(estimator, X, dtype, schema: Schema | None):
+    """Return a checked table and its schema, whose layout is its format."""
     table, _, found = check_inputs(
         estimator, X, "no_validation", dtype=dtype, schema=schema
     )
@@ -39,13 +57,3 @@ def check_rows_or_images(estimator, X, *, dtype, schema: Schema | None):
         layout: Any = TableFormat.of(given, found.n_features, found.categorical)
         found = replace(found, layout=layout)
     return table, found
-
-
-def _holds_images(estimator, X, schema) -> bool:
-    """Return whether X holds images rather than rows of a table."""
-    if schema is not None:
-        return isinstance(schema.layout, ImageLayout)
-    if estimator.image_shape is not None or is_paths(X) is not None:
-        return True
-    shape = np.shape(X) if isinstance(X, list) else getattr(X, "shape", ())
-    return len(shape) > 2

@@ -71,6 +71,33 @@ def check_sequences(
     return Checked(sequences, y, schema)
 
 
+def check_numbers(
+    estimator, X, *, dtype, schema: Schema | None = None
+) -> tuple[Sequences, Schema]:
+    """Check sequences of numbers; see ``check_sequences``."""
+    X = tensor_to_numpy(X, "X")
+    with naming("X"), explaining_non_numeric(X), np.errstate(over="ignore"):
+        return _read_numbers(estimator, _stacked(X, False), dtype, schema)
+
+
+def has_unequal_lengths(X) -> bool:
+    """Return whether X is a list of sequences of numbers of different lengths.
+
+    Arrays that differ in another axis, too, are no sequences but images.
+    """
+    holds_objects = getattr(X, "dtype", None) == np.dtype(object) and np.ndim(X) == 1
+    if not (isinstance(X, (list, tuple)) or holds_objects) or len(X) == 0:
+        return False
+    try:
+        shapes = [np.shape(sequence) for sequence in X]
+    except ValueError:  # a list of lists of different lengths
+        return False
+    if any(len(shape) not in (1, 2) for shape in shapes):
+        return False
+    lengths, others = {s[0] for s in shapes}, {s[1:] for s in shapes}
+    return len(lengths) > 1 and len(others) == 1
+
+
 _TEXT = (
     "skdeep.preprocessing.SequenceVectorizer turns text into token ids; set "
     "embedding_dim to embed them."

@@ -133,15 +133,22 @@ class DiscreteShocks(Shocks):
         """
         if not callable(self.probabilities):
             return torch.from_numpy(self.probabilities).to(states)[:, None]
-        weights = self.probabilities(states)
+        weights = self._called(states)
         expected = (len(states), len(self.values))
-        if not isinstance(weights, Tensor) or weights.shape != expected:
-            found = getattr(weights, "shape", type(weights).__name__)
-            raise ValueError(
-                "probabilities must return a tensor of shape (n, n_values), here "
-                f"{expected}, got {found}."
-            )
+        text = f"probabilities must return a tensor of shape (n, n_values), {expected}"
+        if not isinstance(weights, Tensor):
+            raise TypeError(f"{text}, got {type(weights).__name__}.")
+        if weights.shape != expected:
+            raise ValueError(f"{text}, got the shape {tuple(weights.shape)}.")
         return weights.to(states).T
+
+    def _called(self, states: Tensor) -> Any:
+        """Return what the user's function returns; its errors name the argument."""
+        try:
+            return self.probabilities(states)  # type: ignore[operator]
+        except Exception as error:
+            error.add_note("Raised by the probabilities of DiscreteShocks.")
+            raise
 
     def draw(self, states: Tensor, rng: np.random.Generator) -> Tensor:
         """Draw values.

@@ -42,9 +42,9 @@ class VariationalAutoEncoder(AutoEncoding):
     for each code, and an encoder that of the codes of a row. The model samples rows,
     interpolates between rows, and rows with a low likelihood are outliers.
 
-    X holds a table, with categories and gaps, or images, signals or volumes in the
-    layouts of :class:`CNNClassifier`: arrays of three or more axes, flat rows with
-    ``image_shape``, or paths of files.
+    X holds a table, with categories and gaps; images, signals or volumes in the layouts
+    of :class:`CNNClassifier`: arrays of three or more axes, flat rows with
+    ``image_shape``, or paths of files; or sequences (see ``sequences``).
 
     Parameters
     ----------
@@ -68,6 +68,7 @@ class VariationalAutoEncoder(AutoEncoding):
     of the scaled columns, with the divergence multiplied by ``beta``. Numbers are
     normal, with a standard deviation for each column (or channel) that is learned, and
     categories are drawn from the softmax of their scores. Missing entries do not count.
+    The length of a sequence, if the lengths differ in training, is one more number.
 
     The expectation over the codes of a row is estimated with one draw in training. In
     predictions it is the mean over 16 fixed draws, the same for all rows, so that
@@ -117,6 +118,9 @@ class VariationalAutoEncoder(AutoEncoding):
         image_size=None,
         channels="auto",
         memory_budget=2**30,
+        sequences=False,
+        hidden_size=64,
+        cell="lstm",
         contamination="auto",
         solver="adam",
         solver_params=None,
@@ -164,6 +168,9 @@ class VariationalAutoEncoder(AutoEncoding):
         self.image_size = image_size
         self.channels = channels
         self.memory_budget = memory_budget
+        self.sequences = sequences
+        self.hidden_size = hidden_size
+        self.cell = cell
         self.contamination = contamination
         self.solver = solver
         self.solver_params = solver_params
@@ -209,10 +216,10 @@ class VariationalAutoEncoder(AutoEncoding):
             loss, gaussian_divergence, loss.n_scores, draws, beta, self.precision
         )
 
-    def _row_scores(self, network, rows, loss, inputs):
+    def _measured(self, network, rows, loss, inputs):
         objective = self._bound(loss, 1.0, network.code_size)
         bound = -row_losses(network, rows, objective).double().numpy()
-        return bound - inputs.log_volume(rows)
+        return (bound - inputs.log_volume(rows),)
 
     @explaining_arguments
     def score_samples(self, X):
@@ -242,6 +249,33 @@ class VariationalAutoEncoder(AutoEncoding):
         return self._scored_rows(X)
 
     @explaining_arguments
+    def score(self, X, y=None):
+        """Return the mean of ``score_samples``.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Rows.
+        y : Ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        score : float
+            Higher is better.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skdeep import VariationalAutoEncoder
+        >>> X, _ = load_iris(return_X_y=True)
+        >>> model = VariationalAutoEncoder(2, max_iter=10, random_state=0).fit(X)
+        >>> model.score(X) > -6
+        True
+        """
+        return self._mean_value(X)
+
+    @explaining_arguments
     @validate_arguments(
         {
             "n_samples": [Interval(Integral, 1, None, closed="left")],
@@ -262,8 +296,8 @@ class VariationalAutoEncoder(AutoEncoding):
         -------
         rows : ndarray or data frame of shape (n_samples, n_features)
             Rows in the format of the training rows. Numbers and categories of tables
-            are drawn from the distributions that the decoder gives; images are the
-            means of these, without noise in each pixel.
+            are drawn from the distributions that the decoder gives; images and
+            sequences are the means of these, without noise in each pixel or step.
 
         Examples
         --------

@@ -4,6 +4,7 @@ from skdeep.losses._adversarial import ADVERSARIAL_LOSSES
 from skdeep.losses._base import CallableLoss, Loss, StepLoss
 from skdeep.losses._reconstruction import (
     ImageLoss,
+    SequenceReconstructionLoss,
     TableLoss,
     gaussian_divergence,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "ImageLoss",
     "Loss",
     "NumberLoss",
+    "SequenceReconstructionLoss",
     "StepLoss",
     "TableLoss",
     "TokenLoss",

@@ -147,6 +147,68 @@ class ImageLoss(ReconstructionLoss):
         return values.flatten(1).sum(1) / 2
 
 
+class SequenceReconstructionLoss(ReconstructionLoss):
+    """Squared errors of the steps of sequences.
+
+    Rows are ``x`` (n_samples, n_steps, n_features) and, if they have padding, their
+    lengths (n_samples,). A column is a feature, whose error is the mean over the steps.
+    If the lengths differ in training, the length is a further column. Raw scores are
+    (n_samples, n_steps, n_features), and then one more, the standardized length.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of features.
+    length_moments : tuple of float, optional
+        Mean and standard deviation of the lengths, if they differ.
+    """
+
+    raw_axes = 3
+
+    def __init__(
+        self, n_features: int, length_moments: tuple[float, float] | None = None
+    ):
+        self.n_features = n_features
+        self.length_moments = length_moments
+        self.n_scores = n_features + (length_moments is not None)
+
+    def _squares(self, raw: Tensor, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """Return the squared errors of all steps, 0 for padding."""
+        squares = (raw[..., : self.n_features] - x).square()
+        if lengths is None:
+            return squares
+        steps = torch.arange(x.shape[1], device=x.device)
+        return squares * (steps < lengths[:, None])[:, :, None]
+
+    def _lengths(self, inputs: tuple[Tensor, ...]) -> Tensor:
+        x, *lengths = inputs
+        if lengths:
+            return lengths[0].to(x)
+        return torch.full((len(x),), x.shape[1], device=x.device, dtype=x.dtype)
+
+    def _length_errors(self, raw: Tensor, lengths: Tensor) -> Tensor:
+        """Return the squared errors of the lengths, (n_samples, 1)."""
+        if self.length_moments is None:
+            return raw.new_zeros(len(raw), 0)
+        mean, spread = self.length_moments
+        return (raw[:, 0, -1:] - (lengths[:, None] - mean) / spread).square()
+
+    def errors(self, raw: Tensor, *inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        lengths = self._lengths(inputs)
+        squares = self._squares(raw, inputs[0], lengths if len(inputs) > 1 else None)
+        means = squares.sum(1) / lengths[:, None]
+        return torch.cat([means, self._length_errors(raw, lengths)], 1), None
+
+    def surprisals(self, raw: Tensor, log_scale: Tensor, *inputs: Tensor) -> Tensor:
+        lengths = self._lengths(inputs)
+        squares = self._squares(raw, inputs[0], lengths if len(inputs) > 1 else None)
+        sums = torch.cat([squares.sum(1), self._length_errors(raw, lengths)], 1)
+        counts = lengths[:, None].expand(-1, self.n_features)
+        counts = torch.cat([counts, torch.ones_like(sums[:, self.n_features :])], 1)
+        values = sums * (-2 * log_scale).exp() + counts * (2 * log_scale + _LOG_2_PI)
+        return values.sum(1) / 2
+
+
 def gaussian_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     """Return the Kullback-Leibler divergence from the standard normal, (n_samples,).
 

@@ -16,12 +16,19 @@ from skdeep.networks._activations import make_activation
 from skdeep.networks._convolutional._layers import LayerBuilder
 from skdeep.networks._convolutional._weights import initialize_layers
 from skdeep.networks._dense import Dropout, RandomLayer
-from skdeep.networks._initialization import initialize_linear, make_linear
+from skdeep.networks._initialization import (
+    initialize_linear,
+    initialize_recurrent,
+    make_linear,
+)
+from skdeep.networks._sequence_autoencoder import SequenceReader, SequenceWriter
 
 # Variances of codes and standard deviations of numbers stay in a range in which
 # neither they nor their reciprocals overflow.
 _LOG_VARIANCES = (-16.0, 10.0)
 _LOG_SCALES = (-5.0, 5.0)
+# Maximum number of hidden values, over all steps, in a chunk of sequences.
+_MAX_HIDDEN_VALUES = 2**23
 # Bytes of the widest values of the rows of one chunk, to fit the cache.
 _CHUNK_BYTES = 2**21
 # Half of the draws; the others are their negatives, so that their mean is 0.
@@ -260,12 +267,12 @@ class TiedFunnel(nn.Module):
 
 
 class AutoEncoderNetwork(nn.Module):
-    """An encoder to a code and a decoder from it, of tables or images.
+    """An encoder to a code and a decoder from it, of tables, images or sequences.
 
     Parameters
     ----------
     n_numbers : int, default=0
-        Number of numeric columns of a table.
+        Number of numeric columns of a table, or of features of sequences.
     n_known : sequence of int, default=()
         Number of known categories of each categorical column.
     indicated : sequence of int, default=()
@@ -274,6 +281,15 @@ class AutoEncoderNetwork(nn.Module):
         Number of channels of images, then one to three sizes. None for tables.
     filters : sequence of int, default=()
         Number of filters of the convolutions that read images.
+    n_steps : int, optional
+        Number of steps of the sequences that codes are decoded to. None if the rows are
+        not sequences.
+    has_length : bool, default=False
+        Whether sequences have different lengths, which are reconstructed, too.
+    hidden_size : int, default=64
+        Width of the recurrent layers, in each direction.
+    cell : {"lstm", "gru", "rnn"}, default="lstm"
+        Kind of the recurrent layers.
     code_size : int
         Number of values of a code.
     hidden_layer_sizes : sequence of int
@@ -298,6 +314,10 @@ class AutoEncoderNetwork(nn.Module):
         *,
         shape: Sequence[int] | None = None,
         filters: Sequence[int] = (),
+        n_steps: int | None = None,
+        has_length: bool = False,
+        hidden_size: int = 64,
+        cell: str = "lstm",
         code_size: int,
         hidden_layer_sizes: Sequence[int],
         activation: str,
@@ -312,29 +332,45 @@ class AutoEncoderNetwork(nn.Module):
         self.code_size = code_size
         corruption = Corruption(noise, mask)
         self.reader: Any
-        self.writer = None
-        if shape is None:
+        self.writer: Any = None
+        self.n_steps = n_steps
+        n_scales = n_numbers + has_length
+        if n_steps is not None:
+            self.reader = SequenceReader(n_numbers, hidden_size, cell, corruption)
+            self.writer = SequenceWriter(
+                n_numbers, n_steps, has_length, hidden_size, cell
+            )
+        elif shape is None:
             self.reader = TableReader(n_numbers, n_known, indicated, corruption)
         else:
             self.reader = ImageReader(shape, filters, activation, corruption)
             self.writer = ImageWriter(self.reader.shapes, activation)
+            n_scales = shape[0]
+        n_values = getattr(self.reader, "n_values", hidden_size)
         widths = list(hidden_layer_sizes)
         n_coded = code_size * 2 if is_variational else code_size
         sizes = [self.reader.n_outputs, *widths, n_coded]
         self.encoder = DenseFunnel(sizes, activation, dropout)
         kind = TiedFunnel if tied else DenseFunnel
-        sizes = [code_size, *reversed(widths), self.reader.n_values]
+        sizes = [code_size, *reversed(widths), n_values]
         self.decoder = kind(sizes, activation, dropout)
         self.sampler = CodeSampler() if is_variational else None
         if is_variational:
-            n_scales = n_numbers if shape is None else shape[0]
             self.log_scale = nn.Parameter(torch.empty(n_scales))
         self._widest = max(*sizes, *map(math.prod, getattr(self.reader, "shapes", ())))
 
     @torch.no_grad()
     def initialize(self, rng: np.random.RandomState) -> None:
         """Draw all weights from ``rng``."""
-        if self.writer is not None:
+        if self.n_steps is not None:
+            initialize_recurrent(
+                [layer for layer in self.modules() if isinstance(layer, nn.RNNBase)],
+                rng,
+            )
+            linear = [self.writer.head, self.writer.length]
+            found = [layer for layer in linear if layer is not None]
+            initialize_linear(found, "glorot_uniform", "tanh", rng)
+        elif self.writer is not None:
             generator = torch.Generator().manual_seed(int(rng.randint(2**31 - 1)))
             for part in (self.reader, self.writer):
                 initialize_layers(part, "he", generator)
@@ -350,7 +386,10 @@ class AutoEncoderNetwork(nn.Module):
 
     @property
     def work_per_row(self) -> int:
-        """Number of multiply-adds for a row."""
+        """Number of multiply-adds for a row, or for a step of a sequence."""
+        if self.n_steps is not None:
+            layers = [m for m in self.modules() if isinstance(m, nn.RNNBase)]
+            return max(sum(w.numel() for w in layer.parameters()) for layer in layers)
         parts = (self.encoder, self.decoder)
         n = sum(p.numel() for part in parts for p in part.parameters() if p.ndim == 2)
         if isinstance(self.decoder, TiedFunnel):
@@ -359,6 +398,9 @@ class AutoEncoderNetwork(nn.Module):
 
     def rows_per_chunk(self, x: Tensor, codes: Tensor | None = None) -> int:
         """Return for how many rows, or codes, the widest values fit the cache."""
+        if self.n_steps is not None:
+            n_steps = x.shape[1] if x.ndim == 3 else self.n_steps
+            return max(1, _MAX_HIDDEN_VALUES // (n_steps * self.reader.n_outputs))
         return max(1, _CHUNK_BYTES // (self._widest * x.element_size()))
 
     def distribution(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -372,14 +414,27 @@ class AutoEncoderNetwork(nn.Module):
             return self.distribution(*inputs)[0]
         return self.encoder(self.reader(*inputs))
 
-    def decode(self, code: Tensor) -> Tensor:
-        """Return the raw scores of codes, (n_samples, n_values) or images."""
+    def decode(self, code: Tensor, *inputs: Tensor) -> Tensor:
+        """Return the raw scores of codes.
+
+        They are (n_samples, n_values), images, or sequences, which have as many steps
+        as the ``inputs`` that the codes are of.
+        """
         if isinstance(self.decoder, TiedFunnel):
             layers: Any = self.encoder.layers
             raw = self.decoder(code, [layer.weight for layer in layers])
         else:
             raw = self.decoder(code)
+        if self.n_steps is not None:
+            return self._write_steps(raw, *inputs)
         return raw if self.writer is None else self.writer(raw)
+
+    def _write_steps(self, vector: Tensor, *inputs: Tensor) -> Tensor:
+        """Return sequences, with zeros after the end of the longest one."""
+        n_steps: int = inputs[0].shape[1] if inputs else self.writer.n_steps
+        longest = int(inputs[1].max()) if len(inputs) > 1 else n_steps
+        raw = self.writer(vector, longest)
+        return raw if longest == n_steps else F.pad(raw, (0, 0, 0, n_steps - longest))
 
     def forward(
         self, x: Tensor, codes: Tensor | None = None
@@ -390,14 +445,16 @@ class AutoEncoderNetwork(nn.Module):
         n_categorical): 0 for a missing category, 1 for an unknown one, then the known
         ones. Raw scores are (n_samples, n_values): the numbers, then a score of each
         known category of each column. Images and their raw scores are (n_samples,
-        *shape).
+        *shape). Sequences are (n_samples, n_steps, n_numbers), and ``codes`` are their
+        lengths; the length is the last raw score of each step.
         """
         inputs = (x,) if codes is None else (x, codes)
         if self.sampler is None:
             code = self.encode(*inputs)
-            return self.decode(code), code
+            return self.decode(code, *inputs), code
         mean, log_variance = self.distribution(*inputs)
-        return self.decode(self.sampler(mean, log_variance)), mean, log_variance
+        code = self.sampler(mean, log_variance)
+        return self.decode(code, *inputs), mean, log_variance
 
     def scales(self) -> Tensor:
         """Return the logarithms of the standard deviations of numbers or channels."""

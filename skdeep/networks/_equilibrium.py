@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,13 +16,22 @@ from skdeep.networks._dense import DenseNetwork
 
 Bound = float | None
 
+# Standardized inputs are compressed to smaller absolute values.
+_LARGEST = 5.0
+# Factor of the initial weights of the last layer.
+_SMALL = 0.1
+# The softplus of this number is 1.
+_ONE = math.log(math.e - 1)
+
 
 class PolicyNetwork(nn.Module):
     """A dense network whose outputs lie between bounds.
 
-    Inputs are standardized with ``center`` and ``scale``, which are buffers. An output
-    between two bounds is a scaled sigmoid of the raw score, one with a single bound is
-    the bound plus or minus its softplus, and one without bounds is the raw score.
+    Inputs are standardized with ``center`` and ``scale``, and compressed such that the
+    policies hardly change far away from there. An output between two bounds is a scaled
+    sigmoid of the raw score, one with a single bound is the bound plus or minus
+    ``size`` times its softplus, and one without bounds is the raw score. ``center``,
+    ``scale`` and ``size`` are buffers.
 
     Parameters
     ----------
@@ -38,6 +49,7 @@ class PolicyNetwork(nn.Module):
     scale: Tensor
     low: Tensor
     high: Tensor
+    size: Tensor
 
     def __init__(
         self,
@@ -55,6 +67,7 @@ class PolicyNetwork(nn.Module):
         high = [torch.inf if pair[1] is None else pair[1] for pair in bounds]
         self.register_buffer("low", torch.tensor(low, dtype=torch.float64))
         self.register_buffer("high", torch.tensor(high, dtype=torch.float64))
+        self.register_buffer("size", torch.ones(len(bounds), dtype=torch.float64))
         self.dense = DenseNetwork(
             n_states, hidden_layer_sizes, len(bounds), activation=activation
         )
@@ -67,17 +80,68 @@ class PolicyNetwork(nn.Module):
             start = stop
 
     def initialize(self, rng: np.random.RandomState) -> None:
-        """Draw all weights from ``rng``."""
+        """Draw all weights from ``rng``.
+
+        Those of the last layer are small, so that the first policies hardly depend on
+        the states: otherwise the simulated states might grow without bound.
+        """
         self.dense.initialize("glorot_uniform", rng)
+        last: Any = self.dense.layers[-1]
+        with torch.no_grad():
+            last.weight.mul_(_SMALL)
+
+    @property
+    def _has_one(self) -> Tensor:
+        """Which policies have a single bound."""
+        return self.low.isfinite() ^ self.high.isfinite()
+
+    def constants(self, numbers: Tensor) -> Tensor:
+        """Return policies within the bounds from any real numbers, (n_policies,).
+
+        The number of a policy with a single bound is the logarithm of its distance from
+        the bound. Others are raw scores.
+        """
+        # Not the exponential of all: the gradient of an infinite one would be NaN.
+        size = numbers.masked_fill(~self._has_one, 0.0).exp()
+        raw = numbers.masked_fill(self._has_one, _ONE)
+        return self._bounded(raw.unsqueeze(0), size).squeeze(0)
+
+    @torch.no_grad()
+    def start_at(self, policies: Tensor) -> None:
+        """Set ``size`` and the last bias such that the policies are close to these."""
+        tiny = torch.finfo(policies.dtype).eps
+        low, high = self.low.to(policies), self.high.to(policies)
+        distance = torch.where(low.isfinite(), policies - low, high - policies)
+        self.size.copy_(distance.clamp_min(tiny).masked_fill(~self._has_one, 1.0))
+        share = ((policies - low) / (high - low)).clamp(tiny, 1 - tiny)
+        has_two = low.isfinite() & high.isfinite()
+        raw = torch.where(has_two, share.logit(), policies)
+        last: Any = self.dense.layers[-1]
+        last.bias.copy_(raw.masked_fill(self._has_one, _ONE))
+
+    @torch.no_grad()
+    def restart(self, states: Tensor, rng: np.random.RandomState) -> None:
+        """Draw new weights; standardize by these states, keep their mean policies."""
+        policies = self(states).mean(0)
+        self.initialize(rng)
+        self.standardize(states)
+        self.start_at(policies)
 
     def standardize(self, states: Tensor) -> None:
         """Set mean and standard deviation of the inputs to those of some states."""
-        values = states.cpu().double()  # 'mps' has no float64
-        spread = values.std(0, correction=0)
-        # Not exactly 0 for a constant column, because of rounding.
-        is_constant = spread <= 1e-8 * values.abs().amax(0)
-        self.center.copy_(values.mean(0))
-        self.scale.copy_(spread.masked_fill(is_constant, 1.0))
+        center, scale = _mean_and_spread(states)
+        self.center.copy_(center)
+        self.scale.copy_(scale)
+
+    def is_standardized(self, states: Tensor) -> bool:
+        """Return whether the standard deviations are right within a factor of two.
+
+        The means must be within a standard deviation.
+        """
+        center, scale = _mean_and_spread(states)
+        shift = (center - self.center.cpu()) / scale
+        ratio = (self.scale.cpu() / scale).log2()
+        return bool((shift.abs() <= 1).all() and (ratio.abs() <= 1).all())
 
     @property
     def work_per_row(self) -> int:
@@ -90,14 +154,24 @@ class PolicyNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the policies, (n_samples, n_policies), of (n_samples, n_states)."""
-        raw = self.dense((x - self.center) / self.scale)
-        parts = [self._bounded(raw, *run) for run in self._runs]
+        x = (x - self.center) / self.scale
+        x = x * (1 + (x / _LARGEST).square()).rsqrt()
+        return self._bounded(self.dense(x), self.size)
+
+    def _bounded(self, raw: Tensor, size: Tensor) -> Tensor:
+        """Return the policies of raw scores, (n_samples, n_policies)."""
+        parts = [self._bounded_columns(raw, size, *run) for run in self._runs]
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
-    def _bounded(
-        self, raw: Tensor, columns: slice, has_low: bool, has_high: bool
+    def _bounded_columns(
+        self,
+        raw: Tensor,
+        size: Tensor,
+        columns: slice,
+        has_low: bool,
+        has_high: bool,
     ) -> Tensor:
-        raw = raw[:, columns]
+        raw, size = raw[:, columns], size[columns].to(raw)
         low, high = self.low[columns].to(raw), self.high[columns].to(raw)
         if has_low and has_high:
             # Not exactly at the bounds, where a model may divide by zero.
@@ -106,5 +180,14 @@ class PolicyNetwork(nn.Module):
             # Rounding may exceed the upper bound.
             return torch.minimum(low + (high - low) * share, high)
         if has_low:
-            return low + functional.softplus(raw)
-        return high - functional.softplus(raw) if has_high else raw
+            return low + size * functional.softplus(raw)
+        return high - size * functional.softplus(raw) if has_high else raw
+
+
+def _mean_and_spread(states: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of columns, 1 for a constant column."""
+    values = states.cpu().double()  # 'mps' has no float64
+    spread = values.std(0, correction=0)
+    # Not exactly 0 for a constant column, because of rounding.
+    is_constant = spread <= 1e-8 * values.abs().amax(0)
+    return values.mean(0), spread.masked_fill(is_constant, 1.0)

@@ -326,7 +326,8 @@ def check_sample_weight(estimator) -> None:
     plain = predictions(fitted(estimator, data), data.X)
     ones = predictions(fitted(estimator, data, sample_weight=np.ones(n_rows)), data.X)
     assert_close(ones, plain, "differs for weights of 1", rtol=1e-5)
-    weight = np.where(np.argsort(np.argsort(data.y)) < n_rows // 2, 5.0, 0.5)
+    order = np.argsort(data.X[:, 0] if data.y is None else data.y)
+    weight = np.where(np.argsort(order) < n_rows // 2, 5.0, 0.5)
     weighted = predictions(fitted(estimator, data, sample_weight=weight), data.X)
     assert differ(weighted, plain), "sample_weight has no effect"
 

@@ -65,6 +65,7 @@ from skdeep.training._optimizers import STOCHASTIC_SOLVERS
 from skdeep.training._reconstruction import (
     EvidenceBound,
     Reconstruction,
+    losses_and_codes,
     row_losses,
 )
 from skdeep.training._schedules import LEARNING_RATES
@@ -110,6 +111,7 @@ __all__ = [
     "generate",
     "hidden_values",
     "last_outputs",
+    "losses_and_codes",
     "make_net",
     "memory_errors",
     "raw_scores",

@@ -102,6 +102,15 @@ class Learner:
         if state is not None:
             restore_optimizer(self.optimizer, state)
         self._base_rates = [float(g["lr"]) for g in self.optimizer.param_groups]
+        self._start_average()
+
+    def restart(self) -> None:
+        """Forget all earlier steps, because the module has new weights."""
+        new = self._make_optimizer()
+        restore_optimizer(self.optimizer, {"state": new.state_dict()["state"]})
+        self._start_average()
+
+    def _start_average(self) -> None:
         if self.options.weight_averaging:
             self.average = MovingAverage(
                 self._averaged_tensors(), self.options.weight_averaging

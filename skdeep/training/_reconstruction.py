@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from skdeep.training._batches import Batch, Inputs, RowSource, Source
 from skdeep.training._inference import call, iter_outputs
-from skdeep.training._objectives import Supervised
+from skdeep.training._objectives import Supervised, _concatenate
 
 
 def _values(inputs: Inputs) -> tuple[Tensor, ...]:
@@ -56,7 +56,7 @@ class Reconstruction(Supervised):
     ) -> Tensor:
         output = call(networks[self.name], batch.inputs, self.precision)
         losses = self.of_output(networks[self.name], output, batch)
-        return losses + self._penalty(output) if self.sparsity else losses
+        return losses + self._penalty(output, batch) if self.sparsity else losses
 
     def of_output(self, network: Any, output: Any, batch: Batch) -> Tensor:
         """Return the loss of each row without the penalty, from the outputs."""
@@ -64,21 +64,21 @@ class Reconstruction(Supervised):
         errors: Tensor = self.loss.of_rows(raw, *_values(batch.inputs))  # type: ignore
         return errors
 
-    def _penalty(self, output: Any) -> Tensor:
+    def _penalty(self, output: Any, batch: Batch) -> Tensor:
         code = output[1]
-        size = code.square().mean(0).clamp_min(1e-12).sqrt()
+        squares = code.square()
+        if batch.weight is None:
+            size = squares.mean(0)
+        else:
+            size = batch.weight @ squares / batch.weight_sum
+        size = size.clamp_min(1e-12).sqrt()
         return self.sparsity * (code / size).abs().mean(1)
 
     def evaluate(
         self, networks: Mapping[str, nn.Module], source: Source
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        network = networks[self.name]
-        losses = [
-            self.of_output(network, output, batch)
-            for output, batch in iter_outputs(network, source, self.precision)
-        ]
         # No scores: the score of an epoch is minus the loss.
-        return torch.cat(losses), None, None
+        return _evaluate(self, networks[self.name], source)
 
 
 class EvidenceBound(Supervised):
@@ -138,19 +138,26 @@ class EvidenceBound(Supervised):
         loss: Any = self.loss
         total = self.beta * self.divergence(mean, log_variance)
         for draw in self.draws.to(mean):
-            raw = call(network.decode, (mean + spread * draw,), self.precision)
+            given = (mean + spread * draw, *inputs)
+            raw = call(network.decode, given, self.precision)
             total = total + loss.surprisals(raw, scales, *inputs) / len(self.draws)
         return total
 
     def evaluate(
         self, networks: Mapping[str, nn.Module], source: Source
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        network = networks[self.name]
-        losses = [
-            self.of_output(network, output, batch)
-            for output, batch in iter_outputs(network, source, self.precision)
-        ]
-        return torch.cat(losses), None, None
+        return _evaluate(self, networks[self.name], source)
+
+
+def _evaluate(
+    objective: Any, network: nn.Module, source: Source
+) -> tuple[Tensor, Tensor | None, None]:
+    """Return the loss and the weight of each row."""
+    losses, weights = [], []
+    for output, batch in iter_outputs(network, source, objective.precision):
+        losses.append(objective.of_output(network, output, batch))
+        weights.append(batch.weight)
+    return torch.cat(losses), _concatenate(weights), None
 
 
 @torch.inference_mode()
@@ -169,3 +176,27 @@ def row_losses(network: nn.Module, rows: Any, objective: Any) -> Tensor:
     networks = {objective.name: network}
     losses: Tensor = objective.evaluate(networks, RowSource(rows, None))[0]
     return losses.cpu()
+
+
+@torch.inference_mode()
+def losses_and_codes(
+    network: nn.Module, rows: Any, objective: Reconstruction
+) -> tuple[Tensor, Tensor]:
+    """Return the loss (n_samples,) and the code of each row, on the CPU.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Returns raw scores and codes. In evaluation mode.
+    rows : InputRows
+        Encoded rows.
+    objective : Reconstruction
+        Computes the losses, without penalties.
+    """
+    losses, codes = [], []
+    source = RowSource(rows, None)
+    for output, batch in iter_outputs(network, source, objective.precision):
+        losses.append(objective.of_output(network, output, batch))
+        codes.append(output[1])
+    # Codes in half precision have no type in numpy.
+    return torch.cat(losses).cpu(), torch.cat(codes).to(losses[0].dtype).cpu()

@@ -1,14 +1,18 @@
 """AutoEncoder: against principal components and computations in numpy."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from scipy.special import log_softmax
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -90,7 +94,7 @@ def test_tied_weights_are_those_of_the_encoder():
 
 def test_codes_and_scores_are_those_of_numpy():
     table = frame().assign(height=lambda f: f["height"].where(f["age"] != 40))
-    model = AutoEncoder(2, activation="relu", **FEW).fit(table)
+    model = AutoEncoder(2, activation="relu", outlier_score="error", **FEW).fit(table)
     w = {k: v.numpy() for k, v in model.module_.state_dict().items()}
     numbers = table[["age", "height", "old"]].to_numpy(dtype=float)
     scaled = (numbers - np.nanmean(numbers, 0)) / np.nanstd(numbers, 0)
@@ -130,7 +134,8 @@ def test_gaps_are_filled_from_other_columns():
 
 def test_missing_and_unknown_categories_do_not_count():
     table = frame()
-    model = AutoEncoder(2, max_iter=20, random_state=0).fit(table)
+    model = AutoEncoder(2, outlier_score="error", max_iter=20, random_state=0)
+    model.fit(table)
     new = table.iloc[:4].assign(job=["boss", None, "yes", "no"])
     new["job"] = new["job"].astype("category")
     scores = model.score_samples(new)
@@ -140,7 +145,7 @@ def test_missing_and_unknown_categories_do_not_count():
 
 
 def test_row_without_values():
-    model = AutoEncoder(2, **FEW).fit(WITH_GAPS)
+    model = AutoEncoder(2, outlier_score="error", **FEW).fit(WITH_GAPS)
     empty = np.full((1, 6), np.nan)
     assert model.score_samples(empty) == 0
     assert np.isfinite(model.reconstruct(empty)).all()
@@ -295,8 +300,90 @@ def test_outliers_are_found():
 
 def test_automatic_threshold_is_the_lower_fence_of_a_boxplot():
     model = AutoEncoder(2, **FEW).fit(X)
-    low, high = np.percentile(model.score_samples(X), [25, 75])
+    scores = model.score_samples(X)
+    low, high = np.percentile(scores, [25, 75], method="averaged_inverted_cdf")
     assert_allclose(model.offset_, low - 1.5 * (high - low))
+
+
+def test_distance_is_that_of_numpy():
+    weight = rng.integers(0, 3, 200)
+    model = AutoEncoder(3, **FEW).fit(X, sample_weight=weight)
+    scaled = (X - model._inputs.mean_) / model._inputs.scale_
+    raw = (model.reconstruct(X) - model._inputs.mean_) / model._inputs.scale_
+    codes, errors = model.transform(X), np.mean((raw - scaled) ** 2, axis=1)
+    kept = np.repeat(np.arange(200), weight)
+    for _ in range(2):
+        center = codes[kept].mean(0)
+        covariance = np.cov(codes[kept].T, ddof=0)
+        covariance += 1e-3 * np.trace(covariance) / 3 * np.eye(3)
+        distances = [d @ np.linalg.solve(covariance, d) for d in codes - center]
+        expected = distances + errors / errors[kept].mean()
+        limit = np.percentile(expected[kept], 90, method="averaged_inverted_cdf")
+        kept = kept[expected[kept] <= limit]
+    assert_allclose(-model.score_samples(X), expected, rtol=1e-6)
+
+
+def test_an_unusual_code_is_an_outlier_even_if_it_is_reconstructed():
+    line = rng.normal(size=(200, 1)) @ [[1.0, 2.0, -1.0]]
+    far = np.array([[9.0, 18.0, -9.0]])
+    model = AutoEncoder(1, **LINEAR).fit(line)
+    assert model.predict(far) == -1
+    assert_allclose(model.reconstruct(far), far, rtol=1e-2)
+    by_error = AutoEncoder(1, outlier_score="error", **LINEAR).fit(
+        line + 0.01 * X[:, :3] / X[:, :3].std(0)
+    )
+    assert by_error.score_samples(far) > -0.1
+
+
+# -- weights and sparse tables ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("params", [{}, {"sparsity": 0.1, "contamination": 0.1}])
+def test_weights_are_repeated_rows(params):
+    weight = rng.integers(0, 3, 200)
+    table = frame().iloc[np.arange(200) % 120].reset_index(drop=True)
+    table = table.assign(height=table["height"] + rng.normal(size=200))
+    table.loc[::7, "height"] = np.nan
+    params = {**LINEAR, "max_iter": 30, **params}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        weighted = AutoEncoder(2, **params).fit(table, sample_weight=weight)
+        rows = table.iloc[np.repeat(np.arange(200), weight)]
+        repeated = AutoEncoder(2, **params).fit(rows)
+    assert_allclose(weighted.transform(table), repeated.transform(table), rtol=1e-5)
+    assert_allclose(
+        weighted.decision_function(table), repeated.decision_function(table), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("make", [AutoEncoder, VariationalAutoEncoder])
+def test_weights_of_partial_fit_and_of_validation_rows(make):
+    weight = np.where(np.arange(200) < 100, 4.0, 0.0)
+    params = {**FEW, "early_stopping": True}
+    first = make(2, **params).fit(X, sample_weight=weight)
+    second = make(2, **params).fit(X[:100], sample_weight=np.full(100, 2.0))
+    assert_allclose(first.transform(X), second.transform(X))
+    assert_allclose(first.validation_scores_, second.validation_scores_)
+    first = make(2, **FEW).partial_fit(X, sample_weight=weight)
+    second = make(2, **FEW).partial_fit(X[:100])
+    assert_allclose(first.transform(X), second.transform(X))
+
+
+@pytest.mark.parametrize("scaling", ["standard", None])
+@pytest.mark.parametrize("make", [AutoEncoder, VariationalAutoEncoder])
+def test_sparse_tables_are_read_as_dense_ones(make, scaling):
+    dense = np.where(rng.random((100, 6)) < 0.6, 0.0, X[:100])
+    dense[:, 3] = 0.0
+    weight = rng.random(100)
+    model, other = (make(2, scaling=scaling, **FEW) for _ in range(2))
+    model.fit(dense, sample_weight=weight)
+    other.fit(sparse.csr_matrix(dense), sample_weight=weight)
+    for kind in (sparse.csr_array, sparse.csc_matrix):
+        assert_allclose(other.transform(kind(dense)), model.transform(dense))
+        assert_allclose(other.score_samples(kind(dense)), model.score_samples(dense))
+    assert_allclose(other.reconstruct(dense), model.reconstruct(dense))
+    with pytest.raises(ValueError, match="NaN"):
+        other.fit(sparse.csr_array(np.full((3, 2), np.nan)))
 
 
 # -- training --------------------------------------------------------------------------

@@ -100,6 +100,27 @@ BAD = {
         r"model.residuals must return finite numbers, got \[nan\] at k=.*, z=1 and "
         r"share=.*\(\d+ of \d+ rows\)",
     ),
+    "residual type": (
+        with_residuals(lambda s, p, e: p * 1j),
+        TypeError,
+        f"{RESIDUALS}.* of floats, got torch.complex128",
+    ),
+    "step in place": (
+        {"step": lambda s, p, e: s.mul_(0.5)},
+        ValueError,
+        "must not change states or policies in place",
+    ),
+    "no function": (
+        with_residuals(lambda s, p, expect: expect(3)),
+        TypeError,
+        "takes a function, got 3",
+    ),
+    "initial lists": (
+        {"initial_states": lambda n, rng: [[1.0, 2.0], [1.0]]},
+        ValueError,
+        r"initial_states\(n, rng\) must return an array of shape",
+    ),
+    "huge bounds": ({"policy_bounds": [(10**400, 1)]}, ValueError, "low < high"),
     "no gradient": (
         with_residuals(lambda s, p, e: p.detach()),
         ValueError,
@@ -213,7 +234,40 @@ def test_bad_shocks(make, error, message):
         make()
 
 
-def test_probabilities_of_the_wrong_shape():
-    model = Linear(DiscreteShocks([0, 1], lambda states: states[:, 0]))
-    with pytest.raises(ValueError, match=r"probabilities must return.*\(n, n_values\)"):
+@pytest.mark.parametrize(
+    ("probabilities", "error", "message"),
+    [
+        (lambda s: s[:, 0], ValueError, r"probabilities must return.*\(n, n_values\)"),
+        (lambda s: s[:, :2].numpy(), TypeError, "probabilities must.*got ndarray"),
+        (
+            lambda s: s[:, :2] * 0 + 1.5,
+            ValueError,
+            r"\[1.5, 1.5\], whose sum is 3, at a=",
+        ),
+        (lambda s: s[:, :2] * 0 - s.new_tensor([1, -2]), ValueError, "non-negative"),
+        (lambda s: s[:, :2] * torch.nan, ValueError, r"sum to 1, got \[nan, nan\]"),
+    ],
+)
+def test_bad_functions_of_probabilities(probabilities, error, message):
+    model = Linear(DiscreteShocks([0, 1], probabilities))
+    with pytest.raises(error, match=message):
         check_equilibrium_model(model)
+
+
+def test_probabilities_that_are_wrong_on_the_first_path():
+    def probabilities(states):
+        is_first = (states[:, 1:] == 1).to(states)
+        return torch.cat([0.5 * is_first, 0.5 * is_first], 1)
+
+    model = Growth()
+    model.shocks = DiscreteShocks([0.9, 1.1], probabilities)
+    check_equilibrium_model(model)
+    with pytest.raises(ValueError, match=r"whose sum is 0, at k=.*, z=0\.9"):
+        EquilibriumNet(model, (4,), n_paths=3, n_periods=3, random_state=0).fit()
+
+
+def test_an_error_in_probabilities_says_so():
+    model = Linear(DiscreteShocks([0, 1], fail))
+    with pytest.raises(KeyError) as caught:
+        check_equilibrium_model(model)
+    assert caught.value.__notes__ == ["Raised by the probabilities of DiscreteShocks."]

@@ -121,7 +121,7 @@ def test_colors_of_samples():
     )  # fmt: skip
     samples = model.fit(images).sample(100, random_state=0).astype(float)
     means = samples.mean((1, 2))
-    assert np.corrcoef(means[:, 0], means[:, 2])[0, 1] < -0.9
+    assert np.corrcoef(means[:, 0], means[:, 2])[0, 1] < -0.7
     assert 0.2 < (means[:, 0] > 120).mean() < 0.8
     assert abs(means[:, 1].mean() - 100) < 15
 

@@ -154,3 +154,13 @@ def test_bad_parameters():
         model.sample(0)
     with pytest.raises(ValueError, match="'n_steps' parameter"):
         model.interpolate(X[:1], X[1:2], n_steps=1)
+
+
+def test_samples_vary_as_much_as_the_rows():
+    # A single code explains little of eight independent columns.
+    X = np.random.default_rng(0).normal(size=(300, 8))
+    model = VariationalAutoEncoder(
+        1, hidden_layer_sizes=(4,), max_iter=5, random_state=0
+    ).fit(X)
+    drawn = model.sample(2000, random_state=0)
+    np.testing.assert_allclose(drawn.std(0), X.std(0), rtol=0.2)

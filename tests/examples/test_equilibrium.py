@@ -119,8 +119,6 @@ def test_growth_with_an_autoregression(models):
     network = EquilibriumNet(model, (16,), **options).fit()
     states = network.simulate(8, 20, random_state=0)[0].reshape(-1, 2)
     expected = model.value_iteration(n_k=40, n_z=7, tol=1e-6)(states)
-    # On paths that always begin again, it finds a share that is too high by 0.04: the
-    # equations hold for a while.
     assert np.abs(network.predict(states) - expected).mean() < 0.01
 
 

@@ -197,6 +197,7 @@ SOLVED = {
 }
 UNLABELLED = {
     "X": Arg("table", X),
+    "sample_weight": Arg("column", WEIGHTS),
     "X_val": Arg("table", X[:4]),
     "start": Arg("table", X[:1]),
     "end": Arg("table", X[1:2]),
