@@ -143,6 +143,7 @@ def detectors(seed: int) -> dict:
     variational = VariationalAutoEncoder(2, noise=2.0, **few)
     found = {
         "AutoEncoder": plain,
+        "AutoEncoder, 20 epochs": AutoEncoder(max_iter=20, random_state=seed),
         "AutoEncoder, error": by_error,
         "AutoEncoder, noise": denoising,
         "VariationalAutoEncoder": variational,

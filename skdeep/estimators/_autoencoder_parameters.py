@@ -132,7 +132,8 @@ OUTLIER_DOC = """\
 outlier_score : {'distance', 'error'}, default='distance'
     What ``score_samples`` and ``predict`` compare: 'distance' is that of the code and
     of the reconstruction error from those of the training rows, see the notes; 'error'
-    is the reconstruction error alone. ``score`` is minus the error in any case."""
+    is the reconstruction error alone, which is better if no training row is an outlier.
+    ``score`` is minus the error in any case."""
 
 CODE_DEFAULTS: dict = dict(
     alpha=0.0,
