@@ -163,15 +163,17 @@ class TableFormat:
                 dtype = nw.Enum(self.categories[j][0])
             series = nw.new_series(name, column.tolist(), backend=backend)
             return series.cast(dtype)
-        is_missing = np.isnan(column)
         whole = self.dtypes[j].lower()
+        # Other types, such as decimals, are made of floats.
+        kind: Any = np.dtype(np.float64)
+        first: Any = nw.Float64
         if self.dtypes[j] == "Boolean" or whole in _WHOLE:
-            kind = np.dtype(whole if whole in _WHOLE else bool)
-            present = np.where(is_missing, 0.0, column)
-            values = cast_numbers(present, kind).astype(object)
-            values[is_missing] = None
-            return nw.new_series(name, values.tolist(), dtype, backend=backend)
-        return nw.new_series(name, column, backend=backend).cast(dtype)
+            kind, first = np.dtype(whole if whole in _WHOLE else bool), dtype
+        is_missing = np.isnan(column)
+        values = cast_numbers(np.where(is_missing, 0.0, column), kind).astype(object)
+        values[is_missing] = None
+        series = nw.new_series(name, values.tolist(), first, backend=backend)
+        return series.cast(dtype)
 
 
 _WHOLE = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}

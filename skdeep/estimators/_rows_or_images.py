@@ -36,7 +36,12 @@ def check_rows_or_images(estimator, X, *, dtype, schema: Schema | None):
 
 def means_images(estimator, X) -> bool:
     """Return whether X holds images although it may have two axes."""
-    return estimator.image_shape is not None or is_paths(X) is not None
+    if estimator.image_shape is not None:
+        return True
+    # The only column may hold text that categorical_features names.
+    named = estimator.categorical_features
+    has_categories = not isinstance(named, str | None) and np.size(named) > 0
+    return not has_categories and is_paths(X) is not None
 
 
 def check_images_alone(estimator, X, dtype, schema: Schema | None):

@@ -230,6 +230,12 @@ def test_one_column_of_categories_is_a_table(library):
     assert set(samples["k"]) <= {"u", "v"}
 
 
+def test_a_column_of_text_that_is_named_is_a_table():
+    rows = pd.DataFrame({"k": words})
+    samples = fit(rows, categorical_features=["k"]).sample(9, random_state=0)
+    assert set(samples["k"]) <= {"u", "v"}
+
+
 def test_nullable_columns_of_pandas_come_back_with_their_gaps():
     rows = table(
         yes=pd.array([True, None, False, True] * 10, dtype="boolean"),
@@ -244,12 +250,17 @@ def test_nullable_columns_of_pandas_come_back_with_their_gaps():
 
 def test_columns_of_polars_come_back_with_their_gaps():
     rows = pl.DataFrame(
-        {"yes": [True, None] * 20, "count": [None, 255] * 20, "kind": [*words]},
-        schema={"yes": pl.Boolean, "count": pl.UInt8, "kind": pl.Enum(["u", "v", "w"])},
+        {
+            "yes": [True, None] * 20,
+            "count": [None, 255] * 20,
+            "part": [1.5, None] * 20,
+            "kind": [*words],
+        },
+        schema_overrides={"count": pl.UInt8, "kind": pl.Enum(["u", "v", "w"])},
     )
     samples = fit(rows).sample(60, random_state=0)
     assert samples.schema == rows.schema
-    for name, only in (("yes", True), ("count", 255)):
+    for name, only in (("yes", True), ("count", 255), ("part", 1.5)):
         assert 0 < samples[name].null_count() < 60
         assert set(samples[name].drop_nulls()) == {only}
 
