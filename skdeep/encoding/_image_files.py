@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import narwhals as nw
 import numpy as np
 
 from skdeep._input_checks import is_integer
@@ -38,7 +39,7 @@ def is_paths(X) -> np.ndarray | None:
     ----------
     X : object
         The user's data. A list, tuple, array, Series or data frame of one column may
-        hold paths: str or path-like.
+        hold paths: str or path-like. A column of a categorical type holds categories.
 
     Returns
     -------
@@ -56,12 +57,14 @@ def is_paths(X) -> np.ndarray | None:
 
 
 _PATH = (str, os.PathLike)
+_CATEGORIES = (nw.Categorical, nw.Enum)
 
 
 def image_column(X) -> np.ndarray | None:
     """Return the items of a column that may hold paths or images, else None.
 
-    A column is an array of objects or text, a Series, or a data frame of one column.
+    A column is an array of objects or text, a Series, or a data frame of one column
+    that is not of a categorical type.
     """
     shape = getattr(X, "shape", None)
     if not isinstance(shape, tuple) or len(shape) not in (1, 2):
@@ -70,6 +73,9 @@ def image_column(X) -> np.ndarray | None:
         return None
     if not isinstance(X, np.ndarray):
         if not hasattr(X, "to_numpy"):
+            return None
+        frame = nw.from_native(X, eager_only=True, pass_through=True)
+        if isinstance(frame, nw.DataFrame) and frame.schema.dtypes()[0] in _CATEGORIES:
             return None
         X = X.to_numpy()
     return X.ravel() if X.dtype.kind in "OUT" else None

@@ -140,7 +140,9 @@ class TableFormat:
         if isinstance(dtype, np.dtype):
             return cast_numbers(column, dtype)
         if pd.api.types.is_bool_dtype(dtype):
-            return pd.array(column > 0.5, dtype=dtype)
+            yes = pd.array(column > 0.5, dtype=dtype)
+            yes[np.isnan(column)] = pd.NA
+            return yes
         if pd.api.types.is_integer_dtype(dtype):
             whole = (
                 cast_numbers(column, np.dtype(name.lower()))
@@ -161,10 +163,14 @@ class TableFormat:
                 dtype = nw.Enum(self.categories[j][0])
             series = nw.new_series(name, column.tolist(), backend=backend)
             return series.cast(dtype)
-        if self.dtypes[j] == "Boolean":
-            return nw.new_series(name, column > 0.5, backend=backend)
-        if self.dtypes[j].lower() in _WHOLE:
-            column = cast_numbers(column, np.dtype(self.dtypes[j].lower()))
+        is_missing = np.isnan(column)
+        whole = self.dtypes[j].lower()
+        if self.dtypes[j] == "Boolean" or whole in _WHOLE:
+            kind = np.dtype(whole if whole in _WHOLE else bool)
+            present = np.where(is_missing, 0.0, column)
+            values = cast_numbers(present, kind).astype(object)
+            values[is_missing] = None
+            return nw.new_series(name, values.tolist(), dtype, backend=backend)
         return nw.new_series(name, column, backend=backend).cast(dtype)
 
 

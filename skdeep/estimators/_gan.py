@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from numbers import Integral
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import sparse
 from scipy.stats import loguniform
 from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
+from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional as F
 
@@ -26,8 +29,10 @@ from skdeep.encoding import (
     NoTargets,
     PixelEncoder,
     as_tensor,
+    check_no_missing_labels,
     kind_of_labels,
     naming,
+    tensor_to_numpy,
 )
 from skdeep.estimators._base import BaseNetwork
 from skdeep.estimators._calls import explaining_arguments
@@ -67,15 +72,27 @@ _CHUNK = 10_000
 # Below this log loss, the discriminator tells nearly all rows apart; guessing has the
 # loss 2 log 2 = 1.39, for a real and a generated row.
 _WON = 0.2
+# No array of 8-byte values is longer.
+_LONGEST = sys.maxsize // 8
 
 
 class _Labels(ClassTargets):
-    """The labels of a GAN, with their frequencies in the training rows."""
+    """The labels of a GAN, with their frequencies in the training rows.
 
-    def __init__(self, classes, y):
+    Parameters
+    ----------
+    classes : array-like
+        All labels, possibly repeated.
+    y : ndarray of shape (n_samples,)
+        Label of each row.
+    earlier_counts : int or ndarray of shape (n_classes,), default=0
+        Numbers of rows of each label in earlier calls.
+    """
+
+    def __init__(self, classes, y, earlier_counts=0):
         super().__init__(classes)
-        codes = np.searchsorted(self.classes_, y)
-        self.counts_ = np.bincount(codes, minlength=len(self.classes_))
+        counts = np.bincount(self.encode(y), minlength=len(self.classes_))
+        self.counts_ = counts + earlier_counts
 
 
 @documented(
@@ -113,7 +130,7 @@ class GAN(BaseNetwork):
 
     Notes
     -----
-    In each step the generator, and then the discriminator, takes a step on a batch.
+    In each step the discriminator, and then the generator, takes a step on a batch.
     There is no likelihood: ``score_samples`` is not defined, and the losses do not
     tell how good the samples are, so that training does not stop early. Look at samples
     (:class:`~skdeep.inspection.SamplesDisplay`), or train an estimator on them and
@@ -306,6 +323,8 @@ class GAN(BaseNetwork):
         table, schema = check_rows_or_images(self, X, dtype=dtype, schema=schema)
         if y is None:
             return Checked(table, np.empty((len(table), 0)), schema)
+        if sparse.issparse(y):
+            raise TypeError("y must be dense, got a sparse array. Use y.toarray().")
         y = check_target(self, y, len(table))
         with naming("y"):
             kind = kind_of_labels(y)
@@ -343,19 +362,39 @@ class GAN(BaseNetwork):
     def _accepted_dtypes(self, device):
         return (np.float64, np.float32)
 
+    def _check_classes(self, incremental, classes):
+        if classes is None:
+            return
+        with naming("classes"), np.errstate(invalid="ignore"):
+            found = unique_labels(tensor_to_numpy(classes, "classes"))
+        if not len(found):
+            raise ValueError("classes must hold the labels, got none.")
+        known = getattr(self, "classes_", found)
+        if not np.array_equal(known, found):
+            raise ValueError(
+                f"classes must be those of the first call, {known}, got {found}."
+            )
+
     def _make_targets(self, y, classes):
         if y.ndim > 1:
+            if classes is not None:
+                raise ValueError("classes needs y, the label of each row.")
             return NoTargets()
-        return _Labels(y if classes is None else classes, y)
+        with naming("y"):
+            return _Labels(y if classes is None else classes, y)
 
     def _known_targets(self, y):
-        has_labels, had_labels = y.ndim == 1, isinstance(self._targets, _Labels)
+        known = self._targets
+        has_labels, had_labels = y.ndim == 1, isinstance(known, _Labels)
         if has_labels != had_labels:
             raise ValueError(
                 f"y must {'' if had_labels else 'not '}be given: the earlier call of "
                 f"fit or partial_fit had {'' if had_labels else 'no '}labels."
             )
-        return self._targets
+        if not has_labels:
+            return known
+        with naming("y"):
+            return _Labels(known.classes_, y, known.counts_)
 
     def _make_inputs(self, schema):
         if isinstance(schema.layout, ImageLayout):
@@ -377,7 +416,10 @@ class GAN(BaseNetwork):
                 raise ValueError("GAN needs at least 2 rows of X, got n_samples=1.")
             plan.inputs = self._make_inputs(plan.schema).fit(sample.table)
             if not plan.inputs.n_values_:
-                raise ValueError("Each column of X has one value: nothing varies.")
+                raise ValueError(
+                    "Each column of X has one value or none in double precision: "
+                    "nothing varies."
+                )
         else:
             plan.inputs = self._inputs
         plan.config = self._network_config(plan)
@@ -406,6 +448,11 @@ class GAN(BaseNetwork):
         task = super()._task(plan, sample, valid, device, rng, first, incremental)
         has_images = isinstance(plan.inputs, PixelEncoder)
         task.options = self._resolved_options(task.options, len(sample), has_images)
+        if first and self.pack_size > task.options.batch_size:
+            raise ValueError(
+                f"pack_size={self.pack_size} is more than the number of rows of a "
+                f"batch, {task.options.batch_size}."
+            )
         source: Any = task.train
         source.seed = [peek_seed(rng), task.state.n_samples_seen]
         generator: Any = task.learner.module
@@ -505,7 +552,8 @@ class GAN(BaseNetwork):
         Parameters
         ----------
         X : array-like or data frame of shape (n_samples, n_features), or images
-            Training rows. The first call learns scales, modes and categories.
+            Training rows. The first call learns scales, modes and categories, and the
+            frequencies of the latter two.
         y : array-like of shape (n_samples,), default=None
             Label of each row.
         classes : array-like of shape (n_classes,), default=None
@@ -573,6 +621,8 @@ class GAN(BaseNetwork):
         """
         check_is_fitted(self)
         rng = check_random_state(random_state)
+        if n_samples > _LONGEST:
+            raise MemoryError(f"Not enough memory for n_samples={n_samples}.")
         labels = self._label_codes(y, int(n_samples), rng)
         with memory_errors():
             parts = [
@@ -588,7 +638,7 @@ class GAN(BaseNetwork):
         if isinstance(self._inputs, PixelEncoder):
             images = self._inputs.decode(values)
             return images.astype(self._dtype) if images.dtype.kind == "f" else images
-        return self._inputs.restore(values, self._dtype)
+        return self._inputs.restore(values, self._dtype, rng=rng)
 
     def _label_codes(self, y, n_samples: int, rng) -> npt.NDArray[Any]:
         """Return the code of the label of each row to sample, (n_samples,)."""
@@ -601,7 +651,7 @@ class GAN(BaseNetwork):
         if y is None:
             counts = self._targets.counts_
             return rng.choice(len(counts), size=n_samples, p=counts / counts.sum())
-        labels = np.asarray(y)
+        labels = y if sparse.issparse(y) else np.asarray(tensor_to_numpy(y, "y"))
         if labels.ndim == 0:
             labels = np.full(n_samples, labels)
         if labels.shape != (n_samples,):
@@ -609,7 +659,9 @@ class GAN(BaseNetwork):
                 f"y must be one label or n_samples={n_samples} labels, got shape "
                 f"{labels.shape}."
             )
-        return self._targets.encode(labels)
+        with naming("y"):
+            check_no_missing_labels(labels)
+            return self._targets.encode(labels)
 
     @torch.inference_mode()
     def _sampled(self, labels: npt.NDArray[Any], rng) -> npt.NDArray[Any]:
