@@ -14,7 +14,7 @@ from skdeep.estimators._parameters import (
     adapted,
 )
 from skdeep.losses import ADVERSARIAL_LOSSES
-from skdeep.training import STOCHASTIC_SOLVERS
+from skdeep.training import LEARNING_RATES, STOCHASTIC_SOLVERS
 
 _PENALTY = Interval(Real, 0, None, closed="left")
 
@@ -44,6 +44,8 @@ GAN_CONSTRAINTS: dict = {
     "max_iter": [StrOptions({"auto"}), *TRAINING_CONSTRAINTS["max_iter"]],
     # The loss is that of random rows, which misleads a line search.
     "solver": [StrOptions(set(STOCHASTIC_SOLVERS)), callable],
+    # The others wait for a loss that no longer falls, which means nothing in a game.
+    "learning_rate": [StrOptions(set(LEARNING_RATES) - {"adaptive", "plateau"})],
 }
 # The losses of a game tell neither when to stop nor which epoch was best.
 _UNUSED = (
@@ -61,7 +63,6 @@ for _name in _UNUSED:
 
 GAN_DEFAULTS: dict = dict(
     alpha=0.0,
-    learning_rate="cosine",
     learning_rate_init=0.002,
     max_iter="auto",
     beta_1=0.0,
@@ -125,13 +126,30 @@ memory_budget : float, default=2**30
     Number of bytes that decoded image files may take in memory. If they take more, each
     batch is read again from the files."""
 
+_RATES_DOC = """\
+learning_rate : {'constant', 'invscaling', 'cosine', 'one_cycle', 'exponential'}, \
+default='cosine'
+    Schedule of the learning rate. 'invscaling' divides it by ``t_ ** power_t`` and
+    needs ``solver='sgd'``. The others work with every solver and span ``max_iter``
+    epochs: 'cosine' falls to 0 along half a cosine; 'one_cycle' rises for three tenths
+    of the steps and then falls to 0; 'exponential' falls to a hundredth.
+"""
 GAN_TRAINING_DOC = (
-    adapted(TRAINING_DOC, _UNUSED, **GAN_DEFAULTS)
+    adapted(TRAINING_DOC, (*_UNUSED, "learning_rate"), **GAN_DEFAULTS)
     .replace("{'lbfgs', 'sgd',", "{'sgd',")
     .replace(
         "The optimizer. 'lbfgs' uses all rows at once, in float64, and suits small "
         "data; the\n    others train in batches. 'adamw'",
         "The optimizer of both networks. 'adamw'",
+    )
+    .replace("learning_rate_init :", f"{_RATES_DOC}learning_rate_init :")
+    .replace(
+        "the order of samples, the validation rows and\n    dropout.",
+        "the order of samples and the random\n    values of the generator.",
+    )
+    .replace(
+        "average of the weights over the steps, for example\n    0.99.",
+        "average of the generator's weights over the steps,\n    for example 0.99.",
     )
     .replace(
         "'auto' is ``min(200, n_samples)``",
@@ -157,6 +175,9 @@ discriminator_ : torch.nn.Module
     FITTED_DOC,
     ("validation_scores_", "best_validation_score_", "out_activation_", "criterion_"),
 ).replace("The trained network.", "The trained generator.").replace(
+    "Number of targets, or of raw scores for a classifier.",
+    "Number of values of a row as the generator makes it.",
+).replace(
     "``learning_rate``, ``duration``\n    in seconds and, with validation rows, "
     "``valid_loss`` and ``valid_score``.",
     "the loss of the\n    generator, ``discriminator_loss``, ``learning_rate``, and "

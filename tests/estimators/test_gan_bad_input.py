@@ -173,6 +173,7 @@ def test_more_samples_than_an_array_holds(trained, n_samples):
         ({"pack_size": 3, "batch_size": 2}, "pack_size=3 is more .* batch, 2"),
         ({"discriminator_layer_sizes": (4, -1)}, "discriminator_layer_sizes must be"),
         ({"solver": "lbfgs"}, "'solver' parameter of GAN"),
+        ({"learning_rate": "plateau"}, "'learning_rate' parameter of GAN"),
         ({"image_shape": (2, 2)}, r"image_shape=\(2, 2\) has 4 values"),
         ({"categorical_features": [5]}, r"categorical_features holds \[5\]"),
     ],
