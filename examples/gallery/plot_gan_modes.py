@@ -26,17 +26,19 @@ X = CENTERS[rng.integers(8, size=3000)] + rng.normal(scale=0.07, size=(3000, 2))
 # -----------
 # They differ in one parameter each. The first one has the momentum that is usual for
 # Adam, ``beta_1=0.9``: both networks overshoot, and the generator runs after the
-# discriminator from mode to mode. The second one has none, which is the default: all
+# discriminator without settling. The second one has none, which is the default: all
 # modes are found, but many samples lie between them, because the generator is a
 # continuous function of the columns. The third one has the default scaling, too: the
 # generator chooses a mode of each column, and a number within this mode.
 
 SHARED = {
     "hidden_layer_sizes": (64, 64),
+    "discriminator_layer_sizes": (64, 64),
     "code_size": 8,
     "batch_size": 250,
     "learning_rate": "constant",
     "learning_rate_init": 0.005,
+    "r1_penalty": 0.1,
     "weight_averaging": 0.98,
     "random_state": 0,
 }
