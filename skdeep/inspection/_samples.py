@@ -193,7 +193,7 @@ class SamplesDisplay:
         >>> from sklearn.datasets import load_digits
         >>> from skdeep import VariationalAutoEncoder
         >>> from skdeep.inspection import SamplesDisplay
-        >>> X = load_digits().images
+        >>> X = load_digits().images[:300]
         >>> model = VariationalAutoEncoder(8, max_iter=2, random_state=0).fit(X)
         >>> display = SamplesDisplay.from_estimator(model, X, n_samples=16)
         >>> display.samples.shape

@@ -29,13 +29,13 @@ LAYOUTS = {
 
 @pytest.fixture(scope="module")
 def digits():
-    return load_digits(return_X_y=True)
+    return load_digits(n_class=5, return_X_y=True)
 
 
 @pytest.fixture(scope="module")
 def trained(digits):
     X, y = digits
-    names = np.array(list("abcdefghij"))[y]
+    names = np.array(list("abcde"))[y]
     model = GAN(
         hidden_layer_sizes=(64,),
         filters=(8, 16),
@@ -50,14 +50,14 @@ def trained(digits):
 def test_digits_are_recognized_as_asked(trained, digits):
     X, y = digits
     judge = SVC().fit(X, y)
-    samples = trained.sample(500, y=np.tile(list("abcdefghij"), 50), random_state=0)
+    samples = trained.sample(500, y=np.tile(list("abcde"), 100), random_state=0)
     assert samples.shape == (500, 64)
-    assert judge.score(samples, np.tile(np.arange(10), 50)) > 0.7
+    assert judge.score(samples, np.tile(np.arange(5), 100)) > 0.7
 
 
 def test_digits_of_a_label_are_diverse(trained, digits):
     X, y = digits
-    for digit, label in enumerate("abcdefghij"):
+    for digit, label in enumerate("abcde"):
         samples = trained.sample(100, y=label, random_state=0).astype(float)
         variance = samples.var(0).sum() / X[y == digit].var(0).sum()
         assert 0.3 < variance < 1.5
@@ -91,14 +91,14 @@ def test_images_of_true_and_false():
 def test_options_of_the_game_with_images_and_labels(params, digits):
     X, y = digits
     model = GAN(**FEW, image_shape=(8, 8), **params).fit(X[:51], y[:51])
-    assert model.sample(3, y=7, random_state=0).shape == (3, 64)
+    assert model.sample(3, y=3, random_state=0).shape == (3, 64)
     assert np.isfinite(model.history_[-1]["discriminator_loss"])
 
 
 def test_images_without_convolutions(digits):
     X, y = digits
     model = GAN(**FEW | {"filters": ()}, image_shape=(8, 8)).fit(X[:50], y[:50])
-    assert model.sample(3, y=7, random_state=0).shape == (3, 64)
+    assert model.sample(3, y=3, random_state=0).shape == (3, 64)
 
 
 def test_partial_fit_of_images():
