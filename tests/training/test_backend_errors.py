@@ -264,17 +264,20 @@ def test_no_thread_can_be_started(monkeypatch):
 def test_an_interrupt_while_a_thread_is_started(monkeypatch, is_started):
     """No thread outlives the call; later fits do not wait for unstarted threads."""
     real, names = threading.Thread.start, []
-    begun, ended = threading.Event(), []
+    second, begun, ended = threading.Event(), threading.Event(), []
 
     def start(self):
         names.append(self.name)
         if is_started or names.count("skdeep") < 2:
             real(self)
         if self.name == "skdeep" and names.count("skdeep") == 2:
+            second.set()
             assert not is_started or begun.wait(10)
             raise KeyboardInterrupt
 
     def job(i):
+        if i == 0:  # if it ended earlier, its thread would start the second one
+            second.wait(10)
         if i == 1:
             begun.set()
             time.sleep(0.2)
