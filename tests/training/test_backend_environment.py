@@ -3,6 +3,7 @@
 import functools
 import gc
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -124,12 +125,16 @@ def test_two_schedulers_at_once(cores):
             for _ in range(2):
                 found[i] = cross_val_score(grid(), X, y, cv=2)
 
+    # scikit-learn sets warning filters in both threads, which do not restore them in
+    # the order in which they were set.
     def both():
+        saved = warnings.filters[:]
         threads = [threading.Thread(target=run, args=[i]) for i in range(2)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+        warnings.filters[:] = saved
 
     run_in_backend(both, cores=cores)
     assert len(found) == 2
@@ -146,12 +151,16 @@ def test_one_backend_in_two_threads(cores):
             for _ in range(2):
                 found[i] = cross_val_score(grid(), X, y, cv=2 + i)
 
+    # scikit-learn sets warning filters in both threads, which do not restore them in
+    # the order in which they were set.
     def both():
+        saved = warnings.filters[:]
         threads = [threading.Thread(target=run, args=[i]) for i in range(2)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+        warnings.filters[:] = saved
 
     run_in_backend(both, cores=cores)
     for i in range(2):
