@@ -281,7 +281,9 @@ OF_CONTRACT = [
     GAN(2, (8,), loss="wasserstein", pack_size=2, scaling="standard", max_iter=3),
     AutoEncoder(3, tied=True, noise=0.1, mask=0.1, sparsity=0.1, max_iter=3),
     VariationalAutoEncoder(1, beta=2.0, early_stopping=True, dropout=0.1, max_iter=3),
-    AutoEncoder(1, solver="lbfgs", early_stopping=True, max_iter=10),
+    AutoEncoder(
+        1, solver="lbfgs", outlier_score="distance", early_stopping=True, max_iter=10
+    ),
     MLPClassifier((8,), solver="lbfgs", max_iter=20),
     MLPClassifier((8,), early_stopping=True, dropout=0.2, batch_norm=True, **FAST),
     MLPRegressor("gaussian", (8,), scale_target=True, **FAST),

@@ -134,17 +134,14 @@ def mnist(epochs: int) -> None:
 
 def detectors(seed: int) -> dict:
     """Return functions that fit a detector to X and return the scores of outliers."""
-    plain = AutoEncoder(random_state=seed)
-    by_error = AutoEncoder(outlier_score="error", random_state=seed)
+    by_distance = {"outlier_score": "distance", "random_state": seed}
     few = dict(max_iter=10, random_state=seed)
-    denoising = AutoEncoder(
-        1, hidden_layer_sizes=(), noise=2.0, outlier_score="error", **few
-    )
+    denoising = AutoEncoder(1, hidden_layer_sizes=(), noise=2.0, **few)
     variational = VariationalAutoEncoder(2, noise=2.0, **few)
     found = {
-        "AutoEncoder": plain,
-        "AutoEncoder, 20 epochs": AutoEncoder(max_iter=20, random_state=seed),
-        "AutoEncoder, error": by_error,
+        "AutoEncoder": AutoEncoder(random_state=seed),
+        "AutoEncoder, distance": AutoEncoder(**by_distance),
+        "distance, 20 epochs": AutoEncoder(max_iter=20, **by_distance),
         "AutoEncoder, noise": denoising,
         "VariationalAutoEncoder": variational,
         "IsolationForest": IsolationForest(random_state=seed),

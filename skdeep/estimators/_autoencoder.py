@@ -34,7 +34,7 @@ class AutoEncoder(AutoEncoding):
 
     An encoder makes a code of a few numbers of each row, and a decoder reconstructs the
     row from it. The codes are features for other estimators, and rows that cannot be
-    reconstructed or have an unusual code are outliers.
+    reconstructed are outliers.
 
     X holds a table, with categories and gaps; images, signals or volumes in the layouts
     of :class:`CNNClassifier`: arrays of three or more axes, flat rows with
@@ -71,12 +71,13 @@ class AutoEncoder(AutoEncoding):
     finds in the codes, up to the longest one in training; otherwise they have the
     length of the training sequences.
 
-    The distance of a row from the usual ones is the squared Mahalanobis distance of its
-    code, plus its reconstruction error divided by the mean one: the squared distance in
-    a space of the codes and one further direction, along which the rows that cannot be
-    reconstructed are far. Location and spread are those of the nine tenths of the
-    training rows that are closest. The error alone overlooks outliers that the network
-    has learned to reconstruct.
+    With ``outlier_score="distance"``, rows are compared by their distance from the
+    usual ones: the squared Mahalanobis distance of the code, plus the reconstruction
+    error divided by the mean one. This is the squared distance in a space of the codes
+    and one further direction, along which the rows that cannot be reconstructed are
+    far. Location and spread are those of the nine tenths of the training rows that are
+    closest. The error alone overlooks outliers that the network has learned to
+    reconstruct.
 
     With ``hidden_layer_sizes=()`` the reconstruction is that of a principal component
     analysis of the standardized columns.
@@ -131,7 +132,7 @@ class AutoEncoder(AutoEncoding):
         sequences=False,
         hidden_size=64,
         cell="lstm",
-        outlier_score="distance",
+        outlier_score="error",
         contamination="auto",
         solver="adam",
         solver_params=None,
@@ -273,9 +274,9 @@ class AutoEncoder(AutoEncoding):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Minus the distance of the rows from the usual ones, or with
-            ``outlier_score="error"`` minus their reconstruction error; the lower, the
-            more unusual. A row without any value has the error 0.
+            Minus the reconstruction errors, or with ``outlier_score="distance"``
+            minus the distances of the rows from the usual ones; the lower, the more
+            unusual. A row without any value has the error 0.
 
         Examples
         --------

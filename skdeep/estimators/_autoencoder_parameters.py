@@ -129,11 +129,11 @@ contamination : 'auto' or float, default='auto'
     quartile of the training scores."""
 
 OUTLIER_DOC = """\
-outlier_score : {'distance', 'error'}, default='distance'
-    What ``score_samples`` and ``predict`` compare: 'distance' is that of the code and
-    of the reconstruction error from those of the training rows, see the notes; 'error'
-    is the reconstruction error alone, which is better if no training row is an outlier.
-    ``score`` is minus the error in any case."""
+outlier_score : {'error', 'distance'}, default='error'
+    What ``score_samples`` and ``predict`` compare: the reconstruction error, or the
+    distance of the code and of the error from those of the training rows, see the
+    notes. The distance is better if some of the training rows are outliers, the error
+    if none are. ``score`` is minus the error in any case."""
 
 CODE_DEFAULTS: dict = dict(
     alpha=0.0,

@@ -94,7 +94,7 @@ def test_tied_weights_are_those_of_the_encoder():
 
 def test_codes_and_scores_are_those_of_numpy():
     table = frame().assign(height=lambda f: f["height"].where(f["age"] != 40))
-    model = AutoEncoder(2, activation="relu", outlier_score="error", **FEW).fit(table)
+    model = AutoEncoder(2, activation="relu", **FEW).fit(table)
     w = {k: v.numpy() for k, v in model.module_.state_dict().items()}
     numbers = table[["age", "height", "old"]].to_numpy(dtype=float)
     scaled = (numbers - np.nanmean(numbers, 0)) / np.nanstd(numbers, 0)
@@ -134,7 +134,7 @@ def test_gaps_are_filled_from_other_columns():
 
 def test_missing_and_unknown_categories_do_not_count():
     table = frame()
-    model = AutoEncoder(2, outlier_score="error", max_iter=20, random_state=0)
+    model = AutoEncoder(2, max_iter=20, random_state=0)
     model.fit(table)
     new = table.iloc[:4].assign(job=["boss", None, "yes", "no"])
     new["job"] = new["job"].astype("category")
@@ -145,7 +145,7 @@ def test_missing_and_unknown_categories_do_not_count():
 
 
 def test_row_without_values():
-    model = AutoEncoder(2, outlier_score="error", **FEW).fit(WITH_GAPS)
+    model = AutoEncoder(2, **FEW).fit(WITH_GAPS)
     empty = np.full((1, 6), np.nan)
     assert model.score_samples(empty) == 0
     assert np.isfinite(model.reconstruct(empty)).all()
@@ -286,9 +286,11 @@ def test_sparsity_is_added_to_the_training_loss_alone():
 # -- outliers --------------------------------------------------------------------------
 
 
-def test_outliers_are_found():
+@pytest.mark.parametrize("outlier_score", ["error", "distance"])
+def test_outliers_are_found(outlier_score):
     odd = np.concatenate([X[:190], rng.permuted(X[:10], axis=0)])
-    model = AutoEncoder(2, contamination=0.05, max_iter=30, random_state=0)
+    params = {"contamination": 0.05, "outlier_score": outlier_score}
+    model = AutoEncoder(2, max_iter=30, random_state=0, **params)
     found = model.fit_predict(odd)
     assert (found == -1).sum() == 10
     is_odd = np.arange(200) >= 190
@@ -307,7 +309,8 @@ def test_automatic_threshold_is_the_lower_fence_of_a_boxplot():
 
 def test_distance_is_that_of_numpy():
     weight = rng.integers(0, 3, 200)
-    model = AutoEncoder(3, **FEW).fit(X, sample_weight=weight)
+    model = AutoEncoder(3, outlier_score="distance", **FEW)
+    model.fit(X, sample_weight=weight)
     scaled = (X - model._inputs.mean_) / model._inputs.scale_
     raw = (model.reconstruct(X) - model._inputs.mean_) / model._inputs.scale_
     codes, errors = model.transform(X), np.mean((raw - scaled) ** 2, axis=1)
@@ -326,19 +329,21 @@ def test_distance_is_that_of_numpy():
 def test_an_unusual_code_is_an_outlier_even_if_it_is_reconstructed():
     line = rng.normal(size=(200, 1)) @ [[1.0, 2.0, -1.0]]
     far = np.array([[9.0, 18.0, -9.0]])
-    model = AutoEncoder(1, **LINEAR).fit(line)
+    model = AutoEncoder(1, outlier_score="distance", **LINEAR).fit(line)
     assert model.predict(far) == -1
     assert_allclose(model.reconstruct(far), far, rtol=1e-2)
-    by_error = AutoEncoder(1, outlier_score="error", **LINEAR).fit(
-        line + 0.01 * X[:, :3] / X[:, :3].std(0)
-    )
+    by_error = AutoEncoder(1, **LINEAR).fit(line + 0.01 * X[:, :3] / X[:, :3].std(0))
     assert by_error.score_samples(far) > -0.1
 
 
 # -- weights and sparse tables ---------------------------------------------------------
 
 
-@pytest.mark.parametrize("params", [{}, {"sparsity": 0.1, "contamination": 0.1}])
+@pytest.mark.parametrize(
+    "params",
+    [{"outlier_score": "distance"}, {"sparsity": 0.1, "contamination": 0.1}],
+    ids=str,
+)
 def test_weights_are_repeated_rows(params):
     weight = rng.integers(0, 3, 200)
     table = frame().iloc[np.arange(200) % 120].reset_index(drop=True)

@@ -43,7 +43,7 @@ def trained():
 def ragged():
     """An autoencoder of sequences of different lengths."""
     params = {"hidden_size": 12, "max_iter": 5, "random_state": 0}
-    model = AutoEncoder(4, outlier_score="error", **params)
+    model = AutoEncoder(4, **params)
     return model.fit(RAGGED)
 
 
