@@ -130,6 +130,34 @@ dtype : {'float32', 'float64'}, default=None
     Precision of the computation. None means that of the states on the CPU, float64 for
     most models, and float32 elsewhere."""
 
+# A model for the examples of methods.
+_TRACKING_DOC = """\
+The policy should be half of the state, which is an autoregression:
+
+>>> import numpy as np
+>>> import torch
+>>> from skdeep import EquilibriumNet, GaussHermite
+>>> class Tracking:
+...     states, policies, policy_bounds = ["x"], ["p"], [(None, None)]
+...     shocks = GaussHermite(n_nodes=2)
+...
+...     def initial_states(self, n, rng):
+...         return rng.normal(size=(n, 1))
+...
+...     def step(self, states, policies, shocks):
+...         return 0.5 * states + shocks
+...
+...     def residuals(self, states, policies, expect):
+...         return policies - 0.5 * states
+>>> network = EquilibriumNet(
+...     Tracking(),
+...     (4,),
+...     n_paths=5,
+...     n_periods=4,
+...     max_iter=2,
+...     random_state=0,
+... )"""
+
 
 @dataclass
 class _States(Table):
@@ -160,6 +188,7 @@ class _StateEncoder:
 
 @documented(
     network=_NETWORK_DOC,
+    tracking=_TRACKING_DOC,
     dense=adapted(
         _DENSE_DOC,
         ("maxout_pieces", "dropout", "batch_norm", "weight_init")
@@ -594,31 +623,7 @@ class EquilibriumNet(BaseNetwork):
 
         Examples
         --------
-        The policy should be half of the state, which is an autoregression:
-
-        >>> import numpy as np
-        >>> import torch
-        >>> from skdeep import EquilibriumNet, GaussHermite
-        >>> class Tracking:
-        ...     states, policies, policy_bounds = ["x"], ["p"], [(None, None)]
-        ...     shocks = GaussHermite(n_nodes=2)
-        ...
-        ...     def initial_states(self, n, rng):
-        ...         return rng.normal(size=(n, 1))
-        ...
-        ...     def step(self, states, policies, shocks):
-        ...         return 0.5 * states + shocks
-        ...
-        ...     def residuals(self, states, policies, expect):
-        ...         return policies - 0.5 * states
-        >>> network = EquilibriumNet(
-        ...     Tracking(),
-        ...     (4,),
-        ...     n_paths=5,
-        ...     n_periods=4,
-        ...     max_iter=2,
-        ...     random_state=0,
-        ... )
+        {tracking}
         >>> network.fit().n_iter_
         2
         """
@@ -646,31 +651,7 @@ class EquilibriumNet(BaseNetwork):
 
         Examples
         --------
-        The policy should be half of the state, which is an autoregression:
-
-        >>> import numpy as np
-        >>> import torch
-        >>> from skdeep import EquilibriumNet, GaussHermite
-        >>> class Tracking:
-        ...     states, policies, policy_bounds = ["x"], ["p"], [(None, None)]
-        ...     shocks = GaussHermite(n_nodes=2)
-        ...
-        ...     def initial_states(self, n, rng):
-        ...         return rng.normal(size=(n, 1))
-        ...
-        ...     def step(self, states, policies, shocks):
-        ...         return 0.5 * states + shocks
-        ...
-        ...     def residuals(self, states, policies, expect):
-        ...         return policies - 0.5 * states
-        >>> network = EquilibriumNet(
-        ...     Tracking(),
-        ...     (4,),
-        ...     n_paths=5,
-        ...     n_periods=4,
-        ...     max_iter=2,
-        ...     random_state=0,
-        ... )
+        {tracking}
         >>> for _ in range(3):
         ...     network = network.partial_fit()
         >>> len(network.history_)
@@ -696,31 +677,7 @@ class EquilibriumNet(BaseNetwork):
 
         Examples
         --------
-        The policy should be half of the state, which is an autoregression:
-
-        >>> import numpy as np
-        >>> import torch
-        >>> from skdeep import EquilibriumNet, GaussHermite
-        >>> class Tracking:
-        ...     states, policies, policy_bounds = ["x"], ["p"], [(None, None)]
-        ...     shocks = GaussHermite(n_nodes=2)
-        ...
-        ...     def initial_states(self, n, rng):
-        ...         return rng.normal(size=(n, 1))
-        ...
-        ...     def step(self, states, policies, shocks):
-        ...         return 0.5 * states + shocks
-        ...
-        ...     def residuals(self, states, policies, expect):
-        ...         return policies - 0.5 * states
-        >>> network = EquilibriumNet(
-        ...     Tracking(),
-        ...     (4,),
-        ...     n_paths=5,
-        ...     n_periods=4,
-        ...     max_iter=2,
-        ...     random_state=0,
-        ... )
+        {tracking}
         >>> network.fit().predict([[-1.0], [0.0], [1.0]]).shape
         (3, 1)
         """
@@ -742,31 +699,7 @@ class EquilibriumNet(BaseNetwork):
 
         Examples
         --------
-        The policy should be half of the state, which is an autoregression:
-
-        >>> import numpy as np
-        >>> import torch
-        >>> from skdeep import EquilibriumNet, GaussHermite
-        >>> class Tracking:
-        ...     states, policies, policy_bounds = ["x"], ["p"], [(None, None)]
-        ...     shocks = GaussHermite(n_nodes=2)
-        ...
-        ...     def initial_states(self, n, rng):
-        ...         return rng.normal(size=(n, 1))
-        ...
-        ...     def step(self, states, policies, shocks):
-        ...         return 0.5 * states + shocks
-        ...
-        ...     def residuals(self, states, policies, expect):
-        ...         return policies - 0.5 * states
-        >>> network = EquilibriumNet(
-        ...     Tracking(),
-        ...     (4,),
-        ...     n_paths=5,
-        ...     n_periods=4,
-        ...     max_iter=2,
-        ...     random_state=0,
-        ... )
+        {tracking}
         >>> X = np.array([[-1.0], [1.0]])
         >>> errors = network.fit().residuals(X)
         >>> bool(np.allclose(errors, network.predict(X) - 0.5 * X))
@@ -812,31 +745,7 @@ class EquilibriumNet(BaseNetwork):
 
         Examples
         --------
-        The policy should be half of the state, which is an autoregression:
-
-        >>> import numpy as np
-        >>> import torch
-        >>> from skdeep import EquilibriumNet, GaussHermite
-        >>> class Tracking:
-        ...     states, policies, policy_bounds = ["x"], ["p"], [(None, None)]
-        ...     shocks = GaussHermite(n_nodes=2)
-        ...
-        ...     def initial_states(self, n, rng):
-        ...         return rng.normal(size=(n, 1))
-        ...
-        ...     def step(self, states, policies, shocks):
-        ...         return 0.5 * states + shocks
-        ...
-        ...     def residuals(self, states, policies, expect):
-        ...         return policies - 0.5 * states
-        >>> network = EquilibriumNet(
-        ...     Tracking(),
-        ...     (4,),
-        ...     n_paths=5,
-        ...     n_periods=4,
-        ...     max_iter=2,
-        ...     random_state=0,
-        ... )
+        {tracking}
         >>> states, policies = network.fit().simulate(10, n_paths=3, random_state=0)
         >>> states.shape, policies.shape
         ((3, 10, 1), (3, 10, 1))
@@ -885,31 +794,7 @@ class EquilibriumNet(BaseNetwork):
 
         Examples
         --------
-        The policy should be half of the state, which is an autoregression:
-
-        >>> import numpy as np
-        >>> import torch
-        >>> from skdeep import EquilibriumNet, GaussHermite
-        >>> class Tracking:
-        ...     states, policies, policy_bounds = ["x"], ["p"], [(None, None)]
-        ...     shocks = GaussHermite(n_nodes=2)
-        ...
-        ...     def initial_states(self, n, rng):
-        ...         return rng.normal(size=(n, 1))
-        ...
-        ...     def step(self, states, policies, shocks):
-        ...         return 0.5 * states + shocks
-        ...
-        ...     def residuals(self, states, policies, expect):
-        ...         return policies - 0.5 * states
-        >>> network = EquilibriumNet(
-        ...     Tracking(),
-        ...     (4,),
-        ...     n_paths=5,
-        ...     n_periods=4,
-        ...     max_iter=2,
-        ...     random_state=0,
-        ... )
+        {tracking}
         >>> X = np.array([[-1.0], [1.0]])
         >>> error = np.abs(network.fit().residuals(X)).mean()
         >>> bool(np.isclose(network.score(X), -np.log10(error)))

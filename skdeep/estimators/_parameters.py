@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from numbers import Integral, Real
+from textwrap import indent
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
@@ -262,21 +264,28 @@ def adapted(doc: str, without: tuple[str, ...] = (), **defaults) -> str:
 
 
 def documented(**pieces: str):
-    """Decorate an estimator: insert pieces into its docstring in place of ``{name}``.
+    """Decorate an estimator: insert pieces into its docstrings in place of ``{name}``.
 
-    Errors of wrong arguments of its constructor are explained, too.
+    Those of its own methods are filled, too. Errors of wrong arguments of its
+    constructor are explained.
     """
 
     def fill(cls):
         cls.__init__ = explaining_arguments(cls.__init__)
-        doc = cls.__doc__
-        for name, text in pieces.items():
-            doc = doc.replace(f"    {{{name}}}", _indented(text))
-        cls.__doc__ = doc
+        methods = [each for each in vars(cls).values() if inspect.isfunction(each)]
+        for documented in (cls, *methods):
+            if documented.__doc__:
+                documented.__doc__ = _filled(documented.__doc__, pieces)
         return cls
 
     return fill
 
 
-def _indented(text: str) -> str:
-    return "\n".join(f"    {line}" if line else line for line in text.split("\n"))
+def _filled(doc: str, pieces: dict[str, str]) -> str:
+    """Return a docstring with pieces in the lines that hold their names alone."""
+
+    def piece(found: re.Match) -> str:
+        text = pieces.get(found["name"])
+        return found[0] if text is None else indent(text, found["indent"])
+
+    return re.sub(r"^(?P<indent> *)\{(?P<name>\w+)\}$", piece, doc, flags=re.M)
