@@ -77,6 +77,15 @@ def test_columns_depend_on_each_other_as_in_the_table(trained):
     assert_allclose(means[["seldom", "often", "rarely"]], [-10, 0, 10], atol=1.5)
 
 
+@pytest.mark.parametrize("training_by_sampling", [False, True])
+def test_rare_categories_appear(training_by_sampling):
+    kind = np.repeat(["often", "rarely"], [480, 20])
+    table = pd.DataFrame({"kind": pd.Categorical(kind), "value": rng.normal(size=500)})
+    model = GAN(training_by_sampling=training_by_sampling, max_iter=30, **FAST)
+    samples = model.fit(table).sample(2000, random_state=0)
+    assert 0.01 < (samples["kind"] == "rarely").mean() < 0.1
+
+
 def test_training_rows_are_not_returned():
     X = rng.normal(size=(300, 4)) @ rng.normal(size=(4, 4))
     model = GAN(max_iter=40, **FAST).fit(X)
