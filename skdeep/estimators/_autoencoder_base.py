@@ -19,7 +19,6 @@ from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep._messages import first_line
 from skdeep.encoding import (
     ColumnEncoder,
     DenseRows,
@@ -35,6 +34,7 @@ from skdeep.encoding import (
     tensor_to_numpy,
 )
 from skdeep.estimators._base import BaseNetwork, is_stochastic, too_large
+from skdeep.estimators._building import building
 from skdeep.estimators._calls import explaining_arguments
 from skdeep.estimators._code_distance import weighted_quantile
 from skdeep.estimators._convolutional import _sizes as filter_sizes
@@ -81,16 +81,11 @@ class AutoEncoding(
         }
 
     def _build(self, config, seed=0):
-        try:
+        with building(
+            f"hidden_layer_sizes={config['hidden_layer_sizes']} and "
+            f"code_size={config['code_size']}"
+        ):
             return AutoEncoderNetwork(**config)
-        except (RuntimeError, TypeError, OverflowError) as error:
-            # The sizes are valid, so memory is short; torch raises a TypeError for
-            # sizes beyond 64 bits.
-            raise MemoryError(
-                f"Not enough memory for hidden_layer_sizes="
-                f"{config['hidden_layer_sizes']} and code_size={config['code_size']}: "
-                f"{first_line(error)}"
-            ) from error
 
     def _initialize(self, network, rng):
         network.initialize(rng)

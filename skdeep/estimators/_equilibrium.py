@@ -15,7 +15,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep._messages import first_line, warn
+from skdeep._messages import warn
 from skdeep._param_validation import validate_arguments
 from skdeep.encoding import (
     DenseRows,
@@ -29,6 +29,7 @@ from skdeep.encoding import (
     tensor_to_numpy,
 )
 from skdeep.estimators._base import BaseNetwork
+from skdeep.estimators._building import building
 from skdeep.estimators._calls import explaining_arguments
 from skdeep.estimators._equilibrium_model import (
     as_states,
@@ -399,16 +400,11 @@ class EquilibriumNet(BaseNetwork):
         }
 
     def _build(self, config, seed=0):
-        try:
+        with building(
+            f"hidden_layer_sizes={config['hidden_layer_sizes']} with "
+            f"{config['n_states']} states"
+        ):
             return PolicyNetwork(**config)
-        except (RuntimeError, TypeError, OverflowError) as error:
-            # The sizes are valid, so memory is short; torch raises a TypeError for
-            # sizes beyond 64 bits.
-            sizes = config["hidden_layer_sizes"]
-            raise MemoryError(
-                f"Not enough memory for hidden_layer_sizes={sizes} with "
-                f"{config['n_states']} states: {first_line(error)}"
-            ) from error
 
     def _initialize(self, network, rng):
         network.initialize(rng)

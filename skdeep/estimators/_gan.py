@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from numbers import Integral
 from typing import Any
@@ -20,7 +19,7 @@ from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional as F
 
-from skdeep._messages import first_line, warn
+from skdeep._messages import warn
 from skdeep._param_validation import validate_arguments
 from skdeep.encoding import (
     ClassTargets,
@@ -35,6 +34,7 @@ from skdeep.encoding import (
     tensor_to_numpy,
 )
 from skdeep.estimators._base import BaseNetwork
+from skdeep.estimators._building import building
 from skdeep.estimators._calls import explaining_arguments
 from skdeep.estimators._convolutional import _sizes as filter_sizes
 from skdeep.estimators._gan_parameters import (
@@ -51,7 +51,7 @@ from skdeep.estimators._rows_or_images import check_rows_or_images
 from skdeep.estimators._seeds import peek_seed
 from skdeep.estimators._summary import describe_inputs
 from skdeep.estimators._trained import TrainedNetwork
-from skdeep.estimators._validation import Checked, check_target
+from skdeep.estimators._validation import Checked, check_n_samples, check_target
 from skdeep.losses import ADVERSARIAL_LOSSES
 from skdeep.networks import DiscriminatorNetwork, GeneratorNetwork
 from skdeep.training import (
@@ -72,8 +72,6 @@ _CHUNK = 10_000
 # Below this log loss, the discriminator tells nearly all rows apart; guessing has the
 # loss 2 log 2 = 1.39, for a real and a generated row.
 _WON = 0.2
-# No array of 8-byte values is longer.
-_LONGEST = sys.maxsize // 8
 
 
 class _Labels(ClassTargets):
@@ -291,15 +289,11 @@ class GAN(BaseNetwork):
 
     def _build(self, config, seed=0):
         kind: Any = GeneratorNetwork if "code_size" in config else DiscriminatorNetwork
-        try:
+        with building(
+            f"hidden_layer_sizes={self.hidden_layer_sizes} and "
+            f"code_size={self.code_size}"
+        ):
             return kind(**config)
-        except (RuntimeError, TypeError, OverflowError) as error:
-            # The sizes are valid, so memory is short; torch raises a TypeError for
-            # sizes beyond 64 bits.
-            raise MemoryError(
-                f"Not enough memory for hidden_layer_sizes={self.hidden_layer_sizes} "
-                f"and code_size={self.code_size}: {first_line(error)}"
-            ) from error
 
     def _initialize(self, network, rng):
         network.initialize(rng)
@@ -621,8 +615,7 @@ class GAN(BaseNetwork):
         """
         check_is_fitted(self)
         rng = check_random_state(random_state)
-        if n_samples > _LONGEST:
-            raise MemoryError(f"Not enough memory for n_samples={n_samples}.")
+        check_n_samples(n_samples)
         labels = self._label_codes(y, int(n_samples), rng)
         with memory_errors():
             parts = [

@@ -45,7 +45,7 @@ from skdeep.estimators._token_stream import (
     DocumentEncoder,
     TokenStream,
 )
-from skdeep.estimators._validation import Checked, Schema
+from skdeep.estimators._validation import Checked, Schema, check_n_samples
 from skdeep.losses import StepLoss, make_loss
 from skdeep.networks import LanguageNetwork
 from skdeep.training import (
@@ -720,8 +720,7 @@ class LanguageModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNetwo
         """
         check_is_fitted(self)
         self._validate_params()  # max_length may have changed since fit
-        if n_samples > sys.maxsize:  # a list cannot be so long
-            raise MemoryError(f"Not enough memory for n_samples={n_samples}.")
+        check_n_samples(n_samples)
         prompts = self._prompts(prompt, int(n_samples))
         vocabulary = self._inputs.vocabulary_
         ids = [tuple((vocabulary.encode(tokens) - 1).tolist()) for tokens in prompts]

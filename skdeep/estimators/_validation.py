@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -351,3 +352,13 @@ def check_validation_pair(X, X_val, y_val) -> bool:
             "X_val is not the intended set of validation rows."
         )
     return True
+
+
+# No array of 8-byte values is longer.
+_LONGEST = sys.maxsize // 8
+
+
+def check_n_samples(n_samples: int) -> None:
+    """Raise if no memory can hold so many samples; numpy's errors do not name them."""
+    if n_samples > _LONGEST:
+        raise MemoryError(f"Not enough memory for n_samples={n_samples}.")

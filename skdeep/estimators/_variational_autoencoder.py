@@ -23,6 +23,7 @@ from skdeep.estimators._autoencoder_parameters import (
 )
 from skdeep.estimators._calls import explaining_arguments
 from skdeep.estimators._parameters import documented
+from skdeep.estimators._validation import check_n_samples
 from skdeep.losses import gaussian_divergence
 from skdeep.networks import fixed_draws
 from skdeep.training import EvidenceBound, row_losses
@@ -309,6 +310,7 @@ class VariationalAutoEncoder(AutoEncoding):
         (3, 4)
         """
         check_is_fitted(self)
+        check_n_samples(n_samples)
         rng = check_random_state(random_state)
         codes = rng.normal(size=(int(n_samples), self._n_features_out))
         raw = self._decoded(codes)

@@ -164,3 +164,10 @@ def test_samples_vary_as_much_as_the_rows():
     ).fit(X)
     drawn = model.sample(2000, random_state=0)
     np.testing.assert_allclose(drawn.std(0), X.std(0), rtol=0.2)
+
+
+@pytest.mark.parametrize("n_samples", [2**61, 2**70])
+def test_more_samples_than_an_array_holds(n_samples):
+    model = VariationalAutoEncoder(2, **FEW).fit(X)
+    with pytest.raises(MemoryError, match=f"n_samples={n_samples}"):
+        model.sample(n_samples)
