@@ -134,7 +134,7 @@ def test_lines_of_a_table(benchmark, fruit, capsys, monkeypatch):
     assert float(theirs[4]) == pytest.approx(0, abs=0.03)
     assert theirs[5:9] == ["0.0000", "0.0000", "0.0000", "1.0000"]
     assert float(ours[8]) < 0.1
-    assert float(ours[9]) > 0
+    assert float(ours[9]) >= 0  # seconds; 0.0 on a fast machine
 
 
 def test_figures_of_a_mixture(benchmark):
