@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
+import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
@@ -14,16 +16,30 @@ import torch
 from joblib import register_parallel_backend
 from joblib.parallel import (
     FallbackToBackend,
+    LokyBackend,
     Parallel,
     ParallelBackendBase,
     SequentialBackend,
 )
 
-from skdeep.training._device import holds_generators
-from skdeep.training._scheduler import Job, PopulationScheduler
+from skdeep.training._device import holds_generators, resolve_device
+from skdeep.training._grouping import total_work
+from skdeep.training._processes import (
+    JOBS_PER_PROCESS,
+    SharedJobs,
+    is_worth_sharing,
+)
+from skdeep.training._scheduler import (
+    Job,
+    PopulationScheduler,
+    has_running_job,
+    running_scheduler,
+)
 
 # Maximum number of active jobs of one call, each in its own thread.
 _MAX_ACTIVE_JOBS = 1024
+# Seconds after which a job that has no fit in a population counts as long.
+_LONG_JOB = 0.1
 
 
 def _quarter_of_memory() -> int:
@@ -37,6 +53,8 @@ def _quarter_of_memory() -> int:
 class PopulationBackend(ParallelBackendBase):
     """Backend that runs jobs in threads and trains their fits as populations.
 
+    Many jobs are shared among processes, each with its own threads and populations.
+
     Parameters
     ----------
     nesting_level : int, default=None
@@ -46,6 +64,9 @@ class PopulationBackend(ParallelBackendBase):
     memory_budget : int, default=None
         Memory in bytes that waiting fits may use. If they need more, the population is
         split. ``None`` is a quarter of the machine's memory.
+    n_processes : int, default=None
+        Maximum number of processes. ``None`` is torch's number of threads, and at most
+        one for every 16 jobs of a call; or one if there is an accelerator.
     scheduler : PopulationScheduler, default=None
         Scheduler to use. Nested calls share the scheduler of the outer call. ``None``
         creates one with torch's number of threads.
@@ -62,18 +83,25 @@ class PopulationBackend(ParallelBackendBase):
         inner_max_num_threads: int | None = None,
         *,
         memory_budget: int | None = None,
+        n_processes: int | None = None,
         scheduler: PopulationScheduler | None = None,
         **options: Any,
     ):
         if options:
             raise TypeError(
-                f"The backend 'skdeep' takes memory_budget, not {sorted(options)}."
+                "The backend 'skdeep' takes memory_budget and n_processes, not "
+                f"{sorted(options)}."
             )
         super().__init__(nesting_level, inner_max_num_threads)
+        self.n_processes = _check_n_processes(n_processes)
         if scheduler is None:
             memory_budget = _check_memory_budget(memory_budget)
             scheduler = PopulationScheduler(torch.get_num_threads(), memory_budget)
         self.scheduler = scheduler
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # In another process, nested calls find the scheduler of the job around them.
+        return PopulationBackend, (self.nesting_level,)
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
         """Return the maximum number of active jobs.
@@ -104,7 +132,11 @@ class PopulationBackend(ParallelBackendBase):
         # its jobs may wait for that lock.
         if (self.nesting_level and wants_threads) or holds_generators():
             raise FallbackToBackend(SequentialBackend(self.nesting_level))
-        backend = _SingleCallBackend(self.nesting_level, scheduler=self.scheduler)
+        backend = _SingleCallBackend(
+            self.nesting_level,
+            n_processes=self.n_processes,
+            scheduler=running_scheduler() or self.scheduler,
+        )
         raise FallbackToBackend(backend)
 
     def get_nested_backend(self) -> tuple[PopulationBackend, None]:
@@ -120,10 +152,14 @@ class PopulationBackend(ParallelBackendBase):
 class _SingleCallBackend(PopulationBackend):
     """The backend of one ``Parallel``, which makes one call at a time."""
 
+    _workers: LokyBackend | None = None
+    _shared: SharedJobs | None = None
+
     def configure(self, n_jobs: Any = 1, parallel: Any = None, **options: Any) -> int:
         self._n_jobs = self.effective_n_jobs(n_jobs)
         # Weak, because the Parallel holds this backend: a cycle would keep its data.
         self._parallel = weakref.ref(parallel)
+        self._options = options
         return self._n_jobs
 
     def start_call(self) -> None:
@@ -134,8 +170,35 @@ class _SingleCallBackend(PopulationBackend):
         if not self.nesting_level:
             self._filters.enter_context(warnings.catch_warnings())
         self._call = self.scheduler.start_call(self._n_jobs)
+        # Jobs are held back until all are known, if processes might share them.
+        self._held: list[tuple[Callable, Callable]] | None = None
+        if self._max_processes() > 1:
+            self._held = []
 
-    def submit(self, func: Callable[[], Any], callback: Any = None) -> Job:
+    def _max_processes(self) -> int:
+        """Return the number of processes that may share the jobs of this call."""
+        parallel = self._parallel()
+        if (
+            self.nesting_level
+            or has_running_job()
+            or self._n_jobs < _MAX_ACTIVE_JOBS
+            or parallel.return_generator
+            or self._options.get("require") == "sharedmem"
+            or multiprocessing.current_process().daemon  # it may not have children
+        ):
+            return 1
+        if self.n_processes is None and resolve_device("auto").type != "cpu":
+            return 1
+        return self.n_processes or self.scheduler.n_workers
+
+    def submit(self, func: Callable[[], Any], callback: Any = None) -> Any:
+        if self._shared is not None:
+            job = Job(func, callback)
+            self._shared.add(job)
+            return job
+        if self._held is not None:
+            self._held.append((func, callback))
+            return None
         return self.scheduler.submit(self._call, func, callback)
 
     def retrieve_result_callback(self, out: Job) -> Any:
@@ -145,16 +208,64 @@ class _SingleCallBackend(PopulationBackend):
 
     @contextlib.contextmanager
     def retrieval_context(self) -> Iterator[None]:
+        self._start_held()
         with self.scheduler.waiting_for(self._call):
             yield
 
+    def _start_held(self) -> None:
+        """Start the jobs that were held back, in one process or in several."""
+        held, self._held = self._held or [], None
+        n_processes = min(self._max_processes(), len(held))
+        if self.n_processes is None:
+            n_processes = self._worthwhile_processes(held)
+        if n_processes < 2:
+            for func, callback in held:
+                self.scheduler.submit(self._call, func, callback)
+            return
+        self._workers = LokyBackend(nesting_level=0)
+        self._workers.configure(n_processes, self._parallel(), **self._options)
+        self._shared = SharedJobs(
+            [Job(func, callback) for func, callback in held],
+            self._workers,
+            n_processes,
+            max(1, self.scheduler.n_workers // n_processes),
+            self.scheduler.memory_budget,
+        )
+        self._shared.start()
+
+    def _worthwhile_processes(self, held: list) -> int:
+        """Return how many processes to use; start the first job to find out."""
+        n_jobs = len(held)
+        n_processes = min(self._max_processes(), n_jobs // JOBS_PER_PROCESS)
+        if n_processes < 2:
+            return 1
+        self.scheduler.submit(self._call, *held.pop(0))
+        started = time.monotonic()
+        fit = self.scheduler.first_fit(self._call, _LONG_JOB)
+        if fit is not None:
+            is_worth = is_worth_sharing(n_jobs, total_work(fit), n_processes)
+        else:
+            # A job without a fit that could join a population.
+            is_worth = time.monotonic() - started >= _LONG_JOB
+        return n_processes if is_worth else 1
+
     def abort_everything(self, ensure_ready: bool = True) -> None:
+        self._held = None
         self.scheduler.cancel_call(self._call)
+        if self._shared is not None:
+            self._shared.cancel()
+            self._workers.abort_everything(ensure_ready=False)
+            self._workers = None
 
     def stop_call(self) -> None:
         try:
             self.scheduler.end_call(self._call)
+            if self._shared is not None:
+                self._shared.join()
+            if self._workers is not None:
+                self._workers.terminate()
         finally:
+            self._shared = self._workers = None
             self._filters.close()
 
 
@@ -182,6 +293,18 @@ def _check_memory_budget(memory_budget: Any) -> int:
             f"{memory_budget!r}."
         )
     return int(memory_budget)
+
+
+def _check_n_processes(n_processes: Any) -> int | None:
+    """Validate the number of processes."""
+    if n_processes is None:
+        return None
+    is_number = isinstance(n_processes, Integral) and not isinstance(n_processes, bool)
+    if not is_number or n_processes <= 0:
+        raise ValueError(
+            f"n_processes must be a positive integer or None, got {n_processes!r}."
+        )
+    return int(n_processes)
 
 
 register_parallel_backend("skdeep", PopulationBackend)

@@ -174,6 +174,12 @@ def _epoch_work(members: list[Member]) -> int:
     return len(members) * len(members[0].inputs) * network.work_per_row
 
 
+def total_work(fit: Fit) -> int:
+    """Return the approximate number of multiply-adds of all epochs of a fit."""
+    network: Any = fit.task.learner.module
+    return len(fit.task.train) * network.work_per_row * fit.task.n_epochs
+
+
 def _split_into_chunks(
     members: list[Member], share: float, n_threads: int
 ) -> list[list[Member]]:

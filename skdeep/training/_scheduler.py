@@ -49,6 +49,17 @@ def current_scheduler() -> PopulationScheduler | None:
     return running.call.scheduler
 
 
+def has_running_job() -> bool:
+    """Return whether the calling thread runs a job."""
+    return running_scheduler() is not None
+
+
+def running_scheduler() -> PopulationScheduler | None:
+    """Return the scheduler of the job that the calling thread runs, if any."""
+    running: _RunningJob | None = getattr(_thread_state, "running", None)
+    return None if running is None else running.call.scheduler
+
+
 class Cancelled(BaseException):
     """Raised in a thread whose parallel call was cancelled."""
 
@@ -87,7 +98,7 @@ class Job:
 
     function: Callable[[], Any]
     callback: Callable[[Job], None]
-    position: tuple[int, ...]
+    position: tuple[int, ...] = ()
     result: Any = None
     error: BaseException | None = None
 
@@ -138,6 +149,11 @@ class ParallelCall:
         """Whether this call or one of the calls around it was cancelled."""
         caller = self.caller
         return self.was_cancelled or (caller is not None and caller.call.is_cancelled)
+
+    def is_within(self, call: ParallelCall) -> bool:
+        """Whether this is the given call or one nested in it."""
+        caller = self.caller
+        return self is call or (caller is not None and caller.call.is_within(call))
 
     @property
     def position(self) -> tuple[int, ...]:
@@ -299,6 +315,24 @@ class PopulationScheduler:
                 if call.n_active == 0:
                     raise
                 call.pending.append(job)
+
+    def first_fit(self, call: ParallelCall, seconds: float) -> Fit | None:
+        """Wait for the first fit of a call, which must have started a single job.
+
+        Returns
+        -------
+        fit : Fit or None
+            The fit that waits for its training; None if the job has ended without one,
+            or after ``seconds``.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with self._lock:
+                fits = [r.fit for r in self._waiting if r.running.call.is_within(call)]
+                if fits or not call.n_active:
+                    return fits[0] if fits else None
+            time.sleep(0.0005)
+        return None
 
     @contextlib.contextmanager
     def waiting_for(self, call: ParallelCall) -> Iterator[None]:
