@@ -8,7 +8,8 @@ for 50 epochs on batches of 200 rows.
 
 - ``skdeep, population``: scikit-learn's ``GridSearchCV`` under
   ``joblib.parallel_config(backend="skdeep")``, which trains the fits together;
-- ``skdeep, one by one``: the same without it;
+- ``skdeep, processes``: the same with ``n_processes`` equal to ``--jobs``;
+- ``skdeep, one by one``: the same without the backend;
 - ``scikit-learn``: its ``MLPClassifier`` with ``n_jobs=2``;
 - ``skorch``: the same network with ``n_jobs=2``.
 
@@ -19,6 +20,11 @@ small one that starts the processes; the table shows medians::
 
     SKDEEP_DATA=/path/to/data python examples/benchmarks/population.py [CASE ...] \
 [--repeats 3] [--jobs 2] [--without skorch]
+
+How the time depends on the number of processes, and how many seconds of it the calling
+thread computes, which no number of processes shortens::
+
+    python examples/benchmarks/population.py --processes 1 2 [--repeats 3]
 
 Other kinds of searches on the digits, each with and without the backend, show where a
 population helps and where it does not::
@@ -123,15 +129,18 @@ def skorch_search(width, X, y, n_jobs):
     return search(net, grid, n_jobs)
 
 
-def run_population(width, X, y, n_jobs):
-    """Search with skdeep, all fits as one population."""
-    with joblib.parallel_config(backend="skdeep"):
+def run_population(width, X, y, n_jobs=None, n_processes=None):
+    """Search with skdeep, all fits in populations."""
+    with joblib.parallel_config(backend="skdeep", n_processes=n_processes):
         return perceptron(MLPClassifier, width).fit(X, y)
 
 
 POPULATION = "skdeep, population"
 SEARCHES = {
     POPULATION: run_population,
+    "skdeep, processes": lambda width, X, y, n_jobs: run_population(
+        width, X, y, n_processes=n_jobs
+    ),
     "skdeep, one by one": lambda width, X, y, n_jobs: perceptron(
         MLPClassifier, width
     ).fit(X, y),
@@ -150,7 +159,7 @@ def measure(names, width, X, y, n_jobs, repeats):
     seconds = {name: [] for name in names}
     scores = {}
     for repeat in range(repeats + 1):
-        part = slice(None, None if repeat else 400)  # the first is for warming up
+        part = slice(None, None if repeat else 400)  # the first starts the processes
         for name in names:
             started = time.perf_counter()
             found = SEARCHES[name](width, X[part], y[part], n_jobs)
@@ -158,6 +167,30 @@ def measure(names, width, X, y, n_jobs, repeats):
                 seconds[name].append(time.perf_counter() - started)
                 scores[name] = found.best_score_
     return {name: statistics.median(taken) for name, taken in seconds.items()}, scores
+
+
+# -- processes -------------------------------------------------------------------------
+
+
+def report_processes(cases, counts, repeats):
+    """Print the seconds with each number of processes, and those of this thread."""
+    print("| data, units | processes | seconds | of the calling thread |")
+    print("| --- | --- | --- | --- |", flush=True)
+    for case in cases:
+        table, width = CASES[case]
+        if (data := load(table)) is None:
+            continue
+        taken = {count: [] for count in counts}
+        for repeat in range(repeats + 2):
+            for count in counts:
+                started = time.perf_counter(), time.thread_time()
+                run_population(width, *data, n_processes=count)
+                ended = time.perf_counter(), time.thread_time()
+                if repeat > 1:  # the first two start the processes
+                    taken[count].append(np.subtract(ended, started))
+        for count in counts:
+            total, own = np.median(taken[count], axis=0)
+            print(f"| {case} | {count} | {total:.2f} | {own:.3f} |", flush=True)
 
 
 # -- other kinds -----------------------------------------------------------------------
@@ -244,6 +277,7 @@ def main(arguments=None):
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--processes", type=int, nargs="+", metavar="COUNT")
     parser.add_argument("--kinds", action="store_true")
     parser.add_argument("--without", action="append", default=[], choices=SEARCHES)
     options = parser.parse_args(arguments)
@@ -255,6 +289,9 @@ def main(arguments=None):
         warnings.simplefilter("ignore", ConvergenceWarning)
         if options.kinds:
             report_kinds(options.repeats)
+            return
+        if options.processes:
+            report_processes(cases, options.processes, options.repeats)
             return
         print("| data, units | search | seconds | ÷ population | best score |")
         print("| --- | --- | --- | --- | --- |", flush=True)

@@ -40,6 +40,11 @@ from skdeep.training._scheduler import (
 _MAX_ACTIVE_JOBS = 1024
 # Seconds after which a job that has no fit in a population counts as long.
 _LONG_JOB = 0.1
+_DAEMON_MESSAGE = (
+    "n_processes={} is ignored: this is a daemonic process, which cannot start others. "
+    "In a Dask worker, set the environment variable "
+    "DASK_DISTRIBUTED__WORKER__DAEMON=False before the cluster is created."
+)
 
 
 def _quarter_of_memory() -> int:
@@ -171,25 +176,30 @@ class _SingleCallBackend(PopulationBackend):
             self._filters.enter_context(warnings.catch_warnings())
         self._call = self.scheduler.start_call(self._n_jobs)
         # Jobs are held back until all are known, if processes might share them.
-        self._held: list[tuple[Callable, Callable]] | None = None
-        if self._max_processes() > 1:
+        self._held: list[tuple[Any, Any]] | None = None
+        self._max_processes = self._count_processes()
+        if self._max_processes > 1:
             self._held = []
 
-    def _max_processes(self) -> int:
+    def _count_processes(self) -> int:
         """Return the number of processes that may share the jobs of this call."""
-        parallel = self._parallel()
+        parallel: Any = self._parallel()
         if (
             self.nesting_level
             or has_running_job()
             or self._n_jobs < _MAX_ACTIVE_JOBS
             or parallel.return_generator
             or self._options.get("require") == "sharedmem"
-            or multiprocessing.current_process().daemon  # it may not have children
         ):
             return 1
         if self.n_processes is None and resolve_device("auto").type != "cpu":
             return 1
-        return self.n_processes or self.scheduler.n_workers
+        n_processes = self.n_processes or self.scheduler.n_workers
+        if n_processes > 1 and multiprocessing.current_process().daemon:
+            if self.n_processes is not None:
+                warnings.warn(_DAEMON_MESSAGE.format(n_processes), stacklevel=6)
+            return 1
+        return n_processes
 
     def submit(self, func: Callable[[], Any], callback: Any = None) -> Any:
         if self._shared is not None:
@@ -215,7 +225,7 @@ class _SingleCallBackend(PopulationBackend):
     def _start_held(self) -> None:
         """Start the jobs that were held back, in one process or in several."""
         held, self._held = self._held or [], None
-        n_processes = min(self._max_processes(), len(held))
+        n_processes = min(self._max_processes, len(held))
         if self.n_processes is None:
             n_processes = self._worthwhile_processes(held)
         if n_processes < 2:
@@ -233,10 +243,10 @@ class _SingleCallBackend(PopulationBackend):
         )
         self._shared.start()
 
-    def _worthwhile_processes(self, held: list) -> int:
+    def _worthwhile_processes(self, held: list[tuple[Any, Any]]) -> int:
         """Return how many processes to use; start the first job to find out."""
         n_jobs = len(held)
-        n_processes = min(self._max_processes(), n_jobs // JOBS_PER_PROCESS)
+        n_processes = min(self._max_processes, n_jobs // JOBS_PER_PROCESS)
         if n_processes < 2:
             return 1
         self.scheduler.submit(self._call, *held.pop(0))
@@ -252,7 +262,7 @@ class _SingleCallBackend(PopulationBackend):
     def abort_everything(self, ensure_ready: bool = True) -> None:
         self._held = None
         self.scheduler.cancel_call(self._call)
-        if self._shared is not None:
+        if self._shared is not None and self._workers is not None:
             self._shared.cancel()
             self._workers.abort_everything(ensure_ready=False)
             self._workers = None

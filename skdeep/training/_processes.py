@@ -197,7 +197,8 @@ class SharedJobs:
             # The functions or their results cannot be pickled.
             self._return(bundle)
             return
-        for job, (job.result, job.error) in zip(bundle, outcomes, strict=True):
+        for job, outcome in zip(bundle, outcomes, strict=True):
+            job.result, job.error = outcome
             if not isinstance(job.error, Cancelled):
                 job.callback(job)
         self._complete()

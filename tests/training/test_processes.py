@@ -33,6 +33,7 @@ from tests.training.populations import run_in_backend
 pytestmark = [
     pytest.mark.usefixtures("no_side_effects"),
     pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning"),
+    pytest.mark.filterwarnings("ignore:One or more of the test scores:UserWarning"),
 ]
 
 
@@ -137,7 +138,9 @@ def test_a_process_that_may_not_have_children(monkeypatch):
     """As in the worker of a cluster, or of a ``multiprocessing.Pool``."""
     process = multiprocessing.current_process()
     monkeypatch.setitem(process._config, "daemon", True)
-    assert run_in_processes(process_ids) == {os.getpid()}
+    with pytest.warns(UserWarning, match="n_processes=2 is ignored.*daemonic"):
+        assert run_in_processes(process_ids) == {os.getpid()}
+    assert run_in_processes(process_ids, None) == {os.getpid()}
 
 
 def test_jobs_that_cannot_be_pickled_run_here():
