@@ -228,12 +228,10 @@ class _SingleCallBackend(PopulationBackend):
         n_processes = min(self._max_processes, len(held))
         if self.n_processes is None:
             n_processes = self._worthwhile_processes(held)
-        if n_processes < 2:
+        if n_processes < 2 or not self._start_workers(n_processes):
             for func, callback in held:
                 self.scheduler.submit(self._call, func, callback)
             return
-        self._workers = LokyBackend(nesting_level=0)
-        self._workers.configure(n_processes, self._parallel(), **self._options)
         self._shared = SharedJobs(
             [Job(func, callback) for func, callback in held],
             self._workers,
@@ -242,6 +240,16 @@ class _SingleCallBackend(PopulationBackend):
             self.scheduler.memory_budget,
         )
         self._shared.start()
+
+    def _start_workers(self, n_processes: int) -> bool:
+        """Start the worker processes; return whether joblib can."""
+        workers = LokyBackend(nesting_level=0)
+        try:
+            workers.configure(n_processes, self._parallel(), **self._options)
+        except FallbackToBackend:
+            return False
+        self._workers = workers
+        return True
 
     def _worthwhile_processes(self, held: list[tuple[Any, Any]]) -> int:
         """Return how many processes to use; start the first job to find out."""

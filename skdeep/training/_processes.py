@@ -135,7 +135,12 @@ class SharedJobs:
 
     def _work_here(self) -> None:
         while (bundle := self._wait_for_bundle()) is not None:
-            _run_jobs(self._scheduler, bundle, self._set_call)
+            try:
+                _run_jobs(self._scheduler, bundle, self._set_call)
+            except BaseException as error:
+                # No thread could be started, so the last job has not run.
+                bundle[-1].error = error
+                bundle[-1].callback(bundle[-1])
             self._complete()
 
     def _wait_for_bundle(self) -> Sequence[Job] | None:
