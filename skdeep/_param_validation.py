@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import weakref
+from collections.abc import MutableMapping
 from numbers import Integral, Real
 from typing import Any
 
@@ -13,10 +15,17 @@ from sklearn.utils._param_validation import (
     Interval,
     InvalidParameterError,
     Options,
+    make_constraint,
     validate_params,
 )
 
 from skdeep._messages import did_you_mean
+
+
+# Names of the parameters, by constructor: reading a signature takes longer than all
+# else in `get_params`, which a search calls six times per fit. A subclass with another
+# constructor has another key. The references are weak, to let classes be collected.
+_names: MutableMapping[Any, list[str]] = weakref.WeakKeyDictionary()
 
 
 class ExplainedParameters:
@@ -25,10 +34,21 @@ class ExplainedParameters:
     #: Text to append to the error of a parameter that got a number, or a sequence.
     _parameter_hints: dict[str, str] = {}
 
+    @classmethod
+    def _get_param_names(cls):
+        init: Any = cls.__init__
+        if init is object.__init__:  # takes no weak reference
+            return super()._get_param_names()  # type: ignore[misc]
+        if init not in _names:
+            _names[init] = super()._get_param_names()  # type: ignore[misc]
+        return list(_names[init])
+
     def _validate_params(self):
         params: dict[str, Any] = self.get_params(deep=False)  # type: ignore
         constraints = self._parameter_constraints  # type: ignore[attr-defined]
         _check_number_types(type(self).__name__, params, constraints)
+        if _are_satisfied(type(self), params, constraints):
+            return
         try:
             super()._validate_params()  # type: ignore[misc]
         except InvalidParameterError as error:
@@ -65,6 +85,29 @@ def validate_arguments(constraints: dict):
         return call
 
     return decorate
+
+
+# The constraints of each class in scikit-learn's form, and the dict they were made from.
+# scikit-learn makes them anew in every fit, which takes longer than the checks.
+_made: MutableMapping[type, tuple[dict, dict]] = weakref.WeakKeyDictionary()
+
+
+def _are_satisfied(owner: type, params: dict, constraints: dict) -> bool:
+    """Return whether all parameters satisfy the constraints of a class."""
+    source, made = _made.get(owner, ({}, {}))
+    if source != constraints:
+        made = {
+            name: [make_constraint(each) for each in given]
+            for name, given in constraints.items()
+            if given != "no_validation"
+        }
+        # A copy, to notice if the class changes its dict.
+        _made[owner] = {name: each[:] for name, each in constraints.items()}, made
+    return all(
+        any(each.is_satisfied_by(value) for each in made[name])
+        for name, value in params.items()
+        if name in made
+    )
 
 
 def _check_number_types(owner: str, params: dict, constraints: dict) -> None:

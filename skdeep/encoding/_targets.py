@@ -431,6 +431,15 @@ def kind_of_labels(y) -> str:
         return type_of_target(y, input_name="y", raise_unknown=True)
 
 
+def are_plain_labels(y) -> bool:
+    """Return whether y is an array of integers or text, one label per row.
+
+    All of them are valid classes. scikit-learn's checks, which say the same, take
+    longer than to find the distinct labels.
+    """
+    return type(y) is np.ndarray and y.ndim == 1 and y.size > 0 and y.dtype.kind in "iuU"
+
+
 def class_targets(y, classes=None, *, distributions: bool):
     """Return the encoder for the targets of a classifier.
 
@@ -450,6 +459,8 @@ def class_targets(y, classes=None, *, distributions: bool):
     """
     if distributions and getattr(y, "ndim", 1) == 2:
         return DistributionTargets(y.shape[1])
+    if are_plain_labels(y):
+        return ClassTargets(y if classes is None else classes)
     kind = kind_of_labels(y)
     if kind == "multilabel-indicator":
         return LabelTargets(y.shape[1])
