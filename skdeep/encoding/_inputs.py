@@ -17,6 +17,8 @@ from skdeep.encoding._rows import DenseRows, SparseMatrixRows, as_tensor
 
 def _dtypes(X) -> list:
     """Return the column types of a data frame, an empty list for anything else."""
+    if isinstance(X, np.ndarray):  # narwhals would ask twenty libraries
+        return []
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     return list(frame.schema.values()) if isinstance(frame, nw.DataFrame) else []
 
