@@ -21,6 +21,62 @@ from sklearn.utils._param_validation import (
 
 from skdeep._messages import did_you_mean
 
+# Values that nobody can change after they were checked.
+_IMMUTABLE = (bool, int, float, str, type(None))
+
+
+class _Checks:
+    """The constraints of a class in scikit-learn's form, and the values they accepted.
+
+    scikit-learn makes the constraints anew and checks every value in each fit, which
+    takes a tenth of the time of a short one. In a search most values are those of the
+    last fit.
+
+    Parameters
+    ----------
+    constraints : dict
+        The constraints by name of the parameter.
+    """
+
+    def __init__(self, constraints: dict):
+        # A copy, by which a later change of the dict is noticed.
+        self.source = {name: given[:] for name, given in constraints.items()}
+        self._constraints = {
+            name: [make_constraint(each) for each in given]
+            for name, given in constraints.items()
+            if given != "no_validation"
+        }
+        self._valid: dict[str, Any] = {}
+
+    def not_yet_valid(self, params: dict) -> dict:
+        """Return the parameters whose values are not those that were valid last."""
+        valid = self._valid
+        # The default, ``valid`` itself, is no value of a parameter.
+        return {k: v for k, v in params.items() if v is not valid.get(k, valid)}
+
+    def accept(self, params: dict) -> bool:
+        """Return whether all parameters are valid, and remember them if they are."""
+        for name, value in params.items():
+            given = self._constraints.get(name)
+            if given is None:
+                continue
+            if not any(each.is_satisfied_by(value) for each in given):
+                return False
+        self._valid |= {k: v for k, v in params.items() if type(v) in _IMMUTABLE}
+        return True
+
+
+# By class; the references are weak, to let classes be collected.
+_checks: MutableMapping[type, _Checks] = weakref.WeakKeyDictionary()
+
+
+def _checks_of(owner: type, constraints: dict) -> _Checks:
+    """Return the checks of a class, made again if its constraints have changed."""
+    checks = _checks.get(owner)
+    if checks is None or checks.source != constraints:
+        checks = _checks[owner] = _Checks(constraints)
+    return checks
+
 
 # Names of the parameters, by constructor: reading a signature takes longer than all
 # else in `get_params`, which a search calls six times per fit. A subclass with another
@@ -46,8 +102,10 @@ class ExplainedParameters:
     def _validate_params(self):
         params: dict[str, Any] = self.get_params(deep=False)  # type: ignore
         constraints = self._parameter_constraints  # type: ignore[attr-defined]
-        _check_number_types(type(self).__name__, params, constraints)
-        if _are_satisfied(type(self), params, constraints):
+        checks = _checks_of(type(self), constraints)
+        unknown = checks.not_yet_valid(params)
+        _check_number_types(type(self).__name__, unknown, constraints)
+        if checks.accept(unknown):
             return
         try:
             super()._validate_params()  # type: ignore[misc]
@@ -85,29 +143,6 @@ def validate_arguments(constraints: dict):
         return call
 
     return decorate
-
-
-# The constraints of each class in scikit-learn's form, and the dict they were made from.
-# scikit-learn makes them anew in every fit, which takes longer than the checks.
-_made: MutableMapping[type, tuple[dict, dict]] = weakref.WeakKeyDictionary()
-
-
-def _are_satisfied(owner: type, params: dict, constraints: dict) -> bool:
-    """Return whether all parameters satisfy the constraints of a class."""
-    source, made = _made.get(owner, ({}, {}))
-    if source != constraints:
-        made = {
-            name: [make_constraint(each) for each in given]
-            for name, given in constraints.items()
-            if given != "no_validation"
-        }
-        # A copy, to notice if the class changes its dict.
-        _made[owner] = {name: each[:] for name, each in constraints.items()}, made
-    return all(
-        any(each.is_satisfied_by(value) for each in made[name])
-        for name, value in params.items()
-        if name in made
-    )
 
 
 def _check_number_types(owner: str, params: dict, constraints: dict) -> None:

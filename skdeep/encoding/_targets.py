@@ -46,8 +46,7 @@ class ClassTargets:
         # searchsorted returns a valid index for unknown labels too, so compare below.
         codes = np.searchsorted(self.classes_, y)
         codes = np.minimum(codes, len(self.classes_) - 1)
-        unknown = np.unique(y[self.classes_[codes] != y])
-        if unknown.size:
+        if (self.classes_[codes] != y).any():
             raise ValueError(
                 f"`y` has classes not in `self.classes_`. `self.classes_` has "
                 f"{self.classes_}. 'y' has {np.unique(y)}."
