@@ -46,7 +46,7 @@ class ClassTargets:
         # searchsorted returns a valid index for unknown labels too, so compare below.
         codes = np.searchsorted(self.classes_, y)
         codes = np.minimum(codes, len(self.classes_) - 1)
-        if (self.classes_[codes] != y).any():
+        if np.any(self.classes_[codes] != y):
             raise ValueError(
                 f"`y` has classes not in `self.classes_`. `self.classes_` has "
                 f"{self.classes_}. 'y' has {np.unique(y)}."
