@@ -436,7 +436,9 @@ def are_plain_labels(y) -> bool:
     All of them are valid classes. scikit-learn's checks, which say the same, take
     longer than to find the distinct labels.
     """
-    return type(y) is np.ndarray and y.ndim == 1 and y.size > 0 and y.dtype.kind in "iuU"
+    return (
+        type(y) is np.ndarray and y.ndim == 1 and y.size > 0 and y.dtype.kind in "iuU"
+    )
 
 
 def class_targets(y, classes=None, *, distributions: bool):
