@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import weakref
+from collections.abc import MutableMapping
 from numbers import Integral, Real
 from typing import Any
 
@@ -13,10 +15,73 @@ from sklearn.utils._param_validation import (
     Interval,
     InvalidParameterError,
     Options,
+    make_constraint,
     validate_params,
 )
 
 from skdeep._messages import did_you_mean
+
+# Values that nobody can change after they were checked.
+_IMMUTABLE = (bool, int, float, str, type(None))
+
+
+class _Checks:
+    """The constraints of a class in scikit-learn's form, and the values they accepted.
+
+    scikit-learn makes the constraints anew and checks every value in each fit, which
+    takes a tenth of the time of a short one. In a search most values are those of the
+    last fit.
+
+    Parameters
+    ----------
+    constraints : dict
+        The constraints by name of the parameter.
+    """
+
+    def __init__(self, constraints: dict):
+        # A copy, by which a later change of the dict is noticed.
+        self.source = {name: given[:] for name, given in constraints.items()}
+        self._constraints = {
+            name: [make_constraint(each) for each in given]
+            for name, given in constraints.items()
+            if given != "no_validation"
+        }
+        self._valid: dict[str, Any] = {}
+
+    def not_yet_valid(self, params: dict) -> dict:
+        """Return the parameters whose values are not those that were valid last."""
+        valid = self._valid
+        # The default, ``valid`` itself, is no value of a parameter.
+        return {k: v for k, v in params.items() if v is not valid.get(k, valid)}
+
+    def accept(self, params: dict) -> bool:
+        """Return whether all parameters are valid, and remember them if they are."""
+        for name, value in params.items():
+            given = self._constraints.get(name)
+            if given is None:
+                continue
+            if not any(each.is_satisfied_by(value) for each in given):
+                return False
+        self._valid |= {k: v for k, v in params.items() if type(v) in _IMMUTABLE}
+        return True
+
+
+# By class; the references are weak, to let classes be collected.
+_checks: MutableMapping[type, _Checks] = weakref.WeakKeyDictionary()
+
+
+def _checks_of(owner: type, constraints: dict) -> _Checks:
+    """Return the checks of a class, made again if its constraints have changed."""
+    checks = _checks.get(owner)
+    if checks is None or checks.source != constraints:
+        checks = _checks[owner] = _Checks(constraints)
+    return checks
+
+
+# Names of the parameters, by constructor: reading a signature takes longer than all
+# else in `get_params`, which a search calls six times per fit. A subclass with another
+# constructor has another key. The references are weak, to let classes be collected.
+_names: MutableMapping[Any, list[str]] = weakref.WeakKeyDictionary()
 
 
 class ExplainedParameters:
@@ -25,10 +90,23 @@ class ExplainedParameters:
     #: Text to append to the error of a parameter that got a number, or a sequence.
     _parameter_hints: dict[str, str] = {}
 
+    @classmethod
+    def _get_param_names(cls):
+        init: Any = cls.__init__
+        if init is object.__init__:  # takes no weak reference
+            return super()._get_param_names()  # type: ignore[misc]
+        if init not in _names:
+            _names[init] = super()._get_param_names()  # type: ignore[misc]
+        return list(_names[init])
+
     def _validate_params(self):
         params: dict[str, Any] = self.get_params(deep=False)  # type: ignore
         constraints = self._parameter_constraints  # type: ignore[attr-defined]
-        _check_number_types(type(self).__name__, params, constraints)
+        checks = _checks_of(type(self), constraints)
+        unknown = checks.not_yet_valid(params)
+        _check_number_types(type(self).__name__, unknown, constraints)
+        if checks.accept(unknown):
+            return
         try:
             super()._validate_params()  # type: ignore[misc]
         except InvalidParameterError as error:

@@ -17,6 +17,8 @@ from skdeep.encoding._rows import DenseRows, SparseMatrixRows, as_tensor
 
 def _dtypes(X) -> list:
     """Return the column types of a data frame, an empty list for anything else."""
+    if isinstance(X, np.ndarray):  # narwhals would ask twenty libraries
+        return []
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     return list(frame.schema.values()) if isinstance(frame, nw.DataFrame) else []
 
@@ -163,7 +165,7 @@ class Table:
     def rows(self, index) -> Table:
         """Return some of the rows."""
         categories = None if self.categories is None else self.categories[index]
-        return Table(self.numeric[index], categories)
+        return Table(self.numeric[index], categories, self.is_finite)
 
 
 class InputEncoder:
@@ -185,14 +187,14 @@ class InputEncoder:
         self.indicated_ = np.arange(0)
         self.empty_ = np.arange(0)
         if _may_be_imputed(numeric):
-            self._fit_missing(numeric)
+            self._fit_missing(numeric, table.is_finite)
         self.known_: list[np.ndarray] | None = None
         if categories is not None:
             self.known_ = [_known_values(column) for column in categories.T]
         return self
 
-    def _fit_missing(self, numeric: np.ndarray) -> None:
-        if not _has_nan(numeric):
+    def _fit_missing(self, numeric: np.ndarray, is_finite: bool) -> None:
+        if is_finite or not _has_nan(numeric):
             self.means_ = as_tensor(numeric).mean(0).numpy()
             if not np.isfinite(self.means_).all():
                 self.means_ = _means_of_large(numeric, np.array(len(numeric)))

@@ -46,8 +46,7 @@ class ClassTargets:
         # searchsorted returns a valid index for unknown labels too, so compare below.
         codes = np.searchsorted(self.classes_, y)
         codes = np.minimum(codes, len(self.classes_) - 1)
-        unknown = np.unique(y[self.classes_[codes] != y])
-        if unknown.size:
+        if np.any(self.classes_[codes] != y):
             raise ValueError(
                 f"`y` has classes not in `self.classes_`. `self.classes_` has "
                 f"{self.classes_}. 'y' has {np.unique(y)}."
@@ -431,6 +430,17 @@ def kind_of_labels(y) -> str:
         return type_of_target(y, input_name="y", raise_unknown=True)
 
 
+def are_plain_labels(y) -> bool:
+    """Return whether y is an array of integers or text, one label per row.
+
+    All of them are valid classes. scikit-learn's checks, which say the same, take
+    longer than to find the distinct labels.
+    """
+    return (
+        type(y) is np.ndarray and y.ndim == 1 and y.size > 0 and y.dtype.kind in "iuU"
+    )
+
+
 def class_targets(y, classes=None, *, distributions: bool):
     """Return the encoder for the targets of a classifier.
 
@@ -450,6 +460,8 @@ def class_targets(y, classes=None, *, distributions: bool):
     """
     if distributions and getattr(y, "ndim", 1) == 2:
         return DistributionTargets(y.shape[1])
+    if are_plain_labels(y):
+        return ClassTargets(y if classes is None else classes)
     kind = kind_of_labels(y)
     if kind == "multilabel-indicator":
         return LabelTargets(y.shape[1])

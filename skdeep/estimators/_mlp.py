@@ -120,6 +120,13 @@ class _DenseFamily(BaseNetwork):
         )
         return not needs_autograd
 
+    def _store_network(self, network, plan, *, is_final):
+        trained = super()._store_network(network, plan, is_final=is_final)
+        # A network that user code has never seen can go on to predict.
+        if is_final and self._has_dense_gradient(plan):
+            trained.take_over(network)
+        return trained
+
     def _work(self, network, batch_size):
         return batch_size * network.work_per_row
 

@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 from sklearn.utils import check_random_state
+
+
+class _NoEntropy(ISeedSequence):
+    """The seed of a bit generator that is seeded again at once.
+
+    ``RandomState(seed)`` first reads and mixes entropy of the system, which takes
+    longer than to draw the weights of a small network.
+    """
+
+    def generate_state(self, n_words, dtype=np.uint32):
+        return np.zeros(n_words, dtype)
+
+
+_NO_ENTROPY = _NoEntropy()
 
 
 def make_rng(seed, checkpoint=None) -> np.random.RandomState:
@@ -19,6 +36,10 @@ def make_rng(seed, checkpoint=None) -> np.random.RandomState:
             seed = int(check_random_state(None).randint(np.iinfo(np.int32).max))
         if checkpoint is not None:
             checkpoint.seed = seed
+    if isinstance(seed, Integral):
+        rng = np.random.RandomState(np.random.MT19937(_NO_ENTROPY))
+        rng.seed(seed)
+        return rng
     return check_random_state(seed)
 
 

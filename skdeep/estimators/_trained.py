@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from skdeep.encoding import as_tensor
+from skdeep.networks import RandomLayer
 
 _OTHER_SHAPE = (
     "warm_start and partial_fit continue the network of the last call, whose layers "
@@ -65,6 +66,26 @@ class TrainedNetwork:
             module.load_state_dict(tensors, assign=True)
             self._cached = device, module.to(device).eval()
         return self._cached[1]
+
+    def take_over(self, module: nn.Module) -> None:
+        """Predict with the module that the arrays were copied from, if it can be used.
+
+        To build another one takes longer than to predict a few hundred rows. The module
+        must be as a new one apart from its parameters, on whose memory nothing else
+        relies.
+        """
+        tensors = {name: as_tensor(array) for name, array in self.arrays.items()}
+        parameters = dict(module.named_parameters())
+        kinds = {name: (p.dtype, p.device) for name, p in parameters.items()}
+        # L-BFGS computes in another float type, and buffers would not share memory.
+        if kinds != {name: (t.dtype, t.device) for name, t in tensors.items()}:
+            return
+        for name, parameter in parameters.items():
+            parameter.data, parameter.grad = tensors[name], None
+        for layer in module.modules():
+            if isinstance(layer, RandomLayer):
+                layer.generator = None
+        self._cached = torch.device("cpu"), module.eval()
 
     def copy_for_training(self, module: nn.Module) -> nn.Module:
         """Load these parameters and buffers into a newly built module.

@@ -147,11 +147,18 @@ class DenseNetwork(nn.Module):
     @property
     def work_per_row(self) -> int:
         """Number of multiply-adds for a row."""
-        return sum(p.numel() for p in self.layers.parameters() if p.ndim == 2)
+        return sum(p.numel() for p in self._layer_parameters() if p.ndim == 2)
+
+    def _layer_parameters(self) -> list[Tensor]:
+        # ``parameters()`` also looks for repeated ones, which takes as long as to
+        # predict a few rows.
+        layers = self.layers.modules()
+        parameters = [p for layer in layers for p in layer._parameters.values()]
+        return [p for p in parameters if p is not None]
 
     def rows_per_chunk(self, x: Tensor, codes: Tensor | None = None) -> int:
         """Return for how many rows the hidden values fit the cache."""
-        widths = [weight.shape[0] for weight in self.layers.parameters()]
+        widths = [parameter.shape[0] for parameter in self._layer_parameters()]
         n_bytes = max([x.shape[1], *widths]) * x.element_size()
         return max(1, _CACHE_BYTES // n_bytes)
 

@@ -1,9 +1,15 @@
 """Invalid parameters, modules and calls raise an error that names the problem."""
 
+import gc
+import weakref
+from numbers import Integral, Real
+
 import numpy as np
 import pytest
 import torch
-from sklearn.utils._param_validation import InvalidParameterError
+from sklearn.base import clone
+from sklearn.neural_network import MLPClassifier as SklearnMLP
+from sklearn.utils._param_validation import Interval, InvalidParameterError, Options
 from torch import nn
 
 from skdeep import MLPClassifier, MLPRegressor, ModuleClassifier, ModuleRegressor
@@ -58,6 +64,73 @@ def test_invalid_parameters(make, name, value):
         f"'{name}' parameter",
         InvalidParameterError,
     )
+
+
+def test_a_parameter_is_checked_again_when_it_changes():
+    model = MLPClassifier([4], max_iter=1, random_state=0).fit(X, y)
+    model.hidden_layer_sizes.append(-1)  # the same list
+    assert_raises(lambda: model.fit(X, y), "hidden_layer_sizes", ValueError)
+    model.set_params(hidden_layer_sizes=[4], alpha=-1.0)
+    for _ in range(2):
+        assert_raises(lambda: model.fit(X, y), "'alpha'", InvalidParameterError)
+    # 0 and False are equal, but only the former is a float.
+    model.set_params(alpha=0).fit(X, y)
+    model.set_params(alpha=False)
+    expected = _error(lambda: SklearnMLP(alpha=False).fit(X, y))
+    assert (_error(lambda: model.fit(X, y)) is None) == (expected is None)
+
+
+def test_subclasses_have_their_own_parameters_and_constraints():
+    class Narrow(MLPClassifier):
+        _parameter_constraints = {
+            "alpha": [Interval(Real, 0.5, None, closed="left")],
+            "size": [Interval(Integral, 1, None, closed="left")],
+        }
+
+        def __init__(self, size=4, alpha=1.0):
+            super().__init__((size,), alpha=alpha, max_iter=1, random_state=0)
+            self.size = size
+
+    wide = MLPClassifier((4,), alpha=0.1, max_iter=1).fit(X, y)
+    assert Narrow().get_params() == {"size": 4, "alpha": 1.0}
+    assert_raises(lambda: Narrow(alpha=0.1).fit(X, y), "'alpha'", InvalidParameterError)
+    assert clone(Narrow(5).fit(X, y)).size == 5
+    assert wide.fit(X, y).get_params() == wide.get_params()
+    # Callers may change what they get.
+    Narrow._get_param_names().clear()
+    assert Narrow._get_param_names() == ["alpha", "size"]
+    # A class may be changed after its first fit.
+    Narrow._parameter_constraints["size"] = [Options(int, {6})]
+    assert_raises(lambda: Narrow(4).fit(X, y), "'size'", InvalidParameterError)
+    Narrow(6).fit(X, y)
+
+    def constructor(self, width=4):
+        MLPClassifier.__init__(self, (width,), max_iter=1)
+        self.width = width
+
+    Narrow.__init__ = constructor
+    assert Narrow(3).get_params() == {"width": 3}
+
+
+def test_classes_are_collected_after_a_fit():
+    class Local(MLPClassifier):
+        def __init__(self, alpha=0.1):
+            super().__init__((4,), alpha=alpha, max_iter=1)
+
+    Local().fit(X, y)
+    reference = weakref.ref(Local)
+    del Local
+    gc.collect()
+    assert reference() is None
+
+
+def _error(function):
+    """Return the error that a function raises, or None."""
+    try:
+        function()
+    except Exception as error:
+        return error
+    return None
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,32 @@ def test_pickle_names_no_torch(model, rows):
     assert not named
 
 
+@pytest.mark.parametrize("name", ["plain", "lbfgs", "float32", "batch norm"])
+def test_module_after_fit_is_that_of_a_loaded_model(name):
+    """It is in evaluation mode, has no gradients and follows ``coefs_``."""
+    model = MODELS[name]()
+    loaded = pickle.loads(pickle.dumps(model))
+    for each in (model, loaded):
+        module = each.module_
+        assert not any(part.training for part in module.modules())
+        assert all(p.grad is None and p.requires_grad for p in module.parameters())
+        assert module.dropout.generator is None
+        each.coefs_ = [2 * coef for coef in each.coefs_]
+    np.testing.assert_array_equal(model.predict_proba(X), loaded.predict_proba(X))
+    shapes = [
+        {k: v.shape for k, v in m.module_.state_dict().items()} for m in (model, loaded)
+    ]
+    assert shapes[0] == shapes[1]
+
+
+def test_module_of_a_fit_keeps_its_weights_in_later_ones():
+    model = MLPClassifier(warm_start=True, **PARAMS).fit(X, y)
+    module, before = model.module_, model.coefs_[0].copy()
+    model.fit(X, y)
+    np.testing.assert_array_equal(module.layers[0].weight.detach().T, before)
+    assert (model.coefs_[0] != before).any()
+
+
 def test_copies_do_not_share_memory(rows):
     model = MODELS["plain"]()
     before = model.predict_proba(X)

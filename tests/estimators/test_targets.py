@@ -234,6 +234,35 @@ def test_score_of_probability_rows_is_the_accuracy_of_the_most_probable_class():
     )
 
 
+@pytest.mark.parametrize("kind", ["int64", "uint8", "U1", "text", "float64", "bool"])
+def test_score_is_scikit_learns_accuracy(kind):
+    labels = y.astype(str).astype(object) if kind == "text" else y.astype(kind)
+    model = MLPClassifier(**FEW).fit(X, labels)
+    weight = np.random.default_rng(0).uniform(size=len(X))
+    unknown = np.roll(labels, 1)
+    unknown[:3] = "7" if kind in ("U1", "text") else 7
+    for target in (labels, unknown, labels.tolist(), pd.Series(labels)):
+        for weights in (None, weight):
+            expected = accuracy_score(target, model.predict(X), sample_weight=weights)
+            score = model.score(X, target, weights)
+            assert score == expected
+            assert type(score) is float
+
+
+@pytest.mark.parametrize(
+    "target",
+    [y[1:], y.astype(str), y + 0.5, X, y[:, None, None], []],
+    ids=["short", "text", "fractions", "rows", "three axes", "empty"],
+)
+def test_score_raises_scikit_learns_errors(target):
+    model = MLPClassifier(**FEW).fit(X, y)
+    with pytest.raises((ValueError, TypeError)) as expected:
+        accuracy_score(target, model.predict(X))
+    with pytest.raises(expected.type) as error:
+        model.score(X, target)
+    assert str(expected.value) in str(error.value)
+
+
 def test_probability_rows_in_cross_validation_and_searches():
     rows = np.random.default_rng(0).dirichlet([1, 2, 3], len(X))
     model = MLPClassifier(loss="kl_divergence", **FEW)
