@@ -21,10 +21,10 @@ from sklearn import get_config, set_config
 from torch import Tensor
 
 from skdeep.training._dense import DenseStep
-from skdeep.training._device import on_threads
 from skdeep.training._epochs import Fit
 from skdeep.training._graph import StepGraphs
 from skdeep.training._grouping import Member, make_chunks
+from skdeep.training._products import step_threads
 from skdeep.training._stacked_batches import StackedBatch, StackedEpoch
 from skdeep.training._stacked_optimizers import (
     StackedAdam,
@@ -62,9 +62,9 @@ class _Chunk:
         n_layers = len(weights)
         self.step = DenseStep(
             parts[:n_layers],
-            [bias.unsqueeze(1) for bias in parts[n_layers:]],
+            [bias.unsqueeze(2) for bias in parts[n_layers:]],
             gradients[:n_layers],
-            [bias.unsqueeze(1) for bias in gradients[n_layers:]],
+            [bias.unsqueeze(2) for bias in gradients[n_layers:]],
             network.activation,
             first.learner.objective.loss,
             [f.learner.module.dropout for f in fits] if network.dropout.p else [],
@@ -250,7 +250,7 @@ def run_population(
         try:
             # One thread for each chunk. Threads that share a step wait for each other
             # by spinning, which takes many times as long on a busy machine.
-            with torch.no_grad(), on_threads(1, device):
+            with torch.no_grad(), step_threads(1, device):
                 _Chunk(members).run(lambda f: interrupted.is_set() or is_cancelled(f))
         except Exception as error:
             for member in members:

@@ -50,33 +50,40 @@ def networks(loss, sizes, dropout, **params):
     return made
 
 
-def step_of(nets, loss, parts=()):
+def step_of(nets, loss, parts=(), library=None):
     """Return the step of all networks, with stacked parameters."""
     layers = range(len(nets[0].layers))
     weights = [torch.stack([n.layers[i].weight.data for n in nets]) for i in layers]
-    biases = [torch.stack([n.layers[i].bias.data[None] for n in nets]) for i in layers]
+    biases = [torch.stack([n.layers[i].bias.data for n in nets]) for i in layers]
     dropout = [n.dropout for n in nets] if nets[0].dropout.p else []
     return DenseStep(
         weights,
-        biases,
+        [bias.unsqueeze(2) for bias in biases],
         [torch.full_like(w, torch.nan) for w in weights],
-        [torch.full_like(b, torch.nan) for b in biases],
+        [torch.full_like(b, torch.nan).unsqueeze(2) for b in biases],
         nets[0].activation,
         loss,
         dropout,
         parts,
+        library,
     )
 
 
-def assert_gradients_equal(nets, loss, *, equal_weights=False, n_steps=1, parts=()):
+def assert_gradients_equal(
+    nets, loss, *, equal_weights=False, n_steps=1, parts=(), library=None
+):
     """Compare a step of all networks with autograd of each."""
     rng = np.random.default_rng(0)
-    step = step_of(nets, loss, parts)
+    step = step_of(nets, loss, parts, library)
     for _ in range(n_steps):
-        read = [torch.from_numpy(rng.normal(size=(1, N, N_IN))) for _ in parts]
-        read = [part.expand(n, -1, -1) for part, n in zip(read, parts, strict=True)]
-        read = read or [torch.from_numpy(rng.normal(size=(K, N, N_IN)))]
-        x = torch.cat(read)
+        if parts:
+            read = [torch.from_numpy(rng.normal(size=(N, N_IN))) for _ in parts]
+            x = torch.cat(
+                [part.expand(n, -1, -1) for part, n in zip(read, parts, strict=True)]
+            )
+        else:
+            x = torch.from_numpy(rng.normal(size=(K, N, N_IN)))
+            read = [x]
         target = draw_targets(loss.target_kind, rng)
         weight = torch.from_numpy(rng.uniform(size=(K, N, 1)))
         scale = 1 / N if equal_weights else weight
@@ -95,7 +102,7 @@ def assert_gradients_equal(nets, loss, *, equal_weights=False, n_steps=1, parts=
                     step.weight_gradients[i][k], layer.weight.grad
                 )
                 torch.testing.assert_close(
-                    step.bias_gradients[i][k, 0], layer.bias.grad
+                    step.bias_gradients[i][k, :, 0], layer.bias.grad
                 )
 
 
