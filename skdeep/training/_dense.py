@@ -200,10 +200,12 @@ class DenseStep:
         drops: bool = True,
     ) -> tuple[list[_Operand], list[_Operand], list[Tensor]]:
         """Fill the workspace; return the hidden outputs before and after dropout."""
-        outputs, inputs, masks = [], [], []
-        for depth, (weight, bias, z) in enumerate(
-            zip(self._weights, self._biases, [*workspace.sums, workspace.raw], strict=True)
-        ):
+        outputs: list[_Operand] = []
+        inputs: list[_Operand] = []
+        masks: list[Tensor] = []
+        sums = [*workspace.sums, workspace.raw]
+        layers = zip(self._weights, self._biases, sums, strict=True)
+        for depth, (weight, bias, z) in enumerate(layers):
             # (K, n_out, n_in) x (K, n_in, B) -> (K, n_out, B)
             if depth == 0:
                 self._multiply_inputs(x, z)
@@ -259,8 +261,10 @@ class DenseStep:
             self._multiply(weight.array_T, delta.array, out=below.array)
         return below
 
-    def _through_activation(self, delta: _Operand, z: _Operand, a: _Operand) -> _Operand:
-        """Turn the gradient of the outputs of an activation into that of its inputs."""
+    def _through_activation(
+        self, delta: _Operand, z: _Operand, a: _Operand
+    ) -> _Operand:
+        """Turn the gradient with respect to outputs into that of their sums."""
         gradient = self.activation.backward(
             delta.transposed, z.transposed, a.transposed
         )

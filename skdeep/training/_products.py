@@ -9,6 +9,7 @@ tensors, so either library can compute a product.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import threading
 import time
@@ -106,10 +107,41 @@ def _measured_ratio() -> float:
 # -- threads ---------------------------------------------------------------------------
 
 
+# The names under which builds of OpenBLAS export the function.
+_SETTERS = [
+    f"{prefix}openblas_set_num_threads{suffix}"
+    for prefix in ("scipy_", "")
+    for suffix in ("64_", "", "_64")
+]
+
+
 @functools.cache
-def _blas() -> list[Any]:
-    """Return the controllers of the BLAS libraries of numpy and scipy."""
-    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
+def _blas() -> list[tuple[Callable[[], int], Callable[[int], Any]]]:
+    """Return functions that get and set the threads of numpy's BLAS libraries.
+
+    Libraries that use OpenMP are left out: ``on_threads`` limits them.
+    """
+    found = []
+    for library in ThreadpoolController().select(user_api="blas").lib_controllers:
+        if library.info().get("threading_layer") != "openmp":
+            found.append((library.get_num_threads, _setter(library)))
+    return found
+
+
+def _setter(library: Any) -> Callable[[int], Any]:
+    """Return the function that sets the number of threads of a library.
+
+    threadpoolctl ignores a change of OpenBLAS by another thread than the one that made
+    the first, so it could not be restored by the last thread of a population.
+    """
+    if library.internal_api == "openblas":
+        loaded = ctypes.CDLL(library.filepath)
+        for name in _SETTERS:
+            with contextlib.suppress(AttributeError):
+                setter: Callable[[int], Any] = getattr(loaded, name)
+                return setter
+    fallback: Callable[[int], Any] = library.set_num_threads
+    return fallback
 
 
 class _BlasThreads:
@@ -137,7 +169,7 @@ class _BlasThreads:
     def _enter(self, count: int) -> None:
         with self._lock:
             if not self._limits:
-                self._before = [library.num_threads for library in _blas()]
+                self._before = [get() for get, _ in _blas()]
             self._limits.append(count)
             self._apply()
 
@@ -147,8 +179,8 @@ class _BlasThreads:
             self._apply()
 
     def _apply(self) -> None:
-        for library, before in zip(_blas(), self._before, strict=True):
-            library.set_num_threads(min([before, *self._limits]))
+        for (_, set_number), before in zip(_blas(), self._before, strict=True):
+            set_number(min([before, *self._limits]))
 
 
 blas_threads = _BlasThreads()

@@ -16,6 +16,7 @@ from skdeep.networks import ACTIVATIONS, DenseNetwork
 
 # Private: users do not see the gradients of a step.
 from skdeep.training._dense import DenseStep
+from skdeep.training._products import NUMPY, TORCH
 
 K, N, N_IN, N_OUT = 3, 11, 5, 4
 PARAMS = dict(quantile=0.3, huber_delta=0.7, focal_gamma=1.7, label_smoothing=0.1)
@@ -121,11 +122,13 @@ def test_every_loss(target, name, sizes):
     assert_gradients_equal(networks(loss, sizes, 0.0), loss)
 
 
+@pytest.mark.parametrize("library", [NUMPY, TORCH], ids=lambda library: library.name)
 @pytest.mark.parametrize("sizes", [[], [6], [6, 5]])
-@pytest.mark.parametrize("parts", [(3,), (1, 2), (1, 1, 1)])
-def test_inputs_that_some_networks_share(parts, sizes):
+@pytest.mark.parametrize("parts", [(), (3,), (1, 2), (1, 1, 1)])
+def test_inputs_that_some_networks_share(parts, sizes, library):
     loss = make_loss(SimpleNamespace(loss="log_loss", **PARAMS), "classes")
-    assert_gradients_equal(networks(loss, sizes, 0.0), loss, n_steps=2, parts=parts)
+    nets = networks(loss, sizes, 0.0, activation="maxout")
+    assert_gradients_equal(nets, loss, n_steps=2, parts=parts, library=library)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
