@@ -94,7 +94,8 @@ class DenseStep:
     Parameters
     ----------
     weights, weight_gradients : list of Tensor of shape (K, n_out, n_in)
-        One for each layer; the gradients are overwritten.
+        One for each layer; the gradients are overwritten. They may be missing if only
+        ``scores`` is called.
     biases, bias_gradients : list of Tensor of shape (K, n_out, 1)
         The same for the biases.
     activation : Activation
@@ -130,6 +131,7 @@ class DenseStep:
         self._own_rows = TORCH if is_free and not is_torch_slow() else self._library
         self._sizes = list(parts) or [len(weights[0])]
         self._weights = [self._operand(weight) for weight in weights]
+        self.weights = weights
         self._biases = biases
         self._gradients = [self._operand(gradient) for gradient in weight_gradients]
         self.weight_gradients = weight_gradients

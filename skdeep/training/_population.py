@@ -21,7 +21,7 @@ from sklearn import get_config, set_config
 from torch import Tensor
 
 from skdeep.training._dense import DenseStep
-from skdeep.training._epochs import Fit
+from skdeep.training._epochs import Evaluation, Fit
 from skdeep.training._graph import StepGraphs
 from skdeep.training._grouping import Member, make_chunks
 from skdeep.training._products import step_threads
@@ -32,6 +32,7 @@ from skdeep.training._stacked_optimizers import (
     StackedSGD,
     squared_norms,
 )
+from skdeep.training._stacked_validation import StackedValidation
 from skdeep.training._task import TrainingOptions
 
 
@@ -60,9 +61,11 @@ class _Chunk:
         self.solver: Any = solver_type(fits, self.layout, self.gradient)
         parts, gradients = map(self.layout.parts, (self.values, self.gradient))
         n_layers = len(weights)
+        biases = [bias.unsqueeze(2) for bias in parts[n_layers:]]
+        self._validation = StackedValidation(self.members, parts[:n_layers], biases)
         self.step = DenseStep(
             parts[:n_layers],
-            [bias.unsqueeze(2) for bias in parts[n_layers:]],
+            biases,
             gradients[:n_layers],
             [bias.unsqueeze(2) for bias in gradients[n_layers:]],
             network.activation,
@@ -104,22 +107,22 @@ class _Chunk:
         """Train until each fit has ended."""
         while self.members:
             losses = self._run_epoch()
+            evaluations = self._validation.evaluate()
             continues = [
-                not self._end_epoch(k, loss) and not is_cancelled(member.fit)
-                for k, (member, loss) in enumerate(
-                    zip(self.members, losses, strict=True)
-                )
+                not self._end_epoch(k, losses[k], evaluations[k])
+                and not is_cancelled(member.fit)
+                for k, member in enumerate(self.members)
             ]
             if not all(continues):
                 self._remove_finished(continues)
 
-    def _end_epoch(self, k: int, loss: float) -> bool:
+    def _end_epoch(self, k: int, loss: float, evaluation: Evaluation | None) -> bool:
         """End the epoch of one fit; return whether it was the last."""
         fit = self.members[k].fit
         if fit.task.valid is not None or not math.isfinite(loss):
             self._write_back(k)  # end_epoch reads the parameters
         try:
-            fit.end_epoch([loss])
+            fit.end_epoch([loss], evaluation)
         except Exception as error:
             fit.error = error
         return fit.is_over or fit.error is not None
