@@ -59,7 +59,8 @@ class _Chunk:
         self.gradient = torch.zeros_like(self.values)
         solver_type = StackedSGD if first.options.solver == "sgd" else StackedAdam
         self.solver: Any = solver_type(fits, self.layout, self.gradient)
-        parts, gradients = map(self.layout.parts, (self.values, self.gradient))
+        parts: list[Tensor] = self.layout.parts(self.values)
+        gradients = self.layout.parts(self.gradient)
         n_layers = len(weights)
         biases = [bias.unsqueeze(2) for bias in parts[n_layers:]]
         self._validation = StackedValidation(self.members, parts[:n_layers], biases)
