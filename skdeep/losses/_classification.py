@@ -111,28 +111,32 @@ class MulticlassLogLoss(_Multiclass):
     def __init__(self, label_smoothing: float = 0.0):
         self.label_smoothing = label_smoothing
 
-    def _loss(self, log_p: Tensor, index: Tensor) -> Tensor:
+    def _loss(self, log_p: Tensor, truth: Tensor) -> Tensor:
         """Return the losses, (..., n_samples).
 
-        ``log_p`` is (..., n_classes, n_samples), ``index`` (..., 1, n_samples).
+        ``log_p`` is (..., n_classes, n_samples), ``truth`` (..., 1, n_samples).
         """
-        loss = log_p.gather(-2, index).squeeze(-2).neg_()
+        loss = -truth.squeeze(-2)
         if self.label_smoothing == 0:
             return loss
         smoothing = self.label_smoothing
         return (1 - smoothing) * loss - smoothing * log_p.mean(-2)
 
     def per_sample(self, raw: Tensor, target: Tensor) -> Tensor:
-        return self._loss(_log_softmax(raw).mT, target.unsqueeze(-2))
+        log_p = _log_softmax(raw).mT
+        return self._loss(log_p, log_p.gather(-2, target.unsqueeze(-2)))
 
     def with_gradient(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         log_p, index = torch.log_softmax(raw.mT, -2), target.unsqueeze(-2)
-        loss = self._loss(log_p, index)
-        gradient = log_p.exp_()
+        truth = log_p.gather(-2, index)
+        loss = self._loss(log_p, truth)
+        # softmax - onehot; at the true class, p - 1 = expm1(log p).
+        gradient = log_p.exp_().scatter_(-2, index, truth.expm1_())
         if self.label_smoothing:
             gradient.sub_(self.label_smoothing / raw.shape[-1])
-        truth = gradient.new_full((1,), self.label_smoothing - 1)
-        return loss, gradient.scatter_add_(-2, index, truth.expand_as(index)).mT
+            rest = gradient.new_full((1,), self.label_smoothing)
+            gradient.scatter_add_(-2, index, rest.expand_as(index))
+        return loss, gradient.mT
 
 
 class MulticlassFocalLoss(_Multiclass):

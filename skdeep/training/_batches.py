@@ -11,6 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+# Bytes of the inputs of a block of batches, at least one.
+_BLOCK_BYTES = 2**19
+
 Inputs = tuple[Tensor, ...] | Mapping[str, Tensor]
 Augment = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]
 
@@ -196,25 +199,51 @@ class RowSource(Source):
     def batches(
         self, order: Tensor, sizes: list[int], *, reuse: bool = False
     ) -> Iterator[Batch]:
-        # split makes all views in one call; slicing in a loop is slower.
-        index = order.split(sizes)
         weights, sums = self._weights(order, sizes)
         targets = self._targets(order, sizes)
-        prefetch = getattr(self.rows, "prefetch", None)
-        inputs = None
-        for rows, following, target, weight, total in zip(
-            index, (*index[1:], None), targets, weights, sums, strict=True
+        is_plain = self.augment is None and not hasattr(self.rows, "prefetch")
+        take = self._inputs_in_blocks if reuse and is_plain else self._inputs
+        inputs = take(order, sizes)
+        for taken, target, weight, total in zip(
+            inputs, targets, weights, sums, strict=True
         ):
-            if inputs is None or not reuse:
-                inputs = taken = self.rows.take(rows)
-            else:
-                # No batch is larger than the first, so its memory fits all.
-                taken = self.rows.take(rows, inputs)
+            yield Batch(taken, target, weight, total)
+
+    def _inputs(self, order: Tensor, sizes: list[int]) -> Iterator[Any]:
+        """Yield the inputs of each batch."""
+        # split makes all views in one call; slicing in a loop is slower.
+        index = order.split(sizes)
+        prefetch = getattr(self.rows, "prefetch", None)
+        for rows, following in zip(index, (*index[1:], None), strict=True):
+            taken = self.rows.take(rows)
             if prefetch is not None and following is not None:
                 prefetch(following)
-            if self.augment is not None:
-                taken = self.augment(taken)
-            yield Batch(taken, target, weight, total)
+            yield taken if self.augment is None else self.augment(taken)
+
+    def _inputs_in_blocks(self, order: Tensor, sizes: list[int]) -> Iterator[Any]:
+        """Yield the inputs of each batch, several of which are taken at a time.
+
+        A batch may overwrite the memory of earlier ones. For small batches, taking
+        each on its own takes as long as a product.
+        """
+        first, others = sizes[0], sizes[1:]
+        memory = self.rows.take(order[:first])
+        yield memory
+        n_bytes = sum(part.nbytes for part in memory)
+        n_batches = max(1, _BLOCK_BYTES // max(1, n_bytes))
+        blocks = [
+            others[start : start + n_batches]
+            for start in range(0, len(others), n_batches)
+        ]
+        block_index = order[first:].split([sum(block) for block in blocks])
+        for i, (rows, block) in enumerate(zip(block_index, blocks, strict=True)):
+            if i == 0 and len(block) > 1:
+                memory = self.rows.take(rows)
+                taken = memory
+            else:
+                # No block is larger than the first, whose memory fits all.
+                taken = self.rows.take(rows, memory)
+            yield from zip(*(part.split(block) for part in taken), strict=True)
 
     def _targets(self, order: Tensor, sizes: list[int]) -> Iterator[Any]:
         if self.target is None:

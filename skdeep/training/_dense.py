@@ -1,21 +1,26 @@
 """The fast path: training dense networks by a hand-written gradient.
 
-All tensors have a leading axis for K networks of the same shape, which take their steps
-together. A single fit is a population of one.
+Tensors may have a leading axis for K networks of the same shape, which take their steps
+together. In a step, samples are on the last axis: (K, width, n_samples). So one product
+serves all networks that read the same rows, no operand is copied, and the values that
+the softmax and the biases add up are adjacent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from skdeep.training._batches import Batch, LossTally
 from skdeep.training._flat import FlatOptimizer, FlatParameters, make_flat_optimizer
 from skdeep.training._learner import Learner
+from skdeep.training._products import TORCH, Library, choose_library, is_torch_slow
 from skdeep.training._protocols import (
     ActivationWithDerivative,
     DenseModule,
@@ -24,31 +29,74 @@ from skdeep.training._protocols import (
 )
 
 
+class _Operand:
+    """A tensor (K, m, n) and the views of it that a step needs.
+
+    They are made once, because a view takes as long as a small product.
+
+    Parameters
+    ----------
+    tensor : Tensor of shape (K, m, n) or (m, n)
+        The tensor.
+    view : callable
+        Returns the operand of a product that shares its memory with a tensor.
+    sizes : sequence of int
+        Numbers of successive networks that read the same inputs.
+    """
+
+    def __init__(
+        self, tensor: Tensor, view: Callable[[Tensor], Any], sizes: Sequence[int]
+    ):
+        self.tensor = tensor
+        self._view, self._sizes = view, sizes
+
+    @cached_property
+    def transposed(self) -> Tensor:
+        """The tensor with its last two axes swapped."""
+        return self.tensor.mT
+
+    @cached_property
+    def array(self) -> Any:
+        """The operand of a product."""
+        return self._view(self.tensor)
+
+    @cached_property
+    def array_T(self) -> Any:
+        """The operand of a product, with its last two axes swapped."""
+        return self.array.mT
+
+    @cached_property
+    def parts(self) -> list[Any]:
+        """One operand for the networks of each part, (part m, n)."""
+        is_single = self.tensor.ndim == 2
+        tensors = [self.tensor] if is_single else self.tensor.split(self._sizes)
+        return [self._view(part.reshape(-1, part.shape[-1])) for part in tensors]
+
+
 @dataclass
 class _Workspace:
     """Preallocated memory of a step, for batches of one size.
 
-    ``sums`` and ``deltas`` have one tensor (K, n_samples, width) for each hidden layer;
-    ``raw_T`` (K, n_samples, n_scores) is a transposed view of the raw scores.
-    ``products`` has, for each part of each layer, the bias, the weights and the output
-    of their product with the layer's inputs: ``sums`` or, in the last layer, the raw
-    scores.
+    ``sums`` and ``deltas`` have (K, width, n_samples) for each hidden layer, ``raw``
+    (K, n_scores, n_samples).
     """
 
-    sums: list[Tensor]
-    deltas: list[Tensor]
-    raw_T: Tensor
-    products: list[list[tuple[Tensor, Tensor, Tensor]]]
+    sums: list[_Operand]
+    deltas: list[_Operand]
+    raw: _Operand
 
 
 class DenseStep:
     """Forward and backward pass of K dense networks of the same shape.
 
+    For a single network, the axis of length K may be missing everywhere.
+
     Parameters
     ----------
     weights, weight_gradients : list of Tensor of shape (K, n_out, n_in)
-        One for each layer; the gradients are overwritten.
-    biases, bias_gradients : list of Tensor of shape (K, 1, n_out)
+        One for each layer; the gradients are overwritten. They may be missing if only
+        ``scores`` is called.
+    biases, bias_gradients : list of Tensor of shape (K, n_out, 1)
         The same for the biases.
     activation : Activation
         The activation of the hidden layers.
@@ -59,6 +107,8 @@ class DenseStep:
     parts : sequence of int
         Sizes of groups of successive networks that read the same inputs; by default
         one group of all networks.
+    library : Library, default=None
+        Computes the products; by default the faster one.
     """
 
     def __init__(
@@ -71,28 +121,28 @@ class DenseStep:
         loss: LossWithGradient,
         dropout: Sequence[DropoutMasks] = (),
         parts: Sequence[int] = (),
+        library: Library | None = None,
     ):
+        self._library = library or choose_library(weights[0].device)
+        self._multiply = self._library.multiply
+        # numpy's library is slow for the first layers of networks that each have their
+        # own rows, because it must transpose the rows.
+        is_free = library is None and weights[0].device.type == "cpu"
+        self._own_rows = TORCH if is_free and not is_torch_slow() else self._library
+        self._sizes = list(parts) or [len(weights[0])]
+        self._weights = [self._operand(weight) for weight in weights]
         self.weights = weights
+        self._biases = biases
+        self._gradients = [self._operand(gradient) for gradient in weight_gradients]
         self.weight_gradients = weight_gradients
         self.bias_gradients = bias_gradients
         self.activation = activation
         self.loss = loss
         self.dropout = dropout
-        self._parts = list(parts) or [len(weights[0])]
-        # Make the views once: in each step, a view would cost as much as a small
-        # product.
-        *hidden, last = weights
-        self._weights = self._split_by_inputs([*(weight.mT for weight in hidden), last])
-        self._biases = self._split_by_inputs([*biases[:-1], biases[-1].mT])
-        self._weight_gradients = self._split_by_inputs(weight_gradients)
-        # Widths after the activation: maxout reduces them.
-        self._activation_widths = [weight.shape[2] for weight in weights[1:]]
         self._workspaces: dict[int, _Workspace] = {}
 
-    def _split_by_inputs(self, layers: list[Tensor]) -> list[Sequence[Tensor]]:
-        """Split the tensor of the first layer into parts that read one input each."""
-        first, *others = layers
-        return [first.split(self._parts), *([layer] for layer in others)]
+    def _operand(self, tensor: Tensor) -> _Operand:
+        return _Operand(tensor, self._library.view, self._sizes)
 
     def gradient(
         self,
@@ -103,95 +153,159 @@ class DenseStep:
     ) -> Tensor:
         """Write the gradient of the scaled losses; return the losses.
 
-        ``x`` has the inputs of each of the ``parts``, (part, n_samples, n_inputs);
-        ``target`` is (K, n_samples, ...) and ``scale`` a number or (K, n_samples, 1);
-        the result is (K, n_samples). ``counts``, if given, has the number of rows of
-        each network; the rows after them are padding of scale 0, for which no dropout
-        is drawn.
+        ``x`` has the inputs of each of the ``parts``, (n_samples, n_inputs), which all
+        of its networks read, or one tensor (K, n_samples, n_inputs). ``target`` is
+        (K, n_samples, ...) and ``scale`` a number or (K, n_samples, 1); the result is
+        (K, n_samples). ``counts``, if given, has the number of rows of each network;
+        the rows after them are padding of scale 0, for which no dropout is drawn.
         """
-        workspace = self._workspaces.get(x[0].shape[1]) or self._make_workspace(
-            x[0].shape[1]
-        )
-        inputs, outputs, masks = self._forward(x, workspace, counts)
-        values, delta = self.loss.scaled_gradient(workspace.raw_T, target, scale)
-        for depth in range(len(self.weights) - 1, -1, -1):
-            # Only the first layer reads different inputs in each part.
-            is_split = depth == 0 and len(self._parts) > 1
-            deltas = delta.split(self._parts) if is_split else [delta]
-            for part, read, gradient in zip(
-                deltas, inputs[depth], self._weight_gradients[depth], strict=True
-            ):
-                torch.bmm(part.mT, read, out=gradient)
-            torch.sum(delta, 1, keepdim=True, out=self.bias_gradients[depth])
-            if depth == 0:
-                break  # nothing needs the gradient of the inputs
-            below = depth - 1
-            delta = torch.bmm(delta, self.weights[depth], out=workspace.deltas[below])
-            if masks:
-                delta.mul_(masks[below])
-            delta = self.activation.backward(
-                delta, workspace.sums[below], outputs[below]
-            )
+        # Unlike torch, numpy warns if training diverges.
+        with np.errstate(all="ignore"):
+            workspace = self._workspace(x[0].shape[-2])
+            outputs, inputs, masks = self._forward(x, workspace, counts)
+            raw = workspace.raw.transposed
+            values, gradient = self.loss.scaled_gradient(raw, target, scale)
+            delta = self._operand(gradient.mT)
+            for depth in range(len(self._weights) - 1, 0, -1):
+                below = depth - 1
+                self._multiply(
+                    delta.array, inputs[below].array_T, out=self._gradients[depth].array
+                )
+                self._sum_rows(depth, delta)
+                delta = self._propagate(depth, delta, workspace.deltas[below])
+                if masks:
+                    delta.tensor.mul_(masks[below])
+                delta = self._through_activation(
+                    delta, workspace.sums[below], outputs[below]
+                )
+            self._first_gradient(x, delta)
+            self._sum_rows(0, delta)
         return values
 
-    def _forward(
-        self, x: Sequence[Tensor], workspace: _Workspace, counts: Sequence[int] | None
-    ) -> tuple[list[Sequence[Tensor]], list[Tensor], list[Tensor]]:
-        """Fill the workspace; return each layer's inputs, hidden outputs and masks."""
-        inputs, outputs, masks = [x], [], []
-        for depth, z in enumerate(workspace.sums):
-            # (K, B, n_in) x (K, n_in, n_out) -> (K, B, n_out)
-            products = zip(inputs[depth], workspace.products[depth], strict=True)
-            for read, (bias, weight_T, out) in products:
-                torch.baddbmm(bias, read, weight_T, out=out)
-            a = self.activation.activate(z)
-            outputs.append(a)
-            if self.dropout:
-                masks.append(self._masks(a, counts))
-                a = a * masks[-1]
-            inputs.append([a])
-        # (K, n_out, n_in) x (K, n_in, B) -> (K, n_out, B): this product and the softmax
-        # after it are faster with the few scores on an outer axis.
-        products = zip(inputs[-1], workspace.products[-1], strict=True)
-        for read, (bias_T, weight, out) in products:
-            torch.baddbmm(bias_T, weight, read.mT, out=out)
-        return inputs, outputs, masks
+    def scores(self, x: Sequence[Tensor]) -> Tensor:
+        """Return the raw scores without dropout, (K, n_samples, n_scores).
 
-    def _make_workspace(self, n_samples: int) -> _Workspace:
-        """Allocate a workspace for batches of a size.
+        The next call overwrites them.
+        """
+        with np.errstate(all="ignore"):
+            workspace = self._workspace(x[0].shape[-2])
+            self._forward(x, workspace, None, drops=False)
+        return workspace.raw.transposed
+
+    # -- forward -----------------------------------------------------------------------
+
+    def _forward(
+        self,
+        x: Sequence[Tensor],
+        workspace: _Workspace,
+        counts: Sequence[int] | None,
+        drops: bool = True,
+    ) -> tuple[list[_Operand], list[_Operand], list[Tensor]]:
+        """Fill the workspace; return the hidden outputs before and after dropout."""
+        outputs: list[_Operand] = []
+        inputs: list[_Operand] = []
+        masks: list[Tensor] = []
+        sums = [*workspace.sums, workspace.raw]
+        layers = zip(self._weights, self._biases, sums, strict=True)
+        for depth, (weight, bias, z) in enumerate(layers):
+            # (K, n_out, n_in) x (K, n_in, B) -> (K, n_out, B)
+            if depth == 0:
+                self._multiply_inputs(x, z)
+            else:
+                self._multiply(weight.array, inputs[-1].array, out=z.array)
+            z.tensor.add_(bias)
+            if z is workspace.raw:
+                break
+            # Activations take and return (K, B, n_out).
+            a = self.activation.activate(z.transposed)
+            outputs.append(z if a is z.transposed else self._operand(a.mT))
+            inputs.append(outputs[-1])
+            if self.dropout and drops:
+                masks.append(self._masks(a, counts))
+                inputs[-1] = self._operand(outputs[-1].tensor * masks[-1])
+        return outputs, inputs, masks
+
+    def _multiply_inputs(self, x: Sequence[Tensor], z: _Operand) -> None:
+        """Write the products of the first layer."""
+        weight = self._weights[0]
+        if x[0].ndim == 3:
+            library = self._own_rows
+            a, b, out = map(library.view, (weight.tensor, x[0].mT, z.tensor))
+            library.multiply(a, b, out=out)
+            return
+        for read, part, out in zip(x, weight.parts, z.parts, strict=True):
+            self._multiply(part, self._library.view(read.mT), out=out)
+
+    def _masks(self, a: Tensor, counts: Sequence[int] | None) -> Tensor:
+        """Draw the dropout factors (K, n, B) for (K, B, n), network by network."""
+        # As a module would: the order of the draws is that of contiguous rows.
+        if a.ndim == 2:
+            return self.dropout[0].mask(a.new_empty(a.shape)).mT.contiguous()
+        masks = torch.zeros_like(a.mT, memory_format=torch.contiguous_format)
+        counts = counts or [a.shape[1]] * len(a)
+        for mask, n_rows, dropout in zip(masks, counts, self.dropout, strict=True):
+            rows = dropout.mask(a.new_empty(n_rows, a.shape[2]))
+            mask[:, :n_rows] = rows.mT
+        return masks
+
+    # -- backward ----------------------------------------------------------------------
+
+    def _sum_rows(self, depth: int, delta: _Operand) -> None:
+        torch.sum(delta.tensor, -1, keepdim=True, out=self.bias_gradients[depth])
+
+    def _propagate(self, depth: int, delta: _Operand, below: _Operand) -> _Operand:
+        """Write the gradient with respect to the inputs of a layer."""
+        weight = self._weights[depth]
+        if weight.tensor.shape[-2] == 1:
+            # numpy does not pass a product of a column and a row to its library.
+            torch.mul(weight.transposed, delta.tensor, out=below.tensor)
+        else:
+            self._multiply(weight.array_T, delta.array, out=below.array)
+        return below
+
+    def _through_activation(
+        self, delta: _Operand, z: _Operand, a: _Operand
+    ) -> _Operand:
+        """Turn the gradient with respect to outputs into that of their sums."""
+        gradient = self.activation.backward(
+            delta.transposed, z.transposed, a.transposed
+        )
+        return delta if gradient is delta.transposed else self._operand(gradient.mT)
+
+    def _first_gradient(self, x: Sequence[Tensor], delta: _Operand) -> None:
+        """Write the gradient of the weights of the first layer."""
+        view, gradient = self._library.view, self._gradients[0]
+        if x[0].ndim == 3:
+            self._multiply(delta.array, view(x[0]), out=gradient.array)
+            return
+        for read, part, out in zip(x, delta.parts, gradient.parts, strict=True):
+            self._multiply(part, view(read), out=out)
+
+    # -- memory ------------------------------------------------------------------------
+
+    def _workspace(self, n_samples: int) -> _Workspace:
+        """Return the workspace for batches of a size.
 
         Allocating in each step would cause page faults. Two workspaces are kept: for
         full batches and for a shorter last batch.
         """
+        found = self._workspaces.get(n_samples)
+        if found is not None:
+            return found
         if len(self._workspaces) == 2:
             self._workspaces.clear()
-        new, k = self.weights[0].new_empty, len(self.weights[0])
-        *hidden, n_scores = [weight.shape[1] for weight in self.weights]
-        sums = [new(k, n_samples, width) for width in hidden]
-        raw = new(k, n_scores, n_samples)
-        layers = zip(
-            self._biases,
-            self._weights,
-            self._split_by_inputs([*sums, raw]),
-            strict=True,
-        )
-        self._workspaces[n_samples] = _Workspace(
-            sums=sums,
-            deltas=[new(k, n_samples, width) for width in self._activation_widths],
-            raw_T=raw.mT,
-            products=[list(zip(*layer, strict=True)) for layer in layers],
-        )
-        return self._workspaces[n_samples]
+        new = self._weights[0].tensor.new_empty
+        *k, _, _ = self._weights[0].tensor.shape
+        *hidden, n_scores = [weight.tensor.shape[-2] for weight in self._weights]
+        # Widths after the activation: maxout reduces them.
+        widths = [weight.tensor.shape[-1] for weight in self._weights[1:]]
 
-    def _masks(self, a: Tensor, counts: Sequence[int] | None) -> Tensor:
-        """Draw the dropout factors for (K, B, n), network by network."""
-        if len(self.dropout) == 1:
-            return self.dropout[0].mask(a[0]).unsqueeze(0)
-        masks = torch.zeros_like(a)
-        counts = counts or [a.shape[1]] * len(a)
-        for mask, n_rows, dropout in zip(masks, counts, self.dropout, strict=True):
-            mask[:n_rows] = dropout.mask(mask[:n_rows])
-        return masks
+        def operands(widths: list[int]) -> list[_Operand]:
+            return [self._operand(new(*k, width, n_samples)) for width in widths]
+
+        made = _Workspace(operands(hidden), operands(widths), operands([n_scores])[0])
+        self._workspaces[n_samples] = made
+        return made
 
 
 class DenseLearner(Learner):
@@ -210,10 +324,10 @@ class DenseLearner(Learner):
         objective: Any = self.objective
         layers = network.layers
         self._step = DenseStep(
-            [layer.weight.data.unsqueeze(0) for layer in layers],
-            [layer.bias.data[None, None] for layer in layers],
-            [cast(Tensor, layer.weight.grad).unsqueeze(0) for layer in layers],
-            [cast(Tensor, layer.bias.grad)[None, None] for layer in layers],
+            [layer.weight.data for layer in layers],
+            [layer.bias.data.unsqueeze(1) for layer in layers],
+            [cast(Tensor, layer.weight.grad) for layer in layers],
+            [cast(Tensor, layer.bias.grad).unsqueeze(1) for layer in layers],
             network.activation,
             objective.loss,
             [network.dropout] if network.dropout.p else [],
@@ -236,10 +350,9 @@ class DenseLearner(Learner):
     def gradient(self, batch: Batch) -> Tensor:
         scale = batch.scale
         if isinstance(scale, Tensor):
-            scale = scale[None, :, None]
+            scale = scale.unsqueeze(1)
         inputs: Any = batch.inputs
-        target: Any = batch.target
-        return self._step.gradient([inputs[0][None]], target[None], scale)[0]
+        return self._step.gradient(inputs, batch.target, scale)
 
     def _penalize(self, alpha: float, weight_sum: float) -> None:
         weights = self._weights

@@ -6,12 +6,13 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.exceptions import ConvergenceWarning
+from torch import Tensor
 
 from skdeep._failed_fits import is_outermost_fit
 from skdeep._messages import warn
@@ -39,6 +40,21 @@ NON_FINITE = (
 _LARGE = 1e4
 # Minimum number of training rows whose scores are checked in that case.
 _N_CHECKED = 1000
+
+
+class Evaluation(NamedTuple):
+    """The result of a network on its validation rows.
+
+    Parameters
+    ----------
+    loss : float
+        The mean loss; NaN if a raw score is not finite.
+    raw : Tensor of shape (n_samples, n_scores), or None
+        The raw scores; None if the objective has none or one is not finite.
+    """
+
+    loss: float
+    raw: Tensor | None
 
 
 class Fit:
@@ -214,8 +230,12 @@ class Fit:
             for learner in self.task.learners:
                 learner.set_rate(rate, self.options.learning_rate_init)
 
-    def end_epoch(self, losses: list[float]) -> None:
+    def end_epoch(
+        self, losses: list[float], evaluation: Evaluation | None = None
+    ) -> None:
         """Record an epoch with these training losses; decide whether to stop.
+
+        ``evaluation`` is the result on the validation rows, if it is known already.
 
         Raises
         ------
@@ -224,7 +244,7 @@ class Fit:
         """
         self.state.n_samples_seen += len(self._order)
         self.state.n_iter += 1
-        record = self._record(losses)
+        record = self._record(losses, evaluation)
         self.state.history.append(record)
         self.printer.epoch(record, self.state.n_iter)
         if self._is_finite(record, losses):
@@ -293,7 +313,9 @@ class Fit:
 
     # -- the end of an epoch -----------------------------------------------------------
 
-    def _record(self, losses: list[float]) -> dict[str, Any]:
+    def _record(
+        self, losses: list[float], evaluation: Evaluation | None
+    ) -> dict[str, Any]:
         """Return the record of an epoch."""
         record = {
             "epoch": len(self.state.history) + 1,
@@ -303,23 +325,33 @@ class Fit:
         for learner, loss in zip(self.task.learners[1:], losses[1:], strict=True):
             record[f"{learner.name}_loss"] = loss
         if self.task.valid is not None:
-            valid_loss, valid_score = self.evaluate(self.task.valid)
+            evaluation = evaluation or self._evaluate(self.task.valid)
+            valid_loss, valid_score = evaluation.loss, self._score(evaluation)
             record |= {"valid_loss": valid_loss, "valid_score": valid_score}
         record["duration"] = time.perf_counter() - self._started
         return record
 
     def evaluate(self, source: Source) -> tuple[float, float]:
         """Return the mean loss and the score on validation rows."""
+        evaluation = self._evaluate(source)
+        return evaluation.loss, self._score(evaluation)
+
+    def _evaluate(self, source: Source) -> Evaluation:
         with self._evaluating():
             losses, weight, raw = self.learner.objective.evaluate(
                 self.task.networks, source
             )
         if not (losses if raw is None else raw).isfinite().all():
-            return math.nan, math.nan
+            return Evaluation(math.nan, None)
         weights = None if weight is None else weight.cpu().numpy()
         loss = float(np.average(losses.cpu().double().numpy(), weights=weights))
-        has_score = raw is not None and self.task.score is not None
-        return loss, self.task.score(raw) if has_score else -loss  # type: ignore
+        return Evaluation(loss, raw)
+
+    def _score(self, evaluation: Evaluation) -> float:
+        """Return the score of an evaluation; without one, minus its loss."""
+        if evaluation.raw is None or self.task.score is None:
+            return -evaluation.loss
+        return self.task.score(evaluation.raw)
 
     @contextlib.contextmanager
     def _evaluating(self) -> Iterator[None]:

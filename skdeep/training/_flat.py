@@ -189,6 +189,9 @@ class FlatAdam(FlatOptimizer):
             "exp_avg_sq": torch.zeros_like(flat.gradient),
         }
         self._n_steps = 0
+        # The kernel's bias correction is disabled, by an "infinite" number of steps,
+        # and applied to the learning rate: counting in a tensor takes time.
+        infinite = torch.full_like(self.state["step"], torch.finfo(torch.float32).max)
         # The arguments of the kernel: making the lists in each step takes time.
         self._tensors: tuple[Any, ...] = (
             [flat.values.data],
@@ -196,8 +199,12 @@ class FlatAdam(FlatOptimizer):
             [self.state["exp_avg"]],
             [self.state["exp_avg_sq"]],
             [],
-            [self.state["step"]],
+            [infinite],
         )
+
+    def state_dict(self) -> dict[str, Any]:
+        self.state["step"].fill_(self._n_steps)
+        return super().state_dict()
 
     def put(self, name: str, tensor: Tensor) -> None:
         super().put(name, tensor)
@@ -207,15 +214,15 @@ class FlatAdam(FlatOptimizer):
         group = self.param_groups[0]
         beta_1, beta_2 = group["betas"]
         self._n_steps += 1
-        self.state["step"].add_(1)
+        correction = math.sqrt(1 - beta_2**self._n_steps) / (1 - beta_1**self._n_steps)
         torch._fused_adam_(
             *self._tensors,
-            lr=group["lr"],
+            lr=group["lr"] * correction,
             beta1=beta_1,
             beta2=beta_2,
             weight_decay=0.0,
             # See ``Adam``: epsilon before the bias correction, as in scikit-learn.
-            eps=group["eps"] / math.sqrt(1 - beta_2**self._n_steps),
+            eps=group["eps"],
             amsgrad=False,
             maximize=False,
         )

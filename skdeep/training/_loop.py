@@ -8,11 +8,16 @@ from collections.abc import Sequence
 import torch
 
 from skdeep.training._dense import DenseLearner
-from skdeep.training._device import seeded_generators, threads_for
+from skdeep.training._device import (
+    seeded_generators,
+    threads_for,
+    worthwhile_threads,
+)
 from skdeep.training._epochs import Fit
 from skdeep.training._grouping import can_join
 from skdeep.training._lbfgs import minimize
 from skdeep.training._population import run_population
+from skdeep.training._products import step_threads
 from skdeep.training._progress import make_printer
 from skdeep.training._scheduler import (
     PopulationScheduler,
@@ -32,7 +37,7 @@ def train(task: Task) -> TrainingState:
     """
     scheduler = current_scheduler()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(threads_for(task.work, task.device))
+        stack.enter_context(_threads(task))
         generators = None
         if task.draws_globally:
             seed = task.generator.initial_seed()
@@ -52,6 +57,14 @@ def train(task: Task) -> TrainingState:
         else:
             fit.run()
     return task.state
+
+
+def _threads(task: Task) -> contextlib.AbstractContextManager[None]:
+    """Compute with as many threads as are worthwhile for a batch of the task."""
+    if not isinstance(task.learner, DenseLearner) or task.work is None:
+        return threads_for(task.work, task.device)
+    count = worthwhile_threads(task.work, torch.get_num_threads())
+    return step_threads(count, task.device)
 
 
 def train_together(tasks: Sequence[Task]) -> list[Exception | None]:

@@ -21,10 +21,10 @@ from sklearn import get_config, set_config
 from torch import Tensor
 
 from skdeep.training._dense import DenseStep
-from skdeep.training._device import on_threads
-from skdeep.training._epochs import Fit
+from skdeep.training._epochs import Evaluation, Fit
 from skdeep.training._graph import StepGraphs
 from skdeep.training._grouping import Member, make_chunks
+from skdeep.training._products import step_threads
 from skdeep.training._stacked_batches import StackedBatch, StackedEpoch
 from skdeep.training._stacked_optimizers import (
     StackedAdam,
@@ -32,6 +32,7 @@ from skdeep.training._stacked_optimizers import (
     StackedSGD,
     squared_norms,
 )
+from skdeep.training._stacked_validation import StackedValidation
 from skdeep.training._task import TrainingOptions
 
 
@@ -58,13 +59,16 @@ class _Chunk:
         self.gradient = torch.zeros_like(self.values)
         solver_type = StackedSGD if first.options.solver == "sgd" else StackedAdam
         self.solver: Any = solver_type(fits, self.layout, self.gradient)
-        parts, gradients = map(self.layout.parts, (self.values, self.gradient))
+        parts: list[Tensor] = self.layout.parts(self.values)
+        gradients = self.layout.parts(self.gradient)
         n_layers = len(weights)
+        biases = [bias.unsqueeze(2) for bias in parts[n_layers:]]
+        self._validation = StackedValidation(self.members, parts[:n_layers], biases)
         self.step = DenseStep(
             parts[:n_layers],
-            [bias.unsqueeze(1) for bias in parts[n_layers:]],
+            biases,
             gradients[:n_layers],
-            [bias.unsqueeze(1) for bias in gradients[n_layers:]],
+            [bias.unsqueeze(2) for bias in gradients[n_layers:]],
             network.activation,
             first.learner.objective.loss,
             [f.learner.module.dropout for f in fits] if network.dropout.p else [],
@@ -104,22 +108,22 @@ class _Chunk:
         """Train until each fit has ended."""
         while self.members:
             losses = self._run_epoch()
+            evaluations = self._validation.evaluate()
             continues = [
-                not self._end_epoch(k, loss) and not is_cancelled(member.fit)
-                for k, (member, loss) in enumerate(
-                    zip(self.members, losses, strict=True)
-                )
+                not self._end_epoch(k, losses[k], evaluations[k])
+                and not is_cancelled(member.fit)
+                for k, member in enumerate(self.members)
             ]
             if not all(continues):
                 self._remove_finished(continues)
 
-    def _end_epoch(self, k: int, loss: float) -> bool:
+    def _end_epoch(self, k: int, loss: float, evaluation: Evaluation | None) -> bool:
         """End the epoch of one fit; return whether it was the last."""
         fit = self.members[k].fit
         if fit.task.valid is not None or not math.isfinite(loss):
             self._write_back(k)  # end_epoch reads the parameters
         try:
-            fit.end_epoch([loss])
+            fit.end_epoch([loss], evaluation)
         except Exception as error:
             fit.error = error
         return fit.is_over or fit.error is not None
@@ -250,7 +254,7 @@ def run_population(
         try:
             # One thread for each chunk. Threads that share a step wait for each other
             # by spinning, which takes many times as long on a busy machine.
-            with torch.no_grad(), on_threads(1, device):
+            with torch.no_grad(), step_threads(1, device):
                 _Chunk(members).run(lambda f: interrupted.is_set() or is_cancelled(f))
         except Exception as error:
             for member in members:

@@ -24,8 +24,9 @@ class StackedBatch:
 
     Parameters
     ----------
-    inputs : sequence of Tensor of shape (n_members, size, n_inputs)
-        Inputs of all networks, or one tensor for each stream.
+    inputs : sequence of Tensor
+        The inputs of each stream, (size, n_inputs), or of each network, one tensor
+        (K, size, n_inputs).
     target : Tensor of shape (K, size, ...)
         Targets.
     scale : float or Tensor of shape (K, size, 1)
@@ -141,13 +142,10 @@ class StackedEpoch:
             x = buffer[:, : index.shape[1]]
             for (inputs, i), out in zip(readers, x, strict=True):
                 torch.index_select(inputs, 0, index[i], out=out)
-            parts = self._expand_streams(x) if self.is_shared else [x]
-            yield from zip(*(part.split(self.size, 1) for part in parts), strict=True)
-
-    def _expand_streams(self, x: Tensor) -> list[Tensor]:
-        """Expand the rows of each stream in ``x`` to (n_members, size, n_inputs)."""
-        parts = zip(x.split(1), self.streams, strict=True)
-        return [part.expand(len(stream), -1, -1) for part, stream in parts]
+            batches = x.split(self.size, 1)
+            yield from (
+                batch.unbind() if self.is_shared else [batch] for batch in batches
+            )
 
     def _gather_in_order(self, tensors: list[Tensor]) -> Tensor:
         """Return the networks' tensors in the order of their rows, (K, n, ...)."""

@@ -16,6 +16,7 @@ from skdeep.networks import ACTIVATIONS, DenseNetwork
 
 # Private: users do not see the gradients of a step.
 from skdeep.training._dense import DenseStep
+from skdeep.training._products import NUMPY, TORCH
 
 K, N, N_IN, N_OUT = 3, 11, 5, 4
 PARAMS = dict(quantile=0.3, huber_delta=0.7, focal_gamma=1.7, label_smoothing=0.1)
@@ -50,33 +51,40 @@ def networks(loss, sizes, dropout, **params):
     return made
 
 
-def step_of(nets, loss, parts=()):
+def step_of(nets, loss, parts=(), library=None):
     """Return the step of all networks, with stacked parameters."""
     layers = range(len(nets[0].layers))
     weights = [torch.stack([n.layers[i].weight.data for n in nets]) for i in layers]
-    biases = [torch.stack([n.layers[i].bias.data[None] for n in nets]) for i in layers]
+    biases = [torch.stack([n.layers[i].bias.data for n in nets]) for i in layers]
     dropout = [n.dropout for n in nets] if nets[0].dropout.p else []
     return DenseStep(
         weights,
-        biases,
+        [bias.unsqueeze(2) for bias in biases],
         [torch.full_like(w, torch.nan) for w in weights],
-        [torch.full_like(b, torch.nan) for b in biases],
+        [torch.full_like(b, torch.nan).unsqueeze(2) for b in biases],
         nets[0].activation,
         loss,
         dropout,
         parts,
+        library,
     )
 
 
-def assert_gradients_equal(nets, loss, *, equal_weights=False, n_steps=1, parts=()):
+def assert_gradients_equal(
+    nets, loss, *, equal_weights=False, n_steps=1, parts=(), library=None
+):
     """Compare a step of all networks with autograd of each."""
     rng = np.random.default_rng(0)
-    step = step_of(nets, loss, parts)
+    step = step_of(nets, loss, parts, library)
     for _ in range(n_steps):
-        read = [torch.from_numpy(rng.normal(size=(1, N, N_IN))) for _ in parts]
-        read = [part.expand(n, -1, -1) for part, n in zip(read, parts, strict=True)]
-        read = read or [torch.from_numpy(rng.normal(size=(K, N, N_IN)))]
-        x = torch.cat(read)
+        if parts:
+            read = [torch.from_numpy(rng.normal(size=(N, N_IN))) for _ in parts]
+            x = torch.cat(
+                [part.expand(n, -1, -1) for part, n in zip(read, parts, strict=True)]
+            )
+        else:
+            x = torch.from_numpy(rng.normal(size=(K, N, N_IN)))
+            read = [x]
         target = draw_targets(loss.target_kind, rng)
         weight = torch.from_numpy(rng.uniform(size=(K, N, 1)))
         scale = 1 / N if equal_weights else weight
@@ -95,7 +103,7 @@ def assert_gradients_equal(nets, loss, *, equal_weights=False, n_steps=1, parts=
                     step.weight_gradients[i][k], layer.weight.grad
                 )
                 torch.testing.assert_close(
-                    step.bias_gradients[i][k, 0], layer.bias.grad
+                    step.bias_gradients[i][k, :, 0], layer.bias.grad
                 )
 
 
@@ -114,11 +122,13 @@ def test_every_loss(target, name, sizes):
     assert_gradients_equal(networks(loss, sizes, 0.0), loss)
 
 
+@pytest.mark.parametrize("library", [NUMPY, TORCH], ids=lambda library: library.name)
 @pytest.mark.parametrize("sizes", [[], [6], [6, 5]])
-@pytest.mark.parametrize("parts", [(3,), (1, 2), (1, 1, 1)])
-def test_inputs_that_some_networks_share(parts, sizes):
+@pytest.mark.parametrize("parts", [(), (3,), (1, 2), (1, 1, 1)])
+def test_inputs_that_some_networks_share(parts, sizes, library):
     loss = make_loss(SimpleNamespace(loss="log_loss", **PARAMS), "classes")
-    assert_gradients_equal(networks(loss, sizes, 0.0), loss, n_steps=2, parts=parts)
+    nets = networks(loss, sizes, 0.0, activation="maxout")
+    assert_gradients_equal(nets, loss, n_steps=2, parts=parts, library=library)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
