@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.random.bit_generator import ISeedSequence
@@ -20,7 +21,8 @@ class _NoEntropy(ISeedSequence):
         return np.zeros(n_words, dtype)
 
 
-_NO_ENTROPY = _NoEntropy()
+# numpy's annotations know no other seeds than its own.
+_NO_ENTROPY: Any = _NoEntropy()
 
 
 def make_rng(seed, checkpoint=None) -> np.random.RandomState:
@@ -38,7 +40,7 @@ def make_rng(seed, checkpoint=None) -> np.random.RandomState:
             checkpoint.seed = seed
     if isinstance(seed, Integral):
         rng = np.random.RandomState(np.random.MT19937(_NO_ENTROPY))
-        rng.seed(seed)
+        rng.seed(int(seed))
         return rng
     return check_random_state(seed)
 

@@ -151,7 +151,7 @@ def _is_plain_array(estimator, X, dtype, schema: Schema | None) -> bool:
     """Return whether X is a plain valid array of numbers, like most X.
 
     scikit-learn's checks, which would return it unchanged, take longer than the
-    prediction of a row, and a sixth of the time of a short fit.
+    prediction of a row, and a tenth of the time of a short fit.
     """
     return (
         type(X) is np.ndarray
