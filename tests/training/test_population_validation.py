@@ -32,7 +32,7 @@ pytestmark = [
 
 @pytest.fixture
 def together(monkeypatch):
-    """Return a list of the sizes of groups, of which nobody is validated alone."""
+    """Return a list to which the sizes of groups that are validated are appended."""
     sizes = []
     evaluate = _stacked_validation._evaluate
 
