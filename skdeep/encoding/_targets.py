@@ -289,9 +289,29 @@ def r2(expected, predicted, weight, multioutput="uniform_average") -> float:
     if len(expected) < 2:
         return math.nan
     with np.errstate(over="ignore", invalid="ignore"):
+        if multioutput == "uniform_average" and np.isfinite(predicted).all():
+            return _mean_r2(expected, predicted, weight)
         return float(
             r2_score(expected, predicted, sample_weight=weight, multioutput=multioutput)
         )
+
+
+def _mean_r2(expected, predicted, weight) -> float:
+    """Return ``r2_score`` of finite numbers; its checks take a hundred times longer."""
+    expected, predicted = (
+        np.asarray(values, np.float64).reshape(len(values), -1)
+        for values in (expected, predicted)
+    )
+    # The same sums as scikit-learn's, whose rounding decides if all targets are equal.
+    mean = np.average(expected, axis=0, weights=weight)
+    column = 1.0 if weight is None else np.asarray(weight)[:, np.newaxis]
+    error = np.sum(column * (expected - predicted) ** 2, axis=0)
+    variation = np.sum(column * (expected - mean) ** 2, axis=0)
+    varies = variation != 0
+    # As there, a constant is predicted exactly or not at all.
+    scores = np.where(error == 0, 1.0, 0.0)
+    scores[varies] = 1 - error[varies] / variation[varies]
+    return float(scores.mean())
 
 
 class TargetScale:

@@ -127,6 +127,11 @@ class MulticlassLogLoss(_Multiclass):
         return self._loss(log_p, log_p.gather(-2, target.unsqueeze(-2)))
 
     def with_gradient(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        return self.scaled_gradient(raw, target, 1.0)
+
+    def scaled_gradient(
+        self, raw: Tensor, target: Tensor, scale: Tensor | float
+    ) -> tuple[Tensor, Tensor]:
         log_p, index = torch.log_softmax(raw.mT, -2), target.unsqueeze(-2)
         truth = log_p.gather(-2, index)
         loss = self._loss(log_p, truth)
@@ -136,6 +141,8 @@ class MulticlassLogLoss(_Multiclass):
             gradient.sub_(self.label_smoothing / raw.shape[-1])
             rest = gradient.new_full((1,), self.label_smoothing)
             gradient.scatter_add_(-2, index, rest.expand_as(index))
+        # Multiplied in the order of its memory.
+        gradient.mul_(scale.mT if isinstance(scale, Tensor) else scale)
         return loss, gradient.mT
 
 

@@ -292,8 +292,11 @@ class Fit:
 
     def notify_epoch_begin(self) -> None:
         """Call the callbacks at the beginning of an epoch."""
-        with self._releasing_generators():
+        if self.generators is None:
             self.task.begin_epoch()
+        else:
+            with self.generators.released():
+                self.task.begin_epoch()
         if self.observer is not None:
             self.observer.begin_epoch()
 
@@ -302,14 +305,11 @@ class Fit:
         stop = False
         if self.observer is not None:
             stop = self.observer.end_epoch(record)
-        with self._releasing_generators():
-            return stop | self.task.end_epoch()
-
-    def _releasing_generators(self) -> contextlib.AbstractContextManager[None]:
-        """Release torch's global generators, so that fits in threads can take turns."""
         if self.generators is None:
-            return contextlib.nullcontext()
-        return self.generators.released()
+            return stop | self.task.end_epoch()
+        # Released, so that fits in threads can take turns.
+        with self.generators.released():
+            return stop | self.task.end_epoch()
 
     # -- the end of an epoch -----------------------------------------------------------
 

@@ -1,0 +1,40 @@
+"""Scores of predictions, compared with scikit-learn's."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import r2_score
+
+# Private: the score of the validation rows in each epoch.
+from skdeep.encoding._targets import r2
+
+rng = np.random.RandomState(0)
+NUMBERS = rng.normal(3, 2, (40, 3))
+CONSTANT = NUMBERS.copy()
+CONSTANT[:, 1] = 0.1
+WEIGHT = rng.uniform(0, 2, 40)
+
+
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["equal", "weighted"])
+@pytest.mark.parametrize("expected", [NUMBERS, NUMBERS[:, 0], CONSTANT], ids=len)
+def test_r2(expected, weight):
+    for noise in (0.0, 0.5, 5.0):
+        predicted = expected + noise * rng.normal(size=expected.shape)
+        known = r2_score(expected, predicted, sample_weight=weight)
+        assert r2(expected, predicted, weight) == pytest.approx(known, rel=1e-12)
+
+
+def test_r2_of_integers():
+    expected = np.arange(10)
+    predicted = expected + 0.25
+    assert r2(expected, predicted, None) == pytest.approx(r2_score(expected, predicted))
+
+
+def test_r2_of_a_single_row():
+    assert math.isnan(r2(NUMBERS[:1], NUMBERS[:1], None))
+
+
+def test_r2_of_infinite_predictions():
+    with pytest.raises(ValueError, match="infinity"):
+        r2(NUMBERS, np.full_like(NUMBERS, np.inf), None)

@@ -1,0 +1,162 @@
+"""The members of a population are validated together, as each would be alone."""
+
+import numpy as np
+import pytest
+
+from skdeep import DeepEnsembleClassifier, DeepEnsembleRegressor
+
+# Private: patched to see which rows are validated apart from others.
+from skdeep.training import _stacked_validation
+from skdeep.training._epochs import Fit
+from tests.training.population_data import (
+    X,
+    X_numbers,
+    classifier,
+    jobs_of,
+    regressor,
+    y,
+    y_numbers,
+)
+from tests.training.populations import (
+    Job,
+    assert_same_as_separate_fits,
+    fit_in_backend,
+    fit_once,
+)
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Training diverged:UserWarning"),
+]
+
+
+@pytest.fixture
+def together(monkeypatch):
+    """Return a list to which the sizes of groups that are validated are appended."""
+    sizes = []
+    evaluate = _stacked_validation._evaluate
+
+    def record(rows, step):
+        found = evaluate(rows, step)
+        sizes.append(len(found))
+        return found
+
+    monkeypatch.setattr(_stacked_validation, "_evaluate", record)
+    return sizes
+
+
+def validated_apart(monkeypatch):
+    """Return a list to which each fit that is validated on its own is appended."""
+    fits = []
+    evaluate = Fit._evaluate
+
+    def record(fit, source):
+        fits.append(fit)
+        return evaluate(fit, source)
+
+    monkeypatch.setattr(Fit, "_evaluate", record)
+    return fits
+
+
+WEIGHT = np.random.RandomState(0).uniform(0.2, 3, len(X))
+RATES = [0.001, 0.01, 0.03]
+
+
+@pytest.mark.parametrize(
+    ("params", "given"),
+    [
+        ({"early_stopping": True}, {}),
+        ({"early_stopping": "loss", "class_weight": "balanced"}, {}),
+        ({"early_stopping": "loss", "label_smoothing": 0.1}, {"sample_weight": WEIGHT}),
+        ({"early_stopping": True, "validation_split": "last"}, {}),
+        ({"early_stopping": True, "dropout": 0.3, "activation": "maxout"}, {}),
+        ({"early_stopping": "loss"}, {"X_val": X[:30], "y_val": y[:30]}),
+        ({"early_stopping": False}, {"X_val": X[:30], "y_val": y[:30]}),
+    ],
+    ids=[
+        "score",
+        "class_weight",
+        "sample_weight",
+        "last",
+        "dropout",
+        "X_val",
+        "watched",
+    ],
+)
+def test_classifiers(monkeypatch, together, params, given):
+    models = [classifier(**params, learning_rate_init=rate) for rate in RATES]
+    jobs = [Job(model, X, y, given) for model in models]
+    found = assert_same_as_separate_fits(jobs)
+    apart = validated_apart(monkeypatch)
+    fit_in_backend(jobs)
+    assert max(together) == len(RATES)
+    assert apart == []
+    assert all(len(m.validation_scores_) == m.n_iter_ for m in found)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "gaussian"])
+def test_regressors(together, loss):
+    models = [
+        regressor(loss=loss, early_stopping=True, learning_rate_init=rate)
+        for rate in RATES
+    ]
+    jobs = [
+        Job(m, X_numbers, y_numbers, {"sample_weight": WEIGHT[: len(y_numbers)]})
+        for m in models
+    ]
+    assert_same_as_separate_fits(jobs)
+    assert max(together) == len(RATES)
+
+
+@pytest.mark.parametrize("limit", ["_PASS_BYTES", "_RAW_BYTES"])
+def test_memory_is_bounded(monkeypatch, together, limit):
+    monkeypatch.setattr(_stacked_validation, limit, 400)
+    models = [classifier(early_stopping=True, alpha=a) for a in (0, 1e-3, 1e-2)]
+    assert_same_as_separate_fits([Job(model, X, y) for model in models])
+    assert max(together) == (3 if limit == "_PASS_BYTES" else 1)
+
+
+def test_rows_of_their_own(together):
+    models = [classifier(early_stopping=True, random_state=seed) for seed in range(3)]
+    assert_same_as_separate_fits([Job(model, X, y) for model in models])
+    assert set(together) == {1}
+
+
+@pytest.mark.parametrize("early_stopping", [True, "loss"])
+def test_a_member_that_diverges_does_not_harm_the_others(together, early_stopping):
+    models = [
+        classifier(solver="sgd", early_stopping=early_stopping, learning_rate_init=rate)
+        for rate in (0.01, 1e9, 0.1)
+    ]
+
+    def run(job):
+        try:
+            return fit_once(job)
+        except ValueError as error:
+            return str(error)
+
+    jobs = [Job(model, X, y) for model in models]
+    alone = [run(job) for job in jobs]
+    found = fit_in_backend(jobs, run=run)
+    assert max(together) == 3
+    assert isinstance(alone[1], str) == isinstance(found[1], str)
+    for one, other in zip(alone[::2], found[::2], strict=True):
+        np.testing.assert_allclose(
+            one.validation_scores_, other.validation_scores_, rtol=1e-6
+        )
+        assert one.n_iter_ == other.n_iter_
+
+
+@pytest.mark.parametrize("kind", [DeepEnsembleClassifier, DeepEnsembleRegressor])
+def test_ensembles(monkeypatch, together, kind):
+    apart = validated_apart(monkeypatch)
+    target = y if kind is DeepEnsembleClassifier else y.astype(float)
+    kind(max_iter=2, random_state=0).fit(X, target)
+    assert together
+    assert apart == []
+
+
+def test_jobs_of_folds(together):
+    models = [classifier(early_stopping=True, learning_rate_init=r) for r in RATES]
+    assert_same_as_separate_fits(jobs_of(models))
+    assert max(together) == len(RATES)
