@@ -52,16 +52,16 @@ class _Chunk:
         self.is_shared = 2 * len(self.streams) <= len(fits)
         first = fits[0].task
         network: Any = first.learner.module
-        weights = [tuple(layer.weight.shape) for layer in network.layers]
-        biases = [tuple(layer.bias.shape) for layer in network.layers]
-        self.layout = StackedLayout([*weights, *biases], len(fits))
+        n_layers = len(network.layers)
+        shapes = [tuple(layer.weight.shape) for layer in network.layers]
+        shapes += [tuple(layer.bias.shape) for layer in network.layers]
+        self.layout = StackedLayout(shapes, len(fits))
         self.values = self.layout.stack([f.learner.flat.values.data for f in fits])
         self.gradient = torch.zeros_like(self.values)
         solver_type = StackedSGD if first.options.solver == "sgd" else StackedAdam
         self.solver: Any = solver_type(fits, self.layout, self.gradient)
-        parts: list[Tensor] = self.layout.parts(self.values)
+        parts = self.layout.parts(self.values)
         gradients = self.layout.parts(self.gradient)
-        n_layers = len(weights)
         biases = [bias.unsqueeze(2) for bias in parts[n_layers:]]
         self._validation = StackedValidation(self.members, parts[:n_layers], biases)
         self.step = DenseStep(
