@@ -19,13 +19,18 @@ from skdeep.estimators._forecaster_parameters import (
     FORECASTER_TRAINING_DOC,
 )
 from skdeep.estimators._parameters import FITTED_DOC, documented
+from skdeep.estimators._seeds import peek_seed
 from skdeep.estimators._series import check_series_target
 from skdeep.estimators._series_windows import targets_of
 from skdeep.networks import SegmentNetwork
+from skdeep.training import SampledSource
 
-# Limits of batch_size="auto": the largest batch, the fewest batches per epoch, and the
-# smallest batch.
+# Limits of batch_size="auto" if all windows are used: the largest batch, the fewest
+# batches per epoch, and the smallest batch.
 _LARGEST_BATCH, _FEWEST_BATCHES, _SMALLEST_BATCH = 64, 32, 8
+# subsample="auto" uses about this many windows of each horizon of rows and epoch, at
+# least this share of all windows, and all of a short series.
+_WINDOWS_PER_HORIZON, _SMALLEST_SHARE = 24, 0.25
 # max_iter="auto" trains for at least this many steps and epochs. Several series may
 # behave differently: each adds as many steps, up to this number of series.
 _FEWEST_STEPS, _FEWEST_EPOCHS, _MOST_SERIES = 200, 2, 4
@@ -56,6 +61,13 @@ class LSTMForecaster(ForecasterNetwork):
     ----------
     target_columns_ : list of int
         Positions of the target columns in X; empty if y was given.
+    baseline_scores_ : dict of str to float, or None
+        The negative loss on the validation rows (higher is better), in units of the
+        training rows' standard deviation, of the trained "network" and of the
+        baselines: "last_value"; "seasonal_naive", the value one season before, if the
+        training rows have a season; and "ridge", a linear regression from the window
+        to the forecast, both relative to the last value. If y is not a column of X:
+        "mean", and "ridge" from all columns. None without validation rows.
     {fitted}
 
     See Also
@@ -134,6 +146,7 @@ class LSTMForecaster(ForecasterNetwork):
         segment_length="auto",
         dropout=0.5,
         symmetric="auto",
+        include_baselines=False,
         loss="absolute_error",
         quantile=0.5,
         huber_delta=1.0,
@@ -141,6 +154,7 @@ class LSTMForecaster(ForecasterNetwork):
         solver_params=None,
         alpha=0.0,
         batch_size="auto",
+        subsample="auto",
         learning_rate="one_cycle",
         learning_rate_init="auto",
         power_t=0.5,
@@ -181,6 +195,7 @@ class LSTMForecaster(ForecasterNetwork):
         self.segment_length = segment_length
         self.dropout = dropout
         self.symmetric = symmetric
+        self.include_baselines = include_baselines
         self.loss = loss
         self.quantile = quantile
         self.huber_delta = huber_delta
@@ -188,6 +203,7 @@ class LSTMForecaster(ForecasterNetwork):
         self.solver_params = solver_params
         self.alpha = alpha
         self.batch_size = batch_size
+        self.subsample = subsample
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
         self.power_t = power_t
@@ -319,8 +335,19 @@ class LSTMForecaster(ForecasterNetwork):
     def _work(self, network, batch_size):
         return batch_size * network.work_per_row
 
+    def _share(self, n_samples: int) -> float:
+        """Return the share of the windows that an epoch uses."""
+        if self.solver == "lbfgs":
+            return 1.0
+        if self.subsample != "auto":
+            return float(self.subsample)
+        few = _FEWEST_BATCHES * _LARGEST_BATCH / n_samples
+        return min(max(_WINDOWS_PER_HORIZON / self.horizon, _SMALLEST_SHARE, few), 1.0)
+
     def _auto_batch_size(self, n_samples):
         size = min(max(n_samples // _FEWEST_BATCHES, _SMALLEST_BATCH), _LARGEST_BATCH)
+        # An epoch has as many batches as one of all windows.
+        size = max(round(size * self._share(n_samples)), _SMALLEST_BATCH)
         return min(size, n_samples)
 
     def _training_options(self, n_samples):
@@ -331,14 +358,22 @@ class LSTMForecaster(ForecasterNetwork):
             return options
         if self.solver == "lbfgs":
             return replace(options, max_iter=_LBFGS_ITERATIONS)
-        return replace(options, max_iter=_epochs(n_samples, options.batch_size))
+        n_drawn = self._n_drawn(n_samples)
+        return replace(options, max_iter=_epochs(n_drawn, options.batch_size))
 
-    def _task(self, plan, sample, *how):
-        task = super()._task(plan, sample, *how)
+    def _n_drawn(self, n_samples: int) -> int:
+        """Return the number of windows that an epoch uses."""
+        return max(math.ceil(self._share(n_samples) * n_samples), 1)
+
+    def _task(self, plan, sample, valid, device, rng, *how):
+        task = super()._task(plan, sample, valid, device, rng, *how)
+        n_drawn = self._n_drawn(len(sample))
+        if n_drawn < len(sample):
+            task.train = SampledSource(task.train, n_drawn, peek_seed(rng))
         if self.max_iter == "auto" and self.solver != "lbfgs":
             # Only here is the number of series known.
             n_series = plan.targets.scaling_.n_series
-            epochs = _epochs(len(sample), task.options.batch_size, n_series)
+            epochs = _epochs(n_drawn, task.options.batch_size, n_series)
             task.options = replace(task.options, max_iter=epochs)
         return task
 

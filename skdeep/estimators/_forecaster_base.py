@@ -13,9 +13,9 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep._input_checks import check_count
+from skdeep._messages import warn
 from skdeep.encoding import (
     UNSEEN,
-    ErrorQuantiles,
     ForecastTargets,
     RowContext,
     TimeAxis,
@@ -23,7 +23,14 @@ from skdeep.encoding import (
     Windows,
 )
 from skdeep.estimators._base import BaseNetwork
-from skdeep.estimators._plan import Plan, Sample
+from skdeep.estimators._forecaster_validation import (
+    KeptScores,
+    compare,
+    has_enough_windows,
+    network_errors,
+    thinned,
+)
+from skdeep.estimators._plan import Sample
 from skdeep.estimators._series import (
     Group,
     Series,
@@ -44,7 +51,7 @@ from skdeep.estimators._series_windows import (
 )
 from skdeep.estimators._validation import Checked
 from skdeep.losses import StepLoss, make_loss
-from skdeep.training import raw_scores, resolve_device
+from skdeep.training import resolve_device
 
 # Number of windows predicted at a time, and of rows if windows are copied. Both limit
 # the memory.
@@ -69,6 +76,11 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         if X_val is None and self.early_stopping and not self.validation_fraction:
             raise ValueError(
                 f"early_stopping={self.early_stopping!r} needs validation rows: set "
+                "validation_fraction above 0, or pass X_val."
+            )
+        if X_val is None and self.include_baselines and not self.validation_fraction:
+            raise ValueError(
+                "include_baselines=True compares forecasts on validation rows: set "
                 "validation_fraction above 0, or pass X_val."
             )
         if X_val is not None and (y is None) != (y_val is None):
@@ -155,12 +167,12 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             self._raise_split_error(n_rows.max(), n_valid.max())
         # The series that each window lies in.
         which = np.searchsorted(starts, windows.starts, side="right") - 1
-        first_valid, is_split = (stops - n_valid)[which], is_split[which]
+        first_valid, is_held_out = (stops - n_valid)[which], is_split[which]
         # A horizon lies between the last training and the first validation target, as
         # between the last known row and a forecast.
         is_before = windows.futures + 2 * self.horizon <= first_valid
-        train = ~is_split | is_before
-        valid = is_split & (windows.futures >= first_valid)
+        train = ~is_held_out | is_before
+        valid = is_held_out & (windows.futures >= first_valid)
         for part, name in ((train, "training"), (valid, "validation")):
             if not part.any():
                 raise ValueError(
@@ -168,8 +180,9 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
                     "without targets, or change validation_fraction="
                     f"{self.validation_fraction}."
                 )
-        parts = [windows.select(np.flatnonzero(part)) for part in (train, valid)]
-        return tuple(Sample(part, part) for part in parts)
+        train, valid = (windows.select(np.flatnonzero(p)) for p in (train, valid))
+        valid = thinned(valid, self.horizon, int(is_split.sum()))
+        return Sample(train, train), Sample(valid, valid)
 
     def _raise_split_error(self, n_rows: int, n_valid: int) -> None:
         if n_valid < self.horizon:
@@ -224,6 +237,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         windows = windows.with_targets(self.horizon)
         if not len(windows):
             raise ValueError("X_val holds no target values, only NaN.")
+        windows = thinned(windows, self.horizon, len(series.groups))
         return Sample(windows, windows)
 
     def _plan_network(self, plan, sample, first):
@@ -249,30 +263,45 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
     def _decode(self, targets, loss, raw):
         return loss.predict(raw)
 
+    def _task(self, plan, sample, *how):
+        task = super()._task(plan, sample, *how)
+        if task.valid is not None:
+            task.score = KeptScores(task.score, task.learner)  # type: ignore[arg-type]
+        return task
+
+    def _warn_of_outcome(self, task, plan):
+        """Compare the network with the baselines; warn if one of them is better."""
+        plan.fitted |= {"baseline_scores_": None, "_answer": None}
+        if task.valid is None:
+            return
+        verdict = compare(task, plan, include_baselines=self.include_baselines)
+        plan.fitted |= {
+            "baseline_scores_": verdict.scores,
+            "_answer": verdict.answer,
+            "_error_quantiles": verdict.errors,
+        }
+        if verdict.best != "network" and has_enough_windows(task):
+            warn(f"{type(self).__name__}: {verdict.describe(self.include_baselines)}")
+
     def _fitted_attributes(self, task, plan, *, is_final):
         attributes = super()._fitted_attributes(task, plan, is_final=is_final)
         layout = plan.schema.layout
         attributes["n_outputs_"] = layout.n_targets
         attributes["target_columns_"] = [] if layout.has_y else layout.columns
-        attributes["_error_quantiles"] = None
-        if task.valid is not None:
-            attributes["_error_quantiles"] = self._validation_errors(task, plan)
-        return attributes
-
-    def _validation_errors(self, task, plan: Plan) -> ErrorQuantiles:
-        """Return quantiles of the errors of the forecasts of the validation rows."""
-        targets = plan.targets
-        network, rows = task.learner.module.eval(), task.valid.rows
-        raw = raw_scores(
-            network, rows, plan.loss, plan.n_scores, precision=self.precision
-        )
-        errors = (raw - task.valid.target).abs().cpu().numpy()
-        shape = (len(errors), targets.horizon, targets.n_targets)
-        spreads = target_spreads(rows, plan.schema.layout)
-        n_series = targets.scaling_.n_series
-        return ErrorQuantiles(errors.reshape(shape), spreads, rows.series, n_series)
+        if not is_final:
+            # A callback asks for the network as it is; the baselines are not ready.
+            errors = None if task.valid is None else network_errors(task, plan)
+            attributes["_error_quantiles"], attributes["_answer"] = errors, None
+            attributes["baseline_scores_"] = None
+        return {"_error_quantiles": None, **attributes}
 
     # -- predict -----------------------------------------------------------------------
+
+    def _encoded(self, table):
+        if self._answer is None:
+            return super()._encoded(table)
+        dtype = getattr(torch, table.dtype.name)
+        return self._answer, self._inputs.encode(table, dtype, torch.device("cpu"))
 
     def _forecast_rows(self, X, coverage=None) -> tuple[Series, np.ndarray]:
         """Return the checked rows and their forecasts, (n_rows, n_targets[, 2])."""

@@ -69,6 +69,9 @@ symmetric : bool or 'auto', default='auto'
     Whether to make the forecast of a negated window the negated forecast, so that a
     drift in the training rows is not extrapolated. 'auto' does so if only targets are
     read and the loss weighs errors above and below equally.
+include_baselines : bool, default=False
+    Whether the best of the network and the baselines of ``baseline_scores_`` makes all
+    forecasts and intervals; otherwise it is the network. Needs validation rows.
 loss : {'squared_error', 'absolute_error', 'huber', 'quantile'} or callable, \
 default='absolute_error'
     Loss to minimize, averaged over steps and targets, in units of the training rows'
@@ -80,20 +83,24 @@ huber_delta : float, default=1.0
     The error beyond which the loss 'huber' is linear.
 batch_size : int or 'auto', default='auto'
     Number of windows in a batch. 'auto' is 64, or less if that would make fewer than 32
-    batches.
+    batches, times ``subsample``.
+subsample : float or 'auto', default='auto'
+    Share of the training windows that an epoch uses, drawn anew for each epoch. Windows
+    overlap, so that a quarter of them shows nearly the same rows in a quarter of the
+    time. 'auto' uses 24 windows of every ``horizon`` consecutive ones, but at least a
+    quarter of all and at least 2048. 'lbfgs' ignores it.
 learning_rate_init : float or 'auto', default='auto'
     The highest learning rate. 'auto' is 0.001, and more for networks of fewer than 128
     units: 0.128 / ``hidden_size``, at most 0.032, unless the solver is 'sgd',
     'adagrad', 'adadelta' or a custom optimizer.
 max_iter : int or 'auto', default='auto'
     Number of epochs. 'auto' is 2, or as many as make 200 steps (for several series, 200
-    for each of up to four). Windows overlap, so that an epoch shows each row many
-    times. With ``solver='lbfgs'`` it is the largest number of iterations, and 'auto' is
+    for each of up to four). With ``solver='lbfgs'`` it is the largest number of iterations, and 'auto' is
     200.
 validation_fraction : float, default=0.1
     Share of the rows of each series, from its end, that is held out unless ``X_val`` is
-    given. Prediction intervals and ``early_stopping`` use the errors on these rows. 0
-    holds none out."""
+    given. Prediction intervals, ``baseline_scores_`` and ``early_stopping`` use the
+    errors on these rows. 0 holds none out."""
 
 _FORECASTER_CONSTRAINTS: dict = {
     "window": [Interval(Integral, 1, None, closed="left")],
@@ -112,6 +119,8 @@ _FORECASTER_CONSTRAINTS: dict = {
     ],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "symmetric": [StrOptions({"auto"}), "boolean"],
+    "include_baselines": ["boolean"],
+    "subsample": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="right")],
 }
 
 FORECASTER_TRAINING_DOC = adapted(
