@@ -17,6 +17,9 @@ from skdeep.estimators._forecaster_parameters import (
     CONSTRAINTS,
     FORECASTER_DOC,
     FORECASTER_TRAINING_DOC,
+    auto_batch_size,
+    auto_max_iter,
+    auto_subsample,
 )
 from skdeep.estimators._parameters import FITTED_DOC, documented
 from skdeep.estimators._seeds import peek_seed
@@ -25,15 +28,6 @@ from skdeep.estimators._series_windows import targets_of
 from skdeep.networks import SegmentNetwork
 from skdeep.training import SampledSource
 
-# Limits of batch_size="auto" if all windows are used: the largest batch, the fewest
-# batches per epoch, and the smallest batch.
-_LARGEST_BATCH, _FEWEST_BATCHES, _SMALLEST_BATCH = 64, 32, 8
-# subsample="auto" uses about this many windows of each horizon of rows and epoch, at
-# least this share of all windows, and all of a short series.
-_WINDOWS_PER_HORIZON, _SMALLEST_SHARE = 24, 0.25
-# max_iter="auto" trains for at least this many steps and epochs. Several series may
-# behave differently: each adds as many steps, up to this number of series.
-_FEWEST_STEPS, _FEWEST_EPOCHS, _MOST_SERIES = 200, 2, 4
 # learning_rate_init="auto" is inversely proportional to the width below 128 units, so
 # that a step changes the input of a unit by the same share (Yang et al., 2021).
 _RATE, _RATE_WIDTH, _SMALLEST_WIDTH = 0.001, 128, 4
@@ -335,20 +329,20 @@ class LSTMForecaster(ForecasterNetwork):
     def _work(self, network, batch_size):
         return batch_size * network.work_per_row
 
-    def _share(self, n_samples: int) -> float:
+    def _share(self, n_windows: int) -> float:
         """Return the share of the windows that an epoch uses."""
         if self.solver == "lbfgs":
             return 1.0
         if self.subsample != "auto":
             return float(self.subsample)
-        few = _FEWEST_BATCHES * _LARGEST_BATCH / n_samples
-        return min(max(_WINDOWS_PER_HORIZON / self.horizon, _SMALLEST_SHARE, few), 1.0)
+        return auto_subsample(n_windows, self.horizon)
+
+    def _n_drawn(self, n_windows: int) -> int:
+        """Return the number of windows that an epoch uses."""
+        return max(math.ceil(self._share(n_windows) * n_windows), 1)
 
     def _auto_batch_size(self, n_samples):
-        size = min(max(n_samples // _FEWEST_BATCHES, _SMALLEST_BATCH), _LARGEST_BATCH)
-        # An epoch has as many batches as one of all windows.
-        size = max(round(size * self._share(n_samples)), _SMALLEST_BATCH)
-        return min(size, n_samples)
+        return auto_batch_size(n_samples, self._share(n_samples))
 
     def _training_options(self, n_samples):
         options = super()._training_options(n_samples)
@@ -358,12 +352,8 @@ class LSTMForecaster(ForecasterNetwork):
             return options
         if self.solver == "lbfgs":
             return replace(options, max_iter=_LBFGS_ITERATIONS)
-        n_drawn = self._n_drawn(n_samples)
-        return replace(options, max_iter=_epochs(n_drawn, options.batch_size))
-
-    def _n_drawn(self, n_samples: int) -> int:
-        """Return the number of windows that an epoch uses."""
-        return max(math.ceil(self._share(n_samples) * n_samples), 1)
+        n_epochs = auto_max_iter(self._n_drawn(n_samples), options.batch_size)
+        return replace(options, max_iter=n_epochs)
 
     def _task(self, plan, sample, valid, device, rng, *how):
         task = super()._task(plan, sample, valid, device, rng, *how)
@@ -373,8 +363,8 @@ class LSTMForecaster(ForecasterNetwork):
         if self.max_iter == "auto" and self.solver != "lbfgs":
             # Only here is the number of series known.
             n_series = plan.targets.scaling_.n_series
-            epochs = _epochs(n_drawn, task.options.batch_size, n_series)
-            task.options = replace(task.options, max_iter=epochs)
+            n_epochs = auto_max_iter(n_drawn, task.options.batch_size, n_series)
+            task.options = replace(task.options, max_iter=n_epochs)
         return task
 
     def _learning_rate(self) -> float:
@@ -614,9 +604,3 @@ default=None
         if self.groups is None:
             return parts[0][1]
         return pd.concat(dict(parts), names=[str(self.groups)])
-
-
-def _epochs(n_samples: int, batch_size: int, n_series: int = 1) -> int:
-    """Return the number of epochs that makes enough steps."""
-    steps = _FEWEST_STEPS * min(n_series, _MOST_SERIES)
-    return max(math.ceil(steps * batch_size / n_samples), _FEWEST_EPOCHS)

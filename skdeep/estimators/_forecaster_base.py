@@ -42,6 +42,7 @@ from skdeep.estimators._series_columns import as_rows, complete_future, find_lay
 from skdeep.estimators._series_windows import (
     KnownRows,
     SeriesPast,
+    adapt_intervals,
     borrow_calendar,
     check_times,
     select_long_series,
@@ -102,7 +103,11 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             if target is None and getattr(X, "name", "unnamed") is None:
                 layout.names = None  # a Series without a name
             schema = replace(schema, layout=layout)
-        return Checked(series, targets_of(series, target, schema.layout), schema)
+        targets = targets_of(series, target, schema.layout)
+        if is_first:
+            past = series.numeric[:, layout.own]
+            layout.holds_targets = np.array_equal(past, targets, equal_nan=True)
+        return Checked(series, targets, schema)
 
     @property
     def _layout(self):
@@ -313,13 +318,25 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             rows = series.numeric[group.rows]
             windows = self._windows_before(before, rows, self._code(group.key, pasts))
             # Keep the last step of each path only: whole paths may fill the memory.
-            parts += [part[:, -1] for part in self._in_chunks(windows, coverage)]
+            last = [part[:, -1] for part in self._in_chunks(windows, coverage)]
+            part = np.concatenate(last)
+            if coverage is not None and self._layout.holds_targets:
+                part = self._adapted(part, windows, rows, group, coverage)
+            parts.append(part)
         # Back to the order of X, in which the rows of several series may alternate.
         order = np.concatenate([group.rows for group in series.groups])
         forecasts = np.empty((len(order), *parts[0].shape[1:]), parts[0].dtype)
         forecasts[order] = np.concatenate(parts)
         self._check_finite(forecasts, X=series)
         return series, forecasts
+
+    def _adapted(self, ends, windows: Windows, rows, group: Group, coverage):
+        """Adapt the intervals of the rows of a series to the errors before them."""
+        past = self._pasts_by_key().get(group.key)
+        n_old = 0 if past is None else past.context.n_training_rows(rows, group.times)
+        truth = rows[:, self._layout.own].astype(np.float64)
+        truth[:n_old] = np.nan  # training rows have smaller errors
+        return adapt_intervals(ends, truth, windows, coverage, self._inputs.horizon)
 
     def _series_of(self, X) -> Series:
         """Return the checked rows of X, on the calendar of the training rows."""

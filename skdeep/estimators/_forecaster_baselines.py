@@ -191,7 +191,7 @@ def _moments(
 
 def _split_windows(train: RowSource, horizon: int, needed: int) -> list[Tensor]:
     """Return the windows to fit, to check, and between them: ``needed`` at most."""
-    series = train.rows.series
+    series = train.rows.series  # type: ignore[attr-defined]
     n_windows = len(series)
     # The place of each window in its series, whose windows are adjacent.
     firsts = np.flatnonzero(np.diff(series, prepend=series[0] - 1))
@@ -200,7 +200,8 @@ def _split_windows(train: RowSource, horizon: int, needed: int) -> list[Tensor]:
     first_checked = np.repeat(np.ceil(counts * (1 - _CHECKED_SHARE)), counts)
     is_fitted = place + horizon <= first_checked
     is_checked = place >= first_checked
-    chosen = np.unique(np.linspace(0, n_windows - 1, min(needed, n_windows)).astype(int))
+    n_chosen = min(needed, n_windows)
+    chosen = np.linspace(0, n_windows - 1, n_chosen).astype(int)
     parts = (is_fitted, is_checked, ~is_fitted & ~is_checked)
     return [torch.from_numpy(chosen[part[chosen]]) for part in parts]
 
@@ -208,12 +209,13 @@ def _split_windows(train: RowSource, horizon: int, needed: int) -> list[Tensor]:
 def _regressions(
     train: RowSource, windows: Tensor, n_read: int, n_own: int, horizon: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield inputs and outputs of the regression; rows with missing values are left out."""
-    device = train.target.device
+    """Yield inputs and outputs of the regression, without rows with missing values."""
+    rows, target = train.rows, train.target
+    assert target is not None
     for index in windows.split(_WINDOWS_PER_CHUNK) if len(windows) else ():
-        index = index.to(device)
-        past = train.rows.take(index)[0][:, -n_read:].cpu().double()
-        y = train.target[index].cpu().double()
+        index = index.to(target.device)
+        past = rows.take(index)[0][:, -n_read:].cpu().double()
+        y = target[index].cpu().double()
         y = y.unflatten(1, (horizon, -1)).squeeze(-1)  # (n, horizon, n_targets)
         if n_own:
             own = past[:, :, :n_own]

@@ -1,7 +1,8 @@
-"""The parameters of LSTMForecaster: their documentation and their valid values."""
+"""The parameters of LSTMForecaster: documentation, valid and automatic values."""
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from numbers import Integral, Real
 
@@ -16,6 +17,16 @@ from skdeep.estimators._parameters import (
     adapted,
 )
 from skdeep.networks import CELLS
+
+# Limits of batch_size="auto" if all windows are used: the largest batch, the fewest
+# batches per epoch, and the smallest batch.
+_LARGEST_BATCH, _FEWEST_BATCHES, _SMALLEST_BATCH = 64, 32, 8
+# subsample="auto" uses about this many windows of each horizon of rows and epoch, at
+# least this share of all windows, and all of a short series.
+_WINDOWS_PER_HORIZON, _SMALLEST_SHARE = 24, 0.25
+# max_iter="auto" trains for at least this many steps and epochs. Several series may
+# behave differently: each adds as many steps, up to this number of series.
+_FEWEST_STEPS, _FEWEST_EPOCHS, _MOST_SERIES = 200, 2, 4
 
 _LOSSES = {"squared_error", "absolute_error", "huber", "quantile"}
 # Not parameters of a forecaster: validation rows are always the last, after a horizon.
@@ -95,8 +106,8 @@ learning_rate_init : float or 'auto', default='auto'
     'adagrad', 'adadelta' or a custom optimizer.
 max_iter : int or 'auto', default='auto'
     Number of epochs. 'auto' is 2, or as many as make 200 steps (for several series, 200
-    for each of up to four). With ``solver='lbfgs'`` it is the largest number of iterations, and 'auto' is
-    200.
+    for each of up to four). With ``solver='lbfgs'`` it is the largest number of
+    iterations, and 'auto' is 200.
 validation_fraction : float, default=0.1
     Share of the rows of each series, from its end, that is held out unless ``X_val`` is
     given. Prediction intervals, ``baseline_scores_`` and ``early_stopping`` use the
@@ -142,3 +153,21 @@ CONSTRAINTS: dict = {
     ],
     "max_iter": [StrOptions({"auto"}), *TRAINING_CONSTRAINTS["max_iter"]],
 }
+
+
+def auto_subsample(n_windows: int, horizon: int) -> float:
+    """Return the share of the training windows that an epoch uses."""
+    few = _FEWEST_BATCHES * _LARGEST_BATCH / n_windows
+    return min(max(_WINDOWS_PER_HORIZON / horizon, _SMALLEST_SHARE, few), 1.0)
+
+
+def auto_batch_size(n_windows: int, share: float) -> int:
+    """Return the size of batches: an epoch of a share has as many as one of all."""
+    size = min(max(n_windows // _FEWEST_BATCHES, _SMALLEST_BATCH), _LARGEST_BATCH)
+    return min(max(round(size * share), _SMALLEST_BATCH), n_windows)
+
+
+def auto_max_iter(n_windows: int, batch_size: int, n_series: int = 1) -> int:
+    """Return the number of epochs of so many windows that makes enough steps."""
+    steps = _FEWEST_STEPS * min(n_series, _MOST_SERIES)
+    return max(math.ceil(steps * batch_size / n_windows), _FEWEST_EPOCHS)

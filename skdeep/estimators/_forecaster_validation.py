@@ -145,13 +145,14 @@ def has_enough_windows(task: Task) -> bool:
     return len(task.valid or ()) >= _ENOUGH_TO_WARN
 
 
+@torch.inference_mode()
 def _evaluate_network(task: Task) -> tuple[float, Tensor]:
     """Return the validation loss and the raw scores of the trained network."""
     kept: Any = task.score
     raw = kept.of_current_weights()
     if raw is None:
         return _evaluate(task, task.learner.module.eval())
-    objective, valid = task.learner.objective, task.valid
+    objective, valid = task.learner.objective, _validation_rows(task)
     losses = objective.loss.per_sample_in_batch(raw, valid.target, None)
     return _mean(losses), raw
 
@@ -164,6 +165,11 @@ def _evaluate(task: Task, network: Any) -> tuple[float, Tensor]:
     return _mean(losses), raw
 
 
+def _validation_rows(task: Task) -> Any:
+    """Return the source of the validation rows."""
+    return task.valid
+
+
 def _mean(losses: Tensor) -> float:
     loss = float(losses.cpu().double().numpy().mean())
     return loss if np.isfinite(loss) else np.inf
@@ -171,8 +177,8 @@ def _mean(losses: Tensor) -> float:
 
 def _quantiles(task: Task, plan: Plan, raw: Tensor) -> ErrorQuantiles:
     """Return quantiles of the errors of forecasts of the validation rows."""
-    valid: Any = task.valid
-    targets, rows = plan.targets, valid.rows
+    targets, valid = plan.targets, _validation_rows(task)
+    rows = valid.rows
     errors = (raw - valid.target).abs().cpu().numpy()
     shape = (len(errors), targets.horizon, targets.n_targets)
     spreads = target_spreads(rows, plan.schema.layout)
