@@ -15,9 +15,10 @@ from skdeep.encoding._windows import Windows, windows_view
 
 # Errors are kept as this many quantiles.
 _N_LEVELS = 201
-# The rate at which widths of intervals follow the errors: the change of the logarithm
-# of a width for each row outside, times the number of rows until an error is known.
-_RATE, _LARGEST_RATE = 1.0, 0.02
+# The rates at which the logarithms of widths of intervals follow the rows outside, of
+# the target and of all targets, times the number of rows until an error is known; and
+# the smallest such number.
+_OWN_RATE, _SHARED_RATE, _SHORTEST_DELAY = 0.5, 2.0, 25
 _LARGEST_CHANGE = np.log(10.0)
 
 
@@ -186,8 +187,9 @@ def width_factors(
     share of rows inside tends to the coverage even if the series changes. Differences
     from the papers: the logarithm of the width is tracked, so that a width is neither
     negative nor infinite; an error counts only ``delay`` rows later, when it is known;
-    and the rate is inversely proportional to the delay, because nothing corrects a
-    step until its effect is known.
+    the rate is inversely proportional to the delay, because nothing corrects a step
+    until its effect is known; and a target follows its own errors slowly and those of
+    all targets faster, because their mean varies less.
 
     Parameters
     ----------
@@ -205,7 +207,8 @@ def width_factors(
     factors : ndarray of shape (n_rows, n_targets)
         The factor of a row depends on the errors up to ``delay`` rows before it.
     """
-    rate = min(_RATE / delay, _LARGEST_RATE)
+    rate = 1 / max(delay, _SHORTEST_DELAY)
+    shared = _SHARED_RATE * (1 - 1 / errors.shape[1])  # 0 for a single target
     factors = np.ones(errors.shape)
     logs, steps = np.zeros(errors.shape[1]), None
     # The errors of a block of rows are known in the next one.
@@ -215,8 +218,9 @@ def width_factors(
         path = np.zeros((n_rows, 1)) if steps is None else steps.cumsum(0)[:n_rows]
         path = (logs + path).clip(-_LARGEST_CHANGE, _LARGEST_CHANGE)
         factors[block] = np.exp(path)
-        is_outside = errors[block] > radii[block] * factors[block]
-        steps = rate * (is_outside - (1 - coverage))
-        steps[np.isnan(errors[block])] = 0
+        excess = (errors[block] > radii[block] * factors[block]) - (1 - coverage)
+        excess[np.isnan(errors[block])] = 0
+        usual = excess.mean(axis=1, keepdims=True)
+        steps = rate * (_OWN_RATE * excess + shared * usual)
         logs = path[-1]
     return factors

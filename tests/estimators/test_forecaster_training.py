@@ -22,6 +22,11 @@ from tests.estimators.forecaster_data import (
     some_nightly,
 )
 
+# Networks that are trained for a few steps are worse than a baseline.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:LSTMForecaster. On the validation rows:UserWarning"
+)
+
 
 def autoregression(n_rows, seed=0):
     """Make a series whose best forecast and its error are known."""
