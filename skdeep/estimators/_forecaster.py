@@ -81,12 +81,24 @@ class LSTMForecaster(ForecasterNetwork):
     series, and ``validation_scores_`` refers to the scaled targets.
 
     Validation rows are the last rows of each series, ``horizon`` rows after the
-    training rows; or X_val.
+    training rows; or X_val. If they have many windows, every k-th is used: at least 500
+    for each series and 24 for each ``horizon`` consecutive ones.
+
+    The penalty of the ridge of ``baseline_scores_`` is chosen on the last third of the
+    training windows. It reads at most the last 1500 numbers of a window. Of many
+    windows it uses some, evenly spread: as many as make 10,000 rows of the regression,
+    or 20 for each number that it reads.
 
     References
     ----------
     Lin et al. (2023). "SegRNN: Segment recurrent neural network for long-term time
     series forecasting." arXiv:2308.11200.
+
+    Gibbs and Candès (2021). "Adaptive conformal inference under distribution shift."
+    NeurIPS. (Intervals that adapt.)
+
+    Angelopoulos, Candès and Tibshirani (2023). "Conformal PID control for time series
+    prediction." NeurIPS. (The same for widths instead of quantiles.)
 
     Lin et al. (2024). "SparseTSF: Modeling long-term time series forecasting with 1k
     parameters." ICML. (The linear path.)
@@ -261,8 +273,9 @@ class LSTMForecaster(ForecasterNetwork):
         -----
         UserWarning
             If the dates have gaps or are irregular, if numbers in the index are out of
-            order, if values are missing inside a series, or if one of several series is
-            too short.
+            order, if values are missing inside a series, if one of several series is
+            too short, or if a baseline is better than the network on 50 or more
+            validation windows (see ``baseline_scores_``).
 
         Examples
         --------
@@ -420,7 +433,12 @@ class LSTMForecaster(ForecasterNetwork):
 
         Intervals are computed by split conformal prediction: the forecast plus and
         minus a quantile of the errors on the validation rows, the same number of steps
-        ahead and relative to the spread of the window.
+        ahead and relative to the spread of the window. They then adapt to the errors of
+        the rows of X before them that are known when the forecast is made: they become
+        wider after values outside, and narrower after values inside, such that the
+        share of values inside tends to the coverage even if the series changes. Rows of
+        ``fit``, rows without a full window and, if y is not a column of X, all rows do
+        not count.
 
         Parameters
         ----------

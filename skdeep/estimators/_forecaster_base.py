@@ -24,9 +24,9 @@ from skdeep.encoding import (
 )
 from skdeep.estimators._base import BaseNetwork
 from skdeep.estimators._forecaster_validation import (
+    ENOUGH_TO_WARN,
     KeptScores,
     compare,
-    has_enough_windows,
     network_errors,
     thinned,
 )
@@ -285,8 +285,9 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             "_answer": verdict.answer,
             "_error_quantiles": verdict.errors,
         }
-        if verdict.best != "network" and has_enough_windows(task):
-            warn(f"{type(self).__name__}: {verdict.describe(self.include_baselines)}")
+        is_beaten = verdict.best != "network" and len(task.valid) >= ENOUGH_TO_WARN
+        if is_beaten and not self.include_baselines:
+            warn(f"{type(self).__name__}: {verdict.describe()}")
 
     def _fitted_attributes(self, task, plan, *, is_final):
         attributes = super()._fitted_attributes(task, plan, is_final=is_final)

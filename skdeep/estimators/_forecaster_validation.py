@@ -20,7 +20,7 @@ from skdeep.training import SampledSource, Task
 # left out, and consecutive ones are at most 1/24 of the horizon apart.
 _FEWEST_WINDOWS, _WINDOWS_PER_HORIZON = 500, 24
 # With fewer validation windows, chance decides which forecast is the best.
-_ENOUGH_TO_WARN = 50
+ENOUGH_TO_WARN = 50
 # The baselines in messages.
 _TEXTS = {
     "last_value": "the last value",
@@ -53,18 +53,14 @@ class Verdict:
         """The name of the best forecast."""
         return max(self.scores, key=lambda name: self.scores[name])
 
-    def describe(self, is_included: bool) -> str:
+    def describe(self) -> str:
         """Describe that a baseline is better than the network, and what to do."""
-        found = (
+        return (
             f"On the validation rows, the network is no better than "
             f"{_TEXTS[self.best]}: the loss is {-self.scores['network']:.4g}, that of "
-            f"the baseline {-self.scores[self.best]:.4g} (see baseline_scores_). "
-        )
-        if is_included:
-            return f"{found}The baseline makes the forecasts."
-        return (
-            f"{found}Train longer, change the window, or set include_baselines=True "
-            "to let the best of them make the forecasts."
+            f"the baseline {-self.scores[self.best]:.4g} (see baseline_scores_). Train "
+            "longer, change the window, or set include_baselines=True to let the best "
+            "of them make the forecasts."
         )
 
 
@@ -138,11 +134,6 @@ def compare(task: Task, plan: Plan, *, include_baselines: bool) -> Verdict:
     verdict.answer = baselines.get(name)
     verdict.errors = _quantiles(task, plan, forecasts[name][1])
     return verdict
-
-
-def has_enough_windows(task: Task) -> bool:
-    """Return whether there are enough validation windows to tell forecasts apart."""
-    return len(task.valid or ()) >= _ENOUGH_TO_WARN
 
 
 @torch.inference_mode()
