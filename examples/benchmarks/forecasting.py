@@ -186,6 +186,20 @@ def forecaster(rows, horizon, seed=0, **parameters):
     return errors, count(model.module_), extra
 
 
+def seconds(rows, horizon):
+    """Print the seconds of fits alone, with and without a share of the windows."""
+    for name, parameters in {
+        "share of the windows": {},
+        "the same in bf16": {"precision": "bf16"},
+        "all windows": {"subsample": 1.0},
+    }.items():
+        model = LSTMForecaster(WINDOW, horizon, random_state=0, **parameters)
+        started = time.perf_counter()
+        model.fit(part(rows, "train"), X_val=part(rows, "validation"))
+        taken = time.perf_counter() - started
+        print(f"{horizon:>5} {name:<20} {taken:5.1f} s", flush=True)
+
+
 def row_intervals(model, rows, horizon, coverage):
     """Return the share of the test rows inside their intervals, and the mean width.
 
@@ -247,11 +261,16 @@ def main():
     parser.add_argument(
         "--only", nargs="+", choices=[*MODELS, *VARIANTS], help="run these only"
     )
+    parser.add_argument("--seconds", action="store_true", help="time the fits alone")
     arguments = parser.parse_args()
     models = MODELS | (VARIANTS if arguments.variants or arguments.only else {})
     if arguments.only:
         models = {name: models[name] for name in arguments.only}
     rows = load()
+    if arguments.seconds:
+        for horizon in arguments.horizons:
+            seconds(rows, horizon)
+        return
     print(
         f"{'hours':>5} {'model':<15} {'MSE':>6} {'MAE':>6} {'s':>5} {'parameters':>10}"
     )

@@ -48,6 +48,7 @@ from skdeep.estimators._series_windows import (
     select_long_series,
     target_spreads,
     targets_of,
+    windows_after,
     windows_inside,
 )
 from skdeep.estimators._validation import Checked
@@ -211,34 +212,17 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         except (TypeError, ValueError) as error:
             raise ValueError(f"X_val and y_val do not fit: {error}") from error
         check_times(pasts, series)
-        rows, values, starts, codes, spans, n_rows = [], [], [], [], [], 0
-        for group in series.groups:
-            before = self._rows_before(pasts, series, group)
-            first = n_rows + max(len(before) - self.window, 0)
-            rows += [before, series.numeric[group.rows]]
-            # Placeholders: no window starts early enough to forecast these rows.
-            values += [np.zeros((len(before), y.shape[1]), y.dtype), y[group.rows]]
-            stop = n_rows + len(before) + len(group.rows)
-            spans.append((n_rows, stop))
-            codes.append(pasts[group.key].code if group.key in pasts else UNSEEN)
-            n_rows = stop
-            starts.append(np.arange(first, n_rows - self.window - self.horizon + 1))
-        joined = np.concatenate(starts)
-        if not len(joined):
+        befores = [self._rows_before(pasts, series, g) for g in series.groups]
+        codes = [self._code(group.key, pasts) for group in series.groups]
+        own = plan.schema.layout.own
+        windows = windows_after(series, y, befores, codes, own, plan.targets)
+        if not len(windows):
             raise ValueError(
                 f"X_val has {len(series.numeric)} rows, too few for a forecast with "
                 f"window={self.window} and horizon={self.horizon}. (Windows reach back "
                 "into the training rows only if the index shows that X_val follows "
                 "them.)"
             )
-        windows = Windows(
-            np.concatenate(rows),
-            np.concatenate(values),
-            joined,
-            joined + self.window,
-            spans,
-            series=np.repeat(codes, [stop - start for start, stop in spans]),
-        ).filled(plan.schema.layout.own)
         windows = windows.with_targets(self.horizon)
         if not len(windows):
             raise ValueError("X_val holds no target values, only NaN.")

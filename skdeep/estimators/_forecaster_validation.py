@@ -112,8 +112,11 @@ def thinned(windows: Windows, horizon: int, n_series: int) -> Windows:
 
 
 def network_errors(task: Task, plan: Plan) -> ErrorQuantiles:
-    """Return quantiles of the errors of a network, perhaps before training ends."""
-    return _quantiles(task, plan, _evaluate(task, task.learner.module.eval())[1])
+    """Return quantiles of the errors of a network in training."""
+    module = task.learner.module.eval()
+    raw = _evaluate(task, module)[1]
+    module.train()  # training goes on
+    return _quantiles(task, plan, raw)
 
 
 def compare(task: Task, plan: Plan, *, include_baselines: bool) -> Verdict:

@@ -157,3 +157,32 @@ def windows_inside(
         own,
         [codes.get(group.key, UNSEEN) for group in groups],
     )
+
+
+def windows_after(
+    series: Series, targets, befores: list, codes: list[int], own: list[int], sizes
+) -> Windows:
+    """Return the windows whose futures lie within rows that follow training rows.
+
+    ``befores`` are the training rows before each series, ``codes`` their codes.
+    """
+    rows, values, starts, spans, n_rows = [], [], [], [], 0
+    for group, before in zip(series.groups, befores, strict=True):
+        first = n_rows + max(len(before) - sizes.window, 0)
+        rows += [before, series.numeric[group.rows]]
+        # Placeholders: no window starts early enough to forecast these rows.
+        empty = np.zeros((len(before), targets.shape[1]), targets.dtype)
+        values += [empty, targets[group.rows]]
+        spans.append((n_rows, n_rows + len(before) + len(group.rows)))
+        n_rows = spans[-1][1]
+        starts.append(np.arange(first, n_rows - sizes.window - sizes.horizon + 1))
+    joined = np.concatenate(starts)
+    windows = Windows(
+        np.concatenate(rows),
+        np.concatenate(values),
+        joined,
+        joined + sizes.window,
+        spans,
+        series=np.repeat(codes, [stop - start for start, stop in spans]),
+    )
+    return windows.filled(own)
