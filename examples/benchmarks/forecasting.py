@@ -19,6 +19,11 @@ every test window counts.
 The series are read from the folder that ``SKDEEP_DATA`` names::
 
     SKDEEP_DATA=/path/to/data python examples/benchmarks/forecasting.py [HORIZON ...]
+
+Of the forecaster the table also shows the seconds of the fit alone, the validation loss
+of the network and of the baselines that the fit compares it with, the share of the test
+values inside the intervals of ``predict_interval`` with the mean width, and that inside
+the 90 % intervals of ``forecast_interval`` at some steps ahead.
 """
 
 from __future__ import annotations
@@ -41,7 +46,7 @@ from skdeep import LSTMForecaster
 HORIZONS = [96, 192, 336, 720]
 BORDERS = [0, 8640, 11520, 14400]
 WINDOW, SHORT_WINDOW = 720, 336
-COVERAGE = 0.9
+COVERAGE, COVERAGES = 0.9, [0.9, 0.5, 0.8, 0.95]
 
 
 def load():
@@ -162,28 +167,71 @@ def count(network):
     return sum(p.numel() for p in network.parameters())
 
 
-def forecaster(rows, horizon, **parameters):
+def forecaster(rows, horizon, seed=0, **parameters):
     """Train skdeep's forecaster; measure its intervals too."""
-    model = LSTMForecaster(window=WINDOW, horizon=horizon, random_state=0, **parameters)
+    model = LSTMForecaster(
+        window=WINDOW, horizon=horizon, random_state=seed, **parameters
+    )
+    started = time.perf_counter()
     model.fit(part(rows, "train"), X_val=part(rows, "validation"))
+    fitted = time.perf_counter() - started
     test = part(rows, "test", WINDOW)
     truth = windows(test, WINDOW, horizon)[1].transpose(0, 2, 1)
     errors = measure(model.backtest(test), truth)
+    scores = {name: f"{-loss:.4f}" for name, loss in model.baseline_scores_.items()}
+    extra = {"fit": f"{fitted:.1f} s", "valid": scores}
+    for coverage in COVERAGES:
+        extra[f"inside {coverage}"] = row_intervals(model, rows, horizon, coverage)
+    extra["by step"] = path_intervals(model, rows, horizon)
+    return errors, count(model.module_), extra
 
-    # The intervals of all test rows, each forecast from a full window.
+
+def seconds(rows, horizon):
+    """Print the seconds of fits alone, with and without a share of the windows."""
+    for name, parameters in {
+        "share of the windows": {},
+        "the same in bf16": {"precision": "bf16"},
+        "all windows": {"subsample": 1.0},
+    }.items():
+        model = LSTMForecaster(WINDOW, horizon, random_state=0, **parameters)
+        started = time.perf_counter()
+        model.fit(part(rows, "train"), X_val=part(rows, "validation"))
+        taken = time.perf_counter() - started
+        print(f"{horizon:>5} {name:<20} {taken:5.1f} s", flush=True)
+
+
+def row_intervals(model, rows, horizon, coverage):
+    """Return the share of the test rows inside their intervals, and the mean width.
+
+    Each row is forecast from a full window. The intervals adapt to the errors from the
+    first validation row on.
+    """
     model.set_params(context="pad")
-    reach = part(rows, "test", WINDOW + horizon - 1)
-    ends = model.predict_interval(reach, coverage=COVERAGE).tail(
-        BORDERS[3] - BORDERS[2]
-    )
+    reach = rows.iloc[BORDERS[1] - WINDOW - horizon + 1 : BORDERS[3]]
+    ends = model.predict_interval(reach, coverage).tail(BORDERS[3] - BORDERS[2])
     lower, upper = ends.xs("lower", axis=1, level=1), ends.xs("upper", axis=1, level=1)
     values = part(rows, "test")
     inside = ((lower <= values) & (values <= upper)).to_numpy().mean()
-    extra = {
-        "inside": f"{inside:.3f}",
-        "valid": f"{model.history_[-1]['valid_loss']:.4f}",
-    }
-    return errors, count(model.module_), extra
+    return f"{inside:.3f} (width {(upper - lower).to_numpy().mean():.2f})"
+
+
+def path_intervals(model, rows, horizon, stride=24):
+    """Return the share inside the intervals of whole paths, at some steps ahead.
+
+    There is a path from every ``stride``-th origin of the test rows.
+    """
+    steps = [1, horizon // 4, horizon // 2, horizon]
+    places = np.array(steps) - 1
+    inside = []
+    for origin in range(BORDERS[2], BORDERS[3] - horizon + 1, stride):
+        past, future = rows.iloc[origin - WINDOW : origin], rows.iloc[origin + places]
+        ends = model.forecast_interval(X=past, coverage=COVERAGE).iloc[places]
+        lower, upper = (
+            ends.xs(side, axis=1, level=1).to_numpy() for side in ("lower", "upper")
+        )
+        inside.append((lower <= future.to_numpy()) & (future.to_numpy() <= upper))
+    shares = np.mean(inside, axis=(0, 2))
+    return {step: f"{share:.3f}" for step, share in zip(steps, shares, strict=True)}
 
 
 MODELS = {
@@ -195,6 +243,10 @@ MODELS = {
 VARIANTS = {
     "not symmetric": partial(forecaster, symmetric=False),
     "stopped early": partial(forecaster, early_stopping="loss"),
+    "all windows": partial(forecaster, subsample=1.0),
+    "bf16": partial(forecaster, precision="bf16"),
+    "seed 1": partial(forecaster, seed=1),
+    "seed 2": partial(forecaster, seed=2),
 }
 
 
@@ -206,9 +258,19 @@ def main():
         action="store_true",
         help="also run the forecaster with other settings",
     )
+    parser.add_argument(
+        "--only", nargs="+", choices=[*MODELS, *VARIANTS], help="run these only"
+    )
+    parser.add_argument("--seconds", action="store_true", help="time the fits alone")
     arguments = parser.parse_args()
-    models = MODELS | (VARIANTS if arguments.variants else {})
+    models = MODELS | (VARIANTS if arguments.variants or arguments.only else {})
+    if arguments.only:
+        models = {name: models[name] for name in arguments.only}
     rows = load()
+    if arguments.seconds:
+        for horizon in arguments.horizons:
+            seconds(rows, horizon)
+        return
     print(
         f"{'hours':>5} {'model':<15} {'MSE':>6} {'MAE':>6} {'s':>5} {'parameters':>10}"
     )

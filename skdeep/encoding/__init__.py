@@ -33,6 +33,7 @@ from skdeep.encoding._forecast_targets import (
     ErrorQuantiles,
     ForecastTargets,
     known_r2,
+    width_factors,
 )
 from skdeep.encoding._image_files import (
     FileFormat,
@@ -211,4 +212,5 @@ __all__ = [
     "tensor_to_numpy",
     "times_of",
     "tta_views",
+    "width_factors",
 ]

@@ -51,6 +51,7 @@ class RowContext:
         # Copies: views would keep all rows in memory, and follow the user's changes.
         self.head = rows[:n_kept].copy()
         self.tail = rows[max(len(rows) - n_kept, 0) :].copy()
+        self.n_rows = len(rows)
         self.axis: Any = axis
         self.has_warned = False
 
@@ -103,6 +104,15 @@ class RowContext:
             return self.tail
         self._warn(caller, times)
         return nothing
+
+    def n_training_rows(self, rows: np.ndarray, times: pd.Index | None) -> int:
+        """Return how many of the first `rows` are training rows, or as old as them."""
+        is_start = self._is_training_start(rows, times)
+        if not self._has_times_like(times):
+            return min(len(rows), self.n_rows) if is_start else 0
+        if self.axis.begins_with(times) and not is_start:
+            return 0  # default row numbers, which start at 0 in any table
+        return self.axis.n_until_end(times)
 
     def _is_training_start(self, rows, times) -> bool:
         """Return whether `rows` begin with the first training rows.

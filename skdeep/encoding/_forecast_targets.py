@@ -15,6 +15,11 @@ from skdeep.encoding._windows import Windows, windows_view
 
 # Errors are kept as this many quantiles.
 _N_LEVELS = 201
+# The rates at which the logarithms of widths of intervals follow the rows outside, of
+# the target and of all targets, times the number of rows until an error is known; and
+# the smallest such number.
+_OWN_RATE, _SHARED_RATE, _SHORTEST_DELAY = 0.5, 2.0, 25
+_LARGEST_CHANGE = np.log(10.0)
 
 
 class ForecastTargets:
@@ -169,3 +174,53 @@ def _quantiles(errors: np.ndarray, usual: np.ndarray | None = None) -> np.ndarra
     found = np.where(ranks <= n, found, usual)
     # Higher levels must not have narrower intervals where ``usual`` takes over.
     return np.maximum.accumulate(found, axis=0)
+
+
+def width_factors(
+    errors: np.ndarray, radii: np.ndarray, coverage: float, delay: int
+) -> np.ndarray:
+    """Return factors by which intervals are widened, according to earlier errors.
+
+    Adaptive conformal inference (Gibbs & Candès, 2021) in the form of the quantile
+    tracker of Angelopoulos et al. (2023): after each row outside of its interval the
+    next intervals become wider, after each row inside a little narrower, such that the
+    share of rows inside tends to the coverage even if the series changes. Differences
+    from the papers: the logarithm of the width is tracked, so that a width is neither
+    negative nor infinite; an error counts only ``delay`` rows later, when it is known;
+    the rate is inversely proportional to the delay, because nothing corrects a step
+    until its effect is known; and a target follows its own errors slowly and those of
+    all targets faster, because their mean varies less.
+
+    Parameters
+    ----------
+    errors : ndarray of shape (n_rows, n_targets)
+        Absolute errors of the forecasts; NaN where unknown, which changes nothing.
+    radii : ndarray of shape (n_rows, n_targets)
+        Half the widths of the intervals without the factors.
+    coverage : float
+        Nominal coverage.
+    delay : int
+        Number of rows after which an error is known: the horizon.
+
+    Returns
+    -------
+    factors : ndarray of shape (n_rows, n_targets)
+        The factor of a row depends on the errors up to ``delay`` rows before it.
+    """
+    rate = 1 / max(delay, _SHORTEST_DELAY)
+    shared = _SHARED_RATE * (1 - 1 / errors.shape[1])  # 0 for a single target
+    factors = np.ones(errors.shape)
+    logs, steps = np.zeros(errors.shape[1]), None
+    # The errors of a block of rows are known in the next one.
+    for start in range(0, len(errors), delay):
+        block = slice(start, start + delay)
+        n_rows = len(errors[block])
+        path = np.zeros((n_rows, 1)) if steps is None else steps.cumsum(0)[:n_rows]
+        path = (logs + path).clip(-_LARGEST_CHANGE, _LARGEST_CHANGE)
+        factors[block] = np.exp(path)
+        excess = (errors[block] > radii[block] * factors[block]) - (1 - coverage)
+        excess[np.isnan(errors[block])] = 0
+        usual = excess.mean(axis=1, keepdims=True)
+        steps = rate * (_OWN_RATE * excess + shared * usual)
+        logs = path[-1]
+    return factors

@@ -184,6 +184,10 @@ class TimeAxis:
         """Return whether these end before times of the same kind begin."""
         return bool(self._comparable(times)[0] > self._last)
 
+    def n_until_end(self, times: pd.Index) -> int:
+        """Return how many times of the same kind are not after the end of these."""
+        return int((self._comparable(times) <= self._last).sum())
+
     def begins_with(self, times: pd.Index) -> bool:
         """Return whether times of the same kind begin at the same time as these."""
         return bool(_in_utc(self._comparable(times))[0] == self.ends[0])

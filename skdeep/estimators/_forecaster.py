@@ -17,18 +17,17 @@ from skdeep.estimators._forecaster_parameters import (
     CONSTRAINTS,
     FORECASTER_DOC,
     FORECASTER_TRAINING_DOC,
+    auto_batch_size,
+    auto_max_iter,
+    auto_subsample,
 )
 from skdeep.estimators._parameters import FITTED_DOC, documented
+from skdeep.estimators._seeds import peek_seed
 from skdeep.estimators._series import check_series_target
 from skdeep.estimators._series_windows import targets_of
 from skdeep.networks import SegmentNetwork
+from skdeep.training import SampledSource
 
-# Limits of batch_size="auto": the largest batch, the fewest batches per epoch, and the
-# smallest batch.
-_LARGEST_BATCH, _FEWEST_BATCHES, _SMALLEST_BATCH = 64, 32, 8
-# max_iter="auto" trains for at least this many steps and epochs. Several series may
-# behave differently: each adds as many steps, up to this number of series.
-_FEWEST_STEPS, _FEWEST_EPOCHS, _MOST_SERIES = 200, 2, 4
 # learning_rate_init="auto" is inversely proportional to the width below 128 units, so
 # that a step changes the input of a unit by the same share (Yang et al., 2021).
 _RATE, _RATE_WIDTH, _SMALLEST_WIDTH = 0.001, 128, 4
@@ -56,6 +55,13 @@ class LSTMForecaster(ForecasterNetwork):
     ----------
     target_columns_ : list of int
         Positions of the target columns in X; empty if y was given.
+    baseline_scores_ : dict of str to float, or None
+        The negative loss on the validation rows (higher is better), in units of the
+        training rows' standard deviation, of the trained "network" and of the
+        baselines: "last_value"; "seasonal_naive", the value one season before, if the
+        training rows have a season; and "ridge", a linear regression from the window
+        to the forecast, both relative to the last value. If y is not a column of X:
+        "mean", and "ridge" from all columns. None without validation rows.
     {fitted}
 
     See Also
@@ -75,12 +81,24 @@ class LSTMForecaster(ForecasterNetwork):
     series, and ``validation_scores_`` refers to the scaled targets.
 
     Validation rows are the last rows of each series, ``horizon`` rows after the
-    training rows; or X_val.
+    training rows; or X_val. If they have many windows, every k-th is used: at least 500
+    for each series and 24 for each ``horizon`` consecutive ones.
+
+    The penalty of the ridge of ``baseline_scores_`` is chosen on the last third of the
+    training windows. It reads at most the last 1500 numbers of a window. Of many
+    windows it uses some, evenly spread: as many as make 10,000 rows of the regression,
+    or 20 for each number that it reads.
 
     References
     ----------
     Lin et al. (2023). "SegRNN: Segment recurrent neural network for long-term time
     series forecasting." arXiv:2308.11200.
+
+    Gibbs and Candès (2021). "Adaptive conformal inference under distribution shift."
+    NeurIPS. (Intervals that adapt.)
+
+    Angelopoulos, Candès and Tibshirani (2023). "Conformal PID control for time series
+    prediction." NeurIPS. (The same for widths instead of quantiles.)
 
     Lin et al. (2024). "SparseTSF: Modeling long-term time series forecasting with 1k
     parameters." ICML. (The linear path.)
@@ -134,6 +152,7 @@ class LSTMForecaster(ForecasterNetwork):
         segment_length="auto",
         dropout=0.5,
         symmetric="auto",
+        include_baselines=False,
         loss="absolute_error",
         quantile=0.5,
         huber_delta=1.0,
@@ -141,6 +160,7 @@ class LSTMForecaster(ForecasterNetwork):
         solver_params=None,
         alpha=0.0,
         batch_size="auto",
+        subsample="auto",
         learning_rate="one_cycle",
         learning_rate_init="auto",
         power_t=0.5,
@@ -181,6 +201,7 @@ class LSTMForecaster(ForecasterNetwork):
         self.segment_length = segment_length
         self.dropout = dropout
         self.symmetric = symmetric
+        self.include_baselines = include_baselines
         self.loss = loss
         self.quantile = quantile
         self.huber_delta = huber_delta
@@ -188,6 +209,7 @@ class LSTMForecaster(ForecasterNetwork):
         self.solver_params = solver_params
         self.alpha = alpha
         self.batch_size = batch_size
+        self.subsample = subsample
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
         self.power_t = power_t
@@ -251,8 +273,9 @@ class LSTMForecaster(ForecasterNetwork):
         -----
         UserWarning
             If the dates have gaps or are irregular, if numbers in the index are out of
-            order, if values are missing inside a series, or if one of several series is
-            too short.
+            order, if values are missing inside a series, if one of several series is
+            too short, or if a baseline is better than the network on 50 or more
+            validation windows (see ``baseline_scores_``).
 
         Examples
         --------
@@ -319,9 +342,20 @@ class LSTMForecaster(ForecasterNetwork):
     def _work(self, network, batch_size):
         return batch_size * network.work_per_row
 
+    def _share(self, n_windows: int) -> float:
+        """Return the share of the windows that an epoch uses."""
+        if self.solver == "lbfgs":
+            return 1.0
+        if self.subsample != "auto":
+            return float(self.subsample)
+        return auto_subsample(n_windows, self.horizon)
+
+    def _n_drawn(self, n_windows: int) -> int:
+        """Return the number of windows that an epoch uses."""
+        return max(math.ceil(self._share(n_windows) * n_windows), 1)
+
     def _auto_batch_size(self, n_samples):
-        size = min(max(n_samples // _FEWEST_BATCHES, _SMALLEST_BATCH), _LARGEST_BATCH)
-        return min(size, n_samples)
+        return auto_batch_size(n_samples, self._share(n_samples))
 
     def _training_options(self, n_samples):
         options = super()._training_options(n_samples)
@@ -331,15 +365,19 @@ class LSTMForecaster(ForecasterNetwork):
             return options
         if self.solver == "lbfgs":
             return replace(options, max_iter=_LBFGS_ITERATIONS)
-        return replace(options, max_iter=_epochs(n_samples, options.batch_size))
+        n_epochs = auto_max_iter(self._n_drawn(n_samples), options.batch_size)
+        return replace(options, max_iter=n_epochs)
 
-    def _task(self, plan, sample, *how):
-        task = super()._task(plan, sample, *how)
+    def _task(self, plan, sample, valid, device, rng, *how):
+        task = super()._task(plan, sample, valid, device, rng, *how)
+        n_drawn = self._n_drawn(len(sample))
+        if n_drawn < len(sample):
+            task.train = SampledSource(task.train, n_drawn, peek_seed(rng))
         if self.max_iter == "auto" and self.solver != "lbfgs":
             # Only here is the number of series known.
             n_series = plan.targets.scaling_.n_series
-            epochs = _epochs(len(sample), task.options.batch_size, n_series)
-            task.options = replace(task.options, max_iter=epochs)
+            n_epochs = auto_max_iter(n_drawn, task.options.batch_size, n_series)
+            task.options = replace(task.options, max_iter=n_epochs)
         return task
 
     def _learning_rate(self) -> float:
@@ -395,7 +433,12 @@ class LSTMForecaster(ForecasterNetwork):
 
         Intervals are computed by split conformal prediction: the forecast plus and
         minus a quantile of the errors on the validation rows, the same number of steps
-        ahead and relative to the spread of the window.
+        ahead and relative to the spread of the window. They then adapt to the errors of
+        the rows of X before them that are known when the forecast is made: they become
+        wider after values outside, and narrower after values inside, such that the
+        share of values inside tends to the coverage even if the series changes. Rows of
+        ``fit``, rows without a full window and, if y is not a column of X, all rows do
+        not count.
 
         Parameters
         ----------
@@ -579,9 +622,3 @@ default=None
         if self.groups is None:
             return parts[0][1]
         return pd.concat(dict(parts), names=[str(self.groups)])
-
-
-def _epochs(n_samples: int, batch_size: int, n_series: int = 1) -> int:
-    """Return the number of epochs that makes enough steps."""
-    steps = _FEWEST_STEPS * min(n_series, _MOST_SERIES)
-    return max(math.ceil(steps * batch_size / n_samples), _FEWEST_EPOCHS)

@@ -13,9 +13,9 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep._input_checks import check_count
+from skdeep._messages import warn
 from skdeep.encoding import (
     UNSEEN,
-    ErrorQuantiles,
     ForecastTargets,
     RowContext,
     TimeAxis,
@@ -23,7 +23,14 @@ from skdeep.encoding import (
     Windows,
 )
 from skdeep.estimators._base import BaseNetwork
-from skdeep.estimators._plan import Plan, Sample
+from skdeep.estimators._forecaster_validation import (
+    ENOUGH_TO_WARN,
+    KeptScores,
+    compare,
+    network_errors,
+    thinned,
+)
+from skdeep.estimators._plan import Sample
 from skdeep.estimators._series import (
     Group,
     Series,
@@ -35,16 +42,18 @@ from skdeep.estimators._series_columns import as_rows, complete_future, find_lay
 from skdeep.estimators._series_windows import (
     KnownRows,
     SeriesPast,
+    adapt_intervals,
     borrow_calendar,
     check_times,
     select_long_series,
     target_spreads,
     targets_of,
+    windows_after,
     windows_inside,
 )
 from skdeep.estimators._validation import Checked
 from skdeep.losses import StepLoss, make_loss
-from skdeep.training import raw_scores, resolve_device
+from skdeep.training import resolve_device
 
 # Number of windows predicted at a time, and of rows if windows are copied. Both limit
 # the memory.
@@ -71,6 +80,11 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
                 f"early_stopping={self.early_stopping!r} needs validation rows: set "
                 "validation_fraction above 0, or pass X_val."
             )
+        if X_val is None and self.include_baselines and not self.validation_fraction:
+            raise ValueError(
+                "include_baselines=True compares forecasts on validation rows: set "
+                "validation_fraction above 0, or pass X_val."
+            )
         if X_val is not None and (y is None) != (y_val is None):
             raise ValueError(
                 "Pass y_val with X_val if y was passed with X, and only then."
@@ -90,7 +104,11 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             if target is None and getattr(X, "name", "unnamed") is None:
                 layout.names = None  # a Series without a name
             schema = replace(schema, layout=layout)
-        return Checked(series, targets_of(series, target, schema.layout), schema)
+        targets = targets_of(series, target, schema.layout)
+        if is_first:
+            past = series.numeric[:, layout.own]
+            layout.holds_targets = np.array_equal(past, targets, equal_nan=True)
+        return Checked(series, targets, schema)
 
     @property
     def _layout(self):
@@ -155,12 +173,12 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             self._raise_split_error(n_rows.max(), n_valid.max())
         # The series that each window lies in.
         which = np.searchsorted(starts, windows.starts, side="right") - 1
-        first_valid, is_split = (stops - n_valid)[which], is_split[which]
+        first_valid, is_held_out = (stops - n_valid)[which], is_split[which]
         # A horizon lies between the last training and the first validation target, as
         # between the last known row and a forecast.
         is_before = windows.futures + 2 * self.horizon <= first_valid
-        train = ~is_split | is_before
-        valid = is_split & (windows.futures >= first_valid)
+        train = ~is_held_out | is_before
+        valid = is_held_out & (windows.futures >= first_valid)
         for part, name in ((train, "training"), (valid, "validation")):
             if not part.any():
                 raise ValueError(
@@ -168,8 +186,9 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
                     "without targets, or change validation_fraction="
                     f"{self.validation_fraction}."
                 )
-        parts = [windows.select(np.flatnonzero(part)) for part in (train, valid)]
-        return tuple(Sample(part, part) for part in parts)
+        train, valid = (windows.select(np.flatnonzero(p)) for p in (train, valid))
+        valid = thinned(valid, self.horizon, int(is_split.sum()))
+        return Sample(train, train), Sample(valid, valid)
 
     def _raise_split_error(self, n_rows: int, n_valid: int) -> None:
         if n_valid < self.horizon:
@@ -193,37 +212,21 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         except (TypeError, ValueError) as error:
             raise ValueError(f"X_val and y_val do not fit: {error}") from error
         check_times(pasts, series)
-        rows, values, starts, codes, spans, n_rows = [], [], [], [], [], 0
-        for group in series.groups:
-            before = self._rows_before(pasts, series, group)
-            first = n_rows + max(len(before) - self.window, 0)
-            rows += [before, series.numeric[group.rows]]
-            # Placeholders: no window starts early enough to forecast these rows.
-            values += [np.zeros((len(before), y.shape[1]), y.dtype), y[group.rows]]
-            stop = n_rows + len(before) + len(group.rows)
-            spans.append((n_rows, stop))
-            codes.append(pasts[group.key].code if group.key in pasts else UNSEEN)
-            n_rows = stop
-            starts.append(np.arange(first, n_rows - self.window - self.horizon + 1))
-        joined = np.concatenate(starts)
-        if not len(joined):
+        befores = [self._rows_before(pasts, series, g) for g in series.groups]
+        codes = [self._code(group.key, pasts) for group in series.groups]
+        own = plan.schema.layout.own
+        windows = windows_after(series, y, befores, codes, own, plan.targets)
+        if not len(windows):
             raise ValueError(
                 f"X_val has {len(series.numeric)} rows, too few for a forecast with "
                 f"window={self.window} and horizon={self.horizon}. (Windows reach back "
                 "into the training rows only if the index shows that X_val follows "
                 "them.)"
             )
-        windows = Windows(
-            np.concatenate(rows),
-            np.concatenate(values),
-            joined,
-            joined + self.window,
-            spans,
-            series=np.repeat(codes, [stop - start for start, stop in spans]),
-        ).filled(plan.schema.layout.own)
         windows = windows.with_targets(self.horizon)
         if not len(windows):
             raise ValueError("X_val holds no target values, only NaN.")
+        windows = thinned(windows, self.horizon, len(series.groups))
         return Sample(windows, windows)
 
     def _plan_network(self, plan, sample, first):
@@ -249,30 +252,46 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
     def _decode(self, targets, loss, raw):
         return loss.predict(raw)
 
+    def _task(self, plan, sample, *how):
+        task = super()._task(plan, sample, *how)
+        if task.valid is not None:
+            task.score = KeptScores(task.score, task.learner)  # type: ignore[arg-type]
+        return task
+
+    def _warn_of_outcome(self, task, plan):
+        """Compare the network with the baselines; warn if one of them is better."""
+        plan.fitted |= {"baseline_scores_": None, "_answer": None}
+        if task.valid is None:
+            return
+        verdict = compare(task, plan, include_baselines=self.include_baselines)
+        plan.fitted |= {
+            "baseline_scores_": verdict.scores,
+            "_answer": verdict.answer,
+            "_error_quantiles": verdict.errors,
+        }
+        is_beaten = verdict.best != "network" and len(task.valid) >= ENOUGH_TO_WARN
+        if is_beaten and not self.include_baselines:
+            warn(f"{type(self).__name__}: {verdict.describe()}")
+
     def _fitted_attributes(self, task, plan, *, is_final):
         attributes = super()._fitted_attributes(task, plan, is_final=is_final)
         layout = plan.schema.layout
         attributes["n_outputs_"] = layout.n_targets
         attributes["target_columns_"] = [] if layout.has_y else layout.columns
-        attributes["_error_quantiles"] = None
-        if task.valid is not None:
-            attributes["_error_quantiles"] = self._validation_errors(task, plan)
-        return attributes
-
-    def _validation_errors(self, task, plan: Plan) -> ErrorQuantiles:
-        """Return quantiles of the errors of the forecasts of the validation rows."""
-        targets = plan.targets
-        network, rows = task.learner.module.eval(), task.valid.rows
-        raw = raw_scores(
-            network, rows, plan.loss, plan.n_scores, precision=self.precision
-        )
-        errors = (raw - task.valid.target).abs().cpu().numpy()
-        shape = (len(errors), targets.horizon, targets.n_targets)
-        spreads = target_spreads(rows, plan.schema.layout)
-        n_series = targets.scaling_.n_series
-        return ErrorQuantiles(errors.reshape(shape), spreads, rows.series, n_series)
+        if not is_final:
+            # A callback asks for the network as it is; the baselines are not ready.
+            errors = None if task.valid is None else network_errors(task, plan)
+            attributes["_error_quantiles"], attributes["_answer"] = errors, None
+            attributes["baseline_scores_"] = None
+        return {"_error_quantiles": None, **attributes}
 
     # -- predict -----------------------------------------------------------------------
+
+    def _encoded(self, table):
+        if self._answer is None:
+            return super()._encoded(table)
+        dtype = getattr(torch, table.dtype.name)
+        return self._answer, self._inputs.encode(table, dtype, torch.device("cpu"))
 
     def _forecast_rows(self, X, coverage=None) -> tuple[Series, np.ndarray]:
         """Return the checked rows and their forecasts, (n_rows, n_targets[, 2])."""
@@ -284,13 +303,25 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
             rows = series.numeric[group.rows]
             windows = self._windows_before(before, rows, self._code(group.key, pasts))
             # Keep the last step of each path only: whole paths may fill the memory.
-            parts += [part[:, -1] for part in self._in_chunks(windows, coverage)]
+            last = [part[:, -1] for part in self._in_chunks(windows, coverage)]
+            part = np.concatenate(last)
+            if coverage is not None and self._layout.holds_targets:
+                part = self._adapted(part, windows, rows, group, coverage)
+            parts.append(part)
         # Back to the order of X, in which the rows of several series may alternate.
         order = np.concatenate([group.rows for group in series.groups])
         forecasts = np.empty((len(order), *parts[0].shape[1:]), parts[0].dtype)
         forecasts[order] = np.concatenate(parts)
         self._check_finite(forecasts, X=series)
         return series, forecasts
+
+    def _adapted(self, ends, windows: Windows, rows, group: Group, coverage):
+        """Adapt the intervals of the rows of a series to the errors before them."""
+        past = self._pasts_by_key().get(group.key)
+        n_old = 0 if past is None else past.context.n_training_rows(rows, group.times)
+        truth = rows[:, self._layout.own].astype(np.float64)
+        truth[:n_old] = np.nan  # training rows have smaller errors
+        return adapt_intervals(ends, truth, windows, coverage, self._inputs.horizon)
 
     def _series_of(self, X) -> Series:
         """Return the checked rows of X, on the calendar of the training rows."""

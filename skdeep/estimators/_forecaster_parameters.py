@@ -1,7 +1,8 @@
-"""The parameters of LSTMForecaster: their documentation and their valid values."""
+"""The parameters of LSTMForecaster: documentation, valid and automatic values."""
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from numbers import Integral, Real
 
@@ -16,6 +17,16 @@ from skdeep.estimators._parameters import (
     adapted,
 )
 from skdeep.networks import CELLS
+
+# Limits of batch_size="auto" if all windows are used: the largest batch, the fewest
+# batches per epoch, and the smallest batch.
+_LARGEST_BATCH, _FEWEST_BATCHES, _SMALLEST_BATCH = 64, 32, 8
+# subsample="auto" uses about this many windows of each horizon of rows and epoch, at
+# least this share of all windows, and all of a short series.
+_WINDOWS_PER_HORIZON, _SMALLEST_SHARE = 24, 0.25
+# max_iter="auto" trains for at least this many steps and epochs. Several series may
+# behave differently: each adds as many steps, up to this number of series.
+_FEWEST_STEPS, _FEWEST_EPOCHS, _MOST_SERIES = 200, 2, 4
 
 _LOSSES = {"squared_error", "absolute_error", "huber", "quantile"}
 # Not parameters of a forecaster: validation rows are always the last, after a horizon.
@@ -69,6 +80,9 @@ symmetric : bool or 'auto', default='auto'
     Whether to make the forecast of a negated window the negated forecast, so that a
     drift in the training rows is not extrapolated. 'auto' does so if only targets are
     read and the loss weighs errors above and below equally.
+include_baselines : bool, default=False
+    Whether the best of the network and the baselines of ``baseline_scores_`` makes all
+    forecasts and intervals; otherwise it is the network. Needs validation rows.
 loss : {'squared_error', 'absolute_error', 'huber', 'quantile'} or callable, \
 default='absolute_error'
     Loss to minimize, averaged over steps and targets, in units of the training rows'
@@ -80,20 +94,24 @@ huber_delta : float, default=1.0
     The error beyond which the loss 'huber' is linear.
 batch_size : int or 'auto', default='auto'
     Number of windows in a batch. 'auto' is 64, or less if that would make fewer than 32
-    batches.
+    batches, times ``subsample``.
+subsample : float or 'auto', default='auto'
+    Share of the training windows that an epoch uses, drawn anew for each epoch. Windows
+    overlap, so that a quarter of them shows nearly the same rows in a quarter of the
+    time. 'auto' uses 24 windows of every ``horizon`` consecutive ones, but at least a
+    quarter of all and at least 2048. 'lbfgs' ignores it.
 learning_rate_init : float or 'auto', default='auto'
     The highest learning rate. 'auto' is 0.001, and more for networks of fewer than 128
     units: 0.128 / ``hidden_size``, at most 0.032, unless the solver is 'sgd',
     'adagrad', 'adadelta' or a custom optimizer.
 max_iter : int or 'auto', default='auto'
     Number of epochs. 'auto' is 2, or as many as make 200 steps (for several series, 200
-    for each of up to four). Windows overlap, so that an epoch shows each row many
-    times. With ``solver='lbfgs'`` it is the largest number of iterations, and 'auto' is
-    200.
+    for each of up to four). With ``solver='lbfgs'`` it is the largest number of
+    iterations, and 'auto' is 200.
 validation_fraction : float, default=0.1
     Share of the rows of each series, from its end, that is held out unless ``X_val`` is
-    given. Prediction intervals and ``early_stopping`` use the errors on these rows. 0
-    holds none out."""
+    given. Prediction intervals, ``baseline_scores_`` and ``early_stopping`` use the
+    errors on these rows. 0 holds none out."""
 
 _FORECASTER_CONSTRAINTS: dict = {
     "window": [Interval(Integral, 1, None, closed="left")],
@@ -112,6 +130,8 @@ _FORECASTER_CONSTRAINTS: dict = {
     ],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "symmetric": [StrOptions({"auto"}), "boolean"],
+    "include_baselines": ["boolean"],
+    "subsample": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="right")],
 }
 
 FORECASTER_TRAINING_DOC = adapted(
@@ -133,3 +153,21 @@ CONSTRAINTS: dict = {
     ],
     "max_iter": [StrOptions({"auto"}), *TRAINING_CONSTRAINTS["max_iter"]],
 }
+
+
+def auto_subsample(n_windows: int, horizon: int) -> float:
+    """Return the share of the training windows that an epoch uses."""
+    few = _FEWEST_BATCHES * _LARGEST_BATCH / n_windows
+    return min(max(_WINDOWS_PER_HORIZON / horizon, _SMALLEST_SHARE, few), 1.0)
+
+
+def auto_batch_size(n_windows: int, share: float) -> int:
+    """Return the size of batches: an epoch of a share has as many as one of all."""
+    size = min(max(n_windows // _FEWEST_BATCHES, _SMALLEST_BATCH), _LARGEST_BATCH)
+    return min(max(round(size * share), _SMALLEST_BATCH), n_windows)
+
+
+def auto_max_iter(n_windows: int, batch_size: int, n_series: int = 1) -> int:
+    """Return the number of epochs of so many windows that makes enough steps."""
+    steps = _FEWEST_STEPS * min(n_series, _MOST_SERIES)
+    return max(math.ceil(steps * batch_size / n_windows), _FEWEST_EPOCHS)

@@ -39,6 +39,8 @@ class ColumnLayout:
         Positions of the numeric columns among all columns of X.
     labels : list or None
         Names of all columns of X, if they have names.
+    holds_targets : bool
+        Whether ``own`` hold the targets themselves; y may differ from them.
     """
 
     own: list[int]
@@ -49,6 +51,7 @@ class ColumnLayout:
     columns: list[int]
     numeric: list[int]
     labels: list | None
+    holds_targets: bool = False
 
     def name_of(self, column: int) -> Any:
         """Return the name of a numeric column, or its position in X."""

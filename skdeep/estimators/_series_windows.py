@@ -1,4 +1,4 @@
-"""What a forecaster stores of each series, and the windows cut from series."""
+"""What a forecaster stores of each series, and the windows and intervals of series."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skdeep._messages import warn
-from skdeep.encoding import UNSEEN, RowContext, TimeAxis, Windows
+from skdeep.encoding import UNSEEN, RowContext, TimeAxis, Windows, width_factors
 from skdeep.estimators._series import Group, Series
 from skdeep.estimators._series_columns import ColumnLayout
 
@@ -79,6 +79,34 @@ def target_spreads(rows, layout: ColumnLayout) -> np.ndarray:
     return rows.spreads(n_own) if n_own else np.ones((len(rows), n_targets))
 
 
+def adapt_intervals(
+    ends: np.ndarray, truth: np.ndarray, windows: Windows, coverage: float, horizon: int
+) -> np.ndarray:
+    """Widen or narrow intervals by the errors of the rows before them.
+
+    Parameters
+    ----------
+    ends : ndarray of shape (n_rows, n_targets, 2)
+        The intervals of consecutive rows, each from a forecast ``horizon`` rows before.
+    truth : ndarray of shape (n_rows, n_targets)
+        The values of these rows; NaN where one is missing or does not count.
+    windows : Windows
+        The windows of the forecasts. The errors from padded ones do not count.
+    coverage : float
+        Nominal coverage.
+    horizon : int
+        Number of rows until an error is known.
+    """
+    wide = ends.astype(np.float64)
+    centers, radii = wide.mean(axis=2), np.ptp(wide, axis=2) / 2
+    errors = np.abs(truth - centers)
+    for is_unusual in (windows.is_padded, windows.is_unknown):
+        if is_unusual is not None and is_unusual.size:
+            errors[is_unusual] = np.nan
+    radii *= width_factors(errors, radii, coverage, horizon)
+    return np.stack([centers - radii, centers + radii], axis=2).astype(ends.dtype)
+
+
 def select_long_series(
     groups: list[Group], window: int, horizon: int, is_silent: bool = False
 ) -> list[Group]:
@@ -129,3 +157,32 @@ def windows_inside(
         own,
         [codes.get(group.key, UNSEEN) for group in groups],
     )
+
+
+def windows_after(
+    series: Series, targets, befores: list, codes: list[int], own: list[int], sizes
+) -> Windows:
+    """Return the windows whose futures lie within rows that follow training rows.
+
+    ``befores`` are the training rows before each series, ``codes`` their codes.
+    """
+    rows, values, starts, spans, n_rows = [], [], [], [], 0
+    for group, before in zip(series.groups, befores, strict=True):
+        first = n_rows + max(len(before) - sizes.window, 0)
+        rows += [before, series.numeric[group.rows]]
+        # Placeholders: no window starts early enough to forecast these rows.
+        empty = np.zeros((len(before), targets.shape[1]), targets.dtype)
+        values += [empty, targets[group.rows]]
+        spans.append((n_rows, n_rows + len(before) + len(group.rows)))
+        n_rows = spans[-1][1]
+        starts.append(np.arange(first, n_rows - sizes.window - sizes.horizon + 1))
+    joined = np.concatenate(starts)
+    windows = Windows(
+        np.concatenate(rows),
+        np.concatenate(values),
+        joined,
+        joined + sizes.window,
+        spans,
+        series=np.repeat(codes, [stop - start for start, stop in spans]),
+    )
+    return windows.filled(own)

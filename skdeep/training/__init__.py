@@ -46,7 +46,7 @@ from skdeep.training._adversarial import (
     DiscriminatorObjective,
     GeneratorObjective,
 )
-from skdeep.training._batches import Batch, RowSource, Source
+from skdeep.training._batches import Batch, RowSource, SampledSource, Source
 from skdeep.training._checkpoint import Checkpoint, stable_repr
 from skdeep.training._dense import DenseLearner
 from skdeep.training._device import (
@@ -98,6 +98,7 @@ __all__ = [
     "Objective",
     "Reconstruction",
     "RowSource",
+    "SampledSource",
     "SequenceObjective",
     "SequenceSource",
     "Source",

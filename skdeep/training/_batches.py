@@ -264,6 +264,56 @@ class RowSource(Source):
         return weights, torch.stack([part.sum() for part in weights]).tolist()
 
 
+class SampledSource(Source):
+    """A random share of the rows of another source, drawn anew before each epoch.
+
+    The rows are divided into as many blocks of neighbors as the share has rows, and one
+    row of each block is drawn. Neighbors that overlap, as windows of a series do, are
+    thus seen evenly.
+
+    Parameters
+    ----------
+    source : Source
+        All rows.
+    n_drawn : int
+        Number of rows of an epoch.
+    seed : int
+        Seed of the draws.
+    """
+
+    def __init__(self, source: Source, n_drawn: int, seed: int):
+        self.source = source
+        self.rng = np.random.RandomState(seed)
+        self.edges = np.linspace(0, len(source), n_drawn + 1).astype(int)
+        self.drawn = torch.from_numpy(self.edges[:-1])
+
+    def __len__(self) -> int:
+        return len(self.drawn)
+
+    def batch(self, index: Tensor | slice, *, training: bool = False) -> Batch:
+        return self.source.batch(self._rows(index), training=training)
+
+    def batches(
+        self, order: Tensor, sizes: list[int], *, reuse: bool = False
+    ) -> Iterator[Batch]:
+        return self.source.batches(self._rows(order), sizes, reuse=reuse)
+
+    def _rows(self, index: Tensor | slice) -> Tensor:
+        if not isinstance(index, slice):
+            return self.drawn[index.cpu()].to(index.device)
+        return self.drawn[index]
+
+    def renew(self, networks: Mapping[str, nn.Module]) -> None:
+        drawn = self.rng.randint(self.edges[:-1], self.edges[1:])
+        self.drawn = torch.from_numpy(drawn)
+
+    def state(self) -> Any:
+        return self.rng.get_state(legacy=False)
+
+    def load_state(self, state: Any) -> None:
+        self.rng.set_state(state)
+
+
 def batch_sizes(
     n_samples: int, batch_size: int, *, merge_single: bool = False
 ) -> list[int]:

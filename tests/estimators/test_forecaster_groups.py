@@ -17,6 +17,11 @@ from tests.estimators.forecaster_data import (
     small,
 )
 
+# Networks that are trained for a few steps are worse than a baseline.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:LSTMForecaster. On the validation rows:UserWarning"
+)
+
 
 def test_order_of_series_does_not_change_forecasts():
     X = make_groups()

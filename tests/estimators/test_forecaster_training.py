@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.callback import ScoringMonitor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from skorch.callbacks import Callback
@@ -20,6 +21,11 @@ from tests.estimators.forecaster_data import (
     make_groups,
     small,
     some_nightly,
+)
+
+# Networks that are trained for a few steps are worse than a baseline.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:LSTMForecaster. On the validation rows:UserWarning"
 )
 
 
@@ -281,6 +287,7 @@ def test_intervals_of_given_validation_rows_and_of_lbfgs():
         {"batch_size": 7, "shuffle": False},
         {"max_grad_norm": 0.1},
         {"weight_averaging": 0},
+        {"subsample": 0.5},
     ],
     ids=str,
 )
@@ -308,6 +315,76 @@ def test_auto_max_iter_depends_on_the_number_of_windows():
         assert model.t_ == model.n_iter_ * (n_rows - WINDOW - HORIZON + 1)
         epochs.append(model.n_iter_)
     assert epochs == [31, 2]
+
+
+class Seen(Callback):
+    """Records the first values of the windows of each epoch."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.epochs = []
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.epochs.append([])
+
+    def on_batch_begin(self, net, batch=None, training=False, **kwargs):
+        if training:
+            self.epochs[-1] += batch[0][:, 0, 0].tolist()
+
+
+def test_an_epoch_uses_a_random_share_of_the_windows():
+    X = np.arange(300.0)  # so that the first value tells the window
+    seen = Seen()
+    model = small(
+        subsample=0.25, max_iter=20, validation_fraction=0, callbacks=[("seen", seen)]
+    ).fit(X)
+    n_windows = 300 - WINDOW - HORIZON + 1
+    n_drawn = math.ceil(0.25 * n_windows)
+    assert model.t_ == 20 * n_drawn
+    epochs = [np.sort(values) for values in model.callbacks_[0].epochs]
+    for values in epochs:
+        assert len(np.unique(values)) == n_drawn
+        # The windows of an epoch are spread evenly.
+        assert np.diff(values).max() < 8 * (values[-1] - values[0]) / n_windows
+    assert (epochs[0] != epochs[1]).any()
+    assert len(np.unique(epochs)) > 0.95 * n_windows
+
+
+def test_auto_subsample_depends_on_windows_and_horizon():
+    shares = []
+    for n_rows, horizon in ((2000, 96), (5000, 96), (20_000, 96), (5000, 24)):
+        X = np.sin(np.arange(n_rows) / 9)
+        few = dict(window=6, hidden_size=1, max_iter=1, random_state=0)
+        model = LSTMForecaster(horizon=horizon, validation_fraction=0, **few).fit(X)
+        shares.append(model.t_ / (n_rows - 6 - horizon + 1))
+    assert_allclose(shares, [1, 2048 / 4899, 0.25, 1], atol=0.001)
+
+
+def test_epochs_of_a_share_have_as_many_steps():
+    steps = []
+    for subsample in (1.0, 0.25):
+        X = np.sin(np.arange(2100) / 9)
+        few = dict(window=6, hidden_size=1, max_iter=1, random_state=0)
+        model = LSTMForecaster(
+            horizon=2, validation_fraction=0, subsample=subsample, **few
+        )
+        model.set_params(callbacks=[("seen", Batches())]).fit(X)
+        steps.append(model.callbacks_[0].n_batches)
+    assert steps[0] == pytest.approx(steps[1], abs=1)
+
+
+class Batches(Callback):
+    def on_train_begin(self, net, **kwargs):
+        self.n_batches = 0
+
+    def on_batch_begin(self, net, batch=None, training=False, **kwargs):
+        self.n_batches += training
+
+
+def test_scikit_learn_callbacks_do_not_change_the_training():
+    X = make_frame()
+    few = dict(max_iter=3, dropout=0.5)
+    observed = small(**few).set_callbacks(ScoringMonitor(scoring="r2"))
+    assert_array_equal(observed.fit(X).forecast(), small(**few).fit(X).forecast())
 
 
 def weekly(n_rows=200):
