@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from numbers import Integral, Real
 from types import SimpleNamespace
 
 import numpy as np
@@ -29,8 +29,12 @@ _ENSEMBLE_CONSTRAINTS: dict = {
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+    "time_limit": [Interval(Real, 0, None, closed="neither"), None],
+    "callbacks": [None, list, tuple],
+    "verbose": ["boolean", Interval(Integral, 0, None, closed="left")],
     "random_state": ["random_state"],
     "device": [str],
+    "n_jobs": [None, Interval(Integral, None, -1, closed="right"), Interval(Integral, 1, None, closed="left")],
 }
 
 _ENSEMBLE_DOC = """\
@@ -179,13 +183,17 @@ class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
         n_members=32,
         *,
         n_folds=4,
-        max_iter=40,
+        max_iter=200,
         batch_size="auto",
         n_iter_no_change=10,
         class_weight=None,
         categorical_features="from_dtype",
+        time_limit=None,
+        callbacks=None,
+        verbose=False,
         random_state=None,
         device="auto",
+        n_jobs=None,
     ):
         self.n_members = n_members
         self.n_folds = n_folds
@@ -194,8 +202,12 @@ class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
         self.n_iter_no_change = n_iter_no_change
         self.class_weight = class_weight
         self.categorical_features = categorical_features
+        self.time_limit = time_limit
+        self.callbacks = callbacks
+        self.verbose = verbose
         self.random_state = random_state
         self.device = device
+        self.n_jobs = n_jobs
 
     def _set_up_targets(self, y):
         targets = class_targets(y, distributions=False)
@@ -415,12 +427,16 @@ class DeepEnsembleRegressor(RegressorMixin, DeepEnsemble):
         n_members=32,
         *,
         n_folds=4,
-        max_iter=40,
+        max_iter=200,
         batch_size="auto",
         n_iter_no_change=10,
         categorical_features="from_dtype",
+        time_limit=None,
+        callbacks=None,
+        verbose=False,
         random_state=None,
         device="auto",
+        n_jobs=None,
     ):
         self.n_members = n_members
         self.n_folds = n_folds
@@ -428,8 +444,12 @@ class DeepEnsembleRegressor(RegressorMixin, DeepEnsemble):
         self.batch_size = batch_size
         self.n_iter_no_change = n_iter_no_change
         self.categorical_features = categorical_features
+        self.time_limit = time_limit
+        self.callbacks = callbacks
+        self.verbose = verbose
         self.random_state = random_state
         self.device = device
+        self.n_jobs = n_jobs
 
     def _set_up_targets(self, y):
         flat = y.ndim == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from skdeep.encoding import (
@@ -18,6 +20,7 @@ from skdeep.encoding import (
 _FULLY_EXPANDED = 8
 # Factor of columns that the forest does not use; a network may still need them.
 _LEAST_RELEVANCE = 0.05
+_N_TREES, _N_TREES_AT_ONCE = 50, 10
 
 # Hyperparameter templates, which suit different tables and are used in this order.
 # Tuples are log-uniform ranges, except hidden_layer_sizes.
@@ -134,11 +137,20 @@ def make_features(hyper: dict, encoder: TableEncoder, x, importance, rng) -> Fea
     return PeriodicFeatures(relevance, columns, frequencies)
 
 
-def column_importance(trees, x: np.ndarray, target: np.ndarray, weight) -> np.ndarray:
-    """Return the feature importances of ``trees``, relative to the largest."""
+def column_importance(
+    trees, x: np.ndarray, target: np.ndarray, weight, has_time: Callable[[], bool]
+) -> np.ndarray:
+    """Return the feature importances of ``trees``, relative to the largest.
+
+    The trees, which must have a warm start, are grown as long as there is time.
+    """
     flat = target[:, 0] if target.ndim == 2 and target.shape[1] == 1 else target
+    for n_trees in range(_N_TREES_AT_ONCE, _N_TREES + 1, _N_TREES_AT_ONCE):
+        trees.set_params(n_estimators=n_trees).fit(x, flat, weight)
+        if not has_time():
+            break
     with np.errstate(invalid="ignore"):  # 0 / 0 if no split improves the forest
-        importance = trees.fit(x, flat, weight).feature_importances_
+        importance = trees.feature_importances_
     importance = np.nan_to_num(importance)
     return importance / max(importance.max(), np.finfo(float).tiny)
 

@@ -103,15 +103,17 @@ class _Chunk:
     def run(self, is_cancelled: Callable[[Fit], bool]) -> None:
         """Train until each fit has ended."""
         while self.members:
-            losses = self._run_epoch()
-            continues = [
-                not self._end_epoch(k, loss) and not is_cancelled(member.fit)
-                for k, (member, loss) in enumerate(
-                    zip(self.members, losses, strict=True)
-                )
-            ]
-            if not all(continues):
-                self._remove_finished(continues)
+            self.run_epoch(is_cancelled)
+
+    def run_epoch(self, is_cancelled: Callable[[Fit], bool]) -> None:
+        """Train for an epoch, and remove the fits that have ended."""
+        losses = self._run_epoch()
+        continues = [
+            not self._end_epoch(k, loss) and not is_cancelled(member.fit)
+            for k, (member, loss) in enumerate(zip(self.members, losses, strict=True))
+        ]
+        if not all(continues):
+            self._remove_finished(continues)
 
     def _end_epoch(self, k: int, loss: float) -> bool:
         """End the epoch of one fit; return whether it was the last."""
@@ -272,3 +274,52 @@ def run_population(
             # Otherwise the pool would train all fits before the exception is raised.
             interrupted.set()
             raise
+
+
+class SteppedPopulation:
+    """A population that is trained one epoch of all its fits at a time.
+
+    All chunks are kept in memory, and each epoch waits for its slowest chunk; in
+    return, the caller can look at all fits between two epochs.
+
+    Parameters
+    ----------
+    fits : sequence of Fit
+        Started fits of tasks that ``can_join``.
+    n_threads : int
+        Number of threads; each trains one chunk at a time.
+    """
+
+    def __init__(self, fits: Sequence[Fit], n_threads: int):
+        chunks = make_chunks(fits, n_threads)
+        self._devices = [members[0].inputs.device for members in chunks]
+        with torch.no_grad():
+            self._chunks = [_Chunk(members) for members in chunks]
+        is_on_cpu = all(device.type == "cpu" for device in self._devices)
+        self._n_threads = min(n_threads, len(chunks)) if is_on_cpu else 1
+        # scikit-learn's configuration is local to each thread.
+        configure = functools.partial(set_config, **get_config())
+        self._pool = ThreadPoolExecutor(self._n_threads, initializer=configure)
+
+    def run_epoch(self) -> None:
+        """Train all fits for an epoch; exceptions are stored in the fits."""
+        # In the calling thread if it is the only one.
+        run_all = map if self._n_threads == 1 else self._pool.map
+        list(run_all(self._run_chunk, self._chunks, self._devices))
+
+    def _run_chunk(self, chunk: _Chunk, device: torch.device) -> None:
+        if not chunk.members:
+            return
+        fits = [member.fit for member in chunk.members]
+        try:
+            with torch.no_grad(), on_threads(1, device):
+                chunk.run_epoch(lambda fit: False)
+        except Exception as error:
+            for fit in fits:
+                if not fit.is_over:
+                    fit.error = fit.error or error
+            chunk.members = []
+
+    def close(self) -> None:
+        """End the threads; epochs that have not been started are dropped."""
+        self._pool.shutdown(cancel_futures=True)

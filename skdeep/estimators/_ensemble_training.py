@@ -1,0 +1,378 @@
+"""Rounds of training of an ensemble: how many networks, and for how many epochs."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from skdeep.encoding import Features
+from skdeep.training import HistoryCallbacks, SteppedTraining, Task
+
+# Number of sets in the first round, and in each later one.
+_N_FIRST, _N_MORE = 4, 2
+# Number of epochs of a new set.
+_N_EPOCHS = 24
+# Least relative gain in the loss of the average for which further sets are trained.
+_LEAST_GAIN = 0.005
+# If the validation loss of the best set falls by this factor in the second half of a
+# cycle, longer training lowers it more than further sets.
+_STEEP = 0.75
+# Number of sets that are trained longer then, and how many times as long as before.
+_N_LONGER, _LONGER = 2, 4
+# With less time than for so many epochs of all sets of a round, it has fewer sets.
+_FEWEST_EPOCHS = 8
+# Batches of the trial that measures the speed, if the time is limited.
+_N_TRIAL_BATCHES = 8
+# Share of the time limit that is kept for what cannot be predicted.
+_MARGIN = 0.03
+
+
+@dataclass
+class NetworkSet:
+    """Networks with the same hyperparameters and features, one for each fold.
+
+    ``folds`` has the fold of each row, and ``held_out`` the prediction of each row by
+    the network not trained on it.
+    """
+
+    hyperparameters: dict
+    features: Features
+    folds: np.ndarray
+    tasks: list[Task]
+    held_out: Any = None
+
+    @property
+    def work(self) -> float:
+        """Approximate number of multiply-adds of an epoch."""
+        return sum(
+            len(task.train) * task.learner.module.work_per_row for task in self.tasks
+        )
+
+    @property
+    def n_epochs(self) -> int:
+        """Largest number of epochs of any network."""
+        return max(len(task.state.history) for task in self.tasks)
+
+    @property
+    def fall(self) -> float:
+        """Ratio of validation losses: at the end and in the middle of the last cycle."""
+        ratios = []
+        for task in self.tasks:
+            losses = [r["valid_loss"] for r in task.state.history[-task.state.n_iter :]]
+            middle = losses[(len(losses) - 1) // 2]
+            ratios.append(losses[-1] / middle if middle > 0 else 1.0)
+        return float(np.median(ratios))
+
+    def plan(self, n_epochs: int) -> None:
+        """Let the next training have ``n_epochs`` epochs, with a schedule of its own."""
+        for task in self.tasks:
+            is_first = not task.state.history
+            patience = task.options.n_iter_no_change if is_first else n_epochs
+            task.options = replace(
+                task.options, max_iter=n_epochs, n_iter_no_change=patience
+            )
+            # A rising learning rate raises the loss before it falls again.
+            task.state.stalled = 0
+
+
+class Clock:
+    """The time that a fit may take.
+
+    Parameters
+    ----------
+    limit : float or None
+        Seconds from now on; None for any time.
+    """
+
+    def __init__(self, limit: float | None):
+        self._start = time.perf_counter()
+        self.limit = math.inf if limit is None else float(limit)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a limit."""
+        return math.isfinite(self.limit)
+
+    @property
+    def is_early(self) -> bool:
+        """Whether at most a tenth of the time has passed."""
+        return self.elapsed <= 0.1 * self.limit
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the beginning."""
+        return time.perf_counter() - self._start
+
+    @property
+    def left(self) -> float:
+        """Seconds that remain, without a margin."""
+        return self.limit * (1 - _MARGIN) - self.elapsed
+
+
+class Progress:
+    """Records, prints and reports the epochs of an ensemble.
+
+    Parameters
+    ----------
+    callbacks : sequence of skorch callbacks
+        They are copied, if they can be.
+    max_epochs : int
+        Maximum number of epochs of all rounds.
+    verbose : bool or int
+        Whether to print a line for each epoch.
+
+    Attributes
+    ----------
+    history : list of dict
+        The records of the epochs.
+    is_stopped : bool
+        Whether a callback has stopped the training.
+    """
+
+    def __init__(self, callbacks: Sequence[Any], max_epochs: int, verbose):
+        self.callbacks = [_copy_of(callback) for callback in callbacks]
+        self._observer = HistoryCallbacks(self.callbacks, max_epochs, verbose)
+        self._verbose = verbose
+        self.history: list[dict[str, Any]] = []
+        self.is_stopped = False
+
+    def begin(self) -> None:
+        """Begin the training."""
+        self._observer.begin()
+
+    def begin_epoch(self) -> None:
+        """Begin an epoch of all active networks."""
+        self._epoch_start = time.perf_counter()
+        self._observer.begin_epoch()
+
+    def end_epoch(self, records: list[dict], n_round: int, most_left: float) -> None:
+        """End an epoch with these records of the networks.
+
+        ``most_left`` is an upper bound of the seconds that are left.
+        """
+        names = ("train_loss", "valid_loss", "valid_score", "learning_rate")
+        means = {n: float(np.mean([record[n] for record in records])) for n in names}
+        duration = time.perf_counter() - self._epoch_start
+        epoch = {"epoch": len(self.history) + 1, "round": n_round}
+        record = epoch | {"n_active": len(records)} | means | {"duration": duration}
+        self.history.append(record)
+        if self._verbose:
+            print(
+                f"Iteration {record['epoch']}, {len(records)} networks, loss = "
+                f"{record['train_loss']:.6f}, validation loss = "
+                f"{record['valid_loss']:.6f}, at most {most_left:.1f} s left"
+            )
+        self.is_stopped = self._observer.end_epoch(record)
+
+    def end_round(self, loss: float, n_sets: int) -> None:
+        """Record the loss of the average after a round."""
+        self.history[-1]["average_loss"] = loss
+        if self._verbose:
+            print(f"Average of {n_sets} sets: validation loss = {loss:.6f}")
+
+    def end(self) -> None:
+        """End the training."""
+        self._observer.end()
+
+
+def _copy_of(callback):
+    """Return a copy of a callback, or the callback if it cannot be copied."""
+    callback = callback[-1] if isinstance(callback, tuple) else callback
+    try:
+        return copy.deepcopy(callback)
+    except Exception:  # open files and locks cannot be copied
+        return callback
+
+
+class Rounds:
+    """Trains sets of networks in rounds, as long as they lower the loss of the average.
+
+    The first round has several sets. If their validation losses still fall steeply,
+    the best ones are trained longer, and otherwise further sets are added.
+
+    Parameters
+    ----------
+    new_sets : list of callable
+        Each makes a set; with a number, one with the rows of so many batches.
+    predict_held_out : callable
+        Returns the prediction of each row of a set by the network not trained on it.
+    average_loss : callable
+        Returns the loss of the best average of sets.
+    max_iter : int
+        Maximum number of epochs of a network.
+    n_threads : int
+        Number of threads.
+    progress : Progress
+        Told of all epochs.
+    clock : Clock
+        Has the time that is left.
+    """
+
+    def __init__(
+        self,
+        new_sets: list[Callable[..., NetworkSet]],
+        predict_held_out: Callable[[NetworkSet], np.ndarray],
+        average_loss: Callable[[list[NetworkSet]], float],
+        *,
+        max_iter: int,
+        n_threads: int,
+        progress: Progress,
+        clock: Clock,
+    ):
+        self._new_sets = new_sets
+        self._predict_held_out = predict_held_out
+        self._average_loss = average_loss
+        self._max_iter = max_iter
+        self._n_threads = n_threads
+        self._progress = progress
+        self._clock = clock
+        self.sets: list[NetworkSet] = []
+        self._n_rounds = 0
+        self._loss = math.inf
+        # Seconds per multiply-add of an epoch, to train and to predict afterwards.
+        self._pace = self._pace_to_predict = 0.0
+
+    def run(self) -> list[NetworkSet]:
+        """Train, and return the sets."""
+        self._progress.begin()
+        first = self._make_first()
+        n_epochs = self._affordable(first, min(_N_EPOCHS, self._max_iter))
+        self._train(first, n_epochs)
+        if self._falls_steeply():
+            self._train_longer()
+        else:
+            self._add_sets()
+        self._progress.end()
+        return self.sets
+
+    # -- which sets, and for how long --------------------------------------------------
+
+    def _make_first(self) -> list[NetworkSet]:
+        """Return the sets of the first round: fewer if the time is short."""
+        if self._clock.is_limited:
+            self._measure()
+        first = [self._new_sets[0]()]
+        while len(first) < min(_N_FIRST, len(self._new_sets)):
+            more = [*first, self._new_sets[len(first)]()]
+            if self._affordable(more, _FEWEST_EPOCHS) < _FEWEST_EPOCHS:
+                break
+            first = more
+        return first
+
+    def _falls_steeply(self) -> bool:
+        """Return whether the best set would profit from longer training."""
+        return bool(self.sets) and self._best(1)[0].fall < _STEEP
+
+    def _best(self, count: int) -> list[NetworkSet]:
+        """Return the sets with the lowest losses."""
+        return sorted(self.sets, key=lambda each: self._average_loss([each]))[:count]
+
+    def _train_longer(self) -> None:
+        """Train the best sets longer, with a learning rate that rises and falls again."""
+        best = self._best(_N_LONGER)
+        while self._falls_steeply() and not self._progress.is_stopped:
+            n_done = max(each.n_epochs for each in best)
+            n_epochs = min(_LONGER * n_done, self._max_iter - n_done)
+            n_epochs = self._affordable(best, n_epochs)
+            if n_epochs < _FEWEST_EPOCHS:
+                return
+            self._train(best, n_epochs)
+
+    def _add_sets(self) -> None:
+        """Add sets until they hardly lower the loss of the average any more."""
+        n_epochs = min(_N_EPOCHS, self._max_iter)
+        gain = math.inf
+        while gain > _LEAST_GAIN and not self._progress.is_stopped:
+            start = len(self.sets)
+            makers = self._new_sets[start : start + _N_MORE]
+            more = [make() for make in makers]
+            while more and self._affordable(more, n_epochs) < n_epochs:
+                more.pop()
+            if not more:
+                return
+            before = self._loss
+            self._train(more, n_epochs)
+            gain = 1 - self._loss / before if before > 0 else 0.0
+
+    # -- time --------------------------------------------------------------------------
+
+    def _measure(self) -> None:
+        """Measure the speed by training networks on a few batches."""
+        trial = self._new_sets[0](_N_TRIAL_BATCHES)
+        trial.plan(2)
+        with SteppedTraining(trial.tasks, self._n_threads) as training:
+            training.run_epoch()  # allocates memory
+            started = time.perf_counter()
+            training.run_epoch()
+            self._pace = (time.perf_counter() - started) / trial.work
+        started = time.perf_counter()
+        self._predict_held_out(trial)
+        self._pace_to_predict = (time.perf_counter() - started) / trial.work
+
+    def _seconds_after(self, sets: list[NetworkSet]) -> float:
+        """Return the seconds needed after the training of sets."""
+        return self._pace_to_predict * sum(each.work for each in sets)
+
+    def _n_in_time(self, sets: list[NetworkSet]) -> float:
+        """Return for how many epochs of sets there is time."""
+        seconds = self._pace * sum(each.work for each in sets)
+        left = self._clock.left - self._seconds_after(sets)
+        return math.inf if math.isinf(left) else max(0, left // seconds)
+
+    def _affordable(self, sets: list[NetworkSet], n_epochs: int) -> int:
+        """Return how many epochs there is time for: ``n_epochs`` or fewer."""
+        # One epoch in any case: an ensemble needs a set.
+        least = 0 if self.sets else 1
+        return int(max(least, min(n_epochs, self._n_in_time(sets))))
+
+    def _most_seconds_left(self, sets: list[NetworkSet], n_left: int) -> float:
+        """Return an upper bound of the time left, in a round with ``n_left`` epochs."""
+        work = sum(each.work for each in sets)
+        seconds = self._pace * work * n_left
+        if self._n_rounds == 1 or sets[0] not in self.sets:
+            n_started = len(set(map(id, [*self.sets, *sets])))
+            n_new = len(self._new_sets) - n_started
+            n_epochs = n_new * min(_N_EPOCHS, self._max_iter)
+            if self._n_rounds == 1:
+                n_longer = min(_LONGER * _N_EPOCHS, self._max_iter - _N_EPOCHS)
+                n_epochs = max(n_epochs, _N_LONGER * n_longer)
+            seconds += self._pace * work / len(sets) * n_epochs
+        return min(seconds, max(0.0, self._clock.left))
+
+    def _train(self, sets: list[NetworkSet], n_epochs: int) -> None:
+        """Train sets for some epochs, fewer if the time runs out, and add them."""
+        self._n_rounds += 1
+        for each in sets:
+            each.plan(n_epochs)
+        tasks = [task for each in sets for task in each.tasks]
+        with SteppedTraining(tasks, self._n_threads) as training:
+            self._train_epochs(training, sets, n_epochs)
+            training.finish()
+        for each in sets:
+            each.held_out = self._predict_held_out(each)
+        self.sets += [each for each in sets if each not in self.sets]
+        self._loss = self._average_loss(self.sets)
+        self._progress.end_round(self._loss, len(self.sets))
+
+    def _train_epochs(self, training, sets: list[NetworkSet], n_epochs: int) -> None:
+        work = sum(each.work for each in sets)
+        n_done, seconds = 0, 0.0
+        while n_done < n_epochs and training.n_active and not self._progress.is_stopped:
+            started = time.perf_counter()
+            self._progress.begin_epoch()
+            records = training.run_epoch()
+            n_done += 1
+            seconds += time.perf_counter() - started
+            self._pace = seconds / n_done / work
+            if n_epochs - n_done > self._n_in_time(sets):
+                # The schedule must end in time.
+                n_epochs = n_done + int(self._n_in_time(sets))
+                training.shorten(n_epochs)
+            left = self._most_seconds_left(sets, n_epochs - n_done)
+            self._progress.end_epoch(records, self._n_rounds, left)
