@@ -31,7 +31,7 @@ _ENSEMBLE_CONSTRAINTS: dict = {
     "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
     "time_limit": [Interval(Real, 0, None, closed="neither"), None],
     "callbacks": [None, list, tuple],
-    "verbose": ["boolean", Interval(Integral, 0, None, closed="left")],
+    "verbose": ["verbose"],
     "random_state": ["random_state"],
     "device": [str],
     "n_jobs": [None, Interval(Integral, None, -1, closed="right"), Interval(Integral, 1, None, closed="left")],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -17,14 +18,16 @@ from skdeep.training import HistoryCallbacks, SteppedTraining, Task
 # Number of sets in the first round, and in each later one.
 _N_FIRST, _N_MORE = 4, 2
 # Number of epochs of a new set.
-_N_EPOCHS = 24
+_N_EPOCHS = 40
+# After half of them, a set ends whose loss is so many times that of the best one.
+_HOPELESS = 1.5
 # Least relative gain in the loss of the average for which further sets are trained.
 _LEAST_GAIN = 0.005
 # If the validation loss of the best set falls by this factor in the second half of a
 # cycle, longer training lowers it more than further sets.
-_STEEP = 0.75
-# Number of sets that are trained longer then, and how many times as long as before.
-_N_LONGER, _LONGER = 2, 4
+_STEEP = 0.7
+# Number of sets that are trained longer then, and for how many epochs.
+_N_LONGER, _N_EPOCHS_LONGER = 2, 96
 # With less time than for so many epochs of all sets of a round, it has fewer sets.
 _FEWEST_EPOCHS = 8
 # Batches of the trial that measures the speed, if the time is limited.
@@ -47,7 +50,7 @@ class NetworkSet:
     tasks: list[Task]
     held_out: Any = None
 
-    @property
+    @functools.cached_property
     def work(self) -> float:
         """Approximate number of multiply-adds of an epoch."""
         return sum(
@@ -58,6 +61,12 @@ class NetworkSet:
     def n_epochs(self) -> int:
         """Largest number of epochs of any network."""
         return max(len(task.state.history) for task in self.tasks)
+
+    @property
+    def valid_loss(self) -> float:
+        """Mean of the last validation losses."""
+        losses = [task.state.history[-1]["valid_loss"] for task in self.tasks]
+        return float(np.mean(losses))
 
     @property
     def fall(self) -> float:
@@ -77,6 +86,7 @@ class NetworkSet:
             task.options = replace(
                 task.options, max_iter=n_epochs, n_iter_no_change=patience
             )
+            task.learner.options = None  # those of the task
             # A rising learning rate raises the loss before it falls again.
             task.state.stalled = 0
 
@@ -193,8 +203,9 @@ def _copy_of(callback):
 class Rounds:
     """Trains sets of networks in rounds, as long as they lower the loss of the average.
 
-    The first round has several sets. If their validation losses still fall steeply,
-    the best ones are trained longer, and otherwise further sets are added.
+    The first round has several sets; those with a high loss end after half of it. If
+    the validation loss of the best set still falls steeply at the end, the best sets are
+    trained longer, and otherwise further sets are added.
 
     Parameters
     ----------
@@ -278,7 +289,7 @@ class Rounds:
         best = self._best(_N_LONGER)
         while self._falls_steeply() and not self._progress.is_stopped:
             n_done = max(each.n_epochs for each in best)
-            n_epochs = min(_LONGER * n_done, self._max_iter - n_done)
+            n_epochs = min(_N_EPOCHS_LONGER, self._max_iter - n_done)
             n_epochs = self._affordable(best, n_epochs)
             if n_epochs < _FEWEST_EPOCHS:
                 return
@@ -321,9 +332,10 @@ class Rounds:
 
     def _n_in_time(self, sets: list[NetworkSet]) -> float:
         """Return for how many epochs of sets there is time."""
+        if not self._clock.is_limited:
+            return math.inf
         seconds = self._pace * sum(each.work for each in sets)
-        left = self._clock.left - self._seconds_after(sets)
-        return math.inf if math.isinf(left) else max(0, left // seconds)
+        return max(0, (self._clock.left - self._seconds_after(sets)) // seconds)
 
     def _affordable(self, sets: list[NetworkSet], n_epochs: int) -> int:
         """Return how many epochs there is time for: ``n_epochs`` or fewer."""
@@ -340,7 +352,7 @@ class Rounds:
             n_new = len(self._new_sets) - n_started
             n_epochs = n_new * min(_N_EPOCHS, self._max_iter)
             if self._n_rounds == 1:
-                n_longer = min(_LONGER * _N_EPOCHS, self._max_iter - _N_EPOCHS)
+                n_longer = min(_N_EPOCHS_LONGER, self._max_iter - _N_EPOCHS)
                 n_epochs = max(n_epochs, _N_LONGER * n_longer)
             seconds += self._pace * work / len(sets) * n_epochs
         return min(seconds, max(0.0, self._clock.left))
@@ -361,8 +373,8 @@ class Rounds:
         self._progress.end_round(self._loss, len(self.sets))
 
     def _train_epochs(self, training, sets: list[NetworkSet], n_epochs: int) -> None:
-        work = sum(each.work for each in sets)
         n_done, seconds = 0, 0.0
+        work = sum(each.work for each in sets)
         while n_done < n_epochs and training.n_active and not self._progress.is_stopped:
             started = time.perf_counter()
             self._progress.begin_epoch()
@@ -374,5 +386,18 @@ class Rounds:
                 # The schedule must end in time.
                 n_epochs = n_done + int(self._n_in_time(sets))
                 training.shorten(n_epochs)
+            if n_done == n_epochs // 2:
+                training.stop(self._tasks_without_promise(sets))
             left = self._most_seconds_left(sets, n_epochs - n_done)
             self._progress.end_epoch(records, self._n_rounds, left)
+
+    def _tasks_without_promise(self, sets: list[NetworkSet]) -> list[Task]:
+        """Return the tasks of the sets that are too bad for the average."""
+        losses = [each.valid_loss for each in sets]
+        best = min([*losses, *(each.valid_loss for each in self.sets)])
+        return [
+            task
+            for each, loss in zip(sets, losses, strict=True)
+            if loss > _HOPELESS * best
+            for task in each.tasks
+        ]

@@ -223,6 +223,8 @@ class DenseLearner(Learner):
 
     # A plain network has no batch normalization.
     needs_two_rows = False
+    # Switching the mode before and after each evaluation takes as long as a small one.
+    calls_module = False
 
     def _make_optimizer(self) -> FlatOptimizer:
         return make_flat_optimizer(self.options, self.flat)

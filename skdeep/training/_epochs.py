@@ -336,12 +336,14 @@ class Fit:
     def _evaluating(self) -> Iterator[None]:
         with contextlib.ExitStack() as stack:
             for learner in self.task.learners:
-                learner.module.eval()
+                if learner.module.training:
+                    learner.module.eval()
                 stack.enter_context(learner.averaged())
             stack.enter_context(torch.inference_mode())
             yield
         for learner in self.task.learners:
-            learner.module.train()
+            if learner.calls_module:
+                learner.module.train()
 
     def _is_finite(self, record: dict[str, Any], losses: list[float]) -> bool:
         """Return whether losses and parameters are finite, so that training continues.

@@ -53,6 +53,9 @@ class Learner:
         ``on_gradient`` may replace it by the sum over all machines.
     """
 
+    #: Whether a step calls the module, which must then be in training mode.
+    calls_module = True
+
     def __init__(
         self,
         module: nn.Module,

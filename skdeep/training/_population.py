@@ -11,7 +11,7 @@ import functools
 import itertools
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -78,6 +78,12 @@ class _Chunk:
         self.is_curve = any(fit.learning_rate.is_curve for fit in fits)
         self.rates = torch.empty_like(self.values)
         self._decay_factors = torch.empty_like(self._weights)
+        # One row for each network, in which its rate is the same everywhere.
+        self._rate_rows = [part.flatten(1) for part in self.layout.parts(self.rates)]
+        self._decay_rows = [
+            part.flatten(1)
+            for part in self.layout.weight_parts(self._decay_factors)
+        ]
         self._graphs = StepGraphs() if self._can_use_graphs() else None
 
     def _can_use_graphs(self) -> bool:
@@ -192,11 +198,14 @@ class _Chunk:
         rates = self.values.new_tensor(
             [member.fit.learner.rate for member in self.members]
         )
-        self.rates.copy_(self.layout.spread(rates))
+        # In place: a captured step reads this memory.
+        column = rates.unsqueeze(1)
+        for rows in self._rate_rows:
+            rows.copy_(column)
         if self.decays:
-            factors = self.layout.spread(1 - rates * self.alphas)
-            # In place, like the rates: a captured step reads this memory.
-            self._decay_factors.copy_(factors[: len(self._decay_factors)])
+            column = 1 - column * self.alphas.unsqueeze(1)
+            for rows in self._decay_rows:
+                rows.copy_(column)
 
     def _gradient(self, batch: StackedBatch) -> Tensor:
         """Compute the gradient; return the weighted losses, (K, size)."""
@@ -306,6 +315,14 @@ class SteppedPopulation:
         # In the calling thread if it is the only one.
         run_all = map if self._n_threads == 1 else self._pool.map
         list(run_all(self._run_chunk, self._chunks, self._devices))
+
+    def remove(self, fits: Collection[Fit]) -> None:
+        """End the training of some fits."""
+        with torch.no_grad():
+            for chunk in self._chunks:
+                continues = [member.fit not in fits for member in chunk.members]
+                if not all(continues):
+                    chunk._remove_finished(continues)
 
     def _run_chunk(self, chunk: _Chunk, device: torch.device) -> None:
         if not chunk.members:

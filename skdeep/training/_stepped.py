@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -68,6 +68,14 @@ class SteppedTraining:
             if fit.error is not None:
                 raise fit.error
         return [fit.state.history[-1] for fit in active]
+
+    def stop(self, tasks: Collection[Task]) -> None:
+        """End the training of some of the tasks."""
+        fits = [fit for fit in self._fits if any(fit.task is task for task in tasks)]
+        for fit in fits:
+            fit.is_over = True
+        if self._population is not None:
+            self._population.remove(fits)
 
     def shorten(self, n_epochs: int) -> None:
         """Train the active networks for ``n_epochs`` epochs in total."""
