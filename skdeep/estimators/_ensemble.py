@@ -251,7 +251,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         rounds = Rounds(
             self._new_sets(rows, device, rng),
             self._predict_held_out,
-            lambda sets: self._select(sets, rows)[1],
+            lambda sets: self._select(sets, rows),
             max_iter=int(self.max_iter),
             n_threads=n_threads_for(self.n_jobs),
             progress=progress,

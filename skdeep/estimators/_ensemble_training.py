@@ -21,8 +21,10 @@ _N_FIRST, _N_MORE = 4, 2
 _N_EPOCHS = 40
 # After half of them, a set ends whose loss is so many times that of the best one.
 _HOPELESS = 1.5
-# Least relative gain in the loss of the average for which further sets are trained.
-_LEAST_GAIN = 0.005
+# Further sets are trained if the average of the first ones needs most of them: the
+# effective number of sets, 1 / sum of squared weights, is at least this share of all.
+# After that, they must have lowered the loss by this share.
+_NEEDED, _LEAST_GAIN = 0.7, 0.02
 # If the validation loss of the best set falls by this factor in the second half of a
 # cycle, longer training lowers it more than further sets.
 _STEEP = 0.7
@@ -213,8 +215,8 @@ class Rounds:
         Each makes a set; with a number, one with the rows of so many batches.
     predict_held_out : callable
         Returns the prediction of each row of a set by the network not trained on it.
-    average_loss : callable
-        Returns the loss of the best average of sets.
+    select : callable
+        Returns the weights of sets in their best average, and its loss.
     max_iter : int
         Maximum number of epochs of a network.
     n_threads : int
@@ -229,7 +231,7 @@ class Rounds:
         self,
         new_sets: list[Callable[..., NetworkSet]],
         predict_held_out: Callable[[NetworkSet], np.ndarray],
-        average_loss: Callable[[list[NetworkSet]], float],
+        select: Callable[[list[NetworkSet]], tuple[np.ndarray, float]],
         *,
         max_iter: int,
         n_threads: int,
@@ -238,14 +240,14 @@ class Rounds:
     ):
         self._new_sets = new_sets
         self._predict_held_out = predict_held_out
-        self._average_loss = average_loss
+        self._select = select
         self._max_iter = max_iter
         self._n_threads = n_threads
         self._progress = progress
         self._clock = clock
         self.sets: list[NetworkSet] = []
         self._n_rounds = 0
-        self._loss = math.inf
+        self._weights, self._loss = np.ones(0), math.inf
         # Seconds per multiply-add of an epoch, to train and to predict afterwards.
         self._pace = self._pace_to_predict = 0.0
 
@@ -253,8 +255,7 @@ class Rounds:
         """Train, and return the sets."""
         self._progress.begin()
         first = self._make_first()
-        n_epochs = self._affordable(first, min(_N_EPOCHS, self._max_iter))
-        self._train(first, n_epochs)
+        self._train(first, min(_N_EPOCHS, self._max_iter))
         if self._falls_steeply():
             self._train_longer()
         else:
@@ -282,7 +283,7 @@ class Rounds:
 
     def _best(self, count: int) -> list[NetworkSet]:
         """Return the sets with the lowest losses."""
-        return sorted(self.sets, key=lambda each: self._average_loss([each]))[:count]
+        return sorted(self.sets, key=lambda each: self._select([each])[1])[:count]
 
     def _train_longer(self) -> None:
         """Train the best sets longer, with a learning rate that rises and falls again."""
@@ -290,16 +291,15 @@ class Rounds:
         while self._falls_steeply() and not self._progress.is_stopped:
             n_done = max(each.n_epochs for each in best)
             n_epochs = min(_N_EPOCHS_LONGER, self._max_iter - n_done)
-            n_epochs = self._affordable(best, n_epochs)
-            if n_epochs < _FEWEST_EPOCHS:
+            if self._affordable(best, n_epochs) < _FEWEST_EPOCHS:
                 return
             self._train(best, n_epochs)
 
     def _add_sets(self) -> None:
         """Add sets until they hardly lower the loss of the average any more."""
         n_epochs = min(_N_EPOCHS, self._max_iter)
-        gain = math.inf
-        while gain > _LEAST_GAIN and not self._progress.is_stopped:
+        is_promising = 1 / np.sum(self._weights**2) >= _NEEDED * len(self.sets)
+        while is_promising and not self._progress.is_stopped:
             start = len(self.sets)
             makers = self._new_sets[start : start + _N_MORE]
             more = [make() for make in makers]
@@ -309,7 +309,7 @@ class Rounds:
                 return
             before = self._loss
             self._train(more, n_epochs)
-            gain = 1 - self._loss / before if before > 0 else 0.0
+            is_promising = before - self._loss >= _LEAST_GAIN * before > 0
 
     # -- time --------------------------------------------------------------------------
 
@@ -357,22 +357,25 @@ class Rounds:
             seconds += self._pace * work / len(sets) * n_epochs
         return min(seconds, max(0.0, self._clock.left))
 
-    def _train(self, sets: list[NetworkSet], n_epochs: int) -> None:
-        """Train sets for some epochs, fewer if the time runs out, and add them."""
+    def _train(self, sets: list[NetworkSet], n_wanted: int) -> None:
+        """Train sets for some epochs, fewer if the time is short, and add them."""
         self._n_rounds += 1
+        n_epochs = self._affordable(sets, n_wanted)
         for each in sets:
             each.plan(n_epochs)
         tasks = [task for each in sets for task in each.tasks]
         with SteppedTraining(tasks, self._n_threads) as training:
-            self._train_epochs(training, sets, n_epochs)
+            self._train_epochs(training, sets, n_epochs, n_wanted)
             training.finish()
         for each in sets:
             each.held_out = self._predict_held_out(each)
         self.sets += [each for each in sets if each not in self.sets]
-        self._loss = self._average_loss(self.sets)
+        self._weights, self._loss = self._select(self.sets)
         self._progress.end_round(self._loss, len(self.sets))
 
-    def _train_epochs(self, training, sets: list[NetworkSet], n_epochs: int) -> None:
+    def _train_epochs(
+        self, training, sets: list[NetworkSet], n_epochs: int, n_wanted: int
+    ) -> None:
         n_done, seconds = 0, 0.0
         work = sum(each.work for each in sets)
         while n_done < n_epochs and training.n_active and not self._progress.is_stopped:
@@ -382,10 +385,11 @@ class Rounds:
             n_done += 1
             seconds += time.perf_counter() - started
             self._pace = seconds / n_done / work
-            if n_epochs - n_done > self._n_in_time(sets):
-                # The schedule must end in time.
-                n_epochs = n_done + int(self._n_in_time(sets))
-                training.shorten(n_epochs)
+            n_possible = min(n_wanted, n_done + self._n_in_time(sets))
+            # The schedule must end in time. Early on, it may be extended as well.
+            if n_possible < n_epochs or 4 * n_done <= n_epochs < n_possible:
+                n_epochs = int(n_possible)
+                training.set_length(n_epochs)
             if n_done == n_epochs // 2:
                 training.stop(self._tasks_without_promise(sets))
             left = self._most_seconds_left(sets, n_epochs - n_done)

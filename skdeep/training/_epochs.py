@@ -220,7 +220,7 @@ class Fit:
             for learner in self.task.learners:
                 learner.set_rate(rate, self.options.learning_rate_init)
 
-    def shorten(self, n_epochs: int) -> None:
+    def set_length(self, n_epochs: int) -> None:
         """Train for ``n_epochs`` epochs; a curve of the learning rate ends there."""
         options = dataclasses.replace(self.options, max_iter=n_epochs)
         self.options = self.task.options = self.learning_rate.options = options

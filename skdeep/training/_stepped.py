@@ -77,10 +77,10 @@ class SteppedTraining:
         if self._population is not None:
             self._population.remove(fits)
 
-    def shorten(self, n_epochs: int) -> None:
+    def set_length(self, n_epochs: int) -> None:
         """Train the active networks for ``n_epochs`` epochs in total."""
         for fit in filter(_is_active, self._fits):
-            fit.shorten(n_epochs)
+            fit.set_length(n_epochs)
 
     def finish(self) -> None:
         """Give each network the weights of its best epoch."""
