@@ -17,7 +17,7 @@ from torch import Tensor
 from skdeep._failed_fits import all_or_nothing
 from skdeep._param_validation import ExplainedParameters
 from skdeep._versions import VersionedPickle
-from skdeep.encoding import DenseRows, Features, TableEncoder, float_dtype, naming
+from skdeep.encoding import DenseRows, TableEncoder, float_dtype, naming
 from skdeep.estimators._ensemble_recipe import (
     assign_folds,
     choose_greedily,
@@ -484,6 +484,12 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
                 network, DenseRows(inputs), self._loss, self._n_scores
             ).cpu()
             yield weight, self._predictions(raw)
+
+    def __getstate__(self):
+        state: Any = super().__getstate__()
+        # Callbacks may hold anything, such as open files.
+        state.pop("callbacks_", None)
+        return state
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

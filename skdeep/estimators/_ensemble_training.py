@@ -72,7 +72,7 @@ class NetworkSet:
 
     @property
     def fall(self) -> float:
-        """Ratio of validation losses: at the end and in the middle of the last cycle."""
+        """Validation loss at the end of the last cycle, as a share of its middle."""
         ratios = []
         for task in self.tasks:
             losses = [r["valid_loss"] for r in task.state.history[-task.state.n_iter :]]
@@ -81,7 +81,7 @@ class NetworkSet:
         return float(np.median(ratios))
 
     def plan(self, n_epochs: int) -> None:
-        """Let the next training have ``n_epochs`` epochs, with a schedule of its own."""
+        """Let the next training have ``n_epochs`` epochs and its own schedule."""
         for task in self.tasks:
             is_first = not task.state.history
             patience = task.options.n_iter_no_change if is_first else n_epochs
@@ -206,8 +206,8 @@ class Rounds:
     """Trains sets of networks in rounds, as long as they lower the loss of the average.
 
     The first round has several sets; those with a high loss end after half of it. If
-    the validation loss of the best set still falls steeply at the end, the best sets are
-    trained longer, and otherwise further sets are added.
+    the validation loss of the best set still falls steeply at the end, the best sets
+    are trained longer, and otherwise further sets are added.
 
     Parameters
     ----------
@@ -286,7 +286,7 @@ class Rounds:
         return sorted(self.sets, key=lambda each: self._select([each])[1])[:count]
 
     def _train_longer(self) -> None:
-        """Train the best sets longer, with a learning rate that rises and falls again."""
+        """Train the best sets longer; the learning rate rises and falls again."""
         best = self._best(_N_LONGER)
         while self._falls_steeply() and not self._progress.is_stopped:
             n_done = max(each.n_epochs for each in best)
@@ -298,7 +298,8 @@ class Rounds:
     def _add_sets(self) -> None:
         """Add sets until they hardly lower the loss of the average any more."""
         n_epochs = min(_N_EPOCHS, self._max_iter)
-        is_promising = 1 / np.sum(self._weights**2) >= _NEEDED * len(self.sets)
+        n_effective = float(1 / np.sum(self._weights**2))
+        is_promising = n_effective >= _NEEDED * len(self.sets)
         while is_promising and not self._progress.is_stopped:
             start = len(self.sets)
             makers = self._new_sets[start : start + _N_MORE]

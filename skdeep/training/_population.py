@@ -81,8 +81,7 @@ class _Chunk:
         # One row for each network, in which its rate is the same everywhere.
         self._rate_rows = [part.flatten(1) for part in self.layout.parts(self.rates)]
         self._decay_rows = [
-            part.flatten(1)
-            for part in self.layout.weight_parts(self._decay_factors)
+            part.flatten(1) for part in self.layout.weight_parts(self._decay_factors)
         ]
         self._graphs = StepGraphs() if self._can_use_graphs() else None
 
