@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -235,8 +234,8 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         clock = Clock(self.time_limit)
         check_skorch_callbacks(self.callbacks or ())
         device = resolve_device(self.device)
-        # All draws come from it, in this order: folds, trees, hyperparameters, then for
-        # each set features and seeds of networks. Another order changes every result.
+        # All draws come from it, in this order: folds, trees, the seed of the sets.
+        # Another order would change every result.
         rng = make_rng(self.random_state)
         sample = self._sample(X, y, sample_weight)
         n_samples = len(sample)
@@ -249,7 +248,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         rows = self._encode(sample, target, folds, rng, clock)
         progress = self._make_progress()
         rounds = Rounds(
-            self._new_sets(rows, device, rng),
+            self._new_sets(rows, device, _seed(rng)),
             self._predict_held_out,
             lambda sets: self._select(sets, rows),
             max_iter=int(self.max_iter),
@@ -296,18 +295,22 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         max_epochs = -(-int(self.n_members) // int(self.n_folds)) * int(self.max_iter)
         return Progress(self.callbacks or (), max_epochs, self.verbose)
 
-    def _new_sets(self, rows: _Rows, device, rng) -> list[Callable[..., NetworkSet]]:
+    def _new_sets(self, rows: _Rows, device, seed: int):
         """Return functions that make a set each."""
         n_sets = -(-int(self.n_members) // rows.n_folds)
         return [
-            functools.partial(self._make_set, hyper, rows, device, rng)
-            for hyper in self._draw_sets(n_sets, rng)
+            functools.partial(self._make_set, number, rows, device, seed)
+            for number in range(n_sets)
         ]
 
     def _make_set(
-        self, hyper: dict, rows: _Rows, device, rng, n_batches: int | None = None
+        self, number: int, rows: _Rows, device, seed: int, n_batches: int | None = None
     ) -> NetworkSet:
         """Make networks and their training data: all rows, or those of some batches."""
+        # A set does not depend on how many there are.
+        rng = np.random.RandomState([seed, number])
+        hyper = draw_hyperparameters(number, rng)
+        hyper["alpha"] *= self._penalty
         batch_size = self._batch_size(rows.n_samples - rows.n_samples // rows.n_folds)
         if n_batches is not None:
             rows = rows.some(n_batches * batch_size)
@@ -321,11 +324,6 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
             )
             tasks.append(self._task(hyper, train, valid, batch_size, _seed(rng)))
         return NetworkSet(hyper, features, rows.folds, tasks)
-
-    def _draw_sets(self, n_sets: int, rng) -> list[dict]:
-        """Return the hyperparameters of each set."""
-        drawn = draw_hyperparameters(n_sets, rng)
-        return [hyper | {"alpha": self._penalty * hyper["alpha"]} for hyper in drawn]
 
     def _row_source(
         self, inputs: Tensor, target, weight, rows: np.ndarray, device

@@ -103,13 +103,10 @@ _TEMPLATES: list[dict] = [
 _COMMON: dict = {"learning_rate_init": (7e-3, 1.5e-2)}
 
 
-def draw_hyperparameters(n_sets: int, rng: np.random.RandomState) -> list[dict]:
-    """Draw hyperparameters for each set, going round the templates."""
-    templates = [_TEMPLATES[i % len(_TEMPLATES)] for i in range(n_sets)]
-    return [
-        {name: _draw(name, value, rng) for name, value in (template | _COMMON).items()}
-        for template in templates
-    ]
+def draw_hyperparameters(number: int, rng: np.random.RandomState) -> dict:
+    """Draw the hyperparameters of a set; the templates are used in turn."""
+    template = _TEMPLATES[number % len(_TEMPLATES)] | _COMMON
+    return {name: _draw(name, value, rng) for name, value in template.items()}
 
 
 def _draw(name: str, value, rng: np.random.RandomState):

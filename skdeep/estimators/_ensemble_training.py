@@ -24,7 +24,7 @@ _HOPELESS = 1.5
 # Further sets are trained if the average of the first ones needs most of them: the
 # effective number of sets, 1 / sum of squared weights, is at least this share of all.
 # After that, they must have lowered the loss by this share.
-_NEEDED, _LEAST_GAIN = 0.7, 0.02
+_NEEDED, _LEAST_GAIN = 0.7, 0.005
 # If the validation loss of the best set falls by this factor in the second half of a
 # cycle, longer training lowers it more than further sets.
 _STEEP = 0.7

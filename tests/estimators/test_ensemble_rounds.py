@@ -6,9 +6,9 @@ import time
 
 import numpy as np
 import pytest
-from skorch.callbacks import Callback, EarlyStopping, EpochScoring, LRScheduler
 from sklearn.base import clone
 from sklearn.datasets import make_classification, make_friedman1
+from skorch.callbacks import Callback, EarlyStopping, EpochScoring, LRScheduler
 
 from skdeep import DeepEnsembleClassifier, DeepEnsembleRegressor
 
