@@ -120,6 +120,12 @@ class _Chunk:
         if not all(continues):
             self._remove_finished(continues)
 
+    def remove(self, fits: Collection[Fit]) -> None:
+        """Write the networks back, and remove some fits."""
+        continues = [member.fit not in fits for member in self.members]
+        if not all(continues):
+            self._remove_finished(continues)
+
     def _end_epoch(self, k: int, loss: float) -> bool:
         """End the epoch of one fit; return whether it was the last."""
         fit = self.members[k].fit
@@ -299,34 +305,44 @@ class SteppedPopulation:
     """
 
     def __init__(self, fits: Sequence[Fit], n_threads: int):
-        chunks = make_chunks(fits, n_threads)
-        self._devices = [members[0].inputs.device for members in chunks]
-        with torch.no_grad():
-            self._chunks = [_Chunk(members) for members in chunks]
-        is_on_cpu = all(device.type == "cpu" for device in self._devices)
-        self._n_threads = min(n_threads, len(chunks)) if is_on_cpu else 1
+        is_on_cpu = all(fit.task.device.type == "cpu" for fit in fits)
+        self._n_threads = n_threads if is_on_cpu else 1
         # scikit-learn's configuration is local to each thread.
         configure = functools.partial(set_config, **get_config())
         self._pool = ThreadPoolExecutor(self._n_threads, initializer=configure)
+        self._make_chunks(fits)
+
+    def _make_chunks(self, fits: Sequence[Fit]) -> None:
+        self._n_fits = len(fits)
+        with torch.no_grad():
+            chunks = make_chunks(fits, self._n_threads)
+            self._chunks = [_Chunk(members) for members in chunks]
 
     def run_epoch(self) -> None:
         """Train all fits for an epoch; exceptions are stored in the fits."""
         # In the calling thread if it is the only one.
         run_all = map if self._n_threads == 1 else self._pool.map
-        list(run_all(self._run_chunk, self._chunks, self._devices))
+        list(run_all(self._run_chunk, self._chunks))
+        self.remove(())
 
     def remove(self, fits: Collection[Fit]) -> None:
-        """End the training of some fits."""
+        """End the training of some fits.
+
+        When few of the others are left, they are distributed anew over the threads.
+        """
         with torch.no_grad():
             for chunk in self._chunks:
-                continues = [member.fit not in fits for member in chunk.members]
-                if not all(continues):
-                    chunk._remove_finished(continues)
+                chunk.remove(fits)
+            self._chunks = [chunk for chunk in self._chunks if chunk.members]
+            remaining = [m.fit for chunk in self._chunks for m in chunk.members]
+            if 2 * len(remaining) <= self._n_fits and self._n_threads > 1:
+                for chunk in self._chunks:
+                    chunk.remove(remaining)
+                self._make_chunks(remaining)
 
-    def _run_chunk(self, chunk: _Chunk, device: torch.device) -> None:
-        if not chunk.members:
-            return
+    def _run_chunk(self, chunk: _Chunk) -> None:
         fits = [member.fit for member in chunk.members]
+        device = chunk.members[0].inputs.device
         try:
             with torch.no_grad(), on_threads(1, device):
                 chunk.run_epoch(lambda fit: False)
