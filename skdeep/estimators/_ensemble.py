@@ -286,9 +286,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         if len(x) > _N_TREE_ROWS:
             chosen = rng.choice(len(x), _N_TREE_ROWS, replace=False)
         weight = None if sample.weight is None else sample.weight[chosen]
-        importance = column_importance(
-            trees, x[chosen], target[chosen], weight, lambda: clock.is_early
-        )
+        importance = column_importance(trees, x[chosen], target[chosen], weight, clock)
         return _Rows(x, target, sample.weight, folds, importance)
 
     def _make_progress(self) -> Progress:

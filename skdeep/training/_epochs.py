@@ -322,9 +322,7 @@ class Fit:
     def evaluate(self, source: Source) -> tuple[float, float]:
         """Return the mean loss and the score on validation rows."""
         with self._evaluating():
-            losses, weight, raw = self.learner.objective.evaluate(
-                self.task.networks, source
-            )
+            losses, weight, raw = self.learner.evaluate(self.task.networks, source)
         if not (losses if raw is None else raw).isfinite().all():
             return math.nan, math.nan
         weights = None if weight is None else weight.cpu().numpy()

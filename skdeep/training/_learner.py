@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from skdeep.training._batches import Batch, LossTally
+from skdeep.training._batches import Batch, LossTally, Source
 from skdeep.training._device import is_memory_error
 from skdeep.training._module_state import ModuleState
 from skdeep.training._objectives import Objective
@@ -255,6 +255,12 @@ class Learner:
         state.load_into(self.module)
         for parameter, value in zip(self.objective.parameters(), own, strict=True):
             parameter.data.copy_(value)
+
+    def evaluate(
+        self, networks: Mapping[str, nn.Module], source: Source
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Return the losses, the weights and the raw scores of validation rows."""
+        return self.objective.evaluate(networks, source)
 
     def averaged(self) -> contextlib.AbstractContextManager[None]:
         """Temporarily swap in the averaged weights, if weights are averaged."""
