@@ -256,7 +256,8 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
             progress=progress,
             clock=clock,
         )
-        self._store(rounds.run(), rows)
+        rounds.run()
+        self._store(rounds, rows)
         self.history_ = progress.history
         self.callbacks_ = progress.callbacks
 
@@ -410,9 +411,9 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         chosen = choose_greedily(parts, mean_loss, _N_ROUNDS)
         return chosen, mean_loss(np.tensordot(chosen, parts, 1))
 
-    def _store(self, sets: list[NetworkSet], rows: _Rows) -> None:
-        """Select members and store them with their weights and scores."""
-        chosen, self.validation_loss_ = self._select(sets, rows)
+    def _store(self, rounds: Rounds, rows: _Rows) -> None:
+        """Store the members with their weights and scores."""
+        sets, chosen, self.validation_loss_ = rounds.sets, rounds.weights, rounds.loss
         self.members_ = [member for each in sets for member in _members_of(each)]
         self.n_iter_ = max(member.n_iter for member in self.members_)
         # Sets are selected as a whole: each row is held out by one member of a set.

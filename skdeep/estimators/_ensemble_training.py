@@ -34,6 +34,8 @@ _N_LONGER, _N_EPOCHS_LONGER = 2, 96
 _FEWEST_EPOCHS = 8
 # Batches of the trial that measures the speed, if the time is limited.
 _N_TRIAL_BATCHES = 8
+# Seconds of training between two looks at the networks.
+_LONGEST_WAIT = 1.0
 # Share of the time limit that is kept for what cannot be predicted.
 _MARGIN = 0.03
 
@@ -158,19 +160,26 @@ class Progress:
         """Begin the training."""
         self._observer.begin()
 
+    @property
+    def has_callbacks(self) -> bool:
+        """Whether there are callbacks."""
+        return bool(self.callbacks)
+
     def begin_epoch(self) -> None:
-        """Begin an epoch of all active networks."""
-        self._epoch_start = time.perf_counter()
-        self._observer.begin_epoch()
+        """Tell the callbacks, if any, that an epoch begins."""
+        if self.has_callbacks:
+            self._observer.begin_epoch()
 
-    def end_epoch(self, records: list[dict], n_round: int, most_left: float) -> None:
-        """End an epoch with these records of the networks.
+    def add_epoch(
+        self, records: list[dict], n_round: int, duration: float, most_left: float
+    ) -> None:
+        """Add an epoch with these records of the networks.
 
-        ``most_left`` is an upper bound of the seconds that are left.
+        ``duration`` has the seconds that it took, and ``most_left`` an upper bound of
+        the seconds that are left.
         """
         names = ("train_loss", "valid_loss", "valid_score", "learning_rate")
         means = {n: float(np.mean([record[n] for record in records])) for n in names}
-        duration = time.perf_counter() - self._epoch_start
         epoch = {"epoch": len(self.history) + 1, "round": n_round}
         record = epoch | {"n_active": len(records)} | means | {"duration": duration}
         self.history.append(record)
@@ -180,7 +189,8 @@ class Progress:
                 f"{record['train_loss']:.6f}, validation loss = "
                 f"{record['valid_loss']:.6f}, at most {most_left:.1f} s left"
             )
-        self.is_stopped = self._observer.end_epoch(record)
+        if self.has_callbacks:
+            self.is_stopped = self._observer.end_epoch(record)
 
     def end_round(self, loss: float, n_sets: int) -> None:
         """Record the loss of the average after a round."""
@@ -225,6 +235,15 @@ class Rounds:
         Told of all epochs.
     clock : Clock
         Has the time that is left.
+
+    Attributes
+    ----------
+    sets : list of NetworkSet
+        The trained sets.
+    weights : ndarray of shape (n_sets,)
+        Their weights in the best average.
+    loss : float
+        Its loss.
     """
 
     def __init__(
@@ -247,12 +266,14 @@ class Rounds:
         self._clock = clock
         self.sets: list[NetworkSet] = []
         self._n_rounds = 0
-        self._weights, self._loss = np.ones(0), math.inf
+        self.weights, self.loss = np.ones(0), math.inf
         # Seconds per multiply-add of an epoch, to train and to predict afterwards.
         self._pace = self._pace_to_predict = 0.0
+        # Seconds to select from one set.
+        self._seconds_to_select = 0.0
 
-    def run(self) -> list[NetworkSet]:
-        """Train, and return the sets."""
+    def run(self) -> None:
+        """Train the sets."""
         self._progress.begin()
         first = self._make_first()
         self._train(first, min(_N_EPOCHS, self._max_iter))
@@ -261,15 +282,14 @@ class Rounds:
         else:
             self._add_sets()
         self._progress.end()
-        return self.sets
 
     # -- which sets, and for how long --------------------------------------------------
 
     def _make_first(self) -> list[NetworkSet]:
         """Return the sets of the first round: fewer if the time is short."""
-        if self._clock.is_limited:
-            self._measure()
         first = [self._new_sets[0]()]
+        if self._clock.is_limited:
+            self._measure(len(first[0].folds))
         while len(first) < min(_N_FIRST, len(self._new_sets)):
             more = [*first, self._new_sets[len(first)]()]
             if self._affordable(more, _FEWEST_EPOCHS) < _FEWEST_EPOCHS:
@@ -298,7 +318,7 @@ class Rounds:
     def _add_sets(self) -> None:
         """Add sets until they hardly lower the loss of the average any more."""
         n_epochs = min(_N_EPOCHS, self._max_iter)
-        n_effective = float(1 / np.sum(self._weights**2))
+        n_effective = float(1 / np.sum(self.weights**2))
         is_promising = n_effective >= _NEEDED * len(self.sets)
         while is_promising and not self._progress.is_stopped:
             start = len(self.sets)
@@ -308,28 +328,35 @@ class Rounds:
                 more.pop()
             if not more:
                 return
-            before = self._loss
+            before = self.loss
             self._train(more, n_epochs)
-            is_promising = before - self._loss >= _LEAST_GAIN * before > 0
+            is_promising = before - self.loss >= _LEAST_GAIN * before > 0
 
     # -- time --------------------------------------------------------------------------
 
-    def _measure(self) -> None:
-        """Measure the speed by training networks on a few batches."""
+    def _measure(self, n_samples: int) -> None:
+        """Measure the speed of training on a few batches, and of what follows it."""
         trial = self._new_sets[0](_N_TRIAL_BATCHES)
         trial.plan(2)
         with SteppedTraining(trial.tasks, self._n_threads) as training:
-            training.run_epoch()  # allocates memory
-            started = time.perf_counter()
-            training.run_epoch()
-            self._pace = (time.perf_counter() - started) / trial.work
-        started = time.perf_counter()
-        self._predict_held_out(trial)
-        self._pace_to_predict = (time.perf_counter() - started) / trial.work
+            training.run_epochs()  # allocates memory
+            times = [time.perf_counter()]
+            training.run_epochs()
+            times.append(time.perf_counter())
+        predicted = self._predict_held_out(trial)
+        times.append(time.perf_counter())
+        trial.held_out = np.resize(predicted, (n_samples, predicted.shape[1]))
+        times.append(time.perf_counter())
+        self._select([trial])
+        times.append(time.perf_counter())
+        train, predict, _, self._seconds_to_select = np.diff(times)
+        self._pace, self._pace_to_predict = train / trial.work, predict / trial.work
 
     def _seconds_after(self, sets: list[NetworkSet]) -> float:
         """Return the seconds needed after the training of sets."""
-        return self._pace_to_predict * sum(each.work for each in sets)
+        n_sets = len(self.sets) + len(sets)
+        predicting = self._pace_to_predict * sum(each.work for each in sets)
+        return predicting + self._seconds_to_select * n_sets
 
     def _n_in_time(self, sets: list[NetworkSet]) -> float:
         """Return for how many epochs of sets there is time."""
@@ -371,20 +398,21 @@ class Rounds:
         for each in sets:
             each.held_out = self._predict_held_out(each)
         self.sets += [each for each in sets if each not in self.sets]
-        self._weights, self._loss = self._select(self.sets)
-        self._progress.end_round(self._loss, len(self.sets))
+        self.weights, self.loss = self._select(self.sets)
+        self._progress.end_round(self.loss, len(self.sets))
 
     def _train_epochs(
         self, training, sets: list[NetworkSet], n_epochs: int, n_wanted: int
     ) -> None:
-        n_done, seconds = 0, 0.0
+        n_done, seconds, n_next = 0, 0.0, 1
         work = sum(each.work for each in sets)
         while n_done < n_epochs and training.n_active and not self._progress.is_stopped:
-            started = time.perf_counter()
             self._progress.begin_epoch()
-            records = training.run_epoch()
-            n_done += 1
-            seconds += time.perf_counter() - started
+            started = time.perf_counter()
+            epochs = training.run_epochs(n_next)
+            duration = time.perf_counter() - started
+            n_done += len(epochs)
+            seconds += duration
             self._pace = seconds / n_done / work
             n_possible = min(n_wanted, n_done + self._n_in_time(sets))
             # The schedule must end in time. Early on, it may be extended as well.
@@ -394,7 +422,22 @@ class Rounds:
             if n_done == n_epochs // 2:
                 training.stop(self._tasks_without_promise(sets))
             left = self._most_seconds_left(sets, n_epochs - n_done)
-            self._progress.end_epoch(records, self._n_rounds, left)
+            for records in epochs:
+                share = duration / len(epochs)
+                self._progress.add_epoch(records, self._n_rounds, share, left)
+            n_next = self._n_at_a_time(seconds / n_done, n_done, n_epochs)
+
+    def _n_at_a_time(self, seconds: float, n_done: int, n_epochs: int) -> int:
+        """Return the number of epochs to train before looking at the networks.
+
+        The result does not depend on it, unless a callback ends the training.
+        """
+        half = n_epochs // 2
+        n_left = half - n_done if n_done < half else n_epochs - n_done
+        if self._progress.has_callbacks:
+            return 1
+        most = min(_LONGEST_WAIT, _MARGIN / 2 * self._clock.limit)
+        return max(1, min(n_left, int(most / seconds)))
 
     def _tasks_without_promise(self, sets: list[NetworkSet]) -> list[Task]:
         """Return the tasks of the sets that are too bad for the average."""

@@ -6,14 +6,14 @@ together. A single fit is a population of one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from skdeep.training._batches import Batch, LossTally, Source
+from skdeep.training._batches import Batch, LossTally
 from skdeep.training._flat import FlatOptimizer, FlatParameters, make_flat_optimizer
 from skdeep.training._learner import Learner
 from skdeep.training._protocols import (
@@ -220,12 +220,9 @@ class DenseLearner(Learner):
         )
         self._weights = self.flat.weights
         self._weight_gradient = self.flat.weight_gradient
-        self._scorer: Any = None
 
     # A plain network has no batch normalization.
     needs_two_rows = False
-    # Switching the mode before and after each evaluation takes as long as a small one.
-    calls_module = False
 
     def _make_optimizer(self) -> FlatOptimizer:
         return make_flat_optimizer(self.options, self.flat)
@@ -255,27 +252,6 @@ class DenseLearner(Learner):
     def _clip(self, largest: float) -> None:
         norm = torch.linalg.vector_norm(self.flat.gradient)
         self.flat.gradient.mul_((largest / (norm + 1e-6)).clamp_max(1.0))
-
-    def evaluate(
-        self, networks: Mapping[str, nn.Module], source: Source
-    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """As the objective's ``evaluate``, with memory that is kept between epochs."""
-        objective: Any = self.objective
-        if networks[self.name] is not self.module or objective.loss.takes_outputs:
-            return super().evaluate(networks, source)
-        if self._scorer is None:
-            module: Any = self.module
-            inputs: Any = source.batch(slice(0, 1)).inputs
-            n_rows = min(module.rows_per_chunk(inputs[0]), len(source))
-            self._scorer = n_rows, module.make_scorer(n_rows)
-        size, score = self._scorer
-        batches: list[Any] = [
-            source.batch(slice(start, start + size))
-            for start in range(0, len(source), size)
-        ]
-        raws = [objective.scores(score(*b.inputs), len(b)) for b in batches]
-        losses, weight, raw = objective.compare_all(raws, batches)
-        return losses, weight, raw
 
     def snapshot(self) -> Tensor:
         with self.averaged():

@@ -322,7 +322,9 @@ class Fit:
     def evaluate(self, source: Source) -> tuple[float, float]:
         """Return the mean loss and the score on validation rows."""
         with self._evaluating():
-            losses, weight, raw = self.learner.evaluate(self.task.networks, source)
+            losses, weight, raw = self.learner.objective.evaluate(
+                self.task.networks, source
+            )
         if not (losses if raw is None else raw).isfinite().all():
             return math.nan, math.nan
         weights = None if weight is None else weight.cpu().numpy()
@@ -334,14 +336,12 @@ class Fit:
     def _evaluating(self) -> Iterator[None]:
         with contextlib.ExitStack() as stack:
             for learner in self.task.learners:
-                if learner.module.training:
-                    learner.module.eval()
+                learner.module.eval()
                 stack.enter_context(learner.averaged())
             stack.enter_context(torch.inference_mode())
             yield
         for learner in self.task.learners:
-            if learner.calls_module:
-                learner.module.train()
+            learner.module.train()
 
     def _is_finite(self, record: dict[str, Any], losses: list[float]) -> bool:
         """Return whether losses and parameters are finite, so that training continues.

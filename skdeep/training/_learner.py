@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from skdeep.training._batches import Batch, LossTally, Source
+from skdeep.training._batches import Batch, LossTally
 from skdeep.training._device import is_memory_error
 from skdeep.training._module_state import ModuleState
 from skdeep.training._objectives import Objective
@@ -52,9 +52,6 @@ class Learner:
         Sum of the weights of the batch, by which the L2 penalty is divided.
         ``on_gradient`` may replace it by the sum over all machines.
     """
-
-    #: Whether a step calls the module, which must then be in training mode.
-    calls_module = True
 
     def __init__(
         self,
@@ -255,12 +252,6 @@ class Learner:
         state.load_into(self.module)
         for parameter, value in zip(self.objective.parameters(), own, strict=True):
             parameter.data.copy_(value)
-
-    def evaluate(
-        self, networks: Mapping[str, nn.Module], source: Source
-    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Return the losses, the weights and the raw scores of validation rows."""
-        return self.objective.evaluate(networks, source)
 
     def averaged(self) -> contextlib.AbstractContextManager[None]:
         """Temporarily swap in the averaged weights, if weights are averaged."""

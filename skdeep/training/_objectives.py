@@ -130,16 +130,9 @@ class Supervised(Objective):
             batches.append(batch)
             if self.loss.takes_outputs:
                 losses.append(self.loss.per_sample_of_outputs(output, batch.target))
-        if losses:
-            weight = _concatenate([batch.weight for batch in batches])
-            return torch.cat(losses), weight, torch.cat(raws)
-        return self.compare_all(raws, batches)
-
-    def compare_all(
-        self, raws: list[Tensor], batches: list[Any]
-    ) -> tuple[Tensor, Tensor | None, Tensor]:
-        """Return the losses, weights and raw scores of several batches of rows."""
         raw, weight = torch.cat(raws), _concatenate([batch.weight for batch in batches])
+        if losses:
+            return torch.cat(losses), weight, raw
         # All rows at once, because pairwise losses depend on all of them.
         target = torch.cat([batch.target for batch in batches])
         return self.loss.per_sample_in_batch(raw, target, weight), weight, raw

@@ -291,10 +291,11 @@ def run_population(
 
 
 class SteppedPopulation:
-    """A population that is trained one epoch of all its fits at a time.
+    """A population that is trained for some epochs of all its fits at a time.
 
-    All chunks are kept in memory, and each epoch waits for its slowest chunk; in
-    return, the caller can look at all fits between two epochs.
+    In between, the caller can look at all fits. All chunks are kept in memory, and
+    each call waits for the slowest one. Few epochs at a time take longer, because the
+    rows of a chunk leave the cache before its next epochs.
 
     Parameters
     ----------
@@ -310,6 +311,7 @@ class SteppedPopulation:
         # scikit-learn's configuration is local to each thread.
         configure = functools.partial(set_config, **get_config())
         self._pool = ThreadPoolExecutor(self._n_threads, initializer=configure)
+        self._is_closed = False
         self._make_chunks(fits)
 
     def _make_chunks(self, fits: Sequence[Fit]) -> None:
@@ -318,12 +320,11 @@ class SteppedPopulation:
             chunks = make_chunks(fits, self._n_threads)
             self._chunks = [_Chunk(members) for members in chunks]
 
-    def run_epoch(self) -> None:
-        """Train all fits for an epoch; exceptions are stored in the fits."""
+    def run_epochs(self, n_epochs: int) -> None:
+        """Train all fits for up to ``n_epochs``; exceptions are stored in the fits."""
         # In the calling thread if it is the only one.
         run_all = map if self._n_threads == 1 else self._pool.map
-        list(run_all(self._run_chunk, self._chunks))
-        self.remove(())
+        list(run_all(self._run_chunk, self._chunks, itertools.repeat(n_epochs)))
 
     def remove(self, fits: Collection[Fit]) -> None:
         """End the training of some fits.
@@ -340,12 +341,13 @@ class SteppedPopulation:
                     chunk.remove(remaining)
                 self._make_chunks(remaining)
 
-    def _run_chunk(self, chunk: _Chunk) -> None:
+    def _run_chunk(self, chunk: _Chunk, n_epochs: int) -> None:
         fits = [member.fit for member in chunk.members]
-        device = chunk.members[0].inputs.device
         try:
-            with torch.no_grad(), on_threads(1, device):
-                chunk.run_epoch(lambda fit: False)
+            with torch.no_grad(), on_threads(1, chunk.values.device):
+                for _ in range(n_epochs):
+                    if chunk.members and not self._is_closed:
+                        chunk.run_epoch(lambda fit: False)
         except Exception as error:
             for fit in fits:
                 if not fit.is_over:
@@ -354,4 +356,5 @@ class SteppedPopulation:
 
     def close(self) -> None:
         """End the threads; epochs that have not been started are dropped."""
+        self._is_closed = True
         self._pool.shutdown(cancel_futures=True)

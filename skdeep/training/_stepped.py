@@ -1,4 +1,4 @@
-"""Training of many networks together, one epoch of all of them at a time."""
+"""Training of many networks together, some epochs of all of them at a time."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from skdeep.training._task import Task
 
 
 class SteppedTraining:
-    """Trains the networks of many tasks in place, one epoch of all at a time.
+    """Trains the networks of many tasks in place, some epochs of all at a time.
 
     Networks of the same shape take their steps together. Use it in a ``with`` block;
-    call ``run_epoch`` until ``n_active`` is 0, or as often as you like, and then
+    call ``run_epochs`` until ``n_active`` is 0, or as often as you like, and then
     ``finish``.
 
     Parameters
@@ -52,22 +52,32 @@ class SteppedTraining:
         """Number of networks whose training has not ended."""
         return sum(map(_is_active, self._fits))
 
-    def run_epoch(self) -> list[dict[str, Any]]:
-        """Train all active networks for an epoch; return their records.
+    def run_epochs(self, n_epochs: int = 1) -> list[list[dict[str, Any]]]:
+        """Train all active networks for up to ``n_epochs``; raise the first error.
 
-        The first error is raised.
+        Returns
+        -------
+        epochs : list of list of dict
+            For each epoch, the records of the networks that were active in it.
         """
         check_cancelled()
         active = [fit for fit in self._fits if _is_active(fit)]
+        n_before = [len(fit.state.history) for fit in active]
         if self._population is not None:
-            self._population.run_epoch()
+            self._population.run_epochs(n_epochs)
         with torch.no_grad():
-            for fit in filter(_is_active, self._alone):
-                fit.run_epoch()
+            for fit in self._alone:
+                for _ in range(n_epochs):
+                    if _is_active(fit):
+                        fit.run_epoch()
         for fit in active:
             if fit.error is not None:
                 raise fit.error
-        return [fit.state.history[-1] for fit in active]
+        new = [fit.state.history[n:] for fit, n in zip(active, n_before, strict=True)]
+        return [
+            [records[i] for records in new if i < len(records)]
+            for i in range(max(map(len, new), default=0))
+        ]
 
     def stop(self, tasks: Collection[Task]) -> None:
         """End the training of some of the tasks."""

@@ -23,19 +23,22 @@ def tasks_of(models):
     return [task_of(model).task for model in models]
 
 
-def run(tasks, n_threads=1):
+def run(tasks, n_threads=1, n_epochs=1):
     """Train tasks to the end; return the number of active networks of each epoch."""
     counts = []
     with SteppedTraining(tasks, n_threads) as training:
         while training.n_active:
-            counts.append(training.n_active)
-            assert len(training.run_epoch()) == counts[-1]
+            epochs = training.run_epochs(n_epochs)
+            counts += [len(records) for records in epochs]
+            numbers = [{record["epoch"] for record in records} for records in epochs]
+            first = len(counts) - len(epochs) + 1
+            assert numbers == [{first + i} for i in range(len(epochs))]
         training.finish()
     return counts
 
 
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_the_result_is_that_of_separate_trainings(n_threads):
+@pytest.mark.parametrize(("n_threads", "n_epochs"), [(1, 1), (2, 1), (2, 4)])
+def test_the_result_is_that_of_separate_trainings(n_threads, n_epochs):
     models = [
         classifier(),
         classifier(alpha=1.0, early_stopping=True, random_state=1),
@@ -46,7 +49,7 @@ def test_the_result_is_that_of_separate_trainings(n_threads):
     ]
     found, expected = tasks_of(models), tasks_of(models)
     with n_cores(2):
-        counts = run(found, n_threads)
+        counts = run(found, n_threads, n_epochs)
     for one, two in zip(found, expected, strict=True):
         train(two)
         assert_same_training(one, two)
@@ -57,11 +60,10 @@ def test_a_stopped_training_ends_and_the_others_go_on():
     models = [classifier(random_state=seed, max_iter=4) for seed in range(3)]
     found, expected = tasks_of(models), tasks_of(models)
     with SteppedTraining(found, 1) as training:
-        training.run_epoch()
+        training.run_epochs()
         training.stop([found[1]])
         assert training.n_active == 2
-        for _ in range(3):
-            assert len(training.run_epoch()) == 2
+        assert [len(records) for records in training.run_epochs(3)] == [2] * 3
         assert training.n_active == 0
         training.finish()
     assert [len(task.state.history) for task in found] == [4, 1, 4]
@@ -74,10 +76,10 @@ def test_another_length_moves_the_end_of_the_schedule():
     model = classifier(learning_rate="one_cycle", max_iter=20)
     (task,) = tasks_of([model])
     with SteppedTraining([task], 1) as training:
-        training.run_epoch()
+        training.run_epochs()
         training.set_length(5)
         while training.n_active:
-            training.run_epoch()
+            training.run_epochs()
         training.finish()
     history = task.state.history
     assert len(history) == 5
@@ -87,8 +89,7 @@ def test_another_length_moves_the_end_of_the_schedule():
 def test_training_may_end_at_any_epoch():
     (task,) = tasks_of([classifier(early_stopping="loss", max_iter=30)])
     with SteppedTraining([task], 1) as training:
-        for _ in range(3):
-            training.run_epoch()
+        training.run_epochs(3)
         training.finish()
     assert len(task.state.history) == 3
     assert all(np.isfinite(weight).all() for weight in weights_of(task))
