@@ -134,8 +134,8 @@ Networks are trained in rounds. The first has four sets; sets that are much wors
 the best one end after half of it. If the validation loss of the best set then still
 falls steeply, as it does for targets with little noise, the two best sets are trained
 longer, with a learning rate that rises and falls again. Otherwise two more sets are
-added if the average needs most of the first four, and further ones as long as they
-lower its loss by at least 0.5 %.
+added if averaging helps, that is, if the loss of the average is at least 5 % lower than
+that of the best set, and two more as long as they lower it by 3 %.
 
 The validation score is slightly optimistic, since networks are stopped and selected by
 it, and slightly pessimistic, since one network of each set predicts a held-out row,

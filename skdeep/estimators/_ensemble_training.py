@@ -21,10 +21,9 @@ _N_FIRST, _N_MORE = 4, 2
 _N_EPOCHS = 40
 # After half of them, a set ends whose loss is so many times that of the best one.
 _HOPELESS = 1.5
-# Further sets are trained if the average of the first ones needs most of them: the
-# effective number of sets, 1 / sum of squared weights, is at least this share of all.
-# After that, they must have lowered the loss by this share.
-_NEEDED, _LEAST_GAIN = 0.7, 0.005
+# Further sets are trained if the loss of the average of the first ones is lower than
+# that of the best one by this share, and as long as they lower it by this share.
+_GAIN_OF_AVERAGE, _LEAST_GAIN = 0.05, 0.03
 # If the validation loss of the best set falls by this factor in the second half of a
 # cycle, longer training lowers it more than further sets.
 _STEEP = 0.7
@@ -316,11 +315,10 @@ class Rounds:
             self._train(best, n_epochs)
 
     def _add_sets(self) -> None:
-        """Add sets until they hardly lower the loss of the average any more."""
+        """Add sets as long as they help, if averaging helps."""
         n_epochs = min(_N_EPOCHS, self._max_iter)
-        n_effective = float(1 / np.sum(self.weights**2))
-        is_promising = n_effective >= _NEEDED * len(self.sets)
-        while is_promising and not self._progress.is_stopped:
+        before, least = self._select(self._best(1))[1], _GAIN_OF_AVERAGE
+        while before - self.loss > least * before and not self._progress.is_stopped:
             start = len(self.sets)
             makers = self._new_sets[start : start + _N_MORE]
             more = [make() for make in makers]
@@ -328,9 +326,8 @@ class Rounds:
                 more.pop()
             if not more:
                 return
-            before = self.loss
+            before, least = self.loss, _LEAST_GAIN
             self._train(more, n_epochs)
-            is_promising = before - self.loss >= _LEAST_GAIN * before > 0
 
     # -- time --------------------------------------------------------------------------
 
