@@ -20,15 +20,16 @@ _N_FIRST, _N_MORE = 4, 2
 # Number of epochs of a new set.
 _N_EPOCHS = 40
 # After half of them, a set ends whose loss is so many times that of the best one.
-_HOPELESS = 1.5
+_HOPELESS = 1.35
 # Further sets are trained if the loss of the average of the first ones is lower than
 # that of the best one by this share, and as long as they lower it by this share.
 _GAIN_OF_AVERAGE, _LEAST_GAIN = 0.05, 0.03
 # If the validation loss of the best set falls by this factor in the second half of a
 # cycle, longer training lowers it more than further sets.
 _STEEP = 0.7
-# Number of sets that are trained longer then, and for how many epochs.
-_N_LONGER, _N_EPOCHS_LONGER = 2, 96
+# Number of sets that are trained longer then, and for how many epochs. They are trained
+# even longer if that lowers the loss of the average to less than this share.
+_N_LONGER, _N_EPOCHS_LONGER, _MUCH_LOWER = 2, 112, 0.4
 # With less time than for so many epochs of all sets of a round, it has fewer sets.
 _FEWEST_EPOCHS = 8
 # Batches of the trial that measures the speed, if the time is limited.
@@ -306,12 +307,13 @@ class Rounds:
 
     def _train_longer(self) -> None:
         """Train the best sets longer; the learning rate rises and falls again."""
-        best = self._best(_N_LONGER)
-        while self._falls_steeply() and not self._progress.is_stopped:
+        best, before = self._best(_N_LONGER), math.inf
+        while self.loss < _MUCH_LOWER * before and not self._progress.is_stopped:
             n_done = max(each.n_epochs for each in best)
             n_epochs = min(_N_EPOCHS_LONGER, self._max_iter - n_done)
             if self._affordable(best, n_epochs) < _FEWEST_EPOCHS:
                 return
+            before = self.loss
             self._train(best, n_epochs)
 
     def _add_sets(self) -> None:
