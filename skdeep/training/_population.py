@@ -316,10 +316,9 @@ class SteppedPopulation:
 
     def _make_chunks(self, fits: Sequence[Fit]) -> None:
         self._n_fits = len(fits)
-        # Several chunks for each thread: the threads wait for each other.
-        n_parts = self._n_threads if self._n_threads == 1 else 2 * self._n_threads
         with torch.no_grad():
-            self._chunks = [_Chunk(members) for members in make_chunks(fits, n_parts)]
+            chunks = make_chunks(fits, self._n_threads)
+            self._chunks = [_Chunk(members) for members in chunks]
 
     def run_epochs(self, n_epochs: int) -> None:
         """Train all fits for up to ``n_epochs``; exceptions are stored in the fits."""
