@@ -51,7 +51,7 @@ n_folds : int, default=4
     but one, which is used for early stopping, so that together the networks of a set
     are trained and validated on all rows.
 max_iter : int, default=200
-    Maximum number of epochs of a network. At first there are 40, over which the
+    Maximum number of epochs of a network. At first there are 36, over which the
     learning rate rises and falls; more follow only if the loss still falls steeply.
 batch_size : int or 'auto', default='auto'
     Number of samples in a batch; 'auto' is 32 to 256, depending on the number of

@@ -282,7 +282,8 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         """Encode the rows, and measure the importance of the columns."""
         self._encoder = TableEncoder().fit(sample.table)
         x = self._encoder.transform(sample.table)
-        trees = self._make_trees(_TREES | {"random_state": _seed(rng)})
+        settings = {"random_state": _seed(rng), "n_jobs": n_threads_for(self.n_jobs)}
+        trees = self._make_trees(_TREES | settings)
         chosen: Any = slice(None)
         if len(x) > _N_TREE_ROWS:
             chosen = rng.choice(len(x), _N_TREE_ROWS, replace=False)

@@ -18,7 +18,7 @@ from skdeep.training import HistoryCallbacks, SteppedTraining, Task
 # Number of sets in the first round, and in each later one.
 _N_FIRST, _N_MORE = 4, 2
 # Number of epochs of a new set.
-_N_EPOCHS = 40
+_N_EPOCHS = 36
 # After half of them, a set ends whose loss is so many times that of the best one.
 _HOPELESS = 1.35
 # Further sets are trained if the loss of the average of the first ones is lower than
