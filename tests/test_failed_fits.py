@@ -34,7 +34,7 @@ from skdeep import (
 )
 from skdeep.callbacks import Checkpoint
 
-# Private: ensembles take no callbacks, so an interrupt is sent from here.
+# Private: an interrupt is sent while one of several networks ends its epoch.
 from skdeep.training._epochs import Fit
 
 X, y = make_classification(40, 4, random_state=0)
@@ -208,7 +208,7 @@ def test_an_interrupted_ensemble_is_not_kept(monkeypatch):
         model.fit(X, y)
     ends.clear()
     # The same if its networks are trained one by one.
-    monkeypatch.setattr("skdeep.training._loop.can_join", lambda task: False)
+    monkeypatch.setattr("skdeep.training._stepped.can_join", lambda task: False)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, y)
     assert len(ends) == 3

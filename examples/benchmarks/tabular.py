@@ -4,12 +4,13 @@ Tables
 
 How well models predict tables with default parameters: skdeep's ensemble of networks,
 scikit-learn's MLP, ``HistGradientBoosting``, logistic regression or ridge and, where
-they are installed, CatBoost and pytabkit's RealMLP-TD.
+they are installed, CatBoost and pytabkit's RealMLP-TD and TabM-D.
 
 At most 10,000 rows of a table are drawn and a fifth of them held out, with seeds 0 and
-1, stratified by class. The ensemble, ``HistGradientBoosting``, CatBoost and RealMLP-TD
-get categorical columns; for the others numbers are standardized and categories one-hot
-encoded, and the MLP gets a standardized target. Each line has, for the held-out rows,
+1, stratified by class. The ensemble, ``HistGradientBoosting``, CatBoost, RealMLP-TD and
+TabM-D get categorical columns; for the others numbers are standardized and categories
+one-hot encoded, and the MLP gets a standardized target. Each line has, for the held-out
+rows,
 
 - for classes, the accuracy, the log loss and the expected calibration error (in 15 bins
   of equal width of the probability of the predicted class);
@@ -20,7 +21,9 @@ The means over seeds follow, and for each model its mean rank over tables in acc
 error and in log loss, and its time relative to RealMLP-TD.
 
 The tables are read from the folder that ``SKDEEP_DATA`` names; besides the nine of
-``TABLES``, others in it can be named::
+``TABLES``, others in it can be named, and those of ``FORMULAS``, which are computed: a
+known function of random columns, plus noise of 1 % of its standard deviation in the
+training rows. Their error is the distance from the function without noise::
 
     SKDEEP_DATA=/path/to/data python examples/benchmarks/tabular.py [TABLE ...] \
 [--models MODEL ...] [--seeds 2] [--rows 10000] [--members 32] [--earlier FILE]
@@ -75,6 +78,7 @@ TABLES = (
 )
 TEST_PART, N_BINS = 0.2, 15
 FEW = 12  # most distinct values of a category, if the types are not described
+NOISE = 0.01  # of the training rows of a formula, in standard deviations
 KEYS = ["table", "seed", "model"]
 FIGURES = ["accuracy or error", "log loss", "calibration error", "seconds"]
 FORMATS = ["{:.4f}", "{:.4f}", "{:.4f}", "{:.2f}"]
@@ -130,6 +134,54 @@ def split(X, y, is_classes, seed, rows):
         stratify=y if is_classes else None,
         random_state=seed,
     )
+
+
+# -- formulas --------------------------------------------------------------------------
+
+
+def friedman(rng, n):
+    """Return columns and the first function of Friedman (1991); five columns count."""
+    x = rng.uniform(size=(n, 10))
+    y = 10 * np.sin(np.pi * x[:, 0] * x[:, 1]) + 20 * (x[:, 2] - 0.5) ** 2
+    return x, y + 10 * x[:, 3] + 5 * x[:, 4]
+
+
+def borehole(rng, n):
+    """Return columns and the flow of water through a borehole, a physical formula."""
+    low = np.array([0.05, 100, 63070, 990, 63.1, 700, 1120, 9855])
+    high = np.array([0.15, 50000, 115600, 1110, 116, 820, 1680, 12045])
+    x = rng.uniform(low, high, size=(n, 8))
+    radius, influence, upper, head, lower, low_head, length, conductivity = x.T
+    log = np.log(influence / radius)
+    lost = 2 * length * upper / (log * radius**2 * conductivity)
+    return x, 2 * np.pi * upper * (head - low_head) / (log * (1 + lost + upper / lower))
+
+
+def robot_arm(rng, n):
+    """Return angles and lengths of four links, and how far the arm reaches."""
+    x = np.hstack([rng.uniform(0, 2 * np.pi, (n, 4)), rng.uniform(size=(n, 4))])
+    angles = x[:, :4].cumsum(axis=1)
+    return x, np.abs((x[:, 4:] * np.exp(1j * angles)).sum(axis=1))
+
+
+FORMULAS = {f.__name__: f for f in (friedman, borehole, robot_arm)}
+
+
+def draw(formula, seed, rows):
+    """Return X_train, X_test, noisy y_train, and y_test without noise."""
+    rng = np.random.default_rng(seed)
+    X, y = FORMULAS[formula](rng, rows)
+    X = pd.DataFrame(X).add_prefix("x")
+    X, X_test, y, y_test = split(X, y, False, seed, rows)
+    return X, X_test, y + NOISE * y.std() * rng.normal(size=len(y)), y_test
+
+
+def read_split(name, seed, rows):
+    """Return the four parts of a table, and whether y holds classes."""
+    if name in FORMULAS:
+        return draw(name, seed, rows), False
+    X, y, is_classes = read_table(name)
+    return split(X, y, is_classes, seed, rows), is_classes
 
 
 # -- models ----------------------------------------------------------------------------
@@ -196,6 +248,14 @@ def make_realmlp(X, is_classes, seed):
     return kind(random_state=seed, device="cpu", n_threads=torch.get_num_threads())
 
 
+def make_tabm(X, is_classes, seed):
+    """Return TabM-D with torch's number of threads."""
+    from pytabkit import TabM_D_Classifier, TabM_D_Regressor
+
+    kind = TabM_D_Classifier if is_classes else TabM_D_Regressor
+    return kind(random_state=seed, device="cpu", n_threads=torch.get_num_threads())
+
+
 OURS, REFERENCE = "DeepEnsemble", "RealMLP-TD"
 MODELS = {
     OURS: make_ensemble,
@@ -204,8 +264,9 @@ MODELS = {
     "linear": make_linear,
     "CatBoost": make_catboost,
     REFERENCE: make_realmlp,
+    "TabM-D": make_tabm,
 }
-PACKAGES = {"CatBoost": "catboost", REFERENCE: "pytabkit"}
+PACKAGES = {"CatBoost": "catboost", REFERENCE: "pytabkit", "TabM-D": "pytabkit"}
 
 
 def installed():
@@ -352,6 +413,7 @@ def parse(arguments):
     options.tables = options.tables or list(TABLES)
     options.models = options.models or installed()
     there = {path.name.removesuffix(".tsv.gz") for path in data_folder().glob("*.gz")}
+    there |= set(FORMULAS)
     if unknown := set(options.tables) - there:
         parser.error(f"unknown tables {sorted(unknown)}: choose from {sorted(there)}")
     return options
@@ -362,8 +424,7 @@ def run(options):
     earlier = read_lines(options.earlier)
     members = {} if options.members is None else {"n_members": options.members}
     for table, seed in itertools.product(options.tables, range(options.seeds)):
-        X, y, is_classes = read_table(table)
-        data = split(X, y, is_classes, seed, options.rows)
+        data, is_classes = read_split(table, seed, options.rows)
         for name in options.models:
             cells = earlier.get((table, seed, name))
             if cells is None:

@@ -34,8 +34,8 @@ X_train.head(3)
 # Fit without preprocessing
 # -------------------------
 # The ensemble averages networks that were trained on different folds and with different
-# parameters. Eight members are enough for a demonstration; the default is 32. For
-# comparison, gradient boosting takes the same table.
+# parameters. Eight members are enough for a demonstration; by default there are up to
+# 32. For comparison, gradient boosting takes the same table.
 
 from sklearn.ensemble import HistGradientBoostingRegressor
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from numbers import Integral, Real
 from types import SimpleNamespace
 
 import numpy as np
@@ -29,20 +29,30 @@ _ENSEMBLE_CONSTRAINTS: dict = {
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+    "time_limit": [Interval(Real, 0, None, closed="neither"), None],
+    "callbacks": [None, list, tuple],
+    "verbose": ["verbose"],
     "random_state": ["random_state"],
     "device": [str],
+    "n_jobs": [
+        None,
+        Interval(Integral, None, -1, closed="right"),
+        Interval(Integral, 1, None, closed="left"),
+    ],
 }
 
 _ENSEMBLE_DOC = """\
 n_members : int, default=32
-    Number of networks, rounded up to a multiple of ``n_folds``. They form sets of
-    ``n_folds`` networks with the same hyperparameters.
+    Maximum number of networks, rounded up to a multiple of ``n_folds``. They form sets
+    of ``n_folds`` networks with the same hyperparameters. Fewer are trained if more do
+    not help.
 n_folds : int, default=4
     Number of folds of the training rows. Each network of a set is trained on all folds
     but one, which is used for early stopping, so that together the networks of a set
     are trained and validated on all rows.
-max_iter : int, default=40
-    Maximum number of epochs, over which the learning rate rises and falls.
+max_iter : int, default=200
+    Maximum number of epochs of a network. At first there are 36, over which the
+    learning rate rises and falls; more follow only if the loss still falls steeply.
 batch_size : int or 'auto', default='auto'
     Number of samples in a batch; 'auto' is 32 to 256, depending on the number of
     samples.
@@ -55,12 +65,27 @@ _LAST_DOC = """\
 categorical_features : 'from_dtype', array-like or None, default='from_dtype'
     Columns that hold categories: those of a categorical type in a data frame; or a
     mask, positions or names; or none.
+time_limit : float, default=None
+    Seconds that ``fit`` may take, on any hardware. The speed is measured first, then
+    the number of networks and of epochs and the schedule of the learning rate are
+    chosen to fit. At the least, one set of networks is trained for one epoch, however
+    long that takes. With a limit, results depend on the speed of the computer.
+callbacks : list of skorch callbacks, default=None
+    Called at the beginning and the end of training and of each epoch of the networks
+    in training, with a net that has a ``history`` but no module. Callbacks that watch
+    the history, such as ``EarlyStopping`` and ``PrintLog``, work; those that score or
+    save a module do not. Each fit copies them to ``callbacks_``, if they can be copied.
+verbose : bool or int, default=False
+    Whether to print a line for each epoch, with an upper bound of the time left.
 random_state : int, RandomState instance, default=None
     Determines the hyperparameters, the folds, the initial weights and the order of
     samples. Pass an int for reproducible results.
 device : str, default='auto'
     Device to compute on: 'cpu', 'cuda', 'cuda:1', 'mps', or 'auto' for an accelerator
-    if there is one."""
+    if there is one.
+n_jobs : int, default=None
+    Number of threads that train networks on the CPU. None and -1 mean all threads that
+    torch uses, -2 all but one, and so on."""
 
 _FITTED_DOC = """\
 members_ : list of EnsembleMember
@@ -75,6 +100,14 @@ validation_score_ : float
     {score} of the same predictions.
 n_iter_ : int
     Largest number of epochs of any network.
+history_ : list of dict
+    A record of each epoch: its ``round``, the number of networks in training
+    (``n_active``) and the means over them of ``train_loss``, ``valid_loss``,
+    ``valid_score`` and ``learning_rate``, and the ``duration`` in seconds. The last
+    record of each round has the ``average_loss``: the loss of the best average of all
+    sets so far on the rows that each network was not trained on.
+callbacks_ : list of skorch callbacks
+    The callbacks after training. They are not pickled.
 n_features_in_ : int
     Number of features seen in ``fit``.
 feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -96,6 +129,13 @@ their own, but not when averaged.
 
 Sets are then selected greedily, with replacement, so that their average has the lowest
 loss on the rows that each network was not trained on.
+
+Networks are trained in rounds. The first has four sets; sets that are much worse than
+the best one end after half of it. If the validation loss of the best set then still
+falls steeply, as it does for targets with little noise, the two best sets are trained
+longer, with a learning rate that rises and falls again. Otherwise two more sets are
+added if averaging helps, that is, if the loss of the average is at least 5 % lower than
+that of the best set, and two more as long as they lower it by 3 %.
 
 The validation score is slightly optimistic, since networks are stopped and selected by
 it, and slightly pessimistic, since one network of each set predicts a held-out row,
@@ -179,13 +219,17 @@ class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
         n_members=32,
         *,
         n_folds=4,
-        max_iter=40,
+        max_iter=200,
         batch_size="auto",
         n_iter_no_change=10,
         class_weight=None,
         categorical_features="from_dtype",
+        time_limit=None,
+        callbacks=None,
+        verbose=False,
         random_state=None,
         device="auto",
+        n_jobs=None,
     ):
         self.n_members = n_members
         self.n_folds = n_folds
@@ -194,8 +238,12 @@ class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
         self.n_iter_no_change = n_iter_no_change
         self.class_weight = class_weight
         self.categorical_features = categorical_features
+        self.time_limit = time_limit
+        self.callbacks = callbacks
+        self.verbose = verbose
         self.random_state = random_state
         self.device = device
+        self.n_jobs = n_jobs
 
     def _set_up_targets(self, y):
         targets = class_targets(y, distributions=False)
@@ -415,12 +463,16 @@ class DeepEnsembleRegressor(RegressorMixin, DeepEnsemble):
         n_members=32,
         *,
         n_folds=4,
-        max_iter=40,
+        max_iter=200,
         batch_size="auto",
         n_iter_no_change=10,
         categorical_features="from_dtype",
+        time_limit=None,
+        callbacks=None,
+        verbose=False,
         random_state=None,
         device="auto",
+        n_jobs=None,
     ):
         self.n_members = n_members
         self.n_folds = n_folds
@@ -428,8 +480,12 @@ class DeepEnsembleRegressor(RegressorMixin, DeepEnsemble):
         self.batch_size = batch_size
         self.n_iter_no_change = n_iter_no_change
         self.categorical_features = categorical_features
+        self.time_limit = time_limit
+        self.callbacks = callbacks
+        self.verbose = verbose
         self.random_state = random_state
         self.device = device
+        self.n_jobs = n_jobs
 
     def _set_up_targets(self, y):
         flat = y.ndim == 1

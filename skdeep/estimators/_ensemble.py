@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from torch import Tensor
 from skdeep._failed_fits import all_or_nothing
 from skdeep._param_validation import ExplainedParameters
 from skdeep._versions import VersionedPickle
-from skdeep.encoding import DenseRows, Features, TableEncoder, float_dtype, naming
+from skdeep.encoding import DenseRows, TableEncoder, float_dtype, naming
 from skdeep.estimators._ensemble_recipe import (
     assign_folds,
     choose_greedily,
@@ -23,6 +24,8 @@ from skdeep.estimators._ensemble_recipe import (
     draw_hyperparameters,
     make_features,
 )
+from skdeep.estimators._ensemble_training import Clock, NetworkSet, Progress, Rounds
+from skdeep.estimators._options import check_skorch_callbacks
 from skdeep.estimators._plan import Sample
 from skdeep.estimators._seeds import make_rng
 from skdeep.estimators._trained import TrainedNetwork
@@ -39,16 +42,18 @@ from skdeep.training import (
     Task,
     TrainingOptions,
     memory_errors,
+    n_threads_for,
     raw_scores,
     resolve_device,
-    train_together,
 )
 
 # Number of sets that the greedy selection adds.
 _N_ROUNDS = 40
 # Number of rows predicted at a time, to limit the memory.
 _ROWS_PER_CHUNK = 8000
-_TREES: dict = {"n_estimators": 50, "min_samples_leaf": 5, "max_features": 0.5}
+_TREES: dict = {"min_samples_leaf": 5, "max_features": 0.5, "warm_start": True}
+# More rows hardly change the importance of the columns.
+_N_TREE_ROWS = 10_000
 _FLOATS = (np.float64, np.float32)
 
 
@@ -118,28 +123,51 @@ def _network_config(task: Task) -> dict:
     }
 
 
+def _members_of(each: NetworkSet) -> list[EnsembleMember]:
+    """Return the trained members of a set."""
+    return [
+        EnsembleMember(
+            each.hyperparameters,
+            fold,
+            each.features,
+            TrainedNetwork.of(
+                task.learner.module, _network_config(task), torch.float32
+            ),
+            task.state.history,
+        )
+        for fold, task in enumerate(each.tasks)
+    ]
+
+
 @dataclass
-class _Set:
-    """Members with the same hyperparameters and features, one for each fold."""
+class _Rows:
+    """Encoded training rows, and what the sets need to know of them."""
 
-    hyperparameters: dict
-    features: Features
-    tasks: list[Task]
+    x: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray | None
+    folds: np.ndarray
+    importance: np.ndarray
 
-    def members(self) -> list[EnsembleMember]:
-        """Return the trained members."""
-        return [
-            EnsembleMember(
-                self.hyperparameters,
-                fold,
-                self.features,
-                TrainedNetwork.of(
-                    task.learner.module, _network_config(task), torch.float32
-                ),
-                task.state.history,
-            )
-            for fold, task in enumerate(self.tasks)
-        ]
+    @property
+    def n_samples(self) -> int:
+        """Number of rows."""
+        return len(self.x)
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds."""
+        return int(self.folds.max()) + 1
+
+    def some(self, n_rows: int) -> _Rows:
+        """Return about ``n_rows`` of the rows, at least one of each fold."""
+        each = -(-n_rows // self.n_folds)
+        chosen = np.concatenate(
+            [np.flatnonzero(self.folds == fold)[:each] for fold in range(self.n_folds)]
+        )
+        weight = None if self.weight is None else self.weight[chosen]
+        parts = (self.x[chosen], self.target[chosen], weight, self.folds[chosen])
+        return _Rows(*parts, self.importance)
 
 
 class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
@@ -203,9 +231,11 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         return self
 
     def _fit_members(self, X, y, sample_weight) -> None:
+        clock = Clock(self.time_limit)
+        check_skorch_callbacks(self.callbacks or ())
         device = resolve_device(self.device)
-        # All draws come from it, in this order: folds, trees, hyperparameters,
-        # features, seeds of networks. Another order would change every result.
+        # All draws come from it, in this order: folds, trees, the seed of the sets.
+        # Another order would change every result.
         rng = make_rng(self.random_state)
         sample = self._sample(X, y, sample_weight)
         n_samples = len(sample)
@@ -215,9 +245,21 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
             )
         target = self._scale_target(sample.codes, sample.weight)
         folds = assign_folds(target, min(int(self.n_folds), n_samples), rng)
-        sets = self._make_sets(sample, target, folds, device, rng)
-        _train_all([task for each in sets for task in each.tasks])
-        self._select_members(sets, target, folds, sample.weight)
+        rows = self._encode(sample, target, folds, rng, clock)
+        progress = self._make_progress()
+        rounds = Rounds(
+            self._new_sets(rows, device, _seed(rng)),
+            self._predict_held_out,
+            lambda sets: self._select(sets, rows),
+            max_iter=int(self.max_iter),
+            n_threads=n_threads_for(self.n_jobs),
+            progress=progress,
+            clock=clock,
+        )
+        rounds.run()
+        self._store(rounds, rows)
+        self.history_ = progress.history
+        self.callbacks_ = progress.callbacks
 
     def _sample(self, X, y, sample_weight) -> Sample:
         """Return the checked rows without those of weight zero."""
@@ -236,31 +278,52 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
             weight = times_class_weight(weight, by_class, self.class_weight, np.float32)
         return Sample(table, codes, weight).drop_zero_weights()
 
-    def _make_sets(self, sample: Sample, target, folds, device, rng) -> list[_Set]:
-        """Make all networks and their training data."""
+    def _encode(self, sample: Sample, target, folds, rng, clock: Clock) -> _Rows:
+        """Encode the rows, and measure the importance of the columns."""
         self._encoder = TableEncoder().fit(sample.table)
         x = self._encoder.transform(sample.table)
-        trees = self._make_trees(_TREES | {"random_state": _seed(rng)})
-        importance = column_importance(trees, x, target, sample.weight)
-        n_folds = int(folds.max()) + 1
-        sets = []
-        for hyper in self._draw_sets(-(-int(self.n_members) // n_folds), rng):
-            features = make_features(hyper, self._encoder, x, importance, rng)
-            inputs = features.encode(torch.from_numpy(x).to(torch.float32))
-            tasks = []
-            for fold in range(n_folds):
-                train, valid = (
-                    self._row_source(inputs, target, sample.weight, rows, device)
-                    for rows in (folds != fold, folds == fold)
-                )
-                tasks.append(self._task(hyper, train, valid, _seed(rng)))
-            sets.append(_Set(hyper, features, tasks))
-        return sets
+        settings = {"random_state": _seed(rng), "n_jobs": n_threads_for(self.n_jobs)}
+        trees = self._make_trees(_TREES | settings)
+        chosen: Any = slice(None)
+        if len(x) > _N_TREE_ROWS:
+            chosen = rng.choice(len(x), _N_TREE_ROWS, replace=False)
+        weight = None if sample.weight is None else sample.weight[chosen]
+        importance = column_importance(trees, x[chosen], target[chosen], weight, clock)
+        return _Rows(x, target, sample.weight, folds, importance)
 
-    def _draw_sets(self, n_sets: int, rng) -> list[dict]:
-        """Return the hyperparameters of each set."""
-        drawn = draw_hyperparameters(n_sets, rng)
-        return [hyper | {"alpha": self._penalty * hyper["alpha"]} for hyper in drawn]
+    def _make_progress(self) -> Progress:
+        max_epochs = -(-int(self.n_members) // int(self.n_folds)) * int(self.max_iter)
+        return Progress(self.callbacks or (), max_epochs, self.verbose)
+
+    def _new_sets(self, rows: _Rows, device, seed: int):
+        """Return functions that make a set each."""
+        n_sets = -(-int(self.n_members) // rows.n_folds)
+        return [
+            functools.partial(self._make_set, number, rows, device, seed)
+            for number in range(n_sets)
+        ]
+
+    def _make_set(
+        self, number: int, rows: _Rows, device, seed: int, n_batches: int | None = None
+    ) -> NetworkSet:
+        """Make networks and their training data: all rows, or those of some batches."""
+        # A set does not depend on how many there are.
+        rng = np.random.RandomState([seed, number])
+        hyper = draw_hyperparameters(number, rng)
+        hyper["alpha"] *= self._penalty
+        batch_size = self._batch_size(rows.n_samples - rows.n_samples // rows.n_folds)
+        if n_batches is not None:
+            rows = rows.some(n_batches * batch_size)
+        features = make_features(hyper, self._encoder, rows.x, rows.importance, rng)
+        inputs = features.encode(torch.from_numpy(rows.x).to(torch.float32))
+        tasks = []
+        for fold in range(rows.n_folds):
+            train, valid = (
+                self._row_source(inputs, rows.target, rows.weight, chosen, device)
+                for chosen in (rows.folds != fold, rows.folds == fold)
+            )
+            tasks.append(self._task(hyper, train, valid, batch_size, _seed(rng)))
+        return NetworkSet(hyper, features, rows.folds, tasks)
 
     def _row_source(
         self, inputs: Tensor, target, weight, rows: np.ndarray, device
@@ -274,7 +337,14 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         weights = torch.from_numpy(weight[rows]).to(device, torch.float32)
         return RowSource(chosen, wanted.to(device), weights)
 
-    def _task(self, hyper: dict, train: RowSource, valid: RowSource, seed: int) -> Task:
+    def _task(
+        self,
+        hyper: dict,
+        train: RowSource,
+        valid: RowSource,
+        batch_size: int,
+        seed: int,
+    ) -> Task:
         """Return the training task of one network."""
         target: Any = train.target
         device = target.device
@@ -287,7 +357,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
             activation=hyper["activation"],
         )
         network.initialize("he_normal", rng)
-        batch_size = self._batch_size(len(train.rows))
+        batch_size = min(batch_size, len(train.rows))
         return Task(
             learners=[
                 DenseLearner(network.to(device), Supervised(self._loss, self._n_scores))
@@ -315,8 +385,8 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
     def _batch_size(self, n_samples: int) -> int:
         if self.batch_size == "auto":
             # Small tables need small batches, or an epoch has too few steps.
-            return min(2 ** int(np.log2(n_samples / 12).clip(5, 8)), n_samples)
-        return min(int(self.batch_size), n_samples)
+            return 2 ** int(np.log2(n_samples / 12).clip(5, 8))
+        return int(self.batch_size)
 
     def _options(self, hyper: dict, batch_size: int) -> TrainingOptions:
         by_loss = hyper["stopped_by"] == "loss"
@@ -332,25 +402,29 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
             tol=0.0,
         )
 
-    def _select_members(self, sets: list[_Set], target, folds, weight) -> None:
-        """Select members and store them with their weights and scores."""
-        held_out = np.stack([self._predict_held_out(each, folds) for each in sets])
-        parts = self._loss_parts(held_out, target)
+    def _select(self, sets: list[NetworkSet], rows: _Rows) -> tuple[np.ndarray, float]:
+        """Return the weights of the sets in the best average, and its loss."""
+        parts = self._loss_parts(np.stack([s.held_out for s in sets]), rows.target)
 
         def mean_loss(part: np.ndarray) -> float:
-            return float(np.average(self._row_losses(part), weights=weight))
+            return float(np.average(self._row_losses(part), weights=rows.weight))
 
         chosen = choose_greedily(parts, mean_loss, _N_ROUNDS)
-        self.members_ = [m for each in sets for m in each.members()]
-        self.n_iter_ = max(member.n_iter for member in self.members_)
-        n_folds = len(self.members_) // len(sets)
-        # Sets are selected as a whole: each row is held out by one member of a set.
-        self.member_weights_ = np.repeat(chosen, n_folds) / n_folds
-        self.validation_loss_ = mean_loss(np.tensordot(chosen, parts, 1))
-        self._store_held_out_scores(held_out, chosen, target, weight)
+        return chosen, mean_loss(np.tensordot(chosen, parts, 1))
 
-    def _predict_held_out(self, each: _Set, folds: np.ndarray) -> np.ndarray:
+    def _store(self, rounds: Rounds, rows: _Rows) -> None:
+        """Store the members with their weights and scores."""
+        sets, chosen, self.validation_loss_ = rounds.sets, rounds.weights, rounds.loss
+        self.members_ = [member for each in sets for member in _members_of(each)]
+        self.n_iter_ = max(member.n_iter for member in self.members_)
+        # Sets are selected as a whole: each row is held out by one member of a set.
+        self.member_weights_ = np.repeat(chosen, rows.n_folds) / rows.n_folds
+        held_out = np.stack([each.held_out for each in sets])
+        self._store_held_out_scores(held_out, chosen, rows.target, rows.weight)
+
+    def _predict_held_out(self, each: NetworkSet) -> np.ndarray:
         """Return the prediction of each row by the member not trained on it."""
+        folds = each.folds
         predicted: Any = None
         for fold, task in enumerate(each.tasks):
             # Training leaves the network with the weights of its best epoch.
@@ -409,17 +483,16 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
             ).cpu()
             yield weight, self._predictions(raw)
 
+    def __getstate__(self):
+        state: Any = super().__getstate__()
+        # Callbacks may hold anything, such as open files.
+        state.pop("callbacks_", None)
+        return state
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
-
-
-def _train_all(tasks: list[Task]) -> None:
-    """Train all networks together; raise the first error."""
-    for error in train_together(tasks):
-        if error is not None:
-            raise error
 
 
 def _seed(rng: np.random.RandomState) -> int:

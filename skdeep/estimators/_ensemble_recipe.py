@@ -18,6 +18,7 @@ from skdeep.encoding import (
 _FULLY_EXPANDED = 8
 # Factor of columns that the forest does not use; a network may still need them.
 _LEAST_RELEVANCE = 0.05
+_N_TREES, _N_TREES_AT_ONCE = 50, 10
 
 # Hyperparameter templates, which suit different tables and are used in this order.
 # Tuples are log-uniform ranges, except hidden_layer_sizes.
@@ -50,22 +51,30 @@ _TEMPLATES: list[dict] = [
         "stopped_by": "score",
     },
     {
-        "embedding": "periodic",
-        "embedding_size": 16,
-        "embedding_scale": (0.03, 0.1),
-        "relevance": 0.5,
-        "hidden_layer_sizes": (64, 64, 64),
-        "activation": "silu",
-        "alpha": (0.1, 1.0),
-        "stopped_by": "loss",
-    },
-    {
         "embedding": "piecewise",
         "embedding_size": 32,
         "relevance": 0.0,
         "hidden_layer_sizes": (96, 96),
         "activation": "silu",
         "alpha": (0.01, 0.1),
+        "stopped_by": "score",
+    },
+    {
+        "embedding": "periodic",
+        "embedding_size": 16,
+        "embedding_scale": (0.5, 1.5),
+        "relevance": 0.5,
+        "hidden_layer_sizes": (64, 64, 64),
+        "activation": "relu",
+        "alpha": (0.5, 2.0),
+        "stopped_by": "score",
+    },
+    {
+        "embedding": "raw",
+        "relevance": 0.5,
+        "hidden_layer_sizes": (96, 96, 96),
+        "activation": "relu",
+        "alpha": (0.1, 1.0),
         "stopped_by": "score",
     },
     {
@@ -79,34 +88,23 @@ _TEMPLATES: list[dict] = [
         "stopped_by": "loss",
     },
     {
-        "embedding": "raw",
-        "relevance": 0.5,
-        "hidden_layer_sizes": (96, 96, 96),
-        "activation": "relu",
-        "alpha": (0.1, 1.0),
-        "stopped_by": "score",
-    },
-    {
         "embedding": "periodic",
         "embedding_size": 16,
-        "embedding_scale": (0.5, 1.5),
+        "embedding_scale": (0.03, 0.1),
         "relevance": 0.5,
         "hidden_layer_sizes": (64, 64, 64),
-        "activation": "relu",
-        "alpha": (0.5, 2.0),
-        "stopped_by": "score",
+        "activation": "silu",
+        "alpha": (0.1, 1.0),
+        "stopped_by": "loss",
     },
 ]
 _COMMON: dict = {"learning_rate_init": (7e-3, 1.5e-2)}
 
 
-def draw_hyperparameters(n_sets: int, rng: np.random.RandomState) -> list[dict]:
-    """Draw hyperparameters for each set, going round the templates."""
-    templates = [_TEMPLATES[i % len(_TEMPLATES)] for i in range(n_sets)]
-    return [
-        {name: _draw(name, value, rng) for name, value in (template | _COMMON).items()}
-        for template in templates
-    ]
+def draw_hyperparameters(number: int, rng: np.random.RandomState) -> dict:
+    """Draw the hyperparameters of a set; the templates are used in turn."""
+    template = _TEMPLATES[number % len(_TEMPLATES)] | _COMMON
+    return {name: _draw(name, value, rng) for name, value in template.items()}
 
 
 def _draw(name: str, value, rng: np.random.RandomState):
@@ -134,11 +132,22 @@ def make_features(hyper: dict, encoder: TableEncoder, x, importance, rng) -> Fea
     return PeriodicFeatures(relevance, columns, frequencies)
 
 
-def column_importance(trees, x: np.ndarray, target: np.ndarray, weight) -> np.ndarray:
-    """Return the feature importances of ``trees``, relative to the largest."""
+def column_importance(
+    trees, x: np.ndarray, target: np.ndarray, weight, clock
+) -> np.ndarray:
+    """Return the feature importances of ``trees``, relative to the largest.
+
+    The trees must have a warm start. If the time is limited, they are grown in small
+    numbers, for a tenth of it.
+    """
     flat = target[:, 0] if target.ndim == 2 and target.shape[1] == 1 else target
+    step = _N_TREES_AT_ONCE if clock.is_limited else _N_TREES
+    for n_trees in range(step, _N_TREES + 1, step):
+        trees.set_params(n_estimators=n_trees).fit(x, flat, weight)
+        if not clock.is_early:
+            break
     with np.errstate(invalid="ignore"):  # 0 / 0 if no split improves the forest
-        importance = trees.fit(x, flat, weight).feature_importances_
+        importance = trees.feature_importances_
     importance = np.nan_to_num(importance)
     return importance / max(importance.max(), np.finfo(float).tiny)
 

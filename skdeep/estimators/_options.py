@@ -38,7 +38,7 @@ def check_training_options(estimator, incremental: bool) -> None:
             f"precision={estimator.precision!r} mixes with float32 only; got "
             "dtype='float64'. Use dtype=None or precision=None."
         )
-    _check_skorch_callbacks(estimator.callbacks or ())
+    check_skorch_callbacks(estimator.callbacks or ())
 
 
 def _check_lbfgs(estimator) -> None:
@@ -56,7 +56,8 @@ def _check_lbfgs(estimator) -> None:
         )
 
 
-def _check_skorch_callbacks(callbacks: Any) -> None:
+def check_skorch_callbacks(callbacks: Any) -> None:
+    """Raise a TypeError if one is not an instance of a skorch callback."""
     for item in callbacks:
         callback = item[-1] if isinstance(item, tuple) and item else item
         if isinstance(callback, type) or not hasattr(callback, "on_epoch_end"):

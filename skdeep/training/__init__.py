@@ -35,8 +35,9 @@ Other modules: ``_lbfgs`` (scipy's L-BFGS over all rows), ``_net`` and
 ``_skorch_callbacks`` (skorch), ``_inference`` (forward passes without gradients, in
 chunks bounded in bytes), and the training of many dense networks at once:
 ``_population`` (``_grouping``, ``_stacked_batches``, ``_stacked_optimizers``,
-``_graph``), called by ``train_together`` or, in threads of joblib's backend "skdeep",
-through ``_scheduler`` and ``_backend``.
+``_graph``), called by ``train_together``, epoch by epoch by ``SteppedTraining`` or, in
+threads of joblib's backend "skdeep", through ``_scheduler`` and ``_backend``.
+``_history_callbacks`` calls skorch callbacks for a training of many networks.
 """
 
 from skdeep.training import _backend  # noqa: F401 (registers the joblib backend)
@@ -51,10 +52,12 @@ from skdeep.training._checkpoint import Checkpoint, stable_repr
 from skdeep.training._dense import DenseLearner
 from skdeep.training._device import (
     memory_errors,
+    n_threads_for,
     resolve_device,
     seeded_generators,
     threads_for,
 )
+from skdeep.training._history_callbacks import HistoryCallbacks
 from skdeep.training._inference import call, generate, hidden_values, raw_scores
 from skdeep.training._learner import Learner
 from skdeep.training._loop import train, train_together
@@ -70,6 +73,7 @@ from skdeep.training._reconstruction import (
 )
 from skdeep.training._schedules import LEARNING_RATES
 from skdeep.training._sequences import SequenceObjective, SequenceSource
+from skdeep.training._stepped import SteppedTraining
 from skdeep.training._streams import (
     Documents,
     NextToken,
@@ -91,6 +95,7 @@ __all__ = [
     "Documents",
     "EvidenceBound",
     "GeneratorObjective",
+    "HistoryCallbacks",
     "Learner",
     "Mixup",
     "ModuleState",
@@ -102,6 +107,7 @@ __all__ = [
     "SequenceObjective",
     "SequenceSource",
     "Source",
+    "SteppedTraining",
     "StreamBatch",
     "Supervised",
     "Task",
@@ -115,6 +121,7 @@ __all__ = [
     "losses_and_codes",
     "make_net",
     "memory_errors",
+    "n_threads_for",
     "raw_scores",
     "resolve_device",
     "row_losses",

@@ -113,6 +113,17 @@ def worthwhile_threads(work: int, available: int) -> int:
     return max(1, min(available, -(-work // _WORK_PER_THREAD)))
 
 
+def n_threads_for(n_jobs: int | None) -> int:
+    """Return the number of threads for ``n_jobs``: at most those that torch uses.
+
+    None and -1 mean all of them, -2 all but one, and so on; at least one.
+    """
+    available = torch.get_num_threads()
+    if n_jobs is None:
+        return available
+    return max(1, min(n_jobs if n_jobs > 0 else available + 1 + n_jobs, available))
+
+
 @contextlib.contextmanager
 def on_threads(count: int, device: torch.device) -> Iterator[None]:
     """Compute with ``count`` threads on the CPU; do nothing on other devices.

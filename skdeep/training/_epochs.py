@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -143,25 +144,14 @@ class Fit:
     def run(self) -> None:
         """Train until the last epoch, or until training stops early."""
         self.start()
-        observer, learners = self.observer, self.task.learners
+        observer = self.observer
         try:
             if observer is not None:
                 observer.begin()
             # After ``begin``, which initializes the callbacks whose state is restored.
             self._resume()
             while not self.is_over:
-                for batch in self._batches():
-                    if observer is not None:
-                        observer.begin_batch(batch)
-                    # The first network answers to the others as they are now.
-                    losses = [learner.step(batch) for learner in learners[::-1]][::-1]
-                    if observer is not None:
-                        observer.end_batch(batch, losses[0])
-                self.end_epoch([learner.end_epoch() for learner in learners])
-                # After the callbacks: a resumed training does not call them again.
-                if self.task.checkpoint is not None:
-                    self.task.checkpoint.after_epoch(self)
-                self.check_cancelled()
+                self.run_epoch()
         except KeyboardInterrupt:
             if not is_outermost_fit():
                 raise
@@ -172,6 +162,22 @@ class Fit:
         if observer is not None:
             observer.end()
         self.finish()
+
+    def run_epoch(self) -> None:
+        """Train for an epoch."""
+        observer, learners = self.observer, self.task.learners
+        for batch in self._batches():
+            if observer is not None:
+                observer.begin_batch(batch)
+            # The first network answers to the others as they are now.
+            losses = [learner.step(batch) for learner in learners[::-1]][::-1]
+            if observer is not None:
+                observer.end_batch(batch, losses[0])
+        self.end_epoch([learner.end_epoch() for learner in learners])
+        # After the callbacks: a resumed training does not call them again.
+        if self.task.checkpoint is not None:
+            self.task.checkpoint.after_epoch(self)
+        self.check_cancelled()
 
     def start(self) -> None:
         """Prepare for the first epoch."""
@@ -229,6 +235,11 @@ class Fit:
             self._rate = rate
             for learner in self.task.learners:
                 learner.set_rate(rate, self.options.learning_rate_init)
+
+    def set_length(self, n_epochs: int) -> None:
+        """Train for ``n_epochs`` epochs; a curve of the learning rate ends there."""
+        options = dataclasses.replace(self.options, max_iter=n_epochs)
+        self.options = self.task.options = self.learning_rate.options = options
 
     def end_epoch(
         self, losses: list[float], evaluation: Evaluation | None = None

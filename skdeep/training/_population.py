@@ -11,7 +11,7 @@ import functools
 import itertools
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -82,6 +82,11 @@ class _Chunk:
         self.is_curve = any(fit.learning_rate.is_curve for fit in fits)
         self.rates = torch.empty_like(self.values)
         self._decay_factors = torch.empty_like(self._weights)
+        # One row for each network, in which its rate is the same everywhere.
+        self._rate_rows = [part.flatten(1) for part in self.layout.parts(self.rates)]
+        self._decay_rows = [
+            part.flatten(1) for part in self.layout.weight_parts(self._decay_factors)
+        ]
         self._graphs = StepGraphs() if self._can_use_graphs() else None
 
     def _can_use_graphs(self) -> bool:
@@ -107,15 +112,25 @@ class _Chunk:
     def run(self, is_cancelled: Callable[[Fit], bool]) -> None:
         """Train until each fit has ended."""
         while self.members:
-            losses = self._run_epoch()
-            evaluations = self._validation.evaluate()
-            continues = [
-                not self._end_epoch(k, losses[k], evaluations[k])
-                and not is_cancelled(member.fit)
-                for k, member in enumerate(self.members)
-            ]
-            if not all(continues):
-                self._remove_finished(continues)
+            self.run_epoch(is_cancelled)
+
+    def run_epoch(self, is_cancelled: Callable[[Fit], bool]) -> None:
+        """Train for an epoch, and remove the fits that have ended."""
+        losses = self._run_epoch()
+        evaluations = self._validation.evaluate()
+        continues = [
+            not self._end_epoch(k, losses[k], evaluations[k])
+            and not is_cancelled(member.fit)
+            for k, member in enumerate(self.members)
+        ]
+        if not all(continues):
+            self._remove_finished(continues)
+
+    def remove(self, fits: Collection[Fit]) -> None:
+        """Write the networks back, and remove some fits."""
+        continues = [member.fit not in fits for member in self.members]
+        if not all(continues):
+            self._remove_finished(continues)
 
     def _end_epoch(self, k: int, loss: float, evaluation: Evaluation | None) -> bool:
         """End the epoch of one fit; return whether it was the last."""
@@ -194,11 +209,14 @@ class _Chunk:
         rates = self.values.new_tensor(
             [member.fit.learner.rate for member in self.members]
         )
-        self.rates.copy_(self.layout.spread(rates))
+        # In place: a captured step reads this memory.
+        column = rates.unsqueeze(1)
+        for rows in self._rate_rows:
+            rows.copy_(column)
         if self.decays:
-            factors = self.layout.spread(1 - rates * self.alphas)
-            # In place, like the rates: a captured step reads this memory.
-            self._decay_factors.copy_(factors[: len(self._decay_factors)])
+            column = 1 - column * self.alphas.unsqueeze(1)
+            for rows in self._decay_rows:
+                rows.copy_(column)
 
     def _gradient(self, batch: StackedBatch) -> Tensor:
         """Compute the gradient; return the weighted losses, (K, size)."""
@@ -276,3 +294,75 @@ def run_population(
             # Otherwise the pool would train all fits before the exception is raised.
             interrupted.set()
             raise
+
+
+class SteppedPopulation:
+    """A population that is trained for some epochs of all its fits at a time.
+
+    In between, the caller can look at all fits. All chunks are kept in memory, and
+    each call waits for the slowest one. Few epochs at a time take longer, because the
+    rows of a chunk leave the cache before its next epochs.
+
+    Parameters
+    ----------
+    fits : sequence of Fit
+        Started fits of tasks that ``can_join``.
+    n_threads : int
+        Number of threads; each trains one chunk at a time.
+    """
+
+    def __init__(self, fits: Sequence[Fit], n_threads: int):
+        is_on_cpu = all(fit.task.device.type == "cpu" for fit in fits)
+        self._n_threads = n_threads if is_on_cpu else 1
+        self._device = torch.device("cpu") if is_on_cpu else fits[0].task.device
+        # scikit-learn's configuration is local to each thread.
+        configure = functools.partial(set_config, **get_config())
+        self._pool = ThreadPoolExecutor(self._n_threads, initializer=configure)
+        self._is_closed = False
+        self._make_chunks(fits)
+
+    def _make_chunks(self, fits: Sequence[Fit]) -> None:
+        self._n_fits = len(fits)
+        # A chunk chooses the library of its products by the number of threads.
+        with torch.no_grad(), step_threads(1, self._device):
+            chunks = make_chunks(fits, self._n_threads)
+            self._chunks = [_Chunk(members) for members in chunks]
+
+    def run_epochs(self, n_epochs: int) -> None:
+        """Train all fits for up to ``n_epochs``; exceptions are stored in the fits."""
+        # In the calling thread if it is the only one.
+        run_all = map if self._n_threads == 1 else self._pool.map
+        list(run_all(self._run_chunk, self._chunks, itertools.repeat(n_epochs)))
+
+    def remove(self, fits: Collection[Fit]) -> None:
+        """End the training of some fits.
+
+        When few of the others are left, they are distributed anew over the threads.
+        """
+        with torch.no_grad(), step_threads(1, self._device):
+            for chunk in self._chunks:
+                chunk.remove(fits)
+            self._chunks = [chunk for chunk in self._chunks if chunk.members]
+            remaining = [m.fit for chunk in self._chunks for m in chunk.members]
+            if 2 * len(remaining) <= self._n_fits and self._n_threads > 1:
+                for chunk in self._chunks:
+                    chunk.remove(remaining)
+                self._make_chunks(remaining)
+
+    def _run_chunk(self, chunk: _Chunk, n_epochs: int) -> None:
+        fits = [member.fit for member in chunk.members]
+        try:
+            with torch.no_grad(), step_threads(1, self._device):
+                for _ in range(n_epochs):
+                    if chunk.members and not self._is_closed:
+                        chunk.run_epoch(lambda fit: False)
+        except Exception as error:
+            for fit in fits:
+                if not fit.is_over:
+                    fit.error = fit.error or error
+            chunk.members = []
+
+    def close(self) -> None:
+        """End the threads; epochs that have not been started are dropped."""
+        self._is_closed = True
+        self._pool.shutdown(cancel_futures=True)

@@ -30,10 +30,16 @@ class StackedLayout:
 
     def parts(self, buffer: Tensor) -> list[Tensor]:
         """Return the part of each layer, (K, ...)."""
-        flat = buffer.split([self.k * size for size in self.sizes])
+        return self._split(buffer, self.shapes)
+
+    def weight_parts(self, buffer: Tensor) -> list[Tensor]:
+        """Return the part of each layer of a buffer of weights, without biases."""
+        return self._split(buffer, [shape for shape in self.shapes if len(shape) > 1])
+
+    def _split(self, buffer: Tensor, shapes: list[tuple[int, ...]]) -> list[Tensor]:
+        flat = buffer.split([self.k * math.prod(shape) for shape in shapes])
         return [
-            part.view(self.k, *shape)
-            for part, shape in zip(flat, self.shapes, strict=True)
+            part.view(self.k, *shape) for part, shape in zip(flat, shapes, strict=True)
         ]
 
     def stack(self, flats: Sequence[Tensor]) -> Tensor:

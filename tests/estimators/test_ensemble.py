@@ -210,7 +210,7 @@ def test_intervals_from_standard_deviations_have_nominal_coverage():
 def test_classifier_is_no_worse_than_a_single_network():
     X, y = load_breast_cancer(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
-    model = classifier(n_folds=4, max_iter=12).fit(X_train, y_train)
+    model = classifier(n_members=8, n_folds=4, max_iter=12).fit(X_train, y_train)
     # scikit-learn's MLPClassifier, on scaled columns: accuracy 0.972, log loss 0.108.
     assert model.score(X_test, y_test) > 0.962
     assert log_loss(y_test, model.predict_proba(X_test)) < 0.108

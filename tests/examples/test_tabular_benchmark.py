@@ -2,6 +2,7 @@
 
 import importlib
 import itertools
+import math
 import sys
 import warnings
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.datasets import make_friedman1
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
@@ -249,10 +251,54 @@ def test_missing_packages_are_left_out(benchmark, monkeypatch):
     assert benchmark.installed() == ["DeepEnsemble", "MLP", "HistGB", "linear"]
 
 
+class Drawn:
+    """A generator whose uniform numbers are known."""
+
+    def __init__(self, *values):
+        self.values = list(values)
+
+    def uniform(self, *bounds, size=None):
+        size = bounds[2] if size is None else size
+        return np.broadcast_to(self.values.pop(0), size).copy()
+
+
+def test_formulas_equal_their_definitions(benchmark):
+    X, y = make_friedman1(50, random_state=0)
+    np.testing.assert_allclose(benchmark.friedman(Drawn(X), 50)[1], y)
+    # A stretched arm reaches as far as it is long; folded once, it comes back.
+    lengths = [0.1, 0.2, 0.3, 0.4]
+    _, reach = benchmark.robot_arm(Drawn(0.0, lengths), 3)
+    np.testing.assert_allclose(reach, 1.0)
+    _, reach = benchmark.robot_arm(Drawn([0, np.pi, 0, 0], lengths), 3)
+    np.testing.assert_allclose(reach, 0.8)
+    row = [0.1, 25000, 90000, 1050, 90, 760, 1400, 11000]
+    _, flow = benchmark.borehole(Drawn(row), 2)
+    log = math.log(25000 / 0.1)
+    below = log * (1 + 2 * 1400 * 90000 / (log * 0.1**2 * 11000) + 90000 / 90)
+    np.testing.assert_allclose(flow, 2 * math.pi * 90000 * (1050 - 760) / below)
+
+
+def test_only_training_rows_of_a_formula_have_noise(benchmark):
+    X, X_test, y, y_test = benchmark.draw("friedman", 0, 5000)
+    assert (len(X), len(X_test)) == (4000, 1000)
+    exact = [benchmark.friedman(Drawn(x.to_numpy()), len(x))[1] for x in (X, X_test)]
+    np.testing.assert_allclose(y_test, exact[1])
+    assert np.std(y - exact[0]) == pytest.approx(0.01 * exact[0].std(), rel=0.05)
+
+
+def test_formulas_are_measured(lines):
+    printed = lines("borehole", "--models", "linear", "--seeds", "1")
+    assert printed[2][:3] == ["borehole", "0", "linear"]
+    assert 0.05 < float(printed[2][3]) < 0.5
+
+
 def test_unknown_table_raises(benchmark, capsys):
     with pytest.raises(SystemExit):
         benchmark.main(["nothing"])
-    message = "unknown tables ['nothing']: choose from ['fruit', 'slope']"
+    message = (
+        "unknown tables ['nothing']: choose from ['borehole', 'friedman', 'fruit', "
+        "'robot_arm', 'slope']"
+    )
     assert message in capsys.readouterr().err
 
 

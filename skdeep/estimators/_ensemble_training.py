@@ -1,0 +1,450 @@
+"""Rounds of training of an ensemble: how many networks, and for how many epochs."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from skdeep.encoding import Features
+from skdeep.training import HistoryCallbacks, SteppedTraining, Task
+
+# Number of sets in the first round, and in each later one.
+_N_FIRST, _N_MORE = 4, 2
+# Number of epochs of a new set.
+_N_EPOCHS = 36
+# After half of them, a set ends whose loss is so many times that of the best one.
+_HOPELESS = 1.35
+# Further sets are trained if the loss of the average of the first ones is lower than
+# that of the best one by this share, and as long as they lower it by this share.
+_GAIN_OF_AVERAGE, _LEAST_GAIN = 0.05, 0.03
+# If the validation loss of the best set falls by this factor in the second half of a
+# cycle, longer training lowers it more than further sets.
+_STEEP = 0.7
+# Number of sets that are trained longer then, and for how many epochs. They are trained
+# even longer if that lowers the loss of the average to less than this share.
+_N_LONGER, _N_EPOCHS_LONGER, _MUCH_LOWER = 2, 112, 0.4
+# With less time than for so many epochs of all sets of a round, it has fewer sets.
+_FEWEST_EPOCHS = 8
+# Batches of the trial that measures the speed, if the time is limited.
+_N_TRIAL_BATCHES = 8
+# Seconds of training between two looks at the networks.
+_LONGEST_WAIT = 1.0
+# Share of the time limit that is kept for what cannot be predicted.
+_MARGIN = 0.03
+
+
+@dataclass
+class NetworkSet:
+    """Networks with the same hyperparameters and features, one for each fold.
+
+    ``folds`` has the fold of each row, and ``held_out`` the prediction of each row by
+    the network not trained on it.
+    """
+
+    hyperparameters: dict
+    features: Features
+    folds: np.ndarray
+    tasks: list[Task]
+    held_out: Any = None
+
+    @functools.cached_property
+    def work(self) -> float:
+        """Approximate number of multiply-adds of an epoch."""
+        return sum(
+            len(task.train) * task.learner.module.work_per_row for task in self.tasks
+        )
+
+    @property
+    def n_epochs(self) -> int:
+        """Largest number of epochs of any network."""
+        return max(len(task.state.history) for task in self.tasks)
+
+    @property
+    def valid_loss(self) -> float:
+        """Mean of the last validation losses."""
+        losses = [task.state.history[-1]["valid_loss"] for task in self.tasks]
+        return float(np.mean(losses))
+
+    @property
+    def fall(self) -> float:
+        """Validation loss at the end of the last cycle, as a share of its middle."""
+        ratios = []
+        for task in self.tasks:
+            losses = [r["valid_loss"] for r in task.state.history[-task.state.n_iter :]]
+            middle = losses[(len(losses) - 1) // 2]
+            ratios.append(losses[-1] / middle if middle > 0 else 1.0)
+        return float(np.median(ratios))
+
+    def plan(self, n_epochs: int) -> None:
+        """Let the next training have ``n_epochs`` epochs and its own schedule."""
+        for task in self.tasks:
+            is_first = not task.state.history
+            patience = task.options.n_iter_no_change if is_first else n_epochs
+            task.options = replace(
+                task.options, max_iter=n_epochs, n_iter_no_change=patience
+            )
+            task.learner.options = None  # those of the task
+            # A rising learning rate raises the loss before it falls again.
+            task.state.stalled = 0
+
+
+class Clock:
+    """The time that a fit may take.
+
+    Parameters
+    ----------
+    limit : float or None
+        Seconds from now on; None for any time.
+    """
+
+    def __init__(self, limit: float | None):
+        self._start = time.perf_counter()
+        self.limit = math.inf if limit is None else float(limit)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a limit."""
+        return math.isfinite(self.limit)
+
+    @property
+    def is_early(self) -> bool:
+        """Whether at most a tenth of the time has passed."""
+        return self.elapsed <= 0.1 * self.limit
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the beginning."""
+        return time.perf_counter() - self._start
+
+    @property
+    def left(self) -> float:
+        """Seconds that remain, without a margin."""
+        return self.limit * (1 - _MARGIN) - self.elapsed
+
+
+class Progress:
+    """Records, prints and reports the epochs of an ensemble.
+
+    Parameters
+    ----------
+    callbacks : sequence of skorch callbacks
+        They are copied, if they can be.
+    max_epochs : int
+        Maximum number of epochs of all rounds.
+    verbose : bool or int
+        Whether to print a line for each epoch.
+
+    Attributes
+    ----------
+    history : list of dict
+        The records of the epochs.
+    is_stopped : bool
+        Whether a callback has stopped the training.
+    """
+
+    def __init__(self, callbacks: Sequence[Any], max_epochs: int, verbose):
+        self.callbacks = [_copy_of(callback) for callback in callbacks]
+        self._observer = HistoryCallbacks(self.callbacks, max_epochs, verbose)
+        self._verbose = verbose
+        self.history: list[dict[str, Any]] = []
+        self.is_stopped = False
+
+    def begin(self) -> None:
+        """Begin the training."""
+        self._observer.begin()
+
+    @property
+    def has_callbacks(self) -> bool:
+        """Whether there are callbacks."""
+        return bool(self.callbacks)
+
+    def begin_epoch(self) -> None:
+        """Tell the callbacks, if any, that an epoch begins."""
+        if self.has_callbacks:
+            self._observer.begin_epoch()
+
+    def add_epoch(
+        self, records: list[dict], n_round: int, duration: float, most_left: float
+    ) -> None:
+        """Add an epoch with these records of the networks.
+
+        ``duration`` has the seconds that it took, and ``most_left`` an upper bound of
+        the seconds that are left.
+        """
+        names = ("train_loss", "valid_loss", "valid_score", "learning_rate")
+        means = {n: float(np.mean([record[n] for record in records])) for n in names}
+        epoch = {"epoch": len(self.history) + 1, "round": n_round}
+        record = epoch | {"n_active": len(records)} | means | {"duration": duration}
+        self.history.append(record)
+        if self._verbose:
+            print(
+                f"Iteration {record['epoch']}, {len(records)} networks, loss = "
+                f"{record['train_loss']:.6f}, validation loss = "
+                f"{record['valid_loss']:.6f}, at most {most_left:.1f} s left"
+            )
+        if self.has_callbacks:
+            self.is_stopped = self._observer.end_epoch(record)
+
+    def end_round(self, loss: float, n_sets: int) -> None:
+        """Record the loss of the average after a round."""
+        self.history[-1]["average_loss"] = loss
+        if self._verbose:
+            print(f"Average of {n_sets} sets: validation loss = {loss:.6f}")
+
+    def end(self) -> None:
+        """End the training."""
+        self._observer.end()
+
+
+def _copy_of(callback):
+    """Return a copy of a callback, or the callback if it cannot be copied."""
+    callback = callback[-1] if isinstance(callback, tuple) else callback
+    try:
+        return copy.deepcopy(callback)
+    except Exception:  # open files and locks cannot be copied
+        return callback
+
+
+class Rounds:
+    """Trains sets of networks in rounds, as long as they lower the loss of the average.
+
+    The first round has several sets; those with a high loss end after half of it. If
+    the validation loss of the best set still falls steeply at the end, the best sets
+    are trained longer, and otherwise further sets are added.
+
+    Parameters
+    ----------
+    new_sets : list of callable
+        Each makes a set; with a number, one with the rows of so many batches.
+    predict_held_out : callable
+        Returns the prediction of each row of a set by the network not trained on it.
+    select : callable
+        Returns the weights of sets in their best average, and its loss.
+    max_iter : int
+        Maximum number of epochs of a network.
+    n_threads : int
+        Number of threads.
+    progress : Progress
+        Told of all epochs.
+    clock : Clock
+        Has the time that is left.
+
+    Attributes
+    ----------
+    sets : list of NetworkSet
+        The trained sets.
+    weights : ndarray of shape (n_sets,)
+        Their weights in the best average.
+    loss : float
+        Its loss.
+    """
+
+    def __init__(
+        self,
+        new_sets: list[Callable[..., NetworkSet]],
+        predict_held_out: Callable[[NetworkSet], np.ndarray],
+        select: Callable[[list[NetworkSet]], tuple[np.ndarray, float]],
+        *,
+        max_iter: int,
+        n_threads: int,
+        progress: Progress,
+        clock: Clock,
+    ):
+        self._new_sets = new_sets
+        self._predict_held_out = predict_held_out
+        self._select = select
+        self._max_iter = max_iter
+        self._n_threads = n_threads
+        self._progress = progress
+        self._clock = clock
+        self.sets: list[NetworkSet] = []
+        self._n_rounds = 0
+        self.weights, self.loss = np.ones(0), math.inf
+        # Seconds per multiply-add of an epoch, to train and to predict afterwards.
+        self._pace = self._pace_to_predict = 0.0
+        # Seconds to select from one set.
+        self._seconds_to_select = 0.0
+
+    def run(self) -> None:
+        """Train the sets."""
+        self._progress.begin()
+        first = self._make_first()
+        self._train(first, min(_N_EPOCHS, self._max_iter))
+        if self._falls_steeply():
+            self._train_longer()
+        else:
+            self._add_sets()
+        self._progress.end()
+
+    # -- which sets, and for how long --------------------------------------------------
+
+    def _make_first(self) -> list[NetworkSet]:
+        """Return the sets of the first round: fewer if the time is short."""
+        first = [self._new_sets[0]()]
+        if self._clock.is_limited:
+            self._measure(len(first[0].folds))
+        while len(first) < min(_N_FIRST, len(self._new_sets)):
+            more = [*first, self._new_sets[len(first)]()]
+            if self._affordable(more, _FEWEST_EPOCHS) < _FEWEST_EPOCHS:
+                break
+            first = more
+        return first
+
+    def _falls_steeply(self) -> bool:
+        """Return whether the best set would profit from longer training."""
+        return bool(self.sets) and self._best(1)[0].fall < _STEEP
+
+    def _best(self, count: int) -> list[NetworkSet]:
+        """Return the sets with the lowest losses."""
+        return sorted(self.sets, key=lambda each: self._select([each])[1])[:count]
+
+    def _train_longer(self) -> None:
+        """Train the best sets longer; the learning rate rises and falls again."""
+        best, before = self._best(_N_LONGER), math.inf
+        while self.loss < _MUCH_LOWER * before and not self._progress.is_stopped:
+            n_done = max(each.n_epochs for each in best)
+            n_epochs = min(_N_EPOCHS_LONGER, self._max_iter - n_done)
+            if self._affordable(best, n_epochs) < _FEWEST_EPOCHS:
+                return
+            before = self.loss
+            self._train(best, n_epochs)
+
+    def _add_sets(self) -> None:
+        """Add sets as long as they help, if averaging helps."""
+        n_epochs = min(_N_EPOCHS, self._max_iter)
+        before, least = self._select(self._best(1))[1], _GAIN_OF_AVERAGE
+        while before - self.loss > least * before and not self._progress.is_stopped:
+            start = len(self.sets)
+            makers = self._new_sets[start : start + _N_MORE]
+            more = [make() for make in makers]
+            while more and self._affordable(more, n_epochs) < n_epochs:
+                more.pop()
+            if not more:
+                return
+            before, least = self.loss, _LEAST_GAIN
+            self._train(more, n_epochs)
+
+    # -- time --------------------------------------------------------------------------
+
+    def _measure(self, n_samples: int) -> None:
+        """Measure the speed of training on a few batches, and of what follows it."""
+        trial = self._new_sets[0](_N_TRIAL_BATCHES)
+        trial.plan(2)
+        with SteppedTraining(trial.tasks, self._n_threads) as training:
+            training.run_epochs()  # allocates memory
+            times = [time.perf_counter()]
+            training.run_epochs()
+            times.append(time.perf_counter())
+        predicted = self._predict_held_out(trial)
+        times.append(time.perf_counter())
+        trial.held_out = np.resize(predicted, (n_samples, predicted.shape[1]))
+        times.append(time.perf_counter())
+        self._select([trial])
+        times.append(time.perf_counter())
+        train, predict, _, self._seconds_to_select = np.diff(times)
+        self._pace, self._pace_to_predict = train / trial.work, predict / trial.work
+
+    def _seconds_after(self, sets: list[NetworkSet]) -> float:
+        """Return the seconds needed after the training of sets."""
+        n_sets = len(self.sets) + len(sets)
+        predicting = self._pace_to_predict * sum(each.work for each in sets)
+        return predicting + self._seconds_to_select * n_sets
+
+    def _n_in_time(self, sets: list[NetworkSet]) -> float:
+        """Return for how many epochs of sets there is time."""
+        if not self._clock.is_limited:
+            return math.inf
+        seconds = self._pace * sum(each.work for each in sets)
+        return max(0, (self._clock.left - self._seconds_after(sets)) // seconds)
+
+    def _affordable(self, sets: list[NetworkSet], n_epochs: int) -> int:
+        """Return how many epochs there is time for: ``n_epochs`` or fewer."""
+        # One epoch in any case: an ensemble needs a set.
+        least = 0 if self.sets else 1
+        return int(max(least, min(n_epochs, self._n_in_time(sets))))
+
+    def _most_seconds_left(self, sets: list[NetworkSet], n_left: int) -> float:
+        """Return an upper bound of the time left, in a round with ``n_left`` epochs."""
+        work = sum(each.work for each in sets)
+        seconds = self._pace * work * n_left
+        if self._n_rounds == 1 or sets[0] not in self.sets:
+            n_started = len(set(map(id, [*self.sets, *sets])))
+            n_new = len(self._new_sets) - n_started
+            n_epochs = n_new * min(_N_EPOCHS, self._max_iter)
+            if self._n_rounds == 1:
+                n_longer = min(_N_EPOCHS_LONGER, self._max_iter - _N_EPOCHS)
+                n_epochs = max(n_epochs, _N_LONGER * n_longer)
+            seconds += self._pace * work / len(sets) * n_epochs
+        return min(seconds, max(0.0, self._clock.left))
+
+    def _train(self, sets: list[NetworkSet], n_wanted: int) -> None:
+        """Train sets for some epochs, fewer if the time is short, and add them."""
+        self._n_rounds += 1
+        n_epochs = self._affordable(sets, n_wanted)
+        for each in sets:
+            each.plan(n_epochs)
+        tasks = [task for each in sets for task in each.tasks]
+        with SteppedTraining(tasks, self._n_threads) as training:
+            self._train_epochs(training, sets, n_epochs, n_wanted)
+            training.finish()
+        for each in sets:
+            each.held_out = self._predict_held_out(each)
+        self.sets += [each for each in sets if each not in self.sets]
+        self.weights, self.loss = self._select(self.sets)
+        self._progress.end_round(self.loss, len(self.sets))
+
+    def _train_epochs(
+        self, training, sets: list[NetworkSet], n_epochs: int, n_wanted: int
+    ) -> None:
+        n_done, seconds, n_next = 0, 0.0, 1
+        work = sum(each.work for each in sets)
+        while n_done < n_epochs and training.n_active and not self._progress.is_stopped:
+            self._progress.begin_epoch()
+            started = time.perf_counter()
+            epochs = training.run_epochs(n_next)
+            duration = time.perf_counter() - started
+            n_done += len(epochs)
+            seconds += duration
+            self._pace = seconds / n_done / work
+            n_possible = min(n_wanted, n_done + self._n_in_time(sets))
+            # The schedule must end in time. Early on, it may be extended as well.
+            if n_possible < n_epochs or 4 * n_done <= n_epochs < n_possible:
+                n_epochs = int(n_possible)
+                training.set_length(n_epochs)
+            if n_done == n_epochs // 2:
+                training.stop(self._tasks_without_promise(sets))
+            left = self._most_seconds_left(sets, n_epochs - n_done)
+            for records in epochs:
+                share = duration / len(epochs)
+                self._progress.add_epoch(records, self._n_rounds, share, left)
+            n_next = self._n_at_a_time(seconds / n_done, n_done, n_epochs)
+
+    def _n_at_a_time(self, seconds: float, n_done: int, n_epochs: int) -> int:
+        """Return the number of epochs to train before looking at the networks.
+
+        The result does not depend on it, unless a callback ends the training.
+        """
+        half = n_epochs // 2
+        n_left = half - n_done if n_done < half else n_epochs - n_done
+        if self._progress.has_callbacks:
+            return 1
+        most = min(_LONGEST_WAIT, _MARGIN / 2 * self._clock.limit)
+        return max(1, min(n_left, int(most / seconds)))
+
+    def _tasks_without_promise(self, sets: list[NetworkSet]) -> list[Task]:
+        """Return the tasks of the sets that are too bad for the average."""
+        losses = [each.valid_loss for each in sets]
+        best = min([*losses, *(each.valid_loss for each in self.sets)])
+        return [
+            task
+            for each, loss in zip(sets, losses, strict=True)
+            if loss > _HOPELESS * best
+            for task in each.tasks
+        ]
