@@ -36,8 +36,8 @@ Other modules: ``_lbfgs`` (scipy's L-BFGS over all rows), ``_net`` and
 chunks bounded in bytes), ``_products`` (the matrix products of dense networks, in
 torch's library or in numpy's), and the training of many dense networks at once:
 ``_population`` (``_grouping``, ``_stacked_batches``, ``_stacked_optimizers``,
-``_stacked_validation``, ``_graph``), called by ``train_together`` or, in threads of joblib's backend "skdeep",
-through ``_scheduler`` and ``_backend``.
+``_stacked_validation``, ``_graph``), called by ``train_together`` or, in threads of
+joblib's backend "skdeep", through ``_scheduler`` and ``_backend``.
 """
 
 from skdeep.training import _backend  # noqa: F401 (registers the joblib backend)
