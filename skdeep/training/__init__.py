@@ -33,10 +33,12 @@ turn), the training and validation sources, and the options. ``train(task)`` cal
 
 Other modules: ``_lbfgs`` (scipy's L-BFGS over all rows), ``_net`` and
 ``_skorch_callbacks`` (skorch), ``_inference`` (forward passes without gradients, in
-chunks bounded in bytes), and the training of many dense networks at once:
+chunks bounded in bytes), ``_products`` (the matrix products of dense networks, in
+torch's library or in numpy's), and the training of many dense networks at once:
 ``_population`` (``_grouping``, ``_stacked_batches``, ``_stacked_optimizers``,
-``_graph``), called by ``train_together``, epoch by epoch by ``SteppedTraining`` or, in
-threads of joblib's backend "skdeep", through ``_scheduler`` and ``_backend``.
+``_stacked_validation``, ``_graph``), called by ``train_together``, some epochs at a
+time by ``SteppedTraining`` or, in threads of joblib's backend "skdeep", through
+``_scheduler`` and ``_backend``, which shares large calls among ``_processes``.
 ``_history_callbacks`` calls skorch callbacks for a training of many networks.
 """
 

@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 # Private: the capture is replaced, since CUDA graphs need a GPU.
 import skdeep.training._graph as graph
 import skdeep.training._population as population
+import skdeep.training._products as products
 from tests.training.population_data import (
     X,
     X_numbers,
@@ -82,6 +83,8 @@ def replays(monkeypatch):
 
     monkeypatch.setattr(graph, "capture", counted)
     monkeypatch.setattr(graph, "_N_WARM_UP", 2)
+    # As on a GPU: only torch's operations are recorded.
+    monkeypatch.setattr(products, "_measured_ratio", lambda: 0.0)
     monkeypatch.setattr(population._Chunk, "_can_use_graphs", lambda chunk: True)
     return done
 
