@@ -81,8 +81,8 @@ class LSTMForecaster(ForecasterNetwork):
     series, and ``validation_scores_`` refers to the scaled targets.
 
     Validation rows are the last rows of each series, ``horizon`` rows after the
-    training rows; or X_val. If they have many windows, every k-th is used: at least 500
-    for each series and 24 for each ``horizon`` consecutive ones.
+    training rows; or X_val. If they have many windows, every k-th is used: at least 300
+    for each series and 12 for each ``horizon`` consecutive ones.
 
     The penalty of the ridge of ``baseline_scores_`` is chosen on the last third of the
     training windows. It reads at most the last 1500 numbers of a window. Of many

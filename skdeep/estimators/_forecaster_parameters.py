@@ -23,7 +23,7 @@ from skdeep.networks import CELLS
 _LARGEST_BATCH, _FEWEST_BATCHES, _SMALLEST_BATCH = 64, 32, 8
 # subsample="auto" uses about this many windows of each horizon of rows and epoch, at
 # least this share of all windows, and all of a short series.
-_WINDOWS_PER_HORIZON, _SMALLEST_SHARE = 24, 0.25
+_WINDOWS_PER_HORIZON, _SMALLEST_SHARE = 32, 1 / 3
 # max_iter="auto" trains for at least this many steps and epochs. Several series may
 # behave differently: each adds as many steps, up to this number of series.
 _FEWEST_STEPS, _FEWEST_EPOCHS, _MOST_SERIES = 200, 2, 4
@@ -97,9 +97,9 @@ batch_size : int or 'auto', default='auto'
     batches, times ``subsample``.
 subsample : float or 'auto', default='auto'
     Share of the training windows that an epoch uses, drawn anew for each epoch. Windows
-    overlap, so that a quarter of them shows nearly the same rows in a quarter of the
-    time. 'auto' uses 24 windows of every ``horizon`` consecutive ones, but at least a
-    quarter of all and at least 2048. 'lbfgs' ignores it.
+    overlap, so that a part of them shows nearly the same rows in less time. 'auto' uses
+    32 windows of every ``horizon`` consecutive ones, but at least a third of all and at
+    least 2048. 'lbfgs' ignores it.
 learning_rate_init : float or 'auto', default='auto'
     The highest learning rate. 'auto' is 0.001, and more for networks of fewer than 128
     units: 0.128 / ``hidden_size``, at most 0.032, unless the solver is 'sgd',

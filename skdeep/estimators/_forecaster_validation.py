@@ -17,8 +17,8 @@ from skdeep.estimators._series_windows import target_spreads
 from skdeep.training import SampledSource, Task
 
 # Each series keeps at least this many validation windows if windows that overlap are
-# left out, and consecutive ones are at most 1/24 of the horizon apart.
-_FEWEST_WINDOWS, _WINDOWS_PER_HORIZON = 500, 24
+# left out, and consecutive ones are at most 1/12 of the horizon apart.
+_FEWEST_WINDOWS, _WINDOWS_PER_HORIZON = 300, 12
 # With fewer validation windows, chance decides which forecast is the best.
 ENOUGH_TO_WARN = 50
 # The baselines in messages.

@@ -102,6 +102,9 @@ MODELS = {
     "forecaster": lambda: LSTMForecaster(
         8, 2, hidden_size=8, max_iter=5, random_state=0
     ),
+    "forecaster, a share of the windows": lambda: LSTMForecaster(
+        8, 2, hidden_size=8, max_iter=5, subsample=0.5, random_state=0
+    ),
     "module": lambda: ModuleClassifier(
         Annealed, early_stopping="loss", random_state=0, **FEW
     ),
