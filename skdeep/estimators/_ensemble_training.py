@@ -36,8 +36,10 @@ _FEWEST_EPOCHS = 8
 _N_TRIAL_BATCHES = 8
 # Seconds of training between two looks at the networks.
 _LONGEST_WAIT = 1.0
+# Number of epochs from which the speed is estimated if they are slower than others.
+_N_RECENT = 3
 # Share of the time limit that is kept for what cannot be predicted.
-_MARGIN = 0.03
+_MARGIN = 0.05
 
 
 @dataclass
@@ -403,7 +405,8 @@ class Rounds:
     def _train_epochs(
         self, training, sets: list[NetworkSet], n_epochs: int, n_wanted: int
     ) -> None:
-        n_done, seconds, n_next = 0, 0.0, 1
+        n_done, n_next = 0, 1
+        seconds: list[float] = []
         work = sum(each.work for each in sets)
         while n_done < n_epochs and training.n_active and not self._progress.is_stopped:
             self._progress.begin_epoch()
@@ -411,8 +414,10 @@ class Rounds:
             epochs = training.run_epochs(n_next)
             duration = time.perf_counter() - started
             n_done += len(epochs)
-            seconds += duration
-            self._pace = seconds / n_done / work
+            seconds += [duration / len(epochs)] * len(epochs)
+            # Other programs may have begun to compute.
+            pace = max(np.mean(seconds), np.mean(seconds[-_N_RECENT:]))
+            self._pace = float(pace) / work
             n_possible = min(n_wanted, n_done + self._n_in_time(sets))
             # The schedule must end in time. Early on, it may be extended as well.
             if n_possible < n_epochs or 4 * n_done <= n_epochs < n_possible:
@@ -422,9 +427,8 @@ class Rounds:
                 training.stop(self._tasks_without_promise(sets))
             left = self._most_seconds_left(sets, n_epochs - n_done)
             for records in epochs:
-                share = duration / len(epochs)
-                self._progress.add_epoch(records, self._n_rounds, share, left)
-            n_next = self._n_at_a_time(seconds / n_done, n_done, n_epochs)
+                self._progress.add_epoch(records, self._n_rounds, seconds[-1], left)
+            n_next = self._n_at_a_time(self._pace * work, n_done, n_epochs)
 
     def _n_at_a_time(self, seconds: float, n_done: int, n_epochs: int) -> int:
         """Return the number of epochs to train before looking at the networks.

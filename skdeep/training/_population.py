@@ -127,7 +127,7 @@ class _Chunk:
             self._remove_finished(continues)
 
     def remove(self, fits: Collection[Fit]) -> None:
-        """Write the networks back, and remove some fits."""
+        """Remove some fits; their networks get the present weights."""
         continues = [member.fit not in fits for member in self.members]
         if not all(continues):
             self._remove_finished(continues)
