@@ -42,6 +42,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from skdeep import LSTMForecaster
+from skdeep.datasets import load_stock_prices
 
 HORIZONS = [96, 192, 336, 720]
 BORDERS = [0, 8640, 11520, 14400]
@@ -200,6 +201,18 @@ def seconds(rows, horizon):
         print(f"{horizon:>5} {name:<20} {taken:5.1f} s", flush=True)
 
 
+def prices(horizon):
+    """Print the share of Apple's later prices inside their intervals."""
+    X = np.log(load_stock_prices("AAPL")[["close"]])
+    train, test = X[: int(0.6 * len(X))], X[int(0.6 * len(X)) :]
+    model = LSTMForecaster(60, horizon, hidden_size=16, random_state=0).fit(train)
+    for coverage in COVERAGES:
+        ends = model.predict_interval(test, coverage)
+        inside = test["close"].between(ends["lower"], ends["upper"]).to_numpy()
+        lowest = min(part.mean() for part in np.array_split(inside, 5))
+        print(f"{horizon:>5} {coverage} {inside.mean():.3f} lowest {lowest:.3f}")
+
+
 def row_intervals(model, rows, horizon, coverage):
     """Return the share of the test rows inside their intervals, and the mean width.
 
@@ -262,11 +275,18 @@ def main():
     parser.add_argument(
         "--only", nargs="+", choices=[*MODELS, *VARIANTS], help="run these only"
     )
+    parser.add_argument(
+        "--prices", action="store_true", help="intervals of Apple's prices instead"
+    )
     parser.add_argument("--seconds", action="store_true", help="time the fits alone")
     arguments = parser.parse_args()
     models = MODELS | (VARIANTS if arguments.variants or arguments.only else {})
     if arguments.only:
         models = {name: models[name] for name in arguments.only}
+    if arguments.prices:
+        for horizon in arguments.horizons:
+            prices(horizon)
+        return
     rows = load()
     if arguments.seconds:
         for horizon in arguments.horizons:

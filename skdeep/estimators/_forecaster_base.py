@@ -212,10 +212,10 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         except (TypeError, ValueError) as error:
             raise ValueError(f"X_val and y_val do not fit: {error}") from error
         check_times(pasts, series)
-        befores = [self._rows_before(pasts, series, g) for g in series.groups]
+        contexts = [self._rows_before(pasts, series, g) for g in series.groups]
         codes = [self._code(group.key, pasts) for group in series.groups]
         own = plan.schema.layout.own
-        windows = windows_after(series, y, befores, codes, own, plan.targets)
+        windows = windows_after(series, y, contexts, codes, own, plan.targets)
         if not len(windows):
             raise ValueError(
                 f"X_val has {len(series.numeric)} rows, too few for a forecast with "

@@ -160,14 +160,14 @@ def windows_inside(
 
 
 def windows_after(
-    series: Series, targets, befores: list, codes: list[int], own: list[int], sizes
+    series: Series, targets, contexts: list, codes: list[int], own: list[int], sizes
 ) -> Windows:
     """Return the windows whose futures lie within rows that follow training rows.
 
-    ``befores`` are the training rows before each series, ``codes`` their codes.
+    ``contexts`` are the training rows before each series, ``codes`` their codes.
     """
     rows, values, starts, spans, n_rows = [], [], [], [], 0
-    for group, before in zip(series.groups, befores, strict=True):
+    for group, before in zip(series.groups, contexts, strict=True):
         first = n_rows + max(len(before) - sizes.window, 0)
         rows += [before, series.numeric[group.rows]]
         # Placeholders: no window starts early enough to forecast these rows.
