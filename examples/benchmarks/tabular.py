@@ -26,7 +26,8 @@ known function of random columns, plus noise of 1 % of its standard deviation in
 training rows. Their error is the distance from the function without noise::
 
     SKDEEP_DATA=/path/to/data python examples/benchmarks/tabular.py [TABLE ...] \
-[--models MODEL ...] [--seeds 2] [--rows 10000] [--members 32] [--earlier FILE]
+[--models MODEL ...] [--seeds 2] [--rows 10000] [--members 32] \
+[--time-limit SECONDS] [--earlier FILE]
 
 ``--earlier`` reuses the lines of an earlier run from a file.
 """
@@ -408,6 +409,7 @@ def parse(arguments):
     parser.add_argument("--seeds", type=int, default=2, help="number of splits")
     parser.add_argument("--rows", type=int, default=10_000, help="of a table, at most")
     parser.add_argument("--members", type=int, help="of the ensemble")
+    parser.add_argument("--time-limit", type=float, help="of the ensemble, in seconds")
     parser.add_argument("--earlier", type=Path, metavar="FILE")
     options = parser.parse_args(arguments)
     options.tables = options.tables or list(TABLES)
@@ -422,13 +424,14 @@ def parse(arguments):
 def run(options):
     """Yield table, seed and model with their figures as text."""
     earlier = read_lines(options.earlier)
-    members = {} if options.members is None else {"n_members": options.members}
+    limits = {"n_members": options.members, "time_limit": options.time_limit}
+    limits = {name: value for name, value in limits.items() if value is not None}
     for table, seed in itertools.product(options.tables, range(options.seeds)):
         data, is_classes = read_split(table, seed, options.rows)
         for name in options.models:
             cells = earlier.get((table, seed, name))
             if cells is None:
-                parameters = members if name == OURS else {}
+                parameters = limits if name == OURS else {}
                 cells = as_cells(measure(name, data, is_classes, seed, parameters))
             yield (table, seed, name), cells
 

@@ -165,7 +165,7 @@ def test_regression_errors_equal_scikit_learn(lines):
 def test_the_ensemble_and_the_network_are_measured(lines):
     printed = lines(
         "fruit", "slope", "--models", "DeepEnsemble", "MLP", "--seeds", "1",
-        "--members", "2",
+        "--members", "2", "--time-limit", "20",
     )  # fmt: skip
     assert [cells[:3] for cells in printed[2:6]] == [
         ["fruit", "0", "DeepEnsemble"],
