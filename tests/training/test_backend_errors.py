@@ -182,6 +182,7 @@ def test_tasks_of_a_failed_call_are_not_run_in_the_next_one():
             raise OSError("error of the test")
         if i in (2, 3):
             network(**ENDLESS).fit(X, y)
+        time.sleep(0.2)  # the caller dispatches its first tasks meanwhile
         return "old"
 
     def tasks():
