@@ -32,7 +32,6 @@ from skdeep.training._processes import (
 from skdeep.training._scheduler import (
     Job,
     PopulationScheduler,
-    has_running_job,
     running_scheduler,
 )
 
@@ -70,8 +69,9 @@ class PopulationBackend(ParallelBackendBase):
         Memory in bytes that waiting fits may use. If they need more, the population is
         split. ``None`` is a quarter of the machine's memory.
     n_processes : int, default=None
-        Maximum number of processes. ``None`` is torch's number of threads, and at most
-        one for every 16 jobs of a call; or one if there is an accelerator.
+        Number of processes that share the jobs of a call. ``None`` is torch's number
+        of threads, and at most one for every 16 jobs; or one if more would not save
+        enough time, or if there is an accelerator.
     scheduler : PopulationScheduler, default=None
         Scheduler to use. Nested calls share the scheduler of the outer call. ``None``
         creates one with torch's number of threads.
@@ -186,7 +186,7 @@ class _SingleCallBackend(PopulationBackend):
         parallel: Any = self._parallel()
         if (
             self.nesting_level
-            or has_running_job()
+            or running_scheduler() is not None
             or self._n_jobs < _MAX_ACTIVE_JOBS
             or parallel.return_generator
             or self._options.get("require") == "sharedmem"

@@ -49,11 +49,6 @@ def current_scheduler() -> PopulationScheduler | None:
     return running.call.scheduler
 
 
-def has_running_job() -> bool:
-    """Return whether the calling thread runs a job."""
-    return running_scheduler() is not None
-
-
 def running_scheduler() -> PopulationScheduler | None:
     """Return the scheduler of the job that the calling thread runs, if any."""
     running: _RunningJob | None = getattr(_thread_state, "running", None)
