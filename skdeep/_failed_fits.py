@@ -76,13 +76,7 @@ def _fits_repeatedly(frame: FrameType, caller) -> bool:
     if package == "sklearn" and not module.startswith(_FORWARDING_MODULES):
         return True
     is_early_step = isinstance(caller, Pipeline) and function == "_fit"
-    is_population = package == "skdeep" and function == "train_together"
-    return (
-        package in _JOB_PACKAGES
-        or module == _PARALLEL
-        or is_early_step
-        or is_population
-    )
+    return package in _JOB_PACKAGES or module == _PARALLEL or is_early_step
 
 
 @contextlib.contextmanager

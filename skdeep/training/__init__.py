@@ -36,9 +36,9 @@ Other modules: ``_lbfgs`` (scipy's L-BFGS over all rows), ``_net`` and
 chunks bounded in bytes), ``_products`` (the matrix products of dense networks, in
 torch's library or in numpy's), and the training of many dense networks at once:
 ``_population`` (``_grouping``, ``_stacked_batches``, ``_stacked_optimizers``,
-``_stacked_validation``, ``_graph``), called by ``train_together``, some epochs at a
-time by ``SteppedTraining`` or, in threads of joblib's backend "skdeep", through
-``_scheduler`` and ``_backend``, which shares large calls among ``_processes``.
+``_stacked_validation``, ``_graph``), called some epochs at a time by
+``SteppedTraining`` or, in threads of joblib's backend "skdeep", through ``_scheduler``
+and ``_backend``, which shares large calls among ``_processes``.
 ``_history_callbacks`` calls skorch callbacks for a training of many networks.
 """
 
@@ -62,7 +62,7 @@ from skdeep.training._device import (
 from skdeep.training._history_callbacks import HistoryCallbacks
 from skdeep.training._inference import call, generate, hidden_values, raw_scores
 from skdeep.training._learner import Learner
-from skdeep.training._loop import train, train_together
+from skdeep.training._loop import train
 from skdeep.training._module_state import ModuleState
 from skdeep.training._net import make_net
 from skdeep.training._objectives import Mixup, Objective, Supervised
@@ -131,5 +131,4 @@ __all__ = [
     "stable_repr",
     "threads_for",
     "train",
-    "train_together",
 ]

@@ -1,9 +1,8 @@
-"""Training of one task, or of many together."""
+"""Training of one task, alone or with those of other threads."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
 
 import torch
 
@@ -16,7 +15,6 @@ from skdeep.training._device import (
 from skdeep.training._epochs import Fit
 from skdeep.training._grouping import can_join
 from skdeep.training._lbfgs import minimize
-from skdeep.training._population import run_population
 from skdeep.training._products import step_threads
 from skdeep.training._progress import make_printer
 from skdeep.training._scheduler import (
@@ -65,36 +63,6 @@ def _threads(task: Task) -> contextlib.AbstractContextManager[None]:
         return threads_for(task.work, task.device)
     count = worthwhile_threads(task.work, torch.get_num_threads())
     return step_threads(count, task.device)
-
-
-def train_together(tasks: Sequence[Task]) -> list[Exception | None]:
-    """Train the networks of many tasks in place, with the same results as ``train``.
-
-    Networks of the same shape take their steps together.
-
-    Returns
-    -------
-    errors : list of Exception or None
-        For each task, the exception that ``train`` would have raised.
-    """
-    errors: list[Exception | None] = [None] * len(tasks)
-    n_workers = torch.get_num_threads()
-    with torch.no_grad():
-        fits: dict[int, Fit] = {}
-        for i, task in enumerate(tasks):
-            if can_join(task):
-                fits[i] = Fit(task, make_printer(False, task.n_epochs))
-                fits[i].start()
-        run_population(list(fits.values()), n_workers)
-        for i, task in enumerate(tasks):
-            try:
-                if i in fits:
-                    _finish(fits[i])
-                else:
-                    train(task)
-            except Exception as error:
-                errors[i] = error
-    return errors
 
 
 def _run_in_population(fit: Fit, scheduler: PopulationScheduler) -> None:

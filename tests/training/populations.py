@@ -16,6 +16,7 @@ from sklearn.base import clone
 # Private: patched to record which fits are trained together.
 import skdeep.training._population as population
 import skdeep.training._scheduler as scheduler
+from skdeep.training import train
 
 # Rounding errors, magnified by some epochs of training.
 TOLERANCES = {
@@ -65,6 +66,18 @@ def run_in_backend(function, *, seconds=300, cores=1, **options):
     """Call a function with the backend; fail, and show all stacks, if it hangs."""
     with n_cores(cores):
         return _watched(function, seconds, options)
+
+
+def train_together(tasks):
+    """Train tasks in one population; return the error of each, or None."""
+
+    def attempt(task):
+        try:
+            train(task)
+        except Exception as error:
+            return error
+
+    return run_in_backend(lambda: Parallel()(delayed(attempt)(t) for t in tasks))
 
 
 def _watched(function, seconds, options):

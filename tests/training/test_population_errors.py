@@ -1,4 +1,4 @@
-"""Errors and warnings in a population, its chunks, and train_together."""
+"""Errors and warnings in a population, its chunks, and tasks trained together."""
 
 import warnings
 from collections import Counter
@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 import skdeep.training._grouping as grouping
 import skdeep.training._population as population
 from skdeep import MLPRegressor
-from skdeep.training import train, train_together
+from skdeep.training import train
 from tests.training.population_data import (
     N_FOLDS,
     X,
@@ -34,6 +34,7 @@ from tests.training.populations import (
     fit_once,
     mark_others_nightly,
     run_in_backend,
+    train_together,
 )
 
 pytestmark = [
@@ -234,7 +235,7 @@ def test_many_fits(chunks):
     assert len(chunks) < 12
 
 
-# -- train_together --------------------------------------------------------------------
+# -- tasks -----------------------------------------------------------------------------
 
 
 def task_of(model, X=X, y=y):

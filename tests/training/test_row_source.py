@@ -16,8 +16,8 @@ from skdeep.training import (
     Task,
     TrainingOptions,
     train,
-    train_together,
 )
+from tests.training.populations import train_together
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
 
