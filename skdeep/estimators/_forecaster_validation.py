@@ -51,7 +51,7 @@ class Verdict:
     @property
     def best(self) -> str:
         """The name of the best forecast."""
-        return max(self.scores, key=lambda name: self.scores[name])
+        return _best(self.scores)
 
     def describe(self) -> str:
         """Describe that a baseline is better than the network, and what to do."""
@@ -132,11 +132,13 @@ def compare(task: Task, plan: Plan, *, include_baselines: bool) -> Verdict:
     for name, baseline in baselines.items():
         forecasts[name] = _evaluate(task, baseline)
     scores = {name: -loss for name, (loss, _) in forecasts.items()}
-    verdict = Verdict(scores, None, None)  # type: ignore[arg-type]
-    name = verdict.best if include_baselines else "network"
-    verdict.answer = baselines.get(name)
-    verdict.errors = _quantiles(task, plan, forecasts[name][1])
-    return verdict
+    name = _best(scores) if include_baselines else "network"
+    errors = _quantiles(task, plan, forecasts[name][1])
+    return Verdict(scores, baselines.get(name), errors)
+
+
+def _best(scores: dict[str, float]) -> str:
+    return max(scores, key=lambda name: scores[name])
 
 
 @torch.inference_mode()
