@@ -204,16 +204,16 @@ def make_chunks(fits: Iterable[Fit], n_threads: int) -> list[list[Member]]:
     groups = [
         list(itertools.chain(*streams.values())) for streams in groups_by_key.values()
     ]
-    share = sum(map(_epoch_work, groups)) / n_threads
+    share = sum(map(epoch_work, groups)) / n_threads
     chunks = [
         chunk
         for group in groups
         for chunk in _split_into_chunks(group, share, n_threads)
     ]
-    return sorted(chunks, key=_epoch_work, reverse=True)
+    return sorted(chunks, key=epoch_work, reverse=True)
 
 
-def _epoch_work(members: list[Member]) -> int:
+def epoch_work(members: list[Member]) -> int:
     """Return the approximate number of multiply-adds of an epoch."""
     network: Any = members[0].fit.learner.module
     return len(members) * len(members[0].inputs) * network.work_per_row
@@ -237,7 +237,7 @@ def _split_into_chunks(
     if members[0].inputs.device.type == "cpu":
         work: Any = fit.task.work
         worthwhile = worthwhile_threads(len(members) * work, n_threads)
-        count = min(math.ceil(_epoch_work(members) / share), worthwhile)
+        count = min(math.ceil(epoch_work(members) / share), worthwhile)
         count = max(count, math.ceil(len(members) * _step_bytes(fit) / _CACHE_BYTES))
         if count > n_threads:
             # The same number for each thread: none waits for the last chunk.

@@ -23,7 +23,7 @@ from torch import Tensor
 from skdeep.training._dense import DenseStep
 from skdeep.training._epochs import Evaluation, Fit
 from skdeep.training._graph import StepGraphs
-from skdeep.training._grouping import Member, make_chunks
+from skdeep.training._grouping import Member, epoch_work, make_chunks
 from skdeep.training._products import step_threads
 from skdeep.training._stacked_batches import StackedBatch, StackedEpoch
 from skdeep.training._stacked_optimizers import (
@@ -80,13 +80,12 @@ class _Chunk:
         self._weight_parts, self._gradient_parts = parts[:n_layers], gradients
         self._stack_options([fit.options for fit in fits])
         self.is_curve = any(fit.learning_rate.is_curve for fit in fits)
-        self.rates = torch.empty_like(self.values)
-        self._decay_factors = torch.empty_like(self._weights)
+        # The learning rates are those of the buffer times the factor, because filling
+        # the buffer takes longer than changing the factor.
+        self.rates, self._factor = torch.empty_like(self.values), 1.0
+        self._filled: list[float] = []
         # One row for each network, in which its rate is the same everywhere.
         self._rate_rows = [part.flatten(1) for part in self.layout.parts(self.rates)]
-        self._decay_rows = [
-            part.flatten(1) for part in self.layout.weight_parts(self._decay_factors)
-        ]
         self._graphs = StepGraphs() if self._can_use_graphs() else None
 
     def _can_use_graphs(self) -> bool:
@@ -102,12 +101,17 @@ class _Chunk:
         new = self.values.new_tensor
         self.alphas = new([o.alpha for o in options])
         self.has_penalty = any(o.alpha for o in options)
-        self.decays = self.has_penalty and options[0].solver == "adamw"
+        self._is_decoupled = options[0].solver == "adamw"
         n_weights = self.layout.n_weights
         self._spread_alphas = self.layout.spread(self.alphas)[:n_weights]
         self.max_norms: Any = None
         if options[0].max_grad_norm is not None:
             self.max_norms = new([o.max_grad_norm for o in options])
+
+    @property
+    def work(self) -> int:
+        """Approximate number of multiply-adds of an epoch."""
+        return epoch_work(self.members) if self.members else 0
 
     def run(self, is_cancelled: Callable[[Fit], bool]) -> None:
         """Train until each fit has ended."""
@@ -190,7 +194,7 @@ class _Chunk:
             results.append(self._penalize(batch))
         if self.max_norms is not None:
             self._clip()
-        self.solver.step(self.values, self.rates)
+        self.solver.step(self.values, self.rates, self._factor)
         return tuple(results)
 
     def _begin_epochs(self) -> list[np.ndarray]:
@@ -206,17 +210,16 @@ class _Chunk:
         """Set the learning rates when ``share`` of the epoch is completed."""
         for member in self.members:
             member.fit.set_rates(share)
-        rates = self.values.new_tensor(
-            [member.fit.learner.rate for member in self.members]
-        )
+        rates = [member.fit.learner.rate for member in self.members]
+        ratio = _common_ratio(rates, self._filled)
+        if ratio is not None and self._graphs is None:
+            self._factor = ratio
+            return
+        self._filled, self._factor = rates, 1.0
+        column = self.values.new_tensor(rates).unsqueeze(1)
         # In place: a captured step reads this memory.
-        column = rates.unsqueeze(1)
         for rows in self._rate_rows:
             rows.copy_(column)
-        if self.decays:
-            column = 1 - column * self.alphas.unsqueeze(1)
-            for rows in self._decay_rows:
-                rows.copy_(column)
 
     def _gradient(self, batch: StackedBatch) -> Tensor:
         """Compute the gradient; return the weighted losses, (K, size)."""
@@ -230,23 +233,38 @@ class _Chunk:
         """Add the L2 penalties; return the squared norms times the rows, (K,)."""
         norms = squared_norms(self._weight_parts)
         share = batch.sizes / batch.weight_sums
-        if self.decays:
-            self._weights.mul_(self._decay_factors)
-        elif isinstance(share, float):
-            factor = 1 / batch.weight_sums
-            self._weight_gradient.addcmul_(
-                self._weights, self._spread_alphas, value=factor
-            )
-        else:
-            factors = self.layout.spread(self.alphas / batch.weight_sums)
-            self._weight_gradient.addcmul_(self._weights, factors[: len(self._weights)])
+        if not self._is_decoupled:  # otherwise the solver applies the penalties
+            self._add_penalty_gradient(batch.weight_sums)
         return norms if isinstance(share, float) else norms * share
+
+    def _add_penalty_gradient(self, weight_sums: Tensor | float) -> None:
+        """Add the gradient of the L2 penalties."""
+        if isinstance(weight_sums, float):
+            self._weight_gradient.addcmul_(
+                self._weights, self._spread_alphas, value=1 / weight_sums
+            )
+            return
+        factors = self.layout.spread(self.alphas / weight_sums)
+        self._weight_gradient.addcmul_(self._weights, factors[: len(self._weights)])
 
     def _clip(self) -> None:
         """Clip the gradient of each network to its maximum norm."""
         norms = squared_norms(self._gradient_parts).sqrt()
         factors = (self.max_norms / (norms + 1e-6)).clamp_max(1.0)
         self.gradient.mul_(self.layout.spread(factors))
+
+
+# Largest relative difference of ratios that only differ by rounding.
+_ROUNDING = 1e-12
+
+
+def _common_ratio(values: list[float], others: list[float]) -> float | None:
+    """Return the ratio of the values to the others if it is the same for all."""
+    if len(values) != len(others) or not all(others):
+        return None
+    ratios = [value / other for value, other in zip(values, others, strict=True)]
+    largest = max(ratios)
+    return largest if largest - min(ratios) <= _ROUNDING * largest else None
 
 
 def run_population(
@@ -296,19 +314,59 @@ def run_population(
             raise
 
 
+class _Turns:
+    """Epochs of chunks, distributed over threads.
+
+    A thread takes the chunk with the most work left that no other thread trains. So the
+    threads end at about the same time, whatever the number of chunks.
+    """
+
+    def __init__(self, chunks: list[_Chunk], n_epochs: int):
+        self._n_left = dict.fromkeys(chunks, n_epochs)
+        self._waiting = list(chunks)
+        self._lock = threading.Lock()
+
+    def begin(self) -> _Chunk | None:
+        """Return the chunk to train next; None if there is none."""
+        with self._lock:
+            if not self._waiting:
+                return None
+            chunk = max(self._waiting, key=lambda each: self._n_left[each] * each.work)
+            self._waiting.remove(chunk)
+            return chunk
+
+    def end(self, chunk: _Chunk) -> None:
+        """End the epoch of a chunk."""
+        with self._lock:
+            self._n_left[chunk] -= 1
+            if self._n_left[chunk] and chunk.members:
+                self._waiting.append(chunk)
+
+
+def _run_epoch(chunk: _Chunk) -> None:
+    """Train a chunk for an epoch; an exception is stored in its fits."""
+    fits = [member.fit for member in chunk.members]
+    try:
+        chunk.run_epoch(lambda fit: False)
+    except Exception as error:
+        for fit in fits:
+            if not fit.is_over:
+                fit.error = fit.error or error
+        chunk.members = []
+
+
 class SteppedPopulation:
     """A population that is trained for some epochs of all its fits at a time.
 
-    In between, the caller can look at all fits. All chunks are kept in memory, and
-    each call waits for the slowest one. Few epochs at a time take longer, because the
-    rows of a chunk leave the cache before its next epochs.
+    In between, the caller can look at all fits. All chunks are kept in memory. Few
+    epochs at a time take longer, because each call waits for the last chunk.
 
     Parameters
     ----------
     fits : sequence of Fit
         Started fits of tasks that ``can_join``.
     n_threads : int
-        Number of threads; each trains one chunk at a time.
+        Number of threads; each trains one chunk at a time, for an epoch.
     """
 
     def __init__(self, fits: Sequence[Fit], n_threads: int):
@@ -330,9 +388,13 @@ class SteppedPopulation:
 
     def run_epochs(self, n_epochs: int) -> None:
         """Train all fits for up to ``n_epochs``; exceptions are stored in the fits."""
-        # In the calling thread if it is the only one.
-        run_all = map if self._n_threads == 1 else self._pool.map
-        list(run_all(self._run_chunk, self._chunks, itertools.repeat(n_epochs)))
+        turns = _Turns(self._chunks, n_epochs)
+        if self._n_threads == 1:  # the calling thread
+            self._run(turns)
+            return
+        running = [self._pool.submit(self._run, turns) for _ in range(self._n_threads)]
+        for future in running:
+            future.result()
 
     def remove(self, fits: Collection[Fit]) -> None:
         """End the training of some fits.
@@ -349,18 +411,12 @@ class SteppedPopulation:
                     chunk.remove(remaining)
                 self._make_chunks(remaining)
 
-    def _run_chunk(self, chunk: _Chunk, n_epochs: int) -> None:
-        fits = [member.fit for member in chunk.members]
-        try:
-            with torch.no_grad(), step_threads(1, self._device):
-                for _ in range(n_epochs):
-                    if chunk.members and not self._is_closed:
-                        chunk.run_epoch(lambda fit: False)
-        except Exception as error:
-            for fit in fits:
-                if not fit.is_over:
-                    fit.error = fit.error or error
-            chunk.members = []
+    def _run(self, turns: _Turns) -> None:
+        """Train chunks, an epoch of one after the other."""
+        with torch.no_grad(), step_threads(1, self._device):
+            while not self._is_closed and (chunk := turns.begin()) is not None:
+                _run_epoch(chunk)
+                turns.end(chunk)
 
     def close(self) -> None:
         """End the threads; epochs that have not been started are dropped."""

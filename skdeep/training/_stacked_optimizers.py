@@ -30,16 +30,10 @@ class StackedLayout:
 
     def parts(self, buffer: Tensor) -> list[Tensor]:
         """Return the part of each layer, (K, ...)."""
-        return self._split(buffer, self.shapes)
-
-    def weight_parts(self, buffer: Tensor) -> list[Tensor]:
-        """Return the part of each layer of a buffer of weights, without biases."""
-        return self._split(buffer, [shape for shape in self.shapes if len(shape) > 1])
-
-    def _split(self, buffer: Tensor, shapes: list[tuple[int, ...]]) -> list[Tensor]:
-        flat = buffer.split([self.k * math.prod(shape) for shape in shapes])
+        flat = buffer.split([self.k * size for size in self.sizes])
         return [
-            part.view(self.k, *shape) for part, shape in zip(flat, shapes, strict=True)
+            part.view(self.k, *shape)
+            for part, shape in zip(flat, self.shapes, strict=True)
         ]
 
     def stack(self, flats: Sequence[Tensor]) -> Tensor:
@@ -63,10 +57,12 @@ def squared_norms(parts: list[Tensor]) -> Tensor:
 
 
 class StackedAdam:
-    """Adam for all networks at once.
+    """Adam or AdamW for all networks at once.
 
     torch's fused kernel takes one learning rate. Therefore the kernel computes an
     update from zero, which is then multiplied by the learning rate of each network.
+    With AdamW, it starts from the decay of the weights instead.
+
     The kernel's bias correction is disabled, by an "infinite" number of steps, and
     applied here instead: with it, ``eps``, a Python number, would have to change in
     each step, which is not possible in a CUDA graph.
@@ -77,6 +73,7 @@ class StackedAdam:
         self._betas, self._eps = group["betas"], group["eps"]
         states: list[Any] = [fit.learner.optimizer.state for fit in fits]
         self._n_steps = int(states[0]["step"])
+        self._decays = _weight_decays(fits, layout, gradient)
         self._update = torch.zeros_like(gradient)
         self._means = layout.stack([state["exp_avg"] for state in states])
         self._squares = layout.stack([state["exp_avg_sq"] for state in states])
@@ -101,9 +98,9 @@ class StackedAdam:
         correction = math.sqrt(1 - beta_2**self._n_steps) / (1 - beta_1**self._n_steps)
         self._correction.fill_(correction)
 
-    def step(self, values: Tensor, rates: Tensor) -> None:
-        """Take a step; ``rates`` has the learning rate of each parameter."""
-        self._update.zero_()
+    def step(self, values: Tensor, rates: Tensor, factor: float) -> None:
+        """Take a step; the learning rate of each parameter is a rate times a factor."""
+        self._begin_update(values)
         torch._fused_adam_(
             *self._tensors,
             lr=self._correction if self._is_on_cpu else 1.0,
@@ -117,7 +114,16 @@ class StackedAdam:
         if not self._is_on_cpu:
             # Passed as the learning rate, the GPU's kernel would read it in float32.
             self._update.mul_(self._correction)
-        values.addcmul_(self._update, rates)
+        values.addcmul_(self._update, rates, value=factor)
+
+    def _begin_update(self, values: Tensor) -> None:
+        """Fill the update with the decay of the weights."""
+        if self._decays is None:
+            self._update.zero_()
+            return
+        torch.mul(values, self._decays, out=self._update)
+        if not self._is_on_cpu:
+            self._update.div_(self._correction)
 
     def state(self, layout: StackedLayout, k: int) -> dict[str, Tensor]:
         """Return the optimizer state of one network."""
@@ -126,6 +132,21 @@ class StackedAdam:
             "exp_avg": layout.pick(self._means, k),
             "exp_avg_sq": layout.pick(self._squares, k),
         }
+
+
+def _weight_decays(
+    fits: list[Fit], layout: StackedLayout, like: Tensor
+) -> Tensor | None:
+    """Return the negative penalty of each weight and zero for each bias.
+
+    None if all penalties are zero, or if they belong to the gradient, as in Adam.
+    """
+    alphas = [fit.options.alpha for fit in fits]
+    if fits[0].options.solver != "adamw" or not any(alphas):
+        return None
+    decays = layout.spread(like.new_tensor(alphas)).neg_()
+    decays[layout.n_weights :] = 0
+    return decays
 
 
 class StackedSGD:
@@ -143,13 +164,13 @@ class StackedSGD:
     def advance(self) -> None:
         """Do nothing: the step does not depend on the number of steps."""
 
-    def step(self, values: Tensor, rates: Tensor) -> None:
-        """Take a step; ``rates`` has the learning rate of each parameter."""
+    def step(self, values: Tensor, rates: Tensor, factor: float) -> None:
+        """Take a step; the learning rate of each parameter is a rate times a factor."""
         gradient, velocity = self._gradient, self._velocity
-        velocity.mul_(self._momentum).addcmul_(gradient, rates, value=-1)
+        velocity.mul_(self._momentum).addcmul_(gradient, rates, value=-factor)
         if self._nesterov:
             values.addcmul_(velocity, self._momentum)
-            values.addcmul_(gradient, rates, value=-1)
+            values.addcmul_(gradient, rates, value=-factor)
         else:
             values.add_(velocity)
 
