@@ -108,6 +108,16 @@ def test_schedules(chunks, solver, learning_rate):
     assert max(chunks) >= 4
 
 
+def test_decoupled_penalties_with_a_curve_of_rates(chunks):
+    params = {"solver": "adamw", "learning_rate": "one_cycle", "max_iter": 4}
+    models = [
+        classifier(**params, alpha=alpha, learning_rate_init=rate)
+        for alpha, rate in [(0.1, 0.01), (1.0, 0.05), (0.0, 0.02)]
+    ]
+    assert_same_as_separate_fits(jobs_of(models))
+    assert max(chunks) == len(models) * N_FOLDS
+
+
 def test_different_schedules_together(chunks):
     models = [classifier(learning_rate=name, max_iter=4) for name in LEARNING_RATES]
     assert_same_as_separate_fits(jobs_of(models))
