@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -27,6 +26,23 @@ from skdeep.training._protocols import (
     DropoutMasks,
     LossWithGradient,
 )
+
+
+class _lazy:
+    """A property that is computed once; ``functools.cached_property`` without its lock.
+
+    The lock of Python 3.11 takes as long as the views of an operand.
+    """
+
+    def __init__(self, compute: Callable[[Any], Any]):
+        self._compute = compute
+        self._name = compute.__name__
+        self.__doc__ = compute.__doc__
+
+    def __get__(self, owner: Any, kind: Any = None) -> Any:
+        # Called only until the owner has an attribute of this name.
+        value = vars(owner)[self._name] = self._compute(owner)
+        return value
 
 
 class _Operand:
@@ -50,26 +66,27 @@ class _Operand:
         self.tensor = tensor
         self._view, self._sizes = view, sizes
 
-    @cached_property
+    @_lazy
     def transposed(self) -> Tensor:
         """The tensor with its last two axes swapped."""
         return self.tensor.mT
 
-    @cached_property
+    @_lazy
     def array(self) -> Any:
         """The operand of a product."""
         return self._view(self.tensor)
 
-    @cached_property
+    @_lazy
     def array_T(self) -> Any:
         """The operand of a product, with its last two axes swapped."""
         return self.array.mT
 
-    @cached_property
+    @_lazy
     def parts(self) -> list[Any]:
         """One operand for the networks of each part, (part m, n)."""
-        is_single = self.tensor.ndim == 2
-        tensors = [self.tensor] if is_single else self.tensor.split(self._sizes)
+        if self.tensor.ndim == 2:
+            return [self.array]
+        tensors = self.tensor.split(self._sizes)
         return [self._view(part.reshape(-1, part.shape[-1])) for part in tensors]
 
 
