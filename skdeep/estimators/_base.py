@@ -54,6 +54,9 @@ _NOT_FOR_LBFGS = (
     "scheduled_sampling",
 )
 
+# The training parameters and their defaults.
+_DEFAULTS = {each.name: each.default for each in fields(TrainingOptions)}
+
 
 class BaseNetwork(
     FittedNetwork,
@@ -404,7 +407,8 @@ class BaseNetwork(
 
         options = self._training_options(len(sample))
         # May differ from the parameter, see `_choose_monitor`.
-        options = replace(options, early_stopping=plan.early_stopping)
+        if options.early_stopping is not plan.early_stopping:
+            options = replace(options, early_stopping=plan.early_stopping)
         kind = DenseLearner if self._has_dense_gradient(plan) else Learner
         return Task(
             learners=[kind(network, self._objective(plan, generator))],
@@ -444,9 +448,7 @@ class BaseNetwork(
     def _training_options(self, n_samples: int) -> TrainingOptions:
         """Return the training parameters with the batch size resolved."""
         # A subclass need not have every parameter: the class attributes are defaults.
-        given = {
-            f.name: getattr(self, f.name, f.default) for f in fields(TrainingOptions)
-        }
+        given = {name: getattr(self, name, value) for name, value in _DEFAULTS.items()}
         # Products of numpy's small ints, such as uint8, overflow silently.
         options: dict[str, Any] = {
             name: int(value) if isinstance(value, np.integer) else value

@@ -186,7 +186,9 @@ class Fit:
         # Another optimizer cannot use the state.
         same = self.state.solver == self._solver_name
         for learner in self.task.learners:
-            learner.module.train()
+            # A dense network is new, and its steps do not ask for its mode.
+            if not isinstance(learner, DenseLearner):
+                learner.module.train()
             learner.start(self.state.optimizers.get(learner.name) if same else None)
         self._rate: float | None = None
         self.set_rates(0.0)
