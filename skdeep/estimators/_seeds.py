@@ -9,7 +9,6 @@ import numpy as np
 from numpy.random.bit_generator import ISeedSequence
 from sklearn.utils import check_random_state
 
-
 _LARGEST = np.iinfo(np.int32).max
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 import torch
@@ -27,21 +27,24 @@ from skdeep.training._protocols import (
     LossWithGradient,
 )
 
+_Value = TypeVar("_Value")
 
-class _lazy:
-    """A property that is computed once; ``functools.cached_property`` without its lock.
 
-    The lock of Python 3.11 takes as long as the views of an operand.
+class _lazy(Generic[_Value]):
+    """A property that is computed once, as by ``functools.cached_property``.
+
+    The lock of the latter, in Python 3.11, takes as long as a view of a tensor.
     """
 
-    def __init__(self, compute: Callable[[Any], Any]):
+    def __init__(self, compute: Callable[[Any], _Value]):
         self._compute = compute
         self._name = compute.__name__
         self.__doc__ = compute.__doc__
 
-    def __get__(self, owner: Any, kind: Any = None) -> Any:
+    def __get__(self, owner: Any, kind: Any = None) -> _Value:
         # Called only until the owner has an attribute of this name.
-        value = vars(owner)[self._name] = self._compute(owner)
+        value = self._compute(owner)
+        vars(owner)[self._name] = value
         return value
 
 

@@ -114,7 +114,7 @@ class LearningRate:
 
     @property
     def _patience(self) -> int:
-        """Number of epochs without improvement after which a plateau lowers the rate."""
+        """Number of epochs without improvement after which the rate is lowered."""
         # n_iter_no_change may be infinite, and inf // 2 is NaN.
         return max(1, math.floor(min(self.options.n_iter_no_change, 2**60)) // 2)
 
