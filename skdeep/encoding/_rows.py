@@ -40,7 +40,7 @@ class DenseRows:
         self.tensors = tensors
 
     def __len__(self) -> int:
-        return len(self.tensors[0])
+        return self.tensors[0].shape[0]  # len takes three times as long
 
     def take(
         self, index: Tensor | slice, out: Sequence[Tensor] | None = None

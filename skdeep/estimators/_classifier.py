@@ -308,7 +308,8 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         >>> model.score(X, y)
         1.0
         """
-        check_is_fitted(self)
+        if not self.__sklearn_is_fitted__():
+            check_is_fitted(self)  # raises
         takes_distributions = self._loss.target_kind == "distributions"
         if takes_distributions and np.ndim(y) == 2 and np.shape(y)[1] > 1:
             rows = DistributionTargets(len(self.classes_)).encode(np.asarray(y))

@@ -63,7 +63,7 @@ class Plan:
         rows = self.inputs.encode(sample.table, dtype, device)
         target = self.targets.as_tensor(sample.codes, self.loss.target_kind, dtype)
         # y is finite in its own type, but may overflow in float32.
-        if target.isinf().any():
+        if target.is_floating_point() and target.isinf().any():
             raise ValueError(f"y holds values too large for {str(dtype)[6:]}.")
         self.loss.check_target(target)
         if sample.weight is None:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.random.bit_generator import ISeedSequence
 from sklearn.utils import check_random_state
 
+_LARGEST = np.iinfo(np.int32).max
+
 
 class _NoEntropy(ISeedSequence):
     """The seed of a bit generator that is seeded again at once.
@@ -18,7 +20,8 @@ class _NoEntropy(ISeedSequence):
     """
 
     def generate_state(self, n_words, dtype=np.uint32):
-        return np.zeros(n_words, dtype)
+        # numpy reads the words one by one, which takes ten times as long in an array.
+        return [0] * n_words
 
 
 # numpy's annotations know no other seeds than its own.
@@ -35,7 +38,7 @@ def make_rng(seed, checkpoint=None) -> np.random.RandomState:
     if seed is None:
         seed = None if checkpoint is None else checkpoint.seed
         if seed is None:
-            seed = int(check_random_state(None).randint(np.iinfo(np.int32).max))
+            seed = draw_seed(check_random_state(None))
         if checkpoint is not None:
             checkpoint.seed = seed
     if isinstance(seed, Integral):
@@ -45,6 +48,11 @@ def make_rng(seed, checkpoint=None) -> np.random.RandomState:
     return check_random_state(seed)
 
 
+def draw_seed(rng: np.random.RandomState) -> int:
+    """Draw a seed."""
+    return int(rng.randint(_LARGEST))
+
+
 def peek_seed(rng: np.random.RandomState) -> int:
     """Return a seed without advancing ``rng``.
 
@@ -52,7 +60,11 @@ def peek_seed(rng: np.random.RandomState) -> int:
     does the same random_state give the same initial weights.
     """
     state = rng.get_state(legacy=False)
+    words = state["state"].get("key")
+    if isinstance(words, np.ndarray):
+        # numpy reads the words one by one, which takes ten times as long in an array.
+        state["state"]["key"] = words.tolist()
     try:
-        return int(rng.randint(np.iinfo(np.int32).max))
+        return draw_seed(rng)
     finally:
         rng.set_state(state)

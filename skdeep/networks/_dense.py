@@ -137,7 +137,8 @@ class DenseNetwork(nn.Module):
     def initialize(self, method: str, rng: np.random.RandomState) -> None:
         """Draw all weights from ``rng``: layers first to last, then embeddings."""
         initialize_linear(self.layers, method, self.activation_name, rng)
-        initialize_embeddings(self.embeddings, rng)
+        if len(self.embeddings):
+            initialize_embeddings(self.embeddings, rng)
 
     @property
     def is_plain(self) -> bool:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 import torch
@@ -27,6 +26,26 @@ from skdeep.training._protocols import (
     DropoutMasks,
     LossWithGradient,
 )
+
+_Value = TypeVar("_Value")
+
+
+class _lazy(Generic[_Value]):
+    """A property that is computed once, as by ``functools.cached_property``.
+
+    The lock of the latter, in Python 3.11, takes as long as a view of a tensor.
+    """
+
+    def __init__(self, compute: Callable[[Any], _Value]):
+        self._compute = compute
+        self._name = compute.__name__
+        self.__doc__ = compute.__doc__
+
+    def __get__(self, owner: Any, kind: Any = None) -> _Value:
+        # Called only until the owner has an attribute of this name.
+        value = self._compute(owner)
+        vars(owner)[self._name] = value
+        return value
 
 
 class _Operand:
@@ -50,26 +69,27 @@ class _Operand:
         self.tensor = tensor
         self._view, self._sizes = view, sizes
 
-    @cached_property
+    @_lazy
     def transposed(self) -> Tensor:
         """The tensor with its last two axes swapped."""
         return self.tensor.mT
 
-    @cached_property
+    @_lazy
     def array(self) -> Any:
         """The operand of a product."""
         return self._view(self.tensor)
 
-    @cached_property
+    @_lazy
     def array_T(self) -> Any:
         """The operand of a product, with its last two axes swapped."""
         return self.array.mT
 
-    @cached_property
+    @_lazy
     def parts(self) -> list[Any]:
         """One operand for the networks of each part, (part m, n)."""
-        is_single = self.tensor.ndim == 2
-        tensors = [self.tensor] if is_single else self.tensor.split(self._sizes)
+        if self.tensor.ndim == 2:
+            return [self.array]
+        tensors = self.tensor.split(self._sizes)
         return [self._view(part.reshape(-1, part.shape[-1])) for part in tensors]
 
 
@@ -365,6 +385,10 @@ class DenseLearner(Learner):
     def _clip(self, largest: float) -> None:
         norm = torch.linalg.vector_norm(self.flat.gradient)
         self.flat.gradient.mul_((largest / (norm + 1e-6)).clamp_max(1.0))
+
+    def optimizer_state(self) -> dict[str, Any]:
+        state: dict[str, Any] = self.optimizer.state_arrays()
+        return state
 
     def snapshot(self) -> Tensor:
         with self.averaged():

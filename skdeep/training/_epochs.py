@@ -117,6 +117,8 @@ class Fit:
         self._stopped = False
         self._diverged = False
         self._order = np.arange(len(task.train))
+        # A population begins and ends thousands of epochs one by one: each call counts.
+        self._renews = type(task.train).renew is not Source.renew
 
     def _set_up_learners(self) -> None:
         networks: dict[str, Any] = dict(self.task.networks)
@@ -184,7 +186,9 @@ class Fit:
         # Another optimizer cannot use the state.
         same = self.state.solver == self._solver_name
         for learner in self.task.learners:
-            learner.module.train()
+            # A dense network is new, and its steps do not ask for its mode.
+            if not isinstance(learner, DenseLearner):
+                learner.module.train()
             learner.start(self.state.optimizers.get(learner.name) if same else None)
         self._rate: float | None = None
         self.set_rates(0.0)
@@ -211,9 +215,10 @@ class Fit:
         ``order`` replaces the order that would be drawn: members of a population that
         read the same rows in the same order draw it once.
         """
-        self.task.train.renew(self.task.networks)
-        if len(self._order) != len(self.task.train):
-            self._order = np.arange(len(self.task.train))
+        if self._renews:
+            self.task.train.renew(self.task.networks)
+            if len(self._order) != len(self.task.train):
+                self._order = np.arange(len(self.task.train))
         if order is not None:
             self._order = order
         elif self.options.shuffle:
@@ -253,11 +258,12 @@ class Fit:
         ValueError
             If training diverges and no earlier epoch can be restored.
         """
-        self.state.n_samples_seen += len(self._order)
-        self.state.n_iter += 1
+        state = self.state
+        state.n_samples_seen += len(self._order)
+        state.n_iter += 1
         record = self._record(losses, evaluation)
-        self.state.history.append(record)
-        self.printer.epoch(record, self.state.n_iter)
+        state.history.append(record)
+        self.printer.epoch(record, state.n_iter)
         if self._is_finite(record, losses):
             self._update_stopping(record)
             stop = self.stopping.is_due and self._stop_or_lower_rate()
@@ -267,7 +273,7 @@ class Fit:
             stop = True
         # Not ``or``: the callbacks must be called in any case.
         self._stopped = self.notify_epoch_end(record) | stop
-        self.is_over = self._stopped or self.state.n_iter == self.task.n_epochs
+        self.is_over = self._stopped or state.n_iter == self.task.n_epochs
 
     def finish(self) -> None:
         """Restore the best weights (or keep the last ones) and warn."""
@@ -333,8 +339,9 @@ class Fit:
             "train_loss": losses[0],
             "learning_rate": self.learner.rate,
         }
-        for learner, loss in zip(self.task.learners[1:], losses[1:], strict=True):
-            record[f"{learner.name}_loss"] = loss
+        if len(losses) > 1:
+            others = zip(self.task.learners[1:], losses[1:], strict=True)
+            record |= {f"{learner.name}_loss": loss for learner, loss in others}
         if self.task.valid is not None:
             evaluation = evaluation or self._evaluate(self.task.valid)
             valid_loss, valid_score = evaluation.loss, self._score(evaluation)
@@ -383,8 +390,9 @@ class Fit:
         """
         if not all(map(math.isfinite, losses)):
             return False
-        is_valid = math.isfinite(record.get("valid_loss", 0.0))
-        return is_valid or math.isfinite(self.learner.largest_parameter)
+        if "valid_loss" not in record or math.isfinite(record["valid_loss"]):
+            return True
+        return math.isfinite(self.learner.largest_parameter)
 
     @property
     def _is_usable(self) -> bool:
@@ -407,11 +415,12 @@ class Fit:
 
     def _update_stopping(self, record: dict[str, Any]) -> None:
         """Compare the epoch with the best one before it."""
-        value = {
-            True: lambda: record["valid_score"],
-            "loss": lambda: -record["valid_loss"],
-            False: lambda: -record["train_loss"],
-        }[self.options.early_stopping]()
+        watched = self.options.early_stopping
+        if not watched:
+            value = -record["train_loss"]
+        else:
+            is_loss = watched == "loss"
+            value = -record["valid_loss"] if is_loss else record["valid_score"]
         value = -math.inf if math.isnan(value) else value
         if self.stopping.update(value) and self.best is not None:
             self.best = self._snapshots()
@@ -422,9 +431,10 @@ class Fit:
 
     def _update_state(self) -> None:
         """Update the part of the task's state from which training can continue."""
-        self.state.best, self.state.stalled = self.stopping.best, self.stopping.count
-        self.state.watched = self.options.early_stopping
-        self.state.learning_rate = self.learning_rate.current
+        state, stopping = self.state, self.stopping
+        state.best, state.stalled = stopping.best, stopping.count
+        state.watched = self.options.early_stopping
+        state.learning_rate = self.learning_rate.current
 
     def _stop_or_lower_rate(self) -> bool:
         """Return whether to stop; an adaptive schedule lowers the rate instead."""

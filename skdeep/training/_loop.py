@@ -42,9 +42,10 @@ def train(task: Task) -> TrainingState:
             generators = stack.enter_context(seeded_generators(seed, task.device))
         # The steps enable gradients where they are needed.
         stack.enter_context(torch.no_grad())
-        if isinstance(task.learner, DenseLearner):
+        kind = task.device.type
+        if isinstance(task.learner, DenseLearner) and torch.is_autocast_enabled(kind):
             # Under a user's autocast, products could not write into ``out``.
-            stack.enter_context(torch.autocast(task.device.type, enabled=False))
+            stack.enter_context(torch.autocast(kind, enabled=False))
         printer = make_printer(task.options.verbose, task.n_epochs)
         stack.callback(printer.close)
         fit = Fit(task, printer, generators, check_cancelled)

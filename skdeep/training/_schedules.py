@@ -108,11 +108,15 @@ class LearningRate:
                 decay = np.float64(n_samples_seen + 1) ** self.options.power_t
             self.current = float(self.options.learning_rate_init / decay)
         self._stalled_epochs = 0 if improved else self._stalled_epochs + 1
-        # n_iter_no_change may be infinite, and inf // 2 is NaN.
-        patience = max(1, math.floor(min(self.options.n_iter_no_change, 2**60)) // 2)
-        if self._plateau and self._stalled_epochs >= patience:
+        if self._plateau and self._stalled_epochs >= self._patience:
             self.current *= _PLATEAU_FACTOR
             self._stalled_epochs = 0
+
+    @property
+    def _patience(self) -> int:
+        """Number of epochs without improvement after which the rate is lowered."""
+        # n_iter_no_change may be infinite, and inf // 2 is NaN.
+        return max(1, math.floor(min(self.options.n_iter_no_change, 2**60)) // 2)
 
     def lower_instead_of_stopping(self) -> bool:
         """Lower the rate of an adaptive schedule; return whether it was lowered."""

@@ -13,6 +13,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skdeep import MLPClassifier, ModuleClassifier
+from skdeep.estimators._seeds import peek_seed
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning")
 
@@ -192,3 +193,22 @@ def test_dropout_differs_between_calls_of_partial_fit(data):
     )
     losses = [model.partial_fit(X, y, classes=[0, 1]).loss_ for _ in range(3)]
     assert len(set(losses)) == 3
+
+
+def test_a_number_and_its_generator_draw_the_same_weights_and_masks():
+    """The seed of the masks is drawn in another way for a number."""
+    X, y = make_classification(n_samples=20, random_state=0)
+    one, two = (
+        MLPClassifier((8,), dropout=0.5, max_iter=3, random_state=seed).fit(X, y)
+        for seed in (7, np.random.RandomState(7))
+    )
+    for first, second in zip(one.coefs_, two.coefs_, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("kind", [np.random.MT19937, np.random.PCG64])
+def test_to_peek_at_a_seed_does_not_advance_the_generator(kind):
+    rng = np.random.RandomState(kind(3))
+    rng.normal()  # one of a pair, of which the generator keeps the other
+    seeds = {peek_seed(rng) for _ in range(2)}
+    assert seeds == {rng.randint(np.iinfo(np.int32).max)}
