@@ -6,7 +6,6 @@ import copy
 import functools
 import itertools
 from dataclasses import fields, replace
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from skdeep.estimators._nested_parameters import NestedParameters
 from skdeep.estimators._observed import ObservedFits
 from skdeep.estimators._options import check_training_options
 from skdeep.estimators._plan import Plan, Sample
-from skdeep.estimators._seeds import draw_seed, make_rng, peek_seed
+from skdeep.estimators._seeds import make_rng, peek_seed
 from skdeep.estimators._validation import check_training_weight, check_validation_pair
 from skdeep.networks import DenseNetwork, RandomLayer
 from skdeep.training import (
@@ -384,14 +383,8 @@ class BaseNetwork(
         dtype = plan.dtype
         if self.solver == "lbfgs" and device.type != "mps":
             dtype = torch.float64  # scipy's L-BFGS needs it; mps does not have it
-        if valid is None and isinstance(self.random_state, Integral):
-            # Nothing was drawn from ``rng`` yet: an equal one gives the same seed as
-            # ``peek_seed``, in a tenth of the time.
-            seed = draw_seed(make_rng(self.random_state))
-        else:
-            seed = peek_seed(rng)
         # Each call of partial_fit must draw other dropout masks than the last one.
-        seed += state.n_samples_seen
+        seed = peek_seed(rng) + state.n_samples_seen
         network = _moved(self._new_network(plan.config, seed), device, dtype)
         if first:
             self._initialize(network, rng)

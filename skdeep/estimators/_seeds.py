@@ -38,7 +38,7 @@ def make_rng(seed, checkpoint=None) -> np.random.RandomState:
     if seed is None:
         seed = None if checkpoint is None else checkpoint.seed
         if seed is None:
-            seed = draw_seed(check_random_state(None))
+            seed = int(check_random_state(None).randint(_LARGEST))
         if checkpoint is not None:
             checkpoint.seed = seed
     if isinstance(seed, Integral):
@@ -46,11 +46,6 @@ def make_rng(seed, checkpoint=None) -> np.random.RandomState:
         rng.seed(int(seed))
         return rng
     return check_random_state(seed)
-
-
-def draw_seed(rng: np.random.RandomState) -> int:
-    """Draw a seed."""
-    return int(rng.randint(_LARGEST))
 
 
 def peek_seed(rng: np.random.RandomState) -> int:
@@ -65,6 +60,6 @@ def peek_seed(rng: np.random.RandomState) -> int:
         # numpy reads the words one by one, which takes ten times as long in an array.
         state["state"]["key"] = words.tolist()
     try:
-        return draw_seed(rng)
+        return int(rng.randint(_LARGEST))
     finally:
         rng.set_state(state)
