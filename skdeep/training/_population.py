@@ -160,10 +160,9 @@ class _Chunk:
                 member.fit.learner.optimizer.put(name, tensor)
         for leader, *others in self.streams:
             # Only the leader of a stream has drawn the orders of the rows.
+            state = leader.fit.task.rng.get_state(legacy=False)
             for member in others:
-                member.fit.task.rng.set_state(
-                    leader.fit.task.rng.get_state(legacy=False)
-                )
+                member.fit.task.rng.set_state(state)
         self.members = list(itertools.compress(self.members, continues))
         if self.members:
             self._stack()

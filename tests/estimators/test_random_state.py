@@ -196,7 +196,6 @@ def test_dropout_differs_between_calls_of_partial_fit(data):
 
 
 def test_a_number_and_its_generator_draw_the_same_weights_and_masks():
-    """The seed of the masks is drawn in another way for a number."""
     X, y = make_classification(n_samples=20, random_state=0)
     one, two = (
         MLPClassifier((8,), dropout=0.5, max_iter=3, random_state=seed).fit(X, y)
