@@ -204,7 +204,7 @@ dtype : {'float32', 'float64'}, default=None
     Precision of the computation. None means that of X on the CPU and float32 elsewhere.
 precision : {'bf16'}, default=None
     'bf16' runs the network in mixed precision (``torch.autocast``); weights and
-    predictions keep ``dtype``.
+    predictions keep ``dtype``, and so does an LSTM on a CPU that has none in 'bf16'.
 compile : bool, default=False
     Whether to compile the network with ``torch.compile``, which needs a C++ compiler
     and pays off for large networks."""

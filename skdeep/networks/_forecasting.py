@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from skdeep.networks._dense import Dropout
 from skdeep.networks._initialization import make_linear
-from skdeep.networks._recurrent import make_layer
+from skdeep.networks._recurrent import make_layer, run_layer
 
 # Maximum number of hidden values in a chunk of windows.
 _MAX_HIDDEN_VALUES = 2**24
@@ -178,7 +178,7 @@ class SegmentNetwork(nn.Module):
         joined = torch.cat(columns, 2)  # (B, C, own + E, L)
         parts = joined.unflatten(-1, (self.n_read, self.segment)).transpose(2, 3)
         x = F.relu(self.embed(parts.flatten(3).flatten(0, 1)))  # (B * C, n, hidden)
-        state = self.recurrent(x)[1]
+        state = run_layer(self.recurrent, x)[1]
         return tuple(s[0] for s in (state if isinstance(state, tuple) else (state,)))
 
     def _write(self, state: tuple[Tensor, ...], known: Tensor | None) -> Tensor:

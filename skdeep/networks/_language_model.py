@@ -17,7 +17,7 @@ from skdeep.networks._initialization import (
     make_embedding,
     make_linear,
 )
-from skdeep.networks._recurrent import make_layer
+from skdeep.networks._recurrent import make_layer, run_layer
 
 
 class LanguageNetwork(nn.Module):
@@ -128,7 +128,7 @@ class LanguageNetwork(nn.Module):
             # (n, n_parts, hidden_size) -> n_parts tensors (1, n, hidden_size)
             parts = [part.contiguous()[None] for part in state[:, i].unbind(1)]
             before = tuple(parts) if len(parts) == 2 else parts[0]
-            x, after = layer(self.dropout(x), before)
+            x, after = run_layer(layer, self.dropout(x), before)
             ends.append(torch.cat(after) if len(parts) == 2 else after)
         # num_layers tensors (n_parts, n, hidden_size) -> the layout of ``state``
         return x, torch.stack(ends).permute(2, 0, 1, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,37 @@ def make_layer(cell: str, n_inputs: int, hidden_size: int) -> nn.RNNBase:
     return layer.to_empty(device="cpu")
 
 
+@functools.cache
+def _can_autocast_lstm(dtype: torch.dtype) -> bool:
+    """Return whether torch computes an LSTM under autocast to this type on this CPU."""
+    layer = make_layer("lstm", 1, 1)
+    try:
+        with torch.autocast("cpu", dtype):
+            layer(torch.zeros(1, 1, 1))
+    except RuntimeError:
+        return False
+    return True
+
+
+def run_layer(layer: nn.RNNBase, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+    """Call a recurrent layer, perhaps under autocast.
+
+    On CPUs without instructions for half precision, some versions of torch raise an
+    error for an LSTM under autocast. It then keeps the precision of its weights.
+    """
+    if (
+        isinstance(layer, nn.LSTM)
+        and x.device.type == "cpu"
+        and torch.is_autocast_enabled("cpu")
+        and not _can_autocast_lstm(torch.get_autocast_dtype("cpu"))
+    ):
+        dtype = layer.weight_ih_l0.dtype
+        before = None if state is None else tuple(part.to(dtype) for part in state)
+        with torch.autocast("cpu", enabled=False):
+            return layer(x.to(dtype), before)
+    return layer(x, state)
+
+
 def _detached(state):
     """Detach a state from the graph; the state of an LSTM is a tuple."""
     if isinstance(state, tuple):
@@ -46,12 +78,12 @@ def _unroll(layer: Any, x: Tensor, truncation: int | None) -> Tensor:
     """
     n_steps = x.shape[1]
     if truncation is None or truncation >= n_steps or not torch.is_grad_enabled():
-        return layer(x)[0]
+        return run_layer(layer, x)[0]
     first = n_steps % truncation or truncation
     sizes = [first, *[truncation] * ((n_steps - first) // truncation)]
     outputs, state = [], None
     for part in x.split(sizes, dim=1):
-        output, state = layer(part, state)
+        output, state = run_layer(layer, part, state)
         state = _detached(state)
         outputs.append(output)
     return torch.cat(outputs, dim=1)

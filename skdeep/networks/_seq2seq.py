@@ -16,7 +16,7 @@ from skdeep.networks._initialization import (
     make_embedding,
     make_linear,
 )
-from skdeep.networks._recurrent import make_layer, read_layers
+from skdeep.networks._recurrent import make_layer, read_layers, run_layer
 
 # Ids of tokens. The end token is also the first input of a decoder.
 PADDING, UNKNOWN, END = 0, 1, 2
@@ -246,7 +246,7 @@ class Seq2SeqNetwork(nn.Module):
         for i, layer in enumerate(self.decoder):
             x = x if i == 0 else self.dropout(x)
             own = tuple(part[i : i + 1] for part in state)
-            x, own = layer(x, own if len(own) == 2 else own[0])
+            x, own = run_layer(layer, x, own if len(own) == 2 else own[0])
             states.append(own if isinstance(own, tuple) else (own,))
         return x, tuple(torch.cat(parts) for parts in zip(*states, strict=True))
 

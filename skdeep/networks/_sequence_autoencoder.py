@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from skdeep.networks._dense import Dropout
 from skdeep.networks._initialization import make_linear
-from skdeep.networks._recurrent import make_layer, read_layers
+from skdeep.networks._recurrent import make_layer, read_layers, run_layer
 
 
 class SequenceReader(nn.Module):
@@ -88,8 +88,8 @@ class SequenceWriter(nn.Module):
         state: Any = torch.tanh(vector).unsqueeze(0)
         if self.is_lstm:
             state = (state, vector.unsqueeze(0).contiguous())
-        forwards, _ = self.forwards(x, state)
-        backwards, _ = self.backwards(x, state)
+        forwards, _ = run_layer(self.forwards, x, state)
+        backwards, _ = run_layer(self.backwards, x, state)
         raw = self.head(torch.cat([forwards, backwards.flip(1)], -1))
         if self.length is None:
             return raw

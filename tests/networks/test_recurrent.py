@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from skdeep.networks import CELLS, RecurrentNetwork
+from skdeep.networks import CELLS, RecurrentNetwork, _recurrent
 
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 every_cell = pytest.mark.parametrize("cell", CELLS)
@@ -103,3 +103,27 @@ def test_dropout_between_layers_before_the_head_and_after_the_embedding():
         assert 0.4 < kept.double().mean() < 0.6
     network.eval()
     torch.testing.assert_close(network(tokens), network(tokens))
+
+
+# -- half precision --------------------------------------------------------------------
+
+
+@pytest.fixture(params=[True, False], ids=["as_it_is", "without_half_precision"])
+def cpu(request, monkeypatch):
+    """This CPU, and one on which torch has no LSTM in half precision."""
+    if not request.param:
+        monkeypatch.setattr(_recurrent, "_can_autocast_lstm", lambda dtype: False)
+    return request.param
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("truncation", [None, 2])
+def test_every_cell_works_under_autocast(cpu, dtype, truncation):
+    for cell in CELLS:
+        network = make(cell=cell, truncation=truncation).to(dtype)
+        x = draw(4, 6, 3).to(dtype)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = network(x)
+        assert found.isfinite().all()
+        torch.testing.assert_close(found.to(dtype), network(x), rtol=0.05, atol=0.05)
+        found.sum().backward()
