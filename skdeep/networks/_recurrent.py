@@ -44,7 +44,7 @@ def _can_autocast_lstm(dtype: torch.dtype) -> bool:
     return True
 
 
-def run_layer(layer: nn.RNNBase, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+def run_layer(layer: Any, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
     """Call a recurrent layer, perhaps under autocast.
 
     On CPUs without instructions for half precision, some versions of torch raise an
