@@ -56,7 +56,7 @@ def run_layer(layer: Any, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         and torch.is_autocast_enabled("cpu")
         and not _can_autocast_lstm(torch.get_autocast_dtype("cpu"))
     ):
-        dtype = layer.weight_ih_l0.dtype
+        dtype = next(layer.parameters()).dtype
         before = None if state is None else tuple(part.to(dtype) for part in state)
         with torch.autocast("cpu", enabled=False):
             return layer(x.to(dtype), before)
