@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import itertools
 from dataclasses import fields, replace
 from typing import Any
 
@@ -13,7 +12,7 @@ import torch
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import Tensor
 
 from skdeep._messages import warn
 from skdeep._param_validation import ExplainedParameters
@@ -28,7 +27,7 @@ from skdeep.estimators._options import check_training_options
 from skdeep.estimators._plan import Plan, Sample
 from skdeep.estimators._seeds import make_rng, peek_seed
 from skdeep.estimators._validation import check_training_weight, check_validation_pair
-from skdeep.networks import DenseNetwork, RandomLayer
+from skdeep.networks import RandomLayer
 from skdeep.training import (
     DenseLearner,
     Learner,
@@ -385,7 +384,7 @@ class BaseNetwork(
             dtype = torch.float64  # scipy's L-BFGS needs it; mps does not have it
         # Each call of partial_fit must draw other dropout masks than the last one.
         seed = peek_seed(rng) + state.n_samples_seen
-        network = _moved(self._new_network(plan.config, seed), device, dtype)
+        network = self._new_network(plan.config, seed).to(device, dtype)
         if first:
             self._initialize(network, rng)
             if self.initial_weights is not None:
@@ -576,17 +575,6 @@ def too_large(table) -> str:
         f"{text}: the largest value of X is {largest:.3g} ({values.dtype}). Scale X "
         "in training and prediction, for example with StandardScaler in a Pipeline."
     )
-
-
-def _moved(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """Move a network to a device and a float type, unless it is there already."""
-    # ``to`` takes several times as long as to look at the tensors of a small network.
-    # Networks of other classes may hold more to move than parameters and buffers.
-    if type(network) is DenseNetwork:
-        tensors = itertools.chain(network.parameters(), network.buffers())
-        if all(t.device == device and t.dtype == dtype for t in tensors):
-            return network
-    return network.to(device, dtype)
 
 
 def _copy_callback(callback):

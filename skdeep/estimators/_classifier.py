@@ -308,8 +308,7 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
         >>> model.score(X, y)
         1.0
         """
-        if not self.__sklearn_is_fitted__():
-            check_is_fitted(self)  # raises
+        check_is_fitted(self)
         takes_distributions = self._loss.target_kind == "distributions"
         if takes_distributions and np.ndim(y) == 2 and np.shape(y)[1] > 1:
             rows = DistributionTargets(len(self.classes_)).encode(np.asarray(y))

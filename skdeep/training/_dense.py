@@ -386,10 +386,6 @@ class DenseLearner(Learner):
         norm = torch.linalg.vector_norm(self.flat.gradient)
         self.flat.gradient.mul_((largest / (norm + 1e-6)).clamp_max(1.0))
 
-    def optimizer_state(self) -> dict[str, Any]:
-        state: dict[str, Any] = self.optimizer.state_arrays()
-        return state
-
     def snapshot(self) -> Tensor:
         with self.averaged():
             return self.flat.values.detach().clone()

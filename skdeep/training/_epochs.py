@@ -275,6 +275,11 @@ class Fit:
         self._stopped = self.notify_epoch_end(record) | stop
         self.is_over = self._stopped or state.n_iter == self.task.n_epochs
 
+    def fail(self, error: BaseException) -> None:
+        """Store the first error of a fit that is not over."""
+        if not self.is_over:
+            self.error = self.error or error
+
     def finish(self) -> None:
         """Restore the best weights (or keep the last ones) and warn."""
         self._warn()

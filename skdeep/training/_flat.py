@@ -6,17 +6,15 @@ parameters keep their shapes, which many optimizers and modules need.
 
 from __future__ import annotations
 
-import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from skdeep.training._optimizers import OPTIMIZERS, SGD, Adam, as_arrays, keep_dtypes
+from skdeep.training._optimizers import OPTIMIZERS, SGD, Adam, keep_dtypes
 
 if TYPE_CHECKING:
     from skdeep.training._task import TrainingOptions
@@ -56,14 +54,6 @@ class FlatParameters:
         parts = buffer.split_with_sizes(self._sizes)
         return [part.view(s) for part, s in zip(parts, self.shapes, strict=True)]
 
-    def split_array(self, array: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-        """Split an array of the length of the buffer into copies of its parts."""
-        ends = itertools.accumulate(self._sizes)
-        return [
-            array[end - size : end].reshape(shape).copy()
-            for end, size, shape in zip(ends, self._sizes, self.shapes, strict=True)
-        ]
-
     @property
     def weights(self) -> Tensor:
         """The part of the buffer with an L2 penalty."""
@@ -102,24 +92,10 @@ class FlatOptimizer(ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state in the format of torch's optimizers, by parameter."""
-        state = _split_state(self.flat, self._flat_state())
-        return {"state": state, "param_groups": self._groups()}
-
-    def state_arrays(self) -> dict[str, Any]:
-        """Return ``state_dict`` with copies of the tensors as numpy arrays.
-
-        To split arrays takes a fraction of the time of splitting tensors.
-        """
-        state = _split_into_arrays(self.flat, self._flat_state())
-        return {"state": state, "param_groups": as_arrays(self._groups())}
-
-    def _flat_state(self) -> dict[str, Any]:
-        """Return the state of the whole buffer."""
-        return self.state
-
-    def _groups(self) -> list[dict[str, Any]]:
-        """Return copies of the settings."""
-        return [dict(group) for group in self.param_groups]
+        return {
+            "state": _split_state(self.flat, self.state),
+            "param_groups": [dict(group) for group in self.param_groups],
+        }
 
     def put(self, name: str, tensor: Tensor) -> None:
         """Replace one part of the state."""
@@ -139,32 +115,12 @@ def _split_state(
 ) -> dict[int, dict[str, Any]]:
     """Split the state of a flat buffer into the states of its parameters."""
     states: dict[int, dict[str, Any]] = {position: {} for position in flat.positions}
-    for name, value in state.items():
-        is_whole = _is_whole(flat, value)
-        parts = flat.split(value) if is_whole else [value] * len(flat.positions)
+    for name, tensor in state.items():
+        is_buffer = isinstance(tensor, Tensor) and tensor.shape == flat.values.shape
+        parts = flat.split(tensor) if is_buffer else [tensor] * len(flat.positions)
         for position, part in zip(flat.positions, parts, strict=True):
             states[position][name] = part
     return states
-
-
-def _split_into_arrays(
-    flat: FlatParameters, state: dict[str, Any]
-) -> dict[int, dict[str, Any]]:
-    """Split a state as ``_split_state`` does, into numpy arrays."""
-    states: dict[int, dict[str, Any]] = {position: {} for position in flat.positions}
-    for name, value in state.items():
-        if _is_whole(flat, value):
-            parts = flat.split_array(value.cpu().numpy())
-        else:
-            parts = [as_arrays(value) for _ in flat.positions]
-        for position, part in zip(flat.positions, parts, strict=True):
-            states[position][name] = part
-    return states
-
-
-def _is_whole(flat: FlatParameters, value: Any) -> bool:
-    """Return whether a part of the state has a value for each parameter."""
-    return isinstance(value, Tensor) and value.shape == flat.values.shape
 
 
 def _join_states(
@@ -246,9 +202,9 @@ class FlatAdam(FlatOptimizer):
             [infinite],
         )
 
-    def _flat_state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         self.state["step"].fill_(self._n_steps)
-        return self.state
+        return super().state_dict()
 
     def put(self, name: str, tensor: Tensor) -> None:
         super().put(name, tensor)
@@ -289,13 +245,10 @@ class FlatTorchOptimizer(FlatOptimizer):
     def step(self) -> None:
         self._optimizer.step()
 
-    def _flat_state(self) -> dict[str, Any]:
-        state: dict[str, Any] = self._optimizer.state[self.flat.values]
-        return state
-
-    def _groups(self) -> list[dict[str, Any]]:
-        groups: list[dict[str, Any]] = self._optimizer.state_dict()["param_groups"]
-        return groups
+    def state_dict(self) -> dict[str, Any]:
+        (group,) = self._optimizer.state_dict()["param_groups"]
+        state = self._optimizer.state[self.flat.values]
+        return {"state": _split_state(self.flat, state), "param_groups": [group]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         state = {0: _join_states(self.flat, state_dict["state"])}

@@ -293,8 +293,7 @@ def run_population(
                 _Chunk(members).run(lambda f: interrupted.is_set() or is_cancelled(f))
         except Exception as error:
             for member in members:
-                if not member.fit.is_over:
-                    member.fit.error = member.fit.error or error
+                member.fit.fail(error)
 
     chunks = make_chunks(fits, n_threads)
     is_on_cpu = all(members[0].inputs.device.type == "cpu" for members in chunks)
@@ -349,8 +348,7 @@ def _run_epoch(chunk: _Chunk) -> None:
         chunk.run_epoch(lambda fit: False)
     except Exception as error:
         for fit in fits:
-            if not fit.is_over:
-                fit.error = fit.error or error
+            fit.fail(error)
         chunk.members = []
 
 

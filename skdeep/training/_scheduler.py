@@ -538,8 +538,7 @@ class PopulationScheduler:
             )
         except BaseException as error:
             for request in batch:
-                if not request.fit.is_over:
-                    request.fit.error = request.fit.error or error
+                request.fit.fail(error)
         finally:
             with self._lock:
                 # The threads count as busy before they wake, so that no population is
