@@ -58,8 +58,8 @@ batch_size : int or 'auto', default='auto'
     samples.
 n_iter_no_change : int, default=10
     Number of consecutive epochs without a lower validation loss after which the
-    training of a network that is stopped by the loss ends. The weights of the best
-    epoch are kept."""
+    training of a network that is stopped by the loss ends, in its first round. The
+    weights of the best epoch are kept."""
 
 _LAST_DOC = """\
 categorical_features : 'from_dtype', array-like or None, default='from_dtype'
@@ -73,10 +73,13 @@ time_limit : float, default=None
 callbacks : list of skorch callbacks, default=None
     Called at the beginning and the end of training and of each epoch of the networks
     in training, with a net that has a ``history`` but no module. Callbacks that watch
-    the history, such as ``EarlyStopping`` and ``PrintLog``, work; those that score or
-    save a module do not. Each fit copies them to ``callbacks_``, if they can be copied.
+    the history, such as ``PrintLog``, work; those that score or save a module do not.
+    One that raises ``KeyboardInterrupt`` ends the training. Losses are means over the
+    networks in training, which change when sets end and when a round begins, so that
+    ``EarlyStopping`` may end the training in the middle of a round. Each fit copies
+    the callbacks to ``callbacks_``, if they can be copied.
 verbose : bool or int, default=False
-    Whether to print a line for each epoch, with an upper bound of the time left.
+    Whether to print a line for each epoch, with an estimate of the longest time left.
 random_state : int, RandomState instance, default=None
     Determines the hyperparameters, the folds, the initial weights and the order of
     samples. Pass an int for reproducible results.
@@ -85,7 +88,7 @@ device : str, default='auto'
     if there is one.
 n_jobs : int, default=None
     Number of threads that train networks on the CPU. None and -1 mean all threads that
-    torch uses, -2 all but one, and so on."""
+    torch uses, -2 all but one, and so on. Results are the same up to rounding."""
 
 _FITTED_DOC = """\
 members_ : list of EnsembleMember
@@ -130,12 +133,12 @@ their own, but not when averaged.
 Sets are then selected greedily, with replacement, so that their average has the lowest
 loss on the rows that each network was not trained on.
 
-Networks are trained in rounds. The first has four sets; sets that are much worse than
-the best one end after half of it. If the validation loss of the best set then still
-falls steeply, as it does for targets with little noise, the two best sets are trained
-longer, with a learning rate that rises and falls again. Otherwise two more sets are
-added if averaging helps, that is, if the loss of the average is at least 5 % lower than
-that of the best set, and two more as long as they lower it by 3 %.
+Networks are trained in rounds. The first has four sets. In each round, sets that are
+much worse than the best one end after half of it. If the validation loss of the best
+set then still falls steeply, as it does for targets with little noise, the two best
+sets are trained longer, with a learning rate that rises and falls again. Otherwise two
+more sets are added if averaging helps, that is, if the loss of the average is at least
+5 % lower than that of the best set, and two more as long as they lower it by 3 %.
 
 The validation score is slightly optimistic, since networks are stopped and selected by
 it, and slightly pessimistic, since one network of each set predicts a held-out row,

@@ -48,7 +48,7 @@ from skdeep.training import (
 )
 
 # Number of sets that the greedy selection adds.
-_N_ROUNDS = 40
+_N_SELECTED = 40
 # Number of rows predicted at a time, to limit the memory.
 _ROWS_PER_CHUNK = 8000
 _TREES: dict = {"min_samples_leaf": 5, "max_features": 0.5, "warm_start": True}
@@ -409,7 +409,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         def mean_loss(part: np.ndarray) -> float:
             return float(np.average(self._row_losses(part), weights=rows.weight))
 
-        chosen = choose_greedily(parts, mean_loss, _N_ROUNDS)
+        chosen = choose_greedily(parts, mean_loss, _N_SELECTED)
         return chosen, mean_loss(np.tensordot(chosen, parts, 1))
 
     def _store(self, rounds: Rounds, rows: _Rows) -> None:

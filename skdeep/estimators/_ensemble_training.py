@@ -6,7 +6,7 @@ import copy
 import functools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,7 +42,7 @@ _N_RECENT = 3
 _MARGIN = 0.05
 
 
-@dataclass
+@dataclass(eq=False)
 class NetworkSet:
     """Networks with the same hyperparameters and features, one for each fold.
 
@@ -59,9 +59,7 @@ class NetworkSet:
     @functools.cached_property
     def work(self) -> float:
         """Approximate number of multiply-adds of an epoch."""
-        return sum(
-            len(task.train) * task.learner.module.work_per_row for task in self.tasks
-        )
+        return _work(self.tasks)
 
     @property
     def n_epochs(self) -> int:
@@ -95,6 +93,11 @@ class NetworkSet:
             task.learner.options = None  # those of the task
             # A rising learning rate raises the loss before it falls again.
             task.state.stalled = 0
+
+
+def _work(tasks: Iterable[Task]) -> float:
+    """Return the approximate number of multiply-adds of an epoch."""
+    return sum(len(task.train) * task.learner.module.work_per_row for task in tasks)
 
 
 class Clock:
@@ -359,31 +362,35 @@ class Rounds:
         predicting = self._pace_to_predict * sum(each.work for each in sets)
         return predicting + self._seconds_to_select * n_sets
 
-    def _n_in_time(self, sets: list[NetworkSet]) -> float:
-        """Return for how many epochs of sets there is time."""
-        if not self._clock.is_limited:
+    def _n_in_time(self, sets: list[NetworkSet], work: float) -> float:
+        """Return for how many epochs with so much work there is time."""
+        if not self._clock.is_limited or not work:
             return math.inf
-        seconds = self._pace * sum(each.work for each in sets)
-        return max(0, (self._clock.left - self._seconds_after(sets)) // seconds)
+        left = self._clock.left - self._seconds_after(sets)
+        return max(0, left // (self._pace * work))
 
     def _affordable(self, sets: list[NetworkSet], n_epochs: int) -> int:
         """Return how many epochs there is time for: ``n_epochs`` or fewer."""
         # One epoch in any case: an ensemble needs a set.
         least = 0 if self.sets else 1
-        return int(max(least, min(n_epochs, self._n_in_time(sets))))
+        possible = self._n_in_time(sets, sum(each.work for each in sets))
+        return int(max(least, min(n_epochs, possible)))
 
-    def _most_seconds_left(self, sets: list[NetworkSet], n_left: int) -> float:
-        """Return an upper bound of the time left, in a round with ``n_left`` epochs."""
-        work = sum(each.work for each in sets)
-        seconds = self._pace * work * n_left
-        if self._n_rounds == 1 or sets[0] not in self.sets:
-            n_started = len(set(map(id, [*self.sets, *sets])))
-            n_new = len(self._new_sets) - n_started
-            n_epochs = n_new * min(_N_EPOCHS, self._max_iter)
-            if self._n_rounds == 1:
-                n_longer = min(_N_EPOCHS_LONGER, self._max_iter - _N_EPOCHS)
-                n_epochs = max(n_epochs, _N_LONGER * n_longer)
-            seconds += self._pace * work / len(sets) * n_epochs
+    def _most_seconds_left(
+        self, sets: list[NetworkSet], n_left: int, work: float
+    ) -> float:
+        """Estimate the longest time left, in a round with ``n_left`` epochs of work."""
+        is_first, is_new = self._n_rounds == 1, sets[0] not in self.sets
+        n_later = 0  # epochs of a set in later rounds
+        if is_new:
+            n_more = len(self._new_sets) - len(self.sets) - len(sets)
+            n_later = n_more * min(_N_EPOCHS, self._max_iter)
+        if is_first or not is_new:
+            n_done = max(each.n_epochs for each in sets)
+            n_longer = _N_LONGER * (self._max_iter - n_done - n_left)
+            n_later = max(n_later, n_longer)
+        work_of_set = sum(each.work for each in sets) / len(sets)
+        seconds = self._pace * (work * n_left + work_of_set * n_later)
         return min(seconds, max(0.0, self._clock.left))
 
     def _train(self, sets: list[NetworkSet], n_wanted: int) -> None:
@@ -406,28 +413,36 @@ class Rounds:
         self, training, sets: list[NetworkSet], n_epochs: int, n_wanted: int
     ) -> None:
         n_done, n_next = 0, 1
-        seconds: list[float] = []
-        work = sum(each.work for each in sets)
-        while n_done < n_epochs and training.n_active and not self._progress.is_stopped:
+        paces: list[float] = []
+        while n_done < n_epochs and training.active and not self._progress.is_stopped:
             self._progress.begin_epoch()
+            active = training.active
+            n_before = [len(task.state.history) for task in active]
             started = time.perf_counter()
             epochs = training.run_epochs(n_next)
             duration = time.perf_counter() - started
             n_done += len(epochs)
-            seconds += [duration / len(epochs)] * len(epochs)
+            # Networks may have ended in any of these epochs.
+            done = sum(
+                _work([task]) * (len(task.state.history) - n)
+                for task, n in zip(active, n_before, strict=True)
+            )
+            paces += [duration / done] * len(epochs)
             # Other programs may have begun to compute.
-            pace = max(np.mean(seconds), np.mean(seconds[-_N_RECENT:]))
-            self._pace = float(pace) / work
-            n_possible = min(n_wanted, n_done + self._n_in_time(sets))
+            self._pace = float(max(np.mean(paces), np.mean(paces[-_N_RECENT:])))
+            n_in_time = self._n_in_time(sets, _work(training.active))
+            n_possible = min(n_wanted, n_done + n_in_time)
             # The schedule must end in time. Early on, it may be extended as well.
             if n_possible < n_epochs or 4 * n_done <= n_epochs < n_possible:
                 n_epochs = int(n_possible)
                 training.set_length(n_epochs)
             if n_done == n_epochs // 2:
                 training.stop(self._tasks_without_promise(sets))
-            left = self._most_seconds_left(sets, n_epochs - n_done)
+            work = _work(training.active)
+            left = self._most_seconds_left(sets, n_epochs - n_done, work)
             for records in epochs:
-                self._progress.add_epoch(records, self._n_rounds, seconds[-1], left)
+                seconds = duration / len(epochs)
+                self._progress.add_epoch(records, self._n_rounds, seconds, left)
             n_next = self._n_at_a_time(self._pace * work, n_done, n_epochs)
 
     def _n_at_a_time(self, seconds: float, n_done: int, n_epochs: int) -> int:
@@ -437,7 +452,7 @@ class Rounds:
         """
         half = n_epochs // 2
         n_left = half - n_done if n_done < half else n_epochs - n_done
-        if self._progress.has_callbacks:
+        if self._progress.has_callbacks or not seconds:
             return 1
         most = min(_LONGEST_WAIT, _MARGIN / 2 * self._clock.limit)
         return max(1, min(n_left, int(most / seconds)))

@@ -81,13 +81,14 @@ class LSTMForecaster(ForecasterNetwork):
     series, and ``validation_scores_`` refers to the scaled targets.
 
     Validation rows are the last rows of each series, ``horizon`` rows after the
-    training rows; or X_val. If they have many windows, every k-th is used: at least 300
-    for each series and 12 for each ``horizon`` consecutive ones.
+    training rows; or X_val. If they have many windows, a part is used, spread evenly:
+    at least 300 for each series, and about 12 of every ``horizon`` consecutive ones.
 
     The penalty of the ridge of ``baseline_scores_`` is chosen on the last third of the
-    training windows. It reads at most the last 1500 numbers of a window. Of many
-    windows it uses some, evenly spread: as many as make 10,000 rows of the regression,
-    or 20 for each number that it reads.
+    training windows. It reads at most the last 1500 numbers of a window, but at least
+    one row. Of many windows it uses some, evenly spread: as many as make 10,000 rows of
+    the regression, or 20 for each number that it reads. A season longer than the window
+    is not found.
 
     References
     ----------
@@ -274,8 +275,8 @@ class LSTMForecaster(ForecasterNetwork):
         UserWarning
             If the dates have gaps or are irregular, if numbers in the index are out of
             order, if values are missing inside a series, if one of several series is
-            too short, or if a baseline is better than the network on 50 or more
-            validation windows (see ``baseline_scores_``).
+            too short, or if a baseline is better than the network on 50 or more of the
+            validation windows that are used (see ``baseline_scores_`` and Notes).
 
         Examples
         --------
@@ -373,6 +374,10 @@ class LSTMForecaster(ForecasterNetwork):
         n_drawn = self._n_drawn(len(sample))
         if n_drawn < len(sample):
             task.train = SampledSource(task.train, n_drawn, peek_seed(rng))
+            if not self.early_stopping:
+                # The losses of small shares vary.
+                patience = self.n_iter_no_change * (len(sample) / n_drawn)
+                task.options = replace(task.options, n_iter_no_change=patience)
         if self.max_iter == "auto" and self.solver != "lbfgs":
             # Only here is the number of series known.
             n_series = plan.targets.scaling_.n_series
@@ -437,8 +442,8 @@ class LSTMForecaster(ForecasterNetwork):
         the rows of X before them that are known when the forecast is made: they become
         wider after values outside, and narrower after values inside, such that the
         share of values inside tends to the coverage even if the series changes. Rows of
-        ``fit``, rows without a full window and, if y is not a column of X, all rows do
-        not count.
+        ``fit``, as far as the index shows them, rows without a full window and, if y is
+        not a column of X, all rows do not count.
 
         Parameters
         ----------
@@ -515,6 +520,8 @@ default=None
 
     def forecast_interval(self, steps=None, X=None, future=None, coverage=0.9):
         """Forecast prediction intervals for the rows after the last known row.
+
+        They are those of ``predict_interval``, but do not adapt to the errors of X.
 
         Parameters
         ----------

@@ -187,7 +187,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
                     f"{self.validation_fraction}."
                 )
         train, valid = (windows.select(np.flatnonzero(p)) for p in (train, valid))
-        valid = thinned(valid, self.horizon, int(is_split.sum()))
+        valid = thinned(valid, self.horizon)
         return Sample(train, train), Sample(valid, valid)
 
     def _raise_split_error(self, n_rows: int, n_valid: int) -> None:
@@ -226,7 +226,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         windows = windows.with_targets(self.horizon)
         if not len(windows):
             raise ValueError("X_val holds no target values, only NaN.")
-        windows = thinned(windows, self.horizon, len(series.groups))
+        windows = thinned(windows, self.horizon)
         return Sample(windows, windows)
 
     def _plan_network(self, plan, sample, first):
@@ -318,7 +318,10 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
     def _adapted(self, ends, windows: Windows, rows, group: Group, coverage):
         """Adapt the intervals of the rows of a series to the errors before them."""
         past = self._pasts_by_key().get(group.key)
-        n_old = 0 if past is None else past.context.n_training_rows(rows, group.times)
+        # Default row numbers in a table of several series are no times.
+        has_times = self.groups is None or group.has_dates or group.has_own_numbers
+        times = group.times if has_times else None
+        n_old = 0 if past is None else past.context.n_training_rows(rows, times)
         truth = rows[:, self._layout.own].astype(np.float64)
         truth[:n_old] = np.nan  # training rows have smaller errors
         return adapt_intervals(ends, truth, windows, coverage, self._inputs.horizon)

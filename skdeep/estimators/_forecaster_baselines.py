@@ -11,7 +11,7 @@ from torch import Tensor
 
 from skdeep.training import RowSource
 
-# Features of the ridge: more rows of a window than that are not read.
+# Largest number of features of the ridge; older rows of the window are left out.
 _MOST_FEATURES = 1500
 # Training windows from which ridge and season are computed: at least this many rows of
 # the regression, and this many for each feature. More would take longer for nothing,
@@ -209,7 +209,10 @@ def _split_windows(train: RowSource, horizon: int, needed: int) -> list[Tensor]:
 def _regressions(
     train: RowSource, windows: Tensor, n_read: int, n_own: int, horizon: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield inputs and outputs of the regression, without rows with missing values."""
+    """Yield inputs and outputs of the regression.
+
+    A missing output is the value before it, as in the inputs.
+    """
     rows, target = train.rows, train.target
     assert target is not None
     for index in windows.split(_WINDOWS_PER_CHUNK) if len(windows) else ():
@@ -220,9 +223,16 @@ def _regressions(
         if n_own:
             own = past[:, :, :n_own]
             last = own[:, -1:]
+            y = _filled(torch.cat([last, y], dim=1))[:, 1:]
             # The targets are rows of one regression: (n * n_targets, ...)
             x, y = ((a - last).transpose(1, 2).flatten(0, 1) for a in (own, y))
         else:
             x, y = past.flatten(1), y.flatten(1)
-        is_known = ~y.isnan().any(1)
-        yield x[is_known], y[is_known]
+        yield x, y
+
+
+def _filled(values: Tensor) -> Tensor:
+    """Replace missing values by the one before them, along the second axis."""
+    steps = torch.arange(values.shape[1]).view(1, -1, 1)
+    last_known = torch.where(values.isnan(), 0, steps).cummax(1).values
+    return values.gather(1, last_known)

@@ -99,7 +99,9 @@ subsample : float or 'auto', default='auto'
     Share of the training windows that an epoch uses, drawn anew for each epoch. Windows
     overlap, so that a part of them shows nearly the same rows in less time. 'auto' uses
     32 windows of every ``horizon`` consecutive ones, but at least a third of all and at
-    least 2048. 'lbfgs' ignores it.
+    least 2048. Without ``early_stopping``, training then stops after
+    ``n_iter_no_change / subsample`` epochs without improvement, because the losses of
+    parts vary. 'lbfgs' ignores it.
 learning_rate_init : float or 'auto', default='auto'
     The highest learning rate. 'auto' is 0.001, and more for networks of fewer than 128
     units: 0.128 / ``hidden_size``, at most 0.032, unless the solver is 'sgd',
@@ -170,4 +172,5 @@ def auto_batch_size(n_windows: int, share: float) -> int:
 def auto_max_iter(n_windows: int, batch_size: int, n_series: int = 1) -> int:
     """Return the number of epochs of so many windows that makes enough steps."""
     steps = _FEWEST_STEPS * min(n_series, _MOST_SERIES)
-    return max(math.ceil(steps * batch_size / n_windows), _FEWEST_EPOCHS)
+    steps_per_epoch = max(n_windows / batch_size, 1)
+    return max(math.ceil(steps / steps_per_epoch), _FEWEST_EPOCHS)

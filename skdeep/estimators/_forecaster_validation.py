@@ -17,7 +17,7 @@ from skdeep.estimators._series_windows import target_spreads
 from skdeep.training import SampledSource, Task
 
 # Each series keeps at least this many validation windows if windows that overlap are
-# left out, and consecutive ones are at most 1/12 of the horizon apart.
+# left out, and about this many of every ``horizon`` consecutive ones.
 _FEWEST_WINDOWS, _WINDOWS_PER_HORIZON = 300, 12
 # With fewer validation windows, chance decides which forecast is the best.
 ENOUGH_TO_WARN = 50
@@ -101,14 +101,20 @@ class KeptScores:
         return self._raw if all(torch.equal(a, b) for a, b in pairs) else None
 
 
-def thinned(windows: Windows, horizon: int, n_series: int) -> Windows:
-    """Return every k-th window where many windows overlap."""
-    step = min(
-        len(windows) // (_FEWEST_WINDOWS * n_series), horizon // _WINDOWS_PER_HORIZON
-    )
-    if step < 2:
-        return windows
-    return windows.select(np.arange(0, len(windows), step))
+def thinned(windows: Windows, horizon: int) -> Windows:
+    """Return one of every few windows of each series where many windows overlap.
+
+    Which one is random: windows at equal distances might all begin at the same hour of
+    the day.
+    """
+    random_state, kept = np.random.RandomState(0), []
+    for span in windows.spans:
+        first, end = np.searchsorted(windows.starts, span)
+        n_windows = end - first
+        step = min(n_windows // _FEWEST_WINDOWS, horizon // _WINDOWS_PER_HORIZON)
+        edges = np.linspace(first, end, n_windows // max(step, 1) + 1).astype(int)
+        kept.append(random_state.randint(edges[:-1], edges[1:]))
+    return windows.select(np.concatenate(kept))
 
 
 def network_errors(task: Task, plan: Plan) -> ErrorQuantiles:
@@ -148,8 +154,9 @@ def _evaluate_network(task: Task) -> tuple[float, Tensor]:
     raw = kept.of_current_weights()
     if raw is None:
         return _evaluate(task, task.learner.module.eval())
-    objective, valid = task.learner.objective, _validation_rows(task)
-    losses = objective.loss.per_sample_in_batch(raw, valid.target, None)
+    valid: Any = task.valid
+    loss = task.learner.objective.loss
+    losses = loss.per_sample_in_batch(raw, valid.target, None)
     return _mean(losses), raw
 
 
@@ -161,11 +168,6 @@ def _evaluate(task: Task, network: Any) -> tuple[float, Tensor]:
     return _mean(losses), raw
 
 
-def _validation_rows(task: Task) -> Any:
-    """Return the source of the validation rows."""
-    return task.valid
-
-
 def _mean(losses: Tensor) -> float:
     loss = float(losses.cpu().double().numpy().mean())
     return loss if np.isfinite(loss) else np.inf
@@ -173,7 +175,8 @@ def _mean(losses: Tensor) -> float:
 
 def _quantiles(task: Task, plan: Plan, raw: Tensor) -> ErrorQuantiles:
     """Return quantiles of the errors of forecasts of the validation rows."""
-    targets, valid = plan.targets, _validation_rows(task)
+    targets = plan.targets
+    valid: Any = task.valid
     rows = valid.rows
     errors = (raw - valid.target).abs().cpu().numpy()
     shape = (len(errors), targets.horizon, targets.n_targets)

@@ -450,7 +450,7 @@ class Fit:
         }[self.options.early_stopping]
         text = (
             f"{what} did not improve more than tol={self.options.tol:f} for "
-            f"{self.options.n_iter_no_change} consecutive epochs."
+            f"{self.options.n_iter_no_change:.0f} consecutive epochs."
         )
         if self.learning_rate.lower_instead_of_stopping():
             self.stopping.count = 0

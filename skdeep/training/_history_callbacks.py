@@ -5,8 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from skorch.callbacks import Callback, PrintLog
+from skorch.callbacks import (
+    Callback,
+    Checkpoint,
+    LoadInitState,
+    PrintLog,
+    TrainEndCheckpoint,
+)
 from skorch.history import History
+
+# What skorch passes to the hooks, as far as it is there: an ensemble has one table per
+# network.
+_ROWS: dict[str, dict[str, Any]] = {
+    "on_train_begin": {"X": None, "y": None},
+    "on_train_end": {"X": None, "y": None},
+    "on_epoch_begin": {"dataset_train": None, "dataset_valid": None},
+    "on_epoch_end": {"dataset_train": None, "dataset_valid": None},
+}
+# They would ignore that there is no module.
+_SAVING = (Checkpoint, TrainEndCheckpoint, LoadInitState)
 
 
 class _NetWithHistory:
@@ -43,6 +60,12 @@ class HistoryCallbacks:
         prints = any(isinstance(callback, PrintLog) for callback in callbacks)
         self._net = _NetWithHistory(callbacks, max_epochs, int(bool(verbose) or prints))
         for callback in callbacks:
+            if isinstance(callback, _SAVING):
+                raise TypeError(
+                    f"callbacks has a {type(callback).__name__}, which saves or loads "
+                    "a module; a training of many networks has none. Save the fitted "
+                    "estimator instead."
+                )
             callback.initialize()
 
     def begin(self) -> None:
@@ -79,11 +102,7 @@ class HistoryCallbacks:
     def _notify(self, hook: str) -> None:
         for name, callback in self._net.callbacks_:
             try:
-                # skorch passes the rows here; an ensemble has one table per network.
-                rows: dict[str, Any] = {"on_train_begin": {"X": None, "y": None}}.get(
-                    hook, {}
-                )
-                getattr(callback, hook)(self._net, **rows)
+                getattr(callback, hook)(self._net, **_ROWS[hook])
             except Exception as error:
                 error.add_note(f"Raised by {hook} of the skorch callback {name!r}.")
                 raise

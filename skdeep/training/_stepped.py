@@ -19,7 +19,7 @@ class SteppedTraining:
     """Trains the networks of many tasks in place, some epochs of all at a time.
 
     Networks of the same shape take their steps together. Use it in a ``with`` block;
-    call ``run_epochs`` until ``n_active`` is 0, or as often as you like, and then
+    call ``run_epochs`` until ``active`` is empty, or as often as you like, and then
     ``finish``.
 
     Parameters
@@ -48,9 +48,9 @@ class SteppedTraining:
             self._population.close()
 
     @property
-    def n_active(self) -> int:
-        """Number of networks whose training has not ended."""
-        return sum(map(_is_active, self._fits))
+    def active(self) -> list[Task]:
+        """The tasks whose training has not ended."""
+        return [fit.task for fit in self._fits if _is_active(fit)]
 
     def run_epochs(self, n_epochs: int = 1) -> list[list[dict[str, Any]]]:
         """Train all active networks for up to ``n_epochs``; raise the first error.

@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_classification, make_friedman1
-from skorch.callbacks import Callback, EarlyStopping, EpochScoring, LRScheduler
+from skorch.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    EpochScoring,
+    LRScheduler,
+    TrainEndCheckpoint,
+)
 
 from skdeep import DeepEnsembleClassifier, DeepEnsembleRegressor
 
@@ -176,6 +183,27 @@ def test_callbacks_are_called_for_each_epoch():
     assert not hasattr(pickle.loads(pickle.dumps(model)), "callbacks_")
 
 
+class WithRows(Callback):
+    """Has hooks that need all arguments that skorch passes."""
+
+    def on_train_begin(self, net, X, y):
+        self.called_ = ["begin"]
+
+    def on_epoch_begin(self, net, dataset_train, dataset_valid):
+        self.called_ += [dataset_train, dataset_valid]
+
+    def on_epoch_end(self, net, dataset_train, dataset_valid):
+        raise KeyboardInterrupt  # the way in which callbacks end training
+
+    def on_train_end(self, net, X, y):
+        self.called_ += ["end"]
+
+
+def test_hooks_get_the_arguments_of_skorch():
+    model = classifier(callbacks=[WithRows()]).fit(*classes())
+    assert model.callbacks_[0].called_ == ["begin", None, None, "end"]
+
+
 def test_early_stopping_ends_all_rounds():
     stopper = EarlyStopping(monitor="train_loss", threshold=1e9, patience=2)
     model = classifier(callbacks=[stopper], max_iter=30).fit(*classes())
@@ -197,6 +225,12 @@ def test_callbacks_that_need_a_module_raise(callback, message):
         model.fit(*classes())
     assert any(message in note for note in caught.value.__notes__)
     assert not hasattr(model, "members_")
+
+
+@pytest.mark.parametrize("callback", [Checkpoint(), TrainEndCheckpoint()])
+def test_callbacks_that_save_a_module_raise(callback):
+    with pytest.raises(TypeError, match="Checkpoint, which saves or loads a module"):
+        classifier(callbacks=[callback]).fit(*classes())
 
 
 @pytest.mark.parametrize("callbacks", [3, "EarlyStopping"])

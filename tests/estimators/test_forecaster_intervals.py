@@ -158,3 +158,22 @@ def test_factors_one_by_one(delay, n_targets):
     errors[20:30, 0] = np.nan
     found = width_factors(errors, radii, 0.8, delay)
     assert_allclose(found, factors_one_by_one(errors, radii, 0.8, delay))
+
+
+def test_default_row_numbers_of_several_series_are_not_times():
+    X = make_groups(120).sort_values("series", kind="stable").reset_index(drop=True)
+    model = small(groups="series", context="pad", validation_fraction=0.2).fit(X)
+    rows = make_groups(60).sort_values("series", kind="stable").reset_index(drop=True)
+    rows[["a", "b"]] += noise((len(rows), 2))
+    moved = rows.set_axis(rows.index + 1_000_000)
+    assert_allclose(model.predict_interval(rows), model.predict_interval(moved))
+
+
+def test_validation_windows_begin_at_all_hours():
+    # Every second value is noisier. Validation rows whose windows all began at an even
+    # row would give narrow intervals to every second step.
+    n_rows = 2800
+    y = noise(n_rows, np.where(np.arange(n_rows) % 2, 10.0, 0.1))
+    model = small(horizon=24, validation_fraction=0.25, symmetric=False).fit(y)
+    widths = np.ptp(model.forecast_interval(coverage=0.8), axis=1)
+    assert widths.max() < 2 * widths.min()

@@ -372,6 +372,49 @@ def test_epochs_of_a_share_have_as_many_steps():
     assert steps[0] == pytest.approx(steps[1], abs=1)
 
 
+def test_a_share_of_the_windows_is_as_patient_as_all():
+    X = np.arange(300.0)
+    few = dict(max_iter=100, tol=1e9, n_iter_no_change=2, validation_fraction=0)
+    assert small(subsample=1.0, **few).fit(X).n_iter_ == 2 + 2
+    n_windows = 300 - WINDOW - HORIZON + 1
+    n_epochs = math.floor(2 * n_windows / math.ceil(0.1 * n_windows)) + 2
+    assert small(subsample=0.1, **few).fit(X).n_iter_ == n_epochs
+    # Validation scores do not vary with the share.
+    few["validation_fraction"] = 0.1
+    early = small(subsample=0.1, early_stopping=True, **few).fit(X)
+    assert early.n_iter_ == 2 + 2
+
+
+def test_auto_max_iter_counts_the_steps_of_a_share():
+    X = np.arange(300.0)
+    few = dict(max_iter="auto", subsample=0.05, n_iter_no_change=np.inf)
+    model = small(batch_size=64, validation_fraction=0, **few).fit(X)
+    assert model.n_iter_ == 200  # one step each
+
+
+def test_validation_windows_of_short_series_are_all_used():
+    lengths = {"long": 6000, "short": 1200}
+    X = pd.concat(
+        pd.DataFrame({"y": np.arange(n) / n, "series": name})
+        for name, n in lengths.items()
+    ).reset_index(drop=True)
+    few = dict(horizon=24, hidden_size=1, groups="series", subsample=0.01)
+    model = small(validation_fraction=0.25, callbacks=[("rows", ValidRows())], **few)
+    n_long, n_short = (n // 4 - 24 + 1 for n in lengths.values())
+    # Of the long series, one of every two: 24 / 12.
+    assert model.fit(X).callbacks_[0].n_rows == n_long // 2 + n_short
+
+
+class ValidRows(Callback):
+    """Counts the validation windows of an epoch."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.n_rows = 0
+
+    def on_batch_begin(self, net, batch=None, training=False, **kwargs):
+        self.n_rows += 0 if training else len(batch[0])
+
+
 class Batches(Callback):
     def on_train_begin(self, net, **kwargs):
         self.n_batches = 0

@@ -27,7 +27,7 @@ def run(tasks, n_threads=1, n_epochs=1):
     """Train tasks to the end; return the number of active networks of each epoch."""
     counts = []
     with SteppedTraining(tasks, n_threads) as training:
-        while training.n_active:
+        while training.active:
             epochs = training.run_epochs(n_epochs)
             counts += [len(records) for records in epochs]
             numbers = [{record["epoch"] for record in records} for records in epochs]
@@ -62,9 +62,9 @@ def test_a_stopped_training_ends_and_the_others_go_on():
     with SteppedTraining(found, 1) as training:
         training.run_epochs()
         training.stop([found[1]])
-        assert training.n_active == 2
+        assert len(training.active) == 2
         assert [len(records) for records in training.run_epochs(3)] == [2] * 3
-        assert training.n_active == 0
+        assert not training.active
         training.finish()
     assert [len(task.state.history) for task in found] == [4, 1, 4]
     for i in (0, 2):
@@ -78,7 +78,7 @@ def test_another_length_moves_the_end_of_the_schedule():
     with SteppedTraining([task], 1) as training:
         training.run_epochs()
         training.set_length(5)
-        while training.n_active:
+        while training.active:
             training.run_epochs()
         training.finish()
     history = task.state.history
