@@ -39,7 +39,7 @@ class _Checks:
     """
 
     def __init__(self, constraints: dict):
-        # A copy, by which a later change of the dict is noticed.
+        # A copy, by which a later change of the dict and its lists is noticed.
         self.source = {name: given[:] for name, given in constraints.items()}
         self._constraints = {
             name: [make_constraint(each) for each in given]

@@ -71,7 +71,9 @@ class PopulationBackend(ParallelBackendBase):
     n_processes : int, default=None
         Number of processes that share the jobs of a call. ``None`` is torch's number
         of threads, and at most one for every 16 jobs; or one if more would not save
-        enough time, or if there is an accelerator.
+        enough time, or if there is an accelerator. Jobs in other processes do not
+        change objects of this one, and their warnings are printed; for jobs that do,
+        pass 1, or ``prefer="threads"`` to ``Parallel``.
     scheduler : PopulationScheduler, default=None
         Scheduler to use. Nested calls share the scheduler of the outer call. ``None``
         creates one with torch's number of threads.
@@ -189,6 +191,7 @@ class _SingleCallBackend(PopulationBackend):
             or running_scheduler() is not None
             or self._n_jobs < _MAX_ACTIVE_JOBS
             or parallel.return_generator
+            or self._options.get("prefer") == "threads"
             or self._options.get("require") == "sharedmem"
         ):
             return 1
@@ -252,7 +255,10 @@ class _SingleCallBackend(PopulationBackend):
         return True
 
     def _worthwhile_processes(self, held: list[tuple[Any, Any]]) -> int:
-        """Return how many processes to use; start the first job to find out."""
+        """Return how many processes to use.
+
+        To find out, it starts the first job and removes it from ``held``.
+        """
         n_jobs = len(held)
         n_processes = min(self._max_processes, n_jobs // JOBS_PER_PROCESS)
         if n_processes < 2:

@@ -40,9 +40,13 @@ def can_join(task: Task) -> bool:
         and task.device.type in ("cpu", "cuda")
         and isinstance(task.train, RowSource)
         and task.train.augment is None
-        # Rows in memory, of a single input: the chunk gathers them by index.
-        and len(getattr(task.train.rows, "tensors", ())) == 1
+        and _is_one_tensor(task.train.rows)  # the chunk gathers rows by index
     )
+
+
+def _is_one_tensor(rows: Any) -> bool:
+    """Return whether rows are in memory and a single input of the network."""
+    return len(getattr(rows, "tensors", ())) == 1
 
 
 def batch_rows(options) -> int:
@@ -83,7 +87,9 @@ def _solver_settings(fit: Fit) -> tuple[Any, ...]:
 def _loss_key(loss) -> Hashable:
     """Return a key that is equal for losses with the same settings."""
     settings = tuple(
-        (name, value.tobytes() if isinstance(value, np.ndarray) else value)
+        (name, (value.dtype.str, value.shape, value.tobytes()))
+        if isinstance(value, np.ndarray)
+        else (name, value)
         for name, value in sorted(vars(loss).items())
     )
     try:
@@ -130,8 +136,7 @@ def _can_share_validation(fit: Fit) -> bool:
     objective: Any = fit.learner.objective
     return (
         isinstance(source, RowSource)
-        # Rows in memory, of a single input.
-        and len(getattr(source.rows, "tensors", ())) == 1
+        and _is_one_tensor(source.rows)
         and type(objective).evaluate is Supervised.evaluate
         and objective.precision is None
     )

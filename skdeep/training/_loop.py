@@ -69,11 +69,6 @@ def _threads(task: Task) -> contextlib.AbstractContextManager[None]:
 def _run_in_population(fit: Fit, scheduler: PopulationScheduler) -> None:
     fit.start()
     scheduler.train(fit)
-    _finish(fit)
-
-
-def _finish(fit: Fit) -> None:
-    """Finish a fit after a population has run its epochs."""
     if fit.error is not None:
         raise fit.error
     assert fit.is_over

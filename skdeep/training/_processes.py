@@ -83,13 +83,14 @@ class SharedJobs:
         self._n_left = len(self._bundles)
         self._late: list[Job] = []
         self._returned: deque[Sequence[Job]] = deque()
-        self._workers, self._n_starting = workers, n_processes
+        self._workers, self._n_processes = workers, n_processes
+        # Worker processes that are not running yet, and bundles at those that are.
+        self._n_starting, self._n_sent = n_processes, 0
         self._settings = (n_threads, memory_budget // n_processes)
         self._scheduler = PopulationScheduler(*self._settings)
         self._call: ParallelCall | None = None
         self._is_cancelled = False
-        # Hold its lock to read or write the attributes above; notified when a bundle
-        # has been completed or returned.
+        # Guards the bundles, their numbers and the call; notified when they change.
         self._changed = threading.Condition()
         self._thread = threading.Thread(
             target=self._work_here, name="skdeep", daemon=True
@@ -98,7 +99,7 @@ class SharedJobs:
     def start(self) -> None:
         """Start the thread of this process and the worker processes."""
         self._thread.start()
-        for _ in range(self._n_starting):
+        for _ in range(self._n_processes):
             self._workers.submit(_get_ready, self._set_ready)
 
     def add(self, job: Job) -> None:
@@ -107,6 +108,7 @@ class SharedJobs:
             self._late.append(job)
             if len(self._late) == self._size:
                 self._append_late()
+        self._send_bundles()
 
     def _append_late(self) -> None:
         """Make a bundle of the added jobs. The caller holds the lock."""
@@ -138,7 +140,7 @@ class SharedJobs:
             try:
                 _run_jobs(self._scheduler, bundle, self._set_call)
             except BaseException as error:
-                # No thread could be started, so the last job has not run.
+                # Without a thread no job has run. One of them reports the error.
                 bundle[-1].error = error
                 bundle[-1].callback(bundle[-1])
             self._complete()
@@ -168,6 +170,7 @@ class SharedJobs:
             if not self._n_left:
                 self._append_late()
             self._changed.notify_all()
+        self._send_bundles()
 
     # -- worker processes --------------------------------------------------------------
 
@@ -176,38 +179,42 @@ class SharedJobs:
         with self._changed:
             self._n_starting -= future.exception() is None
             self._changed.notify_all()
-        self._send_next()
+        self._send_bundles()
 
-    def _send_next(self) -> None:
-        """Send the next bundle, if any, to a worker process."""
+    def _send_bundles(self) -> None:
+        """Send a bundle, if there are any, to each running process without one."""
         with self._changed:
-            if not self._bundles:
-                return
-            bundle = self._bundles.popleft()
-            functions = [job.function for job in bundle]
-            task = functools.partial(_run_in_worker, functions, *self._settings)
-            try:
-                self._workers.submit(task, functools.partial(self._receive, bundle))
-            except RuntimeError:  # a worker process has died
-                self._return(bundle)
+            n_running = self._n_processes - self._n_starting
+            while self._bundles and self._n_sent < n_running:
+                bundle = self._bundles.popleft()
+                functions = [job.function for job in bundle]
+                task = functools.partial(_run_in_worker, functions, *self._settings)
+                self._n_sent += 1
+                try:
+                    self._workers.submit(task, functools.partial(self._receive, bundle))
+                except RuntimeError:  # a worker process has died
+                    self._n_sent -= 1
+                    self._return(bundle)
 
     def _receive(self, bundle: Sequence[Job], future: Any) -> None:
         """Take the results of a bundle from a worker process."""
+        with self._changed:
+            self._n_sent -= 1
         try:
             outcomes = future.result()
         except TerminatedWorkerError as error:
             # Killed, perhaps for want of memory: do not try it here.
             outcomes = [(None, error)] * len(bundle)
         except BaseException:
-            # The functions or their results cannot be pickled.
+            # The functions or their results cannot be pickled or unpickled.
             self._return(bundle)
+            self._send_bundles()
             return
         for job, outcome in zip(bundle, outcomes, strict=True):
             job.result, job.error = outcome
             if not isinstance(job.error, Cancelled):
                 job.callback(job)
         self._complete()
-        self._send_next()
 
     def _return(self, bundle: Sequence[Job]) -> None:
         """Leave a bundle to this process."""

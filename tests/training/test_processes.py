@@ -127,7 +127,12 @@ def fit_and_tell(alpha):
 
 @pytest.mark.parametrize(
     "options",
-    [{"n_jobs": 4}, {"require": "sharedmem"}, {"return_as": "generator"}],
+    [
+        {"n_jobs": 4},
+        {"prefer": "threads"},
+        {"require": "sharedmem"},
+        {"return_as": "generator"},
+    ],
     ids=str,
 )
 def test_calls_that_stay_in_this_process(options):
@@ -161,6 +166,25 @@ def lock_of_job():
 def test_results_that_cannot_be_pickled():
     found = run_in_processes(lambda: Parallel()(delayed(lock_of_job)() for _ in "ab"))
     assert [lock.acquire() for lock in found] == [True, True]
+
+
+def echo(value):
+    return value
+
+
+@pytest.mark.parametrize("where", ["everywhere", "in the first job", "in the last job"])
+@pytest.mark.parametrize("pre_dispatch", ["all", 8])
+def test_some_of_many_jobs_cannot_be_pickled(where, pre_dispatch, monkeypatch):
+    monkeypatch.setattr(backend, "_MAX_ACTIVE_JOBS", 8)
+    values = list(range(64))
+    places = {"everywhere": slice(64), "in the first job": 0, "in the last job": -1}
+    values[places[where]] = [threading.Lock()] * 64
+
+    def run():
+        jobs = (delayed(echo)(value) for value in values)
+        return Parallel(pre_dispatch=pre_dispatch)(jobs)
+
+    assert run_in_processes(run) == values
 
 
 def is_memmap(rows):
@@ -230,6 +254,22 @@ def test_an_error_ends_the_call():
     assert "in fail" in "".join(caught.value.__notes__)
     # joblib has killed the worker processes; until they run again, jobs run here.
     assert run_in_processes(process_ids)
+
+
+class Fragile:
+    """Cannot be unpickled."""
+
+    def __reduce__(self):
+        return divmod, (1, 0)
+
+
+@pytest.mark.nightly  # starts worker processes again
+def test_many_results_that_cannot_be_unpickled():
+    start_workers()
+    found = run_in_processes(
+        lambda: Parallel()(delayed(Fragile)() for _ in range(64)), seconds=20
+    )
+    assert len(found) == 64
 
 
 @pytest.mark.nightly  # starts worker processes again
