@@ -108,7 +108,7 @@ class SharedJobs:
             self._late.append(job)
             if len(self._late) == self._size:
                 self._append_late()
-        self._send_bundles()
+                self._send_bundles()
 
     def _append_late(self) -> None:
         """Make a bundle of the added jobs. The caller holds the lock."""

@@ -89,12 +89,12 @@ def test_a_random_walk_has_no_season():
     assert list(scores) == ["network", "last_value", "ridge"]
 
 
-@pytest.mark.filterwarnings("ignore:.*missing:UserWarning")
 def test_baselines_of_a_series_with_missing_values():
     y = wave(600)
     y[np.random.default_rng(0).random(600) < 0.2] = np.nan
     # Nearly all windows miss a target.
-    scores = untrained(window=10, horizon=20).fit(y).baseline_scores_
+    with pytest.warns(UserWarning, match="missing"):
+        scores = untrained(window=10, horizon=20).fit(y).baseline_scores_
     assert scores["seasonal_naive"] > 0.5 * scores["last_value"]
     assert scores["ridge"] > 0.5 * scores["last_value"]
 
