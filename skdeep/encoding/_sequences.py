@@ -147,8 +147,7 @@ class StepClassTargets(ClassTargets):
 
     def codes_from(self, raw):
         """Return the index of each step's class, -1 for padding (raw scores of NaN)."""
-        codes = super().codes_from(raw.flatten(0, 1)).view(raw.shape[:2])
-        return codes.masked_fill(raw.isnan().any(-1), -1)
+        return super().codes_from(raw).masked_fill(raw.isnan().any(-1), -1)
 
     def decode(self, codes):
         labels, is_padding = self.classes_[codes], codes < 0

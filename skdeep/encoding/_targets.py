@@ -67,11 +67,15 @@ class ClassTargets:
         return torch.from_numpy(onehot).to(dtype)
 
     def codes_from(self, raw: Tensor) -> Tensor:
-        """Return the index of the class with the highest raw score."""
-        if raw.shape[1] > 1:
-            return raw.argmax(1)
+        """Return the index of the class with the highest raw score.
+
+        The classes are on the last axis.
+        """
+        if raw.shape[-1] > 1:
+            # argmax takes ten times as long if the classes are not adjacent in memory.
+            return raw.max(-1).indices
         # A single class is predicted for any score.
-        return (raw[:, 0] > 0).long().clamp_max(len(self.classes_) - 1)
+        return (raw[..., 0] > 0).long().clamp_max(len(self.classes_) - 1)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Return the labels of the indices."""
@@ -98,9 +102,9 @@ class ClassTargets:
         return raw
 
     @staticmethod
-    def score(codes: Tensor, expected: np.ndarray, weight: np.ndarray | None) -> float:
-        """Return the accuracy."""
-        return float(np.average(codes.cpu().numpy() == expected, weights=weight))
+    def score(codes: Tensor, expected: np.ndarray, weight: np.ndarray | None) -> Any:
+        """Return the accuracy: one for each network if codes have an axis for them."""
+        return np.average(codes.cpu().numpy() == expected, axis=-1, weights=weight)
 
 
 class DistributionTargets(ClassTargets):
@@ -195,10 +199,13 @@ class LabelTargets:
         return raw
 
     @staticmethod
-    def score(codes: Tensor, expected: np.ndarray, weight: np.ndarray | None) -> float:
-        """Return the subset accuracy: the share of rows with all labels correct."""
-        right = (codes.cpu().numpy() == expected).all(axis=1)
-        return float(np.average(right, weights=weight))
+    def score(codes: Tensor, expected: np.ndarray, weight: np.ndarray | None) -> Any:
+        """Return the subset accuracy: the share of rows with all labels correct.
+
+        There is one for each network if codes have an axis for them.
+        """
+        right = (codes.cpu().numpy() == expected).all(axis=-1)
+        return np.average(right, axis=-1, weights=weight)
 
 
 class ValueTargets:
@@ -278,40 +285,48 @@ class ValueTargets:
 
     def score(
         self, values: Tensor, expected: np.ndarray, weight: np.ndarray | None
-    ) -> float:
-        """Return R² of scaled predictions; NaN for a single row."""
+    ) -> Any:
+        """Return R² of scaled predictions; NaN for a single row.
+
+        There is one for each network if the values have an axis for them.
+        """
         return r2(self._scaled(expected), values.cpu().double().numpy(), weight)
 
 
-def r2(expected, predicted, weight, multioutput="uniform_average") -> float:
-    """Return R²; NaN for a single row."""
+def r2(expected, predicted, weight, multioutput="uniform_average") -> Any:
+    """Return R²; NaN for a single row.
+
+    If ``predicted`` has one axis more than ``expected``, the first one, there is one R²
+    for each of its items.
+    """
     # scikit-learn would warn.
     if len(expected) < 2:
-        return math.nan
+        return np.full(predicted.shape[: predicted.ndim - expected.ndim], math.nan)
     with np.errstate(over="ignore", invalid="ignore"):
         if multioutput == "uniform_average" and np.isfinite(predicted).all():
             return _mean_r2(expected, predicted, weight)
-        return float(
-            r2_score(expected, predicted, sample_weight=weight, multioutput=multioutput)
+        if predicted.ndim > expected.ndim:
+            return np.array([r2(expected, each, weight) for each in predicted])
+        return r2_score(
+            expected, predicted, sample_weight=weight, multioutput=multioutput
         )
 
 
-def _mean_r2(expected, predicted, weight) -> float:
+def _mean_r2(expected, predicted, weight) -> Any:
     """Return ``r2_score`` of finite numbers; its checks take a hundred times longer."""
-    expected, predicted = (
-        np.asarray(values, np.float64).reshape(len(values), -1)
-        for values in (expected, predicted)
-    )
+    shape = predicted.shape[: predicted.ndim - expected.ndim]
+    expected = np.asarray(expected, np.float64).reshape(len(expected), -1)
+    predicted = np.asarray(predicted, np.float64).reshape(*shape, *expected.shape)
     # The same sums as scikit-learn's, whose rounding decides if all targets are equal.
     mean = np.average(expected, axis=0, weights=weight)
     column = 1.0 if weight is None else np.asarray(weight)[:, np.newaxis]
-    error = np.sum(column * (expected - predicted) ** 2, axis=0)
+    error = np.sum(column * (expected - predicted) ** 2, axis=-2)
     variation = np.sum(column * (expected - mean) ** 2, axis=0)
     varies = variation != 0
     # As there, a constant is predicted exactly or not at all.
     scores = np.where(error == 0, 1.0, 0.0)
-    scores[varies] = 1 - error[varies] / variation[varies]
-    return float(scores.mean())
+    scores[..., varies] = 1 - error[..., varies] / variation[varies]
+    return scores.mean(axis=-1)
 
 
 class TargetScale:

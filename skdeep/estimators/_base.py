@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import pickle
 from dataclasses import fields, replace
 from typing import Any
 
@@ -31,6 +32,7 @@ from skdeep.networks import RandomLayer
 from skdeep.training import (
     DenseLearner,
     Learner,
+    StackedScore,
     Supervised,
     Task,
     TrainingOptions,
@@ -402,14 +404,18 @@ class BaseNetwork(
         decode = functools.partial(self._decode, targets, loss)
 
         # Called only if there are validation rows.
-        def score(raw: Tensor) -> float:
+        def score(raw: Tensor):
             return targets.score(decode(raw), valid.codes, valid.weight)
+
+        def score_key():
+            return type(self), pickle.dumps((targets, valid.codes, valid.weight))
 
         options = self._training_options(len(sample))
         # May differ from the parameter, see `_choose_monitor`.
         if options.early_stopping is not plan.early_stopping:
             options = replace(options, early_stopping=plan.early_stopping)
-        kind = DenseLearner if self._has_dense_gradient(plan) else Learner
+        is_dense = self._has_dense_gradient(plan)
+        kind = DenseLearner if is_dense else Learner
         return Task(
             learners=[kind(network, self._objective(plan, generator))],
             train=self._source(plan, sample, dtype, device),
@@ -419,7 +425,7 @@ class BaseNetwork(
             expects_convergence=self._expects_convergence(),
             rng=rng,
             generator=generator,
-            score=score,
+            score=StackedScore(score, score_key) if is_dense else score,
             decode=decode,
             probabilities=functools.partial(self._probabilities, targets, loss),
             n_classes=self._n_classes(targets),

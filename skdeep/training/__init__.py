@@ -83,7 +83,12 @@ from skdeep.training._streams import (
     document_losses,
     last_outputs,
 )
-from skdeep.training._task import Task, TrainingOptions, TrainingState
+from skdeep.training._task import (
+    StackedScore,
+    Task,
+    TrainingOptions,
+    TrainingState,
+)
 
 __all__ = [
     "DISCRIMINATOR",
@@ -109,6 +114,7 @@ __all__ = [
     "SequenceObjective",
     "SequenceSource",
     "Source",
+    "StackedScore",
     "SteppedTraining",
     "StreamBatch",
     "Supervised",

@@ -52,10 +52,13 @@ class Evaluation(NamedTuple):
         The mean loss; NaN if a raw score is not finite.
     raw : Tensor of shape (n_samples, n_scores), or None
         The raw scores; None if the objective has none or one is not finite.
+    score : float or None
+        The score, if it is known already.
     """
 
     loss: float
     raw: Tensor | None
+    score: float | None = None
 
 
 class Fit:
@@ -372,9 +375,11 @@ class Fit:
 
     def _score(self, evaluation: Evaluation) -> float:
         """Return the score of an evaluation; without one, minus its loss."""
+        if evaluation.score is not None:
+            return evaluation.score
         if evaluation.raw is None or self.task.score is None:
             return -evaluation.loss
-        return self.task.score(evaluation.raw)
+        return float(self.task.score(evaluation.raw))
 
     @contextlib.contextmanager
     def _evaluating(self) -> Iterator[None]:

@@ -18,7 +18,7 @@ from skdeep.training._dense import DenseLearner
 from skdeep.training._device import worthwhile_threads
 from skdeep.training._epochs import Fit
 from skdeep.training._objectives import Supervised
-from skdeep.training._task import Task
+from skdeep.training._task import StackedScore, Task
 
 # Memory of a step of a chunk, in bytes, that fits the cache.
 _CACHE_BYTES = 2**23
@@ -127,8 +127,11 @@ class _TensorPool:
         (inputs,) = source.rows.take(slice(None))
         inputs, target = self(inputs), self(source.target)
         weight = None if source.weight is None else self(source.weight)
-        key = id(inputs), id(target), id(weight)
-        return self._rows.setdefault(key, ValidationRows(inputs, target, weight))
+        score = fit.task.score
+        score = score if isinstance(score, StackedScore) else None
+        score_key = None if score is None else score.make_key()
+        key = id(inputs), id(target), id(weight), score_key
+        return self._rows.setdefault(key, ValidationRows(inputs, target, weight, score))
 
 
 def _can_share_validation(fit: Fit) -> bool:
@@ -162,11 +165,16 @@ def _key(tensor: Tensor) -> Hashable:
 
 @dataclass(eq=False)
 class ValidationRows:
-    """The validation rows of one or more members."""
+    """The validation rows of one or more members.
+
+    ``score`` computes the scores of all members from their raw scores; None if each
+    member has its own.
+    """
 
     inputs: Tensor
     target: Tensor
     weight: Tensor | None
+    score: StackedScore | None
 
 
 @dataclass

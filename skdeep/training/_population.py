@@ -74,6 +74,7 @@ class _Chunk:
             [f.learner.module.dropout for f in fits] if network.dropout.p else [],
             [len(stream) for stream in self.streams] if self.is_shared else [],
         )
+        self._networks = self.layout.networks(self.values)
         n_weights = self.layout.n_weights
         self._weights = self.values[:n_weights]
         self._weight_gradient = self.gradient[:n_weights]
@@ -150,7 +151,7 @@ class _Chunk:
     def _write_back(self, k: int) -> None:
         """Copy the parameters of one network to its fit."""
         flat = self.members[k].fit.learner.flat
-        flat.values.data.copy_(self.layout.pick(self.values, k))
+        torch.cat(self._networks[k], out=flat.values.data)
 
     def _remove_finished(self, continues: list[bool]) -> None:
         """Write all networks back, remove ended fits and stack the others again."""

@@ -36,6 +36,11 @@ class StackedLayout:
             for part, shape in zip(flat, self.shapes, strict=True)
         ]
 
+    def networks(self, buffer: Tensor) -> list[tuple[Tensor, ...]]:
+        """Return the parameters of each network, one flat tensor for each layer."""
+        layers = (part.flatten(1).unbind() for part in self.parts(buffer))
+        return list(zip(*layers, strict=True))
+
     def stack(self, flats: Sequence[Tensor]) -> Tensor:
         """Return one buffer with the flat buffers of all networks."""
         layers = zip(*(flat.split(self.sizes) for flat in flats), strict=True)

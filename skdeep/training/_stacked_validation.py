@@ -16,7 +16,7 @@ from skdeep.training._grouping import Member, ValidationRows
 # Bytes of the widest layer in a pass, which should fit the cache, and of the raw scores
 # of all rows of the networks that are evaluated together.
 _PASS_BYTES = 2**21
-_RAW_BYTES = 2**25
+_RAW_BYTES = 2**23
 
 
 class StackedValidation:
@@ -80,7 +80,7 @@ def _runs(members: Sequence[Member], last: Tensor) -> list[tuple[int, int]]:
 
 
 def _evaluate(rows: ValidationRows, step: DenseStep) -> list[Evaluation]:
-    """Return the loss and the raw scores of each network."""
+    """Return the loss, the raw scores and the score of each network."""
     raw = _raw_scores(rows.inputs, step)
     target = rows.target.expand(len(raw), *rows.target.shape)
     losses = step.loss.per_sample_in_batch(raw, target, rows.weight).double()
@@ -89,11 +89,14 @@ def _evaluate(rows: ValidationRows, step: DenseStep) -> list[Evaluation]:
     else:
         weight = rows.weight.double()
         means = (losses * weight).sum(1) / weight.sum()
-    is_finite = raw.isfinite().flatten(1).all(1)
+    is_finite = raw.isfinite().flatten(1).all(1).tolist()
+    scores = [None] * len(raw)
+    if rows.score is not None and all(is_finite):
+        scores = rows.score(raw).tolist()
     return [
-        Evaluation(loss, scores) if finite else Evaluation(math.nan, None)
-        for finite, loss, scores in zip(
-            is_finite.tolist(), means.tolist(), raw, strict=True
+        Evaluation(loss, each, score) if finite else Evaluation(math.nan, None)
+        for finite, loss, each, score in zip(
+            is_finite, means.tolist(), raw, scores, strict=True
         )
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,6 +82,28 @@ class TrainingState:
     n_iter: int = 0
 
 
+@dataclass(frozen=True)
+class StackedScore:
+    """A score of validation rows, computed for one network or for several at once.
+
+    Parameters
+    ----------
+    function : callable
+        Computes the score from raw scores (n_samples, n_scores), or K scores from
+        those of K networks, (K, n_samples, n_scores).
+    make_key : callable
+        Returns a key. If two tasks have equal keys, losses and validation rows, the
+        function of one computes the scores of both.
+    """
+
+    function: Callable[[Tensor], Any]
+    make_key: Callable[[], Hashable]
+
+    def __call__(self, raw: Tensor) -> Any:
+        """Compute the score."""
+        return self.function(raw)
+
+
 @dataclass
 class Task:
     """What to train, on which data and how.
@@ -135,7 +157,7 @@ class Task:
     train: Source
     options: TrainingOptions = field(default_factory=TrainingOptions)
     valid: Source | None = None
-    score: Callable[[Tensor], float] | None = None
+    score: Callable[[Tensor], Any] | None = None
     decode: Callable[[Tensor], Tensor] | None = None
     probabilities: Callable[[Tensor], Tensor] | None = None
     n_classes: int | None = None

@@ -25,6 +25,15 @@ def test_r2(expected, weight):
         assert r2(expected, predicted, weight) == pytest.approx(known, rel=1e-12)
 
 
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["equal", "weighted"])
+@pytest.mark.parametrize("expected", [NUMBERS, NUMBERS[:, :1], CONSTANT], ids=len)
+def test_r2_of_several_predictions(expected, weight):
+    predicted = expected + rng.normal(size=(4, *expected.shape))
+    predicted[2] = expected
+    known = [r2_score(expected, each, sample_weight=weight) for each in predicted]
+    np.testing.assert_allclose(r2(expected, predicted, weight), known, rtol=1e-12)
+
+
 def test_r2_of_integers():
     expected = np.arange(10)
     predicted = expected + 0.25
@@ -33,8 +42,12 @@ def test_r2_of_integers():
 
 def test_r2_of_a_single_row():
     assert math.isnan(r2(NUMBERS[:1], NUMBERS[:1], None))
+    several = r2(NUMBERS[:1], NUMBERS[np.newaxis, :1].repeat(3, 0), None)
+    assert np.isnan(several).tolist() == [True] * 3
 
 
 def test_r2_of_infinite_predictions():
     with pytest.raises(ValueError, match="infinity"):
         r2(NUMBERS, np.full_like(NUMBERS, np.inf), None)
+    with pytest.raises(ValueError, match="infinity"):
+        r2(NUMBERS, np.stack([NUMBERS, np.full_like(NUMBERS, np.inf)]), None)

@@ -8,6 +8,7 @@ from skdeep import DeepEnsembleClassifier, DeepEnsembleRegressor
 # Private: patched to see which rows are validated apart from others.
 from skdeep.training import _stacked_validation
 from skdeep.training._epochs import Fit
+from skdeep.training._task import StackedScore
 from tests.training.population_data import (
     X,
     X_numbers,
@@ -42,6 +43,20 @@ def together(monkeypatch):
         return found
 
     monkeypatch.setattr(_stacked_validation, "_evaluate", record)
+    return sizes
+
+
+@pytest.fixture
+def scored(monkeypatch):
+    """Return a list to which the sizes of groups that are scored are appended."""
+    sizes = []
+    compute = StackedScore.__call__
+
+    def record(score, raw):
+        sizes.append(len(raw) if raw.ndim == 3 else 1)
+        return compute(score, raw)
+
+    monkeypatch.setattr(StackedScore, "__call__", record)
     return sizes
 
 
@@ -92,6 +107,54 @@ def test_classifiers(monkeypatch, together, params, given):
     assert max(together) == len(RATES)
     assert apart == []
     assert all(len(m.validation_scores_) == m.n_iter_ for m in found)
+
+
+LABELS = np.stack([y == 1, y > 0], axis=1).astype(int)
+SHARES = np.random.RandomState(0).dirichlet([1, 1, 1], len(y))
+
+
+@pytest.mark.parametrize(
+    ("target", "params"),
+    [
+        (y == 1, {}),
+        (np.array(["a", "b", "c"])[y], {}),
+        (LABELS, {}),
+        (SHARES, {"loss": "kl_divergence"}),
+    ],
+    ids=["binary", "text", "multilabel", "distributions"],
+)
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["equal", "weighted"])
+def test_scores_of_all_networks(scored, target, params, weight):
+    models = [
+        classifier(early_stopping=True, learning_rate_init=rate, **params)
+        for rate in RATES
+    ]
+    given = {} if weight is None else {"sample_weight": weight}
+    jobs = [Job(model, X, target, given) for model in models]
+    assert_same_as_separate_fits(jobs)
+    scored.clear()
+    fit_in_backend(jobs)
+    assert set(scored) == {len(RATES)}
+
+
+def test_scores_of_several_outputs(scored):
+    target = np.stack([y_numbers, y_numbers**2], axis=1)
+    models = [regressor(early_stopping=True, learning_rate_init=rate) for rate in RATES]
+    jobs = [Job(model, X_numbers, target) for model in models]
+    assert_same_as_separate_fits(jobs)
+    scored.clear()
+    fit_in_backend(jobs)
+    assert set(scored) == {len(RATES)}
+
+
+def test_equal_validation_rows_with_other_classes():
+    # The single class is predicted whatever the raw score is.
+    given = {"X_val": X[:90], "y_val": np.zeros(90, int)}
+    model = classifier(learning_rate_init=0.1, max_iter=5)
+    jobs = [Job(model, X, target, given) for target in (0 * y, (y > 0).astype(int))]
+    single, several = assert_same_as_separate_fits(jobs)
+    assert single.validation_scores_ == [1.0] * single.n_iter_
+    assert min(several.validation_scores_) < 1
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "gaussian"])
