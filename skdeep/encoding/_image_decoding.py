@@ -199,6 +199,8 @@ def _reason(error: Exception) -> str:
             f"has more than {module.MAX_IMAGE_PIXELS} pixels, which Pillow takes for a "
             "decompression bomb. If you trust it, raise PIL.Image.MAX_IMAGE_PIXELS"
         )
+    if isinstance(error, FileNotFoundError):  # deleted since ``_open`` looked at it
+        return "does not exist"
     if isinstance(error, PermissionError):
         return "may not be read (permission denied)"
     if isinstance(error, OSError) and error.strerror:

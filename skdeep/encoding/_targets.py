@@ -84,12 +84,12 @@ class ClassTargets:
     def probabilities(self, values: np.ndarray) -> np.ndarray:
         """Return the probabilities of all classes from those of the loss."""
         if len(self.classes_) == 1:
-            return np.ones((len(values), 1), dtype=values.dtype)
-        if values.shape[1] > 1:
+            return np.ones((*values.shape[:-1], 1), dtype=values.dtype)
+        if values.shape[-1] > 1:
             return values
-        both = np.empty((len(values), 2), dtype=values.dtype)
-        both[:, 1] = values[:, 0]
-        np.subtract(1, both[:, 1], out=both[:, 0])
+        both = np.empty((*values.shape[:-1], 2), dtype=values.dtype)
+        both[..., 1] = values[..., 0]
+        np.subtract(1, both[..., 1], out=both[..., 0])
         return both
 
     def margins(self, raw: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +35,7 @@ from skdeep.estimators._validation import (
     check_training_weight,
     times_class_weight,
 )
-from skdeep.networks import DenseNetwork
+from skdeep.networks import DenseNetwork, make_activation
 from skdeep.training import (
     DenseLearner,
     RowSource,
@@ -45,6 +46,7 @@ from skdeep.training import (
     n_threads_for,
     raw_scores,
     resolve_device,
+    stacked_raw_scores,
 )
 
 # Number of sets that the greedy selection adds.
@@ -107,12 +109,8 @@ class EnsembleMember:
         return f"EnsembleMember({listed}, fold={self.fold})"
 
 
-def _build(config: dict) -> DenseNetwork:
-    return DenseNetwork(**config)
-
-
 def _network_config(task: Task) -> dict:
-    """Return the arguments that build the task's network, for `_build`."""
+    """Return the arguments that build the task's network."""
     network: Any = task.learner.module
     sizes = [layer.in_features for layer in network.layers]
     return {
@@ -459,29 +457,28 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         mean: Any = 0.0
         square: Any = 0.0
         for weight, predicted in self._weighted_predictions(table):
-            mean = mean + weight * predicted
-            square = square + weight * predicted**2
+            mean = mean + weight * predicted.sum(axis=0)
+            square = square + weight * (predicted**2).sum(axis=0)
         return mean, np.maximum(square - mean**2, 0)  # rounding may make it negative
 
     def _weighted_predictions(self, table):
-        """Yield the weight and the predictions of each member of non-zero weight."""
+        """Yield the weight and the predictions of the members of each set."""
         device = resolve_device(self.device, fall_back=True)
         # Accelerators are slow in float64, or do not support it.
         dtype = getattr(torch, self._dtype if device.type == "cpu" else "float32")
         x = torch.from_numpy(self._encoder.transform(table)).to(device, dtype)
-        features, inputs = None, x
-        for member, weight in zip(self.members_, self.member_weights_, strict=True):
+        weighted = zip(self.members_, self.member_weights_, strict=True)
+        for (features, weight), group in itertools.groupby(weighted, _set_and_weight):
             if not weight:
                 continue
-            if member.features is not features:
-                # The members of a set share their features: encode once per set.
-                features = member.features
-                inputs = features.encode(x)
-            network = member.network.module(_build, device).to(dtype)
-            raw = raw_scores(
-                network, DenseRows(inputs), self._loss, self._n_scores
-            ).cpu()
-            yield weight, self._predictions(raw)
+            members = [member for member, _ in group]
+            raw = stacked_raw_scores(
+                [member.network.tensors for member in members],
+                make_activation(members[0].hyperparameters["activation"]),
+                self._loss,
+                features.encode(x),
+            )
+            yield weight, self._predictions(raw.cpu())
 
     def __getstate__(self):
         state: Any = super().__getstate__()
@@ -493,6 +490,12 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _set_and_weight(weighted: tuple) -> tuple[Any, float]:
+    """Return the features of a member, which those of a set share, and its weight."""
+    member, weight = weighted
+    return member.features, weight
 
 
 def _seed(rng: np.random.RandomState) -> int:

@@ -54,16 +54,20 @@ class TrainedNetwork:
         kinds = {a.dtype for a in self.arrays.values() if a.dtype.kind == "f"}
         return torch.float32 if np.dtype("float32") in kinds else torch.float64
 
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """The arrays as tensors that share their memory."""
+        return {name: as_tensor(array) for name, array in self.arrays.items()}
+
     def module(
         self, build: Callable[[dict], nn.Module], device: torch.device
     ) -> nn.Module:
         """Return the network, in evaluation mode, on ``device``."""
         if self._cached is None or self._cached[0] != device:
-            tensors = {name: as_tensor(a) for name, a in self.arrays.items()}
             module = build(self.config)
             # assign: the module takes over the tensors, which are views of the arrays,
             # so that `set_array` changes both.
-            module.load_state_dict(tensors, assign=True)
+            module.load_state_dict(self.tensors, assign=True)
             self._cached = device, module.to(device).eval()
         return self._cached[1]
 
@@ -74,7 +78,7 @@ class TrainedNetwork:
         must be as a new one apart from its parameters, on whose memory nothing else
         relies.
         """
-        tensors = {name: as_tensor(array) for name, array in self.arrays.items()}
+        tensors = self.tensors
         parameters = dict(module.named_parameters())
         kinds = {name: (p.dtype, p.device) for name, p in parameters.items()}
         # L-BFGS computes in another float type, and buffers would not share memory.
@@ -95,9 +99,8 @@ class TrainedNetwork:
         ValueError
             If the sizes of the module differ.
         """
-        tensors = {name: as_tensor(a) for name, a in self.arrays.items()}
         try:
-            module.load_state_dict(tensors)
+            module.load_state_dict(self.tensors)
         except RuntimeError as error:
             raise ValueError(_OTHER_SHAPE) from error
         return module

@@ -1,6 +1,6 @@
 """Networks: torch modules that turn inputs into raw scores."""
 
-from skdeep.networks._activations import ACTIVATIONS
+from skdeep.networks._activations import ACTIVATIONS, make_activation
 from skdeep.networks._autoencoder import AutoEncoderNetwork, fixed_draws
 from skdeep.networks._convolutional import (
     CONVOLUTIONAL_ARCHITECTURES,
@@ -48,5 +48,6 @@ __all__ = [
     "decoder_inputs",
     "fixed_draws",
     "greedy",
+    "make_activation",
     "run_freely",
 ]

@@ -36,7 +36,7 @@ Other modules: ``_lbfgs`` (scipy's L-BFGS over all rows), ``_net`` and
 chunks bounded in bytes), ``_products`` (the matrix products of dense networks, in
 torch's library or in numpy's), and the training of many dense networks at once:
 ``_population`` (``_grouping``, ``_stacked_batches``, ``_stacked_optimizers``,
-``_stacked_validation``, ``_graph``), called some epochs at a time by
+``_stacked_inference``, ``_graph``), called some epochs at a time by
 ``SteppedTraining`` or, in threads of joblib's backend "skdeep", through ``_scheduler``
 and ``_backend``, which shares large calls among ``_processes``.
 ``_history_callbacks`` calls skorch callbacks for a training of many networks.
@@ -75,6 +75,7 @@ from skdeep.training._reconstruction import (
 )
 from skdeep.training._schedules import LEARNING_RATES
 from skdeep.training._sequences import SequenceObjective, SequenceSource
+from skdeep.training._stacked_inference import stacked_raw_scores
 from skdeep.training._stepped import SteppedTraining
 from skdeep.training._streams import (
     Documents,
@@ -135,6 +136,7 @@ __all__ = [
     "row_losses",
     "seeded_generators",
     "stable_repr",
+    "stacked_raw_scores",
     "threads_for",
     "train",
 ]

@@ -26,13 +26,13 @@ from skdeep.training._graph import StepGraphs
 from skdeep.training._grouping import Member, epoch_work, make_chunks
 from skdeep.training._products import step_threads
 from skdeep.training._stacked_batches import StackedBatch, StackedEpoch
+from skdeep.training._stacked_inference import StackedValidation
 from skdeep.training._stacked_optimizers import (
     StackedAdam,
     StackedLayout,
     StackedSGD,
     squared_norms,
 )
-from skdeep.training._stacked_validation import StackedValidation
 from skdeep.training._task import TrainingOptions
 
 

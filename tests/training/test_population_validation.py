@@ -6,7 +6,7 @@ import pytest
 from skdeep import DeepEnsembleClassifier, DeepEnsembleRegressor
 
 # Private: patched to see which rows are validated apart from others.
-from skdeep.training import _stacked_validation
+from skdeep.training import _stacked_inference
 from skdeep.training._epochs import Fit
 from skdeep.training._task import StackedScore
 from tests.training.population_data import (
@@ -35,14 +35,14 @@ pytestmark = [
 def together(monkeypatch):
     """Return a list to which the sizes of groups that are validated are appended."""
     sizes = []
-    evaluate = _stacked_validation._evaluate
+    evaluate = _stacked_inference._evaluate
 
-    def record(rows, step):
-        found = evaluate(rows, step)
+    def record(*arguments):
+        found = evaluate(*arguments)
         sizes.append(len(found))
         return found
 
-    monkeypatch.setattr(_stacked_validation, "_evaluate", record)
+    monkeypatch.setattr(_stacked_inference, "_evaluate", record)
     return sizes
 
 
@@ -173,7 +173,7 @@ def test_regressors(together, loss):
 
 @pytest.mark.parametrize("limit", ["_PASS_BYTES", "_RAW_BYTES"])
 def test_memory_is_bounded(monkeypatch, together, limit):
-    monkeypatch.setattr(_stacked_validation, limit, 400)
+    monkeypatch.setattr(_stacked_inference, limit, 400)
     models = [classifier(early_stopping=True, alpha=a) for a in (0, 1e-3, 1e-2)]
     assert_same_as_separate_fits([Job(model, X, y) for model in models])
     assert max(together) == (3 if limit == "_PASS_BYTES" else 1)
