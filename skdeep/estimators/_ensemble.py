@@ -474,7 +474,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
             members = [member for member, _ in group]
             raw = stacked_raw_scores(
                 [member.network.tensors for member in members],
-                make_activation(members[0].hyperparameters["activation"]),
+                make_activation(members[0].network.config["activation"]),
                 self._loss,
                 features.encode(x),
             )

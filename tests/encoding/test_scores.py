@@ -46,8 +46,11 @@ def test_r2_of_a_single_row():
     assert np.isnan(several).tolist() == [True] * 3
 
 
-def test_r2_of_infinite_predictions():
-    with pytest.raises(ValueError, match="infinity"):
-        r2(NUMBERS, np.full_like(NUMBERS, np.inf), None)
-    with pytest.raises(ValueError, match="infinity"):
-        r2(NUMBERS, np.stack([NUMBERS, np.full_like(NUMBERS, np.inf)]), None)
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["equal", "weighted"])
+def test_r2_of_infinite_predictions(weight):
+    infinite = NUMBERS.copy()
+    infinite[3, 1] = np.inf
+    assert r2(NUMBERS, infinite, weight) == -np.inf
+    assert r2(NUMBERS, infinite, weight, "variance_weighted") == -np.inf
+    several = np.stack([NUMBERS, infinite, -infinite])
+    assert r2(NUMBERS, several, weight).tolist() == [1, -np.inf, -np.inf]

@@ -18,6 +18,8 @@ from skdeep import DeepEnsembleClassifier, DeepEnsembleRegressor
 
 # Private: folds and the greedy selection are compared with their definitions.
 from skdeep.estimators._ensemble_recipe import assign_folds, choose_greedily
+from skdeep.training import _dense
+from skdeep.training._products import TORCH
 from tests.round_trips import WAYS
 
 SMALL = {"n_members": 4, "n_folds": 2, "max_iter": 6, "random_state": 0}
@@ -115,6 +117,17 @@ def test_mean_and_std_are_those_of_the_members():
     noise = std**2 - variance
     np.testing.assert_allclose(noise, noise[0], rtol=1e-6)
     assert noise[0] > 0
+
+
+def test_predictions_under_autocast(monkeypatch):
+    # numpy's products would not notice autocast.
+    monkeypatch.setattr(_dense, "choose_library", lambda device: TORCH)
+    X, y = classes()
+    X = X.astype(np.float32)  # autocast does not convert float64
+    model = classifier(max_iter=1)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = model.fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(half, model.predict_proba(X))
 
 
 # -- folds and selection ---------------------------------------------------------------
