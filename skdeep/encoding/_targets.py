@@ -314,7 +314,7 @@ def r2(expected, predicted, weight, multioutput="uniform_average") -> Any:
 
 
 def _mean_r2(expected, predicted, weight, shape: tuple[int, ...]) -> Any:
-    """Return what ``r2_score`` does, without its checks, which take 99 % of its time."""
+    """Return what ``r2_score`` does, without its checks, which take a millisecond."""
     expected = np.asarray(expected, np.float64).reshape(len(expected), -1)
     predicted = np.asarray(predicted, np.float64).reshape(*shape, *expected.shape)
     # The same sums as scikit-learn's, whose rounding decides if all targets are equal.
