@@ -248,7 +248,7 @@ class ShapedClassTargets(ClassTargets):
 
     def codes_from(self, raw: Tensor) -> Tensor:
         """Return the index of the class with the highest score."""
-        return raw.max(1).indices  # see ClassTargets
+        return raw.max(1).indices  # see ClassTargets.codes_from
 
     def probabilities(self, values: np.ndarray) -> np.ndarray:
         """Return the probabilities of the loss, with the classes on axis 1."""

@@ -102,7 +102,9 @@ class ClassTargets:
         return raw
 
     @staticmethod
-    def score(codes: Tensor, expected: np.ndarray, weight: np.ndarray | None) -> Any:
+    def score(
+        codes: Tensor, expected: np.ndarray, weight: np.ndarray | None
+    ) -> float | np.ndarray:
         """Return the accuracy: one for each network if codes have an axis for them."""
         return np.average(codes.cpu().numpy() == expected, axis=-1, weights=weight)
 
@@ -199,7 +201,9 @@ class LabelTargets:
         return raw
 
     @staticmethod
-    def score(codes: Tensor, expected: np.ndarray, weight: np.ndarray | None) -> Any:
+    def score(
+        codes: Tensor, expected: np.ndarray, weight: np.ndarray | None
+    ) -> float | np.ndarray:
         """Return the subset accuracy: the share of rows with all labels correct.
 
         There is one for each network if codes have an axis for them.
@@ -285,48 +289,57 @@ class ValueTargets:
 
     def score(
         self, values: Tensor, expected: np.ndarray, weight: np.ndarray | None
-    ) -> Any:
+    ) -> float | np.ndarray:
         """Return R² of scaled predictions; NaN for a single row.
 
         There is one for each network if the values have an axis for them.
         """
-        return r2(self._scaled(expected), values.cpu().double().numpy(), weight)
+        expected, predicted = self._scaled(expected), values.cpu().double().numpy()
+        if predicted.ndim == expected.ndim:
+            return r2(expected, predicted, weight)
+        return _mean_r2(expected, predicted, weight)
 
 
-def r2(expected, predicted, weight, multioutput="uniform_average") -> Any:
-    """Return R²; NaN for a single row, minus infinity for an infinite prediction.
-
-    If ``predicted`` has one axis more than ``expected``, the first one, there is one R²
-    for each of its items.
-    """
-    shape = predicted.shape[: predicted.ndim - expected.ndim]
-    # scikit-learn would warn.
+def r2(expected, predicted, weight, multioutput="uniform_average") -> float:
+    """Return R²; NaN for a single row, minus infinity if a prediction is not finite."""
+    if multioutput == "uniform_average":
+        n_rows = len(expected)
+        expected, predicted = (
+            expected.reshape(n_rows, -1),
+            predicted.reshape(n_rows, -1),
+        )
+        return float(_mean_r2(expected, predicted, weight))
+    # scikit-learn would warn, or raise.
     if len(expected) < 2:
-        return np.full(shape, math.nan)
-    with np.errstate(over="ignore", invalid="ignore"):
-        if multioutput == "uniform_average":
-            return _mean_r2(expected, predicted, weight, shape)
-        if not np.isfinite(predicted).all():
-            return -math.inf
-        return r2_score(
-            expected, predicted, sample_weight=weight, multioutput=multioutput
+        return math.nan
+    if not np.isfinite(predicted).all():
+        return -math.inf
+    with np.errstate(over="ignore"):
+        return float(
+            r2_score(expected, predicted, sample_weight=weight, multioutput=multioutput)
         )
 
 
-def _mean_r2(expected, predicted, weight, shape: tuple[int, ...]) -> Any:
-    """Return what ``r2_score`` does, without its checks, which take a millisecond."""
-    expected = np.asarray(expected, np.float64).reshape(len(expected), -1)
-    predicted = np.asarray(predicted, np.float64).reshape(*shape, *expected.shape)
+def _mean_r2(expected, predicted, weight) -> np.ndarray:
+    """Return the mean R² of columns, (n_samples, n) and (..., n_samples, n) -> (...).
+
+    The same as ``r2_score``, whose checks take a millisecond.
+    """
+    expected, predicted = np.float64(expected), np.float64(predicted)
+    if len(expected) < 2:
+        return np.full(predicted.shape[:-2], math.nan)
     # The same sums as scikit-learn's, whose rounding decides if all targets are equal.
     mean = np.average(expected, axis=0, weights=weight)
     column = 1.0 if weight is None else np.asarray(weight)[:, np.newaxis]
-    error = np.sum(column * (expected - predicted) ** 2, axis=-2)
-    variation = np.sum(column * (expected - mean) ** 2, axis=0)
-    varies = variation != 0
-    # As there, a constant is predicted exactly or not at all.
-    scores = np.where(error == 0, 1.0, 0.0)
-    scores[..., varies] = 1 - error[..., varies] / variation[varies]
-    return scores.mean(axis=-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        error = np.sum(column * (expected - predicted) ** 2, axis=-2)
+        variation = np.sum(column * (expected - mean) ** 2, axis=0)
+        varies = variation != 0
+        # As there, a constant is predicted exactly or not at all.
+        scores = np.where(error == 0, 1.0, 0.0)
+        scores[..., varies] = 1 - error[..., varies] / variation[varies]
+    is_finite = np.isfinite(predicted).all(axis=(-2, -1))
+    return np.where(is_finite, scores.mean(axis=-1), -math.inf)
 
 
 class TargetScale:

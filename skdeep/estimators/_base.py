@@ -408,7 +408,10 @@ class BaseNetwork(
             return targets.score(decode(raw), valid.codes, valid.weight)
 
         def score_key():
-            return type(self), pickle.dumps((targets, valid.codes, valid.weight))
+            try:
+                return pickle.dumps((targets, valid.codes, valid.weight))
+            except Exception:  # labels of a class that was defined in a function
+                return id(valid)
 
         options = self._training_options(len(sample))
         # May differ from the parameter, see `_choose_monitor`.
@@ -416,6 +419,8 @@ class BaseNetwork(
             options = replace(options, early_stopping=plan.early_stopping)
         is_dense = self._has_dense_gradient(plan)
         kind = DenseLearner if is_dense else Learner
+        # Overridden methods and other targets take the raw scores of one network.
+        stacks = is_dense and _is_own(type(self)._decode) and _is_own(type(targets))
         return Task(
             learners=[kind(network, self._objective(plan, generator))],
             train=self._source(plan, sample, dtype, device),
@@ -425,7 +430,7 @@ class BaseNetwork(
             expects_convergence=self._expects_convergence(),
             rng=rng,
             generator=generator,
-            score=StackedScore(score, score_key) if is_dense else score,
+            score=StackedScore(score, score_key) if stacks else score,
             decode=decode,
             probabilities=functools.partial(self._probabilities, targets, loss),
             n_classes=self._n_classes(targets),
@@ -565,6 +570,11 @@ class BaseNetwork(
 
 # Larger inputs are the likely reason for an overflow.
 _LARGE_INPUT = 1e6
+
+
+def _is_own(defined) -> bool:
+    """Return whether a function or a class is defined in skdeep."""
+    return defined.__module__.partition(".")[0] == "skdeep"
 
 
 def too_large(table) -> str:

@@ -451,7 +451,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         return np.concatenate(means), np.concatenate(variances)
 
     def _moments_of(self, table) -> tuple[np.ndarray, np.ndarray]:
-        # One pass: the predictions of all members together may not fit into memory. The
+        # One pass: the predictions of all sets together may not fit into memory. The
         # difference of squares is precise enough, since predictions are probabilities,
         # or in units of the target's spread.
         mean: Any = 0.0
@@ -462,7 +462,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         return mean, np.maximum(square - mean**2, 0)  # rounding may make it negative
 
     def _weighted_predictions(self, table):
-        """Yield the weight and the predictions of the members of each set."""
+        """Yield the predictions of each set, (K, n_samples, n), and their weight."""
         device = resolve_device(self.device, fall_back=True)
         # Accelerators are slow in float64, or do not support it.
         dtype = getattr(torch, self._dtype if device.type == "cpu" else "float32")

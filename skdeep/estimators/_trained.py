@@ -56,7 +56,7 @@ class TrainedNetwork:
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """The arrays as tensors that share their memory."""
+        """The arrays as tensors on their memory, which may be read-only."""
         return {name: as_tensor(array) for name, array in self.arrays.items()}
 
     def module(

@@ -127,10 +127,11 @@ class _TensorPool:
         (inputs,) = source.rows.take(slice(None))
         inputs, target = self(inputs), self(source.target)
         weight = None if source.weight is None else self(source.weight)
-        score = fit.task.score
-        score = score if isinstance(score, StackedScore) else None
-        score_key = None if score is None else score.make_key()
-        key = id(inputs), id(target), id(weight), score_key
+        key: tuple[Hashable, ...] = id(inputs), id(target), id(weight)
+        score = None
+        if isinstance(fit.task.score, StackedScore):
+            score = fit.task.score
+            key += score.make_key(), _loss_key(fit.learner.objective.loss)
         return self._rows.setdefault(key, ValidationRows(inputs, target, weight, score))
 
 

@@ -45,6 +45,7 @@ class StackedNetworks:
         activation: ActivationWithDerivative,
         loss: LossWithGradient,
     ):
+        self.loss = loss
         self._step = DenseStep(weights, biases, [], [], activation, loss)
         self._n_networks, self._n_scores, _ = weights[-1].shape
         widest = max(weight.shape[1] for weight in weights)
@@ -115,7 +116,6 @@ class StackedValidation:
         network: Any = members[0].fit.learner.module
         loss = members[0].fit.learner.objective.loss
         self._n_members = len(members)
-        self._loss: Any = loss
         self._groups: list[tuple[int, ValidationRows, StackedNetworks]] = []
         for start, stop in _runs(members, weights[-1]):
             rows: Any = members[start].validation
@@ -131,7 +131,7 @@ class StackedValidation:
         """Return the result of each network; None if it cannot be evaluated here."""
         found: list[Evaluation | None] = [None] * self._n_members
         for start, rows, networks in self._groups:
-            for i, result in enumerate(_evaluate(rows, networks, self._loss)):
+            for i, result in enumerate(_evaluate(rows, networks)):
                 found[start + i] = result
         return found
 
@@ -153,13 +153,11 @@ def _runs(members: Sequence[Member], last: Tensor) -> list[tuple[int, int]]:
     return runs
 
 
-def _evaluate(
-    rows: ValidationRows, networks: StackedNetworks, loss: Any
-) -> list[Evaluation]:
+def _evaluate(rows: ValidationRows, networks: StackedNetworks) -> list[Evaluation]:
     """Return the loss, the raw scores and the score of each network."""
     raw = networks.raw_scores(rows.inputs)
     target = rows.target.expand(len(raw), *rows.target.shape)
-    losses = loss.per_sample_in_batch(raw, target, rows.weight).double()
+    losses = networks.loss.per_sample_in_batch(raw, target, rows.weight).double()
     if rows.weight is None:
         means = losses.mean(1)
     else:

@@ -92,8 +92,8 @@ class StackedScore:
         Computes the score from raw scores (n_samples, n_scores), or K scores from
         those of K networks, (K, n_samples, n_scores).
     make_key : callable
-        Returns a key. If two tasks have equal keys, losses and validation rows, the
-        function of one computes the scores of both.
+        Returns a key. If two tasks have equal keys, equal losses and the same
+        validation rows, the function of one computes the scores of both.
     """
 
     function: Callable[[Tensor], Any]

@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import r2_score
 
 # Private: the score of the validation rows in each epoch.
-from skdeep.encoding._targets import r2
+from skdeep.encoding._targets import ValueTargets, r2
 
 rng = np.random.RandomState(0)
 NUMBERS = rng.normal(3, 2, (40, 3))
@@ -27,11 +28,13 @@ def test_r2(expected, weight):
 
 @pytest.mark.parametrize("weight", [None, WEIGHT], ids=["equal", "weighted"])
 @pytest.mark.parametrize("expected", [NUMBERS, NUMBERS[:, :1], CONSTANT], ids=len)
-def test_r2_of_several_predictions(expected, weight):
+def test_scores_of_several_networks(expected, weight):
     predicted = expected + rng.normal(size=(4, *expected.shape))
     predicted[2] = expected
     known = [r2_score(expected, each, sample_weight=weight) for each in predicted]
-    np.testing.assert_allclose(r2(expected, predicted, weight), known, rtol=1e-12)
+    targets = ValueTargets(expected.shape[1], flat=False)
+    found = targets.score(torch.from_numpy(predicted), expected, weight)
+    np.testing.assert_allclose(found, known, rtol=1e-12)
 
 
 def test_r2_of_integers():
@@ -42,15 +45,24 @@ def test_r2_of_integers():
 
 def test_r2_of_a_single_row():
     assert math.isnan(r2(NUMBERS[:1], NUMBERS[:1], None))
-    several = r2(NUMBERS[:1], NUMBERS[np.newaxis, :1].repeat(3, 0), None)
-    assert np.isnan(several).tolist() == [True] * 3
+    several = torch.from_numpy(NUMBERS[np.newaxis, :1].repeat(3, 0))
+    found = ValueTargets(3, flat=False).score(several, NUMBERS[:1], None)
+    assert np.isnan(found).tolist() == [True] * 3
 
 
 @pytest.mark.parametrize("weight", [None, WEIGHT], ids=["equal", "weighted"])
-def test_r2_of_infinite_predictions(weight):
-    infinite = NUMBERS.copy()
-    infinite[3, 1] = np.inf
-    assert r2(NUMBERS, infinite, weight) == -np.inf
-    assert r2(NUMBERS, infinite, weight, "variance_weighted") == -np.inf
-    several = np.stack([NUMBERS, infinite, -infinite])
-    assert r2(NUMBERS, several, weight).tolist() == [1, -np.inf, -np.inf]
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("expected", [NUMBERS, CONSTANT], ids=["varying", "constant"])
+def test_r2_of_predictions_that_are_not_finite(expected, value, weight):
+    bad = expected.copy()
+    bad[3, 1] = value
+    assert r2(expected, bad, weight) == -np.inf
+    assert r2(expected, bad, weight, "variance_weighted") == -np.inf
+    several = torch.from_numpy(np.stack([expected, bad]))
+    found = ValueTargets(3, flat=False).score(several, expected, weight)
+    assert found.tolist() == [1, -np.inf]
+
+
+def test_r2_is_a_float():
+    for kind in ("uniform_average", "variance_weighted"):
+        assert type(r2(NUMBERS, NUMBERS + 1, None, kind)) is float

@@ -1,9 +1,11 @@
 """The members of a population are validated together, as each would be alone."""
 
+import enum
+
 import numpy as np
 import pytest
 
-from skdeep import DeepEnsembleClassifier, DeepEnsembleRegressor
+from skdeep import DeepEnsembleClassifier, DeepEnsembleRegressor, MLPClassifier
 
 # Private: patched to see which rows are validated apart from others.
 from skdeep.training import _stacked_inference
@@ -37,8 +39,8 @@ def together(monkeypatch):
     sizes = []
     evaluate = _stacked_inference._evaluate
 
-    def record(*arguments):
-        found = evaluate(*arguments)
+    def record(rows, networks):
+        found = evaluate(rows, networks)
         sizes.append(len(found))
         return found
 
@@ -155,6 +157,42 @@ def test_equal_validation_rows_with_other_classes():
     single, several = assert_same_as_separate_fits(jobs)
     assert single.validation_scores_ == [1.0] * single.n_iter_
     assert min(several.validation_scores_) < 1
+
+
+LOSSES = ["squared_error", "poisson", "gaussian", "squared_log_error"]
+
+
+@pytest.mark.parametrize("losses", [LOSSES, LOSSES[::-1]], ids=["forth", "back"])
+def test_equal_validation_rows_with_other_losses(losses):
+    models = [regressor(loss=loss, early_stopping=True) for loss in losses]
+    assert_same_as_separate_fits([Job(m, X_numbers, y_numbers) for m in models])
+
+
+class ShiftedClassifier(MLPClassifier):
+    """Decides for the second class from other raw scores than 0 on."""
+
+    def __init__(self, *, shift=0.0):
+        super().__init__((6,), early_stopping=True, max_iter=3, random_state=0)
+        self.shift = shift
+
+    def _decode(self, targets, loss, raw):
+        return (raw[:, 0] > self.shift).long()
+
+
+def test_own_decoding():
+    models = [ShiftedClassifier(shift=shift) for shift in (-1.0, 0.0, 1.0)]
+    found = assert_same_as_separate_fits([Job(model, X, y == 1) for model in models])
+    assert len({tuple(model.validation_scores_) for model in found}) > 1
+
+
+def test_labels_that_cannot_be_pickled():
+    class Color(enum.StrEnum):
+        RED = "red"
+        BLUE = "blue"
+
+    target = np.array([Color.RED if each else Color.BLUE for each in y], dtype=object)
+    models = [classifier(early_stopping=True, learning_rate_init=r) for r in RATES]
+    assert_same_as_separate_fits([Job(model, X, target) for model in models])
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "gaussian"])
