@@ -325,7 +325,8 @@ def _mean_r2(expected, predicted, weight) -> np.ndarray:
 
     The same as ``r2_score``, whose checks take a millisecond.
     """
-    expected, predicted = np.float64(expected), np.float64(predicted)
+    expected = np.asarray(expected, np.float64)
+    predicted = np.asarray(predicted, np.float64)
     if len(expected) < 2:
         return np.full(predicted.shape[:-2], math.nan)
     # The same sums as scikit-learn's, whose rounding decides if all targets are equal.
