@@ -410,7 +410,8 @@ class BaseNetwork(
         def score_key():
             try:
                 return pickle.dumps((targets, valid.codes, valid.weight))
-            except Exception:  # labels of a class that was defined in a function
+            except (pickle.PicklingError, AttributeError, TypeError):
+                # Labels of a class that was defined in a function: share with no fit.
                 return id(valid)
 
         options = self._training_options(len(sample))
