@@ -17,7 +17,7 @@ from skdeep.estimators._equilibrium_model import (
     simulate_paths,
 )
 from skdeep.networks import PolicyNetwork
-from skdeep.training import Batch, Learner, Source, Supervised
+from skdeep.training import Adam, Batch, Learner, Source, Supervised
 
 # Share of the paths that begin again in an epoch.
 _RESTARTED = 0.1
@@ -189,7 +189,7 @@ def constant_policies(
     """
     rng = np.random.default_rng(seed)
     numbers = states.new_zeros(len(model.policies), requires_grad=True)
-    optimizer = torch.optim.Adam([numbers], betas=(0.9, 0.99))
+    optimizer = Adam([numbers], lr=_RATE, betas=(0.9, 0.99), eps=1e-8)
     n_steps = _N_ROUNDS * _N_STEPS
 
     def policies(states: Tensor) -> Tensor:

@@ -28,8 +28,11 @@ def make_layer(cell: str, n_inputs: int, hidden_size: int) -> nn.RNNBase:
     """Return a recurrent layer of one direction without drawing its weights."""
     # On the meta device, the constructor does not draw from the global generator.
     make: Any = CELLS[cell]
-    layer = make(n_inputs, hidden_size, batch_first=True, device="meta")
-    return layer.to_empty(device="cpu")
+    layer: nn.RNNBase = make(n_inputs, hidden_size, batch_first=True, device="meta")
+    # `to_empty` would import a part of torch's compiler, which takes a second.
+    for name, parameter in list(layer.named_parameters()):
+        setattr(layer, name, nn.Parameter(torch.empty(parameter.shape)))
+    return layer
 
 
 @functools.cache

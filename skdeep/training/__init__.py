@@ -66,7 +66,7 @@ from skdeep.training._loop import train
 from skdeep.training._module_state import ModuleState
 from skdeep.training._net import make_net
 from skdeep.training._objectives import Mixup, Objective, Supervised
-from skdeep.training._optimizers import STOCHASTIC_SOLVERS
+from skdeep.training._optimizers import STOCHASTIC_SOLVERS, Adam
 from skdeep.training._reconstruction import (
     EvidenceBound,
     Reconstruction,
@@ -95,6 +95,7 @@ __all__ = [
     "DISCRIMINATOR",
     "LEARNING_RATES",
     "STOCHASTIC_SOLVERS",
+    "Adam",
     "AdversarialRows",
     "Batch",
     "Checkpoint",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -138,6 +139,13 @@ class _LargestValue(TorchDispatchMode):
             if isinstance(value, Tensor):
                 self.n_bytes = max(self.n_bytes, value.nbytes)
         return result
+
+
+# torch wraps the method so that the first call in a process imports its compiler, which
+# takes seconds.
+_LargestValue.__torch_dispatch__ = inspect.unwrap(  # type: ignore[method-assign]
+    _LargestValue.__torch_dispatch__
+)
 
 
 def _chunk_bytes(device: str) -> int:

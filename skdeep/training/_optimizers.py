@@ -19,7 +19,20 @@ if TYPE_CHECKING:
     from skdeep.training._task import TrainingOptions
 
 
-class Adam(torch.optim.Optimizer):
+class _Optimizer(torch.optim.Optimizer):
+    """Base class of skdeep's optimizers, which do not import torch's compiler.
+
+    torch excludes these methods from compilation. To do so, it imports its compiler at
+    their first call in a process, which takes seconds.
+    """
+
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+
+
+class Adam(_Optimizer):
     """Adam with torch's fused kernel and scikit-learn's epsilon.
 
     As in scikit-learn, and in the note at the end of section 2 of Kingma & Ba (2014),
@@ -90,7 +103,7 @@ class Adam(torch.optim.Optimizer):
         self._counts = {p: int(state["step"]) for p, state in self.state.items()}
 
 
-class SGD(torch.optim.Optimizer):
+class SGD(_Optimizer):
     """Gradient descent with momentum, as in scikit-learn.
 
     The velocity contains the learning rates of past steps, whereas torch applies a
