@@ -34,18 +34,20 @@ class Scaling:
     ----------
     mean_, scale_ : ndarray of shape (n_series + 1, n_columns)
         The last row is that of all series together, and the only row if there is one
-        series. The scale of a constant column is 1.
+        series. A column that is empty or constant in the rows to use has the moments of
+        all rows, such that its unit does not matter; if it is constant in all of them,
+        its scale is 1.
     """
 
     def __init__(self, rows: np.ndarray, used, series, shared: Sequence[int] = ()):
-        usual = column_moments(rows[used])
+        usual = _usual_moments(rows, used)
         parts = []
         if np.ndim(series):
             # The rows of a series are contiguous, in the order of the codes.
             ends = np.searchsorted(series, np.arange(series[-1] + 2))
             for first, end in pairwise(ends):
-                part = rows[first:end][used[first:end]]
-                parts.append(column_moments(part) if len(part) else usual)
+                part = _usual_moments(rows[first:end], used[first:end])
+                parts.append(part if used[first:end].any() else usual)
         parts.append(usual)
         mean, spread = (np.array(each) for each in zip(*parts, strict=True))
         others = list(shared)
@@ -66,6 +68,15 @@ class Scaling:
     def for_series(self, codes) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and scale of a series, or those of each row given their codes."""
         return self.mean_[codes], self.scale_[codes]
+
+
+def _usual_moments(rows: np.ndarray, used) -> tuple[np.ndarray, np.ndarray]:
+    """Return the moments of the rows to use, or of all rows where these are constant."""
+    mean, spread = column_moments(rows[used])
+    is_flat = spread == 0
+    if is_flat.any():
+        mean[is_flat], spread[is_flat] = column_moments(rows[:, is_flat])
+    return mean, spread
 
 
 def column_moments(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -411,9 +411,9 @@ class LSTMForecaster(ForecasterNetwork):
         Returns
         -------
         y : ndarray of shape (n_rows,) or (n_rows, n_targets)
-            The forecasts; a Series or DataFrame if X has an index of dates. (For
-            wrappers that expect arrays, such as scikit-learn's
-            TransformedTargetRegressor, pass X without such an index.)
+            The forecasts; if X has dates, a Series or DataFrame with the index of X,
+            or of the dates if X itself has no index. (For wrappers that expect arrays,
+            such as scikit-learn's TransformedTargetRegressor, pass X without dates.)
 
         Raises
         ------
@@ -455,8 +455,9 @@ class LSTMForecaster(ForecasterNetwork):
         Returns
         -------
         interval : ndarray of shape (n_rows, 2) or (n_rows, n_targets, 2)
-            Lower and upper ends. If X has an index of dates, a DataFrame with columns
-            "lower" and "upper"; for several targets with two levels of columns.
+            Lower and upper ends. If X has dates, a DataFrame with columns "lower" and
+            "upper", for several targets with two levels of columns, and with the index
+            of X, or of the dates if X itself has no index.
 
         Raises
         ------

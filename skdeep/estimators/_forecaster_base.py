@@ -63,6 +63,18 @@ _WINDOWS_PER_CHUNK, _COPIED_ROWS = 4000, 2**20
 _KEPT_TYPES = (np.float64, np.float32)
 
 
+def _filled_context(rows: np.ndarray, axis: TimeAxis | None, n_kept: int) -> RowContext:
+    """Return the context of a series in whose last rows gaps are filled.
+
+    The value before a gap may be older than the rows that are kept.
+    """
+    context = RowContext(rows, axis, n_kept)
+    if np.isnan(context.tail).any():
+        filled = pd.DataFrame(rows).ffill().to_numpy()
+        context.tail = filled[len(rows) - len(context.tail) :].copy()
+    return context
+
+
 class ForecasterNetwork(RegressorMixin, BaseNetwork):
     """Base class of forecasters, whose rows are in time order.
 
@@ -140,7 +152,7 @@ class ForecasterNetwork(RegressorMixin, BaseNetwork):
         plan.fitted["_pasts"] = [
             SeriesPast(
                 group.key,
-                RowContext(series.numeric[group.rows], axis, needed - 1),
+                _filled_context(series.numeric[group.rows], axis, needed - 1),
                 codes.get(group.key, UNSEEN),
             )
             for group, own in zip(series.groups, axes, strict=True)

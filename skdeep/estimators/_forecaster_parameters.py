@@ -62,7 +62,8 @@ context : {'auto', 'train', 'pad'}, default='auto'
     rows if the index of X (dates or numbers) continues that of the training rows,
     otherwise padding, with a warning. 'train': the last training rows, unless the index
     shows that X starts earlier. 'pad': padding. X that begins with the first training
-    rows is always padded.
+    rows is padded, except for a few rows of whole numbers without an index and with
+    'train', since these may be equal by chance.
 freq : str or pandas offset, default=None
     The frequency of the index or the ``date_column`` of X, such as ``"B"``, ``"MS"`` or
     ``pd.offsets.CustomBusinessDay(holidays=...)``; every date must conform to it. None

@@ -148,7 +148,10 @@ def check_series(
     groups = _split_series(times, keys, len(numeric), _origin(estimator, name))
     if known is None:
         _check_missing(numeric, groups, labels, is_training=reset)
-    index = times.index if groups[0].has_dates else None
+    index = None
+    if groups[0].has_dates:
+        # Results must be aligned with the rows of a data frame of pandas.
+        index = X.index if hasattr(X, "iloc") else times.index
     float_type = float_dtype(rest) or numeric.dtype.name
     series = Series(numeric, groups, index, float_type)
     return series, schema or Schema.of(estimator)
@@ -236,7 +239,8 @@ def _dates_index(column: pd.Series, parameter, name: str) -> pd.Index:
             reason = str(error).partition(". ")[0]
             raise ValueError(
                 f"The column date_column={parameter!r} of {name} holds text that is "
-                f"not a date in ISO 8601 ({reason}). Convert it by pandas.to_datetime."
+                f"not a date in ISO 8601 ({reason}). Convert it by pandas.to_datetime, "
+                "with utc=True if the dates are in several time zones."
             ) from error
     index = pd.Index(column)
     if index.dtype.kind not in "iufmM" and not isinstance(index, pd.PeriodIndex):

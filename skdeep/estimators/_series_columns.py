@@ -181,7 +181,7 @@ def find_layout(
     # the past of y, if there are any.
     if target is None and estimator.target_columns is None:
         own = [i for i in range(len(numeric)) if i not in known]
-    elif not own and is_named and target_names and set(target_names) <= set(names):
+    elif is_named and target_names and _are_past(target_names, own, names, numeric):
         own = [numeric.index(names.index(name)) for name in target_names]
     if len(set(own)) < len(own):
         raise ValueError(
@@ -217,6 +217,18 @@ def find_layout(
         numeric=numeric,
         labels=names if is_named else None,
     )
+
+
+def _are_past(
+    target_names: list, own: list[int], names: list, numeric: list[int]
+) -> bool:
+    """Return whether the columns with the names of y hold its past.
+
+    If ``target_columns`` names columns, it must name these, in any order.
+    """
+    if own:
+        return set(target_names) == {names[numeric[i]] for i in own}
+    return set(target_names) <= set(names)
 
 
 def _numeric_position(

@@ -86,7 +86,8 @@ class SlidingWindow(
         - "pad": copies of the first row of X.
 
         X that begins with the first training rows is treated as the training data, and
-        is always padded.
+        is padded, except for a few rows of whole numbers without an index and with
+        "train", since these may be equal by chance.
 
     freq : str or pandas offset, default=None
         The frequency of the index of X, such as ``"B"``, ``"MS"`` or

@@ -290,6 +290,13 @@ def test_few_rows_that_follow_use_the_training_rows_as_context():
         pd.testing.assert_frame_equal(model.forecast(X=X[60:end]), expected)
 
 
+def test_a_few_rows_may_equal_the_first_training_rows():
+    sales = np.random.default_rng(0).poisson(3, 60) + np.arange(60.0)
+    model = small(horizon=1, context="train").fit(sales)
+    assert_array_equal(model.predict(sales[:1]), model.forecast())
+    assert_array_equal(model.predict(sales[:1] + 1), model.forecast())
+
+
 def test_a_window_of_rows_needs_no_context():
     X = as_array(make_frame())
     model = small().fit(X[:60])
@@ -363,6 +370,23 @@ def test_missing_values_are_filled_forward_and_not_used_as_targets():
     pd.testing.assert_frame_equal(model.forecast(), model.forecast(X=filled))
     other = small().fit(filled)
     assert (other.forecast() != model.forecast()).all(axis=None)
+
+
+@pytest.mark.parametrize("column", ["a", "b"])
+def test_a_gap_at_the_end_may_be_longer_than_the_window(column):
+    """The value before it is still the last known one."""
+    X = make_frame(60, columns=["a", "b"])
+    holed = X.copy()
+    holed.loc[X.index[-WINDOW - HORIZON - 4 :], column] = np.nan
+    with pytest.warns(UserWarning, match="missing values"):
+        model = small(target_columns="a", validation_fraction=0.5).fit(holed)
+        expected = model.forecast(X=holed)
+    assert_array_equal(model.forecast(), expected)
+    assert_array_equal(model.forecast_interval(), model.forecast_interval(X=holed))
+    coming = make_frame(4, start=X.index[-1] + pd.Timedelta("1h"))
+    with pytest.warns(UserWarning, match="missing values"):
+        together = model.predict(pd.concat([holed, coming]))
+    assert_array_equal(model.predict(coming), together[-4:])
 
 
 def test_targets_may_be_mostly_missing():
@@ -497,6 +521,12 @@ def test_y_of_polars_is_matched_by_name():
     assert_array_equal(small().fit(X, X["b"]).forecast(), expected)
     unnamed = small().fit(X, pl.Series(X["b"].to_numpy())).forecast()
     assert (unnamed != expected).all()
+
+
+def test_y_is_matched_by_name_to_target_columns():
+    X = make_frame()
+    named = small(target_columns=["a", "b"]).fit(X, X[["b", "a"]])
+    assert_array_equal(named.forecast(), small().fit(X, X[["b", "a"]]).forecast())
 
 
 def test_integer_name_of_y_is_not_a_column_position():

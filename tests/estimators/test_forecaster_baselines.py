@@ -231,6 +231,20 @@ def test_units_do_not_change_scores():
     assert_allclose(list(other.values()), list(scores.values()), rtol=1e-6)
 
 
+@pytest.mark.parametrize("before", [np.nan, 0.0])
+def test_units_of_a_target_that_begins_in_the_validation_rows(before):
+    late = 50 + np.random.default_rng(0).normal(size=80).cumsum()
+    found = []
+    for unit in (2.0**-10, 1.0, 2.0**10):  # exact, such that nothing is rounded
+        X = make_frame()
+        X["b"] = np.where(np.arange(80) < 74, before, unit * late)
+        model = small(include_baselines=True).fit(X)
+        ends = model.forecast_interval()["b"] / unit
+        found.append((*model.baseline_scores_.values(), *ends.to_numpy().ravel()))
+    assert_allclose(found[0], found[1], rtol=1e-9)
+    assert_allclose(found[2], found[1], rtol=1e-9)
+
+
 def test_constant_rows():
     model = untrained(include_baselines=True).fit(np.full(60, 3.0))
     assert_allclose(model.forecast(), 3)

@@ -223,7 +223,9 @@ def test_dates_in_a_column(kind):
     assert model.n_features_in_ == 5
     predicted = model.predict(rows[120:])
     assert_array_equal(predicted, expected.predict(X[120:]))
-    assert predicted.index.equals(X.index[120:])
+    is_pandas = isinstance(rows, pd.DataFrame)
+    assert predicted.index.equals((rows if is_pandas else X).index[120:])
+    assert model.predict_interval(rows[120:]).index.equals(predicted.index)
 
 
 def test_each_series_continues_from_its_own_end():
