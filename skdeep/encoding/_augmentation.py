@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -91,6 +91,8 @@ def check_augment(
 
 def _as_list(augment: Any) -> list[Any]:
     try:
+        if isinstance(augment, Mapping):  # its values would be ignored
+            raise TypeError
         return list(augment)
     except TypeError:
         raise TypeError(

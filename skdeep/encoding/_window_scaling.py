@@ -71,7 +71,7 @@ class Scaling:
 
 
 def _usual_moments(rows: np.ndarray, used) -> tuple[np.ndarray, np.ndarray]:
-    """Return the moments of the rows to use, or of all rows where these are constant."""
+    """Return the moments of the rows to use; of all rows where these are constant."""
     mean, spread = column_moments(rows[used])
     is_flat = spread == 0
     if is_flat.any():

@@ -220,6 +220,7 @@ class BaseNetwork(
 
     # -- fit ---------------------------------------------------------------------------
 
+    @torch.inference_mode(False)  # gradients are needed, whatever mode the caller set
     def _fit(
         self,
         X,

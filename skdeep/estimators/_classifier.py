@@ -170,6 +170,11 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
                 f"class_weight={self.class_weight!r} needs labels, but y holds class "
                 "probabilities. Use sample_weight."
             )
+        if isinstance(self.class_weight, list) and y.ndim == 1:
+            raise ValueError(
+                f"class_weight={self.class_weight!r} must be a dict that maps each "
+                "class to its weight; a list of dicts is for several outputs."
+            )
         if isinstance(self.class_weight, dict) and y.ndim == 1:
             # compute_sample_weight raises for a class that is not in y.
             labels = targets.classes_

@@ -130,6 +130,12 @@ class _ModuleFamily(BaseNetwork):
         return True
 
     def _network_config(self, plan):
+        if isinstance(self.module, nn.Module) and self.module_params:
+            raise ValueError(
+                f"module_params={self.module_params!r} are the arguments of a class or "
+                "function that builds the network, but module is an instance of "
+                f"{type(self.module).__name__}. Pass the class, or no module_params."
+            )
         n_features = plan.schema.n_features
         if plan.schema.categorical:
             n_features = plan.inputs.n_inputs_, plan.inputs.n_codes_

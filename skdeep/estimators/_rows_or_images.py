@@ -30,8 +30,17 @@ def check_rows_or_images(estimator, X, *, dtype, schema: Schema | None):
         has_images = means_images(estimator, X) or n_axes(X) > 2
     else:
         has_images = isinstance(schema.layout, ImageLayout)
-    check = check_images_alone if has_images else check_table_alone
-    return check(estimator, X, dtype, schema)
+    if not has_images:
+        return check_table_alone(estimator, X, dtype, schema)
+    try:
+        return check_images_alone(estimator, X, dtype, schema)
+    except ValueError as error:
+        if not hasattr(X, "columns"):
+            raise
+        raise ValueError(
+            f"{error} If the column holds categories instead of image files, give it "
+            "a categorical type or name it in categorical_features."
+        ) from error
 
 
 def means_images(estimator, X) -> bool:

@@ -31,7 +31,7 @@ def make_layer(cell: str, n_inputs: int, hidden_size: int) -> nn.RNNBase:
     layer: nn.RNNBase = make(n_inputs, hidden_size, batch_first=True, device="meta")
     # `to_empty` would import a part of torch's compiler, which takes a second.
     for name, parameter in list(layer.named_parameters()):
-        setattr(layer, name, nn.Parameter(torch.empty(parameter.shape)))
+        setattr(layer, name, nn.Parameter(torch.empty(parameter.shape, device="cpu")))
     return layer
 
 
@@ -41,7 +41,7 @@ def _can_autocast_lstm(dtype: torch.dtype) -> bool:
     layer = make_layer("lstm", 1, 1)
     try:
         with torch.autocast("cpu", dtype):
-            layer(torch.zeros(1, 1, 1))
+            layer(torch.zeros(1, 1, 1, device="cpu"))
     except RuntimeError:
         return False
     return True

@@ -52,6 +52,10 @@ def call(
     ValueError
         If torch raises an error, for example because the shapes do not match.
     """
+    if not hasattr(network, "rows_per_chunk"):
+        # A user's module may change its inputs in place. They may be views of the rows,
+        # even of the memory of the user's X.
+        inputs = _copied(inputs)
     device = first_input(inputs).device.type
     if torch.is_autocast_enabled(device):
         # Under a user's autocast torch caches converted weights, which training has
@@ -74,6 +78,12 @@ def call(
         raise ValueError(
             f"The module failed on a batch of shape {_format_shapes(inputs)}: {error}"
         ) from error
+
+
+def _copied(inputs: Inputs) -> Inputs:
+    if isinstance(inputs, Mapping):
+        return {name: x.clone() for name, x in inputs.items()}
+    return tuple(x.clone() for x in inputs)
 
 
 def _format_shapes(inputs: Inputs) -> str:
@@ -107,15 +117,17 @@ def extract_scores(
         )
     if raw.dtype in _HALF:
         raw = raw.float()
-    if raw.is_complex():
-        raise TypeError(
-            f"The module must return real raw scores, got a tensor of {raw.dtype}."
-        )
-    if loss.raw_axes is None:
+    if loss.raw_axes is None and not raw.is_complex():
         return raw
+    if not raw.is_floating_point():
+        raise TypeError(
+            "The module must return raw scores of a real floating-point type, got a "
+            f"tensor of {raw.dtype}."
+        )
     if raw.ndim == 1 and loss.raw_axes == 2:
         raw = raw.unsqueeze(1)
-    if n_scores == 2 and loss.target_kind == "codes" and raw.shape[-1] == 1:
+    is_codes = loss.target_kind == "codes"
+    if n_scores == 2 and is_codes and raw.ndim and raw.shape[-1] == 1:
         raw = torch.cat([torch.zeros_like(raw), raw], -1)
     has_shape = raw.ndim == loss.raw_axes
     if not has_shape or (len(raw), raw.shape[-1]) != (n_samples, n_scores):

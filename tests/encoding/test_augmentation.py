@@ -349,6 +349,7 @@ def test_check_augment_returns_names(augment, expected):
         (["flip", "auto"], ValueError, r"name 'auto'. Use augment='auto' without a"),
         (["flip", "crop", "flip"], ValueError, "'flip' 2 times"),
         (0.5, TypeError, "augment=0.5 must be None, 'auto', a name"),
+        ({"mixup": 0.5}, TypeError, "augment={'mixup': 0.5} must be None"),
     ],
 )
 def test_wrong_names(augment, error, message):

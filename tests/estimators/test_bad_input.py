@@ -378,8 +378,47 @@ class Complex(nn.Linear):
 
 
 def test_complex_scores():
-    message = "must return real raw scores, got a tensor of torch.complex"
+    message = "of a real floating-point type, got a tensor of torch.complex"
     assert_raises(lambda: ModuleClassifier(Complex).fit(X, y), message, TypeError)
+
+
+class Function(nn.Linear):
+    """Applies a function to the scores."""
+
+    def __init__(self, n_features, n_outputs, function):
+        super().__init__(n_features, n_outputs)
+        self.function = function
+
+    def forward(self, x):
+        return self.function(super().forward(x))
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "message"),
+    [
+        (torch.sum, ValueError, r"raw scores of shape \(\d+, 2\) .*, got \(\)"),
+        (
+            torch.Tensor.long,
+            TypeError,
+            "floating-point type, got a tensor of torch.int",
+        ),
+        (lambda raw: raw > 0, TypeError, "floating-point type, got .* torch.bool"),
+    ],
+)
+def test_scores_of_another_kind(function, error, message):
+    model = ModuleClassifier(Function, module_params={"function": function})
+    assert_raises(lambda: model.fit(X, y), message, error)
+
+
+def test_module_params_of_an_instance():
+    model = ModuleClassifier(nn.Linear(6, 2), module_params={"bias": False})
+    message = r"module_params=\{'bias': False\} .* instance of Linear"
+    assert_raises(lambda: model.fit(X, y), message)
+
+
+def test_class_weight_that_is_a_list_of_numbers():
+    model = MLPClassifier(class_weight=[1, 2])
+    assert_raises(lambda: model.fit(X, y), r"class_weight=\[1, 2\] must be a dict")
 
 
 def test_a_loss_with_other_arguments():

@@ -313,3 +313,9 @@ def test_searches_need_a_score():
 def test_the_last_step_of_a_pipeline():
     pipeline = make_pipeline(StandardScaler(), GAN(**FEW)).fit(X)
     assert pipeline[-1].sample(3).shape == (3, 2)
+
+
+def test_a_column_of_text_alone():
+    cities = pd.DataFrame({"city": ["Rome", "Oslo"] * 20})
+    with pytest.raises(ValueError, match="give it a categorical type"):
+        GAN(2).fit(cities)

@@ -586,3 +586,60 @@ def test_training_loss_is_the_mean_over_many_rows():
         model.set_params(batch_size=1000).fit(X, y)
     expected = np.mean((model.predict(X) - y) ** 2, dtype=np.float64) / 2
     assert model.loss_ == pytest.approx(expected, rel=1e-5)
+
+
+# -- modules that change their inputs in place -----------------------------------------
+
+
+class InPlace(nn.Module):
+    """Scales its inputs, in place or not."""
+
+    def __init__(self, n_features, n_outputs, in_place=True):
+        super().__init__()
+        self.linear = nn.Linear(n_features, n_outputs)
+        self.in_place = in_place
+
+    def forward(self, x):
+        return self.linear(x.div_(10) if self.in_place else x / 10)
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        dict(solver="lbfgs"),
+        dict(early_stopping="loss", validation_fraction=0.5),
+        dict(batch_size=len(X)),
+    ],
+    ids=str,
+)
+def test_a_module_that_works_in_place_changes_neither_rows_nor_results(training):
+    rows = X.astype(np.float32)
+    models = [
+        ModuleClassifier(
+            InPlace,
+            module_params={"in_place": in_place},
+            max_iter=3,
+            random_state=0,
+            **training,
+        ).fit(rows, y)
+        for in_place in (True, False)
+    ]
+    in_place, other = models
+    assert in_place.loss_curve_ == other.loss_curve_
+    expected = other.predict_proba(rows)
+    for part in (slice(None), slice(0, 1)):  # a single row is predicted by itself
+        np.testing.assert_array_equal(
+            in_place.predict_proba(rows[part]), other.predict_proba(rows[part])
+        )
+    np.testing.assert_array_equal(in_place.predict_proba(rows), expected)
+    np.testing.assert_array_equal(rows, X.astype(np.float32))
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
+def test_a_fit_needs_no_mode_of_the_caller(mode):
+    def fitted():
+        return ModuleClassifier(nn.Linear, max_iter=2, random_state=0).fit(X, y)
+
+    with mode():
+        inside = fitted()
+    np.testing.assert_array_equal(inside.predict_proba(X), fitted().predict_proba(X))
