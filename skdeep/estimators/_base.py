@@ -449,7 +449,13 @@ class BaseNetwork(
 
     def _resumed_state(self, plan: Plan, incremental: bool) -> TrainingState:
         """Return the state to continue from; a warm start takes a new optimizer."""
-        state = copy.deepcopy(self._state)
+        # Records of earlier epochs do not change: copying them would make the time of
+        # partial_fit grow with their number.
+        state = replace(
+            self._state,
+            optimizers=copy.deepcopy(self._state.optimizers),
+            history=list(self._state.history),
+        )
         if not incremental:
             # As in scikit-learn: warm_start keeps weights, not moments and schedule.
             state.optimizers, state.learning_rate = {}, None

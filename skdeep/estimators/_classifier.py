@@ -175,14 +175,22 @@ class ClassifierNetwork(ClassifierMixin, BaseNetwork):
                 f"class_weight={self.class_weight!r} must be a dict that maps each "
                 "class to its weight; a list of dicts is for several outputs."
             )
+        try:
+            by_class = self._weight_by_class(y, targets)
+        except (IndexError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"class_weight={self.class_weight!r} does not fit y: {error}"
+            ) from error
+        return times_class_weight(weight, by_class, self.class_weight)
+
+    def _weight_by_class(self, y, targets) -> np.ndarray:
+        """Return the class weight of each row."""
         if isinstance(self.class_weight, dict) and y.ndim == 1:
             # compute_sample_weight raises for a class that is not in y.
             labels = targets.classes_
             table = compute_class_weight(self.class_weight, classes=labels, y=labels)
-            by_class = table[targets.encode(y)]
-        else:
-            by_class = compute_sample_weight(self.class_weight, y)
-        return times_class_weight(weight, by_class, self.class_weight)
+            return table[targets.encode(y)]
+        return compute_sample_weight(self.class_weight, y)
 
     @explaining_arguments
     @_fit_context(prefer_skip_nested_validation=True)

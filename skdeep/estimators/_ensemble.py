@@ -354,12 +354,11 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
             self._n_scores,
             activation=hyper["activation"],
         )
-        network.initialize("he_normal", rng)
+        # Not torch's default type, which the user may have changed.
+        network.to(device, inputs.dtype).initialize("he_normal", rng)
         batch_size = min(batch_size, len(train.rows))
         return Task(
-            learners=[
-                DenseLearner(network.to(device), Supervised(self._loss, self._n_scores))
-            ],
+            learners=[DenseLearner(network, Supervised(self._loss, self._n_scores))],
             train=train,
             valid=valid,
             options=self._options(hyper, batch_size),

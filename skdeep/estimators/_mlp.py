@@ -202,6 +202,7 @@ class MLPClassifier(ClassifierNetwork, _DenseFamily):
 
     A drop-in replacement for :class:`sklearn.neural_network.MLPClassifier`: the same
     parameters give the same network in less time, and there are additional parameters.
+    (With ``early_stopping``, other validation rows are drawn: before the weights.)
 
     Parameters
     ----------
@@ -368,6 +369,7 @@ class MLPRegressor(RegressorNetwork, _DenseFamily):
 
     A drop-in replacement for :class:`sklearn.neural_network.MLPRegressor`: the same
     parameters give the same network in less time, and there are additional parameters.
+    (With ``early_stopping``, other validation rows are drawn: before the weights.)
 
     Parameters
     ----------

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -87,6 +88,7 @@ class SharedJobs:
         # Worker processes that are not running yet, and bundles at those that are.
         self._n_starting, self._n_sent = n_processes, 0
         self._settings = (n_threads, memory_budget // n_processes)
+        self._filters: list[Any] = list(warnings.filters)
         self._scheduler = PopulationScheduler(*self._settings)
         self._call: ParallelCall | None = None
         self._is_cancelled = False
@@ -188,7 +190,9 @@ class SharedJobs:
             while self._bundles and self._n_sent < n_running:
                 bundle = self._bundles.popleft()
                 functions = [job.function for job in bundle]
-                task = functools.partial(_run_in_worker, functions, *self._settings)
+                task = functools.partial(
+                    _run_in_worker, functions, self._filters, *self._settings
+                )
                 self._n_sent += 1
                 try:
                     self._workers.submit(task, functools.partial(self._receive, bundle))
@@ -250,9 +254,16 @@ def _hand_over(job: Job, run: Job) -> None:
 
 
 def _run_in_worker(
-    functions: Sequence[Callable[[], Any]], n_threads: int, memory_budget: int
+    functions: Sequence[Callable[[], Any]],
+    filters: list[Any],
+    n_threads: int,
+    memory_budget: int,
 ) -> list[Outcome]:
-    """Run functions in a worker process; return their results and errors."""
+    """Run functions in a worker process; return their results and errors.
+
+    ``filters`` are the warning filters of the caller. scikit-learn sets them for each
+    job, but jobs in several threads restore them in the wrong order.
+    """
     scheduler = PopulationScheduler(n_threads, memory_budget)
     calls: list[ParallelCall] = []
 
@@ -262,5 +273,7 @@ def _run_in_worker(
             scheduler.cancel_call(calls[0])
 
     jobs = [Job(function, end, (i,)) for i, function in enumerate(functions)]
-    _run_jobs(scheduler, jobs, calls.append)
+    with warnings.catch_warnings():
+        warnings.filters[:] = filters  # type: ignore[index]
+        _run_jobs(scheduler, jobs, calls.append)
     return [(job.result, job.error) for job in jobs]

@@ -33,6 +33,10 @@ from skdeep.training._population import run_population
 # rows of its fold, the output of the Pipeline, and one copy as a margin.
 _INPUT_COPIES = 3
 
+# Seconds without computation after which busy threads are taken to be blocked. Up to
+# this share of the time is spent by waiting itself: joblib asks for results.
+_PATIENCE, _IDLE_SHARE = 1.0, 0.1
+
 # Per thread: ``running``, the job that the thread runs, and ``dispatching``, the calls
 # that the thread has started and does not wait for yet.
 _thread_state = threading.local()
@@ -214,8 +218,8 @@ class PopulationScheduler:
     when no other population is in training and no busy thread can proceed: there is
     none, or all of them wait for memory, which only training can free. A thread counts
     as busy before it is started or woken, so the grouping of fits into populations
-    does not depend on how fast the threads run, unless a capacity or the memory budget
-    splits a population.
+    does not depend on how fast the threads run, unless a capacity, the memory budget or
+    jobs that wait for each other split a population.
 
     Parameters
     ----------
@@ -248,13 +252,22 @@ class PopulationScheduler:
             # One thread at a time: it calls this method again when it has started.
             _, event = self._blocked_on_memory.popleft()
             event.set()
-        is_complete = self._n_busy == len(self._blocked_on_memory)
-        if self._waiting and is_complete and not self._in_training:
+        if self._n_busy == len(self._blocked_on_memory):
+            self._start_population()
+
+    def _start_population(self) -> None:
+        """Let a thread train the fits that wait. The caller holds the lock."""
+        if self._waiting and not self._in_training:
             # Sorted, because the threads arrive in any order.
             batch = sorted(self._waiting, key=lambda request: request.running.position)
             self._in_training, self._waiting = batch, []
             batch[0].batch = batch
             batch[0].event.set()
+
+    def _resolve_stall(self) -> None:
+        """Train the fits that wait without those of busy threads, which are blocked."""
+        with self._lock:
+            self._start_population()
 
     # -- calls -------------------------------------------------------------------------
 
@@ -516,11 +529,12 @@ class PopulationScheduler:
             self._n_busy -= 1
             self._wake()
         self._cores.release()
-        request.event.wait()
+        _wait(request.event.wait, self._resolve_stall)
         if request.batch:
             self._train_batch(request.batch)
             request.batch = []  # the batch contains the request: break the cycle
-        self._cores.acquire()
+        # If blocked threads hold all cores, there is one more.
+        _wait(lambda seconds: self._cores.acquire(timeout=seconds), self._cores.release)
         with self._lock:
             self._n_bytes -= n_bytes
             self._wake()
@@ -548,6 +562,20 @@ class PopulationScheduler:
                     if not request.is_released:
                         self._n_busy += 1
                         request.event.set()
+
+
+def _wait(wait: Callable[[float], bool], resolve: Callable[[], None]) -> None:
+    """Wait for something; call ``resolve`` whenever the process computes nothing.
+
+    Jobs may wait for each other in ways that the scheduler does not see: a job that
+    waits for its fit may hold a lock that the other ones wait for.
+    """
+    before = time.process_time()
+    while not wait(_PATIENCE):
+        now = time.process_time()
+        if now - before < _IDLE_SHARE * _PATIENCE:
+            resolve()
+        before = now
 
 
 def _dispatching() -> list[ParallelCall]:

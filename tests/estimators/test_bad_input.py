@@ -416,9 +416,18 @@ def test_module_params_of_an_instance():
     assert_raises(lambda: model.fit(X, y), message)
 
 
-def test_class_weight_that_is_a_list_of_numbers():
-    model = MLPClassifier(class_weight=[1, 2])
-    assert_raises(lambda: model.fit(X, y), r"class_weight=\[1, 2\] must be a dict")
+@pytest.mark.parametrize(
+    ("weight", "target", "message"),
+    [
+        ([1, 2], y, r"class_weight=\[1, 2\] must be a dict"),
+        ([1, 2], np.eye(2)[np.arange(40) % 2], r"class_weight=\[1, 2\] does not fit y"),
+        ({0: "a"}, y, r"class_weight={0: 'a'} does not fit y"),
+        ({0: [1, 2]}, y, r"class_weight={0: \[1, 2\]} does not fit y"),
+    ],
+)
+def test_invalid_class_weight(weight, target, message):
+    model = MLPClassifier(class_weight=weight)
+    assert_raises(lambda: model.fit(X, target), message)
 
 
 def test_a_loss_with_other_arguments():

@@ -476,3 +476,15 @@ def test_weights_beyond_float32():
     model = DeepEnsembleRegressor(n_members=2, n_folds=2, max_iter=1)
     with pytest.raises(ValueError, match=r"sample_weight .* 1e\+154; .* float32"):
         model.fit(X, X[:, 0], sample_weight=weight)
+
+
+@pytest.mark.parametrize("make", [classifier, regressor])
+def test_the_default_type_of_torch_changes_nothing(make):
+    X, y = classes()
+    expected = make().fit(X, y).predict(X)
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = make().fit(X, y).predict(X)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_array_equal(found, expected)

@@ -24,6 +24,7 @@ from sklearn.model_selection import (
 
 # Private: patched to fail, which no input makes it do.
 import skdeep.training._population as population
+import skdeep.training._scheduler as scheduler
 from tests.training.backend_cases import (
     X,
     assert_close,
@@ -376,3 +377,24 @@ def test_interrupt():
     assert "interrupted 3" in done.stdout, told
     assert done.stderr.rstrip().endswith("KeyboardInterrupt"), told
     assert done.returncode == -2, told
+
+
+# -- jobs that wait for each other -----------------------------------------------------
+
+
+def test_jobs_that_fit_while_they_hold_a_lock(cores, monkeypatch):
+    monkeypatch.setattr(scheduler, "_PATIENCE", 0.1)
+    lock = threading.Lock()
+
+    def fit(alpha):
+        with lock:
+            return network(alpha=alpha).fit(X, y)
+
+    alphas = [0.01, 0.1, 1.0, 10.0]
+    models = run_in_backend(
+        lambda: Parallel()(delayed(fit)(alpha) for alpha in alphas),
+        cores=cores,
+        seconds=60,
+        n_processes=1,
+    )
+    assert_same_models(models, [network(alpha=a).fit(X, y) for a in alphas])

@@ -4,12 +4,13 @@ import multiprocessing
 import os
 import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
-from sklearn.exceptions import FitFailedWarning
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 
 # Private: its thresholds are lowered, so that few jobs are shared.
@@ -222,6 +223,29 @@ def test_failed_fits_have_an_error_score():
     with pytest.warns(FitFailedWarning, match="2 fits failed out of a total of 4"):
         run_in_processes(lambda: search.fit(X, y))
     assert np.isfinite(search.cv_results_["mean_test_score"]).tolist() == [True, False]
+
+
+def failed_fits(action):
+    """Search while a filter applies to convergence; return which fits failed."""
+    search = GridSearchCV(network(), {"alpha": np.logspace(-4, 0, 10)}, cv=2)
+    search.set_params(refit=False, error_score=0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter(action, ConvergenceWarning)
+        try:
+            run_in_processes(lambda: search.fit(X, y))
+        except ValueError as error:
+            assert "All the 20 fits failed" in str(error)
+            return True
+    return (search.cv_results_["mean_test_score"] == 0).any()
+
+
+def test_the_filters_of_warnings_are_those_of_the_caller():
+    assert [failed_fits(action) for action in ("ignore", "error", "ignore")] == [
+        False,
+        True,
+        False,
+    ]
 
 
 def test_estimators_return_fitted():
