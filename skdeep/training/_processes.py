@@ -274,6 +274,8 @@ def _run_in_worker(
 
     jobs = [Job(function, end, (i,)) for i, function in enumerate(functions)]
     with warnings.catch_warnings():
+        # In the copy that `catch_warnings` has made, although its declared type is
+        # read-only.
         warnings.filters[:] = filters  # type: ignore[index]
         _run_jobs(scheduler, jobs, calls.append)
     return [(job.result, job.error) for job in jobs]

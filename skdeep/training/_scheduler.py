@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import math
 import sys
 import threading
 import time
@@ -242,6 +243,7 @@ class PopulationScheduler:
         self._blocked_on_memory: deque[tuple[ParallelCall, threading.Event]] = deque()
         self._waiting: list[_Request] = []
         self._in_training: list[_Request] = []
+        self._core_added = -math.inf
 
     def _wake(self) -> None:
         """Wake whichever threads can proceed. Call after every state change.
@@ -268,6 +270,17 @@ class PopulationScheduler:
         """Train the fits that wait without those of busy threads, which are blocked."""
         with self._lock:
             self._start_population()
+
+    def _add_core(self) -> None:
+        """Let one more thread compute, because blocked ones hold all cores.
+
+        Many threads may notice it together: they add one each time, not one each.
+        """
+        with self._lock:
+            now = time.monotonic()
+            if now - self._core_added >= _PATIENCE:
+                self._core_added = now
+                self._cores.release()
 
     # -- calls -------------------------------------------------------------------------
 
@@ -533,8 +546,7 @@ class PopulationScheduler:
         if request.batch:
             self._train_batch(request.batch)
             request.batch = []  # the batch contains the request: break the cycle
-        # If blocked threads hold all cores, there is one more.
-        _wait(lambda seconds: self._cores.acquire(timeout=seconds), self._cores.release)
+        _wait(lambda seconds: self._cores.acquire(timeout=seconds), self._add_core)
         with self._lock:
             self._n_bytes -= n_bytes
             self._wake()

@@ -397,11 +397,7 @@ class Function(nn.Linear):
     ("function", "error", "message"),
     [
         (torch.sum, ValueError, r"raw scores of shape \(\d+, 2\) .*, got \(\)"),
-        (
-            torch.Tensor.long,
-            TypeError,
-            "floating-point type, got a tensor of torch.int",
-        ),
+        (torch.Tensor.long, TypeError, "floating-point type, got .* torch.int64"),
         (lambda raw: raw > 0, TypeError, "floating-point type, got .* torch.bool"),
     ],
 )

@@ -626,12 +626,10 @@ def test_a_module_that_works_in_place_changes_neither_rows_nor_results(training)
     ]
     in_place, other = models
     assert in_place.loss_curve_ == other.loss_curve_
-    expected = other.predict_proba(rows)
     for part in (slice(None), slice(0, 1)):  # a single row is predicted by itself
         np.testing.assert_array_equal(
             in_place.predict_proba(rows[part]), other.predict_proba(rows[part])
         )
-    np.testing.assert_array_equal(in_place.predict_proba(rows), expected)
     np.testing.assert_array_equal(rows, X.astype(np.float32))
 
 
