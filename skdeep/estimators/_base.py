@@ -39,7 +39,7 @@ from skdeep.training import (
     TrainingState,
     hidden_values,
     memory_errors,
-    raw_scores,
+    predict_scores,
     resolve_device,
     train,
 )
@@ -544,7 +544,7 @@ class BaseNetwork(
         """Return the raw scores of checked rows, on the CPU."""
         with memory_errors():
             module, rows = self._encoded(table)
-            raw = raw_scores(
+            raw = predict_scores(
                 module, rows, self._loss, self._n_raw, precision=self.precision
             ).cpu()
         if not self._predictions_are_finite(raw):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +45,7 @@ from skdeep.training import (
     TrainingOptions,
     memory_errors,
     n_threads_for,
-    raw_scores,
+    predict_scores,
     resolve_device,
     stacked_raw_scores,
 )
@@ -427,7 +428,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
             # Training leaves the network with the weights of its best epoch.
             network = task.learner.module.eval()
             valid: Any = task.valid
-            raw = raw_scores(network, valid.rows, self._loss, self._n_scores)
+            raw = predict_scores(network, valid.rows, self._loss, self._n_scores)
             part = self._predictions(raw.cpu())
             if predicted is None:
                 predicted = np.empty((len(folds), part.shape[1]))
@@ -472,7 +473,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
                 continue
             members = [member for member, _ in group]
             raw = stacked_raw_scores(
-                [member.network.tensors for member in members],
+                [_layers(member.network.tensors) for member in members],
                 make_activation(members[0].network.config["activation"]),
                 self._loss,
                 features.encode(x),
@@ -489,6 +490,12 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _layers(tensors: Mapping[str, torch.Tensor]) -> list[tuple]:
+    """Return the weight and the bias of each layer of a network."""
+    prefixes = [f"layers.{i}" for i in range(len(tensors) // 2)]
+    return [(tensors[f"{name}.weight"], tensors[f"{name}.bias"]) for name in prefixes]
 
 
 def _set_and_weight(weighted: tuple) -> tuple[Any, float]:

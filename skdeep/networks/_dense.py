@@ -172,7 +172,7 @@ class DenseNetwork(nn.Module):
         in every call takes as long as the arithmetic. For other networks it is the
         network itself.
         """
-        parameters = self._plain_parameters()
+        parameters = self.plain_parameters()
         if parameters is None:
             return self
         *hidden, (last_weight, last_bias) = parameters
@@ -186,12 +186,12 @@ class DenseNetwork(nn.Module):
 
         return score
 
-    def _plain_parameters(self) -> list[tuple[Tensor, Tensor]] | None:
+    def plain_parameters(self) -> list[tuple[Tensor, Tensor]] | None:
         """Return the weight and the bias of each layer, or None.
 
         The result is None if the forward pass does more than apply them and the
-        activation: if it calls hooks, draws dropout or calls a module that a user has
-        replaced.
+        activation: if a subclass has overridden it, if it calls hooks, draws dropout or
+        calls a module that a user has replaced.
         """
         modules = [self, self.dropout, *self.layers]
         parameters: list[tuple[Tensor, Tensor]] = [
@@ -201,6 +201,7 @@ class DenseNetwork(nn.Module):
         ]
         suffices = (
             self.is_plain
+            and type(self).forward is DenseNetwork.forward
             and type(self.dropout) is Dropout
             and len(parameters) == len(self.layers)
             # Neither None nor a subclass of Tensor.

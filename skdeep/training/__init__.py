@@ -60,9 +60,9 @@ from skdeep.training._device import (
     threads_for,
 )
 from skdeep.training._history_callbacks import HistoryCallbacks
-from skdeep.training._inference import call, generate, hidden_values, raw_scores
+from skdeep.training._inference import call, generate, hidden_values
 from skdeep.training._learner import Learner
-from skdeep.training._loop import train
+from skdeep.training._loop import predict_scores, train
 from skdeep.training._module_state import ModuleState
 from skdeep.training._net import make_net
 from skdeep.training._objectives import Mixup, Objective, Supervised
@@ -73,6 +73,7 @@ from skdeep.training._reconstruction import (
     losses_and_codes,
     row_losses,
 )
+from skdeep.training._scheduler import check_once
 from skdeep.training._schedules import LEARNING_RATES
 from skdeep.training._sequences import SequenceObjective, SequenceSource
 from skdeep.training._stacked_inference import stacked_raw_scores
@@ -124,6 +125,7 @@ __all__ = [
     "TrainingOptions",
     "TrainingState",
     "call",
+    "check_once",
     "document_losses",
     "generate",
     "hidden_values",
@@ -132,7 +134,7 @@ __all__ = [
     "make_net",
     "memory_errors",
     "n_threads_for",
-    "raw_scores",
+    "predict_scores",
     "resolve_device",
     "row_losses",
     "seeded_generators",

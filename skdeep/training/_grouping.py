@@ -18,6 +18,7 @@ from skdeep.training._dense import DenseLearner
 from skdeep.training._device import worthwhile_threads
 from skdeep.training._epochs import Fit
 from skdeep.training._objectives import Supervised
+from skdeep.training._shared_arrays import sample
 from skdeep.training._task import StackedScore, Task
 
 # Memory of a step of a chunk, in bytes, that fits the cache.
@@ -40,11 +41,11 @@ def can_join(task: Task) -> bool:
         and task.device.type in ("cpu", "cuda")
         and isinstance(task.train, RowSource)
         and task.train.augment is None
-        and _is_one_tensor(task.train.rows)  # the chunk gathers rows by index
+        and is_one_tensor(task.train.rows)  # the chunk gathers rows by index
     )
 
 
-def _is_one_tensor(rows: Any) -> bool:
+def is_one_tensor(rows: Any) -> bool:
     """Return whether rows are in memory and a single input of the network."""
     return len(getattr(rows, "tensors", ())) == 1
 
@@ -99,7 +100,7 @@ def _loss_key(loss) -> Hashable:
     return type(loss), settings
 
 
-class _TensorPool:
+class TensorPool:
     """Replaces equal tensors by one of them, so that their data are kept once."""
 
     def __init__(self):
@@ -111,7 +112,7 @@ class _TensorPool:
         candidates = self._known.setdefault(_key(tensor), [])
         for known in candidates:
             # Different tensors may have the same key.
-            if known is tensor or torch.equal(known, tensor):
+            if _is_same_memory(known, tensor) or torch.equal(known, tensor):
                 return known
         candidates.append(tensor)
         return tensor
@@ -140,14 +141,15 @@ def _can_share_validation(fit: Fit) -> bool:
     objective: Any = fit.learner.objective
     return (
         isinstance(source, RowSource)
-        and _is_one_tensor(source.rows)
+        and is_one_tensor(source.rows)
         and type(objective).evaluate is Supervised.evaluate
         and objective.precision is None
     )
 
 
-# Number of values of a tensor in its key.
-_N_SAMPLED = 16
+def _is_same_memory(one: Tensor, other: Tensor) -> bool:
+    """Return whether tensors of the same shape and type have the same memory."""
+    return (one.data_ptr(), one.stride()) == (other.data_ptr(), other.stride())
 
 
 def _key(tensor: Tensor) -> Hashable:
@@ -157,11 +159,7 @@ def _key(tensor: Tensor) -> Hashable:
     """
     if tensor.device.type != "cpu":
         return tensor.shape, tensor.dtype, tensor.data_ptr()
-    values = tensor.reshape(-1)
-    # Not a divisor of the number of columns: the first columns may be constant.
-    step = max(1, len(values) // _N_SAMPLED - 1) | 1
-    sample = values[::step].numpy().tobytes()
-    return tensor.shape, tensor.dtype, sample
+    return tensor.shape, tensor.dtype, sample(tensor.reshape(-1).numpy())
 
 
 @dataclass(eq=False)
@@ -192,7 +190,7 @@ class Member:
     validation: ValidationRows | None
 
 
-def _make_member(fit: Fit, pool: _TensorPool) -> Member:
+def _make_member(fit: Fit, pool: TensorPool) -> Member:
     source: Any = fit.task.train
     (inputs,) = source.rows.take(slice(None))
     inputs, target = pool(inputs), pool(source.target)
@@ -209,7 +207,7 @@ def make_chunks(fits: Iterable[Fit], n_threads: int) -> list[list[Member]]:
 
     Members of the same stream are adjacent.
     """
-    pool = _TensorPool()
+    pool = TensorPool()
     groups_by_key: dict[Hashable, dict[Hashable, list[Member]]] = {}
     for fit in fits:
         member = _make_member(fit, pool)

@@ -1,11 +1,13 @@
-"""Training of one task, alone or with those of other threads."""
+"""Training and prediction of one network, alone or with those of other threads."""
 
 from __future__ import annotations
 
 import contextlib
 
 import torch
+from torch import Tensor, nn
 
+from skdeep.training._batches import InputRows
 from skdeep.training._dense import DenseLearner
 from skdeep.training._device import (
     seeded_generators,
@@ -14,14 +16,17 @@ from skdeep.training._device import (
 )
 from skdeep.training._epochs import Fit
 from skdeep.training._grouping import can_join
+from skdeep.training._inference import extract_scores, raw_scores
 from skdeep.training._lbfgs import minimize
 from skdeep.training._products import step_threads
 from skdeep.training._progress import make_printer
+from skdeep.training._protocols import SupervisedLoss
 from skdeep.training._scheduler import (
     PopulationScheduler,
     check_cancelled,
     current_scheduler,
 )
+from skdeep.training._stacked_inference import Prediction
 from skdeep.training._task import Task, TrainingState
 
 
@@ -73,3 +78,25 @@ def _run_in_population(fit: Fit, scheduler: PopulationScheduler) -> None:
         raise fit.error
     assert fit.is_over
     fit.finish()
+
+
+def predict_scores(
+    network: nn.Module,
+    rows: InputRows,
+    loss: SupervisedLoss,
+    n_scores: int,
+    *,
+    precision: str | None = None,
+) -> Tensor:
+    """Return the raw scores of encoded rows: see ``raw_scores``.
+
+    Those of the test rows of a job may be computed with those of other jobs.
+    """
+    scheduler = current_scheduler()
+    if scheduler is not None and scheduler.is_first_prediction(network):
+        prediction = Prediction.of(network, rows, loss)
+        if prediction is not None:
+            scheduler.predict(prediction)
+            if prediction.raw is not None:
+                return extract_scores(prediction.raw, len(rows), n_scores, loss)
+    return raw_scores(network, rows, loss, n_scores, precision=precision)

@@ -4,7 +4,8 @@ Each job of a parallel call runs in its own thread. When a job reaches the epoch
 fit, its thread submits the fit and waits. As soon as no other thread can submit a fit,
 one of the waiting threads trains all submitted fits as one population, and every thread
 continues with its own job. The jobs need not know about each other: this works for the
-candidates of a search, each fitted inside its own Pipeline.
+candidates of a search, each fitted inside its own Pipeline. The first predictions of
+the trained networks, usually those of the test rows, are collected in the same way.
 
 At most ``n_workers`` threads compute at any time, one per core. The other threads wait
 for a core, for memory, for the result of a fit, or for a nested parallel call.
@@ -29,6 +30,8 @@ import torch
 from skdeep.training._device import holds_generators, on_threads
 from skdeep.training._epochs import Fit
 from skdeep.training._population import run_population
+from skdeep.training._shared_arrays import Array, SharedArrays
+from skdeep.training._stacked_inference import Prediction, predict_together
 
 # Number of copies of its inputs that a waiting fit is assumed to keep in memory: the
 # rows of its fold, the output of the Pipeline, and one copy as a margin.
@@ -58,6 +61,17 @@ def running_scheduler() -> PopulationScheduler | None:
     """Return the scheduler of the job that the calling thread runs, if any."""
     running: _RunningJob | None = getattr(_thread_state, "running", None)
     return None if running is None else running.call.scheduler
+
+
+def check_once(array: Array, check: Callable[[Array], bool]) -> Array | None:
+    """Return an array if ``check`` returns True for it, otherwise None.
+
+    In a job, the result may be an equal array that the check of another job has passed.
+    """
+    scheduler = running_scheduler()
+    if scheduler is None:
+        return array if check(array) else None
+    return scheduler.arrays.checked(array, check)
 
 
 class Cancelled(BaseException):
@@ -176,35 +190,38 @@ class _RunningJob:
         has active jobs.
     is_busy : bool
         Whether the job counts as busy.
+    trained : nn.Module or None
+        The network that the last population has trained for the job, until it predicts.
     """
 
     call: ParallelCall
     position: tuple[int, ...]
     awaited: list[ParallelCall] = field(default_factory=list)
     is_busy: bool = True
+    trained: Any = None
 
 
-@dataclass
+@dataclass(eq=False)
 class _Request:
-    """A submitted fit whose thread waits.
+    """Submitted work, a fit or a prediction, whose thread waits.
 
     Parameters
     ----------
-    fit : Fit
-        The fit to train.
+    work : Fit or Prediction
+        The fit to train, or the prediction to compute.
     running : _RunningJob
-        The job to which the fit belongs.
+        The job to which the work belongs.
     event : threading.Event
         Set to wake the waiting thread.
     batch : list of _Request
-        The population that the woken thread must train, with this request in it; empty
-        if another thread trains it.
+        The requests whose work the woken thread must do, with this one among them;
+        empty if another thread does it.
     is_released : bool
-        Whether the thread was woken before the end of training, because its call was
+        Whether the thread was woken before the end of the work, because its call was
         cancelled.
     """
 
-    fit: Fit
+    work: Fit | Prediction
     running: _RunningJob
     event: threading.Event = field(default_factory=threading.Event)
     batch: list[_Request] = field(default_factory=list)
@@ -215,12 +232,13 @@ class PopulationScheduler:
     """Runs jobs in threads and trains their fits as populations.
 
     A thread is busy if it may still submit a fit. A thread is idle if it waits for the
-    training of its fit or for a nested call with active jobs. A population is trained
-    when no other population is in training and no busy thread can proceed: there is
-    none, or all of them wait for memory, which only training can free. A thread counts
-    as busy before it is started or woken, so the grouping of fits into populations
-    does not depend on how fast the threads run, unless a capacity, the memory budget or
-    jobs that wait for each other split a population.
+    training of its fit, for its prediction or for a nested call with active jobs. A
+    population is trained when no other work is in progress and no busy thread can
+    proceed: there is none, or all of them wait for memory, which only training can
+    free. If predictions wait as well, they come first, because their threads may submit
+    further fits. A thread counts as busy before it is started or woken, so the grouping
+    of fits and predictions does not depend on how fast the threads run, unless a
+    capacity, the memory budget or jobs that wait for each other split a group.
 
     Parameters
     ----------
@@ -229,11 +247,17 @@ class PopulationScheduler:
     memory_budget : int
         Memory in bytes that waiting fits may use. No job starts while they use as much
         or more.
+
+    Attributes
+    ----------
+    arrays : SharedArrays
+        The checked inputs of fits and predictions.
     """
 
     def __init__(self, n_workers: int, memory_budget: int):
         self.n_workers = n_workers
         self.memory_budget = memory_budget
+        self.arrays = SharedArrays()
         self._cores = threading.Semaphore(n_workers)
         self._lock = threading.Lock()
         # Hold the lock to read or write the attributes below. Busy threads may still
@@ -242,7 +266,7 @@ class PopulationScheduler:
         self._n_bytes = 0
         self._blocked_on_memory: deque[tuple[ParallelCall, threading.Event]] = deque()
         self._waiting: list[_Request] = []
-        self._in_training: list[_Request] = []
+        self._in_progress: list[_Request] = []
         self._core_added = -math.inf
 
     def _wake(self) -> None:
@@ -255,21 +279,26 @@ class PopulationScheduler:
             _, event = self._blocked_on_memory.popleft()
             event.set()
         if self._n_busy == len(self._blocked_on_memory):
-            self._start_population()
+            self._start_batch()
 
-    def _start_population(self) -> None:
-        """Let a thread train the fits that wait. The caller holds the lock."""
-        if self._waiting and not self._in_training:
+    def _start_batch(self) -> None:
+        """Let a thread do the work that waits. The caller holds the lock."""
+        if self._waiting and not self._in_progress:
             # Sorted, because the threads arrive in any order.
-            batch = sorted(self._waiting, key=lambda request: request.running.position)
-            self._in_training, self._waiting = batch, []
+            waiting = sorted(
+                self._waiting, key=lambda request: request.running.position
+            )
+            predictions = [r for r in waiting if isinstance(r.work, Prediction)]
+            fits = [r for r in waiting if isinstance(r.work, Fit)]
+            batch, self._waiting = (predictions, fits) if predictions else (fits, [])
+            self._in_progress = batch
             batch[0].batch = batch
             batch[0].event.set()
 
     def _resolve_stall(self) -> None:
-        """Train the fits that wait without those of busy threads, which are blocked."""
+        """Do the work that waits without that of busy threads, which are blocked."""
         with self._lock:
-            self._start_population()
+            self._start_batch()
 
     def _add_core(self) -> None:
         """Let one more thread compute, because blocked ones hold all cores.
@@ -349,7 +378,12 @@ class PopulationScheduler:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             with self._lock:
-                fits = [r.fit for r in self._waiting if r.running.call.is_within(call)]
+                fits = [
+                    request.work
+                    for request in self._waiting
+                    if request.running.call.is_within(call)
+                    and isinstance(request.work, Fit)
+                ]
                 if fits or not call.n_active:
                     return fits[0] if fits else None
             time.sleep(0.0005)
@@ -401,8 +435,8 @@ class PopulationScheduler:
             self._blocked_on_memory = deque(
                 pair for pair in self._blocked_on_memory if not pair[0].is_cancelled
             )
-            for request in [*self._waiting, *self._in_training]:
-                # A thread that trains a population must complete it for the others.
+            for request in [*self._waiting, *self._in_progress]:
+                # A thread that works for others must complete the work.
                 if request.running.call.is_cancelled and not request.batch:
                     self._release(request)
             self._waiting = [r for r in self._waiting if not r.is_released]
@@ -531,9 +565,42 @@ class PopulationScheduler:
         Cancelled
             If the parallel call of the calling thread was cancelled.
         """
+        self._do_together(fit, _estimate_bytes(fit)).trained = fit.learner.module
+
+    def is_first_prediction(self, network: Any) -> bool:
+        """Return whether the calling job has just trained a network in a population.
+
+        Only the first prediction of a network is computed with those of other jobs: a
+        job that predicts many times would wait for all others each time.
+        """
+        running = self._running_job()
+        is_first = running is not None and running.trained is network
+        if running is not None and is_first:
+            running.trained = None
+        return is_first
+
+    def predict(self, prediction: Prediction) -> None:
+        """Compute raw scores, in one pass with those of other threads.
+
+        Parameters
+        ----------
+        prediction : Prediction
+            A prediction of the calling thread. If it matches no other, or an exception
+            is raised, its ``raw`` remains None.
+
+        Raises
+        ------
+        Cancelled
+            If the parallel call of the calling thread was cancelled.
+        """
+        n_bytes = _INPUT_COPIES * prediction.inputs.nbytes + prediction.n_raw_bytes
+        self._do_together(prediction, n_bytes)
+
+    def _do_together(self, work: Fit | Prediction, n_bytes: int) -> _RunningJob:
+        """Submit work and wait until it is done; return the job of this thread."""
         running = self._running_job()
         assert running is not None
-        request, n_bytes = _Request(fit, running), _estimate_bytes(fit)
+        request = _Request(work, running)
         with self._lock:
             if running.call.is_cancelled:
                 raise Cancelled
@@ -544,7 +611,7 @@ class PopulationScheduler:
         self._cores.release()
         _wait(request.event.wait, self._resolve_stall)
         if request.batch:
-            self._train_batch(request.batch)
+            self._do_batch(request.batch)
             request.batch = []  # the batch contains the request: break the cycle
         _wait(lambda seconds: self._cores.acquire(timeout=seconds), self._add_core)
         with self._lock:
@@ -552,28 +619,36 @@ class PopulationScheduler:
             self._wake()
         if running.call.is_cancelled:
             raise Cancelled
+        return running
 
-    def _train_batch(self, batch: list[_Request]) -> None:
-        """Train the fits of a batch as one population and wake their threads."""
-        calls = {id(request.fit): request.running.call for request in batch}
+    def _do_batch(self, batch: list[_Request]) -> None:
+        """Do the work of a batch and wake its threads."""
         try:
-            run_population(
-                [request.fit for request in batch],
-                self.n_workers,
-                lambda fit: calls[id(fit)].is_cancelled,
-            )
+            self._compute(batch)
         except BaseException as error:
             for request in batch:
-                request.fit.fail(error)
+                request.work.fail(error)
         finally:
             with self._lock:
                 # The threads count as busy before they wake, so that no population is
                 # started without the fits that they submit next.
-                self._in_training = []
+                self._in_progress = []
                 for request in batch:
                     if not request.is_released:
                         self._n_busy += 1
                         request.event.set()
+
+    def _compute(self, batch: list[_Request]) -> None:
+        """Train the fits of a batch as one population, or compute its predictions."""
+        fits = [r.work for r in batch if isinstance(r.work, Fit)]
+        if fits:
+            calls = {id(request.work): request.running.call for request in batch}
+            run_population(
+                fits, self.n_workers, lambda fit: calls[id(fit)].is_cancelled
+            )
+        else:
+            predictions = [r.work for r in batch if isinstance(r.work, Prediction)]
+            predict_together(predictions, self.n_workers)
 
 
 def _wait(wait: Callable[[float], bool], resolve: Callable[[], None]) -> None:

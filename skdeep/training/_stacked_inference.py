@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from skdeep.training._batches import InputRows
 from skdeep.training._dense import DenseStep
 from skdeep.training._device import worthwhile_threads
 from skdeep.training._epochs import Evaluation
-from skdeep.training._grouping import Member, ValidationRows
+from skdeep.training._grouping import Member, TensorPool, ValidationRows, is_one_tensor
 from skdeep.training._products import step_threads
 from skdeep.training._protocols import ActivationWithDerivative, LossWithGradient
 
@@ -60,9 +63,13 @@ class StackedNetworks:
         return raw_T.mT
 
 
+# The weight and the bias of each layer of a network.
+Layers = Sequence[tuple[Tensor, Tensor]]
+
+
 @torch.inference_mode()
 def stacked_raw_scores(
-    states: Sequence[Mapping[str, Tensor]],
+    networks: Sequence[Layers],
     activation: ActivationWithDerivative,
     loss: LossWithGradient,
     inputs: Tensor,
@@ -71,8 +78,9 @@ def stacked_raw_scores(
 
     Parameters
     ----------
-    states : sequence of mapping of str to Tensor
-        The ``state_dict`` of each network; all have the same shapes.
+    networks : sequence of sequence of pair of Tensor
+        The weight and the bias of each layer of each network; all networks have the
+        same shapes.
     activation : Activation
         The activation of the hidden layers.
     loss : Loss
@@ -80,19 +88,128 @@ def stacked_raw_scores(
     inputs : Tensor of shape (n_samples, n_inputs)
         The rows, on the device and in the float type to compute with.
     """
-
-    def stack(name: str) -> Tensor:
-        return torch.stack([state[name].to(inputs) for state in states])
-
-    n_layers = len(states[0]) // 2
-    weights = [stack(f"layers.{i}.weight") for i in range(n_layers)]
-    biases = [stack(f"layers.{i}.bias").unsqueeze(2) for i in range(n_layers)]
     # A forward pass takes a third of a training step, for which the limit is set.
-    work = len(inputs) * sum(weight.numel() for weight in weights) // 3
+    n_values = sum(weight.numel() for layers in networks for weight, _ in layers)
+    work = len(inputs) * n_values // 3
     n_threads = worthwhile_threads(work, torch.get_num_threads())
     with step_threads(n_threads, inputs.device):
-        networks = StackedNetworks(weights, biases, activation, loss)
-        return networks.raw_scores(inputs)
+        return _stack(networks, activation, loss, inputs).raw_scores(inputs)
+
+
+def _stack(
+    networks: Sequence[Layers],
+    activation: ActivationWithDerivative,
+    loss: LossWithGradient,
+    inputs: Tensor,
+) -> StackedNetworks:
+    """Copy the parameters of networks to the device and the float type of inputs."""
+    weights, biases = [], []
+    for layers in zip(*networks, strict=True):
+        weights.append(torch.stack([weight.to(inputs) for weight, _ in layers]))
+        stacked = torch.stack([bias.to(inputs) for _, bias in layers])
+        biases.append(stacked.unsqueeze(2))
+    return StackedNetworks(weights, biases, activation, loss)
+
+
+@dataclass(eq=False)
+class Prediction:
+    """Rows of which a plain dense network computes the raw scores.
+
+    Parameters
+    ----------
+    network : DenseNetwork
+        The network, in evaluation mode.
+    layers : sequence of pair of Tensor
+        The weight and the bias of each of its layers.
+    loss : Loss
+        The loss of the raw scores.
+    inputs : Tensor of shape (n_samples, n_inputs)
+        The rows.
+    raw : Tensor of shape (n_samples, n_scores), or None
+        The raw scores; None if they have not been computed.
+    """
+
+    network: Any
+    layers: Layers
+    loss: LossWithGradient
+    inputs: Tensor
+    raw: Tensor | None = None
+
+    @classmethod
+    def of(cls, network: Any, rows: InputRows, loss: Any) -> Prediction | None:
+        """Return a prediction that others can join; None for other networks or rows."""
+        layers = None
+        if hasattr(network, "plain_parameters") and is_one_tensor(rows):
+            layers = network.plain_parameters()
+        if layers is None or torch.is_autocast_enabled("cpu"):
+            return None
+        (inputs,) = rows.take(slice(None))
+        prediction = cls(network, layers, loss, inputs)
+        is_small = prediction.n_raw_bytes <= _RAW_BYTES // 2
+        return prediction if is_small and inputs.device.type == "cpu" else None
+
+    @property
+    def n_raw_bytes(self) -> int:
+        """Size of the raw scores in bytes."""
+        _, last_bias = self.layers[-1]
+        return len(self.inputs) * last_bias.nbytes
+
+    @property
+    def work(self) -> int:
+        """Number of multiply-adds."""
+        return len(self.inputs) * sum(weight.numel() for weight, _ in self.layers)
+
+    def fail(self, error: BaseException) -> None:
+        """Leave the raw scores to be computed alone, which raises the error again."""
+
+
+def predict_together(predictions: Sequence[Prediction], n_threads: int) -> None:
+    """Compute the raw scores of networks of the same shape and rows in one pass.
+
+    Those of other networks are left out.
+
+    Parameters
+    ----------
+    predictions : sequence of Prediction
+        The networks and their rows.
+    n_threads : int
+        Number of threads; each computes one pass at a time.
+    """
+    groups = _groups(predictions)
+    # A forward pass takes a third of a training step, for which the limit is set.
+    work = sum(each.work for group in groups for each in group) // 3
+    n_threads = min(worthwhile_threads(work, n_threads), len(groups))
+    if n_threads < 2:
+        for group in groups:
+            _predict(group)
+        return
+    with ThreadPoolExecutor(n_threads) as pool:
+        list(pool.map(_predict, groups))
+
+
+def _groups(predictions: Sequence[Prediction]) -> list[list[Prediction]]:
+    """Return groups of two or more predictions that one pass can compute."""
+    pool = TensorPool()
+    found: dict[Any, list[Prediction]] = {}
+    for each in predictions:
+        shapes = tuple((weight.shape, weight.dtype) for weight, _ in each.layers)
+        key = id(pool(each.inputs)), each.network.activation_name, shapes
+        found.setdefault(key, []).append(each)
+    groups = []
+    for group in found.values():
+        size = _RAW_BYTES // max(1, group[0].n_raw_bytes)
+        groups += [group[i : i + size] for i in range(0, len(group), size)]
+    return [group for group in groups if len(group) > 1]
+
+
+def _predict(group: Sequence[Prediction]) -> None:
+    first = group[0]
+    networks = [each.layers for each in group]
+    with torch.inference_mode(), step_threads(1, first.inputs.device):
+        stacked = _stack(networks, first.network.activation, first.loss, first.inputs)
+        for each, raw in zip(group, stacked.raw_scores(first.inputs), strict=True):
+            # A copy in the layout of a single network's scores.
+            each.raw = raw.contiguous()
 
 
 class StackedValidation:

@@ -446,3 +446,26 @@ def test_torchinfo_counts_the_same(fit):
     )
     assert mine.total_params == theirs.total_params
     assert mine.total_mult_adds == theirs.total_mult_adds
+
+
+class Doubled(DenseNetwork):
+    """A dense network that doubles its raw scores."""
+
+    def forward(self, x, codes=None):
+        return 2 * super().forward(x, codes)
+
+
+class DoubledClassifier(MLPClassifier):
+    """A classifier with a network of its own."""
+
+    def _build(self, config, seed=0):
+        return Doubled(**config)
+
+    def _has_dense_gradient(self, plan):
+        return False
+
+
+def test_forward_of_a_subclass_is_used_in_predict():
+    model = DoubledClassifier((8, 6), max_iter=2, random_state=0).fit(X, LABELS)
+    expected = np.concatenate([model.predict_proba(part) for part in MANY[:, None]])
+    np.testing.assert_allclose(model.predict_proba(MANY), expected, rtol=1e-4)

@@ -1,0 +1,369 @@
+"""What equal jobs of the backend share: checks of X, and predictions of a fold."""
+
+import gc
+import threading
+import time
+
+import numpy as np
+import pytest
+from joblib import Parallel, delayed, parallel_config
+from sklearn.model_selection import (
+    GridSearchCV,
+    cross_val_predict,
+    cross_validate,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+# Private: patched to record what is shared.
+import skdeep.estimators._validation as validation
+import skdeep.training._scheduler as scheduler
+from skdeep import LSTMClassifier, MLPRegressor
+from skdeep.training._backend import PopulationBackend
+from tests.training.backend_cases import (
+    GRID,
+    X,
+    assert_close,
+    grid,
+    network,
+    numbers_of,
+    pipeline,
+    searched,
+    y,
+)
+from tests.training.populations import Job, fit_in_backend, fit_once, run_in_backend
+
+pytestmark = [
+    pytest.mark.usefixtures("no_side_effects"),
+    pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning"),
+    pytest.mark.filterwarnings("ignore:One or more of the test scores:UserWarning"),
+    pytest.mark.filterwarnings("ignore:lbfgs failed to converge:UserWarning"),
+]
+
+SCALED = StandardScaler().fit_transform(X)
+PARTS = np.array_split(np.arange(len(X)), 3)
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """For each batch of predictions: the number of them, and how many were computed."""
+    found, real = [], scheduler.predict_together
+
+    def recorded(predictions, n_threads):
+        real(predictions, n_threads)
+        n_computed = sum(each.raw is not None for each in predictions)
+        found.append((len(predictions), n_computed))
+
+    monkeypatch.setattr(scheduler, "predict_together", recorded)
+    return found
+
+
+@pytest.fixture
+def checks(monkeypatch):
+    """The shapes of the arrays whose values were checked."""
+    found, real = [], validation._sum_is_finite
+
+    def recorded(array):
+        found.append(array.shape)
+        return real(array)
+
+    monkeypatch.setattr(validation, "_sum_is_finite", recorded)
+    return found
+
+
+def run(function, inputs, **options):
+    """Call a function with each input, in jobs of the backend."""
+    return run_in_backend(
+        lambda: Parallel()(delayed(function)(each) for each in inputs), **options
+    )
+
+
+# -- predictions -----------------------------------------------------------------------
+
+
+def test_test_rows_of_a_fold_are_predicted_in_one_pass(passes, cores):
+    found = run_in_backend(lambda: searched(grid(cv=3, refit=True)), cores=cores)
+    # Two candidates on three folds; the fit of the winner is not part of the call.
+    assert passes == [(6, 6)]
+    assert_close(found, searched(grid(cv=3, refit=True)))
+
+
+def test_probabilities_of_all_networks_are_their_own(passes):
+    alphas = np.geomspace(1e-3, 1, 9)
+    shapes = [(5,), (5,), (5, 4)]
+    models = [network(alpha=a, hidden_layer_sizes=s) for a in alphas for s in shapes]
+    models.append(network(hidden_layer_sizes=(7,)))  # matches no other
+
+    def probabilities(model):
+        return model.fit(SCALED[::2], y[::2]).predict_proba(SCALED[1::2])
+
+    found = run(probabilities, models)
+    assert passes == [(28, 27)]
+    for one, model in zip(found, models, strict=True):
+        expected = probabilities(network(**model.get_params()))
+        assert one.flags.c_contiguous == expected.flags.c_contiguous
+        np.testing.assert_allclose(one, expected, rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        MLPRegressor(hidden_layer_sizes=(5,), max_iter=3, random_state=0),
+        network(dropout=0.2),
+        network(activation="maxout"),
+        network(hidden_layer_sizes=()),
+        network(class_weight="balanced", early_stopping=True),
+    ],
+    ids=str,
+)
+def test_predictions_of_other_networks(model, passes):
+    def predict():
+        return cross_val_predict(model, SCALED, y, cv=[*_splits(), *_splits()][:3])
+
+    found = run_in_backend(predict)
+    assert [n for n, _ in passes] == [3]
+    np.testing.assert_allclose(found, predict(), rtol=1e-8, atol=1e-10)
+
+
+def _splits():
+    return [(np.setdiff1d(np.arange(len(X)), test), test) for test in PARTS]
+
+
+def test_only_the_first_prediction_waits(passes):
+    def predict_often(model):
+        model.fit(SCALED, y)
+        rows = np.split(SCALED, 10)
+        return np.concatenate([model.predict_proba(part) for part in rows])
+
+    models = [network(alpha=a) for a in (0.01, 0.1)]
+    found = run(predict_often, models)
+    assert passes == [(2, 2)]
+    for one, model in zip(found, models, strict=True):
+        np.testing.assert_allclose(
+            one, fit_once(Job(model, SCALED, y)).predict_proba(SCALED)
+        )
+
+
+def test_networks_of_earlier_fits_do_not_wait(passes):
+    model = network().fit(SCALED, y)
+    found = run(lambda part: model.predict(SCALED[part]), PARTS)
+    assert passes == []
+    np.testing.assert_array_equal(np.concatenate(found), model.predict(SCALED))
+
+
+def test_hooks_of_a_job_are_called(passes):
+    def predict(model):
+        model.fit(SCALED, y)
+        model.module_.register_forward_hook(lambda module, x, raw: 0 * raw)
+        return model.predict_proba(SCALED)
+
+    for each in run(predict, [network(), network()]):
+        np.testing.assert_allclose(each, 1 / 3)
+    assert passes == []
+
+
+def test_changed_weights_are_those_that_predict(passes):
+    def predict(model):
+        model.fit(SCALED, y)
+        model.intercepts_ = [0 * b for b in model.intercepts_]
+        model.coefs_ = [0 * w for w in model.coefs_]
+        return model.predict_proba(SCALED)
+
+    for each in run(predict, [network(), network()]):
+        np.testing.assert_allclose(each, 1 / 3)
+    assert passes == [(2, 2)]
+
+
+def test_jobs_that_fit_again_or_never_predict(passes, populations, cores):
+    def job(number):
+        model = network(alpha=0.1 * (number + 1)).fit(SCALED, y)
+        if number == 0:
+            return model.coefs_[0]
+        if number == 1:
+            model.fit(SCALED[:100], y[:100])
+        if number == 2:
+            raise ValueError("before the prediction")
+        found = model.predict_proba(SCALED)
+        if number == 3:
+            return model.fit(SCALED[:100], y[:100]).predict_proba(SCALED)
+        return found
+
+    def outcome(number):
+        try:
+            return job(number)
+        except ValueError as error:
+            return str(error)
+
+    found = run(outcome, range(6), cores=cores)
+    # Predictions come before fits, so that fits of their jobs join those that wait.
+    assert populations == [6, 2]
+    assert passes == [(3, 3), (2, 2)]
+    for number in (0, 1, 3, 4, 5):
+        np.testing.assert_allclose(found[number], job(number), rtol=1e-7, atol=1e-10)
+    assert found[2] == "before the prediction"
+
+
+@pytest.mark.parametrize("options", [{"n_jobs": 2}, {"memory_budget": 1}], ids=str)
+def test_few_active_jobs(options, passes, cores):
+    alphas = [0.01, 0.1, 0.3, 1.0]
+    search = GridSearchCV(pipeline(), {"mlpclassifier__alpha": alphas}, cv=2)
+    found = run_in_backend(lambda: searched(search), cores=cores, **options)
+    assert sum(n for n, _ in passes) == 8
+    assert_close(found, searched(search))
+
+
+def test_other_kinds_of_estimators_do_not_hinder_predictions(passes):
+    recurrent = LSTMClassifier(3, max_iter=1, random_state=0)
+
+    def predict(model):
+        return model.fit(X, y).predict(X)
+
+    models = [network(alpha=0.1), recurrent, network(), network(solver="lbfgs")]
+    with parallel_config("threading"):
+        expected = [predict(model) for model in models]
+    found = run(predict, models, cores=2)
+    np.testing.assert_array_equal(found, expected)
+    assert passes == [(2, 2)]
+
+
+def test_error_of_one_prediction_is_its_own(passes):
+    rows = [SCALED, np.full_like(SCALED, 1e308)]
+
+    def predict(number):
+        model = network(alpha=0.1).fit(SCALED, y)
+        try:
+            return model.predict_proba(rows[number])
+        except ValueError as error:
+            return str(error)
+
+    found = run(predict, [0, 0, 1, 1])
+    assert passes == [(4, 4)]
+    np.testing.assert_allclose(found[:2], [predict(0)] * 2, rtol=1e-8)
+    assert found[2:] == [predict(1)] * 2
+    assert "The network returns non-finite numbers for these rows" in found[2]
+
+
+def test_error_of_a_pass_leaves_the_predictions_to_their_jobs(monkeypatch):
+    def fail(predictions, n_threads):
+        raise MemoryError
+
+    monkeypatch.setattr(scheduler, "predict_together", fail)
+    found = run_in_backend(lambda: searched(grid()))
+    assert_close(found, searched(grid()))
+
+
+def test_error_of_another_job_while_a_prediction_waits():
+
+    def job(number):
+        model = network().fit(SCALED, y)
+        if number:
+            time.sleep(0.2)
+            raise ValueError("stop")
+        return model.predict(SCALED)
+
+    with pytest.raises(ValueError, match="stop"):
+        run(job, [0, 1], cores=2)
+
+
+# -- checks ----------------------------------------------------------------------------
+
+
+def test_equal_rows_are_checked_once(checks):
+    run_in_backend(lambda: grid(cv=3, refit=False).fit(X, y))
+    # The training and the test rows of each fold, for all candidates.
+    assert sorted(checks) == [(50, 4)] * 3 + [(100, 4)] * 3
+
+
+def test_rows_are_checked_in_each_fit_outside_of_jobs(checks):
+    for _ in range(2):
+        network().fit(X, y)
+    assert checks == [X.shape] * 2
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("position", [(0, 0), (70, 2), (149, 3)])
+def test_one_wrong_value_is_found(value, position):
+    wrong = X.copy()
+    wrong[position] = value
+    data = [X, wrong, X, wrong]
+
+    def outcome(X):
+        try:
+            return network().fit(X, y).predict_proba(X)
+        except ValueError as error:
+            return str(error)
+
+    found = run(outcome, data)
+    for one, each in zip(found, data, strict=True):
+        expected = outcome(each)
+        if each is wrong and value == np.inf:
+            assert one == expected
+        else:
+            np.testing.assert_allclose(one, expected, rtol=1e-8)
+
+
+def test_other_layouts_and_types_are_kept_apart():
+    arrays = [
+        X,
+        np.asfortranarray(X),
+        np.repeat(X, 2, axis=1)[:, ::2],
+        X.astype(np.float32),
+        X[::-1],
+    ]
+    models = [network().fit(each, y) for each in arrays]
+    found = fit_in_backend([Job(network(), each, y) for each in arrays * 2])
+    for one, expected, each in zip(found, models * 2, arrays * 2, strict=True):
+        p = one.predict_proba(each)
+        assert p.dtype == each.dtype
+        np.testing.assert_allclose(p, expected.predict_proba(each), rtol=1e-4)
+
+
+def test_rows_may_be_changed_after_a_fit(cores):
+    """A job may overwrite its rows while other jobs still train on equal ones."""
+
+    def fit_and_overwrite(number):
+        rows = X.copy()
+        model = network(alpha=0.1 * (number + 1)).fit(rows, y)
+        rows[:] = 0
+        return model.fit(rows + X, y)
+
+    expected = [fit_and_overwrite(number) for number in range(6)]
+    found = run(fit_and_overwrite, range(6), cores=cores, n_jobs=3)
+    for one, two in zip(found, expected, strict=True):
+        assert_close(one, two)
+
+
+def test_rows_that_a_pipeline_scales_in_place():
+    model = make_pipeline(StandardScaler(copy=False), network())
+
+    def validate():
+        search = GridSearchCV(model, GRID, cv=2, return_train_score=True, refit=False)
+        return search.fit(X, y).cv_results_
+
+    assert_close(run_in_backend(validate), validate())
+
+
+def test_no_rows_are_kept(monkeypatch):
+    backends, real = [], PopulationBackend.__init__
+
+    def recorded(self, *args, **options):
+        real(self, *args, **options)
+        backends.append(self)
+
+    monkeypatch.setattr(PopulationBackend, "__init__", recorded)
+    result = run_in_backend(lambda: cross_validate(pipeline(), X, y))
+    gc.collect()
+    assert numbers_of(result)
+    assert not any(len(each.scheduler.arrays._copies) for each in backends)
+
+
+def test_rows_of_threads_that_run_at_the_same_time():
+    barrier = threading.Barrier(2)
+
+    def job(number):
+        barrier.wait(30)
+        return network(alpha=0.1 * (number + 1)).fit(X.copy(), y)
+
+    found = run(job, range(2), cores=2)
+    for number, one in enumerate(found):
+        assert_close(one, network(alpha=0.1 * (number + 1)).fit(X, y))
