@@ -68,8 +68,9 @@ categorical_features : 'from_dtype', array-like or None, default='from_dtype'
 time_limit : float, default=None
     Seconds that ``fit`` may take, on any hardware. The speed is measured first, then
     the number of networks and of epochs and the schedule of the learning rate are
-    chosen to fit. At the least, one set of networks is trained for one epoch, however
-    long that takes. With a limit, results depend on the speed of the computer.
+    chosen to fit. At the least, one set of networks is trained for one epoch, on a part
+    of the rows if there is no time for all. With a limit, results depend on the speed
+    of the computer.
 callbacks : list of skorch callbacks, default=None
     Called at the beginning and the end of training and of each epoch of the networks
     in training, with a net that has a ``history`` but no module. Callbacks that watch

@@ -26,7 +26,13 @@ from skdeep.estimators._ensemble_recipe import (
     draw_hyperparameters,
     make_features,
 )
-from skdeep.estimators._ensemble_training import Clock, NetworkSet, Progress, Rounds
+from skdeep.estimators._ensemble_training import (
+    Clock,
+    NetworkSet,
+    Pace,
+    Progress,
+    Rounds,
+)
 from skdeep.estimators._options import check_skorch_callbacks
 from skdeep.estimators._plan import Sample
 from skdeep.estimators._seeds import make_rng
@@ -147,6 +153,7 @@ class _Rows:
     weight: np.ndarray | None
     folds: np.ndarray
     importance: np.ndarray
+    batch_size: int
 
     @property
     def n_samples(self) -> int:
@@ -159,14 +166,29 @@ class _Rows:
         return int(self.folds.max()) + 1
 
     def some(self, n_rows: int) -> _Rows:
-        """Return about ``n_rows`` of the rows, at least one of each fold."""
+        """Return about ``n_rows`` of the rows, evenly spread, some of each fold."""
+        if n_rows >= self.n_samples:
+            return self
         each = -(-n_rows // self.n_folds)
         chosen = np.concatenate(
-            [np.flatnonzero(self.folds == fold)[:each] for fold in range(self.n_folds)]
+            [
+                _spread(np.flatnonzero(self.folds == f), each)
+                for f in range(self.n_folds)
+            ]
         )
         weight = None if self.weight is None else self.weight[chosen]
         parts = (self.x[chosen], self.target[chosen], weight, self.folds[chosen])
-        return _Rows(*parts, self.importance)
+        return _Rows(*parts, self.importance, self.batch_size)
+
+
+def _spread(positions: np.ndarray, count: int) -> np.ndarray:
+    """Return up to ``count`` of the positions, evenly spread."""
+    chosen = np.linspace(0, len(positions) - 1, min(count, len(positions)))
+    return positions[chosen.astype(int)]
+
+
+# Batches of the trial that measures the speed, if the time is limited.
+_N_TRIAL_BATCHES = 8
 
 
 class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
@@ -245,15 +267,19 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         target = self._scale_target(sample.codes, sample.weight)
         folds = assign_folds(target, min(int(self.n_folds), n_samples), rng)
         rows = self._encode(sample, target, folds, rng, clock)
+        seed, pace = _seed(rng), Pace()
+        if clock.is_limited:
+            rows, pace = self._rows_in_time(rows, device, seed, clock)
         progress = self._make_progress()
         rounds = Rounds(
-            self._new_sets(rows, device, _seed(rng)),
+            self._new_sets(rows, device, seed),
             self._predict_held_out,
             lambda sets: self._select(sets, rows),
             max_iter=int(self.max_iter),
             n_threads=n_threads_for(self.n_jobs),
             progress=progress,
             clock=clock,
+            pace=pace,
         )
         rounds.run()
         self._store(rounds, rows)
@@ -288,11 +314,27 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
             chosen = rng.choice(len(x), _N_TREE_ROWS, replace=False)
         weight = None if sample.weight is None else sample.weight[chosen]
         importance = column_importance(trees, x[chosen], target[chosen], weight, clock)
-        return _Rows(x, target, sample.weight, folds, importance)
+        n_folds = int(folds.max()) + 1
+        batch_size = self._batch_size(len(x) - len(x) // n_folds)
+        return _Rows(x, target, sample.weight, folds, importance, batch_size)
 
     def _make_progress(self) -> Progress:
         max_epochs = -(-int(self.n_members) // int(self.n_folds)) * int(self.max_iter)
         return Progress(self.callbacks or (), max_epochs, self.verbose)
+
+    def _rows_in_time(
+        self, rows: _Rows, device, seed: int, clock: Clock
+    ) -> tuple[_Rows, Pace]:
+        """Return as many rows as an epoch has time for, and the pace of training."""
+        few = rows.some(_N_TRIAL_BATCHES * rows.batch_size)
+        pace = Pace.measure(
+            functools.partial(self._make_set, 0, few, device, seed),
+            self._predict_held_out,
+            lambda sets: self._select(sets, few),
+            n_threads_for(self.n_jobs),
+        )
+        n_in_time = max(few.n_samples, int(clock.left / pace.row))
+        return rows.some(n_in_time), pace
 
     def _new_sets(self, rows: _Rows, device, seed: int):
         """Return functions that make a set each."""
@@ -302,17 +344,12 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
             for number in range(n_sets)
         ]
 
-    def _make_set(
-        self, number: int, rows: _Rows, device, seed: int, n_batches: int | None = None
-    ) -> NetworkSet:
-        """Make networks and their training data: all rows, or those of some batches."""
+    def _make_set(self, number: int, rows: _Rows, device, seed: int) -> NetworkSet:
+        """Make networks and their training data."""
         # A set does not depend on how many there are.
         rng = np.random.RandomState([seed, number])
         hyper = draw_hyperparameters(number, rng)
         hyper["alpha"] *= self._penalty
-        batch_size = self._batch_size(rows.n_samples - rows.n_samples // rows.n_folds)
-        if n_batches is not None:
-            rows = rows.some(n_batches * batch_size)
         features = make_features(hyper, self._encoder, rows.x, rows.importance, rng)
         inputs = features.encode(torch.from_numpy(rows.x).to(torch.float32))
         tasks = []
@@ -321,7 +358,7 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
                 self._row_source(inputs, rows.target, rows.weight, chosen, device)
                 for chosen in (rows.folds != fold, rows.folds == fold)
             )
-            tasks.append(self._task(hyper, train, valid, batch_size, _seed(rng)))
+            tasks.append(self._task(hyper, train, valid, rows.batch_size, _seed(rng)))
         return NetworkSet(hyper, features, rows.folds, tasks)
 
     def _row_source(

@@ -188,6 +188,8 @@ def choose_greedily(parts: np.ndarray, mean_loss, n_rounds: int) -> np.ndarray:
     n_rounds : int
         How many models to add.
     """
+    if len(parts) == 1:
+        return np.ones(1)
     total = np.zeros_like(parts[0])
     counts = np.zeros(len(parts))
     # If no average has a finite loss, all models weigh the same.

@@ -32,8 +32,6 @@ _STEEP = 0.7
 _N_LONGER, _N_EPOCHS_LONGER, _MUCH_LOWER = 2, 112, 0.4
 # With less time than for so many epochs of all sets of a round, it has fewer sets.
 _FEWEST_EPOCHS = 8
-# Batches of the trial that measures the speed, if the time is limited.
-_N_TRIAL_BATCHES = 8
 # Seconds of training between two looks at the networks.
 _LONGEST_WAIT = 1.0
 # Number of epochs from which the speed is estimated if they are slower than others.
@@ -134,6 +132,56 @@ class Clock:
         return self.limit * (1 - _MARGIN) - self.elapsed
 
 
+@dataclass
+class Pace:
+    """Seconds that the parts of a fit take, as measured in a trial.
+
+    Parameters
+    ----------
+    train, predict : float
+        Seconds per multiply-add of an epoch, to train it and to predict afterwards the
+        rows that networks were not trained on.
+    select : float
+        Seconds for each row and set, to select from several sets.
+    row : float
+        Seconds for each row of a set that is trained for an epoch.
+    """
+
+    train: float = 0.0
+    predict: float = 0.0
+    select: float = 0.0
+    row: float = 0.0
+
+    @classmethod
+    def measure(
+        cls,
+        make_set: Callable[[], NetworkSet],
+        predict_held_out: Callable[[NetworkSet], np.ndarray],
+        select: Callable[[list[NetworkSet]], tuple[np.ndarray, float]],
+        n_threads: int,
+    ) -> Pace:
+        """Measure the pace with a set of a few rows."""
+        trial = make_set()
+        trial.plan(2)
+        with SteppedTraining(trial.tasks, n_threads) as training:
+            training.run_epochs()  # allocates memory
+            times = [time.perf_counter()]
+            training.run_epochs()
+            times.append(time.perf_counter())
+        trial.held_out = predict_held_out(trial)
+        times.append(time.perf_counter())
+        select([trial, trial])
+        times.append(time.perf_counter())
+        train, predict, select_two = np.diff(times)
+        n_rows, work = len(trial.folds), trial.work
+        return cls(
+            train / work,
+            predict / work,
+            select_two / (2 * n_rows),
+            (train + predict) / n_rows,
+        )
+
+
 class Progress:
     """Records, prints and reports the epochs of an ensemble.
 
@@ -227,7 +275,7 @@ class Rounds:
     Parameters
     ----------
     new_sets : list of callable
-        Each makes a set; with a number, one with the rows of so many batches.
+        Each makes a set.
     predict_held_out : callable
         Returns the prediction of each row of a set by the network not trained on it.
     select : callable
@@ -240,6 +288,8 @@ class Rounds:
         Told of all epochs.
     clock : Clock
         Has the time that is left.
+    pace : Pace
+        The speed, if the time is limited.
 
     Attributes
     ----------
@@ -261,6 +311,7 @@ class Rounds:
         n_threads: int,
         progress: Progress,
         clock: Clock,
+        pace: Pace,
     ):
         self._new_sets = new_sets
         self._predict_held_out = predict_held_out
@@ -272,15 +323,12 @@ class Rounds:
         self.sets: list[NetworkSet] = []
         self._n_rounds = 0
         self.weights, self.loss = np.ones(0), math.inf
-        # Seconds per multiply-add of an epoch, to train and to predict afterwards.
-        self._pace = self._pace_to_predict = 0.0
-        # Seconds to select from one set.
-        self._seconds_to_select = 0.0
+        self._pace = pace
 
     def run(self) -> None:
         """Train the sets."""
         self._progress.begin()
-        first = self._make_first()
+        first = self._make_sets(_N_FIRST, _FEWEST_EPOCHS)
         self._train(first, min(_N_EPOCHS, self._max_iter))
         if self._falls_steeply():
             self._train_longer()
@@ -290,17 +338,20 @@ class Rounds:
 
     # -- which sets, and for how long --------------------------------------------------
 
-    def _make_first(self) -> list[NetworkSet]:
-        """Return the sets of the first round: fewer if the time is short."""
-        first = [self._new_sets[0]()]
-        if self._clock.is_limited:
-            self._measure(len(first[0].folds))
-        while len(first) < min(_N_FIRST, len(self._new_sets)):
-            more = [*first, self._new_sets[len(first)]()]
-            if self._affordable(more, _FEWEST_EPOCHS) < _FEWEST_EPOCHS:
+    def _make_sets(self, count: int, n_epochs: int) -> list[NetworkSet]:
+        """Return up to ``count`` new sets, as many as there is time for."""
+        start = len(self.sets)
+        made: list[NetworkSet] = []
+        for make in self._new_sets[start : start + count]:
+            # Before the next set is made, which takes time, the last one stands for it.
+            last = [*self.sets, *made][-1:]
+            if last and self._affordable(made + last, n_epochs) < n_epochs:
                 break
-            first = more
-        return first
+            more = [*made, make()]
+            if last and self._affordable(more, n_epochs) < n_epochs:
+                break
+            made = more
+        return made
 
     def _falls_steeply(self) -> bool:
         """Return whether the best set would profit from longer training."""
@@ -326,11 +377,7 @@ class Rounds:
         n_epochs = min(_N_EPOCHS, self._max_iter)
         before, least = self._select(self._best(1))[1], _GAIN_OF_AVERAGE
         while before - self.loss > least * before and not self._progress.is_stopped:
-            start = len(self.sets)
-            makers = self._new_sets[start : start + _N_MORE]
-            more = [make() for make in makers]
-            while more and self._affordable(more, n_epochs) < n_epochs:
-                more.pop()
+            more = self._make_sets(_N_MORE, n_epochs)
             if not more:
                 return
             before, least = self.loss, _LEAST_GAIN
@@ -338,36 +385,20 @@ class Rounds:
 
     # -- time --------------------------------------------------------------------------
 
-    def _measure(self, n_samples: int) -> None:
-        """Measure the speed of training on a few batches, and of what follows it."""
-        trial = self._new_sets[0](_N_TRIAL_BATCHES)
-        trial.plan(2)
-        with SteppedTraining(trial.tasks, self._n_threads) as training:
-            training.run_epochs()  # allocates memory
-            times = [time.perf_counter()]
-            training.run_epochs()
-            times.append(time.perf_counter())
-        predicted = self._predict_held_out(trial)
-        times.append(time.perf_counter())
-        trial.held_out = np.resize(predicted, (n_samples, predicted.shape[1]))
-        times.append(time.perf_counter())
-        self._select([trial])
-        times.append(time.perf_counter())
-        train, predict, _, self._seconds_to_select = np.diff(times)
-        self._pace, self._pace_to_predict = train / trial.work, predict / trial.work
-
     def _seconds_after(self, sets: list[NetworkSet]) -> float:
         """Return the seconds needed after the training of sets."""
+        predicting = self._pace.predict * sum(each.work for each in sets)
         n_sets = len(self.sets) + len(sets)
-        predicting = self._pace_to_predict * sum(each.work for each in sets)
-        return predicting + self._seconds_to_select * n_sets
+        if n_sets == 1:
+            return predicting
+        return predicting + self._pace.select * len(sets[0].folds) * n_sets
 
     def _n_in_time(self, sets: list[NetworkSet], work: float) -> float:
         """Return for how many epochs with so much work there is time."""
         if not self._clock.is_limited or not work:
             return math.inf
         left = self._clock.left - self._seconds_after(sets)
-        return max(0, left // (self._pace * work))
+        return max(0, left // (self._pace.train * work))
 
     def _affordable(self, sets: list[NetworkSet], n_epochs: int) -> int:
         """Return how many epochs there is time for: ``n_epochs`` or fewer."""
@@ -390,7 +421,7 @@ class Rounds:
             n_longer = _N_LONGER * (self._max_iter - n_done - n_left)
             n_later = max(n_later, n_longer)
         work_of_set = sum(each.work for each in sets) / len(sets)
-        seconds = self._pace * (work * n_left + work_of_set * n_later)
+        seconds = self._pace.train * (work * n_left + work_of_set * n_later)
         return min(seconds, max(0.0, self._clock.left))
 
     def _train(self, sets: list[NetworkSet], n_wanted: int) -> None:
@@ -429,7 +460,7 @@ class Rounds:
             )
             paces += [duration / done] * len(epochs)
             # Other programs may have begun to compute.
-            self._pace = float(max(np.mean(paces), np.mean(paces[-_N_RECENT:])))
+            self._pace.train = float(max(np.mean(paces), np.mean(paces[-_N_RECENT:])))
             n_in_time = self._n_in_time(sets, _work(training.active))
             n_possible = min(n_wanted, n_done + n_in_time)
             # The schedule must end in time. Early on, it may be extended as well.
@@ -443,7 +474,7 @@ class Rounds:
             for records in epochs:
                 seconds = duration / len(epochs)
                 self._progress.add_epoch(records, self._n_rounds, seconds, left)
-            n_next = self._n_at_a_time(self._pace * work, n_done, n_epochs)
+            n_next = self._n_at_a_time(self._pace.train * work, n_done, n_epochs)
 
     def _n_at_a_time(self, seconds: float, n_done: int, n_epochs: int) -> int:
         """Return the number of epochs to train before looking at the networks.

@@ -124,6 +124,20 @@ def test_with_no_time_one_set_is_trained_for_one_epoch():
     assert np.isfinite(model.predict_proba(X)).all()
 
 
+def test_with_little_time_some_rows_of_each_class_are_trained_on(cpu_clock):
+    X, y = classes(40_000, flip_y=0.0)
+    order = np.argsort(y, kind="stable")
+    model = classifier(n_folds=4, n_members=4, time_limit=0.01, n_jobs=1)
+    start = time.process_time()
+    model.fit(X[order], y[order])
+    limited = time.process_time() - start
+    assert model.predict(X).mean() == pytest.approx(0.5, abs=0.3)
+    unlimited = classifier(n_folds=4, n_members=4, max_iter=1, n_jobs=1)
+    start = time.process_time()
+    unlimited.fit(X[order], y[order])
+    assert limited < 0.6 * (time.process_time() - start)
+
+
 def test_plenty_of_time_changes_nothing_but_the_seeds():
     X, y = classes()
     model = classifier(time_limit=1000).fit(X, y)
