@@ -187,8 +187,10 @@ def _spread(positions: np.ndarray, count: int) -> np.ndarray:
     return positions[chosen.astype(int)]
 
 
-# Batches of the trial that measures the speed, if the time is limited.
-_N_TRIAL_BATCHES = 8
+# If the time is limited, the speed is measured on so many rows, or batches. Encoding
+# may take this share of the time, and with time for so few epochs rows may be left out.
+_N_ROWS_OF_TRIAL, _N_TRIAL_BATCHES = 1000, 8
+_SHARE_OF_ENCODING, _FEW_EPOCHS = 0.2, 3
 
 
 class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
@@ -265,7 +267,10 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
                 f"An ensemble needs at least 2 samples, got n_samples={n_samples}."
             )
         target = self._scale_target(sample.codes, sample.weight)
-        folds = assign_folds(target, min(int(self.n_folds), n_samples), rng)
+        if clock.is_limited:
+            chosen = self._rows_to_encode(sample, target, rng, clock)
+            sample, target = sample.rows(chosen), target[chosen]
+        folds = assign_folds(target, min(int(self.n_folds), len(target)), rng)
         rows = self._encode(sample, target, folds, rng, clock)
         seed, pace = _seed(rng), Pace()
         if clock.is_limited:
@@ -322,10 +327,26 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         max_epochs = -(-int(self.n_members) // int(self.n_folds)) * int(self.max_iter)
         return Progress(self.callbacks or (), max_epochs, self.verbose)
 
+    def _rows_to_encode(self, sample: Sample, target, rng, clock: Clock) -> np.ndarray:
+        """Return the rows that can be encoded in a part of the time: all, or some."""
+        order = rng.permutation(len(sample))
+        few = order[:_N_ROWS_OF_TRIAL]
+        start = clock.elapsed
+        table = sample.table.rows(few)
+        TableEncoder().fit(table).transform(table)
+        assign_folds(target[few], min(int(self.n_folds), len(few)), rng)
+        seconds_per_row = (clock.elapsed - start) / len(few)
+        count = int(_SHARE_OF_ENCODING * clock.left / seconds_per_row)
+        return np.sort(order[: max(count, len(few))])
+
     def _rows_in_time(
         self, rows: _Rows, device, seed: int, clock: Clock
     ) -> tuple[_Rows, Pace]:
-        """Return as many rows as an epoch has time for, and the pace of training."""
+        """Return the rows to train on, and the pace of training.
+
+        With time for one or a few epochs of all rows, the rows are so many that whole
+        epochs fill the time.
+        """
         few = rows.some(_N_TRIAL_BATCHES * rows.batch_size)
         pace = Pace.measure(
             functools.partial(self._make_set, 0, few, device, seed),
@@ -333,8 +354,11 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
             lambda sets: self._select(sets, few),
             n_threads_for(self.n_jobs),
         )
-        n_in_time = max(few.n_samples, int(clock.left / pace.row))
-        return rows.some(n_in_time), pace
+        n_row_epochs = clock.left / pace.row
+        n_epochs = max(1, round(n_row_epochs / rows.n_samples))
+        if n_epochs <= _FEW_EPOCHS:
+            rows = rows.some(max(few.n_samples, int(n_row_epochs / n_epochs)))
+        return rows, pace
 
     def _new_sets(self, rows: _Rows, device, seed: int):
         """Return functions that make a set each."""

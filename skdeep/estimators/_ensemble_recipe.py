@@ -18,7 +18,9 @@ from skdeep.encoding import (
 _FULLY_EXPANDED = 8
 # Factor of columns that the forest does not use; a network may still need them.
 _LEAST_RELEVANCE = 0.05
-_N_TREES, _N_TREES_AT_ONCE = 50, 10
+_N_TREES = 50
+# Numbers of trees after which the time is checked, if it is limited.
+_N_TREES_CHECKED = (1, 2, 5, 10, 20, 30, 40, _N_TREES)
 
 # Hyperparameter templates, which suit different tables and are used in this order.
 # Tuples are log-uniform ranges, except hidden_layer_sizes.
@@ -138,11 +140,10 @@ def column_importance(
     """Return the feature importances of ``trees``, relative to the largest.
 
     The trees must have a warm start. If the time is limited, they are grown in small
-    numbers, for a tenth of it.
+    numbers, until a tenth of it has passed.
     """
     flat = target[:, 0] if target.ndim == 2 and target.shape[1] == 1 else target
-    step = _N_TREES_AT_ONCE if clock.is_limited else _N_TREES
-    for n_trees in range(step, _N_TREES + 1, step):
+    for n_trees in _N_TREES_CHECKED if clock.is_limited else (_N_TREES,):
         trees.set_params(n_estimators=n_trees).fit(x, flat, weight)
         if not clock.is_early:
             break

@@ -129,7 +129,7 @@ class Clock:
     @property
     def left(self) -> float:
         """Seconds that remain, without a margin."""
-        return self.limit * (1 - _MARGIN) - self.elapsed
+        return max(0.0, self.limit * (1 - _MARGIN) - self.elapsed)
 
 
 @dataclass
@@ -398,7 +398,7 @@ class Rounds:
         if not self._clock.is_limited or not work:
             return math.inf
         left = self._clock.left - self._seconds_after(sets)
-        return max(0, left // (self._pace.train * work))
+        return max(0.0, left // (self._pace.train * work))
 
     def _affordable(self, sets: list[NetworkSet], n_epochs: int) -> int:
         """Return how many epochs there is time for: ``n_epochs`` or fewer."""
@@ -422,7 +422,7 @@ class Rounds:
             n_later = max(n_later, n_longer)
         work_of_set = sum(each.work for each in sets) / len(sets)
         seconds = self._pace.train * (work * n_left + work_of_set * n_later)
-        return min(seconds, max(0.0, self._clock.left))
+        return min(seconds, self._clock.left)
 
     def _train(self, sets: list[NetworkSet], n_wanted: int) -> None:
         """Train sets for some epochs, fewer if the time is short, and add them."""
@@ -464,7 +464,8 @@ class Rounds:
             n_in_time = self._n_in_time(sets, _work(training.active))
             n_possible = min(n_wanted, n_done + n_in_time)
             # The schedule must end in time. Early on, it may be extended as well.
-            if n_possible < n_epochs or 4 * n_done <= n_epochs < n_possible:
+            is_early = n_done == 1 or 4 * n_done <= n_epochs
+            if n_possible < n_epochs or (is_early and n_epochs < n_possible):
                 n_epochs = int(n_possible)
                 training.set_length(n_epochs)
             if n_done == n_epochs // 2:

@@ -5,6 +5,7 @@ import threading
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 from joblib import Parallel, delayed, parallel_config
 from sklearn.model_selection import (
@@ -272,6 +273,27 @@ def test_equal_rows_are_checked_once(checks):
     run_in_backend(lambda: grid(cv=3, refit=False).fit(X, y))
     # The training and the test rows of each fold, for all candidates.
     assert sorted(checks) == [(50, 4)] * 3 + [(100, 4)] * 3
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda X: (10 * X).astype(int),
+        lambda X: pd.DataFrame(X, columns=list("abcd")),
+        lambda X: pd.DataFrame(X, columns=list("abcd")).assign(b=1, c=np.float32(2)),
+    ],
+    ids=["integers", "data frame", "data frame of several types"],
+)
+def test_equal_numbers_of_other_kinds_are_checked_once(convert, checks):
+    table = convert(X)
+
+    def validate():
+        return cross_validate(network(), table, y, cv=[*_splits()] * 2)
+
+    found = run_in_backend(validate)
+    # The training and the test rows of three folds, each of them twice.
+    assert sorted(checks) == [(50, 4)] * 3 + [(100, 4)] * 3
+    assert_close(found, validate())
 
 
 def test_rows_are_checked_in_each_fit_outside_of_jobs(checks):
