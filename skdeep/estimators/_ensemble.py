@@ -25,6 +25,7 @@ from skdeep.estimators._ensemble_recipe import (
     column_importance,
     draw_hyperparameters,
     make_features,
+    spread_rows,
 )
 from skdeep.estimators._ensemble_training import (
     Clock,
@@ -166,25 +167,17 @@ class _Rows:
         return int(self.folds.max()) + 1
 
     def some(self, n_rows: int) -> _Rows:
-        """Return about ``n_rows`` of the rows, evenly spread, some of each fold."""
+        """Return about ``n_rows`` of the rows, some of each fold."""
         if n_rows >= self.n_samples:
             return self
         each = -(-n_rows // self.n_folds)
+        folds = [np.flatnonzero(self.folds == fold) for fold in range(self.n_folds)]
         chosen = np.concatenate(
-            [
-                _spread(np.flatnonzero(self.folds == f), each)
-                for f in range(self.n_folds)
-            ]
+            [fold[spread_rows(self.target[fold], each)] for fold in folds]
         )
         weight = None if self.weight is None else self.weight[chosen]
         parts = (self.x[chosen], self.target[chosen], weight, self.folds[chosen])
         return _Rows(*parts, self.importance, self.batch_size)
-
-
-def _spread(positions: np.ndarray, count: int) -> np.ndarray:
-    """Return up to ``count`` of the positions, evenly spread."""
-    chosen = np.linspace(0, len(positions) - 1, min(count, len(positions)))
-    return positions[chosen.astype(int)]
 
 
 # If the time is limited, the speed is measured on so many rows, or batches. Encoding
@@ -267,8 +260,9 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
                 f"An ensemble needs at least 2 samples, got n_samples={n_samples}."
             )
         target = self._scale_target(sample.codes, sample.weight)
-        if clock.is_limited:
-            chosen = self._rows_to_encode(sample, target, rng, clock)
+        n_rows = self._n_rows_to_encode(sample, target, clock)
+        if n_rows < n_samples:
+            chosen = spread_rows(target, n_rows)
             sample, target = sample.rows(chosen), target[chosen]
         folds = assign_folds(target, min(int(self.n_folds), len(target)), rng)
         rows = self._encode(sample, target, folds, rng, clock)
@@ -327,17 +321,20 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         max_epochs = -(-int(self.n_members) // int(self.n_folds)) * int(self.max_iter)
         return Progress(self.callbacks or (), max_epochs, self.verbose)
 
-    def _rows_to_encode(self, sample: Sample, target, rng, clock: Clock) -> np.ndarray:
-        """Return the rows that can be encoded in a part of the time: all, or some."""
-        order = rng.permutation(len(sample))
-        few = order[:_N_ROWS_OF_TRIAL]
+    def _n_rows_to_encode(self, sample: Sample, target, clock: Clock) -> int:
+        """Return how many rows can be encoded in a part of the time; all at most."""
+        n_samples = len(sample)
+        if not clock.is_limited or n_samples <= _N_ROWS_OF_TRIAL:
+            return n_samples
+        few = spread_rows(target, _N_ROWS_OF_TRIAL)
         start = clock.elapsed
         table = sample.table.rows(few)
         TableEncoder().fit(table).transform(table)
-        assign_folds(target[few], min(int(self.n_folds), len(few)), rng)
+        # With other draws than those of the fit, whose result must not change.
+        assign_folds(target[few], int(self.n_folds), np.random.RandomState(0))
         seconds_per_row = (clock.elapsed - start) / len(few)
-        count = int(_SHARE_OF_ENCODING * clock.left / seconds_per_row)
-        return np.sort(order[: max(count, len(few))])
+        count = _SHARE_OF_ENCODING * clock.left / seconds_per_row
+        return int(np.clip(count, len(few), n_samples))
 
     def _rows_in_time(
         self, rows: _Rows, device, seed: int, clock: Clock
@@ -355,8 +352,8 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
             n_threads_for(self.n_jobs),
         )
         n_row_epochs = clock.left / pace.row
-        n_epochs = max(1, round(n_row_epochs / rows.n_samples))
-        if n_epochs <= _FEW_EPOCHS:
+        if n_row_epochs < (_FEW_EPOCHS + 0.5) * rows.n_samples:
+            n_epochs = max(1, round(n_row_epochs / rows.n_samples))
             rows = rows.some(max(few.n_samples, int(n_row_epochs / n_epochs)))
         return rows, pace
 

@@ -174,6 +174,19 @@ def assign_folds(target: np.ndarray, n_folds: int, rng) -> np.ndarray:
     return folds
 
 
+def spread_rows(target: np.ndarray, count: int) -> np.ndarray:
+    """Return up to ``count`` rows, spread evenly over the target, in their order.
+
+    Of each class there is at least one.
+    """
+    key = target if target.ndim == 1 else target[:, 0]
+    order = np.argsort(key, kind="stable")
+    chosen = order[np.linspace(0, len(key) - 1, min(count, len(key))).astype(int)]
+    if key.dtype.kind in "iu":
+        chosen = np.r_[chosen, np.unique(key, return_index=True)[1]]
+    return np.unique(chosen)
+
+
 def choose_greedily(parts: np.ndarray, mean_loss, n_rounds: int) -> np.ndarray:
     """Return weights of models whose average has a low loss (Caruana et al., 2004).
 

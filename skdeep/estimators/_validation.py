@@ -159,17 +159,22 @@ def _check_plain(estimator, X, dtype, schema) -> tuple[Table, Schema] | None:
     if _may_be_categorical(estimator, schema):
         return None
     numbers = _plain_numbers(X, dtype)
-    if numbers is None or (numbers := check_once(numbers, _sum_is_finite)) is None:
+    if numbers is None:
         return None
-    if type(X) is pd.DataFrame:
+    is_frame = type(X) is pd.DataFrame
+    if schema is not None and not is_frame:
+        if schema.feature_names is not None or X.shape[1] != schema.n_features:
+            return None  # scikit-learn's check warns or raises
+    numbers = check_once(numbers, _sum_is_finite)
+    if numbers is None:
+        return None
+    if is_frame:
         checked = stand_in(estimator, schema)
         with naming("X"):
             validate_data(checked, X, reset=schema is None, skip_check_array=True)
         schema = schema or Schema.of(checked, categorical=[])
     elif schema is None:
         schema = Schema(X.shape[1], categorical=[])
-    elif schema.feature_names is not None or X.shape[1] != schema.n_features:
-        return None  # scikit-learn's check warns or raises
     return Table(numbers, is_finite=True), schema
 
 

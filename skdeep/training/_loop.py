@@ -93,8 +93,10 @@ def predict_scores(
     Those of the test rows of a job may be computed with those of other jobs.
     """
     scheduler = current_scheduler()
-    if scheduler is not None and scheduler.is_first_prediction(network):
-        prediction = Prediction.of(network, rows, loss)
+    if scheduler is not None and precision is None:
+        # While they wait, test rows must not take more memory than the training rows.
+        fits = len(rows) <= scheduler.take_trained(network)
+        prediction = Prediction.of(network, rows, loss) if fits else None
         if prediction is not None:
             scheduler.predict(prediction)
             if prediction.raw is not None:

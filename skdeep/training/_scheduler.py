@@ -4,8 +4,11 @@ Each job of a parallel call runs in its own thread. When a job reaches the epoch
 fit, its thread submits the fit and waits. As soon as no other thread can submit a fit,
 one of the waiting threads trains all submitted fits as one population, and every thread
 continues with its own job. The jobs need not know about each other: this works for the
-candidates of a search, each fitted inside its own Pipeline. The first predictions of
-the trained networks, usually those of the test rows, are collected in the same way.
+candidates of a search, each fitted inside its own Pipeline.
+
+In the jobs of scikit-learn and skdeep, such as those of a search, the first predictions
+of the trained networks are collected in the same way. Jobs of users may do anything
+between fit and predict, so that it could take long to wait for all of them.
 
 At most ``n_workers`` threads compute at any time, one per core. The other threads wait
 for a core, for memory, for the result of a fit, or for a nested parallel call.
@@ -68,10 +71,10 @@ def check_once(array: Array, check: Callable[[Array], bool]) -> Array | None:
 
     In a job, the result may be an equal array that the check of another job has passed.
     """
-    scheduler = running_scheduler()
-    if scheduler is None:
+    running: _RunningJob | None = getattr(_thread_state, "running", None)
+    if running is None or not running.is_known:
         return array if check(array) else None
-    return scheduler.arrays.checked(array, check)
+    return running.call.scheduler.arrays.checked(array, check)
 
 
 class Cancelled(BaseException):
@@ -190,15 +193,21 @@ class _RunningJob:
         has active jobs.
     is_busy : bool
         Whether the job counts as busy.
+    is_known : bool
+        Whether the function of the job belongs to scikit-learn or skdeep.
     trained : nn.Module or None
         The network that the last population has trained for the job, until it predicts.
+    n_trained : int
+        Number of its training rows.
     """
 
     call: ParallelCall
     position: tuple[int, ...]
     awaited: list[ParallelCall] = field(default_factory=list)
     is_busy: bool = True
+    is_known: bool = False
     trained: Any = None
+    n_trained: int = 0
 
 
 @dataclass(eq=False)
@@ -257,7 +266,7 @@ class PopulationScheduler:
     def __init__(self, n_workers: int, memory_budget: int):
         self.n_workers = n_workers
         self.memory_budget = memory_budget
-        self.arrays = SharedArrays()
+        self.arrays = SharedArrays(memory_budget // 8)
         self._cores = threading.Semaphore(n_workers)
         self._lock = threading.Lock()
         # Hold the lock to read or write the attributes below. Busy threads may still
@@ -494,7 +503,9 @@ class PopulationScheduler:
         _current_call.set(call)
         while job is not None:
             self._wait_for_resources(call)
-            _thread_state.running = _RunningJob(call, job.position)
+            _thread_state.running = _RunningJob(
+                call, job.position, is_known=_is_known(job.function)
+            )
             try:
                 job.result = self._result(call, job)
             except BaseException as error:
@@ -565,19 +576,22 @@ class PopulationScheduler:
         Cancelled
             If the parallel call of the calling thread was cancelled.
         """
-        self._do_together(fit, _estimate_bytes(fit)).trained = fit.learner.module
+        running = self._do_together(fit, _estimate_bytes(fit))
+        if running.is_known:
+            running.trained = fit.learner.module
+            running.n_trained = len(fit.task.train)
 
-    def is_first_prediction(self, network: Any) -> bool:
-        """Return whether the calling job has just trained a network in a population.
+    def take_trained(self, network: Any) -> int:
+        """Return the number of training rows if the job has just trained a network.
 
-        Only the first prediction of a network is computed with those of other jobs: a
-        job that predicts many times would wait for all others each time.
+        Otherwise, and at the second call, return 0: a job that predicts many times
+        would wait for all others each time.
         """
         running = self._running_job()
-        is_first = running is not None and running.trained is network
-        if running is not None and is_first:
-            running.trained = None
-        return is_first
+        if running is None or running.trained is not network:
+            return 0
+        running.trained = None
+        return running.n_trained
 
     def predict(self, prediction: Prediction) -> None:
         """Compute raw scores, in one pass with those of other threads.
@@ -627,7 +641,9 @@ class PopulationScheduler:
             self._compute(batch)
         except BaseException as error:
             for request in batch:
-                request.work.fail(error)
+                # A prediction is left to its own thread.
+                if isinstance(request.work, Fit):
+                    request.work.fail(error)
         finally:
             with self._lock:
                 # The threads count as busy before they wake, so that no population is
@@ -663,6 +679,13 @@ def _wait(wait: Callable[[float], bool], resolve: Callable[[], None]) -> None:
         if now - before < _IDLE_SHARE * _PATIENCE:
             resolve()
         before = now
+
+
+def _is_known(function: Any) -> bool:
+    """Return whether a function, or joblib's batch of them, is of a known library."""
+    calls = getattr(function, "items", None) or [(function, (), {})]
+    names = [getattr(each, "__module__", None) or "" for each, *_ in calls]
+    return all(name.partition(".")[0] in ("sklearn", "skdeep") for name in names)
 
 
 def _dispatching() -> list[ParallelCall]:

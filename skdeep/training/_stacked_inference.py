@@ -144,9 +144,12 @@ class Prediction:
         if layers is None or torch.is_autocast_enabled("cpu"):
             return None
         (inputs,) = rows.take(slice(None))
+        # A user may have converted a layer.
+        kinds = {(p.dtype, p.device) for layer in layers for p in layer}
         prediction = cls(network, layers, loss, inputs)
         is_small = prediction.n_raw_bytes <= _RAW_BYTES // 2
-        return prediction if is_small and inputs.device.type == "cpu" else None
+        fits = kinds == {(inputs.dtype, torch.device("cpu"))} and is_small
+        return prediction if fits else None
 
     @property
     def n_raw_bytes(self) -> int:
@@ -158,9 +161,6 @@ class Prediction:
     def work(self) -> int:
         """Number of multiply-adds."""
         return len(self.inputs) * sum(weight.numel() for weight, _ in self.layers)
-
-    def fail(self, error: BaseException) -> None:
-        """Leave the raw scores to be computed alone, which raises the error again."""
 
 
 def predict_together(predictions: Sequence[Prediction], n_threads: int) -> None:
@@ -208,8 +208,8 @@ def _predict(group: Sequence[Prediction]) -> None:
     with torch.inference_mode(), step_threads(1, first.inputs.device):
         stacked = _stack(networks, first.network.activation, first.loss, first.inputs)
         for each, raw in zip(group, stacked.raw_scores(first.inputs), strict=True):
-            # A copy in the layout of a single network's scores.
-            each.raw = raw.contiguous()
+            # In the layout of a single network's scores, and without the others.
+            each.raw = raw.clone(memory_format=torch.contiguous_format)
 
 
 class StackedValidation:

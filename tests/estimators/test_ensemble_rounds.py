@@ -20,8 +20,9 @@ from skorch.callbacks import (
 
 from skdeep import DeepEnsembleClassifier, DeepEnsembleRegressor
 
-# Private: its clock is replaced.
-from skdeep.estimators import _ensemble_training
+# Private: a clock is replaced, and rows are counted.
+from skdeep.estimators import _ensemble, _ensemble_training
+from skdeep.estimators._ensemble import TableEncoder
 
 SMALL = {"n_members": 8, "n_folds": 2, "max_iter": 6, "random_state": 0}
 
@@ -136,6 +137,36 @@ def test_with_little_time_some_rows_of_each_class_are_trained_on(cpu_clock):
     start = time.process_time()
     unlimited.fit(X[order], y[order])
     assert limited < 0.6 * (time.process_time() - start)
+
+
+def test_with_no_time_few_rows_are_encoded_and_trained_on(monkeypatch):
+    encoded, trained = [], []
+    real_fit, real_set = TableEncoder.fit, _ensemble.DeepEnsemble._make_set
+
+    def fit(self, table):
+        encoded.append(len(table))
+        return real_fit(self, table)
+
+    def make_set(self, number, rows, *arguments):
+        trained.append(len(np.unique(rows.target)))
+        trained.append(rows.n_samples)
+        return real_set(self, number, rows, *arguments)
+
+    monkeypatch.setattr(TableEncoder, "fit", fit)
+    monkeypatch.setattr(_ensemble.DeepEnsemble, "_make_set", make_set)
+    X, y = classes(5000)
+    y[:3] = 2  # a rare class
+    classifier(time_limit=1e-9).fit(X, y)
+    # A trial of the speed, then the fit: the second trains on eight batches of 32 rows.
+    assert encoded == [pytest.approx(1000, abs=5)] * 2
+    assert trained == [3, pytest.approx(256, abs=5)] * 2
+
+
+@pytest.mark.parametrize("limit", [1e-300, 1e304])
+def test_extreme_limits(limit):
+    X, y = classes(1200)
+    model = classifier(time_limit=limit, max_iter=1, n_members=2).fit(X, y)
+    assert np.isfinite(model.predict_proba(X)).all()
 
 
 def test_plenty_of_time_changes_nothing_but_the_seeds():

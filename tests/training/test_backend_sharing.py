@@ -7,14 +7,17 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from joblib import Parallel, delayed, parallel_config
+from sklearn.base import clone
 from sklearn.model_selection import (
     GridSearchCV,
+    ShuffleSplit,
     cross_val_predict,
     cross_validate,
 )
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 # Private: patched to record what is shared.
 import skdeep.estimators._validation as validation
@@ -27,7 +30,6 @@ from tests.training.backend_cases import (
     assert_close,
     grid,
     network,
-    numbers_of,
     pipeline,
     searched,
     y,
@@ -73,7 +75,8 @@ def checks(monkeypatch):
 
 
 def run(function, inputs, **options):
-    """Call a function with each input, in jobs of the backend."""
+    """Call a function with each input, in jobs that count as scikit-learn's."""
+    function.__module__ = "sklearn.model_selection._validation"
     return run_in_backend(
         lambda: Parallel()(delayed(function)(each) for each in inputs), **options
     )
@@ -145,6 +148,28 @@ def test_only_the_first_prediction_waits(passes):
         )
 
 
+def test_jobs_of_users_share_nothing(passes, checks):
+    """They may hold a lock, or write into the rows, between fit and predict."""
+    lock = threading.Lock()
+
+    def job(number):
+        model = network(alpha=0.1 * (number + 1)).fit(X, y)
+        with lock:
+            if number == 1:
+                hook = lambda module, x: x[0].mul_(0)  # noqa: E731
+                model.module_.layers[0].register_forward_pre_hook(hook)
+            return model.predict_proba(X.copy())
+
+    started = time.monotonic()
+    found = run_in_backend(lambda: Parallel()(delayed(job)(i) for i in range(6)))
+    assert time.monotonic() - started < 3
+    assert passes == []
+    assert len(checks) == 12
+    for number, one in enumerate(found):
+        expected = job(number)
+        np.testing.assert_allclose(one, expected, rtol=1e-8, atol=1e-12)
+
+
 def test_networks_of_earlier_fits_do_not_wait(passes):
     model = network().fit(SCALED, y)
     found = run(lambda part: model.predict(SCALED[part]), PARTS)
@@ -161,6 +186,64 @@ def test_hooks_of_a_job_are_called(passes):
     for each in run(predict, [network(), network()]):
         np.testing.assert_allclose(each, 1 / 3)
     assert passes == []
+
+
+def test_more_test_rows_than_training_rows_do_not_wait(passes):
+    splits = [(part, np.setdiff1d(np.arange(len(X)), part)) for part in PARTS]
+
+    def validate():
+        return cross_validate(network(), SCALED, y, cv=splits)
+
+    assert_close(run_in_backend(validate), validate())
+    assert passes == []
+
+
+def test_networks_that_differ_only_in_their_activation(passes):
+    models = [network(activation=name) for name in ("relu", "tanh", "relu", "tanh")]
+
+    def predict(model):
+        return model.fit(SCALED, y).predict_proba(SCALED)
+
+    found = run(predict, models)
+    assert passes == [(4, 4)]
+    for one, model in zip(found, models, strict=True):
+        np.testing.assert_allclose(one, predict(model), rtol=1e-8)
+
+
+@pytest.mark.parametrize("change", ["precision", "type of a layer"])
+def test_networks_that_a_job_has_changed(change, passes):
+    def outcome(model):
+        model.fit(SCALED, y)
+        if change == "precision":
+            model.set_params(precision="bf16")
+        else:
+            model.module_.layers[0].half()
+        try:
+            return model.predict_proba(SCALED)
+        except ValueError as error:
+            return str(error)
+
+    found, expected = run(outcome, [network(), network()]), outcome(network())
+    assert passes == []
+    if isinstance(expected, str):
+        assert found == [expected] * 2
+    else:
+        np.testing.assert_allclose(found, [expected] * 2, rtol=1e-12)
+
+
+def test_a_prediction_does_not_keep_those_of_others():
+    model = MLPRegressor(hidden_layer_sizes=(5,), max_iter=2, random_state=0)
+
+    def predict(model):
+        return model.fit(SCALED, y).predict(SCALED)
+
+    for one in run(predict, [model, clone(model), clone(model)]):
+        memory = one
+        while isinstance(memory, np.ndarray) and memory.base is not None:
+            memory = memory.base
+        is_tensor = isinstance(memory, torch.Tensor)
+        n_bytes = memory.untyped_storage().nbytes() if is_tensor else memory.nbytes
+        assert n_bytes == one.nbytes
 
 
 def test_changed_weights_are_those_that_predict(passes):
@@ -181,12 +264,12 @@ def test_jobs_that_fit_again_or_never_predict(passes, populations, cores):
         if number == 0:
             return model.coefs_[0]
         if number == 1:
-            model.fit(SCALED[:100], y[:100])
+            model.fit(SCALED[::-1], y[::-1])
         if number == 2:
             raise ValueError("before the prediction")
         found = model.predict_proba(SCALED)
         if number == 3:
-            return model.fit(SCALED[:100], y[:100]).predict_proba(SCALED)
+            return model.fit(SCALED[::-1], y[::-1]).predict_proba(SCALED)
         return found
 
     def outcome(number):
@@ -251,19 +334,6 @@ def test_error_of_a_pass_leaves_the_predictions_to_their_jobs(monkeypatch):
     monkeypatch.setattr(scheduler, "predict_together", fail)
     found = run_in_backend(lambda: searched(grid()))
     assert_close(found, searched(grid()))
-
-
-def test_error_of_another_job_while_a_prediction_waits():
-
-    def job(number):
-        model = network().fit(SCALED, y)
-        if number:
-            time.sleep(0.2)
-            raise ValueError("stop")
-        return model.predict(SCALED)
-
-    with pytest.raises(ValueError, match="stop"):
-        run(job, [0, 1], cores=2)
 
 
 # -- checks ----------------------------------------------------------------------------
@@ -365,7 +435,23 @@ def test_rows_that_a_pipeline_scales_in_place():
     assert_close(run_in_backend(validate), validate())
 
 
-def test_no_rows_are_kept(monkeypatch):
+def test_different_rows_are_rarely_compared(monkeypatch):
+    """Rows of mostly zeros differ in few values."""
+    compared, real = [], np.array_equal
+
+    def recorded(one, other):
+        compared.append(one.shape)
+        return real(one, other)
+
+    monkeypatch.setattr("skdeep.training._shared_arrays.np.array_equal", recorded)
+    codes = np.random.default_rng(0).integers(50, size=(len(X), 2))
+    table = OneHotEncoder(sparse_output=False).fit_transform(codes)
+    splits = ShuffleSplit(40, train_size=0.8, random_state=0)
+    run_in_backend(lambda: cross_validate(network(max_iter=1), table, y, cv=splits))
+    assert len(compared) < 20
+
+
+def test_no_rows_are_kept(monkeypatch, checks):
     backends, real = [], PopulationBackend.__init__
 
     def recorded(self, *args, **options):
@@ -373,19 +459,8 @@ def test_no_rows_are_kept(monkeypatch):
         backends.append(self)
 
     monkeypatch.setattr(PopulationBackend, "__init__", recorded)
-    result = run_in_backend(lambda: cross_validate(pipeline(), X, y))
+    run_in_backend(lambda: grid(cv=3, refit=False).fit(X, y))
     gc.collect()
-    assert numbers_of(result)
+    assert len(checks) == 6  # the jobs have shared their rows
+    assert backends
     assert not any(len(each.scheduler.arrays._copies) for each in backends)
-
-
-def test_rows_of_threads_that_run_at_the_same_time():
-    barrier = threading.Barrier(2)
-
-    def job(number):
-        barrier.wait(30)
-        return network(alpha=0.1 * (number + 1)).fit(X.copy(), y)
-
-    found = run(job, range(2), cores=2)
-    for number, one in enumerate(found):
-        assert_close(one, network(alpha=0.1 * (number + 1)).fit(X, y))
