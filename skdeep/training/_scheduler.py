@@ -266,7 +266,7 @@ class PopulationScheduler:
     def __init__(self, n_workers: int, memory_budget: int):
         self.n_workers = n_workers
         self.memory_budget = memory_budget
-        self.arrays = SharedArrays(memory_budget // 8)
+        self.arrays = SharedArrays(memory_budget // 64)
         self._cores = threading.Semaphore(n_workers)
         self._lock = threading.Lock()
         # Hold the lock to read or write the attributes below. Busy threads may still
