@@ -353,7 +353,8 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         )
         n_row_epochs = clock.left / pace.row
         if n_row_epochs < (_FEW_EPOCHS + 0.5) * rows.n_samples:
-            n_epochs = max(1, round(n_row_epochs / rows.n_samples))
+            # Two at least: after the first, there is often time for more than planned.
+            n_epochs = max(2, round(n_row_epochs / rows.n_samples))
             rows = rows.some(max(few.n_samples, int(n_row_epochs / n_epochs)))
         return rows, pace
 
