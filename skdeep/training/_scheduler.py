@@ -72,7 +72,7 @@ def check_once(array: Array, check: Callable[[Array], bool]) -> Array | None:
     In a job, the result may be an equal array that the check of another job has passed.
     """
     running: _RunningJob | None = getattr(_thread_state, "running", None)
-    if running is None or not running.is_known:
+    if running is None or not running.may_share:
         return array if check(array) else None
     return running.call.scheduler.arrays.checked(array, check)
 
@@ -193,8 +193,9 @@ class _RunningJob:
         has active jobs.
     is_busy : bool
         Whether the job counts as busy.
-    is_known : bool
-        Whether the function of the job belongs to scikit-learn or skdeep.
+    may_share : bool
+        Whether the job shares rows and predictions with others: if its function belongs
+        to scikit-learn or skdeep.
     trained : nn.Module or None
         The network that the last population has trained for the job, until it predicts.
     n_trained : int
@@ -205,7 +206,7 @@ class _RunningJob:
     position: tuple[int, ...]
     awaited: list[ParallelCall] = field(default_factory=list)
     is_busy: bool = True
-    is_known: bool = False
+    may_share: bool = False
     trained: Any = None
     n_trained: int = 0
 
@@ -504,7 +505,7 @@ class PopulationScheduler:
         while job is not None:
             self._wait_for_resources(call)
             _thread_state.running = _RunningJob(
-                call, job.position, is_known=_is_known(job.function)
+                call, job.position, may_share=_is_from_library(job.function)
             )
             try:
                 job.result = self._result(call, job)
@@ -577,7 +578,7 @@ class PopulationScheduler:
             If the parallel call of the calling thread was cancelled.
         """
         running = self._do_together(fit, _estimate_bytes(fit))
-        if running.is_known:
+        if running.may_share:
             running.trained = fit.learner.module
             running.n_trained = len(fit.task.train)
 
@@ -681,8 +682,8 @@ def _wait(wait: Callable[[float], bool], resolve: Callable[[], None]) -> None:
         before = now
 
 
-def _is_known(function: Any) -> bool:
-    """Return whether a function, or joblib's batch of them, is of a known library."""
+def _is_from_library(function: Any) -> bool:
+    """Return whether a function, or joblib's batch, is scikit-learn's or skdeep's."""
     calls = getattr(function, "items", None) or [(function, (), {})]
     names = [getattr(each, "__module__", None) or "" for each, *_ in calls]
     return all(name.partition(".")[0] in ("sklearn", "skdeep") for name in names)
