@@ -172,7 +172,7 @@ class Pace:
         times.append(time.perf_counter())
         select([trial, trial])
         times.append(time.perf_counter())
-        train, predict, select_two = np.diff(times)
+        train, predict, select_two = np.diff(times).tolist()
         n_rows, work = len(trial.folds), trial.work
         return cls(
             train / work,
