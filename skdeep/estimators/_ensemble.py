@@ -331,7 +331,8 @@ class DeepEnsemble(ExplainedParameters, VersionedPickle, BaseEstimator, ABC):
         table = sample.table.rows(few)
         TableEncoder().fit(table).transform(table)
         # With other draws than those of the fit, whose result must not change.
-        assign_folds(target[few], int(self.n_folds), np.random.RandomState(0))
+        n_folds = min(int(self.n_folds), len(few))
+        assign_folds(target[few], n_folds, np.random.RandomState(0))
         seconds_per_row = (clock.elapsed - start) / len(few)
         count = _SHARE_OF_ENCODING * clock.left / seconds_per_row
         return int(np.clip(count, len(few), n_samples))
