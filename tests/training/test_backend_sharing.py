@@ -40,7 +40,6 @@ from tests.training.populations import Job, fit_in_backend, fit_once, run_in_bac
 pytestmark = [
     pytest.mark.usefixtures("no_side_effects"),
     pytest.mark.filterwarnings("ignore:Stochastic Optimizer:UserWarning"),
-    pytest.mark.filterwarnings("ignore:One or more of the test scores:UserWarning"),
     pytest.mark.filterwarnings("ignore:lbfgs failed to converge:UserWarning"),
 ]
 
@@ -153,12 +152,14 @@ def test_jobs_of_users_share_nothing(passes, checks):
     """They may hold a lock, or write into the rows, between fit and predict."""
     lock = threading.Lock()
 
+    def clear(module, inputs):
+        inputs[0].mul_(0)
+
     def job(number):
         model = network(alpha=0.1 * (number + 1)).fit(X, y)
         with lock:
             if number == 1:
-                hook = lambda module, x: x[0].mul_(0)  # noqa: E731
-                model.module_.layers[0].register_forward_pre_hook(hook)
+                model.module_.layers[0].register_forward_pre_hook(clear)
             return model.predict_proba(X.copy())
 
     started = time.monotonic()
